@@ -1,0 +1,42 @@
+//! The runner: everything one does with the lab is one `cargo xtask` command, one file each.
+
+mod bench;
+mod demo;
+mod image;
+mod pictures;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Run, show, package and measure the load-balancing lab.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Image(image::Image),
+    Bench(bench::Bench),
+    Pictures(pictures::Pictures),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(command) => command.run(),
+        Command::Image(command) => command.run(),
+        Command::Bench(command) => command.run(),
+        Command::Pictures(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! How do the balancer and the backend get into containers, with no registry in reach?
+//!
+//! Both are built as static binaries, and a static binary needs nothing else: its image starts from
+//! `scratch`, so nothing is pulled. The `Dockerfile` at the root does the same inside the official Rust
+//! image, for those who have Docker and no Rust; a test below holds the two together.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::{env, fs, io};
+
+use anyhow::{Context, bail, ensure};
+
+/// The image of the balancer.
+pub const BALANCER: &str = "roundabout-lb:latest";
+
+/// The image of the backend.
+pub const BACKEND: &str = "roundabout-backend:latest";
+
+/// What one image may weigh, in bytes: more than this and something crept in that a static binary
+/// does not need.
+pub const SIZE_LIMIT: u64 = 15_000_000;
+
+/// The C library goes into the binary, so that an image without any file of a system can run it.
+const RUSTFLAGS: &str = "-C target-feature=+crt-static";
+
+/// Nobody's number on Linux. A name would need a file of users in the image.
+const USER: &str = "65534:65534";
+
+/// An image that is ready to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Its name and tag, for `docker run`.
+    pub name: &'static str,
+    /// What it weighs, in bytes.
+    pub bytes: u64,
+}
+
+/// Builds both images and returns what they weigh, the balancer's first. Where nothing has changed since
+/// the last time this takes about a second. It blocks, and the compiler's progress goes to stderr.
+///
+/// # Errors
+/// Says what is missing when the machine is no Linux or the Docker Engine does not answer; passes on what
+/// the compiler or Docker complains about; and fails if an image weighs more than [`SIZE_LIMIT`].
+pub fn build() -> anyhow::Result<[Image; 2]> {
+    ensure!(
+        cfg!(target_os = "linux"),
+        "static binaries for containers are built on Linux only; elsewhere use `docker compose up --build`"
+    );
+    docker_answers()?;
+    let binaries = compile()?;
+    let lb = pack(BALANCER, &binaries.join("lb"), &[3030, 4030])?;
+    let backend = pack(BACKEND, &binaries.join("demo-backend"), &[])?;
+    Ok([lb, backend])
+}
+
+/// Asks whether Docker can be used.
+///
+/// # Errors
+/// Says why not: the command is missing, or the Engine behind it does not answer.
+pub fn docker_answers() -> anyhow::Result<()> {
+    let asked = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+    match asked {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("there is no `docker` command here: install Docker (Debian: `apt install docker.io`)")
+        }
+        Err(error) => Err(error).context("cannot run `docker`"),
+        Ok(output) if !output.status.success() => {
+            bail!(
+                "the Docker Engine does not answer: {} (is it running, and may this user talk to it?)",
+                String::from_utf8_lossy(&output.stderr).trim()
+            )
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Compiles both binaries and returns the folder they are in.
+fn compile() -> anyhow::Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let triple = host_triple()?;
+    // Naming the target keeps the flags away from build scripts and macros, which cannot be static,
+    // and keeps these binaries apart from those of a plain `cargo build`.
+    let status = Command::new(&cargo)
+        .args(["build", "--release", "--locked", "--target", &triple, "-p", "lb", "-p", "demo-backend"])
+        .current_dir(workspace())
+        .env("RUSTFLAGS", RUSTFLAGS)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .stdout(Stdio::null())
+        .status()
+        .with_context(|| format!("cannot run {}", cargo.display()))?;
+    ensure!(status.success(), "the static binaries do not build ({status}); the compiler says why above");
+    Ok(target_directory(&cargo)?.join(triple).join("release"))
+}
+
+/// The triple of this machine, as the compiler spells it.
+fn host_triple() -> anyhow::Result<String> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let said = run(Command::new(rustc).arg("-vV"))?;
+    let triple = said.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(triple.context("`rustc -vV` names no host")?.to_owned())
+}
+
+/// Where cargo puts what it builds; people move it by environment or by configuration, so cargo is asked.
+fn target_directory(cargo: &std::ffi::OsStr) -> anyhow::Result<PathBuf> {
+    let said = run(Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(workspace()))?;
+    let metadata: serde_json::Value = serde_json::from_str(&said).context("`cargo metadata` is no JSON")?;
+    let folder = metadata["target_directory"].as_str().context("`cargo metadata` names no target folder")?;
+    Ok(PathBuf::from(folder))
+}
+
+/// Packs one binary. The context Docker gets is a folder with that one file, so its cache notices
+/// by itself whether anything changed.
+fn pack(name: &'static str, binary: &Path, ports: &[u16]) -> anyhow::Result<Image> {
+    let file = binary.file_name().and_then(|file| file.to_str()).context("a binary without a name")?;
+    let context = tempfile::tempdir().context("cannot make a temporary folder")?;
+    fs::copy(binary, context.path().join(file))
+        .with_context(|| format!("cannot copy {}", binary.display()))?;
+    fs::write(context.path().join("Dockerfile"), dockerfile(file, ports))?;
+    run(Command::new("docker").args(["build", "--quiet", "--tag", name]).arg(context.path()))?;
+
+    let said = run(Command::new("docker").args(["image", "inspect", "--format", "{{.Size}}", name]))?;
+    let bytes = said.trim().parse().with_context(|| format!("the size of {name} is no number: {said:?}"))?;
+    ensure!(
+        bytes <= SIZE_LIMIT,
+        "{name} weighs {:.1} MB, more than the {} MB it may: see what made the binary grow",
+        bytes as f64 / 1e6,
+        SIZE_LIMIT / 1_000_000
+    );
+    Ok(Image { name, bytes })
+}
+
+/// What the image of one binary is made of.
+fn dockerfile(binary: &str, ports: &[u16]) -> String {
+    let ports: String = ports.iter().map(|port| format!("EXPOSE {port}\n")).collect();
+    format!("FROM scratch\nCOPY {binary} /{binary}\n{ports}USER {USER}\nENTRYPOINT [\"/{binary}\"]\n")
+}
+
+/// Runs a command to its end and returns what it printed; its complaints become the error.
+fn run(command: &mut Command) -> anyhow::Result<String> {
+    let shown = command.get_program().display().to_string();
+    let Output { status, stdout, stderr } =
+        command.output().with_context(|| format!("cannot run {shown}"))?;
+    ensure!(status.success(), "{shown} failed ({status}): {}", String::from_utf8_lossy(&stderr).trim());
+    String::from_utf8(stdout).with_context(|| format!("{shown} printed something that is no text"))
+}
+
+/// The root of this workspace.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dockerfile_at_the_root_builds_and_packs_the_same() {
+        let root = fs::read_to_string(workspace().join("Dockerfile")).unwrap();
+        for part in [RUSTFLAGS, "cargo build --release --locked --target", "-p lb -p demo-backend"] {
+            assert!(root.contains(part), "the Dockerfile lacks {part:?}");
+        }
+        for (binary, ports) in [("lb", &[3030, 4030][..]), ("demo-backend", &[])] {
+            for line in dockerfile(binary, ports).lines().filter(|line| !line.starts_with("COPY")) {
+                let found = root.lines().any(|candidate| candidate.starts_with(line));
+                assert!(found, "the Dockerfile lacks {line:?} for {binary}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_is_one_binary_run_by_nobody() {
+        assert_eq!(
+            dockerfile("lb", &[3030]),
+            "FROM scratch\nCOPY lb /lb\nEXPOSE 3030\nUSER 65534:65534\nENTRYPOINT [\"/lb\"]\n"
+        );
+    }
+
+    #[test]
+    fn a_command_that_fails_says_so_in_its_own_words() {
+        let error = run(Command::new("sh").args(["-c", "echo no such thing >&2; exit 3"])).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("no such thing") && text.contains('3'), "{text}");
+    }
+}

@@ -1,1 +1,25 @@
-//! The balancer.
+//! Roundabout's balancer: who gets the next request, how it travels, and what happens when a backend fails.
+//!
+//! # Reading order
+//! 1. [`proxy`] tells how one request travels, from top to bottom in one file.
+//! 2. [`proxy::verdict`] judges a failed try: the table that the rest leans on.
+//! 3. [`balance`] knows who is alive and whose turn it is; [`balance::health`] and [`balance::silence`] decide
+//!    who is alive.
+//! 4. [`server`] is what surrounds a request: listener, workers, drain. [`ping`] asks backends how they are.
+//! 5. [`observe`] keeps the records that logs, admin port and tests read.
+//!
+//! # Invariants
+//! - What decides takes values and returns values: nothing in [`balance`] and [`proxy::verdict`] does I/O, reads
+//!   a clock or draws a random number.
+//! - Imports run one way: server, proxy, balance; each of them may use observe.
+//! - A backend's state changes in one place, [`balance::ServerPool::learn`], and is logged in one place.
+//! - A request that may have been executed is sent again only if its method is idempotent and its body is
+//!   held whole.
+
+pub mod balance;
+pub mod cli;
+pub mod config;
+pub mod observe;
+pub mod ping;
+pub mod proxy;
+pub mod server;

@@ -1,0 +1,200 @@
+//! What the balancer is told to do: every setting, checked, with its default.
+//!
+//! A [`Config`] that exists is valid. Errors say what is wrong, where, and what to write instead.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::{StatusCode, Uri};
+
+use crate::balance::health::Thresholds;
+use crate::balance::{Address, silence};
+use crate::proxy::verdict::Limits;
+
+/// Every setting of the balancer.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The backends, in the order of their numbers; at least one.
+    pub backends: Vec<Address>,
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where state and events can be seen.
+    pub admin: SocketAddr,
+    /// Threads that serve requests; at least 1.
+    pub workers: usize,
+    /// Time between two pings of a backend, before jitter.
+    pub ping_interval: Duration,
+    /// How long a ping may take; not longer than the interval.
+    pub ping_timeout: Duration,
+    /// Ask for this path instead of only connecting.
+    pub ping_path: Option<Uri>,
+    /// The status that a ping of a path must get.
+    pub ping_status: StatusCode,
+    /// Evidence that a change of state needs.
+    pub thresholds: Thresholds,
+    /// When waiting becomes silence.
+    pub silence: silence::Rule,
+    /// Retries of the same backend.
+    pub retries: u32,
+    /// Pause before a retry.
+    pub retry_delay: Duration,
+    /// Backends that a request may be given to; at least 1.
+    pub attempts: u32,
+    /// From a request's arrival to its answer's head, all tries included.
+    pub total_timeout: Duration,
+    /// To establish a connection to a backend.
+    pub connect_timeout: Duration,
+    /// From sending a request to its answer's head.
+    pub response_timeout: Duration,
+    /// How long draining may take.
+    pub drain_time: Duration,
+    /// Bytes of a request's body that are held so that it can be sent again.
+    pub replay_limit: usize,
+    /// Write one line per request.
+    pub access_log: bool,
+}
+
+impl Config {
+    /// The limits of the verdict.
+    pub fn limits(&self) -> Limits {
+        Limits { retries: self.retries, retry_delay: self.retry_delay, attempts: self.attempts }
+    }
+
+    /// Checks what no setting can be checked for alone.
+    ///
+    /// # Errors
+    /// The first contradiction found.
+    pub fn check(self) -> Result<Self, ConfigError> {
+        if self.ping_timeout > self.ping_interval {
+            return Err(ConfigError::PingOverlap {
+                timeout: self.ping_timeout,
+                interval: self.ping_interval,
+            });
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = self.backends.iter().find(|backend| !seen.insert(*backend)) {
+            return Err(ConfigError::Duplicate(twice.clone()));
+        }
+        if self.backends.is_empty() {
+            return Err(ConfigError::NoBackend);
+        }
+        Ok(self)
+    }
+}
+
+/// What is wrong with the settings, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's message says what it means")]
+pub enum ConfigError {
+    #[error("no backend given; name at least one: --backends=http://localhost:3031,http://localhost:3032")]
+    NoBackend,
+    #[error("backend '{0}' has no scheme; write http://{0}")]
+    NoScheme(String),
+    #[error("backend '{0}' asks for https, which is not supported yet; write {1}")]
+    Https(String, String),
+    #[error("backend '{0}' has the scheme '{1}'; only http is known: write http://host:port")]
+    Scheme(String, String),
+    #[error(
+        "backend '{0}' contains a space; separate backends by commas alone: --backends=http://a:1,http://b:2"
+    )]
+    Space(String),
+    #[error("the list of backends has an empty entry; write it without a comma too many: '{0}'")]
+    EmptyEntry(String),
+    #[error("backend '{0}' has a path; requests keep their own path, so write {1}")]
+    Path(String, Address),
+    #[error("backend '{0}' names a user; write only http://host:port")]
+    User(String),
+    #[error("backend '{0}' is not an address; write http://host:port, such as http://localhost:3031")]
+    NotAnAddress(String),
+    #[error("backend {0} is listed twice; list each backend once")]
+    Duplicate(Address),
+    #[error(
+        "a ping may take {} (--ping-timeout) but the next one comes after {} (--ping-interval); \
+         make the timeout at most as long as the interval",
+        humantime::format_duration(*timeout), humantime::format_duration(*interval)
+    )]
+    PingOverlap { timeout: Duration, interval: Duration },
+}
+
+/// Reads a comma-separated list of backends, such as `http://localhost:3031,http://localhost:3032`.
+///
+/// # Errors
+/// Which entry is wrong, and how to write it.
+pub fn parse_backends(list: &str) -> Result<Vec<Address>, ConfigError> {
+    if list.trim().is_empty() {
+        return Err(ConfigError::NoBackend);
+    }
+    list.split(',')
+        .map(|entry| match entry {
+            "" => Err(ConfigError::EmptyEntry(list.to_owned())),
+            entry => parse_backend(entry),
+        })
+        .collect()
+}
+
+fn parse_backend(entry: &str) -> Result<Address, ConfigError> {
+    let text = entry.to_owned();
+    if entry.contains(char::is_whitespace) {
+        return Err(ConfigError::Space(text));
+    }
+    let Some((scheme, rest)) = entry.split_once("://") else { return Err(ConfigError::NoScheme(text)) };
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => {}
+        "https" => return Err(ConfigError::Https(text, format!("http://{rest}"))),
+        _ => return Err(ConfigError::Scheme(text, scheme.to_owned())),
+    }
+    let uri: Uri = format!("http://{rest}").parse().map_err(|_| ConfigError::NotAnAddress(text.clone()))?;
+    let authority = uri.authority().ok_or_else(|| ConfigError::NotAnAddress(text.clone()))?;
+    if authority.as_str().contains('@') {
+        return Err(ConfigError::User(text));
+    }
+    let port = match authority.port() {
+        // `http` drops a port that is no number, and "http://a:" has none: both are slips of the keyboard.
+        None if authority.as_str().trim_start_matches(authority.host()).contains(':') => None,
+        None => Some(80),
+        Some(port) => Some(port.as_u16()).filter(|port| *port != 0),
+    };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let (Some(port), false) = (port, host.is_empty()) else { return Err(ConfigError::NotAnAddress(text)) };
+    let address = Address { host, port };
+    match uri.path_and_query().map_or("/", |path| path.as_str()) {
+        "/" => Ok(address),
+        _ => Err(ConfigError::Path(text, address)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_read_as_people_write_them() {
+        let list = parse_backends("http://localhost:3031,http://10.0.0.1,HTTP://[::1]:80/").unwrap();
+        let texts: Vec<_> = list.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["http://localhost:3031", "http://10.0.0.1:80", "http://[::1]:80"]);
+    }
+
+    #[test]
+    fn errors_name_the_fix() {
+        let table = [
+            ("", "name at least one: --backends="),
+            ("localhost:3031", "write http://localhost:3031"),
+            ("https://a:1", "not supported yet; write http://a:1"),
+            ("ftp://a", "only http is known"),
+            ("http://a:1, http://b:2", "separate backends by commas alone"),
+            ("http://a:1,", "a comma too many"),
+            ("http://a:1/x", "so write http://a:1"),
+            ("http://u@a:1", "write only http://host:port"),
+            ("http://a:0", "write http://host:port"),
+            ("http://a:", "write http://host:port"),
+            ("http://a:99999", "write http://host:port"),
+            ("http://:80", "write http://host:port"),
+            ("http://", "write http://host:port"),
+        ];
+        for (list, fix) in table {
+            let error = parse_backends(list).expect_err(list).to_string();
+            assert!(error.contains(fix), "'{list}' gives: {error}");
+        }
+    }
+}

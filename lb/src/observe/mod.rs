@@ -1,0 +1,181 @@
+//! What happened? One record for each request, one for each change of state, for whoever wants to know.
+//!
+//! Counters are always kept; everything else costs nothing while nobody listens. Log, admin page and tests
+//! read the same records, so they cannot disagree.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+pub mod admin;
+mod report;
+mod stats;
+
+pub use report::report;
+pub use stats::{BackendStats, LatencyQuantiles, Totals};
+
+use crate::balance::health::{Cause, State, Transition};
+use crate::proxy::verdict::{Blame, Failure};
+
+/// Something that happened, as the event stream tells it.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A backend changed its state.
+    State(StateChange),
+    /// A request ended.
+    Request(Outcome),
+}
+
+/// A backend's change of state, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct StateChange {
+    /// When, in milliseconds since 1970.
+    pub at_unix_ms: u64,
+    /// The backend's number.
+    pub backend: usize,
+    /// The state before.
+    pub from: State,
+    /// The state from now on.
+    pub to: State,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl StateChange {
+    /// The change as of now.
+    pub fn new(backend: usize, change: Transition) -> Self {
+        let Transition { from, to, cause } = change;
+        Self { at_unix_ms: unix_ms(SystemTime::now()), backend, from, to, cause }
+    }
+}
+
+/// All there is to say about one request, from its head's arrival to its answer's last byte.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// When it ended, in milliseconds since 1970.
+    pub at_unix_ms: u64,
+    /// Its method.
+    pub method: String,
+    /// Its target, as the client wrote it.
+    pub path: String,
+    /// The status the client got; 499 if it went away before the end, as nginx logs it.
+    pub status: u16,
+    /// The number of the backend whose answer, or failure, the client got.
+    pub backend: Option<usize>,
+    /// Backends tried.
+    pub attempts: u32,
+    /// Retries at the last backend.
+    pub retries: u32,
+    /// The backends that were left, and what for.
+    pub tried: Vec<(usize, Failure)>,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+    /// Whose fault that was.
+    pub blame: Option<Blame>,
+    /// Microseconds from its arrival until it was sent for the last time: picking, connecting, failed tries.
+    pub queue_us: u64,
+    /// Microseconds from then until the answer's head.
+    pub head_us: u64,
+    /// Microseconds from then until the answer's last byte.
+    pub body_us: u64,
+    /// Microseconds in all.
+    pub total_us: u64,
+}
+
+/// Where records go.
+#[derive(Debug)]
+pub struct Observer {
+    events: broadcast::Sender<Event>,
+    access_log: bool,
+    draining: AtomicBool,
+    /// Counters over all backends.
+    pub totals: Totals,
+}
+
+/// Events a slow reader may lag behind before it misses some.
+const BACKLOG: usize = 1024;
+
+impl Observer {
+    /// An observer with nobody listening yet; `access_log` writes one line per request.
+    pub fn new(access_log: bool) -> Self {
+        Self {
+            events: broadcast::Sender::new(BACKLOG),
+            access_log,
+            draining: AtomicBool::new(false),
+            totals: Totals::default(),
+        }
+    }
+
+    /// A stream of events from now on. A reader that is too slow misses some; it never slows the balancer.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Whether anybody wants to know how requests end. The request path asks before it builds a record.
+    pub fn wants_requests(&self) -> bool {
+        self.access_log || self.events.receiver_count() > 0
+    }
+
+    /// Whether the balancer is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// From now on the balancer is on its way out.
+    pub fn begin_draining(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    /// A backend changed its state: the one place where this is logged.
+    pub fn state_changed(&self, change: StateChange) {
+        let StateChange { backend, to, cause, .. } = &change;
+        match to {
+            State::Up => tracing::info!("backend {backend} {}: {cause}", to.name()),
+            State::Down | State::Suspect => tracing::warn!("backend {backend} {}: {cause}", to.name()),
+        }
+        // Nobody listening is the usual case, not an error.
+        let _ = self.events.send(Event::State(change));
+    }
+
+    /// A request ended.
+    pub fn request_ended(&self, outcome: Outcome) {
+        if self.access_log {
+            log(&outcome);
+        }
+        let _ = self.events.send(Event::Request(outcome));
+    }
+}
+
+/// One line of the access log.
+fn log(outcome: &Outcome) {
+    let backend = outcome.backend.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let blame = outcome.blame.map_or_else(|| "-".to_owned(), |blame| format!("{blame:?}").to_lowercase());
+    let failure = outcome.failure.map_or("-", Failure::words);
+    tracing::info!(
+        target: "access",
+        method = %outcome.method,
+        path = %outcome.path,
+        status = outcome.status,
+        backend,
+        attempts = outcome.attempts,
+        retries = outcome.retries,
+        blame,
+        failure,
+        queue_us = outcome.queue_us,
+        head_us = outcome.head_us,
+        body_us = outcome.body_us,
+        total_us = outcome.total_us,
+    );
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_ms(time: SystemTime) -> u64 {
+    micros(time.duration_since(UNIX_EPOCH).unwrap_or_default()) / 1000
+}
+
+/// Whole microseconds, as far as they go.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,160 @@
+//! What goes back to the client: a backend's answer as it streams in, or the balancer's own refusal.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::Proxy;
+use super::account::Account;
+use super::body::ReplayBody;
+use super::message::PSEUDONYM;
+use super::upstream::Connection;
+use super::verdict::{Blame, Failure};
+use crate::balance::InFlight;
+use crate::balance::health::Evidence;
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// The body of an answer.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "relays are the rule, and a box would cost each an allocation")]
+pub(crate) enum AnswerBody {
+    /// A backend's, passed on as it comes.
+    Relay(Relay),
+    /// The balancer's own, or none.
+    Own(Option<Bytes>),
+}
+
+/// A backend's answer on its way to the client. The request is in flight until its last byte was taken: its
+/// count, its connection and its record live in here.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    source: Incoming,
+    end: Option<End>,
+}
+
+/// What is left to do when an answer has ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) proxy: Rc<Proxy>,
+    pub(crate) account: Account,
+    pub(crate) lease: InFlight,
+    pub(crate) connection: Connection,
+    pub(crate) sent: ReplayBody,
+}
+
+impl AnswerBody {
+    /// Passes on a backend's answer, and does what is left to do when it ends.
+    pub(crate) fn relay(source: Incoming, end: End) -> Self {
+        let mut relay = Relay { source, end: Some(end) };
+        if relay.source.is_end_stream() {
+            relay.complete();
+        }
+        Self::Relay(relay)
+    }
+}
+
+impl Relay {
+    /// The answer came whole: account for it, and keep the connection.
+    fn complete(&mut self) {
+        let Some(End { proxy, mut account, lease, connection, sent }) = self.end.take() else { return };
+        let backend = lease.backend();
+        backend.stats.answers.fetch_add(1, Relaxed);
+        // An answer that came while the request was still being sent leaves the connection mid-message.
+        if sent.is_complete() {
+            proxy.upstream.put_back(backend, connection);
+        }
+        account.close();
+    }
+
+    /// The answer broke off. The client has its head already, so all that is left is to break off as well.
+    fn broke_off(&mut self) {
+        let Some(End { proxy, mut account, lease, .. }) = self.end.take() else { return };
+        lease.backend().stats.failures.fetch_add(1, Relaxed);
+        let evidence = Evidence::Failed(Failure::BrokeOff.words().into());
+        proxy.pool.learn(lease.backend(), evidence, Instant::now());
+        account.failed(Failure::BrokeOff, Blame::Backend);
+        account.close();
+    }
+
+    fn heard(&self) {
+        if let Some(End { proxy, lease, .. }) = &self.end
+            && lease.backend().is_listened_to()
+        {
+            proxy.pool.heard(lease.backend(), Instant::now());
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let relay = match self.get_mut() {
+            Self::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Relay(relay) => relay,
+        };
+        let frame = ready!(Pin::new(&mut relay.source).poll_frame(cx));
+        match &frame {
+            Some(Ok(_)) => {
+                relay.heard();
+                if relay.source.is_end_stream() {
+                    relay.complete();
+                }
+            }
+            Some(Err(_)) => relay.broke_off(),
+            None => relay.complete(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Relay(relay) => relay.source.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Relay(relay) => relay.source.size_hint(),
+        }
+    }
+}
+
+/// The balancer's own answer: a status, a line that says why, and the same for machines in `Proxy-Status`
+/// (RFC 9209).
+pub(crate) fn own(
+    status: StatusCode,
+    proxy_status: &str,
+    why: &str,
+    retry_after: Option<Duration>,
+) -> Response<AnswerBody> {
+    let text = format!("{} {}: {why}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
+    let mut response = Response::new(AnswerBody::Own(Some(text.into())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let machine = format!("{PSEUDONYM}; error={proxy_status}; details=\"{why}\"");
+    if let Ok(value) = HeaderValue::from_str(&machine) {
+        headers.insert(PROXY_STATUS, value);
+    }
+    if let Some(wait) = retry_after {
+        headers
+            .insert(RETRY_AFTER, wait.as_secs_f64().ceil().max(1.0).to_string().parse().expect("a number"));
+    }
+    response
+}

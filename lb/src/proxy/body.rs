@@ -1,0 +1,256 @@
+//! A request's body that can be sent again, for as long as it is held whole.
+//!
+//! Bytes stream from the client to the backend with no detour. On their way past, a reference to each chunk
+//! is kept, up to a limit. As long as the limit is not exceeded, another try can begin at the first byte and
+//! go on into what the client has yet to send. Once it is exceeded, the held chunks are let go, and the
+//! request can no longer be repeated: a body must never be sent again cut short.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// Why a body could not be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError<E> {
+    /// The client went away or broke the framing.
+    #[error("the client's body broke off")]
+    Client(#[source] E),
+    /// Another try has taken over this body.
+    #[error("another try has taken over")]
+    Superseded,
+}
+
+/// The body of a request on its way, whichever backend it ends up at. `B` is what the client sends.
+#[derive(Debug)]
+pub struct ReplayBody<B = Incoming> {
+    /// `None` for the many requests without a body, which cost nothing here.
+    shared: Option<Rc<RefCell<Shared<B>>>>,
+}
+
+#[derive(Debug)]
+struct Shared<B> {
+    source: B,
+    /// Length as declared by the client, if it was.
+    length: Option<u64>,
+    held: Vec<Bytes>,
+    held_bytes: usize,
+    limit: usize,
+    over: bool,
+    ended: bool,
+    trailers: Option<HeaderMap>,
+    /// Only the latest try may read: the one before may still be polled while its connection is torn down.
+    latest: u32,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
+    /// Takes the client's body over; up to `limit` bytes of it are held.
+    pub fn new(source: B, limit: usize) -> Self {
+        if source.is_end_stream() {
+            return Self { shared: None };
+        }
+        let length = source.size_hint().exact();
+        let shared = Shared {
+            source,
+            length,
+            held: Vec::new(),
+            held_bytes: 0,
+            limit,
+            over: false,
+            ended: false,
+            trailers: None,
+            latest: 0,
+        };
+        Self { shared: Some(Rc::new(RefCell::new(shared))) }
+    }
+
+    /// Whether the body can be sent from its first byte on.
+    pub fn is_held(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| !shared.borrow().over)
+    }
+
+    /// Whether there is no body at all.
+    pub fn is_empty(&self) -> bool {
+        self.shared.is_none()
+    }
+
+    /// Whether its length is known beforehand.
+    pub fn has_length(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| shared.borrow().length.is_some())
+    }
+
+    /// Whether the client has sent all of it.
+    pub fn is_complete(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| shared.borrow().ended)
+    }
+
+    /// The body for one more try, from its first byte on. Earlier tries can no longer read.
+    pub fn for_try(&self) -> TryBody<B> {
+        let number = self.shared.as_ref().map_or(0, |shared| {
+            let mut shared = shared.borrow_mut();
+            shared.latest += 1;
+            shared.latest
+        });
+        TryBody { shared: self.shared.clone(), number, chunk: 0, bytes: 0, trailed: false }
+    }
+}
+
+/// What one try sends.
+#[derive(Debug)]
+pub struct TryBody<B = Incoming> {
+    shared: Option<Rc<RefCell<Shared<B>>>>,
+    number: u32,
+    /// Held chunks read so far.
+    chunk: usize,
+    /// Bytes read so far.
+    bytes: u64,
+    /// The trailers were read.
+    trailed: bool,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for TryBody<B> {
+    type Data = Bytes;
+    type Error = BodyError<B::Error>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        let Some(shared) = &this.shared else { return Poll::Ready(None) };
+        let shared = &mut *shared.borrow_mut();
+        if shared.latest != this.number {
+            return Poll::Ready(Some(Err(BodyError::Superseded)));
+        }
+        let chunk = match shared.held.get(this.chunk) {
+            Some(held) => held.clone(),
+            None if shared.ended => {
+                let trailers = shared.trailers.clone().filter(|_| !this.trailed);
+                this.trailed = true;
+                return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
+            }
+            None => match ready!(Pin::new(&mut shared.source).poll_frame(cx)) {
+                None => {
+                    shared.ended = true;
+                    return Poll::Ready(None);
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Client(error)))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => {
+                        shared.hold(&data);
+                        data
+                    }
+                    Err(other) => {
+                        shared.ended = true;
+                        shared.trailers = other.trailers_ref().cloned();
+                        this.trailed = true;
+                        return Poll::Ready(Some(Ok(other)));
+                    }
+                },
+            },
+        };
+        this.chunk += 1;
+        this.bytes += chunk.len() as u64;
+        if shared.source.is_end_stream() && this.chunk >= shared.held.len() {
+            shared.ended = true;
+        }
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| {
+            let shared = shared.borrow();
+            shared.ended && self.chunk >= shared.held.len() && (self.trailed || shared.trailers.is_none())
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.shared {
+            None => SizeHint::with_exact(0),
+            Some(shared) => match shared.borrow().length {
+                Some(length) => SizeHint::with_exact(length.saturating_sub(self.bytes)),
+                None => SizeHint::default(),
+            },
+        }
+    }
+}
+
+impl<B> Shared<B> {
+    fn hold(&mut self, data: &Bytes) {
+        self.held_bytes += data.len();
+        self.over |= self.held_bytes > self.limit;
+        if self.over {
+            self.held = Vec::new();
+        } else {
+            self.held.push(data.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    type Source = Pin<Box<dyn Body<Data = Bytes, Error = Infallible>>>;
+
+    fn body(chunks: &'static [&'static str], limit: usize) -> ReplayBody<Source> {
+        let frames = chunks.iter().map(|chunk| Ok(Frame::data(Bytes::from_static(chunk.as_bytes()))));
+        ReplayBody::new(Box::pin(StreamBody::new(Chunks(frames))), limit)
+    }
+
+    struct Chunks<I>(I);
+
+    impl<I: Iterator + Unpin> futures_core::Stream for Chunks<I> {
+        type Item = I::Item;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+            Poll::Ready(self.0.next())
+        }
+    }
+
+    async fn read(body: TryBody<Source>) -> String {
+        String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_try_sends_the_whole_body() {
+        let body = body(&["one ", "two ", "three"], 64);
+        assert_eq!(read(body.for_try()).await, "one two three");
+        assert!(body.is_held());
+        assert_eq!(read(body.for_try()).await, "one two three");
+    }
+
+    #[tokio::test]
+    async fn a_try_that_stopped_halfway_is_taken_over_from_the_start() {
+        let body = body(&["one ", "two ", "three"], 64);
+        let mut first = body.for_try();
+        first.frame().await.unwrap().unwrap();
+        let second = body.for_try();
+        assert!(matches!(first.frame().await, Some(Err(BodyError::Superseded))));
+        assert_eq!(read(second).await, "one two three");
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_sent_once_and_not_held() {
+        let body = body(&["one ", "two ", "three"], 8);
+        assert!(body.is_held());
+        assert_eq!(read(body.for_try()).await, "one two three");
+        assert!(!body.is_held());
+    }
+
+    #[tokio::test]
+    async fn no_body_is_always_held() {
+        let body = ReplayBody::new(http_body_util::Empty::<Bytes>::new(), 0);
+        assert!(body.is_held() && body.is_empty() && body.is_complete());
+        assert!(body.for_try().is_end_stream());
+    }
+}

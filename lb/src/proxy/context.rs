@@ -1,0 +1,93 @@
+//! What does a request remember while it looks for a backend? The seed's context, with typed keys.
+//!
+//! The values travel in the request's [`http::Extensions`], which is Rust's answer to Go's `context.Context`:
+//! a map keyed by type. A value that was never set reads as its beginning, so a request that goes right at
+//! once, as nearly all do, never touches the map.
+
+use http::Extensions;
+
+use super::verdict::Failure;
+
+/// Tries at the present backend after its first; starts anew with every backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retries(pub u32);
+
+/// Backends this request was given to, the present one included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempts(pub u32);
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+/// The backends this request has left behind, by number, with what it left each of them for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tried(pub Vec<(usize, Failure)>);
+
+impl Tried {
+    /// The numbers of the backends, in the order they were tried.
+    pub fn numbers(&self) -> Vec<usize> {
+        self.0.iter().map(|(number, _)| *number).collect()
+    }
+
+    /// Whether the request has already left a backend because that had fallen silent.
+    pub fn left_a_silent_one(&self) -> bool {
+        self.0.iter().any(|(_, failure)| *failure == Failure::FellSilent)
+    }
+}
+
+/// Reads a value, or its beginning if it was never set.
+pub fn get<T: Clone + Default + Send + Sync + 'static>(context: &Extensions) -> T {
+    context.get().cloned().unwrap_or_default()
+}
+
+/// One more try at the same backend.
+pub fn retry(context: &mut Extensions) {
+    let Retries(retries) = get(context);
+    context.insert(Retries(retries + 1));
+}
+
+/// On to another backend: one more attempt, and retries from zero.
+///
+/// The seed forgot the second half and left its later backends a single try each.
+pub fn move_on(context: &mut Extensions, from: usize, failure: Failure) {
+    let Attempts(attempts) = get(context);
+    context.insert(Attempts(attempts + 1));
+    context.insert(Retries(0));
+    leave(context, from, failure);
+}
+
+/// Notes that the request is done with a backend.
+pub fn leave(context: &mut Extensions, backend: usize, failure: Failure) {
+    context.get_or_insert_default::<Tried>().0.push((backend, failure));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_request_is_at_its_first_attempt_and_has_no_retries() {
+        let context = Extensions::new();
+        assert_eq!(get::<Attempts>(&context), Attempts(1));
+        assert_eq!(get::<Retries>(&context), Retries(0));
+        assert_eq!(get::<Tried>(&context).numbers(), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn retries_count_per_backend_and_attempts_per_request() {
+        let mut context = Extensions::new();
+        retry(&mut context);
+        retry(&mut context);
+        assert_eq!(get::<Retries>(&context), Retries(2));
+        move_on(&mut context, 2, Failure::ConnectRefused);
+        assert_eq!(get::<Retries>(&context), Retries(0));
+        assert_eq!(get::<Attempts>(&context), Attempts(2));
+        assert_eq!(get::<Tried>(&context).numbers(), [2]);
+        assert!(!get::<Tried>(&context).left_a_silent_one());
+        move_on(&mut context, 3, Failure::FellSilent);
+        assert!(get::<Tried>(&context).left_a_silent_one());
+    }
+}

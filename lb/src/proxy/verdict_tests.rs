@@ -1,0 +1,162 @@
+//! The verdict table, row by row, and what must hold for every row.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits { retries: 3, retry_delay: Duration::from_millis(10), attempts: 3 };
+const AGAIN: Next = Next::Retry(LIMITS.retry_delay);
+
+const ALL: [Failure; 15] = [
+    Failure::ConnectRefused,
+    Failure::Unreachable,
+    Failure::Unresolved,
+    Failure::ConnectTimeout,
+    Failure::ClosedUnsent,
+    Failure::StaleUnsent,
+    Failure::StaleMaybeSent,
+    Failure::ClosedEarly,
+    Failure::HeadTimeout,
+    Failure::FellSilent,
+    Failure::Malformed,
+    Failure::BrokeOff,
+    Failure::ClientGone,
+    Failure::OutOfResources,
+    Failure::NoBackend,
+];
+
+/// A request at its first try, with all the time in the world.
+fn facts(failure: Failure, repeatable: bool) -> Facts {
+    Facts {
+        failure,
+        repeatable,
+        retries: 0,
+        attempts: 1,
+        left_a_silent_one: false,
+        backend_is_out: false,
+        time_left: true,
+    }
+}
+
+#[test]
+fn the_table() {
+    use Blame::{Backend, Balancer, Client, Nobody};
+    use Failure::*;
+    use Next::{GiveUp, MoveOn, Reconnect};
+    // Columns: at first, when the retries are used up, when the attempts are too; each for a request that
+    // may be repeated and for one that may not.
+    #[rustfmt::skip]
+    let table = [
+        //                first              retries used up       attempts too       blame     status
+        (ConnectRefused, [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  503),
+        (Unreachable,    [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  503),
+        (Unresolved,     [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  503),
+        (ConnectTimeout, [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  504),
+        (ClosedUnsent,   [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  502),
+        (StaleUnsent,    [Reconnect, Reconnect], [Reconnect; 2],   [Reconnect; 2],   Nobody,   502),
+        (StaleMaybeSent, [Reconnect, GiveUp],    [Reconnect, GiveUp], [Reconnect, GiveUp], Nobody, 502),
+        (ClosedEarly,    [AGAIN,     GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  502),
+        (HeadTimeout,    [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  504),
+        (FellSilent,     [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  504),
+        (Malformed,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
+        (BrokeOff,       [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
+        (ClientGone,     [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   502),
+        (OutOfResources, [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Balancer, 503),
+        (NoBackend,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Nobody,   503),
+    ];
+    assert_eq!(table.map(|row| row.0), ALL, "every failure has its row");
+    for (failure, first, retried, spent, blame, status) in table {
+        for (column, repeatable) in [true, false].into_iter().enumerate() {
+            let at =
+                |retries, attempts| judge(Facts { retries, attempts, ..facts(failure, repeatable) }, LIMITS);
+            let row = format!("{failure:?}, repeatable: {repeatable}");
+            assert_eq!(at(0, 1).next, first[column], "{row}, at first");
+            assert_eq!(at(3, 1).next, retried[column], "{row}, retries used up");
+            assert_eq!(at(3, 3).next, spent[column], "{row}, attempts used up");
+            assert_eq!(at(0, 1).blame, blame, "{row}");
+        }
+        assert_eq!(failure.status().as_u16(), status, "{failure:?}");
+    }
+}
+
+#[test]
+fn using_up_the_retries_takes_a_backend_down() {
+    let after = |failure, repeatable, retries| {
+        judge(Facts { retries, ..facts(failure, repeatable) }, LIMITS).take_down
+    };
+    assert!(!after(Failure::ConnectRefused, false, 2));
+    assert!(after(Failure::ConnectRefused, false, 3));
+    assert!(after(Failure::ClosedEarly, true, 3));
+    assert!(!after(Failure::ClosedEarly, false, 0), "one POST that failed is one failure");
+    assert!(!after(Failure::StaleMaybeSent, true, 3), "a kept connection's end is nobody's fault");
+}
+
+#[test]
+fn a_backend_that_was_taken_down_meanwhile_is_not_tried_again() {
+    let verdict = judge(Facts { backend_is_out: true, ..facts(Failure::ConnectRefused, true) }, LIMITS);
+    assert_eq!(verdict.next, Next::MoveOn);
+}
+
+#[test]
+fn a_request_leaves_a_silent_backend_once() {
+    let verdict = judge(Facts { left_a_silent_one: true, ..facts(Failure::FellSilent, true) }, LIMITS);
+    assert_eq!(verdict.next, Next::GiveUp);
+}
+
+#[test]
+fn idempotent_methods_are_those_of_the_rfc() {
+    for name in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"] {
+        assert!(is_idempotent(&name.parse().unwrap()), "{name}");
+    }
+    for name in ["POST", "PATCH", "CONNECT", "PROPFIND", "get"] {
+        assert!(!is_idempotent(&name.parse().unwrap()), "{name}");
+    }
+}
+
+prop_compose! {
+    fn any_facts()(
+        failure in proptest::sample::select(ALL.to_vec()),
+        repeatable: bool,
+        retries in 0..6u32,
+        attempts in 1..6u32,
+        left_a_silent_one: bool,
+        backend_is_out: bool,
+        time_left: bool,
+    ) -> Facts {
+        Facts { failure, repeatable, retries, attempts, left_a_silent_one, backend_is_out, time_left }
+    }
+}
+
+proptest! {
+    /// The promise that matters most: what may have been executed is executed again only if that is safe.
+    #[test]
+    fn what_may_have_run_is_not_run_again_unless_it_may(facts in any_facts()) {
+        let surely_unsent = matches!(
+            facts.failure,
+            Failure::ConnectRefused
+                | Failure::Unreachable
+                | Failure::Unresolved
+                | Failure::ConnectTimeout
+                | Failure::ClosedUnsent
+                | Failure::StaleUnsent
+        );
+        let verdict = judge(facts, LIMITS);
+        prop_assert!(verdict.next == Next::GiveUp || surely_unsent || facts.repeatable);
+    }
+
+    #[test]
+    fn limits_are_kept(facts in any_facts()) {
+        match judge(facts, LIMITS).next {
+            Next::Retry(_) => prop_assert!(facts.retries < LIMITS.retries),
+            Next::MoveOn => prop_assert!(facts.attempts < LIMITS.attempts),
+            Next::Reconnect | Next::GiveUp => {}
+        }
+        prop_assert!(facts.time_left || judge(facts, LIMITS).next == Next::GiveUp);
+    }
+
+    #[test]
+    fn only_backends_that_are_to_blame_are_taken_down(facts in any_facts()) {
+        let verdict = judge(facts, LIMITS);
+        prop_assert!(!verdict.take_down || verdict.blame == Blame::Backend);
+    }
+}

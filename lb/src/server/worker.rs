@@ -1,0 +1,169 @@
+//! The workers: a thread each, with everything that a request needs on its way.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::balance::ServerPool;
+use crate::config::Config;
+use crate::observe::Observer;
+use crate::proxy::Proxy;
+
+/// How often idle backend connections are looked over.
+const PRUNE: Duration = Duration::from_secs(1);
+
+/// All workers together.
+#[derive(Debug)]
+pub(super) struct Crew {
+    workers: Vec<Worker>,
+    /// Yields nothing until every worker has finished and let go of its end.
+    finished: mpsc::Receiver<Infallible>,
+    turn: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Worker {
+    /// Closed to say that no more connections will come.
+    connections: mpsc::UnboundedSender<std::net::TcpStream>,
+    /// Connections it has open.
+    open: Arc<AtomicUsize>,
+}
+
+impl Crew {
+    /// Starts the workers.
+    pub(super) fn start(
+        config: &Arc<Config>,
+        pool: &Arc<ServerPool>,
+        observer: &Arc<Observer>,
+    ) -> io::Result<Self> {
+        let (working, finished) = mpsc::channel(1);
+        let workers = (1..=config.workers).map(|number| {
+            let (connections, coming) = mpsc::unbounded_channel();
+            let open = Arc::new(AtomicUsize::new(0));
+            let (config, pool, observer) = (Arc::clone(config), Arc::clone(pool), Arc::clone(observer));
+            let (counter, working) = (Arc::clone(&open), working.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            std::thread::Builder::new().name(format!("worker {number}")).spawn(move || {
+                let local = tokio::task::LocalSet::new();
+                local.block_on(&runtime, work(config, pool, observer, coming, counter));
+                drop(working);
+            })?;
+            Ok(Worker { connections, open })
+        });
+        Ok(Self { workers: workers.collect::<io::Result<_>>()?, finished, turn: AtomicUsize::new(0) })
+    }
+
+    /// Gives a connection to the worker that has the fewest, and among equals to the next in turn: a keep-alive
+    /// connection stays where it lands, so an uneven spread would last.
+    pub(super) fn take(&self, stream: TcpStream) {
+        let turn = self.turn.fetch_add(1, Relaxed);
+        let n = self.workers.len();
+        let next = (0..n)
+            .map(|step| &self.workers[(turn + step) % n])
+            .min_by_key(|worker| worker.open.load(Relaxed));
+        let (Some(worker), Ok(stream)) = (next, stream.into_std()) else { return };
+        worker.open.fetch_add(1, Relaxed);
+        // A worker that has ended has panicked, and its connections end with it.
+        let _ = worker.connections.send(stream);
+    }
+
+    /// Tells the workers that no more connections will come, and waits until all is finished.
+    pub(super) async fn finish(mut self) {
+        self.workers.clear();
+        let _ = self.finished.recv().await;
+    }
+}
+
+/// A worker's life.
+async fn work(
+    config: Arc<Config>,
+    pool: Arc<ServerPool>,
+    observer: Arc<Observer>,
+    mut coming: mpsc::UnboundedReceiver<std::net::TcpStream>,
+    open: Arc<AtomicUsize>,
+) {
+    let proxy = Rc::new(Proxy::new(pool, Arc::clone(&observer), config));
+    let clock = Rc::clone(&proxy);
+    tokio::task::spawn_local(async move { clock.deadlines.strike().await });
+    let idle = Rc::downgrade(&proxy);
+    tokio::task::spawn_local(async move {
+        while let Some(proxy) = idle.upgrade() {
+            proxy.upstream.prune(Instant::now());
+            drop(proxy);
+            tokio::time::sleep(PRUNE).await;
+        }
+    });
+
+    let connections = TaskTracker::new();
+    let draining = CancellationToken::new();
+    while let Some(stream) = coming.recv().await {
+        let connection = Guard::new(&observer, &open);
+        let served = serve(stream, Rc::clone(&proxy), draining.clone());
+        connections.spawn_local(async move {
+            // A connection's errors are its client's affair, and it cannot be told any more.
+            let _ = served.await;
+            drop(connection);
+        });
+    }
+
+    // Connections finish the request they are at and close; idle ones close now. Tunnels end by themselves.
+    draining.cancel();
+    for tasks in [&connections, &proxy.tunnels] {
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+/// Serves the requests of one connection until the client closes it, or, when `draining`, until the request
+/// it is at is answered.
+async fn serve(stream: std::net::TcpStream, proxy: Rc<Proxy>, draining: CancellationToken) -> io::Result<()> {
+    let stream = TcpStream::from_std(stream)?;
+    // Answers are written whole; waiting for more to send would only delay them.
+    stream.set_nodelay(true)?;
+    let client = stream.peer_addr()?.ip().to_canonical().to_string();
+    let client = HeaderValue::try_from(client).map_err(io::Error::other)?;
+    let service = service_fn(move |request| {
+        let answer = Rc::clone(&proxy).handle(client.clone(), request);
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut connection =
+        pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
+    tokio::select! {
+        served = connection.as_mut() => return served.map_err(io::Error::other),
+        () = draining.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await.map_err(io::Error::other)
+}
+
+/// A client connection is counted for as long as this lives.
+struct Guard {
+    observer: Arc<Observer>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Guard {
+    fn new(observer: &Arc<Observer>, open: &Arc<AtomicUsize>) -> Self {
+        observer.totals.connections.fetch_add(1, Relaxed);
+        Self { observer: Arc::clone(observer), open: Arc::clone(open) }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.observer.totals.connections.fetch_sub(1, Relaxed);
+        self.open.fetch_sub(1, Relaxed);
+    }
+}

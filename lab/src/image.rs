@@ -148,7 +148,8 @@ fn run(command: &mut Command) -> anyhow::Result<String> {
 
 /// The root of this workspace.
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
 }
 
 #[cfg(test)]

@@ -1,0 +1,185 @@
+//! What a request costs in system calls and in instructions: numbers that no other load on the machine moves.
+//!
+//! The proxy runs behind a tracer twice, under a little load and under more. The difference is what the
+//! requests cost; what starting and ending cost cancels out.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+
+use super::backends::Backends;
+use super::contender::{Contender, Started};
+use super::wrk;
+
+/// Seconds of load in the two runs.
+const RUNS: [u16; 2] = [1, 4];
+
+/// What is counted.
+#[derive(Clone, Copy)]
+pub(super) enum Counter {
+    /// By `strace -c`.
+    SystemCalls,
+    /// Those in user space, by valgrind's callgrind.
+    Instructions,
+}
+
+/// Counts by name; one run has one or many.
+type Counts = BTreeMap<String, u64>;
+
+impl Counter {
+    /// The program that counts; its Debian package has the same name.
+    pub(super) fn tool(self) -> &'static str {
+        match self {
+            Self::SystemCalls => "strace",
+            Self::Instructions => "valgrind",
+        }
+    }
+
+    /// What the counts are.
+    pub(super) fn heading(self) -> &'static str {
+        match self {
+            Self::SystemCalls => "System calls per request",
+            Self::Instructions => "User-space instructions per request",
+        }
+    }
+
+    /// Counts, and returns the count per request as it is shown.
+    pub(super) fn count(
+        self,
+        contender: &Contender,
+        backends: &Backends,
+        folder: &Path,
+        clients: u16,
+    ) -> anyhow::Result<String> {
+        let mut totals = Vec::new();
+        for seconds in RUNS {
+            let report = folder.join("counts");
+            let proxy = Started::start(contender, &self.tracer(&report), backends, folder)?;
+            let load = wrk::run(proxy.port(), clients, seconds)?;
+            let said = proxy.finish()?;
+            let counts = match self {
+                Self::SystemCalls => {
+                    parse_strace(&std::fs::read_to_string(&report).context("strace wrote nothing")?)
+                }
+                Self::Instructions => parse_callgrind(&said),
+            };
+            ensure!(!counts.is_empty(), "{} counted nothing: {said}", self.tool());
+            totals.push((counts, load.requests));
+        }
+        let [(fewer, few), (more, many)] = &totals[..] else { return Ok(String::new()) };
+        ensure!(many > few, "more load made no more requests: {few}, then {many}");
+        Ok(self.show(&per_request(fewer, more, many - few)))
+    }
+
+    /// The words that go before the proxy's command.
+    fn tracer(self, report: &Path) -> Vec<String> {
+        let report = report.display();
+        match self {
+            Self::SystemCalls => ["strace", "-f", "-c", "-o"]
+                .map(String::from)
+                .into_iter()
+                .chain([report.to_string()])
+                .collect(),
+            Self::Instructions => {
+                vec![
+                    "valgrind".into(),
+                    "--tool=callgrind".into(),
+                    format!("--callgrind-out-file={report}.%p"),
+                ]
+            }
+        }
+    }
+
+    fn show(self, costs: &[(String, f64)]) -> String {
+        let total: f64 = costs.iter().map(|(_, cost)| cost).sum();
+        match self {
+            Self::Instructions => format!("{total:8.0}"),
+            Self::SystemCalls => {
+                let mut shown = format!("{total:5.2}  =");
+                for (name, cost) in costs.iter().filter(|(_, cost)| *cost >= 0.005) {
+                    let _ = write!(shown, " {cost:.2} {name}");
+                }
+                shown
+            }
+        }
+    }
+}
+
+/// What each thing counted cost per request, the dearest first.
+fn per_request(fewer: &Counts, more: &Counts, requests: u64) -> Vec<(String, f64)> {
+    let cost = |(name, count): (&String, &u64)| {
+        let grown = count.saturating_sub(fewer.get(name).copied().unwrap_or(0));
+        (name.clone(), grown as f64 / requests as f64)
+    };
+    let mut costs: Vec<(String, f64)> = more.iter().map(cost).collect();
+    costs.sort_by(|a, b| b.1.total_cmp(&a.1));
+    costs
+}
+
+/// Reads the table of `strace -c`: calls by name.
+fn parse_strace(table: &str) -> Counts {
+    table
+        .lines()
+        .filter_map(|line| {
+            // Share, seconds, microseconds a call, calls, then errors (often none), then the name.
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let name = *fields.last()?;
+            let calls = fields.get(3)?.parse().ok()?;
+            (name != "total" && fields.len() >= 5).then(|| (name.to_owned(), calls))
+        })
+        .collect()
+}
+
+/// Reads what callgrind says at the end of each process, and adds it up.
+fn parse_callgrind(said: &str) -> Counts {
+    let instructions = said.lines().filter_map(|line| line.split_once("Collected : "));
+    let total: u64 = instructions.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum();
+    if total == 0 { Counts::new() } else { Counts::from([("instructions".to_owned(), total)]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(pairs: &[(&str, u64)]) -> Counts {
+        pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+    }
+
+    #[test]
+    fn straces_table_is_read() {
+        let table = "% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 50.00    0.200000           2     40000       123 read
+ 49.00    0.100000           2     39000           write
+  1.00    0.000000           0         7         7 connect
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.300000           3     79007       130 total
+";
+        assert_eq!(parse_strace(table), counts(&[("read", 40_000), ("write", 39_000), ("connect", 7)]));
+        assert_eq!(parse_strace("strace: nothing was traced\n"), Counts::new());
+        assert_eq!(parse_strace(""), Counts::new());
+    }
+
+    #[test]
+    fn callgrinds_processes_are_added_up() {
+        let said = "==10== Callgrind, a call-graph generating cache profiler\n==10== Events    : Ir\n\
+                    ==10== Collected : 1000\n==11== Collected : 234\n==11== \n";
+        assert_eq!(parse_callgrind(said), counts(&[("instructions", 1234)]));
+        assert_eq!(parse_callgrind("==10== it broke\n"), Counts::new());
+    }
+
+    #[test]
+    fn what_starting_cost_cancels_out() {
+        let costs = per_request(
+            &counts(&[("read", 300), ("open", 50)]),
+            &counts(&[("read", 700), ("open", 50), ("write", 800)]),
+            200,
+        );
+        let expected =
+            [("write", 4.0), ("read", 2.0), ("open", 0.0)].map(|(name, cost)| (name.to_owned(), cost));
+        assert_eq!(costs, expected);
+        assert_eq!(Counter::SystemCalls.show(&costs), " 6.00  = 4.00 write 2.00 read");
+    }
+}

@@ -1,0 +1,202 @@
+//! A process under measurement: started on one core, read from `/proc`, and surely ended.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a process may take to end after it was asked to.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Fails, and says how to install it, if a program is missing.
+pub(super) fn require(program: &str, package: &str) -> anyhow::Result<()> {
+    ensure!(locate(program).is_some(), "`{program}` is not installed: apt install {package}");
+    Ok(())
+}
+
+/// Where a program is, if it is installed. Debian keeps servers where only root's `PATH` leads.
+pub(super) fn locate(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders =
+        env::split_paths(&path).chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")]);
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// A running process with all its children. It ends when this is dropped, and when this process dies.
+pub(super) struct Running {
+    child: Child,
+    /// What it writes to stderr. A file takes all of it, while a pipe would stop whoever fills it.
+    log: PathBuf,
+    /// Whom to ask to end: the process itself, or the one that a tracer runs.
+    traced: bool,
+}
+
+impl Running {
+    /// Runs the words as a command on one core. If `traced`, the first word is a tracer that runs the rest
+    /// as its child.
+    pub(super) fn start(core: usize, words: &[String], traced: bool, log: PathBuf) -> anyhow::Result<Self> {
+        let stderr = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        // Both helpers put themselves aside with `exec`, so the child is the program itself. The pipe on
+        // its stdin closes with this process, which the balancer watches; the others get the signal.
+        let child = Command::new("taskset")
+            .args(["--cpu-list", &core.to_string(), "setpriv", "--pdeathsig", "TERM"])
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .with_context(|| format!("cannot run {}", words.join(" ")))?;
+        Ok(Self { child, log, traced })
+    }
+
+    /// Fails with what the process complained about if it has ended.
+    pub(super) fn still_runs(&mut self) -> anyhow::Result<()> {
+        let Some(status) = self.child.try_wait()? else { return Ok(()) };
+        bail!("it ended ({status}): {}", self.complaints().trim())
+    }
+
+    /// CPU time of the process and all its children so far, by the kernel's account.
+    pub(super) fn cpu_time(&self) -> anyhow::Result<Duration> {
+        let ticks: u64 = family(self.child.id())?.iter().map(|(_, stat)| stat.ticks).sum();
+        Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+    }
+
+    /// Resident memory of the process and all its children, in bytes. What they share counts for each.
+    pub(super) fn memory(&self) -> anyhow::Result<u64> {
+        let mut bytes = 0;
+        for (pid, _) in family(self.child.id())? {
+            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+            bytes += parse_resident(&status).with_context(|| format!("process {pid} shows no memory"))?;
+        }
+        Ok(bytes)
+    }
+
+    /// Asks the process to end, waits for it, and returns what it wrote to stderr.
+    pub(super) fn finish(mut self) -> anyhow::Result<String> {
+        self.ask_to_end()?;
+        Ok(self.complaints())
+    }
+
+    fn complaints(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn ask_to_end(&mut self) -> anyhow::Result<()> {
+        let own = self.child.id();
+        let target = if self.traced { first_child(own)?.unwrap_or(own) } else { own };
+        let pid = i32::try_from(target).ok().and_then(Pid::from_raw).context("a process without a number")?;
+        // Gone already is as good as ended.
+        let _ = kill_process(pid, Signal::TERM);
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() {
+            ensure!(Instant::now() < deadline, "process {target} does not end after SIGTERM");
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.ask_to_end().is_err() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// What the kernel says about a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stat {
+    parent: u32,
+    /// Time on the CPU, in user space and in the kernel, in clock ticks.
+    ticks: u64,
+}
+
+/// Reads a line of `/proc/<pid>/stat`, see proc(5).
+fn parse_stat(line: &str) -> Option<Stat> {
+    // The name comes second, in parentheses, and may itself contain spaces and parentheses.
+    let fields: Vec<&str> = line.get(line.rfind(')')? + 1..)?.split_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some(Stat { parent: u32::try_from(number(1)?).ok()?, ticks: number(11)? + number(12)? })
+}
+
+/// Resident memory in bytes, from `/proc/<pid>/status`.
+fn parse_resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// A process and all its descendants.
+fn family(root: u32) -> anyhow::Result<Vec<(u32, Stat)>> {
+    let all = processes()?;
+    let mut found: Vec<(u32, Stat)> = Vec::new();
+    let mut unseen = vec![root];
+    while let Some(pid) = unseen.pop() {
+        let stat = all.get(&pid).with_context(|| format!("process {pid} has gone"))?;
+        found.push((pid, *stat));
+        unseen.extend(all.iter().filter(|(_, other)| other.parent == pid).map(|(child, _)| *child));
+    }
+    Ok(found)
+}
+
+fn first_child(parent: u32) -> anyhow::Result<Option<u32>> {
+    Ok(processes()?.iter().filter(|(_, stat)| stat.parent == parent).map(|(pid, _)| *pid).min())
+}
+
+/// Every process there is; those that end meanwhile are left out.
+fn processes() -> anyhow::Result<HashMap<u32, Stat>> {
+    let mut all = HashMap::new();
+    for entry in fs::read_dir("/proc").context("cannot read /proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Ok(line) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        if let Some(stat) = parse_stat(&line) {
+            all.insert(pid, stat);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_stat_gives_parent_and_time() {
+        for (line, expected) in [
+            (
+                "4242 (nginx) S 4241 4242 1 0 -1 4194624 120 0 0 0 31 69 0 0 20 0 1 0 9 1000 50",
+                Some(Stat { parent: 4241, ticks: 100 }),
+            ),
+            (
+                "7 (a) b (c)) R 1 7 7 0 -1 0 0 0 0 0 5 6 0 0 20 0 1 0 9 1 1",
+                Some(Stat { parent: 1, ticks: 11 }),
+            ),
+            ("7 (short) R 1 7", None),
+            ("no name at all", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_stat(line), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn resident_memory_is_in_bytes() {
+        assert_eq!(parse_resident("Name:\tlb\nVmRSS:\t    2048 kB\nThreads:\t1\n"), Some(2 * 1024 * 1024));
+        assert_eq!(parse_resident("Name:\tkthreadd\n"), None);
+        assert_eq!(parse_resident("VmRSS: many kB\n"), None);
+    }
+
+    #[test]
+    fn this_process_is_in_its_own_family() {
+        let own = std::process::id();
+        assert!(family(own).unwrap().iter().any(|(pid, _)| *pid == own));
+    }
+}

@@ -1,2 +1,20 @@
-//! Stub.
-fn main() {}
+//! `demo-backend`: reads the flags and becomes what they ask for.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use demo_backend::cli::{Cli, Role};
+use demo_backend::{agent, health_check, worker};
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().role() {
+        Ok(Role::Agent(config)) => agent::run(config),
+        Ok(Role::Worker(identity)) => worker::run(&identity),
+        Ok(Role::HealthCheck(url)) => health_check::run(&url),
+        Err(error) => error.exit(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}

@@ -1,0 +1,217 @@
+//! What can be asked and ordered on the control port?
+//!
+//! Small JSON over HTTP/1.1. Every error has a JSON body `{"error": "..."}` that says what to do instead.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_local;
+
+use super::desk::Definition;
+use super::keeper::{Impossible, Keeper};
+use crate::fault::InvalidFault;
+
+/// Larger request bodies are refused.
+const MAX_BODY: usize = 1 << 20;
+
+/// The pause after a failed accept, which is most often "out of file descriptors".
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// An answer that is not 200: the status, and what to tell.
+struct Refusal(StatusCode, String);
+
+type Answer = Result<Value, Refusal>;
+
+/// Answers on the control port until `end` comes, and hands its value back.
+pub(super) async fn serve<T>(listener: TcpListener, keeper: Rc<Keeper>, end: impl Future<Output = T>) -> T {
+    tokio::pin!(end);
+    loop {
+        let accepted = tokio::select! {
+            value = &mut end => return value,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                spawn_local(converse(stream, Rc::clone(&keeper)));
+            }
+            Err(error) => {
+                eprintln!("backend {}: cannot accept on the control port: {error}", keeper.config().id);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, keeper: Rc<Keeper>) {
+    let service = service_fn(move |request| answer(Rc::clone(&keeper), request));
+    // Whoever asked is gone if this fails.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(
+    keeper: Rc<Keeper>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, http::Error> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let answer = match guard(&parts.headers) {
+        Ok(()) => route(&keeper, &parts.method, path, body).await,
+        Err(refusal) => Err(refusal),
+    };
+    let (status, value) = match answer {
+        Ok(value) => (StatusCode::OK, value),
+        Err(Refusal(status, reason)) => (status, json!({ "error": reason })),
+    };
+    let mut response = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response = response.header(ALLOW, methods(path).join(", "));
+    }
+    response.body(Full::from(format!("{value}\n")))
+}
+
+/// A page of some other site, open in the same browser, must not be able to break backends.
+fn guard(headers: &HeaderMap) -> Result<(), Refusal> {
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let Some(origin) = headers.get(ORIGIN).map(text) else { return Ok(()) };
+    let host = headers.get(HOST).map(text).unwrap_or_default();
+    if origin.strip_prefix("http://") == Some(&host) {
+        return Ok(());
+    }
+    Err(Refusal(
+        StatusCode::FORBIDDEN,
+        format!("a page of {origin} may not use this port; use curl or the lab"),
+    ))
+}
+
+async fn route(keeper: &Rc<Keeper>, method: &Method, path: &str, body: Incoming) -> Answer {
+    let known = methods(path);
+    if known.is_empty() {
+        return Err(Refusal(StatusCode::NOT_FOUND, format!("no {path} here; see demo-backend --help")));
+    }
+    if !known.contains(&method.as_str()) {
+        let allowed = known.join(" or ");
+        return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, format!("{path} takes {allowed}, not {method}")));
+    }
+    match (method.as_str(), path) {
+        (_, "/healthz") => Ok(json!("ok")),
+        (_, "/state") => Ok(state(keeper)),
+        (_, "/counters") => Ok(keeper.ledger(|ledger| shown(ledger.counters()))),
+        ("DELETE", "/ledger") => {
+            keeper.ledger(|ledger| ledger.forget_executed());
+            Ok(json!({}))
+        }
+        (_, "/ledger") => Ok(keeper.ledger(|ledger| shown(ledger.executed()))),
+        (_, "/start") => commanded(keeper, keeper.start().await),
+        (_, "/kill") => commanded(keeper, keeper.kill().await),
+        (_, "/stop") => commanded(keeper, keeper.stop().await),
+        (_, "/continue") => commanded(keeper, keeper.r#continue().await),
+        (_, "/restart") => commanded(keeper, keeper.restart().await),
+        (_, "/reset") => commanded(keeper, keeper.reset().await),
+        (_, "/seed") => {
+            let Seed { seed } = read(body, "an object such as {\"seed\": 7}").await?;
+            keeper.ledger(|ledger| keeper.desk.borrow_mut().reseed(seed, ledger));
+            Ok(json!({ "seed": seed, "applied": keeper.tell().await }))
+        }
+        ("POST", "/faults") => {
+            let definition: Definition = read(body, "a fault such as {\"kind\": \"reset\"}").await?;
+            let added =
+                keeper.ledger(|ledger| keeper.desk.borrow_mut().add(definition, ledger, Instant::now()));
+            let id = added.map_err(invalid)?;
+            Ok(json!({ "id": id, "applied": keeper.tell().await }))
+        }
+        ("PUT", "/faults") => {
+            let definitions: Vec<Definition> =
+                read(body, "an array of faults such as [{\"kind\": \"reset\"}]").await?;
+            let ids: Vec<_> = (1..=definitions.len()).collect();
+            keeper.desk.borrow_mut().replace(definitions, Instant::now()).map_err(invalid)?;
+            Ok(json!({ "ids": ids, "applied": keeper.tell().await }))
+        }
+        (_, "/faults") => Ok(faults(keeper)),
+        (_, path) => {
+            let id = path.rsplit('/').next().unwrap_or_default();
+            let removed = id.parse().is_ok_and(|id| keeper.desk.borrow_mut().remove(id));
+            if !removed {
+                let reason = format!("there is no fault {id}; GET /faults lists them");
+                return Err(Refusal(StatusCode::NOT_FOUND, reason));
+            }
+            Ok(json!({ "applied": keeper.tell().await }))
+        }
+    }
+}
+
+/// The methods a path takes; none if there is no such path.
+fn methods(path: &str) -> &'static [&'static str] {
+    match path {
+        "/healthz" | "/state" | "/counters" => &["GET"],
+        "/ledger" => &["GET", "DELETE"],
+        "/start" | "/kill" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => &["POST"],
+        "/faults" => &["GET", "PUT", "POST"],
+        _ if path.starts_with("/faults/") => &["DELETE"],
+        _ => &[],
+    }
+}
+
+fn state(keeper: &Keeper) -> Value {
+    let config = keeper.config();
+    let faults = faults(keeper);
+    json!({
+        "id": config.id,
+        "port": config.data.port(),
+        "control_port": config.control.port(),
+        "worker": keeper.worker_view(),
+        "seed": keeper.desk.borrow().seed(),
+        "faults": faults,
+        "counters": keeper.ledger(|ledger| shown(ledger.counters())),
+    })
+}
+
+fn faults(keeper: &Keeper) -> Value {
+    keeper.ledger(|ledger| Value::Array(keeper.desk.borrow().view(ledger, Instant::now())))
+}
+
+/// Commands answer with the state they led to.
+fn commanded(keeper: &Keeper, outcome: anyhow::Result<()>) -> Answer {
+    match outcome {
+        Ok(()) => Ok(state(keeper)),
+        Err(error) if error.is::<Impossible>() => Err(Refusal(StatusCode::CONFLICT, error.to_string())),
+        Err(error) => Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))),
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seed {
+    seed: u64,
+}
+
+async fn read<T: DeserializeOwned>(body: Incoming, what: &str) -> Result<T, Refusal> {
+    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
+        Refusal(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("cannot read the body, at most {MAX_BODY} bytes: {error}"),
+        )
+    })?;
+    serde_json::from_slice(&body.to_bytes())
+        .map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("{error}; send {what}")))
+}
+
+fn invalid(error: InvalidFault) -> Refusal {
+    Refusal(StatusCode::BAD_REQUEST, error.to_string())
+}
+
+/// These are plain numbers and texts; there is no way for them not to be JSON.
+fn shown(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}

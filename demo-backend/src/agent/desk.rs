@@ -1,0 +1,242 @@
+//! Which faults stand, and what does the worker have to be told?
+//!
+//! Pure: the time and the ledger come in as arguments. What is standing here is the truth; workers come and go,
+//! and each is told all of it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use crate::fault::{Fault, InvalidFault};
+use crate::ledger::{Draws, Ledger};
+use crate::link::{FaultOrder, Orders};
+
+/// More standing faults than this are a mistake of whoever adds them.
+const MAX_FAULTS: usize = 100;
+
+/// A definition as people write it.
+pub(super) type Definition = Map<String, Value>;
+
+/// The faults that were asked for.
+#[derive(Debug)]
+pub(super) struct Desk {
+    seed: u64,
+    version: u64,
+    next_key: u64,
+    entries: Vec<Entry>,
+    next_id: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    key: u64,
+    id: u32,
+    definition: Definition,
+    fault: Fault,
+    until: Option<Instant>,
+}
+
+impl Desk {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, version: 1, next_key: 1, entries: Vec::new(), next_id: 1 }
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Adds a fault, and returns its id.
+    pub(super) fn add(
+        &mut self,
+        definition: Definition,
+        ledger: &Ledger,
+        now: Instant,
+    ) -> Result<u32, InvalidFault> {
+        let fault = Fault::parse(&definition)?;
+        if self.entries.len() >= MAX_FAULTS {
+            self.entries.retain(|entry| !entry.is_spent(ledger.draws(entry.key), now));
+        }
+        if self.entries.len() >= MAX_FAULTS {
+            return Err(InvalidFault::too_many(MAX_FAULTS));
+        }
+        self.insert(definition, fault, now);
+        self.version += 1;
+        Ok(self.next_id - 1)
+    }
+
+    /// Replaces all faults by these, whose ids count from 1: the same faults meet the same dice again.
+    pub(super) fn replace(&mut self, definitions: Vec<Definition>, now: Instant) -> Result<(), InvalidFault> {
+        if definitions.len() > MAX_FAULTS {
+            return Err(InvalidFault::too_many(MAX_FAULTS));
+        }
+        let parse = |(place, definition): (usize, Definition)| match Fault::parse(&definition) {
+            Ok(fault) => Ok((definition, fault)),
+            Err(error) => Err(error.within(&format!("faults[{place}]."))),
+        };
+        let faults = definitions.into_iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()?;
+        self.entries.clear();
+        self.next_id = 1;
+        for (definition, fault) in faults {
+            self.insert(definition, fault, now);
+        }
+        self.version += 1;
+        Ok(())
+    }
+
+    /// Removes a fault; false if there is none with this id.
+    pub(super) fn remove(&mut self, id: u32) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.id != id);
+        self.version += 1;
+        self.entries.len() < before
+    }
+
+    /// Rolls all dice from the start of another seed. How often each fault hit is not forgotten.
+    pub(super) fn reseed(&mut self, seed: u64, ledger: &mut Ledger) {
+        self.seed = seed;
+        self.version += 1;
+        for entry in &mut self.entries {
+            // To the worker, a fault with a new key is a new fault with a history.
+            let fired = ledger.draws(entry.key).fired;
+            entry.key = self.next_key;
+            self.next_key += 1;
+            ledger.set_draws(entry.key, Draws { matched: 0, fired });
+        }
+    }
+
+    /// What a worker has to be told.
+    pub(super) fn orders(&self, ledger: &Ledger, now: Instant) -> Orders {
+        let order = |entry: &Entry| {
+            let Draws { matched, fired } = ledger.draws(entry.key);
+            FaultOrder {
+                key: entry.key,
+                id: entry.id,
+                definition: entry.definition.clone(),
+                matched,
+                fired,
+                left_ms: entry.left(now).map(|left| left.as_millis() as u64),
+            }
+        };
+        Orders {
+            version: self.version,
+            seed: self.seed,
+            drain: false,
+            faults: self.entries.iter().map(order).collect(),
+        }
+    }
+
+    /// The faults as people see them: the definition, and what came of it.
+    pub(super) fn view(&self, ledger: &Ledger, now: Instant) -> Vec<Value> {
+        let view = |entry: &Entry| {
+            let draws = ledger.draws(entry.key);
+            let mut shown = entry.definition.clone();
+            shown.insert("id".into(), entry.id.into());
+            shown.insert("matched".into(), draws.matched.into());
+            shown.insert("fired".into(), draws.fired.into());
+            shown.insert("active".into(), (!entry.is_spent(draws, now)).into());
+            shown.insert(
+                "left".into(),
+                json!({
+                    "first": entry.fault.first.map(|first| first.saturating_sub(draws.fired)),
+                    "for_ms": entry.left(now).map(|left| left.as_millis() as u64),
+                }),
+            );
+            Value::Object(shown)
+        };
+        self.entries.iter().map(view).collect()
+    }
+
+    /// Whether a fault with this key stands.
+    pub(super) fn has_key(&self, key: u64) -> bool {
+        self.entries.iter().any(|entry| entry.key == key)
+    }
+
+    fn insert(&mut self, definition: Definition, fault: Fault, now: Instant) {
+        let until = fault.lasts.map(|lasts| now + lasts);
+        self.entries.push(Entry { key: self.next_key, id: self.next_id, definition, fault, until });
+        self.next_key += 1;
+        self.next_id += 1;
+    }
+}
+
+impl Entry {
+    fn left(&self, now: Instant) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(now))
+    }
+
+    /// Whether it can never hit again.
+    fn is_spent(&self, draws: Draws, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
+            || self.fault.first.is_some_and(|first| first <= draws.fired)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Report;
+
+    fn definition(text: &str) -> Definition {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn ids_count_up_and_start_anew_only_when_all_are_replaced() {
+        let (mut desk, ledger, now) = (Desk::new(1), Ledger::default(), Instant::now());
+        let reset = || definition(r#"{"kind": "reset"}"#);
+        assert_eq!(desk.add(reset(), &ledger, now), Ok(1));
+        assert_eq!(desk.add(reset(), &ledger, now), Ok(2));
+        assert!(desk.remove(2));
+        assert!(!desk.remove(2));
+        assert_eq!(desk.add(reset(), &ledger, now), Ok(3));
+        desk.replace(vec![reset()], now).unwrap();
+        assert_eq!(desk.orders(&ledger, now).faults[0].id, 1);
+        assert_eq!(desk.orders(&ledger, now).faults[0].key, 4, "keys are never given twice");
+    }
+
+    #[test]
+    fn one_bad_definition_changes_nothing() {
+        let (mut desk, ledger, now) = (Desk::new(1), Ledger::default(), Instant::now());
+        desk.replace(vec![definition(r#"{"kind": "reset"}"#)], now).unwrap();
+        let before = desk.orders(&ledger, now);
+        let error = desk.replace(vec![definition(r#"{"kind": "reset"}"#), Map::new()], now).unwrap_err();
+        assert!(error.to_string().starts_with("faults[1].kind: is missing"), "{error}");
+        assert_eq!(desk.orders(&ledger, now), before);
+    }
+
+    #[test]
+    fn the_next_worker_is_told_how_far_a_fault_had_come() {
+        let (mut desk, mut ledger, now) = (Desk::new(1), Ledger::default(), Instant::now());
+        let fault = definition(r#"{"kind": "reset", "first": 5, "for": "10s"}"#);
+        desk.add(fault, &ledger, now).unwrap();
+        ledger.add(Report::Drawn { key: 1, matched: 7, fired: 4 });
+        let orders = desk.orders(&ledger, now + Duration::from_secs(3));
+        let order = &orders.faults[0];
+        assert_eq!((order.matched, order.fired, order.left_ms), (7, 4, Some(7000)));
+    }
+
+    #[test]
+    fn another_seed_rolls_from_the_start_but_forgets_no_hit() {
+        let (mut desk, mut ledger, now) = (Desk::new(1), Ledger::default(), Instant::now());
+        desk.add(definition(r#"{"kind": "reset"}"#), &ledger, now).unwrap();
+        ledger.add(Report::Drawn { key: 1, matched: 7, fired: 4 });
+        desk.reseed(9, &mut ledger);
+        let orders = desk.orders(&ledger, now);
+        let order = &orders.faults[0];
+        assert_eq!((orders.seed, order.id, order.matched, order.fired), (9, 1, 0, 4));
+        assert_ne!(order.key, 1);
+    }
+
+    #[test]
+    fn spent_faults_make_room_for_new_ones() {
+        let (mut desk, ledger, now) = (Desk::new(1), Ledger::default(), Instant::now());
+        for _ in 0..MAX_FAULTS {
+            desk.add(definition(r#"{"kind": "reset", "for": 1000}"#), &ledger, now).unwrap();
+        }
+        let another = || definition(r#"{"kind": "reset"}"#);
+        assert!(desk.add(another(), &ledger, now).unwrap_err().to_string().contains("100"));
+        let later = now + Duration::from_secs(1);
+        assert_eq!(desk.add(another(), &ledger, later), Ok(101));
+        assert_eq!(desk.view(&ledger, later).len(), 1);
+    }
+}

@@ -1,0 +1,374 @@
+//! Which fault hits this request?
+//!
+//! Pure: the request and the time come in, a [`Plan`] goes out; the [worker](crate::worker) carries it out.
+//! Faults act in a fixed order, whatever the order they were added in:
+//!
+//! | stage | kinds | if several fire |
+//! |---|---|---|
+//! | admission | refuse | the port refuses while any of them stands |
+//! | delay | latency, stall before | their waits add up |
+//! | status | status | the first one counts |
+//! | body | drip, truncate, stall mid | the first of each kind counts |
+//! | close | reset, close early, garbage | the first one counts |
+//!
+//! # Why every fault has its own dice
+//! Whether a fault hits a request depends on three numbers: the seed, the fault's id, and how many requests it
+//! was drawn for before. So the same seed and the same requests meet the same faults, and adding a second fault
+//! does not change whom the first one hits.
+
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+pub use parse::InvalidFault;
+
+/// No latency is longer than this, however the dice fall.
+pub const MAX_LATENCY: Duration = Duration::from_secs(60);
+
+/// One fault as it was asked for: what goes wrong, and for whom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// What goes wrong.
+    pub kind: Kind,
+    /// Which share of the matching requests it hits, 0 to 100.
+    pub percent: f64,
+    /// It hits this many requests at most.
+    pub first: Option<u64>,
+    /// It expires this long after it was added.
+    pub lasts: Option<Duration>,
+    /// Only these requests can be hit.
+    pub matches: Match,
+}
+
+/// Which requests a fault is for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Match {
+    /// A path without its query; one that ends in `*` stands for all paths that begin like it.
+    pub path: Option<String>,
+    /// A method, in capitals.
+    pub method: Option<String>,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// The port refuses connections, and kept connections are closed.
+    Refuse,
+    /// The answer comes late.
+    Latency(Latency),
+    /// Nothing is sent, until `hold` is over, the fault is, or the client's patience.
+    Stall {
+        /// Before the head, or in the middle of the body.
+        at: Moment,
+        /// For how long; for ever without it.
+        hold: Option<Duration>,
+    },
+    /// An answer with this status.
+    Status(Status),
+    /// The body comes in small pieces.
+    Drip(Drip),
+    /// The body ends too early, and the connection with it.
+    Truncate {
+        /// Body bytes that are sent; half of the body without it.
+        bytes: Option<u64>,
+        /// Whether the body comes in chunks, of which the last is missing, instead of with a Content-Length.
+        chunked: bool,
+    },
+    /// A TCP reset (RST).
+    Reset(Moment),
+    /// The connection closes (FIN) instead of an answer.
+    CloseEarly,
+    /// The answer is not HTTP, and the connection closes.
+    Garbage,
+}
+
+/// Where in an answer something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Before its first byte.
+    Before,
+    /// After the head and half of the body.
+    Mid,
+}
+
+/// How late an answer comes: a distribution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Latency {
+    /// Always the same.
+    Fixed(Duration),
+    /// Evenly between two bounds.
+    Uniform(Duration, Duration),
+    /// Many short ones, few long ones, with this mean; never above [`MAX_LATENCY`].
+    Exponential(Duration),
+    /// One of two: what a cache with misses looks like.
+    Bimodal {
+        /// The usual latency.
+        fast: Duration,
+        /// The other one.
+        slow: Duration,
+        /// How often it is the other one, 0 to 100.
+        slow_percent: f64,
+    },
+}
+
+/// A status instead of the usual 200.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// 200 to 599.
+    pub code: u16,
+    /// Seconds for the header Retry-After.
+    pub retry_after: Option<u32>,
+}
+
+/// A body in small pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drip {
+    /// Bytes in a piece, at least 1.
+    pub bytes: u64,
+    /// The pause after each piece.
+    pub every: Duration,
+}
+
+/// What shall happen to one request.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// Wait for these, one after the other, before anything else.
+    pub waits: Vec<Wait>,
+    /// Answer with this status.
+    pub status: Option<Status>,
+    /// Send the body at this pace; the key is that of the fault.
+    pub drip: Option<(u64, Drip)>,
+    /// Instead of an answer, do this.
+    pub instead: Option<Wreck>,
+    /// At these points of the body, do this.
+    pub cuts: Vec<Cut>,
+    /// Send the body without saying how long it will be.
+    pub chunked: bool,
+    /// The ids of the faults that fired.
+    pub fired: Vec<u32>,
+    /// The faults that were drawn: key, draws so far, hits so far.
+    pub drawn: Vec<(u64, u64, u64)>,
+}
+
+/// A pause that ends early when its fault is removed or expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// The key of the fault.
+    pub key: u64,
+    /// How long; as long as the fault stands without it.
+    pub lasts: Option<Duration>,
+}
+
+/// A point inside a body, and what happens there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// After this many bytes, or after half of the body.
+    pub after: Option<u64>,
+    /// What happens.
+    pub act: Act,
+}
+
+/// What happens at a [`Cut`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// A pause; then the body goes on.
+    Wait(Wait),
+    /// The end of the connection.
+    Wreck(Wreck),
+}
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wreck {
+    /// With a TCP reset.
+    Reset,
+    /// With an ordinary close.
+    Close,
+    /// With bytes that are not HTTP, then an ordinary close.
+    Garbage,
+}
+
+/// A fault at work.
+#[derive(Debug, Clone)]
+pub struct Active {
+    /// Never used for another fault.
+    pub key: u64,
+    /// The number people see, and the stream of dice.
+    pub id: u32,
+    /// What was asked for.
+    pub fault: Fault,
+    /// When it expires.
+    pub until: Option<Instant>,
+    /// How many requests it was drawn for.
+    pub matched: u64,
+    /// How many of them it hit.
+    pub fired: u64,
+}
+
+/// All faults at work in one worker.
+#[derive(Debug, Default)]
+pub struct Faults {
+    seed: u64,
+    /// By stage, then by id.
+    active: Vec<Active>,
+}
+
+impl Faults {
+    /// From now on these faults and this seed count. Faults whose key is known keep their own counts.
+    pub fn replace(&mut self, seed: u64, faults: Vec<Active>) {
+        let known = std::mem::take(&mut self.active);
+        self.seed = seed;
+        self.active = faults
+            .into_iter()
+            .map(|fault| known.iter().find(|known| known.key == fault.key).cloned().unwrap_or(fault))
+            .collect();
+        self.active.sort_by_key(|active| (active.fault.kind.stage(), active.id));
+    }
+
+    /// Draws every fault that is for this request, and says what shall happen to it.
+    pub fn plan(&mut self, method: &str, path: &str, now: Instant) -> Plan {
+        let mut plan = Plan::default();
+        for active in &mut self.active {
+            if active.fault.kind == Kind::Refuse
+                || !active.stands(now)
+                || !active.fault.matches.covers(method, path)
+            {
+                continue;
+            }
+            let mut dice = dice(self.seed, active.id, active.matched);
+            active.matched += 1;
+            if dice.f64() * 100.0 < active.fault.percent
+                && active.has_hits_left()
+                && plan.add(active.key, active.fault.kind, &mut dice)
+            {
+                active.fired += 1;
+                plan.fired.push(active.id);
+            }
+            plan.drawn.push((active.key, active.matched, active.fired));
+        }
+        plan
+    }
+
+    /// Whether the port shall refuse connections: the key of the fault that wants it.
+    pub fn refusing(&self, now: Instant) -> Option<u64> {
+        let refuses = |active: &&Active| active.fault.kind == Kind::Refuse && active.stands(now);
+        self.active.iter().find(refuses).map(|active| active.key)
+    }
+
+    /// Whether a fault is there and not expired; if so, until when.
+    pub fn standing(&self, key: u64, now: Instant) -> Option<Option<Instant>> {
+        let active = self.active.iter().find(|active| active.key == key)?;
+        active.stands(now).then_some(active.until)
+    }
+
+    /// When the next fault expires.
+    pub fn next_expiry(&self, now: Instant) -> Option<Instant> {
+        self.active.iter().filter_map(|active| active.until).filter(|until| *until > now).min()
+    }
+}
+
+impl Active {
+    fn stands(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    fn has_hits_left(&self) -> bool {
+        self.fault.first.is_none_or(|first| self.fired < first)
+    }
+}
+
+impl Match {
+    fn covers(&self, method: &str, path: &str) -> bool {
+        let path_fits = match self.path.as_deref() {
+            None => true,
+            Some(pattern) => match pattern.strip_suffix('*') {
+                Some(prefix) => path.starts_with(prefix),
+                None => path == pattern,
+            },
+        };
+        path_fits && self.method.as_deref().is_none_or(|wanted| wanted == method)
+    }
+}
+
+impl Kind {
+    /// The stage of the table above.
+    fn stage(&self) -> u8 {
+        match self {
+            Self::Refuse => 0,
+            Self::Latency(_) | Self::Stall { at: Moment::Before, .. } => 1,
+            Self::Status(_) => 2,
+            Self::Drip(_) | Self::Truncate { .. } | Self::Stall { at: Moment::Mid, .. } => 3,
+            Self::Reset(_) | Self::CloseEarly | Self::Garbage => 4,
+        }
+    }
+}
+
+impl Latency {
+    /// One latency out of the distribution.
+    fn draw(self, dice: &mut fastrand::Rng) -> Duration {
+        match self {
+            Self::Fixed(latency) => latency,
+            Self::Uniform(low, high) => low + high.saturating_sub(low).mul_f64(dice.f64()),
+            // 1 - x is never 0, so the logarithm is finite.
+            Self::Exponential(mean) => mean.mul_f64(-(1.0 - dice.f64()).ln()).min(MAX_LATENCY),
+            Self::Bimodal { fast, slow, slow_percent } => {
+                if dice.f64() * 100.0 < slow_percent {
+                    slow
+                } else {
+                    fast
+                }
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// Adds what a fired fault does; `false` if an earlier fault of its stage leaves it nothing to do.
+    fn add(&mut self, key: u64, kind: Kind, dice: &mut fastrand::Rng) -> bool {
+        let wrecked = |plan: &Self| {
+            plan.instead.is_some() || plan.cuts.iter().any(|cut| matches!(cut.act, Act::Wreck(_)))
+        };
+        match kind {
+            Kind::Refuse => return false,
+            Kind::Latency(latency) => self.waits.push(Wait { key, lasts: Some(latency.draw(dice)) }),
+            Kind::Stall { at: Moment::Before, hold } => self.waits.push(Wait { key, lasts: hold }),
+            Kind::Stall { at: Moment::Mid, hold } => {
+                if self.cuts.iter().any(|cut| matches!(cut.act, Act::Wait(_))) {
+                    return false;
+                }
+                let pause = Act::Wait(Wait { key, lasts: hold });
+                self.cuts.push(Cut { after: None, act: pause });
+            }
+            Kind::Status(status) if self.status.is_none() => self.status = Some(status),
+            Kind::Drip(drip) if self.drip.is_none() => self.drip = Some((key, drip)),
+            Kind::Truncate { bytes, chunked } if !wrecked(self) => {
+                self.chunked = chunked;
+                self.cuts.push(Cut { after: bytes, act: Act::Wreck(Wreck::Close) });
+            }
+            Kind::Reset(Moment::Mid) if !wrecked(self) => {
+                self.cuts.push(Cut { after: None, act: Act::Wreck(Wreck::Reset) });
+            }
+            Kind::Reset(Moment::Before) if !wrecked(self) => self.instead = Some(Wreck::Reset),
+            Kind::CloseEarly if !wrecked(self) => self.instead = Some(Wreck::Close),
+            Kind::Garbage if !wrecked(self) => self.instead = Some(Wreck::Garbage),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// The dice of one draw: they depend on nothing but these three numbers.
+fn dice(seed: u64, id: u32, draw: u64) -> fastrand::Rng {
+    fastrand::Rng::with_seed(scramble(scramble(scramble(seed) ^ u64::from(id)) ^ draw))
+}
+
+/// The finalizer of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014):
+/// neighbouring numbers come out unlike each other.
+fn scramble(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

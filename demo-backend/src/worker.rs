@@ -1,0 +1,276 @@
+//! How does the worker answer, and how is it made to fail?
+//!
+//! One thread, one runtime: that is enough for tens of thousands of small requests a second, and everything the
+//! requests share lives in plain cells. A second thread only waits for the agent's orders.
+
+mod answer;
+mod body;
+mod identity;
+mod report;
+mod route;
+mod wire;
+
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Stdin};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::cli::WorkerConfig;
+use crate::fault::{Active, Fault, Faults, Wait};
+use crate::link::{FaultOrder, Orders, Report};
+use report::Reporter;
+use wire::{Switch, Wire};
+
+/// Connections the kernel holds for us until we accept them; Linux caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// The pause after a failed accept, which is most often "out of file descriptors".
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Answers on the data port until the agent is gone or orders to drain.
+///
+/// # Errors
+/// If this is not the child of the agent named in `config`, or the data port cannot be opened.
+pub fn run(config: &WorkerConfig) -> Result<ExitCode> {
+    die_with(config.agent_pid)?;
+    let mut stdin = BufReader::new(std::io::stdin());
+    let orders = next_orders(&mut stdin)?.context("the agent went away before its first orders")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let shared = Rc::new(Shared {
+            config: config.clone(),
+            faults: RefCell::default(),
+            changed: Notify::new(),
+            reporter: Reporter::new()?,
+        });
+        serve(shared, orders, orders_from(stdin)).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What all requests of this worker share.
+struct Shared {
+    config: WorkerConfig,
+    faults: RefCell<Faults>,
+    /// Notified when the faults changed.
+    changed: Notify,
+    reporter: Reporter,
+}
+
+impl Shared {
+    /// Waits as planned, but no longer than the fault stands: healing a backend frees those who wait at it.
+    async fn pause(&self, wait: Wait) {
+        let end = wait.lasts.map(|lasts| Instant::now() + lasts);
+        loop {
+            let changed = self.changed.notified();
+            let now = Instant::now();
+            let Some(expiry) = self.faults.borrow().standing(wait.key, now) else { return };
+            if end.is_some_and(|end| end <= now) {
+                return;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = sleep_until([end, expiry].into_iter().flatten().min()) => {}
+            }
+        }
+    }
+
+    /// From now on these orders count.
+    fn obey(&self, orders: Orders) {
+        let faults = orders.faults.into_iter().filter_map(active).collect();
+        self.faults.borrow_mut().replace(orders.seed, faults);
+        self.changed.notify_waiters();
+    }
+}
+
+async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedReceiver<Orders>) -> Result<()> {
+    // Whoever holds a receiver of `closing` is a connection; a change asks it to end after its current answer.
+    let (closing, _) = watch::channel(());
+    let mut port = Port { address: shared.config.data, listener: None };
+    let mut version = first.version;
+    shared.obey(first);
+    loop {
+        let now = Instant::now();
+        let refusing = shared.faults.borrow().refusing(now);
+        if port.set_open(refusing.is_none())? {
+            closing.send_replace(());
+            let key = refusing.unwrap_or_default();
+            shared.reporter.send(&[Report::Drawn { key, matched: 1, fired: 1 }]);
+        }
+        shared.reporter.send(&[Report::Obeyed(version)]);
+        let expiry = shared.faults.borrow().next_expiry(now);
+        let news = tokio::select! {
+            news = accept_until(&port, orders.recv(), &shared, &closing) => news,
+            () = sleep_until(expiry) => continue,
+        };
+        let Some(news) = news else { return Ok(()) };
+        version = news.version;
+        if news.drain {
+            drop(port);
+            closing.send_replace(());
+            closing.closed().await;
+            return Ok(());
+        }
+        shared.obey(news);
+    }
+}
+
+/// Accepts connections until news come, and hands the news back.
+async fn accept_until(
+    port: &Port,
+    news: impl Future<Output = Option<Orders>>,
+    shared: &Rc<Shared>,
+    closing: &watch::Sender<()>,
+) -> Option<Orders> {
+    tokio::pin!(news);
+    loop {
+        let accepted = tokio::select! {
+            news = &mut news => return news,
+            accepted = port.accept() => accepted,
+        };
+        match accepted {
+            Ok(stream) => {
+                spawn_local(converse(Rc::clone(shared), stream, closing.subscribe()));
+            }
+            Err(error) => {
+                eprintln!("backend {}: cannot accept a connection: {error}", shared.config.id);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection from its first request to its last.
+async fn converse(shared: Rc<Shared>, stream: TcpStream, mut closing: watch::Receiver<()>) {
+    let switch = Switch::new();
+    let io = TokioIo::new(Wire::new(stream, switch.clone()));
+    let service = service_fn(move |request| answer::answer(Rc::clone(&shared), switch.clone(), request));
+    let connection = http1::Builder::new().half_close(false).serve_connection(io, service).with_upgrades();
+    tokio::pin!(connection);
+    // Errors are not news: a client went away, or a fault did its work; both are in the reports.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = closing.changed() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+/// The data port: open, or refusing connections.
+struct Port {
+    address: SocketAddr,
+    listener: Option<TcpListener>,
+}
+
+impl Port {
+    /// Opens or closes the port; true if it was open and is closed now.
+    fn set_open(&mut self, open: bool) -> Result<bool> {
+        match (&self.listener, open) {
+            (None, true) => self.listener = Some(listen(self.address)?),
+            (Some(_), false) => {
+                self.listener = None;
+                return Ok(true);
+            }
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    async fn accept(&self) -> std::io::Result<TcpStream> {
+        match &self.listener {
+            Some(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Listens beside the agent's reservation (see [`crate::agent`]), which asks for `SO_REUSEPORT`; with
+/// `SO_REUSEADDR` too, connections that linger in TIME_WAIT do not keep the next agent from the port.
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    open().with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Makes the kernel kill this process when the agent dies: at once, even while it is stopped.
+///
+/// Only Linux can do that; elsewhere the end of standard input has to do, which a stopped process cannot see.
+fn die_with(agent_pid: i32) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        // The agent starts us through /proc/self/exe; without this, lists of processes would show "exe".
+        rustix::thread::set_name(c"demo-backend")?;
+    }
+    // The agent may have died before the line above.
+    let parent = rustix::process::getppid().map_or(0, |parent| parent.as_raw_nonzero().get());
+    if parent != agent_pid {
+        bail!(
+            "--worker-of {agent_pid}: that is not my parent ({parent}); start an agent, it starts its worker"
+        );
+    }
+    Ok(())
+}
+
+/// Reads the agent's orders on a thread of its own, and ends this process when there can be no more of them.
+fn orders_from(mut stdin: BufReader<Stdin>) -> mpsc::UnboundedReceiver<Orders> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        while let Ok(Some(orders)) = next_orders(&mut stdin) {
+            if sender.send(orders).is_err() {
+                return;
+            }
+        }
+        std::process::exit(0);
+    });
+    receiver
+}
+
+fn next_orders(stdin: &mut BufReader<Stdin>) -> Result<Option<Orders>> {
+    let mut line = String::new();
+    if stdin.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    serde_json::from_str(&line).map(Some).context("cannot read the agent's orders")
+}
+
+/// The agent has checked the definition, so one that cannot be read here does not exist.
+fn active(order: FaultOrder) -> Option<Active> {
+    Some(Active {
+        key: order.key,
+        id: order.id,
+        fault: Fault::parse(&order.definition).ok()?,
+        until: order.left_ms.map(|left| Instant::now() + Duration::from_millis(left)),
+        matched: order.matched,
+        fired: order.fired,
+    })
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,92 @@
+//! How does the agent learn what happens to each request?
+//!
+//! The worker writes a line before it goes on, with no buffer in between: what was reported is in the pipe, and
+//! stays there when the worker is killed in the next instant.
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use anyhow::Result;
+
+use super::Shared;
+use crate::link::Report;
+
+/// Writes reports into the pipe to the agent.
+pub(super) struct Reporter {
+    pipe: File,
+    lines: RefCell<Vec<u8>>,
+    arrived: Cell<u64>,
+    in_flight: Cell<u64>,
+}
+
+impl Reporter {
+    /// Takes over standard output.
+    pub(super) fn new() -> Result<Self> {
+        let pipe = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+        Ok(Self { pipe, lines: RefCell::default(), arrived: Cell::new(0), in_flight: Cell::new(0) })
+    }
+
+    /// Writes these reports as one.
+    ///
+    /// Blocks while the pipe is full, which lasts as long as the agent is kept from reading. Without an agent
+    /// there is nothing left to do, and the process ends.
+    pub(super) fn send(&self, reports: &[Report<'_>]) {
+        let mut lines = self.lines.borrow_mut();
+        lines.clear();
+        for report in reports {
+            report.encode(&mut lines);
+        }
+        if (&self.pipe).write_all(&lines).is_err() {
+            std::process::exit(0);
+        }
+    }
+}
+
+/// One request in flight. It reports how the request ended; if nobody says how, its client went away.
+pub(super) struct Ticket {
+    shared: Rc<Shared>,
+    /// The number of the request among those of this worker, from 1.
+    pub(super) number: u64,
+    /// Requests in flight when this one came, itself among them.
+    pub(super) in_flight: u64,
+    ended: bool,
+}
+
+impl Ticket {
+    /// A request's head was read.
+    pub(super) fn arrive(shared: Rc<Shared>) -> Self {
+        let reporter = &shared.reporter;
+        reporter.send(&[Report::Arrived]);
+        reporter.arrived.set(reporter.arrived.get() + 1);
+        reporter.in_flight.set(reporter.in_flight.get() + 1);
+        let (number, in_flight) = (reporter.arrived.get(), reporter.in_flight.get());
+        Self { shared, number, in_flight, ended: false }
+    }
+
+    /// The last byte of the answer was handed over.
+    pub(super) fn finish(&mut self) {
+        self.end(Report::Finished);
+    }
+
+    /// A fault ends the answer.
+    pub(super) fn break_off(&mut self) {
+        self.end(Report::Broken);
+    }
+
+    fn end(&mut self, how: Report<'_>) {
+        if !std::mem::replace(&mut self.ended, true) {
+            let in_flight = &self.shared.reporter.in_flight;
+            in_flight.set(in_flight.get() - 1);
+            self.shared.reporter.send(&[how]);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.end(Report::Abandoned);
+    }
+}

@@ -1,0 +1,75 @@
+//! What does a path ask for?
+
+use std::time::Duration;
+
+/// The longest `/delay/<ms>`.
+const MAX_DELAY_MS: u64 = 60_000;
+
+/// The longest `/bytes/<n>`: 1 GiB.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Who answers, and what was asked.
+    Identity,
+    /// The same, later.
+    Delay(Duration),
+    /// The body that was sent.
+    Echo,
+    /// This many bytes.
+    Bytes(u64),
+    /// A connection that echoes bytes after 101.
+    Upgrade,
+    /// Nothing this backend can do, and why.
+    Mistake(String),
+}
+
+impl Route {
+    /// Reads a path. Paths without a meaning ask for [`Route::Identity`].
+    pub(super) fn of(path: &str) -> Self {
+        if path == "/echo" {
+            Self::Echo
+        } else if path == "/upgrade" {
+            Self::Upgrade
+        } else if let Some(number) = path.strip_prefix("/delay/") {
+            number_up_to(MAX_DELAY_MS, number, path, "milliseconds")
+                .map_or_else(Self::Mistake, |number| Self::Delay(Duration::from_millis(number)))
+        } else if let Some(number) = path.strip_prefix("/bytes/") {
+            number_up_to(MAX_BYTES, number, path, "bytes").map_or_else(Self::Mistake, Self::Bytes)
+        } else {
+            Self::Identity
+        }
+    }
+}
+
+fn number_up_to(max: u64, number: &str, path: &str, unit: &str) -> Result<u64, String> {
+    match number.parse() {
+        Ok(number) if number <= max => Ok(number),
+        _ => Err(format!("{path}: end it with a whole number of {unit}, 0 to {max}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_mean_what_they_say() {
+        for (path, route) in [
+            ("/", Route::Identity),
+            ("/delay", Route::Identity),
+            ("/echoes", Route::Identity),
+            ("/echo", Route::Echo),
+            ("/upgrade", Route::Upgrade),
+            ("/delay/0", Route::Delay(Duration::ZERO)),
+            ("/delay/60000", Route::Delay(Duration::from_secs(60))),
+            ("/bytes/1073741824", Route::Bytes(1 << 30)),
+        ] {
+            assert_eq!(Route::of(path), route, "{path}");
+        }
+        for path in ["/delay/", "/delay/60001", "/delay/-1", "/delay/1s", "/bytes/1073741825", "/bytes/x"] {
+            assert!(matches!(Route::of(path), Route::Mistake(_)), "{path}");
+        }
+    }
+}

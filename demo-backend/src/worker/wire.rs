@@ -1,0 +1,123 @@
+//! How does a connection break below HTTP?
+//!
+//! hyper writes correct answers only. So each connection's socket is wrapped, and the wrapper shares a
+//! [`Switch`] with the answers on it: an answer flips the switch, and the wrapper ends the connection as asked.
+
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::fault::Wreck;
+
+const WHOLE: u8 = 0;
+const RESET: u8 = 1;
+const CLOSE: u8 = 2;
+const GARBAGE: u8 = 3;
+
+/// No status line begins like this; it even holds a byte that no header may hold.
+const NOT_HTTP: &[u8] = b"\x00\xffthis is not HTTP\r\n\r\n";
+
+/// How a connection shall end, if not in the ordinary way.
+///
+/// Atomic only because hyper wants to move connections between threads when they are upgraded.
+#[derive(Clone)]
+pub(super) struct Switch(Arc<AtomicU8>);
+
+impl Switch {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(AtomicU8::new(WHOLE)))
+    }
+
+    /// Ends the connection like this when all bytes written so far are on their way.
+    pub(super) fn flip(&self, wreck: Wreck) {
+        let wreck = match wreck {
+            Wreck::Reset => RESET,
+            Wreck::Close => CLOSE,
+            Wreck::Garbage => GARBAGE,
+        };
+        self.0.store(wreck, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection's socket, and its switch.
+pub(super) struct Wire {
+    stream: TcpStream,
+    switch: Switch,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TcpStream, switch: Switch) -> Self {
+        Self { stream, switch }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        let socket = SockRef::from(&self.stream);
+        // If one of these fails, the client was faster, and the connection is broken already.
+        let _ = match self.switch.get() {
+            // Closing a socket that must not linger sends a reset.
+            RESET => socket.set_linger(Some(Duration::ZERO)),
+            CLOSE => socket.shutdown(Shutdown::Write),
+            GARBAGE => self.stream.try_write(NOT_HTTP).and_then(|_| socket.shutdown(Shutdown::Write)),
+            _ => Ok(()),
+        };
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper flushes after it has written everything it held. That is the moment to break inside an answer: the
+    /// client has the first part, and the error makes hyper drop the connection.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.switch.get() != WHOLE {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

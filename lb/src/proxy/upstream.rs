@@ -71,11 +71,9 @@ impl Upstream {
             if look_first && self.has_idle(backend) {
                 tokio::task::yield_now().await;
             }
-            while let Some(mut connection) = self.take_idle(backend) {
-                if connection.sender.ready().await.is_ok() {
-                    backend.stats.reused.fetch_add(1, Relaxed);
-                    return Ok(connection);
-                }
+            if let Some(connection) = self.take_idle(backend) {
+                backend.stats.reused.fetch_add(1, Relaxed);
+                return Ok(connection);
             }
         }
         let connection = self.connect(backend, deadline).await?;
@@ -96,7 +94,8 @@ impl Upstream {
         }
     }
 
-    /// Drops the connections that were closed by the backend or have been idle for too long.
+    /// Drops the connections that were closed by the backend or have been idle for too long. To be called often
+    /// enough that the closed ones do not pile up.
     pub(crate) fn prune(&self, now: Instant) {
         for idle in self.idle.borrow_mut().iter_mut() {
             idle.retain(|kept| {
@@ -109,13 +108,12 @@ impl Upstream {
         !self.idle.borrow()[backend.number - 1].is_empty()
     }
 
-    /// The most recently used connection: the least likely to have been closed meanwhile, and the others can
-    /// age and go.
+    /// The most recently used connection that is ready: the least likely to have been closed meanwhile, and
+    /// the others can age and go.
     fn take_idle(&self, backend: &Backend) -> Option<Connection> {
         let idle = &mut self.idle.borrow_mut()[backend.number - 1];
-        std::iter::from_fn(|| idle.pop())
-            .map(|kept| kept.connection)
-            .find(|connection| !connection.sender.is_closed())
+        let ready = idle.iter().rposition(|kept| kept.connection.sender.is_ready())?;
+        Some(idle.remove(ready).connection)
     }
 
     async fn connect(&self, backend: &Backend, deadline: Instant) -> Result<Connection, Failure> {

@@ -11,11 +11,12 @@
 //! # Invariants
 //! - What decides takes values and returns values: nothing in [`balance`] and [`proxy::verdict`] does I/O, reads
 //!   a clock or draws a random number.
-//! - Imports run one way: server, proxy, balance; each of them may use observe.
+//! - Imports run one way: server, proxy, balance; each of them may use observe, which uses nobody.
 //! - A backend's state changes in one place, [`balance::ServerPool::learn`], and is logged in one place.
 //! - A request that may have been executed is sent again only if its method is idempotent and its body is
 //!   held whole.
 
+mod admin;
 pub mod balance;
 pub mod cli;
 pub mod config;

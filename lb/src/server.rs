@@ -17,8 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::balance::ServerPool;
 use crate::balance::policy::RoundRobin;
 use crate::config::Config;
-use crate::observe::{BackendStats, Observer, admin};
-use crate::ping;
+use crate::observe::{BackendStats, Observer};
+use crate::{admin, ping};
 
 mod worker;
 

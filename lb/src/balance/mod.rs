@@ -109,7 +109,12 @@ impl ServerPool {
         let change = backend.with_health(|health| health.step(now, evidence, self.thresholds));
         if let Some(change) = change {
             self.alive.store(Arc::new(self.eligible()));
-            self.observer.state_changed(StateChange::new(backend.number, change));
+            self.observer.state_changed(StateChange::new(
+                backend.number,
+                change.from.name(),
+                change.to.name(),
+                change.cause,
+            ));
         }
     }
 

@@ -1,23 +1,19 @@
 //! What happened? One record for each request, one for each change of state, for whoever wants to know.
 //!
 //! Counters are always kept; everything else costs nothing while nobody listens. Log, admin page and tests
-//! read the same records, so they cannot disagree.
+//! read the same records, so they cannot disagree. The records hold words and numbers, not the types of those
+//! who report, so that everybody may report here and this depends on nobody.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-pub mod admin;
-mod report;
 mod stats;
 
-pub use report::report;
 pub use stats::{BackendStats, LatencyQuantiles, Totals};
-
-use crate::balance::health::{Cause, State, Transition};
-use crate::proxy::verdict::{Blame, Failure};
 
 /// Something that happened, as the event stream tells it.
 #[derive(Debug, Clone)]
@@ -36,17 +32,16 @@ pub struct StateChange {
     /// The backend's number.
     pub backend: usize,
     /// The state before.
-    pub from: State,
+    pub from: &'static str,
     /// The state from now on.
-    pub to: State,
+    pub to: &'static str,
     /// Why.
-    pub cause: Cause,
+    pub cause: Cow<'static, str>,
 }
 
 impl StateChange {
     /// The change as of now.
-    pub fn new(backend: usize, change: Transition) -> Self {
-        let Transition { from, to, cause } = change;
+    pub fn new(backend: usize, from: &'static str, to: &'static str, cause: Cow<'static, str>) -> Self {
         Self { at_unix_ms: unix_ms(SystemTime::now()), backend, from, to, cause }
     }
 }
@@ -69,11 +64,11 @@ pub struct Outcome {
     /// Retries at the last backend.
     pub retries: u32,
     /// The backends that were left, and what for.
-    pub tried: Vec<(usize, Failure)>,
+    pub tried: Vec<(usize, &'static str)>,
     /// Why it failed, if it did.
-    pub failure: Option<Failure>,
+    pub failure: Option<&'static str>,
     /// Whose fault that was.
-    pub blame: Option<Blame>,
+    pub blame: Option<&'static str>,
     /// Microseconds from its arrival until it was sent for the last time: picking, connecting, failed tries.
     pub queue_us: u64,
     /// Microseconds from then until the answer's head.
@@ -131,9 +126,9 @@ impl Observer {
     /// A backend changed its state: the one place where this is logged.
     pub fn state_changed(&self, change: StateChange) {
         let StateChange { backend, to, cause, .. } = &change;
-        match to {
-            State::Up => tracing::info!("backend {backend} {}: {cause}", to.name()),
-            State::Down | State::Suspect => tracing::warn!("backend {backend} {}: {cause}", to.name()),
+        match *to {
+            "up" => tracing::info!("backend {backend} {to}: {cause}"),
+            _ => tracing::warn!("backend {backend} {to}: {cause}"),
         }
         // Nobody listening is the usual case, not an error.
         let _ = self.events.send(Event::State(change));
@@ -151,8 +146,6 @@ impl Observer {
 /// One line of the access log.
 fn log(outcome: &Outcome) {
     let backend = outcome.backend.map_or_else(|| "-".to_owned(), |number| number.to_string());
-    let blame = outcome.blame.map_or_else(|| "-".to_owned(), |blame| format!("{blame:?}").to_lowercase());
-    let failure = outcome.failure.map_or("-", Failure::words);
     tracing::info!(
         target: "access",
         method = %outcome.method,
@@ -161,8 +154,8 @@ fn log(outcome: &Outcome) {
         backend,
         attempts = outcome.attempts,
         retries = outcome.retries,
-        blame,
-        failure,
+        blame = outcome.blame.unwrap_or("-"),
+        failure = outcome.failure.unwrap_or("-"),
         queue_us = outcome.queue_us,
         head_us = outcome.head_us,
         body_us = outcome.body_us,

@@ -24,11 +24,9 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use serde::Serialize;
 
 /// How a try failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// Nobody listens there.
     ConnectRefused,
@@ -63,8 +61,7 @@ pub enum Failure {
 }
 
 /// Whose fault a failure is. Only backends' faults change a backend's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blame {
     /// The backend's.
     Backend,
@@ -170,6 +167,18 @@ pub fn is_idempotent(method: &Method) -> bool {
         *method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
     )
+}
+
+impl Blame {
+    /// The word used in logs and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backend => "backend",
+            Self::Client => "client",
+            Self::Balancer => "balancer",
+            Self::Nobody => "nobody",
+        }
+    }
 }
 
 impl Failure {

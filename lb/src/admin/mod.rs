@@ -24,10 +24,12 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Event, Observer, StateChange, report};
+mod report;
+
 use crate::balance::ServerPool;
-use crate::balance::health::Transition;
 use crate::config::Config;
+use crate::observe::{Event, Observer, StateChange};
+use report::report;
 
 /// What the admin port shows.
 #[derive(Debug)]
@@ -97,8 +99,8 @@ impl Admin {
         let events = self.observer.subscribe();
         let states = self.pool.backends().iter().map(|backend| {
             let health = backend.health();
-            let (state, cause) = (health.state(), health.cause().clone());
-            StateChange::new(backend.number, Transition { from: state, to: state, cause })
+            let state = health.state().name();
+            StateChange::new(backend.number, state, state, health.cause().clone())
         });
         let (sender, channel) = Channel::new(16);
         tokio::task::spawn_local(tell(states.collect(), events, sender));

@@ -5,13 +5,13 @@ use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
 
-use super::{LatencyQuantiles, Observer, unix_ms};
 use crate::balance::health::{Cause, Progress, State};
 use crate::balance::{Backend, ServerPool};
+use crate::observe::{LatencyQuantiles, Observer, unix_ms};
 
 /// What `GET /state` answers. All of it but the identity is as of now.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     version: &'static str,
     listen: String,
     policy: &'static str,
@@ -71,7 +71,7 @@ struct ConnectionsReport {
 }
 
 /// Reads everything off. `started` is when the balancer began, `listen` where.
-pub fn report(
+pub(crate) fn report(
     pool: &ServerPool,
     observer: &Observer,
     listen: String,

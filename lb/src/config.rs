@@ -10,7 +10,6 @@ use http::{StatusCode, Uri};
 
 use crate::balance::health::Thresholds;
 use crate::balance::{Address, silence};
-use crate::proxy::verdict::Limits;
 
 /// Every setting of the balancer.
 #[derive(Debug, Clone)]
@@ -56,11 +55,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// The limits of the verdict.
-    pub fn limits(&self) -> Limits {
-        Limits { retries: self.retries, retry_delay: self.retry_delay, attempts: self.attempts }
-    }
-
     /// Checks what no setting can be checked for alone.
     ///
     /// # Errors

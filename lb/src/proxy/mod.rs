@@ -58,7 +58,11 @@ impl Proxy {
         Self {
             upstream: Upstream::new(pool.backends().len(), config.connect_timeout),
             deadlines: Deadlines::default(),
-            limits: config.limits(),
+            limits: Limits {
+                retries: config.retries,
+                retry_delay: config.retry_delay,
+                attempts: config.attempts,
+            },
             pool,
             observer,
             config,

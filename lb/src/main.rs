@@ -24,7 +24,6 @@ fn main() -> ExitCode {
         }
     };
     log_to_stderr(log_format);
-    println!("listening on http://{}, admin on http://{}", server.address(), server.admin_address());
     server.run(exit_with_parent)
 }
 

@@ -4,7 +4,7 @@
 //! Requests are served by workers: a thread each, with a runtime and backend connections of its own, so that
 //! the request path shares nothing but a few atomics.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
+use crate::admin::{self, Admin};
 use crate::balance::ServerPool;
 use crate::balance::policy::RoundRobin;
 use crate::config::Config;
 use crate::observe::{BackendStats, Observer};
-use crate::{admin, ping};
+use crate::ping;
 
 mod worker;
 
@@ -87,18 +89,8 @@ impl Server {
         Ok(Self { listener, admin, config: Arc::new(config), pool: Arc::new(pool), observer })
     }
 
-    /// Where clients connect.
-    pub fn address(&self) -> SocketAddr {
-        self.listener.local_addr().unwrap_or(self.config.listen)
-    }
-
-    /// Where state and events can be seen.
-    pub fn admin_address(&self) -> SocketAddr {
-        self.admin.local_addr().unwrap_or(self.config.admin)
-    }
-
-    /// Serves until a signal says to stop, and then until all is finished or the drain time is over. With
-    /// `exit_with_parent`, the end of standard input ends it at once.
+    /// Says on standard output where it listens, serves until a signal says to stop, and then until all is
+    /// finished or the drain time is over. With `exit_with_parent`, the end of standard input ends it at once.
     pub fn run(self, exit_with_parent: bool) -> ExitCode {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let served = runtime.and_then(|runtime| {
@@ -112,45 +104,31 @@ impl Server {
     }
 
     async fn serve(self, exit_with_parent: bool) -> io::Result<ExitCode> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut stop = async || {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        let orphaned = async {
-            match exit_with_parent {
-                true => stdin_ends().await,
-                false => std::future::pending().await,
-            }
-        };
-
+        let mut stop = Stop::listen(exit_with_parent)?;
         let crew = Crew::start(&self.config, &self.pool, &self.observer)?;
+        let (listener, admin) = (TcpListener::from_std(self.listener)?, TcpListener::from_std(self.admin)?);
+        let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
+        // The one line on standard output tells people, and whoever started this on port 0, that it is ready:
+        // clients are accepted from here on, and signals are heeded.
+        let _ = writeln!(io::stdout(), "listening on http://{address}, admin on http://{admin_address}");
+
         for backend in self.pool.backends() {
-            let random = fastrand::Rng::new();
-            let pings = ping::keep_pinging(
-                Arc::clone(&self.pool),
-                Arc::clone(backend),
-                Arc::clone(&self.config),
-                random,
-            );
-            tokio::task::spawn_local(pings);
+            let (pool, backend, config) =
+                (Arc::clone(&self.pool), Arc::clone(backend), Arc::clone(&self.config));
+            tokio::task::spawn_local(ping::keep_pinging(pool, backend, config, fastrand::Rng::new()));
         }
         tokio::task::spawn_local(watch_for_silence(Arc::clone(&self.pool)));
         tokio::task::spawn_local(rotate_latencies(Arc::clone(&self.pool)));
-        let address = self.address();
-        let admin_page = admin::Admin::new(&self.config, address, &self.pool, &self.observer);
-        tokio::task::spawn_local(admin::serve(TcpListener::from_std(self.admin)?, admin_page));
+        let page = Admin::new(&self.config, address, &self.pool, &self.observer);
+        tokio::task::spawn_local(admin::serve(admin, page));
 
-        let listener = TcpListener::from_std(self.listener)?;
-        tokio::select! {
+        let why = tokio::select! {
             never = accept(&listener, &crew) => never,
-            () = stop() => {}
-            () = orphaned => return Ok(ExitCode::FAILURE),
+            why = stop.asked() => why,
+        };
+        if why == Why::Orphaned {
+            return Ok(ExitCode::FAILURE);
         }
-
         self.observer.begin_draining();
         tracing::info!("draining: accepting no more, finishing what is in flight");
         // Whoever completed the handshake believes to be connected; closing the listener would reset him.
@@ -158,21 +136,76 @@ impl Server {
             crew.take(stream);
         }
         drop(listener);
-        tokio::select! {
+        let cut_short = tokio::select! {
             () = crew.finish() => {
                 tracing::info!("drained");
-                Ok(ExitCode::SUCCESS)
+                return Ok(ExitCode::SUCCESS);
             }
-            () = stop() => {
-                tracing::warn!("second signal: ending with requests in flight");
-                Ok(ExitCode::FAILURE)
-            }
-            () = tokio::time::sleep(self.config.drain_time) => {
-                tracing::warn!("drain time is over: ending with requests in flight");
-                Ok(ExitCode::FAILURE)
-            }
+            why = stop.asked() => why.words(),
+            () = tokio::time::sleep(self.config.drain_time) => "drain time is over",
+        };
+        tracing::warn!("{cut_short}: ending with requests in flight");
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+/// Listens for whatever may ask this process to end.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+    orphaned: Option<oneshot::Receiver<()>>,
+}
+
+/// Who asked this process to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Signal,
+    Orphaned,
+}
+
+impl Why {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Signal => "second signal",
+            Self::Orphaned => "parent is gone",
         }
     }
+}
+
+impl Stop {
+    fn listen(exit_with_parent: bool) -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            orphaned: exit_with_parent.then(stdin_ends),
+        })
+    }
+
+    async fn asked(&mut self) -> Why {
+        let orphaned = async {
+            match &mut self.orphaned {
+                Some(end) => drop(end.await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => Why::Signal,
+            _ = self.interrupt.recv() => Why::Signal,
+            () = orphaned => Why::Orphaned,
+        }
+    }
+}
+
+/// Tells when standard input ends. A thread of its own reads it, because a runtime would wait for its threads
+/// when it ends, and this one may never.
+fn stdin_ends() -> oneshot::Receiver<()> {
+    let (ended, end) = oneshot::channel();
+    std::thread::spawn(move || {
+        // Whatever is written there, only the end matters.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        let _ = ended.send(());
+    });
+    end
 }
 
 fn listen(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpListener, StartError> {
@@ -189,18 +222,6 @@ fn listen(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpListen
         io::ErrorKind::AddrInUse => StartError::Taken { port: address.port(), flag },
         _ => StartError::Bind { address, flag, source },
     })
-}
-
-/// Waits for the end of standard input. A thread of its own reads it, because a runtime would wait for its
-/// threads when it ends, and this one may never.
-async fn stdin_ends() {
-    let (ended, end) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || {
-        // Whatever is written there, only the end matters.
-        let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        let _ = ended.send(());
-    });
-    let _ = end.await;
 }
 
 /// Accepts connections for ever.

@@ -10,6 +10,8 @@ use std::{env, fs, io};
 
 use anyhow::{Context, bail, ensure};
 
+use crate::binaries::workspace;
+
 /// The image of the balancer.
 pub const BALANCER: &str = "roundabout-lb:latest";
 
@@ -146,12 +148,6 @@ fn run(command: &mut Command) -> anyhow::Result<String> {
     String::from_utf8(stdout).with_context(|| format!("{shown} printed something that is no text"))
 }
 
-/// The root of this workspace.
-fn workspace() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +164,16 @@ mod tests {
                 assert!(found, "the Dockerfile lacks {line:?} for {binary}");
             }
         }
+    }
+
+    #[test]
+    fn the_dockerfile_at_the_root_has_a_compiler_that_is_new_enough() {
+        let minor = |file: &str, before: &str| -> u32 {
+            let text = fs::read_to_string(workspace().join(file)).unwrap();
+            let version = text.lines().find_map(|line| line.strip_prefix(before)).unwrap();
+            version.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().parse().unwrap()
+        };
+        assert!(minor("Dockerfile", "FROM rust:1.") >= minor("Cargo.toml", "rust-version = \"1."));
     }
 
     #[test]

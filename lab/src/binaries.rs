@@ -1,0 +1,141 @@
+//! Where are the binaries that a lab starts, and who builds them?
+//!
+//! Cargo tells a test where the binaries of its own package are, not those of others. So they are built once
+//! per process by the cargo that is running us, and cargo itself says where it put them: that holds for every
+//! profile, target directory and configuration, where a guess beside the running program would not.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+/// The packages a lab needs; each has one binary of the same name.
+const PACKAGES: [&str; 2] = ["lb", "demo-backend"];
+
+/// How the binaries are compiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Quick to build: what the demo and the tests run.
+    #[default]
+    Dev,
+    /// Fully optimised: what is measured.
+    Release,
+}
+
+/// Whether people see cargo at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Cargo's own progress goes to stderr.
+    Shown,
+    /// Nothing is seen unless the build fails; then the error carries the compiler's words.
+    Quiet,
+}
+
+/// Where the binaries are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binaries {
+    /// The balancer.
+    pub lb: PathBuf,
+    /// The backend.
+    pub demo_backend: PathBuf,
+}
+
+/// Builds both binaries, unless this process has done so before, and says where they are. Blocks: about two
+/// minutes from nothing on two cores, a fraction of a second when nothing has changed.
+///
+/// # Errors
+/// When cargo cannot be run or the build fails.
+pub fn build(profile: Profile, progress: Progress) -> Result<Binaries> {
+    static BUILT: Mutex<Vec<(Profile, Binaries)>> = Mutex::new(Vec::new());
+    // Held while building, so that tests that start at the same time wait for one build.
+    let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some((_, binaries)) = built.iter().find(|(known, _)| *known == profile) {
+        return Ok(binaries.clone());
+    }
+    let binaries = run_cargo(profile, progress)?;
+    built.push((profile, binaries.clone()));
+    Ok(binaries)
+}
+
+/// The root of this workspace, where `docker-compose.yml` is.
+pub fn workspace() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
+}
+
+fn run_cargo(profile: Profile, progress: Progress) -> Result<Binaries> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(&cargo);
+    // The directory is left alone: a relative CARGO_TARGET_DIR means what it meant to the cargo above us.
+    command
+        .args(["build", "--message-format=json-render-diagnostics", "--manifest-path"])
+        .arg(workspace().join("Cargo.toml"))
+        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
+        .args(PACKAGES.iter().flat_map(|binary| ["--bin", binary]))
+        .stdin(Stdio::null());
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    if progress == Progress::Shown {
+        command.stderr(Stdio::inherit());
+    }
+    let output = command.output().with_context(|| format!("cannot run {}", cargo.display()))?;
+    ensure!(
+        output.status.success(),
+        "the balancer and the backend do not build: {}{}",
+        output.status,
+        match progress {
+            Progress::Shown => String::from("; the compiler says why above"),
+            Progress::Quiet => format!("\n{}", String::from_utf8_lossy(&output.stderr)),
+        }
+    );
+    let messages = String::from_utf8_lossy(&output.stdout);
+    Ok(Binaries { lb: executable(&messages, "lb")?, demo_backend: executable(&messages, "demo-backend")? })
+}
+
+/// One message of `cargo build`; other kinds lack these fields.
+#[derive(Deserialize)]
+struct Artifact {
+    target: Target,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// Finds in cargo's messages where it put an executable.
+fn executable(messages: &str, name: &str) -> Result<PathBuf> {
+    for message in messages.lines() {
+        if let Ok(Artifact { target, executable: Some(path) }) = serde_json::from_str(message)
+            && target.name == name
+        {
+            return Ok(path);
+        }
+    }
+    bail!("cargo built no executable named {name}: is it still a member of the workspace?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_where_cargo_says() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"lb","kind":["lib"]},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"lb","kind":["bin"]},"executable":"/somewhere/else/debug/lb"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages, "lb").unwrap(), Path::new("/somewhere/else/debug/lb"));
+        assert!(executable(messages, "demo-backend").unwrap_err().to_string().contains("demo-backend"));
+    }
+
+    #[test]
+    fn the_workspace_is_the_folder_with_the_compose_file() {
+        assert!(workspace().join("docker-compose.yml").is_file());
+    }
+}

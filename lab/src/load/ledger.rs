@@ -1,0 +1,152 @@
+//! What became of every request, on the clients' side and on the backends'?
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Deserialize as _;
+use serde_json::Value;
+
+/// One request as its client saw it. Times count from the beginning of the load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The request's number; with the load's name it makes its `X-Request-Id`.
+    pub number: u64,
+    /// Which of the load's calls it was, by its place in the list.
+    pub call: usize,
+    /// When latency starts to count: in open loop when it should have been sent, in closed loop when it was.
+    pub start: Duration,
+    /// When the answer was complete, or had failed.
+    pub end: Duration,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Which backend says it answered, by the `X-Backend` header.
+    pub backend: Option<u32>,
+}
+
+/// How a request ended for its client.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// With a complete answer of this status.
+    Answered(u16),
+    /// Without one, for this reason.
+    Failed(Box<str>),
+}
+
+impl Entry {
+    /// How long it took.
+    pub fn latency(&self) -> Duration {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// Whether the client did not get what it asked for: no complete answer, or a status of 400 or more.
+    pub fn is_error(&self) -> bool {
+        match self.outcome {
+            Outcome::Answered(status) => status >= 400,
+            Outcome::Failed(_) => true,
+        }
+    }
+}
+
+/// How often each request was executed, as the backends say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Executed {
+    times: HashMap<String, u64>,
+}
+
+impl Executed {
+    /// Reads what `GET /ledger` of a backend answers: `{"executed": {"<request id>": <times>}}`.
+    ///
+    /// # Errors
+    /// When it has another shape.
+    pub fn from_ledger(ledger: &Value) -> Result<Self> {
+        let executed = ledger.get("executed").context("it lacks the member `executed`")?;
+        let times = HashMap::deserialize(executed).context("`executed` does not map ids to numbers")?;
+        Ok(Self { times })
+    }
+
+    /// Adds what another backend executed.
+    pub fn merge(&mut self, other: Self) {
+        for (id, times) in other.times {
+            *self.times.entry(id).or_default() += times;
+        }
+    }
+
+    /// How often the request of this id was executed.
+    pub fn times(&self, id: &str) -> u64 {
+        self.times.get(id).copied().unwrap_or(0)
+    }
+}
+
+/// Where the ledger of the clients and that of the backends differ, as ids of requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Answered in the name of a backend, yet no backend executed it.
+    pub lost: Vec<String>,
+    /// Executed more than once. For an idempotent request that is allowed, for others it never is.
+    pub doubled: Vec<String>,
+    /// Executed, yet its client got an error that was not the backend's own.
+    pub executed_but_failed: Vec<String>,
+}
+
+/// Holds the clients' entries against what the backends executed.
+pub(super) fn compare<'a>(
+    entries: impl IntoIterator<Item = &'a Entry>,
+    id: impl Fn(&Entry) -> String,
+    executed: &Executed,
+) -> Comparison {
+    let mut difference = Comparison::default();
+    for entry in entries {
+        let id = id(entry);
+        let times = executed.times(&id);
+        if times > 1 {
+            difference.doubled.push(id.clone());
+        }
+        if times == 0 && entry.backend.is_some() {
+            difference.lost.push(id);
+        } else if times > 0 && entry.is_error() && entry.backend.is_none() {
+            difference.executed_but_failed.push(id);
+        }
+    }
+    difference
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn entry(number: u64, outcome: Outcome, backend: Option<u32>) -> Entry {
+        Entry { number, call: 0, start: Duration::ZERO, end: Duration::ZERO, outcome, backend }
+    }
+
+    #[test]
+    fn the_ledgers_are_held_against_each_other() {
+        let failed = || Outcome::Failed("reset".into());
+        let entries = [
+            entry(0, Outcome::Answered(200), Some(1)), // executed once: all is well
+            entry(1, Outcome::Answered(200), Some(1)), // executed by nobody
+            entry(2, Outcome::Answered(200), Some(2)), // executed by both
+            entry(3, failed(), None),                  // executed, and the answer was lost
+            entry(4, failed(), None),                  // never arrived anywhere
+            entry(5, Outcome::Answered(502), None),    // executed twice, and still failed
+            entry(6, Outcome::Answered(500), Some(2)), // the backend's own error is its answer
+            entry(7, Outcome::Answered(503), None),    // refused by the balancer
+        ];
+        let ledger = |executed| Executed::from_ledger(&json!({ "executed": executed, "total": 0 })).unwrap();
+        let mut executed = ledger(json!({"r0": 1, "r2": 1, "r3": 1, "r5": 2, "stranger": 9}));
+        executed.merge(ledger(json!({"r2": 1, "r6": 1})));
+
+        let difference = compare(&entries, |entry| format!("r{}", entry.number), &executed);
+        assert_eq!(difference.lost, ["r1"]);
+        assert_eq!(difference.doubled, ["r2", "r5"]);
+        assert_eq!(difference.executed_but_failed, ["r3", "r5"]);
+    }
+
+    #[test]
+    fn an_odd_ledger_is_refused() {
+        for odd in [json!({}), json!({"executed": [1]}), json!({"executed": {"a": "often"}})] {
+            assert!(Executed::from_ledger(&odd).is_err(), "{odd}");
+        }
+    }
+}

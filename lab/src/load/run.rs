@@ -1,0 +1,367 @@
+//! How are the requests sent, on a thread that nothing else disturbs?
+//!
+//! Each connection has a task of its own that takes one job after the other: in closed loop at once, in open
+//! loop when the pacer hands it out. The pacer is a thread, because a plain sleep is finer than the runtime's
+//! timer with its whole milliseconds.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use http::HeaderValue;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::report::request_id;
+use super::{Entry, Load, Outcome, Phase, Report, Schedule, Summary, summarise};
+use crate::client::{Answer, Client, request};
+
+/// How long the pacer sleeps at the most before it looks whether it should stop.
+const NAP: Duration = Duration::from_millis(20);
+
+/// A load that is running. It stops when it is dropped; [`Running::stop`] gives its report.
+#[derive(Debug)]
+pub struct Running {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// What the load's thread and its owner both see.
+#[derive(Debug)]
+struct Shared {
+    /// The first part of every request's id, so that two loads never share one.
+    name: String,
+    began: Instant,
+    stopping: AtomicBool,
+    next_number: AtomicU64,
+    unsent: AtomicU64,
+    record: Mutex<Record>,
+}
+
+#[derive(Debug)]
+struct Record {
+    entries: VecDeque<Entry>,
+    keep: usize,
+    phases: Vec<Phase>,
+}
+
+impl Running {
+    pub(super) fn start(load: Load) -> Result<Self> {
+        let record = Record { entries: VecDeque::new(), keep: load.keep, phases: Vec::new() };
+        let shared = Arc::new(Shared {
+            name: format!("load{:08x}", fastrand::u32(..)),
+            began: Instant::now(),
+            stopping: AtomicBool::new(false),
+            next_number: AtomicU64::new(0),
+            unsent: AtomicU64::new(0),
+            record: Mutex::new(record),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let theirs = shared.clone();
+        let thread = thread::Builder::new()
+            .name("load".into())
+            .spawn(move || runtime.block_on(run(load, theirs)))
+            .context("cannot start the load's thread")?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Begins a new phase; [`Report::phase`] tells what happened in it.
+    pub fn phase(&self, name: impl Into<String>) {
+        let phase = Phase { name: name.into(), from: self.elapsed() };
+        self.shared.record().phases.push(phase);
+    }
+
+    /// How long it has been running: the clock that entries and phases are told by.
+    pub fn elapsed(&self) -> Duration {
+        self.shared.began.elapsed()
+    }
+
+    /// How many requests it has begun.
+    pub fn begun(&self) -> u64 {
+        self.shared.next_number.load(Ordering::Relaxed)
+    }
+
+    /// The last stretch of this length in figures, such as the last second.
+    pub fn recent(&self, stretch: Duration) -> Summary {
+        let now = self.elapsed();
+        let from = now.saturating_sub(stretch);
+        let record = self.shared.record();
+        // They are in the order of their ends, so the last ones are enough.
+        summarise(record.entries.iter().rev().take_while(|entry| entry.end >= from), from, now)
+    }
+
+    /// Begins nothing new, waits for what is in flight, and reports.
+    ///
+    /// # Errors
+    /// When the load's own thread panicked.
+    pub async fn stop(mut self) -> Result<Report> {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        let duration = self.elapsed();
+        if let Some(thread) = self.thread.take() {
+            tokio::task::spawn_blocking(move || thread.join())
+                .await?
+                .map_err(|_| anyhow!("the load's own thread panicked: see above"))?;
+        }
+        let mut record = self.shared.record();
+        let entries: Vec<Entry> = std::mem::take(&mut record.entries).into();
+        // What was in flight at the end still belongs to it.
+        let last = entries.last().map(|entry| entry.end + Duration::from_nanos(1));
+        Ok(Report {
+            name: self.shared.name.clone(),
+            duration: duration.max(last.unwrap_or_default()),
+            entries,
+            phases: std::mem::take(&mut record.phases),
+            unsent: self.shared.unsent.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// What to send next; in open loop also when it should have been sent.
+#[derive(Clone, Copy)]
+struct Job {
+    call: usize,
+    due: Option<Duration>,
+}
+
+/// Where the connections get their jobs.
+enum Jobs {
+    /// Whoever asks gets the next one at once.
+    Closed(Mutex<Schedule>),
+    /// They are handed out in order, to one that waits.
+    Open(tokio::sync::Mutex<mpsc::UnboundedReceiver<Job>>),
+}
+
+impl Jobs {
+    async fn next(&self) -> Option<Job> {
+        match self {
+            Self::Closed(schedule) => {
+                let mut schedule = schedule.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                schedule.next().map(|(_, call)| Job { call, due: None })
+            }
+            Self::Open(jobs) => jobs.lock().await.recv().await,
+        }
+    }
+}
+
+async fn run(load: Load, shared: Arc<Shared>) {
+    let schedule = Schedule::new(load.calls.iter().map(|call| call.rate));
+    let jobs = Arc::new(if load.open {
+        Jobs::Open(tokio::sync::Mutex::new(pace(schedule, shared.clone())))
+    } else {
+        Jobs::Closed(Mutex::new(schedule))
+    });
+    let load = Arc::new(load);
+    let mut connections = JoinSet::new();
+    for _ in 0..load.connections {
+        connections.spawn(work(load.clone(), shared.clone(), jobs.clone()));
+    }
+    while let Some(ended) = connections.join_next().await {
+        // The only way for a connection's task not to end well is a panic, which must not pass unseen.
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// Hands out the jobs of a schedule when they are due, until the load is stopped.
+fn pace(schedule: Schedule, shared: Arc<Shared>) -> mpsc::UnboundedReceiver<Job> {
+    let (hand_out, jobs) = mpsc::unbounded_channel();
+    thread::spawn(move || {
+        for (due, call) in schedule {
+            while let Some(early) = due.checked_sub(shared.began.elapsed()).filter(|early| !early.is_zero()) {
+                if shared.stopping() {
+                    return;
+                }
+                thread::sleep(early.min(NAP));
+            }
+            if shared.stopping() || hand_out.send(Job { call, due: Some(due) }).is_err() {
+                return;
+            }
+        }
+    });
+    jobs
+}
+
+/// One connection: takes jobs and does them until the load is stopped.
+async fn work(load: Arc<Load>, shared: Arc<Shared>, jobs: Arc<Jobs>) {
+    let mut client = Client::new(load.server).patience(load.patience);
+    while let Some(job) = jobs.next().await {
+        if shared.stopping() {
+            // In open loop it was due, and counts as such; the others that wait come by here as well.
+            shared.unsent.fetch_add(u64::from(job.due.is_some()), Ordering::Relaxed);
+            if job.due.is_some() { continue } else { return }
+        }
+        let number = shared.next_number.fetch_add(1, Ordering::Relaxed);
+        let start = job.due.unwrap_or_else(|| shared.began.elapsed());
+        let answer = send(&mut client, &load, job.call, &request_id(&shared.name, number)).await;
+        let end = shared.began.elapsed();
+        let backend = answer.as_ref().ok().and_then(|answer| answer.header("x-backend")?.parse().ok());
+        let outcome = match answer {
+            Ok(answer) => Outcome::Answered(answer.status.as_u16()),
+            Err(error) => Outcome::Failed(format!("{:#}", root(&error)).into()),
+        };
+        let failed = matches!(outcome, Outcome::Failed(_));
+        shared.record().push(Entry { number, call: job.call, start, end, outcome, backend });
+        if failed {
+            // Whoever cannot connect fails at once; without a pause a closed loop would spin.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+async fn send(client: &mut Client, load: &Load, call: usize, id: &str) -> Result<Answer> {
+    let call = &load.calls[call];
+    let mut request = request(call.method.clone(), &call.path, call.body.clone())?;
+    request.headers_mut().insert("x-request-id", HeaderValue::try_from(id)?);
+    client.send(request).await
+}
+
+/// Why a request failed, without what is the same for all of them.
+fn root(error: &anyhow::Error) -> String {
+    error.chain().skip(1).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl Record {
+    fn push(&mut self, entry: Entry) {
+        if self.entries.len() >= self.keep {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::load::Call;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
+
+    /// A server that answers in the name of backend 7 and tells each request's head; its very first answer
+    /// comes late.
+    async fn server(first_takes: Duration) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, heads) = mpsc::unbounded_channel();
+        let wait = Arc::new(Mutex::new(first_takes));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (tell, wait) = (tell.clone(), wait.clone());
+                tokio::spawn(async move {
+                    let mut stream = BufReader::new(stream);
+                    let mut head = String::new();
+                    while stream.read_line(&mut head).await.is_ok_and(|read| read > 0) {
+                        if head.ends_with("\r\n\r\n") {
+                            drop(tell.send(std::mem::take(&mut head)));
+                            let wait = std::mem::take(&mut *wait.lock().unwrap());
+                            tokio::time::sleep(wait).await;
+                            let answer = b"HTTP/1.1 200 OK\r\nx-backend: 7\r\ncontent-length: 0\r\n\r\n";
+                            stream.write_all(answer).await.unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        (address, heads)
+    }
+
+    /// Lets a load run until it has begun so many requests.
+    async fn run_until(running: Running, begun: u64) -> Report {
+        crate::eventually(Duration::from_secs(5), "the load to get going", async || {
+            anyhow::ensure!(running.begun() >= begun, "it has begun {}", running.begun());
+            Ok(())
+        })
+        .await
+        .unwrap();
+        running.stop().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_request_has_an_id_of_its_own_and_one_entry() {
+        let (address, mut heads) = server(Duration::ZERO).await;
+        let load = Load::closed(address, 4).call(Call::get("/a").rate(3.0)).call(Call::get("/b"));
+        let running = load.start().unwrap();
+        running.phase("only");
+        let report = run_until(running, 400).await;
+
+        let mut asked = HashSet::new();
+        while let Ok(head) = heads.try_recv() {
+            let id = head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
+            assert!(asked.insert(id.to_owned()), "{id} came twice");
+        }
+        let entered: HashSet<String> = report.entries().iter().map(|entry| report.id(entry)).collect();
+        assert_eq!(entered, asked);
+        let summary = report.phase("only").unwrap();
+        assert_eq!((summary.errors, summary.share(7)), (0, 1.0));
+        let first_call = report.entries().iter().filter(|entry| entry.call == 0).count();
+        assert!(
+            (first_call as f64 / entered.len() as f64 - 0.75).abs() < 0.02,
+            "{first_call} of {}",
+            entered.len()
+        );
+    }
+
+    #[tokio::test]
+    async fn in_open_loop_waiting_for_a_slow_server_counts() {
+        let (address, _heads) = server(Duration::from_millis(300)).await;
+        let load = Load::open(address).call(Call::get("/").rate(100.0)).connections(1);
+        let report = run_until(load.start().unwrap(), 60).await;
+        // 100 a second were due while the first one took 300 ms: about 29 of them had to wait, the half of
+        // them for 150 ms and more.
+        let waited = report.entries().iter().filter(|entry| entry.latency() >= Duration::from_millis(150));
+        assert!((14..=20).contains(&waited.count()), "{:?}", report.summary());
+    }
+
+    #[tokio::test]
+    async fn in_open_loop_requests_start_on_time() {
+        let (address, _heads) = server(Duration::ZERO).await;
+        let report =
+            run_until(Load::open(address).call(Call::get("/").rate(200.0)).start().unwrap(), 50).await;
+        for entry in report.entries() {
+            assert_eq!(entry.start, Duration::from_millis(5) * u32::try_from(entry.number).unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_an_error_each_time() {
+        let nobody = {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap()
+        };
+        let report = run_until(Load::closed(nobody, 2).start().unwrap(), 4).await;
+        assert_eq!(report.summary().errors, report.summary().requests);
+        assert!(report.errors()[0].0.contains("cannot connect"), "{:?}", report.errors());
+    }
+
+    #[tokio::test]
+    async fn an_endless_load_keeps_only_the_last_entries() {
+        let (address, _heads) = server(Duration::ZERO).await;
+        let report = run_until(Load::closed(address, 1).keep_last(10).start().unwrap(), 100).await;
+        assert_eq!(report.entries().len(), 10);
+        assert!(report.entries()[0].number >= 90);
+    }
+}

@@ -1,0 +1,146 @@
+//! One backend of a running lab, and all that can be done to it.
+//!
+//! Everything goes through the backend's control port: its agent kills, stops and continues the worker
+//! process that answers requests. That is a true crash and a true stall, the same in a container.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use http::Method;
+use serde_json::Value;
+
+use super::Serving;
+use super::process::Process;
+use crate::client::{Client, request};
+use crate::load::Executed;
+
+/// One backend of a running lab.
+#[derive(Debug)]
+pub struct Backend {
+    number: usize,
+    serving: Serving,
+    process: Option<Process>,
+}
+
+impl Backend {
+    pub(super) fn new(number: usize, serving: Serving, process: Option<Process>) -> Self {
+        Self { number, serving, process }
+    }
+
+    /// Its number; the first is 1.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Where it answers requests.
+    pub fn address(&self) -> SocketAddr {
+        self.serving.data
+    }
+
+    /// Where it takes commands.
+    pub fn control(&self) -> SocketAddr {
+        self.serving.control
+    }
+
+    /// Kills the worker (SIGKILL) and returns when it is gone: connections break, new ones are refused.
+    ///
+    /// # Errors
+    /// As all commands here: when the control port does not answer or refuses, with its reason.
+    pub async fn kill(&self) -> Result<()> {
+        self.command("/kill").await
+    }
+
+    /// Starts a worker and returns when it accepts connections.
+    ///
+    /// # Errors
+    /// As [`Backend::kill`].
+    pub async fn start(&self) -> Result<()> {
+        self.command("/start").await
+    }
+
+    /// Stalls the worker (SIGSTOP): connections are accepted, nothing is answered.
+    ///
+    /// # Errors
+    /// As [`Backend::kill`].
+    pub async fn stall(&self) -> Result<()> {
+        self.command("/stop").await
+    }
+
+    /// Lets a stalled worker go on (SIGCONT).
+    ///
+    /// # Errors
+    /// As [`Backend::kill`].
+    pub async fn resume(&self) -> Result<()> {
+        self.command("/continue").await
+    }
+
+    /// Kills the worker and starts another one.
+    ///
+    /// # Errors
+    /// As [`Backend::kill`].
+    pub async fn restart(&self) -> Result<()> {
+        self.command("/restart").await
+    }
+
+    /// Makes the worker misbehave in these ways, an array of faults, in place of those it had.
+    ///
+    /// # Errors
+    /// As [`Backend::kill`].
+    pub async fn faults(&self, faults: Value) -> Result<()> {
+        self.ask(Method::PUT, "/faults", Some(faults)).await.map(drop)
+    }
+
+    /// Takes all faults away.
+    ///
+    /// # Errors
+    /// As [`Backend::kill`].
+    pub async fn heal(&self) -> Result<()> {
+        self.command("/reset").await
+    }
+
+    /// What it says about itself: its worker, faults and counters.
+    ///
+    /// # Errors
+    /// As [`Backend::kill`].
+    pub async fn state(&self) -> Result<Value> {
+        self.ask(Method::GET, "/state", None).await
+    }
+
+    /// How often it executed each request.
+    ///
+    /// # Errors
+    /// As [`Backend::kill`].
+    pub async fn ledger(&self) -> Result<Executed> {
+        let ledger = self.ask(Method::GET, "/ledger", None).await?;
+        Executed::from_ledger(&ledger).with_context(|| format!("backend {} keeps an odd ledger", self.number))
+    }
+
+    /// Empties its ledger.
+    ///
+    /// # Errors
+    /// As [`Backend::kill`].
+    pub async fn clear_ledger(&self) -> Result<()> {
+        self.ask(Method::DELETE, "/ledger", None).await.map(drop)
+    }
+
+    /// What it printed last; nothing when it runs in a container, where [`super::Lab::logs`] has it.
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
+    async fn command(&self, path: &str) -> Result<()> {
+        self.ask(Method::POST, path, None).await.map(drop)
+    }
+
+    /// Sends one request to the control port and reads the JSON it answers, null for an empty answer.
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+        let what = format!("backend {}: {method} {path}", self.number);
+        let mut request =
+            request(method, path, body.map(|body| body.to_string()).unwrap_or_default().into())?;
+        let json = http::HeaderValue::from_static("application/json");
+        request.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        let answer = Client::new(self.control()).send(request).await;
+        let answer = answer.and_then(crate::client::Answer::ok).context(what)?;
+        if answer.body.is_empty() { Ok(Value::Null) } else { answer.json() }
+    }
+}

@@ -1,0 +1,132 @@
+//! How does the lab run in containers, and who removes them if we cannot?
+//!
+//! A shell keeps the containers: it brings them up, waits for its stdin to end, and takes them down. We hold
+//! the other end of that pipe, and the kernel closes it however we end. The keeper is in a process group of
+//! its own and deaf to signals, so that Ctrl-C and a closing terminal leave it alone; and as it is the keeper
+//! itself that brings the containers up, none can appear after it has cleaned up.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+use tokio::task::spawn_blocking;
+
+use super::start::COMPOSE_SERVICES;
+use crate::binaries::workspace;
+
+/// Every container of a lab carries this label, with the lab's id as its value.
+const LABEL: &str = "roundabout.lab";
+
+/// `$1` is the lab's label, `$2` the file to remove at the end, the rest the compose command. Once we are
+/// gone nobody reads its output, so what takes the lab down must not write there.
+const KEEPER: &str = r#"
+trap '' HUP INT TERM PIPE
+label=$1; file=$2; shift 2
+"$@" up --detach --no-build >&2 </dev/null && echo up
+exec >/dev/null
+cat
+exec 2>/dev/null
+"$@" down --timeout 2 </dev/null
+left=$(docker ps --all --quiet --filter "label=$label")
+[ -z "$left" ] || docker rm --force $left
+rm -f "$file"
+"#;
+
+/// The containers of one lab; they are removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Containers {
+    keeper: Child,
+    lifeline: Option<ChildStdin>,
+    compose: Vec<String>,
+}
+
+impl Containers {
+    /// Brings the lab of `docker-compose.yml` up, from images that are there already.
+    ///
+    /// # Errors
+    /// When Compose is missing or fails; carries what it says.
+    pub(super) async fn start() -> Result<Self> {
+        spawn_blocking(Self::up).await?
+    }
+
+    fn up() -> Result<Self> {
+        let id = format!("{:08x}", fastrand::u32(..));
+        let mut labels = NamedTempFile::with_prefix("roundabout-")?;
+        // JSON is YAML too.
+        write!(labels, "{}", labels_for(&id))?;
+        // From here on the keeper removes the file.
+        let labels = labels.into_temp_path().keep()?;
+
+        let mut compose = command()?;
+        compose.extend(["--project-name".into(), format!("roundabout-{id}")]);
+        for file in [workspace().join("docker-compose.yml"), labels.clone()] {
+            compose.extend(["--file".into(), file.display().to_string()]);
+        }
+        let mut keeper = Command::new("sh")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(format!("{LABEL}={id}"))
+            .arg(labels)
+            .args(&compose)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .context("cannot run sh")?;
+        let lifeline = keeper.stdin.take();
+        let (said, complaints) = (keeper.stdout.take(), keeper.stderr.take());
+        // From here on the containers go down if anything goes wrong.
+        let containers = Self { keeper, lifeline, compose };
+        // The keeper closes its stdout when it is up or has failed, but holds on to its stderr, which
+        // has to be read all the while, or Compose would wait for a reader.
+        let complaints = std::thread::spawn(move || complaints.map(std::io::read_to_string));
+        let said = said.map(std::io::read_to_string).transpose()?.unwrap_or_default();
+        if said.trim() != "up" {
+            drop(containers);
+            let complaints = complaints.join().ok().flatten().and_then(Result::ok).unwrap_or_default();
+            anyhow::bail!("Compose cannot bring the lab up:\n{complaints}");
+        }
+        Ok(containers)
+    }
+
+    /// What the containers printed last.
+    pub(super) fn logs(&self) -> String {
+        let Some((program, args)) = self.compose.split_first() else { return String::new() };
+        let output = Command::new(program).args(args).args(["logs", "--no-color", "--tail", "40"]).output();
+        match output {
+            Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+            Err(error) => format!("no logs: cannot run {program}: {error}"),
+        }
+    }
+}
+
+impl Drop for Containers {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprint!("what the containers printed last:\n{}", self.logs());
+        }
+        self.lifeline = None;
+        // It fails only for a keeper that is gone.
+        drop(self.keeper.wait());
+    }
+}
+
+/// The command that runs Compose: its second version where Docker has it, else the first one.
+fn command() -> Result<Vec<String>> {
+    for (program, args) in [("docker", &["compose"][..]), ("docker-compose", &[])] {
+        let asked = Command::new(program).args(args).arg("version").output();
+        if asked.is_ok_and(|output| output.status.success()) {
+            return Ok([program].iter().chain(args).map(|&word| word.to_owned()).collect());
+        }
+    }
+    anyhow::bail!("there is no Compose here: install it (Debian: `apt install docker-compose`)")
+}
+
+/// What is added to `docker-compose.yml`: the label of this lab for every service.
+fn labels_for(id: &str) -> Value {
+    let services = COMPOSE_SERVICES.map(|service| (service.to_owned(), json!({"labels": {LABEL: id}})));
+    json!({"services": serde_json::Map::from_iter(services)})
+}

@@ -1,0 +1,56 @@
+//! Who sits on a port that we need?
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+
+use anyhow::{Result, bail};
+use listeners::{Protocol, get_process_by_port};
+
+/// Checks that each of these addresses can be listened at.
+///
+/// # Errors
+/// For the first that cannot: says which process holds it and how to free it.
+pub(super) fn must_be_free(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<()> {
+    for address in addresses {
+        // Listened at for a moment and given back: the one who needs it is about to be started.
+        if let Err(error) = TcpListener::bind(address) {
+            match error.kind() {
+                ErrorKind::AddrInUse => bail!(taken(address.port())),
+                _ => bail!("cannot listen at {address}: {error}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What to tell somebody about a port that is taken.
+fn taken(port: u16) -> String {
+    match get_process_by_port(port, Protocol::TCP) {
+        Ok(process) => format!(
+            "port {port} is taken by {} (pid {pid}); stop it first: kill {pid}",
+            process.name,
+            pid = process.pid
+        ),
+        // Another user's process, or a container's port held by nobody we may ask about.
+        Err(_) => format!(
+            "port {port} is taken by a process we may not look at; `docker ps` and `sudo ss -ltnp 'sport = {port}'` show whose it is"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_reported_with_who_holds_it() {
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = held.local_addr().unwrap();
+        let error = must_be_free([address]).unwrap_err().to_string();
+        for part in [address.port().to_string(), std::process::id().to_string(), "kill".into()] {
+            assert!(error.contains(&part), "{error:?} lacks {part:?}");
+        }
+        drop(held);
+        must_be_free([address]).unwrap();
+    }
+}

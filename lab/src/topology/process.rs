@@ -1,0 +1,262 @@
+//! How is a process started so that nothing is left of it, however its parent ends?
+//!
+//! - The parent returns or panics: dropping a [`Process`] kills and reaps it.
+//! - The parent is interrupted or killed: the child's stdin is a pipe of which the parent holds the other
+//!   end, the kernel closes that end with the parent, and `--exit-with-parent` makes the child watch for it.
+//! - Ctrl-C in a terminal reaches the parent alone: the child is in a process group of its own.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::oneshot;
+
+use super::Serving;
+use crate::eventually;
+
+/// How many of a child's last lines are kept for error messages.
+const KEPT_LINES: usize = 60;
+
+/// How long a child may take from its start to its one line on stdout.
+const START_TIME: Duration = Duration::from_secs(10);
+
+/// A running child with what it printed last.
+#[derive(Debug)]
+pub(super) struct Process {
+    name: String,
+    child: Mutex<Child>,
+    pid: u32,
+    log: Log,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts a binary with `--exit-with-parent` and these arguments, and waits for the one line in which
+    /// it says where it listens.
+    ///
+    /// # Errors
+    /// When it cannot be run, ends early, takes longer than 10 s or says something else; carries its log.
+    pub(super) async fn start(name: String, binary: &Path, args: &[String]) -> Result<(Self, Serving)> {
+        let mut child = Command::new(binary)
+            .args(args)
+            .arg("--exit-with-parent")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot run {}", binary.display()))?;
+        let (first, line) = oneshot::channel();
+        let log = Log::default();
+        let readers = [
+            child.stderr.take().map(|stderr| log.record(stderr, None)),
+            child.stdout.take().map(|stdout| log.record(stdout, Some(first))),
+        ];
+        let readers = readers.into_iter().flatten().collect();
+        let pid = child.id();
+        // From here on the child is killed if anything goes wrong.
+        let process = Self { name, child: Mutex::new(child), pid, log, readers };
+        let serving = process.where_it_listens(line).await?;
+        Ok((process, serving))
+    }
+
+    async fn where_it_listens(&self, line: oneshot::Receiver<String>) -> Result<Serving> {
+        let name = &self.name;
+        match tokio::time::timeout(START_TIME, line).await {
+            Err(_) => bail!("{name} was not ready after {START_TIME:?}\n{}", self.log()),
+            Ok(Err(_)) => {
+                let status = self.exited(START_TIME).await?;
+                self.log_is_complete().await?;
+                bail!("{name} ended at once ({status})\n{}", self.log())
+            }
+            Ok(Ok(line)) => Serving::parse(&line)
+                .with_context(|| format!("{name} should say where it listens, but says {line:?}")),
+        }
+    }
+
+    /// The id of the process.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What it printed last, each line marked with its name.
+    pub(super) fn log(&self) -> String {
+        let lines = self.log.lines();
+        lines.iter().map(|line| format!("  {} | {line}\n", self.name)).collect()
+    }
+
+    /// Asks it to end politely (SIGTERM).
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub(super) fn terminate(&self) -> Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Ends it at once (SIGKILL).
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub(super) fn kill(&self) -> Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// When it still runs after this time.
+    pub(super) async fn exited(&self, within: Duration) -> Result<ExitStatus> {
+        eventually(within, &format!("{} to end", self.name), async || {
+            self.child().try_wait()?.context("it is still running")
+        })
+        .await
+    }
+
+    async fn log_is_complete(&self) -> Result<()> {
+        eventually(Duration::from_secs(1), "its last words", async || {
+            ensure!(self.readers.iter().all(JoinHandle::is_finished), "its output is still open");
+            Ok(())
+        })
+        .await
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        // A child that was reaped has no id any more: its old one may be a stranger's by now.
+        let mut child = self.child();
+        if let Some(status) = child.try_wait()? {
+            bail!("{} has ended already ({status})\n{}", self.name, self.log());
+        }
+        let pid = Pid::from_child(&child);
+        kill_process(pid, signal).with_context(|| format!("cannot send {signal:?} to {}", self.name))
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let mut child = self.child();
+        // Both fail only for a child that is gone, which is what is wanted.
+        drop(child.kill());
+        drop(child.wait());
+        drop(child);
+        if thread::panicking() {
+            eprint!("what {} printed last:\n{}", self.name, self.log());
+        }
+    }
+}
+
+/// The last lines of a child's output.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<VecDeque<String>>>);
+
+impl Log {
+    /// Reads a pipe to its end on a thread of its own, so that the child never waits for a reader. The
+    /// first line goes to `first` if somebody waits for it, all others are kept for a while.
+    fn record(
+        &self,
+        pipe: impl Read + Send + 'static,
+        mut first: Option<oneshot::Sender<String>>,
+    ) -> JoinHandle<()> {
+        let log = self.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                match first.take() {
+                    // Nobody is waiting any more when the start was given up.
+                    Some(first) => drop(first.send(line)),
+                    None => log.push(line),
+                }
+            }
+        })
+    }
+
+    fn push(&self, line: String) {
+        let mut lines = self.lines();
+        if lines.len() == KEPT_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    fn lines(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Serving {
+    /// Reads `listening on http://127.0.0.1:3030, admin on http://127.0.0.1:4030`, or `control on`.
+    fn parse(line: &str) -> Option<Self> {
+        let (data, control) = line.strip_prefix("listening on http://")?.split_once(", ")?;
+        let (side, control) = control.split_once(" on http://")?;
+        if !["admin", "control"].contains(&side) {
+            return None;
+        }
+        Some(Self { data: reachable(data.parse().ok()?), control: reachable(control.parse().ok()?) })
+    }
+}
+
+/// Where to connect to reach a listener: one on all addresses is reached by loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_line_says_where_to_connect() {
+        let serving = |data: &str, control: &str| {
+            Some(Serving { data: data.parse().unwrap(), control: control.parse().unwrap() })
+        };
+        for (line, expected) in [
+            (
+                "listening on http://127.0.0.1:3030, admin on http://127.0.0.1:4030",
+                serving("127.0.0.1:3030", "127.0.0.1:4030"),
+            ),
+            (
+                "listening on http://0.0.0.0:3031, control on http://127.0.0.1:4031",
+                serving("127.0.0.1:3031", "127.0.0.1:4031"),
+            ),
+            ("listening on http://[::1]:1, control on http://[::1]:2", serving("[::1]:1", "[::1]:2")),
+            ("listening on 127.0.0.1:3030", None),
+            ("", None),
+        ] {
+            assert_eq!(Serving::parse(line), expected, "{line:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_that_ends_at_once_is_quoted() {
+        let args = ["-c", "echo the reason >&2; exit 3"].map(String::from);
+        let error = Process::start("sick".into(), Path::new("/bin/sh"), &args).await.unwrap_err();
+        let text = format!("{error:#}");
+        for part in ["sick", "exit status: 3", "the reason"] {
+            assert!(text.contains(part), "{text:?} lacks {part:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_child_is_gone() {
+        let script = "echo listening on http://127.0.0.1:1, admin on http://127.0.0.1:2; sleep 60";
+        let args = ["-c", script].map(String::from);
+        let (process, serving) = Process::start("sh".into(), Path::new("/bin/sh"), &args).await.unwrap();
+        assert_eq!(serving.data.port(), 1);
+        let pid = Pid::from_raw(process.pid() as i32).unwrap();
+        drop(process);
+        assert!(rustix::process::test_kill_process(pid).is_err(), "it was not reaped");
+    }
+}

@@ -1,0 +1,259 @@
+//! How does a lab come up, in which order, and when is it ready?
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::compose::Containers;
+use super::process::Process;
+use super::{
+    BALANCER_PORT, Backend, Balancer, CONTROL_OFFSET, FIRST_BACKEND_PORT, Lab, Serving, State, ports,
+};
+use crate::binaries::{self, Binaries, Profile, Progress};
+use crate::client::Client;
+use crate::{eventually, image};
+
+/// How long the balancer may take to find all backends up.
+const READY_TIME: Duration = Duration::from_secs(15);
+
+/// The services that `docker-compose.yml` describes.
+pub(super) const COMPOSE_SERVICES: [&str; 5] = ["lb", "backend1", "backend2", "backend3", "backend4"];
+
+/// How many of them are backends.
+const COMPOSE_BACKENDS: usize = COMPOSE_SERVICES.len() - 1;
+
+/// A lab that is being described; [`Setup::start`] brings it up.
+#[derive(Clone, Debug)]
+#[must_use = "a lab that is only described does not run"]
+pub struct Setup {
+    in_containers: bool,
+    backends: usize,
+    fixed_ports: bool,
+    deferred: BTreeSet<usize>,
+    lb_args: Vec<String>,
+    backend_args: Vec<String>,
+    profile: Profile,
+    progress: Progress,
+}
+
+impl Setup {
+    pub(super) fn processes() -> Self {
+        Self {
+            in_containers: false,
+            backends: 4,
+            fixed_ports: false,
+            deferred: BTreeSet::new(),
+            lb_args: Vec::new(),
+            backend_args: Vec::new(),
+            profile: Profile::Dev,
+            progress: Progress::Quiet,
+        }
+    }
+
+    pub(super) fn compose() -> Self {
+        Self { in_containers: true, fixed_ports: true, ..Self::processes() }
+    }
+
+    /// How many backends there are; 4 unless told otherwise.
+    pub fn backends(mut self, count: usize) -> Self {
+        self.backends = count;
+        self
+    }
+
+    /// Use the ports people know: 3030 for the balancer, 3031 and up for the backends, each control port
+    /// 1000 higher. Otherwise free ports are taken.
+    pub fn fixed_ports(mut self) -> Self {
+        self.fixed_ports = true;
+        self
+    }
+
+    /// Leave this backend dead at the start: the balancer knows it, but nothing listens there until
+    /// [`Backend::start`].
+    pub fn deferred(mut self, number: usize) -> Self {
+        self.deferred.insert(number);
+        self
+    }
+
+    /// Gives the balancer one more argument, such as `--workers=2`. Processes only.
+    pub fn lb_arg(mut self, arg: impl Into<String>) -> Self {
+        self.lb_args.push(arg.into());
+        self
+    }
+
+    /// Gives every backend one more argument, such as `--seed=7`. Processes only.
+    pub fn backend_arg(mut self, arg: impl Into<String>) -> Self {
+        self.backend_args.push(arg.into());
+        self
+    }
+
+    /// How the binaries are built; [`Profile::Dev`] unless told otherwise. Containers always run optimised
+    /// ones.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Whether cargo's progress is seen while the binaries are built; [`Progress::Quiet`] unless told
+    /// otherwise.
+    pub fn progress(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Builds what is needed, starts all of it, and returns when the balancer answers and finds every
+    /// backend up that is not deferred.
+    ///
+    /// # Errors
+    /// When something does not build or start, a fixed port is taken (names who holds it), or the backends
+    /// are not found up in time (carries the logs). Nothing is left running then.
+    pub async fn start(self) -> Result<Lab> {
+        for number in &self.deferred {
+            ensure!(
+                (1..=self.backends).contains(number),
+                "backend {number} cannot be deferred: there are 1 to {}",
+                self.backends
+            );
+        }
+        let lab =
+            if self.in_containers { self.start_containers().await? } else { self.start_processes().await? };
+        let expected: Vec<usize> = (1..=self.backends).filter(|n| !self.deferred.contains(n)).collect();
+        lab.until(READY_TIME, "the balancer to find its backends up", |state| all_up(state, &expected))
+            .await?;
+        Ok(lab)
+    }
+
+    async fn start_processes(&self) -> Result<Lab> {
+        let (profile, progress) = (self.profile, self.progress);
+        let binaries = tokio::task::spawn_blocking(move || binaries::build(profile, progress)).await??;
+        if self.fixed_ports {
+            ports::must_be_free(self.fixed_addresses())?;
+        }
+        let mut backends = Vec::new();
+        for number in 1..=self.backends {
+            backends.push(self.start_backend(&binaries, number).await?);
+        }
+        let balancer = self.start_balancer(&binaries, &backends).await?;
+        Ok(Lab { balancer, backends, containers: None })
+    }
+
+    async fn start_backend(&self, binaries: &Binaries, number: usize) -> Result<Backend> {
+        let port = if self.fixed_ports { fixed_port(number) } else { 0 };
+        let mut args = vec![format!("--id={number}"), format!("--port={port}"), "--bind=127.0.0.1".into()];
+        args.extend(self.backend_args.iter().cloned());
+        let name = format!("backend {number}");
+        let (process, serving) = Process::start(name, &binaries.demo_backend, &args).await?;
+        let backend = Backend::new(number, serving, Some(process));
+        if self.deferred.contains(&number) {
+            backend.kill().await?;
+        }
+        Ok(backend)
+    }
+
+    async fn start_balancer(&self, binaries: &Binaries, backends: &[Backend]) -> Result<Balancer> {
+        let port = if self.fixed_ports { BALANCER_PORT } else { 0 };
+        let urls: Vec<String> =
+            backends.iter().map(|backend| format!("http://{}", backend.address())).collect();
+        let mut args = vec![
+            format!("--backends={}", urls.join(",")),
+            format!("--port={port}"),
+            "--bind=127.0.0.1".into(),
+        ];
+        args.extend(self.lb_args.iter().cloned());
+        let (process, serving) = Process::start("lb".into(), &binaries.lb, &args).await?;
+        Ok(Balancer::new(serving, Some(process)))
+    }
+
+    async fn start_containers(&self) -> Result<Lab> {
+        ensure!(
+            self.backends == COMPOSE_BACKENDS,
+            "docker-compose.yml describes {COMPOSE_BACKENDS} backends, not {}",
+            self.backends
+        );
+        ensure!(
+            self.lb_args.is_empty() && self.backend_args.is_empty(),
+            "in containers the arguments are those of docker-compose.yml"
+        );
+        tokio::task::spawn_blocking(image::build).await??;
+        ports::must_be_free(self.fixed_addresses())?;
+        let containers = Containers::start().await?;
+        let backends: Vec<Backend> =
+            (1..=self.backends).map(|number| Backend::new(number, fixed(fixed_port(number)), None)).collect();
+        let lab = Lab {
+            balancer: Balancer::new(fixed(BALANCER_PORT), None),
+            backends,
+            containers: Some(containers),
+        };
+        for &number in &self.deferred {
+            let backend = lab.backend(number);
+            // A published port accepts before there is anything behind it.
+            eventually(READY_TIME, &format!("backend {number}"), async || {
+                Client::new(backend.control()).get("/healthz").await?.ok()
+            })
+            .await?;
+            backend.kill().await?;
+        }
+        Ok(lab)
+    }
+
+    /// Every address a lab on fixed ports listens at.
+    fn fixed_addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
+        let all = [BALANCER_PORT].into_iter().chain((1..=self.backends).map(fixed_port));
+        all.map(fixed).flat_map(|serving| [serving.data, serving.control])
+    }
+}
+
+/// The port of a backend in a lab on fixed ports.
+fn fixed_port(number: usize) -> u16 {
+    u16::try_from(number - 1).unwrap_or(u16::MAX).saturating_add(FIRST_BACKEND_PORT)
+}
+
+/// A program on a fixed port of this machine.
+fn fixed(port: u16) -> Serving {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Serving { data: at(port), control: at(port.saturating_add(CONTROL_OFFSET)) }
+}
+
+/// Whether all of these backends are up.
+fn all_up(state: &State, expected: &[usize]) -> Result<()> {
+    for &number in expected {
+        let backend = state.backend(number).with_context(|| format!("backend {number} is unknown"))?;
+        ensure!(backend.state == "up", "backend {number} is {} ({})", backend.state, backend.cause);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_ports_are_those_in_the_readme() {
+        let addresses: Vec<String> =
+            Setup::processes().backends(2).fixed_addresses().map(|address| address.to_string()).collect();
+        assert_eq!(
+            addresses,
+            [
+                "127.0.0.1:3030",
+                "127.0.0.1:4030",
+                "127.0.0.1:3031",
+                "127.0.0.1:4031",
+                "127.0.0.1:3032",
+                "127.0.0.1:4032"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_lab_that_cannot_be_is_refused_before_anything_starts() {
+        for (setup, reason) in [
+            (Lab::processes().backends(2).deferred(3), "backend 3 cannot be deferred: there are 1 to 2"),
+            (Lab::compose().backends(3), "describes 4 backends, not 3"),
+            (Lab::compose().lb_arg("--workers=2"), "those of docker-compose.yml"),
+        ] {
+            let error = format!("{:#}", setup.start().await.unwrap_err());
+            assert!(error.contains(reason), "{error:?} lacks {reason:?}");
+        }
+    }
+}

@@ -11,6 +11,8 @@
 //! | body | drip, truncate, stall mid | the first of each kind counts |
 //! | close | reset, close early, garbage | the first one counts |
 //!
+//! What happens in the middle of a body needs a body: an answer to HEAD has none, and comes whole.
+//!
 //! # Why every fault has its own dice
 //! Whether a fault hits a request depends on three numbers: the seed, the fault's id, and how many requests it
 //! was drawn for before. So the same seed and the same requests meet the same faults, and adding a second fault

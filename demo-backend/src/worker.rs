@@ -106,9 +106,9 @@ async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedRec
         if port.set_open(refusing.is_none())? {
             closing.send_replace(());
             let key = refusing.unwrap_or_default();
-            shared.reporter.send(&[Report::Drawn { key, matched: 1, fired: 1 }]);
+            shared.reporter.note(Report::Drawn { key, matched: 1, fired: 1 });
         }
-        shared.reporter.send(&[Report::Obeyed(version)]);
+        shared.reporter.send(Report::Obeyed(version));
         let expiry = shared.faults.borrow().next_expiry(now);
         let news = tokio::select! {
             news = accept_until(&port, orders.recv(), &shared, &closing) => news,

@@ -34,82 +34,43 @@ pub(super) async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>> {
     let mut ticket = Ticket::arrive(Rc::clone(&shared));
-    let mut route = Route::of(request.uri().path());
+    let route = route(&request);
     if route != Route::Echo {
-        read_whole(request.body_mut()).await?;
+        read_whole(&shared, request.body_mut()).await?;
     }
-    let id = request.headers().get(X_REQUEST_ID).cloned();
-    let id_text = id.as_ref().map(|id| String::from_utf8_lossy(id.as_bytes()));
-    let mut plan = Plan::default();
-    if id.as_ref().is_some_and(|id| id.len() > MAX_REQUEST_ID) {
-        route = Route::Mistake(format!("X-Request-Id is longer than {MAX_REQUEST_ID} bytes; shorten it"));
-        shared.reporter.send(&[Report::Executed(None)]);
-    } else {
-        let (method, path) = (request.method().as_str(), request.uri().path());
-        plan = shared.faults.borrow_mut().plan(method, path, Instant::now());
-        report(&shared, &plan, id_text.as_deref());
-    }
-
-    for wait in &plan.waits {
-        shared.pause(*wait).await;
-    }
+    let plan = draw(&shared, &request, &route);
+    wait(&shared, &plan, &route).await;
     if let Some(wreck) = plan.instead {
         ticket.break_off();
         switch.flip(wreck);
         anyhow::bail!("a fault ends this connection");
     }
-    if let Route::Delay(delay) = route {
-        tokio::time::sleep(delay).await;
-    }
-    if route == Route::Upgrade && plan.status.is_none() {
-        match upgrade(&mut request) {
-            Ok(mut response) => {
-                ticket.finish();
-                name(&mut response, &shared, id);
-                return Ok(response
-                    .map(|()| AnswerBody::new(Source::Held(Bytes::new()), ticket, &plan, &shared, &switch)));
-            }
-            Err(mistake) => route = Route::Mistake(mistake),
-        }
-    }
-
-    let (parts, body) = request.into_parts();
-    let mut response = Response::new(());
-    let source = match (route, plan.status) {
-        (Route::Mistake(mistake), _) => {
-            *response.status_mut() = StatusCode::BAD_REQUEST;
-            Source::Held(format!("{mistake}\n").into())
-        }
-        (Route::Echo, None) => {
-            if let Some(kind) = parts.headers.get(CONTENT_TYPE) {
-                response.headers_mut().insert(CONTENT_TYPE, kind.clone());
-            }
-            Source::Echo(body)
-        }
-        (Route::Bytes(length), None) => Source::Dots(length),
-        _ => {
-            let (kind, text) = Identity::of(&parts, &shared, &ticket, &plan).body();
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-            Source::Held(text.into())
-        }
-    };
-    if let Some(status) = plan.status {
-        *response.status_mut() = StatusCode::from_u16(status.code)?;
-        if let Some(seconds) = status.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
-        }
-    }
-    // hyper does not send these bodies, nor ask for them.
-    if parts.method == Method::HEAD || matches!(response.status().as_u16(), 204 | 304) {
+    let is_head = request.method() == Method::HEAD;
+    let (mut response, source) = respond(&shared, request, route, &ticket, &plan).await?;
+    response.headers_mut().insert(X_BACKEND, shared.config.id.into());
+    // hyper neither sends these bodies nor asks for them.
+    if is_head || matches!(response.status().as_u16(), 101 | 204 | 304) {
         ticket.finish();
     }
-    name(&mut response, &shared, id);
-    Ok(response.map(|()| AnswerBody::new(source, ticket, &plan, &shared, &switch)))
+    let response = response.map(|()| AnswerBody::new(source, ticket, &plan, &shared, &switch));
+    // From here on hyper writes: what was noted of this request must be in the pipe first.
+    shared.reporter.flush();
+    Ok(response)
+}
+
+fn route(request: &Request<Incoming>) -> Route {
+    match request.headers().get(X_REQUEST_ID) {
+        Some(id) if id.len() > MAX_REQUEST_ID => {
+            Route::Mistake(format!("X-Request-Id is longer than {MAX_REQUEST_ID} bytes; shorten it"))
+        }
+        _ => Route::of(request.uri().path()),
+    }
 }
 
 /// A request that never came whole is not executed; and its connection could not be used again.
-async fn read_whole(body: &mut Incoming) -> Result<()> {
+async fn read_whole(shared: &Shared, body: &mut Incoming) -> Result<()> {
     while !body.is_end_stream() {
+        shared.reporter.flush();
         if body.frame().await.transpose()?.is_none() {
             break;
         }
@@ -117,28 +78,84 @@ async fn read_whole(body: &mut Incoming) -> Result<()> {
     Ok(())
 }
 
-/// Puts the execution and the draws into the pipe, before any byte of an answer is sent.
-fn report(shared: &Shared, plan: &Plan, id: Option<&str>) {
-    if plan.drawn.is_empty() {
-        shared.reporter.send(&[Report::Executed(id)]);
-        return;
+/// Draws the faults of this request, and notes that it is executed.
+fn draw(shared: &Shared, request: &Request<Incoming>, route: &Route) -> Plan {
+    if matches!(route, Route::Mistake(_)) {
+        shared.reporter.note(Report::Executed(None));
+        return Plan::default();
     }
-    let drawn = plan.drawn.iter().map(|&(key, matched, fired)| Report::Drawn { key, matched, fired });
-    let reports: Vec<_> = std::iter::once(Report::Executed(id)).chain(drawn).collect();
-    shared.reporter.send(&reports);
+    let id = request.headers().get(X_REQUEST_ID).map(|id| String::from_utf8_lossy(id.as_bytes()));
+    shared.reporter.note(Report::Executed(id.as_deref()));
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let plan = shared.faults.borrow_mut().plan(method, path, Instant::now());
+    for &(key, matched, fired) in &plan.drawn {
+        shared.reporter.note(Report::Drawn { key, matched, fired });
+    }
+    plan
 }
 
-/// Every answer names who gave it, and to which request.
-fn name(response: &mut Response<()>, shared: &Shared, id: Option<HeaderValue>) {
-    let headers = response.headers_mut();
-    headers.insert(X_BACKEND, shared.config.id.into());
-    if let Some(id) = id {
-        headers.insert(X_REQUEST_ID, id);
+/// Waits for what faults and the path ask for.
+async fn wait(shared: &Shared, plan: &Plan, route: &Route) {
+    for wait in &plan.waits {
+        shared.reporter.flush();
+        shared.pause(*wait).await;
     }
+    if let Route::Delay(delay) = route {
+        shared.reporter.flush();
+        tokio::time::sleep(*delay).await;
+    }
+}
+
+/// The head of the answer, and where its body comes from.
+async fn respond(
+    shared: &Shared,
+    mut request: Request<Incoming>,
+    mut route: Route,
+    ticket: &Ticket,
+    plan: &Plan,
+) -> Result<(Response<()>, Source)> {
+    let mut response = Response::new(());
+    if let Some(id) = request.headers().get(X_REQUEST_ID) {
+        response.headers_mut().insert(X_REQUEST_ID, id.clone());
+    }
+    if let Some(status) = plan.status {
+        *response.status_mut() = StatusCode::from_u16(status.code)?;
+        if let Some(seconds) = status.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        read_whole(shared, request.body_mut()).await?;
+        route = Route::Identity;
+    }
+    if route == Route::Upgrade {
+        match upgrade(&mut request, &mut response) {
+            Ok(()) => return Ok((response, Source::Held(Bytes::new()))),
+            Err(mistake) => route = Route::Mistake(mistake),
+        }
+    }
+    let (parts, body) = request.into_parts();
+    let source = match route {
+        Route::Mistake(mistake) => {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            Source::Held(format!("{mistake}\n").into())
+        }
+        Route::Echo => {
+            if let Some(kind) = parts.headers.get(CONTENT_TYPE) {
+                response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+            }
+            Source::Echo(body)
+        }
+        Route::Bytes(length) => Source::Dots(length),
+        Route::Identity | Route::Delay(_) | Route::Upgrade => {
+            let (kind, text) = Identity::of(&parts, shared, ticket, plan).body();
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            Source::Held(text.into())
+        }
+    };
+    Ok((response, source))
 }
 
 /// Switches the connection to a protocol that echoes bytes.
-fn upgrade(request: &mut Request<Incoming>) -> Result<Response<()>, String> {
+fn upgrade(request: &mut Request<Incoming>, response: &mut Response<()>) -> Result<(), String> {
     let has = |name, token: &str| {
         let value = request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         value.is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
@@ -154,9 +171,8 @@ fn upgrade(request: &mut Request<Incoming>) -> Result<Response<()>, String> {
             let _ = tokio::io::AsyncWriteExt::shutdown(&mut to).await;
         }
     });
-    let mut response = Response::new(());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static("echo"));
-    Ok(response)
+    Ok(())
 }

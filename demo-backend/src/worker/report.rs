@@ -1,7 +1,7 @@
 //! How does the agent learn what happens to each request?
 //!
-//! The worker writes a line before it goes on, with no buffer in between: what was reported is in the pipe, and
-//! stays there when the worker is killed in the next instant.
+//! The worker writes lines before it waits or answers: what was reported is in the pipe, and stays there when the
+//! worker is killed in the next instant. A quick answer costs one write, with its whole story in it.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -29,19 +29,27 @@ impl Reporter {
         Ok(Self { pipe, lines: RefCell::default(), arrived: Cell::new(0), in_flight: Cell::new(0) })
     }
 
-    /// Writes these reports as one.
+    /// Remembers a report for the next [`Self::send`], which is only a moment away: a write costs a system call.
+    pub(super) fn note(&self, report: Report<'_>) {
+        report.encode(&mut self.lines.borrow_mut());
+    }
+
+    /// Writes this report, and with it what was noted before.
+    pub(super) fn send(&self, report: Report<'_>) {
+        self.note(report);
+        self.flush();
+    }
+
+    /// Writes what was noted.
     ///
     /// Blocks while the pipe is full, which lasts as long as the agent is kept from reading. Without an agent
     /// there is nothing left to do, and the process ends.
-    pub(super) fn send(&self, reports: &[Report<'_>]) {
+    pub(super) fn flush(&self) {
         let mut lines = self.lines.borrow_mut();
-        lines.clear();
-        for report in reports {
-            report.encode(&mut lines);
-        }
         if (&self.pipe).write_all(&lines).is_err() {
             std::process::exit(0);
         }
+        lines.clear();
     }
 }
 
@@ -56,10 +64,10 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
-    /// A request's head was read.
+    /// A request's head was read. That is only noted: whoever waits before the next report flushes first.
     pub(super) fn arrive(shared: Rc<Shared>) -> Self {
         let reporter = &shared.reporter;
-        reporter.send(&[Report::Arrived]);
+        reporter.note(Report::Arrived);
         reporter.arrived.set(reporter.arrived.get() + 1);
         reporter.in_flight.set(reporter.in_flight.get() + 1);
         let (number, in_flight) = (reporter.arrived.get(), reporter.in_flight.get());
@@ -80,7 +88,7 @@ impl Ticket {
         if !std::mem::replace(&mut self.ended, true) {
             let in_flight = &self.shared.reporter.in_flight;
             in_flight.set(in_flight.get() - 1);
-            self.shared.reporter.send(&[how]);
+            self.shared.reporter.send(how);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Equal work for all: one proxy at a time on one core, the same four backends, connections kept on both
 //! sides, forwarding headers on. The contenders take turns in every round, so that whatever else the machine
-//! does hits them alike, and what counts is the median of the rounds' ratios.
+//! does hits them alike, and what counts is the median of the rounds' ratios. Statistics are on, as always.
 
 mod backends;
 mod contender;
@@ -12,13 +12,13 @@ mod process;
 mod report;
 mod wrk;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, thread};
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use lab::binaries::workspace;
 
-use crate::workspace;
 use backends::Backends;
 use contender::{Contender, Started};
 use count::Counter;
@@ -27,7 +27,7 @@ use report::{Sample, Series};
 /// The core that the proxy gets for itself.
 const PROXY_CORE: usize = 0;
 
-/// The core that the load generator and the backends share.
+/// The core that the load generator and the backends share, and everything else here.
 const LOAD_CORE: usize = 1;
 
 /// Compare the balancer with nginx and HAProxy.
@@ -58,77 +58,85 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let (rounds, seconds) = if self.quick { (3, 1) } else { (self.rounds, self.seconds) };
+        self.has_what_it_needs()?;
+        let contenders = Contender::all()?;
+        // Only now: the compiler shall have all cores.
+        process::stay_on(LOAD_CORE)?;
+        let backends = Backends::start(4)?;
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+
+        let (rounds, seconds) = self.plan();
+        println!("{}", report::setting(self.clients, rounds, seconds));
+        let series = self.measure(&contenders, &backends, folder.path())?;
+        print!("\n{}\n{}", report::table(&series), report::ratios(&series));
+        self.draw(&series)?;
+
+        for counter in self.counters() {
+            println!("\n{}", counter.heading());
+            for contender in &contenders {
+                let counted = counter.count(contender, &backends, folder.path(), self.clients)?;
+                println!("{:<12} {counted}", contender.name());
+            }
+        }
+        Ok(())
+    }
+
+    fn has_what_it_needs(&self) -> anyhow::Result<()> {
         let cores = thread::available_parallelism().context("cannot count the cores")?.get();
         ensure!(cores > LOAD_CORE, "the bench needs two cores: one for the proxy, one for the load");
         process::require("wrk", "wrk")?;
         process::require("taskset", "util-linux")?;
         process::require("setpriv", "util-linux")?;
-        for (wanted, counter) in
-            [(self.syscalls, Counter::SystemCalls), (self.instructions, Counter::Instructions)]
-        {
-            if wanted {
-                process::require(counter.tool(), counter.tool())?;
+        self.counters().try_for_each(|counter| process::require(counter.tool(), counter.tool()))
+    }
+
+    /// Rounds, and the seconds of load for each proxy in each.
+    fn plan(&self) -> (u16, u16) {
+        if self.quick { (3, 1) } else { (self.rounds, self.seconds) }
+    }
+
+    fn counters(&self) -> impl Iterator<Item = Counter> + use<> {
+        let wanted = [(self.syscalls, Counter::SystemCalls), (self.instructions, Counter::Instructions)];
+        wanted.into_iter().filter_map(|(wanted, counter)| wanted.then_some(counter))
+    }
+
+    /// Warms every proxy up, then measures all of them in every round.
+    fn measure(
+        &self,
+        contenders: &[Contender],
+        backends: &Backends,
+        folder: &Path,
+    ) -> anyhow::Result<Vec<Series>> {
+        let (rounds, seconds) = self.plan();
+        let mut proxies = Vec::new();
+        for contender in contenders {
+            let proxy = Started::start(contender, &[], backends, folder)?;
+            proxy.does_equal_work()?;
+            wrk::run(proxy.port(), self.clients, 1)?;
+            proxies.push(proxy);
+        }
+        let mut series: Vec<Series> = contenders.iter().map(Series::new).collect();
+        for round in 0..rounds {
+            eprintln!("round {} of {rounds}", round + 1);
+            for turn in 0..proxies.len() {
+                // Each round begins with another one, so that nobody is always the first after a pause.
+                let whose = (usize::from(round) + turn) % proxies.len();
+                series[whose].samples.push(sample(&proxies[whose], self.clients, seconds)?);
             }
         }
+        Ok(series)
+    }
 
-        let contenders = Contender::all()?;
-        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let backends = Backends::start(4, LOAD_CORE)?;
-        println!("{}", report::setting(self.clients, rounds, seconds));
-
-        let series = measure(&contenders, &backends, &folder, self.clients, rounds, seconds)?;
-        print!("\n{}\n{}", report::table(&series), report::ratios(&series));
-
-        for (wanted, counter) in
-            [(self.syscalls, Counter::SystemCalls), (self.instructions, Counter::Instructions)]
-        {
-            if wanted {
-                println!("\n{}", counter.heading());
-                for contender in &contenders {
-                    let counted = counter.count(contender, &backends, folder.path(), self.clients)?;
-                    println!("{:<12} {counted}", contender.name());
-                }
-            }
-        }
-
-        let path = self.out.unwrap_or_else(|| workspace().join("target/bench/bench.svg"));
+    fn draw(&self, series: &[Series]) -> anyhow::Result<()> {
+        let path = self.out.clone().unwrap_or_else(|| workspace().join("target/bench/bench.svg"));
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
         }
-        let picture = plot::plot(&series, self.clients);
+        let picture = plot::plot(series, self.clients);
         fs::write(&path, picture.finish()).with_context(|| format!("cannot write {}", path.display()))?;
         println!("\nplot: {}", path.display());
         Ok(())
     }
-}
-
-/// Warms every proxy up, then measures all of them in every round.
-fn measure(
-    contenders: &[Contender],
-    backends: &Backends,
-    folder: &tempfile::TempDir,
-    clients: u16,
-    rounds: u16,
-    seconds: u16,
-) -> anyhow::Result<Vec<Series>> {
-    let mut started = Vec::new();
-    for contender in contenders {
-        let proxy = Started::start(contender, &[], backends, folder.path())?;
-        proxy.does_equal_work()?;
-        wrk::run(proxy.port(), clients, 1)?;
-        started.push((Series::new(contender), proxy));
-    }
-    for round in 1..=rounds {
-        eprintln!("round {round} of {rounds}");
-        // Each round begins with another one, so that nobody is always the first after a pause.
-        started.rotate_left(1);
-        for (series, proxy) in &mut started {
-            series.samples.push(sample(proxy, clients, seconds)?);
-        }
-    }
-    started.sort_by_key(|(series, _)| series.place);
-    Ok(started.into_iter().map(|(series, _)| series).collect())
 }
 
 /// Puts load on one proxy and sees what that cost.

@@ -4,14 +4,14 @@ mod health;
 mod overview;
 mod retry;
 pub(crate) mod svg;
+mod tone;
 mod turn;
 
 use std::fs;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-
-use crate::workspace;
+use lab::binaries::workspace;
 
 /// Draw the pictures in img/.
 #[derive(Args)]

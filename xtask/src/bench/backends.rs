@@ -8,7 +8,6 @@ use std::sync::mpsc;
 use std::{io, thread};
 
 use anyhow::{Context, anyhow};
-use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -28,11 +27,11 @@ pub(super) struct Backends {
 }
 
 impl Backends {
-    /// Starts that many, all on the given core and on free ports of the loopback.
-    pub(super) fn start(count: usize, core: usize) -> anyhow::Result<Self> {
+    /// Starts that many on free ports of the loopback.
+    pub(super) fn start(count: usize) -> anyhow::Result<Self> {
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
-            if let Err(error) = serve_all(count, core, &tell) {
+            if let Err(error) = serve_all(count, &tell) {
                 let _ = tell.send(Err(error));
             }
         });
@@ -46,10 +45,7 @@ impl Backends {
     }
 }
 
-fn serve_all(count: usize, core: usize, tell: &mpsc::Sender<io::Result<Vec<u16>>>) -> io::Result<()> {
-    let mut cores = CpuSet::new();
-    cores.set(core);
-    sched_setaffinity(None, &cores)?;
+fn serve_all(count: usize, tell: &mpsc::Sender<io::Result<Vec<u16>>>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
         let mut ports = Vec::new();

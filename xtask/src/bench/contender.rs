@@ -3,106 +3,112 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{fs, thread};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+use lab::binaries::{self, Profile, Progress};
+use rustix::process::geteuid;
 
 use super::PROXY_CORE;
 use super::backends::{Backends, MIRROR};
 use super::process::{self, Running};
-use crate::workspace;
 
 /// How long a proxy may take until it answers; under valgrind everything takes its time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One of the proxies, not yet running.
-pub(super) enum Contender {
-    /// This balancer, as `cargo build --release` makes it.
-    Roundabout { binary: PathBuf },
-    /// nginx, with a master and one worker.
-    Nginx { binary: PathBuf },
-    /// HAProxy, with one thread.
-    Haproxy { binary: PathBuf },
+pub(super) struct Contender {
+    kind: Kind,
+    binary: PathBuf,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// This balancer, with one worker.
+    Roundabout,
+    /// A master process and one worker process.
+    Nginx,
+    /// One thread.
+    Haproxy,
 }
 
 impl Contender {
-    /// This balancer, freshly built, and whichever of the others is installed; says which are not.
+    /// This balancer, freshly built for release, and whichever of the others is installed; says which are not.
     pub(super) fn all() -> anyhow::Result<Vec<Self>> {
-        let mut all = vec![Self::Roundabout { binary: build_balancer()? }];
-        match process::locate("nginx") {
-            Some(binary) => all.push(Self::Nginx { binary }),
-            None => println!("nginx is not installed and stays out: apt install nginx"),
-        }
-        match process::locate("haproxy") {
-            Some(binary) => all.push(Self::Haproxy { binary }),
-            None => println!("HAProxy is not installed and stays out: apt install haproxy"),
+        let built = binaries::build(Profile::Release, Progress::Shown)?;
+        let mut all = vec![Self { kind: Kind::Roundabout, binary: built.lb }];
+        for (kind, program) in [(Kind::Nginx, "nginx"), (Kind::Haproxy, "haproxy")] {
+            match process::locate(program) {
+                Some(binary) => all.push(Self { kind, binary }),
+                None => println!("{program} is not installed and stays out: apt install {program}"),
+            }
         }
         Ok(all)
     }
 
     /// Its name, as its makers spell it.
     pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Roundabout { .. } => "Roundabout",
-            Self::Nginx { .. } => "nginx",
-            Self::Haproxy { .. } => "HAProxy",
+        match self.kind {
+            Kind::Roundabout => "Roundabout",
+            Kind::Nginx => "nginx",
+            Kind::Haproxy => "HAProxy",
         }
     }
 
     /// Its version, as it says itself; empty if it does not.
     pub(super) fn version(&self) -> String {
-        let (binary, flag) = match self {
-            Self::Roundabout { binary } => (binary, "--version"),
-            Self::Nginx { binary } | Self::Haproxy { binary } => (binary, "-v"),
+        let flag = match self.kind {
+            Kind::Roundabout => "--version",
+            Kind::Nginx | Kind::Haproxy => "-v",
         };
-        let Ok(output) = Command::new(binary).arg(flag).output() else { return String::new() };
+        let Ok(output) = Command::new(&self.binary).arg(flag).output() else { return String::new() };
         // nginx says it on stderr.
         let said = [output.stdout, output.stderr].concat();
         first_version(&String::from_utf8_lossy(&said)).unwrap_or_default()
     }
 
-    /// The command that runs it in the foreground on that port, after its configuration was written.
+    /// The command that runs it in the foreground on that port, once its configuration is written.
     fn command(&self, port: u16, backends: &[u16], folder: &Path) -> anyhow::Result<Vec<String>> {
-        let write = |name: &str, text: String| -> anyhow::Result<String> {
-            let path = folder.join(name);
-            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(path.display().to_string())
-        };
-        let words: Vec<String> = match self {
-            Self::Roundabout { binary } => {
+        let config = folder.join(format!("{}.conf", self.name()));
+        if let Some(text) = self.config(port, backends, folder) {
+            fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
+        }
+        let (folder, config) = (folder.display(), config.display());
+        let flags = match self.kind {
+            Kind::Roundabout => {
                 let urls: Vec<String> =
                     backends.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
-                vec![
-                    binary.display().to_string(),
-                    format!("--backends={}", urls.join(",")),
-                    format!("--port={port}"),
-                    "--bind=127.0.0.1".into(),
-                    "--admin=127.0.0.1:0".into(),
-                    "--workers=1".into(),
-                    "--exit-with-parent".into(),
-                ]
+                format!(
+                    "--backends={} --port={port} --bind=127.0.0.1 --admin=127.0.0.1:0 --workers=1 --exit-with-parent",
+                    urls.join(",")
+                )
             }
-            Self::Nginx { binary } => {
-                let config = write("nginx.conf", nginx_config(port, backends, folder))?;
-                let prefix = folder.display().to_string();
-                vec![
-                    binary.display().to_string(),
-                    "-e".into(),
-                    "stderr".into(),
-                    "-p".into(),
-                    prefix,
-                    "-c".into(),
-                    config,
-                ]
-            }
-            Self::Haproxy { binary } => {
-                let config = write("haproxy.cfg", haproxy_config(port, backends))?;
-                vec![binary.display().to_string(), "-db".into(), "-f".into(), config]
-            }
+            Kind::Nginx => format!("-e stderr -p {folder} -c {config}"),
+            Kind::Haproxy => format!("-db -f {config}"),
         };
-        Ok(words)
+        let words = flags.split(' ').map(String::from);
+        Ok([self.binary.display().to_string()].into_iter().chain(words).collect())
+    }
+
+    /// What goes into its configuration file, if it has one.
+    fn config(&self, port: u16, backends: &[u16], folder: &Path) -> Option<String> {
+        let (template, server) = match self.kind {
+            Kind::Roundabout => return None,
+            Kind::Nginx => (include_str!("nginx.conf"), "server 127.0.0.1:@;\n"),
+            Kind::Haproxy => (include_str!("haproxy.cfg"), "server b@ 127.0.0.1:@ check inter 1s\n"),
+        };
+        let servers: String = backends.iter().map(|port| server.replace('@', &port.to_string())).collect();
+        // A worker that root starts would become somebody who may not write into our folder, as callgrind must.
+        let user = if geteuid().is_root() { "user root root;" } else { "" };
+        Some(
+            template
+                .replace("@PORT@", &port.to_string())
+                .replace("@SERVERS@", servers.trim_end())
+                .replace("@FOLDER@", &folder.display().to_string())
+                .replace("@USER@", user),
+        )
     }
 }
 
@@ -188,107 +194,11 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Builds the balancer for release and returns where it is.
-fn build_balancer() -> anyhow::Result<PathBuf> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--release", "--locked", "--package", "lb"])
-        .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(workspace())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("the balancer does not build; the compiler says why above");
-    }
-    find_executable(&String::from_utf8_lossy(&output.stdout), "lb").context("cargo built no `lb`")
-}
-
-/// Where cargo says it put a program, in its messages of one JSON object a line.
-fn find_executable(messages: &str, name: &str) -> Option<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == name)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-}
-
 /// The first word that looks like a version, such as `1.22.1` in `nginx version: nginx/1.22.1`.
 fn first_version(said: &str) -> Option<String> {
     said.split([' ', '/', '\n', '-', '+'])
         .find(|word| word.contains('.') && word.starts_with(|letter: char| letter.is_ascii_digit()))
         .map(str::to_owned)
-}
-
-/// Connections to clients and backends are kept for ever, as by the others; nothing else is tuned.
-fn nginx_config(port: u16, backends: &[u16], folder: &Path) -> String {
-    // A worker that root starts becomes somebody who may not write into our folder, as callgrind must.
-    let user = if rustix::process::geteuid().is_root() { "user root root;\n" } else { "" };
-    let servers: String = backends.iter().map(|port| format!("    server 127.0.0.1:{port};\n")).collect();
-    let folder = folder.display();
-    format!(
-        "{user}daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/nginx-body;
-  proxy_temp_path {folder}/nginx-proxy;
-  fastcgi_temp_path {folder}/nginx-fastcgi;
-  uwsgi_temp_path {folder}/nginx-uwsgi;
-  scgi_temp_path {folder}/nginx-scgi;
-  keepalive_requests 1000000000;
-  upstream backends {{
-{servers}    keepalive 128;
-    keepalive_requests 1000000000;
-  }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://backends;
-      proxy_http_version 1.1;
-      proxy_set_header Connection \"\";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $http_host;
-      proxy_set_header Via \"1.1 nginx\";
-    }}
-  }}
-}}
-"
-    )
-}
-
-/// As above; the checks are TCP connects every second, as the balancer's pings are.
-fn haproxy_config(port: u16, backends: &[u16]) -> String {
-    let servers: String = backends
-        .iter()
-        .enumerate()
-        .map(|(number, port)| format!("  server b{number} 127.0.0.1:{port} check inter 1s\n"))
-        .collect();
-    format!(
-        "global
-  maxconn 4096
-  nbthread 1
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 60s
-  timeout server 30s
-  http-reuse always
-  option forwardfor
-frontend front
-  bind 127.0.0.1:{port}
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  http-request add-header Via \"1.1 haproxy\"
-  default_backend backends
-backend backends
-  balance roundrobin
-{servers}"
-    )
 }
 
 #[cfg(test)]
@@ -308,20 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn the_executable_is_in_cargos_messages() {
-        let messages = "{\"target\":{\"name\":\"other\"},\"executable\":\"/x/other\"}\nnoise\n\
-                        {\"target\":{\"name\":\"lb\"},\"executable\":null}\n\
-                        {\"target\":{\"name\":\"lb\"},\"executable\":\"/x/lb\"}\n";
-        assert_eq!(find_executable(messages, "lb"), Some(PathBuf::from("/x/lb")));
-        assert_eq!(find_executable(messages, "missing"), None);
-    }
-
-    #[test]
     fn configurations_name_the_port_and_every_backend() {
-        let nginx = nginx_config(1000, &[2001, 2002], Path::new("/folder"));
-        let haproxy = haproxy_config(1000, &[2001, 2002]);
-        for part in ["127.0.0.1:1000", "127.0.0.1:2001", "127.0.0.1:2002"] {
-            assert!(nginx.contains(part) && haproxy.contains(part), "{part}");
+        for kind in [Kind::Nginx, Kind::Haproxy] {
+            let contender = Contender { kind, binary: PathBuf::new() };
+            let config = contender.config(1000, &[2001, 2002], Path::new("/folder")).unwrap();
+            for part in ["127.0.0.1:1000", "127.0.0.1:2001", "127.0.0.1:2002"] {
+                assert!(config.contains(part), "{part} is not in {config}");
+            }
+            assert!(!config.contains('@'), "something was not filled in: {config}");
         }
     }
 }

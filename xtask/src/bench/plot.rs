@@ -68,7 +68,6 @@ mod tests {
         let series = ["Roundabout", "nginx", "HAProxy"].map(|name| Series {
             name,
             version: String::new(),
-            place: 0,
             samples: vec![sample; 3],
         });
         assert_eq!(plot(&series, 1000).flaws(), Vec::<String>::new());

@@ -27,6 +27,17 @@ pub(super) fn locate(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
+/// Moves this process to one core, and with it all threads and children that it has from now on.
+pub(super) fn stay_on(core: usize) -> anyhow::Result<()> {
+    let status = Command::new("taskset")
+        .args(["--cpu-list", "--pid", &core.to_string(), &std::process::id().to_string()])
+        .stdout(Stdio::null())
+        .status()
+        .context("cannot run taskset")?;
+    ensure!(status.success(), "taskset cannot move this process to core {core}");
+    Ok(())
+}
+
 /// A running process with all its children. It ends when this is dropped, and when this process dies.
 pub(super) struct Running {
     child: Child,

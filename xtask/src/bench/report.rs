@@ -27,8 +27,6 @@ pub(super) struct Series {
     pub(super) name: &'static str,
     /// Its version.
     pub(super) version: String,
-    /// Its place in tables: this balancer first.
-    pub(super) place: u8,
     /// One for each round, in order.
     pub(super) samples: Vec<Sample>,
 }
@@ -36,12 +34,7 @@ pub(super) struct Series {
 impl Series {
     /// No rounds yet.
     pub(super) fn new(contender: &Contender) -> Self {
-        let place = match contender {
-            Contender::Roundabout { .. } => 0,
-            Contender::Nginx { .. } => 1,
-            Contender::Haproxy { .. } => 2,
-        };
-        Self { name: contender.name(), version: contender.version(), place, samples: Vec::new() }
+        Self { name: contender.name(), version: contender.version(), samples: Vec::new() }
     }
 
     /// The median over the rounds of something measured.
@@ -146,7 +139,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    fn series(name: &'static str, place: u8, cpu: &[f64]) -> Series {
+    fn series(name: &'static str, cpu: &[f64]) -> Series {
         let sample = |cpu_us: &f64| Sample {
             cpu_us: *cpu_us,
             rate: 50_000.0,
@@ -154,7 +147,7 @@ mod tests {
             p99_us: 2000.0,
             memory: 5_000_000,
         };
-        Series { name, version: "1.0".into(), place, samples: cpu.iter().map(sample).collect() }
+        Series { name, version: "1.0".into(), samples: cpu.iter().map(sample).collect() }
     }
 
     #[test]
@@ -173,8 +166,8 @@ mod tests {
     #[test]
     fn ratios_are_taken_within_a_round() {
         // In the second round the machine was slow; both felt it, and the ratio does not.
-        let ours = series("ours", 0, &[10.0, 30.0, 12.0]);
-        let theirs = series("theirs", 1, &[20.0, 60.0, 20.0]);
+        let ours = series("ours", &[10.0, 30.0, 12.0]);
+        let theirs = series("theirs", &[20.0, 60.0, 20.0]);
         let ratio = Ratio::of(&ours, &theirs, |sample| sample.cpu_us);
         assert_eq!(ratio, Ratio { median: 0.5, lowest: 0.5, highest: 0.6 });
         assert!(ratios(&[ours, theirs]).contains("ours / theirs   0.50  (0.50 to 0.60)"));
@@ -182,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_table_has_a_line_for_everyone() {
-        let table = table(&[series("ours", 0, &[10.0]), series("theirs", 1, &[20.0])]);
+        let table = table(&[series("ours", &[10.0]), series("theirs", &[20.0])]);
         assert!(
             table.contains("ours 1.0              10.00 us       50000   1.00 ms   2.00 ms    5.0 MB"),
             "{table}"

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use super::LOAD_CORE;
-
 /// What came of some load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Load {
@@ -25,8 +23,8 @@ pub(super) struct Load {
 /// # Errors
 /// If a single request fails: whoever drops requests has it easy.
 pub(super) fn run(port: u16, clients: u16, seconds: u16) -> anyhow::Result<Load> {
-    let output = Command::new("taskset")
-        .args(["--cpu-list", &LOAD_CORE.to_string(), "wrk", "--latency", "--threads", "1"])
+    let output = Command::new("wrk")
+        .args(["--latency", "--threads", "1"])
         .args(["--connections", &clients.to_string(), "--duration", &format!("{seconds}s")])
         .arg(format!("http://127.0.0.1:{port}/"))
         .output()

@@ -4,37 +4,11 @@
 //! `prefers-color-scheme`. Words are drawn in whatever sans-serif font the reader has, so their
 //! width is estimated with a wide one (DejaVu Sans), and [`Picture::flaws`] tells what might not fit.
 
-use std::fmt::Write as _;
+pub(crate) use super::tone::Tone;
+use super::tone::style;
 
 /// A place in the picture, in pixels from the top left.
 pub(crate) type Point = (f64, f64);
-
-/// What something means, shown as its colour.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// Nothing in particular.
-    Plain,
-    /// Less important than the rest.
-    Muted,
-    /// What the picture is about.
-    Accent,
-    /// Well.
-    Good,
-    /// Broken.
-    Bad,
-    /// Doubtful.
-    Doubt,
-}
-
-/// Each tone's name, then its line and its fill in the light, then the same in the dark.
-const TONES: [(Tone, &str, [&str; 4]); 6] = [
-    (Tone::Plain, "plain", ["#1f2328", "#f6f8fa", "#e6edf3", "#1c2128"]),
-    (Tone::Muted, "muted", ["#59636e", "#eff2f5", "#9198a1", "#212830"]),
-    (Tone::Accent, "accent", ["#0860ca", "#ddf4ff", "#58a6ff", "#10243e"]),
-    (Tone::Good, "good", ["#116329", "#dafbe1", "#3fb950", "#0f2a1a"]),
-    (Tone::Bad, "bad", ["#c21c2c", "#ffebe9", "#ff7b72", "#36171a"]),
-    (Tone::Doubt, "doubt", ["#7d4e00", "#fff8c5", "#d9a31f", "#2e230c"]),
-];
 
 /// Where words begin, seen from their point.
 #[derive(Clone, Copy)]
@@ -111,7 +85,7 @@ impl Picture {
     /// A box with its lines of words in the middle, the first one bold.
     pub(crate) fn block(&mut self, area: Area, tone: Tone, lines: &[&str]) {
         let Area { x, y, width, height } = area;
-        let class = name(tone);
+        let class = tone.name();
         let shape = format!(
             r#"<rect class="{class} box" x="{x}" y="{y}" width="{width}" height="{height}" rx="7"/>"#
         );
@@ -159,7 +133,7 @@ impl Picture {
 
     /// A small disc with a number or a letter in it.
     pub(crate) fn token(&mut self, (x, y): Point, tone: Tone, text: &str) {
-        let class = name(tone);
+        let class = tone.name();
         self.push(&format!(r#"<circle class="{class} box" cx="{x:.1}" cy="{y:.1}" r="12"/>"#));
         let area = Area::new(x - 12.0, y - 12.0, 24.0, 24.0);
         self.write((x, y + 4.5), Anchor::Middle, tone, text, 13.0, false, Some(area));
@@ -168,7 +142,7 @@ impl Picture {
     /// A bar of a chart.
     pub(crate) fn bar(&mut self, area: Area, tone: Tone) {
         let Area { x, y, width, height } = area;
-        let class = name(tone);
+        let class = tone.name();
         self.push(&format!(
             r#"<rect class="{class} box" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" rx="2"/>"#
         ));
@@ -176,7 +150,7 @@ impl Picture {
 
     /// A point of a chart.
     pub(crate) fn dot(&mut self, (x, y): Point, tone: Tone) {
-        self.push(&format!(r#"<circle class="{} full" cx="{x:.1}" cy="{y:.1}" r="2.5"/>"#, name(tone)));
+        self.push(&format!(r#"<circle class="{} full" cx="{x:.1}" cy="{y:.1}" r="2.5"/>"#, tone.name()));
     }
 
     /// What a reader might not be able to read: words that leave the picture or their box, or cover others.
@@ -230,7 +204,7 @@ impl Picture {
         }
         self.words.push((text.to_owned(), area));
         let weight = if bold { r#" font-weight="600""# } else { "" };
-        let (class, text) = (name(tone), escape(text));
+        let (class, text) = (tone.name(), escape(text));
         self.push(&format!(
             r#"<text class="{class} words" x="{:.1}" y="{:.1}" font-size="{size}" text-anchor="{spelt}"{weight}>{text}</text>"#,
             at.0, at.1
@@ -239,7 +213,7 @@ impl Picture {
 
     fn path(&mut self, points: &[Point], tone: Tone, more: &str) {
         let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        let class = name(tone);
+        let class = tone.name();
         self.push(&format!(r#"<polyline class="{class} line{more}" points="{}"/>"#, points.join(" ")));
     }
 
@@ -252,7 +226,7 @@ impl Picture {
         let (a, b) = (corner(1.0), corner(-1.0));
         self.push(&format!(
             r#"<polygon class="{} full" points="{:.1},{:.1} {:.1},{:.1} {:.1},{:.1}"/>"#,
-            name(tone),
+            tone.name(),
             tip.0,
             tip.1,
             a.0,
@@ -266,29 +240,6 @@ impl Picture {
         self.body.push_str(element);
         self.body.push('\n');
     }
-}
-
-fn name(tone: Tone) -> &'static str {
-    TONES.iter().find(|row| row.0 == tone).map_or("plain", |row| row.1)
-}
-
-fn style() -> String {
-    let rules = |line: usize, fill: usize| {
-        TONES.iter().fold(String::new(), |mut css, (_, name, colours)| {
-            let (line, fill) = (colours[line], colours[fill]);
-            let _ = writeln!(css, ".{name}.words,.{name}.full{{fill:{line}}}");
-            let _ = writeln!(css, ".{name}.line{{stroke:{line}}}");
-            let _ = writeln!(css, ".{name}.box{{stroke:{line};fill:{fill}}}");
-            css
-        })
-    };
-    format!(
-        "text{{font-family:system-ui,'Segoe UI',Helvetica,Arial,sans-serif}}\n\
-         .box{{stroke-width:1.5}}\n.line{{stroke-width:1.5;fill:none}}\n.dashed{{stroke-dasharray:5 4}}\n\
-         {}@media (prefers-color-scheme: dark){{\n{}}}\n",
-        rules(0, 1),
-        rules(2, 3)
-    )
 }
 
 fn escape(text: &str) -> String {

@@ -1,0 +1,57 @@
+//! Colours by meaning, legible in light and in dark surroundings.
+
+use std::fmt::Write as _;
+
+/// What something means, shown as its colour.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Nothing in particular.
+    Plain,
+    /// Less important than the rest.
+    Muted,
+    /// What the picture is about.
+    Accent,
+    /// Well.
+    Good,
+    /// Broken.
+    Bad,
+    /// Doubtful.
+    Doubt,
+}
+
+/// Each tone's name, then its line and its fill in the light, then the same in the dark.
+const TONES: [(Tone, &str, [&str; 4]); 6] = [
+    (Tone::Plain, "plain", ["#1f2328", "#f6f8fa", "#e6edf3", "#1c2128"]),
+    (Tone::Muted, "muted", ["#59636e", "#eff2f5", "#9198a1", "#212830"]),
+    (Tone::Accent, "accent", ["#0860ca", "#ddf4ff", "#58a6ff", "#10243e"]),
+    (Tone::Good, "good", ["#116329", "#dafbe1", "#3fb950", "#0f2a1a"]),
+    (Tone::Bad, "bad", ["#c21c2c", "#ffebe9", "#ff7b72", "#36171a"]),
+    (Tone::Doubt, "doubt", ["#7d4e00", "#fff8c5", "#d9a31f", "#2e230c"]),
+];
+
+impl Tone {
+    /// The class of everything that has this tone.
+    pub(super) fn name(self) -> &'static str {
+        TONES.iter().find(|row| row.0 == self).map_or("plain", |row| row.1)
+    }
+}
+
+/// The style sheet of a picture: every tone in the light, then its twin in the dark.
+pub(super) fn style() -> String {
+    let rules = |line: usize, fill: usize| {
+        TONES.iter().fold(String::new(), |mut css, (_, name, colours)| {
+            let (line, fill) = (colours[line], colours[fill]);
+            let _ = writeln!(css, ".{name}.words,.{name}.full{{fill:{line}}}");
+            let _ = writeln!(css, ".{name}.line{{stroke:{line}}}");
+            let _ = writeln!(css, ".{name}.box{{stroke:{line};fill:{fill}}}");
+            css
+        })
+    };
+    format!(
+        "text{{font-family:system-ui,'Segoe UI',Helvetica,Arial,sans-serif}}\n\
+         .box{{stroke-width:1.5}}\n.line{{stroke-width:1.5;fill:none}}\n.dashed{{stroke-dasharray:5 4}}\n\
+         {}@media (prefers-color-scheme: dark){{\n{}}}\n",
+        rules(0, 1),
+        rules(2, 3)
+    )
+}

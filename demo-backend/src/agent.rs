@@ -12,6 +12,7 @@ mod desk;
 mod inbox;
 mod keeper;
 mod port;
+mod process;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;

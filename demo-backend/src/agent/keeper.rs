@@ -1,48 +1,28 @@
-//! How is the worker process started, killed, stopped and continued?
+//! Which commands make sense now, and what is true after each?
 //!
-//! Whether it runs, is stopped or is dead is never remembered but asked of the kernel, because others can send
-//! signals too: `docker pause`, a lesson, the kernel when memory runs out.
+//! One command at a time; each returns when what it promises is so.
 
 use std::cell::{Cell, RefCell};
-use std::os::unix::process::CommandExt;
-use std::process::Stdio;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::Child;
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::desk::Desk;
-use super::inbox::{Inbox, SharedLedger, lock};
+use super::inbox::{SharedLedger, lock};
+use super::process::{Life, Worker};
 use crate::cli::AgentConfig;
+use crate::ledger::Ledger;
 use crate::link::Orders;
 
 /// A worker that does not serve after this long never will.
 const START_TIME: Duration = Duration::from_secs(10);
-
-/// A running worker that has not obeyed after this long is told of later: it may be stopped from outside.
-const OBEY_TIME: Duration = Duration::from_secs(3);
-
-/// How often we look whether the kernel has done what we asked.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
-
-/// Whether a worker runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
-    /// It runs.
-    Running,
-    /// It exists, but SIGSTOP holds it.
-    Stopped,
-    /// There is none.
-    Dead,
-}
 
 /// Looks after one worker at a time.
 pub(super) struct Keeper {
@@ -55,16 +35,6 @@ pub(super) struct Keeper {
     command: Mutex<()>,
     starts: Cell<u64>,
     last_exit: RefCell<Option<String>>,
-}
-
-/// One worker process.
-struct Worker {
-    pid: Pid,
-    inbox: Arc<Inbox>,
-    orders: watch::Sender<Orders>,
-    obeyed: watch::Receiver<u64>,
-    /// True once it is reaped and everything it reported is in the ledger.
-    ended: watch::Receiver<bool>,
 }
 
 /// A command makes no sense now; says why, and what would.
@@ -103,41 +73,33 @@ impl Keeper {
     /// Kills the worker, if there is one, with SIGKILL; returns when it is reaped.
     pub(super) async fn kill(&self) -> Result<()> {
         let _command = self.command.lock().await;
-        self.kill_now().await
+        self.kill_now().await;
+        Ok(())
     }
 
     /// Kills the worker, if there is one, and starts another.
     pub(super) async fn restart(self: &Rc<Self>) -> Result<()> {
         let _command = self.command.lock().await;
-        self.kill_now().await?;
+        self.kill_now().await;
         self.launch().await
     }
 
     /// Stops the worker with SIGSTOP; returns when the kernel has.
     pub(super) async fn stop(&self) -> Result<()> {
         let _command = self.command.lock().await;
-        let Some(worker) = self.worker().filter(|worker| worker.life() != Life::Dead) else {
+        let Some(worker) = self.living() else {
             return Err(Impossible("the worker is dead, so it cannot be stopped; POST /start first").into());
         };
-        kill_process(worker.pid, Signal::STOP)?;
-        while worker.life() == Life::Running {
-            sleep(LOOK_AGAIN).await;
-        }
-        Ok(())
+        worker.stop().await
     }
 
     /// Lets a stopped worker run on with SIGCONT; returns when it obeys all that was ordered meanwhile.
     pub(super) async fn r#continue(&self) -> Result<()> {
         let _command = self.command.lock().await;
-        let Some(worker) = self.worker().filter(|worker| worker.life() != Life::Dead) else {
+        let Some(worker) = self.living() else {
             return Err(Impossible("the worker is dead, so it cannot go on; POST /start").into());
         };
-        kill_process(worker.pid, Signal::CONT)?;
-        while worker.life() == Life::Stopped {
-            sleep(LOOK_AGAIN).await;
-        }
-        worker.obeys(worker.orders.borrow().version).await;
-        Ok(())
+        worker.r#continue().await
     }
 
     /// No faults, the first seed, a running worker.
@@ -159,21 +121,21 @@ impl Keeper {
         let orders = self.orders();
         let Some(worker) = self.worker() else { return false };
         let version = orders.version;
-        worker.orders.send_replace(orders);
+        worker.tell(orders);
         worker.obeys(version).await
     }
 
     /// Asks the worker to finish what is in flight and exit; waits for that no longer than `patience`.
     pub(super) async fn drain(&self, patience: Duration) {
         let Some(worker) = self.worker().filter(|worker| worker.life() == Life::Running) else { return };
-        worker.orders.send_replace(Orders { drain: true, ..self.orders() });
+        worker.tell(Orders { drain: true, ..self.orders() });
         let _ = timeout(patience, worker.ended()).await;
     }
 
     /// Looks at, or changes, the ledger, which then holds everything that was reported up to now.
-    pub(super) fn ledger<T>(&self, look: impl FnOnce(&mut crate::ledger::Ledger) -> T) -> T {
+    pub(super) fn ledger<T>(&self, look: impl FnOnce(&mut Ledger) -> T) -> T {
         if let Some(worker) = self.worker() {
-            worker.inbox.drain();
+            worker.read_reports();
         }
         look(&mut lock(&self.ledger))
     }
@@ -181,13 +143,13 @@ impl Keeper {
     /// The worker as people see it.
     pub(super) fn worker_view(&self) -> Value {
         let (state, pid) = match (self.life(), self.worker()) {
-            (Life::Running, Some(worker)) => ("running", Some(worker.pid)),
-            (Life::Stopped, Some(worker)) => ("stopped", Some(worker.pid)),
+            (Life::Running, Some(worker)) => ("running", Some(worker.pid())),
+            (Life::Stopped, Some(worker)) => ("stopped", Some(worker.pid())),
             _ => ("dead", None),
         };
         json!({
             "state": state,
-            "pid": pid.map(|pid| pid.as_raw_nonzero().get()),
+            "pid": pid,
             "starts": self.starts.get(),
             "last_exit": *self.last_exit.borrow(),
         })
@@ -195,6 +157,10 @@ impl Keeper {
 
     fn worker(&self) -> Option<Rc<Worker>> {
         self.worker.borrow().clone()
+    }
+
+    fn living(&self) -> Option<Rc<Worker>> {
+        self.worker().filter(|worker| worker.life() != Life::Dead)
     }
 
     fn life(&self) -> Life {
@@ -209,12 +175,10 @@ impl Keeper {
         })
     }
 
-    async fn kill_now(&self) -> Result<()> {
-        let Some(worker) = self.worker() else { return Ok(()) };
-        // It may be a zombie already, or be reaped since; then there is nothing left to kill.
-        let _ = kill_process(worker.pid, Signal::KILL);
-        worker.ended().await;
-        Ok(())
+    async fn kill_now(&self) {
+        if let Some(worker) = self.worker() {
+            worker.kill().await;
+        }
     }
 
     async fn launch(self: &Rc<Self>) -> Result<()> {
@@ -223,59 +187,21 @@ impl Keeper {
         }
         let orders = self.orders();
         let version = orders.version;
-        let worker = self.spawn(orders)?;
-        let mut obeyed = worker.obeyed.clone();
+        let (worker, child, has_ended) = Worker::spawn(&self.config, orders, Arc::clone(&self.ledger))?;
+        let worker = Rc::new(worker);
+        *self.worker.borrow_mut() = Some(Rc::clone(&worker));
+        self.starts.set(self.starts.get() + 1);
+        spawn_local(Rc::clone(self).see_off(child, has_ended));
         let failure = tokio::select! {
-            _ = obeyed.wait_for(|obeyed| *obeyed >= version) => return Ok(()),
+            () = worker.has_obeyed(version) => return Ok(()),
             () = worker.ended() => {
                 let exit = self.last_exit.borrow().clone().unwrap_or_default();
                 anyhow!("the worker ended before it served ({exit}); its reason is on standard error")
             }
             () = sleep(START_TIME) => anyhow!("the worker does not serve after {START_TIME:?}"),
         };
-        self.kill_now().await?;
+        self.kill_now().await;
         Err(failure)
-    }
-
-    fn spawn(self: &Rc<Self>, orders: Orders) -> Result<Rc<Worker>> {
-        let mut child = self.command_line()?.spawn().context("cannot start a process")?;
-        let pid = child.id().and_then(|id| Pid::from_raw(id as i32)).context("the process has no id")?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let stdout = stdout.context("the process has no standard output")?.into_owned_fd()?;
-        let (inbox, obeyed) = Inbox::open(stdout, Arc::clone(&self.ledger))?;
-        let (orders, news) = watch::channel(orders);
-        if let Some(stdin) = stdin {
-            spawn_local(deliver(news, stdin));
-        }
-        let (has_ended, ended) = watch::channel(false);
-        let worker = Rc::new(Worker { pid, inbox, orders, obeyed, ended });
-        *self.worker.borrow_mut() = Some(Rc::clone(&worker));
-        self.starts.set(self.starts.get() + 1);
-        spawn_local(Rc::clone(self).see_off(child, has_ended));
-        Ok(worker)
-    }
-
-    fn command_line(&self) -> Result<Command> {
-        // A path to the running program itself: it stays right when a new build replaces the file.
-        #[cfg(target_os = "linux")]
-        let program = "/proc/self/exe";
-        #[cfg(not(target_os = "linux"))]
-        let program = std::env::current_exe()?;
-        let data = self.config.data;
-        let mut command = std::process::Command::new(program);
-        command
-            .arg0("demo-backend")
-            .args(["--id", &self.config.id.to_string()])
-            .args(["--port", &data.port().to_string()])
-            .args(["--bind", &data.ip().to_string()])
-            .args(["--worker-of", &std::process::id().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // A group of its own: Ctrl-C on a terminal reaches the agent only, which then ends it politely.
-            .process_group(0);
-        let mut command = Command::from(command);
-        command.kill_on_drop(true);
-        Ok(command)
     }
 
     /// Waits for the end of a worker, whoever brings it about, and settles its accounts.
@@ -284,54 +210,12 @@ impl Keeper {
         let exit = child.wait().await;
         let worker = self.worker.borrow_mut().take();
         if let Some(worker) = worker {
-            worker.inbox.drain();
+            worker.read_reports();
         }
         lock(&self.ledger).worker_died();
         let exit = exit.map_or_else(|error| error.to_string(), |status| status.to_string());
         eprintln!("backend {}: its worker ended, {exit}", self.config.id);
         *self.last_exit.borrow_mut() = Some(exit);
         has_ended.send_replace(true);
-    }
-}
-
-impl Worker {
-    fn life(&self) -> Life {
-        let looking = WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let options = looking | WaitIdOptions::EXITED | WaitIdOptions::STOPPED;
-        match waitid(WaitId::Pid(self.pid), options) {
-            Ok(None) => Life::Running,
-            Ok(Some(status)) if status.stopped() => Life::Stopped,
-            _ => Life::Dead,
-        }
-    }
-
-    /// Waits until orders of this version hold; false if the worker is dead or stopped, or does not react.
-    async fn obeys(&self, version: u64) -> bool {
-        let mut obeyed = self.obeyed.clone();
-        let deadline = Instant::now() + OBEY_TIME;
-        while self.life() == Life::Running && Instant::now() < deadline {
-            // Short waits, because it may be stopped at any time.
-            if let Ok(Ok(_)) = timeout(50 * LOOK_AGAIN, obeyed.wait_for(|obeyed| *obeyed >= version)).await {
-                return true;
-            }
-        }
-        *self.obeyed.borrow() >= version
-    }
-
-    async fn ended(&self) {
-        // An error means that nobody is left to tell, which is an end too.
-        let _ = self.ended.clone().wait_for(|ended| *ended).await;
-    }
-}
-
-/// Writes orders into a worker's standard input, the newest ones whenever there are newer ones.
-async fn deliver(mut news: watch::Receiver<Orders>, mut stdin: ChildStdin) {
-    news.mark_changed();
-    while news.changed().await.is_ok() {
-        let Ok(mut line) = serde_json::to_vec(&*news.borrow_and_update()) else { continue };
-        line.push(b'\n');
-        if stdin.write_all(&line).await.is_err() {
-            return;
-        }
     }
 }

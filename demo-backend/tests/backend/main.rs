@@ -1,5 +1,7 @@
 //! The backend from outside: the real program, real processes, raw sockets.
 
+#![expect(clippy::unwrap_used, reason = "in a test, also in its helpers, what must not fail may panic")]
+
 mod answers;
 mod faults;
 mod input;

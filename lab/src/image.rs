@@ -4,6 +4,7 @@
 //! `scratch`, so nothing is pulled. The `Dockerfile` at the root does the same inside the official Rust
 //! image, for those who have Docker and no Rust; a test below holds the two together.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{env, fs, io};
@@ -67,10 +68,7 @@ pub fn docker_answers() -> anyhow::Result<()> {
         }
         Err(error) => Err(error).context("cannot run `docker`"),
         Ok(output) if !output.status.success() => {
-            bail!(
-                "the Docker Engine does not answer: {} (is it running, and may this user talk to it?)",
-                String::from_utf8_lossy(&output.stderr).trim()
-            )
+            bail!("the Docker Engine does not answer: {}", String::from_utf8_lossy(&output.stderr).trim())
         }
         Ok(_) => Ok(()),
     }
@@ -103,7 +101,7 @@ fn host_triple() -> anyhow::Result<String> {
 }
 
 /// Where cargo puts what it builds; people move it by environment or by configuration, so cargo is asked.
-fn target_directory(cargo: &std::ffi::OsStr) -> anyhow::Result<PathBuf> {
+fn target_directory(cargo: &OsStr) -> anyhow::Result<PathBuf> {
     let said = run(Command::new(cargo)
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(workspace()))?;

@@ -160,7 +160,8 @@ impl Started {
 
     /// Fails unless the backend sees the forwarding headers that all of them shall set.
     pub(super) fn does_equal_work(&self) -> anyhow::Result<()> {
-        let seen = get(self.port, MIRROR)?.to_ascii_lowercase();
+        let answer = get(self.port, MIRROR)?.to_ascii_lowercase();
+        let (_, seen) = answer.split_once("\r\n\r\n").context("an answer without a body")?;
         for header in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"] {
             ensure!(
                 seen.lines().any(|line| line.starts_with(&format!("{header}:"))),

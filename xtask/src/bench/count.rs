@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -13,8 +14,11 @@ use super::backends::Backends;
 use super::contender::{Contender, Started};
 use super::wrk;
 
-/// Seconds of load in the two runs.
-const RUNS: [u16; 2] = [1, 4];
+/// Seconds of load in the first run.
+const LITTLE: u16 = 1;
+
+/// Seconds of load in the second run.
+const MUCH: u16 = 4;
 
 /// What is counted.
 #[derive(Clone, Copy)]
@@ -53,43 +57,39 @@ impl Counter {
         folder: &Path,
         clients: u16,
     ) -> anyhow::Result<String> {
-        let mut totals = Vec::new();
-        for seconds in RUNS {
-            let report = folder.join("counts");
-            let proxy = Started::start(contender, &self.tracer(&report), backends, folder)?;
-            let load = wrk::run(proxy.port(), clients, seconds)?;
-            let said = proxy.finish()?;
-            let counts = match self {
-                Self::SystemCalls => {
-                    parse_strace(&std::fs::read_to_string(&report).context("strace wrote nothing")?)
-                }
-                Self::Instructions => parse_callgrind(&said),
-            };
-            ensure!(!counts.is_empty(), "{} counted nothing: {said}", self.tool());
-            totals.push((counts, load.requests));
-        }
-        let [(fewer, few), (more, many)] = &totals[..] else { return Ok(String::new()) };
+        let run = |seconds: u16| self.run(contender, backends, folder, clients, seconds);
+        let (few, little) = run(LITTLE)?;
+        let (many, much) = run(MUCH)?;
         ensure!(many > few, "more load made no more requests: {few}, then {many}");
-        Ok(self.show(&per_request(fewer, more, many - few)))
+        Ok(self.show(&per_request(&little, &much, many - few)))
     }
 
-    /// The words that go before the proxy's command.
-    fn tracer(self, report: &Path) -> Vec<String> {
-        let report = report.display();
-        match self {
-            Self::SystemCalls => ["strace", "-f", "-c", "-o"]
-                .map(String::from)
-                .into_iter()
-                .chain([report.to_string()])
-                .collect(),
+    /// Starts the proxy behind the tracer, loads it, ends it, and returns the requests and what was counted.
+    fn run(
+        self,
+        contender: &Contender,
+        backends: &Backends,
+        folder: &Path,
+        clients: u16,
+        seconds: u16,
+    ) -> anyhow::Result<(u64, Counts)> {
+        let report = folder.join("counts");
+        let tracer = match self {
+            Self::SystemCalls => format!("strace -f -c -o {}", report.display()),
             Self::Instructions => {
-                vec![
-                    "valgrind".into(),
-                    "--tool=callgrind".into(),
-                    format!("--callgrind-out-file={report}.%p"),
-                ]
+                format!("valgrind --tool=callgrind --callgrind-out-file={}.%p", report.display())
             }
-        }
+        };
+        let tracer: Vec<String> = tracer.split(' ').map(String::from).collect();
+        let proxy = Started::start(contender, &tracer, backends, folder)?;
+        let load = wrk::run(proxy.port(), clients, seconds)?;
+        let said = proxy.finish()?;
+        let counts = match self {
+            Self::SystemCalls => parse_strace(&fs::read_to_string(&report).context("strace wrote nothing")?),
+            Self::Instructions => parse_callgrind(&said),
+        };
+        ensure!(!counts.is_empty(), "{} counted nothing: {said}", self.tool());
+        Ok((load.requests, counts))
     }
 
     fn show(self, costs: &[(String, f64)]) -> String {

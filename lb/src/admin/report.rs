@@ -60,14 +60,15 @@ struct BackendReport {
     failures: u64,
     retries: u64,
     connections: ConnectionsReport,
-    /// Of the last 10 to 15 seconds.
-    latency_us: Option<LatencyQuantiles>,
+    /// Of the last 10 to 15 seconds; nulls if nothing was answered.
+    latency_us: LatencyQuantiles,
 }
 
 #[derive(Debug, Serialize)]
 struct ConnectionsReport {
     opened: u64,
     reused: u64,
+    idle: i64,
 }
 
 /// Reads everything off. `started` is when the balancer began, `listen` where.
@@ -120,6 +121,7 @@ fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> Backend
         connections: ConnectionsReport {
             opened: stats.opened.load(Relaxed),
             reused: stats.reused.load(Relaxed),
+            idle: stats.idle.load(Relaxed),
         },
         latency_us: stats.quantiles(),
     }

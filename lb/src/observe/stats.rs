@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use histogram::{AtomicHistogram, Histogram};
+use histogram::{AtomicHistogram, Bucket, Histogram};
 use http::StatusCode;
 use serde::Serialize;
 
@@ -48,6 +48,8 @@ pub struct BackendStats {
     pub opened: AtomicU64,
     /// Requests sent over a connection that had served before.
     pub reused: AtomicU64,
+    /// Connections kept for the next request, over all workers.
+    pub idle: AtomicI64,
     latency: AtomicHistogram,
     /// The time before the present slice of latencies, in two slices.
     recent: Mutex<[Option<Histogram>; 2]>,
@@ -67,6 +69,7 @@ impl Default for BackendStats {
             retries: AtomicU64::new(0),
             opened: AtomicU64::new(0),
             reused: AtomicU64::new(0),
+            idle: AtomicI64::new(0),
             latency: AtomicHistogram::new(GROUPING_POWER, MAX_VALUE_POWER)
                 .expect("the powers are constants that fit together"),
             recent: Mutex::default(),
@@ -75,14 +78,14 @@ impl Default for BackendStats {
 }
 
 /// Latencies of the last 10 to 15 seconds, from sending a request to its answer's head, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct LatencyQuantiles {
-    /// Half of the answers were faster.
-    pub p50: u64,
+    /// Half of the answers were faster. `None`, as the others, if nothing was answered lately.
+    pub p50: Option<u64>,
     /// Nine of ten were faster.
-    pub p90: u64,
+    pub p90: Option<u64>,
     /// 99 of 100 were faster.
-    pub p99: u64,
+    pub p99: Option<u64>,
 }
 
 impl BackendStats {
@@ -102,15 +105,15 @@ impl BackendStats {
         *recent = [Some(slice), recent[0].take()];
     }
 
-    /// Quantiles of the recent latencies; `None` if nothing was answered lately.
-    pub fn quantiles(&self) -> Option<LatencyQuantiles> {
-        let mut all = self.latency.load();
-        for slice in self.recent.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten() {
-            all = all.checked_add(slice).ok()?;
-        }
-        let quantiles = all.quantiles(&[0.5, 0.9, 0.99]).ok()??;
-        let mut ends = quantiles.entries().values().map(histogram::Bucket::end);
-        Some(LatencyQuantiles { p50: ends.next()?, p90: ends.next()?, p99: ends.next()? })
+    /// Quantiles of the recent latencies.
+    pub fn quantiles(&self) -> LatencyQuantiles {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slices = recent.iter().flatten();
+        // Slices of one shape can always be added up.
+        let all = slices.try_fold(self.latency.load(), |all, slice| all.checked_add(slice)).ok();
+        let quantiles = all.and_then(|all| all.quantiles(&[0.5, 0.9, 0.99]).ok().flatten());
+        let mut ends = quantiles.iter().flat_map(|found| found.entries().values()).map(Bucket::end);
+        LatencyQuantiles { p50: ends.next(), p90: ends.next(), p99: ends.next() }
     }
 }
 
@@ -121,7 +124,7 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_the_last_slices() {
         let stats = BackendStats::default();
-        assert_eq!(stats.quantiles(), None);
+        assert_eq!(stats.quantiles(), LatencyQuantiles::default());
         stats.record_latency(Duration::from_secs(5));
         for _ in 0..2 {
             stats.rotate();
@@ -129,12 +132,12 @@ mod tests {
         for n in 1..=99 {
             stats.record_latency(Duration::from_micros(n * 1000));
         }
-        let quantiles = stats.quantiles().unwrap();
-        assert!((50_000..=51_000).contains(&quantiles.p50), "{quantiles:?}");
-        assert!((98_000..=101_000).contains(&quantiles.p99), "{quantiles:?}");
+        let quantiles = stats.quantiles();
+        assert!((50_000..=51_000).contains(&quantiles.p50.unwrap()), "{quantiles:?}");
+        assert!((98_000..=101_000).contains(&quantiles.p99.unwrap()), "{quantiles:?}");
         stats.rotate();
         stats.rotate();
-        assert!(stats.quantiles().unwrap().p99 < 110_000, "the 5 s answer is long past");
+        assert!(stats.quantiles().p99.unwrap() < 110_000, "the 5 s answer is long past");
     }
 
     #[test]

@@ -91,16 +91,20 @@ impl Upstream {
         let idle = &mut self.idle.borrow_mut()[backend.number - 1];
         if idle.len() < MAX_IDLE {
             idle.push(Idle { connection, since: Instant::now() });
+            backend.stats.idle.fetch_add(1, Relaxed);
         }
     }
 
     /// Drops the connections that were closed by the backend or have been idle for too long. To be called often
     /// enough that the closed ones do not pile up.
-    pub(crate) fn prune(&self, now: Instant) {
-        for idle in self.idle.borrow_mut().iter_mut() {
+    pub(crate) fn prune(&self, backends: &[Arc<Backend>], now: Instant) {
+        for (idle, backend) in self.idle.borrow_mut().iter_mut().zip(backends) {
+            let before = idle.len();
             idle.retain(|kept| {
                 !kept.connection.sender.is_closed() && now.saturating_duration_since(kept.since) < KEEP_IDLE
             });
+            let gone = i64::try_from(before - idle.len()).unwrap_or(0);
+            backend.stats.idle.fetch_sub(gone, Relaxed);
         }
     }
 
@@ -113,6 +117,7 @@ impl Upstream {
     fn take_idle(&self, backend: &Backend) -> Option<Connection> {
         let idle = &mut self.idle.borrow_mut()[backend.number - 1];
         let ready = idle.iter().rposition(|kept| kept.connection.sender.is_ready())?;
+        backend.stats.idle.fetch_sub(1, Relaxed);
         Some(idle.remove(ready).connection)
     }
 

@@ -101,7 +101,7 @@ async fn work(
     let idle = Rc::downgrade(&proxy);
     tokio::task::spawn_local(async move {
         while let Some(proxy) = idle.upgrade() {
-            proxy.upstream.prune(Instant::now());
+            proxy.upstream.prune(proxy.pool.backends(), Instant::now());
             drop(proxy);
             tokio::time::sleep(PRUNE).await;
         }

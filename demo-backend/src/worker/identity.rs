@@ -55,7 +55,7 @@ impl<'a> Identity<'a> {
         Self {
             backend: shared.config.id,
             port: shared.config.data.port(),
-            pid: std::process::id(),
+            pid: shared.pid,
             request: ticket.number,
             in_flight: ticket.in_flight,
             attempt: text(&X_LB_ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1),

@@ -1,8 +1,8 @@
 //! How does a request travel? Admit, pick, send, judge the failure, retry or move on, answer, account.
 //!
-//! This file tells that story from top to bottom. Each verb is one call into a module named for it:
-//! [`message`] admits, [`crate::balance`] picks, [`upstream`] sends, [`verdict`] judges, [`context`]
-//! remembers, [`answer`] answers and [`account`] accounts.
+//! This file tells that story from top to bottom. Each verb is one call into a module named for it: `message`
+//! admits, `balance` picks, `upstream` sends, `verdict` judges, `context` remembers, `answer` answers and
+//! `account` accounts.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,0 +1,179 @@
+//! The balancer as a process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::{Answer, Client, Events, PATIENCE, Upstream, eventually, within};
+
+/// A running balancer on free ports of the loopback address. It ends with this value, or with the test's
+/// process: whatever happens, its standard input closes.
+pub(crate) struct Lb {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    /// Where clients connect.
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    /// The line it printed when it was ready.
+    pub(crate) ready: String,
+    log: Arc<Mutex<String>>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The binary under test.
+pub(crate) fn lb_command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_lb"))
+}
+
+impl Ended {
+    /// Runs the balancer with flags with which it is to end by itself.
+    pub(crate) fn of(flags: &[&str]) -> Self {
+        let mut child = lb_command()
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let ended =
+            within(PATIENCE, &format!("lb {flags:?} ends"), || child.try_wait().unwrap().ok_or("it runs"));
+        let read = |pipe: &mut dyn Read| std::io::read_to_string(pipe).unwrap();
+        Self {
+            code: ended.code(),
+            stdout: read(&mut child.stdout.take().unwrap()),
+            stderr: read(&mut child.stderr.take().unwrap()),
+        }
+    }
+}
+
+impl Lb {
+    /// Starts a balancer in front of `upstreams`, and waits until it is ready.
+    pub(crate) fn start(upstreams: &[&Upstream], flags: &[&str]) -> Self {
+        let urls: Vec<_> = upstreams.iter().map(|upstream| upstream.url()).collect();
+        Self::spawn(lb_command(), &urls, flags)
+    }
+
+    /// The same in front of any servers, and by way of any command that is given the flags.
+    pub(crate) fn spawn(mut command: Command, backends: &[String], flags: &[&str]) -> Self {
+        let mut child = command
+            .arg(format!("--backends={}", backends.join(",")))
+            .args(["--bind=127.0.0.1", "--port=0", "--exit-with-parent"])
+            .args(flags.iter().all(|flag| !flag.starts_with("--workers")).then_some("--workers=2"))
+            .args(flags)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log: Arc<Mutex<String>> = Arc::default();
+        let (lines, sink) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *sink.lock().unwrap() += &format!("{line}\n");
+            }
+        });
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let addresses = ready.trim().strip_prefix("listening on http://").and_then(|rest| {
+            let (address, admin) = rest.split_once(", admin on http://")?;
+            Some((address.parse().ok()?, admin.parse().ok()?))
+        });
+        let stdin = child.stdin.take();
+        let Some((address, admin)) = addresses else {
+            let _ = child.kill();
+            panic!("it does not say where it listens: '{ready}'; log: {}", log.lock().unwrap());
+        };
+        Self { child, stdin, address, admin, ready, log }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// One `GET` over a connection of its own.
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.client().get(path)
+    }
+
+    /// One request over a connection of its own.
+    pub(crate) fn request(&self, line: &str, body: &[u8]) -> Answer {
+        self.client().request(line, body)
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        Events::of(self.admin)
+    }
+
+    /// What `GET /state` says.
+    pub(crate) fn state(&self) -> Value {
+        serde_json::from_slice(&Client::connect(self.admin).get("/state").body).unwrap()
+    }
+
+    /// What it says of the backend with this number.
+    pub(crate) fn backend(&self, number: usize) -> Value {
+        self.state()["backends"][number - 1].clone()
+    }
+
+    /// The states of all backends.
+    pub(crate) fn states(&self) -> Vec<String> {
+        let state = self.state();
+        let backends = state["backends"].as_array().unwrap();
+        backends.iter().map(|backend| backend["state"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until the backends are in these states.
+    pub(crate) fn wait_for_states(&self, states: &[&str]) {
+        eventually(&format!("states {states:?}"), || {
+            let seen = self.states();
+            if seen == states { Ok(()) } else { Err(seen) }
+        });
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits for a line in the log that contains this.
+    pub(crate) fn wait_for_log(&self, words: &str) -> String {
+        eventually(&format!("'{words}' in the log"), || {
+            let log = self.log();
+            log.lines().find(|line| line.contains(words)).map(str::to_owned).ok_or(log)
+        })
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits until it has ended, and returns its exit status.
+    pub(crate) fn exit_status(&mut self, deadline: Duration) -> Option<i32> {
+        within(deadline, "the balancer ends", || self.child.try_wait().unwrap().ok_or("it runs")).code()
+    }
+}
+
+impl Drop for Lb {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- the balancer's log ----\n{}----", self.log());
+        }
+    }
+}

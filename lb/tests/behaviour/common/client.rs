@@ -1,0 +1,89 @@
+//! A client that writes what it is told, byte for byte, and shows what came back.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+
+use super::{Head, Wire};
+
+/// A connection to the balancer.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) wire: Wire,
+}
+
+/// An answer that came whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: Head,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+
+    /// The machine-readable reason in `Proxy-Status`; empty if there is none.
+    pub(crate) fn proxy_error(&self) -> &str {
+        let value = self.head.get("proxy-status").unwrap_or_default();
+        value.split("error=").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or_default()
+    }
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        Self { wire: Wire::new(TcpStream::connect(address).unwrap()) }
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.wire.write(bytes).unwrap();
+        self
+    }
+
+    /// Sends a request: a request line without its version, and a body with its length.
+    pub(crate) fn ask(&mut self, line: &str, body: &[u8]) -> &mut Self {
+        let length =
+            if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let head = format!("{line} HTTP/1.1\r\nHost: test.example\r\n{length}\r\n");
+        self.send([head.as_bytes(), body].concat())
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) fn request(&mut self, line: &str, body: &[u8]) -> Answer {
+        self.ask(line, body);
+        if line.starts_with("HEAD ") { self.bodiless() } else { self.answer() }
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
+        self.request(&format!("GET {path}"), b"")
+    }
+
+    /// Reads a whole answer.
+    pub(crate) fn answer(&mut self) -> Answer {
+        self.try_answer().unwrap_or_else(|error| panic!("no whole answer: {error}"))
+    }
+
+    /// Reads an answer, or finds out how it breaks off.
+    pub(crate) fn try_answer(&mut self) -> io::Result<Answer> {
+        let head = self.head_of_answer()?;
+        let status = status(&head);
+        let bodiless = status < 200 || status == 204 || status == 304;
+        let body = if bodiless { Vec::new() } else { self.wire.answer_body(&head)? };
+        Ok(Answer { status, head, body })
+    }
+
+    /// Reads an answer that has no body whatever its headers say, as to `HEAD`.
+    pub(crate) fn bodiless(&mut self) -> Answer {
+        let head = self.head_of_answer().unwrap();
+        Answer { status: status(&head), head, body: Vec::new() }
+    }
+
+    pub(crate) fn head_of_answer(&mut self) -> io::Result<Head> {
+        self.wire.head()?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+fn status(head: &Head) -> u16 {
+    head.first_line().split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}

@@ -1,0 +1,82 @@
+//! A reader of the balancer's event stream.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use super::eventually;
+
+/// Collects events from the moment it was made.
+pub(crate) struct Events {
+    stream: TcpStream,
+    seen: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl Events {
+    /// Subscribes, and waits until the first events say that it has.
+    pub(crate) fn of(admin: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(admin).unwrap();
+        stream.write_all(b"GET /events HTTP/1.1\r\nHost: admin\r\n\r\n").unwrap();
+        let seen: Arc<Mutex<Vec<_>>> = Arc::default();
+        let (lines, sink) = (BufReader::new(stream.try_clone().unwrap()).lines(), Arc::clone(&seen));
+        std::thread::spawn(move || {
+            let mut kind = String::new();
+            for line in lines.map_while(Result::ok) {
+                if let Some(name) = line.strip_prefix("event: ") {
+                    name.clone_into(&mut kind);
+                } else if let Some(data) = line.strip_prefix("data: ") {
+                    sink.lock().unwrap().push((kind.clone(), serde_json::from_str(data).unwrap()));
+                }
+            }
+        });
+        let events = Self { stream, seen };
+        eventually("the first event", || events.all("state").first().map(drop).ok_or("none"));
+        events
+    }
+
+    /// The data of all events of a kind so far.
+    pub(crate) fn all(&self, kind: &str) -> Vec<Value> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|(found, _)| found == kind).map(|(_, data)| data.clone()).collect()
+    }
+
+    /// The kinds of all events so far.
+    pub(crate) fn kinds(&self) -> Vec<String> {
+        self.seen.lock().unwrap().iter().map(|(kind, _)| kind.clone()).collect()
+    }
+
+    /// The changes of state so far, without the states told at first, as "1 up -> down: why".
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let changes = self.all("state").into_iter().filter(|change| change["from"] != change["to"]);
+        changes
+            .map(|change| {
+                let word = |name: &str| change[name].as_str().unwrap().to_owned();
+                format!("{} {} -> {}: {}", change["backend"], word("from"), word("to"), word("cause"))
+            })
+            .collect()
+    }
+
+    /// Waits for the record of the request for `path`.
+    pub(crate) fn request(&self, path: &str) -> Value {
+        eventually(&format!("the record of {path}"), || {
+            let requests = self.all("request");
+            requests.iter().find(|request| request["path"] == path).cloned().ok_or(requests)
+        })
+    }
+
+    /// Waits for a change of state that reads like this.
+    pub(crate) fn change(&self, beginning: &str) -> String {
+        eventually(beginning, || {
+            let changes = self.changes();
+            changes.iter().find(|change| change.starts_with(beginning)).cloned().ok_or(changes)
+        })
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}

@@ -1,0 +1,228 @@
+//! Backends that do as they are told, down to the byte, the reset and the closed port.
+
+use std::collections::HashMap;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use super::{Head, Wire, eventually, when};
+
+/// A request as it reached an upstream.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) head: Head,
+    pub(crate) body: Vec<u8>,
+    /// Which request on its connection this is, from 1.
+    pub(crate) on_connection: usize,
+    /// Which request at this upstream this is, from 1.
+    pub(crate) number: usize,
+}
+
+impl Seen {
+    /// Method and target.
+    pub(crate) fn line(&self) -> &str {
+        self.head.first_line().trim_end_matches(" HTTP/1.1")
+    }
+}
+
+/// What an upstream does with a request that it has read.
+pub(crate) enum Reply {
+    /// Writes this and waits for the next request.
+    Bytes(Vec<u8>),
+    /// Writes this and closes.
+    Last(Vec<u8>),
+    /// Writes this and resets the connection.
+    Reset(Vec<u8>),
+    /// Never says anything, until the other side closes.
+    Silence,
+    /// Anything else: has the connection to itself.
+    Take(Box<dyn FnOnce(Wire) + Send>),
+}
+
+/// An answer with a length and a body.
+pub(crate) fn ok(body: &str) -> Reply {
+    Reply::Bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
+}
+
+type Serve = dyn Fn(TcpStream, &Shared) + Send + Sync;
+
+/// A server on a port of its own, which it keeps even while it is stopped.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+    serve: Arc<Serve>,
+    /// Bound and never listening: nobody else is given the port while the upstream is stopped.
+    _reserved: Socket,
+    listener: Mutex<Option<Arc<TcpListener>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    accepted: AtomicUsize,
+    count: AtomicUsize,
+    keeps_log: AtomicBool,
+    requests: Mutex<Vec<Seen>>,
+    /// By the number of the connection.
+    open: Mutex<HashMap<usize, TcpStream>>,
+}
+
+impl Upstream {
+    /// Answers each request as the script says.
+    pub(crate) fn new(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::serving(move |stream, shared| converse(stream, shared, &script))
+    }
+
+    /// Answers every request with its name.
+    pub(crate) fn well(name: &'static str) -> Self {
+        Self::new(move |_| ok(name))
+    }
+
+    /// Leaves each connection to `serve`, from its first byte. Connections that say nothing, as pings are,
+    /// come here as well.
+    pub(crate) fn raw(serve: impl Fn(Wire) + Send + Sync + 'static) -> Self {
+        Self::serving(move |stream, _| serve(Wire::new(stream)))
+    }
+
+    fn serving(serve: impl Fn(TcpStream, &Shared) + Send + Sync + 'static) -> Self {
+        let reserved = socket();
+        reserved.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let address = reserved.local_addr().unwrap().as_socket().unwrap();
+        let shared = Arc::new(Shared { keeps_log: true.into(), ..Shared::default() });
+        let upstream =
+            Self { address, shared, serve: Arc::new(serve), _reserved: reserved, listener: Mutex::default() };
+        upstream.start();
+        upstream
+    }
+
+    /// Counts requests and forgets them: for tests that send very many.
+    pub(crate) fn counting_only(self) -> Self {
+        self.shared.keeps_log.store(false, SeqCst);
+        self
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Listens, if it did not.
+    pub(crate) fn start(&self) {
+        let socket = socket();
+        socket.bind(&self.address.into()).unwrap();
+        socket.listen(128).unwrap();
+        let listener = Arc::new(TcpListener::from(socket));
+        *self.listener.lock().unwrap() = Some(Arc::clone(&listener));
+        let (shared, serve) = (Arc::clone(&self.shared), Arc::clone(&self.serve));
+        std::thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                let number = shared.accepted.fetch_add(1, SeqCst);
+                shared.open.lock().unwrap().insert(number, stream.try_clone().unwrap());
+                let (shared, serve) = (Arc::clone(&shared), Arc::clone(&serve));
+                std::thread::spawn(move || {
+                    serve(stream, &shared);
+                    shared.open.lock().unwrap().remove(&number);
+                });
+            }
+        });
+    }
+
+    /// Refuses connections from now on, and closes those it has.
+    pub(crate) fn stop(&self) {
+        if let Some(listener) = self.listener.lock().unwrap().take() {
+            SockRef::from(&*listener).shutdown(Shutdown::Both).unwrap();
+            eventually("the port refuses connections", || match TcpStream::connect(self.address) {
+                Ok(_) => Err("it accepts"),
+                Err(_) => Ok(()),
+            });
+        }
+        self.close_connections();
+    }
+
+    /// Closes the connections it has.
+    pub(crate) fn close_connections(&self) {
+        for stream in self.shared.open.lock().unwrap().values() {
+            // Those that are closed already cannot be shut down.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Connections it has accepted, pings included.
+    pub(crate) fn accepted(&self) -> usize {
+        self.shared.accepted.load(SeqCst)
+    }
+
+    /// Waits until all its connections are closed.
+    pub(crate) fn wait_until_unconnected(&self) {
+        eventually("no connection", || {
+            let open = self.shared.open.lock().unwrap().len();
+            when(open == 0, open)
+        });
+    }
+
+    /// Requests it has read.
+    pub(crate) fn count(&self) -> usize {
+        self.shared.count.load(SeqCst)
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Seen> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// Requests it has read with this method and target.
+    pub(crate) fn count_of(&self, line: &str) -> usize {
+        self.requests().iter().filter(|seen| seen.line() == line).count()
+    }
+
+    /// Waits until it has been pinged, so that no later ping interferes when there is only one.
+    pub(crate) fn wait_for_ping(&self) {
+        eventually("a ping", || when(self.accepted() > 0, self.accepted()));
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        if let Some(listener) = self.listener.lock().unwrap().take() {
+            let _ = SockRef::from(&*listener).shutdown(Shutdown::Both);
+        }
+        self.close_connections();
+    }
+}
+
+fn socket() -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket
+}
+
+/// Reads requests and replies to them, until either side has enough.
+fn converse(stream: TcpStream, shared: &Shared, script: &impl Fn(&Seen) -> Reply) {
+    let mut wire = Wire::new(stream);
+    // The other side may keep an idle connection for as long as it likes.
+    wire.stream.set_read_timeout(None).unwrap();
+    for on_connection in 1.. {
+        let Ok(Some(head)) = wire.head() else { return };
+        let Ok(body) = wire.request_body(&head) else { return };
+        let number = shared.count.fetch_add(1, SeqCst) + 1;
+        let seen = Seen { head, body, on_connection, number };
+        if shared.keeps_log.load(SeqCst) {
+            shared.requests.lock().unwrap().push(seen.clone());
+        }
+        let (bytes, goes_on) = match script(&seen) {
+            Reply::Bytes(bytes) => (bytes, true),
+            Reply::Last(bytes) => (bytes, false),
+            Reply::Reset(bytes) => {
+                wire.reset_at_end();
+                (bytes, false)
+            }
+            Reply::Silence => {
+                let _ = wire.rest();
+                return;
+            }
+            Reply::Take(take) => return take(wire),
+        };
+        if wire.write(bytes).is_err() || !goes_on {
+            return;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! HTTP/1.1 as bytes on a socket, read without help from the library that is under test.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use socket2::SockRef;
+
+use super::PATIENCE;
+
+/// A socket, and what was read from it and not taken yet.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// The first line and the headers of a message.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Head {
+    /// As it came, with all its line ends.
+    pub(crate) text: String,
+}
+
+impl Head {
+    /// The request line or the status line.
+    pub(crate) fn first_line(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
+    /// All values of a header, in order.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let lines = self.text.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
+    }
+
+    /// A header's only value.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let all = self.all(name);
+        assert!(all.len() < 2, "'{name}' more than once in\n{}", self.text);
+        all.first().copied()
+    }
+
+    /// The values of several headers, of each the only one.
+    pub(crate) fn values<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
+        names.map(|name| self.get(name))
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.get("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    }
+
+    fn content_length(&self) -> Option<usize> {
+        self.get("content-length").map(|length| length.parse().expect("a length"))
+    }
+}
+
+impl Wire {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, buffer: Vec::new() }
+    }
+
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Reads a head. `None` at a clean end before its first byte.
+    pub(crate) fn head(&mut self) -> io::Result<Option<Head>> {
+        loop {
+            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                let head = self.buffer.drain(..end + 4).collect();
+                return Ok(Some(Head { text: String::from_utf8(head).expect("a head in ASCII") }));
+            }
+            match self.fill()? {
+                0 if self.buffer.is_empty() => return Ok(None),
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads the body of a request.
+    pub(crate) fn request_body(&mut self, head: &Head) -> io::Result<Vec<u8>> {
+        match (head.is_chunked(), head.content_length()) {
+            (true, _) => self.chunks(),
+            (false, length) => self.exactly(length.unwrap_or(0)),
+        }
+    }
+
+    /// Reads the body of an answer, to the end of the connection if need be.
+    pub(crate) fn answer_body(&mut self, head: &Head) -> io::Result<Vec<u8>> {
+        match (head.is_chunked(), head.content_length()) {
+            (true, _) => self.chunks(),
+            (false, Some(length)) => self.exactly(length),
+            (false, None) => self.rest(),
+        }
+    }
+
+    pub(crate) fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.buffer.len() < length {
+            if self.fill()? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.buffer.drain(..length).collect())
+    }
+
+    /// All that comes until the other side closes.
+    pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
+        while self.fill()? > 0 {}
+        Ok(std::mem::take(&mut self.buffer))
+    }
+
+    /// Whether the other side closes, having said nothing more.
+    pub(crate) fn closes(&mut self) -> bool {
+        let closed = match self.fill() {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        };
+        closed && self.buffer.is_empty()
+    }
+
+    /// Says that nothing more will be written.
+    pub(crate) fn finish(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Makes the end of this connection a reset. What was written before still arrives.
+    pub(crate) fn reset_at_end(&self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    fn chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line()?;
+            let size = line.split(';').next().unwrap_or_default().trim();
+            let size =
+                usize::from_str_radix(size, 16).map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
+            if size == 0 {
+                while !self.line()?.is_empty() {}
+                return Ok(body);
+            }
+            body.extend(self.exactly(size)?);
+            assert_eq!(self.exactly(2)?, b"\r\n");
+        }
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|window| window == b"\r\n") {
+                let line: Vec<u8> = self.buffer.drain(..end + 2).take(end).collect();
+                return Ok(String::from_utf8_lossy(&line).into_owned());
+            }
+            if self.fill()? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<usize> {
+        let mut some = [0; 16 * 1024];
+        let read = self.stream.read(&mut some)?;
+        self.buffer.extend_from_slice(&some[..read]);
+        Ok(read)
+    }
+}
+
+/// A body in chunks of the given texts, with its end.
+pub(crate) fn chunked(chunks: &[&str]) -> String {
+    let chunks = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len()));
+    chunks.chain(["0\r\n\r\n".to_owned()]).collect()
+}

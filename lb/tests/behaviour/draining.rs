@@ -1,0 +1,156 @@
+//! The end that loses nobody, and the ends that do not wait.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::common::{Client, Lb, NO_PINGS, PATIENCE, Reply, Upstream, eventually, ok, when};
+
+/// An upstream that answers `/slow` when it is allowed to, and everything else at once.
+fn gated() -> (Upstream, Arc<AtomicBool>) {
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&open);
+    let upstream = Upstream::new(move |seen| {
+        if seen.line() == "GET /slow" {
+            let begun = Instant::now();
+            while !gate.load(SeqCst) && begun.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        ok("done")
+    });
+    (upstream, open)
+}
+
+/// A client whose request is in flight.
+fn in_flight(lb: &Lb, upstream: &Upstream) -> Client {
+    let mut client = lb.client();
+    client.ask("GET /slow", b"");
+    eventually("it is in flight", || when(upstream.count_of("GET /slow") == 1, ()));
+    client
+}
+
+fn drains_on(signal: Signal) {
+    let (upstream, gate) = gated();
+    let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut busy = in_flight(&lb, &upstream);
+    let (mut used, mut unused) = (lb.client(), lb.client());
+    assert_eq!(used.get("/").status, 200);
+    let events = lb.events();
+
+    lb.signal(signal);
+    lb.wait_for_log("draining");
+    eventually("new connections are refused", || when(TcpStream::connect(lb.address).is_err(), ()));
+    assert!(used.wire.closes(), "an idle connection is closed");
+    assert!(unused.wire.closes(), "and so is one that was never used");
+    let health = Client::connect(lb.admin).get("/healthz");
+    assert_eq!((health.status, health.text()), (503, "draining\n"));
+    assert_eq!(lb.state()["draining"], true);
+
+    gate.store(true, SeqCst);
+    let answer = busy.answer();
+    assert_eq!((answer.text(), answer.head.get("connection")), ("done", Some("close")));
+    assert!(busy.wire.closes());
+    assert_eq!(lb.exit_status(PATIENCE), Some(0));
+    assert!(lb.log().contains("drained"));
+    drop(events);
+}
+
+#[test]
+fn sigterm_finishes_what_is_in_flight() {
+    drains_on(Signal::TERM);
+}
+
+#[test]
+fn sigint_does_the_same() {
+    drains_on(Signal::INT);
+}
+
+#[test]
+fn an_idle_balancer_ends_at_once() {
+    let upstream = Upstream::well("ok");
+    let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut idle: Vec<_> = (0..8).map(|_| lb.client()).collect();
+    for client in &mut idle {
+        assert_eq!(client.get("/").status, 200);
+    }
+    lb.signal(Signal::TERM);
+    assert_eq!(lb.exit_status(Duration::from_secs(5)), Some(0));
+    assert!(idle.iter_mut().all(|client| client.wire.closes()));
+}
+
+#[test]
+fn an_upload_in_flight_is_finished() {
+    let upstream = Upstream::new(|seen| ok(&seen.body.len().to_string()));
+    let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\nhalf");
+    eventually("it is in flight", || when(lb.backend(1)["in_flight"] == 1, ()));
+    lb.signal(Signal::TERM);
+    lb.wait_for_log("draining");
+    assert_eq!(client.send("done").answer().text(), "8");
+    assert_eq!(lb.exit_status(PATIENCE), Some(0));
+}
+
+#[test]
+fn a_tunnel_is_waited_for() {
+    let upstream = Upstream::new(|_| {
+        Reply::Take(Box::new(|mut wire| {
+            let _ = wire
+                .write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n");
+            while let Ok(word) = wire.exactly(4) {
+                let _ = wire.write(word);
+            }
+        }))
+    });
+    let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nword");
+    client.head_of_answer().unwrap();
+    assert_eq!(client.wire.exactly(4).unwrap(), b"word");
+    lb.signal(Signal::TERM);
+    lb.wait_for_log("draining");
+    assert_eq!(client.send("talk").wire.exactly(4).unwrap(), b"talk", "it goes on");
+    client.wire.finish();
+    assert_eq!(lb.exit_status(PATIENCE), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for second in [Signal::TERM, Signal::INT] {
+        let (upstream, _gate) = gated();
+        let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
+        let mut client = in_flight(&lb, &upstream);
+        lb.signal(Signal::TERM);
+        lb.wait_for_log("draining");
+        lb.signal(second);
+        assert_eq!(lb.exit_status(Duration::from_secs(5)), Some(1));
+        assert!(client.wire.closes());
+    }
+}
+
+#[test]
+fn the_drain_time_ends_it() {
+    let (upstream, _gate) = gated();
+    let mut lb = Lb::start(&[&upstream], &[NO_PINGS, "--drain-time=200ms"]);
+    let _client = in_flight(&lb, &upstream);
+    let begun = Instant::now();
+    lb.signal(Signal::TERM);
+    assert_eq!(lb.exit_status(Duration::from_secs(5)), Some(1));
+    assert!(begun.elapsed() >= Duration::from_millis(200));
+    lb.wait_for_log("drain time is over");
+}
+
+#[test]
+fn its_parents_end_ends_a_draining_balancer_too() {
+    let (upstream, _gate) = gated();
+    let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let _client = in_flight(&lb, &upstream);
+    lb.signal(Signal::TERM);
+    lb.wait_for_log("draining");
+    lb.close_stdin();
+    lb.exit_status(Duration::from_secs(5));
+}

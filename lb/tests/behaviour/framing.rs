@@ -1,0 +1,154 @@
+//! Where a message ends: bodies of requests and answers in all framings, and framings that contradict themselves.
+
+use crate::common::{Client, Lb, NO_PINGS, Reply, Upstream, chunked, ok};
+
+fn echo() -> (Upstream, Lb) {
+    let upstream = Upstream::new(|seen| ok(std::str::from_utf8(&seen.body).unwrap()));
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    (upstream, lb)
+}
+
+fn send(client: &mut Client, line: &str, framing: &str, body: &str) -> String {
+    client.send(format!("{line} HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n{body}")).answer().text().to_owned()
+}
+
+#[test]
+fn a_request_body_arrives_whole_in_either_framing() {
+    let (upstream, lb) = echo();
+    let mut client = lb.client();
+    let chunks = chunked(&["one", ", two", ", three"]);
+    for method in ["POST", "PUT", "GET", "DELETE", "OPTIONS"] {
+        let line = format!("{method} /");
+        assert_eq!(
+            send(&mut client, &line, "Transfer-Encoding: chunked", &chunks),
+            "one, two, three",
+            "{method}"
+        );
+        assert_eq!(send(&mut client, &line, "Content-Length: 3", "two"), "two", "{method}");
+        assert_eq!(send(&mut client, &line, "X: none", ""), "", "{method}");
+    }
+    let framings: Vec<_> = upstream.requests()[..3]
+        .iter()
+        .map(|seen| (seen.head.get("transfer-encoding").is_some(), seen.head.get("content-length").is_some()))
+        .collect();
+    assert_eq!(
+        framings,
+        [(true, false), (false, true), (false, false)],
+        "in the framing that the client chose"
+    );
+}
+
+#[test]
+fn a_large_body_arrives_whole_both_ways() {
+    let (_upstream, lb) = echo();
+    let body: String = (0..300_000).map(|n| char::from(b'a' + (n % 26) as u8)).collect();
+    let mut client = lb.client();
+    let mut writer = Client { wire: crate::common::Wire::new(client.wire.stream.try_clone().unwrap()) };
+    let text = body.clone();
+    let writing = std::thread::spawn(move || {
+        let head = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", text.len());
+        writer.send(head).send(text);
+    });
+    let answer = client.answer();
+    writing.join().unwrap();
+    assert!(answer.text() == body, "{} of {} bytes came back", answer.body.len(), body.len());
+}
+
+#[test]
+fn a_client_that_waits_for_100_continue_gets_it() {
+    let (upstream, lb) = echo();
+    let mut client = lb.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    assert_eq!(client.head_of_answer().unwrap().first_line(), "HTTP/1.1 100 Continue");
+    assert_eq!(client.send("body").answer().text(), "body");
+    assert_eq!(upstream.count(), 1);
+}
+
+#[test]
+fn a_length_beside_chunks_reaches_no_backend() {
+    let (upstream, lb) = echo();
+    for framing in
+        ["Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5"]
+    {
+        let mut client = lb.client();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\nHost: h\r\n\r\n"
+        ));
+        let answer = client.answer();
+        assert!(
+            answer.status == 400 || answer.head.get("connection") == Some("close"),
+            "{}",
+            answer.head.text
+        );
+        assert!(client.wire.closes(), "whatever follows may have been smuggled in");
+    }
+    assert_eq!(upstream.count_of("GET /evil"), 0);
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|seen| seen.head.get("content-length").is_none_or(|length| length == "0"))
+    );
+}
+
+#[test]
+fn two_lengths_are_refused() {
+    let (upstream, lb) = echo();
+    let mut client = lb.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc");
+    assert_eq!(client.answer().status, 400);
+    assert_eq!(upstream.count(), 0);
+}
+
+#[test]
+fn answers_are_passed_on_in_every_framing() {
+    let upstream = Upstream::new(|seen| match seen.line() {
+        "GET /chunked" => Reply::Bytes(
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n{}", chunked(&["a", "b"])).into(),
+        ),
+        "GET /close" => Reply::Last("HTTP/1.1 200 OK\r\n\r\nab".into()),
+        "GET /slowly" => Reply::Take(Box::new(|mut wire| {
+            for piece in ["HTTP/1.1 200 O", "K\r\nContent-Len", "gth: 2\r\n\r", "\na", "b"] {
+                wire.write(piece).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        })),
+        _ => ok("ab"),
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    for path in ["/length", "/chunked", "/slowly", "/close", "/length"] {
+        let answer = client.get(path);
+        assert_eq!((answer.status, answer.text()), (200, "ab"), "{path}");
+    }
+}
+
+#[test]
+fn interim_answers_do_not_end_a_request() {
+    let upstream = Upstream::new(|_| {
+        Reply::Bytes(
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
+                .into(),
+        )
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    assert_eq!(client.get("/").text(), "ab");
+    assert_eq!(client.get("/").text(), "ab");
+}
+
+#[test]
+fn what_a_backend_says_too_much_reaches_nobody() {
+    let upstream = Upstream::new(|seen| match seen.number {
+        1 => Reply::Bytes(
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+                .into(),
+        ),
+        _ => ok("fine"),
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    assert_eq!(lb.get("/").text(), "ab");
+    for _ in 0..4 {
+        assert_eq!(lb.get("/").text(), "fine");
+    }
+}

@@ -1,0 +1,156 @@
+//! Who is alive: pings from the first moment on, thresholds both ways, and every change logged once with its cause.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, lb_command, ok, throughout, when};
+
+/// Pings fast enough that a test need not wait for them.
+const FAST: [&str; 2] = ["--ping-interval=50ms", "--ping-timeout=50ms"];
+
+/// The lines of a log that tell of a backend.
+fn lines_about(log: &str, backend: usize) -> Vec<String> {
+    let about = format!("backend {backend} ");
+    let lines = log.lines().filter_map(|line| line.find(&about).map(|at| line[at..].to_owned()));
+    lines.collect()
+}
+
+#[test]
+fn the_first_pings_find_the_dead_at_once() {
+    let (well, dead) = (Upstream::well("ok"), Upstream::well("dead"));
+    dead.stop();
+    let begun = Instant::now();
+    let lb = Lb::start(&[&well, &dead], &[NO_PINGS]);
+    lb.wait_for_states(&["up", "down"]);
+    assert!(begun.elapsed() < Duration::from_secs(5), "an interval of an hour did not matter");
+    assert_eq!(lb.backend(2)["cause"], "ping: connection refused");
+    for _ in 0..4 {
+        assert_eq!(lb.get("/").text(), "ok");
+    }
+    assert_eq!(lb.backend(2)["picks"], 0);
+}
+
+#[test]
+fn a_change_of_state_is_logged_once_with_its_cause() {
+    let (well, dying) = (Upstream::well("ok"), Upstream::well("dying"));
+    let lb = Lb::start(&[&well, &dying], &[NO_PINGS]);
+    dying.wait_for_ping();
+    dying.stop();
+    // Several requests find out at the same time.
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| assert_eq!(lb.get("/").status, 200));
+        }
+    });
+    lb.wait_for_log("backend 2 down");
+    assert_eq!(lines_about(&lb.log(), 2), ["backend 2 down: connection refused, after 3 retries"]);
+    assert_eq!(lines_about(&lb.log(), 1), Vec::<String>::new());
+}
+
+#[test]
+fn it_takes_fall_failures_to_go_down_and_rise_pings_to_come_back() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[FAST[0], FAST[1], "--fall=4", "--rise=3"]);
+    let events = lb.events();
+    upstream.wait_for_ping();
+    upstream.stop();
+    assert_eq!(events.change("1 up -> down"), "1 up -> down: ping: connection refused, 4 failures in a row");
+    let pings = upstream.accepted();
+    upstream.start();
+    assert_eq!(events.change("1 down -> up"), "1 down -> up: 3 pings in a row answered");
+    assert!(upstream.accepted() >= pings + 3);
+    let logged = lines_about(&lb.log(), 1);
+    assert_eq!(logged.len(), 2, "{logged:?}");
+    assert_eq!(lb.get("/").status, 200);
+}
+
+#[test]
+fn progress_towards_the_next_state_can_be_seen() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[FAST[0], FAST[1], "--fall=1000", "--rise=1000"]);
+    upstream.wait_for_ping();
+    upstream.stop();
+    let progress = eventually("progress", || {
+        let progress = lb.backend(1)["progress"].clone();
+        when(progress["count"].as_u64() > Some(1), progress)
+    });
+    assert_eq!((&progress["towards"], &progress["of"]), (&"down".into(), &1000.into()));
+    upstream.start();
+    eventually("one good ping starts the count anew", || {
+        let backend = lb.backend(1);
+        when(backend["progress"].is_null() && backend["state"] == "up", backend)
+    });
+}
+
+#[test]
+fn an_answered_request_starts_the_count_anew() {
+    let upstream = Upstream::new(|seen| match seen.line() {
+        "POST /fails" => Reply::Last(Vec::new()),
+        // On a kept connection, the failure that follows would be nobody's fault.
+        _ => Reply::Last("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".into()),
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--fall=3"]);
+    for line in ["POST /fails", "POST /fails", "POST /works", "POST /fails", "POST /fails"] {
+        lb.request(line, b"");
+    }
+    assert_eq!(lb.states(), ["up"]);
+    lb.request("POST /fails", b"");
+    assert_eq!(lb.states(), ["down"]);
+    assert_eq!(lb.backend(1)["cause"], "connection closed before an answer, 3 failures in a row");
+}
+
+#[tokio::test]
+async fn a_ping_of_a_path_needs_the_right_status() {
+    let server = MockServer::start().await;
+    let unwell = || Mock::given(method("GET")).and(path("/ready"));
+    let guard = unwell().respond_with(ResponseTemplate::new(503)).mount_as_scoped(&server).await;
+    let flags = [FAST[0], FAST[1], "--ping-path=/ready", "--ping-status=204"];
+    let lb = Lb::spawn(lb_command(), &[server.uri()], &flags);
+    lb.wait_for_states(&["down"]);
+    assert_eq!(lb.backend(1)["cause"], "ping: status 503 instead of 204");
+    drop(guard);
+    unwell().respond_with(ResponseTemplate::new(204)).mount(&server).await;
+    lb.wait_for_states(&["up"]);
+    let asked = server.received_requests().await.unwrap();
+    let host = server.address().to_string();
+    assert!(asked.iter().all(|ping| ping.headers["host"] == host.as_str()));
+}
+
+#[test]
+fn a_ping_that_is_not_answered_in_time_has_failed() {
+    let upstream = Upstream::new(|_| Reply::Silence);
+    let lb = Lb::start(&[&upstream], &[FAST[0], FAST[1], "--ping-path=/ready"]);
+    lb.wait_for_states(&["down"]);
+    assert_eq!(lb.backend(1)["cause"], "ping: no answer in time");
+    assert!(upstream.requests()[0].line() == "GET /ready");
+}
+
+#[test]
+fn pings_keep_their_interval() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &["--ping-interval=100ms", "--ping-timeout=100ms"]);
+    let begun = Instant::now();
+    eventually("eleven pings", || when(upstream.accepted() >= 11, upstream.accepted()));
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(850), "ten intervals took {took:?}");
+    assert_eq!(lb.states(), ["up"]);
+}
+
+#[test]
+fn one_slow_ping_holds_up_no_other() {
+    let pings = Arc::new(AtomicUsize::new(0));
+    let slow = Upstream::new(|_| Reply::Silence);
+    let count = Arc::clone(&pings);
+    let fast = Upstream::new(move |_| {
+        count.fetch_add(1, SeqCst);
+        ok("ok")
+    });
+    let flags = ["--ping-path=/", "--ping-interval=10s", "--ping-timeout=10s"];
+    let lb = Lb::start(&[&slow, &fast], &flags);
+    eventually("the other is pinged meanwhile", || when(pings.load(SeqCst) > 0, ()));
+    throughout(Duration::from_millis(100), || assert_eq!(lb.states(), ["up", "up"]));
+}

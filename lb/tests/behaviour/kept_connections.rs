@@ -1,0 +1,87 @@
+//! A kept connection may end at any moment, and that is nobody's fault.
+
+use serde_json::json;
+
+use crate::common::{Lb, NO_PINGS, Reply, Upstream, ok};
+
+/// Answers the first request on each connection, and closes on the second without an answer.
+fn once_per_connection() -> Upstream {
+    Upstream::new(|seen| match seen.on_connection {
+        1 => ok("ok"),
+        _ => Reply::Last(Vec::new()),
+    })
+}
+
+fn assert_nobody_is_blamed(lb: &Lb) {
+    let backend = lb.backend(1);
+    let seen = [&backend["failures"], &backend["retries"], &backend["progress"], &backend["state"]];
+    assert_eq!(seen, [&json!(0), &json!(0), &json!(null), &json!("up")]);
+}
+
+#[test]
+fn a_connection_that_closed_between_requests_costs_no_client_an_error() {
+    // It closes after each answer, without a word in its head.
+    let upstream = Upstream::new(|_| Reply::Last("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()));
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    for n in 1..=100 {
+        let line = if n % 2 == 0 { "GET /" } else { "POST /" };
+        let answer = client.request(line, &[b'x'; 512]);
+        assert_eq!((answer.status, upstream.count()), (200, n), "{line}: executed once");
+        upstream.wait_until_unconnected();
+    }
+    assert_nobody_is_blamed(&lb);
+}
+
+#[test]
+fn a_restarted_backend_costs_no_client_an_error() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut clients: Vec<_> = (0..4).map(|_| lb.client()).collect();
+    for line in ["GET /", "POST /", "GET /", "POST /"] {
+        for client in &mut clients {
+            assert_eq!(client.request(line, b"body").status, 200);
+        }
+        upstream.stop();
+        upstream.wait_until_unconnected();
+        upstream.start();
+    }
+    assert_eq!(upstream.count(), 16);
+    assert_nobody_is_blamed(&lb);
+}
+
+#[test]
+fn what_may_be_repeated_is_repeated_when_a_kept_connection_dies() {
+    for (line, size) in [("GET /again", 0), ("PUT /again", 512), ("DELETE /again", 0)] {
+        let upstream = once_per_connection();
+        let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+        let mut client = lb.client();
+        assert_eq!(client.get("/").status, 200);
+        let body = vec![b'x'; size];
+        assert_eq!(client.request(line, &body).status, 200, "{line}");
+        let seen = upstream.requests();
+        assert_eq!(seen.iter().map(|seen| seen.on_connection).collect::<Vec<_>>(), [1, 2, 1], "{line}");
+        assert_eq!(seen[2].body, body);
+        assert_nobody_is_blamed(&lb);
+    }
+}
+
+#[test]
+fn what_may_have_run_is_not_repeated_when_a_kept_connection_dies() {
+    for (line, size) in [("POST /once", 512), ("PATCH /once", 0), ("PUT /once", 100_000)] {
+        let upstream = once_per_connection();
+        let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+        let events = lb.events();
+        let mut client = lb.client();
+        assert_eq!(client.get("/").status, 200);
+        let answer = client.request(line, &vec![b'x'; size]);
+        assert_eq!((answer.status, answer.proxy_error()), (502, "connection_terminated"), "{line}");
+        assert_eq!(upstream.count_of(line), 1, "{line}");
+        let record = events.request("/once");
+        assert_eq!(
+            (&record["blame"], &record["failure"]),
+            (&json!("nobody"), &json!("kept connection died before it answered"))
+        );
+        assert_nobody_is_blamed(&lb);
+    }
+}

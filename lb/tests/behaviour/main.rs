@@ -1,0 +1,27 @@
+//! How the balancer behaves, seen from outside: the real binary, real sockets, every byte visible.
+//!
+//! One crate for all of it, so that the tests share their helpers and run side by side.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers fail a test as tests do, by a panic; clippy excuses only functions marked as tests"
+)]
+
+mod common;
+
+mod aborts;
+mod admin;
+mod draining;
+mod failures;
+mod flags;
+mod forwarding;
+mod framing;
+mod health;
+mod kept_connections;
+mod lifecycle;
+mod repeats;
+mod resources;
+mod shares;
+mod silence;
+mod streaming;
+mod upgrade;

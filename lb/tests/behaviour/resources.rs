@@ -1,0 +1,174 @@
+//! Limits: of time, of backends, of descriptors.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::common::{Client, Lb, NO_PINGS, PATIENCE, Reply, Upstream, eventually, lb_command, ok, when};
+
+/// Without a backend in sight, this is how fast a client must learn it.
+const AT_ONCE: Duration = Duration::from_millis(50);
+
+#[test]
+fn with_all_backends_down_a_client_is_told_at_once_to_come_back() {
+    let upstreams = [Upstream::well("1"), Upstream::well("2")];
+    upstreams.iter().for_each(Upstream::stop);
+    let flags = ["--ping-interval=200ms", "--ping-timeout=200ms"];
+    let lb = Lb::start(&[&upstreams[0], &upstreams[1]], &flags);
+    lb.wait_for_states(&["down", "down"]);
+    let events = lb.events();
+    // The best of a few: a busy machine may hold up any one of them.
+    let fastest = (0..5).map(|_| {
+        let begun = Instant::now();
+        let answer = lb.request("POST /", &[b'x'; 512]);
+        let took = begun.elapsed();
+        assert_eq!((answer.status, answer.proxy_error()), (503, "destination_unavailable"));
+        assert_eq!(answer.head.get("retry-after"), Some("1"));
+        assert!(answer.text().contains("no backend is alive"), "{}", answer.text());
+        took
+    });
+    let fastest = fastest.min().unwrap();
+    assert!(fastest < AT_ONCE, "{fastest:?}");
+    let record = events.request("/");
+    assert_eq!((&record["blame"], &record["backend"]), (&json!("nobody"), &json!(null)));
+
+    upstreams[1].start();
+    let answer = eventually("it is served again", || {
+        let answer = lb.get("/");
+        when(answer.status == 200, answer)
+    });
+    assert_eq!(answer.text(), "2");
+}
+
+#[test]
+fn an_upload_that_finds_no_backend_still_gets_its_answer() {
+    let upstream = Upstream::well("1");
+    upstream.stop();
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    lb.wait_for_states(&["down"]);
+    let mut client = lb.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\npart");
+    assert_eq!(client.answer().status, 503);
+    assert!(client.wire.closes(), "the rest of the body must not be taken for a request");
+}
+
+#[test]
+fn the_total_time_holds_over_all_tries() {
+    let upstream = Upstream::new(|_| Reply::Silence);
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--total-timeout=300ms"]);
+    let begun = Instant::now();
+    let answer = lb.get("/");
+    assert_eq!((answer.status, answer.proxy_error()), (504, "http_response_timeout"));
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(295) && took < Duration::from_secs(5), "{took:?}");
+
+    let closing = Upstream::new(|_| Reply::Last(Vec::new()));
+    let lb =
+        Lb::start(&[&closing], &[NO_PINGS, "--total-timeout=300ms", "--retries=100", "--retry-delay=100ms"]);
+    assert_eq!(lb.get("/").status, 502);
+    assert!((2..=4).contains(&closing.count()), "{} tries", closing.count());
+}
+
+#[test]
+fn an_answer_may_take_longer_than_the_time_for_its_head() {
+    let upstream = Upstream::new(|_| {
+        Reply::Take(Box::new(|mut wire| {
+            wire.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlo").unwrap();
+            std::thread::sleep(Duration::from_millis(400));
+            wire.write("ng").unwrap();
+        }))
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--total-timeout=200ms", "--response-timeout=200ms"]);
+    assert_eq!(lb.get("/").text(), "long");
+}
+
+/// A port whose queue of connections is full: the kernel answers no handshake.
+struct Full {
+    listener: Socket,
+    waiting: Vec<Socket>,
+}
+
+impl Full {
+    fn bind() -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SockAddr::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
+        // The kernel adds one: two connections fit, which are the first pings of two balancers.
+        listener.listen(1).unwrap();
+        listener.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { listener, waiting: Vec::new() }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.listener.local_addr().unwrap().as_socket().unwrap())
+    }
+
+    /// Connects until nobody gets through any more.
+    fn fill(&mut self) {
+        let address = self.listener.local_addr().unwrap();
+        loop {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            match socket.connect_timeout(&address, Duration::from_millis(100)) {
+                Ok(()) => self.waiting.push(socket),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_takes_too_long_sends_any_request_elsewhere() {
+    let (mut full, well) = (Full::bind(), Upstream::well("ok"));
+    let flags = [NO_PINGS, "--connect-timeout=150ms"];
+    let both = Lb::spawn(lb_command(), &[full.url(), well.url()], &flags);
+    let alone = Lb::spawn(lb_command(), &[full.url()], &flags);
+    // Their first pings have got through when the port takes them from its queue.
+    for _ in 0..2 {
+        full.listener.accept().unwrap();
+    }
+    full.fill();
+    let events = both.events();
+    for line in ["POST /1", "GET /2", "GET /3"] {
+        assert_eq!(both.request(line, b"body").status, 200, "{line}");
+    }
+    let tried = json!([[1, "connecting took too long"]]);
+    assert_eq!(events.request("/1")["tried"], tried);
+    assert_eq!(both.backend(1)["retries"], 0, "once is long enough");
+    assert_eq!(events.request("/1")["blame"], json!(null));
+
+    let answer = alone.request("POST /", b"body");
+    assert_eq!((answer.status, answer.proxy_error()), (504, "connection_timeout"));
+    assert_eq!(alone.backend(1)["failures"], 1);
+}
+
+#[test]
+fn a_balancer_out_of_descriptors_blames_no_backend_and_recovers() {
+    let upstreams: Vec<_> = (0..2).map(|_| Upstream::new(|_| ok("ok"))).collect();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 48; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_lb")]);
+    let urls: Vec<_> = upstreams.iter().map(Upstream::url).collect();
+    let lb = Lb::spawn(shell, &urls, &[NO_PINGS, "--access-log"]);
+    upstreams.iter().for_each(Upstream::wait_for_ping);
+    let events = lb.events();
+    let mut admin = Client::connect(lb.admin);
+    admin.get("/healthz");
+
+    // More connections than it has descriptors: those it has accepted leave none for the backends.
+    let mut clients: Vec<_> = (0..64).map(|_| lb.client()).collect();
+    lb.wait_for_log("cannot accept connections for the moment");
+    let answer = clients[0].get("/refused");
+    assert_eq!((answer.status, answer.proxy_error()), (503, "connection_limit_reached"));
+    let record = events.request("/refused");
+    assert_eq!(record["blame"], "balancer");
+
+    drop(clients);
+    eventually("it serves again", || {
+        let answer = lb.get("/");
+        when(answer.status == 200, answer)
+    });
+    for backend in lb.state()["backends"].as_array().unwrap() {
+        assert_eq!((&backend["failures"], &backend["state"]), (&json!(0), &json!("up")));
+    }
+    assert_eq!(events.changes(), Vec::<String>::new());
+}

@@ -1,0 +1,91 @@
+//! Switching protocols: after a 101 both sides speak as they like, and nobody gets a 101 he did not ask for.
+
+use crate::common::{Lb, NO_PINGS, Reply, Upstream, Wire, eventually, ok, when};
+
+const ASK: &str = "GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+/// Switches, greets in the same segment, and repeats what it hears until the other side has finished.
+fn chat(mut wire: Wire) {
+    wire.write(format!("{SWITCH}hello")).unwrap();
+    while let Ok(word) = wire.exactly(4) {
+        wire.write(word).unwrap();
+    }
+    // The other side may be gone for good.
+    let _ = wire.write("bye");
+}
+
+fn chatting() -> (Upstream, Lb) {
+    let upstream = Upstream::new(|seen| match seen.head.get("upgrade") {
+        Some("websocket") => Reply::Take(Box::new(chat)),
+        _ => ok("no upgrade asked for"),
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    (upstream, lb)
+}
+
+#[test]
+fn an_upgraded_connection_passes_bytes_both_ways() {
+    let (upstream, lb) = chatting();
+    let mut client = lb.client();
+    let head = client.send(format!("{ASK}glue")).head_of_answer().unwrap();
+    assert_eq!(head.first_line(), "HTTP/1.1 101 Switching Protocols");
+    assert_eq!(head.values(["connection", "upgrade"]), [Some("upgrade"), Some("websocket")]);
+    assert_eq!(client.wire.exactly(9).unwrap(), b"helloglue", "what was glued to either head comes first");
+    assert_eq!(client.send("ping").wire.exactly(4).unwrap(), b"ping");
+    let seen = &upstream.requests()[0].head;
+    assert_eq!(seen.values(["connection", "upgrade"]), [Some("upgrade"), Some("websocket")]);
+    assert_eq!(lb.backend(1)["in_flight"], 1);
+
+    client.wire.finish();
+    assert_eq!(client.wire.rest().unwrap(), b"bye", "one side may finish before the other");
+    eventually("the tunnel is closed", || when(lb.backend(1)["in_flight"] == 0, ()));
+    assert_eq!(lb.state()["totals"]["status"]["1xx"], 1);
+}
+
+#[test]
+fn a_tunnel_ends_when_either_side_goes() {
+    let (upstream, lb) = chatting();
+    let events = lb.events();
+    let mut client = lb.client();
+    client.send(ASK).head_of_answer().unwrap();
+    assert_eq!(client.wire.exactly(5).unwrap(), b"hello");
+    upstream.close_connections();
+    assert!(client.wire.closes(), "the client is told");
+    drop(client);
+    let record = events.request("/chat");
+    assert_eq!((&record["status"], &record["blame"]), (&101.into(), &serde_json::Value::Null));
+    assert_eq!(lb.backend(1)["failures"], 0);
+}
+
+#[test]
+fn an_upgrade_that_is_not_asked_for_properly_is_not_passed_on() {
+    let (_upstream, lb) = chatting();
+    let requests = [
+        "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
+    ];
+    for request in requests {
+        assert_eq!(lb.client().send(request).answer().text(), "no upgrade asked for", "{request}");
+    }
+}
+
+#[test]
+fn a_backend_may_decline_an_upgrade() {
+    let upstream = Upstream::well("no");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    assert_eq!(client.send(ASK).answer().text(), "no");
+    assert_eq!(client.get("/").text(), "no", "and the connection goes on");
+}
+
+#[test]
+fn a_switch_that_nobody_asked_for_is_a_malformed_answer() {
+    let upstream = Upstream::new(|_| Reply::Bytes(SWITCH.into()));
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let answer = lb.get("/");
+    assert_eq!((answer.status, answer.proxy_error()), (502, "http_protocol_error"));
+    let backend = lb.backend(1);
+    assert_eq!((&backend["failures"], upstream.count()), (&1.into(), 1));
+}

@@ -185,14 +185,16 @@ impl Setup {
             backends,
             containers: Some(containers),
         };
-        for &number in &self.deferred {
-            let backend = lab.backend(number);
+        for backend in lab.backends() {
             // A published port accepts before there is anything behind it.
-            eventually(READY_TIME, &format!("backend {number}"), async || {
+            let what = format!("the container of backend {} to answer", backend.number());
+            eventually(READY_TIME, &what, async || {
                 Client::new(backend.control()).get("/healthz").await?.ok()
             })
             .await?;
-            backend.kill().await?;
+            if self.deferred.contains(&backend.number()) {
+                backend.kill().await?;
+            }
         }
         Ok(lab)
     }

@@ -1,5 +1,7 @@
 //! What does the balancer say about itself? The shape of `GET /state`, for those who ask.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// The balancer's state at one moment.
@@ -46,6 +48,8 @@ pub struct Totals {
     pub no_backend: u64,
     /// Requests whose client went away.
     pub client_gone: u64,
+    /// Answers by class of status: `1xx` to `5xx`.
+    pub status: BTreeMap<String, u64>,
 }
 
 /// What the balancer knows about one backend.
@@ -75,7 +79,7 @@ pub struct BackendState {
     pub retries: u64,
     /// The connections to it.
     pub connections: Connections,
-    /// How long its answers took, in microseconds.
+    /// How long its answers took lately, in microseconds.
     pub latency_us: LatencyMicros,
 }
 
@@ -101,7 +105,7 @@ pub struct Connections {
     pub idle: u64,
 }
 
-/// Quantiles of latency in microseconds; null where there was no answer yet.
+/// Quantiles of latency in microseconds; `None` where there was no answer lately.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct LatencyMicros {
     /// Half of the answers took no longer.

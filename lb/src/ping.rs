@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use crate::balance::health::{Evidence, State};
 use crate::balance::{Backend, ServerPool};
 use crate::config::Config;
-use crate::proxy::upstream::{connect_to_any, resolve};
+use crate::proxy::connect::{connect_to_any, resolve};
 use crate::proxy::verdict::Failure;
 
 /// Pings one backend for ever and tells the pool what comes of it. Jitter, drawn from `random`, keeps many

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -92,11 +93,9 @@ impl Server {
     /// Says on standard output where it listens, serves until a signal says to stop, and then until all is
     /// finished or the drain time is over. With `exit_with_parent`, the end of standard input ends it at once.
     pub fn run(self, exit_with_parent: bool) -> ExitCode {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let served = runtime.and_then(|runtime| {
-            let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, self.serve(exit_with_parent))
-        });
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let served = runtime.and_then(|runtime| runtime.block_on(self.serve(exit_with_parent)));
         served.unwrap_or_else(|error| {
             eprintln!("error: the system refuses what a server needs: {error}");
             ExitCode::FAILURE

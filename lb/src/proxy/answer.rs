@@ -15,8 +15,8 @@ use hyper::body::Incoming;
 use super::Proxy;
 use super::account::Account;
 use super::body::ReplayBody;
+use super::connection::Connection;
 use super::message::PSEUDONYM;
-use super::upstream::Connection;
 use super::verdict::{Blame, Failure};
 use crate::balance::InFlight;
 use crate::balance::health::Evidence;
@@ -85,6 +85,13 @@ impl Relay {
         account.close();
     }
 
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.end {
+            Some(end) => end.connection.poll_frame(&mut self.source, cx),
+            None => Poll::Ready(None),
+        }
+    }
+
     fn heard(&self) {
         if let Some(End { proxy, lease, .. }) = &self.end
             && lease.backend().is_listened_to()
@@ -106,7 +113,7 @@ impl Body for AnswerBody {
             Self::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Relay(relay) => relay,
         };
-        let frame = ready!(Pin::new(&mut relay.source).poll_frame(cx));
+        let frame = ready!(relay.poll_source(cx));
         match &frame {
             Some(Ok(_)) => {
                 relay.heard();

@@ -149,15 +149,14 @@ fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 /// Removes what concerns one connection only: RFC 9110, section 7.6.1. Headers that frame or route the
 /// message stay even if `Connection` lists them, or a client could make this balancer drop them.
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // Most messages have none: one look along the names is much cheaper than a look-up for each.
-    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
-        return;
-    }
-    let named: Vec<HeaderName> = listed(headers)
+    // Most heads hold none of these or one: a look along the names is cheaper than a look-up for each.
+    let fixed = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned();
+    let named = listed(headers)
+        .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close"))
         .filter_map(|token| token.parse().ok())
-        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
-        .collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
+        .filter(|name| *name != HOST && *name != CONTENT_LENGTH);
+    let doomed: Vec<HeaderName> = fixed.chain(named).collect();
+    for name in doomed {
         headers.remove(name);
     }
 }

@@ -17,6 +17,8 @@ use tokio_util::task::TaskTracker;
 pub(crate) mod account;
 pub(crate) mod answer;
 pub mod body;
+pub(crate) mod connect;
+pub(crate) mod connection;
 pub mod context;
 pub(crate) mod deadline;
 pub mod message;
@@ -27,9 +29,10 @@ pub mod verdict;
 use account::Account;
 use answer::{AnswerBody, End};
 use body::ReplayBody;
+use connection::Connection;
 use context::{Attempts, Retries, Tried};
 use deadline::{Deadlines, Interrupt};
-use upstream::{Connection, Upstream};
+use upstream::Upstream;
 use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
 
 use crate::balance::health::{Evidence, State};
@@ -235,7 +238,7 @@ impl Proxy {
         account.answering(answer.status());
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(client)) = (answer.status(), on_upgrade) {
             let backend = hyper::upgrade::on(&mut answer);
-            self.tunnels.spawn_local(tunnel::run(client, backend, account, lease));
+            self.tunnels.spawn_local(tunnel::run(client, backend, connection, account, lease));
             return answer.map(|_| AnswerBody::Own(None));
         }
         let end = End { proxy: self, account, lease, connection, sent };

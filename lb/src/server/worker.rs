@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -55,12 +56,21 @@ impl Crew {
             let open = Arc::new(AtomicUsize::new(0));
             let (config, pool, observer) = (Arc::clone(config), Arc::clone(pool), Arc::clone(observer));
             let (counter, working) = (Arc::clone(&open), working.clone());
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (tell, told) = std::sync::mpsc::channel();
             std::thread::Builder::new().name(format!("worker {number}")).spawn(move || {
-                let local = tokio::task::LocalSet::new();
-                local.block_on(&runtime, work(config, pool, observer, coming, counter));
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(LocalOptions::default());
+                match runtime {
+                    Ok(runtime) => {
+                        let _ = tell.send(Ok(()));
+                        runtime.block_on(work(config, pool, observer, coming, counter));
+                    }
+                    Err(error) => _ = tell.send(Err(error)),
+                }
                 drop(working);
             })?;
+            told.recv().map_err(io::Error::other)??;
             Ok(Worker { connections, open })
         });
         Ok(Self { workers: workers.collect::<io::Result<_>>()?, finished, turn: AtomicUsize::new(0) })

@@ -31,7 +31,7 @@ impl Seen {
 pub(crate) enum Reply {
     /// Writes this and waits for the next request.
     Bytes(Vec<u8>),
-    /// Writes this and closes.
+    /// Writes this and closes, which is complete when the other side has noticed and closed as well.
     Last(Vec<u8>),
     /// Writes this and resets the connection.
     Reset(Vec<u8>),
@@ -139,11 +139,15 @@ impl Upstream {
         self.close_connections();
     }
 
-    /// Closes the connections it has.
+    /// Says on all its connections that nothing more comes; they end when the other side closes as well.
     pub(crate) fn close_connections(&self) {
+        self.shut_down(Shutdown::Write);
+    }
+
+    fn shut_down(&self, how: Shutdown) {
         for stream in self.shared.open.lock().unwrap().values() {
             // Those that are closed already cannot be shut down.
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = stream.shutdown(how);
         }
     }
 
@@ -185,7 +189,7 @@ impl Drop for Upstream {
         if let Some(listener) = self.listener.lock().unwrap().take() {
             let _ = SockRef::from(&*listener).shutdown(Shutdown::Both);
         }
-        self.close_connections();
+        self.shut_down(Shutdown::Both);
     }
 }
 
@@ -208,21 +212,29 @@ fn converse(stream: TcpStream, shared: &Shared, script: &impl Fn(&Seen) -> Reply
         if shared.keeps_log.load(SeqCst) {
             shared.requests.lock().unwrap().push(seen.clone());
         }
-        let (bytes, goes_on) = match script(&seen) {
-            Reply::Bytes(bytes) => (bytes, true),
-            Reply::Last(bytes) => (bytes, false),
-            Reply::Reset(bytes) => {
-                wire.reset_at_end();
-                (bytes, false)
-            }
+        let (bytes, end): (_, Option<fn(Wire)>) = match script(&seen) {
+            Reply::Bytes(bytes) => (bytes, None),
+            Reply::Last(bytes) => (bytes, Some(close)),
+            Reply::Reset(bytes) => (bytes, Some(|wire| wire.reset_at_end())),
             Reply::Silence => {
                 let _ = wire.rest();
                 return;
             }
             Reply::Take(take) => return take(wire),
         };
-        if wire.write(bytes).is_err() || !goes_on {
+        if wire.write(bytes).is_err() {
             return;
         }
+        if let Some(end) = end {
+            return end(wire);
+        }
+    }
+}
+
+/// Says that nothing more comes, and waits until the other side has closed too: then it knows, however busy
+/// the machine is.
+fn close(mut wire: Wire) {
+    if wire.stream.shutdown(Shutdown::Write).is_ok() {
+        let _ = wire.rest();
     }
 }

@@ -1,0 +1,141 @@
+//! `--scenario failover`: the story that the lab is there to tell, without a person.
+//!
+//! 32 keep-alive clients ask without a pause while one backend is killed and started again, and another one is
+//! stalled and continued. Every request takes 5 ms at its backend, so that no machine is too slow for the
+//! load and what the table shows is the balancer's doing.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use lab::load::{Call, Load, Report, Running};
+use lab::topology::{Lab, Setup};
+
+use super::glyphs::time;
+use super::promises::{Measured, STALL_GRACE, judge};
+
+const CLIENTS: usize = 32;
+const PATH: &str = "/delay/5";
+const KILLED: usize = 2;
+const STALLED: usize = 3;
+
+/// How long each phase lasts at least.
+const PHASE: Duration = Duration::from_secs(4);
+
+/// How long to wait for the balancer to notice something. Longer than any promise, so that a broken one is
+/// measured and not just missed.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// When things happened, by the load's clock.
+struct Moment {
+    phase: &'static str,
+    at: Duration,
+    /// How long the balancer took to see it; `None` where there is nothing to see.
+    noticed: Option<Duration>,
+}
+
+/// Runs the story and judges it.
+pub(super) async fn run(setup: Setup) -> Result<()> {
+    println!("building and starting the lab ...");
+    let lab = setup.start().await?;
+    println!("{CLIENTS} clients, GET {PATH}, 4 backends behind {}\n", lab.balancer().address());
+    let load = Load::closed(lab.balancer().address(), CLIENTS).call(Call::get(PATH)).start()?;
+
+    let (killed, stalled) = (lab.backend(KILLED), lab.backend(STALLED));
+    let mut story = Vec::new();
+    story.push(act(&lab, &load, "steady", None, async { Ok(()) }).await?);
+    story.push(act(&lab, &load, "kill 2", Some((KILLED, false)), killed.kill()).await?);
+    story.push(act(&lab, &load, "start 2", Some((KILLED, true)), killed.start()).await?);
+    story.push(act(&lab, &load, "stall 3", Some((STALLED, false)), stalled.stall()).await?);
+    story.push(act(&lab, &load, "continue 3", Some((STALLED, true)), stalled.resume()).await?);
+
+    let report = load.stop().await?;
+    let lost = report.compare(&lab.ledger().await?).lost;
+    print_table(&report, &story, lab.backends().len());
+    let verdicts = judge(&measured(&report, &story, lost.len())?);
+    println!();
+    for verdict in &verdicts {
+        let word = if verdict.kept { "ok    " } else { "BROKEN" };
+        println!("{word}  {}: {}", verdict.promise, verdict.measured);
+    }
+    for (error, count) in report.errors() {
+        println!("{count} times: {error}");
+    }
+    let broken = verdicts.iter().filter(|verdict| !verdict.kept).count();
+    ensure!(broken == 0, "{broken} of {} promises broken\n{}", verdicts.len(), lab.logs());
+    lab.stop();
+    Ok(())
+}
+
+/// Plays one phase: does something, waits until the balancer sees a backend up (or not up any more), and lets
+/// the phase go on for its time.
+async fn act(
+    lab: &Lab,
+    load: &Running,
+    phase: &'static str,
+    expect: Option<(usize, bool)>,
+    deed: impl Future<Output = Result<()>>,
+) -> Result<Moment> {
+    let at = load.elapsed();
+    load.phase(phase);
+    deed.await?;
+    let mut noticed = None;
+    if let Some((number, up)) = expect {
+        let what = format!("the balancer to see backend {number} {}", if up { "up" } else { "not up" });
+        lab.until(PATIENCE, &what, |state| {
+            let backend = state.backend(number).context("it is unknown")?;
+            ensure!((backend.state == "up") == up, "it is {} ({})", backend.state, backend.cause);
+            Ok(())
+        })
+        .await?;
+        noticed = Some(load.elapsed().saturating_sub(at));
+    }
+    let took = load.elapsed().saturating_sub(at);
+    println!(
+        "{phase:<11} {}",
+        noticed.map_or(String::new(), |took| format!("seen after {}", time(Some(took))))
+    );
+    tokio::time::sleep(PHASE.saturating_sub(took)).await;
+    Ok(Moment { phase, at, noticed })
+}
+
+/// Draws from the ledger what the promises are about.
+fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<Measured> {
+    let at = |name: &str| story.iter().find(|moment| moment.phase == name).map(|moment| moment.at);
+    let [steady, kill, start, stall, resume] =
+        ["steady", "kill 2", "start 2", "stall 3", "continue 3"].map(|name| at(name).unwrap_or_default());
+    let serves = |backend: usize, after: Duration| {
+        let first = report.first_answer(u32::try_from(backend).ok()?, after)?;
+        Some(first.end.saturating_sub(after))
+    };
+    ensure!(stall + STALL_GRACE < resume, "the stall was too short to be measured");
+    Ok(Measured {
+        errors: report.summary().errors,
+        slowest_around_kill: report.between(kill, start).max,
+        serves_after_start: serves(KILLED, start),
+        errors_in_stall: report.between(stall, resume).errors,
+        rates: (report.between(steady, kill).rate(), report.between(stall + STALL_GRACE, resume).rate()),
+        serves_after_continue: serves(STALLED, resume),
+        lost,
+    })
+}
+
+fn print_table(report: &Report, story: &[Moment], backends: usize) {
+    let shares: String = (1..=backends).map(|number| format!("{:>6}", format!("to {number}"))).collect();
+    println!("\nphase       requests  errors   rps{shares}     p50     p99  slowest    seen");
+    for moment in story {
+        let Some(summary) = report.phase(moment.phase) else { continue };
+        let shares = (1..).take(backends).map(|number| format!("{:>4.0} %", summary.share(number) * 100.0));
+        println!(
+            "{:<11} {:>8} {:>7} {:>5.0}{} {:>7} {:>7} {:>8} {:>7}",
+            moment.phase,
+            summary.requests,
+            summary.errors,
+            summary.rate(),
+            shares.collect::<String>(),
+            time(Some(summary.p50)),
+            time(Some(summary.p99)),
+            time(Some(summary.max)),
+            time(moment.noticed),
+        );
+    }
+}

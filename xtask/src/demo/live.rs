@@ -1,0 +1,181 @@
+//! The demo on a terminal: draws the screen four times a second and does what the keys say.
+
+use std::io::{Stdout, Write, stdout};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use crossterm::event::Event as Input;
+use crossterm::style::{Print, ResetColor, SetForegroundColor};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
+};
+use crossterm::{cursor, event, execute, queue};
+use lab::client::{Event, Events};
+use lab::load::Running;
+use lab::topology::Lab;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::glyphs::Glyphs;
+use super::keys::{Command, command};
+use super::screen::{Addresses, Line, screen};
+use super::watch::Watch;
+
+/// Draws and obeys until somebody quits or the time is up.
+pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> Result<()> {
+    let began = Instant::now();
+    let (mut watch, glyphs, addresses) = (Watch::default(), Glyphs::of_the_locale(), Addresses::of(lab));
+    let mut feed = Feed::open(lab).await?;
+    let mut terminal = Terminal::take()?;
+    let mut inputs = inputs();
+    let mut ticks = interval(Duration::from_millis(250));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    watch.note(Duration::ZERO, "the lab is up; break it with the keys below");
+    while until.is_none_or(|until| began.elapsed() < until) {
+        tokio::select! {
+            _ = ticks.tick() => look(lab, &mut watch, began.elapsed()).await,
+            event = feed.next() => drop(watch.event(began.elapsed(), &event)),
+            Some(input) = inputs.recv() => match input.as_key_press_event().and_then(command) {
+                Some(Command::Quit) => break,
+                Some(wanted) => {
+                    let done = obey(lab, wanted).await;
+                    watch.note(began.elapsed(), &done.unwrap_or_else(|error| format!("{error:#}")));
+                }
+                // A resized terminal is drawn anew.
+                None => {}
+            },
+        }
+        let (width, height) = size().unwrap_or((80, 24));
+        let own = load.recent(Duration::from_secs(10));
+        let lines = screen(&watch, &own, &addresses, glyphs, (width.into(), height.into()));
+        terminal.draw(&lines)?;
+    }
+    Ok(())
+}
+
+/// Looks at the balancer and at the workers. What does not answer is shown as unknown, and looked at again
+/// soon.
+pub(super) async fn look(lab: &Lab, watch: &mut Watch, at: Duration) {
+    if let Ok(state) = lab.balancer().state().await {
+        watch.sample(at, state);
+    }
+    let mut workers = Vec::new();
+    for backend in lab.backends() {
+        let state = backend.state().await.unwrap_or_default();
+        let word = match state["worker"]["state"].as_str() {
+            Some("stopped") => "stalled",
+            Some(word) => word,
+            None => "?",
+        };
+        workers.push(word.to_owned());
+    }
+    watch.workers(workers);
+}
+
+/// Does what a key asked for, and says what was done.
+async fn obey(lab: &Lab, wanted: Command) -> Result<String> {
+    let (Command::KillOrStart(number) | Command::StallOrContinue(number)) = wanted else {
+        return Ok(String::new());
+    };
+    let backend = lab.backend(number);
+    let state = backend.state().await?;
+    let did = match (wanted, state["worker"]["state"].as_str()) {
+        (Command::KillOrStart(_), Some("dead")) => backend.start().await.map(|()| "started")?,
+        (Command::KillOrStart(_), _) => backend.kill().await.map(|()| "killed")?,
+        (_, Some("dead")) => return Ok(format!("backend {number} is dead: start it with {number} first")),
+        (_, Some("stopped")) => backend.resume().await.map(|()| "continued")?,
+        _ => backend.stall().await.map(|()| "stalled")?,
+    };
+    Ok(format!("you {did} backend {number}"))
+}
+
+/// The balancer's events, for as long as it sends any.
+pub(super) struct Feed {
+    events: Option<Events>,
+}
+
+impl Feed {
+    pub(super) async fn open(lab: &Lab) -> Result<Self> {
+        Ok(Self { events: Some(lab.balancer().events().await?) })
+    }
+
+    /// The next event. After the end of the stream there is none, ever: the balancer is gone, and the screen
+    /// shows that by itself.
+    pub(super) async fn next(&mut self) -> Event {
+        if let Some(events) = &mut self.events
+            && let Ok(Some(event)) = events.next().await
+        {
+            return event;
+        }
+        self.events = None;
+        std::future::pending().await
+    }
+}
+
+/// Reads the keyboard on a thread of its own, because reading it blocks.
+fn inputs() -> mpsc::UnboundedReceiver<Input> {
+    let (tell, inputs) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        while let Ok(input) = event::read() {
+            if tell.send(input).is_err() {
+                return;
+            }
+        }
+    });
+    inputs
+}
+
+/// The terminal while it is ours. It is given back as it was when this is dropped, also by a panic.
+struct Terminal {
+    out: Stdout,
+    coloured: bool,
+}
+
+impl Terminal {
+    fn take() -> Result<Self> {
+        // Built first: if the second step fails, the first is undone.
+        let mut terminal = Self {
+            out: stdout(),
+            coloured: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
+        enable_raw_mode()?;
+        execute!(terminal.out, EnterAlternateScreen, cursor::Hide)?;
+        // A message printed to the other screen would be lost with it.
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            usual(panic);
+        }));
+        Ok(terminal)
+    }
+
+    /// Draws line by line over what was there: clearing the screen first would flicker.
+    fn draw(&mut self, lines: &[Line]) -> Result<()> {
+        queue!(self.out, BeginSynchronizedUpdate)?;
+        for (row, line) in (0..).zip(lines) {
+            queue!(self.out, cursor::MoveTo(0, row))?;
+            for (text, colour) in line {
+                match colour.filter(|_| self.coloured) {
+                    Some(colour) => queue!(self.out, SetForegroundColor(colour), Print(text), ResetColor)?,
+                    None => queue!(self.out, Print(text))?,
+                }
+            }
+            queue!(self.out, Clear(ClearType::UntilNewLine))?;
+        }
+        queue!(self.out, Clear(ClearType::FromCursorDown), EndSynchronizedUpdate)?;
+        Ok(self.out.flush()?)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Neither step can be helped if it fails: then the terminal is gone.
+fn give_back() {
+    drop(execute!(stdout(), LeaveAlternateScreen, cursor::Show));
+    drop(disable_raw_mode());
+}

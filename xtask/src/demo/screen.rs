@@ -1,0 +1,215 @@
+//! What does the demo look like? Pure: what is known goes in, lines of coloured text come out.
+
+use crossterm::style::Color;
+use lab::load::Summary;
+use lab::topology::Lab;
+
+use super::glyphs::{Glyphs, time};
+use super::keys::HELP;
+use super::watch::{Lane, Watch};
+
+/// Below this height the picture makes room for the rest.
+const LOW: usize = 22;
+
+/// A line on the screen: pieces of text, some of them in a colour.
+pub(super) type Line = Vec<(String, Option<Color>)>;
+
+/// Where everything listens, as ports or addresses to show.
+#[derive(Clone, Debug)]
+pub(super) struct Addresses {
+    pub(super) balancer: String,
+    pub(super) admin: String,
+    /// Data and control address of each backend.
+    pub(super) backends: Vec<(String, String)>,
+}
+
+impl Addresses {
+    pub(super) fn of(lab: &Lab) -> Self {
+        let backends = lab.backends().iter();
+        Self {
+            balancer: lab.balancer().address().to_string(),
+            admin: lab.balancer().admin().to_string(),
+            backends: backends.map(|b| (b.address().to_string(), b.control().to_string())).collect(),
+        }
+    }
+}
+
+/// A small picture of the lab.
+pub(super) fn picture(addresses: &Addresses, glyphs: Glyphs) -> Vec<String> {
+    let count = addresses.backends.len();
+    // The balancer stands where the middle of the fan is.
+    let middle = count.saturating_sub(1) / 2;
+    let lines = addresses.backends.iter().enumerate().map(|(index, (data, control))| {
+        let left = match index {
+            _ if index == middle => format!("  you, demo ─► lb {:<20} ", addresses.balancer),
+            _ if index == middle + 1 => format!("               admin {:<17} ", addresses.admin),
+            _ => " ".repeat(38),
+        };
+        let fan = match index {
+            _ if count == 1 => "───►",
+            _ if index == middle => {
+                if index == 0 {
+                    "─┬─►"
+                } else {
+                    "─┼─►"
+                }
+            }
+            0 => " ┌─►",
+            _ if index + 1 == count => " └─►",
+            _ => " ├─►",
+        };
+        glyphs.draw(&format!("{left}{fan} {} {data}  control {control}", index + 1))
+    });
+    lines.collect()
+}
+
+/// The whole screen: `width` columns and `height` rows at the most.
+pub(super) fn screen(
+    watch: &Watch,
+    own: &Summary,
+    addresses: &Addresses,
+    glyphs: Glyphs,
+    (width, height): (usize, usize),
+) -> Vec<Line> {
+    let mut lines = vec![plain(title(watch)), Line::new()];
+    if height >= LOW {
+        lines.extend(picture(addresses, glyphs).into_iter().map(plain));
+        lines.push(Line::new());
+    }
+    lines.push(plain(HEADINGS.into()));
+    for lane in watch.lanes() {
+        lines.push(lane_line(&lane, watch, glyphs, width));
+    }
+    lines.extend([Line::new(), plain(own_traffic(own)), Line::new()]);
+    // The help stands on the last row, with a free one above it.
+    let rest = height.saturating_sub(lines.len() + 2);
+    lines.extend(watch.log(rest).map(|line| plain(format!(" {line}"))));
+    lines.resize(height.saturating_sub(1), Line::new());
+    lines.push(plain(format!(" {HELP}")));
+    lines.into_iter().map(|line| cut(line, width)).collect()
+}
+
+const HEADINGS: &str = "   worker   balancer says      share   rps  in flight     p50     p99  last minute";
+
+/// Where the timeline begins.
+const LANE_WIDTH: usize = 69;
+
+fn lane_line(lane: &Lane, watch: &Watch, glyphs: Glyphs, width: usize) -> Line {
+    let state = format!("{} {} {}", glyphs.shape(lane.health), lane.health.word(), lane.progress);
+    let numbers = format!(
+        "{:>4.0} % {:>5.1} {:>10} {:>7} {:>7}  ",
+        lane.share * 100.0,
+        lane.rate,
+        lane.in_flight,
+        time(lane.p50),
+        time(lane.p99),
+    );
+    let mut line = vec![
+        (format!(" {} {:<8} ", lane.number, lane.worker), None),
+        (format!("{state:<18} "), Some(lane.health.colour())),
+        (numbers, None),
+    ];
+    for moment in watch.timeline(lane.number, width.saturating_sub(LANE_WIDTH + 1)) {
+        line.push((glyphs.moment(moment).into(), moment.map(|health| health.colour())));
+    }
+    line
+}
+
+fn title(watch: &Watch) -> String {
+    match watch.state() {
+        None => " Roundabout: the balancer does not answer".into(),
+        Some(state) => format!(
+            " Roundabout: {} over {} backends, {} workers, {} requests in {} s",
+            state.policy,
+            state.backends.len(),
+            state.workers,
+            state.totals.requests,
+            state.uptime_ms / 1000
+        ),
+    }
+}
+
+fn own_traffic(own: &Summary) -> String {
+    format!(
+        " the demo's own traffic, last 10 s: {:.0} rps, {} errors, p50 {}, p99 {}, slowest {}",
+        own.rate(),
+        own.errors,
+        time(Some(own.p50)),
+        time(Some(own.p99)),
+        time(Some(own.max))
+    )
+}
+
+fn plain(text: String) -> Line {
+    vec![(text, None)]
+}
+
+/// Cuts a line to a width. Every character here takes one column.
+fn cut(line: Line, width: usize) -> Line {
+    let mut left = width;
+    let mut short = Line::new();
+    for (text, colour) in line {
+        let text: String = text.chars().take(left).collect();
+        left -= text.chars().count();
+        short.push((text, colour));
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::watch::tests::state;
+    use super::*;
+    use std::time::Duration;
+
+    fn addresses(count: usize) -> Addresses {
+        let at = |port: usize| format!("127.0.0.1:{port}");
+        Addresses {
+            balancer: at(3030),
+            admin: at(4030),
+            backends: (1..=count).map(|n| (at(3030 + n), at(4030 + n))).collect(),
+        }
+    }
+
+    fn shown(size: (usize, usize)) -> Vec<String> {
+        let mut watch = Watch::default();
+        watch.sample(Duration::from_secs(1), state("up", [0, 0]));
+        watch.sample(Duration::from_secs(5), state("down", [30, 10]));
+        for line in 0..50 {
+            watch.note(Duration::from_secs(5), &format!("line {line} {}", "and so on ".repeat(20)));
+        }
+        let own = lab::load::summarise([], Duration::ZERO, Duration::from_secs(1));
+        let lines = screen(&watch, &own, &addresses(2), Glyphs::of_the_locale(), size);
+        lines.into_iter().map(|line| line.into_iter().map(|(text, _)| text).collect()).collect()
+    }
+
+    #[test]
+    fn the_screen_fits_the_terminal() {
+        for size in [(80, 24), (200, 60), (80, 12), (20, 5), (1, 1), (80, 22)] {
+            let lines = shown(size);
+            assert!(lines.len() <= size.1.max(12), "{} lines for {size:?}", lines.len());
+            assert!(lines.iter().all(|line| line.chars().count() <= size.0), "too wide for {size:?}");
+        }
+    }
+
+    #[test]
+    fn a_lane_tells_state_by_word_and_numbers() {
+        let lines = shown((80, 24));
+        let lane = lines.iter().find(|line| line.starts_with(" 2 ")).unwrap();
+        for part in ["down 1/2 up", " 25 %", "2.5"] {
+            assert!(lane.contains(part), "{lane:?} lacks {part:?}");
+        }
+        assert!(lines.last().unwrap().contains("q quit"));
+    }
+
+    #[test]
+    fn the_fan_has_as_many_ends_as_there_are_backends() {
+        let glyphs = Glyphs::of_the_locale();
+        for count in 1..6 {
+            let picture = picture(&addresses(count), glyphs);
+            assert_eq!(picture.len(), count);
+            assert!(picture.iter().all(|line| line.contains("control 127.0.0.1:40")), "{picture:#?}");
+            assert_eq!(picture.iter().filter(|line| line.contains("lb 127.0.0.1:3030")).count(), 1);
+        }
+    }
+}

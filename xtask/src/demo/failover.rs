@@ -90,10 +90,10 @@ async fn act(
         noticed = Some(load.elapsed().saturating_sub(at));
     }
     let took = load.elapsed().saturating_sub(at);
-    println!(
-        "{phase:<11} {}",
-        noticed.map_or(String::new(), |took| format!("seen after {}", time(Some(took))))
-    );
+    match noticed {
+        Some(took) => println!("{phase:<11} the balancer saw it after {}", time(Some(took))),
+        None => println!("{phase}"),
+    }
     tokio::time::sleep(PHASE.saturating_sub(took)).await;
     Ok(Moment { phase, at, noticed })
 }

@@ -41,24 +41,19 @@ pub(super) fn picture(addresses: &Addresses, glyphs: Glyphs) -> Vec<String> {
     let middle = count.saturating_sub(1) / 2;
     let lines = addresses.backends.iter().enumerate().map(|(index, (data, control))| {
         let left = match index {
-            _ if index == middle => format!("  you, demo ─► lb {:<20} ", addresses.balancer),
-            _ if index == middle + 1 => format!("               admin {:<17} ", addresses.admin),
-            _ => " ".repeat(38),
+            _ if index == middle => format!("  you, demo ─► lb {}", addresses.balancer),
+            _ if index == middle + 1 => format!("            admin {}", addresses.admin),
+            _ => String::new(),
         };
         let fan = match index {
             _ if count == 1 => "───►",
-            _ if index == middle => {
-                if index == 0 {
-                    "─┬─►"
-                } else {
-                    "─┼─►"
-                }
-            }
+            0 if index == middle => "─┬─►",
+            _ if index == middle => "─┼─►",
             0 => " ┌─►",
             _ if index + 1 == count => " └─►",
             _ => " ├─►",
         };
-        glyphs.draw(&format!("{left}{fan} {} {data}  control {control}", index + 1))
+        glyphs.draw(&format!("{left:<33}{fan} {} {data}  control {control}", index + 1))
     });
     lines.collect()
 }
@@ -89,15 +84,15 @@ pub(super) fn screen(
     lines.into_iter().map(|line| cut(line, width)).collect()
 }
 
-const HEADINGS: &str = "   worker   balancer says      share   rps  in flight     p50     p99  last minute";
+const HEADINGS: &str = "   worker   balancer says      share   rps  in flight    p50    p99  last minute";
 
 /// Where the timeline begins.
-const LANE_WIDTH: usize = 69;
+const LANE_WIDTH: usize = 67;
 
 fn lane_line(lane: &Lane, watch: &Watch, glyphs: Glyphs, width: usize) -> Line {
     let state = format!("{} {} {}", glyphs.shape(lane.health), lane.health.word(), lane.progress);
     let numbers = format!(
-        "{:>4.0} % {:>5.1} {:>10} {:>7} {:>7}  ",
+        "{:>4.0} % {:>5.1} {:>10} {:>6} {:>6}  ",
         lane.share * 100.0,
         lane.rate,
         lane.in_flight,
@@ -131,7 +126,7 @@ fn title(watch: &Watch) -> String {
 
 fn own_traffic(own: &Summary) -> String {
     format!(
-        " the demo's own traffic, last 10 s: {:.0} rps, {} errors, p50 {}, p99 {}, slowest {}",
+        " traffic, last 10 s: {:.0} rps, {} errors, p50 {}, p99 {}, slowest {}",
         own.rate(),
         own.errors,
         time(Some(own.p50)),
@@ -181,6 +176,14 @@ mod tests {
         let own = lab::load::summarise([], Duration::ZERO, Duration::from_secs(1));
         let lines = screen(&watch, &own, &addresses(2), Glyphs::of_the_locale(), size);
         lines.into_iter().map(|line| line.into_iter().map(|(text, _)| text).collect()).collect()
+    }
+
+    #[test]
+    fn an_ordinary_terminal_cuts_no_picture_and_no_heading() {
+        let lines = shown((80, 24));
+        for whole in ["control 127.0.0.1:4032", "last minute", "q quit"] {
+            assert!(lines.iter().any(|line| line.ends_with(whole)), "{whole:?} is cut in {lines:#?}");
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Watch {
         if event.name != "state" || from == to {
             return None;
         }
-        let line = format!("balancer: backend {} {from} -> {to}: {}", event.data["backend"], text("cause"));
+        let line = format!("lb: backend {} {from} -> {to}: {}", event.data["backend"], text("cause"));
         Some(self.note(at, &line))
     }
 
@@ -221,10 +221,7 @@ pub(super) mod tests {
         let log: Vec<&str> = watch.log(9).collect();
         assert_eq!(
             log,
-            [
-                "   2.00 s  balancer: backend 2 up -> down: connection refused",
-                "   3.00 s  you started backend 2"
-            ]
+            ["   2.00 s  lb: backend 2 up -> down: connection refused", "   3.00 s  you started backend 2"]
         );
     }
 }

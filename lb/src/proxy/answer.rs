@@ -55,6 +55,11 @@ impl AnswerBody {
     /// Passes on a backend's answer, and does what is left to do when it ends.
     pub(crate) fn relay(source: Incoming, end: End) -> Self {
         let mut relay = Relay { source, end: Some(end) };
+        if let Some(End { connection, sent, .. }) = &mut relay.end
+            && !sent.is_complete()
+        {
+            connection.drive_by_task();
+        }
         if relay.source.is_end_stream() {
             relay.complete();
         }

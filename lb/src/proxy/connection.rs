@@ -4,6 +4,9 @@
 //! way is to give the driver a task of its own, and then every request hops between two tasks four times. Here
 //! the driver has no task: whoever waits for the answer drives the connection while waiting. Nothing can come of
 //! a connection but by driving it, so what it yields is looked at right afterwards and needs no wake-up.
+//!
+//! There is one exception. An answer that begins before its request has ended must not hold up the request,
+//! even if the client does not read the answer yet: then the driver gets a task after all.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -21,13 +24,20 @@ use tokio::net::TcpStream;
 use super::body::{BodyError, TryBody};
 use super::verdict::Failure;
 
-type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
+/// Who lets a connection read and write.
+enum Driver {
+    /// Whoever waits for something to come over it.
+    Waiter(Pin<Box<dyn Future<Output = hyper::Result<()>>>>),
+    /// A task of its own.
+    Task,
+    /// Nobody: the connection has ended.
+    Nobody,
+}
 
 /// A connection to a backend, ready for one request at a time.
 pub(crate) struct Connection {
     sender: SendRequest<TryBody>,
-    /// `None` once it has ended.
-    driver: Option<Driver>,
+    driver: Driver,
     /// It has served a request before, so the backend may close it at any moment.
     reused: bool,
 }
@@ -39,7 +49,7 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let (sender, driver) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|_| Failure::ClosedUnsent)?;
-        Ok(Self { sender, driver: Some(Box::pin(driver.with_upgrades())), reused: false })
+        Ok(Self { sender, driver: Driver::Waiter(Box::pin(driver.with_upgrades())), reused: false })
     }
 
     /// From now on it has served a request.
@@ -49,8 +59,20 @@ impl Connection {
 
     /// Whether it can take a request: the backend has not closed it, nor said anything unasked.
     pub(crate) fn is_ready(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
-        self.driver.is_some() && self.sender.is_ready()
+        self.driver.drive(&mut Context::from_waker(Waker::noop()));
+        self.is_driven_by_waiter() && self.sender.is_ready()
+    }
+
+    /// Whether it is driven by whoever waits for an answer. Only then can another request take it over.
+    pub(crate) fn is_driven_by_waiter(&self) -> bool {
+        matches!(self.driver, Driver::Waiter(_))
+    }
+
+    /// From now on it reads and writes whether anybody waits or not. Its errors reach whoever reads the answer.
+    pub(crate) fn drive_by_task(&mut self) {
+        if let Driver::Waiter(driver) = std::mem::replace(&mut self.driver, Driver::Task) {
+            tokio::task::spawn_local(driver);
+        }
     }
 
     /// Sends a request and waits for the head of the answer.
@@ -65,7 +87,7 @@ impl Connection {
         *request.headers_mut() = head.headers.clone();
         let mut answer = pin!(self.sender.try_send_request(request));
         poll_fn(|cx| {
-            drive(&mut self.driver, cx);
+            self.driver.drive(cx);
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await
@@ -81,41 +103,47 @@ impl Connection {
         body: &mut Incoming,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Driver::Task = self.driver {
+            return Pin::new(body).poll_frame(cx);
+        }
         let unnoticed = &mut Context::from_waker(Waker::noop());
         // Asking first tells the driver that there is a reader; what has come already is had at once.
         let here = Pin::new(&mut *body).poll_frame(unnoticed);
         if here.is_ready() {
             return here;
         }
-        self.drive(cx);
+        self.driver.drive(cx);
         Pin::new(body).poll_frame(unnoticed)
     }
 
     /// Drives the connection to its end, for a tunnel that is built on it.
     pub(crate) async fn finish(mut self) {
         poll_fn(|cx| {
-            self.drive(cx);
-            if self.driver.is_some() { Poll::Pending } else { Poll::Ready(()) }
+            self.driver.drive(cx);
+            if self.is_driven_by_waiter() { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
     }
+}
 
+impl Driver {
+    /// Lets the connection read and write what it can. Its errors reach whoever waits for an answer on it.
     fn drive(&mut self, cx: &mut Context<'_>) {
-        drive(&mut self.driver, cx);
+        if let Self::Waiter(driver) = self
+            && driver.as_mut().poll(cx).is_ready()
+        {
+            *self = Self::Nobody;
+        }
     }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reused, driver, .. } = self;
-        f.debug_struct("Connection").field("reused", reused).field("open", &driver.is_some()).finish()
-    }
-}
-
-/// Lets a connection read and write what it can. Its errors reach whoever waits for an answer on it.
-fn drive(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
-    if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
-        *driver = None;
+        let open = !matches!(self.driver, Driver::Nobody);
+        f.debug_struct("Connection")
+            .field("reused", &self.reused)
+            .field("open", &open)
+            .finish_non_exhaustive()
     }
 }
 

@@ -69,6 +69,9 @@ impl Upstream {
     /// Keeps a connection for the next request. To be called only when both the request and the answer
     /// have gone over it whole.
     pub(crate) fn put_back(&self, backend: &Backend, mut connection: Connection) {
+        if !connection.is_driven_by_waiter() {
+            return;
+        }
         connection.mark_reused();
         let idle = &mut self.idle.borrow_mut()[backend.number - 1];
         if idle.len() < MAX_IDLE {

@@ -124,3 +124,23 @@ fn a_backend_that_does_not_read_blocks_its_client() {
     client.wire.stream.set_write_timeout(Some(PATIENCE)).unwrap();
     client.send(vec![b'x'; 1 << 20]);
 }
+
+#[test]
+fn an_answer_that_nobody_reads_yet_does_not_hold_up_the_request() {
+    let upstream = Upstream::raw(|mut wire| {
+        let Ok(Some(_)) = wire.head() else { return };
+        wire.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {BOUND}\r\n\r\n")).unwrap();
+        let mut answering = wire.stream.try_clone().unwrap();
+        let answer = std::thread::spawn(move || answering.write_all(&[b'a'; BOUND]));
+        wire.exactly(BOUND).unwrap();
+        answer.join().unwrap().unwrap();
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    client.send(format!("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: {BOUND}\r\n\r\n"));
+    // The answer fills all buffers on its way before the client has sent a byte, and for as long as it sends.
+    eventually("the answer has begun", || when(lb.backend(1)["latency_us"]["p50"].is_number(), ()));
+    client.send(vec![b'x'; BOUND]);
+    client.head_of_answer().unwrap();
+    assert_eq!(client.wire.exactly(BOUND).unwrap().len(), BOUND);
+}

@@ -61,7 +61,7 @@ fn deal(picture: &mut Picture, alive: &[usize], requests: usize) {
         } else {
             picture.block(place, Tone::Bad, &[&format!("Backend {number}"), "down"]);
             picture.dashed_arrow(&[leave(number), place.left()], Tone::Muted);
-            picture.label((488.0, place.y + 55.0), Anchor::End, Tone::Muted, "only pings");
+            picture.label((646.0, place.y + 34.0), Anchor::Start, Tone::Muted, "only pings");
         }
     }
     for request in 1..=requests {

@@ -17,7 +17,7 @@ use tokio::task::spawn_local;
 
 use super::Shared;
 use super::body::{AnswerBody, Source};
-use super::identity::Identity;
+use super::identity::{Identity, X_REQUEST_ID};
 use super::report::Ticket;
 use super::route::Route;
 use super::wire::Switch;
@@ -25,7 +25,6 @@ use crate::fault::Plan;
 use crate::link::{MAX_REQUEST_ID, Report};
 
 const X_BACKEND: HeaderName = HeaderName::from_static("x-backend");
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers one request. An error ends the connection without an answer.
 pub(super) async fn answer(

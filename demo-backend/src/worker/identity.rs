@@ -9,10 +9,10 @@ use http::request::Parts;
 use serde::Serialize;
 
 use super::Shared;
-use super::answer::X_REQUEST_ID;
 use super::report::Ticket;
 use crate::fault::Plan;
 
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_LB_ATTEMPT: HeaderName = HeaderName::from_static("x-lb-attempt");
 
 /// The headers that show which way a request came.

@@ -14,8 +14,13 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 
-use super::start::COMPOSE_SERVICES;
 use crate::binaries::workspace;
+
+/// The services that `docker-compose.yml` describes.
+const SERVICES: [&str; 5] = ["lb", "backend1", "backend2", "backend3", "backend4"];
+
+/// How many of them are backends.
+pub(super) const BACKENDS: usize = SERVICES.len() - 1;
 
 /// Every container of a lab carries this label, with the lab's id as its value.
 const LABEL: &str = "roundabout.lab";
@@ -127,6 +132,6 @@ fn command() -> Result<Vec<String>> {
 
 /// What is added to `docker-compose.yml`: the label of this lab for every service.
 fn labels_for(id: &str) -> Value {
-    let services = COMPOSE_SERVICES.map(|service| (service.to_owned(), json!({"labels": {LABEL: id}})));
+    let services = SERVICES.map(|service| (service.to_owned(), json!({"labels": {LABEL: id}})));
     json!({"services": serde_json::Map::from_iter(services)})
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::compose::Containers;
+use super::compose::{self, Containers};
 use super::process::Process;
 use super::{
     BALANCER_PORT, Backend, Balancer, CONTROL_OFFSET, FIRST_BACKEND_PORT, Lab, Serving, State, ports,
@@ -17,12 +17,6 @@ use crate::{eventually, image};
 
 /// How long the balancer may take to find all backends up.
 const READY_TIME: Duration = Duration::from_secs(15);
-
-/// The services that `docker-compose.yml` describes.
-pub(super) const COMPOSE_SERVICES: [&str; 5] = ["lb", "backend1", "backend2", "backend3", "backend4"];
-
-/// How many of them are backends.
-const COMPOSE_BACKENDS: usize = COMPOSE_SERVICES.len() - 1;
 
 /// A lab that is being described; [`Setup::start`] brings it up.
 #[derive(Clone, Debug)]
@@ -167,8 +161,9 @@ impl Setup {
 
     async fn start_containers(&self) -> Result<Lab> {
         ensure!(
-            self.backends == COMPOSE_BACKENDS,
-            "docker-compose.yml describes {COMPOSE_BACKENDS} backends, not {}",
+            self.backends == compose::BACKENDS,
+            "docker-compose.yml describes {} backends, not {}",
+            compose::BACKENDS,
             self.backends
         );
         ensure!(

@@ -6,7 +6,7 @@
 //!
 //! 1. at least [`Rule::waiting`] requests were sent to it since its last byte, and all of them have waited
 //!    much longer than its answers usually take, and
-//! 2. another backend has answered since then and is not silent itself.
+//! 2. another backend has answered since then and is not on its way into silence itself.
 //!
 //! Rule 1 counts only requests sent *after* the last byte. A slow path among fast ones therefore never
 //! looks like silence: the fast answers keep coming, and each begins the count anew. Rule 2 tells a silent
@@ -45,10 +45,24 @@ pub struct Glance {
 }
 
 impl Glance {
+    /// How long [`Rule::waiting`] requests have waited, if there are so many.
+    fn waited(&self, now: Duration, rule: Rule) -> Option<Duration> {
+        self.enough_since.filter(|_| self.waiting >= rule.waiting).map(|since| now.saturating_sub(since))
+    }
+
+    /// How long that may last.
+    fn patience(&self, rule: Rule) -> Duration {
+        rule.at_least.max(self.usual * PATIENCE)
+    }
+
     fn overdue(&self, now: Duration, rule: Rule) -> Option<Duration> {
-        let waited = now.saturating_sub(self.enough_since?);
-        let patience = rule.at_least.max(self.usual * PATIENCE);
-        (self.waiting >= rule.waiting && waited >= patience).then_some(waited)
+        self.waited(now, rule).filter(|waited| *waited >= self.patience(rule))
+    }
+
+    /// Whether it shows that answers can be had. One that has itself been waited for half the time shows
+    /// nothing: when all stall together, the first to be overdue must not be judged by the second.
+    fn is_witness(&self, now: Duration, rule: Rule) -> bool {
+        self.up && self.waited(now, rule).is_none_or(|waited| waited * 2 < self.patience(rule))
     }
 }
 
@@ -57,12 +71,9 @@ impl Glance {
 /// Never returns all that are up: whoever answers last keeps its place.
 pub fn silent(glances: &[Glance], now: Duration, rule: Rule) -> Vec<(usize, Duration)> {
     let answers_meanwhile = |silent: &Glance| {
-        glances.iter().any(|other| {
-            other.up
-                && other.overdue(now, rule).is_none()
-                && other.heard.is_some()
-                && other.heard >= silent.heard
-        })
+        glances
+            .iter()
+            .any(|other| other.is_witness(now, rule) && other.heard.is_some() && other.heard >= silent.heard)
     };
     glances
         .iter()
@@ -147,6 +158,11 @@ mod tests {
     #[test]
     fn when_all_are_silent_nobody_is_suspected() {
         assert_eq!(silent(&[stalled(), stalled()], ms(1000), RULE), []);
+        // Nor is the first that is overdue, when the others soon will be.
+        let soon = Glance { enough_since: Some(ms(700)), heard: Some(ms(690)), ..stalled() };
+        assert_eq!(silent(&[stalled(), soon], ms(1000), RULE), []);
+        let busy = Glance { enough_since: Some(ms(980)), heard: Some(ms(979)), ..stalled() };
+        assert_eq!(silent(&[stalled(), busy], ms(1000), RULE), [(0, ms(690))]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Seen {
 pub(crate) enum Reply {
     /// Writes this and waits for the next request.
     Bytes(Vec<u8>),
-    /// Writes this and closes, which is complete when the other side has noticed and closed as well.
+    /// Writes this and closes.
     Last(Vec<u8>),
     /// Writes this and resets the connection.
     Reset(Vec<u8>),
@@ -139,15 +139,11 @@ impl Upstream {
         self.close_connections();
     }
 
-    /// Says on all its connections that nothing more comes; they end when the other side closes as well.
+    /// Closes the connections it has.
     pub(crate) fn close_connections(&self) {
-        self.shut_down(Shutdown::Write);
-    }
-
-    fn shut_down(&self, how: Shutdown) {
         for stream in self.shared.open.lock().unwrap().values() {
             // Those that are closed already cannot be shut down.
-            let _ = stream.shutdown(how);
+            let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
@@ -189,7 +185,7 @@ impl Drop for Upstream {
         if let Some(listener) = self.listener.lock().unwrap().take() {
             let _ = SockRef::from(&*listener).shutdown(Shutdown::Both);
         }
-        self.shut_down(Shutdown::Both);
+        self.close_connections();
     }
 }
 
@@ -212,29 +208,28 @@ fn converse(stream: TcpStream, shared: &Shared, script: &impl Fn(&Seen) -> Reply
         if shared.keeps_log.load(SeqCst) {
             shared.requests.lock().unwrap().push(seen.clone());
         }
-        let (bytes, end): (_, Option<fn(Wire)>) = match script(&seen) {
-            Reply::Bytes(bytes) => (bytes, None),
-            Reply::Last(bytes) => (bytes, Some(close)),
-            Reply::Reset(bytes) => (bytes, Some(|wire| wire.reset_at_end())),
+        match script(&seen) {
+            Reply::Bytes(bytes) => {
+                if wire.write(bytes).is_err() {
+                    return;
+                }
+            }
+            Reply::Last(bytes) => {
+                let _ = wire.write(bytes);
+                // Closing alone may come late: a process that is just being started holds copies of all
+                // descriptors for a moment.
+                let _ = wire.stream.shutdown(Shutdown::Both);
+                return;
+            }
+            Reply::Reset(bytes) => {
+                let _ = wire.write(bytes);
+                return wire.reset_at_end();
+            }
             Reply::Silence => {
                 let _ = wire.rest();
                 return;
             }
             Reply::Take(take) => return take(wire),
-        };
-        if wire.write(bytes).is_err() {
-            return;
         }
-        if let Some(end) = end {
-            return end(wire);
-        }
-    }
-}
-
-/// Says that nothing more comes, and waits until the other side has closed too: then it knows, however busy
-/// the machine is.
-fn close(mut wire: Wire) {
-    if wire.stream.shutdown(Shutdown::Write).is_ok() {
-        let _ = wire.rest();
     }
 }

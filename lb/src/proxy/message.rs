@@ -4,7 +4,7 @@
 //! is done here, each rule with its section of RFC 9110 or 9112.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{Method, Response, StatusCode, Uri, Version, request};
 
@@ -14,16 +14,9 @@ pub const PSEUDONYM: &str = "roundabout";
 /// Says which attempt of its request a backend sees, from the second on.
 pub const ATTEMPT: HeaderName = HeaderName::from_static("x-lb-attempt");
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-
-/// What concerns one connection only, whether `Connection` lists it or not.
-const HOP_BY_HOP: [HeaderName; 7] =
-    [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, HTTP2_SETTINGS];
 
 const VIA_1_1: HeaderValue = HeaderValue::from_static("1.1 roundabout");
 const PROTO_HTTP: HeaderValue = HeaderValue::from_static("http");
@@ -67,10 +60,16 @@ pub fn prepare_request(
         return Err(Refusal::Connect);
     }
     // Each hop speaks its own version: RFC 9112, section 2.3.
-    let asked_for_upgrade = requested_upgrade(head);
+    let special = Special::among(&head.headers);
+    let asked_for_upgrade = if special.upgrade { requested_upgrade(head) } else { None };
     head.version = Version::HTTP_11;
     to_origin_form(head);
-    strip_hop_by_hop(&mut head.headers);
+    if special.hop_by_hop {
+        strip_hop_by_hop(&mut head.headers);
+    }
+    if special.attempt {
+        head.headers.remove(ATTEMPT);
+    }
     if let Some(protocol) = asked_for_upgrade {
         head.headers.insert(CONNECTION, UPGRADE_TOKEN);
         head.headers.insert(UPGRADE, protocol);
@@ -88,7 +87,6 @@ pub fn prepare_request(
         Some(host) => head.headers.insert(FORWARDED_HOST, host),
         None => head.headers.remove(FORWARDED_HOST),
     };
-    head.headers.remove(ATTEMPT);
     // A gateway must add itself: RFC 9110, section 7.6.3.
     head.headers.append(VIA, VIA_1_1);
     Ok(())
@@ -110,6 +108,9 @@ pub fn prepare_response<B>(answer: &mut Response<B>, request: &request::Parts) -
     }
     *answer.version_mut() = Version::HTTP_11;
     let headers = answer.headers_mut();
+    if !Special::among(headers).hop_by_hop {
+        return Ok(());
+    }
     if headers.contains_key(TRANSFER_ENCODING) {
         let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
         let chunked = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
@@ -117,7 +118,7 @@ pub fn prepare_response<B>(answer: &mut Response<B>, request: &request::Parts) -
             return Err(Nonsense);
         }
     }
-    let protocol = headers.get(UPGRADE).filter(|_| switched).cloned();
+    let protocol = if switched { headers.get(UPGRADE).cloned() } else { None };
     strip_hop_by_hop(headers);
     if let Some(protocol) = protocol {
         headers.insert(CONNECTION, UPGRADE_TOKEN);
@@ -146,17 +147,53 @@ fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .map(str::trim)
 }
 
+/// Which headers there are that need a closer look. Most heads have none or one of them, so that one look along
+/// the names is much cheaper than a look-up for each.
+#[derive(Debug, Default, Clone, Copy)]
+struct Special {
+    hop_by_hop: bool,
+    upgrade: bool,
+    attempt: bool,
+}
+
+impl Special {
+    fn among(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            found.hop_by_hop |= is_hop_by_hop(name);
+            found.upgrade |= *name == UPGRADE;
+            found.attempt |= *name == ATTEMPT;
+        }
+        found
+    }
+}
+
+/// Whether a header concerns one connection only, be it listed in `Connection` or not.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
 /// Removes what concerns one connection only: RFC 9110, section 7.6.1. Headers that frame or route the
 /// message stay even if `Connection` lists them, or a client could make this balancer drop them.
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // Most heads hold none of these or one: a look along the names is cheaper than a look-up for each.
-    let fixed = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned();
-    let named = listed(headers)
-        .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close"))
-        .filter_map(|token| token.parse().ok())
-        .filter(|name| *name != HOST && *name != CONTENT_LENGTH);
-    let doomed: Vec<HeaderName> = fixed.chain(named).collect();
-    for name in doomed {
+    let mut named = Vec::new();
+    while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name)).cloned() {
+        if name == CONNECTION {
+            let options = listed(headers).filter(|token| !["keep-alive", "close"].contains(token));
+            named.extend(options.filter_map(|token| token.parse::<HeaderName>().ok()));
+        }
+        headers.remove(name);
+    }
+    for name in named.into_iter().filter(|name| *name != HOST && *name != CONTENT_LENGTH) {
         headers.remove(name);
     }
 }

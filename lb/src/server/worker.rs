@@ -1,11 +1,13 @@
 //! The workers: a thread each, with everything that a request needs on its way.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -151,10 +153,24 @@ async fn serve(stream: std::net::TcpStream, proxy: Rc<Proxy>, draining: Cancella
     });
     let mut connection =
         pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
-    tokio::select! {
-        served = connection.as_mut() => return served.map_err(io::Error::other),
-        () = draining.cancelled() => connection.as_mut().graceful_shutdown(),
+    let mut told = pin!(draining.cancelled());
+    let mut listens = false;
+    let served = poll_fn(|cx| {
+        if let Poll::Ready(served) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Some(served));
+        }
+        // Listening once is enough, as this task is always woken in the same way.
+        if draining.is_cancelled()
+            || (!std::mem::replace(&mut listens, true) && told.as_mut().poll(cx).is_ready())
+        {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    });
+    if let Some(served) = served.await {
+        return served.map_err(io::Error::other);
     }
+    connection.as_mut().graceful_shutdown();
     connection.await.map_err(io::Error::other)
 }
 

@@ -9,8 +9,8 @@
 //! 5. [`observe`] keeps the records that logs, admin port and tests read.
 //!
 //! # Invariants
-//! - What decides takes values and returns values: nothing in [`balance`] and [`proxy::verdict`] does I/O, reads
-//!   a clock or draws a random number.
+//! - What decides takes values and returns values: nothing in [`balance`], [`proxy::verdict`] and
+//!   `proxy::http1` does I/O, reads a clock or draws a random number.
 //! - Imports run one way: server, proxy, balance; each of them may use observe, which uses nobody.
 //! - A backend's state changes in one place, [`balance::ServerPool::learn`], and is logged in one place.
 //! - A request that may have been executed is sent again only if its method is idempotent and its body is

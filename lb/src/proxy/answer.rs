@@ -10,12 +10,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::Proxy;
 use super::account::Account;
-use super::body::ReplayBody;
-use super::connection::Connection;
+use super::connection::{Broken, Connection};
 use super::message::PSEUDONYM;
 use super::verdict::{Blame, Failure};
 use crate::balance::InFlight;
@@ -37,7 +35,6 @@ pub(crate) enum AnswerBody {
 /// count, its connection and its record live in here.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    source: Incoming,
     end: Option<End>,
 }
 
@@ -48,19 +45,14 @@ pub(crate) struct End {
     pub(crate) account: Account,
     pub(crate) lease: InFlight,
     pub(crate) connection: Connection,
-    pub(crate) sent: ReplayBody,
 }
 
 impl AnswerBody {
     /// Passes on a backend's answer, and does what is left to do when it ends.
-    pub(crate) fn relay(source: Incoming, end: End) -> Self {
-        let mut relay = Relay { source, end: Some(end) };
-        if let Some(End { connection, sent, .. }) = &mut relay.end
-            && !sent.is_complete()
-        {
-            connection.drive_by_task();
-        }
-        if relay.source.is_end_stream() {
+    pub(crate) fn relay(end: End) -> Self {
+        let is_end = end.connection.is_end();
+        let mut relay = Relay { end: Some(End { connection: end.connection.send_apart(), ..end }) };
+        if is_end {
             relay.complete();
         }
         Self::Relay(relay)
@@ -70,13 +62,10 @@ impl AnswerBody {
 impl Relay {
     /// The answer came whole: account for it, and keep the connection.
     fn complete(&mut self) {
-        let Some(End { proxy, mut account, lease, connection, sent }) = self.end.take() else { return };
+        let Some(End { proxy, mut account, lease, connection }) = self.end.take() else { return };
         let backend = lease.backend();
         backend.stats.answers.fetch_add(1, Relaxed);
-        // An answer that came while the request was still being sent leaves the connection mid-message.
-        if sent.is_complete() {
-            proxy.upstream.put_back(backend, connection);
-        }
+        proxy.upstream.put_back(backend, connection);
         account.close();
     }
 
@@ -90,13 +79,6 @@ impl Relay {
         account.close();
     }
 
-    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.end {
-            Some(end) => end.connection.poll_frame(&mut self.source, cx),
-            None => Poll::Ready(None),
-        }
-    }
-
     fn heard(&self) {
         if let Some(End { proxy, lease, .. }) = &self.end
             && lease.backend().is_listened_to()
@@ -108,25 +90,24 @@ impl Relay {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let relay = match self.get_mut() {
             Self::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Relay(relay) => relay,
         };
-        let frame = ready!(relay.poll_source(cx));
+        let Some(End { connection, .. }) = &mut relay.end else { return Poll::Ready(None) };
+        let frame = ready!(connection.poll_frame(cx));
+        let is_end = connection.is_end();
         match &frame {
             Some(Ok(_)) => {
                 relay.heard();
-                if relay.source.is_end_stream() {
+                if is_end {
                     relay.complete();
                 }
             }
-            Some(Err(_)) => relay.broke_off(),
+            Some(Err(Broken)) => relay.broke_off(),
             None => relay.complete(),
         }
         Poll::Ready(frame)
@@ -135,15 +116,16 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
-            Self::Relay(relay) => relay.source.is_end_stream(),
+            Self::Relay(relay) => relay.end.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Relay(relay) => relay.source.size_hint(),
-        }
+        let left = match self {
+            Self::Own(bytes) => Some(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Relay(relay) => relay.end.as_ref().map_or(Some(0), |end| end.connection.left()),
+        };
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -84,11 +84,6 @@ impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
         self.shared.as_ref().is_none_or(|shared| shared.borrow().length.is_some())
     }
 
-    /// Whether the client has sent all of it.
-    pub fn is_complete(&self) -> bool {
-        self.shared.as_ref().is_none_or(|shared| shared.borrow().ended)
-    }
-
     /// The body for one more try, from its first byte on. Earlier tries can no longer read.
     pub fn for_try(&self) -> TryBody<B> {
         let number = self.shared.as_ref().map_or(0, |shared| {
@@ -250,7 +245,7 @@ mod tests {
     #[tokio::test]
     async fn no_body_is_always_held() {
         let body = ReplayBody::new(http_body_util::Empty::<Bytes>::new(), 0);
-        assert!(body.is_held() && body.is_empty() && body.is_complete());
+        assert!(body.is_held() && body.is_empty());
         assert!(body.for_try().is_end_stream());
     }
 }

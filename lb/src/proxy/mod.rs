@@ -21,6 +21,7 @@ pub(crate) mod connect;
 pub(crate) mod connection;
 pub mod context;
 pub(crate) mod deadline;
+mod http1;
 pub mod message;
 mod tunnel;
 pub(crate) mod upstream;
@@ -54,7 +55,7 @@ pub(crate) struct Proxy {
 }
 
 /// An answer whose head has come, and the connection it comes over.
-type Answer = (Response<Incoming>, Connection);
+type Answer = (Response<()>, Connection);
 
 impl Proxy {
     pub(crate) fn new(pool: Arc<ServerPool>, observer: Arc<Observer>, config: Arc<Config>) -> Self {
@@ -110,7 +111,7 @@ impl Proxy {
                     // 4. Answer: the rest of it streams through, and is accounted for when it ends.
                     Ok(answer) => {
                         account.remember(&head.extensions);
-                        return self.answer(answer, account, lease, body, on_upgrade);
+                        return self.answer(answer, account, lease, on_upgrade);
                     }
                     Err(failure) => failure,
                 };
@@ -229,20 +230,17 @@ impl Proxy {
     /// Passes the backend's answer on.
     fn answer(
         self: Rc<Self>,
-        (mut answer, connection): Answer,
+        (answer, connection): Answer,
         mut account: Account,
         lease: InFlight,
-        sent: ReplayBody,
         on_upgrade: Option<OnUpgrade>,
     ) -> Response<AnswerBody> {
         account.answering(answer.status());
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(client)) = (answer.status(), on_upgrade) {
-            let backend = hyper::upgrade::on(&mut answer);
-            self.tunnels.spawn_local(tunnel::run(client, backend, connection, account, lease));
-            return answer.map(|_| AnswerBody::Own(None));
+            self.tunnels.spawn_local(tunnel::run(client, connection, account, lease));
+            return answer.map(|()| AnswerBody::Own(None));
         }
-        let end = End { proxy: self, account, lease, connection, sent };
-        answer.map(|source| AnswerBody::relay(source, end))
+        answer.map(|()| AnswerBody::relay(End { proxy: self, account, lease, connection }))
     }
 
     /// There is no backend to try (any more). `last` is what the last one was left for.

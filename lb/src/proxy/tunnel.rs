@@ -3,6 +3,7 @@
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
 use super::account::Account;
 use super::connection::Connection;
@@ -10,17 +11,13 @@ use crate::balance::InFlight;
 
 /// Passes bytes between a client and a backend that have switched protocols. The request
 /// stays in flight, and its record open, until the tunnel closes.
-pub(crate) async fn run(
-    client: OnUpgrade,
-    backend: OnUpgrade,
-    connection: Connection,
-    mut account: Account,
-    lease: InFlight,
-) {
-    if let (Ok(client), Ok(backend), ()) = tokio::join!(client, backend, connection.finish()) {
-        let (mut client, mut backend) = (TokioIo::new(client), TokioIo::new(backend));
+pub(crate) async fn run(client: OnUpgrade, backend: Connection, mut account: Account, lease: InFlight) {
+    if let (Ok(client), Some((mut backend, early))) = (client.await, backend.into_stream()) {
+        let mut client = TokioIo::new(client);
         // However a tunnel ends, nobody is to blame: what its bytes mean is not ours to know.
-        let _ = tokio::io::copy_bidirectional(&mut client, &mut backend).await;
+        if client.write_all(&early).await.is_ok() {
+            let _ = copy_bidirectional(&mut client, &mut backend).await;
+        }
     }
     account.close();
     drop(lease);

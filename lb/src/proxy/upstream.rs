@@ -1,8 +1,8 @@
 //! One worker's connections to the backends: check out, put back.
 //!
-//! hyper speaks HTTP/1.1 on a connection; which connection a request takes is decided here. Every worker has
-//! its own connections, so nothing here is locked. hyper's pooled client is not used: it repeats requests on
-//! its own, and the balancer has to know about every single try.
+//! Which connection a request takes is decided here; what is said on it is [`super::connection`]'s. Every worker has
+//! its own connections, so nothing here is locked. A pooled client from a library would repeat requests on its own,
+//! and the balancer has to know about every single try.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -66,13 +66,11 @@ impl Upstream {
         Ok(connection)
     }
 
-    /// Keeps a connection for the next request. To be called only when both the request and the answer
-    /// have gone over it whole.
+    /// Keeps a connection for the next request, if it can take one.
     pub(crate) fn put_back(&self, backend: &Backend, mut connection: Connection) {
-        if !connection.is_driven_by_waiter() {
+        if !connection.rest() {
             return;
         }
-        connection.mark_reused();
         let idle = &mut self.idle.borrow_mut()[backend.number - 1];
         if idle.len() < MAX_IDLE {
             idle.push(Idle { connection, since: Instant::now() });
@@ -86,7 +84,7 @@ impl Upstream {
         for (idle, backend) in self.idle.borrow_mut().iter_mut().zip(backends) {
             let before = idle.len();
             idle.retain_mut(|kept| {
-                kept.connection.is_ready() && now.saturating_duration_since(kept.since) < KEEP_IDLE
+                kept.connection.is_quiet() && now.saturating_duration_since(kept.since) < KEEP_IDLE
             });
             let gone = i64::try_from(before - idle.len()).unwrap_or(0);
             backend.stats.idle.fetch_sub(gone, Relaxed);
@@ -104,11 +102,11 @@ impl Upstream {
         std::iter::from_fn(|| idle.pop())
             .inspect(|_| _ = backend.stats.idle.fetch_sub(1, Relaxed))
             .map(|kept| kept.connection)
-            .find_map(|mut connection| connection.is_ready().then_some(connection))
+            .find_map(|mut connection| connection.is_quiet().then_some(connection))
     }
 
     async fn connect(&self, backend: &Backend, deadline: Instant) -> Result<Connection, Failure> {
-        let connecting = async { Connection::new(connect(backend).await?).await };
+        let connecting = async { Ok(Connection::new(connect(backend).await?)) };
         let patience = self.connect_timeout.min(deadline.saturating_duration_since(Instant::now()));
         tokio::time::timeout(patience, connecting).await.unwrap_or(Err(Failure::ConnectTimeout))
     }

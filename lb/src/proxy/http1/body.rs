@@ -1,0 +1,288 @@
+//! How is an answer's body read? Frame by frame from a buffer, whatever pieces it came in.
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Frame;
+use memchr::memchr;
+
+use super::Malformed;
+use super::response::Framing;
+
+/// Longest line of a chunk's size with its extensions, and longest trailer section, in bytes.
+const MAX_LINE: usize = 16 * 1024;
+
+/// Most trailers.
+const MAX_TRAILERS: usize = 100;
+
+/// Where in a body the reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decoder {
+    /// So many bytes are to come.
+    Length(u64),
+    /// Within a chunked body.
+    Chunked(Chunk),
+    /// All is body until the connection ends.
+    Close,
+}
+
+/// What comes next in a chunked body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chunk {
+    /// The size of a chunk.
+    Size,
+    /// So many bytes of a chunk's data, at least one.
+    Data(u64),
+    /// The line end after the data.
+    End,
+    /// The trailers, after the last chunk.
+    Trailers,
+}
+
+impl From<Framing> for Decoder {
+    fn from(framing: Framing) -> Self {
+        match framing {
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunked(Chunk::Size),
+            Framing::Close => Self::Close,
+        }
+    }
+}
+
+/// What was found in the buffer.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A part of the body.
+    Frame(Frame<Bytes>),
+    /// Its end.
+    End,
+    /// Nothing whole; more has to come.
+    Nothing,
+}
+
+impl Decoder {
+    /// Takes the next part of the body from the front of `buffer`.
+    ///
+    /// # Errors
+    /// [`Malformed`] chunks.
+    pub(crate) fn take(&mut self, buffer: &mut BytesMut) -> Result<Found, Malformed> {
+        match self {
+            Self::Length(0) => Ok(Found::End),
+            _ if buffer.is_empty() => Ok(Found::Nothing),
+            Self::Length(left) => Ok(data(left, buffer)),
+            Self::Close => Ok(Found::Frame(Frame::data(buffer.split().freeze()))),
+            Self::Chunked(chunk) => {
+                let found = chunk.take(buffer)?;
+                if !matches!(&found, Found::Nothing)
+                    && !matches!(&found, Found::Frame(frame) if frame.is_data())
+                {
+                    *self = Self::Length(0);
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    /// Whether nothing more belongs to the body.
+    pub(crate) fn is_end(&self) -> bool {
+        *self == Self::Length(0)
+    }
+
+    /// Bytes to come, if that is known.
+    pub(crate) fn left(&self) -> Option<u64> {
+        match self {
+            Self::Length(left) => Some(*left),
+            _ => None,
+        }
+    }
+}
+
+impl Chunk {
+    fn take(&mut self, buffer: &mut BytesMut) -> Result<Found, Malformed> {
+        loop {
+            match self {
+                Self::Size => {
+                    let Some(end) = line(buffer)? else { return Ok(Found::Nothing) };
+                    *self = match size(&buffer[..end])? {
+                        0 => Self::Trailers,
+                        size => Self::Data(size),
+                    };
+                    buffer.advance(end + 2);
+                }
+                Self::Data(_) if buffer.is_empty() => return Ok(Found::Nothing),
+                Self::Data(left) => {
+                    let found = data(left, buffer);
+                    if *left == 0 {
+                        *self = Self::End;
+                    }
+                    return Ok(found);
+                }
+                Self::End => match buffer[..] {
+                    [b'\r', b'\n', ..] => {
+                        buffer.advance(2);
+                        *self = Self::Size;
+                    }
+                    [] | [b'\r'] => return Ok(Found::Nothing),
+                    _ => return Err(Malformed),
+                },
+                Self::Trailers => return trailers(buffer),
+            }
+        }
+    }
+}
+
+fn data(left: &mut u64, buffer: &mut BytesMut) -> Found {
+    let here = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
+    *left -= here as u64;
+    Found::Frame(Frame::data(buffer.split_to(here).freeze()))
+}
+
+/// The length of the line at the front, which ends with CRLF and contains no other control character than tabs.
+fn line(buffer: &[u8]) -> Result<Option<usize>, Malformed> {
+    let Some(feed) = memchr(b'\n', buffer) else {
+        return if buffer.len() > MAX_LINE { Err(Malformed) } else { Ok(None) };
+    };
+    let end = feed.checked_sub(1).filter(|end| buffer[*end] == b'\r').ok_or(Malformed)?;
+    let clean = buffer[..end].iter().all(|byte| *byte == b'\t' || !byte.is_ascii_control());
+    if clean && end <= MAX_LINE { Ok(Some(end)) } else { Err(Malformed) }
+}
+
+/// A chunk's size: 1 to 16 hexadecimal digits, and extensions that nobody needs: RFC 9112, section 7.1.1.
+fn size(line: &[u8]) -> Result<u64, Malformed> {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let extension = line[digits..].trim_ascii_start();
+    if !(extension.is_empty() || extension[0] == b';') || digits > 16 {
+        return Err(Malformed);
+    }
+    let text = std::str::from_utf8(&line[..digits]).map_err(|_| Malformed)?;
+    u64::from_str_radix(text, 16).map_err(|_| Malformed)
+}
+
+fn trailers(buffer: &mut BytesMut) -> Result<Found, Malformed> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_TRAILERS];
+    let (length, fields) = match httparse::parse_headers(buffer, &mut fields) {
+        Ok(httparse::Status::Complete(parsed)) => parsed,
+        Ok(httparse::Status::Partial) if buffer.len() <= MAX_LINE => return Ok(Found::Nothing),
+        _ => return Err(Malformed),
+    };
+    let mut trailers = HeaderMap::new();
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
+        trailers.append(name, HeaderValue::from_bytes(field.value).map_err(|_| Malformed)?);
+    }
+    buffer.advance(length);
+    Ok(if trailers.is_empty() { Found::End } else { Found::Frame(Frame::trailers(trailers)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The data, the trailers and what is left, if the body is well-formed and whole. It comes in pieces of the
+    /// given sizes.
+    fn read(mut decoder: Decoder, bytes: &[u8], piece: usize) -> Option<(Vec<u8>, HeaderMap, Vec<u8>)> {
+        let (mut buffer, mut data, mut trailers) = (BytesMut::new(), Vec::new(), HeaderMap::new());
+        let mut pieces = bytes.chunks(piece);
+        loop {
+            match decoder.take(&mut buffer).ok()? {
+                Found::Nothing => buffer.extend_from_slice(pieces.next()?),
+                Found::Frame(frame) => match frame.into_data() {
+                    Ok(bytes) => data.extend_from_slice(&bytes),
+                    Err(frame) => {
+                        trailers = frame.into_trailers().unwrap();
+                        return Some((data, trailers, rest(buffer, pieces)));
+                    }
+                },
+                Found::End => return Some((data, trailers, rest(buffer, pieces))),
+            }
+        }
+    }
+
+    fn rest<'a>(buffer: BytesMut, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+        let mut rest = buffer.to_vec();
+        rest.extend(pieces.flatten());
+        rest
+    }
+
+    const CHUNKED: Decoder = Decoder::Chunked(Chunk::Size);
+
+    #[test]
+    fn bodies_end_where_their_framing_says() {
+        for piece in [1, 2, 3, 100] {
+            let (data, _, left) = read(Decoder::Length(3), b"abcHTTP", piece).unwrap();
+            assert_eq!((&data[..], &left[..]), (&b"abc"[..], &b"HTTP"[..]));
+            let text = b"3;x=y\r\nabc\r\n0a\r\n0123456789\r\n0\r\nX-Sum: 7\r\n\r\nHTTP";
+            let (data, trailers, left) = read(CHUNKED, text, piece).unwrap();
+            assert_eq!((&data[..], &left[..]), (&b"abc0123456789"[..], &b"HTTP"[..]));
+            assert_eq!(trailers["x-sum"], "7");
+        }
+    }
+
+    #[test]
+    fn malformed_chunks_are_refused() {
+        for text in [
+            "0x5\r\n",
+            "+5\r\n",
+            "-1\r\n",
+            " 5\r\n",
+            "\r\n",
+            "5_\r\n",
+            "5\n",
+            "5;\n\r\n",
+            "5\r\r;a\r\n",
+            "5;\x00\r\n",
+            "10000000000000000\r\n",
+            "00000000000000001\r\n",
+            "1\r\nab\r\n",
+            "1\r\na\n\r\n",
+            "1\r\na\r\r\n",
+            "g\r\n",
+            "0\r\nX : y\r\n\r\n",
+            "0\r\nX\r\n\r\n",
+        ] {
+            let whole = format!("{text}0\r\n\r\n0\r\n\r\n");
+            let mut buffer = BytesMut::from(&whole[..]);
+            let mut decoder = CHUNKED;
+            let refused =
+                std::iter::repeat_with(|| decoder.take(&mut buffer)).take(3).any(|found| found.is_err());
+            assert!(refused, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_endless_size_is_refused() {
+        let mut buffer = BytesMut::from(&[b"5;".as_slice(), &[b'x'; MAX_LINE]].concat()[..]);
+        assert!({ CHUNKED }.take(&mut buffer).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_chunked_is_read_whole(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..8),
+            piece in 1..20_usize,
+        ) {
+            let mut wire = Vec::new();
+            for chunk in &chunks {
+                super::super::request::begin_chunk(&mut wire, chunk.len());
+                wire.extend_from_slice(chunk);
+                wire.extend_from_slice(super::super::request::END_OF_CHUNK);
+            }
+            super::super::request::end_chunks(&mut wire, &HeaderMap::new());
+            let (data, _, left) = read(CHUNKED, &wire, piece).unwrap();
+            prop_assert_eq!((data, left), (chunks.concat(), Vec::new()));
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), piece in 1..20_usize) {
+            let _ = read(CHUNKED, &bytes, piece);
+        }
+
+        #[test]
+        fn a_body_cut_short_is_never_whole(cut in 0..37_usize) {
+            let text = b"3;x=y\r\nabc\r\n0a\r\n0123456789\r\n0\r\nX: 7\r\n\r\n";
+            prop_assume!(cut < text.len());
+            prop_assert!(read(CHUNKED, &text[..cut], 5).is_none());
+        }
+    }
+}

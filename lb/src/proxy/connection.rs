@@ -43,7 +43,12 @@ pub(crate) struct Connection {
     read: OwnedReadHalf,
     /// What has come and was not taken yet.
     buffer: BytesMut,
+    /// How much of it is known to hold no end of a head.
+    searched: usize,
+    /// How much to make room for when there is little left.
     room: usize,
+    /// Interim answers to the present request so far.
+    interim: usize,
     answer: Decoder,
     keep_alive: bool,
     /// The way out; with a task while [`Connection::send_apart`] has given it away.
@@ -90,7 +95,9 @@ impl Connection {
         Self {
             read,
             buffer: BytesMut::new(),
+            searched: 0,
             room: SMALL_READ,
+            interim: 0,
             answer: Decoder::Length(0),
             keep_alive: true,
             outgoing: Ok(Outgoing::new(write)),
@@ -128,7 +135,7 @@ impl Connection {
     ) -> Result<Response<()>, Failure> {
         let Ok(outgoing) = &mut self.outgoing else { return Err(Failure::StaleUnsent) };
         outgoing.begin(head, body);
-        let (mut searched, mut interim) = (0, 0);
+        (self.searched, self.interim) = (0, 0);
         poll_fn(|cx| {
             if let Ok(outgoing) = &mut self.outgoing {
                 match outgoing.poll_send(cx) {
@@ -137,37 +144,50 @@ impl Connection {
                         let failure = if self.reused { Failure::StaleUnsent } else { Failure::ClosedUnsent };
                         return Poll::Ready(Err(failure));
                     }
-                    // It may have answered before it closed.
+                    // If it broke later, the backend may have answered before it closed.
                     _ => {}
                 }
             }
-            loop {
-                let head = match self.take_head(&mut searched, &head.method) {
-                    Ok(Some(head)) => head,
-                    Ok(None) => match ready!(self.poll_fill(cx)) {
-                        Ok(1..) => continue,
-                        // A kept connection that ends without a word ended by itself, as they do.
-                        _ if self.reused && self.buffer.is_empty() && interim == 0 => {
-                            return Poll::Ready(Err(Failure::StaleMaybeSent));
-                        }
-                        _ => return Poll::Ready(Err(Failure::ClosedEarly)),
-                    },
-                    Err(Malformed) => return Poll::Ready(Err(Failure::Malformed)),
-                };
-                let status = head.response.status();
-                if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-                    interim += 1;
-                    if interim > MAX_INTERIM {
-                        return Poll::Ready(Err(Failure::Malformed));
-                    }
-                    continue;
-                }
-                self.answer = head.framing.into();
-                self.keep_alive = head.keep_alive;
-                return Poll::Ready(Ok(head.response));
-            }
+            self.poll_head(cx, &head.method)
         })
         .await
+    }
+
+    /// The head of the answer, after any interim ones.
+    fn poll_head(&mut self, cx: &mut Context<'_>, asked: &Method) -> Poll<Result<Response<()>, Failure>> {
+        loop {
+            let Some(head) = self.take_head(asked).map_err(|Malformed| Failure::Malformed)? else {
+                match ready!(self.poll_fill(cx)) {
+                    Ok(1..) => continue,
+                    // A kept connection that ends without a word ended by itself, as they do.
+                    _ if self.reused && self.buffer.is_empty() && self.interim == 0 => {
+                        return Poll::Ready(Err(Failure::StaleMaybeSent));
+                    }
+                    _ => return Poll::Ready(Err(Failure::ClosedEarly)),
+                }
+            };
+            let status = head.response.status();
+            if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+                self.interim += 1;
+                if self.interim > MAX_INTERIM {
+                    return Poll::Ready(Err(Failure::Malformed));
+                }
+                continue;
+            }
+            self.answer = head.framing.into();
+            self.keep_alive = head.keep_alive;
+            return Poll::Ready(Ok(head.response));
+        }
+    }
+
+    /// A head from the buffer, if a whole one has come.
+    fn take_head(&mut self, asked: &Method) -> Result<Option<Head>, Malformed> {
+        if self.buffer.len() == self.searched {
+            return Ok(None);
+        }
+        let head = response::take(&mut self.buffer, self.searched, asked)?;
+        self.searched = if head.is_some() { 0 } else { self.buffer.len() };
+        Ok(head)
     }
 
     /// Has a task send the rest of the request, if there is any, whether anybody reads the answer or not. The
@@ -219,16 +239,6 @@ impl Connection {
     /// What a tunnel is built on: the socket, and what came over it behind the head of the answer.
     pub(crate) fn into_stream(self) -> Option<(TcpStream, BytesMut)> {
         Some((self.read.reunite(self.outgoing.ok()?.write).ok()?, self.buffer))
-    }
-
-    /// A head from the buffer. `searched` says how much of it is known to hold none.
-    fn take_head(&mut self, searched: &mut usize, asked: &Method) -> Result<Option<Head>, Malformed> {
-        if self.buffer.len() == *searched {
-            return Ok(None);
-        }
-        let head = response::take(&mut self.buffer, *searched, asked)?;
-        *searched = if head.is_some() { 0 } else { self.buffer.len() };
-        Ok(head)
     }
 
     /// Reads what there is to read.

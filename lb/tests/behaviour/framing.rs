@@ -138,6 +138,32 @@ fn interim_answers_do_not_end_a_request() {
 }
 
 #[test]
+fn interim_answers_without_end_are_no_answer() {
+    let flood = "HTTP/1.1 102 Processing\r\n\r\n".repeat(1000);
+    let upstream = Upstream::new(move |_| Reply::Bytes(flood.clone().into()));
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let answer = lb.get("/");
+    assert_eq!(answer.status, 502);
+    assert!(answer.text().contains("malformed answer"), "{}", answer.text());
+}
+
+#[test]
+fn a_backend_of_old_keeps_its_connection_if_it_says_so() {
+    let upstream = Upstream::new(|seen| match seen.line() {
+        "GET /keeps" => {
+            Reply::Bytes("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nab".into())
+        }
+        _ => Reply::Bytes("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab".into()),
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    for (path, connections) in [("/keeps", 1), ("/keeps", 1), ("/closes", 1), ("/keeps", 2)] {
+        assert_eq!(client.get(path).text(), "ab");
+        assert_eq!(lb.backend(1)["connections"]["opened"], connections, "{path}");
+    }
+}
+
+#[test]
 fn what_a_backend_says_too_much_reaches_nobody() {
     let upstream = Upstream::new(|seen| match seen.number {
         1 => Reply::Bytes(

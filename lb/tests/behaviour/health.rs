@@ -62,8 +62,11 @@ fn it_takes_fall_failures_to_go_down_and_rise_pings_to_come_back() {
     let pings = upstream.accepted();
     upstream.start();
     assert_eq!(events.change("1 down -> up"), "1 down -> up: 3 pings in a row answered");
-    assert!(upstream.accepted() >= pings + 3);
-    let logged = lines_about(&lb.log(), 1);
+    eventually("its pings are counted", || when(upstream.accepted() >= pings + 3, upstream.accepted()));
+    let logged = eventually("both changes are logged", || {
+        let lines = lines_about(&lb.log(), 1);
+        if lines.len() < 2 { Err(lines) } else { Ok(lines) }
+    });
     assert_eq!(logged.len(), 2, "{logged:?}");
     assert_eq!(lb.get("/").status, 200);
 }

@@ -55,7 +55,7 @@ fn drains_on(signal: Signal) {
     assert_eq!((answer.text(), answer.head.get("connection")), ("done", Some("close")));
     assert!(busy.wire.closes());
     assert_eq!(lb.exit_status(PATIENCE), Some(0));
-    assert!(lb.log().contains("drained"));
+    lb.wait_for_log("drained");
     drop(events);
 }
 

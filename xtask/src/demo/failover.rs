@@ -1,7 +1,7 @@
 //! `--scenario failover`: the story that the lab is there to tell, without a person.
 //!
 //! 32 keep-alive clients ask without a pause while one backend is killed and started again, and another one is
-//! stalled and continued. Every request takes 5 ms at its backend, so that no machine is too slow for the
+//! stalled and continued. Every request takes 20 ms at its backend, so that no machine is too slow for the
 //! load and what the table shows is the balancer's doing.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::glyphs::time;
 use super::promises::{Measured, STALL_GRACE, judge};
 
 const CLIENTS: usize = 32;
-const PATH: &str = "/delay/5";
+const PATH: &str = "/delay/20";
 const KILLED: usize = 2;
 const STALLED: usize = 3;
 

@@ -220,19 +220,13 @@ async fn with_all_down_the_answer_is_quick_and_says_when_to_come_back() -> Resul
     for number in 1..=4 {
         lab.until_state(number, "down", Duration::from_secs(5)).await?;
     }
-    let mut times = Vec::new();
-    for _ in 0..9 {
-        let asked = Instant::now();
-        let refused = lab.balancer().get("/").await?;
-        times.push(asked.elapsed());
-        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-        let retry_after: u64 = refused.header("retry-after").context("it says when to come back")?.parse()?;
-        assert!((1..=5).contains(&retry_after), "{retry_after} s");
-    }
-    // The median, as this machine may be busy at any single moment.
-    times.sort();
-    let took = times[times.len() / 2];
-    assert!(took < Duration::from_millis(50), "{times:?}");
+    let asked = Instant::now();
+    let refused = lab.balancer().get("/").await?;
+    let took = asked.elapsed();
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(took < Duration::from_millis(50), "{took:?}");
+    let retry_after: u64 = refused.header("retry-after").context("it says when to come back")?.parse()?;
+    assert!((1..=5).contains(&retry_after), "{retry_after} s");
 
     let started = Instant::now();
     lab.backend(3).start().await?;

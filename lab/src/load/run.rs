@@ -331,9 +331,9 @@ mod tests {
         let load = Load::open(address).call(Call::get("/").rate(100.0)).connections(1);
         let report = run_until(load.start().unwrap(), 60).await;
         // 100 a second were due while the first one took 300 ms: about 29 of them had to wait, the half of
-        // them for 150 ms and more. On a busy machine there are more.
+        // them for 150 ms and more.
         let waited = report.entries().iter().filter(|entry| entry.latency() >= Duration::from_millis(150));
-        assert!(waited.count() >= 14, "{:?}", report.summary());
+        assert!((14..=20).contains(&waited.count()), "{:?}", report.summary());
     }
 
     #[tokio::test]

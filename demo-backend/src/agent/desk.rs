@@ -114,7 +114,7 @@ impl Desk {
                 definition: entry.definition.clone(),
                 matched,
                 fired,
-                left_ms: entry.left(now).map(|left| left.as_millis() as u64),
+                left_ms: entry.left(now).map(whole_ms),
             }
         };
         Orders {
@@ -171,6 +171,11 @@ impl Entry {
     }
 }
 
+/// Milliseconds, rounded up: no fault ends before its time.
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +218,8 @@ mod tests {
         let orders = desk.orders(&ledger, now + Duration::from_secs(3));
         let order = &orders.faults[0];
         assert_eq!((order.matched, order.fired, order.left_ms), (7, 4, Some(7000)));
+        let a_moment_later = desk.orders(&ledger, now + Duration::from_micros(3_000_001));
+        assert_eq!(a_moment_later.faults[0].left_ms, Some(7000), "it stands for all its time");
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
@@ -67,8 +70,7 @@ pub struct Backend {
 struct Traffic {
     epoch: Instant,
     in_flight: AtomicU32,
-    waiting: AtomicU32,
-    sent_since_heard: AtomicU32,
+    unanswered: AtomicU64,
     enough_since: AtomicU64,
     heard: AtomicU64,
     mean_us: AtomicU64,
@@ -90,8 +92,7 @@ impl Backend {
             traffic: Traffic {
                 epoch,
                 in_flight: AtomicU32::new(0),
-                waiting: AtomicU32::new(0),
-                sent_since_heard: AtomicU32::new(0),
+                unanswered: AtomicU64::new(0),
                 enough_since: AtomicU64::new(0),
                 heard: AtomicU64::new(0),
                 mean_us: AtomicU64::new(0),
@@ -133,17 +134,19 @@ impl Backend {
     /// Whether one more byte from it would be news: requests wait for a first one, or its health hangs on it.
     /// The parts of a long answer ask this before they look at the clock.
     pub fn is_listened_to(&self) -> bool {
-        self.traffic.sent_since_heard.load(Relaxed) != 0 || self.answer_matters()
+        Unanswered::from(self.traffic.unanswered.load(Relaxed)).count != 0 || self.answer_matters()
     }
 
     /// A byte came from the backend.
     pub fn heard(&self, now: Instant) {
-        // Nothing waits for a count, mostly: then the common case is one store.
-        if self.traffic.sent_since_heard.load(Relaxed) != 0 {
-            self.traffic.sent_since_heard.store(0, Relaxed);
-            self.traffic.enough_since.store(0, Relaxed);
-        }
+        self.traffic.recount(Unanswered::answered);
         self.traffic.heard.store(self.traffic.stamp(now), Relaxed);
+    }
+
+    /// What waits from here on is counted anew, as after a byte: it is up again, and what it left unanswered
+    /// before says nothing about it now.
+    pub(super) fn begin_anew(&self) {
+        self.traffic.recount(Unanswered::answered);
     }
 
     /// A response head came, `latency` after its request was sent. Two threads may lose one of two samples;
@@ -159,7 +162,8 @@ impl Backend {
         let since_epoch = |stamp: u64| stamp.checked_sub(1).map(Duration::from_micros);
         Glance {
             up: self.health().state() == State::Up,
-            waiting: self.traffic.waiting.load(Relaxed),
+            // Acquired before the clock is read: with enough requests counted, the clock is theirs.
+            unanswered: Unanswered::from(self.traffic.unanswered.load(Acquire)).count,
             enough_since: since_epoch(self.traffic.enough_since.load(Relaxed)),
             heard: since_epoch(self.traffic.heard.load(Relaxed)),
             usual: self.traffic.estimate().usual(),
@@ -171,6 +175,12 @@ impl Traffic {
     fn stamp(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.epoch).as_micros();
         u64::try_from(since).map_or(u64::MAX, |us| us.saturating_add(1))
+    }
+
+    /// Changes the count of unanswered requests, unless `change` says that there is nothing to change.
+    fn recount(&self, mut change: impl FnMut(Unanswered) -> Option<Unanswered>) {
+        let changed = |word| change(Unanswered::from(word)).map(u64::from);
+        let _ = self.unanswered.fetch_update(AcqRel, Relaxed, changed);
     }
 
     fn estimate(&self) -> Estimate {
@@ -202,26 +212,73 @@ impl Drop for InFlight {
     }
 }
 
+/// How many requests wait that were sent since the last byte. It is kept in one atomic word, with the number
+/// of bytes heard that ended a count: so a request that ends unanswered knows whether it is still counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unanswered {
+    round: u32,
+    count: u32,
+}
+
+impl Unanswered {
+    /// One more was sent.
+    fn with_one(self) -> Self {
+        Self { count: self.count + 1, ..self }
+    }
+
+    /// One that was counted in `round` waits no longer. It may have been written off by an answer since.
+    fn without_one_of(self, round: u32) -> Option<Self> {
+        (self.round == round && self.count > 0).then(|| Self { count: self.count - 1, ..self })
+    }
+
+    /// A byte came: the count begins anew, if there is one.
+    fn answered(self) -> Option<Self> {
+        (self.count > 0).then(|| Self { round: self.round.wrapping_add(1), count: 0 })
+    }
+}
+
+impl From<u64> for Unanswered {
+    fn from(word: u64) -> Self {
+        Self { round: (word >> 32) as u32, count: word as u32 }
+    }
+}
+
+impl From<Unanswered> for u64 {
+    fn from(Unanswered { round, count }: Unanswered) -> Self {
+        (Self::from(round) << 32) | Self::from(count)
+    }
+}
+
 /// A request waits for its response head for as long as this lives.
 #[derive(Debug)]
-pub struct Waiting<'a>(&'a Backend);
+pub struct Waiting<'a> {
+    backend: &'a Backend,
+    round: u32,
+}
 
 impl<'a> Waiting<'a> {
     /// Counts one more request that waits, sent at `now`. The one that makes `enough` since the backend's
     /// last byte starts the clock of the silence rule.
     pub fn new(backend: &'a Backend, now: Instant, enough: u32) -> Self {
         let traffic = &backend.traffic;
-        traffic.waiting.fetch_add(1, Relaxed);
-        if traffic.sent_since_heard.fetch_add(1, Relaxed) + 1 == enough {
-            traffic.enough_since.store(traffic.stamp(now), Relaxed);
-        }
-        Self(backend)
+        let mut round = 0;
+        traffic.recount(|unanswered| {
+            let one_more = unanswered.with_one();
+            if one_more.count == enough {
+                traffic.enough_since.store(traffic.stamp(now), Relaxed);
+            }
+            round = one_more.round;
+            Some(one_more)
+        });
+        Self { backend, round }
     }
 }
 
 impl Drop for Waiting<'_> {
+    /// However it ended, it does not wait any longer. Without this, the requests that a crash cut off would
+    /// be held against the backend when it is back.
     fn drop(&mut self) {
-        self.0.traffic.waiting.fetch_sub(1, Relaxed);
+        self.backend.traffic.recount(|now| now.without_one_of(self.round));
     }
 }
 
@@ -249,7 +306,32 @@ mod tests {
         let glance = backend.glance();
         assert_eq!(glance.enough_since, Some(Duration::from_millis(6)));
         assert_eq!(glance.heard, Some(Duration::from_millis(3)));
-        assert_eq!(glance.waiting, 5);
+        assert_eq!(glance.unanswered, 3, "only those that were sent since");
+    }
+
+    #[test]
+    fn requests_that_ended_are_not_held_against_it() {
+        let epoch = Instant::now();
+        let at = |ms| epoch + Duration::from_millis(ms);
+        let backend = backend(epoch);
+        // Three wait when it crashes; it comes back, and three others are sent.
+        let waiting = [1, 2, 3].map(|ms| Waiting::new(&backend, at(ms), 3));
+        drop(waiting);
+        assert_eq!(backend.glance().unanswered, 0);
+        let _waiting = [5001, 5002, 5003].map(|ms| Waiting::new(&backend, at(ms), 3));
+        let glance = backend.glance();
+        assert_eq!((glance.unanswered, glance.enough_since), (3, Some(Duration::from_millis(5003))));
+    }
+
+    #[test]
+    fn a_request_written_off_by_an_answer_is_not_taken_off_twice() {
+        let epoch = Instant::now();
+        let backend = backend(epoch);
+        let early = Waiting::new(&backend, epoch, 3);
+        backend.heard(epoch);
+        let _late = Waiting::new(&backend, epoch, 3);
+        drop(early);
+        assert_eq!(backend.glance().unanswered, 1);
     }
 
     #[test]

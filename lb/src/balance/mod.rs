@@ -108,6 +108,9 @@ impl ServerPool {
         let _publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let change = backend.with_health(|health| health.step(now, evidence, self.thresholds));
         if let Some(change) = change {
+            if change.to == State::Up {
+                backend.begin_anew();
+            }
             self.alive.store(Arc::new(self.eligible()));
             self.observer.state_changed(StateChange::new(
                 backend.number,
@@ -132,7 +135,7 @@ impl ServerPool {
         for (index, silent) in
             silence::silent(&glances, now.saturating_duration_since(self.epoch), self.silence)
         {
-            let waiting = glances[index].waiting;
+            let waiting = glances[index].unanswered;
             let cause = format!("silent for {} ms while {waiting} requests wait", silent.as_millis());
             self.learn(&self.backends[index], Evidence::FellSilent(cause.into()), now);
         }
@@ -225,6 +228,29 @@ mod tests {
             }
         }
         assert_eq!(first, [100; 4]);
+    }
+
+    #[test]
+    fn a_backend_that_is_back_is_not_suspected_for_what_it_left_unanswered() {
+        let pool = pool(2);
+        let at = |ms| pool.epoch + Duration::from_millis(ms);
+        let states = || [0, 1].map(|index: usize| pool.backends()[index].health().state());
+        let silent = &pool.backends()[0];
+        let _uploads = [1, 2, 3].map(|ms| Waiting::new(silent, at(ms), 3));
+        pool.heard(&pool.backends()[1], at(600));
+        pool.judge_silence(at(600));
+        assert_eq!(states(), [State::Suspect, State::Up]);
+        // A ping is answered, while the requests that could not leave still wait.
+        pool.learn(silent, Evidence::Answered, at(700));
+        pool.judge_silence(at(701));
+        assert_eq!(states(), [State::Up, State::Up]);
+        // Only others that wait as long make it suspect again.
+        let _more = [710, 720, 730].map(|ms| Waiting::new(silent, at(ms), 3));
+        pool.heard(&pool.backends()[1], at(1220));
+        pool.judge_silence(at(1229));
+        assert_eq!(states(), [State::Up, State::Up]);
+        pool.judge_silence(at(1230));
+        assert_eq!(states(), [State::Suspect, State::Up]);
     }
 
     #[test]

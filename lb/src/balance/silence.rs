@@ -4,7 +4,7 @@
 //! it. Within milliseconds every keep-alive client waits at the silent backend and nothing is served, until
 //! some long time-out ends it. So the balancer looks at its own traffic. A backend is silent when
 //!
-//! 1. at least [`Rule::waiting`] requests were sent to it since its last byte, and all of them have waited
+//! 1. at least [`Rule::waiting`] requests wait that were sent to it since its last byte, and they have waited
 //!    much longer than its answers usually take, and
 //! 2. another backend has answered since then and is not on its way into silence itself.
 //!
@@ -34,9 +34,10 @@ const PATIENCE: u32 = 2;
 pub struct Glance {
     /// It may be suspected: it is up.
     pub up: bool,
-    /// Requests that wait for their response head at present.
-    pub waiting: u32,
-    /// When the request was sent that made [`Rule::waiting`] since the last byte; `None` if there were fewer.
+    /// Requests that were sent since the last byte and wait for their response head.
+    pub unanswered: u32,
+    /// When they last became as many as [`Rule::waiting`]; `None` if they never did. It says nothing while
+    /// they are fewer.
     pub enough_since: Option<Duration>,
     /// When the last byte came, if ever.
     pub heard: Option<Duration>,
@@ -47,7 +48,7 @@ pub struct Glance {
 impl Glance {
     /// How long [`Rule::waiting`] requests have waited, if there are so many.
     fn waited(&self, now: Duration, rule: Rule) -> Option<Duration> {
-        self.enough_since.filter(|_| self.waiting >= rule.waiting).map(|since| now.saturating_sub(since))
+        self.enough_since.filter(|_| self.unanswered >= rule.waiting).map(|since| now.saturating_sub(since))
     }
 
     /// How long that may last.
@@ -122,12 +123,12 @@ mod tests {
 
     /// A backend that answered at 990 ms and has nothing to do.
     fn well() -> Glance {
-        Glance { up: true, waiting: 0, enough_since: None, heard: Some(ms(990)), usual: ms(2) }
+        Glance { up: true, unanswered: 0, enough_since: None, heard: Some(ms(990)), usual: ms(2) }
     }
 
     /// A backend whose last byte came at 300 ms, with 8 requests waiting since 310 ms.
     fn stalled() -> Glance {
-        Glance { up: true, waiting: 8, enough_since: Some(ms(310)), heard: Some(ms(300)), usual: ms(2) }
+        Glance { up: true, unanswered: 8, enough_since: Some(ms(310)), heard: Some(ms(300)), usual: ms(2) }
     }
 
     #[test]
@@ -138,9 +139,8 @@ mod tests {
     #[test]
     fn each_condition_is_needed() {
         let table = [
-            ("fewer wait than the rule asks", Glance { waiting: 2, ..stalled() }),
+            ("fewer wait than the rule asks", Glance { unanswered: 2, ..stalled() }),
             ("they wait, but not for long", Glance { enough_since: Some(ms(600)), ..stalled() }),
-            ("they were not sent since the last byte", Glance { enough_since: None, ..stalled() }),
             ("it usually takes that long", Glance { usual: ms(400), ..stalled() }),
             ("it is out already", Glance { up: false, ..stalled() }),
         ];

@@ -367,3 +367,57 @@ impl Outgoing {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use hyper::body::Incoming;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::super::body::ReplayBody;
+    use super::*;
+
+    /// A request without a body, as a client's connection hands it over.
+    async fn received_request() -> Request<Incoming> {
+        let (mut client, server) = tokio::io::duplex(1024);
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let (hand_over, mut received) = tokio::sync::mpsc::unbounded_channel();
+        let service = service_fn(move |request| {
+            hand_over.send(request).unwrap();
+            std::future::pending::<Result<Response<String>, io::Error>>()
+        });
+        let serving =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
+        tokio::select! {
+            _ = serving => unreachable!("the service never answers"),
+            request = received.recv() => request.unwrap(),
+        }
+    }
+
+    /// A connection that its other side has reset.
+    async fn reset_connection() -> Connection {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        socket2::SockRef::from(&accepted).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        drop(accepted);
+        // The error itself must stay for the write to find.
+        stream.ready(tokio::io::Interest::ERROR).await.unwrap();
+        Connection::new(stream)
+    }
+
+    /// It was quiet when it was taken, and dies before the first byte of the request is written.
+    #[tokio::test]
+    async fn what_a_dead_connection_does_not_take_was_not_sent() {
+        for (reused, expected) in [(true, Failure::StaleUnsent), (false, Failure::ClosedUnsent)] {
+            let (head, body) = received_request().await.into_parts();
+            let body = ReplayBody::new(body, 1024);
+            let mut connection = reset_connection().await;
+            connection.reused = reused;
+            assert_eq!(connection.send(&head, body.for_try()).await.unwrap_err(), expected);
+        }
+    }
+}

@@ -157,7 +157,7 @@ impl Proxy {
 
         let sent = Instant::now();
         account.sent = Some(sent);
-        let waiting = Waiting::new(backend, sent, self.pool.silence_rule().waiting);
+        let _waiting = Waiting::new(backend, sent, self.pool.silence_rule().waiting);
         // Only a request that may go elsewhere gains anything from leaving a silent backend.
         let unless_silent = (repeatable && body.is_held()).then_some(backend);
         let deadline = deadline.min(sent + self.config.response_timeout);
@@ -171,7 +171,6 @@ impl Proxy {
                     Interrupt::Silence => Failure::FellSilent,
                 })
             })?;
-        drop(waiting);
 
         let now = Instant::now();
         account.head = Some(now);

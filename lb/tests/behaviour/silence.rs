@@ -186,3 +186,35 @@ fn when_all_are_silent_nobody_is_suspected() {
     eventually("all wait", || when(pairs.iter().all(|(silent, _)| silent.count_of("GET /waits") == 4), ()));
     throughout(Duration::from_millis(1500), || assert_eq!(lb.states(), ["up", "up"]));
 }
+
+#[test]
+fn a_crash_is_not_held_against_a_backend_that_is_back() {
+    let (returning, stalled) = stallable("1");
+    let others = [Upstream::well("2"), Upstream::well("3")];
+    let flags = [PINGS[0], PINGS[1], "--silence=1s"];
+    let lb = Lb::start(&[&returning, &others[0], &others[1]], &flags);
+    let events = lb.events();
+    let waiting = |line: &str| {
+        // Every third request is its turn.
+        let mut clients: Vec<_> = (0..9).map(|_| lb.client()).collect();
+        for client in &mut clients {
+            client.ask(line, b"");
+        }
+        eventually("three wait there", || when(returning.count_of(line) == 3, returning.count_of(line)));
+        clients
+    };
+    stalled.store(true, SeqCst);
+    let cut_off = waiting("POST /before");
+    returning.stop();
+    events.change("1 up -> down");
+    drop(cut_off);
+    // So long that they would count as silence, if they still counted.
+    std::thread::sleep(Duration::from_millis(1200));
+    returning.start();
+    events.change("1 down -> up");
+    // It is slow to answer at first: three requests wait, though not for long.
+    let clients = waiting("POST /after");
+    throughout(Duration::from_millis(200), || assert_eq!(lb.states(), ["up", "up", "up"]));
+    drop(clients);
+    assert_eq!(events.changes().len(), 2, "{:?}", events.changes());
+}

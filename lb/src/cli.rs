@@ -88,7 +88,8 @@ pub struct Cli {
     #[arg(long, value_name = "SIZE", default_value = "64KiB", help_heading = "Retries")]
     replay_limit: ByteSize,
 
-    /// From a request's arrival to the head of its answer, all tries included
+    /// From a request's arrival to the head of its answer, all tries included; the time that the client takes
+    /// to send the request's body does not count
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time, help_heading = "Time limits")]
     total_timeout: Duration,
 
@@ -96,9 +97,21 @@ pub struct Cli {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time, help_heading = "Time limits")]
     connect_timeout: Duration,
 
-    /// From sending a request to the head of its answer
+    /// From a request's last byte to the head of its answer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time, help_heading = "Time limits")]
     response_timeout: Duration,
+
+    /// How long a client may keep its connection open without a request
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time, help_heading = "Time limits")]
+    idle_timeout: Duration,
+
+    /// From the first byte of a request to the end of its head
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time, help_heading = "Time limits")]
+    head_timeout: Duration,
+
+    /// How long a body may come to a halt, on its way to a backend or to a client
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time, help_heading = "Time limits")]
+    stall_timeout: Duration,
 
     /// How long requests in flight may take to finish after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_or_zero, help_heading = "Time limits")]
@@ -189,6 +202,9 @@ impl Cli {
             total_timeout: self.total_timeout,
             connect_timeout: self.connect_timeout,
             response_timeout: self.response_timeout,
+            idle_timeout: self.idle_timeout,
+            head_timeout: self.head_timeout,
+            stall_timeout: self.stall_timeout,
             drain_time: self.drain_time,
             replay_limit: usize::try_from(self.replay_limit.as_u64()).unwrap_or(usize::MAX),
             access_log: self.access_log,

@@ -46,6 +46,12 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// From sending a request to its answer's head.
     pub response_timeout: Duration,
+    /// How long a client may keep a connection without a request.
+    pub idle_timeout: Duration,
+    /// From the first byte of a request to the end of its head.
+    pub head_timeout: Duration,
+    /// How long a body may come to a halt, on its way to a backend or to a client.
+    pub stall_timeout: Duration,
     /// How long draining may take.
     pub drain_time: Duration,
     /// Bytes of a request's body that are held so that it can be sent again.

@@ -28,6 +28,7 @@ struct TotalsReport {
     requests: u64,
     no_backend: u64,
     client_gone: u64,
+    refused: u64,
     status: StatusReport,
 }
 
@@ -95,6 +96,7 @@ pub(crate) fn report(
             requests: totals.requests.load(Relaxed),
             no_backend: totals.no_backend.load(Relaxed),
             client_gone: totals.client_gone.load(Relaxed),
+            refused: totals.refused.load(Relaxed),
             status: StatusReport { informational, success, redirection, client_error, server_error },
         },
         backends: pool.backends().iter().map(|backend| backend_report(pool, backend, now)).collect(),

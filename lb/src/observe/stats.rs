@@ -21,6 +21,8 @@ pub struct Totals {
     pub no_backend: AtomicU64,
     /// Requests whose client went away.
     pub client_gone: AtomicU64,
+    /// Requests that were refused as malformed or not understood, and what came instead of requests.
+    pub refused: AtomicU64,
     /// Client connections open now.
     pub connections: AtomicI64,
 }

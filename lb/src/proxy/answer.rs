@@ -13,9 +13,12 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::Proxy;
 use super::account::Account;
-use super::connection::{Broken, Connection};
+use super::connection::Connection;
 use super::message::PSEUDONYM;
+use super::refusal::Refusal;
+use super::tunnel::Tunnel;
 use super::verdict::{Blame, Failure};
+use super::wire::Cut;
 use crate::balance::InFlight;
 use crate::balance::health::Evidence;
 
@@ -29,6 +32,8 @@ pub(crate) enum AnswerBody {
     Relay(Relay),
     /// The balancer's own, or none.
     Own(Option<Bytes>),
+    /// None: the connection goes on in another protocol.
+    Switch(Box<Tunnel>),
 }
 
 /// A backend's answer on its way to the client. The request is in flight until its last byte was taken: its
@@ -69,8 +74,8 @@ impl Relay {
         account.close();
     }
 
-    /// The answer broke off. The client has its head already, so all that is left is to break off as well.
-    fn broke_off(&mut self) {
+    /// The answer broke off, or comes no further. The client has its head already, so all that is left is to break off as well.
+    pub(crate) fn broke_off(&mut self) {
         let Some(End { proxy, mut account, lease, .. }) = self.end.take() else { return };
         lease.backend().stats.failures.fetch_add(1, Relaxed);
         let evidence = Evidence::Failed(Failure::BrokeOff.words().into());
@@ -90,11 +95,12 @@ impl Relay {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = Cut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let relay = match self.get_mut() {
             Self::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Switch(_) => return Poll::Ready(None),
             Self::Relay(relay) => relay,
         };
         let Some(End { connection, .. }) = &mut relay.end else { return Poll::Ready(None) };
@@ -107,7 +113,7 @@ impl Body for AnswerBody {
                     relay.complete();
                 }
             }
-            Some(Err(Broken)) => relay.broke_off(),
+            Some(Err(_)) => relay.broke_off(),
             None => relay.complete(),
         }
         Poll::Ready(frame)
@@ -116,6 +122,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
+            Self::Switch(_) => true,
             Self::Relay(relay) => relay.end.is_none(),
         }
     }
@@ -123,10 +130,19 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         let left = match self {
             Self::Own(bytes) => Some(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Switch(_) => Some(0),
             Self::Relay(relay) => relay.end.as_ref().map_or(Some(0), |end| end.connection.left()),
         };
         left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
+}
+
+/// The answer to a request that no backend may see.
+pub(crate) fn refuse(mut account: Account, refusal: Refusal) -> Response<AnswerBody> {
+    account.refused(refusal);
+    account.answering(refusal.status());
+    account.close();
+    own(refusal.status(), "http_request_denied", refusal.reason(), None)
 }
 
 /// The balancer's own answer: a status, a line that says why, and the same for machines in `Proxy-Status`

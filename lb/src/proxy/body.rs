@@ -13,7 +13,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+
+use super::client::ClientBody;
 
 /// Why a body could not be read on.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +29,7 @@ pub enum BodyError<E> {
 
 /// The body of a request on its way, whichever backend it ends up at. `B` is what the client sends.
 #[derive(Debug)]
-pub struct ReplayBody<B = Incoming> {
+pub struct ReplayBody<B = ClientBody> {
     /// `None` for the many requests without a body, which cost nothing here.
     shared: Option<Rc<RefCell<Shared<B>>>>,
 }
@@ -97,7 +98,7 @@ impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
 
 /// What one try sends.
 #[derive(Debug)]
-pub struct TryBody<B = Incoming> {
+pub struct TryBody<B = ClientBody> {
     shared: Option<Rc<RefCell<Shared<B>>>>,
     number: u32,
     /// Held chunks read so far.

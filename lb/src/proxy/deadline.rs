@@ -1,11 +1,11 @@
-//! How long may a request wait? One worker's deadlines, kept in one list and looked at by one clock.
+//! How long may something wait? One worker's deadlines, kept in lists, each looked at by one clock.
 //!
 //! A timer per request would cost more than many a request does. Deadlines are seconds long, so it is enough
-//! to look at all waiting requests a hundred times a second: a wait that is never interrupted costs one
+//! to look at all waiting requests a hundred times a second, and at all idle clients ten times: a wait that is never interrupted costs one
 //! insertion and one removal in a list that only its own thread touches. The same look finds the requests
 //! that wait at a backend that has fallen silent.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,8 +18,11 @@ use tokio::time::Instant;
 
 use crate::balance::Backend;
 
-/// How late a deadline may strike.
-pub(crate) const RESOLUTION: Duration = Duration::from_millis(10);
+/// How late the deadline of a request may strike.
+pub(crate) const PROMPT: Duration = Duration::from_millis(10);
+
+/// How late the deadline of a client may strike.
+pub(crate) const LEISURELY: Duration = Duration::from_millis(100);
 
 /// Why a wait ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,18 +43,25 @@ struct Wait {
 }
 
 /// The waits of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Deadlines {
     waits: RefCell<Slab<Wait>>,
     began: Notify,
+    resolution: Duration,
 }
 
 impl Deadlines {
-    /// Waits for `future` until `deadline`, or until the backend `unless_silent` is suspected of silence.
+    /// Deadlines that strike at most twice the `resolution` late.
+    pub(crate) fn new(resolution: Duration) -> Self {
+        Self { waits: RefCell::default(), began: Notify::new(), resolution }
+    }
+
+    /// Waits for `future` until `deadline`, or until the backend `unless_silent` is suspected of silence. The
+    /// future may put its deadline off while it runs.
     pub(crate) async fn wait<F: Future>(
         &self,
         future: F,
-        deadline: Instant,
+        deadline: &Cell<Instant>,
         unless_silent: Option<&Arc<Backend>>,
     ) -> Result<F::Output, Interrupt> {
         let mut future = pin!(future);
@@ -61,12 +71,16 @@ impl Deadlines {
                 return Poll::Ready(Ok(output));
             }
             match &place {
-                None => place = Some(self.enter(cx.waker(), deadline, unless_silent)),
+                None => place = Some(self.enter(cx.waker(), deadline.get(), unless_silent)),
                 Some(place) => {
                     let mut waits = self.waits.borrow_mut();
                     let wait = &mut waits[place.key];
-                    if let Some(interrupt) = wait.interrupt {
-                        return Poll::Ready(Err(interrupt));
+                    // A deadline that was put off in the same moment has not struck.
+                    let put_off = std::mem::replace(&mut wait.deadline, deadline.get()) != deadline.get();
+                    match wait.interrupt {
+                        Some(Interrupt::Deadline) if put_off => wait.interrupt = None,
+                        Some(interrupt) => return Poll::Ready(Err(interrupt)),
+                        None => {}
                     }
                     wait.waker.clone_from(cx.waker());
                 }
@@ -82,7 +96,7 @@ impl Deadlines {
             while self.waits.borrow().is_empty() {
                 self.began.notified().await;
             }
-            tokio::time::sleep(RESOLUTION).await;
+            tokio::time::sleep(self.resolution).await;
             self.interrupt(Instant::now());
         }
     }
@@ -139,41 +153,59 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_strikes_on_time() {
-        let deadlines = Deadlines::default();
+        let deadlines = Deadlines::new(PROMPT);
         let start = Instant::now();
-        let wait = deadlines.wait(pending::<()>(), start + Duration::from_secs(1), None);
+        let deadline = Cell::new(start + Duration::from_secs(1));
+        let wait = deadlines.wait(pending::<()>(), &deadline, None);
         assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline));
         let late = start.elapsed() - Duration::from_secs(1);
-        assert!(late <= 2 * RESOLUTION, "late by {late:?}");
+        assert!(late <= 2 * PROMPT, "late by {late:?}");
         assert!(deadlines.waits.borrow().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_comes_in_time_is_not_disturbed() {
-        let deadlines = Deadlines::default();
-        let start = Instant::now();
+        let deadlines = Deadlines::new(PROMPT);
+        let deadline = Cell::new(Instant::now() + Duration::from_secs(1));
         let work = tokio::time::sleep(Duration::from_millis(500));
-        let wait = deadlines.wait(work, start + Duration::from_secs(1), None);
+        let wait = deadlines.wait(work, &deadline, None);
         assert_eq!(with_clock(&deadlines, wait).await, Ok(()));
         assert!(deadlines.waits.borrow().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_deadline_can_be_put_off() {
+        let deadlines = Deadlines::new(PROMPT);
+        let start = Instant::now();
+        let deadline = Cell::new(start + Duration::from_secs(1));
+        let progress = async {
+            tokio::time::sleep(Duration::from_millis(900)).await;
+            deadline.set(start + Duration::from_secs(2));
+            pending::<()>().await;
+        };
+        assert_eq!(
+            with_clock(&deadlines, deadlines.wait(progress, &deadline, None)).await,
+            Err(Interrupt::Deadline)
+        );
+        assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_abandoned_wait_leaves_no_trace() {
-        let deadlines = Deadlines::default();
-        let far = Instant::now() + Duration::from_secs(60);
-        let wait = deadlines.wait(pending::<()>(), far, None);
+        let deadlines = Deadlines::new(PROMPT);
+        let far = Cell::new(Instant::now() + Duration::from_secs(60));
+        let wait = deadlines.wait(pending::<()>(), &far, None);
         assert!(tokio::time::timeout(Duration::from_millis(50), wait).await.is_err());
         assert!(deadlines.waits.borrow().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_backend_that_is_not_suspect_disturbs_nobody() {
-        let deadlines = Deadlines::default();
+        let deadlines = Deadlines::new(PROMPT);
         let address = Address { host: "127.0.0.1".into(), port: 1 };
         let backend = Arc::new(Backend::new(1, address, std::time::Instant::now()));
-        let deadline = Instant::now() + Duration::from_millis(100);
-        let wait = deadlines.wait(pending::<()>(), deadline, Some(&backend));
+        let deadline = Cell::new(Instant::now() + Duration::from_millis(100));
+        let wait = deadlines.wait(pending::<()>(), &deadline, Some(&backend));
         assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline));
     }
 }

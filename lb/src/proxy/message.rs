@@ -1,12 +1,14 @@
 //! What must change in a message on its way through? Hop-by-hop headers, forwarding headers, framing.
 //!
-//! Pure functions on heads. What hyper's parser guarantees is not checked again; what it leaves to the proxy
-//! is done here, each rule with its section of RFC 9110 or 9112.
+//! Pure functions on heads that `http1` has read, each rule with its section of RFC 9110 or 9112.
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{Method, Response, StatusCode, Uri, Version, request};
+
+use super::http1::request::expects_continue;
+use super::refusal::Refusal;
 
 /// This balancer's name in `Via` and `Proxy-Status`.
 pub const PSEUDONYM: &str = "roundabout";
@@ -23,29 +25,6 @@ const PROTO_HTTP: HeaderValue = HeaderValue::from_static("http");
 const UPGRADE_TOKEN: HeaderValue = HeaderValue::from_static("upgrade");
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
-/// Why a request is refused before any backend sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// `CONNECT` asks for a forward proxy, and this is a gateway: RFC 9110, section 9.3.6.
-    Connect,
-}
-
-impl Refusal {
-    /// What the client gets.
-    pub fn status(self) -> StatusCode {
-        match self {
-            Self::Connect => StatusCode::NOT_IMPLEMENTED,
-        }
-    }
-
-    /// Why, in one line.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Connect => "CONNECT is for forward proxies; this is a load balancer",
-        }
-    }
-}
-
 /// Makes a request's head ready for a backend. `client` is the client's IP address as a header value, and
 /// `chunked` says that there is a body whose length is not known.
 ///
@@ -56,9 +35,7 @@ pub fn prepare_request(
     client: &HeaderValue,
     chunked: bool,
 ) -> Result<(), Refusal> {
-    if head.method == Method::CONNECT {
-        return Err(Refusal::Connect);
-    }
+    admit(head)?;
     // Each hop speaks its own version: RFC 9112, section 2.3.
     let special = Special::among(&head.headers);
     let asked_for_upgrade = if special.upgrade { requested_upgrade(head) } else { None };
@@ -90,6 +67,63 @@ pub fn prepare_request(
     // A gateway must add itself: RFC 9110, section 7.6.3.
     head.headers.append(VIA, VIA_1_1);
     Ok(())
+}
+
+/// Refuses what no backend may see.
+fn admit(head: &request::Parts) -> Result<(), Refusal> {
+    if head.method == Method::CONNECT {
+        return Err(Refusal::Connect);
+    }
+    // A host is needed in every request of HTTP/1.1, and one is enough: RFC 9112, section 3.2.
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let is_fine = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => is_host(host.as_bytes()),
+        (None, _) => head.version == Version::HTTP_10,
+        _ => false,
+    };
+    if !is_fine {
+        return Err(Refusal::Host);
+    }
+    if head.uri.authority().is_some_and(|authority| !is_host(authority.as_str().as_bytes())) {
+        return Err(Refusal::Target);
+    }
+    if head.headers.keys().any(is_disguised) {
+        return Err(Refusal::Underscore);
+    }
+    expects_continue(&head.headers).map(drop)
+}
+
+/// Whether it is a host, with or without a port: RFC 3986, section 3.2.2. An empty one stands for none.
+fn is_host(text: &[u8]) -> bool {
+    let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if !text[colon..].contains(&b']') => (&text[..colon], &text[colon + 1..]),
+        _ => (text, &b""[..]),
+    };
+    let port = std::str::from_utf8(port).unwrap_or("?");
+    let is_port = port.is_empty() || (!port.starts_with('+') && port.parse::<u16>().is_ok());
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
+    is_port
+        && match host {
+            [b'[', address @ .., b']'] => std::str::from_utf8(address)
+                .is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
+            name => name.iter().all(is_name),
+        }
+}
+
+/// Whether a name differs only by underscores from one that frames or routes a message, or says who sent it. Many
+/// servers make one variable of both, as CGI asks for (RFC 3875, section 4.1.18).
+fn is_disguised(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.contains('_')
+        && matches!(
+            name.replace('_', "-").as_str(),
+            "transfer-encoding"
+                | "content-length"
+                | "x-forwarded-for"
+                | "x-forwarded-proto"
+                | "x-forwarded-host"
+                | "x-lb-attempt"
+        )
 }
 
 /// An answer that cannot be passed on: its framing contradicts itself, or it switches to a protocol that
@@ -218,6 +252,9 @@ mod tests {
             request = request.header(*name, *value);
         }
         let mut head = request.body(()).unwrap().into_parts().0;
+        if !head.headers.contains_key(HOST) {
+            head.headers.insert(HOST, HeaderValue::from_static("h.example"));
+        }
         prepare_request(&mut head, &CLIENT, false).unwrap();
         head
     }
@@ -295,6 +332,38 @@ mod tests {
     fn connect_is_refused() {
         let mut head = Request::connect("a.example:80").body(()).unwrap().into_parts().0;
         assert_eq!(prepare_request(&mut head, &CLIENT, false), Err(Refusal::Connect));
+    }
+
+    #[test]
+    fn hosts_are_told_from_what_is_none() {
+        for host in [
+            "",
+            "a",
+            "a.example.",
+            "A-1_b~",
+            "a%20b",
+            "a:",
+            "a:0",
+            "a:65535",
+            "[::1]",
+            "[::1]:80",
+            "1.2.3.4:5",
+        ] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for text in [
+            "a b", "a/b", "a?b", "a#b", "u@a", "a:x", "a:+1", "a:65536", "::1", "[::1", "[a]", "[::1]x",
+            "\u{e9}",
+        ] {
+            assert!(!is_host(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_disguise_is_seen_through() {
+        let is_disguised = |name: &'static str| is_disguised(&HeaderName::from_static(name));
+        assert!(is_disguised("transfer_encoding") && is_disguised("x_forwarded-for"));
+        assert!(!is_disguised("x-forwarded-for") && !is_disguised("x_custom"));
     }
 
     #[test]

@@ -4,35 +4,40 @@
 //! admits, `balance` picks, `upstream` sends, `verdict` judges, `context` remembers, `answer` answers and
 //! `account` accounts.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use http::{HeaderValue, Request, Response, StatusCode, request};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
-use tokio_util::task::TaskTracker;
 
 pub(crate) mod account;
 pub(crate) mod answer;
 pub mod body;
+pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub mod context;
+mod date;
 pub(crate) mod deadline;
 mod http1;
 pub mod message;
+pub mod refusal;
 mod tunnel;
 pub(crate) mod upstream;
 pub mod verdict;
+mod wire;
 
 use account::Account;
 use answer::{AnswerBody, End};
 use body::ReplayBody;
-use connection::Connection;
+use client::{Caller, ClientBody};
+use connection::{Connection, Progress};
 use context::{Attempts, Retries, Tried};
-use deadline::{Deadlines, Interrupt};
+use date::Date;
+use deadline::{Deadlines, Interrupt, LEISURELY, PROMPT};
+use tunnel::Tunnel;
 use upstream::Upstream;
 use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
 
@@ -48,10 +53,19 @@ pub(crate) struct Proxy {
     pub(crate) observer: Arc<Observer>,
     pub(crate) upstream: Upstream,
     pub(crate) deadlines: Deadlines,
+    pub(crate) client_deadlines: Deadlines,
+    date: Date,
     limits: Limits,
     config: Arc<Config>,
-    /// The open tunnels, so that draining can wait for them.
-    pub(crate) tunnels: TaskTracker,
+}
+
+/// What stays the same for all tries of a request, and what it remembers of them.
+struct Errand<'a> {
+    caller: &'a Caller,
+    head: request::Parts,
+    body: ReplayBody,
+    /// When it must have its answer. It is put off for as long as the client is sending.
+    deadline: Cell<Instant>,
 }
 
 /// An answer whose head has come, and the connection it comes over.
@@ -61,7 +75,9 @@ impl Proxy {
     pub(crate) fn new(pool: Arc<ServerPool>, observer: Arc<Observer>, config: Arc<Config>) -> Self {
         Self {
             upstream: Upstream::new(pool.backends().len(), config.connect_timeout),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(PROMPT),
+            client_deadlines: Deadlines::new(LEISURELY),
+            date: Date::default(),
             limits: Limits {
                 retries: config.retries,
                 retry_delay: config.retry_delay,
@@ -70,34 +86,32 @@ impl Proxy {
             pool,
             observer,
             config,
-            tunnels: TaskTracker::new(),
         }
     }
 
     /// Takes one request from a client through to its answer.
     pub(crate) async fn handle(
-        self: Rc<Self>,
-        client: HeaderValue,
-        mut request: Request<Incoming>,
+        self: &Rc<Self>,
+        caller: &Caller,
+        request: Request<ClientBody>,
     ) -> Response<AnswerBody> {
         let mut account = Account::open(&self.observer, request.method(), request.uri());
         let deadline = account.began + self.config.total_timeout;
 
         // 1. Admit: what no backend may see ends here; the rest is made ready to be sent, once and for all
         //    tries, so that every try starts from the request as it came.
-        let on_upgrade =
-            request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
         let body = ReplayBody::new(body, self.config.replay_limit);
-        if let Err(refusal) = message::prepare_request(&mut head, &client, !body.has_length()) {
-            return refuse(account, refusal);
+        if let Err(refusal) = message::prepare_request(&mut head, &caller.address, !body.has_length()) {
+            return answer::refuse(account, refusal);
         }
+        let mut errand = Errand { caller, head, body, deadline: Cell::new(deadline) };
 
         loop {
             // 2. Pick: whose turn is it, among those that are alive and have not failed this request?
-            let tried: Tried = context::get(&head.extensions);
+            let tried: Tried = context::get(&errand.head.extensions);
             let Some(backend) = self.pool.next_peer(&tried.numbers()) else {
-                account.remember(&head.extensions);
+                account.remember(&errand.head.extensions);
                 return self.nobody_left(account, tried.0.last().copied());
             };
             backend.stats.picks.fetch_add(1, Relaxed);
@@ -107,33 +121,33 @@ impl Proxy {
 
             loop {
                 // 3. Send, and wait for the head of the answer.
-                let failure = match self.attempt(&lease, &head, &body, fresh, deadline, &mut account).await {
+                let failure = match self.attempt(&errand, &lease, fresh, &mut account).await {
                     // 4. Answer: the rest of it streams through, and is accounted for when it ends.
                     Ok(answer) => {
-                        account.remember(&head.extensions);
-                        return self.answer(answer, account, lease, on_upgrade);
+                        account.remember(&errand.head.extensions);
+                        return self.answer(answer, account, lease);
                     }
                     Err(failure) => failure,
                 };
 
                 // 5. Judge: who is to blame, and what now?
                 let backend = lease.backend();
-                let verdict = self.judge(failure, backend, &head, &body, deadline);
+                let verdict = self.judge(&errand, failure, backend);
                 self.learn(failure, verdict, backend);
                 match verdict.next {
                     Next::Reconnect => fresh = true,
                     Next::Retry(pause) => {
                         backend.stats.retries.fetch_add(1, Relaxed);
-                        context::retry(&mut head.extensions);
+                        context::retry(&mut errand.head.extensions);
                         tokio::time::sleep(pause).await;
                     }
                     Next::MoveOn => {
-                        context::move_on(&mut head.extensions, backend.number, failure);
-                        set_attempt(&mut head);
+                        context::move_on(&mut errand.head.extensions, backend.number, failure);
+                        set_attempt(&mut errand.head);
                         break;
                     }
                     Next::GiveUp => {
-                        account.remember(&head.extensions);
+                        account.remember(&errand.head.extensions);
                         return self.give_up(account, failure, verdict.blame, backend);
                     }
                 }
@@ -144,53 +158,59 @@ impl Proxy {
     /// One try: a connection, the request, the head of the answer.
     async fn attempt(
         &self,
+        errand: &Errand<'_>,
         lease: &InFlight,
-        head: &request::Parts,
-        body: &ReplayBody,
         fresh: bool,
-        deadline: Instant,
         account: &mut Account,
     ) -> Result<Answer, Failure> {
+        let Errand { caller, head, body, .. } = errand;
         let backend = lease.backend();
         let repeatable = verdict::is_idempotent(&head.method);
-        let mut connection = self.upstream.checkout(backend, fresh, !repeatable, deadline).await?;
+        let mut connection =
+            self.upstream.checkout(backend, fresh, !repeatable, errand.deadline.get()).await?;
 
-        let sent = Instant::now();
-        account.sent = Some(sent);
-        let _waiting = Waiting::new(backend, sent, self.pool.silence_rule().waiting);
+        // Until the request has been sent whole, it may be the client that is slow, and not the backend.
+        let (mut sent, mut waiting) = (None, None);
+        let patience = Cell::new((Instant::now() + self.config.stall_timeout).into());
+        let report = |progress: Progress| {
+            let now = Instant::now();
+            if progress.whole {
+                sent = Some(now);
+                waiting = Some(Waiting::new(backend, now, self.pool.silence_rule().waiting));
+                patience.set((now + self.config.response_timeout).min(errand.deadline.get()).into());
+            } else {
+                errand.deadline.set(now + self.config.total_timeout);
+                patience.set((now + self.config.stall_timeout).into());
+            }
+        };
         // Only a request that may go elsewhere gains anything from leaving a silent backend.
         let unless_silent = (repeatable && body.is_held()).then_some(backend);
-        let deadline = deadline.min(sent + self.config.response_timeout);
-        let mut answer = self
-            .deadlines
-            .wait(connection.send(head, body.for_try()), deadline.into(), unless_silent)
-            .await
-            .unwrap_or_else(|interrupt| {
-                Err(match interrupt {
-                    Interrupt::Deadline => Failure::HeadTimeout,
-                    Interrupt::Silence => Failure::FellSilent,
-                })
-            })?;
-
+        let sending = connection.send(head, body.for_try(), caller, report);
+        let outcome = self.deadlines.wait(sending, &patience, unless_silent).await;
         let now = Instant::now();
+        account.sent = sent.or(Some(now));
+        let mut answer = outcome.unwrap_or_else(|interrupt| {
+            Err(match interrupt {
+                Interrupt::Deadline if connection.awaits_client() => Failure::SlowUpload,
+                Interrupt::Deadline => Failure::HeadTimeout,
+                Interrupt::Silence => Failure::FellSilent,
+            })
+        })?;
+
         account.head = Some(now);
-        let latency = now.saturating_duration_since(sent);
-        backend.stats.record_latency(latency);
-        backend.learn_latency(latency);
+        if let Some(sent) = sent {
+            let latency = now.saturating_duration_since(sent);
+            backend.stats.record_latency(latency);
+            backend.learn_latency(latency);
+        }
         self.pool.heard(backend, now);
         message::prepare_response(&mut answer, head).map_err(|message::Nonsense| Failure::Malformed)?;
         Ok((answer, connection))
     }
 
     /// Collects what is known about a failed try and has it judged.
-    fn judge(
-        &self,
-        failure: Failure,
-        backend: &Backend,
-        head: &request::Parts,
-        body: &ReplayBody,
-        deadline: Instant,
-    ) -> Verdict {
+    fn judge(&self, errand: &Errand<'_>, failure: Failure, backend: &Backend) -> Verdict {
+        let Errand { head, body, deadline, .. } = errand;
         let Retries(retries) = context::get(&head.extensions);
         let Attempts(attempts) = context::get(&head.extensions);
         let facts = Facts {
@@ -200,7 +220,7 @@ impl Proxy {
             attempts,
             left_a_silent_one: context::get::<Tried>(&head.extensions).left_a_silent_one(),
             backend_is_out: backend.health().state() == State::Down,
-            time_left: Instant::now() + self.limits.retry_delay < deadline,
+            time_left: Instant::now() + self.limits.retry_delay < deadline.get(),
         };
         verdict::judge(facts, self.limits)
     }
@@ -228,18 +248,17 @@ impl Proxy {
 
     /// Passes the backend's answer on.
     fn answer(
-        self: Rc<Self>,
-        (answer, connection): Answer,
+        self: &Rc<Self>,
+        (answer, backend): Answer,
         mut account: Account,
         lease: InFlight,
-        on_upgrade: Option<OnUpgrade>,
     ) -> Response<AnswerBody> {
         account.answering(answer.status());
-        if let (StatusCode::SWITCHING_PROTOCOLS, Some(client)) = (answer.status(), on_upgrade) {
-            self.tunnels.spawn_local(tunnel::run(client, connection, account, lease));
-            return answer.map(|()| AnswerBody::Own(None));
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return answer.map(|()| AnswerBody::Switch(Box::new(Tunnel { backend, account, lease })));
         }
-        answer.map(|()| AnswerBody::relay(End { proxy: self, account, lease, connection }))
+        let proxy = Rc::clone(self);
+        answer.map(|()| AnswerBody::relay(End { proxy, account, lease, connection: backend }))
     }
 
     /// There is no backend to try (any more). `last` is what the last one was left for.
@@ -274,13 +293,6 @@ impl Proxy {
         account.close();
         answer::own(status, failure.proxy_status(), why, come_back)
     }
-}
-
-/// A request that no backend may see.
-fn refuse(mut account: Account, refusal: message::Refusal) -> Response<AnswerBody> {
-    account.answering(refusal.status());
-    account.close();
-    answer::own(refusal.status(), "http_request_denied", refusal.reason(), None)
 }
 
 /// Tells the next backend which attempt it sees, so that a student can watch a request move on.

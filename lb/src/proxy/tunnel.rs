@@ -1,21 +1,29 @@
-//! After an upgrade the balancer understands nothing any more: it passes bytes both ways until both sides
-//! are done.
+//! What happens after a switch of protocols? The balancer understands nothing more and passes bytes both ways until
+//! both sides are done.
 
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
+use bytes::BytesMut;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
 
 use super::account::Account;
 use super::connection::Connection;
 use crate::balance::InFlight;
 
-/// Passes bytes between a client and a backend that have switched protocols. The request
-/// stays in flight, and its record open, until the tunnel closes.
-pub(crate) async fn run(client: OnUpgrade, backend: Connection, mut account: Account, lease: InFlight) {
-    if let (Ok(client), Some((mut backend, early))) = (client.await, backend.into_stream()) {
-        let mut client = TokioIo::new(client);
+/// A request that became a tunnel. It stays in flight, and its record open, until the tunnel closes.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    pub(crate) backend: Connection,
+    pub(crate) account: Account,
+    pub(crate) lease: InFlight,
+}
+
+/// Passes bytes between a client and a backend that have switched protocols. Each socket comes with what was
+/// read from it already.
+pub(crate) async fn run(client: Option<(TcpStream, BytesMut)>, tunnel: Tunnel) {
+    let Tunnel { backend, mut account, lease } = tunnel;
+    if let (Some((mut client, asked)), Some((mut backend, answered))) = (client, backend.into_stream()) {
         // However a tunnel ends, nobody is to blame: what its bytes mean is not ours to know.
-        if client.write_all(&early).await.is_ok() {
+        if client.write_all(&answered).await.is_ok() && backend.write_all(&asked).await.is_ok() {
             let _ = copy_bidirectional(&mut client, &mut backend).await;
         }
     }

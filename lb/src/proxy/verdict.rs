@@ -18,6 +18,8 @@
 //! | malformed answer | no | no | backend | 502 |
 //! | answer broke off | no | no | backend | connection aborted |
 //! | client went away | no | no | client | 499 in the log |
+//! | client's body is malformed | no | no | client | 400 |
+//! | client's body does not come on | no | no | client | 408 |
 //! | out of descriptors or ports here | no | no | balancer | 503 |
 //! | no backend alive | | | nobody | 503 |
 
@@ -54,6 +56,10 @@ pub enum Failure {
     BrokeOff,
     /// The client closed its connection.
     ClientGone,
+    /// The client's body cannot be read on: its chunks are malformed.
+    BadUpload,
+    /// Nothing more of the client's body came in time.
+    SlowUpload,
     /// This balancer has no descriptors, ports or memory left.
     OutOfResources,
     /// No backend is alive, or none that was not tried.
@@ -141,9 +147,14 @@ pub fn judge(facts: Facts, limits: Limits) -> Verdict {
         F::StaleMaybeSent => (false, facts.repeatable, false),
         F::ClosedEarly => (facts.repeatable && can_retry, false, facts.repeatable && can_move),
         F::FellSilent => (false, false, facts.repeatable && can_move && !facts.left_a_silent_one),
-        F::HeadTimeout | F::Malformed | F::BrokeOff | F::ClientGone | F::OutOfResources | F::NoBackend => {
-            (false, false, false)
-        }
+        F::HeadTimeout
+        | F::Malformed
+        | F::BrokeOff
+        | F::ClientGone
+        | F::BadUpload
+        | F::SlowUpload
+        | F::OutOfResources
+        | F::NoBackend => (false, false, false),
     };
 
     let next = match facts.time_left {
@@ -185,7 +196,7 @@ impl Failure {
     /// Whose fault it is.
     pub fn blame(self) -> Blame {
         match self {
-            Self::ClientGone => Blame::Client,
+            Self::ClientGone | Self::BadUpload | Self::SlowUpload => Blame::Client,
             Self::OutOfResources => Blame::Balancer,
             Self::StaleUnsent | Self::StaleMaybeSent | Self::NoBackend => Blame::Nobody,
             Self::ConnectRefused
@@ -211,6 +222,8 @@ impl Failure {
             | Self::OutOfResources
             | Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::HeadTimeout | Self::FellSilent => StatusCode::GATEWAY_TIMEOUT,
+            Self::BadUpload => StatusCode::BAD_REQUEST,
+            Self::SlowUpload => StatusCode::REQUEST_TIMEOUT,
             Self::StaleUnsent
             | Self::StaleMaybeSent
             | Self::ClosedUnsent
@@ -236,7 +249,7 @@ impl Failure {
             Self::BrokeOff => "http_response_incomplete",
             Self::OutOfResources => "connection_limit_reached",
             Self::NoBackend => "destination_unavailable",
-            Self::ClientGone => "http_request_error",
+            Self::ClientGone | Self::BadUpload | Self::SlowUpload => "http_request_error",
         }
     }
 
@@ -256,6 +269,8 @@ impl Failure {
             Self::Malformed => "malformed answer",
             Self::BrokeOff => "answer broke off",
             Self::ClientGone => "client went away",
+            Self::BadUpload => "the request's body is malformed",
+            Self::SlowUpload => "the request's body did not come on",
             Self::OutOfResources => "the balancer is out of descriptors or ports",
             Self::NoBackend => "no backend is alive",
         }

@@ -7,7 +7,7 @@ use super::*;
 const LIMITS: Limits = Limits { retries: 3, retry_delay: Duration::from_millis(10), attempts: 3 };
 const AGAIN: Next = Next::Retry(LIMITS.retry_delay);
 
-const ALL: [Failure; 15] = [
+const ALL: [Failure; 17] = [
     Failure::ConnectRefused,
     Failure::Unreachable,
     Failure::Unresolved,
@@ -21,6 +21,8 @@ const ALL: [Failure; 15] = [
     Failure::Malformed,
     Failure::BrokeOff,
     Failure::ClientGone,
+    Failure::BadUpload,
+    Failure::SlowUpload,
     Failure::OutOfResources,
     Failure::NoBackend,
 ];
@@ -61,6 +63,8 @@ fn the_table() {
         (Malformed,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (BrokeOff,       [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (ClientGone,     [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   502),
+        (BadUpload,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   400),
+        (SlowUpload,     [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   408),
         (OutOfResources, [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Balancer, 503),
         (NoBackend,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Nobody,   503),
     ];

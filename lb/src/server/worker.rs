@@ -1,19 +1,12 @@
 //! The workers: a thread each, with everything that a request needs on its way.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
@@ -23,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::observe::Observer;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, client};
 
 /// How often idle backend connections are looked over.
 const PRUNE: Duration = Duration::from_secs(1);
@@ -108,8 +101,9 @@ async fn work(
     open: Arc<AtomicUsize>,
 ) {
     let proxy = Rc::new(Proxy::new(pool, Arc::clone(&observer), config));
-    let clock = Rc::clone(&proxy);
+    let (clock, other) = (Rc::clone(&proxy), Rc::clone(&proxy));
     tokio::task::spawn_local(async move { clock.deadlines.strike().await });
+    tokio::task::spawn_local(async move { other.client_deadlines.strike().await });
     let idle = Rc::downgrade(&proxy);
     tokio::task::spawn_local(async move {
         while let Some(proxy) = idle.upgrade() {
@@ -123,55 +117,19 @@ async fn work(
     let draining = CancellationToken::new();
     while let Some(stream) = coming.recv().await {
         let connection = Guard::new(&observer, &open);
-        let served = serve(stream, Rc::clone(&proxy), draining.clone());
+        let (proxy, draining) = (Rc::clone(&proxy), draining.clone());
         connections.spawn_local(async move {
-            // A connection's errors are its client's affair, and it cannot be told any more.
-            let _ = served.await;
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                client::serve(stream, &proxy, &draining).await;
+            }
             drop(connection);
         });
     }
 
     // Connections finish the request they are at and close; idle ones close now. Tunnels end by themselves.
     draining.cancel();
-    for tasks in [&connections, &proxy.tunnels] {
-        tasks.close();
-        tasks.wait().await;
-    }
-}
-
-/// Serves the requests of one connection until the client closes it, or, when `draining`, until the request
-/// it is at is answered.
-async fn serve(stream: std::net::TcpStream, proxy: Rc<Proxy>, draining: CancellationToken) -> io::Result<()> {
-    let stream = TcpStream::from_std(stream)?;
-    // Answers are written whole; waiting for more to send would only delay them.
-    stream.set_nodelay(true)?;
-    let client = stream.peer_addr()?.ip().to_canonical().to_string();
-    let client = HeaderValue::try_from(client).map_err(io::Error::other)?;
-    let service = service_fn(move |request| {
-        let answer = Rc::clone(&proxy).handle(client.clone(), request);
-        async { Ok::<_, Infallible>(answer.await) }
-    });
-    let mut connection =
-        pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
-    let mut told = pin!(draining.cancelled());
-    let mut listens = false;
-    let served = poll_fn(|cx| {
-        if let Poll::Ready(served) = connection.as_mut().poll(cx) {
-            return Poll::Ready(Some(served));
-        }
-        // Listening once is enough, as this task is always woken in the same way.
-        if draining.is_cancelled()
-            || (!std::mem::replace(&mut listens, true) && told.as_mut().poll(cx).is_ready())
-        {
-            return Poll::Ready(None);
-        }
-        Poll::Pending
-    });
-    if let Some(served) = served.await {
-        return served.map_err(io::Error::other);
-    }
-    connection.as_mut().graceful_shutdown();
-    connection.await.map_err(io::Error::other)
+    connections.close();
+    connections.wait().await;
 }
 
 /// A client connection is counted for as long as this lives.

@@ -54,14 +54,49 @@ fn a_large_body_arrives_whole_both_ways() {
     assert!(answer.text() == body, "{} of {} bytes came back", answer.body.len(), body.len());
 }
 
+/// A request that waits for a word before it sends its body.
+const EXPECTING: &str = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+
 #[test]
-fn a_client_that_waits_for_100_continue_gets_it() {
+fn a_backend_says_itself_that_a_client_may_continue() {
+    let upstream = Upstream::raw(|mut wire| {
+        let Ok(Some(head)) = wire.head() else { return };
+        assert_eq!(head.get("expect"), Some("100-continue"));
+        // Some say it more than once, and that must not be taken for more.
+        wire.write("HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+        assert_eq!(wire.exactly(4).unwrap(), b"body");
+        wire.write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    assert_eq!(client.send(EXPECTING).head_of_answer().unwrap().text, "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(client.send("body").answer().text(), "ok", "and it says so only once");
+}
+
+#[test]
+fn a_client_may_continue_even_if_its_backend_never_says_so() {
     let (upstream, lb) = echo();
     let mut client = lb.client();
-    client.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
-    assert_eq!(client.head_of_answer().unwrap().first_line(), "HTTP/1.1 100 Continue");
+    let begun = std::time::Instant::now();
+    assert_eq!(client.send(EXPECTING).head_of_answer().unwrap().first_line(), "HTTP/1.1 100 Continue");
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(1), "the backend was asked first");
     assert_eq!(client.send("body").answer().text(), "body");
     assert_eq!(upstream.count(), 1);
+}
+
+#[test]
+fn a_backend_may_answer_instead_of_saying_continue() {
+    let upstream = Upstream::raw(|mut wire| {
+        let Ok(Some(_)) = wire.head() else { return };
+        wire.write("HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno").unwrap();
+        assert_eq!(wire.rest().unwrap(), b"", "it is not sent the body, nor another request");
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    let answer = client.send(EXPECTING).answer();
+    assert_eq!((answer.status, answer.text()), (413, "no"));
+    assert_eq!(answer.head.get("connection"), Some("close"), "what follows could be the body");
+    assert!(client.wire.closes());
 }
 
 #[test]
@@ -124,7 +159,7 @@ fn answers_are_passed_on_in_every_framing() {
 }
 
 #[test]
-fn interim_answers_do_not_end_a_request() {
+fn interim_answers_are_passed_on_to_those_who_know_them() {
     let upstream = Upstream::new(|_| {
         Reply::Bytes(
             "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
@@ -133,8 +168,13 @@ fn interim_answers_do_not_end_a_request() {
     });
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let mut client = lb.client();
-    assert_eq!(client.get("/").text(), "ab");
-    assert_eq!(client.get("/").text(), "ab");
+    for _ in 0..2 {
+        let hints = client.ask("GET /", b"").head_of_answer().unwrap();
+        assert_eq!((hints.first_line(), hints.get("link")), ("HTTP/1.1 103 Early Hints", Some("</a>")));
+        assert_eq!(client.answer().text(), "ab");
+    }
+    let answer = lb.client().send("GET / HTTP/1.0\r\n\r\n").answer();
+    assert_eq!((answer.status, answer.text()), (200, "ab"), "HTTP/1.0 knows none");
 }
 
 #[test]
@@ -142,7 +182,12 @@ fn interim_answers_without_end_are_no_answer() {
     let flood = "HTTP/1.1 102 Processing\r\n\r\n".repeat(1000);
     let upstream = Upstream::new(move |_| Reply::Bytes(flood.clone().into()));
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
-    let answer = lb.get("/");
+    let mut client = lb.client();
+    client.ask("GET /", b"");
+    for _ in 0..32 {
+        assert_eq!(client.head_of_answer().unwrap().first_line(), "HTTP/1.1 102 Processing");
+    }
+    let answer = client.answer();
     assert_eq!(answer.status, 502);
     assert!(answer.text().contains("malformed answer"), "{}", answer.text());
 }
@@ -177,4 +222,58 @@ fn what_a_backend_says_too_much_reaches_nobody() {
     for _ in 0..4 {
         assert_eq!(lb.get("/").text(), "fine");
     }
+}
+
+#[test]
+fn an_answer_to_an_old_client_ends_with_the_connection_or_with_an_error() {
+    let upstream = Upstream::new(|seen| {
+        let chunks = match seen.line() {
+            "GET /whole" => chunked(&["a", "b"]),
+            _ => "1\r\na\r\n1\r\n".to_owned(),
+        };
+        Reply::Last(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}").into())
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    let answer = client.send("GET /whole HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").answer();
+    assert_eq!(answer.head.values(["transfer-encoding", "connection"]), [None, Some("close")]);
+    assert_eq!(answer.text(), "ab");
+    let mut client = lb.client();
+    client.send("GET /cut HTTP/1.0\r\n\r\n").head_of_answer().unwrap();
+    let error = client.wire.rest().unwrap_err();
+    assert_eq!(
+        error.kind(),
+        std::io::ErrorKind::ConnectionReset,
+        "a clean end would look like a whole answer"
+    );
+}
+
+#[test]
+fn trailers_reach_those_who_ask_for_them() {
+    let upstream = Upstream::new(|_| {
+        let body = "1\r\na\r\n0\r\nX-Sum: 7\r\nContent-Length: 5\r\n\r\n";
+        Reply::Bytes(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}").into())
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    for (header, end) in [("TE: trailers", "0\r\nx-sum: 7\r\n\r\n"), ("X: none", "0\r\n\r\n")] {
+        let mut client = lb.client();
+        client.send(format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{header}\r\n\r\n"));
+        client.head_of_answer().unwrap();
+        let body = client.wire.rest().unwrap();
+        assert_eq!(String::from_utf8(body).unwrap(), format!("1\r\na\r\n{end}"));
+    }
+}
+
+#[test]
+fn every_answer_has_a_date() {
+    let upstream = Upstream::new(|seen| match seen.line() {
+        "GET /dated" => Reply::Bytes("HTTP/1.1 204 No Content\r\nDate: then\r\n\r\n".into()),
+        _ => Reply::Bytes("HTTP/1.1 204 No Content\r\n\r\n".into()),
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let date = |path: &str| {
+        lb.client().ask(&format!("GET {path}"), b"").bodiless().head.get("date").map(str::to_owned)
+    };
+    assert_eq!(date("/dated").as_deref(), Some("then"));
+    assert!(date("/").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")));
 }

@@ -55,7 +55,7 @@ fn a_backend_may_be_given_by_name() {
 const KINDS: [(&str, &str, u16, &str, &str); 3] = [
     ("GET /well?q=%22", "/well?q=%22", 200, "1", "-"),
     ("POST /fails", "/fails", 502, "1", "backend"),
-    ("CONNECT h:1", "h:1", 501, "-", "-"),
+    ("CONNECT h:1", "h:1", 501, "-", "client"),
 ];
 
 fn some_requests(flags: &[&str]) -> Lb {

@@ -11,6 +11,7 @@ mod common;
 
 mod aborts;
 mod admin;
+mod conformance;
 mod draining;
 mod failures;
 mod flags;
@@ -19,6 +20,7 @@ mod framing;
 mod health;
 mod kept_connections;
 mod lifecycle;
+mod limits;
 mod repeats;
 mod resources;
 mod shares;

@@ -1,18 +1,29 @@
-//! How is an answer's body read? Frame by frame from a buffer, whatever pieces it came in.
+//! How is a body read and written? Frame by frame from a buffer, whatever pieces it came in; and in chunks, where
+//! its length is not known.
+
+use std::io::Write;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING,
+};
 use http_body::Frame;
 use memchr::memchr;
 
-use super::Malformed;
-use super::response::Framing;
+use super::{Malformed, request, response, write_fields};
 
 /// Longest line of a chunk's size with its extensions, and longest trailer section, in bytes.
 const MAX_LINE: usize = 16 * 1024;
 
 /// Most trailers.
 const MAX_TRAILERS: usize = 100;
+
+/// Ends a chunk.
+pub(crate) const END_OF_CHUNK: &[u8] = b"\r\n";
+
+/// What must not stand in a trailer, because it would have framed, routed or authorised the message: RFC 9110,
+/// section 6.5.1.
+const NO_TRAILERS: [HeaderName; 5] = [CONTENT_LENGTH, TRANSFER_ENCODING, HOST, AUTHORIZATION, TRAILER];
 
 /// Where in a body the reader is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +49,21 @@ pub(crate) enum Chunk {
     Trailers,
 }
 
-impl From<Framing> for Decoder {
-    fn from(framing: Framing) -> Self {
+impl From<response::Framing> for Decoder {
+    fn from(framing: response::Framing) -> Self {
         match framing {
-            Framing::Length(length) => Self::Length(length),
-            Framing::Chunked => Self::Chunked(Chunk::Size),
-            Framing::Close => Self::Close,
+            response::Framing::Length(length) => Self::Length(length),
+            response::Framing::Chunked => Self::Chunked(Chunk::Size),
+            response::Framing::Close => Self::Close,
+        }
+    }
+}
+
+impl From<request::Framing> for Decoder {
+    fn from(framing: request::Framing) -> Self {
+        match framing {
+            request::Framing::Length(length) => Self::Length(length),
+            request::Framing::Chunked => Self::Chunked(Chunk::Size),
         }
     }
 }
@@ -173,6 +193,19 @@ fn trailers(buffer: &mut BytesMut) -> Result<Found, Malformed> {
     Ok(if trailers.is_empty() { Found::End } else { Found::Frame(Frame::trailers(trailers)) })
 }
 
+/// Begins a chunk of so many bytes, at least one: an empty chunk would end the body.
+pub(crate) fn begin_chunk(out: &mut Vec<u8>, length: usize) {
+    // Writing to a vector does not fail.
+    let _ = write!(out, "{length:x}\r\n");
+}
+
+/// Ends a chunked body.
+pub(crate) fn end_chunks(out: &mut Vec<u8>, trailers: &HeaderMap) {
+    out.extend_from_slice(b"0\r\n");
+    write_fields(out, trailers.iter().filter(|(name, _)| !NO_TRAILERS.contains(name)));
+    out.extend_from_slice(b"\r\n");
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -256,6 +289,17 @@ mod tests {
         assert!({ CHUNKED }.take(&mut buffer).is_err());
     }
 
+    #[test]
+    fn trailers_cannot_smuggle() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", "1".parse().unwrap());
+        trailers.insert(CONTENT_LENGTH, "5".parse().unwrap());
+        let mut out = Vec::new();
+        begin_chunk(&mut out, 26);
+        end_chunks(&mut out, &trailers);
+        assert_eq!(out, b"1a\r\n0\r\nx-sum: 1\r\n\r\n");
+    }
+
     proptest! {
         #[test]
         fn what_was_chunked_is_read_whole(
@@ -264,11 +308,11 @@ mod tests {
         ) {
             let mut wire = Vec::new();
             for chunk in &chunks {
-                super::super::request::begin_chunk(&mut wire, chunk.len());
+                begin_chunk(&mut wire, chunk.len());
                 wire.extend_from_slice(chunk);
-                wire.extend_from_slice(super::super::request::END_OF_CHUNK);
+                wire.extend_from_slice(END_OF_CHUNK);
             }
-            super::super::request::end_chunks(&mut wire, &HeaderMap::new());
+            end_chunks(&mut wire, &HeaderMap::new());
             let (data, _, left) = read(CHUNKED, &wire, piece).unwrap();
             prop_assert_eq!((data, left), (chunks.concat(), Vec::new()));
         }

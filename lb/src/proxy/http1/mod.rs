@@ -1,14 +1,31 @@
-//! HTTP/1.1 as bytes, on the side of the backends: RFC 9112.
+//! HTTP/1.1 as bytes: RFC 9112.
 //!
-//! Pure: heads and bodies go in, bytes come out, and the other way round. Sockets are [`super::connection`]'s.
-//! On the side of the clients hyper does this. Towards backends it would cost more than everything else here
-//! together, and it decides what a balancer has to decide: how strict to be with an answer's framing.
+//! Pure: heads and bodies go in, bytes come out, and the other way round, for both sides of the balancer. Sockets
+//! are the business of [`super::wire`]. A balancer has to decide itself how strict to be with framing: what
+//! two readers understand differently is how requests are smuggled past one of them.
 
 pub(crate) mod body;
+mod fields;
 pub(crate) mod request;
 pub(crate) mod response;
 
-/// Bytes from a backend that are not HTTP/1.1, or that contradict themselves.
+/// Bytes that are not HTTP/1.1, or that contradict themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("malformed answer")]
+#[error("malformed message")]
 pub(crate) struct Malformed;
+
+fn write_fields<'a>(
+    out: &mut Vec<u8>,
+    fields: impl Iterator<Item = (&'a http::HeaderName, &'a http::HeaderValue)>,
+) {
+    for (name, value) in fields {
+        write_field(out, name.as_str(), value.as_bytes());
+    }
+}
+
+fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,17 +1,168 @@
-//! How is a request written?
+//! How is a request's head read and written, and how long is the body behind it?
 
-use std::io::Write;
+use std::mem::MaybeUninit;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRAILER, TRANSFER_ENCODING};
-use http::request;
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{EXPECT, HeaderMap, HeaderName, TE};
 use http::uri::PathAndQuery;
+use http::{Method, Request, Uri, Version, request};
+use memchr::{memchr, memchr_iter};
 
-/// Ends a chunk.
-pub(crate) const END_OF_CHUNK: &[u8] = b"\r\n";
+use super::fields::{MAX_HEAD, MAX_HEADERS, Said, collect};
+use super::write_fields;
+use crate::proxy::refusal::Refusal;
 
-/// What must not stand in a trailer, because it would have framed, routed or authorised the message: RFC 9110,
-/// section 6.5.1.
-const NO_TRAILERS: [HeaderName; 5] = [CONTENT_LENGTH, TRANSFER_ENCODING, HOST, AUTHORIZATION, TRAILER];
+/// Longest target, in bytes: RFC 9112, section 3, asks for at least 8000.
+pub(crate) const MAX_TARGET: usize = 8 * 1024;
+
+/// Longest request line, with its method and version.
+const MAX_LINE: usize = MAX_TARGET + 256;
+
+/// The head of a request.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) request: Request<()>,
+    pub(crate) framing: Framing,
+    /// The client may send another request on this connection.
+    pub(crate) keep_alive: bool,
+    /// The client can do something with trailers: RFC 9110, section 6.5.1.
+    pub(crate) takes_trailers: bool,
+}
+
+/// How a request's body ends: RFC 9112, section 6.3. Never with the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// After so many bytes.
+    Length(u64),
+    /// With the last chunk.
+    Chunked,
+}
+
+/// Takes a head from the front of `buffer`; `None` if there is not yet a whole one. `searched` bytes of it are
+/// known to hold no end of a head.
+///
+/// # Errors
+/// Why it is refused. Where the next request begins is not known then.
+pub(crate) fn take(buffer: &mut BytesMut, searched: usize) -> Result<Option<Head>, Refusal> {
+    // Empty lines before a request are ignored: RFC 9112, section 2.2.
+    let mut searched = searched;
+    while buffer.starts_with(b"\r\n") {
+        buffer.advance(2);
+        searched = searched.saturating_sub(2);
+    }
+    match end(buffer, searched)? {
+        _ if !line_may_end(buffer) => Err(Refusal::TargetTooLong),
+        Some(length) if length <= MAX_HEAD => parse(&buffer.split_to(length).freeze()).map(Some),
+        None if buffer.len() <= MAX_HEAD => Ok(None),
+        _ => Err(Refusal::HeadTooLarge),
+    }
+}
+
+/// Whether the first line has ended, or is still short.
+fn line_may_end(buffer: &[u8]) -> bool {
+    buffer.len() <= MAX_LINE || memchr(b'\n', &buffer[..MAX_LINE]).is_some()
+}
+
+/// The length of the head at the front, with the empty line that ends it.
+fn end(buffer: &[u8], searched: usize) -> Result<Option<usize>, Refusal> {
+    for feed in memchr_iter(b'\n', &buffer[searched..]).map(|at| searched + at) {
+        match &buffer[..feed] {
+            [.., b'\r', b'\n', b'\r'] => return Ok(Some(feed + 1)),
+            [.., b'\r'] => {}
+            _ => return Err(Refusal::BareLineFeed),
+        }
+    }
+    Ok(None)
+}
+
+fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(bytes, &mut fields) {
+        Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
+        Err(httparse::Error::Version) if names_a_version(bytes) => return Err(Refusal::Version),
+        _ => return Err(Refusal::Syntax),
+    }
+    let (Some(method), Some(path)) = (parsed.method, parsed.path) else { return Err(Refusal::Syntax) };
+    let (headers, said) = collect(bytes, parsed.headers).map_err(|_| Refusal::Syntax)?;
+    let old = parsed.version == Some(0);
+    let framing = framing(said, old)?;
+    let target = bytes.slice_ref(path.as_bytes());
+
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Syntax)?;
+    *request.uri_mut() = uri(target, request.method())?;
+    *request.version_mut() = if old { Version::HTTP_10 } else { Version::HTTP_11 };
+    let takes_trailers = headers.contains_key(TE) && lists(&headers, &TE, "trailers");
+    *request.headers_mut() = headers;
+    let keep_alive = !said.close && (!old || said.keep_alive);
+    Ok(Head { request, framing, keep_alive, takes_trailers })
+}
+
+/// Whether the first line ends like a request of another version of HTTP.
+fn names_a_version(bytes: &[u8]) -> bool {
+    let line = &bytes[..memchr(b'\r', bytes).unwrap_or(bytes.len())];
+    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+fn framing(said: Said, old: bool) -> Result<Framing, Refusal> {
+    if said.bad_length {
+        return Err(Refusal::Length);
+    }
+    if said.bad_coding || (said.has_coding() && (old || said.length.is_some())) {
+        return Err(Refusal::Framing);
+    }
+    if said.other_coding {
+        return Err(Refusal::Coding);
+    }
+    Ok(if said.chunked { Framing::Chunked } else { Framing::Length(said.length.unwrap_or(0)) })
+}
+
+/// The target in one of the forms of RFC 9112, section 3.2, byte for byte.
+fn uri(target: Bytes, method: &Method) -> Result<Uri, Refusal> {
+    if target.len() > MAX_TARGET {
+        return Err(Refusal::TargetTooLong);
+    }
+    // A fragment is never sent, and readers disagree about what to do with one.
+    if !target.iter().all(|byte| matches!(byte, b'!'..=b'~') && *byte != b'#') {
+        return Err(Refusal::Target);
+    }
+    let is_path = target.starts_with(b"/");
+    let fits = is_path
+        || *method == Method::CONNECT
+        || (*method == Method::OPTIONS && target == "*")
+        || is_absolute(&target);
+    let uri = Uri::from_maybe_shared(target).ok().filter(|_| fits).ok_or(Refusal::Target)?;
+    Ok(uri)
+}
+
+fn is_absolute(target: &[u8]) -> bool {
+    [&b"http://"[..], b"https://"]
+        .iter()
+        .any(|scheme| target.len() > scheme.len() && target[..scheme.len()].eq_ignore_ascii_case(scheme))
+}
+
+/// Whether one of a header's comma-separated words is this one.
+fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(word))
+}
+
+/// Whether the client waits for a word before it sends its body: RFC 9110, section 10.1.1.
+///
+/// # Errors
+/// [`Refusal::Expectation`], if it expects anything else.
+pub(crate) fn expects_continue(headers: &HeaderMap) -> Result<bool, Refusal> {
+    let mut expectations = headers.get_all(EXPECT).iter();
+    match (expectations.next(), expectations.next()) {
+        (None, _) => Ok(false),
+        (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"100-continue") => Ok(true),
+        _ => Err(Refusal::Expectation),
+    }
+}
 
 /// Writes a request's head: its target in origin form, its headers as they stand.
 pub(crate) fn write_head(out: &mut Vec<u8>, head: &request::Parts) {
@@ -23,36 +174,74 @@ pub(crate) fn write_head(out: &mut Vec<u8>, head: &request::Parts) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Begins a chunk of so many bytes, at least one: an empty chunk would end the body.
-pub(crate) fn begin_chunk(out: &mut Vec<u8>, length: usize) {
-    // Writing to a vector does not fail.
-    let _ = write!(out, "{length:x}\r\n");
-}
-
-/// Ends a chunked body.
-pub(crate) fn end_chunks(out: &mut Vec<u8>, trailers: &HeaderMap) {
-    out.extend_from_slice(b"0\r\n");
-    write_fields(out, trailers.iter().filter(|(name, _)| !NO_TRAILERS.contains(name)));
-    out.extend_from_slice(b"\r\n");
-}
-
-fn write_fields<'a>(
-    out: &mut Vec<u8>,
-    fields: impl Iterator<Item = (&'a HeaderName, &'a http::HeaderValue)>,
-) {
-    for (name, value) in fields {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
     use super::*;
+
+    fn read(head: &str) -> Result<Head, Refusal> {
+        take(&mut BytesMut::from(head), 0).map(|head| head.expect("a whole head"))
+    }
+
+    #[test]
+    fn framing_follows_the_rfc() {
+        use Framing::{Chunked, Length};
+        let table = [
+            ("GET / HTTP/1.1\r\nHost: h", Length(0), true),
+            ("POST / HTTP/1.1\r\nContent-Length: 5", Length(5), true),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: Chunked", Chunked, true),
+            ("GET / HTTP/1.1\r\nConnection: x, Close", Length(0), false),
+            ("GET / HTTP/1.0", Length(0), false),
+            ("GET / HTTP/1.0\r\nConnection: keep-alive", Length(0), true),
+        ];
+        for (text, framing, keep_alive) in table {
+            let head = read(&format!("{text}\r\n\r\n")).expect(text);
+            assert_eq!((head.framing, head.keep_alive), (framing, keep_alive), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_head_comes_in_any_pieces() {
+        let text = "\r\nPOST /a?b HTTP/1.1\r\nContent-Length: 5\r\nTE: x, trailers\r\n\r\nrest";
+        for cut in 0..text.len() - 4 {
+            let mut buffer = BytesMut::from(&text[..cut]);
+            assert!(take(&mut buffer, 0).unwrap().is_none(), "{cut}");
+            let searched = buffer.len();
+            buffer.extend_from_slice(&text.as_bytes()[cut..]);
+            let head = take(&mut buffer, searched).unwrap().expect("a whole head");
+            assert_eq!((head.framing, &buffer[..]), (Framing::Length(5), &b"rest"[..]), "{cut}");
+            assert_eq!((head.request.uri().path(), head.takes_trailers), ("/a", true));
+        }
+    }
+
+    #[test]
+    fn heads_have_an_end() {
+        let endless = |text: &str| take(&mut BytesMut::from(text), 0).unwrap_err();
+        let long = "x".repeat(MAX_HEAD);
+        assert_eq!(endless(&format!("GET /{long}")), Refusal::TargetTooLong);
+        assert_eq!(endless(&format!("GET /{long} HTTP/1.1\r\n\r\n")), Refusal::TargetTooLong);
+        assert_eq!(endless(&format!("GET / HTTP/1.1\r\nX: {long}")), Refusal::HeadTooLarge);
+        assert_eq!(endless(&format!("GET / HTTP/1.1\r\nX: {long}\r\n\r\n")), Refusal::HeadTooLarge);
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(MAX_HEADERS + 1));
+        assert_eq!(endless(&many), Refusal::HeadTooLarge);
+        let longest = format!("GET /{} HTTP/1.1\r\n\r\n", &long[..MAX_TARGET - 1]);
+        assert_eq!(read(&longest).unwrap().request.uri().path().len(), MAX_TARGET);
+    }
+
+    #[test]
+    fn only_one_expectation_is_understood() {
+        let expects = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(EXPECT, value.parse().unwrap());
+            }
+            expects_continue(&headers)
+        };
+        assert_eq!(expects(&[]), Ok(false));
+        assert_eq!(expects(&["100-Continue"]), Ok(true));
+        for others in [&["x"][..], &["100-continue, x"], &["100-continue", "100-continue"], &[""]] {
+            assert_eq!(expects(others), Err(Refusal::Expectation), "{others:?}");
+        }
+    }
 
     #[test]
     fn a_head_is_written_as_it_stands() {
@@ -63,16 +252,5 @@ mod tests {
         out.clear();
         write_head(&mut out, &Request::options("*").body(()).unwrap().into_parts().0);
         assert_eq!(out, b"OPTIONS * HTTP/1.1\r\n\r\n");
-    }
-
-    #[test]
-    fn trailers_cannot_smuggle() {
-        let mut trailers = HeaderMap::new();
-        trailers.insert("x-sum", "1".parse().unwrap());
-        trailers.insert(CONTENT_LENGTH, "5".parse().unwrap());
-        let mut out = Vec::new();
-        begin_chunk(&mut out, 26);
-        end_chunks(&mut out, &trailers);
-        assert_eq!(out, b"1a\r\n0\r\nx-sum: 1\r\n\r\n");
     }
 }

@@ -1,19 +1,15 @@
-//! How is an answer's head read, and how long is the body behind it?
+//! How is an answer's head read and written, and how long is the body behind it?
 
+use std::io::Write;
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use http::{Method, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::{Method, Response, StatusCode, Version, response};
 use memchr::memmem;
 
-use super::Malformed;
-
-/// Longest head, in bytes. nginx takes 4 or 8 KiB, HAProxy 16 KiB.
-const MAX_HEAD: usize = 64 * 1024;
-
-/// Most headers.
-const MAX_HEADERS: usize = 100;
+use super::fields::{MAX_HEAD, MAX_HEADERS, Said, collect};
+use super::{Malformed, write_field};
 
 /// How a body ends: RFC 9112, section 6.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,73 +68,125 @@ fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Malformed> {
         return Err(Malformed);
     }
 
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
-    let mut said = Said::default();
-    for field in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
-        let value = bytes.slice_ref(field.value);
-        said.hear(&name, &value)?;
-        headers.append(name, HeaderValue::from_maybe_shared(value).map_err(|_| Malformed)?);
-    }
+    let (headers, said) = collect(bytes, parsed.headers)?;
     let status = StatusCode::from_u16(code).map_err(|_| Malformed)?;
     let old = parsed.version == Some(0);
     let mut response = Response::new(());
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     *response.version_mut() = if old { Version::HTTP_10 } else { Version::HTTP_11 };
-    let framing = said.framing(asked, status, old)?;
+    let framing = framing(said, asked, status, old)?;
     let keep_alive = !said.close && (!old || said.keep_alive) && framing != Framing::Close;
     Ok(Head { response, framing, keep_alive })
 }
 
-/// What the headers say about framing and connection.
-#[derive(Debug, Default)]
-struct Said {
-    length: Option<u64>,
-    chunked: bool,
-    close: bool,
-    keep_alive: bool,
+fn framing(said: Said, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Malformed> {
+    // HTTP/1.0 knows no chunks, and a length beside them is how answers are smuggled.
+    let contradiction = said.chunked && (old || said.length.is_some());
+    if contradiction || said.bad_length || said.bad_coding || said.other_coding {
+        return Err(Malformed);
+    }
+    Ok(match said.length {
+        _ if *asked == Method::HEAD || has_no_body(status) => Framing::Length(0),
+        _ if said.chunked => Framing::Chunked,
+        Some(length) => Framing::Length(length),
+        None => Framing::Close,
+    })
 }
 
-impl Said {
-    fn hear(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Malformed> {
-        if *name == CONTENT_LENGTH {
-            // Also two that agree are refused, as nginx does: somebody on the way may see only one.
-            let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-            let length =
-                std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
-            if self.length.replace(length.ok_or(Malformed)?).is_some() {
-                return Err(Malformed);
-            }
-        } else if *name == TRANSFER_ENCODING {
-            if std::mem::replace(&mut self.chunked, true) || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Malformed);
-            }
-        } else if *name == CONNECTION {
-            for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-                self.close |= option.eq_ignore_ascii_case(b"close");
-                self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-            }
-        }
-        Ok(())
-    }
+/// Whether an answer of this status never has a body: RFC 9112, section 6.3.
+fn has_no_body(status: StatusCode) -> bool {
+    status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}
 
-    fn framing(&self, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Malformed> {
-        // HTTP/1.0 knows no chunks, and a length beside them is how answers are smuggled.
-        if self.chunked && (old || self.length.is_some()) {
-            return Err(Malformed);
-        }
-        let bodyless = *asked == Method::HEAD
-            || status.is_informational()
-            || status == StatusCode::NO_CONTENT
-            || status == StatusCode::NOT_MODIFIED;
-        Ok(match self.length {
-            _ if bodyless => Framing::Length(0),
-            _ if self.chunked => Framing::Chunked,
-            Some(length) => Framing::Length(length),
-            None => Framing::Close,
-        })
+/// How an answer is sent to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// It has a body, or at least could have one.
+    pub(crate) body: bool,
+    /// The body goes in chunks.
+    pub(crate) chunked: bool,
+    /// The length to state, where no header does.
+    pub(crate) length: Option<u64>,
+    /// The connection takes another request afterwards.
+    pub(crate) keep_alive: bool,
+}
+
+/// The shape of an answer with this status and a body of so many bytes, if that is known. `old` is for a client
+/// that speaks HTTP/1.0, and `keep_alive` says whether it and the balancer want to go on.
+pub(crate) fn shape(
+    asked: &Method,
+    old: bool,
+    keep_alive: bool,
+    status: StatusCode,
+    headers: &HeaderMap,
+    length: Option<u64>,
+) -> Shape {
+    let body = *asked != Method::HEAD && !has_no_body(status);
+    let stated = headers.contains_key(CONTENT_LENGTH);
+    Shape {
+        body,
+        chunked: body && length.is_none() && !old,
+        // What would answer a GET may have any length: that of an answer to HEAD is the backend's to know.
+        length: length.filter(|length| !stated && !has_no_body(status) && (body || *length > 0)),
+        // In HTTP/1.0 only the end of the connection ends a body of unknown length.
+        keep_alive: keep_alive && (!body || length.is_some() || !old),
     }
+}
+
+/// Writes an answer's head: its headers as they stand, and those that concern this connection alone. `date`
+/// is added if there is none: RFC 9110, section 6.6.1.
+pub(crate) fn write_head(out: &mut Vec<u8>, answer: &response::Parts, shape: Shape, old: bool, date: &[u8]) {
+    write_status_line(out, answer.status);
+    let bodyless = has_no_body(answer.status);
+    for (name, value) in &answer.headers {
+        // RFC 9110, section 8.6: never with 1xx and 204. A 304 may tell the length that a 200 would have.
+        if bodyless && answer.status != StatusCode::NOT_MODIFIED && *name == CONTENT_LENGTH {
+            continue;
+        }
+        write_field(out, name.as_str(), value.as_bytes());
+    }
+    if !answer.headers.contains_key(DATE) && !answer.status.is_informational() {
+        write_field(out, "date", date);
+    }
+    if let Some(length) = shape.length {
+        // Writing to a vector does not fail.
+        let _ = write!(out, "content-length: {length}\r\n");
+    }
+    if shape.chunked {
+        write_field(out, "transfer-encoding", b"chunked");
+    }
+    match (shape.keep_alive, old) {
+        // The connection goes on, though not with HTTP.
+        _ if answer.status == StatusCode::SWITCHING_PROTOCOLS => {}
+        (false, _) => write_field(out, "connection", b"close"),
+        (true, true) => write_field(out, "connection", b"keep-alive"),
+        (true, false) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes an interim answer: RFC 9110, section 15.2.
+pub(crate) fn write_interim(out: &mut Vec<u8>, answer: &Response<()>) {
+    write_status_line(out, answer.status());
+    for (name, value) in answer.headers() {
+        if !is_of_this_hop(name) {
+            write_field(out, name.as_str(), value.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn is_of_this_hop(name: &HeaderName) -> bool {
+    [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE].contains(name)
+}
+
+fn write_status_line(out: &mut Vec<u8>, status: StatusCode) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
@@ -217,5 +265,49 @@ mod tests {
         assert!(take(&mut BytesMut::from(&endless[..]), 0, &Method::GET).is_err());
         let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(MAX_HEADERS + 1));
         assert!(take(&mut BytesMut::from(&many[..]), 0, &Method::GET).is_err());
+    }
+
+    fn written(answer: response::Builder, asked: &Method, old: bool, length: Option<u64>) -> String {
+        let answer = answer.body(()).unwrap().into_parts().0;
+        let shape = shape(asked, old, true, answer.status, &answer.headers, length);
+        let mut out = Vec::new();
+        write_head(&mut out, &answer, shape, old, b"now");
+        String::from_utf8(out).unwrap().replace("\r\n", "|")
+    }
+
+    #[test]
+    fn an_answer_is_framed_for_its_client() {
+        let status = |code: u16| Response::builder().status(code);
+        let stated = |code: u16| status(code).header("content-length", "3");
+        let (get, head) = (Method::GET, Method::HEAD);
+        let table = [
+            (stated(200), &get, false, Some(3), "HTTP/1.1 200 OK|content-length: 3|date: now||"),
+            (status(200), &get, false, Some(3), "HTTP/1.1 200 OK|date: now|content-length: 3||"),
+            (status(200), &get, false, Some(0), "HTTP/1.1 200 OK|date: now|content-length: 0||"),
+            (status(200), &get, false, None, "HTTP/1.1 200 OK|date: now|transfer-encoding: chunked||"),
+            (status(200), &get, true, None, "HTTP/1.1 200 OK|date: now|connection: close||"),
+            (
+                stated(200),
+                &get,
+                true,
+                Some(3),
+                "HTTP/1.1 200 OK|content-length: 3|date: now|connection: keep-alive||",
+            ),
+            (stated(200), &head, false, Some(0), "HTTP/1.1 200 OK|content-length: 3|date: now||"),
+            (status(200), &head, false, Some(0), "HTTP/1.1 200 OK|date: now||"),
+            (stated(204), &get, false, Some(0), "HTTP/1.1 204 No Content|date: now||"),
+            (stated(304), &get, false, Some(0), "HTTP/1.1 304 Not Modified|content-length: 3|date: now||"),
+            (status(101), &get, false, Some(0), "HTTP/1.1 101 Switching Protocols||"),
+            (
+                status(299).header("date", "then"),
+                &get,
+                false,
+                Some(0),
+                "HTTP/1.1 299 |date: then|content-length: 0||",
+            ),
+        ];
+        for (answer, asked, old, length, expected) in table {
+            assert_eq!(written(answer, asked, old, length), expected);
+        }
     }
 }

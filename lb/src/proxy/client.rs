@@ -1,0 +1,421 @@
+//! One connection from a client: reads its requests, has each of them taken through, and writes the answers, one
+//! after the other.
+//!
+//! Like [`super::connection`], on the other side, it has no tasks but the one that serves it: while a request
+//! is on its way, that task also watches whether the client is still there.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Proxy;
+use super::account::Account;
+use super::answer::{self, AnswerBody};
+use super::http1::request::{self, Head};
+use super::http1::response::{Shape, shape, write_head, write_interim};
+use super::refusal::Refusal;
+use super::tunnel::{self, Tunnel};
+use super::wire::{self, Cut, Framing, Reader, Unsent, Writer};
+
+/// How long a client may take to notice that nothing more is read from it.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a backend may take to say that its client shall send the body. Many never do, and a client that is
+/// not told waits for about as long (RFC 9110, section 10.1.1, asks it not to wait for ever).
+const CONTINUE: Duration = Duration::from_secs(1);
+
+/// Bytes of further requests that are read while one is on its way.
+const AHEAD: usize = 64 * 1024;
+
+/// Who sent a request, and what it is told before its answer.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// Its IP address, as forwarding headers name it.
+    pub(crate) address: HeaderValue,
+    /// Interim answers that are still to be written.
+    interim: RefCell<Vec<u8>>,
+    takes_interim: Cell<bool>,
+    /// It waits to be told to send its body, and was not told so yet.
+    awaits_continue: Cell<bool>,
+}
+
+impl Caller {
+    pub(crate) fn new(address: HeaderValue) -> Self {
+        Self {
+            address,
+            interim: RefCell::default(),
+            takes_interim: Cell::new(false),
+            awaits_continue: Cell::new(false),
+        }
+    }
+
+    /// Passes an interim answer on, if the client can make anything of it: HTTP/1.0 knows none (RFC 9110,
+    /// section 15.2), and however many backends say so, it must continue only once.
+    pub(crate) fn tell(&self, interim: &Response<()>) {
+        let wanted = match interim.status() {
+            StatusCode::CONTINUE => self.awaits_continue.replace(false),
+            _ => true,
+        };
+        if wanted && self.takes_interim.get() {
+            write_interim(&mut self.interim.borrow_mut(), interim);
+        }
+    }
+
+    /// Tells it to send its body, if it waits for that.
+    fn go_on(&self) {
+        let mut go_on = Response::new(());
+        *go_on.status_mut() = StatusCode::CONTINUE;
+        self.tell(&go_on);
+    }
+
+    fn flush<B>(&self, outgoing: &mut Writer<B>) {
+        let mut interim = self.interim.borrow_mut();
+        if !interim.is_empty() {
+            outgoing.put(|out| out.append(&mut interim));
+        }
+    }
+
+    fn begin(&self, request: &Request<()>) {
+        self.takes_interim.set(request.version() == Version::HTTP_11);
+        // Whatever else it may expect is refused before any backend could say something.
+        self.awaits_continue.set(request.headers().contains_key(http::header::EXPECT));
+        self.interim.borrow_mut().clear();
+    }
+}
+
+/// The body of a request, read from the client's connection as somebody asks for it.
+#[derive(Debug)]
+pub struct ClientBody {
+    incoming: Rc<RefCell<Reader>>,
+}
+
+impl ClientBody {
+    /// The body that comes next over a connection.
+    pub(crate) fn new(incoming: Rc<RefCell<Reader>>) -> Self {
+        Self { incoming }
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.incoming.borrow_mut().poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.borrow().body.is_end()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.borrow().body.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// What an answer depends on besides itself.
+#[derive(Debug)]
+struct Asked {
+    method: Method,
+    /// In HTTP/1.0.
+    old: bool,
+    keep_alive: bool,
+    takes_trailers: bool,
+}
+
+/// How it goes on after a request.
+#[derive(Debug)]
+enum Then {
+    /// With the next one.
+    Next,
+    /// Not at all; the client may still be sending.
+    Linger,
+    /// Not at all.
+    Close,
+    /// Not at all, and only an error can tell that the answer is not whole: RFC 9112, section 8.
+    Reset,
+    /// With another protocol.
+    Switch(Box<Tunnel>),
+}
+
+/// What became of an answer.
+#[derive(Debug)]
+enum Sent {
+    /// It is sent to its last byte.
+    Whole,
+    /// Its backend did not send all of it.
+    CutShort,
+    /// The client did not take all of it.
+    Unwanted,
+}
+
+/// Why there is no next request.
+#[derive(Debug)]
+enum NoRequest {
+    /// The client has left or has nothing to say, or the balancer is on its way out.
+    Over,
+    /// What came is not taken.
+    Refused(Refusal),
+}
+
+struct Client<'a> {
+    incoming: Rc<RefCell<Reader>>,
+    outgoing: Writer<AnswerBody>,
+    caller: Caller,
+    proxy: &'a Rc<Proxy>,
+    draining: Draining<'a>,
+}
+
+/// Serves the requests of one connection until the client closes it, or, when `draining`, until the request
+/// it is at is answered.
+pub(crate) async fn serve(stream: TcpStream, proxy: &Rc<Proxy>, draining: &CancellationToken) {
+    let Ok(peer) = stream.peer_addr() else { return };
+    let Ok(address) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else { return };
+    let (incoming, outgoing) = wire::split(stream);
+    let mut client = Client {
+        incoming: Rc::new(RefCell::new(incoming)),
+        outgoing,
+        caller: Caller::new(address),
+        proxy,
+        draining: Draining { token: draining, listens: false },
+    };
+    // One future for all waits, because entering and leaving the list of those who listen is not free.
+    let mut told = pin!(draining.cancelled());
+    loop {
+        let then = match client.next_request(told.as_mut()).await {
+            Ok(head) => client.take_through(head).await,
+            Err(NoRequest::Refused(refusal)) => client.refuse(refusal).await,
+            Err(NoRequest::Over) => Then::Close,
+        };
+        match then {
+            Then::Next => {}
+            Then::Close => return,
+            Then::Reset => return client.outgoing.reset(),
+            Then::Linger => return client.linger().await,
+            Then::Switch(tunnel) => {
+                let Client { incoming, outgoing, .. } = client;
+                let stream = Rc::into_inner(incoming)
+                    .and_then(|incoming| wire::reunite(incoming.into_inner(), outgoing));
+                return tunnel::run(stream, *tunnel).await;
+            }
+        }
+    }
+}
+
+impl Client<'_> {
+    /// Waits for the head of the next request. A client may be idle for long, but not in the middle of a head.
+    async fn next_request(&mut self, told: Pin<&mut impl Future<Output = ()>>) -> Result<Head, NoRequest> {
+        let Self { incoming, proxy, draining, .. } = self;
+        let config = &proxy.config;
+        let mut told = told;
+        if incoming.borrow().buffer.is_empty() {
+            let something = poll_fn(|cx| match incoming.borrow_mut().poll_fill(cx) {
+                Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
+                Poll::Ready(_) => Poll::Ready(Err(NoRequest::Over)),
+                Poll::Pending if draining.is_told(told.as_mut(), cx) => Poll::Ready(Err(NoRequest::Over)),
+                Poll::Pending => Poll::Pending,
+            });
+            let idle = Cell::new(Instant::now() + config.idle_timeout);
+            proxy.client_deadlines.wait(something, &idle, None).await.map_err(|_| NoRequest::Over)??;
+        }
+        let head = poll_fn(|cx| {
+            let incoming = &mut *incoming.borrow_mut();
+            loop {
+                let head = request::take(&mut incoming.buffer, incoming.searched);
+                if let Some(head) = head.map_err(NoRequest::Refused)? {
+                    incoming.searched = 0;
+                    incoming.body = head.framing.into();
+                    return Poll::Ready(Ok(head));
+                }
+                incoming.searched = incoming.buffer.len();
+                match ready!(incoming.poll_fill(cx)) {
+                    Ok(1..) => {}
+                    _ => return Poll::Ready(Err(NoRequest::Over)),
+                }
+            }
+        });
+        let late = Cell::new(Instant::now() + config.head_timeout);
+        let slow = |_| NoRequest::Refused(Refusal::TooSlow);
+        proxy.client_deadlines.wait(head, &late, None).await.map_err(slow)?
+    }
+
+    /// Has a request taken through, and its answer sent.
+    async fn take_through(&mut self, head: Head) -> Then {
+        let asked = Asked {
+            method: head.request.method().clone(),
+            old: head.request.version() == Version::HTTP_10,
+            keep_alive: head.keep_alive,
+            takes_trailers: head.takes_trailers,
+        };
+        self.caller.begin(&head.request);
+        let body = ClientBody::new(Rc::clone(&self.incoming));
+        let answer = {
+            let mut impatient =
+                self.caller.awaits_continue.get().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
+            let mut handling = pin!(self.proxy.handle(&self.caller, head.request.map(|()| body)));
+            poll_fn(|cx| {
+                if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
+                    return Poll::Ready(Some(answer));
+                }
+                if impatient.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready()) {
+                    impatient = None;
+                    self.caller.go_on();
+                }
+                self.caller.flush(&mut self.outgoing);
+                let written = self.outgoing.poll_flush(cx);
+                match matches!(written, Poll::Ready(Err(_))) || is_gone(&self.incoming, cx) {
+                    true => Poll::Ready(None),
+                    false => Poll::Pending,
+                }
+            })
+            .await
+        };
+        match answer {
+            Some(answer) => self.answer(&asked, answer).await,
+            None => Then::Close,
+        }
+    }
+
+    /// Sends an answer.
+    async fn answer(&mut self, asked: &Asked, answer: Response<AnswerBody>) -> Then {
+        let (head, body) = answer.into_parts();
+        // A backend that answers early may still be reading the request; what nobody reads is thrown away.
+        if let AnswerBody::Own(_) = body {
+            self.incoming.borrow_mut().skip_body();
+        }
+        let unread = !self.incoming.borrow().body.is_end();
+        let keep_alive = asked.keep_alive && !unread && !self.draining.token.is_cancelled();
+        let length = body.size_hint().exact();
+        let shape = shape(&asked.method, asked.old, keep_alive, head.status, &head.headers, length);
+        let framing = match shape.chunked {
+            true => Framing::Chunked { trailers: asked.takes_trailers },
+            false => Framing::Plain,
+        };
+        let (body, tunnel) = match body {
+            AnswerBody::Switch(tunnel) => (AnswerBody::Own(None), Some(tunnel)),
+            body if shape.body => (body, None),
+            _ => (AnswerBody::Own(None), None),
+        };
+        let date = &self.proxy.date;
+        self.caller.flush(&mut self.outgoing);
+        self.outgoing
+            .begin(body, framing, |out| date.with(|date| write_head(out, &head, shape, asked.old, date)));
+        match self.send().await {
+            Sent::Whole => match tunnel {
+                Some(tunnel) => Then::Switch(tunnel),
+                None => self.after(shape, unread),
+            },
+            Sent::CutShort if !shape.chunked && length.is_none() => Then::Reset,
+            Sent::CutShort | Sent::Unwanted => Then::Close,
+        }
+    }
+
+    /// Sends what has begun, for as long as it moves.
+    async fn send(&mut self) -> Sent {
+        let Self { incoming, outgoing, proxy, .. } = self;
+        let (patience, mut moved) = (Cell::new(Instant::now()), None);
+        let sending = poll_fn(|cx| match outgoing.poll_send(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Sent::Whole),
+            Poll::Ready(Err(Unsent::Body(_))) => Poll::Ready(Sent::CutShort),
+            Poll::Ready(Err(Unsent::Broken)) => Poll::Ready(Sent::Unwanted),
+            Poll::Pending if is_gone(incoming, cx) => Poll::Ready(Sent::Unwanted),
+            Poll::Pending => {
+                if moved.replace(outgoing.moved()) != Some(outgoing.moved()) {
+                    patience.set(Instant::now() + proxy.config.stall_timeout);
+                }
+                Poll::Pending
+            }
+        });
+        let sent = proxy.client_deadlines.wait(sending, &patience, None).await;
+        match sent {
+            Ok(sent) => sent,
+            Err(_) if outgoing.is_flushed() => {
+                if let Some(AnswerBody::Relay(mut relay)) = outgoing.give_up() {
+                    relay.broke_off();
+                }
+                Sent::CutShort
+            }
+            // It does not read on.
+            Err(_) => Sent::Unwanted,
+        }
+    }
+
+    /// What follows an answer of this shape.
+    fn after(&mut self, shape: Shape, unread: bool) -> Then {
+        let mut incoming = self.incoming.borrow_mut();
+        incoming.shrink();
+        match shape.keep_alive {
+            true => Then::Next,
+            // To close while the client is sending would reset the connection, and the answer with it.
+            false if unread || !incoming.buffer.is_empty() => Then::Linger,
+            false => Then::Close,
+        }
+    }
+
+    /// Refuses what cannot be taken for a request. Where the next one would begin is not known.
+    async fn refuse(&mut self, refusal: Refusal) -> Then {
+        let account = Account::unread(&self.proxy.observer);
+        let asked = Asked { method: Method::GET, old: false, keep_alive: false, takes_trailers: false };
+        match self.answer(&asked, answer::refuse(account, refusal)).await {
+            Then::Close | Then::Linger => Then::Linger,
+            then => then,
+        }
+    }
+
+    /// Says that nothing more will come, and waits until the client has noticed: RFC 9112, section 9.6.
+    async fn linger(mut self) {
+        let noticed = poll_fn(|cx| {
+            if ready!(self.outgoing.poll_finish(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            let incoming = &mut *self.incoming.borrow_mut();
+            loop {
+                incoming.buffer.clear();
+                match ready!(incoming.poll_fill(cx)) {
+                    Ok(1..) => {}
+                    _ => return Poll::Ready(()),
+                }
+            }
+        });
+        let late = Cell::new(Instant::now() + LINGER);
+        let _ = self.proxy.client_deadlines.wait(noticed, &late, None).await;
+    }
+}
+
+/// Whether the client has left. Only looked at while nobody reads its request: then nothing should come but
+/// further requests, which are kept for later.
+fn is_gone(incoming: &RefCell<Reader>, cx: &mut Context<'_>) -> bool {
+    let incoming = &mut *incoming.borrow_mut();
+    while incoming.body.is_end() && incoming.buffer.len() < AHEAD {
+        match incoming.poll_fill(cx) {
+            Poll::Ready(Ok(1..)) => {}
+            Poll::Ready(_) => return true,
+            Poll::Pending => return false,
+        }
+    }
+    false
+}
+
+/// Whether the balancer is on its way out.
+struct Draining<'a> {
+    token: &'a CancellationToken,
+    listens: bool,
+}
+
+impl Draining<'_> {
+    /// Asks, and has this task woken when the answer changes. Listening once is enough, as the task is always
+    /// woken in the same way.
+    fn is_told(&mut self, told: Pin<&mut impl Future<Output = ()>>, cx: &mut Context<'_>) -> bool {
+        self.token.is_cancelled() || (!std::mem::replace(&mut self.listens, true) && told.poll(cx).is_ready())
+    }
+}

@@ -1,0 +1,305 @@
+//! A connection's two ways, on whichever side of the balancer: what comes in, and what goes out.
+//!
+//! Neither has a task of its own: whoever waits for something lets it read and write while waiting.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body, Frame};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio_util::io::poll_read_buf;
+
+use super::http1::Malformed;
+use super::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
+
+/// Room to read into: small at first, more for those who fill it.
+const SMALL_READ: usize = 4 * 1024;
+const LARGE_READ: usize = 64 * 1024;
+
+/// Pieces of a body up to this size are copied behind what goes before them, which costs less than handing
+/// the kernel two pieces.
+const COPIED: usize = 4 * 1024;
+
+/// Both ways of a fresh stream.
+pub(crate) fn split<B>(stream: TcpStream) -> (Reader, Writer<B>) {
+    // Messages are written whole; waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    let (read, write) = stream.into_split();
+    (Reader::new(read), Writer::new(write))
+}
+
+/// What a tunnel is built on: the socket, and what has come over it and was not taken yet.
+pub(crate) fn reunite<B>(reader: Reader, writer: Writer<B>) -> Option<(TcpStream, BytesMut)> {
+    Some((reader.read.reunite(writer.write).ok()?, reader.buffer))
+}
+
+/// The way in.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    read: OwnedReadHalf,
+    /// What has come and was not taken yet.
+    pub(crate) buffer: BytesMut,
+    /// How much of it is known to hold no end of a head.
+    pub(crate) searched: usize,
+    /// How much to make room for when there is little left.
+    room: usize,
+    /// The body of the present message.
+    pub(crate) body: Decoder,
+}
+
+/// Why the rest of a body cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Cut {
+    /// The connection ended before it did.
+    #[error("the message broke off")]
+    BrokeOff,
+    /// Its chunks are malformed.
+    #[error("the chunks are malformed")]
+    Malformed,
+}
+
+impl Reader {
+    fn new(read: OwnedReadHalf) -> Self {
+        Self { read, buffer: BytesMut::new(), searched: 0, room: SMALL_READ, body: Decoder::Length(0) }
+    }
+
+    /// Reads what there is to read.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.capacity() - self.buffer.len() < self.room / 4 {
+            self.buffer.reserve(self.room);
+        }
+        let free = self.buffer.capacity() - self.buffer.len();
+        let read = ready!(poll_read_buf(Pin::new(&mut self.read), cx, &mut self.buffer))?;
+        self.room = if read == free { (self.room * 4).min(LARGE_READ) } else { self.room };
+        Poll::Ready(Ok(read))
+    }
+
+    /// The next part of the body; `None` at its end.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        loop {
+            match self.body.take(&mut self.buffer) {
+                Ok(Found::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Found::End) => return Poll::Ready(None),
+                Ok(Found::Nothing) => {}
+                Err(Malformed) => return Poll::Ready(Some(Err(Cut::Malformed))),
+            }
+            match ready!(self.poll_fill(cx)) {
+                Ok(1..) => {}
+                Ok(0) if self.body == Decoder::Close => {
+                    self.body = Decoder::Length(0);
+                    return Poll::Ready(None);
+                }
+                _ => return Poll::Ready(Some(Err(Cut::BrokeOff))),
+            }
+        }
+    }
+
+    /// Throws away what has come of the body: nobody wants it.
+    pub(crate) fn skip_body(&mut self) {
+        while let Ok(Found::Frame(_)) = self.body.take(&mut self.buffer) {}
+    }
+
+    /// Whether it is still good while nothing is expected: the other side has not closed, nor said anything.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        let cx = &mut Context::from_waker(Waker::noop());
+        Pin::new(&mut self.read).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    /// Gives back a large message's room, which is not kept for as long as the connection is.
+    pub(crate) fn shrink(&mut self) {
+        if self.room > SMALL_READ && self.buffer.is_empty() {
+            (self.room, self.buffer) = (SMALL_READ, BytesMut::new());
+        }
+    }
+}
+
+/// The way out, for messages with bodies of the type `B`.
+#[derive(Debug)]
+pub(crate) struct Writer<B> {
+    write: OwnedWriteHalf,
+    /// What to write next, of which so many bytes are written; then `chunk`, then `tail`.
+    head: Vec<u8>,
+    written: usize,
+    chunk: Bytes,
+    tail: &'static [u8],
+    /// What is still to be sent of the message.
+    body: Option<B>,
+    framing: Framing,
+    /// Bytes of the message that are on their way.
+    moved: u64,
+}
+
+/// How a body is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// As it is: its head tells its length, or the end of the connection does.
+    Plain,
+    /// In chunks, with or without the trailers that may follow them.
+    Chunked {
+        /// Whoever reads it can do something with trailers.
+        trailers: bool,
+    },
+}
+
+/// Why a message could not be sent.
+#[derive(Debug)]
+pub(crate) enum Unsent<E> {
+    /// Its body could not be had.
+    Body(E),
+    /// The connection is gone.
+    Broken,
+}
+
+impl<B> Writer<B> {
+    fn new(write: OwnedWriteHalf) -> Self {
+        Self {
+            write,
+            head: Vec::new(),
+            written: 0,
+            chunk: Bytes::new(),
+            tail: b"",
+            body: None,
+            framing: Framing::Plain,
+            moved: 0,
+        }
+    }
+
+    /// Everything is sent.
+    pub(crate) fn is_done(&self) -> bool {
+        self.body.is_none() && self.is_flushed()
+    }
+
+    /// Whether all is written that there is to write for now: it waits for its body, not for its reader.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.written == self.head.len() && self.chunk.is_empty() && self.tail.is_empty()
+    }
+
+    /// Gives the rest of the present message up, and its body back.
+    pub(crate) fn give_up(&mut self) -> Option<B> {
+        self.body.take()
+    }
+
+    /// Bytes of the present message that are on their way, its head and what frames it included.
+    pub(crate) fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Has something written before whatever comes next.
+    pub(crate) fn put(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.head);
+    }
+
+    /// Ends with a reset, once the way in is dropped as well: what was cut short must not look complete.
+    pub(crate) fn reset(self) {
+        let _ = socket2::SockRef::from(self.write.as_ref()).set_linger(Some(std::time::Duration::ZERO));
+        // Dropped, it would say a clean end first.
+        self.write.forget();
+    }
+
+    /// Writes what is collected.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let head = &self.head[self.written..];
+            let write = Pin::new(&mut self.write);
+            let wrote = match (head, &self.chunk[..]) {
+                ([], []) if self.tail.is_empty() => break,
+                (_, []) if self.tail.is_empty() => ready!(write.poll_write(cx, head))?,
+                (_, chunk) => {
+                    let pieces = [head, chunk, self.tail].map(IoSlice::new);
+                    ready!(write.poll_write_vectored(cx, &pieces))?
+                }
+            };
+            if wrote == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.moved += wrote as u64;
+            let of_head = wrote.min(head.len());
+            let of_chunk = (wrote - of_head).min(self.chunk.len());
+            self.written += of_head;
+            self.chunk.advance(of_chunk);
+            self.tail = &self.tail[wrote - of_head - of_chunk..];
+        }
+        self.head.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says that nothing more will be written.
+    pub(crate) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.write).poll_shutdown(cx)
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
+    /// Begins a message, whose head is written by `write_head`. What is left of an earlier one is forgotten.
+    pub(crate) fn begin(&mut self, body: B, framing: Framing, write_head: impl FnOnce(&mut Vec<u8>)) {
+        self.head.drain(..self.written);
+        (self.written, self.moved, self.framing) = (0, 0, framing);
+        write_head(&mut self.head);
+        self.body = Some(body).filter(|body| !body.is_end_stream() || framing != Framing::Plain);
+    }
+
+    /// Sends the message for as long as there is something to send.
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unsent<B::Error>>> {
+        loop {
+            let gathered = self.poll_gather(cx);
+            if let Poll::Ready(Err(error)) = gathered {
+                // What came before the error is sent if that is possible at once.
+                let _ = self.poll_flush(cx);
+                return Poll::Ready(Err(Unsent::Body(error)));
+            }
+            ready!(self.poll_flush(cx)).map_err(|_| Unsent::Broken)?;
+            if self.body.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            if gathered.is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Collects parts of the body, until there is enough to write, or nothing more for now.
+    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), B::Error>> {
+        while self.chunk.is_empty() && self.head.len() - self.written < COPIED {
+            let Some(body) = &mut self.body else { return Poll::Ready(Ok(())) };
+            let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose()?;
+            let ended = frame.is_none() || body.is_end_stream();
+            let trailers = frame.and_then(|frame| self.add(frame));
+            // What ends the body must stand behind its last piece.
+            if trailers.is_some() || (ended && self.chunk.is_empty()) {
+                self.body = None;
+                if let Framing::Chunked { trailers: taken } = self.framing {
+                    end_chunks(&mut self.head, &trailers.filter(|_| taken).unwrap_or_default());
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts a part of the body behind what is to be written; returns trailers.
+    fn add(&mut self, frame: Frame<Bytes>) -> Option<HeaderMap> {
+        let data = match frame.into_data() {
+            Ok(data) if data.is_empty() => return None,
+            Ok(data) => data,
+            Err(frame) => return frame.into_trailers().ok(),
+        };
+        let chunked = self.framing != Framing::Plain;
+        if chunked {
+            begin_chunk(&mut self.head, data.len());
+        }
+        let tail = if chunked { END_OF_CHUNK } else { b"" };
+        if data.len() <= COPIED {
+            self.head.extend_from_slice(&data);
+            self.head.extend_from_slice(tail);
+        } else {
+            (self.chunk, self.tail) = (data, tail);
+        }
+        None
+    }
+}

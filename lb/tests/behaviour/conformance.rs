@@ -1,0 +1,196 @@
+//! What a trustworthy HTTP balancer does with strange requests: one line a case, over raw sockets.
+//!
+//! Every case is sent as it stands, followed by a request that must not be found in it. Rules are sections of
+//! RFC 9110 and RFC 9112.
+
+use crate::common::{Lb, NO_PINGS, Upstream, ok};
+
+/// What must become of the bytes of a case.
+#[derive(Debug, Clone, Copy)]
+enum Expect {
+    /// The answer has this status, the connection is closed, and no backend sees a whole request.
+    Refused(u16),
+    /// The answer has this status, no backend sees anything, and the connection goes on.
+    Declined(u16),
+    /// A backend sees these requests, each with its body, and each is answered.
+    Served(&'static [(&'static str, &'static str)]),
+}
+use Expect::{Declined, Refused, Served};
+
+/// A case: which rule, what is sent, what must become of it.
+type Case = (&'static str, &'static str, Expect);
+
+const SERVED_ROOT: Expect = Served(&[("GET /", "")]);
+
+#[rustfmt::skip]
+/// Where a request ends, and that nobody can be made to see another end.
+const FRAMING: &[Case] = &[
+    ("9112 6.3: a length and chunks", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 6.3: chunks and a length", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 6.3: two lengths", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", Refused(400)),
+    ("9112 6.3: two equal lengths", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", Refused(400)),
+    ("9112 6.3: a list of lengths", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5, 5\r\n\r\nhello", Refused(400)),
+    ("9110 8.6: signed length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +5\r\n\r\nhello", Refused(400)),
+    ("9110 8.6: negative length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -0\r\n\r\n", Refused(400)),
+    ("9110 8.6: hexadecimal length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0x5\r\n\r\nhello", Refused(400)),
+    ("9110 8.6: length with underscore", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5_0\r\n\r\nhello", Refused(400)),
+    ("9110 8.6: length with space", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5 0\r\n\r\nhello", Refused(400)),
+    ("9110 8.6: empty length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: \r\n\r\nhello", Refused(400)),
+    ("9110 8.6: length with exponent", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1e1\r\n\r\nhello", Refused(400)),
+    ("9110 8.6: length beyond 64 bits", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551616\r\n\r\nhello", Refused(400)),
+    ("9110 8.6: length with vertical tab", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\x0b\r\n\r\nhello", Refused(400)),
+    ("9112 6.1: a coding that is not taken off", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", Refused(501)),
+    ("9112 6.1: chunked twice", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 6.1: chunked in two lines", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 6.1: an empty coding", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 6.1: identity", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 6.1: chunked is not the last", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 6.1: an unknown coding", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 6.1: a parameter", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 6.1: quotes", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9110 5.5: vertical tab before a value", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9110 5.5: NUL in a value", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 5.1: space before the colon", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 2.2: space before the first header", "POST / HTTP/1.1\r\n Host: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 5.2: a folded header", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("3875 4.1.18: underscore for hyphen in a coding", "POST / HTTP/1.1\r\nHost: h\r\nTransfer_Encoding: chunked\r\n\r\n", Declined(400)),
+    ("3875 4.1.18: underscore for hyphen in a length", "POST / HTTP/1.1\r\nHost: h\r\nContent_Length: 5\r\n\r\n", Declined(400)),
+    ("9112 6.1: chunks in HTTP/1.0", "POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: hexadecimal prefix", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: signed size", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: negative size", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: underscore in a size", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5_\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: space before a size", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n 5\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: empty size", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: 17 digits", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n00000000000000005\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: size beyond 64 bits", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1.1: line feed in an extension", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1.1: carriage return in an extension", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\r;a\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1.1: NUL in an extension", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;\0\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: line feed after a size", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: line feed after the data", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1: more data than its size", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhello\r\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1.1: extensions are taken off", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b;c\r\nhello\r\n0;d\r\n\r\n", Served(&[("POST /", "hello")])),
+    ("9112 6.3: GET with a length", "GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET /b HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("GET /a", "hello"), ("GET /b", "")])),
+    ("9112 6.3: DELETE with a length", "DELETE /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET /b HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("DELETE /a", "hello"), ("GET /b", "")])),
+    ("9112 6.3: OPTIONS with a length", "OPTIONS /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET /b HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("OPTIONS /a", "hello"), ("GET /b", "")])),
+    ("9112 6.3: GET in chunks", "GET /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("GET /a", "hello"), ("GET /b", "")])),
+    ("9112 6.3: a body that looks like a request", "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 38\r\n\r\nGET /hidden HTTP/1.1\r\nHost: hidden\r\n\r\n", Served(&[("POST /a", "GET /hidden HTTP/1.1\r\nHost: hidden\r\n\r\n")])),
+    ("9112 9.3.2: pipelined requests", "GET /a HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nxGET /c HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("GET /a", ""), ("POST /b", "x"), ("GET /c", "")])),
+    ("9112 2.2: empty lines before a request", "\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", SERVED_ROOT),
+];
+
+#[rustfmt::skip]
+/// Request line, target, host.
+const TARGETS: &[Case] = &[
+    ("9112 2.2: line feeds alone", "GET / HTTP/1.1\nHost: h\n\n", Refused(400)),
+    ("9112 2.2: one line feed alone", "GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n", Refused(400)),
+    ("9112 2.2: carriage return in a value", "GET / HTTP/1.1\r\nHost: h\r\nX: a\rb\r\n\r\n", Refused(400)),
+    ("9112 2.2: carriage return in a target", "GET /\r HTTP/1.1\r\nHost: h\r\n\r\n", Refused(400)),
+    ("9110 5.5: NUL in a value", "GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n", Refused(400)),
+    ("9110 5.5: DEL in a value", "GET / HTTP/1.1\r\nHost: h\r\nX: a\x7fb\r\n\r\n", Refused(400)),
+    ("9110 5.1: no name", "GET / HTTP/1.1\r\nHost: h\r\n: x\r\n\r\n", Refused(400)),
+    ("9110 5.1: no colon", "GET / HTTP/1.1\r\nHost: h\r\nX\r\n\r\n", Refused(400)),
+    ("9110 5.1: a name with a space", "GET / HTTP/1.1\r\nHost: h\r\nX Y: z\r\n\r\n", Refused(400)),
+    ("9110 5.1: a name with a bracket", "GET / HTTP/1.1\r\nHost: h\r\nX(: z\r\n\r\n", Refused(400)),
+    ("9112 3: a tab for a space", "GET\t/\tHTTP/1.1\r\nHost: h\r\n\r\n", Refused(400)),
+    ("9112 3: no version", "GET /\r\nHost: h\r\n\r\n", Refused(400)),
+    ("9110 9.1: a method with a bracket", "GE(T / HTTP/1.1\r\nHost: h\r\n\r\n", Refused(400)),
+    ("9110 9.1: methods are case-sensitive", "get / HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("get /", "")])),
+    ("9110 9.1: a method nobody knows", "BREW / HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("BREW /", "")])),
+    ("9110 15.6.6: HTTP/2.0", "GET / HTTP/2.0\r\nHost: h\r\n\r\n", Refused(505)),
+    ("9110 15.6.6: HTTP/9.9", "GET / HTTP/9.9\r\nHost: h\r\n\r\n", Refused(505)),
+    ("9110 15.6.6: HTTP/1.2", "GET / HTTP/1.2\r\nHost: h\r\n\r\n", Refused(505)),
+    ("9112 2.3: HTTP/0.9", "GET /\r\n\r\n", Refused(400)),
+    ("9112 2.3: lower case", "GET / http/1.1\r\nHost: h\r\n\r\n", Refused(400)),
+    ("9112 3.2: no host", "GET / HTTP/1.1\r\n\r\n", Declined(400)),
+    ("9112 3.2: two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Declined(400)),
+    ("9112 3.2: the same host twice", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Declined(400)),
+    ("9112 3.2: a host with a space", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", Declined(400)),
+    ("9112 3.2: a host with a path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", Declined(400)),
+    ("9112 3.2: a host with a query", "GET / HTTP/1.1\r\nHost: a?b\r\n\r\n", Declined(400)),
+    ("9112 3.2: a host with a user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", Declined(400)),
+    ("9112 3.2: a port of letters", "GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", Declined(400)),
+    ("9112 3.2: a port too high", "GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n", Declined(400)),
+    ("9112 3.2: IPv6 without brackets", "GET / HTTP/1.1\r\nHost: ::1\r\n\r\n", Declined(400)),
+    ("9112 3.2: a list of hosts", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", Declined(400)),
+    ("9112 3.2: an internationalised host", "GET / HTTP/1.1\r\nHost: xn--bcher-kva.example\r\n\r\n", SERVED_ROOT),
+    ("9112 3.2: an IPv6 host", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", SERVED_ROOT),
+    ("9112 3.2: a host with a final dot", "GET / HTTP/1.1\r\nHost: a.example.\r\n\r\n", SERVED_ROOT),
+    ("9112 3.2: a host with an empty port", "GET / HTTP/1.1\r\nHost: a:\r\n\r\n", SERVED_ROOT),
+    ("9112 3.2.2: an absolute target", "GET http://b/x?y HTTP/1.1\r\nHost: a\r\n\r\n", Served(&[("GET /x?y", "")])),
+    ("9112 3.2.2: an absolute target without a path", "GET http://b HTTP/1.1\r\nHost: a\r\n\r\n", SERVED_ROOT),
+    ("9110 4.2.4: a user in the target", "GET http://u@b/ HTTP/1.1\r\nHost: b\r\n\r\n", Declined(400)),
+    ("9112 3.2: another scheme", "GET ftp://b/ HTTP/1.1\r\nHost: b\r\n\r\n", Refused(400)),
+    ("9112 3.2.4: an asterisk", "GET * HTTP/1.1\r\nHost: h\r\n\r\n", Refused(400)),
+    ("9112 3.2.4: an asterisk for OPTIONS", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("OPTIONS *", "")])),
+    ("9112 3.2.3: an authority", "GET h:80 HTTP/1.1\r\nHost: h\r\n\r\n", Refused(400)),
+    ("9112 3.2: a word", "GET foo HTTP/1.1\r\nHost: h\r\n\r\n", Refused(400)),
+    ("9110 9.3.6: CONNECT", "CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n", Declined(501)),
+    ("9110 7.1: a fragment", "GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n", Refused(400)),
+    ("9112 3.2: a raw byte beyond ASCII", "GET /\u{e9} HTTP/1.1\r\nHost: h\r\n\r\n", Refused(400)),
+    ("9110 7.7: a target is not touched", "GET //a/./b/%2e%2e/%2F;c?d?e=%C3%A9 HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("GET //a/./b/%2e%2e/%2F;c?d?e=%C3%A9", "")])),
+    ("9112 2.3: HTTP/1.0 without a host", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", SERVED_ROOT),
+    ("9110 10.1.1: an unknown expectation", "POST / HTTP/1.1\r\nHost: h\r\nExpect: x\r\nContent-Length: 5\r\n\r\nhello", Declined(417)),
+    ("9110 10.1.1: a disguised expectation", "POST / HTTP/1.1\r\nHost: h\r\nExpect: y 100-continue\r\nContent-Length: 5\r\n\r\nhello", Declined(417)),
+];
+
+/// What stands behind every case. It asks for the end, so that everything before it has been answered.
+const EVIL: &str = "GET /evil HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+
+/// Sends a case and returns what is wrong with what became of it.
+fn flaw(lb: &Lb, upstream: &Upstream, bytes: &str, expect: Expect) -> Option<String> {
+    let before = upstream.count();
+    let mut client = lb.client();
+    client.send(format!("{bytes}{EVIL}"));
+    let mut statuses = Vec::new();
+    while let Ok(answer) = client.try_answer() {
+        statuses.push(answer.status);
+        if answer.head.get("connection") == Some("close") {
+            break;
+        }
+    }
+    let closed = client.wire.closes();
+    let seen: Vec<_> = upstream.requests().split_off(before);
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|seen| (seen.line().to_owned(), String::from_utf8_lossy(&seen.body).into_owned()))
+        .collect();
+    let last = || ("GET /evil".to_owned(), String::new());
+    let (wanted_statuses, wanted_requests) = match expect {
+        Refused(status) => (vec![status], vec![]),
+        Declined(status) => (vec![status, 200], vec![last()]),
+        Served(requests) => {
+            let requests = requests.iter().map(|(line, body)| ((*line).to_owned(), (*body).to_owned()));
+            let requests: Vec<_> = requests.chain([last()]).collect();
+            (vec![200; requests.len()], requests)
+        }
+    };
+    let fine = (&statuses, &seen, closed) == (&wanted_statuses, &wanted_requests, true);
+    (!fine).then(|| format!("{statuses:?}, backend saw {seen:?}, closed: {closed}"))
+}
+
+fn check(cases: &[Case]) {
+    let upstream = Upstream::new(|_| ok(""));
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let flaws: Vec<_> = cases
+        .iter()
+        .filter_map(|(rule, bytes, expect)| {
+            let flaw = flaw(&lb, &upstream, bytes, *expect)?;
+            Some(format!("{rule}\n  sent {bytes:?}\n  expected {expect:?}\n  got {flaw}\n"))
+        })
+        .collect();
+    assert!(flaws.is_empty(), "{} of {} cases\n{}", flaws.len(), cases.len(), flaws.concat());
+    let refused = cases.iter().filter(|(_, _, expect)| !matches!(expect, Served(_))).count();
+    assert_eq!(lb.state()["totals"]["refused"], refused, "every refusal is counted");
+}
+
+#[test]
+fn a_request_has_one_end() {
+    check(FRAMING);
+}
+
+#[test]
+fn a_request_has_one_target_and_one_host() {
+    check(TARGETS);
+}

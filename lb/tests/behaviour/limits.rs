@@ -1,0 +1,172 @@
+//! How much and how long: what a client may send, and how long it may take.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, ok, throughout, when};
+
+#[test]
+fn heads_are_limited() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let long = "x".repeat(100_000);
+    let table = [
+        (format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n"), 414),
+        (format!("GET / HTTP/1.1\r\nHost: h\r\nX: {long}\r\n\r\n"), 431),
+        (format!("GET / HTTP/1.1\r\nHost: h\r\n{long}: x\r\n\r\n"), 431),
+        (format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(100)), 431),
+    ];
+    for (bytes, status) in table {
+        let mut client = lb.client();
+        let answer = client.send(&bytes).answer();
+        assert_eq!((answer.status, answer.head.get("connection")), (status, Some("close")), "{:.40}", bytes);
+        assert!(answer.text().starts_with(&status.to_string()) && !answer.text().contains("xxx"));
+        assert!(client.wire.closes());
+    }
+    assert_eq!(upstream.count(), 0);
+    let many = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(99));
+    assert_eq!(lb.client().send(many).answer().status, 200);
+}
+
+#[test]
+fn a_head_must_come_in_time_however_slowly_it_comes() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--head-timeout=500ms"]);
+    let mut client = lb.client();
+    let begun = Instant::now();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nX: ");
+    let mut wire = client.wire.stream.try_clone().unwrap();
+    let dripping = std::thread::spawn(move || {
+        use std::io::Write;
+        // Until the other side has had enough.
+        while begun.elapsed() < Duration::from_secs(10) && wire.write_all(b"y").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.head.get("connection")), (408, Some("close")));
+    assert!(begun.elapsed() >= Duration::from_millis(500));
+    drop(client);
+    dripping.join().unwrap();
+    assert_eq!(lb.state()["totals"]["refused"], 1);
+}
+
+#[test]
+fn a_connection_without_a_request_is_closed_in_time() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--idle-timeout=300ms"]);
+    let begun = Instant::now();
+    let (mut unused, mut used) = (lb.client(), lb.client());
+    assert_eq!(used.get("/").status, 200);
+    assert!(unused.wire.closes() && used.wire.closes(), "without a word");
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    eventually("both are forgotten", || when(lb.state()["connections"] == 0, ()));
+    assert_eq!(lb.state()["totals"]["refused"], 0);
+}
+
+#[test]
+fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    // Closing with this unread would reset the connection, and take the answer with it.
+    let rest = vec![b'x'; 1 << 20];
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n").send(rest);
+    assert_eq!(client.answer().status, 400);
+    assert!(client.wire.closes());
+}
+
+/// Begins a request with a body of eight bytes, of which four come at once.
+fn half_sent(lb: &Lb, line: &str) -> crate::common::Client {
+    let mut client = lb.client();
+    client.send(format!("{line} HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\nhalf"));
+    client
+}
+
+#[test]
+fn an_upload_that_comes_to_a_halt_is_its_clients_fault() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--stall-timeout=300ms"]);
+    let events = lb.events();
+    let begun = Instant::now();
+    let mut client = half_sent(&lb, "PUT /halt");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.head.get("connection")), (408, Some("close")));
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    assert!(client.wire.closes());
+    let record = events.request("/halt");
+    assert_eq!(
+        (&record["blame"], &record["failure"]),
+        (&json!("client"), &json!("the request's body did not come on"))
+    );
+    let backend = lb.backend(1);
+    assert_eq!((&backend["failures"], &backend["in_flight"]), (&json!(0), &json!(0)));
+    assert_eq!(upstream.count(), 0, "it never saw a whole request");
+}
+
+#[test]
+fn a_slow_upload_takes_the_time_it_takes() {
+    let upstream = Upstream::new(|seen| ok(&seen.body.len().to_string()));
+    let flags = [NO_PINGS, "--total-timeout=300ms", "--response-timeout=300ms", "--stall-timeout=10s"];
+    let lb = Lb::start(&[&upstream], &flags);
+    let mut client = lb.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\n");
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(100));
+        client.send("x");
+    }
+    assert_eq!(client.answer().text(), "8");
+}
+
+#[test]
+fn slow_uploads_do_not_look_like_a_silent_backend() {
+    let upstreams = [Upstream::well("1"), Upstream::well("2")];
+    let lb = Lb::start(&[&upstreams[0], &upstreams[1]], &[NO_PINGS, "--silence=200ms"]);
+    let events = lb.events();
+    // Half of them to each, and then only one of the two says anything.
+    let mut slow: Vec<_> = (0..8).map(|_| half_sent(&lb, "PUT /slow")).collect();
+    eventually("all are on their way", || {
+        let in_flight = [1, 2].map(|number| lb.backend(number)["in_flight"].clone());
+        when(in_flight == [json!(4), json!(4)], in_flight)
+    });
+    throughout(Duration::from_millis(600), || {
+        // Every second turn is the first one's, and its answer is what the rule compares with.
+        while lb.get("/").text() != "1" {}
+        assert_eq!(lb.states(), ["up", "up"]);
+    });
+    for client in &mut slow {
+        assert_eq!(client.send("done").answer().status, 200);
+    }
+    assert_eq!(events.changes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_client_that_reads_no_further_is_left() {
+    let upstream = Upstream::new(|_| ok(&"x".repeat(32 << 20)));
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--stall-timeout=300ms"]);
+    let events = lb.events();
+    let mut client = lb.client();
+    client.ask("GET /unread", b"");
+    let record = events.request("/unread");
+    assert_eq!((&record["blame"], &record["status"]), (&json!("client"), &json!(499)));
+    eventually("its backend is free", || when(lb.backend(1)["in_flight"] == 0, ()));
+    assert_eq!(lb.backend(1)["failures"], 0);
+}
+
+#[test]
+fn an_answer_that_comes_no_further_breaks_off() {
+    let upstream = Upstream::new(|_| {
+        Reply::Take(Box::new(|mut wire| {
+            wire.write("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf").unwrap();
+            let _ = wire.rest();
+        }))
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--stall-timeout=300ms"]);
+    let events = lb.events();
+    let answer = lb.client().ask("GET /halt", b"").try_answer();
+    assert!(answer.is_err(), "{answer:?}");
+    let record = events.request("/halt");
+    assert_eq!((&record["blame"], &record["failure"]), (&json!("backend"), &json!("answer broke off")));
+    upstream.wait_until_unconnected();
+}

@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 use http::{StatusCode, Uri};
+use ipnet::IpNet;
 
 use crate::balance::health::Thresholds;
 use crate::balance::silence;
-use crate::config::{Config, ConfigError, parse_backends};
+use crate::config::{Config, ConfigError, parse_backends, parse_networks};
 
 /// An HTTP load balancer to trust and to learn from.
 ///
@@ -34,6 +35,15 @@ pub struct Cli {
     /// Where state and events can be seen; by default the loopback address at the port plus 1000
     #[arg(long, value_name = "IP:PORT")]
     admin: Option<SocketAddr>,
+
+    /// What it calls itself in Via and Proxy-Status; by default roundabout- and a number drawn at its start
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// Proxies in front of it that may say, in X-Forwarded headers, where they got a request from: networks
+    /// or addresses, separated by commas
+    #[arg(long, value_name = "NETWORKS", default_value = "", hide_default_value = true, value_parser = networks)]
+    trusted_proxies: Networks,
 
     /// Threads that serve requests; by default one per core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -190,6 +200,8 @@ impl Cli {
             listen: SocketAddr::new(self.bind, self.port),
             admin,
             workers: self.workers.map_or_else(cores, usize::from),
+            name: self.name.unwrap_or_else(|| format!("roundabout-{:06x}", fastrand::u32(..) >> 8)),
+            trusted: self.trusted_proxies.0,
             ping_interval: self.ping_interval,
             ping_timeout: self.ping_timeout,
             ping_path: self.ping_path,
@@ -240,6 +252,14 @@ fn time_or_zero(text: &str) -> Result<Duration, String> {
         return Err(format!("it needs a unit; write {text}ms or {text}s"));
     }
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 250ms, 10s or 2m"))
+}
+
+/// A list in one argument.
+#[derive(Debug, Clone)]
+struct Networks(Vec<IpNet>);
+
+fn networks(list: &str) -> Result<Networks, String> {
+    if list.is_empty() { Ok(Networks(Vec::new())) } else { parse_networks(list).map(Networks) }
 }
 
 fn path(text: &str) -> Result<Uri, String> {

@@ -3,10 +3,11 @@
 //! A [`Config`] that exists is valid. Errors say what is wrong, where, and what to write instead.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::{StatusCode, Uri};
+use ipnet::IpNet;
 
 use crate::balance::health::Thresholds;
 use crate::balance::{Address, silence};
@@ -20,6 +21,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where state and events can be seen.
     pub admin: SocketAddr,
+    /// What it calls itself towards others, in `Via` and `Proxy-Status`: a token of RFC 9110, section 5.6.2.
+    pub name: String,
+    /// Proxies in front of it, whose word is taken for where they got a request from.
+    pub trusted: Vec<IpNet>,
     /// Threads that serve requests; at least 1.
     pub workers: usize,
     /// Time between two pings of a backend, before jitter.
@@ -76,6 +81,9 @@ impl Config {
         if let Some(twice) = self.backends.iter().find(|backend| !seen.insert(*backend)) {
             return Err(ConfigError::Duplicate(twice.clone()));
         }
+        if !self.name.bytes().all(is_token) || self.name.is_empty() {
+            return Err(ConfigError::Name(self.name));
+        }
         if self.backends.is_empty() {
             return Err(ConfigError::NoBackend);
         }
@@ -107,6 +115,8 @@ pub enum ConfigError {
     User(String),
     #[error("backend '{0}' is not an address; write http://host:port, such as http://localhost:3031")]
     NotAnAddress(String),
+    #[error("the name '{0}' is not one word; write letters, digits and hyphens, such as --name=edge-1")]
+    Name(String),
     #[error("backend {0} is listed twice; list each backend once")]
     Duplicate(Address),
     #[error(
@@ -115,6 +125,23 @@ pub enum ConfigError {
         humantime::format_duration(*timeout), humantime::format_duration(*interval)
     )]
     PingOverlap { timeout: Duration, interval: Duration },
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._".contains(&byte)
+}
+
+/// Reads a comma-separated list of networks or addresses, such as `10.0.0.0/8,127.0.0.1`.
+///
+/// # Errors
+/// Which entry is wrong, and how to write it.
+pub fn parse_networks(list: &str) -> Result<Vec<IpNet>, String> {
+    let read = |entry: &str| {
+        let network = entry.parse().or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
+        network
+            .map_err(|_| format!("'{entry}' is not a network; write 10.0.0.0/8, or one address, 127.0.0.1"))
+    };
+    list.split(',').map(read).collect()
 }
 
 /// Reads a comma-separated list of backends, such as `http://localhost:3031,http://localhost:3032`.
@@ -173,6 +200,16 @@ mod tests {
         let list = parse_backends("http://localhost:3031,http://10.0.0.1,HTTP://[::1]:80/").unwrap();
         let texts: Vec<_> = list.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["http://localhost:3031", "http://10.0.0.1:80", "http://[::1]:80"]);
+    }
+
+    #[test]
+    fn networks_are_read_as_people_write_them() {
+        let list = parse_networks("10.0.0.0/8,127.0.0.1,::1").unwrap();
+        assert!(list[0].contains(&"10.9.8.7".parse::<IpAddr>().unwrap()));
+        assert_eq!((list[1].prefix_len(), list[2].prefix_len()), (32, 128));
+        for wrong in ["", "10.0.0.0/33", "a", "10.0.0.1, ::1"] {
+            assert!(parse_networks(wrong).unwrap_err().contains("write 10.0.0.0/8"), "{wrong}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -57,10 +57,10 @@ pub struct Backend {
     /// The source of truth for health. Written on a change or while failures are being counted, both rare;
     /// the request path reads the pool's alive list instead.
     health: RwLock<Health>,
-    /// [`Health::answer_matters`] and [`Backend::is_suspect`], copied here so that the request path can ask
-    /// without taking the lock.
+    /// [`Health::answer_matters`] and [`Health::state`], copied here so that the request path can ask without
+    /// taking the lock.
     answer_matters: AtomicBool,
-    suspect: AtomicBool,
+    state: AtomicU8,
     traffic: Traffic,
 }
 
@@ -87,7 +87,7 @@ impl Backend {
             address,
             stats: BackendStats::default(),
             answer_matters: AtomicBool::new(health.answer_matters()),
-            suspect: AtomicBool::new(false),
+            state: AtomicU8::new(health.state() as u8),
             health: RwLock::new(health),
             traffic: Traffic {
                 epoch,
@@ -112,7 +112,7 @@ impl Backend {
             self.health.write().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut health);
         self.answer_matters.store(health.answer_matters(), Relaxed);
-        self.suspect.store(health.state() == State::Suspect, Relaxed);
+        self.state.store(health.state() as u8, Relaxed);
         result
     }
 
@@ -121,9 +121,9 @@ impl Backend {
         self.answer_matters.load(Relaxed)
     }
 
-    /// Whether it is suspected of having fallen silent.
-    pub fn is_suspect(&self) -> bool {
-        self.suspect.load(Relaxed)
+    /// Whether it is in this state.
+    pub fn is(&self, state: State) -> bool {
+        self.state.load(Relaxed) == state as u8
     }
 
     /// Requests that were sent here and are not finished: the answer's last byte has not come yet.
@@ -161,7 +161,7 @@ impl Backend {
     pub fn glance(&self) -> Glance {
         let since_epoch = |stamp: u64| stamp.checked_sub(1).map(Duration::from_micros);
         Glance {
-            up: self.health().state() == State::Up,
+            up: self.is(State::Up),
             // Acquired before the clock is read: with enough requests counted, the clock is theirs.
             unanswered: Unanswered::from(self.traffic.unanswered.load(Acquire)).count,
             enough_since: since_epoch(self.traffic.enough_since.load(Relaxed)),

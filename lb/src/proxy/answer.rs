@@ -7,14 +7,13 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::Proxy;
 use super::account::Account;
 use super::connection::Connection;
-use super::message::PSEUDONYM;
 use super::refusal::Refusal;
 use super::tunnel::Tunnel;
 use super::verdict::{Blame, Failure};
@@ -138,16 +137,34 @@ impl Body for AnswerBody {
 }
 
 /// The answer to a request that no backend may see.
-pub(crate) fn refuse(mut account: Account, refusal: Refusal) -> Response<AnswerBody> {
+pub(crate) fn refuse(mut account: Account, refusal: Refusal, by: &str) -> Response<AnswerBody> {
     account.refused(refusal);
     account.answering(refusal.status());
     account.close();
-    own(refusal.status(), "http_request_denied", refusal.reason(), None)
+    own(by, refusal.status(), "http_request_denied", refusal.reason(), None)
+}
+
+/// The answer to a `TRACE` or `OPTIONS` that goes no further. A trace shows what a client may not see, such as
+/// cookies, so it is not answered.
+pub(crate) fn last_hop(mut account: Account, method: &Method, by: &str) -> Response<AnswerBody> {
+    let answer = match *method {
+        Method::OPTIONS => Response::new(AnswerBody::Own(None)),
+        _ => {
+            let why = "TRACE is not answered here";
+            let mut refused = own(by, StatusCode::METHOD_NOT_ALLOWED, "http_request_denied", why, None);
+            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("OPTIONS"));
+            refused
+        }
+    };
+    account.answering(answer.status());
+    account.close();
+    answer
 }
 
 /// The balancer's own answer: a status, a line that says why, and the same for machines in `Proxy-Status`
-/// (RFC 9209).
+/// (RFC 9209), where it goes by the name `by`.
 pub(crate) fn own(
+    by: &str,
     status: StatusCode,
     proxy_status: &str,
     why: &str,
@@ -158,7 +175,7 @@ pub(crate) fn own(
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    let machine = format!("{PSEUDONYM}; error={proxy_status}; details=\"{why}\"");
+    let machine = format!("{by}; error={proxy_status}; details=\"{why}\"");
     if let Ok(value) = HeaderValue::from_str(&machine) {
         headers.insert(PROXY_STATUS, value);
     }

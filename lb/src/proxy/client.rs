@@ -42,6 +42,8 @@ const AHEAD: usize = 64 * 1024;
 pub(crate) struct Caller {
     /// Its IP address, as forwarding headers name it.
     pub(crate) address: HeaderValue,
+    /// It is a proxy that may speak for others.
+    pub(crate) trusted: bool,
     /// Interim answers that are still to be written.
     interim: RefCell<Vec<u8>>,
     takes_interim: Cell<bool>,
@@ -50,9 +52,10 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(address: HeaderValue) -> Self {
+    pub(crate) fn new(address: HeaderValue, trusted: bool) -> Self {
         Self {
             address,
+            trusted,
             interim: RefCell::default(),
             takes_interim: Cell::new(false),
             awaits_continue: Cell::new(false),
@@ -180,12 +183,14 @@ struct Client<'a> {
 /// it is at is answered.
 pub(crate) async fn serve(stream: TcpStream, proxy: &Rc<Proxy>, draining: &CancellationToken) {
     let Ok(peer) = stream.peer_addr() else { return };
-    let Ok(address) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else { return };
+    let ip = peer.ip().to_canonical();
+    let Ok(address) = HeaderValue::try_from(ip.to_string()) else { return };
+    let trusted = proxy.config.trusted.iter().any(|network| network.contains(&ip));
     let (incoming, outgoing) = wire::split(stream);
     let mut client = Client {
         incoming: Rc::new(RefCell::new(incoming)),
         outgoing,
-        caller: Caller::new(address),
+        caller: Caller::new(address, trusted),
         proxy,
         draining: Draining { token: draining, listens: false },
     };
@@ -366,7 +371,7 @@ impl Client<'_> {
     async fn refuse(&mut self, refusal: Refusal) -> Then {
         let account = Account::unread(&self.proxy.observer);
         let asked = Asked { method: Method::GET, old: false, keep_alive: false, takes_trailers: false };
-        match self.answer(&asked, answer::refuse(account, refusal)).await {
+        match self.answer(&asked, answer::refuse(account, refusal, &self.proxy.config.name)).await {
             Then::Close | Then::Linger => Then::Linger,
             then => then,
         }

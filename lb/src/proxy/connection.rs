@@ -240,7 +240,7 @@ mod tests {
         let (from_client, _client) = pair().await;
         let (incoming, _) = wire::split::<AnswerBody>(from_client);
         let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming))), 1024);
-        let caller = Caller::new(HeaderValue::from_static("192.0.2.7"));
+        let caller = Caller::new(HeaderValue::from_static("192.0.2.7"), false);
         let head = Request::get("/").body(()).unwrap().into_parts().0;
         for (reused, expected) in [(true, Failure::StaleUnsent), (false, Failure::ClosedUnsent)] {
             let mut connection = reset_connection().await;

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::balance::Backend;
+use crate::balance::health::State;
 
 /// How late the deadline of a request may strike.
 pub(crate) const PROMPT: Duration = Duration::from_millis(10);
@@ -29,15 +30,15 @@ pub(crate) const LEISURELY: Duration = Duration::from_millis(100);
 pub(crate) enum Interrupt {
     /// Its deadline has passed.
     Deadline,
-    /// The backend it waits for has fallen silent.
-    Silence,
+    /// The backend it waits for is in the state that it was not to be in.
+    State,
 }
 
 #[derive(Debug)]
 struct Wait {
     deadline: Instant,
-    /// Whom it waits for, if it would rather leave when that one falls silent.
-    unless_silent: Option<Arc<Backend>>,
+    /// Whom it waits for, and in which state of that one it would rather leave.
+    unless: Option<(Arc<Backend>, State)>,
     waker: Waker,
     interrupt: Option<Interrupt>,
 }
@@ -56,13 +57,13 @@ impl Deadlines {
         Self { waits: RefCell::default(), began: Notify::new(), resolution }
     }
 
-    /// Waits for `future` until `deadline`, or until the backend `unless_silent` is suspected of silence. The
+    /// Waits for `future` until `deadline`, or, with `unless`, until that backend comes into that state. The
     /// future may put its deadline off while it runs.
     pub(crate) async fn wait<F: Future>(
         &self,
         future: F,
         deadline: &Cell<Instant>,
-        unless_silent: Option<&Arc<Backend>>,
+        unless: Option<(&Arc<Backend>, State)>,
     ) -> Result<F::Output, Interrupt> {
         let mut future = pin!(future);
         let mut place: Option<Place<'_>> = None;
@@ -71,7 +72,7 @@ impl Deadlines {
                 return Poll::Ready(Ok(output));
             }
             match &place {
-                None => place = Some(self.enter(cx.waker(), deadline.get(), unless_silent)),
+                None => place = Some(self.enter(cx.waker(), deadline.get(), unless)),
                 Some(place) => {
                     let mut waits = self.waits.borrow_mut();
                     let wait = &mut waits[place.key];
@@ -104,23 +105,23 @@ impl Deadlines {
     /// Interrupts the waits that are over at `now`.
     fn interrupt(&self, now: Instant) {
         for (_, wait) in self.waits.borrow_mut().iter_mut() {
-            let silent = wait.unless_silent.as_ref().is_some_and(|backend| backend.is_suspect());
+            let leaves = wait.unless.as_ref().is_some_and(|(backend, state)| backend.is(*state));
             wait.interrupt = match wait.interrupt {
                 None if now >= wait.deadline => Some(Interrupt::Deadline),
-                None if silent => Some(Interrupt::Silence),
+                None if leaves => Some(Interrupt::State),
                 _ => continue,
             };
             wait.waker.wake_by_ref();
         }
     }
 
-    fn enter(&self, waker: &Waker, deadline: Instant, unless_silent: Option<&Arc<Backend>>) -> Place<'_> {
+    fn enter(&self, waker: &Waker, deadline: Instant, unless: Option<(&Arc<Backend>, State)>) -> Place<'_> {
         let mut waits = self.waits.borrow_mut();
         if waits.is_empty() {
             self.began.notify_one();
         }
-        let unless_silent = unless_silent.map(Arc::clone);
-        let key = waits.insert(Wait { deadline, unless_silent, waker: waker.clone(), interrupt: None });
+        let unless = unless.map(|(backend, state)| (Arc::clone(backend), state));
+        let key = waits.insert(Wait { deadline, unless, waker: waker.clone(), interrupt: None });
         Place { waits: &self.waits, key }
     }
 }
@@ -200,12 +201,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_backend_that_is_not_suspect_disturbs_nobody() {
+    async fn a_backend_in_another_state_disturbs_nobody() {
         let deadlines = Deadlines::new(PROMPT);
         let address = Address { host: "127.0.0.1".into(), port: 1 };
         let backend = Arc::new(Backend::new(1, address, std::time::Instant::now()));
         let deadline = Cell::new(Instant::now() + Duration::from_millis(100));
-        let wait = deadlines.wait(pending::<()>(), &deadline, Some(&backend));
+        let wait = deadlines.wait(pending::<()>(), &deadline, Some((&backend, State::Down)));
         assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline));
     }
 }

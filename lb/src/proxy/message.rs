@@ -3,15 +3,13 @@
 //! Pure functions on heads that `http1` has read, each rule with its section of RFC 9110 or 9112.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{Method, Response, StatusCode, Uri, Version, request};
 
-use super::http1::request::expects_continue;
+use super::http1::request::{expects_continue, takes_trailers};
 use super::refusal::Refusal;
-
-/// This balancer's name in `Via` and `Proxy-Status`.
-pub const PSEUDONYM: &str = "roundabout";
 
 /// Says which attempt of its request a backend sees, from the second on.
 pub const ATTEMPT: HeaderName = HeaderName::from_static("x-lb-attempt");
@@ -20,25 +18,38 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-const VIA_1_1: HeaderValue = HeaderValue::from_static("1.1 roundabout");
 const PROTO_HTTP: HeaderValue = HeaderValue::from_static("http");
 const UPGRADE_TOKEN: HeaderValue = HeaderValue::from_static("upgrade");
+const TE_TOKEN: HeaderValue = HeaderValue::from_static("te");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
-/// Makes a request's head ready for a backend. `client` is the client's IP address as a header value, and
-/// `chunked` says that there is a body whose length is not known.
+/// The way a request has come to this balancer.
+#[derive(Debug, Clone, Copy)]
+pub struct Hop<'a> {
+    /// The IP address of whoever sent it.
+    pub client: &'a HeaderValue,
+    /// That one is a proxy whose word is taken for where it got the request from.
+    pub trusted: bool,
+    /// What this balancer calls itself.
+    pub name: &'a str,
+    /// The same as it adds it to `Via`.
+    pub via: &'a HeaderValue,
+}
+
+/// Makes a request's head ready for a backend. `chunked` says that there is a body whose length is not known.
 ///
 /// # Errors
 /// A [`Refusal`] for a request that no backend may see.
-pub fn prepare_request(
-    head: &mut request::Parts,
-    client: &HeaderValue,
-    chunked: bool,
-) -> Result<(), Refusal> {
+pub fn prepare_request(head: &mut request::Parts, hop: Hop<'_>, chunked: bool) -> Result<(), Refusal> {
     admit(head)?;
+    if has_come_by(&head.headers, hop.name) {
+        return Err(Refusal::Loop);
+    }
     // Each hop speaks its own version: RFC 9112, section 2.3.
     let special = Special::among(&head.headers);
     let asked_for_upgrade = if special.upgrade { requested_upgrade(head) } else { None };
+    let takes_trailers = special.hop_by_hop && takes_trailers(&head.headers);
     head.version = Version::HTTP_11;
     to_origin_form(head);
     if special.hop_by_hop {
@@ -47,8 +58,13 @@ pub fn prepare_request(
     if special.attempt {
         head.headers.remove(ATTEMPT);
     }
+    if takes_trailers {
+        // As the client takes them and they are passed on, so does this hop: RFC 9110, section 10.1.4.
+        head.headers.insert(TE, TRAILERS);
+        head.headers.append(CONNECTION, TE_TOKEN);
+    }
     if let Some(protocol) = asked_for_upgrade {
-        head.headers.insert(CONNECTION, UPGRADE_TOKEN);
+        head.headers.append(CONNECTION, UPGRADE_TOKEN);
         head.headers.insert(UPGRADE, protocol);
     }
     if chunked {
@@ -56,17 +72,53 @@ pub fn prepare_request(
         head.headers.insert(TRANSFER_ENCODING, CHUNKED);
     }
 
-    // What a client says about itself is replaced, not extended: nobody in front of this balancer is
-    // trusted to speak for others.
-    head.headers.insert(FORWARDED_FOR, client.clone());
-    head.headers.insert(FORWARDED_PROTO, PROTO_HTTP);
-    match head.headers.get(HOST).cloned() {
-        Some(host) => head.headers.insert(FORWARDED_HOST, host),
-        None => head.headers.remove(FORWARDED_HOST),
-    };
+    tell_who_asked(&mut head.headers, hop);
     // A gateway must add itself: RFC 9110, section 7.6.3.
-    head.headers.append(VIA, VIA_1_1);
+    head.headers.append(VIA, hop.via.clone());
     Ok(())
+}
+
+/// Says who sent the request. What a client says about itself is replaced, not extended, unless it is a proxy
+/// that may speak for others.
+fn tell_who_asked(headers: &mut HeaderMap, hop: Hop<'_>) {
+    let said = if hop.trusted { joined(headers, &FORWARDED_FOR) } else { None };
+    let chain = said
+        .and_then(|said| HeaderValue::from_bytes(&[&said[..], b", ", hop.client.as_bytes()].concat()).ok());
+    headers.insert(FORWARDED_FOR, chain.unwrap_or_else(|| hop.client.clone()));
+    if !(hop.trusted && headers.contains_key(FORWARDED_PROTO)) {
+        headers.insert(FORWARDED_PROTO, PROTO_HTTP);
+    }
+    if !(hop.trusted && headers.contains_key(FORWARDED_HOST)) {
+        match headers.get(HOST).cloned() {
+            Some(host) => headers.insert(FORWARDED_HOST, host),
+            None => headers.remove(FORWARDED_HOST),
+        };
+    }
+}
+
+/// All values of a header as one, if there are any: RFC 9110, section 5.3.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    let values: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    (!values.is_empty()).then(|| values.join(&b", "[..]))
+}
+
+/// Whether a request has been here before, as `Via` tells: RFC 9110, section 7.6.3.
+fn has_come_by(headers: &HeaderMap, name: &str) -> bool {
+    let values = headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|hop| hop.split_whitespace().nth(1) == Some(name))
+}
+
+/// Counts this balancer among the hops that a `TRACE` or `OPTIONS` may take, and returns whether it is the last one:
+/// then it has to answer itself (RFC 9110, section 7.6.2).
+pub fn is_last_hop(head: &mut request::Parts) -> bool {
+    if head.method != Method::TRACE && head.method != Method::OPTIONS {
+        return false;
+    }
+    let left = head.headers.get(MAX_FORWARDS).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if let Some(fewer) = left.and_then(|left| left.checked_sub(1)) {
+        head.headers.insert(MAX_FORWARDS, fewer.into());
+    }
+    left == Some(0)
 }
 
 /// Refuses what no backend may see.
@@ -243,7 +295,9 @@ mod tests {
 
     use super::*;
 
-    const CLIENT: HeaderValue = HeaderValue::from_static("192.0.2.7");
+    static CLIENT: HeaderValue = HeaderValue::from_static("192.0.2.7");
+    static NAME: HeaderValue = HeaderValue::from_static("1.1 lb-1");
+    const HOP: Hop<'_> = Hop { client: &CLIENT, trusted: false, name: "lb-1", via: &NAME };
 
     /// What a backend gets of a request with these headers.
     fn forwarded(target: &str, headers: &[(&str, &str)]) -> request::Parts {
@@ -255,7 +309,7 @@ mod tests {
         if !head.headers.contains_key(HOST) {
             head.headers.insert(HOST, HeaderValue::from_static("h.example"));
         }
-        prepare_request(&mut head, &CLIENT, false).unwrap();
+        prepare_request(&mut head, HOP, false).unwrap();
         head
     }
 
@@ -269,7 +323,7 @@ mod tests {
         assert_eq!(values(&head.headers, "x-forwarded-for"), ["192.0.2.7"]);
         assert_eq!(values(&head.headers, "x-forwarded-proto"), ["http"]);
         assert_eq!(values(&head.headers, "x-forwarded-host"), ["a.example"]);
-        assert_eq!(values(&head.headers, "via"), ["1.0 other", "1.1 roundabout"]);
+        assert_eq!(values(&head.headers, "via"), ["1.0 other", "1.1 lb-1"]);
     }
 
     #[test]
@@ -308,7 +362,7 @@ mod tests {
     fn forwarding_headers_survive_a_client_that_lists_them() {
         let head = forwarded("/", &[("connection", "x-forwarded-for, via, x-forwarded-host"), ("host", "a")]);
         assert_eq!(values(&head.headers, "x-forwarded-for"), ["192.0.2.7"]);
-        assert_eq!(values(&head.headers, "via"), ["1.1 roundabout"]);
+        assert_eq!(values(&head.headers, "via"), ["1.1 lb-1"]);
         assert_eq!(values(&head.headers, "x-forwarded-host"), ["a"]);
     }
 
@@ -331,7 +385,67 @@ mod tests {
     #[test]
     fn connect_is_refused() {
         let mut head = Request::connect("a.example:80").body(()).unwrap().into_parts().0;
-        assert_eq!(prepare_request(&mut head, &CLIENT, false), Err(Refusal::Connect));
+        assert_eq!(prepare_request(&mut head, HOP, false), Err(Refusal::Connect));
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_speak_for_others() {
+        let asked = |trusted, headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, value.parse().unwrap());
+            }
+            tell_who_asked(&mut map, Hop { trusted, ..HOP });
+            [FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST].map(|name| values(&map, name.as_str()).join("|"))
+        };
+        let said = [
+            ("host", "a"),
+            ("x-forwarded-for", "10.0.0.1, 10.0.0.2"),
+            ("x-forwarded-for", "10.0.0.3"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "shop.example"),
+        ];
+        assert_eq!(asked(false, &said), ["192.0.2.7", "http", "a"]);
+        assert_eq!(asked(true, &said), ["10.0.0.1, 10.0.0.2, 10.0.0.3, 192.0.2.7", "https", "shop.example"]);
+        assert_eq!(asked(true, &said[..1]), ["192.0.2.7", "http", "a"], "what it does not say is known here");
+    }
+
+    #[test]
+    fn a_request_that_has_been_here_goes_round_in_circles() {
+        let refused = |via: &str| {
+            let request = Request::get("/").header("host", "h").header("via", via);
+            let mut head = request.body(()).unwrap().into_parts().0;
+            prepare_request(&mut head, HOP, false)
+        };
+        for seen in ["1.1 lb-1", "1.0 a, 1.1 lb-1 (comment)", "HTTP/1.1   lb-1"] {
+            assert_eq!(refused(seen), Err(Refusal::Loop), "{seen}");
+        }
+        for other in ["1.1 lb-2", "1.1 lb-11", "lb-1", "1.1 a (lb-1)"] {
+            assert_eq!(refused(other), Ok(()), "{other}");
+        }
+    }
+
+    #[test]
+    fn hops_are_counted_down() {
+        let counted = |method: Method, max: &str| {
+            let request = Request::builder().method(method).header("max-forwards", max);
+            let mut head = request.body(()).unwrap().into_parts().0;
+            (is_last_hop(&mut head), values(&head.headers, "max-forwards").join("|"))
+        };
+        assert_eq!(counted(Method::OPTIONS, "2"), (false, "1".to_owned()));
+        assert_eq!(counted(Method::TRACE, "0"), (true, "0".to_owned()));
+        assert_eq!(counted(Method::TRACE, "x"), (false, "x".to_owned()));
+        assert_eq!(counted(Method::GET, "0"), (false, "0".to_owned()), "it counts for no other method");
+    }
+
+    #[test]
+    fn trailers_are_asked_for_again() {
+        let te = |value: &str| values(&forwarded("/", &[("te", value), ("connection", "te")]).headers, "te");
+        assert_eq!(te("trailers"), ["trailers"]);
+        assert_eq!(te("gzip, trailers"), ["trailers"]);
+        for other in ["gzip", "trailers;q=0.5"] {
+            assert_eq!(te(other), Vec::<String>::new(), "{other}");
+        }
     }
 
     #[test]

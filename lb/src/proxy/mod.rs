@@ -37,6 +37,7 @@ use connection::{Connection, Progress};
 use context::{Attempts, Retries, Tried};
 use date::Date;
 use deadline::{Deadlines, Interrupt, LEISURELY, PROMPT};
+use message::Hop;
 use tunnel::Tunnel;
 use upstream::Upstream;
 use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
@@ -55,6 +56,7 @@ pub(crate) struct Proxy {
     pub(crate) deadlines: Deadlines,
     pub(crate) client_deadlines: Deadlines,
     date: Date,
+    via: HeaderValue,
     limits: Limits,
     config: Arc<Config>,
 }
@@ -78,6 +80,7 @@ impl Proxy {
             deadlines: Deadlines::new(PROMPT),
             client_deadlines: Deadlines::new(LEISURELY),
             date: Date::default(),
+            via: HeaderValue::try_from(format!("1.1 {}", config.name)).expect("the name is a token"),
             limits: Limits {
                 retries: config.retries,
                 retry_delay: config.retry_delay,
@@ -102,8 +105,13 @@ impl Proxy {
         //    tries, so that every try starts from the request as it came.
         let (mut head, body) = request.into_parts();
         let body = ReplayBody::new(body, self.config.replay_limit);
-        if let Err(refusal) = message::prepare_request(&mut head, &caller.address, !body.has_length()) {
-            return answer::refuse(account, refusal);
+        if message::is_last_hop(&mut head) {
+            return answer::last_hop(account, &head.method, &self.config.name);
+        }
+        let hop =
+            Hop { client: &caller.address, trusted: caller.trusted, name: &self.config.name, via: &self.via };
+        if let Err(refusal) = message::prepare_request(&mut head, hop, !body.has_length()) {
+            return answer::refuse(account, refusal, &self.config.name);
         }
         let mut errand = Errand { caller, head, body, deadline: Cell::new(deadline) };
 
@@ -166,8 +174,9 @@ impl Proxy {
         let Errand { caller, head, body, .. } = errand;
         let backend = lease.backend();
         let repeatable = verdict::is_idempotent(&head.method);
+        let deadline = errand.deadline.get();
         let mut connection =
-            self.upstream.checkout(backend, fresh, !repeatable, errand.deadline.get()).await?;
+            self.upstream.checkout(backend, fresh, !repeatable, deadline, &self.deadlines).await?;
 
         // Until the request has been sent whole, it may be the client that is slow, and not the backend.
         let (mut sent, mut waiting) = (None, None);
@@ -184,16 +193,16 @@ impl Proxy {
             }
         };
         // Only a request that may go elsewhere gains anything from leaving a silent backend.
-        let unless_silent = (repeatable && body.is_held()).then_some(backend);
+        let unless = (repeatable && body.is_held()).then_some((backend, State::Suspect));
         let sending = connection.send(head, body.for_try(), caller, report);
-        let outcome = self.deadlines.wait(sending, &patience, unless_silent).await;
+        let outcome = self.deadlines.wait(sending, &patience, unless).await;
         let now = Instant::now();
         account.sent = sent.or(Some(now));
         let mut answer = outcome.unwrap_or_else(|interrupt| {
             Err(match interrupt {
                 Interrupt::Deadline if connection.awaits_client() => Failure::SlowUpload,
                 Interrupt::Deadline => Failure::HeadTimeout,
-                Interrupt::Silence => Failure::FellSilent,
+                Interrupt::State => Failure::FellSilent,
             })
         })?;
 
@@ -291,7 +300,7 @@ impl Proxy {
             .then(|| self.pool.recovery_time(self.config.ping_interval));
         account.answering(status);
         account.close();
-        answer::own(status, failure.proxy_status(), why, come_back)
+        answer::own(&self.config.name, status, failure.proxy_status(), why, come_back)
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Refusal {
     Expectation,
     /// `CONNECT` asks for a forward proxy, and this is a gateway: RFC 9110, section 9.3.6.
     Connect,
+    /// It has been here before: RFC 9110, section 7.6.3.
+    Loop,
     /// Its head did not come in time: RFC 9110, section 15.5.9.
     TooSlow,
 }
@@ -52,6 +54,7 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Coding | Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         }
@@ -75,6 +78,7 @@ impl Refusal {
             Self::Underscore => "a header name with an underscore could be mistaken for one with a hyphen",
             Self::Expectation => "the only expectation understood here is 100-continue",
             Self::Connect => "CONNECT is for forward proxies; this is a load balancer",
+            Self::Loop => "this request has been here before; a backend sends it back to this balancer",
             Self::TooSlow => "the request's head did not come in time",
         }
     }

@@ -4,15 +4,17 @@
 //! its own connections, so nothing here is locked. A pooled client from a library would repeat requests on its own,
 //! and the balancer has to know about every single try.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::connect::connect;
 use super::connection::Connection;
+use super::deadline::{Deadlines, Interrupt};
 use super::verdict::Failure;
 use crate::balance::Backend;
+use crate::balance::health::State;
 
 /// How long a connection is kept without a request. Shorter than what backends commonly allow would be
 /// safer, but 4 s of some servers and 75 s of others cannot both be met; a stale one is noticed anyway.
@@ -47,10 +49,11 @@ impl Upstream {
     /// race between a dying backend and a request is the time the request is on its way.
     pub(crate) async fn checkout(
         &self,
-        backend: &Backend,
+        backend: &Arc<Backend>,
         fresh: bool,
         look_first: bool,
         deadline: Instant,
+        deadlines: &Deadlines,
     ) -> Result<Connection, Failure> {
         if !fresh {
             if look_first && self.has_idle(backend) {
@@ -61,7 +64,7 @@ impl Upstream {
                 return Ok(connection);
             }
         }
-        let connection = self.connect(backend, deadline).await?;
+        let connection = self.connect(backend, deadline, deadlines).await?;
         backend.stats.opened.fetch_add(1, Relaxed);
         Ok(connection)
     }
@@ -105,9 +108,22 @@ impl Upstream {
             .find_map(|mut connection| connection.is_quiet().then_some(connection))
     }
 
-    async fn connect(&self, backend: &Backend, deadline: Instant) -> Result<Connection, Failure> {
-        let connecting = async { Ok(Connection::new(connect(backend).await?)) };
-        let patience = self.connect_timeout.min(deadline.saturating_duration_since(Instant::now()));
-        tokio::time::timeout(patience, connecting).await.unwrap_or(Err(Failure::ConnectTimeout))
+    /// Connects, but not for longer than others need to find out that the backend is down: a host that dies
+    /// while it is asked may leave the asker without an answer until the network asks again, after a second.
+    async fn connect(
+        &self,
+        backend: &Arc<Backend>,
+        deadline: Instant,
+        deadlines: &Deadlines,
+    ) -> Result<Connection, Failure> {
+        let patience = Cell::new((Instant::now() + self.connect_timeout).min(deadline).into());
+        let stream = deadlines.wait(connect(backend), &patience, Some((backend, State::Down))).await;
+        let stream = stream.unwrap_or_else(|interrupt| {
+            Err(match interrupt {
+                Interrupt::Deadline => Failure::ConnectTimeout,
+                Interrupt::State => Failure::WentDown,
+            })
+        })?;
+        Ok(Connection::new(stream))
     }
 }

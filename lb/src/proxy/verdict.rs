@@ -9,6 +9,7 @@
 //! |---|---|---|---|---|
 //! | connection refused, unreachable, no such name | up to `retries`, a delay apart | yes | backend | 503 |
 //! | connecting took too long | no | yes | backend | 504 |
+//! | it was taken down while connecting to it | no | yes | nobody | 503 |
 //! | fresh connection closed before it took the request | up to `retries` | yes | backend | 502 |
 //! | kept connection closed before it took the request | once, on a fresh one, for free | | nobody | |
 //! | kept connection died before the answer began | if repeatable: once, fresh, for free | | nobody | 502 |
@@ -38,6 +39,8 @@ pub enum Failure {
     Unresolved,
     /// The connection was not established in time.
     ConnectTimeout,
+    /// The connection was not established when others found out that nobody is there.
+    WentDown,
     /// A fresh connection was closed before the request was written to it.
     ClosedUnsent,
     /// A kept connection turned out closed before the request was written to it.
@@ -142,7 +145,7 @@ pub fn judge(facts: Facts, limits: Limits) -> Verdict {
 
     let (retry, reconnect, move_on) = match facts.failure {
         F::ConnectRefused | F::Unreachable | F::Unresolved | F::ClosedUnsent => (can_retry, false, can_move),
-        F::ConnectTimeout => (false, false, can_move),
+        F::ConnectTimeout | F::WentDown => (false, false, can_move),
         F::StaleUnsent => (false, true, false),
         F::StaleMaybeSent => (false, facts.repeatable, false),
         F::ClosedEarly => (facts.repeatable && can_retry, false, facts.repeatable && can_move),
@@ -198,7 +201,7 @@ impl Failure {
         match self {
             Self::ClientGone | Self::BadUpload | Self::SlowUpload => Blame::Client,
             Self::OutOfResources => Blame::Balancer,
-            Self::StaleUnsent | Self::StaleMaybeSent | Self::NoBackend => Blame::Nobody,
+            Self::WentDown | Self::StaleUnsent | Self::StaleMaybeSent | Self::NoBackend => Blame::Nobody,
             Self::ConnectRefused
             | Self::Unreachable
             | Self::Unresolved
@@ -219,6 +222,7 @@ impl Failure {
             Self::ConnectRefused
             | Self::Unreachable
             | Self::Unresolved
+            | Self::WentDown
             | Self::OutOfResources
             | Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::HeadTimeout | Self::FellSilent => StatusCode::GATEWAY_TIMEOUT,
@@ -248,7 +252,7 @@ impl Failure {
             Self::Malformed => "http_protocol_error",
             Self::BrokeOff => "http_response_incomplete",
             Self::OutOfResources => "connection_limit_reached",
-            Self::NoBackend => "destination_unavailable",
+            Self::WentDown | Self::NoBackend => "destination_unavailable",
             Self::ClientGone | Self::BadUpload | Self::SlowUpload => "http_request_error",
         }
     }
@@ -260,6 +264,7 @@ impl Failure {
             Self::Unreachable => "unreachable",
             Self::Unresolved => "its name does not resolve",
             Self::ConnectTimeout => "connecting took too long",
+            Self::WentDown => "went down meanwhile",
             Self::StaleUnsent => "kept connection was closed",
             Self::StaleMaybeSent => "kept connection died before it answered",
             Self::ClosedUnsent => "connection closed before it took the request",

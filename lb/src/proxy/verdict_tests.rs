@@ -7,11 +7,12 @@ use super::*;
 const LIMITS: Limits = Limits { retries: 3, retry_delay: Duration::from_millis(10), attempts: 3 };
 const AGAIN: Next = Next::Retry(LIMITS.retry_delay);
 
-const ALL: [Failure; 17] = [
+const ALL: [Failure; 18] = [
     Failure::ConnectRefused,
     Failure::Unreachable,
     Failure::Unresolved,
     Failure::ConnectTimeout,
+    Failure::WentDown,
     Failure::ClosedUnsent,
     Failure::StaleUnsent,
     Failure::StaleMaybeSent,
@@ -54,6 +55,7 @@ fn the_table() {
         (Unreachable,    [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  503),
         (Unresolved,     [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  503),
         (ConnectTimeout, [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  504),
+        (WentDown,       [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], Nobody,   503),
         (ClosedUnsent,   [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  502),
         (StaleUnsent,    [Reconnect, Reconnect], [Reconnect; 2],   [Reconnect; 2],   Nobody,   502),
         (StaleMaybeSent, [Reconnect, GiveUp],    [Reconnect, GiveUp], [Reconnect, GiveUp], Nobody, 502),
@@ -141,6 +143,7 @@ proptest! {
                 | Failure::Unreachable
                 | Failure::Unresolved
                 | Failure::ConnectTimeout
+                | Failure::WentDown
                 | Failure::ClosedUnsent
                 | Failure::StaleUnsent
         );

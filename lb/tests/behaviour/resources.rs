@@ -118,6 +118,24 @@ impl Full {
 }
 
 #[test]
+fn a_request_that_still_connects_leaves_a_backend_that_is_found_to_be_down() {
+    let (mut full, well) = (Full::bind(), Upstream::well("ok"));
+    let flags = ["--ping-interval=200ms", "--ping-timeout=200ms", "--connect-timeout=9s"];
+    let lb = Lb::spawn(lb_command(), &[full.url(), well.url()], &flags);
+    full.listener.accept().unwrap();
+    full.fill();
+    let events = lb.events();
+    let begun = Instant::now();
+    for line in ["POST /1", "POST /2"] {
+        assert_eq!(lb.request(line, b"body").status, 200, "{line}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let records = ["/1", "/2"].map(|path| events.request(path)["tried"].clone());
+    assert!(records.contains(&json!([[1, "went down meanwhile"]])), "{records:?}");
+    assert_eq!(lb.backend(1)["failures"], 0, "it was the pings' to judge");
+}
+
+#[test]
 fn a_connection_that_takes_too_long_sends_any_request_elsewhere() {
     let (mut full, well) = (Full::bind(), Upstream::well("ok"));
     let flags = [NO_PINGS, "--connect-timeout=150ms"];

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{EXPECT, HeaderMap, HeaderName, TE};
+use http::header::{EXPECT, HeaderMap, TE};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri, Version, request};
 use memchr::{memchr, memchr_iter};
@@ -25,7 +25,7 @@ pub(crate) struct Head {
     pub(crate) framing: Framing,
     /// The client may send another request on this connection.
     pub(crate) keep_alive: bool,
-    /// The client can do something with trailers: RFC 9110, section 6.5.1.
+    /// The client can do something with trailers.
     pub(crate) takes_trailers: bool,
 }
 
@@ -94,7 +94,7 @@ fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
     *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Syntax)?;
     *request.uri_mut() = uri(target, request.method())?;
     *request.version_mut() = if old { Version::HTTP_10 } else { Version::HTTP_11 };
-    let takes_trailers = headers.contains_key(TE) && lists(&headers, &TE, "trailers");
+    let takes_trailers = takes_trailers(&headers);
     *request.headers_mut() = headers;
     let keep_alive = !said.close && (!old || said.keep_alive);
     Ok(Head { request, framing, keep_alive, takes_trailers })
@@ -145,10 +145,10 @@ fn is_absolute(target: &[u8]) -> bool {
         .any(|scheme| target.len() > scheme.len() && target[..scheme.len()].eq_ignore_ascii_case(scheme))
 }
 
-/// Whether one of a header's comma-separated words is this one.
-fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(word))
+/// Whether a client can do something with trailers: RFC 9110, section 6.5.1.
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(TE).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
 /// Whether the client waits for a word before it sends its body: RFC 9110, section 10.1.1.

@@ -127,6 +127,16 @@ pub struct Cli {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_or_zero, help_heading = "Time limits")]
     drain_time: Duration,
 
+    /// How long a connection without a request stays open then: a request may be on its way that its client
+    /// could not know to be unwelcome
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time_or_zero, help_heading = "Time limits")]
+    drain_idle: Duration,
+
+    /// Connections that clients may have open at a time; by default as many as there are descriptors for. More
+    /// have to wait until others are closed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: Option<u32>,
+
     /// How log lines are written
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Logs")]
     pub log_format: LogFormat,
@@ -218,6 +228,8 @@ impl Cli {
             head_timeout: self.head_timeout,
             stall_timeout: self.stall_timeout,
             drain_time: self.drain_time,
+            drain_idle: self.drain_idle,
+            max_connections: self.max_connections.map(|max| max as usize),
             replay_limit: usize::try_from(self.replay_limit.as_u64()).unwrap_or(usize::MAX),
             access_log: self.access_log,
         };

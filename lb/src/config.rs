@@ -59,6 +59,11 @@ pub struct Config {
     pub stall_timeout: Duration,
     /// How long draining may take.
     pub drain_time: Duration,
+    /// How long a connection without a request stays open when draining begins.
+    pub drain_idle: Duration,
+    /// Connections that clients may have open at a time, at least 1; by default as many as there are descriptors
+    /// for, one for the client and one for a backend.
+    pub max_connections: Option<usize>,
     /// Bytes of a request's body that are held so that it can be sent again.
     pub replay_limit: usize,
     /// Write one line per request.

@@ -10,11 +10,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::admin::{self, Admin};
 use crate::balance::ServerPool;
@@ -36,6 +37,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long accepting rests when there are no descriptors left; the field's usual second is far longer than
 /// it takes a connection to end.
 const REST: Duration = Duration::from_millis(100);
+
+/// How often it is worth saying that clients have to wait.
+const WARN_AGAIN: Duration = Duration::from_secs(10);
 
 /// A balancer whose ports are bound and that is ready to run.
 #[derive(Debug)]
@@ -121,8 +125,10 @@ impl Server {
         let page = Admin::new(&self.config, address, &self.pool, &self.observer);
         tokio::task::spawn_local(admin::serve(admin, page));
 
+        let slots =
+            Slots::new(self.config.max_connections.unwrap_or_else(|| affordable_connections(&self.config)));
         let why = tokio::select! {
-            never = accept(&listener, &crew) => never,
+            never = accept(&listener, &crew, slots) => never,
             why = stop.asked() => why,
         };
         if why == Why::Orphaned {
@@ -132,7 +138,7 @@ impl Server {
         tracing::info!("draining: accepting no more, finishing what is in flight");
         // Whoever completed the handshake believes to be connected; closing the listener would reset him.
         while let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
-            crew.take(stream);
+            crew.take(stream, None);
         }
         drop(listener);
         let cut_short = tokio::select! {
@@ -223,11 +229,55 @@ fn listen(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpListen
     })
 }
 
+/// As many connections as there are descriptors for, and the right to as many descriptors as this process may have.
+fn affordable_connections(config: &Config) -> usize {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limits.maximum, maximum: limits.maximum };
+    let limit = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limits.maximum,
+        Err(_) => limits.current,
+    };
+    affordable(limit, config.workers, config.backends.len())
+}
+
+/// How many clients so many descriptors are enough for; without a limit, for a million. Each may need one more for
+/// a backend. A worker needs some, a ping one, and the admin port and the rest of the process have theirs.
+fn affordable(descriptors: Option<u64>, workers: usize, backends: usize) -> usize {
+    let descriptors = usize::try_from(descriptors.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(2_000_000);
+    (descriptors.saturating_sub(32 + 4 * workers + backends) / 2).max(1)
+}
+
+/// The connections that clients may have open.
+struct Slots {
+    all: usize,
+    free: Arc<Semaphore>,
+    warned: Option<Instant>,
+}
+
+impl Slots {
+    fn new(all: usize) -> Self {
+        Self { all, free: Arc::new(Semaphore::new(all)), warned: None }
+    }
+
+    /// Waits until there is room for one more connection.
+    async fn one(&mut self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(slot) = Arc::clone(&self.free).try_acquire_owned() {
+            return Some(slot);
+        }
+        if self.warned.is_none_or(|warned| warned.elapsed() >= WARN_AGAIN) {
+            self.warned = Some(Instant::now());
+            tracing::warn!("all {} connections are in use: more have to wait (--max-connections)", self.all);
+        }
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
+}
+
 /// Accepts connections for ever.
-async fn accept(listener: &TcpListener, crew: &Crew) -> ! {
+async fn accept(listener: &TcpListener, crew: &Crew, mut slots: Slots) -> ! {
     loop {
+        let slot = slots.one().await;
         match listener.accept().await {
-            Ok((stream, _)) => crew.take(stream),
+            Ok((stream, _)) => crew.take(stream, slot),
             // The client has gone before it was its turn: that concerns nobody else.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -259,5 +309,18 @@ async fn rotate_latencies(pool: Arc<ServerPool>) -> ! {
         for backend in pool.backends() {
             backend.stats.rotate();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_enough_for_clients_and_backends() {
+        assert_eq!(affordable(Some(96), 2, 4), 26);
+        assert_eq!(affordable(Some(1024), 2, 4), 490);
+        assert_eq!(affordable(Some(0), 2, 4), 1);
+        assert_eq!(affordable(None, 2, 4), 999_978);
     }
 }

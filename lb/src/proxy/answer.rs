@@ -73,7 +73,8 @@ impl Relay {
         account.close();
     }
 
-    /// The answer broke off, or comes no further. The client has its head already, so all that is left is to break off as well.
+    /// The answer broke off, or comes no further. The client has its head already, so all that is left is to
+    /// break off as well.
     pub(crate) fn broke_off(&mut self) {
         let Some(End { proxy, mut account, lease, .. }) = self.end.take() else { return };
         lease.backend().stats.failures.fetch_add(1, Relaxed);

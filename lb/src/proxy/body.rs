@@ -14,7 +14,37 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use super::client::ClientBody;
+use super::wire::{Cut, Reader};
+
+/// The body of a request, read from the client's connection as somebody asks for it.
+#[derive(Debug)]
+pub struct ClientBody {
+    incoming: Rc<RefCell<Reader>>,
+}
+
+impl ClientBody {
+    /// The body that comes next over a connection.
+    pub(crate) fn new(incoming: Rc<RefCell<Reader>>) -> Self {
+        Self { incoming }
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.incoming.borrow_mut().poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.borrow().body.is_end()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.borrow().body.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
 
 /// Why a body could not be read on.
 #[derive(Debug, thiserror::Error)]

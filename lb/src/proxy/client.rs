@@ -11,9 +11,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderValue, Method, Response, Version};
+use http_body::Body;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,11 +20,13 @@ use tokio_util::sync::CancellationToken;
 use super::Proxy;
 use super::account::Account;
 use super::answer::{self, AnswerBody};
+use super::body::ClientBody;
+use super::caller::Caller;
 use super::http1::request::{self, Head};
-use super::http1::response::{Shape, shape, write_head, write_interim};
+use super::http1::response::{Shape, shape, write_head};
 use super::refusal::Refusal;
 use super::tunnel::{self, Tunnel};
-use super::wire::{self, Cut, Framing, Reader, Unsent, Writer};
+use super::wire::{self, Framing, Reader, Unsent, Writer};
 
 /// How long a client may take to notice that nothing more is read from it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -36,95 +37,6 @@ const CONTINUE: Duration = Duration::from_secs(1);
 
 /// Bytes of further requests that are read while one is on its way.
 const AHEAD: usize = 64 * 1024;
-
-/// Who sent a request, and what it is told before its answer.
-#[derive(Debug)]
-pub(crate) struct Caller {
-    /// Its IP address, as forwarding headers name it.
-    pub(crate) address: HeaderValue,
-    /// It is a proxy that may speak for others.
-    pub(crate) trusted: bool,
-    /// Interim answers that are still to be written.
-    interim: RefCell<Vec<u8>>,
-    takes_interim: Cell<bool>,
-    /// It waits to be told to send its body, and was not told so yet.
-    awaits_continue: Cell<bool>,
-}
-
-impl Caller {
-    pub(crate) fn new(address: HeaderValue, trusted: bool) -> Self {
-        Self {
-            address,
-            trusted,
-            interim: RefCell::default(),
-            takes_interim: Cell::new(false),
-            awaits_continue: Cell::new(false),
-        }
-    }
-
-    /// Passes an interim answer on, if the client can make anything of it: HTTP/1.0 knows none (RFC 9110,
-    /// section 15.2), and however many backends say so, it must continue only once.
-    pub(crate) fn tell(&self, interim: &Response<()>) {
-        let wanted = match interim.status() {
-            StatusCode::CONTINUE => self.awaits_continue.replace(false),
-            _ => true,
-        };
-        if wanted && self.takes_interim.get() {
-            write_interim(&mut self.interim.borrow_mut(), interim);
-        }
-    }
-
-    /// Tells it to send its body, if it waits for that.
-    fn go_on(&self) {
-        let mut go_on = Response::new(());
-        *go_on.status_mut() = StatusCode::CONTINUE;
-        self.tell(&go_on);
-    }
-
-    fn flush<B>(&self, outgoing: &mut Writer<B>) {
-        let mut interim = self.interim.borrow_mut();
-        if !interim.is_empty() {
-            outgoing.put(|out| out.append(&mut interim));
-        }
-    }
-
-    fn begin(&self, request: &Request<()>) {
-        self.takes_interim.set(request.version() == Version::HTTP_11);
-        // Whatever else it may expect is refused before any backend could say something.
-        self.awaits_continue.set(request.headers().contains_key(http::header::EXPECT));
-        self.interim.borrow_mut().clear();
-    }
-}
-
-/// The body of a request, read from the client's connection as somebody asks for it.
-#[derive(Debug)]
-pub struct ClientBody {
-    incoming: Rc<RefCell<Reader>>,
-}
-
-impl ClientBody {
-    /// The body that comes next over a connection.
-    pub(crate) fn new(incoming: Rc<RefCell<Reader>>) -> Self {
-        Self { incoming }
-    }
-}
-
-impl Body for ClientBody {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.incoming.borrow_mut().poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.borrow().body.is_end()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.borrow().body.left().map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
-}
 
 /// What an answer depends on besides itself.
 #[derive(Debug)]
@@ -179,8 +91,8 @@ struct Client<'a> {
     draining: Draining<'a>,
 }
 
-/// Serves the requests of one connection until the client closes it, or, when `draining`, until the request
-/// it is at is answered.
+/// Serves the requests of one connection until the client closes it. When `draining`, the request that it is at, or
+/// that comes soon, is the last one, and its answer says so.
 pub(crate) async fn serve(stream: TcpStream, proxy: &Rc<Proxy>, draining: &CancellationToken) {
     let Ok(peer) = stream.peer_addr() else { return };
     let ip = peer.ip().to_canonical();
@@ -224,13 +136,20 @@ impl Client<'_> {
         let config = &proxy.config;
         let mut told = told;
         if incoming.borrow().buffer.is_empty() {
+            let idle = Cell::new(Instant::now() + config.idle_timeout);
+            let mut leaves = false;
             let something = poll_fn(|cx| match incoming.borrow_mut().poll_fill(cx) {
                 Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
                 Poll::Ready(_) => Poll::Ready(Err(NoRequest::Over)),
-                Poll::Pending if draining.is_told(told.as_mut(), cx) => Poll::Ready(Err(NoRequest::Over)),
-                Poll::Pending => Poll::Pending,
+                Poll::Pending => {
+                    if !leaves && draining.is_told(told.as_mut(), cx) {
+                        // A request may be on its way that the client cannot know to be unwelcome.
+                        leaves = true;
+                        idle.set(idle.get().min(Instant::now() + config.drain_idle));
+                    }
+                    Poll::Pending
+                }
             });
-            let idle = Cell::new(Instant::now() + config.idle_timeout);
             proxy.client_deadlines.wait(something, &idle, None).await.map_err(|_| NoRequest::Over)??;
         }
         let head = poll_fn(|cx| {
@@ -265,8 +184,7 @@ impl Client<'_> {
         self.caller.begin(&head.request);
         let body = ClientBody::new(Rc::clone(&self.incoming));
         let answer = {
-            let mut impatient =
-                self.caller.awaits_continue.get().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
+            let mut impatient = self.caller.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
             let mut handling = pin!(self.proxy.handle(&self.caller, head.request.map(|()| body)));
             poll_fn(|cx| {
                 if let Poll::Ready(answer) = handling.as_mut().poll(cx) {

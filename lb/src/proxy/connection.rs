@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::body::{BodyError, TryBody};
-use super::client::Caller;
+use super::caller::Caller;
 use super::http1::Malformed;
 use super::http1::request::write_head;
 use super::http1::response::{self, Head};
@@ -213,8 +213,8 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::super::answer::AnswerBody;
+    use super::super::body::ClientBody;
     use super::super::body::ReplayBody;
-    use super::super::client::ClientBody;
     use super::*;
 
     /// Both sides of a connection.

@@ -15,6 +15,7 @@ use http::{HeaderValue, Request, Response, StatusCode, request};
 pub(crate) mod account;
 pub(crate) mod answer;
 pub mod body;
+mod caller;
 pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod connection;
@@ -31,8 +32,8 @@ mod wire;
 
 use account::Account;
 use answer::{AnswerBody, End};
-use body::ReplayBody;
-use client::{Caller, ClientBody};
+use body::{ClientBody, ReplayBody};
+use caller::Caller;
 use connection::{Connection, Progress};
 use context::{Attempts, Retries, Tried};
 use date::Date;

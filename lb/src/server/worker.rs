@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::runtime::LocalOptions;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,10 +33,13 @@ pub(super) struct Crew {
 #[derive(Debug)]
 struct Worker {
     /// Closed to say that no more connections will come.
-    connections: mpsc::UnboundedSender<std::net::TcpStream>,
+    connections: mpsc::UnboundedSender<Accepted>,
     /// Connections it has open.
     open: Arc<AtomicUsize>,
 }
+
+/// A connection, and the place it takes among those that there may be.
+type Accepted = (std::net::TcpStream, Option<OwnedSemaphorePermit>);
 
 impl Crew {
     /// Starts the workers.
@@ -73,7 +76,7 @@ impl Crew {
 
     /// Gives a connection to the worker that has the fewest, and among equals to the next in turn: a keep-alive
     /// connection stays where it lands, so an uneven spread would last.
-    pub(super) fn take(&self, stream: TcpStream) {
+    pub(super) fn take(&self, stream: TcpStream, slot: Option<OwnedSemaphorePermit>) {
         let turn = self.turn.fetch_add(1, Relaxed);
         let n = self.workers.len();
         let next = (0..n)
@@ -82,7 +85,7 @@ impl Crew {
         let (Some(worker), Ok(stream)) = (next, stream.into_std()) else { return };
         worker.open.fetch_add(1, Relaxed);
         // A worker that has ended has panicked, and its connections end with it.
-        let _ = worker.connections.send(stream);
+        let _ = worker.connections.send((stream, slot));
     }
 
     /// Tells the workers that no more connections will come, and waits until all is finished.
@@ -97,7 +100,7 @@ async fn work(
     config: Arc<Config>,
     pool: Arc<ServerPool>,
     observer: Arc<Observer>,
-    mut coming: mpsc::UnboundedReceiver<std::net::TcpStream>,
+    mut coming: mpsc::UnboundedReceiver<Accepted>,
     open: Arc<AtomicUsize>,
 ) {
     let proxy = Rc::new(Proxy::new(pool, Arc::clone(&observer), config));
@@ -115,18 +118,18 @@ async fn work(
 
     let connections = TaskTracker::new();
     let draining = CancellationToken::new();
-    while let Some(stream) = coming.recv().await {
+    while let Some((stream, slot)) = coming.recv().await {
         let connection = Guard::new(&observer, &open);
         let (proxy, draining) = (Rc::clone(&proxy), draining.clone());
         connections.spawn_local(async move {
             if let Ok(stream) = TcpStream::from_std(stream) {
                 client::serve(stream, &proxy, &draining).await;
             }
-            drop(connection);
+            drop((connection, slot));
         });
     }
 
-    // Connections finish the request they are at and close; idle ones close now. Tunnels end by themselves.
+    // Connections finish the request they are at and close; idle ones close soon. Tunnels end by themselves.
     draining.cancel();
     connections.close();
     connections.wait().await;

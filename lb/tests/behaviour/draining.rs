@@ -44,8 +44,14 @@ fn drains_on(signal: Signal) {
     lb.signal(signal);
     lb.wait_for_log("draining");
     eventually("new connections are refused", || when(TcpStream::connect(lb.address).is_err(), ()));
-    assert!(used.wire.closes(), "an idle connection is closed");
-    assert!(unused.wire.closes(), "and so is one that was never used");
+    let last = used.get("/");
+    assert_eq!(
+        (last.status, last.head.get("connection")),
+        (200, Some("close")),
+        "a request that was on its way"
+    );
+    assert!(used.wire.closes(), "is the last one");
+    assert!(unused.wire.closes(), "and a connection without one is closed soon");
     let health = Client::connect(lb.admin).get("/healthz");
     assert_eq!((health.status, health.text()), (503, "draining\n"));
     assert_eq!(lb.state()["draining"], true);

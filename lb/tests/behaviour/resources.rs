@@ -161,12 +161,37 @@ fn a_connection_that_takes_too_long_sends_any_request_elsewhere() {
 }
 
 #[test]
+fn clients_beyond_the_limit_wait_for_their_turn() {
+    let upstream = Upstream::well("ok");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 77; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_lb")]);
+    // By its descriptors it can afford 18.
+    let lb = Lb::spawn(shell, &[upstream.url()], &[NO_PINGS, "--workers=2"]);
+    let mut clients: Vec<_> = (0..40).map(|_| lb.client()).collect();
+    for client in &mut clients {
+        client.ask("GET /", b"");
+    }
+    lb.wait_for_log("all 18 connections are in use: more have to wait (--max-connections)");
+    for client in &mut clients[..18] {
+        assert_eq!(client.answer().status, 200);
+    }
+    assert_eq!((&lb.state()["connections"], upstream.count()), (&json!(18), 18));
+    for mut client in clients.drain(..18) {
+        assert_eq!(client.get("/").status, 200, "none of them is disturbed");
+    }
+    for mut client in clients {
+        assert_eq!(client.answer().status, 200, "as soon as another has left");
+    }
+}
+
+#[test]
 fn a_balancer_out_of_descriptors_blames_no_backend_and_recovers() {
     let upstreams: Vec<_> = (0..2).map(|_| Upstream::new(|_| ok("ok"))).collect();
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -n 48; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_lb")]);
     let urls: Vec<_> = upstreams.iter().map(Upstream::url).collect();
-    let lb = Lb::spawn(shell, &urls, &[NO_PINGS, "--access-log"]);
+    // With more clients than it could afford.
+    let lb = Lb::spawn(shell, &urls, &[NO_PINGS, "--access-log", "--max-connections=1000"]);
     upstreams.iter().for_each(Upstream::wait_for_ping);
     let events = lb.events();
     let mut admin = Client::connect(lb.admin);

@@ -1,0 +1,75 @@
+//! Who sent a request, and what is it told before its answer?
+
+use std::cell::{Cell, RefCell};
+
+use http::header::EXPECT;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+
+use super::http1::response::write_interim;
+use super::wire::Writer;
+
+/// Who sent a request, and what it is told before its answer.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// Its IP address, as forwarding headers name it.
+    pub(crate) address: HeaderValue,
+    /// It is a proxy that may speak for others.
+    pub(crate) trusted: bool,
+    /// Interim answers that are still to be written.
+    interim: RefCell<Vec<u8>>,
+    takes_interim: Cell<bool>,
+    /// It waits to be told to send its body, and was not told so yet.
+    awaits_continue: Cell<bool>,
+}
+
+impl Caller {
+    pub(crate) fn new(address: HeaderValue, trusted: bool) -> Self {
+        Self {
+            address,
+            trusted,
+            interim: RefCell::default(),
+            takes_interim: Cell::new(false),
+            awaits_continue: Cell::new(false),
+        }
+    }
+
+    /// Passes an interim answer on, if the client can make anything of it: HTTP/1.0 knows none (RFC 9110,
+    /// section 15.2), and however many backends say so, it must continue only once.
+    pub(crate) fn tell(&self, interim: &Response<()>) {
+        let wanted = match interim.status() {
+            StatusCode::CONTINUE => self.awaits_continue.replace(false),
+            _ => true,
+        };
+        if wanted && self.takes_interim.get() {
+            write_interim(&mut self.interim.borrow_mut(), interim);
+        }
+    }
+
+    /// Tells it to send its body, if it waits for that.
+    pub(crate) fn go_on(&self) {
+        let mut go_on = Response::new(());
+        *go_on.status_mut() = StatusCode::CONTINUE;
+        self.tell(&go_on);
+    }
+
+    /// Hands over what is still to be written.
+    pub(crate) fn flush<B>(&self, outgoing: &mut Writer<B>) {
+        let mut interim = self.interim.borrow_mut();
+        if !interim.is_empty() {
+            outgoing.put(|out| out.append(&mut interim));
+        }
+    }
+
+    /// Whether it waits to be told to send its body.
+    pub(crate) fn awaits_continue(&self) -> bool {
+        self.awaits_continue.get()
+    }
+
+    /// Another request of his has come.
+    pub(crate) fn begin(&self, request: &Request<()>) {
+        self.takes_interim.set(request.version() == Version::HTTP_11);
+        // Whatever else it may expect is refused before any backend could say something.
+        self.awaits_continue.set(request.headers().contains_key(EXPECT));
+        self.interim.borrow_mut().clear();
+    }
+}

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::balance::health::Thresholds;
 use crate::balance::silence;
 use crate::config::{Config, ConfigError, parse_backends, parse_networks};
+use crate::proxy::queue::Limit;
 
 /// An HTTP load balancer to trust and to learn from.
 ///
@@ -137,6 +138,18 @@ pub struct Cli {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: Option<u32>,
 
+    /// Requests that a backend may have in flight at a time; by default as many as come
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Queues")]
+    backend_limit: Option<u32>,
+
+    /// Requests that may wait for a backend that has its limit in flight; more are refused
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(0..=1_000_000), help_heading = "Queues")]
+    queue: u32,
+
+    /// How long each of them may wait
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time, help_heading = "Queues")]
+    queue_timeout: Duration,
+
     /// How log lines are written
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Logs")]
     pub log_format: LogFormat,
@@ -229,6 +242,11 @@ impl Cli {
             stall_timeout: self.stall_timeout,
             drain_time: self.drain_time,
             drain_idle: self.drain_idle,
+            limit: self.backend_limit.map(|limit| Limit {
+                in_flight: limit as usize,
+                queue: self.queue as usize,
+                patience: self.queue_timeout,
+            }),
             max_connections: self.max_connections.map(|max| max as usize),
             replay_limit: usize::try_from(self.replay_limit.as_u64()).unwrap_or(usize::MAX),
             access_log: self.access_log,

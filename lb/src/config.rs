@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use crate::balance::health::Thresholds;
 use crate::balance::{Address, silence};
+use crate::proxy::queue::Limit;
 
 /// Every setting of the balancer.
 #[derive(Debug, Clone)]
@@ -64,6 +65,8 @@ pub struct Config {
     /// Connections that clients may have open at a time, at least 1; by default as many as there are descriptors
     /// for, one for the client and one for a backend.
     pub max_connections: Option<usize>,
+    /// How much a backend has to do at most; `None` for no limit.
+    pub limit: Option<Limit>,
     /// Bytes of a request's body that are held so that it can be sent again.
     pub replay_limit: usize,
     /// Write one line per request.

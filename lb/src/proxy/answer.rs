@@ -14,11 +14,11 @@ use http_body::{Body, Frame, SizeHint};
 use super::Proxy;
 use super::account::Account;
 use super::connection::Connection;
+use super::queue::Lease;
 use super::refusal::Refusal;
 use super::tunnel::Tunnel;
 use super::verdict::{Blame, Failure};
 use super::wire::Cut;
-use crate::balance::InFlight;
 use crate::balance::health::Evidence;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -47,7 +47,7 @@ pub(crate) struct Relay {
 pub(crate) struct End {
     pub(crate) proxy: Rc<Proxy>,
     pub(crate) account: Account,
-    pub(crate) lease: InFlight,
+    pub(crate) lease: Lease,
     pub(crate) connection: Connection,
 }
 

@@ -35,7 +35,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// not told waits for about as long (RFC 9110, section 10.1.1, asks it not to wait for ever).
 const CONTINUE: Duration = Duration::from_secs(1);
 
-/// Bytes of further requests that are read while one is on its way.
+/// Bytes that are read ahead while a request is on its way, so that it is noticed when its client leaves.
 const AHEAD: usize = 64 * 1024;
 
 /// What an answer depends on besides itself.
@@ -251,7 +251,10 @@ impl Client<'_> {
             Poll::Ready(Ok(())) => Poll::Ready(Sent::Whole),
             Poll::Ready(Err(Unsent::Body(_))) => Poll::Ready(Sent::CutShort),
             Poll::Ready(Err(Unsent::Broken)) => Poll::Ready(Sent::Unwanted),
-            Poll::Pending if is_gone(incoming, cx) => Poll::Ready(Sent::Unwanted),
+            // While the body is not read whole, a task of its own may be reading it.
+            Poll::Pending if incoming.borrow().body.is_end() && is_gone(incoming, cx) => {
+                Poll::Ready(Sent::Unwanted)
+            }
             Poll::Pending => {
                 if moved.replace(outgoing.moved()) != Some(outgoing.moved()) {
                     patience.set(Instant::now() + proxy.config.stall_timeout);
@@ -315,12 +318,14 @@ impl Client<'_> {
     }
 }
 
-/// Whether the client has left. Only looked at while nobody reads its request: then nothing should come but
-/// further requests, which are kept for later.
+/// Whether the client has left. What comes instead is kept for whoever takes it: the rest of the present body, or
+/// further requests.
 fn is_gone(incoming: &RefCell<Reader>, cx: &mut Context<'_>) -> bool {
     let incoming = &mut *incoming.borrow_mut();
-    while incoming.body.is_end() && incoming.buffer.len() < AHEAD {
+    while incoming.buffer.len() < AHEAD {
         match incoming.poll_fill(cx) {
+            // Whoever reads the body must not sleep over it.
+            Poll::Ready(Ok(1..)) if !incoming.body.is_end() => cx.waker().wake_by_ref(),
             Poll::Ready(Ok(1..)) => {}
             Poll::Ready(_) => return true,
             Poll::Pending => return false,

@@ -24,6 +24,7 @@ mod date;
 pub(crate) mod deadline;
 mod http1;
 pub mod message;
+pub mod queue;
 pub mod refusal;
 mod tunnel;
 pub(crate) mod upstream;
@@ -39,12 +40,13 @@ use context::{Attempts, Retries, Tried};
 use date::Date;
 use deadline::{Deadlines, Interrupt, LEISURELY, PROMPT};
 use message::Hop;
+use queue::{Lease, Queues};
 use tunnel::Tunnel;
 use upstream::Upstream;
 use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
 
 use crate::balance::health::{Evidence, State};
-use crate::balance::{Backend, InFlight, ServerPool, Waiting};
+use crate::balance::{Backend, ServerPool, Waiting};
 use crate::config::Config;
 use crate::observe::Observer;
 
@@ -53,6 +55,7 @@ use crate::observe::Observer;
 pub(crate) struct Proxy {
     pub(crate) pool: Arc<ServerPool>,
     pub(crate) observer: Arc<Observer>,
+    queues: Arc<Queues>,
     pub(crate) upstream: Upstream,
     pub(crate) deadlines: Deadlines,
     pub(crate) client_deadlines: Deadlines,
@@ -75,8 +78,14 @@ struct Errand<'a> {
 type Answer = (Response<()>, Connection);
 
 impl Proxy {
-    pub(crate) fn new(pool: Arc<ServerPool>, observer: Arc<Observer>, config: Arc<Config>) -> Self {
+    pub(crate) fn new(
+        pool: Arc<ServerPool>,
+        observer: Arc<Observer>,
+        config: Arc<Config>,
+        queues: Arc<Queues>,
+    ) -> Self {
         Self {
+            queues,
             upstream: Upstream::new(pool.backends().len(), config.connect_timeout),
             deadlines: Deadlines::new(PROMPT),
             client_deadlines: Deadlines::new(LEISURELY),
@@ -125,12 +134,12 @@ impl Proxy {
             };
             backend.stats.picks.fetch_add(1, Relaxed);
             account.at(backend.number);
-            let lease = InFlight::new(backend);
+            let mut lease = Lease::new(backend);
             let mut fresh = false;
 
             loop {
                 // 3. Send, and wait for the head of the answer.
-                let failure = match self.attempt(&errand, &lease, fresh, &mut account).await {
+                let failure = match self.attempt(&errand, &mut lease, fresh, &mut account).await {
                     // 4. Answer: the rest of it streams through, and is accounted for when it ends.
                     Ok(answer) => {
                         account.remember(&errand.head.extensions);
@@ -168,11 +177,12 @@ impl Proxy {
     async fn attempt(
         &self,
         errand: &Errand<'_>,
-        lease: &InFlight,
+        lease: &mut Lease,
         fresh: bool,
         account: &mut Account,
     ) -> Result<Answer, Failure> {
         let Errand { caller, head, body, .. } = errand;
+        self.queues.wait(lease, errand.deadline.get(), &self.deadlines).await?;
         let backend = lease.backend();
         let repeatable = verdict::is_idempotent(&head.method);
         let deadline = errand.deadline.get();
@@ -261,7 +271,7 @@ impl Proxy {
         self: &Rc<Self>,
         (answer, backend): Answer,
         mut account: Account,
-        lease: InFlight,
+        lease: Lease,
     ) -> Response<AnswerBody> {
         account.answering(answer.status());
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {

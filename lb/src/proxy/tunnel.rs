@@ -7,14 +7,14 @@ use tokio::net::TcpStream;
 
 use super::account::Account;
 use super::connection::Connection;
-use crate::balance::InFlight;
+use super::queue::Lease;
 
 /// A request that became a tunnel. It stays in flight, and its record open, until the tunnel closes.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     pub(crate) backend: Connection,
     pub(crate) account: Account,
-    pub(crate) lease: InFlight,
+    pub(crate) lease: Lease,
 }
 
 /// Passes bytes between a client and a backend that have switched protocols. Each socket comes with what was

@@ -9,6 +9,8 @@
 //! |---|---|---|---|---|
 //! | connection refused, unreachable, no such name | up to `retries`, a delay apart | yes | backend | 503 |
 //! | connecting took too long | no | yes | backend | 504 |
+//! | its queue is full | no | yes | nobody | 503 |
+//! | its queue took too long | no | no | nobody | 503 |
 //! | it was taken down while connecting to it | no | yes | nobody | 503 |
 //! | fresh connection closed before it took the request | up to `retries` | yes | backend | 502 |
 //! | kept connection closed before it took the request | once, on a fresh one, for free | | nobody | |
@@ -39,7 +41,11 @@ pub enum Failure {
     Unresolved,
     /// The connection was not established in time.
     ConnectTimeout,
-    /// The connection was not established when others found out that nobody is there.
+    /// All its places are taken, and too many wait for one already.
+    QueueFull,
+    /// None of its places became free in time.
+    QueueTimeout,
+    /// It was still waited for, or connected to, when others found out that nobody is there.
     WentDown,
     /// A fresh connection was closed before the request was written to it.
     ClosedUnsent,
@@ -145,12 +151,13 @@ pub fn judge(facts: Facts, limits: Limits) -> Verdict {
 
     let (retry, reconnect, move_on) = match facts.failure {
         F::ConnectRefused | F::Unreachable | F::Unresolved | F::ClosedUnsent => (can_retry, false, can_move),
-        F::ConnectTimeout | F::WentDown => (false, false, can_move),
+        F::ConnectTimeout | F::QueueFull | F::WentDown => (false, false, can_move),
         F::StaleUnsent => (false, true, false),
         F::StaleMaybeSent => (false, facts.repeatable, false),
         F::ClosedEarly => (facts.repeatable && can_retry, false, facts.repeatable && can_move),
         F::FellSilent => (false, false, facts.repeatable && can_move && !facts.left_a_silent_one),
-        F::HeadTimeout
+        F::QueueTimeout
+        | F::HeadTimeout
         | F::Malformed
         | F::BrokeOff
         | F::ClientGone
@@ -201,7 +208,12 @@ impl Failure {
         match self {
             Self::ClientGone | Self::BadUpload | Self::SlowUpload => Blame::Client,
             Self::OutOfResources => Blame::Balancer,
-            Self::WentDown | Self::StaleUnsent | Self::StaleMaybeSent | Self::NoBackend => Blame::Nobody,
+            Self::QueueFull
+            | Self::QueueTimeout
+            | Self::WentDown
+            | Self::StaleUnsent
+            | Self::StaleMaybeSent
+            | Self::NoBackend => Blame::Nobody,
             Self::ConnectRefused
             | Self::Unreachable
             | Self::Unresolved
@@ -222,6 +234,8 @@ impl Failure {
             Self::ConnectRefused
             | Self::Unreachable
             | Self::Unresolved
+            | Self::QueueFull
+            | Self::QueueTimeout
             | Self::WentDown
             | Self::OutOfResources
             | Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
@@ -252,7 +266,9 @@ impl Failure {
             Self::Malformed => "http_protocol_error",
             Self::BrokeOff => "http_response_incomplete",
             Self::OutOfResources => "connection_limit_reached",
-            Self::WentDown | Self::NoBackend => "destination_unavailable",
+            Self::QueueFull | Self::QueueTimeout | Self::WentDown | Self::NoBackend => {
+                "destination_unavailable"
+            }
             Self::ClientGone | Self::BadUpload | Self::SlowUpload => "http_request_error",
         }
     }
@@ -264,6 +280,8 @@ impl Failure {
             Self::Unreachable => "unreachable",
             Self::Unresolved => "its name does not resolve",
             Self::ConnectTimeout => "connecting took too long",
+            Self::QueueFull => "its queue is full",
+            Self::QueueTimeout => "none of its places became free in time",
             Self::WentDown => "went down meanwhile",
             Self::StaleUnsent => "kept connection was closed",
             Self::StaleMaybeSent => "kept connection died before it answered",

@@ -7,11 +7,13 @@ use super::*;
 const LIMITS: Limits = Limits { retries: 3, retry_delay: Duration::from_millis(10), attempts: 3 };
 const AGAIN: Next = Next::Retry(LIMITS.retry_delay);
 
-const ALL: [Failure; 18] = [
+const ALL: [Failure; 20] = [
     Failure::ConnectRefused,
     Failure::Unreachable,
     Failure::Unresolved,
     Failure::ConnectTimeout,
+    Failure::QueueFull,
+    Failure::QueueTimeout,
     Failure::WentDown,
     Failure::ClosedUnsent,
     Failure::StaleUnsent,
@@ -55,6 +57,8 @@ fn the_table() {
         (Unreachable,    [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  503),
         (Unresolved,     [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  503),
         (ConnectTimeout, [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  504),
+        (QueueFull,      [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], Nobody,   503),
+        (QueueTimeout,   [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Nobody,   503),
         (WentDown,       [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], Nobody,   503),
         (ClosedUnsent,   [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  502),
         (StaleUnsent,    [Reconnect, Reconnect], [Reconnect; 2],   [Reconnect; 2],   Nobody,   502),
@@ -143,6 +147,7 @@ proptest! {
                 | Failure::Unreachable
                 | Failure::Unresolved
                 | Failure::ConnectTimeout
+                | Failure::QueueFull
                 | Failure::WentDown
                 | Failure::ClosedUnsent
                 | Failure::StaleUnsent

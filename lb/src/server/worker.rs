@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::observe::Observer;
+use crate::proxy::queue::Queues;
 use crate::proxy::{Proxy, client};
 
 /// How often idle backend connections are looked over.
@@ -49,10 +50,11 @@ impl Crew {
         observer: &Arc<Observer>,
     ) -> io::Result<Self> {
         let (working, finished) = mpsc::channel(1);
+        let queues = Arc::new(Queues::new(config.backends.len(), config.limit));
         let workers = (1..=config.workers).map(|number| {
             let (connections, coming) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
-            let (config, pool, observer) = (Arc::clone(config), Arc::clone(pool), Arc::clone(observer));
+            let shared = (Arc::clone(pool), Arc::clone(observer), Arc::clone(config), Arc::clone(&queues));
             let (counter, working) = (Arc::clone(&open), working.clone());
             let (tell, told) = std::sync::mpsc::channel();
             std::thread::Builder::new().name(format!("worker {number}")).spawn(move || {
@@ -62,7 +64,7 @@ impl Crew {
                 match runtime {
                     Ok(runtime) => {
                         let _ = tell.send(Ok(()));
-                        runtime.block_on(work(config, pool, observer, coming, counter));
+                        runtime.block_on(work(shared, coming, counter));
                     }
                     Err(error) => _ = tell.send(Err(error)),
                 }
@@ -97,13 +99,11 @@ impl Crew {
 
 /// A worker's life.
 async fn work(
-    config: Arc<Config>,
-    pool: Arc<ServerPool>,
-    observer: Arc<Observer>,
+    (pool, observer, config, queues): (Arc<ServerPool>, Arc<Observer>, Arc<Config>, Arc<Queues>),
     mut coming: mpsc::UnboundedReceiver<Accepted>,
     open: Arc<AtomicUsize>,
 ) {
-    let proxy = Rc::new(Proxy::new(pool, Arc::clone(&observer), config));
+    let proxy = Rc::new(Proxy::new(pool, Arc::clone(&observer), config, queues));
     let (clock, other) = (Rc::clone(&proxy), Rc::clone(&proxy));
     tokio::task::spawn_local(async move { clock.deadlines.strike().await });
     tokio::task::spawn_local(async move { other.client_deadlines.strike().await });

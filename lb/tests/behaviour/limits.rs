@@ -170,3 +170,80 @@ fn an_answer_that_comes_no_further_breaks_off() {
     assert_eq!((&record["blame"], &record["failure"]), (&json!("backend"), &json!("answer broke off")));
     upstream.wait_until_unconnected();
 }
+
+/// Answers when it is allowed to.
+fn gated(name: &'static str) -> (Upstream, std::sync::Arc<std::sync::atomic::AtomicBool>) {
+    let open = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let gate = std::sync::Arc::clone(&open);
+    let upstream = Upstream::new(move |_| {
+        let begun = Instant::now();
+        while !gate.load(std::sync::atomic::Ordering::SeqCst) && begun.elapsed() < crate::common::PATIENCE {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        ok(name)
+    });
+    (upstream, open)
+}
+
+#[test]
+fn a_backend_gets_no_more_than_its_limit_and_the_others_wait_for_their_turn() {
+    let (upstream, open) = gated("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--backend-limit=2", "--queue=3", "--queue-timeout=9s"]);
+    let mut clients: Vec<_> = (0..5).map(|_| lb.client()).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.ask("POST /", b"x");
+        eventually("it is counted", || {
+            let in_flight = lb.backend(1)["in_flight"].clone();
+            when(in_flight == n + 1, in_flight)
+        });
+    }
+    eventually("two are sent", || when(upstream.count() == 2, upstream.count()));
+    throughout(Duration::from_millis(100), || assert_eq!(upstream.count(), 2));
+
+    let begun = Instant::now();
+    let refused = lb.request("POST /more", b"x");
+    assert_eq!((refused.status, refused.proxy_error()), (503, "destination_unavailable"));
+    assert!(refused.head.get("retry-after").is_some() && refused.text().contains("its queue is full"));
+    assert!(begun.elapsed() < Duration::from_secs(5), "it did not wait");
+
+    // One that leaves gives its place in the queue up.
+    drop(clients.pop());
+    eventually("it has left", || when(lb.backend(1)["in_flight"] == 4, ()));
+    open.store(true, std::sync::atomic::Ordering::SeqCst);
+    for client in &mut clients {
+        assert_eq!(client.answer().status, 200);
+    }
+    assert_eq!((upstream.count(), &lb.backend(1)["failures"]), (4, &json!(0)));
+    assert_eq!(lb.get("/").status, 200, "the places are free again");
+}
+
+#[test]
+fn a_request_does_not_wait_for_its_turn_for_ever() {
+    let (upstream, _shut) = gated("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--backend-limit=1", "--queue-timeout=300ms"]);
+    let mut first = lb.client();
+    first.ask("GET /", b"");
+    eventually("it is sent", || when(upstream.count() == 1, ()));
+    let begun = Instant::now();
+    let refused = lb.get("/");
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("none of its places became free in time"), "{}", refused.text());
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn a_full_queue_sends_a_request_to_another_backend() {
+    let (busy, _shut) = gated("busy");
+    let well = Upstream::well("well");
+    let lb = Lb::start(&[&busy, &well], &[NO_PINGS, "--backend-limit=1", "--queue=0"]);
+    let events = lb.events();
+    let mut first = lb.client();
+    first.ask("GET /first", b"");
+    eventually("it is sent", || when(busy.count() == 1, ()));
+    for _ in 0..4 {
+        assert_eq!(lb.request("POST /more", b"x").text(), "well");
+    }
+    let record = events.request("/more");
+    assert!([json!([]), json!([[1, "its queue is full"]])].contains(&record["tried"]), "{record}");
+    assert_eq!((&lb.backend(1)["failures"], lb.states()), (&json!(0), vec!["up".into(), "up".into()]));
+}

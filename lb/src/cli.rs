@@ -150,6 +150,10 @@ pub struct Cli {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time, help_heading = "Queues")]
     queue_timeout: Duration,
 
+    /// Bytes that a request's body may have; by default as many as come
+    #[arg(long, value_name = "SIZE")]
+    max_body: Option<ByteSize>,
+
     /// How log lines are written
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Logs")]
     pub log_format: LogFormat,
@@ -249,6 +253,7 @@ impl Cli {
             }),
             max_connections: self.max_connections.map(|max| max as usize),
             replay_limit: usize::try_from(self.replay_limit.as_u64()).unwrap_or(usize::MAX),
+            max_body: self.max_body.map_or(u64::MAX, |size| size.as_u64()),
             access_log: self.access_log,
         };
         config.check().map_err(|error| error.to_string())

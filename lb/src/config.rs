@@ -69,6 +69,8 @@ pub struct Config {
     pub limit: Option<Limit>,
     /// Bytes of a request's body that are held so that it can be sent again.
     pub replay_limit: usize,
+    /// Bytes that a request's body may have.
+    pub max_body: u64,
     /// Write one line per request.
     pub access_log: bool,
 }

@@ -85,7 +85,9 @@ impl Account {
         let totals = &self.observer.totals;
         match failure {
             Failure::NoBackend => _ = totals.no_backend.fetch_add(1, Relaxed),
-            Failure::BadUpload | Failure::SlowUpload => _ = totals.refused.fetch_add(1, Relaxed),
+            Failure::BadUpload | Failure::LargeUpload | Failure::SlowUpload => {
+                _ = totals.refused.fetch_add(1, Relaxed)
+            }
             _ => {}
         }
         self.client_gone = failure == Failure::ClientGone;

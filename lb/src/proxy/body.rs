@@ -20,12 +20,19 @@ use super::wire::{Cut, Reader};
 #[derive(Debug)]
 pub struct ClientBody {
     incoming: Rc<RefCell<Reader>>,
+    /// Bytes that it may still have.
+    allowed: u64,
 }
 
 impl ClientBody {
-    /// The body that comes next over a connection.
-    pub(crate) fn new(incoming: Rc<RefCell<Reader>>) -> Self {
-        Self { incoming }
+    /// The body that comes next over a connection, of at most `allowed` bytes.
+    pub(crate) fn new(incoming: Rc<RefCell<Reader>>, allowed: u64) -> Self {
+        Self { incoming, allowed }
+    }
+
+    /// Whether it says itself that it is too large.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.incoming.borrow().body.left().is_some_and(|length| length > self.allowed)
     }
 }
 
@@ -34,7 +41,15 @@ impl Body for ClientBody {
     type Error = Cut;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.incoming.borrow_mut().poll_frame(cx)
+        let frame = ready!(self.incoming.borrow_mut().poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+            match self.allowed.checked_sub(length) {
+                Some(left) => self.get_mut().allowed = left,
+                None => return Poll::Ready(Some(Err(Cut::TooLarge))),
+            }
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -182,7 +182,7 @@ impl Client<'_> {
             takes_trailers: head.takes_trailers,
         };
         self.caller.begin(&head.request);
-        let body = ClientBody::new(Rc::clone(&self.incoming));
+        let body = ClientBody::new(Rc::clone(&self.incoming), self.proxy.config.max_body);
         let answer = {
             let mut impatient = self.caller.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
             let mut handling = pin!(self.proxy.handle(&self.caller, head.request.map(|()| body)));

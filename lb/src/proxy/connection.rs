@@ -199,6 +199,7 @@ impl From<BodyError<Cut>> for Failure {
     fn from(error: BodyError<Cut>) -> Self {
         match error {
             BodyError::Client(Cut::Malformed) => Self::BadUpload,
+            BodyError::Client(Cut::TooLarge) => Self::LargeUpload,
             BodyError::Client(Cut::BrokeOff) | BodyError::Superseded => Self::ClientGone,
         }
     }
@@ -239,7 +240,7 @@ mod tests {
     async fn what_a_dead_connection_does_not_take_was_not_sent() {
         let (from_client, _client) = pair().await;
         let (incoming, _) = wire::split::<AnswerBody>(from_client);
-        let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming))), 1024);
+        let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming)), 0), 1024);
         let caller = Caller::new(HeaderValue::from_static("192.0.2.7"), false);
         let head = Request::get("/").body(()).unwrap().into_parts().0;
         for (reused, expected) in [(true, Failure::StaleUnsent), (false, Failure::ClosedUnsent)] {

@@ -41,6 +41,7 @@ use date::Date;
 use deadline::{Deadlines, Interrupt, LEISURELY, PROMPT};
 use message::Hop;
 use queue::{Lease, Queues};
+use refusal::Refusal;
 use tunnel::Tunnel;
 use upstream::Upstream;
 use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
@@ -114,6 +115,9 @@ impl Proxy {
         // 1. Admit: what no backend may see ends here; the rest is made ready to be sent, once and for all
         //    tries, so that every try starts from the request as it came.
         let (mut head, body) = request.into_parts();
+        if body.is_too_large() {
+            return answer::refuse(account, Refusal::BodyTooLarge, &self.config.name);
+        }
         let body = ReplayBody::new(body, self.config.replay_limit);
         if message::is_last_hop(&mut head) {
             return answer::last_hop(account, &head.method, &self.config.name);

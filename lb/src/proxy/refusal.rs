@@ -29,6 +29,8 @@ pub enum Refusal {
     Framing,
     /// A header such as `Content_Length`, which some backends cannot tell from the one with a hyphen.
     Underscore,
+    /// Its body is larger than it may be here: RFC 9110, section 15.5.14.
+    BodyTooLarge,
     /// It expects something else than `100-continue`: RFC 9110, section 10.1.1.
     Expectation,
     /// `CONNECT` asks for a forward proxy, and this is a gateway: RFC 9110, section 9.3.6.
@@ -51,6 +53,7 @@ impl Refusal {
             | Self::Framing
             | Self::Underscore => StatusCode::BAD_REQUEST,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -76,6 +79,7 @@ impl Refusal {
                 "Transfer-Encoding must be chunked, once, in HTTP/1.1 and without a Content-Length"
             }
             Self::Underscore => "a header name with an underscore could be mistaken for one with a hyphen",
+            Self::BodyTooLarge => "the body is larger than it may be here (--max-body)",
             Self::Expectation => "the only expectation understood here is 100-continue",
             Self::Connect => "CONNECT is for forward proxies; this is a load balancer",
             Self::Loop => "this request has been here before; a backend sends it back to this balancer",

@@ -22,6 +22,7 @@
 //! | answer broke off | no | no | backend | connection aborted |
 //! | client went away | no | no | client | 499 in the log |
 //! | client's body is malformed | no | no | client | 400 |
+//! | client's body is too large | no | no | client | 413 |
 //! | client's body does not come on | no | no | client | 408 |
 //! | out of descriptors or ports here | no | no | balancer | 503 |
 //! | no backend alive | | | nobody | 503 |
@@ -67,6 +68,8 @@ pub enum Failure {
     ClientGone,
     /// The client's body cannot be read on: its chunks are malformed.
     BadUpload,
+    /// More comes of the client's body than there may be.
+    LargeUpload,
     /// Nothing more of the client's body came in time.
     SlowUpload,
     /// This balancer has no descriptors, ports or memory left.
@@ -162,6 +165,7 @@ pub fn judge(facts: Facts, limits: Limits) -> Verdict {
         | F::BrokeOff
         | F::ClientGone
         | F::BadUpload
+        | F::LargeUpload
         | F::SlowUpload
         | F::OutOfResources
         | F::NoBackend => (false, false, false),
@@ -206,7 +210,7 @@ impl Failure {
     /// Whose fault it is.
     pub fn blame(self) -> Blame {
         match self {
-            Self::ClientGone | Self::BadUpload | Self::SlowUpload => Blame::Client,
+            Self::ClientGone | Self::BadUpload | Self::LargeUpload | Self::SlowUpload => Blame::Client,
             Self::OutOfResources => Blame::Balancer,
             Self::QueueFull
             | Self::QueueTimeout
@@ -241,6 +245,7 @@ impl Failure {
             | Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::HeadTimeout | Self::FellSilent => StatusCode::GATEWAY_TIMEOUT,
             Self::BadUpload => StatusCode::BAD_REQUEST,
+            Self::LargeUpload => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowUpload => StatusCode::REQUEST_TIMEOUT,
             Self::StaleUnsent
             | Self::StaleMaybeSent
@@ -269,7 +274,7 @@ impl Failure {
             Self::QueueFull | Self::QueueTimeout | Self::WentDown | Self::NoBackend => {
                 "destination_unavailable"
             }
-            Self::ClientGone | Self::BadUpload | Self::SlowUpload => "http_request_error",
+            Self::ClientGone | Self::BadUpload | Self::LargeUpload | Self::SlowUpload => "http_request_error",
         }
     }
 
@@ -293,6 +298,7 @@ impl Failure {
             Self::BrokeOff => "answer broke off",
             Self::ClientGone => "client went away",
             Self::BadUpload => "the request's body is malformed",
+            Self::LargeUpload => "the request's body is larger than it may be here",
             Self::SlowUpload => "the request's body did not come on",
             Self::OutOfResources => "the balancer is out of descriptors or ports",
             Self::NoBackend => "no backend is alive",

@@ -7,7 +7,7 @@ use super::*;
 const LIMITS: Limits = Limits { retries: 3, retry_delay: Duration::from_millis(10), attempts: 3 };
 const AGAIN: Next = Next::Retry(LIMITS.retry_delay);
 
-const ALL: [Failure; 20] = [
+const ALL: [Failure; 21] = [
     Failure::ConnectRefused,
     Failure::Unreachable,
     Failure::Unresolved,
@@ -25,6 +25,7 @@ const ALL: [Failure; 20] = [
     Failure::BrokeOff,
     Failure::ClientGone,
     Failure::BadUpload,
+    Failure::LargeUpload,
     Failure::SlowUpload,
     Failure::OutOfResources,
     Failure::NoBackend,
@@ -70,6 +71,7 @@ fn the_table() {
         (BrokeOff,       [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (ClientGone,     [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   502),
         (BadUpload,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   400),
+        (LargeUpload,    [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   413),
         (SlowUpload,     [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   408),
         (OutOfResources, [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Balancer, 503),
         (NoBackend,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Nobody,   503),

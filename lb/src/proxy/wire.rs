@@ -61,6 +61,9 @@ pub enum Cut {
     /// Its chunks are malformed.
     #[error("the chunks are malformed")]
     Malformed,
+    /// It is larger than it may be.
+    #[error("the message is too large")]
+    TooLarge,
 }
 
 impl Reader {

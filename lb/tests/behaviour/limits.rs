@@ -247,3 +247,25 @@ fn a_full_queue_sends_a_request_to_another_backend() {
     assert!([json!([]), json!([[1, "its queue is full"]])].contains(&record["tried"]), "{record}");
     assert_eq!((&lb.backend(1)["failures"], lb.states()), (&json!(0), vec!["up".into(), "up".into()]));
 }
+
+#[test]
+fn bodies_are_limited_if_that_is_asked_for() {
+    let upstream = Upstream::new(|seen| ok(&seen.body.len().to_string()));
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--max-body=8B"]);
+    let mut client = lb.client();
+    assert_eq!(client.request("POST /", b"12345678").text(), "8");
+    let chunked = |text: &str| {
+        format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n{text}0\r\n\r\n"
+        )
+    };
+    assert_eq!(client.send(chunked("4\r\n5678\r\n")).answer().text(), "8");
+    assert_eq!(upstream.count(), 2);
+    assert_eq!(client.send(chunked("5\r\n56789\r\n")).answer().status, 413);
+    let declared = client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n").answer();
+    assert_eq!((declared.status, declared.head.get("connection")), (413, Some("close")));
+    assert!(client.wire.closes(), "what follows would be the body");
+    let backend = lb.backend(1);
+    assert_eq!((upstream.count(), &backend["failures"]), (2, &json!(0)), "it saw none of these whole");
+    assert_eq!(lb.state()["totals"]["refused"], 2);
+}

@@ -1,9 +1,9 @@
-//! What a trustworthy HTTP balancer does with strange requests: one line a case, over raw sockets.
+//! What a trustworthy HTTP balancer does with strange requests and answers: one line a case, over raw sockets.
 //!
-//! Every case is sent as it stands, followed by a request that must not be found in it. Rules are sections of
+//! Every case is sent as it stands, followed by a message that must not be found in it. Rules are sections of
 //! RFC 9110 and RFC 9112.
 
-use crate::common::{Lb, NO_PINGS, Upstream, ok};
+use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
 
 /// What must become of the bytes of a case.
 #[derive(Debug, Clone, Copy)]
@@ -193,4 +193,80 @@ fn a_request_has_one_end() {
 #[test]
 fn a_request_has_one_target_and_one_host() {
     check(TARGETS);
+}
+
+/// What must become of an answer: its status and body at the client, or `None` where it must not look whole.
+type Passed = Option<(u16, &'static str)>;
+
+const BAD: Passed = Some((502, ""));
+
+/// Answers to `GET`. What follows each of them is surplus.
+#[rustfmt::skip]
+const ANSWERS: &[(&str, &str, Passed)] = &[
+    ("9112 6.3: a length and chunks", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD),
+    ("9112 6.3: two equal lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", BAD),
+    ("9112 6.3: two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", BAD),
+    ("9110 8.6: no number", "HTTP/1.1 200 OK\r\nContent-Length: foo\r\n\r\nok", BAD),
+    ("9112 6.1: a coding that is not taken off", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok", BAD),
+    ("9112 6.1: chunked twice", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD),
+    ("9112 6.1: chunks in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD),
+    ("9112 5.2: a folded header", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nok", BAD),
+    ("9112 5.1: space before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", BAD),
+    ("9110 15: a status of 099", "HTTP/1.1 099 No\r\nContent-Length: 2\r\n\r\nok", BAD),
+    ("9110 15: a status of four digits", "HTTP/1.1 1000 No\r\nContent-Length: 2\r\n\r\nok", BAD),
+    ("9112 2.3: HTTP/2.0", "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok", BAD),
+    ("9112 2.3: another protocol", "SSH-2.0-OpenSSH_9.2\r\n\r\n", BAD),
+    ("9110 7.8: a switch nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", BAD),
+    ("9110 15.2: an interim answer, and then nothing", "HTTP/1.1 100 Continue\r\n\r\n", BAD),
+    ("9112 7.1: a malformed size", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\nok\r\n0\r\n\r\n", None),
+    ("9112 8: less than its length", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nok", None),
+    ("9112 8: no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", None),
+    ("9112 6.3: more than its length", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokMORE", Some((200, "ok"))),
+    ("9112 6.3: more than its last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nMORE", Some((200, "ok"))),
+    ("9112 6.3: a body behind 204", "HTTP/1.1 204 No Content\r\n\r\nMORE", Some((204, ""))),
+    ("9112 6.3: a body behind 304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\nMORE", Some((304, ""))),
+    ("9112 6.3: until the end of the connection", "HTTP/1.1 200 OK\r\n\r\nok", Some((200, "ok"))),
+    ("9112 2.3: HTTP/1.0 until the end", "HTTP/1.0 200 OK\r\n\r\nok", Some((200, "ok"))),
+    ("9112 4: no reason", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", Some((200, "ok"))),
+    ("9110 15: a status nobody knows", "HTTP/1.1 299 Fine\r\nContent-Length: 2\r\n\r\nok", Some((299, "ok"))),
+    ("9110 15.5.21: 421 is not special", "HTTP/1.1 421 Misdirected Request\r\nContent-Length: 2\r\n\r\nok", Some((421, "ok"))),
+    ("9110 15.6.4: a backend's own 503", "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nok", Some((503, "ok"))),
+];
+
+#[test]
+fn an_answer_has_one_end() {
+    // After its strange answer it closes, and what it says next must reach nobody else.
+    let upstream = Upstream::new(|seen| match seen.line().strip_prefix("GET /case/") {
+        Some(case) => Reply::Last(ANSWERS[case.parse::<usize>().unwrap()].1.into()),
+        None => ok("next"),
+    });
+    let flags = ["--fall=1000", "--rise=1", "--ping-interval=20ms", "--ping-timeout=20ms", "--retries=0"];
+    let lb = Lb::start(&[&upstream], &flags);
+    let mut flaws = String::new();
+    for (n, (rule, bytes, expected)) in ANSWERS.iter().enumerate() {
+        let mut client = lb.client();
+        client.ask(&format!("GET /case/{n}"), b"");
+        let mut answer = client.try_answer();
+        if answer.as_ref().is_ok_and(|answer| answer.status == 100) {
+            answer = client.try_answer();
+        }
+        let passed = answer.ok().map(|answer| (answer.status, answer.text().to_owned()));
+        let fine = match (&passed, expected) {
+            (Some((502, why)), Some((502, _))) => why.contains("502 Bad Gateway"),
+            (Some((status, text)), Some((expected, body))) => (status, &text[..]) == (expected, body),
+            (None, None) => true,
+            _ => false,
+        };
+        // A case may have taken it down for a moment.
+        let next = eventually("it is served again", || {
+            let next = lb.get("/next");
+            when(next.status != 503, next)
+        });
+        if !fine || next.text() != "next" {
+            flaws += &format!(
+                "{rule}\n  sent {bytes:?}\n  expected {expected:?}\n  got {passed:?}, then {next:?}\n"
+            );
+        }
+    }
+    assert!(flaws.is_empty(), "{flaws}");
 }

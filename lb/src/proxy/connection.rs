@@ -68,6 +68,11 @@ impl Connection {
         self.incoming.is_quiet()
     }
 
+    /// The same, as of this very moment, at the price of a system call.
+    pub(crate) fn is_quiet_by_now(&self) -> bool {
+        self.incoming.is_quiet_by_now()
+    }
+
     /// Sends a request and waits for the head of the answer. Interim answers go to the `caller`, and `report`
     /// hears how far the request has come.
     ///
@@ -233,6 +238,16 @@ mod tests {
         // The error itself must stay for the write to find.
         stream.ready(tokio::io::Interest::ERROR).await.unwrap();
         Connection::new(stream)
+    }
+
+    #[tokio::test]
+    async fn the_kernel_knows_of_an_end_before_the_runtime_does() {
+        let (stream, other) = pair().await;
+        let mut connection = Connection::new(stream);
+        assert!(connection.is_quiet() && connection.is_quiet_by_now());
+        drop(other);
+        // The runtime has had no moment to ask.
+        assert!(connection.is_quiet() && !connection.is_quiet_by_now());
     }
 
     /// It was quiet when it was taken, and dies before the first byte of the request is written.

@@ -44,9 +44,9 @@ impl Upstream {
 
     /// A connection to the backend: a kept one if there is any, else, or if `fresh` is asked for, a new one.
     ///
-    /// `look_first` is for requests that must not be repeated: it lets the runtime collect what the network
-    /// has to say before a kept connection is trusted, at the price of one system call. What is left of the
-    /// race between a dying backend and a request is the time the request is on its way.
+    /// `look_first` is for requests that must not be repeated: the kernel is asked what it has heard before a kept
+    /// connection is trusted, at the price of one system call. What is left of the race between a dying backend and
+    /// a request is the time that either is on its way.
     pub(crate) async fn checkout(
         &self,
         backend: &Arc<Backend>,
@@ -55,14 +55,9 @@ impl Upstream {
         deadline: Instant,
         deadlines: &Deadlines,
     ) -> Result<Connection, Failure> {
-        if !fresh {
-            if look_first && self.has_idle(backend) {
-                tokio::task::yield_now().await;
-            }
-            if let Some(connection) = self.take_idle(backend) {
-                backend.stats.reused.fetch_add(1, Relaxed);
-                return Ok(connection);
-            }
+        if !fresh && let Some(connection) = self.take_idle(backend, look_first) {
+            backend.stats.reused.fetch_add(1, Relaxed);
+            return Ok(connection);
         }
         let connection = self.connect(backend, deadline, deadlines).await?;
         backend.stats.opened.fetch_add(1, Relaxed);
@@ -94,18 +89,16 @@ impl Upstream {
         }
     }
 
-    fn has_idle(&self, backend: &Backend) -> bool {
-        !self.idle.borrow()[backend.number - 1].is_empty()
-    }
-
     /// The most recently used connection that is still good: the least likely to have been closed meanwhile,
     /// and the others can age and go.
-    fn take_idle(&self, backend: &Backend) -> Option<Connection> {
+    fn take_idle(&self, backend: &Backend, look: bool) -> Option<Connection> {
         let idle = &mut self.idle.borrow_mut()[backend.number - 1];
         std::iter::from_fn(|| idle.pop())
             .inspect(|_| _ = backend.stats.idle.fetch_sub(1, Relaxed))
             .map(|kept| kept.connection)
-            .find_map(|mut connection| connection.is_quiet().then_some(connection))
+            .find_map(|mut connection| {
+                (connection.is_quiet() && (!look || connection.is_quiet_by_now())).then_some(connection)
+            })
     }
 
     /// Connects, but not for longer than others need to find out that the backend is down: a host that dies

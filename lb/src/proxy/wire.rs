@@ -3,6 +3,7 @@
 //! Neither has a task of its own: whoever waits for something lets it read and write while waiting.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -112,6 +113,12 @@ impl Reader {
         let mut byte = [0];
         let cx = &mut Context::from_waker(Waker::noop());
         Pin::new(&mut self.read).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    /// The same, asked of the kernel: what it has to say may not have reached the runtime yet.
+    pub(crate) fn is_quiet_by_now(&self) -> bool {
+        let seen = socket2::SockRef::from(self.read.as_ref()).peek(&mut [MaybeUninit::uninit()]);
+        seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Gives back a large message's room, which is not kept for as long as the connection is.

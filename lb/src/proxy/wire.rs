@@ -18,9 +18,9 @@ use tokio_util::io::poll_read_buf;
 use super::http1::Malformed;
 use super::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
 
-/// Room to read into: small at first, more for those who fill it.
+/// Room to read into: small at first, more for those who fill it. Whoever reads slowly keeps as much occupied.
 const SMALL_READ: usize = 4 * 1024;
-const LARGE_READ: usize = 64 * 1024;
+const LARGE_READ: usize = 32 * 1024;
 
 /// Pieces of a body up to this size are copied behind what goes before them, which costs less than handing
 /// the kernel two pieces.

@@ -270,3 +270,32 @@ fn an_answer_has_one_end() {
     }
     assert!(flaws.is_empty(), "{flaws}");
 }
+
+#[test]
+fn the_tests_that_the_documentation_names_exist() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut sources = String::new();
+    let mut folders =
+        vec![format!("{root}/lb/src"), format!("{root}/lb/tests"), format!("{root}/tests/tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path().display().to_string();
+            match path.ends_with(".rs") {
+                true => sources += &std::fs::read_to_string(path).unwrap(),
+                false => folders.push(path),
+            }
+        }
+    }
+    let text = std::fs::read_to_string(format!("{root}/docs/conformance.md")).unwrap();
+    let names: Vec<_> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| {
+            name.matches('_').count() > 1 && name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric())
+        })
+        .collect();
+    assert!(names.len() > 80, "{} names", names.len());
+    let missing: Vec<_> = names.iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
+}

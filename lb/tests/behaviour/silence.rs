@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::common::{Lb, Reply, Seen, Upstream, eventually, ok, throughout, when, within};
@@ -217,4 +218,36 @@ fn a_crash_is_not_held_against_a_backend_that_is_back() {
     throughout(Duration::from_millis(200), || assert_eq!(lb.states(), ["up", "up", "up"]));
     drop(clients);
     assert_eq!(events.changes().len(), 2, "{:?}", events.changes());
+}
+
+#[test]
+fn a_balancer_that_was_asleep_blames_nobody() {
+    let slow = |name: &'static str| {
+        Upstream::new(move |_| {
+            std::thread::sleep(Duration::from_millis(100));
+            ok(name)
+        })
+    };
+    let upstreams = [slow("1"), slow("2")];
+    let lb = Lb::start(&[&upstreams[0], &upstreams[1]], &[PINGS[0], PINGS[1], "--silence=200ms"]);
+    let events = lb.events();
+    let mut clients: Vec<_> = (0..12).map(|_| lb.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
+    for client in &mut clients {
+        client.ask("GET /waits", b"");
+    }
+    eventually("all are on their way", || {
+        when(upstreams.iter().map(|upstream| upstream.count_of("GET /waits")).sum::<usize>() == 12, ())
+    });
+    lb.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_secs(1));
+    lb.signal(Signal::CONT);
+    for client in &mut clients {
+        assert_eq!(client.answer().status, 200);
+    }
+    assert_eq!(events.changes(), Vec::<String>::new());
+    let executed: usize = upstreams.iter().map(|upstream| upstream.count_of("GET /waits")).sum();
+    assert_eq!(executed, 12, "and repeats nothing");
 }

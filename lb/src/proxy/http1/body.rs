@@ -12,7 +12,7 @@ use memchr::memchr;
 
 use super::{Malformed, request, response, write_fields};
 
-/// Longest line of a chunk's size with its extensions, and longest trailer section, in bytes.
+/// Longest line of a chunk's size, longest trailer section, and most extensions of a whole body, in bytes.
 const MAX_LINE: usize = 16 * 1024;
 
 /// Most trailers.
@@ -30,8 +30,8 @@ const NO_TRAILERS: [HeaderName; 5] = [CONTENT_LENGTH, TRANSFER_ENCODING, HOST, A
 pub(crate) enum Decoder {
     /// So many bytes are to come.
     Length(u64),
-    /// Within a chunked body.
-    Chunked(Chunk),
+    /// Within a chunked body, whose sizes have had so many bytes of extensions.
+    Chunked(Chunk, usize),
     /// All is body until the connection ends.
     Close,
 }
@@ -53,7 +53,7 @@ impl From<response::Framing> for Decoder {
     fn from(framing: response::Framing) -> Self {
         match framing {
             response::Framing::Length(length) => Self::Length(length),
-            response::Framing::Chunked => Self::Chunked(Chunk::Size),
+            response::Framing::Chunked => Self::Chunked(Chunk::Size, 0),
             response::Framing::Close => Self::Close,
         }
     }
@@ -63,7 +63,7 @@ impl From<request::Framing> for Decoder {
     fn from(framing: request::Framing) -> Self {
         match framing {
             request::Framing::Length(length) => Self::Length(length),
-            request::Framing::Chunked => Self::Chunked(Chunk::Size),
+            request::Framing::Chunked => Self::Chunked(Chunk::Size, 0),
         }
     }
 }
@@ -90,8 +90,8 @@ impl Decoder {
             _ if buffer.is_empty() => Ok(Found::Nothing),
             Self::Length(left) => Ok(data(left, buffer)),
             Self::Close => Ok(Found::Frame(Frame::data(buffer.split().freeze()))),
-            Self::Chunked(chunk) => {
-                let found = chunk.take(buffer)?;
+            Self::Chunked(chunk, extensions) => {
+                let found = chunk.take(buffer, extensions)?;
                 if !matches!(&found, Found::Nothing)
                     && !matches!(&found, Found::Frame(frame) if frame.is_data())
                 {
@@ -117,12 +117,15 @@ impl Decoder {
 }
 
 impl Chunk {
-    fn take(&mut self, buffer: &mut BytesMut) -> Result<Found, Malformed> {
+    fn take(&mut self, buffer: &mut BytesMut, extensions: &mut usize) -> Result<Found, Malformed> {
         loop {
             match self {
                 Self::Size => {
                     let Some(end) = line(buffer)? else { return Ok(Found::Nothing) };
-                    *self = match size(&buffer[..end])? {
+                    let (size, extension) = size(&buffer[..end])?;
+                    *extensions += extension;
+                    *self = match size {
+                        _ if *extensions > MAX_LINE => return Err(Malformed),
                         0 => Self::Trailers,
                         size => Self::Data(size),
                     };
@@ -166,15 +169,17 @@ fn line(buffer: &[u8]) -> Result<Option<usize>, Malformed> {
     if clean && end <= MAX_LINE { Ok(Some(end)) } else { Err(Malformed) }
 }
 
-/// A chunk's size: 1 to 16 hexadecimal digits, and extensions that nobody needs: RFC 9112, section 7.1.1.
-fn size(line: &[u8]) -> Result<u64, Malformed> {
+/// A chunk's size, 1 to 16 hexadecimal digits, and the length of its extensions, which nobody needs: RFC 9112,
+/// section 7.1.1.
+fn size(line: &[u8]) -> Result<(u64, usize), Malformed> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let extension = line[digits..].trim_ascii_start();
     if !(extension.is_empty() || extension[0] == b';') || digits > 16 {
         return Err(Malformed);
     }
     let text = std::str::from_utf8(&line[..digits]).map_err(|_| Malformed)?;
-    u64::from_str_radix(text, 16).map_err(|_| Malformed)
+    let size = u64::from_str_radix(text, 16).map_err(|_| Malformed)?;
+    Ok((size, line.len() - digits))
 }
 
 fn trailers(buffer: &mut BytesMut) -> Result<Found, Malformed> {
@@ -238,7 +243,7 @@ mod tests {
         rest
     }
 
-    const CHUNKED: Decoder = Decoder::Chunked(Chunk::Size);
+    const CHUNKED: Decoder = Decoder::Chunked(Chunk::Size, 0);
 
     #[test]
     fn bodies_end_where_their_framing_says() {
@@ -281,6 +286,14 @@ mod tests {
                 std::iter::repeat_with(|| decoder.take(&mut buffer)).take(3).any(|found| found.is_err());
             assert!(refused, "{text:?}");
         }
+    }
+
+    #[test]
+    fn extensions_without_end_are_refused() {
+        let wasteful =
+            |chunks: usize| format!("1;{}\r\nx\r\n", "y".repeat(1000)).repeat(chunks) + "0\r\n\r\n";
+        assert!(read(CHUNKED, wasteful(16).as_bytes(), 4096).is_some());
+        assert!(read(CHUNKED, wasteful(17).as_bytes(), 4096).is_none());
     }
 
     #[test]

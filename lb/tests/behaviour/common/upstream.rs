@@ -152,11 +152,13 @@ impl Upstream {
         self.shared.accepted.load(SeqCst)
     }
 
-    /// Waits until all its connections are closed.
+    /// Waits until all its connections are closed, and the kernel has told so to their other sides, which on a
+    /// busy machine may be a while later.
     pub(crate) fn wait_until_unconnected(&self) {
         eventually("no connection", || {
             let open = self.shared.open.lock().unwrap().len();
-            when(open == 0, open)
+            let untold = established_with(self.address.port());
+            when(open == 0 && untold == 0, (open, untold))
         });
     }
 
@@ -187,6 +189,15 @@ impl Drop for Upstream {
         }
         self.close_connections();
     }
+}
+
+/// Sockets of this machine that believe to be connected to the port.
+fn established_with(port: u16) -> usize {
+    // Columns: number, local address, remote address, state; in hexadecimal, and 01 stands for established.
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let remote = format!(":{port:04X}");
+    let sockets = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    sockets.filter(|columns| columns[2].ends_with(&remote) && columns[3] == "01").count()
 }
 
 fn socket() -> Socket {

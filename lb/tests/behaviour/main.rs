@@ -21,6 +21,7 @@ mod health;
 mod kept_connections;
 mod lifecycle;
 mod limits;
+mod mutations;
 mod repeats;
 mod resources;
 mod shares;

@@ -229,7 +229,7 @@ fn a_balancer_that_was_asleep_blames_nobody() {
         })
     };
     let upstreams = [slow("1"), slow("2")];
-    let lb = Lb::start(&[&upstreams[0], &upstreams[1]], &[PINGS[0], PINGS[1], "--silence=200ms"]);
+    let lb = Lb::start(&[&upstreams[0], &upstreams[1]], &PINGS);
     let events = lb.events();
     let mut clients: Vec<_> = (0..12).map(|_| lb.client()).collect();
     for client in &mut clients {
@@ -242,7 +242,8 @@ fn a_balancer_that_was_asleep_blames_nobody() {
         when(upstreams.iter().map(|upstream| upstream.count_of("GET /waits")).sum::<usize>() == 12, ())
     });
     lb.signal(Signal::STOP);
-    std::thread::sleep(Duration::from_secs(1));
+    // Much longer than requests and pings may wait.
+    std::thread::sleep(Duration::from_millis(1500));
     lb.signal(Signal::CONT);
     for client in &mut clients {
         assert_eq!(client.answer().status, 200);

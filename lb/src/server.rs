@@ -125,8 +125,9 @@ impl Server {
         let page = Admin::new(&self.config, address, &self.pool, &self.observer);
         tokio::task::spawn_local(admin::serve(admin, page));
 
-        let slots =
-            Slots::new(self.config.max_connections.unwrap_or_else(|| affordable_connections(&self.config)));
+        let config = &self.config;
+        let affordable = affordable(raise_descriptors(), config.workers, config.backends.len());
+        let slots = Slots::new(config.max_connections.unwrap_or(affordable));
         let why = tokio::select! {
             never = accept(&listener, &crew, slots) => never,
             why = stop.asked() => why,
@@ -229,15 +230,14 @@ fn listen(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpListen
     })
 }
 
-/// As many connections as there are descriptors for, and the right to as many descriptors as this process may have.
-fn affordable_connections(config: &Config) -> usize {
+/// Claims as many descriptors as this process may have, and returns how many these are; `None` for no limit.
+fn raise_descriptors() -> Option<u64> {
     let limits = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limits.maximum, maximum: limits.maximum };
-    let limit = match setrlimit(Resource::Nofile, raised) {
+    match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limits.maximum,
         Err(_) => limits.current,
-    };
-    affordable(limit, config.workers, config.backends.len())
+    }
 }
 
 /// How many clients so many descriptors are enough for; without a limit, for a million. Each may need one more for

@@ -185,6 +185,18 @@ fn clients_beyond_the_limit_wait_for_their_turn() {
 }
 
 #[test]
+fn a_balancer_claims_the_descriptors_that_it_may_have() {
+    let upstream = Upstream::well("ok");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 48; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_lb")]);
+    let lb = Lb::spawn(shell, &[upstream.url()], &[NO_PINGS, "--max-connections=1000"]);
+    let mut clients: Vec<_> = (0..64).map(|_| lb.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
+}
+
+#[test]
 fn a_balancer_out_of_descriptors_blames_no_backend_and_recovers() {
     let upstreams: Vec<_> = (0..2).map(|_| Upstream::new(|_| ok("ok"))).collect();
     let mut shell = Command::new("sh");

@@ -2,9 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use http::header::EXPECT;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Response, StatusCode, Version};
 
+use super::http1::request::Head;
 use super::http1::response::write_interim;
 use super::wire::Writer;
 
@@ -66,10 +66,10 @@ impl Caller {
     }
 
     /// Another request of his has come.
-    pub(crate) fn begin(&self, request: &Request<()>) {
-        self.takes_interim.set(request.version() == Version::HTTP_11);
+    pub(crate) fn begin(&self, head: &Head) {
+        self.takes_interim.set(head.request.version() == Version::HTTP_11);
         // Whatever else it may expect is refused before any backend could say something.
-        self.awaits_continue.set(request.headers().contains_key(EXPECT));
+        self.awaits_continue.set(head.expects);
         self.interim.borrow_mut().clear();
     }
 }

@@ -181,7 +181,7 @@ impl Client<'_> {
             keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers,
         };
-        self.caller.begin(&head.request);
+        self.caller.begin(&head);
         let body = ClientBody::new(Rc::clone(&self.incoming), self.proxy.config.max_body);
         let answer = {
             let mut impatient = self.caller.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));

@@ -3,12 +3,12 @@
 //! Pure functions on heads that `http1` has read, each rule with its section of RFC 9110 or 9112.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TE,
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{Method, Response, StatusCode, Uri, Version, request};
 
-use super::http1::request::{expects_continue, takes_trailers};
+use super::http1::request::takes_trailers;
 use super::refusal::Refusal;
 
 /// Says which attempt of its request a backend sees, from the second on.
@@ -42,14 +42,14 @@ pub struct Hop<'a> {
 /// # Errors
 /// A [`Refusal`] for a request that no backend may see.
 pub fn prepare_request(head: &mut request::Parts, hop: Hop<'_>, chunked: bool) -> Result<(), Refusal> {
-    admit(head)?;
-    if has_come_by(&head.headers, hop.name) {
+    let special = Special::among(&head.headers);
+    admit(head, special)?;
+    if special.via && has_come_by(&head.headers, hop.name) {
         return Err(Refusal::Loop);
     }
-    // Each hop speaks its own version: RFC 9112, section 2.3.
-    let special = Special::among(&head.headers);
     let asked_for_upgrade = if special.upgrade { requested_upgrade(head) } else { None };
-    let takes_trailers = special.hop_by_hop && takes_trailers(&head.headers);
+    let takes_trailers = special.te && takes_trailers(&head.headers);
+    // Each hop speaks its own version: RFC 9112, section 2.3.
     head.version = Version::HTTP_11;
     to_origin_form(head);
     if special.hop_by_hop {
@@ -122,7 +122,7 @@ pub fn is_last_hop(head: &mut request::Parts) -> bool {
 }
 
 /// Refuses what no backend may see.
-fn admit(head: &request::Parts) -> Result<(), Refusal> {
+fn admit(head: &request::Parts, special: Special) -> Result<(), Refusal> {
     if head.method == Method::CONNECT {
         return Err(Refusal::Connect);
     }
@@ -139,10 +139,20 @@ fn admit(head: &request::Parts) -> Result<(), Refusal> {
     if head.uri.authority().is_some_and(|authority| !is_host(authority.as_str().as_bytes())) {
         return Err(Refusal::Target);
     }
-    if head.headers.keys().any(is_disguised) {
+    if special.disguised {
         return Err(Refusal::Underscore);
     }
-    expects_continue(&head.headers).map(drop)
+    if special.expect && !expects_continue(&head.headers) {
+        return Err(Refusal::Expectation);
+    }
+    Ok(())
+}
+
+/// Whether a client waits for a word before it sends its body, and for nothing else: RFC 9110, section 10.1.1.
+fn expects_continue(headers: &HeaderMap) -> bool {
+    let mut expectations = headers.get_all(EXPECT).iter();
+    let first = expectations.next().is_some_and(|one| one.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    first && expectations.next().is_none()
 }
 
 /// Whether it is a host, with or without a port: RFC 3986, section 3.2.2. An empty one stands for none.
@@ -231,8 +241,12 @@ fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 #[derive(Debug, Default, Clone, Copy)]
 struct Special {
     hop_by_hop: bool,
+    te: bool,
     upgrade: bool,
+    via: bool,
+    expect: bool,
     attempt: bool,
+    disguised: bool,
 }
 
 impl Special {
@@ -240,8 +254,12 @@ impl Special {
         let mut found = Self::default();
         for name in headers.keys() {
             found.hop_by_hop |= is_hop_by_hop(name);
+            found.te |= *name == TE;
             found.upgrade |= *name == UPGRADE;
+            found.via |= *name == VIA;
+            found.expect |= *name == EXPECT;
             found.attempt |= *name == ATTEMPT;
+            found.disguised |= is_disguised(name);
         }
         found
     }
@@ -290,206 +308,5 @@ fn to_origin_form(head: &mut request::Parts) {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::Request;
-
-    use super::*;
-
-    static CLIENT: HeaderValue = HeaderValue::from_static("192.0.2.7");
-    static NAME: HeaderValue = HeaderValue::from_static("1.1 lb-1");
-    const HOP: Hop<'_> = Hop { client: &CLIENT, trusted: false, name: "lb-1", via: &NAME };
-
-    /// What a backend gets of a request with these headers.
-    fn forwarded(target: &str, headers: &[(&str, &str)]) -> request::Parts {
-        let mut request = Request::builder().uri(target);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut head = request.body(()).unwrap().into_parts().0;
-        if !head.headers.contains_key(HOST) {
-            head.headers.insert(HOST, HeaderValue::from_static("h.example"));
-        }
-        prepare_request(&mut head, HOP, false).unwrap();
-        head
-    }
-
-    fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
-        headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
-    }
-
-    #[test]
-    fn forwarding_headers_tell_who_asked() {
-        let head = forwarded("/", &[("host", "a.example"), ("via", "1.0 other")]);
-        assert_eq!(values(&head.headers, "x-forwarded-for"), ["192.0.2.7"]);
-        assert_eq!(values(&head.headers, "x-forwarded-proto"), ["http"]);
-        assert_eq!(values(&head.headers, "x-forwarded-host"), ["a.example"]);
-        assert_eq!(values(&head.headers, "via"), ["1.0 other", "1.1 lb-1"]);
-    }
-
-    #[test]
-    fn what_a_client_claims_about_itself_is_replaced() {
-        let head = forwarded(
-            "/",
-            &[("x-forwarded-for", "10.0.0.1"), ("x-forwarded-for", "10.0.0.2"), ("x-lb-attempt", "7")],
-        );
-        assert_eq!(values(&head.headers, "x-forwarded-for"), ["192.0.2.7"]);
-        assert!(!head.headers.contains_key("x-lb-attempt"));
-    }
-
-    #[test]
-    fn hop_by_hop_headers_stay_on_their_hop() {
-        let head = forwarded(
-            "/",
-            &[
-                ("host", "a"),
-                ("connection", "close, X-Secret, Host, Content-Length"),
-                ("x-secret", "1"),
-                ("content-length", "0"),
-                ("keep-alive", "timeout=5"),
-                ("proxy-connection", "keep-alive"),
-                ("te", "gzip"),
-                ("upgrade", "websocket"),
-                ("x-kept", "1"),
-            ],
-        );
-        let mut names: Vec<_> = head.headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
-        let expected = "content-length host via x-forwarded-for x-forwarded-host x-forwarded-proto x-kept";
-        assert_eq!(names.join(" "), expected);
-    }
-
-    #[test]
-    fn forwarding_headers_survive_a_client_that_lists_them() {
-        let head = forwarded("/", &[("connection", "x-forwarded-for, via, x-forwarded-host"), ("host", "a")]);
-        assert_eq!(values(&head.headers, "x-forwarded-for"), ["192.0.2.7"]);
-        assert_eq!(values(&head.headers, "via"), ["1.1 lb-1"]);
-        assert_eq!(values(&head.headers, "x-forwarded-host"), ["a"]);
-    }
-
-    #[test]
-    fn an_upgrade_passes_only_if_it_is_asked_for_properly() {
-        let asks = |headers: &[(&str, &str)]| values(&forwarded("/", headers).headers, "upgrade");
-        assert_eq!(asks(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]), ["websocket"]);
-        assert_eq!(asks(&[("upgrade", "websocket")]), Vec::<String>::new());
-        let h2c = [("connection", "upgrade, http2-settings"), ("upgrade", "h2c"), ("http2-settings", "x")];
-        assert_eq!(asks(&h2c), Vec::<String>::new());
-    }
-
-    #[test]
-    fn an_absolute_target_becomes_a_path_and_a_host() {
-        let head = forwarded("http://b.example:81/x?y=1", &[("host", "a.example")]);
-        assert_eq!(head.uri, "/x?y=1");
-        assert_eq!(values(&head.headers, "host"), ["b.example:81"]);
-    }
-
-    #[test]
-    fn connect_is_refused() {
-        let mut head = Request::connect("a.example:80").body(()).unwrap().into_parts().0;
-        assert_eq!(prepare_request(&mut head, HOP, false), Err(Refusal::Connect));
-    }
-
-    #[test]
-    fn a_trusted_proxy_may_speak_for_others() {
-        let asked = |trusted, headers: &[(&'static str, &str)]| {
-            let mut map = HeaderMap::new();
-            for (name, value) in headers {
-                map.append(*name, value.parse().unwrap());
-            }
-            tell_who_asked(&mut map, Hop { trusted, ..HOP });
-            [FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST].map(|name| values(&map, name.as_str()).join("|"))
-        };
-        let said = [
-            ("host", "a"),
-            ("x-forwarded-for", "10.0.0.1, 10.0.0.2"),
-            ("x-forwarded-for", "10.0.0.3"),
-            ("x-forwarded-proto", "https"),
-            ("x-forwarded-host", "shop.example"),
-        ];
-        assert_eq!(asked(false, &said), ["192.0.2.7", "http", "a"]);
-        assert_eq!(asked(true, &said), ["10.0.0.1, 10.0.0.2, 10.0.0.3, 192.0.2.7", "https", "shop.example"]);
-        assert_eq!(asked(true, &said[..1]), ["192.0.2.7", "http", "a"], "what it does not say is known here");
-    }
-
-    #[test]
-    fn a_request_that_has_been_here_goes_round_in_circles() {
-        let refused = |via: &str| {
-            let request = Request::get("/").header("host", "h").header("via", via);
-            let mut head = request.body(()).unwrap().into_parts().0;
-            prepare_request(&mut head, HOP, false)
-        };
-        for seen in ["1.1 lb-1", "1.0 a, 1.1 lb-1 (comment)", "HTTP/1.1   lb-1"] {
-            assert_eq!(refused(seen), Err(Refusal::Loop), "{seen}");
-        }
-        for other in ["1.1 lb-2", "1.1 lb-11", "lb-1", "1.1 a (lb-1)"] {
-            assert_eq!(refused(other), Ok(()), "{other}");
-        }
-    }
-
-    #[test]
-    fn hops_are_counted_down() {
-        let counted = |method: Method, max: &str| {
-            let request = Request::builder().method(method).header("max-forwards", max);
-            let mut head = request.body(()).unwrap().into_parts().0;
-            (is_last_hop(&mut head), values(&head.headers, "max-forwards").join("|"))
-        };
-        assert_eq!(counted(Method::OPTIONS, "2"), (false, "1".to_owned()));
-        assert_eq!(counted(Method::TRACE, "0"), (true, "0".to_owned()));
-        assert_eq!(counted(Method::TRACE, "x"), (false, "x".to_owned()));
-        assert_eq!(counted(Method::GET, "0"), (false, "0".to_owned()), "it counts for no other method");
-    }
-
-    #[test]
-    fn trailers_are_asked_for_again() {
-        let te = |value: &str| values(&forwarded("/", &[("te", value), ("connection", "te")]).headers, "te");
-        assert_eq!(te("trailers"), ["trailers"]);
-        assert_eq!(te("gzip, trailers"), ["trailers"]);
-        for other in ["gzip", "trailers;q=0.5"] {
-            assert_eq!(te(other), Vec::<String>::new(), "{other}");
-        }
-    }
-
-    #[test]
-    fn hosts_are_told_from_what_is_none() {
-        for host in [
-            "",
-            "a",
-            "a.example.",
-            "A-1_b~",
-            "a%20b",
-            "a:",
-            "a:0",
-            "a:65535",
-            "[::1]",
-            "[::1]:80",
-            "1.2.3.4:5",
-        ] {
-            assert!(is_host(host.as_bytes()), "{host}");
-        }
-        for text in [
-            "a b", "a/b", "a?b", "a#b", "u@a", "a:x", "a:+1", "a:65536", "::1", "[::1", "[a]", "[::1]x",
-            "\u{e9}",
-        ] {
-            assert!(!is_host(text.as_bytes()), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_disguise_is_seen_through() {
-        let is_disguised = |name: &'static str| is_disguised(&HeaderName::from_static(name));
-        assert!(is_disguised("transfer_encoding") && is_disguised("x_forwarded-for"));
-        assert!(!is_disguised("x-forwarded-for") && !is_disguised("x_custom"));
-    }
-
-    #[test]
-    fn a_switch_that_nobody_asked_for_is_refused() {
-        let request = forwarded("/", &[]);
-        let answer = |status: u16, headers: &[(&str, &str)]| {
-            let mut answer = Response::builder().status(status);
-            for (name, value) in headers {
-                answer = answer.header(*name, *value);
-            }
-            prepare_response(&mut answer.body(()).unwrap(), &request)
-        };
-        assert_eq!(answer(101, &[("upgrade", "websocket")]), Err(Nonsense), "nobody asked for it");
-    }
-}
+#[path = "message_tests.rs"]
+mod tests;

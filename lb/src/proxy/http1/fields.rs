@@ -3,7 +3,9 @@
 //! Only facts are collected here. What follows from them differs between requests and answers, and is theirs.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+};
 
 use super::Malformed;
 
@@ -31,6 +33,10 @@ pub(super) struct Said {
     pub(super) close: bool,
     /// `Connection: keep-alive`.
     pub(super) keep_alive: bool,
+    /// There is a `TE`.
+    pub(super) te: bool,
+    /// There is an `Expect`.
+    pub(super) expect: bool,
 }
 
 impl Said {
@@ -46,6 +52,10 @@ impl Said {
                 self.close |= option.eq_ignore_ascii_case(b"close");
                 self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
+        } else if *name == TE {
+            self.te = true;
+        } else if *name == EXPECT {
+            self.expect = true;
         }
     }
 

@@ -28,7 +28,7 @@ use http::Method;
 
 use crate::client::request;
 
-pub use crowd::Crowd;
+pub use crowd::{Crowd, SlowCrowd};
 pub use ledger::{Comparison, Entry, Executed, Outcome};
 pub use report::{Phase, Report, Summary, summarise};
 pub use run::Running;

@@ -81,6 +81,15 @@ impl Lab {
         &self.balancer
     }
 
+    /// Lets the balancer drain and end (SIGTERM), and starts another one, which takes the same socket over: to
+    /// clients it is one balancer. Its admin port may be another one afterwards.
+    ///
+    /// # Errors
+    /// When the lab was not described with [`Setup::held_port`], or the balancer has not ended well in this time.
+    pub async fn restart_balancer(&mut self, within: Duration) -> Result<()> {
+        self.balancer.restart(within).await
+    }
+
     /// One backend by its number; the first is 1, as in the balancer's state and in the ids of the backends.
     ///
     /// # Panics

@@ -124,6 +124,10 @@ pub struct Cli {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time, help_heading = "Time limits")]
     stall_timeout: Duration,
 
+    /// How long both sides may be silent after a switch of protocols, such as to WebSocket
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time, help_heading = "Time limits")]
+    tunnel_timeout: Duration,
+
     /// How long requests in flight may take to finish after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_or_zero, help_heading = "Time limits")]
     drain_time: Duration,
@@ -185,6 +189,10 @@ Seeing what it does:
   GET /state, GET /events and GET /healthz at the --admin address.
   An answer that the balancer makes itself says why in its body and in a Proxy-Status header (RFC 9209).
 
+Ports that outlive it:
+  A listening socket handed over as systemd does it (LISTEN_FDS) takes the place of --port and --bind. It stays
+  open between one balancer and the next, so that clients wait instead of being refused.
+
 Signals:
   SIGTERM, SIGINT   stop accepting, finish what is in flight, exit 0; a second one ends it at once.
 
@@ -244,6 +252,7 @@ impl Cli {
             idle_timeout: self.idle_timeout,
             head_timeout: self.head_timeout,
             stall_timeout: self.stall_timeout,
+            tunnel_timeout: self.tunnel_timeout,
             drain_time: self.drain_time,
             drain_idle: self.drain_idle,
             limit: self.backend_limit.map(|limit| Limit {

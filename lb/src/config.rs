@@ -58,6 +58,8 @@ pub struct Config {
     pub head_timeout: Duration,
     /// How long a body may come to a halt, on its way to a backend or to a client.
     pub stall_timeout: Duration,
+    /// How long both sides of a tunnel may be silent.
+    pub tunnel_timeout: Duration,
     /// How long draining may take.
     pub drain_time: Duration,
     /// How long a connection without a request stays open when draining begins.

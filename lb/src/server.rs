@@ -5,13 +5,11 @@
 //! the request path shares nothing but a few atomics.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,12 +22,12 @@ use crate::config::Config;
 use crate::observe::{BackendStats, Observer};
 use crate::ping;
 
+mod listen;
 mod worker;
 
+pub use listen::StartError;
+use listen::{inherited, listen};
 use worker::Crew;
-
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 4096;
 
 /// How often the control thread looks for silent backends.
 const LOOK: Duration = Duration::from_millis(50);
@@ -51,36 +49,16 @@ pub struct Server {
     observer: Arc<Observer>,
 }
 
-/// Why the balancer cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Somebody else has the port.
-    #[error("port {port} is taken; stop the program that holds it, or choose another with {flag}")]
-    Taken {
-        /// The port.
-        port: u16,
-        /// The flag that chooses it.
-        flag: &'static str,
-    },
-    /// The address cannot be had for another reason.
-    #[error("cannot listen on {address}: {source}; choose another address with {flag}")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// The flag that chooses it.
-        flag: &'static str,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
 impl Server {
-    /// Binds the ports.
+    /// Binds the ports; or takes the socket for clients from whoever started this process and hands it one.
     ///
     /// # Errors
-    /// A port is taken, or an address is not this machine's.
+    /// A port is taken, an address is not this machine's, or what was handed over is no listening socket.
     pub fn bind(config: Config) -> Result<Self, StartError> {
-        let listener = listen(config.listen, "--port or --bind")?;
+        let listener = match inherited()? {
+            Some(listener) => listener,
+            None => listen(config.listen, "--port or --bind")?,
+        };
         let admin = listen(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
         let pool = ServerPool::new(
@@ -137,11 +115,7 @@ impl Server {
         }
         self.observer.begin_draining();
         tracing::info!("draining: accepting no more, finishing what is in flight");
-        // Whoever completed the handshake believes to be connected; closing the listener would reset him.
-        while let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
-            crew.take(stream, None);
-        }
-        drop(listener);
+        accept_the_last(listener.into_std()?, &crew);
         let cut_short = tokio::select! {
             () = crew.finish() => {
                 tracing::info!("drained");
@@ -214,22 +188,6 @@ fn stdin_ends() -> oneshot::Receiver<()> {
     end
 }
 
-fn listen(address: SocketAddr, flag: &'static str) -> Result<std::net::TcpListener, StartError> {
-    let bind = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // Connections of an earlier run that linger in TIME_WAIT shall not keep this one from starting.
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket.into())
-    };
-    bind().map_err(|source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => StartError::Taken { port: address.port(), flag },
-        _ => StartError::Bind { address, flag, source },
-    })
-}
-
 /// Claims as many descriptors as this process may have, and returns how many these are; `None` for no limit.
 fn raise_descriptors() -> Option<u64> {
     let limits = getrlimit(Resource::Nofile);
@@ -277,13 +235,27 @@ async fn accept(listener: &TcpListener, crew: &Crew, mut slots: Slots) -> ! {
     loop {
         let slot = slots.one().await;
         match listener.accept().await {
-            Ok((stream, _)) => crew.take(stream, slot),
+            Ok((stream, _)) => {
+                if let Ok(stream) = stream.into_std() {
+                    crew.take(stream, slot);
+                }
+            }
             // The client has gone before it was its turn: that concerns nobody else.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::error!("cannot accept connections for the moment: {error}");
                 tokio::time::sleep(REST).await;
             }
+        }
+    }
+}
+
+/// Accepts those who are waiting, and closes the listener. Whoever completed the handshake believes to be connected,
+/// and would be reset; the kernel is asked until it has no more, and not the runtime, which hears of them later.
+fn accept_the_last(listener: std::net::TcpListener, crew: &Crew) {
+    while let Ok((stream, _)) = listener.accept() {
+        if stream.set_nonblocking(true).is_ok() {
+            crew.take(stream, None);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The balancer of a running lab.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::process::Process;
 use super::{Serving, State};
@@ -14,12 +15,56 @@ use crate::client::{Answer, Client, Events};
 #[derive(Debug)]
 pub struct Balancer {
     serving: Serving,
-    process: Option<Process>,
+    process: Option<(Process, Launch)>,
+}
+
+/// What it takes to start a balancer.
+#[derive(Debug)]
+pub(super) struct Launch {
+    pub(super) binary: PathBuf,
+    pub(super) args: Vec<String>,
+    /// The socket for clients, if the lab holds it.
+    pub(super) held: Option<TcpListener>,
+}
+
+impl Launch {
+    async fn run(&self) -> Result<(Process, Serving)> {
+        let name = "lb".to_owned();
+        match &self.held {
+            None => Process::start(name, &self.binary, &self.args).await,
+            Some(held) => {
+                Process::start_with_socket(name, &self.binary, &self.args, held.try_clone()?.into()).await
+            }
+        }
+    }
 }
 
 impl Balancer {
-    pub(super) fn new(serving: Serving, process: Option<Process>) -> Self {
-        Self { serving, process }
+    pub(super) async fn start(launch: Launch) -> Result<Self> {
+        let (process, serving) = launch.run().await?;
+        Ok(Self { serving, process: Some((process, launch)) })
+    }
+
+    pub(super) fn in_container(serving: Serving) -> Self {
+        Self { serving, process: None }
+    }
+
+    /// Lets it drain and end, and starts another one on the same socket.
+    pub(super) async fn restart(&mut self, within: Duration) -> Result<()> {
+        let (process, launch) = self.process.as_ref().context("this balancer runs in a container")?;
+        ensure!(
+            launch.held.is_some(),
+            "its port would be closed in between: describe the lab with `held_port()`"
+        );
+        process.terminate()?;
+        let status = process.exited(within).await?;
+        ensure!(status.success(), "it ended with {status}\n{}", process.log());
+        let (next, serving) = launch.run().await?;
+        self.serving = serving;
+        if let Some((process, _)) = &mut self.process {
+            *process = next;
+        }
+        Ok(())
     }
 
     /// Where clients connect.
@@ -65,6 +110,18 @@ impl Balancer {
         Ok(self.process()?.pid())
     }
 
+    /// Bytes of memory that its process occupies now.
+    ///
+    /// # Errors
+    /// When it runs in a container, or has ended.
+    pub fn resident(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
+        // Such as `VmRSS:     2048 kB`, see proc(5).
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("it has no memory")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
+    }
+
     /// Asks it to drain and end (SIGTERM), and returns at once.
     ///
     /// # Errors
@@ -91,10 +148,12 @@ impl Balancer {
 
     /// What it printed last; nothing when it runs in a container, where [`super::Lab::logs`] has it.
     pub fn log(&self) -> String {
-        self.process.as_ref().map(Process::log).unwrap_or_default()
+        self.process.as_ref().map(|(process, _)| process.log()).unwrap_or_default()
     }
 
     fn process(&self) -> Result<&Process> {
-        self.process.as_ref().context("this balancer runs in a container: use `docker` to signal it")
+        let (process, _) =
+            self.process.as_ref().context("this balancer runs in a container: use `docker` to signal it")?;
+        Ok(process)
     }
 }

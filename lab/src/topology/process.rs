@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,6 +17,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::oneshot;
 
@@ -45,15 +47,34 @@ impl Process {
     /// # Errors
     /// When it cannot be run, ends early, takes longer than 10 s or says something else; carries its log.
     pub(super) async fn start(name: String, binary: &Path, args: &[String]) -> Result<(Self, Serving)> {
-        let mut child = Command::new(binary)
-            .args(args)
+        Self::spawn(name, Command::new(binary).args(args)).await
+    }
+
+    /// The same, and hands over a socket to listen on, by the protocol of sd_listen_fds(3).
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub(super) async fn start_with_socket(
+        name: String,
+        binary: &Path,
+        args: &[String],
+        socket: OwnedFd,
+    ) -> Result<(Self, Serving)> {
+        let mut command = Command::new(binary);
+        command.args(args).env("LISTEN_FDS", "1");
+        command.fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: 3 }])?;
+        Self::spawn(name, &mut command).await
+    }
+
+    async fn spawn(name: String, command: &mut Command) -> Result<(Self, Serving)> {
+        let mut child = command
             .arg("--exit-with-parent")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
-            .with_context(|| format!("cannot run {}", binary.display()))?;
+            .with_context(|| format!("cannot run {}", command.get_program().display()))?;
         let (first, line) = oneshot::channel();
         let log = Log::default();
         let readers = [

@@ -1,11 +1,12 @@
 //! How does a lab come up, in which order, and when is it ready?
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::balancer::Launch;
 use super::compose::{self, Containers};
 use super::process::Process;
 use super::{
@@ -25,6 +26,7 @@ pub struct Setup {
     in_containers: bool,
     backends: usize,
     fixed_ports: bool,
+    held_port: bool,
     deferred: BTreeSet<usize>,
     lb_args: Vec<String>,
     backend_args: Vec<String>,
@@ -38,6 +40,7 @@ impl Setup {
             in_containers: false,
             backends: 4,
             fixed_ports: false,
+            held_port: false,
             deferred: BTreeSet::new(),
             lb_args: Vec::new(),
             backend_args: Vec::new(),
@@ -60,6 +63,13 @@ impl Setup {
     /// 1000 higher. Otherwise free ports are taken.
     pub fn fixed_ports(mut self) -> Self {
         self.fixed_ports = true;
+        self
+    }
+
+    /// The lab holds the socket that clients connect to and lends it to the balancer, which then can be replaced
+    /// by another one: [`Lab::restart_balancer`]. Processes only.
+    pub fn held_port(mut self) -> Self {
+        self.held_port = true;
         self
     }
 
@@ -155,8 +165,8 @@ impl Setup {
             "--bind=127.0.0.1".into(),
         ];
         args.extend(self.lb_args.iter().cloned());
-        let (process, serving) = Process::start("lb".into(), &binaries.lb, &args).await?;
-        Ok(Balancer::new(serving, Some(process)))
+        let held = if self.held_port { Some(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?) } else { None };
+        Balancer::start(Launch { binary: binaries.lb.clone(), args, held }).await
     }
 
     async fn start_containers(&self) -> Result<Lab> {
@@ -167,8 +177,8 @@ impl Setup {
             self.backends
         );
         ensure!(
-            self.lb_args.is_empty() && self.backend_args.is_empty(),
-            "in containers the arguments are those of docker-compose.yml"
+            self.lb_args.is_empty() && self.backend_args.is_empty() && !self.held_port,
+            "in containers the arguments and ports are those of docker-compose.yml"
         );
         tokio::task::spawn_blocking(image::build).await??;
         ports::must_be_free(self.fixed_addresses())?;
@@ -176,7 +186,7 @@ impl Setup {
         let backends: Vec<Backend> =
             (1..=self.backends).map(|number| Backend::new(number, fixed(fixed_port(number)), None)).collect();
         let lab = Lab {
-            balancer: Balancer::new(fixed(BALANCER_PORT), None),
+            balancer: Balancer::in_container(fixed(BALANCER_PORT)),
             backends,
             containers: Some(containers),
         };
@@ -248,6 +258,7 @@ mod tests {
             (Lab::processes().backends(2).deferred(3), "backend 3 cannot be deferred: there are 1 to 2"),
             (Lab::compose().backends(3), "describes 4 backends, not 3"),
             (Lab::compose().lb_arg("--workers=2"), "those of docker-compose.yml"),
+            (Lab::compose().held_port(), "those of docker-compose.yml"),
         ] {
             let error = format!("{:#}", setup.start().await.unwrap_err());
             assert!(error.contains(reason), "{error:?} lacks {reason:?}");

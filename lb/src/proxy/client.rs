@@ -123,7 +123,7 @@ pub(crate) async fn serve(stream: TcpStream, proxy: &Rc<Proxy>, draining: &Cance
                 let Client { incoming, outgoing, .. } = client;
                 let stream = Rc::into_inner(incoming)
                     .and_then(|incoming| wire::reunite(incoming.into_inner(), outgoing));
-                return tunnel::run(stream, *tunnel).await;
+                return tunnel::run(stream, *tunnel, proxy).await;
             }
         }
     }

@@ -78,13 +78,13 @@ impl Crew {
 
     /// Gives a connection to the worker that has the fewest, and among equals to the next in turn: a keep-alive
     /// connection stays where it lands, so an uneven spread would last.
-    pub(super) fn take(&self, stream: TcpStream, slot: Option<OwnedSemaphorePermit>) {
+    pub(super) fn take(&self, stream: std::net::TcpStream, slot: Option<OwnedSemaphorePermit>) {
         let turn = self.turn.fetch_add(1, Relaxed);
         let n = self.workers.len();
         let next = (0..n)
             .map(|step| &self.workers[(turn + step) % n])
             .min_by_key(|worker| worker.open.load(Relaxed));
-        let (Some(worker), Ok(stream)) = (next, stream.into_std()) else { return };
+        let Some(worker) = next else { return };
         worker.open.fetch_add(1, Relaxed);
         // A worker that has ended has panicked, and its connections end with it.
         let _ = worker.connections.send((stream, slot));

@@ -1,13 +1,16 @@
 //! The end that loses nobody, and the ends that do not wait.
 
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
 
-use crate::common::{Client, Lb, NO_PINGS, PATIENCE, Reply, Upstream, eventually, ok, when};
+use crate::common::{Client, Lb, NO_PINGS, PATIENCE, Reply, Upstream, eventually, lb_command, ok, when};
 
 /// An upstream that answers `/slow` when it is allowed to, and everything else at once.
 fn gated() -> (Upstream, Arc<AtomicBool>) {
@@ -159,4 +162,70 @@ fn its_parents_end_ends_a_draining_balancer_too() {
     lb.wait_for_log("draining");
     lb.close_stdin();
     lb.exit_status(Duration::from_secs(5));
+}
+
+#[test]
+fn who_waits_to_be_accepted_at_the_end_is_still_served() {
+    let upstream = Upstream::well("ok");
+    let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    lb.signal(Signal::STOP);
+    // The kernel completes their handshakes; the balancer meets them together with the signal to end.
+    let mut waiting: Vec<_> = (0..64).map(|_| lb.client()).collect();
+    for client in &mut waiting {
+        client.ask("GET /", b"");
+    }
+    lb.signal(Signal::TERM);
+    lb.signal(Signal::CONT);
+    for client in &mut waiting {
+        assert_eq!(client.answer().text(), "ok");
+    }
+    assert_eq!(lb.exit_status(PATIENCE), Some(0));
+}
+
+/// A balancer that is handed this socket as descriptor 3.
+fn on_socket(upstream: &Upstream, socket: OwnedFd) -> Lb {
+    let mut command = lb_command();
+    command.env("LISTEN_FDS", "1");
+    command.fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: 3 }]).unwrap();
+    Lb::spawn(command, &[upstream.url()], &[NO_PINGS])
+}
+
+#[test]
+fn a_port_can_outlive_the_balancers_behind_it() {
+    let upstream = Upstream::well("ok");
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap();
+    let mut first = on_socket(&upstream, held.try_clone().unwrap().into());
+    assert_eq!((first.address, first.get("/").status), (address, 200));
+    first.signal(Signal::TERM);
+    assert_eq!(first.exit_status(PATIENCE), Some(0));
+
+    let mut between = Client::connect(address);
+    between.ask("GET /", b"");
+    let second = on_socket(&upstream, held.into());
+    assert_eq!((second.address, between.answer().text()), (address, "ok"), "it only had to wait");
+}
+
+#[test]
+fn what_is_no_listening_socket_is_refused() {
+    let silent = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let file = std::fs::File::open("/dev/null").unwrap();
+    let handed = |sockets: &str, descriptor: OwnedFd| {
+        let mut command = lb_command();
+        command.args(["--backends=http://127.0.0.1:1", "--port=0"]).env("LISTEN_FDS", sockets);
+        command.fd_mappings(vec![FdMapping { parent_fd: descriptor, child_fd: 3 }]).unwrap();
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (sockets, descriptor, why) in [
+        ("1", silent.into(), "it does not listen"),
+        ("1", file.into(), "not a socket"),
+        ("2", TcpListener::bind("127.0.0.1:0").unwrap().into(), "there are 2"),
+    ] {
+        let (code, error) = handed(sockets, descriptor);
+        assert!(
+            code == Some(2) && error.contains(why) && error.contains("unset LISTEN_FDS"),
+            "{code:?}: {error}"
+        );
+    }
 }

@@ -1,6 +1,8 @@
 //! Switching protocols: after a 101 both sides speak as they like, and nobody gets a 101 he did not ask for.
 
-use crate::common::{Lb, NO_PINGS, Reply, Upstream, Wire, eventually, ok, when};
+use std::time::{Duration, Instant};
+
+use crate::common::{Lb, NO_PINGS, Reply, Upstream, Wire, eventually, ok, throughout, when};
 
 const ASK: &str = "GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -15,18 +17,18 @@ fn chat(mut wire: Wire) {
     let _ = wire.write("bye");
 }
 
-fn chatting() -> (Upstream, Lb) {
+fn chatting(flags: &[&str]) -> (Upstream, Lb) {
     let upstream = Upstream::new(|seen| match seen.head.get("upgrade") {
         Some("websocket") => Reply::Take(Box::new(chat)),
         _ => ok("no upgrade asked for"),
     });
-    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let lb = Lb::start(&[&upstream], &[&[NO_PINGS], flags].concat());
     (upstream, lb)
 }
 
 #[test]
 fn an_upgraded_connection_passes_bytes_both_ways() {
-    let (upstream, lb) = chatting();
+    let (upstream, lb) = chatting(&[]);
     let mut client = lb.client();
     let head = client.send(format!("{ASK}glue")).head_of_answer().unwrap();
     assert_eq!(head.first_line(), "HTTP/1.1 101 Switching Protocols");
@@ -45,7 +47,7 @@ fn an_upgraded_connection_passes_bytes_both_ways() {
 
 #[test]
 fn a_tunnel_ends_when_either_side_goes() {
-    let (upstream, lb) = chatting();
+    let (upstream, lb) = chatting(&[]);
     let events = lb.events();
     let mut client = lb.client();
     client.send(ASK).head_of_answer().unwrap();
@@ -60,7 +62,7 @@ fn a_tunnel_ends_when_either_side_goes() {
 
 #[test]
 fn an_upgrade_that_is_not_asked_for_properly_is_not_passed_on() {
-    let (_upstream, lb) = chatting();
+    let (_upstream, lb) = chatting(&[]);
     let requests = [
         "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n",
         "GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
@@ -88,4 +90,20 @@ fn a_switch_that_nobody_asked_for_is_a_malformed_answer() {
     assert_eq!((answer.status, answer.proxy_error()), (502, "http_protocol_error"));
     let backend = lb.backend(1);
     assert_eq!((&backend["failures"], upstream.count()), (&1.into(), 1));
+}
+
+#[test]
+fn a_tunnel_in_which_nobody_speaks_is_closed_in_time() {
+    let (_upstream, lb) = chatting(&["--tunnel-timeout=500ms"]);
+    let mut client = lb.client();
+    client.send(ASK).head_of_answer().unwrap();
+    assert_eq!(client.wire.exactly(5).unwrap(), b"hello");
+    let begun = Instant::now();
+    // Whoever says a word now and then keeps it open.
+    throughout(Duration::from_millis(1000), || {
+        assert_eq!(client.send("ping").wire.exactly(4).unwrap(), b"ping");
+    });
+    assert!(client.wire.closes());
+    assert!(begun.elapsed() >= Duration::from_millis(1500), "{:?}", begun.elapsed());
+    eventually("the tunnel is closed", || when(lb.backend(1)["in_flight"] == 0, ()));
 }

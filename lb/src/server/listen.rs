@@ -1,0 +1,80 @@
+//! Where clients connect: a port of this process, or one that outlives it.
+//!
+//! A balancer that ends closes its port, and whoever connects before the next one has opened it again is refused.
+//! If a supervisor holds the listening socket and hands it to one balancer after the other, nobody is: in
+//! between, clients wait in the socket's queue. This is systemd's protocol for it (sd_listen_fds(3), "socket
+//! activation"), which other supervisors speak as well.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use listenfd::ListenFd;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// Why the balancer cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somebody else has the port.
+    #[error("port {port} is taken; stop the program that holds it, or choose another with {flag}")]
+    Taken {
+        /// The port.
+        port: u16,
+        /// The flag that chooses it.
+        flag: &'static str,
+    },
+    /// The address cannot be had for another reason.
+    #[error("cannot listen on {address}: {source}; choose another address with {flag}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that chooses it.
+        flag: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// What was handed over in place of a port is of no use.
+    #[error(
+        "LISTEN_FDS promises a listening TCP socket as descriptor 3, and one alone, but {0}; hand over one, or \
+         unset LISTEN_FDS"
+    )]
+    Inherited(String),
+}
+
+/// Takes the socket that was handed over, if one was.
+pub(super) fn inherited() -> Result<Option<TcpListener>, StartError> {
+    let mut handed = ListenFd::from_env();
+    match handed.len() {
+        0 => return Ok(None),
+        1 => {}
+        several => return Err(StartError::Inherited(format!("there are {several}"))),
+    }
+    let listening = |listener: &TcpListener| SockRef::from(listener).is_listener().unwrap_or(false);
+    match handed.take_tcp_listener(0) {
+        Ok(Some(listener)) if listening(&listener) => match listener.set_nonblocking(true) {
+            Ok(()) => Ok(Some(listener)),
+            Err(error) => Err(StartError::Inherited(error.to_string())),
+        },
+        Ok(_) => Err(StartError::Inherited("it does not listen".to_owned())),
+        Err(error) => Err(StartError::Inherited(error.to_string())),
+    }
+}
+
+/// Opens a port; the flag is the one that chooses the address.
+pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, StartError> {
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // Connections of an earlier run that linger in TIME_WAIT shall not keep this one from starting.
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    bind().map_err(|source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::Taken { port: address.port(), flag },
+        _ => StartError::Bind { address, flag, source },
+    })
+}

@@ -79,7 +79,7 @@ impl Reader {
         }
         let free = self.buffer.capacity() - self.buffer.len();
         let read = ready!(poll_read_buf(Pin::new(&mut self.read), cx, &mut self.buffer))?;
-        self.room = if read == free { (self.room * 4).min(LARGE_READ) } else { self.room };
+        self.room = if read == free { LARGE_READ } else { self.room };
         Poll::Ready(Ok(read))
     }
 
@@ -237,6 +237,8 @@ impl<B> Writer<B> {
         }
         self.head.clear();
         self.written = 0;
+        // Empty as it is, it would keep the room from being used again that it was read into.
+        self.chunk = Bytes::new();
         Poll::Ready(Ok(()))
     }
 

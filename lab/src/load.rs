@@ -6,13 +6,14 @@
 //!   from the time a request should have started, so that waiting for a free connection is in it. Leaving it
 //!   out is the mistake known as coordinated omission (Gil Tene, "How NOT to Measure Latency").
 //!
-//! Every request carries an `X-Request-Id` of its own and ends as one [`Entry`] of a ledger. All figures are
-//! drawn from that ledger afterwards, for any stretch of time, and [`Report::compare`] holds it against what
+//! Every request carries an `X-Request-Id` of its own and ends as one [`Entry`] of a ledger; an answer that is not the
+//! one to its request is an outcome of its own kind. All figures are drawn from that ledger afterwards, for any stretch of time, and [`Report::compare`] holds it against what
 //! the backends say they executed.
 //!
 //! The load runs on a thread of its own and disturbs nobody: one thread sends more than ten thousand requests
 //! a second.
 
+mod check;
 mod crowd;
 mod ledger;
 mod report;
@@ -129,19 +130,20 @@ impl Load {
 pub struct Call {
     method: Method,
     path: String,
-    body: Bytes,
+    bytes: usize,
     rate: f64,
 }
 
 impl Call {
     /// A GET of this path, once a second.
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: Bytes::new(), rate: 1.0 }
+        Self { method: Method::GET, path: path.into(), bytes: 0, rate: 1.0 }
     }
 
-    /// A POST of a body of so many bytes, once a second.
+    /// A POST of a body of so many bytes, once a second. The body begins with the request's id, as far as it fits, so
+    /// that no two are alike.
     pub fn post(path: impl Into<String>, bytes: usize) -> Self {
-        Self { method: Method::POST, body: vec![b'x'; bytes].into(), ..Self::get(path) }
+        Self { method: Method::POST, bytes, ..Self::get(path) }
     }
 
     /// How many a second there are in open loop. In closed loop, where the pace is the server's, the rates
@@ -150,6 +152,17 @@ impl Call {
     pub fn rate(mut self, per_second: f64) -> Self {
         self.rate = per_second;
         self
+    }
+
+    /// The rate.
+    pub fn per_second(&self) -> f64 {
+        self.rate
+    }
+
+    /// The body of the request of this id.
+    fn body(&self, id: &str) -> Bytes {
+        let filled = id.bytes().chain(std::iter::repeat(b'x'));
+        filled.take(self.bytes).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -29,6 +29,8 @@ pub struct Entry {
 pub enum Outcome {
     /// With a complete answer of this status.
     Answered(u16),
+    /// With a complete answer that is not the one to this request, which shows in this way.
+    Mistaken(Box<str>),
     /// Without one, for this reason.
     Failed(Box<str>),
 }
@@ -39,11 +41,12 @@ impl Entry {
         self.end.saturating_sub(self.start)
     }
 
-    /// Whether the client did not get what it asked for: no complete answer, or a status of 400 or more.
+    /// Whether the client did not get what it asked for: no complete answer, somebody else's, or a status of 400 or
+    /// more.
     pub fn is_error(&self) -> bool {
         match self.outcome {
             Outcome::Answered(status) => status >= 400,
-            Outcome::Failed(_) => true,
+            Outcome::Mistaken(_) | Outcome::Failed(_) => true,
         }
     }
 }
@@ -58,10 +61,12 @@ impl Executed {
     /// Reads what `GET /ledger` of a backend answers: `{"executed": {"<request id>": <times>}}`.
     ///
     /// # Errors
-    /// When it has another shape.
+    /// When it has another shape, or does not hold all ids: then it can prove nothing about those it lacks.
     pub fn from_ledger(ledger: &Value) -> Result<Self> {
         let executed = ledger.get("executed").context("it lacks the member `executed`")?;
         let times = HashMap::deserialize(executed).context("`executed` does not map ids to numbers")?;
+        let forgotten = ledger.get("forgotten").and_then(Value::as_u64).unwrap_or(0);
+        ensure!(forgotten == 0, "it has forgotten the ids of {forgotten} requests: empty it more often");
         Ok(Self { times })
     }
 
@@ -70,6 +75,11 @@ impl Executed {
         for (id, times) in other.times {
             *self.times.entry(id).or_default() += times;
         }
+    }
+
+    /// How many different requests were executed.
+    pub fn requests(&self) -> usize {
+        self.times.len()
     }
 
     /// How often the request of this id was executed.
@@ -145,7 +155,12 @@ mod tests {
 
     #[test]
     fn an_odd_ledger_is_refused() {
-        for odd in [json!({}), json!({"executed": [1]}), json!({"executed": {"a": "often"}})] {
+        for odd in [
+            json!({}),
+            json!({"executed": [1]}),
+            json!({"executed": {"a": "often"}}),
+            json!({"executed": {"a": 1}, "forgotten": 1}),
+        ] {
             assert!(Executed::from_ledger(&odd).is_err(), "{odd}");
         }
     }

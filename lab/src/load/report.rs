@@ -92,6 +92,7 @@ impl Report {
             let what = match &entry.outcome {
                 Outcome::Answered(status) => format!("status {status}"),
                 Outcome::Failed(reason) => reason.to_string(),
+                Outcome::Mistaken(how) => how.to_string(),
             };
             *counts.entry(what).or_default() += 1;
         }

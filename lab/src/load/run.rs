@@ -15,9 +15,10 @@ use http::HeaderValue;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::check::mistake;
 use super::report::request_id;
-use super::{Entry, Load, Outcome, Phase, Report, Schedule, Summary, summarise};
-use crate::client::{Answer, Client, request};
+use super::{Call, Entry, Load, Outcome, Phase, Report, Schedule, Summary, summarise};
+use crate::client::{Client, request};
 
 /// How long the pacer sleeps at the most before it looks whether it should stop.
 const NAP: Duration = Duration::from_millis(20);
@@ -91,6 +92,15 @@ impl Running {
         let record = self.shared.record();
         // They are in the order of their ends, so the last ones are enough.
         summarise(record.entries.iter().rev().take_while(|entry| entry.end >= from), from, now)
+    }
+
+    /// What has ended since this moment, in the order of the ends.
+    pub fn since(&self, from: Duration) -> Vec<Entry> {
+        let record = self.shared.record();
+        let newest_first = record.entries.iter().rev().take_while(|entry| entry.end >= from);
+        let mut entries: Vec<Entry> = newest_first.cloned().collect();
+        entries.reverse();
+        entries
     }
 
     /// Begins nothing new, waits for what is in flight, and reports.
@@ -214,13 +224,10 @@ async fn work(load: Arc<Load>, shared: Arc<Shared>, jobs: Arc<Jobs>) {
         }
         let number = shared.next_number.fetch_add(1, Ordering::Relaxed);
         let start = job.due.unwrap_or_else(|| shared.began.elapsed());
-        let answer = send(&mut client, &load, job.call, &request_id(&shared.name, number)).await;
+        let exchanged = exchange(&mut client, &load.calls[job.call], &request_id(&shared.name, number)).await;
         let end = shared.began.elapsed();
-        let backend = answer.as_ref().ok().and_then(|answer| answer.header("x-backend")?.parse().ok());
-        let outcome = match answer {
-            Ok(answer) => Outcome::Answered(answer.status.as_u16()),
-            Err(error) => Outcome::Failed(format!("{:#}", root(&error)).into()),
-        };
+        let (outcome, backend) =
+            exchanged.unwrap_or_else(|error| (Outcome::Failed(format!("{:#}", root(&error)).into()), None));
         let failed = matches!(outcome, Outcome::Failed(_));
         shared.record().push(Entry { number, call: job.call, start, end, outcome, backend });
         if failed {
@@ -230,11 +237,17 @@ async fn work(load: Arc<Load>, shared: Arc<Shared>, jobs: Arc<Jobs>) {
     }
 }
 
-async fn send(client: &mut Client, load: &Load, call: usize, id: &str) -> Result<Answer> {
-    let call = &load.calls[call];
-    let mut request = request(call.method.clone(), &call.path, call.body.clone())?;
+/// Sends one request; returns how it ended, and which backend says that it answered.
+async fn exchange(client: &mut Client, call: &Call, id: &str) -> Result<(Outcome, Option<u32>)> {
+    let body = call.body(id);
+    let mut request = request(call.method.clone(), &call.path, body.clone())?;
     request.headers_mut().insert("x-request-id", HeaderValue::try_from(id)?);
-    client.send(request).await
+    let answer = client.send(request).await?;
+    let outcome = match mistake(&call.path, id, &body, &answer) {
+        None => Outcome::Answered(answer.status.as_u16()),
+        Some(mistake) => Outcome::Mistaken(mistake.into()),
+    };
+    Ok((outcome, answer.header("x-backend").and_then(|number| number.parse().ok())))
 }
 
 /// Why a request failed, without what is the same for all of them.
@@ -261,9 +274,17 @@ mod tests {
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::TcpListener;
 
-    /// A server that answers in the name of backend 7 and tells each request's head; its very first answer
-    /// comes late.
+    /// A server that answers in the name of backend 7, with the id it was asked with, and tells each request's
+    /// head; its very first answer comes late.
     async fn server(first_takes: Duration) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+        server_for(first_takes, |id| id.to_owned()).await
+    }
+
+    /// The same, which says that it answers the request of another id.
+    async fn server_for(
+        first_takes: Duration,
+        whom: fn(&str) -> String,
+    ) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, heads) = mpsc::unbounded_channel();
@@ -276,17 +297,25 @@ mod tests {
                     let mut head = String::new();
                     while stream.read_line(&mut head).await.is_ok_and(|read| read > 0) {
                         if head.ends_with("\r\n\r\n") {
+                            let id = whom(id_in(&head));
                             drop(tell.send(std::mem::take(&mut head)));
                             let wait = std::mem::take(&mut *wait.lock().unwrap());
                             tokio::time::sleep(wait).await;
-                            let answer = b"HTTP/1.1 200 OK\r\nx-backend: 7\r\ncontent-length: 0\r\n\r\n";
-                            stream.write_all(answer).await.unwrap();
+                            let length = id.len();
+                            let answer = format!(
+                                "HTTP/1.1 200 OK\r\nx-backend: 7\r\nx-request-id: {id}\r\ncontent-length: {length}\r\n\r\n{id}"
+                            );
+                            stream.write_all(answer.as_bytes()).await.unwrap();
                         }
                     }
                 });
             }
         });
         (address, heads)
+    }
+
+    fn id_in(head: &str) -> &str {
+        head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap()
     }
 
     /// Lets a load run until it has begun so many requests.
@@ -307,10 +336,11 @@ mod tests {
         let running = load.start().unwrap();
         running.phase("only");
         let report = run_until(running, 400).await;
+        assert_eq!(report.errors(), []);
 
         let mut asked = HashSet::new();
         while let Ok(head) = heads.try_recv() {
-            let id = head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
+            let id = id_in(&head);
             assert!(asked.insert(id.to_owned()), "{id} came twice");
         }
         let entered: HashSet<String> = report.entries().iter().map(|entry| report.id(entry)).collect();
@@ -361,6 +391,17 @@ mod tests {
         let report = run_until(Load::closed(nobody, 2).start().unwrap(), 4).await;
         assert_eq!(report.summary().errors, report.summary().requests);
         assert!(report.errors()[0].0.contains("cannot connect"), "{:?}", report.errors());
+    }
+
+    #[tokio::test]
+    async fn somebody_elses_answer_is_an_error() {
+        let (address, _heads) = server_for(Duration::ZERO, |id| format!("{id}0")).await;
+        let running = Load::closed(address, 2).start().unwrap();
+        let report = run_until(running, 4).await;
+        for entry in report.entries() {
+            assert!(matches!(entry.outcome, Outcome::Mistaken(_)), "{entry:?}");
+            assert!(entry.is_error() && entry.backend == Some(7), "{entry:?}");
+        }
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ mod backends;
 mod contender;
 mod count;
 mod plot;
-mod process;
+pub(crate) mod process;
 mod report;
 mod wrk;
 

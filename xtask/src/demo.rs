@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the whole lab on one screen, to watch and to break.
 
 mod failover;
-mod glyphs;
+pub(crate) mod glyphs;
 mod keys;
 mod live;
 mod plain;

@@ -4,6 +4,8 @@ mod bench;
 mod demo;
 mod image;
 mod pictures;
+mod soak;
+mod verdict;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,7 @@ enum Command {
     Image(image::Image),
     Bench(bench::Bench),
     Pictures(pictures::Pictures),
+    Soak(soak::Soak),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Command::Image(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Pictures(command) => command.run(),
+        Command::Soak(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -81,8 +81,7 @@ impl Running {
     pub(super) fn memory(&self) -> anyhow::Result<u64> {
         let mut bytes = 0;
         for (pid, _) in family(self.child.id())? {
-            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-            bytes += parse_resident(&status).with_context(|| format!("process {pid} shows no memory"))?;
+            bytes += memory(pid, "VmRSS")?;
         }
         Ok(bytes)
     }
@@ -137,9 +136,15 @@ fn parse_stat(line: &str) -> Option<Stat> {
     Some(Stat { parent: u32::try_from(number(1)?).ok()?, ticks: number(11)? + number(12)? })
 }
 
-/// Resident memory in bytes, from `/proc/<pid>/status`.
-fn parse_resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// Memory of a process in bytes: the `VmRSS` of all that is resident, or the `RssAnon` of what belongs to no file.
+pub(crate) fn memory(pid: u32, which: &str) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    parse_memory(&status, which).with_context(|| format!("process {pid} shows no {which}"))
+}
+
+/// A line of `/proc/<pid>/status`, in bytes.
+fn parse_memory(status: &str, which: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':'))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -199,10 +204,12 @@ mod tests {
     }
 
     #[test]
-    fn resident_memory_is_in_bytes() {
-        assert_eq!(parse_resident("Name:\tlb\nVmRSS:\t    2048 kB\nThreads:\t1\n"), Some(2 * 1024 * 1024));
-        assert_eq!(parse_resident("Name:\tkthreadd\n"), None);
-        assert_eq!(parse_resident("VmRSS: many kB\n"), None);
+    fn memory_is_in_bytes() {
+        let status = "Name:\tlb\nVmRSS:\t    2048 kB\nRssAnon:\t    1024 kB\nThreads:\t1\n";
+        assert_eq!(parse_memory(status, "VmRSS"), Some(2 * 1024 * 1024));
+        assert_eq!(parse_memory(status, "RssAnon"), Some(1024 * 1024));
+        assert_eq!(parse_memory("Name:\tkthreadd\n", "VmRSS"), None);
+        assert_eq!(parse_memory("VmRSS: many kB\n", "VmRSS"), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use lab::topology::{Lab, Setup};
 
 use super::glyphs::time;
 use super::promises::{Measured, STALL_GRACE, judge};
+use crate::verdict;
 
 const CLIENTS: usize = 32;
 const PATH: &str = "/delay/20";
@@ -53,15 +54,11 @@ pub(super) async fn run(setup: Setup) -> Result<()> {
     print_table(&report, &story, lab.backends().len());
     let verdicts = judge(&measured(&report, &story, lost.len())?);
     println!();
-    for verdict in &verdicts {
-        let word = if verdict.kept { "ok    " } else { "BROKEN" };
-        println!("{word}  {}: {}", verdict.promise, verdict.measured);
-    }
+    verdict::print(&verdicts);
     for (error, count) in report.errors() {
         println!("{count} times: {error}");
     }
-    let broken = verdicts.iter().filter(|verdict| !verdict.kept).count();
-    ensure!(broken == 0, "{broken} of {} promises broken\n{}", verdicts.len(), lab.logs());
+    verdict::ensure_kept(&verdicts, || lab.logs())?;
     lab.stop();
     Ok(())
 }

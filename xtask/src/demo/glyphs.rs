@@ -95,7 +95,7 @@ impl Glyphs {
 }
 
 /// A duration in the unit that fits it; a dash where there is none.
-pub(super) fn time(duration: Option<Duration>) -> String {
+pub(crate) fn time(duration: Option<Duration>) -> String {
     let Some(duration) = duration else { return "-".into() };
     match duration.as_secs_f64() * 1e3 {
         ms if ms < 9.95 => format!("{ms:.1} ms"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::glyphs::time;
+use crate::verdict::Verdict;
 
 /// An answer around a kill must not take longer than this.
 const SLOWEST: Duration = Duration::from_millis(250);
@@ -33,14 +34,6 @@ pub(super) struct Measured {
     pub(super) serves_after_continue: Option<Duration>,
     /// Requests that were answered and that no backend executed.
     pub(super) lost: usize,
-}
-
-/// One promise and how it was kept.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Verdict {
-    pub(super) promise: String,
-    pub(super) measured: String,
-    pub(super) kept: bool,
 }
 
 /// Judges a run.

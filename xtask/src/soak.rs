@@ -1,0 +1,268 @@
+//! `cargo xtask soak`: does everything still add up after hours of faults?
+//!
+//! A lap takes a minute. A mixed load runs through it, every fault strikes once at some backend, in an order drawn
+//! from a seed, and is healed before the next one. At the end of a lap the load is stopped, everything comes to
+//! rest, and the books of clients, backends and balancer are compared to the last request. So a run may take as
+//! long as one likes, and what it has to remember never grows beyond a minute.
+//!
+//! # What memory is compared with
+//! Every client gets stuck at a backend that stops, and for each of them the balancer opens a connection there, which it
+//! keeps for a minute. So before anything is measured every backend is stopped once: from then on there are as many
+//! connections as there will ever be, and what still grows is a leak.
+
+mod audit;
+mod faults;
+mod promises;
+mod resources;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+use lab::load::{Call, Crowd, Entry, Load, Running, summarise};
+use lab::topology::{Lab, State};
+
+use crate::demo::glyphs::time;
+use crate::verdict;
+use audit::{Audit, Phase, audit};
+use faults::{Fault, Kind, Strike, Wrong, order};
+use promises::{Measured, judge, mebibytes};
+use resources::{at_rest, descriptors, healed, memory};
+
+const BACKENDS: usize = 4;
+
+/// Connections that the load uses, at most.
+const CONNECTIONS: usize = 64;
+
+/// Clients that leave while they wait, and what they wait for.
+const VANISHING: usize = 32;
+const NEVER: &str = "/delay/60000";
+
+/// How long a lap takes, the first with the warm-up; longer if healing does.
+const LAP: Duration = Duration::from_secs(60);
+
+/// How long a fault stands.
+const STANDS: Duration = Duration::from_millis(1500);
+
+/// How long the load runs without faults at the end of a lap, at least: in the second half of it memory is measured.
+const QUIET: Duration = Duration::from_secs(4);
+
+/// What settling the accounts of a lap takes of its minute.
+const SETTLING: Duration = Duration::from_secs(2);
+
+/// Rotate faults over the backends under load for minutes or hours, then compare all books.
+#[derive(Args)]
+pub(crate) struct Soak {
+    /// How many minutes it takes: in each, every fault strikes once.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    minutes: u32,
+
+    /// What the order of the faults is drawn from; another one each time unless told otherwise.
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
+}
+
+/// The load, in calls a second: mainly small GETs.
+fn mix() -> [(Call, Kind); 7] {
+    [
+        (Call::get("/").rate(800.0), Kind::ShortGet),
+        (Call::get("/delay/50").rate(40.0), Kind::ShortGet),
+        (Call::get("/delay/300").rate(5.0), Kind::ShortGet),
+        (Call::get("/bytes/50000").rate(100.0), Kind::LongGet),
+        (Call::post("/", 2000).rate(200.0), Kind::Post),
+        (Call::post("/echo", 512).rate(350.0), Kind::Post),
+        (Call::post("/delay/100", 100).rate(30.0), Kind::Post),
+    ]
+}
+
+impl Soak {
+    pub(crate) fn run(self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.play())
+    }
+
+    async fn play(self) -> Result<()> {
+        let seed = self.seed.unwrap_or_else(|| fastrand::u32(..));
+        println!("building and starting the lab ...");
+        let lab = Lab::processes()
+            .backends(BACKENDS)
+            .lb_arg("--workers=2")
+            .backend_arg(format!("--seed={seed}"))
+            .start()
+            .await?;
+        let rate: f64 = mix().iter().map(|(call, _)| call.per_second()).sum();
+        println!(
+            "seed {seed}: {rate} requests a second, {BACKENDS} backends behind {}\n",
+            lab.balancer().address()
+        );
+        let measured = Run::begin(&lab).await?.laps(self.minutes, seed).await?;
+        let verdicts = judge(&measured);
+        println!();
+        verdict::print(&verdicts);
+        let traces = || format!("seed {seed}\n{}{}", measured.audit.findings(), lab.logs());
+        verdict::ensure_kept(&verdicts, traces)?;
+        lab.stop();
+        Ok(())
+    }
+}
+
+/// A run under way.
+struct Run<'a> {
+    lab: &'a Lab,
+    began: Instant,
+    /// The balancer's descriptors at rest after the warm-up.
+    descriptors: usize,
+    /// What the balancer had counted when everything was at rest for the last time.
+    counted: State,
+    audit: Audit,
+    /// What each strike has hit.
+    hits: Vec<(Fault, u64)>,
+    /// The balancer's memory at the end of the warm-up and of each lap.
+    memory: Vec<u64>,
+}
+
+impl<'a> Run<'a> {
+    /// Warms up, so that all that is made once is made, and measures what there is without faults.
+    async fn begin(lab: &'a Lab) -> Result<Self> {
+        println!(" time  fault            at  requests      p50      p99  slowest  errors, memory");
+        let mut run = Self {
+            lab,
+            began: Instant::now(),
+            descriptors: 0,
+            counted: at_rest(lab).await?,
+            audit: Audit::default(),
+            hits: Vec::new(),
+            memory: Vec::new(),
+        };
+        let stop = |backend| Strike { fault: Fault::Stop, backend, percent: 100 };
+        run.lap((1..=BACKENDS).map(stop).collect(), Duration::ZERO).await?;
+        run.descriptors = descriptors(lab).await?;
+        Ok(run)
+    }
+
+    async fn laps(mut self, laps: u32, seed: u32) -> Result<Measured> {
+        let mut random = fastrand::Rng::with_seed(seed.into());
+        for number in 1..=laps {
+            self.lap(order(&mut random, BACKENDS), LAP * number - SETTLING).await?;
+        }
+        Ok(Measured {
+            audit: self.audit,
+            hits: self.hits,
+            descriptors: (self.descriptors, descriptors(self.lab).await?),
+            memory: (*self.memory.first().unwrap_or(&0), *self.memory.last().unwrap_or(&u64::MAX)),
+        })
+    }
+
+    /// One fault after the other, no fault up to that time of the run, then the accounts.
+    async fn lap(&mut self, strikes: Vec<Strike>, until: Duration) -> Result<()> {
+        let load = start_load(self.lab)?;
+        let mut phases = Vec::new();
+        let mut vanished = 0;
+        for strike in strikes {
+            let (phase, hits) = self.strike(&load, strike).await?;
+            phases.push(phase);
+            self.hits.push((strike.fault, hits));
+            vanished += if strike.fault == Fault::Vanish { hits } else { 0 };
+        }
+        phases.push(self.quiet(&load, until.saturating_sub(self.began.elapsed()).max(QUIET)).await?);
+
+        let begun = load.begun();
+        let report = load.stop().await?;
+        let after = at_rest(self.lab).await?;
+        self.audit.add(audit(&audit::Lap {
+            begun,
+            entries: report.entries(),
+            id: &|entry| report.id(entry),
+            kinds: &mix().map(|(_, kind)| kind),
+            phases: &phases,
+            vanished,
+            executed: &self.lab.ledger().await?,
+            counted: (&self.counted, &after),
+        }));
+        self.counted = after;
+        forget(self.lab).await
+    }
+
+    /// A stretch without faults.
+    async fn quiet(&mut self, load: &Running, lasts: Duration) -> Result<Phase> {
+        let from = load.elapsed();
+        tokio::time::sleep(lasts / 2).await;
+        let memory = memory(self.lab, lasts / 2).await?;
+        self.memory.push(memory);
+        Ok(self.end_phase(load, None, from, &format!(", {}", mebibytes(memory))))
+    }
+
+    /// A stretch with one fault, up to the moment at which the balancer has seen that it is over. Returns also how
+    /// many requests, or processes, it hit.
+    async fn strike(&self, load: &Running, strike: Strike) -> Result<(Phase, u64)> {
+        let from = load.elapsed();
+        let backend = self.lab.backend(strike.backend);
+        let mut crowd = None;
+        match (strike.fault, strike.orders()) {
+            (_, Some(orders)) => backend.faults(orders).await?,
+            (Fault::Restart, None) => backend.restart().await?,
+            (Fault::Stop, None) => backend.stall().await?,
+            (Fault::Vanish, None) => {
+                crowd = Some(Crowd::ask(self.lab.balancer().address(), VANISHING, NEVER).await?);
+            }
+            (_, None) => backend.kill().await?,
+        }
+        tokio::time::sleep(STANDS).await;
+        let hits = match crowd {
+            Some(crowd) => crowd.vanish() as u64,
+            None if strike.orders().is_some() => {
+                backend.state().await?["faults"][0]["fired"].as_u64().unwrap_or(0)
+            }
+            None => 1,
+        };
+        backend.heal().await?;
+        healed(self.lab).await?;
+        Ok((self.end_phase(load, Some(strike), from, ""), hits))
+    }
+
+    /// Ends a phase, and prints its line with a remark.
+    fn end_phase(&self, load: &Running, strike: Option<Strike>, from: Duration, remark: &str) -> Phase {
+        let to = load.elapsed();
+        let entries = load.since(from);
+        let figures = summarise(&entries, from, to);
+        let seconds = self.began.elapsed().saturating_sub(to.saturating_sub(from)).as_secs();
+        println!(
+            "{:>2}:{:02}  {:<15} {:>3} {:>9} {:>8} {:>8} {:>8}  {}{remark}",
+            seconds / 60,
+            seconds % 60,
+            strike.map_or("none", |strike| strike.fault.name()),
+            strike.map_or_else(|| "-".into(), |strike| strike.backend.to_string()),
+            figures.requests,
+            time(Some(figures.p50)),
+            time(Some(figures.p99)),
+            time(Some(figures.max)),
+            errors(&entries),
+        );
+        Phase { strike, from, to }
+    }
+}
+
+fn start_load(lab: &Lab) -> Result<Running> {
+    let load = Load::open(lab.balancer().address()).connections(CONNECTIONS);
+    mix().into_iter().fold(load, |load, (call, _)| load.call(call)).start()
+}
+
+/// Empties the backends' ledgers, which may be done when nothing is in flight.
+async fn forget(lab: &Lab) -> Result<()> {
+    for backend in lab.backends() {
+        backend.clear_ledger().await?;
+    }
+    Ok(())
+}
+
+/// What went wrong, by kind.
+fn errors(entries: &[Entry]) -> String {
+    let mut counts = BTreeMap::<Wrong, u64>::new();
+    for wrong in entries.iter().filter_map(|entry| Wrong::of(&entry.outcome, entry.backend)) {
+        *counts.entry(wrong).or_default() += 1;
+    }
+    let words: Vec<String> =
+        counts.iter().map(|(wrong, count)| format!("{count} {}", wrong.word())).collect();
+    if words.is_empty() { "-".into() } else { words.join(", ") }
+}

@@ -1,0 +1,306 @@
+//! Which faults are there, in which order do they come, and what may a client see of each?
+//!
+//! Pure. A balancer can hide a fault if the answer has not begun and the request may be executed twice; it cannot
+//! take back what a client has read, and must not repeat a POST that may have been executed. So much depends on who
+//! asked, and for what:
+//!
+//! | fault | a GET with a short answer | with a long one | a POST |
+//! |---|---|---|---|
+//! | kill, restart | | cut | 502, cut |
+//! | refuse | | | 502 |
+//! | reset before, close early | | | 502 |
+//! | reset mid | cut | cut | 502, cut |
+//! | truncate, truncate chunks | cut | cut | cut |
+//! | garbage | 502 | 502 | 502 |
+//! | status | 500 | 500 | 500 |
+//! | stop, latency, drip, stall before, stall mid, vanish | | | |
+//!
+//! A short answer leaves its backend in one piece, head and body, so that a kill hits it before or after. A reset may
+//! overtake the head that was sent before it. What is empty takes time at most.
+
+use serde_json::{Value, json};
+
+use lab::load::Outcome;
+
+/// A way in which a backend, or in the last case a client, breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// SIGKILL, and some time later a new start.
+    Kill,
+    /// SIGKILL, and a new start at once.
+    Restart,
+    /// SIGSTOP, and some time later SIGCONT.
+    Stop,
+    Refuse,
+    Latency,
+    Status,
+    Drip,
+    Truncate,
+    TruncateChunks,
+    ResetBefore,
+    ResetMid,
+    CloseEarly,
+    Garbage,
+    StallBefore,
+    StallMid,
+    /// No backend breaks: clients leave while they wait.
+    Vanish,
+}
+
+/// A fault at a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Strike {
+    pub(super) fault: Fault,
+    pub(super) backend: usize,
+    /// How many of the backend's requests it hits, if it hits single requests.
+    pub(super) percent: u8,
+}
+
+/// A kind of request, as far as faults tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    ShortGet,
+    LongGet,
+    Post,
+}
+
+/// How a request went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wrong {
+    /// The backend itself answered 500.
+    Status500,
+    /// The balancer answered 502.
+    BadGateway,
+    /// The answer broke off.
+    Cut,
+    /// No fault explains it.
+    Other,
+}
+
+/// All faults, in the order of a long run: shuffled, each at some backend, none twice.
+pub(super) fn order(random: &mut fastrand::Rng, backends: usize) -> Vec<Strike> {
+    let mut faults = Fault::ALL;
+    random.shuffle(&mut faults);
+    let strike = |fault| Strike {
+        fault,
+        backend: random.usize(1..=backends),
+        // All: the backend goes down at once. Some: it stays up, and answers are well among the broken ones.
+        percent: [20, 50, 100][random.usize(..3)],
+    };
+    faults.into_iter().map(strike).collect()
+}
+
+impl Fault {
+    pub(super) const ALL: [Self; 16] = [
+        Self::Kill,
+        Self::Restart,
+        Self::Stop,
+        Self::Refuse,
+        Self::Latency,
+        Self::Status,
+        Self::Drip,
+        Self::Truncate,
+        Self::TruncateChunks,
+        Self::ResetBefore,
+        Self::ResetMid,
+        Self::CloseEarly,
+        Self::Garbage,
+        Self::StallBefore,
+        Self::StallMid,
+        Self::Vanish,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+            Self::Refuse => "refuse",
+            Self::Latency => "latency",
+            Self::Status => "status 500",
+            Self::Drip => "drip",
+            Self::Truncate => "truncate",
+            Self::TruncateChunks => "truncate chunks",
+            Self::ResetBefore => "reset before",
+            Self::ResetMid => "reset mid",
+            Self::CloseEarly => "close early",
+            Self::Garbage => "garbage",
+            Self::StallBefore => "stall before",
+            Self::StallMid => "stall mid",
+            Self::Vanish => "clients vanish",
+        }
+    }
+
+    /// What to order from the backend, unless its process or its clients are what breaks.
+    fn definition(self) -> Option<Value> {
+        Some(match self {
+            Self::Kill | Self::Restart | Self::Stop | Self::Vanish => return None,
+            Self::Refuse => json!({"kind": "refuse"}),
+            Self::Latency => json!({"kind": "latency", "exponential": "100ms"}),
+            Self::Status => json!({"kind": "status", "code": 500}),
+            Self::Drip => json!({"kind": "drip", "bytes": 200, "every": "2ms"}),
+            Self::Truncate => json!({"kind": "truncate"}),
+            Self::TruncateChunks => json!({"kind": "truncate", "chunked": true}),
+            Self::ResetBefore => json!({"kind": "reset", "at": "before"}),
+            Self::ResetMid => json!({"kind": "reset", "at": "mid"}),
+            Self::CloseEarly => json!({"kind": "close_early"}),
+            Self::Garbage => json!({"kind": "garbage"}),
+            // Long enough to be suspected of silence.
+            Self::StallBefore => json!({"kind": "stall", "at": "before", "hold": "700ms"}),
+            Self::StallMid => json!({"kind": "stall", "at": "mid", "hold": "700ms"}),
+        })
+    }
+
+    /// What may go wrong with a request that meets it: the table above.
+    fn may_show(self, kind: Kind) -> &'static [Wrong] {
+        use Wrong::{BadGateway, Cut, Status500};
+        match (self, kind) {
+            (Self::Kill | Self::Restart, Kind::ShortGet) => &[],
+            (Self::Kill | Self::Restart, Kind::LongGet) => &[Cut],
+            (Self::Kill | Self::Restart, Kind::Post) => &[BadGateway, Cut],
+            (Self::Refuse | Self::ResetBefore | Self::CloseEarly, Kind::Post) => &[BadGateway],
+            (Self::Refuse | Self::ResetBefore | Self::CloseEarly, Kind::ShortGet | Kind::LongGet) => &[],
+            (Self::ResetMid, Kind::ShortGet | Kind::LongGet) => &[Cut],
+            (Self::ResetMid, Kind::Post) => &[BadGateway, Cut],
+            (Self::Truncate | Self::TruncateChunks, _) => &[Cut],
+            (Self::Garbage, _) => &[BadGateway],
+            (Self::Status, _) => &[Status500],
+            (
+                Self::Stop | Self::Latency | Self::Drip | Self::StallBefore | Self::StallMid | Self::Vanish,
+                _,
+            ) => &[],
+        }
+    }
+}
+
+impl Strike {
+    /// What to order from the backend, as an array of faults.
+    pub(super) fn orders(self) -> Option<Value> {
+        let mut fault = self.fault.definition()?;
+        if self.fault != Fault::Refuse {
+            fault["percent"] = self.percent.into();
+        }
+        Some(json!([fault]))
+    }
+
+    /// Whether it explains that a request went wrong like this. `backend` is who answered, if a backend did.
+    pub(super) fn explains(self, kind: Kind, wrong: Wrong, backend: Option<u32>) -> bool {
+        let is_its_own = backend.is_none_or(|number| usize::try_from(number) == Ok(self.backend));
+        is_its_own && self.fault.may_show(kind).contains(&wrong)
+    }
+}
+
+impl Wrong {
+    /// What went wrong with a request, if anything did. `backend` is who answered, if a backend did.
+    pub(super) fn of(outcome: &Outcome, backend: Option<u32>) -> Option<Self> {
+        Some(match (outcome, backend) {
+            (Outcome::Answered(..400), _) => return None,
+            (Outcome::Answered(500), Some(_)) => Self::Status500,
+            (Outcome::Answered(502), None) => Self::BadGateway,
+            // These are about the way to the balancer, and about clients that have waited for half a minute.
+            (Outcome::Failed(why), _) if why.contains("cannot connect") || why.contains("within") => {
+                Self::Other
+            }
+            (Outcome::Failed(_), _) => Self::Cut,
+            (Outcome::Answered(_) | Outcome::Mistaken(_), _) => Self::Other,
+        })
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Status500 => "500",
+            Self::BadGateway => "502",
+            Self::Cut => "cut",
+            Self::Other => "OTHER",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_comes_once_before_one_comes_again() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..20 {
+            let order = order(&mut random, 4);
+            assert_eq!(order.len(), Fault::ALL.len());
+            for fault in Fault::ALL {
+                assert!(order.iter().any(|strike| strike.fault == fault), "{fault:?} is missing");
+            }
+            assert!(order.iter().all(|strike| (1..=4).contains(&strike.backend)));
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_order_and_another_one_another() {
+        let with = |seed| order(&mut fastrand::Rng::with_seed(seed), 4);
+        assert_eq!(with(7), with(7));
+        assert_ne!(with(7), with(8));
+    }
+
+    #[test]
+    fn what_clients_may_see_is_what_the_table_says() {
+        use Wrong::{BadGateway, Cut, Status500};
+        let written = include_str!("faults.rs").lines().filter_map(|line| line.strip_prefix("//! | "));
+        let rows: Vec<Vec<&str>> =
+            written.map(|row| row.trim_end_matches('|').split('|').map(str::trim).collect()).collect();
+        let mut seen = 0;
+        for fault in Fault::ALL {
+            // The table writes short what the run's table writes long.
+            let name = match fault {
+                Fault::Status => "status",
+                Fault::Vanish => "vanish",
+                other => other.name(),
+            };
+            let row = rows.iter().find(|row| row[0].split(", ").any(|word| word == name));
+            let row = row.unwrap_or_else(|| panic!("{name} has no row"));
+            for (cell, kind) in [(1, Kind::ShortGet), (2, Kind::LongGet), (3, Kind::Post)] {
+                let words: Vec<&str> = row[cell].split(", ").filter(|word| !word.is_empty()).collect();
+                for wrong in [Status500, BadGateway, Cut, Wrong::Other] {
+                    let said = words.contains(&wrong.word());
+                    assert_eq!(fault.may_show(kind).contains(&wrong), said, "{fault:?} {kind:?} {wrong:?}");
+                    seen += usize::from(said);
+                }
+            }
+        }
+        assert_eq!(seen, 25, "the table was read whole");
+    }
+
+    #[test]
+    fn a_fault_explains_only_what_its_own_backend_answers() {
+        let strike = Strike { fault: Fault::Status, backend: 2, percent: 50 };
+        assert!(strike.explains(Kind::ShortGet, Wrong::Status500, Some(2)));
+        assert!(!strike.explains(Kind::ShortGet, Wrong::Status500, Some(3)));
+        assert!(!strike.explains(Kind::ShortGet, Wrong::Other, Some(2)));
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told_apart() {
+        let failed = |why: &str| Outcome::Failed(why.into());
+        for (outcome, backend, wrong) in [
+            (Outcome::Answered(200), Some(1), None),
+            (Outcome::Answered(500), Some(1), Some(Wrong::Status500)),
+            (Outcome::Answered(500), None, Some(Wrong::Other)),
+            (Outcome::Answered(502), None, Some(Wrong::BadGateway)),
+            (Outcome::Answered(503), None, Some(Wrong::Other)),
+            (Outcome::Answered(504), None, Some(Wrong::Other)),
+            (Outcome::Answered(404), Some(1), Some(Wrong::Other)),
+            (failed("the answer broke off: connection reset"), None, Some(Wrong::Cut)),
+            (failed("cannot connect: refused"), None, Some(Wrong::Other)),
+            (failed("no complete answer within 30s"), None, Some(Wrong::Other)),
+            (Outcome::Mistaken("it is the answer to x".into()), Some(1), Some(Wrong::Other)),
+        ] {
+            assert_eq!(Wrong::of(&outcome, backend), wrong, "{outcome:?} {backend:?}");
+        }
+    }
+
+    #[test]
+    fn orders_are_what_a_backend_takes() {
+        let strike = |fault| Strike { fault, backend: 1, percent: 20 };
+        assert_eq!(strike(Fault::Kill).orders(), None);
+        assert_eq!(strike(Fault::Refuse).orders(), Some(json!([{"kind": "refuse"}])));
+        assert_eq!(strike(Fault::Garbage).orders(), Some(json!([{"kind": "garbage", "percent": 20}])));
+    }
+}

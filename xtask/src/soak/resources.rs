@@ -1,0 +1,95 @@
+//! What does the balancer hold when nobody wants anything of it, and what while it is at work?
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use lab::eventually;
+use lab::topology::{Lab, State};
+
+use crate::bench::process;
+
+/// How long everything may take to come to rest.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often a figure that others disturb is looked at; the median counts.
+const LOOKS: usize = 9;
+
+/// How long to leave it alone between two looks: long enough for the last look's own connection to be gone.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Waits until every backend is up, nothing is in flight anywhere and no client is connected; returns what the
+/// balancer has counted by then.
+pub(super) async fn at_rest(lab: &Lab) -> Result<State> {
+    let state = lab
+        .until(PATIENCE, "the lab to come to rest", |state| {
+            ensure!(state.in_flight() == 0, "{} requests are in flight", state.in_flight());
+            ensure!(state.connections == 0, "{} clients are connected", state.connections);
+            all_up(state)?;
+            Ok(state.clone())
+        })
+        .await?;
+    for backend in lab.backends() {
+        let what = format!("backend {} to come to rest", backend.number());
+        eventually(PATIENCE, &what, async || {
+            let in_flight = &backend.state().await?["counters"]["in_flight"];
+            ensure!(*in_flight == 0, "it says that {in_flight} requests are in flight");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(state)
+}
+
+/// Waits until the balancer sends requests to every backend.
+pub(super) async fn healed(lab: &Lab) -> Result<()> {
+    lab.until(PATIENCE, "every backend to be up", all_up).await
+}
+
+fn all_up(state: &State) -> Result<()> {
+    for backend in &state.backends {
+        ensure!(backend.state == "up", "backend {} is {} ({})", backend.number, backend.state, backend.cause);
+    }
+    Ok(())
+}
+
+/// The balancer's open descriptors at rest, without the connections to backends that it keeps by intention and
+/// counts itself: how many these are depends on the minute before, all others are always the same.
+pub(super) async fn descriptors(lab: &Lab) -> Result<usize> {
+    let folder = format!("/proc/{}/fd", lab.balancer().pid()?);
+    let mut looks = Vec::with_capacity(LOOKS);
+    for _ in 0..LOOKS {
+        let kept: u64 = lab.balancer().state().await?.backends.iter().map(|one| one.connections.idle).sum();
+        tokio::time::sleep(PAUSE).await;
+        let open = fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))?.count();
+        looks.push(open.saturating_sub(usize::try_from(kept)?));
+    }
+    Ok(median(looks))
+}
+
+/// The balancer's own resident memory in bytes, over so much time from now on. What is mapped from its binary is not
+/// in it: that grows with every line that runs for the first time.
+pub(super) async fn memory(lab: &Lab, over: Duration) -> Result<u64> {
+    let mut looks = Vec::with_capacity(LOOKS);
+    for _ in 0..LOOKS {
+        tokio::time::sleep(over / LOOKS as u32).await;
+        looks.push(process::memory(lab.balancer().pid()?, "RssAnon")?);
+    }
+    Ok(median(looks))
+}
+
+fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_does_not_care_for_outliers() {
+        assert_eq!(median(vec![9, 1, 2, 2, 100]), 2);
+        assert_eq!(median(vec![5]), 5);
+    }
+}

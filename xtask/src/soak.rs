@@ -6,9 +6,10 @@
 //! long as one likes, and what it has to remember never grows beyond a minute.
 //!
 //! # What memory is compared with
-//! Every client gets stuck at a backend that stops, and for each of them the balancer opens a connection there, which it
-//! keeps for a minute. So before anything is measured every backend is stopped once: from then on there are as many
-//! connections as there will ever be, and what still grows is a leak.
+//! A process keeps much of what it needed at its worst moment, and the balancer keeps connections for a minute. So
+//! before anything is measured it goes through moments that are worse than those to come: more clients, who ask as fast
+//! as they can, get stuck at each backend in turn, and long answers to all of them come in drips. What grows after
+//! that is a leak.
 
 mod audit;
 mod faults;
@@ -45,7 +46,8 @@ const LAP: Duration = Duration::from_secs(60);
 /// How long a fault stands.
 const STANDS: Duration = Duration::from_millis(1500);
 
-/// How long the load runs without faults at the end of a lap, at least: in the second half of it memory is measured.
+/// How long the load runs without faults at the beginning of a lap and, at least, at its end: in the second half of it
+/// memory is measured.
 const QUIET: Duration = Duration::from_secs(4);
 
 /// What settling the accounts of a lap takes of its minute.
@@ -118,7 +120,7 @@ struct Run<'a> {
     audit: Audit,
     /// What each strike has hit.
     hits: Vec<(Fault, u64)>,
-    /// The balancer's memory at the end of the warm-up and of each lap.
+    /// The balancer's memory whenever there was no fault.
     memory: Vec<u64>,
 }
 
@@ -135,8 +137,11 @@ impl<'a> Run<'a> {
             hits: Vec::new(),
             memory: Vec::new(),
         };
-        let stop = |backend| Strike { fault: Fault::Stop, backend, percent: 100 };
-        run.lap((1..=BACKENDS).map(stop).collect(), Duration::ZERO).await?;
+        let stops = (1..=BACKENDS).map(|backend| (Fault::Stop, backend));
+        let drips = (1..=BACKENDS).map(|backend| (Fault::Drip, backend));
+        let strikes = stops.chain(drips).map(|(fault, backend)| Strike { fault, backend, percent: 100 });
+        let crowded = Load::closed(lab.balancer().address(), CONNECTIONS + VANISHING);
+        run.lap(crowded, strikes.collect(), None).await?;
         run.descriptors = descriptors(lab).await?;
         Ok(run)
     }
@@ -144,7 +149,8 @@ impl<'a> Run<'a> {
     async fn laps(mut self, laps: u32, seed: u32) -> Result<Measured> {
         let mut random = fastrand::Rng::with_seed(seed.into());
         for number in 1..=laps {
-            self.lap(order(&mut random, BACKENDS), LAP * number - SETTLING).await?;
+            let usual = Load::open(self.lab.balancer().address()).connections(CONNECTIONS);
+            self.lap(usual, order(&mut random, BACKENDS), Some(LAP * number - SETTLING)).await?;
         }
         Ok(Measured {
             audit: self.audit,
@@ -154,10 +160,14 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// One fault after the other, no fault up to that time of the run, then the accounts.
-    async fn lap(&mut self, strikes: Vec<Strike>, until: Duration) -> Result<()> {
-        let load = start_load(self.lab)?;
+    /// One fault after the other, then the accounts. With `until` the load runs a while without faults at the
+    /// beginning, and again at the end up to that time of the run.
+    async fn lap(&mut self, load: Load, strikes: Vec<Strike>, until: Option<Duration>) -> Result<()> {
+        let load = mix().into_iter().fold(load, |load, (call, _)| load.call(call)).start()?;
         let mut phases = Vec::new();
+        if until.is_some() {
+            phases.push(self.quiet(&load, QUIET).await?);
+        }
         let mut vanished = 0;
         for strike in strikes {
             let (phase, hits) = self.strike(&load, strike).await?;
@@ -165,13 +175,14 @@ impl<'a> Run<'a> {
             self.hits.push((strike.fault, hits));
             vanished += if strike.fault == Fault::Vanish { hits } else { 0 };
         }
-        phases.push(self.quiet(&load, until.saturating_sub(self.began.elapsed()).max(QUIET)).await?);
+        if let Some(until) = until {
+            phases.push(self.quiet(&load, until.saturating_sub(self.began.elapsed()).max(QUIET)).await?);
+        }
 
-        let begun = load.begun();
         let report = load.stop().await?;
         let after = at_rest(self.lab).await?;
         self.audit.add(audit(&audit::Lap {
-            begun,
+            begun: report.begun(),
             entries: report.entries(),
             id: &|entry| report.id(entry),
             kinds: &mix().map(|(_, kind)| kind),
@@ -241,11 +252,6 @@ impl<'a> Run<'a> {
         );
         Phase { strike, from, to }
     }
-}
-
-fn start_load(lab: &Lab) -> Result<Running> {
-    let load = Load::open(lab.balancer().address()).connections(CONNECTIONS);
-    mix().into_iter().fold(load, |load, (call, _)| load.call(call)).start()
 }
 
 /// Empties the backends' ledgers, which may be done when nothing is in flight.

@@ -27,6 +27,7 @@ pub struct Report {
     pub(super) entries: Vec<Entry>,
     pub(super) phases: Vec<Phase>,
     pub(super) duration: Duration,
+    pub(super) begun: u64,
     pub(super) unsent: u64,
 }
 
@@ -39,6 +40,11 @@ impl Report {
     /// How long it ran.
     pub fn duration(&self) -> Duration {
         self.duration
+    }
+
+    /// How many requests it has begun: as many as there are entries, unless only the last ones were kept.
+    pub fn begun(&self) -> u64 {
+        self.begun
     }
 
     /// Requests that were due and had no free connection when the load was stopped. They are in no other
@@ -198,6 +204,7 @@ mod tests {
             entries: entries.collect(),
             phases: phases.into(),
             duration: MS(3003),
+            begun: 3000,
             unsent: 0,
         }
     }

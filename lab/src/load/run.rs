@@ -124,6 +124,7 @@ impl Running {
             duration: duration.max(last.unwrap_or_default()),
             entries,
             phases: std::mem::take(&mut record.phases),
+            begun: self.begun(),
             unsent: self.shared.unsent.load(Ordering::Relaxed),
         })
     }
@@ -337,6 +338,7 @@ mod tests {
         running.phase("only");
         let report = run_until(running, 400).await;
         assert_eq!(report.errors(), []);
+        assert_eq!(report.begun(), report.entries().len() as u64);
 
         let mut asked = HashSet::new();
         while let Ok(head) = heads.try_recv() {

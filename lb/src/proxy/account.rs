@@ -74,10 +74,12 @@ impl Account {
         }
     }
 
-    /// The status the client is being sent.
+    /// The status the client is being sent, unless it has gone.
     pub(crate) fn answering(&mut self, status: StatusCode) {
-        self.status = Some(status);
-        self.observer.totals.answered(status);
+        if !self.client_gone {
+            self.status = Some(status);
+            self.observer.totals.answered(status);
+        }
     }
 
     /// The request failed.
@@ -85,6 +87,7 @@ impl Account {
         let totals = &self.observer.totals;
         match failure {
             Failure::NoBackend => _ = totals.no_backend.fetch_add(1, Relaxed),
+            Failure::ClientGone => _ = totals.client_gone.fetch_add(1, Relaxed),
             Failure::BadUpload | Failure::LargeUpload | Failure::SlowUpload => {
                 _ = totals.refused.fetch_add(1, Relaxed)
             }
@@ -132,7 +135,6 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         if !self.closed {
-            self.observer.totals.client_gone.fetch_add(1, Relaxed);
             self.failed(Failure::ClientGone, Blame::Client);
             self.close();
         }

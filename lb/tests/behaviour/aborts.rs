@@ -95,6 +95,9 @@ fn a_client_that_leaves_within_its_request_blames_nobody() {
     }
     upstream.wait_until_unconnected();
     assert_eq!(upstream.count(), 0, "nobody mistook a part for the whole");
+    assert_innocent(&lb, 2);
+    let status = lb.state()["totals"]["status"].clone();
+    assert_eq!(status["5xx"], 0, "nobody got an answer: {status}");
 }
 
 #[test]

@@ -131,10 +131,10 @@ impl Backend {
         self.traffic.in_flight.load(Relaxed)
     }
 
-    /// Whether one more byte from it would be news: requests wait for a first one, or its health hangs on it.
+    /// Whether one more byte from it would be news: requests wait for a first one, or it is suspected of silence.
     /// The parts of a long answer ask this before they look at the clock.
     pub fn is_listened_to(&self) -> bool {
-        Unanswered::from(self.traffic.unanswered.load(Relaxed)).count != 0 || self.answer_matters()
+        Unanswered::from(self.traffic.unanswered.load(Relaxed)).count != 0 || self.is(State::Suspect)
     }
 
     /// A byte came from the backend.

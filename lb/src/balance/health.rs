@@ -59,7 +59,7 @@ pub struct Thresholds {
 pub enum Evidence {
     /// A TCP ping connected. The kernel does that even for a process that is stopped.
     Connected,
-    /// The backend itself said something: to a request, or to an HTTP ping.
+    /// The backend itself has answered a request or an HTTP ping; if it was suspected, it has said anything at all.
     Answered,
     /// A ping failed.
     PingFailed(Cause),

@@ -121,11 +121,19 @@ impl ServerPool {
         }
     }
 
-    /// A byte came from the backend: an answer, or more of one.
+    /// A byte came from the backend: an answer, or more of one. That it speaks at all is news of a suspect only; what
+    /// it says may still break off.
     pub fn heard(&self, backend: &Backend, now: Instant) {
         backend.heard(now);
-        if backend.answer_matters() {
+        if backend.is(State::Suspect) {
             self.learn(backend, Evidence::Answered, now);
+        }
+    }
+
+    /// The backend has given a whole answer. The clock is read only if that changes anything.
+    pub fn answered(&self, backend: &Backend, now: impl FnOnce() -> Instant) {
+        if backend.answer_matters() {
+            self.learn(backend, Evidence::Answered, now());
         }
     }
 

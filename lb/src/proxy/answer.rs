@@ -69,6 +69,7 @@ impl Relay {
         let Some(End { proxy, mut account, lease, connection }) = self.end.take() else { return };
         let backend = lease.backend();
         backend.stats.answers.fetch_add(1, Relaxed);
+        proxy.pool.answered(backend, Instant::now);
         proxy.upstream.put_back(backend, connection);
         account.close();
     }

@@ -279,6 +279,7 @@ impl Proxy {
     ) -> Response<AnswerBody> {
         account.answering(answer.status());
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.pool.answered(lease.backend(), Instant::now);
             return answer.map(|()| AnswerBody::Switch(Box::new(Tunnel { backend, account, lease })));
         }
         let proxy = Rc::clone(self);

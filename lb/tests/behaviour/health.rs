@@ -106,6 +106,25 @@ fn an_answered_request_starts_the_count_anew() {
     assert_eq!(lb.backend(1)["cause"], "connection closed before an answer, 3 failures in a row");
 }
 
+#[test]
+fn an_answer_counts_once_it_is_whole() {
+    let table = [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart", "answer broke off"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "answer broke off"),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "malformed answer"),
+    ];
+    for (bytes, cause) in table {
+        let upstream = Upstream::new(move |_| Reply::Last(bytes.into()));
+        let lb = Lb::start(&[&upstream], &[NO_PINGS, "--fall=3"]);
+        for _ in 0..3 {
+            assert_eq!(lb.states(), ["up"], "{bytes:?}");
+            let _ = lb.client().ask("GET /", b"").try_answer();
+        }
+        lb.wait_for_states(&["down"]);
+        assert_eq!(lb.backend(1)["cause"], format!("{cause}, 3 failures in a row"));
+    }
+}
+
 #[tokio::test]
 async fn a_ping_of_a_path_needs_the_right_status() {
     let server = MockServer::start().await;

@@ -286,7 +286,9 @@ fn the_tests_that_the_documentation_names_exist() {
             }
         }
     }
-    let text = std::fs::read_to_string(format!("{root}/docs/conformance.md")).unwrap();
+    let pages = ["conformance", "outcomes"]
+        .map(|page| std::fs::read_to_string(format!("{root}/docs/{page}.md")).unwrap());
+    let text = pages.join("\n");
     let names: Vec<_> = text
         .split('`')
         .skip(1)

@@ -22,6 +22,7 @@ mod kept_connections;
 mod lifecycle;
 mod limits;
 mod mutations;
+mod outcomes;
 mod repeats;
 mod resources;
 mod shares;

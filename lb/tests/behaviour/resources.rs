@@ -4,9 +4,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::common::{Client, Lb, NO_PINGS, PATIENCE, Reply, Upstream, eventually, lb_command, ok, when};
+use crate::common::{Client, Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
 
 /// Without a backend in sight, this is how fast a client must learn it.
 const AT_ONCE: Duration = Duration::from_millis(50);
@@ -84,46 +83,13 @@ fn an_answer_may_take_longer_than_the_time_for_its_head() {
     assert_eq!(lb.get("/").text(), "long");
 }
 
-/// A port whose queue of connections is full: the kernel answers no handshake.
-struct Full {
-    listener: Socket,
-    waiting: Vec<Socket>,
-}
-
-impl Full {
-    fn bind() -> Self {
-        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        listener.bind(&SockAddr::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
-        // The kernel adds one: two connections fit, which are the first pings of two balancers.
-        listener.listen(1).unwrap();
-        listener.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { listener, waiting: Vec::new() }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.listener.local_addr().unwrap().as_socket().unwrap())
-    }
-
-    /// Connects until nobody gets through any more.
-    fn fill(&mut self) {
-        let address = self.listener.local_addr().unwrap();
-        loop {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            match socket.connect_timeout(&address, Duration::from_millis(100)) {
-                Ok(()) => self.waiting.push(socket),
-                Err(_) => return,
-            }
-        }
-    }
-}
-
 #[test]
 fn a_request_that_still_connects_leaves_a_backend_that_is_found_to_be_down() {
-    let (mut full, well) = (Full::bind(), Upstream::well("ok"));
+    let (full, well) = (Upstream::well("full"), Upstream::well("ok"));
     let flags = ["--ping-interval=200ms", "--ping-timeout=200ms", "--connect-timeout=9s"];
-    let lb = Lb::spawn(lb_command(), &[full.url(), well.url()], &flags);
-    full.listener.accept().unwrap();
-    full.fill();
+    let lb = Lb::start(&[&full, &well], &flags);
+    full.wait_for_ping();
+    full.choke();
     let events = lb.events();
     let begun = Instant::now();
     for line in ["POST /1", "POST /2"] {
@@ -137,15 +103,12 @@ fn a_request_that_still_connects_leaves_a_backend_that_is_found_to_be_down() {
 
 #[test]
 fn a_connection_that_takes_too_long_sends_any_request_elsewhere() {
-    let (mut full, well) = (Full::bind(), Upstream::well("ok"));
+    let (full, well) = (Upstream::well("full"), Upstream::well("ok"));
     let flags = [NO_PINGS, "--connect-timeout=150ms"];
-    let both = Lb::spawn(lb_command(), &[full.url(), well.url()], &flags);
-    let alone = Lb::spawn(lb_command(), &[full.url()], &flags);
-    // Their first pings have got through when the port takes them from its queue.
-    for _ in 0..2 {
-        full.listener.accept().unwrap();
-    }
-    full.fill();
+    let both = Lb::start(&[&full, &well], &flags);
+    let alone = Lb::start(&[&full], &flags);
+    eventually("both have pinged it", || when(full.accepted() == 2, full.accepted()));
+    full.choke();
     let events = both.events();
     for line in ["POST /1", "GET /2", "GET /3"] {
         assert_eq!(both.request(line, b"body").status, 200, "{line}");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -56,6 +57,8 @@ pub(crate) struct Upstream {
     /// Bound and never listening: nobody else is given the port while the upstream is stopped.
     _reserved: Socket,
     listener: Mutex<Option<Arc<TcpListener>>>,
+    /// Connections that wait in its queue for ever.
+    waiting: Mutex<Vec<Socket>>,
 }
 
 #[derive(Default)]
@@ -71,7 +74,15 @@ struct Shared {
 impl Upstream {
     /// Answers each request as the script says.
     pub(crate) fn new(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
-        Self::serving(move |stream, shared| converse(stream, shared, &script))
+        Self::hasty(|_| Vec::new(), script)
+    }
+
+    /// The same, but says something to each request as soon as it has read its head.
+    pub(crate) fn hasty(
+        early: impl Fn(&Head) -> Vec<u8> + Send + Sync + 'static,
+        script: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::serving(move |stream, shared| converse(stream, shared, &early, &script))
     }
 
     /// Answers every request with its name.
@@ -90,8 +101,14 @@ impl Upstream {
         reserved.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         let address = reserved.local_addr().unwrap().as_socket().unwrap();
         let shared = Arc::new(Shared { keeps_log: true.into(), ..Shared::default() });
-        let upstream =
-            Self { address, shared, serve: Arc::new(serve), _reserved: reserved, listener: Mutex::default() };
+        let upstream = Self {
+            address,
+            shared,
+            serve: Arc::new(serve),
+            _reserved: reserved,
+            listener: Mutex::default(),
+            waiting: Mutex::default(),
+        };
         upstream.start();
         upstream
     }
@@ -108,11 +125,7 @@ impl Upstream {
 
     /// Listens, if it did not.
     pub(crate) fn start(&self) {
-        let socket = socket();
-        socket.bind(&self.address.into()).unwrap();
-        socket.listen(128).unwrap();
-        let listener = Arc::new(TcpListener::from(socket));
-        *self.listener.lock().unwrap() = Some(Arc::clone(&listener));
+        let listener = self.listen(128);
         let (shared, serve) = (Arc::clone(&self.shared), Arc::clone(&self.serve));
         std::thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
@@ -127,8 +140,41 @@ impl Upstream {
         });
     }
 
+    fn listen(&self, backlog: i32) -> Arc<TcpListener> {
+        let socket = socket();
+        socket.bind(&self.address.into()).unwrap();
+        socket.listen(backlog).unwrap();
+        let listener = Arc::new(TcpListener::from(socket));
+        *self.listener.lock().unwrap() = Some(Arc::clone(&listener));
+        listener
+    }
+
     /// Refuses connections from now on, and closes those it has.
     pub(crate) fn stop(&self) {
+        self.refuse();
+        self.close_connections();
+    }
+
+    /// Accepts no more connections: the kernel lets a few wait. Those it has go on.
+    pub(crate) fn stop_accepting(&self) {
+        self.refuse();
+        // The kernel adds one.
+        self.listen(1);
+    }
+
+    /// The same, with its queue full: the kernel answers no handshake any more.
+    pub(crate) fn choke(&self) {
+        self.stop_accepting();
+        loop {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            match socket.connect_timeout(&self.address.into(), Duration::from_millis(100)) {
+                Ok(()) => self.waiting.lock().unwrap().push(socket),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn refuse(&self) {
         if let Some(listener) = self.listener.lock().unwrap().take() {
             SockRef::from(&*listener).shutdown(Shutdown::Both).unwrap();
             eventually("the port refuses connections", || match TcpStream::connect(self.address) {
@@ -136,7 +182,6 @@ impl Upstream {
                 Err(_) => Ok(()),
             });
         }
-        self.close_connections();
     }
 
     /// Closes the connections it has.
@@ -157,7 +202,8 @@ impl Upstream {
     pub(crate) fn wait_until_unconnected(&self) {
         eventually("no connection", || {
             let open = self.shared.open.lock().unwrap().len();
-            let untold = established_with(self.address.port());
+            // The kernel's table may be long, so it is asked last.
+            let untold = if open == 0 { established_with(self.address.port()) } else { 0 };
             when(open == 0 && untold == 0, (open, untold))
         });
     }
@@ -207,12 +253,20 @@ fn socket() -> Socket {
 }
 
 /// Reads requests and replies to them, until either side has enough.
-fn converse(stream: TcpStream, shared: &Shared, script: &impl Fn(&Seen) -> Reply) {
+fn converse(
+    stream: TcpStream,
+    shared: &Shared,
+    early: &impl Fn(&Head) -> Vec<u8>,
+    script: &impl Fn(&Seen) -> Reply,
+) {
     let mut wire = Wire::new(stream);
     // The other side may keep an idle connection for as long as it likes.
     wire.stream.set_read_timeout(None).unwrap();
     for on_connection in 1.. {
         let Ok(Some(head)) = wire.head() else { return };
+        if wire.write(early(&head)).is_err() {
+            return;
+        }
         let Ok(body) = wire.request_body(&head) else { return };
         let number = shared.count.fetch_add(1, SeqCst) + 1;
         let seen = Seen { head, body, on_connection, number };

@@ -1,0 +1,188 @@
+//! One cell of the matrix: one request meets one fault, and what there is to see of it from all sides.
+
+use std::io::Write;
+use std::net::Shutdown;
+
+use serde_json::Value;
+
+use super::fault::{Fault, Patience};
+use crate::common::{Client, Head, Lb, Upstream, chunked, eventually, when};
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Get,
+    /// With a body that is held for another try.
+    Post,
+    /// A `POST` in chunks that add up to more than is held.
+    Upload,
+}
+
+/// What is asked, and over which kind of connection to the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Case {
+    pub(super) asked: Asked,
+    pub(super) kept: bool,
+}
+
+impl Case {
+    pub(super) const ALL: [Self; 6] = [
+        Self { asked: Asked::Get, kept: false },
+        Self { asked: Asked::Get, kept: true },
+        Self { asked: Asked::Post, kept: false },
+        Self { asked: Asked::Post, kept: true },
+        Self { asked: Asked::Upload, kept: false },
+        Self { asked: Asked::Upload, kept: true },
+    ];
+}
+
+/// What a client gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Got {
+    /// A whole answer.
+    Status(u16),
+    /// An answer that begins and does not end as it should.
+    Cut,
+    /// Nothing: it has left.
+    Nothing,
+}
+
+/// All there is to see of one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sight {
+    pub(super) client: Got,
+    /// How often it was tried at the broken backend, and at the other.
+    pub(super) tries: [u64; 2],
+    /// Whose count of failures rose.
+    pub(super) blamed: &'static str,
+    /// How often a backend read it whole.
+    pub(super) runs: usize,
+}
+
+/// The request that meets the fault; those before it ask for something else.
+const TARGET: &str = "/fault";
+
+/// In all, 1 MiB.
+const CHUNKS: usize = 16;
+
+/// What a fault can be brought about with.
+pub(super) struct Stage<'a> {
+    pub(super) lb: &'a Lb,
+    pub(super) broken: &'a Upstream,
+    pub(super) other: &'a Upstream,
+}
+
+/// Whether this is the request that meets the fault.
+pub(super) fn meets(head: &Head) -> bool {
+    head.first_line().ends_with(&format!(" {TARGET} HTTP/1.1"))
+}
+
+impl Stage<'_> {
+    /// How often a backend has read it whole.
+    pub(super) fn runs(&self) -> usize {
+        let of = |upstream: &Upstream| upstream.requests().iter().filter(|seen| meets(&seen.head)).count();
+        of(self.broken) + of(self.other)
+    }
+}
+
+/// Has the request meet the fault, with a balancer of its own, and looks at it from all sides.
+pub(super) fn measure(fault: &Fault, case: Case) -> Sight {
+    let broken = fault.upstream();
+    let other = if fault.both { fault.upstream() } else { Upstream::well("2") };
+    let lb = Lb::start(&[&broken, &other], &[&["--workers=1"], fault.flags].concat());
+    let stage = Stage { lb: &lb, broken: &broken, other: &other };
+    broken.wait_for_ping();
+    other.wait_for_ping();
+    let events = lb.events();
+    let mut client = lb.client();
+    if case.kept {
+        // One for each backend, so that it is the broken one's turn again.
+        for name in ["1", if fault.both { "1" } else { "2" }] {
+            assert_eq!(client.get("/before").text(), name);
+        }
+    }
+    let _meanwhile = (fault.before)(&stage);
+
+    let before = lb.state();
+    send(&client, case.asked, fault.partly);
+    let got = receive(client, fault.patience, &stage);
+    events.request(TARGET);
+    let after = lb.state();
+
+    let risen = |path: &str| number(&after, path) - number(&before, path);
+    let tries = [0, 1].map(|n| {
+        let risen = |name: &str| risen(&format!("/backends/{n}/{name}"));
+        // Attempts that find no connection are in the former sum alone, and what is repeated at no cost over a fresh
+        // connection is in the latter alone. No fault here has both.
+        (risen("picks") + risen("retries")).max(risen("connections/opened") + risen("connections/reused"))
+    });
+    let failures = risen("/backends/0/failures") + risen("/backends/1/failures");
+    let gone = risen("/totals/client_gone") + risen("/totals/refused");
+    let blamed = match (failures, gone) {
+        (0, 0) => "nobody",
+        (0, _) => "client",
+        (_, 0) => "backend",
+        _ => "backend, client",
+    };
+    Sight { client: got, tries, blamed, runs: stage.runs() }
+}
+
+fn number(state: &Value, path: &str) -> u64 {
+    state.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no number at {path}"))
+}
+
+/// Sends the request, or all of it but the end of its body.
+fn send(client: &Client, asked: Asked, partly: bool) {
+    let chunk = "x".repeat((1 << 20) / CHUNKS);
+    let (method, framing, body) = match asked {
+        Asked::Get => ("GET", "", String::new()),
+        Asked::Post => ("POST", "Content-Length: 512\r\n", "x".repeat(512)),
+        Asked::Upload => ("POST", "Transfer-Encoding: chunked\r\n", chunked(&[&*chunk; CHUNKS])),
+    };
+    let end = if partly { body.len().saturating_sub(1) } else { body.len() };
+    let request =
+        format!("{method} {TARGET} HTTP/1.1\r\nHost: test.example\r\n{framing}\r\n{}", &body[..end]);
+    let mut stream = client.wire.stream.try_clone().unwrap();
+    // Its answer must be read meanwhile, and nobody may want to read all of the request.
+    std::thread::spawn(move || stream.write_all(request.as_bytes()));
+}
+
+/// Reads the answer, or leaves before.
+fn receive(mut client: Client, patience: Patience, stage: &Stage<'_>) -> Got {
+    match patience {
+        Patience::LeavesWhen(holds) => {
+            eventually("the moment at which the client leaves", || when(holds(stage), ()));
+            return leave(client);
+        }
+        Patience::LeavesWithin => {
+            client.head_of_answer().unwrap();
+            return leave(client);
+        }
+        Patience::Pauses(pause) => {
+            let head = client.head_of_answer().unwrap();
+            assert_eq!(head.first_line(), "HTTP/1.1 200 OK");
+            pause(stage);
+            return client.wire.answer_body(&head).map_or(Got::Cut, |_| Got::Status(200));
+        }
+        Patience::Reads => {}
+    }
+    loop {
+        match client.try_answer() {
+            Ok(answer) if answer.status < 200 => {}
+            Ok(answer) => {
+                if answer.status == 200 {
+                    let whole = ['1', '2'].iter().any(|name| answer.text().trim_matches(*name).is_empty());
+                    assert!(whole, "a strange body: {}", answer.text());
+                }
+                return Got::Status(answer.status);
+            }
+            Err(_) => return Got::Cut,
+        }
+    }
+}
+
+fn leave(client: Client) -> Got {
+    client.wire.reset_at_end();
+    let _ = client.wire.stream.shutdown(Shutdown::Both);
+    Got::Nothing
+}

@@ -1,0 +1,60 @@
+//! What a line may say, whatever is seen: the right answers of the fault model. So a wrong page cannot be written.
+
+use super::cell::Got::{Cut, Nothing, Status};
+use super::cell::{Asked, Case, Sight};
+use super::fault::Fault;
+
+/// The rules that something seen breaks.
+pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static str> {
+    let Sight { client, tries, blamed, runs } = *sight;
+    let get = case.asked == Asked::Get;
+    let once = tries == [1, 0];
+    let nobody = blamed == "nobody";
+    let backend = blamed == "backend";
+    let most = if case.kept { 5 } else { 4 };
+    // Sent once, and never again because it failed.
+    let well = client == Status(200) && once && nobody;
+    let bad = |status| client == Status(status) && once && backend;
+    let repeated_if_it_may_be = match (get, fault.both) {
+        (true, false) => client == Status(200) && tries[1] == 1 && backend,
+        (true, true) => client == Status(502) && tries[1] > 0 && backend,
+        (false, _) => client == Status(502) && once,
+    };
+    let right = match fault.id {
+        "F1" if fault.both => client == Status(503) && runs == 0 && backend,
+        "F2" if fault.both => client == Status(504) && runs == 0 && backend,
+        "F1" => client == Status(200) && tries[1] == 1 && runs == 1 && backend,
+        "F2" if !case.kept => client == Status(200) && tries[1] == 1 && runs == 1 && backend,
+        "F3" | "F4" | "F7" => repeated_if_it_may_be,
+        "F5" => nobody && tries[1] == 0 && client == Status(if get || !case.kept { 200 } else { 502 }),
+        "F6" | "F8" | "F26" => bad(504),
+        "F9" | "F10" | "F27" => client == Cut && once && backend,
+        "F12" | "F14" | "F19" => bad(502),
+        "F13" => bad(502) || client == Cut && once && backend,
+        "F15" => client == Status(413) && once && nobody,
+        "F18" => bad(502) || repeated_if_it_may_be,
+        "F20" => client == Status(500) && once && nobody,
+        "F21" => matches!(client, Status(503 | 429)) && once && nobody,
+        "F23" if !case.kept => bad(504),
+        "F2" | "F11" | "F16" | "F17" | "F23" | "F34" => well,
+        "F29" => client == Status(503) && tries == [0, 0] && nobody,
+        "F30" => client == Status(200) && tries == [0, 1] && nobody,
+        // What is read ahead of an upload is limited, and behind the rest nobody sees its client leave.
+        "F31" if case.asked == Asked::Upload => client == Nothing && runs <= 1 && !backend,
+        "F31" => client == Nothing && once && blamed == "client",
+        "F32" => client == Cut && once && blamed == "client",
+        _ => false,
+    };
+    let rules = [
+        ("a POST runs at most once", get || runs <= 1),
+        ("what runs was tried", runs as u64 <= tries[0] + tries[1]),
+        ("what is sent in part never runs", get || !fault.partly || runs == 0),
+        ("who answers has read the request", client != Status(200) || fault.partly || runs > 0),
+        (
+            "a backend is tried four times, and once more for a kept connection",
+            tries.iter().all(|n| *n <= most),
+        ),
+        ("the fault model says otherwise", right),
+    ];
+    rules.into_iter().filter(|(_, holds)| !holds).map(|(rule, _)| rule).collect()
+}

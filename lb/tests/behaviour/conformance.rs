@@ -7,7 +7,7 @@ use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
 
 /// What must become of the bytes of a case.
 #[derive(Debug, Clone, Copy)]
-enum Expect {
+pub(crate) enum Expect {
     /// The answer has this status, the connection is closed, and no backend sees a whole request.
     Refused(u16),
     /// The answer has this status, no backend sees anything, and the connection goes on.
@@ -18,13 +18,13 @@ enum Expect {
 use Expect::{Declined, Refused, Served};
 
 /// A case: which rule, what is sent, what must become of it.
-type Case = (&'static str, &'static str, Expect);
+pub(crate) type Case = (&'static str, &'static str, Expect);
 
 const SERVED_ROOT: Expect = Served(&[("GET /", "")]);
 
 #[rustfmt::skip]
 /// Where a request ends, and that nobody can be made to see another end.
-const FRAMING: &[Case] = &[
+pub(crate) const FRAMING: &[Case] = &[
     ("9112 6.3: a length and chunks", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
     ("9112 6.3: chunks and a length", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", Refused(400)),
     ("9112 6.3: two lengths", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", Refused(400)),
@@ -82,7 +82,7 @@ const FRAMING: &[Case] = &[
 
 #[rustfmt::skip]
 /// Request line, target, host.
-const TARGETS: &[Case] = &[
+pub(crate) const TARGETS: &[Case] = &[
     ("9112 2.2: line feeds alone", "GET / HTTP/1.1\nHost: h\n\n", Refused(400)),
     ("9112 2.2: one line feed alone", "GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n", Refused(400)),
     ("9112 2.2: carriage return in a value", "GET / HTTP/1.1\r\nHost: h\r\nX: a\rb\r\n\r\n", Refused(400)),
@@ -136,7 +136,7 @@ const TARGETS: &[Case] = &[
 ];
 
 /// What stands behind every case. It asks for the end, so that everything before it has been answered.
-const EVIL: &str = "GET /evil HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+pub(crate) const EVIL: &str = "GET /evil HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 
 /// Sends a case and returns what is wrong with what became of it.
 fn flaw(lb: &Lb, upstream: &Upstream, bytes: &str, expect: Expect) -> Option<String> {

@@ -25,6 +25,7 @@ mod mutations;
 mod outcomes;
 mod repeats;
 mod resources;
+mod second_reader;
 mod shares;
 mod silence;
 mod streaming;

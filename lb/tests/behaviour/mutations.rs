@@ -26,7 +26,7 @@ const SOUND: [&str; 8] = [
 const MEANINGFUL: &[u8] = b"\r\n\r\n\0 \t:;,#*/?0123456789abcdefxGHT.\x0b\x7f\xff";
 
 /// Two or three requests, one after the other, with some damage.
-fn damaged(random: &mut fastrand::Rng) -> Vec<u8> {
+pub(crate) fn damaged(random: &mut fastrand::Rng) -> Vec<u8> {
     let mut bytes: Vec<u8> = Vec::new();
     for _ in 0..random.usize(2..=3) {
         bytes.extend_from_slice(SOUND[random.usize(..SOUND.len())].as_bytes());
@@ -111,7 +111,7 @@ fn strict() -> (Upstream, Arc<Mutex<Notes>>) {
 }
 
 /// Sends a stream and counts the answers of the backend that come back.
-fn send(lb: &Lb, stream: &[u8]) -> usize {
+pub(crate) fn send(lb: &Lb, stream: &[u8]) -> usize {
     let mut client = lb.client();
     client.send(stream);
     // Whether it waits for more can only be told by its silence.

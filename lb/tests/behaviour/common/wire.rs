@@ -13,6 +13,8 @@ use super::PATIENCE;
 pub(crate) struct Wire {
     pub(crate) stream: TcpStream,
     buffer: Vec<u8>,
+    /// All that was read, if anybody wants to know.
+    record: Option<Vec<u8>>,
 }
 
 /// The first line and the headers of a message.
@@ -60,7 +62,17 @@ impl Wire {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        Self { stream, buffer: Vec::new(), record: None }
+    }
+
+    /// Keeps all that is read from now on.
+    pub(crate) fn recording(self) -> Self {
+        Self { record: Some(Vec::new()), ..self }
+    }
+
+    /// All that was read since.
+    pub(crate) fn recorded(&self) -> &[u8] {
+        self.record.as_deref().unwrap_or_default()
     }
 
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
@@ -165,6 +177,9 @@ impl Wire {
         let mut some = [0; 16 * 1024];
         let read = self.stream.read(&mut some)?;
         self.buffer.extend_from_slice(&some[..read]);
+        if let Some(record) = &mut self.record {
+            record.extend_from_slice(&some[..read]);
+        }
         Ok(read)
     }
 }

@@ -135,15 +135,23 @@ pub(super) fn repeats(beginning: &'static str, then: &'static str, pause: Durati
     }))
 }
 
-/// Refuses connections from now on.
+/// Refuses connections from now on, and the balancer knows that those it had are closed.
 pub(super) fn gone(upstream: &Upstream) {
     upstream.stop();
-    upstream.wait_until_unconnected();
+    unconnected(upstream);
 }
 
-/// Answers no handshake from now on, and has no connections.
+/// Answers no handshake from now on, and the balancer knows that those connections it had are closed.
 pub(super) fn unreachable(upstream: &Upstream) {
     upstream.close_connections();
-    upstream.wait_until_unconnected();
+    unconnected(upstream);
     upstream.choke();
+}
+
+/// The balancer knows that its connections are closed. That takes a look through all connections of this machine, so
+/// it is spared where there has been nothing but a ping.
+pub(super) fn unconnected(upstream: &Upstream) {
+    if upstream.accepted() > 1 {
+        upstream.wait_until_unconnected();
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fault::Patience::{LeavesWhen, LeavesWithin, Pauses};
-use super::fault::{Fault, closes, fault, gone, repeats, resets, says, unreachable};
+use super::fault::{Fault, closes, fault, gone, repeats, resets, says, unconnected, unreachable};
 use crate::common::{Reply, eventually, ok, when};
 
 /// A part of the page.
@@ -114,7 +114,7 @@ pub(super) const SECTIONS: &[Section] = &[
                     let _ = wire.write("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
                     let _ = wire.write("HTTP/1.1 408 Request Timeout\r\nContent-Length: 4\r\n\r\nevil");
                 })))
-                .after(|stage| { stage.broken.wait_until_unconnected(); Vec::new() }),
+                .after(|stage| { unconnected(stage.broken); Vec::new() }),
             fault("F17", "It says more than its answer", "The same.")
                 .otherwise(|_| says("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))
                 .answers(|_| says("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")),
@@ -144,7 +144,7 @@ pub(super) const SECTIONS: &[Section] = &[
                     let _ = wire.write(PART);
                     let _ = wire.rest();
                 })))
-                .client(Pauses(|stage| gone(stage.broken))),
+                .client(Pauses(|stage| stage.broken.stop())),
             fault("F29", "All backends are down", "Nobody is asked, and the answer says when to come back: `with_all_backends_down_a_client_is_told_at_once_to_come_back`.")
                 .flags(&["--ping-interval=100ms", "--ping-timeout=100ms"])
                 .at_both()

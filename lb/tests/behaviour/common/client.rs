@@ -67,7 +67,7 @@ impl Client {
     /// Reads an answer, or finds out how it breaks off.
     pub(crate) fn try_answer(&mut self) -> io::Result<Answer> {
         let head = self.head_of_answer()?;
-        let status = status(&head);
+        let status = head.status();
         let bodiless = status < 200 || status == 204 || status == 304;
         let body = if bodiless { Vec::new() } else { self.wire.answer_body(&head)? };
         Ok(Answer { status, head, body })
@@ -76,14 +76,10 @@ impl Client {
     /// Reads an answer that has no body whatever its headers say, as to `HEAD`.
     pub(crate) fn bodiless(&mut self) -> Answer {
         let head = self.head_of_answer().unwrap();
-        Answer { status: status(&head), head, body: Vec::new() }
+        Answer { status: head.status(), head, body: Vec::new() }
     }
 
     pub(crate) fn head_of_answer(&mut self) -> io::Result<Head> {
         self.wire.head()?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
-}
-
-fn status(head: &Head) -> u16 {
-    head.first_line().split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
 }

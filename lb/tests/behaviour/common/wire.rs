@@ -30,6 +30,11 @@ impl Head {
         self.text.lines().next().unwrap_or_default()
     }
 
+    /// An answer's status.
+    pub(crate) fn status(&self) -> u16 {
+        self.first_line().split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
     /// All values of a header, in order.
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let lines = self.text.lines().skip(1).filter_map(|line| line.split_once(':'));

@@ -27,16 +27,17 @@ pub struct Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') {
-            write!(f, "http://[{host}]:{port}")
-        } else {
-            write!(f, "http://{host}:{port}")
-        }
+        write!(f, "http://{}", self.authority())
     }
 }
 
 impl Address {
+    /// What stands for it in `Host`, such as `localhost:3031`.
+    pub fn authority(&self) -> String {
+        let Self { host, port } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
     /// The socket address, when the host is an IP address and needs no look-up.
     pub fn literal(&self) -> Option<SocketAddr> {
         Some(SocketAddr::new(std::net::IpAddr::from_str(&self.host).ok()?, self.port))

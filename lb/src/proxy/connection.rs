@@ -21,6 +21,7 @@ use super::http1::request::write_head;
 use super::http1::response::{self, Head};
 use super::verdict::Failure;
 use super::wire::{self, Cut, Framing, Reader, Unsent, Writer};
+use crate::balance::Address;
 
 /// Interim answers that one answer may be preceded by.
 const MAX_INTERIM: usize = 32;
@@ -81,6 +82,7 @@ impl Connection {
     pub(crate) async fn send(
         &mut self,
         head: &request::Parts,
+        backend: &Address,
         body: TryBody,
         caller: &Caller,
         mut report: impl FnMut(Progress),
@@ -90,7 +92,7 @@ impl Connection {
             true => Framing::Chunked { trailers: true },
             false => Framing::Plain,
         };
-        outgoing.begin(body, framing, |out| write_head(out, head));
+        outgoing.begin(body, framing, |out| write_head(out, head, backend));
         (self.incoming.searched, self.interim) = (0, 0);
         let mut reported = Progress::default();
         poll_fn(|cx| {
@@ -258,10 +260,12 @@ mod tests {
         let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming)), 0), 1024);
         let caller = Caller::new(HeaderValue::from_static("192.0.2.7"), false);
         let head = Request::get("/").body(()).unwrap().into_parts().0;
+        let backend = Address { host: "127.0.0.1".into(), port: 1 };
         for (reused, expected) in [(true, Failure::StaleUnsent), (false, Failure::ClosedUnsent)] {
             let mut connection = reset_connection().await;
             connection.reused = reused;
-            assert_eq!(connection.send(&head, body.for_try(), &caller, |_| {}).await.unwrap_err(), expected);
+            let sent = connection.send(&head, &backend, body.for_try(), &caller, |_| {}).await;
+            assert_eq!(sent.unwrap_err(), expected);
         }
     }
 }

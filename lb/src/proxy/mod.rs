@@ -209,7 +209,7 @@ impl Proxy {
         };
         // Only a request that may go elsewhere gains anything from leaving a silent backend.
         let unless = (repeatable && body.is_held()).then_some((backend, State::Suspect));
-        let sending = connection.send(head, body.for_try(), caller, report);
+        let sending = connection.send(head, &backend.address, body.for_try(), caller, report);
         let outcome = self.deadlines.wait(sending, &patience, unless).await;
         let now = Instant::now();
         account.sent = sent.or(Some(now));

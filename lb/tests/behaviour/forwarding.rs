@@ -162,6 +162,15 @@ fn an_http_1_0_client_gets_what_it_understands() {
 }
 
 #[test]
+fn a_request_without_a_host_is_sent_with_one() {
+    let (upstream, lb) = one(|_| ok("ok"));
+    assert_eq!(lb.client().send("GET / HTTP/1.0\r\n\r\n").answer().text(), "ok");
+    let seen = &upstream.requests()[0].head;
+    // Which host was meant nobody knows, so nothing is said about it to those who ask behind the backend.
+    assert_eq!(seen.values(["host", "x-forwarded-host"]), [Some(&*upstream.address.to_string()), None]);
+}
+
+#[test]
 fn an_http_1_0_backends_answer_is_framed_anew() {
     let (_upstream, lb) = one(|_| Reply::Last("HTTP/1.0 200 OK\r\n\r\nuntil the end".into()));
     let mut client = lb.client();

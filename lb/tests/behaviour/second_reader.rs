@@ -1,7 +1,8 @@
 //! A second opinion on what backends receive: hyper finds the same requests in the same bytes as the tests' own reader.
 //!
 //! It takes lines apart with the crate that the balancer uses as well, httparse; where a body ends, and with it a
-//! request, it finds out by itself.
+//! request, it finds out by itself. What was received is also left for readers that share nothing with the balancer,
+//! see `lb/tests/readers.py`.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -15,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::common::{Lb, NO_PINGS, Upstream, eventually, when};
@@ -92,8 +94,20 @@ fn is_cut(error: &hyper::Error) -> bool {
     })
 }
 
+/// Leaves the records for other readers.
+fn keep(name: &str, records: &[Record]) {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let lines = records.iter().map(|Record { bytes, understood }| {
+        let requests = understood.iter().map(|(method, target, body)| json!([method, target, hex(body)]));
+        json!({"bytes": hex(bytes), "requests": requests.collect::<Vec<_>>()})
+    });
+    let path = format!("{}/received-{name}.json", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(path, json!(lines.collect::<Vec<_>>()).to_string()).unwrap();
+}
+
 /// Compares both opinions on every record, and returns how many requests they agree on.
-fn agreed(records: &[Record]) -> usize {
+fn agreed(name: &str, records: &[Record]) -> usize {
+    keep(name, records);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for Record { bytes, understood } in records {
         let (by_hyper, error) = runtime.block_on(second_opinion(bytes));
@@ -108,7 +122,7 @@ fn agreed(records: &[Record]) -> usize {
 fn a_second_reader_finds_the_same_requests_in_every_case_of_the_tables() {
     let cases = FRAMING.iter().chain(TARGETS);
     let records = records(cases.map(|(_, bytes, _)| format!("{bytes}{EVIL}").into_bytes()));
-    let agreed = agreed(&records);
+    let agreed = agreed("tables", &records);
     assert!(agreed > 50, "{agreed} requests");
 }
 
@@ -119,7 +133,7 @@ fn a_second_reader_finds_the_same_requests_in_damaged_streams() {
             scope.spawn(move || {
                 let mut random = fastrand::Rng::with_seed(seed);
                 let records = records((0..STREAMS).map(|_| damaged(&mut random)));
-                let agreed = agreed(&records);
+                let agreed = agreed(&format!("damaged-{seed}"), &records);
                 assert!(agreed > STREAMS / 2, "{agreed} requests of seed {seed}");
             });
         }

@@ -3,13 +3,14 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{HeaderMap, TE};
+use http::header::{HOST, HeaderMap, TE};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri, Version, request};
 use memchr::{memchr, memchr_iter};
 
 use super::fields::{MAX_HEAD, MAX_HEADERS, Said, collect};
 use super::write_fields;
+use crate::balance::Address;
 use crate::proxy::refusal::Refusal;
 
 /// Longest target, in bytes: RFC 9112, section 3, asks for at least 8000.
@@ -153,12 +154,16 @@ pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
     values.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// Writes a request's head: its target in origin form, its headers as they stand.
-pub(crate) fn write_head(out: &mut Vec<u8>, head: &request::Parts) {
+/// Writes a request's head: its target in origin form, its headers as they stand. HTTP/1.1 wants a host (RFC 9112,
+/// section 3.2), and clients of HTTP/1.0 may have named none: then the server that is asked stands for it.
+pub(crate) fn write_head(out: &mut Vec<u8>, head: &request::Parts, server: &Address) {
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(head.uri.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
+    if !head.headers.contains_key(HOST) {
+        out.extend_from_slice(format!("host: {}\r\n", server.authority()).as_bytes());
+    }
     write_fields(out, head.headers.iter());
     out.extend_from_slice(b"\r\n");
 }
@@ -219,11 +224,12 @@ mod tests {
     #[test]
     fn a_head_is_written_as_it_stands() {
         let request = Request::post("/a//b?c=%2F").header("host", "h").header("x", "1").header("x", "2");
+        let server = Address { host: "::1".into(), port: 3031 };
         let mut out = Vec::new();
-        write_head(&mut out, &request.body(()).unwrap().into_parts().0);
+        write_head(&mut out, &request.body(()).unwrap().into_parts().0, &server);
         assert_eq!(out, b"POST /a//b?c=%2F HTTP/1.1\r\nhost: h\r\nx: 1\r\nx: 2\r\n\r\n");
         out.clear();
-        write_head(&mut out, &Request::options("*").body(()).unwrap().into_parts().0);
-        assert_eq!(out, b"OPTIONS * HTTP/1.1\r\n\r\n");
+        write_head(&mut out, &Request::options("*").body(()).unwrap().into_parts().0, &server);
+        assert_eq!(out, b"OPTIONS * HTTP/1.1\r\nhost: [::1]:3031\r\n\r\n");
     }
 }

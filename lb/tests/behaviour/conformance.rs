@@ -69,6 +69,7 @@ pub(crate) const FRAMING: &[Case] = &[
     ("9112 7.1.1: NUL in an extension", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;\0\r\nhello\r\n0\r\n\r\n", Refused(400)),
     ("9112 7.1: line feed after a size", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n", Refused(400)),
     ("9112 7.1: line feed after the data", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\n0\r\n\r\n", Refused(400)),
+    ("9112 7.1.2: line feeds after trailers", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\n\n", Refused(400)),
     ("9112 7.1: more data than its size", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhello\r\n0\r\n\r\n", Refused(400)),
     ("9112 7.1.1: extensions are taken off", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b;c\r\nhello\r\n0;d\r\n\r\n", Served(&[("POST /", "hello")])),
     ("9112 6.3: GET with a length", "GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET /b HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("GET /a", "hello"), ("GET /b", "")])),

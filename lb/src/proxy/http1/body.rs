@@ -8,7 +8,7 @@ use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING,
 };
 use http_body::Frame;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::{Malformed, request, response, write_fields};
 
@@ -189,6 +189,10 @@ fn trailers(buffer: &mut BytesMut) -> Result<Found, Malformed> {
         Ok(httparse::Status::Partial) if buffer.len() <= MAX_LINE => return Ok(Found::Nothing),
         _ => return Err(Malformed),
     };
+    // The library takes a line feed alone for the end of a line.
+    if memchr_iter(b'\n', &buffer[..length]).any(|feed| feed == 0 || buffer[feed - 1] != b'\r') {
+        return Err(Malformed);
+    }
     let mut trailers = HeaderMap::new();
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
@@ -278,6 +282,9 @@ mod tests {
             "g\r\n",
             "0\r\nX : y\r\n\r\n",
             "0\r\nX\r\n\r\n",
+            "0\r\n\n",
+            "0\r\nX: y\n\r\n",
+            "0\r\nX: y\r\n\n",
         ] {
             let whole = format!("{text}0\r\n\r\n0\r\n\r\n");
             let mut buffer = BytesMut::from(&whole[..]);

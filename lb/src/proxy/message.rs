@@ -304,7 +304,9 @@ fn to_origin_form(head: &mut request::Parts) {
         head.headers.insert(HOST, host);
     }
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    head.uri = path.parse().unwrap_or_else(|_| Uri::from_static("/"));
+    // An empty path is sent as a slash, also before a query: RFC 9112, section 3.2.1.
+    let path = if path.starts_with('?') { format!("/{path}").parse() } else { path.parse() };
+    head.uri = path.unwrap_or_else(|_| Uri::from_static("/"));
 }
 
 #[cfg(test)]

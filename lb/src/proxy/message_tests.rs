@@ -92,6 +92,12 @@ fn an_absolute_target_becomes_a_path_and_a_host() {
 }
 
 #[test]
+fn an_absolute_target_may_have_a_query_and_no_path() {
+    assert_eq!(forwarded("http://b.example?x=1", &[]).uri, "/?x=1");
+    assert_eq!(forwarded("http://b.example", &[]).uri, "/");
+}
+
+#[test]
 fn connect_is_refused() {
     let mut head = Request::connect("a.example:80").body(()).unwrap().into_parts().0;
     assert_eq!(prepare_request(&mut head, HOP, false), Err(Refusal::Connect));

@@ -121,6 +121,7 @@ pub(crate) const TARGETS: &[Case] = &[
     ("9112 3.2: a host with an empty port", "GET / HTTP/1.1\r\nHost: a:\r\n\r\n", SERVED_ROOT),
     ("9112 3.2.2: an absolute target", "GET http://b/x?y HTTP/1.1\r\nHost: a\r\n\r\n", Served(&[("GET /x?y", "")])),
     ("9112 3.2.2: an absolute target without a path", "GET http://b HTTP/1.1\r\nHost: a\r\n\r\n", SERVED_ROOT),
+    ("9112 3.2.1: an absolute target with a query and no path", "GET http://b?x HTTP/1.1\r\nHost: a\r\n\r\n", Served(&[("GET /?x", "")])),
     ("9110 4.2.4: a user in the target", "GET http://u@b/ HTTP/1.1\r\nHost: b\r\n\r\n", Declined(400)),
     ("9112 3.2: another scheme", "GET ftp://b/ HTTP/1.1\r\nHost: b\r\n\r\n", Refused(400)),
     ("9112 3.2.4: an asterisk", "GET * HTTP/1.1\r\nHost: h\r\n\r\n", Refused(400)),

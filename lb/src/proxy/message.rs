@@ -8,6 +8,7 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode, Uri, Version, request};
 
+use super::http1::fields::all_listed;
 use super::http1::request::takes_trailers;
 use super::refusal::Refusal;
 
@@ -104,8 +105,10 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
 
 /// Whether a request has been here before, as `Via` tells: RFC 9110, section 7.6.3.
 fn has_come_by(headers: &HeaderMap, name: &str) -> bool {
-    let values = headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|hop| hop.split_whitespace().nth(1) == Some(name))
+    all_listed(headers, &VIA).any(|hop| {
+        let mut words = hop.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.nth(1) == Some(name.as_bytes())
+    })
 }
 
 /// Counts this balancer among the hops that a `TRACE` or `OPTIONS` may take, and returns whether it is the last one:
@@ -221,19 +224,9 @@ pub fn prepare_response<B>(answer: &mut Response<B>, request: &request::Parts) -
 pub fn requested_upgrade(head: &request::Parts) -> Option<HeaderValue> {
     let protocol = head.headers.get(UPGRADE)?;
     let wanted = head.version == Version::HTTP_11
-        && listed(&head.headers).any(|token| token.eq_ignore_ascii_case("upgrade"))
+        && all_listed(&head.headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade"))
         && !protocol.as_bytes().to_ascii_lowercase().starts_with(b"h2c");
     wanted.then(|| protocol.clone())
-}
-
-/// The tokens that `Connection` lists.
-fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
 }
 
 /// Which headers there are that need a closer look. Most heads have none or one of them, so that one look along
@@ -285,8 +278,9 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let mut named = Vec::new();
     while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name)).cloned() {
         if name == CONNECTION {
-            let options = listed(headers).filter(|token| !["keep-alive", "close"].contains(token));
-            named.extend(options.filter_map(|token| token.parse::<HeaderName>().ok()));
+            let options = all_listed(headers, &CONNECTION);
+            let options = options.filter(|token| ![&b"keep-alive"[..], b"close"].contains(token));
+            named.extend(options.filter_map(|token| HeaderName::from_bytes(token).ok()));
         }
         headers.remove(name);
     }

@@ -98,6 +98,18 @@ fn an_absolute_target_may_have_a_query_and_no_path() {
 }
 
 #[test]
+fn what_is_listed_beside_nonsense_is_heard() {
+    let mut head =
+        Request::get("/").header(HOST, "h").header("x-secret", "1").body(()).unwrap().into_parts().0;
+    head.headers.insert(CONNECTION, HeaderValue::from_bytes(b"x-secret, \xff").unwrap());
+    let mut again = head.clone();
+    prepare_request(&mut head, HOP, false).unwrap();
+    assert!(!head.headers.contains_key("x-secret"));
+    again.headers.insert(VIA, HeaderValue::from_bytes(b"1.1 \xff, 1.1 lb-1").unwrap());
+    assert_eq!(prepare_request(&mut again, HOP, false), Err(Refusal::Loop));
+}
+
+#[test]
 fn connect_is_refused() {
     let mut head = Request::connect("a.example:80").body(()).unwrap().into_parts().0;
     assert_eq!(prepare_request(&mut head, HOP, false), Err(Refusal::Connect));

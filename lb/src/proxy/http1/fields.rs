@@ -91,6 +91,14 @@ fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
+/// All that a header lists, in however many lines. Nothing of it hides what is listed beside it.
+pub(crate) fn all_listed<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    headers.get_all(name).iter().flat_map(|value| list(value.as_bytes()))
+}
+
 /// A number of digits alone: RFC 9112, section 6.2. Rust's parser would take a sign as well.
 fn number(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);

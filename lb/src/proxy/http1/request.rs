@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Uri, Version, request};
 use memchr::{memchr, memchr_iter};
 
-use super::fields::{MAX_HEAD, MAX_HEADERS, Said, collect};
+use super::fields::{MAX_HEAD, MAX_HEADERS, Said, all_listed, collect};
 use super::write_fields;
 use crate::balance::Address;
 use crate::proxy::refusal::Refusal;
@@ -150,8 +150,7 @@ fn is_absolute(target: &[u8]) -> bool {
 
 /// Whether a client can do something with trailers: RFC 9110, section 6.5.1.
 pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(TE).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+    all_listed(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Writes a request's head: its target in origin form, its headers as they stand. HTTP/1.1 wants a host (RFC 9112,

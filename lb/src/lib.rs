@@ -20,6 +20,8 @@ mod admin;
 pub mod balance;
 pub mod cli;
 pub mod config;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod observe;
 pub mod ping;
 pub mod proxy;

@@ -23,7 +23,7 @@ use crate::observe::{BackendStats, Observer};
 use crate::ping;
 
 mod listen;
-mod worker;
+pub(crate) mod worker;
 
 pub use listen::StartError;
 use listen::{inherited, listen};

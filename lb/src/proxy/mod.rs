@@ -22,7 +22,7 @@ pub(crate) mod connection;
 pub mod context;
 mod date;
 pub(crate) mod deadline;
-mod http1;
+pub(crate) mod http1;
 pub mod message;
 pub mod queue;
 pub mod refusal;

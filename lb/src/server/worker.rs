@@ -40,7 +40,7 @@ struct Worker {
 }
 
 /// A connection, and the place it takes among those that there may be.
-type Accepted = (std::net::TcpStream, Option<OwnedSemaphorePermit>);
+pub(crate) type Accepted = (std::net::TcpStream, Option<OwnedSemaphorePermit>);
 
 impl Crew {
     /// Starts the workers.
@@ -98,7 +98,7 @@ impl Crew {
 }
 
 /// A worker's life.
-async fn work(
+pub(crate) async fn work(
     (pool, observer, config, queues): (Arc<ServerPool>, Arc<Observer>, Arc<Config>, Arc<Queues>),
     mut coming: mpsc::UnboundedReceiver<Accepted>,
     open: Arc<AtomicUsize>,

@@ -1,79 +1,22 @@
 //! Requests that somebody has damaged: whatever the balancer takes them for, its backend takes them for the same.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::{Lb, NO_PINGS, PATIENCE, Upstream};
 
+// The same streams and the same reader as for the balancer that runs within a fuzzer.
+#[path = "../../src/fuzz/damage.rs"]
+mod damage;
+#[path = "../../src/fuzz/strict.rs"]
+mod strict;
+
+pub(crate) use damage::damaged;
+
 /// Streams that are sent for each seed. What comes out of a seed once comes out of it again.
 const STREAMS: usize = 150;
 const SEEDS: u64 = 8;
-
-/// What is damaged.
-const SOUND: [&str; 8] = [
-    "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
-    "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
-    "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n",
-    "PUT http://other/c HTTP/1.1\r\nHost: h\r\nConnection: x-hop, keep-alive\r\nX-Hop: 1\r\nContent-Length: 0\r\n\r\n",
-    "GET /d HTTP/1.0\r\nConnection: keep-alive\r\nTE: trailers\r\n\r\n",
-    "OPTIONS * HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: a\r\n\r\n",
-    "DELETE /e HTTP/1.1\r\nHost: h\r\nContent-Length: 32\r\n\r\nGET /in HTTP/1.1\r\nHost: in\r\n\r\n!!",
-    "GET /f HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\nConnection: upgrade\r\nVia: 1.1 a\r\nExpect: \r\n\r\n",
-];
-
-/// Bytes that mean something.
-const MEANINGFUL: &[u8] = b"\r\n\r\n\0 \t:;,#*/?0123456789abcdefxGHT.\x0b\x7f\xff";
-
-/// Two or three requests, one after the other, with some damage.
-pub(crate) fn damaged(random: &mut fastrand::Rng) -> Vec<u8> {
-    let mut bytes: Vec<u8> = Vec::new();
-    for _ in 0..random.usize(2..=3) {
-        bytes.extend_from_slice(SOUND[random.usize(..SOUND.len())].as_bytes());
-    }
-    for _ in 0..random.usize(0..=3) {
-        let at = random.usize(..bytes.len());
-        let until = (at + random.usize(1..=8)).min(bytes.len());
-        match random.u8(0..5) {
-            0 => bytes[at] = MEANINGFUL[random.usize(..MEANINGFUL.len())],
-            1 => bytes.insert(at, MEANINGFUL[random.usize(..MEANINGFUL.len())]),
-            2 => drop(bytes.drain(at..until)),
-            3 => {
-                let copy = bytes[at..until].to_vec();
-                let to = random.usize(..bytes.len());
-                bytes.splice(to..to, copy);
-            }
-            _ => bytes[at] ^= 1 << random.u8(..8),
-        }
-    }
-    bytes
-}
-
-/// What a strict reader finds wrong with a head.
-fn flaw(text: &str) -> Option<String> {
-    let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
-    let first: Vec<_> = lines.next()?.split(' ').collect();
-    let token = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&b))
-    };
-    if first.len() != 3
-        || !token(first[0])
-        || first[2] != "HTTP/1.1"
-        || !first[1].bytes().all(|b| b.is_ascii_graphic())
-    {
-        return Some(format!("first line {first:?}"));
-    }
-    let (mut framings, mut hosts) = (0, 0);
-    for line in lines {
-        let Some((name, value)) = line.split_once(": ") else { return Some(format!("line {line:?}")) };
-        if !token(name) || value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
-            return Some(format!("line {line:?}"));
-        }
-        framings += usize::from(["content-length", "transfer-encoding"].contains(&name));
-        hosts += usize::from(name == "host");
-    }
-    (framings > 1 || hosts > 1).then(|| "more than one framing or host".to_owned())
-}
 
 /// What a strict backend notes.
 #[derive(Debug, Default)]
@@ -89,21 +32,24 @@ fn strict() -> (Upstream, Arc<Mutex<Notes>>) {
     let notes = Arc::new(Mutex::new(Notes::default()));
     let noted = Arc::clone(&notes);
     let upstream = Upstream::raw(move |mut wire| {
-        while let Ok(Some(head)) = wire.head() {
-            if let Some(flaw) = flaw(&head.text) {
-                noted.lock().unwrap().flaws.push(format!("{flaw} in {:?}", head.text));
-            }
-            match wire.request_body(&head) {
-                Ok(_) => noted.lock().unwrap().whole += 1,
-                // What does not come whole is cut, and cut is fine.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return,
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
-                Err(error) => {
-                    return noted.lock().unwrap().flaws.push(format!("{error} behind {:?}", head.text));
+        let (mut unread, mut some) = (Vec::new(), [0; 4096]);
+        loop {
+            let left = match strict::request(&unread) {
+                Ok(read) => read.map(|(_, rest)| rest.len()),
+                Err(flaw) => return noted.lock().unwrap().flaws.push(flaw),
+            };
+            if let Some(left) = left {
+                noted.lock().unwrap().whole += 1;
+                unread.drain(..unread.len() - left);
+                if wire.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
+                    return;
                 }
+                continue;
             }
-            if wire.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
-                return;
+            // What does not come whole is cut, and cut is fine.
+            match wire.stream.read(&mut some) {
+                Ok(read @ 1..) => unread.extend_from_slice(&some[..read]),
+                _ => return,
             }
         }
     });

@@ -1,0 +1,72 @@
+//! A body in chunks that is accepted means one thing: in whatever pieces it comes, to whoever reads it, and again
+//! when it is written.
+
+use bytes::BytesMut;
+use http::HeaderMap;
+
+use super::{in_any_pieces, strict};
+use crate::proxy::http1::Malformed;
+use crate::proxy::http1::body::{Chunk, Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
+
+/// Below the limits, about which readers may differ.
+const FEW: usize = 16 * 1024;
+const FEW_TRAILERS: usize = 100;
+
+/// A body in chunks.
+pub fn chunked_body(bytes: &[u8]) {
+    if bytes.len() > FEW {
+        return;
+    }
+    let read = in_any_pieces(bytes, |piece| read(bytes, piece));
+    let expected = match strict::chunks(bytes) {
+        Ok(Some(((_, trailers), _))) if trailers.len() > FEW_TRAILERS => return,
+        Ok(Some(((data, trailers), rest))) => Some((data, trailers.len(), rest.len())),
+        _ => None,
+    };
+    let Ok(Some((data, trailers, left))) = read else { return assert_eq!(None, expected) };
+    assert_eq!(Some((data.clone(), trailers.len(), left)), expected);
+
+    let mut out = Vec::new();
+    for chunk in data.chunks(5) {
+        begin_chunk(&mut out, chunk.len());
+        out.extend_from_slice(chunk);
+        out.extend_from_slice(END_OF_CHUNK);
+    }
+    end_chunks(&mut out, &trailers);
+    let ((again, trailers), rest) = strict::chunks(&out).unwrap().expect("a whole body");
+    assert_eq!((&again, rest), (&data, &b""[..]));
+    for line in trailers {
+        for name in ["content-length", "transfer-encoding", "host", "authorization", "trailer"] {
+            assert!(!line.starts_with(format!("{name}:").as_bytes()), "{}", line.escape_ascii());
+        }
+    }
+}
+
+/// The data, the trailers, and how many bytes are left, of a body that comes in pieces of this size.
+fn read(bytes: &[u8], piece: usize) -> Result<Option<(Vec<u8>, HeaderMap, usize)>, Malformed> {
+    let mut decoder = Decoder::Chunked(Chunk::Size, 0);
+    let (mut buffer, mut fed, mut data) = (BytesMut::new(), 0, Vec::new());
+    let mut pieces = bytes.chunks(piece);
+    loop {
+        let trailers = match decoder.take(&mut buffer)? {
+            Found::Frame(frame) => match frame.into_data() {
+                Ok(part) => {
+                    data.extend_from_slice(&part);
+                    continue;
+                }
+                Err(frame) => frame.into_trailers().unwrap_or_default(),
+            },
+            Found::End => HeaderMap::new(),
+            Found::Nothing => match pieces.next() {
+                Some(piece) => {
+                    buffer.extend_from_slice(piece);
+                    fed += piece.len();
+                    continue;
+                }
+                None => return Ok(None),
+            },
+        };
+        assert!(decoder.is_end());
+        return Ok(Some((data, trailers, bytes.len() - fed + buffer.len())));
+    }
+}

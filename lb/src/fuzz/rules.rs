@@ -1,0 +1,183 @@
+//! What goes on to a backend, or back to a client, has lost what concerns one connection, and nothing else.
+
+use bytes::BytesMut;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::{Method, Request, StatusCode, Version, request};
+
+use super::strict;
+use crate::proxy::http1::request::{Framing, Head, take, write_head};
+use crate::proxy::http1::response;
+use crate::proxy::message::{ATTEMPT, Hop, is_last_hop, prepare_request, prepare_response};
+
+static CLIENT: HeaderValue = HeaderValue::from_static("192.0.2.7");
+static NAME: HeaderValue = HeaderValue::from_static("1.1 lb-1");
+const HOP: Hop<'_> = Hop { client: &CLIENT, trusted: false, name: "lb-1", via: &NAME };
+
+/// With the headers that it adds, a message may have more than the balancer would take.
+const MANY: usize = 100;
+
+/// Never passed on, whatever a message says about them.
+const NEVER: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
+
+/// What the balancer says itself on the way to a backend.
+const OWN: [&str; 8] = [
+    "connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+];
+
+/// The rules for the headers of a request, or of an answer.
+pub fn message_rules(bytes: &[u8]) {
+    if bytes.starts_with(b"HTTP/") {
+        if let Ok(Some(head)) = response::take(&mut BytesMut::from(bytes), 0, &Method::GET) {
+            for upgrade in [false, true] {
+                answer_rules(&head, upgrade);
+            }
+        }
+    } else if let Ok(Some(head)) = take(&mut BytesMut::from(bytes), 0) {
+        for trusted in [false, true] {
+            request_rules(&head, trusted);
+        }
+    }
+}
+
+fn request_rules(read: &Head, trusted: bool) {
+    let before = read.request.clone().into_parts().0;
+    let mut head = before.clone();
+    let chunked = read.framing == Framing::Chunked;
+    if is_last_hop(&mut head) || prepare_request(&mut head, Hop { trusted, ..HOP }, chunked).is_err() {
+        return;
+    }
+    let after = &head.headers;
+
+    one_connection(after, &before.headers);
+    let codings = values(after, &TRANSFER_ENCODING);
+    assert_eq!(codings, if chunked { vec![&b"chunked"[..]] } else { vec![] });
+    assert!(values(after, &TE).iter().all(|te| *te == b"trailers"));
+
+    assert_eq!(values(after, &CONTENT_LENGTH), values(&before.headers, &CONTENT_LENGTH), "it frames");
+    let hosts = values(after, &HOST);
+    match before.uri.authority() {
+        Some(authority) => assert_eq!(hosts, [authority.as_str().as_bytes()]),
+        None => assert_eq!(hosts, values(&before.headers, &HOST), "it routes"),
+    }
+    assert!(hosts.len() == 1 || (hosts.is_empty() && before.version == Version::HTTP_10));
+    assert!(!after.contains_key(ATTEMPT));
+
+    let said = values(after, &HeaderName::from_static("x-forwarded-for"));
+    assert!(
+        said.len() == 1 && said[0].ends_with(CLIENT.as_bytes()) && (trusted || said[0] == CLIENT.as_bytes())
+    );
+    assert_eq!(values(after, &VIA).last(), Some(&NAME.as_bytes()));
+    let mut again = head.clone();
+    assert!(prepare_request(&mut again, HOP, chunked).is_err(), "it would go round in circles");
+
+    let counts_hops = [Method::TRACE, Method::OPTIONS].contains(&head.method);
+    the_rest_stays(after, &before.headers, |name| {
+        OWN.contains(&name.as_str())
+            || [HOST, ATTEMPT].contains(name)
+            || (counts_hops && *name == MAX_FORWARDS)
+    });
+    same_to_others(&head, read);
+}
+
+/// What a backend shall see of a target, byte for byte.
+fn origin_form(target: &str) -> String {
+    let Some((_, address)) = target.split_once("://").filter(|_| !target.starts_with('/')) else {
+        return target.to_owned();
+    };
+    match address.find(['/', '?']).map(|at| &address[at..]) {
+        Some(path) if path.starts_with('/') => path.to_owned(),
+        query => format!("/{}", query.unwrap_or_default()),
+    }
+}
+
+/// What is written for the backend is one head, and means there what it means here.
+fn same_to_others(head: &request::Parts, read: &Head) {
+    let mut out = Vec::new();
+    write_head(&mut out, head);
+    let body = match read.framing {
+        Framing::Chunked => &b"0\r\n\r\n"[..],
+        Framing::Length(_) => b"",
+    };
+    let (plain, rest) = strict::request_head(&out).unwrap().expect("a whole head");
+    let (method, target) = (read.request.method().as_str(), origin_form(&read.request.uri().to_string()));
+    assert_eq!((rest, &plain.first[..2]), (&b""[..], &[method.as_bytes(), target.as_bytes()][..]));
+    out.extend_from_slice(body);
+    match strict::request(&out).unwrap() {
+        Some((_, rest)) => assert_eq!(rest, b""),
+        None => assert!(matches!(read.framing, Framing::Length(1..)), "only its body is to come"),
+    }
+    let Ok(Some(again)) = take(&mut BytesMut::from(&out[..]), 0) else {
+        return assert!(head.headers.len() > MANY, "it takes what it writes");
+    };
+    assert_eq!((again.framing, again.request.headers()), (read.framing, &head.headers));
+}
+
+fn answer_rules(read: &response::Head, upgrade: bool) {
+    let mut request = Request::new(());
+    if upgrade {
+        request.headers_mut().insert(UPGRADE, HeaderValue::from_static("x"));
+    }
+    let mut answer = read.response.clone();
+    let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if prepare_response(&mut answer, &request.into_parts().0).is_err() {
+        return assert!(switched && !(upgrade && answer.headers().contains_key(UPGRADE)));
+    }
+    one_connection(answer.headers(), read.response.headers());
+    assert!(!answer.headers().contains_key(TRANSFER_ENCODING) && !answer.headers().contains_key(TE));
+    assert_eq!(answer.headers().contains_key(UPGRADE), switched);
+    the_rest_stays(answer.headers(), read.response.headers(), |name| {
+        [CONNECTION, TRANSFER_ENCODING, UPGRADE, TE].contains(name)
+    });
+}
+
+/// Nothing is left of what concerned the connection that a message came over.
+fn one_connection(after: &HeaderMap, before: &HeaderMap) {
+    for name in NEVER {
+        assert!(!after.contains_key(name), "{name}");
+    }
+    for option in options(after) {
+        assert!(after.contains_key(&option), "{option} is what it lists");
+    }
+    assert_eq!(after.contains_key(UPGRADE), options(after).contains(&"upgrade".to_owned()));
+    for name in options(before) {
+        let own = OWN.contains(&&name[..]) || ["host", "content-length"].contains(&&name[..]);
+        assert!(own || !after.contains_key(&name), "{name} was listed");
+    }
+}
+
+/// What neither concerns a connection nor is the balancer's to say is as it was.
+fn the_rest_stays(after: &HeaderMap, before: &HeaderMap, changes: impl Fn(&HeaderName) -> bool) {
+    let listed = options(before);
+    let changes = |name: &HeaderName| {
+        let never = NEVER.contains(&name.as_str());
+        let was_listed = listed.iter().any(|listed| listed == name.as_str()) && *name != CONTENT_LENGTH;
+        never || was_listed || changes(name)
+    };
+    for name in before.keys().chain(after.keys()).filter(|name| !changes(name)) {
+        assert_eq!(values(after, name), values(before, name), "{name}");
+    }
+}
+
+/// What `Connection` lists, in lower case.
+fn options(headers: &HeaderMap) -> Vec<String> {
+    let values = values(headers, &CONNECTION);
+    let options = values.iter().flat_map(|value| value.split(|byte| *byte == b','));
+    options
+        .map(|option| String::from_utf8_lossy(option.trim_ascii()).to_ascii_lowercase())
+        .filter(|option| !option.is_empty())
+        .collect()
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a [u8]> {
+    headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+}

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod image;
 mod pictures;
 mod soak;
@@ -24,6 +25,7 @@ enum Command {
     Demo(demo::Demo),
     Image(image::Image),
     Bench(bench::Bench),
+    Fuzz(fuzz::Fuzz),
     Pictures(pictures::Pictures),
     Soak(soak::Soak),
 }
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Image(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Fuzz(command) => command.run(),
         Command::Pictures(command) => command.run(),
         Command::Soak(command) => command.run(),
     };

@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 use http::{Method, Request, StatusCode, request};
 
-use super::{in_any_pieces, strict};
+use super::{in_any_pieces, server, strict};
 use crate::proxy::http1::{request as requests, response as responses};
 use crate::proxy::message;
 
@@ -23,11 +23,15 @@ pub fn request_head(bytes: &[u8]) {
     }
 
     let mut out = Vec::new();
-    requests::write_head(&mut out, &head.request.into_parts().0);
+    requests::write_head(&mut out, &head.request.into_parts().0, &server());
     let (written, rest) = strict::request_head(&out).unwrap().expect("a whole head");
     assert_eq!(rest, b"", "exactly one head");
     assert_eq!(written.first[..2], [original.method.unwrap().as_bytes(), target.as_bytes()]);
-    assert_eq!(sorted(&written.fields), sorted(&pairs(original.headers)));
+    let (mut fields, authority) = (pairs(original.headers), server().authority());
+    if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"host")) {
+        fields.push((b"host", authority.as_bytes()));
+    }
+    assert_eq!(sorted(&written.fields), sorted(&fields));
     let framing = match head.framing {
         requests::Framing::Length(length) => responses::Framing::Length(length),
         requests::Framing::Chunked => responses::Framing::Chunked,

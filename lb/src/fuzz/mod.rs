@@ -17,6 +17,8 @@ mod strict;
 
 use std::fmt::Debug;
 
+use crate::balance::Address;
+
 pub use chunks::chunked_body;
 pub use heads::{request_head, response_head};
 pub use path::whole_path;
@@ -24,6 +26,11 @@ pub use rules::message_rules;
 
 /// Sizes of the pieces that bytes come in, besides all at once.
 const PIECES: [usize; 4] = [1, 2, 3, 7];
+
+/// The backend that heads are written for.
+fn server() -> Address {
+    Address { host: "192.0.2.1".to_owned(), port: 3031 }
+}
 
 /// What is read is the same in whatever pieces it comes: `read` takes their size.
 fn in_any_pieces<T: Debug>(bytes: &[u8], read: impl Fn(usize) -> T) -> T {

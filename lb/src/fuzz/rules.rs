@@ -7,7 +7,7 @@ use http::header::{
 };
 use http::{Method, Request, StatusCode, Version, request};
 
-use super::strict;
+use super::{server, strict};
 use crate::proxy::http1::request::{Framing, Head, take, write_head};
 use crate::proxy::http1::response;
 use crate::proxy::message::{ATTEMPT, Hop, is_last_hop, prepare_request, prepare_response};
@@ -103,7 +103,7 @@ fn origin_form(target: &str) -> String {
 /// What is written for the backend is one head, and means there what it means here.
 fn same_to_others(head: &request::Parts, read: &Head) {
     let mut out = Vec::new();
-    write_head(&mut out, head);
+    write_head(&mut out, head, &server());
     let body = match read.framing {
         Framing::Chunked => &b"0\r\n\r\n"[..],
         Framing::Length(_) => b"",
@@ -119,7 +119,9 @@ fn same_to_others(head: &request::Parts, read: &Head) {
     let Ok(Some(again)) = take(&mut BytesMut::from(&out[..]), 0) else {
         return assert!(head.headers.len() > MANY, "it takes what it writes");
     };
-    assert_eq!((again.framing, again.request.headers()), (read.framing, &head.headers));
+    let mut headers = head.headers.clone();
+    headers.entry(HOST).or_insert_with(|| HeaderValue::try_from(server().authority()).unwrap());
+    assert_eq!((again.framing, again.request.headers()), (read.framing, &headers));
 }
 
 fn answer_rules(read: &response::Head, upgrade: bool) {

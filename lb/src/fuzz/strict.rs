@@ -23,7 +23,7 @@ impl<'a> Head<'a> {
 /// A request and its body.
 pub(crate) fn request(bytes: &[u8]) -> Read<'_, (Head<'_>, Vec<u8>)> {
     let Some((head, rest)) = request_head(bytes)? else { return Ok(None) };
-    if head.all("host").len() > 1 {
+    if head.all("host").len() != 1 {
         return wrong("choice of hosts", bytes);
     }
     let body = body(&head, rest)?;
@@ -158,12 +158,14 @@ mod tests {
 
     #[test]
     fn the_plainest_requests_are_read_one_by_one() {
-        let bytes = b"POST /a HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nokGET / HTTP/1.1\r\n\r\n";
+        let bytes =
+            b"POST /a HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nokGET / HTTP/1.1\r\nhost: h\r\n\r\n";
         let ((head, body), rest) = request(bytes).unwrap().unwrap();
         assert_eq!((head.first[1], head.all("HOST"), &body[..]), (&b"/a"[..], vec![&b"h"[..]], &b"ok"[..]));
         assert!(request(rest).unwrap().is_some());
         assert_eq!(request(&bytes[..49]), Ok(None));
-        let chunked = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2;x\r\nok\r\n0\r\nx: y\r\n\r\n";
+        let chunked =
+            b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n2;x\r\nok\r\n0\r\nx: y\r\n\r\n";
         assert_eq!(request(chunked).unwrap().unwrap().0.1, b"ok");
     }
 
@@ -180,13 +182,15 @@ mod tests {
             "GET / HTTP/1.1\r\nx : y",
             "GET / HTTP/1.1\r\nx: a\nb: c",
             "GET / HTTP/1.1\r\nx: a\r\n b",
-            "GET / HTTP/1.1\r\nhost: a\r\nHost: a",
+            "GET / HTTP/1.1\r\nHost: a",
             "GET / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked",
             "GET / HTTP/1.1\r\ncontent-length: +1",
             "GET / HTTP/1.1\r\ntransfer-encoding: gzip",
         ] {
-            assert!(request(format!("{text}\r\n\r\n").as_bytes()).is_err(), "{text}");
+            let text = format!("{text}\r\nhost: h\r\n\r\n");
+            assert!(request(text.as_bytes()).is_err(), "{text}");
         }
+        assert!(request(b"GET / HTTP/1.1\r\n\r\n").is_err(), "no host");
         for text in ["+1\r\n", "1 x\r\n", "1\r\nok", "0\r\nx\r\n", "00000000000000001\r\n", "\r\n"] {
             assert!(chunks(text.as_bytes()).is_err(), "{text}");
         }

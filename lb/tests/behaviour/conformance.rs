@@ -281,10 +281,10 @@ fn the_tests_that_the_documentation_names_exist() {
         vec![format!("{root}/lb/src"), format!("{root}/lb/tests"), format!("{root}/tests/tests")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path().display().to_string();
-            match path.ends_with(".rs") {
-                true => sources += &std::fs::read_to_string(path).unwrap(),
-                false => folders.push(path),
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path.display().to_string()),
+                false => sources += &std::fs::read_to_string(path).unwrap(),
             }
         }
     }

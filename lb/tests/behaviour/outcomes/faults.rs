@@ -159,7 +159,7 @@ pub(super) const SECTIONS: &[Section] = &[
                     });
                     Vec::new()
                 }),
-            fault("F34", "Each backend is restarted, one after the other", "Nothing is sent over connections that have ended. Under load: `a_killed_backend_costs_no_get`, `a_killed_backend_fails_only_the_posts_that_were_at_it`.")
+            fault("F34", "Each backend is restarted, one after the other", "Nothing is sent over connections that have ended. Under load, by kills: `rolling_restarts_of_the_backends_cost_no_get`.")
                 .after(|stage| {
                     for upstream in [stage.broken, stage.other] {
                         gone(upstream);

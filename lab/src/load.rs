@@ -7,8 +7,8 @@
 //!   out is the mistake known as coordinated omission (Gil Tene, "How NOT to Measure Latency").
 //!
 //! Every request carries an `X-Request-Id` of its own and ends as one [`Entry`] of a ledger; an answer that is not the
-//! one to its request is an outcome of its own kind. All figures are drawn from that ledger afterwards, for any stretch of time, and [`Report::compare`] holds it against what
-//! the backends say they executed.
+//! one to its request is an outcome of its own kind. All figures are drawn from that ledger afterwards, for any
+//! stretch of time, and [`Report::compare`] holds it against what the backends say they executed.
 //!
 //! The load runs on a thread of its own and disturbs nobody: one thread sends more than ten thousand requests
 //! a second.

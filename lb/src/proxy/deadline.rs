@@ -1,9 +1,9 @@
 //! How long may something wait? One worker's deadlines, kept in lists, each looked at by one clock.
 //!
 //! A timer per request would cost more than many a request does. Deadlines are seconds long, so it is enough
-//! to look at all waiting requests a hundred times a second, and at all idle clients ten times: a wait that is never interrupted costs one
-//! insertion and one removal in a list that only its own thread touches. The same look finds the requests
-//! that wait at a backend that has fallen silent.
+//! to look at all waiting requests a hundred times a second, and at all idle clients ten times: a wait that is
+//! never interrupted costs one insertion and one removal in a list that only its own thread touches. The same
+//! look finds the requests that wait at a backend that has fallen silent.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

@@ -157,6 +157,7 @@ What it answers on the data port:
 What it obeys on the control port (JSON):
   GET /healthz, /state, /counters, /ledger, /faults
   POST /start, /kill, /stop, /continue, /restart     answered once it is true
+  POST /drain        finish what is in flight, tell clients so, and end; answered once it has
   POST /faults       add one fault          PUT /faults      replace all of them by an array
   DELETE /faults/1   remove one             POST /seed       {\"seed\": 7}: roll the dice from there
   POST /reset        no faults, first seed, worker running

@@ -10,7 +10,7 @@ mod report;
 mod route;
 mod wire;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{BufRead, BufReader, Stdin};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -25,6 +25,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
+use tokio::time::timeout;
 
 use crate::cli::WorkerConfig;
 use crate::fault::{Active, Fault, Faults, Wait};
@@ -37,6 +38,10 @@ const BACKLOG: i32 = 4096;
 
 /// The pause after a failed accept, which is most often "out of file descriptors".
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long, in the end, a connection stays open on which nothing is asked: whoever asks something on it meanwhile gets
+/// his answer, and learns that it was the last one.
+const LAST_CHANCE: Duration = Duration::from_millis(250);
 
 /// Answers on the data port until the agent is gone or orders to drain.
 ///
@@ -53,6 +58,7 @@ pub fn run(config: &WorkerConfig) -> Result<ExitCode> {
             pid: std::process::id(),
             faults: RefCell::default(),
             changed: Notify::new(),
+            ending: Cell::new(false),
             reporter: Reporter::new()?,
         });
         serve(shared, orders, orders_from(stdin)).await
@@ -68,6 +74,8 @@ struct Shared {
     faults: RefCell<Faults>,
     /// Notified when the faults changed.
     changed: Notify,
+    /// It is on its way out: every answer says that it is the last one of its connection.
+    ending: Cell<bool>,
     reporter: Reporter,
 }
 
@@ -122,7 +130,13 @@ async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedRec
         let Some(news) = news else { return Ok(()) };
         version = news.version;
         if news.drain {
+            shared.ending.set(true);
+            // Whoever the kernel has let in already is served, too.
+            while let Ok(Ok(stream)) = timeout(Duration::ZERO, port.accept()).await {
+                spawn_local(converse(Rc::clone(&shared), stream, closing.subscribe()));
+            }
             drop(port);
+            let _ = timeout(LAST_CHANCE, closing.closed()).await;
             closing.send_replace(());
             closing.closed().await;
             return Ok(());

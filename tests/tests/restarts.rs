@@ -44,14 +44,46 @@ async fn restarts_of_the_balancer_cost_nobody_an_answer() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn rolling_restarts_of_the_backends_cost_no_get() -> Result<()> {
-    // Pings are frequent, so that a hundred restarts do not take minutes.
+/// Three backends, and pings so frequent that a hundred restarts do not take minutes.
+async fn lab_with_frequent_pings() -> Result<Lab> {
     let pings = ["--ping-interval=25ms", "--ping-timeout=25ms"];
-    let setup = pings.into_iter().fold(Lab::processes().backends(3), |setup, flag| setup.lb_arg(flag));
-    let lab = setup.start().await?;
+    pings.into_iter().fold(Lab::processes().backends(3), |setup, flag| setup.lb_arg(flag)).start().await
+}
+
+/// GETs and POSTs, three to one.
+fn start_load(lab: &Lab) -> Result<Running> {
     let calls = [Call::get("/").rate(3.0), Call::post("/", 512).rate(1.0)];
-    let load = calls.into_iter().fold(Load::closed(lab.balancer().address(), CLIENTS), Load::call).start()?;
+    calls.into_iter().fold(Load::closed(lab.balancer().address(), CLIENTS), Load::call).start()
+}
+
+#[tokio::test]
+async fn rolling_restarts_of_the_backends_cost_nobody_an_answer() -> Result<()> {
+    let lab = lab_with_frequent_pings().await?;
+    let load = start_load(&lab)?;
+    for restart in 0..RESTARTS {
+        let backend = lab.backend(restart % 3 + 1);
+        serve_some(&load).await?;
+        backend.drain().await?;
+        serve_some(&load).await?;
+        backend.start().await?;
+        lab.until_state(backend.number(), "up", Duration::from_secs(10)).await?;
+    }
+    let report = load.stop().await?;
+    let summary = report.summary();
+    println!(
+        "{RESTARTS} rolling restarts: {} requests, the slowest took {:?}",
+        summary.requests, summary.max
+    );
+    assert_eq!(report.errors(), [], "no client may notice");
+    let compared = report.compare(&lab.ledger().await?);
+    assert!(compared.lost.is_empty() && compared.doubled.is_empty(), "{compared:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn backends_that_are_killed_one_after_the_other_cost_no_get() -> Result<()> {
+    let lab = lab_with_frequent_pings().await?;
+    let load = start_load(&lab)?;
     for restart in 0..RESTARTS {
         let backend = lab.backend(restart % 3 + 1);
         serve_some(&load).await?;

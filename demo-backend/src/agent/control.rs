@@ -115,6 +115,7 @@ async fn route(keeper: &Rc<Keeper>, method: &Method, path: &str, body: Incoming)
         (_, "/ledger") => Ok(keeper.ledger(|ledger| shown(ledger.executed()))),
         (_, "/start") => commanded(keeper, keeper.start().await),
         (_, "/kill") => commanded(keeper, keeper.kill().await),
+        (_, "/drain") => commanded(keeper, keeper.finish().await),
         (_, "/stop") => commanded(keeper, keeper.stop().await),
         (_, "/continue") => commanded(keeper, keeper.r#continue().await),
         (_, "/restart") => commanded(keeper, keeper.restart().await),
@@ -156,7 +157,7 @@ fn methods(path: &str) -> &'static [&'static str] {
     match path {
         "/healthz" | "/state" | "/counters" => &["GET"],
         "/ledger" => &["GET", "DELETE"],
-        "/start" | "/kill" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => &["POST"],
+        "/start" | "/kill" | "/drain" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => &["POST"],
         "/faults" => &["GET", "PUT", "POST"],
         _ if path.starts_with("/faults/") => &["DELETE"],
         _ => &[],

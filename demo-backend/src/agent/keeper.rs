@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
+use super::DRAIN_TIME;
 use super::desk::Desk;
 use super::inbox::{SharedLedger, lock};
 use super::process::{Life, Worker};
@@ -73,6 +74,15 @@ impl Keeper {
     /// Kills the worker, if there is one, with SIGKILL; returns when it is reaped.
     pub(super) async fn kill(&self) -> Result<()> {
         let _command = self.command.lock().await;
+        self.kill_now().await;
+        Ok(())
+    }
+
+    /// Lets the worker, if there is one, finish what is in flight, and kills it if that takes longer than
+    /// [`DRAIN_TIME`]; returns when it is gone.
+    pub(super) async fn finish(&self) -> Result<()> {
+        let _command = self.command.lock().await;
+        self.drain(DRAIN_TIME).await;
         self.kill_now().await;
         Ok(())
     }

@@ -47,6 +47,9 @@ pub(super) async fn answer(
     let is_head = request.method() == Method::HEAD;
     let (mut response, source) = respond(&shared, request, route, &ticket, &plan).await?;
     response.headers_mut().insert(X_BACKEND, shared.config.id.into());
+    if shared.ending.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     // hyper neither sends these bodies nor asks for them.
     if is_head || matches!(response.status().as_u16(), 101 | 204 | 304) {
         ticket.finish();

@@ -26,6 +26,22 @@ fn a_killed_backend_refuses_connections_until_it_is_started() {
 }
 
 #[test]
+fn a_draining_backend_finishes_what_it_is_at_and_says_that_it_leaves() {
+    let backend = Backend::start();
+    let (mut busy, mut idle) = (backend.client(), backend.client());
+    assert_eq!(idle.ask("/").answer().header("connection"), None);
+    busy.ask("/delay/500");
+    eventually("it is at it", || backend.order("GET /counters")["in_flight"] == 1);
+    assert_eq!(backend.order("POST /drain")["worker"]["state"], "dead");
+    let answer = busy.answer();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert_eq!((busy.rest(), idle.rest()), (Ok(Vec::new()), Ok(Vec::new())), "both are closed in order");
+    assert!(backend.refuses());
+    backend.order("POST /start");
+    assert_eq!(backend.get("/").status, 200);
+}
+
+#[test]
 fn nobody_else_can_take_the_port_of_a_dead_backend() {
     let backend = Backend::start();
     assert!(TcpListener::bind(backend.data).is_err());

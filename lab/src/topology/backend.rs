@@ -50,6 +50,14 @@ impl Backend {
         self.command("/kill").await
     }
 
+    /// Lets the worker finish what is in flight, tell its clients that it is leaving, and end; returns when it is gone.
+    ///
+    /// # Errors
+    /// As [`Backend::kill`].
+    pub async fn drain(&self) -> Result<()> {
+        self.command("/drain").await
+    }
+
     /// Starts a worker and returns when it accepts connections.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //!   with what the backends say they executed.
 //! - [`client`] is the small HTTP client under both.
 //! - [`eventually`] waits for a condition with a deadline, and says what it saw last when there is no hope.
+//! - [`memory`] tells what a process occupies.
 //! - [`binaries`] builds what the topology starts, and [`image`] packs it for containers.
 //!
 //! The demo, the scenario and the end-to-end tests all read like this:
@@ -35,8 +36,12 @@ pub mod client;
 
 mod eventually;
 
+mod memory;
+
 pub mod binaries;
 
 pub mod image;
 
 pub use eventually::eventually;
+
+pub use memory::memory;

@@ -15,6 +15,7 @@
 
 mod check;
 mod crowd;
+mod jobs;
 mod ledger;
 mod report;
 mod run;

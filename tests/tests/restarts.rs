@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use lab::load::{Call, Load, Outcome, Running};
-use lab::topology::Lab;
+use lab::topology::{Backend, Lab};
 
 /// Restarts of each kind in one run.
 const RESTARTS: usize = 100;
@@ -56,18 +56,24 @@ fn start_load(lab: &Lab) -> Result<Running> {
     calls.into_iter().fold(Load::closed(lab.balancer().address(), CLIENTS), Load::call).start()
 }
 
+/// Ends one backend after the other in this way, and starts it again.
+async fn roll(lab: &Lab, load: &Running, end: impl AsyncFn(&Backend) -> Result<()>) -> Result<()> {
+    for restart in 0..RESTARTS {
+        let backend = lab.backend(restart % 3 + 1);
+        serve_some(load).await?;
+        end(backend).await?;
+        serve_some(load).await?;
+        backend.start().await?;
+        lab.until_state(backend.number(), "up", Duration::from_secs(10)).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn rolling_restarts_of_the_backends_cost_nobody_an_answer() -> Result<()> {
     let lab = lab_with_frequent_pings().await?;
     let load = start_load(&lab)?;
-    for restart in 0..RESTARTS {
-        let backend = lab.backend(restart % 3 + 1);
-        serve_some(&load).await?;
-        backend.drain().await?;
-        serve_some(&load).await?;
-        backend.start().await?;
-        lab.until_state(backend.number(), "up", Duration::from_secs(10)).await?;
-    }
+    roll(&lab, &load, Backend::drain).await?;
     let report = load.stop().await?;
     let summary = report.summary();
     println!(
@@ -84,14 +90,7 @@ async fn rolling_restarts_of_the_backends_cost_nobody_an_answer() -> Result<()> 
 async fn backends_that_are_killed_one_after_the_other_cost_no_get() -> Result<()> {
     let lab = lab_with_frequent_pings().await?;
     let load = start_load(&lab)?;
-    for restart in 0..RESTARTS {
-        let backend = lab.backend(restart % 3 + 1);
-        serve_some(&load).await?;
-        backend.kill().await?;
-        serve_some(&load).await?;
-        backend.start().await?;
-        lab.until_state(backend.number(), "up", Duration::from_secs(10)).await?;
-    }
+    roll(&lab, &load, Backend::kill).await?;
     let report = load.stop().await?;
     let failed: Vec<_> = report.entries().iter().filter(|entry| entry.is_error()).collect();
     println!(

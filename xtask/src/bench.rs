@@ -8,7 +8,7 @@ mod backends;
 mod contender;
 mod count;
 mod plot;
-pub(crate) mod process;
+mod process;
 mod report;
 mod wrk;
 

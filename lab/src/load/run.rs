@@ -1,8 +1,6 @@
 //! How are the requests sent, on a thread that nothing else disturbs?
 //!
-//! Each connection has a task of its own that takes one job after the other: in closed loop at once, in open
-//! loop when the pacer hands it out. The pacer is a thread, because a plain sleep is finer than the runtime's
-//! timer with its whole milliseconds.
+//! Each connection has a task of its own that takes one [job](super::jobs) after the other.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,16 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use http::HeaderValue;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::check::mistake;
+use super::jobs::{Jobs, pace};
 use super::report::request_id;
 use super::{Call, Entry, Load, Outcome, Phase, Report, Schedule, Summary, summarise};
 use crate::client::{Client, request};
-
-/// How long the pacer sleeps at the most before it looks whether it should stop.
-const NAP: Duration = Duration::from_millis(20);
 
 /// A load that is running. It stops when it is dropped; [`Running::stop`] gives its report.
 #[derive(Debug)]
@@ -32,10 +27,10 @@ pub struct Running {
 
 /// What the load's thread and its owner both see.
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     /// The first part of every request's id, so that two loads never share one.
     name: String,
-    began: Instant,
+    pub(super) began: Instant,
     stopping: AtomicBool,
     next_number: AtomicU64,
     unsent: AtomicU64,
@@ -141,35 +136,8 @@ impl Shared {
         self.record.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn stopping(&self) -> bool {
+    pub(super) fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
-    }
-}
-
-/// What to send next; in open loop also when it should have been sent.
-#[derive(Clone, Copy)]
-struct Job {
-    call: usize,
-    due: Option<Duration>,
-}
-
-/// Where the connections get their jobs.
-enum Jobs {
-    /// Whoever asks gets the next one at once.
-    Closed(Mutex<Schedule>),
-    /// They are handed out in order, to one that waits.
-    Open(tokio::sync::Mutex<mpsc::UnboundedReceiver<Job>>),
-}
-
-impl Jobs {
-    async fn next(&self) -> Option<Job> {
-        match self {
-            Self::Closed(schedule) => {
-                let mut schedule = schedule.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                schedule.next().map(|(_, call)| Job { call, due: None })
-            }
-            Self::Open(jobs) => jobs.lock().await.recv().await,
-        }
     }
 }
 
@@ -193,25 +161,6 @@ async fn run(load: Load, shared: Arc<Shared>) {
             std::panic::resume_unwind(panic);
         }
     }
-}
-
-/// Hands out the jobs of a schedule when they are due, until the load is stopped.
-fn pace(schedule: Schedule, shared: Arc<Shared>) -> mpsc::UnboundedReceiver<Job> {
-    let (hand_out, jobs) = mpsc::unbounded_channel();
-    thread::spawn(move || {
-        for (due, call) in schedule {
-            while let Some(early) = due.checked_sub(shared.began.elapsed()).filter(|early| !early.is_zero()) {
-                if shared.stopping() {
-                    return;
-                }
-                thread::sleep(early.min(NAP));
-            }
-            if shared.stopping() || hand_out.send(Job { call, due: Some(due) }).is_err() {
-                return;
-            }
-        }
-    });
-    jobs
 }
 
 /// One connection: takes jobs and does them until the load is stopped.
@@ -274,6 +223,7 @@ mod tests {
     use crate::load::Call;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
 
     /// A server that answers in the name of backend 7, with the id it was asked with, and tells each request's
     /// head; its very first answer comes late.

@@ -115,11 +115,7 @@ impl Balancer {
     /// # Errors
     /// When it runs in a container, or has ended.
     pub fn resident(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
-        // Such as `VmRSS:     2048 kB`, see proc(5).
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("it has no memory")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+        crate::memory(self.pid()?, "VmRSS")
     }
 
     /// Asks it to drain and end (SIGTERM), and returns at once.

@@ -81,7 +81,7 @@ impl Running {
     pub(super) fn memory(&self) -> anyhow::Result<u64> {
         let mut bytes = 0;
         for (pid, _) in family(self.child.id())? {
-            bytes += memory(pid, "VmRSS")?;
+            bytes += lab::memory(pid, "VmRSS")?;
         }
         Ok(bytes)
     }
@@ -136,19 +136,6 @@ fn parse_stat(line: &str) -> Option<Stat> {
     Some(Stat { parent: u32::try_from(number(1)?).ok()?, ticks: number(11)? + number(12)? })
 }
 
-/// Memory of a process in bytes: the `VmRSS` of all that is resident, or the `RssAnon` of what belongs to no file.
-pub(crate) fn memory(pid: u32, which: &str) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    parse_memory(&status, which).with_context(|| format!("process {pid} shows no {which}"))
-}
-
-/// A line of `/proc/<pid>/status`, in bytes.
-fn parse_memory(status: &str, which: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':'))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
-}
-
 /// A process and all its descendants.
 fn family(root: u32) -> anyhow::Result<Vec<(u32, Stat)>> {
     let all = processes()?;
@@ -201,15 +188,6 @@ mod tests {
         ] {
             assert_eq!(parse_stat(line), expected, "{line:?}");
         }
-    }
-
-    #[test]
-    fn memory_is_in_bytes() {
-        let status = "Name:\tlb\nVmRSS:\t    2048 kB\nRssAnon:\t    1024 kB\nThreads:\t1\n";
-        assert_eq!(parse_memory(status, "VmRSS"), Some(2 * 1024 * 1024));
-        assert_eq!(parse_memory(status, "RssAnon"), Some(1024 * 1024));
-        assert_eq!(parse_memory("Name:\tkthreadd\n", "VmRSS"), None);
-        assert_eq!(parse_memory("VmRSS: many kB\n", "VmRSS"), None);
     }
 
     #[test]

@@ -7,8 +7,6 @@ use anyhow::{Context, Result, ensure};
 use lab::eventually;
 use lab::topology::{Lab, State};
 
-use crate::bench::process;
-
 /// How long everything may take to come to rest.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -73,7 +71,7 @@ pub(super) async fn memory(lab: &Lab, over: Duration) -> Result<u64> {
     let mut looks = Vec::with_capacity(LOOKS);
     for _ in 0..LOOKS {
         tokio::time::sleep(over / LOOKS as u32).await;
-        looks.push(process::memory(lab.balancer().pid()?, "RssAnon")?);
+        looks.push(lab::memory(lab.balancer().pid()?, "RssAnon")?);
     }
     Ok(median(looks))
 }

@@ -10,7 +10,9 @@ use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 
-use crate::common::{Client, Lb, NO_PINGS, PATIENCE, Reply, Upstream, eventually, lb_command, ok, when};
+use crate::common::{
+    Client, Ended, Lb, NO_PINGS, PATIENCE, Reply, Upstream, eventually, lb_command, ok, when,
+};
 
 /// An upstream that answers `/slow` when it is allowed to, and everything else at once.
 fn gated() -> (Upstream, Arc<AtomicBool>) {
@@ -214,8 +216,8 @@ fn what_is_no_listening_socket_is_refused() {
         let mut command = lb_command();
         command.args(["--backends=http://127.0.0.1:1", "--port=0"]).env("LISTEN_FDS", sockets);
         command.fd_mappings(vec![FdMapping { parent_fd: descriptor, child_fd: 3 }]).unwrap();
-        let output = command.output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        let ended = Ended::by(command);
+        (ended.code, ended.stderr)
     };
     for (sockets, descriptor, why) in [
         ("1", silent.into(), "it does not listen"),

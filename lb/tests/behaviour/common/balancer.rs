@@ -40,15 +40,17 @@ pub(crate) fn lb_command() -> Command {
 impl Ended {
     /// Runs the balancer with flags with which it is to end by itself.
     pub(crate) fn of(flags: &[&str]) -> Self {
-        let mut child = lb_command()
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = lb_command();
+        command.args(flags);
+        Self::by(command)
+    }
+
+    /// The same for any command.
+    pub(crate) fn by(mut command: Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let ended =
-            within(PATIENCE, &format!("lb {flags:?} ends"), || child.try_wait().unwrap().ok_or("it runs"));
+            within(PATIENCE, &format!("{command:?} ends"), || child.try_wait().unwrap().ok_or("it runs"));
         let read = |pipe: &mut dyn Read| std::io::read_to_string(pipe).unwrap();
         Self {
             code: ended.code(),

@@ -9,8 +9,11 @@ use http::{StatusCode, Uri};
 use ipnet::IpNet;
 
 use crate::balance::health::Thresholds;
-use crate::balance::silence;
+use crate::balance::member::Member;
+use crate::balance::policy::Kind;
+use crate::balance::{outlier, silence};
 use crate::config::{Config, ConfigError, parse_backends, parse_networks};
+use crate::proxy::key;
 use crate::proxy::queue::Limit;
 
 /// An HTTP load balancer to trust and to learn from.
@@ -231,7 +234,18 @@ impl Cli {
             None => SocketAddr::from((Ipv4Addr::LOCALHOST, admin_port(self.port)?)),
         };
         let config = Config {
-            backends,
+            backends: backends.into_iter().map(Member::new).collect(),
+            policy: Kind::default(),
+            key: key::Source::default(),
+            load_factor: 125,
+            seed: None,
+            panic_threshold: 0,
+            slow_start: Duration::ZERO,
+            outlier: outlier::Rule::OFF,
+            retry_budget: None,
+            hedge_after: None,
+            sticky_cookie: None,
+            explain: false,
             listen: SocketAddr::new(self.bind, self.port),
             admin,
             workers: self.workers.map_or_else(cores, usize::from),

@@ -10,14 +10,40 @@ use http::{StatusCode, Uri};
 use ipnet::IpNet;
 
 use crate::balance::health::Thresholds;
-use crate::balance::{Address, silence};
+use crate::balance::member::Member;
+use crate::balance::policy::Kind;
+use crate::balance::{Address, budget, outlier, silence};
+use crate::proxy::key;
 use crate::proxy::queue::Limit;
 
 /// Every setting of the balancer.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The backends, in the order of their numbers; at least one.
-    pub backends: Vec<Address>,
+    pub backends: Vec<Member>,
+    /// How a backend is picked.
+    pub policy: Kind,
+    /// Where hashing policies find the key of a request.
+    pub key: key::Source,
+    /// How far above its fair share of the requests in flight a backend may be under `bounded-ring`, in percent;
+    /// more than 100.
+    pub load_factor: u32,
+    /// What all draws start from, so that a run can be repeated; by default something new at each start.
+    pub seed: Option<u64>,
+    /// With fewer than so many percent of a level's backends up, health is not heeded; 0 for never.
+    pub panic_threshold: u8,
+    /// How long it takes a backend that has come up to get its full share; zero for no time at all.
+    pub slow_start: Duration,
+    /// When a backend is ejected for what it answers.
+    pub outlier: outlier::Rule,
+    /// How many retries all requests together may have; `None` for as many as each may.
+    pub retry_budget: Option<budget::Rule>,
+    /// After how long without an answer a second backend is asked as well; `None` for never.
+    pub hedge_after: Option<Duration>,
+    /// The cookie by which clients return to the backend they were at; `None` for no such cookie.
+    pub sticky_cookie: Option<String>,
+    /// Whether a client may ask, with `x-lb-explain: 1`, how its request was decided.
+    pub explain: bool,
     /// Where clients connect.
     pub listen: SocketAddr,
     /// Where state and events can be seen.
@@ -90,8 +116,8 @@ impl Config {
             });
         }
         let mut seen = HashSet::new();
-        if let Some(twice) = self.backends.iter().find(|backend| !seen.insert(*backend)) {
-            return Err(ConfigError::Duplicate(twice.clone()));
+        if let Some(twice) = self.backends.iter().find(|backend| !seen.insert(&backend.address)) {
+            return Err(ConfigError::Duplicate(twice.address.clone()));
         }
         if !self.name.bytes().all(is_token) || self.name.is_empty() {
             return Err(ConfigError::Name(self.name));

@@ -62,7 +62,7 @@ impl Server {
         let admin = listen(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
         let pool = ServerPool::new(
-            config.backends.clone(),
+            config.backends.iter().map(|member| member.address.clone()).collect(),
             || Box::new(RoundRobin::default()),
             config.thresholds,
             config.silence,

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 mod backend;
+pub mod budget;
 pub mod health;
+pub mod member;
+pub mod outlier;
 pub mod policy;
 pub mod silence;
 

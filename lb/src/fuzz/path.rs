@@ -19,6 +19,7 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tokio::time::timeout;
 
 use super::strict;
+use crate::balance::member::Member;
 use crate::balance::policy::RoundRobin;
 use crate::balance::{Address, ServerPool};
 use crate::cli::Cli;
@@ -85,10 +86,10 @@ struct Balancer {
 impl Balancer {
     fn start(backend: SocketAddr) -> Self {
         let address = Address { host: backend.ip().to_string(), port: backend.port() };
-        let config = Arc::new(Config { backends: vec![address], ..USUAL.clone() });
+        let config = Arc::new(Config { backends: vec![Member::new(address)], ..USUAL.clone() });
         let observer = Arc::new(Observer::new(false));
         let pool = Arc::new(ServerPool::new(
-            config.backends.clone(),
+            config.backends.iter().map(|member| member.address.clone()).collect(),
             || Box::new(RoundRobin::default()),
             config.thresholds,
             config.silence,

@@ -23,6 +23,7 @@ pub mod context;
 mod date;
 pub(crate) mod deadline;
 pub(crate) mod http1;
+pub mod key;
 pub mod message;
 pub mod queue;
 pub mod refusal;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::Backend;
 
+mod kind;
 mod round_robin;
 
+pub use kind::Kind;
 pub use round_robin::RoundRobin;
 
 /// Picks one of the candidates.

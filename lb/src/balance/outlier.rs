@@ -1,0 +1,158 @@
+//! Which backend answers, but worse than it should? It is ejected for a while, and given another chance.
+//!
+//! Pings and broken connections say whether a backend is *there* ([`super::health`]). An outlier is there and answers
+//! its pings, and fails real requests: with errors of its own (status 500 and above) in a row, or at a success rate far
+//! below the others'. Without this, a backend that fails at once looks idle, and a policy that looks at load sends it
+//! everything: a black hole.
+//!
+//! The rules and their defaults are Envoy's (outlier_detection.proto): 5 errors in a row; or, looked at every 10
+//! seconds, a success rate below the mean of all by more than 1.9 standard deviations, among at least 5 backends with
+//! at least 100 answers each. An ejection lasts 30 seconds times the number of ejections, at most 5 minutes; each
+//! interval without an error takes one off that number. At most a tenth of the backends are out at a time, but always
+//! one may be; and never the last.
+
+use std::time::Duration;
+
+/// When a backend is ejected, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    /// Answers with a status of 500 and above in a row that eject a backend; 0 for no ejection by them.
+    pub consecutive_errors: u32,
+    /// Whether a low success rate ejects a backend.
+    pub success_rate: bool,
+    /// How often success rates are compared.
+    pub interval: Duration,
+    /// How long the first ejection lasts.
+    pub ejection_time: Duration,
+    /// How long one may last at most.
+    pub max_ejection_time: Duration,
+    /// How many of the backends may be out at a time, in percent; but always one may.
+    pub max_ejected: u8,
+}
+
+impl Rule {
+    /// No ejection at all.
+    pub const OFF: Self = Self { consecutive_errors: 0, success_rate: false, ..Self::DEFAULT };
+
+    /// Envoy's figures.
+    pub const DEFAULT: Self = Self {
+        consecutive_errors: 5,
+        success_rate: true,
+        interval: Duration::from_secs(10),
+        ejection_time: Duration::from_secs(30),
+        max_ejection_time: Duration::from_secs(300),
+        max_ejected: 10,
+    };
+
+    /// Whether anything may be ejected by it.
+    pub fn is_on(self) -> bool {
+        self.consecutive_errors > 0 || self.success_rate
+    }
+
+    /// How long the `times`-th ejection lasts.
+    pub fn lasts(self, times: u32) -> Duration {
+        self.ejection_time.saturating_mul(times.max(1)).min(self.max_ejection_time)
+    }
+
+    /// Whether one more of `all` backends may be ejected while `out` are.
+    pub fn allows(self, out: usize, all: usize) -> bool {
+        let most = (all * usize::from(self.max_ejected) / 100).max(1);
+        out < most && out + 1 < all
+    }
+}
+
+/// What one backend answered since the last look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Answers.
+    pub answers: u64,
+    /// Those with a status of 500 and above, and those that never came whole.
+    pub errors: u64,
+}
+
+impl Tally {
+    fn success_rate(self) -> f64 {
+        1.0 - self.errors as f64 / self.answers as f64
+    }
+}
+
+/// Fewer backends than this have no mean worth comparing with.
+pub const MIN_BACKENDS: usize = 5;
+/// A backend with fewer answers has no rate worth comparing.
+pub const MIN_ANSWERS: u64 = 100;
+/// Standard deviations below the mean that are too many.
+pub const DEVIATIONS: f64 = 1.9;
+
+/// Which of the tallies, by index, show a success rate far below the others', the worst first.
+pub fn unsuccessful(tallies: &[Tally]) -> Vec<usize> {
+    let mut rates: Vec<_> = tallies
+        .iter()
+        .enumerate()
+        .filter(|(_, tally)| tally.answers >= MIN_ANSWERS)
+        .map(|(index, tally)| (index, tally.success_rate()))
+        .collect();
+    if rates.len() < MIN_BACKENDS {
+        return Vec::new();
+    }
+    let n = rates.len() as f64;
+    let mean = rates.iter().map(|(_, rate)| rate).sum::<f64>() / n;
+    let variance = rates.iter().map(|(_, rate)| (rate - mean).powi(2)).sum::<f64>() / n;
+    let floor = mean - DEVIATIONS * variance.sqrt();
+    rates.retain(|(_, rate)| *rate < floor);
+    rates.sort_by(|one, other| one.1.total_cmp(&other.1));
+    rates.into_iter().map(|(index, _)| index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tallies(errors: &[u64]) -> Vec<Tally> {
+        errors.iter().map(|errors| Tally { answers: 1000, errors: *errors }).collect()
+    }
+
+    #[test]
+    fn one_that_fails_among_the_sound_stands_out() {
+        assert_eq!(unsuccessful(&tallies(&[0, 10, 400, 5, 0, 3])), [2]);
+        let nobody = Vec::<usize>::new();
+        assert_eq!(unsuccessful(&tallies(&[0, 0, 0, 0, 0])), nobody, "nobody is worse than nobody");
+        assert_eq!(
+            unsuccessful(&tallies(&[500, 500, 500, 500, 500])),
+            nobody,
+            "when all fail, it is not the backends"
+        );
+    }
+
+    #[test]
+    fn few_backends_or_few_answers_prove_nothing() {
+        assert!(unsuccessful(&tallies(&[0, 0, 0, 900])).is_empty());
+        let mut few = tallies(&[0, 0, 0, 0, 0]);
+        few.push(Tally { answers: MIN_ANSWERS - 1, errors: MIN_ANSWERS - 1 });
+        assert!(unsuccessful(&few).is_empty());
+        few[5] = Tally { answers: MIN_ANSWERS, errors: MIN_ANSWERS };
+        assert_eq!(unsuccessful(&few), [5]);
+    }
+
+    #[test]
+    fn ejections_last_longer_each_time_and_not_for_ever() {
+        let lasts = [1, 2, 10, 11, u32::MAX].map(|times| Rule::DEFAULT.lasts(times).as_secs());
+        assert_eq!(lasts, [30, 60, 300, 300, 300]);
+    }
+
+    #[test]
+    fn a_tenth_may_be_out_but_always_one_and_never_the_last() {
+        let table = [
+            ((0, 1), false),
+            ((0, 2), true),
+            ((0, 4), true),
+            ((1, 4), false),
+            ((1, 20), true),
+            ((2, 20), false),
+        ];
+        for ((out, all), allowed) in table {
+            assert_eq!(Rule::DEFAULT.allows(out, all), allowed, "{out} of {all}");
+        }
+        let half = Rule { max_ejected: 100, ..Rule::DEFAULT };
+        assert!(half.allows(2, 4) && !half.allows(3, 4));
+    }
+}

@@ -1,0 +1,113 @@
+//! The policies by name: what people write, and what it makes.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Every policy there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Kind {
+    /// Everybody in turn.
+    #[default]
+    RoundRobin,
+    /// Everybody in turn, some more often.
+    WeightedRoundRobin,
+    /// By lot.
+    Random,
+    /// By lot, some with more chances.
+    WeightedRandom,
+    /// Whoever has the fewest requests in flight.
+    LeastConnections,
+    /// The less loaded of two drawn by lot.
+    TwoChoices,
+    /// The one of two drawn by lot that seems to answer sooner, by a mean that jumps up and sinks slowly.
+    PeakEwma,
+    /// Whoever seems to answer first.
+    LeastTime,
+    /// The same key to the same backend, by the next point on a ring.
+    Ring,
+    /// The same, unless that backend has much more to do than the others.
+    BoundedRing,
+    /// The same key to the same backend, by a table that is looked up once.
+    Maglev,
+    /// The same key to the same backend, by the highest of all scores.
+    Rendezvous,
+}
+
+impl Kind {
+    /// All of them, in the order of the lessons.
+    pub const ALL: [Self; 12] = [
+        Self::RoundRobin,
+        Self::WeightedRoundRobin,
+        Self::Random,
+        Self::WeightedRandom,
+        Self::LeastConnections,
+        Self::TwoChoices,
+        Self::PeakEwma,
+        Self::LeastTime,
+        Self::Ring,
+        Self::BoundedRing,
+        Self::Maglev,
+        Self::Rendezvous,
+    ];
+
+    /// The name, as people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::WeightedRoundRobin => "weighted-round-robin",
+            Self::Random => "random",
+            Self::WeightedRandom => "weighted-random",
+            Self::LeastConnections => "least-connections",
+            Self::TwoChoices => "two-choices",
+            Self::PeakEwma => "peak-ewma",
+            Self::LeastTime => "least-time",
+            Self::Ring => "ring",
+            Self::BoundedRing => "bounded-ring",
+            Self::Maglev => "maglev",
+            Self::Rendezvous => "rendezvous",
+        }
+    }
+
+    /// Whether weights make a difference to it.
+    pub fn heeds_weights(self) -> bool {
+        !matches!(self, Self::RoundRobin | Self::Random)
+    }
+
+    /// Whether it picks by a key of the request, such as its client's address.
+    pub fn wants_key(self) -> bool {
+        matches!(self, Self::Ring | Self::BoundedRing | Self::Maglev | Self::Rendezvous)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            format!("'{text}' is no policy; write one of {}", Self::ALL.map(Self::name).join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_to_policies_and_back() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
+        let error = "leastconn".parse::<Kind>().unwrap_err();
+        assert!(
+            error.contains("write one of round-robin, ") && error.contains("least-connections"),
+            "{error}"
+        );
+    }
+}

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use crate::balance::health::Thresholds;
 use crate::balance::member::Member;
 use crate::balance::policy::Kind;
-use crate::balance::{Address, budget, outlier, silence};
+use crate::balance::{Address, Rules, budget, outlier, silence};
 use crate::proxy::key;
 use crate::proxy::queue::Limit;
 
@@ -104,6 +104,20 @@ pub struct Config {
 }
 
 impl Config {
+    /// The rules of the pool.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            policy: self.policy,
+            load_factor: self.load_factor,
+            panic_threshold: self.panic_threshold,
+            slow_start: self.slow_start,
+            thresholds: self.thresholds,
+            silence: self.silence,
+            outlier: self.outlier,
+            retry_budget: self.retry_budget,
+        }
+    }
+
     /// Checks what no setting can be checked for alone.
     ///
     /// # Errors

@@ -17,7 +17,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::admin::{self, Admin};
 use crate::balance::ServerPool;
-use crate::balance::policy::RoundRobin;
 use crate::config::Config;
 use crate::observe::{BackendStats, Observer};
 use crate::ping;
@@ -61,14 +60,8 @@ impl Server {
         };
         let admin = listen(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
-        let pool = ServerPool::new(
-            config.backends.iter().map(|member| member.address.clone()).collect(),
-            || Box::new(RoundRobin::default()),
-            config.thresholds,
-            config.silence,
-            Arc::clone(&observer),
-            Instant::now(),
-        );
+        let pool =
+            ServerPool::new(config.backends.clone(), config.rules(), Arc::clone(&observer), Instant::now());
         Ok(Self { listener, admin, config: Arc::new(config), pool: Arc::new(pool), observer })
     }
 
@@ -94,11 +87,10 @@ impl Server {
         let _ = writeln!(io::stdout(), "listening on http://{address}, admin on http://{admin_address}");
 
         for backend in self.pool.backends() {
-            let (pool, backend, config) =
-                (Arc::clone(&self.pool), Arc::clone(backend), Arc::clone(&self.config));
+            let (pool, backend, config) = (Arc::clone(&self.pool), backend, Arc::clone(&self.config));
             tokio::task::spawn_local(ping::keep_pinging(pool, backend, config, fastrand::Rng::new()));
         }
-        tokio::task::spawn_local(watch_for_silence(Arc::clone(&self.pool)));
+        tokio::task::spawn_local(keep_judging(Arc::clone(&self.pool)));
         tokio::task::spawn_local(rotate_latencies(Arc::clone(&self.pool)));
         let page = Admin::new(&self.config, address, &self.pool, &self.observer);
         tokio::task::spawn_local(admin::serve(admin, page));
@@ -260,8 +252,8 @@ fn accept_the_last(listener: std::net::TcpListener, crew: &Crew) {
     }
 }
 
-/// Looks for silent backends, for ever.
-async fn watch_for_silence(pool: Arc<ServerPool>) -> ! {
+/// Judges the backends by their traffic, for ever.
+async fn keep_judging(pool: Arc<ServerPool>) -> ! {
     let mut last = Instant::now();
     loop {
         tokio::time::sleep(LOOK).await;
@@ -272,6 +264,7 @@ async fn watch_for_silence(pool: Arc<ServerPool>) -> ! {
         if !overslept {
             pool.judge_silence(now);
         }
+        pool.pass_time(now);
     }
 }
 

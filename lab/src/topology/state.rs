@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_state_with_more_in_it_than_we_read_is_read() {
         let state: State = serde_json::from_value(json!({
-            "version": "0.1.0", "listen": "127.0.0.1:3030", "policy": "round robin", "workers": 2,
+            "version": "0.1.0", "listen": "127.0.0.1:3030", "policy": "round-robin", "workers": 2,
             "draining": false, "uptime_ms": 1234, "connections": 32, "something_new": [],
             "totals": {"requests": 10, "no_backend": 0, "client_gone": 0, "status": {"2xx": 10}},
             "backends": [{

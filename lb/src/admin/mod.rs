@@ -97,7 +97,8 @@ impl Admin {
     /// Every backend's present state first, then whatever happens.
     fn events(&self) -> Response<Body> {
         let events = self.observer.subscribe();
-        let states = self.pool.backends().iter().map(|backend| {
+        let backends = self.pool.backends();
+        let states = backends.iter().map(|backend| {
             let health = backend.health();
             let state = health.state().name();
             StateChange::new(backend.number, state, state, health.cause().clone())

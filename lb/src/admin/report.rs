@@ -87,7 +87,7 @@ pub(crate) fn report(
     Report {
         version: env!("CARGO_PKG_VERSION"),
         listen,
-        policy: pool.policy(),
+        policy: pool.rules().policy.name(),
         workers,
         draining: observer.is_draining(),
         uptime_ms: now.duration_since(started).as_millis(),
@@ -114,7 +114,7 @@ fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> Backend
         cause: health.cause().clone(),
         since_unix_ms: unix_ms(SystemTime::now().checked_sub(lasts).unwrap_or(SystemTime::UNIX_EPOCH)),
         for_ms: lasts.as_millis(),
-        progress: health.progress(pool.thresholds()),
+        progress: health.progress(pool.rules().thresholds),
         in_flight: backend.in_flight(),
         picks: stats.picks.load(Relaxed),
         answers: stats.answers.load(Relaxed),

@@ -10,12 +10,15 @@
 //!       answers anything     fell silent (see [`super::silence`])
 //! ```
 //!
+//! Besides, one that is up or suspected is *ejected* when it answers worse than it should (see [`super::outlier`]). It
+//! is up again when its time is over, or down if it fails as the others do.
+//!
 //! Active evidence (pings) and passive evidence (real requests) feed the same counter, as HAProxy's
 //! `observe` does: what matters is that the backend fails, not who noticed. Nothing here does I/O or
 //! reads a clock, so every rule is a line in a test.
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -32,6 +35,8 @@ pub enum State {
     Down,
     /// It accepts connections and says nothing; it gets nothing until it answers anything at all.
     Suspect,
+    /// It answers, but with errors; it gets nothing for a while.
+    Ejected,
 }
 
 impl State {
@@ -41,6 +46,7 @@ impl State {
             Self::Up => "up",
             Self::Down => "down",
             Self::Suspect => "suspect",
+            Self::Ejected => "ejected",
         }
     }
 }
@@ -71,6 +77,10 @@ pub enum Evidence {
     GaveUp(Cause),
     /// Requests wait, nothing comes, and the other backends answer.
     FellSilent(Cause),
+    /// It answers worse than it should, and is ejected for so long.
+    StoodOut(Cause, Duration),
+    /// Time has passed: if it is ejected and its time is over, it gets another chance.
+    TimePassed,
 }
 
 /// A change of state, to be logged once and shown.
@@ -103,6 +113,9 @@ pub struct Health {
     cause: Cause,
     /// Observations in a row that speak against the present state.
     streak: u32,
+    /// How often it was ejected, less the times it was forgiven; and until when it is.
+    ejections: u32,
+    ejected_until: Option<Instant>,
     /// No evidence yet: the first ping decides alone, so that a backend that was dead all along
     /// does not take its share for `fall` rounds.
     unproven: bool,
@@ -112,7 +125,15 @@ impl Health {
     /// A backend is taken to be up until the first evidence, so that a balancer serves from its first
     /// moment; a request that meets a dead one is retried elsewhere.
     pub fn new(now: Instant) -> Self {
-        Self { state: State::Up, since: now, cause: "assumed at start".into(), streak: 0, unproven: true }
+        Self {
+            state: State::Up,
+            since: now,
+            cause: "assumed at start".into(),
+            streak: 0,
+            ejections: 0,
+            ejected_until: None,
+            unproven: true,
+        }
     }
 
     /// The present state.
@@ -133,25 +154,40 @@ impl Health {
     /// How far it is on its way to another state, if it is on its way at all.
     pub fn progress(&self, thresholds: Thresholds) -> Option<Progress> {
         let (towards, of) = match self.state {
-            State::Up | State::Suspect => (State::Down, thresholds.fall),
+            State::Up | State::Suspect | State::Ejected => (State::Down, thresholds.fall),
             State::Down => (State::Up, thresholds.rise),
         };
         (self.streak > 0).then_some(Progress { towards, count: self.streak, of })
     }
 
+    /// How often it was ejected, less the times it was forgiven.
+    pub fn ejections(&self) -> u32 {
+        self.ejections
+    }
+
+    /// It did well for a while: the next ejection will be shorter.
+    pub fn forgive(&mut self) {
+        self.ejections = self.ejections.saturating_sub(1);
+    }
+
     /// Whether an answer to a request would change anything here. Answers are by far the most common
     /// evidence; the request path asks this first and takes no lock when nothing would change.
     pub fn answer_matters(&self) -> bool {
-        self.unproven || self.state == State::Suspect || (self.state == State::Up && self.streak > 0)
+        self.unproven || self.state == State::Suspect || (self.state != State::Down && self.streak > 0)
     }
 
     /// Takes one observation in and returns the change of state it caused, if any.
     pub fn step(&mut self, now: Instant, evidence: Evidence, thresholds: Thresholds) -> Option<Transition> {
-        let unproven = std::mem::replace(&mut self.unproven, false);
+        // That time passes is no evidence.
+        let unproven = self.unproven;
+        self.unproven &= evidence == Evidence::TimePassed;
         match (self.state, evidence) {
-            (State::Up, Evidence::Connected | Evidence::Answered) => self.reset(),
+            (State::Up | State::Ejected, Evidence::Connected | Evidence::Answered) => self.reset(),
             (State::Up, Evidence::PingFailed(cause)) if unproven => self.change(now, State::Down, cause),
-            (State::Up | State::Suspect, Evidence::PingFailed(cause) | Evidence::Failed(cause)) => {
+            (
+                State::Up | State::Suspect | State::Ejected,
+                Evidence::PingFailed(cause) | Evidence::Failed(cause),
+            ) => {
                 self.streak += 1;
                 if self.streak < thresholds.fall {
                     return None;
@@ -162,8 +198,18 @@ impl Health {
                 };
                 self.change(now, State::Down, cause)
             }
-            (State::Up | State::Suspect, Evidence::GaveUp(cause)) => self.change(now, State::Down, cause),
+            (State::Up | State::Suspect | State::Ejected, Evidence::GaveUp(cause)) => {
+                self.change(now, State::Down, cause)
+            }
             (State::Up, Evidence::FellSilent(cause)) => self.change(now, State::Suspect, cause),
+            (State::Up | State::Suspect, Evidence::StoodOut(cause, lasts)) => {
+                self.ejections += 1;
+                self.ejected_until = Some(now + lasts);
+                self.change(now, State::Ejected, cause)
+            }
+            (State::Ejected, Evidence::TimePassed) if self.ejected_until.is_none_or(|until| now >= until) => {
+                self.change(now, State::Up, "its ejection is over".into())
+            }
 
             (State::Suspect, Evidence::Answered) => self.change(now, State::Up, "it answers again".into()),
 
@@ -181,10 +227,25 @@ impl Health {
             (State::Down, Evidence::PingFailed(_) | Evidence::Failed(_)) => self.reset(),
 
             // A stopped process still completes TCP handshakes, and what waits for it stays unanswered:
-            // neither says anything new about a suspect. A dead one cannot become deader.
+            // neither says anything new about a suspect. A dead one cannot become deader, and who is ejected gets
+            // too little to be judged by.
             (State::Suspect, Evidence::Connected | Evidence::StillSilent | Evidence::FellSilent(_))
             | (State::Up, Evidence::StillSilent)
-            | (State::Down, Evidence::GaveUp(_) | Evidence::FellSilent(_) | Evidence::StillSilent) => None,
+            | (
+                State::Ejected,
+                Evidence::StillSilent
+                | Evidence::FellSilent(_)
+                | Evidence::StoodOut(..)
+                | Evidence::TimePassed,
+            )
+            | (State::Up | State::Down | State::Suspect, Evidence::TimePassed)
+            | (
+                State::Down,
+                Evidence::GaveUp(_)
+                | Evidence::FellSilent(_)
+                | Evidence::StillSilent
+                | Evidence::StoodOut(..),
+            ) => None,
         }
     }
 
@@ -203,123 +264,5 @@ impl Health {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const THRESHOLDS: Thresholds = Thresholds { rise: 2, fall: 3 };
-
-    fn refused() -> Evidence {
-        Evidence::PingFailed("connection refused".into())
-    }
-
-    /// Feeds the evidence to a backend that has answered once, and returns the states passed through.
-    fn states(evidence: &[Evidence]) -> Vec<State> {
-        let now = Instant::now();
-        let mut health = Health::new(now);
-        health.step(now, Evidence::Connected, THRESHOLDS);
-        evidence
-            .iter()
-            .map(|seen| {
-                health.step(now, seen.clone(), THRESHOLDS);
-                health.state()
-            })
-            .collect()
-    }
-
-    #[test]
-    fn evidence_leads_to_states() {
-        use Evidence::{Answered, Connected, StillSilent};
-        use State::{Down, Suspect, Up};
-        let failed = || Evidence::Failed("reset".into());
-        let gave_up = || Evidence::GaveUp("connection refused, after 3 retries".into());
-        let silent = || Evidence::FellSilent("silent for 600 ms".into());
-        let table = [
-            ("three failed pings take it down", vec![refused(), refused(), refused()], vec![Up, Up, Down]),
-            ("requests and pings share one counter", vec![failed(), refused(), failed()], vec![Up, Up, Down]),
-            (
-                "an answer between failures starts the count anew",
-                vec![refused(), failed(), Answered, refused(), refused()],
-                vec![Up, Up, Up, Up, Up],
-            ),
-            ("a request that gave up is enough", vec![gave_up()], vec![Down]),
-            ("two pings bring it back", vec![gave_up(), Connected, Connected], vec![Down, Down, Up]),
-            (
-                "the pings must be in a row",
-                vec![gave_up(), Connected, refused(), Connected, Connected],
-                vec![Down, Down, Down, Down, Up],
-            ),
-            (
-                "a silent backend is suspected, and a TCP ping does not clear it",
-                vec![silent(), Connected, Connected, StillSilent, Answered],
-                vec![Suspect, Suspect, Suspect, Suspect, Up],
-            ),
-            (
-                "a suspect that refuses connections is down",
-                vec![silent(), refused(), refused(), refused()],
-                vec![Suspect, Suspect, Suspect, Down],
-            ),
-            ("silence of the dead is no news", vec![gave_up(), silent()], vec![Down, Down]),
-        ];
-        for (rule, evidence, expected) in table {
-            assert_eq!(states(&evidence), expected, "{rule}");
-        }
-    }
-
-    #[test]
-    fn the_very_first_ping_decides_alone() {
-        let now = Instant::now();
-        let mut health = Health::new(now);
-        let change = health.step(now, refused(), THRESHOLDS).unwrap();
-        assert_eq!((change.from, change.to), (State::Up, State::Down));
-        assert_eq!(change.cause, "connection refused");
-    }
-
-    #[test]
-    fn progress_counts_towards_the_next_state() {
-        let now = Instant::now();
-        let mut health = Health::new(now);
-        health.step(now, Evidence::Connected, THRESHOLDS);
-        assert_eq!(health.progress(THRESHOLDS), None);
-        health.step(now, refused(), THRESHOLDS);
-        assert_eq!(health.progress(THRESHOLDS), Some(Progress { towards: State::Down, count: 1, of: 3 }));
-    }
-
-    fn any_evidence() -> impl Strategy<Value = Evidence> {
-        prop_oneof![
-            Just(Evidence::Connected),
-            Just(Evidence::Answered),
-            Just(Evidence::PingFailed("ping".into())),
-            Just(Evidence::StillSilent),
-            Just(Evidence::Failed("request".into())),
-            Just(Evidence::GaveUp("gave up".into())),
-            Just(Evidence::FellSilent("silent".into())),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn transitions_tell_the_truth(evidence in proptest::collection::vec(any_evidence(), 0..200)) {
-            let now = Instant::now();
-            let mut health = Health::new(now);
-            for seen in evidence {
-                let before = health.clone();
-                let matters = before.answer_matters();
-                let change = health.step(now, seen.clone(), THRESHOLDS);
-                match &change {
-                    Some(change) => {
-                        prop_assert_ne!(change.from, change.to);
-                        prop_assert_eq!(change.from, before.state());
-                        prop_assert_eq!(change.to, health.state());
-                    }
-                    None => prop_assert_eq!(before.state(), health.state()),
-                }
-                if seen == Evidence::Answered && before.state() != State::Down && !matters {
-                    prop_assert_eq!(before.streak, health.streak, "an answer said not to matter did");
-                }
-                prop_assert!(health.streak < THRESHOLDS.fall.max(THRESHOLDS.rise));
-            }
-        }
-    }
-}
+#[path = "health_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 //! Nothing in this folder does I/O, reads a clock or draws a random number: what time it is, and what was
 //! seen of a backend, come in as arguments. So every decision here is tested by tables, without a socket.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,111 +11,143 @@ use arc_swap::ArcSwap;
 
 mod backend;
 pub mod budget;
+pub mod change;
+mod fleet;
 pub mod health;
+pub mod latency;
+pub mod levels;
+pub mod load;
 pub mod member;
 pub mod outlier;
 pub mod policy;
 pub mod silence;
+mod traffic;
 
-pub use backend::{Address, Backend, InFlight, Waiting};
+pub use backend::{Address, Backend};
+use change::Change;
+pub use fleet::Fleet;
+use fleet::{Rank, Turns};
 use health::{Evidence, State, Thresholds};
-use policy::Policy;
+use member::Member;
+use policy::{Kind, Request};
+pub use traffic::{InFlight, Waiting};
 
 use crate::observe::{Observer, StateChange};
 
-/// The backends behind one address, and the rule by which they take turns.
+/// The backends behind one address, and the rules by which they share the requests.
 #[derive(Debug)]
 pub struct ServerPool {
-    backends: Vec<Arc<Backend>>,
-    /// The backends that get requests. A change of state (rare) publishes a new list; a pick (hot) reads the
-    /// list it finds without taking a lock.
-    alive: ArcSwap<Vec<Arc<Backend>>>,
-    /// Serialises changes of state with the publishing of the list, so that the list published last is the
-    /// one that reflects the states as they are last.
-    publishing: Mutex<()>,
-    /// Takes the turns of requests at their first attempt.
-    policy: Box<dyn Policy>,
-    /// Takes the turns of requests that failed elsewhere. With one turn for both, a failing backend and a
-    /// retry would alternate, and the backend behind the failing one would be skipped each time.
-    policy_for_retries: Box<dyn Policy>,
-    thresholds: Thresholds,
-    silence: silence::Rule,
+    /// What picks read. A change (rare) publishes a new view; a pick (hot) reads the one it finds without taking a lock.
+    fleet: ArcSwap<Fleet>,
+    rules: ArcSwap<Rules>,
+    /// Serialises changes with the publishing of views, so that the view published last is the one that shows
+    /// everything as it is last.
+    roster: Mutex<Roster>,
+    budget: Mutex<budget::Budget>,
     epoch: Instant,
     observer: Arc<Observer>,
 }
 
+/// The rules of a pool.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// How a backend is picked.
+    pub policy: Kind,
+    /// For [`Kind::BoundedRing`]: how far above its fair share a backend may be, in percent; more than 100.
+    pub load_factor: u32,
+    /// With fewer than so many percent of a level's backends up, health is not heeded; 0 for never.
+    pub panic_threshold: u8,
+    /// How long a backend that has come up warms up.
+    pub slow_start: Duration,
+    /// How much evidence a change of state needs.
+    pub thresholds: Thresholds,
+    /// When waiting becomes silence.
+    pub silence: silence::Rule,
+    /// When bad answers become an ejection.
+    pub outlier: outlier::Rule,
+    /// How many retries there may be in all; `None` for any number.
+    pub retry_budget: Option<budget::Rule>,
+}
+
+/// Who belongs to the pool.
+#[derive(Debug, Default)]
+struct Roster {
+    members: Vec<Arc<Backend>>,
+    leaving: Vec<Arc<Backend>>,
+    /// The numbers of all addresses there ever were.
+    numbers: HashMap<Address, usize>,
+    /// Whose turn it is in each level.
+    turns: BTreeMap<Rank, Arc<Turns>>,
+    /// When success rates were compared last.
+    compared: Option<Instant>,
+}
+
 impl ServerPool {
-    /// A pool of backends, all taken to be up until something is known of them. `policy` makes the policy.
-    pub fn new(
-        addresses: Vec<Address>,
-        policy: fn() -> Box<dyn Policy>,
-        thresholds: Thresholds,
-        silence: silence::Rule,
-        observer: Arc<Observer>,
-        now: Instant,
-    ) -> Self {
-        let backends: Vec<_> = addresses
-            .into_iter()
-            .zip(1..)
-            .map(|(address, number)| Arc::new(Backend::new(number, address, now)))
-            .collect();
-        let alive = ArcSwap::from_pointee(backends.clone());
-        Self {
-            backends,
-            alive,
-            publishing: Mutex::new(()),
-            policy: policy(),
-            policy_for_retries: policy(),
-            thresholds,
-            silence,
+    /// A pool of backends, all taken to be up until something is known of them.
+    pub fn new(members: Vec<Member>, rules: Rules, observer: Arc<Observer>, now: Instant) -> Self {
+        let pool = Self {
+            fleet: ArcSwap::from_pointee(Fleet::of(Vec::new(), Vec::new(), &rules, |_| {
+                Arc::new(Turns::new(rules.policy, rules.load_factor))
+            })),
+            rules: ArcSwap::from_pointee(rules),
+            roster: Mutex::default(),
+            budget: Mutex::default(),
             epoch: now,
             observer,
+        };
+        {
+            let mut roster = pool.lock();
+            for member in members {
+                roster.add(member, now, now);
+            }
+            pool.publish(&mut roster);
         }
+        pool
     }
 
-    /// All backends, dead or alive, by number.
-    pub fn backends(&self) -> &[Arc<Backend>] {
-        &self.backends
+    /// The pool as it is now.
+    pub fn fleet(&self) -> Arc<Fleet> {
+        self.fleet.load_full()
     }
 
-    /// The name of the policy in force.
-    pub fn policy(&self) -> &'static str {
-        self.policy.name()
+    /// All backends, dead or alive, wanted or leaving, by number.
+    pub fn backends(&self) -> Vec<Arc<Backend>> {
+        self.fleet.load().backends()
     }
 
-    /// How much evidence a change of state needs.
-    pub fn thresholds(&self) -> Thresholds {
-        self.thresholds
+    /// The rules in force.
+    pub fn rules(&self) -> Rules {
+        **self.rules.load()
     }
 
-    /// When waiting becomes silence.
-    pub fn silence_rule(&self) -> silence::Rule {
-        self.silence
-    }
-
-    /// The backend whose turn it is, among those that are alive and that this request has not `tried`
-    /// (numbers). `None` when there is no such backend.
-    pub fn next_peer(&self, tried: &[usize]) -> Option<Arc<Backend>> {
-        let alive = self.alive.load();
-        if tried.is_empty() {
-            return self.policy.pick(&alive).map(|index| Arc::clone(&alive[index]));
-        }
-        // Only a request that failed somewhere gets here, so a fresh list is affordable; and a turn among the
-        // others is fair, where "the next one in the row" would give a dead backend's share to its neighbour.
-        let untried: Vec<_> =
-            alive.iter().filter(|backend| !tried.contains(&backend.number)).map(Arc::clone).collect();
-        self.policy_for_retries.pick(&untried).map(|index| Arc::clone(&untried[index]))
+    /// The backend whose turn it is, among those that may be picked and that this request has not `tried` (numbers);
+    /// or the one it belongs to (`sticky`, a [`Backend::id`]). `None` when there is no such backend.
+    pub fn next_peer(
+        &self,
+        tried: &[usize],
+        sticky: Option<u64>,
+        request: &mut Request<'_>,
+    ) -> Option<Arc<Backend>> {
+        self.fleet.load().next_peer(tried, sticky, request)
     }
 
     /// Takes in what was seen of a backend. A change of state is published to all workers and reported once.
     pub fn learn(&self, backend: &Backend, evidence: Evidence, now: Instant) {
-        let _publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let change = backend.with_health(|health| health.step(now, evidence, self.thresholds));
+        let mut roster = self.lock();
+        self.learn_with(&mut roster, backend, evidence, now);
+    }
+
+    fn learn_with(&self, roster: &mut Roster, backend: &Backend, evidence: Evidence, now: Instant) {
+        let rules = self.rules();
+        let change = backend.with_health(|health| health.step(now, evidence, rules.thresholds));
         if let Some(change) = change {
             if change.to == State::Up {
                 backend.begin_anew();
+                if change.from == State::Down && rules.slow_start > Duration::ZERO {
+                    backend.begin_warming(now);
+                }
             }
-            self.alive.store(Arc::new(self.eligible()));
+            self.publish(roster);
             self.observer.state_changed(StateChange::new(
                 backend.number,
                 change.from.name(),
@@ -140,138 +173,208 @@ impl ServerPool {
         }
     }
 
+    /// The backend has given an answer, or failed to: an error, if that is its own fault. Too many of them in a row make
+    /// it an outlier.
+    pub fn rate(&self, backend: &Backend, is_error: bool, now: Instant) {
+        let rule = self.rules.load().outlier;
+        if !rule.is_on() {
+            return;
+        }
+        let in_a_row = backend.count_answer(is_error);
+        if rule.consecutive_errors > 0 && in_a_row >= rule.consecutive_errors {
+            let mut roster = self.lock();
+            self.eject(&mut roster, backend, format!("{in_a_row} errors in a row"), rule, now);
+        }
+    }
+
+    /// Ejects a backend, if the rule allows one more.
+    fn eject(&self, roster: &mut Roster, backend: &Backend, why: String, rule: outlier::Rule, now: Instant) {
+        let out = roster.members.iter().filter(|backend| backend.is(State::Ejected)).count();
+        let up = roster.members.iter().filter(|backend| backend.is(State::Up)).count();
+        if !backend.is(State::Up) || up < 2 || !rule.allows(out, roster.members.len()) {
+            return;
+        }
+        let lasts = rule.lasts(backend.health().ejections() + 1);
+        let why = format!("{why}: out for {} s", lasts.as_secs());
+        self.learn_with(roster, backend, Evidence::StoodOut(why.into(), lasts), now);
+    }
+
+    /// What time does to a pool: ejections end, success rates are compared, leavers that have finished are forgotten.
+    /// To be called several times a second.
+    pub fn pass_time(&self, now: Instant) {
+        let rules = self.rules();
+        let mut roster = self.lock();
+        let over: Vec<_> =
+            roster.members.iter().filter(|backend| backend.is(State::Ejected)).map(Arc::clone).collect();
+        for backend in over {
+            self.learn_with(&mut roster, &backend, Evidence::TimePassed, now);
+        }
+        let compared = *roster.compared.get_or_insert(now);
+        if rules.outlier.is_on() && now.saturating_duration_since(compared) >= rules.outlier.interval {
+            roster.compared = Some(now);
+            self.compare(&mut roster, rules.outlier, now);
+        }
+        if roster.leaving.iter().any(|backend| backend.in_flight() == 0) {
+            roster.leaving.retain(|backend| backend.in_flight() > 0);
+            self.publish(&mut roster);
+        }
+        if rules.retry_budget.is_some() {
+            self.budget().pass(now.saturating_duration_since(self.epoch), self.requests());
+        }
+    }
+
+    /// Compares success rates, and forgives those that made no error.
+    fn compare(&self, roster: &mut Roster, rule: outlier::Rule, now: Instant) {
+        let members = roster.members.clone();
+        let tallies: Vec<_> = members.iter().map(|backend| backend.take_tally()).collect();
+        for (backend, _) in members.iter().zip(&tallies).filter(|(_, tally)| tally.errors == 0) {
+            if backend.is(State::Up) {
+                backend.with_health(health::Health::forgive);
+            }
+        }
+        if rule.success_rate {
+            for index in outlier::unsuccessful(&tallies) {
+                let outlier::Tally { answers, errors } = tallies[index];
+                let why = format!("{errors} errors in {answers} answers, far more than the others");
+                self.eject(roster, &members[index], why, rule, now);
+            }
+        }
+    }
+
     /// Looks at all backends' traffic and suspects those that have fallen silent.
     pub fn judge_silence(&self, now: Instant) {
-        let glances: Vec<_> = self.backends.iter().map(|backend| backend.glance()).collect();
-        for (index, silent) in
-            silence::silent(&glances, now.saturating_duration_since(self.epoch), self.silence)
-        {
+        let fleet = self.fleet.load();
+        let glances: Vec<_> = fleet.members.iter().map(|backend| backend.glance()).collect();
+        let since = now.saturating_duration_since(self.epoch);
+        for (index, silent) in silence::silent(&glances, since, self.rules().silence) {
             let waiting = glances[index].unanswered;
             let cause = format!("silent for {} ms while {waiting} requests wait", silent.as_millis());
-            self.learn(&self.backends[index], Evidence::FellSilent(cause.into()), now);
+            self.learn(&fleet.members[index], Evidence::FellSilent(cause.into()), now);
+        }
+    }
+
+    /// Whether there is anything left in the budget of retries.
+    pub fn may_retry(&self, now: Instant) -> bool {
+        self.rules().retry_budget.is_none_or(|rule| {
+            self.budget().left(now.saturating_duration_since(self.epoch), self.requests(), rule) > 0
+        })
+    }
+
+    /// Takes a retry out of the budget.
+    pub fn retries(&self, now: Instant) {
+        if let Some(rule) = self.rules().retry_budget {
+            self.budget().withdraw(now.saturating_duration_since(self.epoch), self.requests(), rule);
         }
     }
 
     /// How long until a backend that came back now would be used: the honest value for `Retry-After`.
     pub fn recovery_time(&self, ping_interval: Duration) -> Duration {
-        ping_interval * self.thresholds.rise
+        ping_interval * self.rules().thresholds.rise
     }
 
-    /// Those that are up. If none is, the suspects: they may yet answer, the dead will not.
-    fn eligible(&self) -> Vec<Arc<Backend>> {
-        let which = |state| -> Vec<_> {
-            self.backends.iter().filter(|backend| backend.health().state() == state).map(Arc::clone).collect()
+    /// What is said of the members at present.
+    pub fn said(&self) -> Vec<Member> {
+        self.fleet.load().members.iter().map(|backend| Member::clone(&backend.said())).collect()
+    }
+
+    /// Changes who belongs to the pool and what is said of them, all at once, and returns those that are new. What does
+    /// not fit, because somebody else was faster, is left out: nobody is added twice, and nobody can go who is not there.
+    pub fn change(&self, changes: Vec<Change>, now: Instant) -> Vec<Arc<Backend>> {
+        let mut roster = self.lock();
+        let new =
+            changes.into_iter().filter_map(|change| self.change_one(&mut roster, change, now)).collect();
+        self.publish(&mut roster);
+        new
+    }
+
+    fn change_one(&self, roster: &mut Roster, change: Change, now: Instant) -> Option<Arc<Backend>> {
+        match change {
+            Change::Add(member) if roster.place(&member.address).is_err() => {
+                let backend = roster.add(member, self.epoch, now);
+                if self.rules().slow_start > Duration::ZERO {
+                    backend.begin_warming(now);
+                }
+                Some(backend)
+            }
+            Change::Say(member) | Change::Add(member) => {
+                let place = roster.place(&member.address).ok()?;
+                roster.members[place].say(member);
+                None
+            }
+            Change::Remove(address) => {
+                let place = roster.place(&address).ok()?;
+                let backend = roster.members.remove(place);
+                backend.set_leaving(true);
+                roster.leaving.push(backend);
+                None
+            }
+        }
+    }
+
+    /// Changes the rules. Another policy finds all counts and latencies as the last one left them.
+    pub fn set_rules(&self, rules: Rules) {
+        let mut roster = self.lock();
+        let before = self.rules();
+        self.rules.store(Arc::new(rules));
+        if (rules.policy, rules.load_factor) != (before.policy, before.load_factor) {
+            roster.turns.clear();
+            roster.members.iter().chain(&roster.leaving).for_each(|backend| backend.watch(None));
+        }
+        self.publish(&mut roster);
+    }
+
+    fn publish(&self, roster: &mut Roster) {
+        let rules = self.rules();
+        let turns = &mut roster.turns;
+        let turns_of = |rank| {
+            let new = || Arc::new(Turns::new(rules.policy, rules.load_factor));
+            Arc::clone(turns.entry(rank).or_insert_with(new))
         };
-        let up = which(State::Up);
-        if up.is_empty() { which(State::Suspect) } else { up }
+        let fleet = Fleet::of(roster.members.clone(), roster.leaving.clone(), &rules, turns_of);
+        self.fleet.store(Arc::new(fleet));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Roster> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn budget(&self) -> std::sync::MutexGuard<'_, budget::Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn requests(&self) -> u64 {
+        self.observer.totals.requests.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// There is no such member.
+struct NoMember;
+
+impl Roster {
+    /// Adds a member. One that was leaving comes back with all that is known of it.
+    fn add(&mut self, member: Member, epoch: Instant, now: Instant) -> Arc<Backend> {
+        let next = self.numbers.len() + 1;
+        let number = *self.numbers.entry(member.address.clone()).or_insert(next);
+        let leaving = self.leaving.iter().position(|backend| backend.number == number);
+        let backend = match leaving.map(|index| self.leaving.remove(index)) {
+            Some(back) => {
+                back.say(member);
+                back.set_leaving(false);
+                back
+            }
+            None => Arc::new(Backend::new(number, member, epoch, now)),
+        };
+        let place = self.members.partition_point(|other| other.number < number);
+        self.members.insert(place, Arc::clone(&backend));
+        backend
+    }
+
+    /// Where a member is in the list, or an error if it is none.
+    fn place(&self, address: &Address) -> Result<usize, NoMember> {
+        let number = self.numbers.get(address).ok_or(NoMember)?;
+        self.members.binary_search_by_key(number, |backend| backend.number).map_err(|_| NoMember)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pool(n: u16) -> ServerPool {
-        ServerPool::new(
-            (1..=n).map(|number| Address { host: "127.0.0.1".into(), port: 3030 + number }).collect(),
-            || Box::new(policy::RoundRobin::default()),
-            Thresholds { rise: 2, fall: 3 },
-            silence::Rule { waiting: 3, at_least: Duration::from_millis(500) },
-            Arc::new(Observer::new(false)),
-            Instant::now(),
-        )
-    }
-
-    fn take_down(pool: &ServerPool, number: usize) {
-        pool.learn(&pool.backends()[number - 1], Evidence::GaveUp("test".into()), Instant::now());
-    }
-
-    fn shares(pool: &ServerPool, picks: usize) -> Vec<usize> {
-        let mut shares = vec![0; pool.backends().len()];
-        for _ in 0..picks {
-            shares[pool.next_peer(&[]).unwrap().number - 1] += 1;
-        }
-        shares
-    }
-
-    #[test]
-    fn turns_go_round_the_living() {
-        let pool = pool(4);
-        assert_eq!(shares(&pool, 400), [100, 100, 100, 100]);
-        take_down(&pool, 2);
-        assert_eq!(shares(&pool, 300), [100, 0, 100, 100], "a dead backend's share goes to all others");
-        for _ in 0..2 {
-            pool.learn(&pool.backends()[1], Evidence::Connected, Instant::now());
-        }
-        assert_eq!(shares(&pool, 400), [100, 100, 100, 100]);
-    }
-
-    #[test]
-    fn shares_are_exact_over_all_threads_together() {
-        let pool = pool(4);
-        let counts: Vec<Vec<usize>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| shares(&pool, 1251))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        let total: Vec<usize> = (0..4).map(|b| counts.iter().map(|share| share[b]).sum()).collect();
-        assert_eq!(total.iter().sum::<usize>(), 8 * 1251);
-        assert!(total.iter().max().unwrap() - total.iter().min().unwrap() <= 1, "{total:?}");
-    }
-
-    #[test]
-    fn a_request_never_returns_to_a_backend_it_left() {
-        let pool = pool(3);
-        for _ in 0..10 {
-            assert_eq!(pool.next_peer(&[1, 3]).unwrap().number, 2);
-        }
-        assert!(pool.next_peer(&[1, 2, 3]).is_none());
-    }
-
-    #[test]
-    fn retries_do_not_take_turns_from_first_attempts() {
-        let pool = pool(4);
-        let mut first = [0; 4];
-        for _ in 0..400 {
-            let backend = pool.next_peer(&[]).unwrap().number;
-            first[backend - 1] += 1;
-            if backend == 2 {
-                pool.next_peer(&[2]).unwrap();
-            }
-        }
-        assert_eq!(first, [100; 4]);
-    }
-
-    #[test]
-    fn a_backend_that_is_back_is_not_suspected_for_what_it_left_unanswered() {
-        let pool = pool(2);
-        let at = |ms| pool.epoch + Duration::from_millis(ms);
-        let states = || [0, 1].map(|index: usize| pool.backends()[index].health().state());
-        let silent = &pool.backends()[0];
-        let _uploads = [1, 2, 3].map(|ms| Waiting::new(silent, at(ms), 3));
-        pool.heard(&pool.backends()[1], at(600));
-        pool.judge_silence(at(600));
-        assert_eq!(states(), [State::Suspect, State::Up]);
-        // A ping is answered, while the requests that could not leave still wait.
-        pool.learn(silent, Evidence::Answered, at(700));
-        pool.judge_silence(at(701));
-        assert_eq!(states(), [State::Up, State::Up]);
-        // Only others that wait as long make it suspect again.
-        let _more = [710, 720, 730].map(|ms| Waiting::new(silent, at(ms), 3));
-        pool.heard(&pool.backends()[1], at(1220));
-        pool.judge_silence(at(1229));
-        assert_eq!(states(), [State::Up, State::Up]);
-        pool.judge_silence(at(1230));
-        assert_eq!(states(), [State::Suspect, State::Up]);
-    }
-
-    #[test]
-    fn suspects_are_the_last_resort() {
-        let pool = pool(2);
-        pool.learn(&pool.backends()[0], Evidence::FellSilent("test".into()), Instant::now());
-        assert_eq!(shares(&pool, 10), [0, 10]);
-        take_down(&pool, 2);
-        assert_eq!(shares(&pool, 10), [10, 0], "better a suspect than nobody");
-        take_down(&pool, 1);
-        assert!(pool.next_peer(&[]).is_none());
-    }
-}
+mod tests;

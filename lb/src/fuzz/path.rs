@@ -20,11 +20,11 @@ use tokio::time::timeout;
 
 use super::strict;
 use crate::balance::member::Member;
-use crate::balance::policy::RoundRobin;
 use crate::balance::{Address, ServerPool};
 use crate::cli::Cli;
 use crate::config::Config;
 use crate::observe::Observer;
+use crate::proxy::Proxy;
 use crate::proxy::queue::Queues;
 use crate::server::worker::{Accepted, work};
 
@@ -89,17 +89,15 @@ impl Balancer {
         let config = Arc::new(Config { backends: vec![Member::new(address)], ..USUAL.clone() });
         let observer = Arc::new(Observer::new(false));
         let pool = Arc::new(ServerPool::new(
-            config.backends.iter().map(|member| member.address.clone()).collect(),
-            || Box::new(RoundRobin::default()),
-            config.thresholds,
-            config.silence,
+            config.backends.clone(),
+            config.rules(),
             Arc::clone(&observer),
             Instant::now(),
         ));
-        let queues = Arc::new(Queues::new(1, None));
+        let queues = Arc::new(Queues::new(None));
         let (connections, coming) = mpsc::unbounded_channel();
-        let shared = (Arc::clone(&pool), observer, config, queues);
-        let worker = spawn_local(work(shared, coming, Arc::default()));
+        let proxy = Proxy::new(Arc::clone(&pool), observer, config, queues, fastrand::Rng::with_seed(1));
+        let worker = spawn_local(work(proxy, coming, Arc::default()));
         Self { listener: CLIENTS.with(listen), connections, worker, pool }
     }
 

@@ -78,9 +78,12 @@ impl Relay {
     /// break off as well.
     pub(crate) fn broke_off(&mut self) {
         let Some(End { proxy, mut account, lease, .. }) = self.end.take() else { return };
+        let now = Instant::now();
         lease.backend().stats.failures.fetch_add(1, Relaxed);
+        lease.backend().learn_failure(now);
+        proxy.pool.rate(lease.backend(), true, now);
         let evidence = Evidence::Failed(Failure::BrokeOff.words().into());
-        proxy.pool.learn(lease.backend(), evidence, Instant::now());
+        proxy.pool.learn(lease.backend(), evidence, now);
         account.failed(Failure::BrokeOff, Blame::Backend);
         account.close();
     }

@@ -144,6 +144,7 @@ mod tests {
 
     use super::*;
     use crate::balance::Address;
+    use crate::balance::member::Member;
 
     async fn with_clock<T>(deadlines: &Deadlines, wait: impl Future<Output = T>) -> T {
         tokio::select! {
@@ -204,7 +205,8 @@ mod tests {
     async fn a_backend_in_another_state_disturbs_nobody() {
         let deadlines = Deadlines::new(PROMPT);
         let address = Address { host: "127.0.0.1".into(), port: 1 };
-        let backend = Arc::new(Backend::new(1, address, std::time::Instant::now()));
+        let now = std::time::Instant::now();
+        let backend = Arc::new(Backend::new(1, Member::new(address), now, now));
         let deadline = Cell::new(Instant::now() + Duration::from_millis(100));
         let wait = deadlines.wait(pending::<()>(), &deadline, Some((&backend, State::Down)));
         assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline));

@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn cookies_are_found_among_others() {
-        let table: [(&[(&str, &str)], Option<&[u8]>); 6] = [
+        type Case<'a> = (&'a [(&'static str, &'a str)], Option<&'a [u8]>);
+        let table: [Case<'_>; 6] = [
             (&[("cookie", "a=1; id=ann; b=2")], Some(b"ann")),
             (&[("cookie", "id=ann")], Some(b"ann")),
             (&[("cookie", "a=1"), ("cookie", "id=ann")], Some(b"ann")),

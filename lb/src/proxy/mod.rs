@@ -4,7 +4,7 @@
 //! admits, `balance` picks, `upstream` sends, `verdict` judges, `context` remembers, `answer` answers and
 //! `account` accounts.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -27,6 +27,7 @@ pub mod key;
 pub mod message;
 pub mod queue;
 pub mod refusal;
+pub mod sticky;
 mod tunnel;
 pub(crate) mod upstream;
 pub mod verdict;
@@ -48,7 +49,7 @@ use upstream::Upstream;
 use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
 
 use crate::balance::health::{Evidence, State};
-use crate::balance::{Backend, ServerPool, Waiting};
+use crate::balance::{Backend, ServerPool, Waiting, policy};
 use crate::config::Config;
 use crate::observe::Observer;
 
@@ -58,6 +59,7 @@ pub(crate) struct Proxy {
     pub(crate) pool: Arc<ServerPool>,
     pub(crate) observer: Arc<Observer>,
     queues: Arc<Queues>,
+    random: RefCell<fastrand::Rng>,
     pub(crate) upstream: Upstream,
     pub(crate) deadlines: Deadlines,
     pub(crate) client_deadlines: Deadlines,
@@ -72,6 +74,9 @@ struct Errand<'a> {
     caller: &'a Caller,
     head: request::Parts,
     body: ReplayBody,
+    /// What the policy may pick by, and the backend it says that it belongs to.
+    key: Option<u64>,
+    home: Option<u64>,
     /// When it must have its answer. It is put off for as long as the client is sending.
     deadline: Cell<Instant>,
 }
@@ -85,10 +90,12 @@ impl Proxy {
         observer: Arc<Observer>,
         config: Arc<Config>,
         queues: Arc<Queues>,
+        random: fastrand::Rng,
     ) -> Self {
         Self {
             queues,
-            upstream: Upstream::new(pool.backends().len(), config.connect_timeout),
+            upstream: Upstream::new(config.connect_timeout),
+            random: RefCell::new(random),
             deadlines: Deadlines::new(PROMPT),
             client_deadlines: Deadlines::new(LEISURELY),
             date: Date::default(),
@@ -128,12 +135,14 @@ impl Proxy {
         if let Err(refusal) = message::prepare_request(&mut head, hop, !body.has_length()) {
             return answer::refuse(account, refusal, &self.config.name);
         }
-        let mut errand = Errand { caller, head, body, deadline: Cell::new(deadline) };
+        let key = self.key(&head, caller);
+        let home = self.config.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head, name));
+        let mut errand = Errand { caller, head, body, key, home, deadline: Cell::new(deadline) };
 
         loop {
             // 2. Pick: whose turn is it, among those that are alive and have not failed this request?
             let tried: Tried = context::get(&errand.head.extensions);
-            let Some(backend) = self.pool.next_peer(&tried.numbers()) else {
+            let Some(backend) = self.pick(&errand, &tried.numbers()) else {
                 account.remember(&errand.head.extensions);
                 return self.nobody_left(account, tried.0.last().copied());
             };
@@ -148,7 +157,7 @@ impl Proxy {
                     // 4. Answer: the rest of it streams through, and is accounted for when it ends.
                     Ok(answer) => {
                         account.remember(&errand.head.extensions);
-                        return self.answer(answer, account, lease);
+                        return self.answer(answer, account, lease, errand.home);
                     }
                     Err(failure) => failure,
                 };
@@ -157,6 +166,9 @@ impl Proxy {
                 let backend = lease.backend();
                 let verdict = self.judge(&errand, failure, backend);
                 self.learn(failure, verdict, backend);
+                if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
+                    self.pool.retries(Instant::now());
+                }
                 match verdict.next {
                     Next::Reconnect => fresh = true,
                     Next::Retry(pause) => {
@@ -176,6 +188,19 @@ impl Proxy {
                 }
             }
         }
+    }
+
+    /// What a hashing policy picks by, if such a one is in force.
+    fn key(&self, head: &request::Parts, caller: &Caller) -> Option<u64> {
+        let wanted = self.pool.rules().policy.wants_key();
+        wanted.then(|| self.config.key.key(head, caller.address.as_bytes()))?
+    }
+
+    /// Whose turn it is.
+    fn pick(&self, errand: &Errand<'_>, tried: &[usize]) -> Option<Arc<Backend>> {
+        let (key, now, mut random) = (errand.key, Instant::now(), self.random.borrow_mut());
+        let mut request = policy::Request { key, now, random: &mut random, notes: None };
+        self.pool.next_peer(tried, errand.home, &mut request)
     }
 
     /// One try: a connection, the request, the head of the answer.
@@ -201,7 +226,7 @@ impl Proxy {
             let now = Instant::now();
             if progress.whole {
                 sent = Some(now);
-                waiting = Some(Waiting::new(backend, now, self.pool.silence_rule().waiting));
+                waiting = Some(Waiting::new(backend, now, self.pool.rules().silence.waiting));
                 patience.set((now + self.config.response_timeout).min(errand.deadline.get()).into());
             } else {
                 errand.deadline.set(now + self.config.total_timeout);
@@ -226,8 +251,9 @@ impl Proxy {
         if let Some(sent) = sent {
             let latency = now.saturating_duration_since(sent);
             backend.stats.record_latency(latency);
-            backend.learn_latency(latency);
+            backend.learn_latency(latency, answer.status().is_server_error(), now);
         }
+        self.pool.rate(backend, answer.status().is_server_error(), now);
         self.pool.heard(backend, now);
         message::prepare_response(&mut answer, head).map_err(|message::Nonsense| Failure::Malformed)?;
         Ok((answer, connection))
@@ -244,6 +270,7 @@ impl Proxy {
             retries,
             attempts,
             left_a_silent_one: context::get::<Tried>(&head.extensions).left_a_silent_one(),
+            budget_left: self.pool.may_retry(Instant::now()),
             backend_is_out: backend.health().state() == State::Down,
             time_left: Instant::now() + self.limits.retry_delay < deadline.get(),
         };
@@ -256,7 +283,10 @@ impl Proxy {
         if verdict.blame != Blame::Backend {
             return;
         }
+        let now = Instant::now();
         backend.stats.failures.fetch_add(1, Relaxed);
+        backend.learn_failure(now);
+        self.pool.rate(backend, true, now);
         let leaves = matches!(verdict.next, Next::MoveOn | Next::GiveUp);
         // Silence has been judged already, from the traffic of all.
         if !leaves || failure == Failure::FellSilent {
@@ -268,17 +298,23 @@ impl Proxy {
             (true, 0) => Evidence::GaveUp(words.into()),
             (true, retries) => Evidence::GaveUp(format!("{words}, after {retries} retries").into()),
         };
-        self.pool.learn(backend, evidence, Instant::now());
+        self.pool.learn(backend, evidence, now);
     }
 
     /// Passes the backend's answer on.
     fn answer(
         self: &Rc<Self>,
-        (answer, backend): Answer,
+        (mut answer, backend): Answer,
         mut account: Account,
         lease: Lease,
+        home: Option<u64>,
     ) -> Response<AnswerBody> {
         account.answering(answer.status());
+        if let Some(name) = &self.config.sticky_cookie
+            && home != Some(lease.backend().id)
+        {
+            sticky::tell(answer.headers_mut(), name, lease.backend());
+        }
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             self.pool.answered(lease.backend(), Instant::now);
             return answer.map(|()| AnswerBody::Switch(Box::new(Tunnel { backend, account, lease })));

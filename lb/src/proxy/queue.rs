@@ -2,8 +2,9 @@
 //! turn; but never in a long queue, and never for long.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,8 +28,8 @@ pub struct Limit {
 /// The queues before all backends, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct Queues {
-    /// By backend number, minus one; none without a limit.
-    queues: Vec<Queue>,
+    /// By backend number; none without a limit.
+    queues: RwLock<HashMap<usize, Arc<Queue>>>,
     limit: Option<Limit>,
 }
 
@@ -58,15 +59,20 @@ impl Lease {
 }
 
 impl Queues {
-    pub(crate) fn new(backends: usize, limit: Option<Limit>) -> Self {
-        let queue = |limit: Limit| Queue {
-            places: Arc::new(Semaphore::new(limit.in_flight)),
-            waiting: AtomicUsize::new(0),
-        };
-        Self {
-            queues: limit.map(|limit| (0..backends).map(|_| queue(limit)).collect()).unwrap_or_default(),
-            limit,
-        }
+    pub(crate) fn new(limit: Option<Limit>) -> Self {
+        Self { queues: RwLock::default(), limit }
+    }
+
+    /// The queue before a backend.
+    fn queue(&self, backend: &Backend, limit: Limit) -> Arc<Queue> {
+        let known =
+            self.queues.read().unwrap_or_else(PoisonError::into_inner).get(&backend.number).map(Arc::clone);
+        known.unwrap_or_else(|| {
+            let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
+            let places = Arc::new(Semaphore::new(limit.in_flight));
+            let new = || Arc::new(Queue { places, waiting: AtomicUsize::new(0) });
+            Arc::clone(queues.entry(backend.number).or_insert_with(new))
+        })
     }
 
     /// Waits until it is the request's turn at the backend of its lease; its next tries need not wait again.
@@ -78,7 +84,7 @@ impl Queues {
     ) -> Result<(), Failure> {
         let (Some(limit), None) = (self.limit, &lease.place) else { return Ok(()) };
         let backend = lease.backend();
-        let queue = &self.queues[backend.number - 1];
+        let queue = self.queue(backend, limit);
         if let Ok(place) = Arc::clone(&queue.places).try_acquire_owned() {
             lease.place = Some(place);
             return Ok(());

@@ -13,8 +13,8 @@ use super::connect::connect;
 use super::connection::Connection;
 use super::deadline::{Deadlines, Interrupt};
 use super::verdict::Failure;
-use crate::balance::Backend;
 use crate::balance::health::State;
+use crate::balance::{Backend, Fleet};
 
 /// How long a connection is kept without a request. Shorter than what backends commonly allow would be
 /// safer, but 4 s of some servers and 75 s of others cannot both be met; a stale one is noticed anyway.
@@ -32,14 +32,15 @@ struct Idle {
 /// One worker's connections.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    /// By backend number, minus one; the most recently used last.
+    /// By backend number, minus one, as far as there were any; the most recently used last. A number stands for one
+    /// address for ever, so what is kept for it is good even for a backend that went and came back.
     idle: RefCell<Vec<Vec<Idle>>>,
     connect_timeout: Duration,
 }
 
 impl Upstream {
-    pub(crate) fn new(backends: usize, connect_timeout: Duration) -> Self {
-        Self { idle: RefCell::new((0..backends).map(|_| Vec::new()).collect()), connect_timeout }
+    pub(crate) fn new(connect_timeout: Duration) -> Self {
+        Self { idle: RefCell::default(), connect_timeout }
     }
 
     /// A connection to the backend: a kept one if there is any, else, or if `fresh` is asked for, a new one.
@@ -66,23 +67,35 @@ impl Upstream {
 
     /// Keeps a connection for the next request, if it can take one.
     pub(crate) fn put_back(&self, backend: &Backend, mut connection: Connection) {
-        if !connection.rest() {
+        if !connection.rest() || backend.is_leaving() {
             return;
         }
-        let idle = &mut self.idle.borrow_mut()[backend.number - 1];
+        let mut kept = self.idle.borrow_mut();
+        if kept.len() < backend.number {
+            kept.resize_with(backend.number, Vec::new);
+        }
+        let idle = &mut kept[backend.number - 1];
         if idle.len() < MAX_IDLE {
             idle.push(Idle { connection, since: Instant::now() });
             backend.stats.idle.fetch_add(1, Relaxed);
         }
     }
 
-    /// Drops the connections that were closed by the backend or have been idle for too long. To be called often
-    /// enough that the closed ones do not pile up.
-    pub(crate) fn prune(&self, backends: &[Arc<Backend>], now: Instant) {
-        for (idle, backend) in self.idle.borrow_mut().iter_mut().zip(backends) {
+    /// Drops the connections that were closed by the backend, have been idle for too long, or lead to a backend that has
+    /// left. To be called often enough that the closed ones do not pile up.
+    pub(crate) fn prune(&self, fleet: &Fleet, now: Instant) {
+        let backends = fleet.backends();
+        let mut backends = backends.iter().peekable();
+        for (idle, number) in self.idle.borrow_mut().iter_mut().zip(1..) {
+            let Some(backend) = backends.next_if(|backend| backend.number == number) else {
+                idle.clear();
+                continue;
+            };
             let before = idle.len();
             idle.retain_mut(|kept| {
-                kept.connection.is_quiet() && now.saturating_duration_since(kept.since) < KEEP_IDLE
+                !backend.is_leaving()
+                    && kept.connection.is_quiet()
+                    && now.saturating_duration_since(kept.since) < KEEP_IDLE
             });
             let gone = i64::try_from(before - idle.len()).unwrap_or(0);
             backend.stats.idle.fetch_sub(gone, Relaxed);
@@ -92,7 +105,8 @@ impl Upstream {
     /// The most recently used connection that is still good: the least likely to have been closed meanwhile,
     /// and the others can age and go.
     fn take_idle(&self, backend: &Backend, look: bool) -> Option<Connection> {
-        let idle = &mut self.idle.borrow_mut()[backend.number - 1];
+        let mut kept = self.idle.borrow_mut();
+        let idle = kept.get_mut(backend.number - 1)?;
         std::iter::from_fn(|| idle.pop())
             .inspect(|_| _ = backend.stats.idle.fetch_sub(1, Relaxed))
             .map(|kept| kept.connection)

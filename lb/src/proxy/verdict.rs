@@ -104,6 +104,8 @@ pub struct Facts {
     pub attempts: u32,
     /// It has moved once because a backend fell silent.
     pub left_a_silent_one: bool,
+    /// All requests together have not repeated too often lately; see [`crate::balance::budget`].
+    pub budget_left: bool,
     /// The backend has meanwhile been taken down, so that it is idle to try it again.
     pub backend_is_out: bool,
     /// There is time left before the request's total deadline.
@@ -149,8 +151,8 @@ pub struct Verdict {
 pub fn judge(facts: Facts, limits: Limits) -> Verdict {
     use Failure as F;
     let blame = facts.failure.blame();
-    let can_retry = facts.retries < limits.retries && !facts.backend_is_out;
-    let can_move = facts.attempts < limits.attempts;
+    let can_retry = facts.retries < limits.retries && !facts.backend_is_out && facts.budget_left;
+    let can_move = facts.attempts < limits.attempts && facts.budget_left;
 
     let (retry, reconnect, move_on) = match facts.failure {
         F::ConnectRefused | F::Unreachable | F::Unresolved | F::ClosedUnsent => (can_retry, false, can_move),

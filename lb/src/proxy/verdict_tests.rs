@@ -39,6 +39,7 @@ fn facts(failure: Failure, repeatable: bool) -> Facts {
         retries: 0,
         attempts: 1,
         left_a_silent_one: false,
+        budget_left: true,
         backend_is_out: false,
         time_left: true,
     }
@@ -110,6 +111,17 @@ fn a_backend_that_was_taken_down_meanwhile_is_not_tried_again() {
 }
 
 #[test]
+fn without_a_budget_only_what_is_free_is_repeated() {
+    let next = |failure| judge(Facts { budget_left: false, ..facts(failure, true) }, LIMITS).next;
+    for failure in
+        [Failure::ConnectRefused, Failure::ConnectTimeout, Failure::ClosedEarly, Failure::FellSilent]
+    {
+        assert_eq!(next(failure), Next::GiveUp, "{failure:?}");
+    }
+    assert_eq!(next(Failure::StaleUnsent), Next::Reconnect);
+}
+
+#[test]
 fn a_request_leaves_a_silent_backend_once() {
     let verdict = judge(Facts { left_a_silent_one: true, ..facts(Failure::FellSilent, true) }, LIMITS);
     assert_eq!(verdict.next, Next::GiveUp);
@@ -132,10 +144,20 @@ prop_compose! {
         retries in 0..6u32,
         attempts in 1..6u32,
         left_a_silent_one: bool,
+        budget_left: bool,
         backend_is_out: bool,
         time_left: bool,
     ) -> Facts {
-        Facts { failure, repeatable, retries, attempts, left_a_silent_one, backend_is_out, time_left }
+        Facts {
+            failure,
+            repeatable,
+            retries,
+            attempts,
+            left_a_silent_one,
+            budget_left,
+            backend_is_out,
+            time_left,
+        }
     }
 }
 

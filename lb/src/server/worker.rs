@@ -50,11 +50,14 @@ impl Crew {
         observer: &Arc<Observer>,
     ) -> io::Result<Self> {
         let (working, finished) = mpsc::channel(1);
-        let queues = Arc::new(Queues::new(config.backends.len(), config.limit));
+        let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+        let queues = Arc::new(Queues::new(config.limit));
         let workers = (1..=config.workers).map(|number| {
             let (connections, coming) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
             let shared = (Arc::clone(pool), Arc::clone(observer), Arc::clone(config), Arc::clone(&queues));
+            // Workers that draw the same would all run to the same backend.
+            let random = fastrand::Rng::with_seed(seed.wrapping_add(number as u64));
             let (counter, working) = (Arc::clone(&open), working.clone());
             let (tell, told) = std::sync::mpsc::channel();
             std::thread::Builder::new().name(format!("worker {number}")).spawn(move || {
@@ -64,7 +67,9 @@ impl Crew {
                 match runtime {
                     Ok(runtime) => {
                         let _ = tell.send(Ok(()));
-                        runtime.block_on(work(shared, coming, counter));
+                        let (pool, observer, config, queues) = shared;
+                        let proxy = Proxy::new(pool, observer, config, queues, random);
+                        runtime.block_on(work(proxy, coming, counter));
                     }
                     Err(error) => _ = tell.send(Err(error)),
                 }
@@ -99,18 +104,19 @@ impl Crew {
 
 /// A worker's life.
 pub(crate) async fn work(
-    (pool, observer, config, queues): (Arc<ServerPool>, Arc<Observer>, Arc<Config>, Arc<Queues>),
+    proxy: Proxy,
     mut coming: mpsc::UnboundedReceiver<Accepted>,
     open: Arc<AtomicUsize>,
 ) {
-    let proxy = Rc::new(Proxy::new(pool, Arc::clone(&observer), config, queues));
+    let observer = Arc::clone(&proxy.observer);
+    let proxy = Rc::new(proxy);
     let (clock, other) = (Rc::clone(&proxy), Rc::clone(&proxy));
     tokio::task::spawn_local(async move { clock.deadlines.strike().await });
     tokio::task::spawn_local(async move { other.client_deadlines.strike().await });
     let idle = Rc::downgrade(&proxy);
     tokio::task::spawn_local(async move {
         while let Some(proxy) = idle.upgrade() {
-            proxy.upstream.prune(proxy.pool.backends(), Instant::now());
+            proxy.upstream.prune(&proxy.pool.fleet(), Instant::now());
             drop(proxy);
             tokio::time::sleep(PRUNE).await;
         }

@@ -48,7 +48,7 @@ fn the_state_has_the_shape_that_others_rely_on() {
         [
             &json!(env!("CARGO_PKG_VERSION")),
             &json!(lb.address.to_string()),
-            &json!("round robin"),
+            &json!("round-robin"),
             &json!(2),
             &json!(false)
         ]

@@ -165,7 +165,7 @@ pub(super) mod tests {
             })
         };
         serde_json::from_value(json!({
-            "version": "0.1.0", "listen": "127.0.0.1:3030", "policy": "round robin", "workers": 2,
+            "version": "0.1.0", "listen": "127.0.0.1:3030", "policy": "round-robin", "workers": 2,
             "draining": false, "uptime_ms": 1000, "connections": 8,
             "totals": {"requests": 10, "no_backend": 0, "client_gone": 0, "status": {}},
             "backends": [backend(1, "up"), backend(2, second)]

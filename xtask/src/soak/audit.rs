@@ -245,7 +245,7 @@ mod tests {
 
     fn state(requests: u64, gone: u64, ok: u64, errors: u64, answers: u64) -> State {
         serde_json::from_value(json!({
-            "version": "0.1.0", "listen": "127.0.0.1:3030", "policy": "round robin", "workers": 2,
+            "version": "0.1.0", "listen": "127.0.0.1:3030", "policy": "round-robin", "workers": 2,
             "draining": false, "uptime_ms": 1, "connections": 0,
             "totals": {"requests": requests, "no_backend": 0, "client_gone": gone,
                 "status": {"1xx": 0, "2xx": ok, "3xx": 0, "4xx": 0, "5xx": errors}},

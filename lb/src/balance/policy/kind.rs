@@ -2,6 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+
+use super::{
+    BoundedRing, LeastConnections, LeastTime, Maglev, PeakEwma, Policy, Random, Rendezvous, Ring, RoundRobin,
+    TwoChoices, WeightedRandom, WeightedRoundRobin,
+};
 
 /// Every policy there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -66,6 +72,29 @@ impl Kind {
             Self::Maglev => "maglev",
             Self::Rendezvous => "rendezvous",
         }
+    }
+
+    /// A policy of this kind, at its beginning. `load_factor` is for [`BoundedRing`], in percent.
+    pub fn make(self, load_factor: u32) -> Arc<dyn Policy> {
+        match self {
+            Self::RoundRobin => Arc::new(RoundRobin::default()),
+            Self::WeightedRoundRobin => Arc::new(WeightedRoundRobin::default()),
+            Self::Random => Arc::new(Random),
+            Self::WeightedRandom => Arc::new(WeightedRandom::default()),
+            Self::LeastConnections => Arc::new(LeastConnections::default()),
+            Self::TwoChoices => Arc::new(TwoChoices),
+            Self::PeakEwma => Arc::new(PeakEwma),
+            Self::LeastTime => Arc::new(LeastTime),
+            Self::Ring => Arc::new(Ring::default()),
+            Self::BoundedRing => Arc::new(BoundedRing::new(load_factor)),
+            Self::Maglev => Arc::new(Maglev::default()),
+            Self::Rendezvous => Arc::new(Rendezvous),
+        }
+    }
+
+    /// Whether it goes by turns, so that a retry must not take a turn from a first attempt.
+    pub fn keeps_turns(self) -> bool {
+        matches!(self, Self::RoundRobin | Self::WeightedRoundRobin)
     }
 
     /// Whether weights make a difference to it.

@@ -1,13 +1,13 @@
 //! Round robin: everybody in turn.
 //!
 //! *Idea*: one counter for all, so that shares are equal by construction. *Formula*: turn modulo the number
-//! of candidates. *Cost*: one atomic addition a pick. *When it is wrong*: when backends or requests differ
-//! in cost; it does not look at load at all.
+//! of candidates. *Source*: the balancer this one grew from, and the oldest of them all. *Cost*: one atomic addition a
+//! pick. *When it is wrong*: when backends or requests differ in cost; it does not look at load at all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Backend, Policy};
+use super::{Backend, Policy, Request};
 
 /// The seed's policy: an atomic turn over the alive backends, shared by all workers.
 ///
@@ -20,11 +20,7 @@ pub struct RoundRobin {
 }
 
 impl Policy for RoundRobin {
-    fn name(&self) -> &'static str {
-        "round robin"
-    }
-
-    fn pick(&self, candidates: &[Arc<Backend>]) -> Option<usize> {
+    fn pick(&self, candidates: &[Arc<Backend>], _: &mut Request<'_>) -> Option<usize> {
         // No other memory hangs on the turn, so the weakest ordering will do.
         (!candidates.is_empty()).then(|| self.turn.fetch_add(1, Ordering::Relaxed) % candidates.len())
     }

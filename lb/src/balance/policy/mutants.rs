@@ -1,0 +1,137 @@
+//! Policies with a mistake each, that the contract must notice. Most of the mistakes were made by somebody.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use super::*;
+
+/// A policy made of a function.
+struct Mutant<F>(F);
+
+impl<F> Debug for Mutant<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("mutant")
+    }
+}
+
+impl<F> Policy for Mutant<F>
+where
+    F: Fn(&[Arc<Backend>], &mut Request<'_>) -> Option<usize> + Send + Sync,
+{
+    fn pick(&self, candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {
+        (self.0)(candidates, request)
+    }
+}
+
+fn mutant<F>(pick: F) -> Arc<dyn Policy>
+where
+    F: Fn(&[Arc<Backend>], &mut Request<'_>) -> Option<usize> + Send + Sync + 'static,
+{
+    Arc::new(Mutant(pick))
+}
+
+/// Always the first.
+fn favourite() -> Arc<dyn Policy> {
+    mutant(|candidates, _| (!candidates.is_empty()).then_some(0))
+}
+
+/// Everybody as often, whatever the weights.
+fn blind_to_weights() -> Arc<dyn Policy> {
+    Arc::new(RoundRobin::default())
+}
+
+/// The turn is read and written in two steps.
+fn two_steps() -> Arc<dyn Policy> {
+    let turn = AtomicUsize::new(0);
+    mutant(move |candidates, _| {
+        let mine = turn.load(Relaxed);
+        std::thread::yield_now();
+        turn.store(mine + 1, Relaxed);
+        mine.checked_rem(candidates.len())
+    })
+}
+
+/// The list of before is kept.
+fn out_of_bounds() -> Arc<dyn Policy> {
+    mutant(|candidates, request| (!candidates.is_empty()).then(|| request.random.usize(..3)))
+}
+
+/// The draws come from elsewhere.
+fn global_random() -> Arc<dyn Policy> {
+    mutant(|candidates, _| (!candidates.is_empty()).then(|| fastrand::usize(..candidates.len())))
+}
+
+/// A key is taken modulo the number of backends.
+fn modulo() -> Arc<dyn Policy> {
+    mutant(|candidates, request| (request.key() as usize).checked_rem(candidates.len()))
+}
+
+/// Two are drawn, and what becomes of them is the mistake's business.
+fn two(
+    other: fn(usize, usize, &mut Rng) -> usize,
+    wins: fn(&Backend, &Backend) -> bool,
+) -> impl Fn(&[Arc<Backend>], &mut Request<'_>) -> Option<usize> + Send + Sync {
+    move |candidates, request| {
+        let n = candidates.len();
+        let one = (n > 0).then(|| request.random.usize(..n))?;
+        let other = other(one, n, request.random);
+        [one, other].iter().for_each(|index| request.draws(&candidates[*index]));
+        Some(if wins(&candidates[other], &candidates[one]) { other } else { one })
+    }
+}
+
+fn lesser(one: &Backend, other: &Backend) -> bool {
+    one.load() < other.load()
+}
+
+/// One may be drawn twice.
+fn meets_himself() -> Arc<dyn Policy> {
+    mutant(two(|_, n, random| random.usize(..n), lesser))
+}
+
+/// The neighbour is taken when one is drawn twice.
+fn takes_the_neighbour() -> Arc<dyn Policy> {
+    let other = |one, n, random: &mut Rng| match random.usize(..n) {
+        drawn if drawn == one => (one + 1) % n,
+        drawn => drawn,
+    };
+    mutant(two(other, lesser))
+}
+
+/// The last that was drawn is kept, whatever its load.
+fn keeps_the_last() -> Arc<dyn Policy> {
+    let other = |one, n, random: &mut Rng| (one + 1 + random.usize(..n - 1)) % n;
+    mutant(two(other, |_, _| true))
+}
+
+#[test]
+fn every_property_fails_a_mutant() {
+    type Mutation = (&'static str, fn() -> Arc<dyn Policy>, Kind);
+    let table: [(Property, &[Mutation]); PROPERTIES.len()] = [
+        (somebody_if_there_is_somebody, &[("out of bounds", out_of_bounds, Kind::Random)]),
+        (
+            fair_shares,
+            &[
+                ("favourite", favourite, Kind::RoundRobin),
+                ("blind to weights", blind_to_weights, Kind::WeightedRandom),
+            ],
+        ),
+        (extreme_weights, &[("blind to weights", blind_to_weights, Kind::WeightedRandom)]),
+        (repeatable, &[("global random", global_random, Kind::Random)]),
+        (fair_to_many_threads, &[("two steps", two_steps, Kind::RoundRobin)]),
+        (keys_stay, &[("modulo", modulo, Kind::Rendezvous)]),
+        (
+            two_distinct_and_the_lesser,
+            &[
+                ("meets himself", meets_himself, Kind::TwoChoices),
+                ("takes the neighbour", takes_the_neighbour, Kind::TwoChoices),
+                ("keeps the last", keeps_the_last, Kind::TwoChoices),
+            ],
+        ),
+    ];
+    for ((property, _), (holds, mutants)) in PROPERTIES.iter().zip(table) {
+        for (mistake, make, kind) in mutants {
+            let found = holds(Promise { make: *make, kind: *kind });
+            assert!(found.is_err(), "the mutant '{mistake}' passes '{property}'");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Consistent hashing on a ring: the same key to the same backend, however many others come and go.
+//!
+//! *Idea*: backends and keys are points on a circle, and a key belongs to the next backend in one direction. When a
+//! backend goes, only its own keys move, each to the next. *Formula*: `hash(key)`, then the first point at or behind it;
+//! every backend has about 160 points, more or fewer by its weight, at `hash(address, i)`. *Source*: Karger et al. (1997);
+//! the 160 points are those of libketama. *Cost*: O(log n) a pick; the points are sorted when a backend comes or goes.
+//! *When it is wrong*: the shares are uneven by about a twelfth with 160 points, and a key that everybody asks for is all on
+//! one backend: [`BoundedRing`](super::BoundedRing).
+//!
+//! The ring holds dead backends too: a key walks on past them, and returns when its own is back. Points depend on the
+//! address and not on the order of the backends, so that several balancers agree without talking to each other.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::{Backend, Policy, Request, mix, position};
+
+/// Points of a backend of average weight.
+const POINTS: usize = 160;
+
+/// Points that the ring of thousands of backends has at most, or one each.
+const MOST: usize = 1 << 20;
+
+/// The next backend on a ring.
+#[derive(Debug, Default)]
+pub struct Ring {
+    circle: ArcSwap<Circle>,
+}
+
+impl Policy for Ring {
+    fn pick(&self, candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {
+        let key = request.key();
+        self.circle.load().walk(key, candidates).next().or_else(|| anyone(candidates, key))
+    }
+
+    fn arrange(&self, members: &[Arc<Backend>], _: &[Arc<Backend>]) {
+        let old = self.circle.load_full();
+        if !old.is_of(members) {
+            self.circle.store(Arc::new(Circle::of(members)));
+        }
+    }
+}
+
+/// A candidate for a key when none is on the ring yet.
+pub(super) fn anyone(candidates: &[Arc<Backend>], key: u64) -> Option<usize> {
+    (key as usize).checked_rem(candidates.len())
+}
+
+/// The points of all members, sorted.
+#[derive(Debug, Default)]
+pub(super) struct Circle {
+    points: Vec<(u64, usize)>,
+    /// Whose points these are, and at what weights.
+    members: Vec<(u64, u32)>,
+}
+
+impl Circle {
+    pub(super) fn of(members: &[Arc<Backend>]) -> Self {
+        let sum: u64 = members.iter().map(|backend| u64::from(backend.weight())).sum();
+        let all = (members.len() * POINTS).min(MOST) as u64;
+        let points = members.iter().filter(|backend| backend.weight() > 0).flat_map(|backend| {
+            let share = u64::from(backend.weight()) * all / sum;
+            (0..share.max(1)).map(|point| (mix(backend.id, point), backend.number))
+        });
+        let mut points: Vec<_> = points.collect();
+        points.sort_unstable();
+        Self { points, members: members.iter().map(|backend| (backend.id, backend.weight())).collect() }
+    }
+
+    pub(super) fn is_of(&self, members: &[Arc<Backend>]) -> bool {
+        members.iter().map(|backend| (backend.id, backend.weight())).eq(self.members.iter().copied())
+    }
+
+    /// The candidates in the order in which a key meets them. One that has many points is met many times.
+    pub(super) fn walk<'a>(
+        &'a self,
+        key: u64,
+        candidates: &'a [Arc<Backend>],
+    ) -> impl Iterator<Item = usize> {
+        let start = self.points.partition_point(|(point, _)| *point < key);
+        let (before, after) = self.points.split_at(start);
+        after.iter().chain(before).filter_map(|(_, number)| position(candidates, *number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::contract::backends;
+    use super::*;
+
+    #[test]
+    fn points_are_shared_out_by_weight() {
+        let circle = Circle::of(&backends(&[1, 2, 0, 5]));
+        let points = |number| circle.points.iter().filter(|(_, owner)| *owner == number).count();
+        assert_eq!([1, 2, 3, 4].map(points), [80, 160, 0, 400]);
+    }
+
+    #[test]
+    fn a_key_walks_round_the_whole_circle() {
+        let field = backends(&[1, 1, 1, 1]);
+        let circle = Circle::of(&field);
+        for key in [0, circle.points[7].0, u64::MAX] {
+            assert_eq!(circle.walk(key, &field).count(), circle.points.len());
+        }
+        let (point, owner) = circle.points[7];
+        assert_eq!(circle.walk(point, &field).next(), Some(owner - 1), "a key at a point belongs to it");
+    }
+}

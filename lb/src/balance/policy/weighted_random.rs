@@ -1,0 +1,65 @@
+//! Weighted random: by lot, some with more chances.
+//!
+//! *Idea*: as many tickets for everybody as it has weight. *Formula*: a number below the sum of all weights; whoever's
+//! weights reach beyond it first is picked. *Source*: folklore; nginx's `random` draws like this. *Cost*: one draw, and a
+//! search among *n* partial sums that were added up when the list was made: O(log n). *When it is wrong*: as
+//! [`Random`](super::Random) is, in the short run.
+//!
+//! A ticket of somebody who is no candidate any more, or not for this request, is drawn again: the others' chances
+//! stay in proportion.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::{Backend, Policy, Request, position};
+
+/// Tickets that are drawn before the candidates themselves are added up.
+const DRAWS: usize = 8;
+
+/// Everybody with a chance by its weight.
+#[derive(Debug, Default)]
+pub struct WeightedRandom {
+    /// The number of each backend, and the sum of all weights up to its own.
+    tickets: ArcSwap<Vec<(usize, u64)>>,
+}
+
+impl Policy for WeightedRandom {
+    fn pick(&self, candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {
+        let tickets = self.tickets.load();
+        let drawn = tickets.last().filter(|_| !candidates.is_empty()).and_then(|(_, all)| {
+            (0..DRAWS).find_map(|_| {
+                let ticket = request.random.u64(..*all);
+                let (number, _) = tickets[tickets.partition_point(|(_, sum)| *sum <= ticket)];
+                position(candidates, number)
+            })
+        });
+        let index = drawn.or_else(|| draw_among(candidates, request))?;
+        request.draws(&candidates[index]);
+        Some(index)
+    }
+
+    fn arrange(&self, _: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
+        let tickets = candidates.iter().scan(0, |sum, backend| {
+            *sum += u64::from(backend.weight());
+            Some((backend.number, *sum))
+        });
+        self.tickets.store(Arc::new(tickets.collect()));
+    }
+}
+
+/// Draws among a few candidates whose weights nobody has added up.
+fn draw_among(candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {
+    let all: u64 = candidates.iter().map(|backend| u64::from(backend.weight())).sum();
+    if all == 0 {
+        return (!candidates.is_empty()).then(|| request.random.usize(..candidates.len()));
+    }
+    let mut ticket = request.random.u64(..all);
+    candidates.iter().position(|backend| match ticket.checked_sub(u64::from(backend.weight())) {
+        Some(left) => {
+            ticket = left;
+            false
+        }
+        None => true,
+    })
+}

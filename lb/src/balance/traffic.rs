@@ -1,0 +1,396 @@
+//! What is a backend doing? Requests in flight and waiting, latencies, errors: kept up to date by the request path with a
+//! few atomics, and read by the policies and the rules of silence and ejection.
+
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+
+use super::Backend;
+use super::health::State;
+use super::latency::{Peak, remaining};
+use super::load::LoadWatch;
+use super::outlier::Tally;
+use super::silence::{Estimate, Glance};
+
+/// What a backend is doing.
+/// Times are microseconds since `epoch`, plus one so that 0 can mean "never".
+#[derive(Debug)]
+pub(super) struct Traffic {
+    epoch: Instant,
+    in_flight: AtomicU32,
+    /// Who wants to know when that changes.
+    watch: ArcSwapOption<Arc<dyn LoadWatch>>,
+    watched: AtomicBool,
+    /// [`Peak`]: the bits of its value, and its moment.
+    peak: AtomicU64,
+    peak_at: AtomicU64,
+    /// When it came up from being down, if it is still warming up.
+    warm_from: AtomicU64,
+    /// Errors among its answers, in a row and since the last look.
+    errors_in_a_row: AtomicU32,
+    answers: AtomicU64,
+    errors: AtomicU64,
+    unanswered: AtomicU64,
+    enough_since: AtomicU64,
+    heard: AtomicU64,
+    mean_us: AtomicU64,
+    deviation_us: AtomicU64,
+}
+
+impl Backend {
+    /// How much it would have to do, for its weight, with one more request: what policies compare. Infinite
+    /// without a weight.
+    pub fn load(&self) -> f64 {
+        f64::from(self.in_flight() + 1) / f64::from(self.weight())
+    }
+
+    /// Tells somebody, and nobody else any more, whenever [`Self::load`] changes.
+    pub(super) fn watch(&self, watch: Option<Arc<dyn LoadWatch>>) {
+        let watched = watch.is_some();
+        self.traffic.watch.store(watch.map(Arc::new));
+        self.traffic.watched.store(watched, SeqCst);
+    }
+
+    fn load_changed(&self) {
+        if self.traffic.watched.load(SeqCst)
+            && let Some(watch) = &*self.traffic.watch.load()
+        {
+            watch.load_changed(self);
+        }
+    }
+
+    /// It has come up and is to warm up from now on.
+    pub(super) fn begin_warming(&self, now: Instant) {
+        self.traffic.warm_from.store(self.traffic.stamp(now), Relaxed);
+    }
+
+    /// Whether it has come up lately and is warming up.
+    pub fn is_warming(&self) -> bool {
+        self.traffic.warm_from.load(Relaxed) != 0
+    }
+
+    /// How much of its share it may take while it warms up within `window`, from a tenth to all of it: Envoy's slow start,
+    /// with an even pace.
+    pub fn warmth(&self, now: Instant, window: Duration) -> f64 {
+        let since = match self.traffic.warm_from.load(Relaxed) {
+            0 => return 1.0,
+            since => self.traffic.stamp(now).saturating_sub(since),
+        };
+        let warmth = since as f64 / window.as_micros() as f64;
+        if warmth < 1.0 {
+            return warmth.max(0.1);
+        }
+        self.traffic.warm_from.store(0, Relaxed);
+        1.0
+    }
+
+    /// Requests that were sent here and are not finished: the answer's last byte has not come yet.
+    pub fn in_flight(&self) -> u32 {
+        self.traffic.in_flight.load(SeqCst)
+    }
+
+    /// Whether one more byte from it would be news: requests wait for a first one, or it is suspected of silence.
+    /// The parts of a long answer ask this before they look at the clock.
+    pub fn is_listened_to(&self) -> bool {
+        Unanswered::from(self.traffic.unanswered.load(Relaxed)).count != 0 || self.is(State::Suspect)
+    }
+
+    /// A byte came from the backend.
+    pub fn heard(&self, now: Instant) {
+        self.traffic.recount(Unanswered::answered);
+        self.traffic.heard.store(self.traffic.stamp(now), Relaxed);
+    }
+
+    /// What waits from here on is counted anew, as after a byte: it is up again, and what it left unanswered
+    /// before says nothing about it now.
+    pub(super) fn begin_anew(&self) {
+        self.traffic.recount(Unanswered::answered);
+    }
+
+    /// A response head came, `latency` after its request was sent; `failed` if it says that the backend failed. Two
+    /// threads may lose one of two samples; an estimate can bear that.
+    pub fn learn_latency(&self, latency: Duration, failed: bool, now: Instant) {
+        let traffic = &self.traffic;
+        let estimate = traffic.estimate().with(latency);
+        traffic.mean_us.store(estimate.mean_us, Relaxed);
+        traffic.deviation_us.store(estimate.deviation_us, Relaxed);
+        let now = traffic.since_epoch(now);
+        traffic.set_peak(if failed {
+            traffic.peak().with_failure(now)
+        } else {
+            traffic.peak().with(latency, now)
+        });
+    }
+
+    /// A try failed, and it is the backend's fault.
+    pub fn learn_failure(&self, now: Instant) {
+        let peak = self.traffic.peak().with_failure(self.traffic.since_epoch(now));
+        self.traffic.set_peak(peak);
+    }
+
+    /// How long an answer will take, in microseconds, seen pessimistically: [`Peak`].
+    pub fn peak_latency(&self, now: Instant) -> f64 {
+        self.traffic.peak().value_at(self.traffic.since_epoch(now))
+    }
+
+    /// How long an answer takes in the mean, in microseconds; 0 before the first. It halves with every ten seconds
+    /// without an answer.
+    pub fn mean_latency(&self, now: Instant) -> f64 {
+        /// In which all but 1/e is left, when half is left after ten seconds.
+        const FORGET: Duration = Duration::from_micros(14_426_950);
+        let silence = self.traffic.since_epoch(now).saturating_sub(self.traffic.peak().at);
+        self.traffic.mean_us.load(Relaxed) as f64 * remaining(silence, FORGET)
+    }
+
+    /// Takes in whether an answer was an error of the backend's own, and returns how many of them came in a row.
+    pub(super) fn count_answer(&self, is_error: bool) -> u32 {
+        let traffic = &self.traffic;
+        traffic.answers.fetch_add(1, Relaxed);
+        if is_error {
+            traffic.errors.fetch_add(1, Relaxed);
+            return traffic.errors_in_a_row.fetch_add(1, Relaxed) + 1;
+        }
+        // Reading is cheaper than writing, where many threads do it.
+        if traffic.errors_in_a_row.load(Relaxed) != 0 {
+            traffic.errors_in_a_row.store(0, Relaxed);
+        }
+        0
+    }
+
+    /// The answers since the last look.
+    pub(super) fn take_tally(&self) -> Tally {
+        let traffic = &self.traffic;
+        Tally { answers: traffic.answers.swap(0, Relaxed), errors: traffic.errors.swap(0, Relaxed) }
+    }
+
+    /// What the silence rule sees now.
+    pub fn glance(&self) -> Glance {
+        let since_epoch = |stamp: u64| stamp.checked_sub(1).map(Duration::from_micros);
+        Glance {
+            up: self.is(State::Up),
+            // Acquired before the clock is read: with enough requests counted, the clock is theirs.
+            unanswered: Unanswered::from(self.traffic.unanswered.load(Acquire)).count,
+            enough_since: since_epoch(self.traffic.enough_since.load(Relaxed)),
+            heard: since_epoch(self.traffic.heard.load(Relaxed)),
+            usual: self.traffic.estimate().usual(),
+        }
+    }
+}
+
+impl Traffic {
+    /// Nothing has happened yet. `epoch` is the moment all of a pool's times count from.
+    pub(super) fn new(epoch: Instant) -> Self {
+        Self {
+            epoch,
+            in_flight: AtomicU32::new(0),
+            watch: ArcSwapOption::empty(),
+            watched: AtomicBool::new(false),
+            peak: AtomicU64::new(Peak::UNKNOWN.value.to_bits()),
+            peak_at: AtomicU64::new(0),
+            warm_from: AtomicU64::new(0),
+            errors_in_a_row: AtomicU32::new(0),
+            answers: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
+            enough_since: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+            mean_us: AtomicU64::new(0),
+            deviation_us: AtomicU64::new(0),
+        }
+    }
+
+    fn since_epoch(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.epoch)
+    }
+
+    fn stamp(&self, now: Instant) -> u64 {
+        u64::try_from(self.since_epoch(now).as_micros()).map_or(u64::MAX, |us| us.saturating_add(1))
+    }
+
+    fn peak(&self) -> Peak {
+        let value = f64::from_bits(self.peak.load(Relaxed));
+        Peak { value, at: Duration::from_micros(self.peak_at.load(Relaxed)) }
+    }
+
+    fn set_peak(&self, peak: Peak) {
+        self.peak.store(peak.value.to_bits(), Relaxed);
+        self.peak_at.store(u64::try_from(peak.at.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Changes the count of unanswered requests, unless `change` says that there is nothing to change.
+    fn recount(&self, mut change: impl FnMut(Unanswered) -> Option<Unanswered>) {
+        let changed = |word| change(Unanswered::from(word)).map(u64::from);
+        let _ = self.unanswered.fetch_update(AcqRel, Relaxed, changed);
+    }
+
+    fn estimate(&self) -> Estimate {
+        Estimate { mean_us: self.mean_us.load(Relaxed), deviation_us: self.deviation_us.load(Relaxed) }
+    }
+}
+
+/// A request is in flight at a backend for as long as this lives: from the pick to the answer's last byte,
+/// or to whatever ends it earlier.
+#[derive(Debug)]
+pub struct InFlight(Arc<Backend>);
+
+impl InFlight {
+    /// Counts one more request at `backend`.
+    pub fn new(backend: Arc<Backend>) -> Self {
+        // Sequentially consistent, as the watch is: whoever begins to watch either is told of this or sees it.
+        backend.traffic.in_flight.fetch_add(1, SeqCst);
+        backend.load_changed();
+        Self(backend)
+    }
+
+    /// Where the request is.
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.traffic.in_flight.fetch_sub(1, SeqCst);
+        self.0.load_changed();
+    }
+}
+
+/// How many requests wait that were sent since the last byte. It is kept in one atomic word, with the number
+/// of bytes heard that ended a count: so a request that ends unanswered knows whether it is still counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unanswered {
+    round: u32,
+    count: u32,
+}
+
+impl Unanswered {
+    /// One more was sent.
+    fn with_one(self) -> Self {
+        Self { count: self.count + 1, ..self }
+    }
+
+    /// One that was counted in `round` waits no longer. It may have been written off by an answer since.
+    fn without_one_of(self, round: u32) -> Option<Self> {
+        (self.round == round && self.count > 0).then(|| Self { count: self.count - 1, ..self })
+    }
+
+    /// A byte came: the count begins anew, if there is one.
+    fn answered(self) -> Option<Self> {
+        (self.count > 0).then(|| Self { round: self.round.wrapping_add(1), count: 0 })
+    }
+}
+
+impl From<u64> for Unanswered {
+    fn from(word: u64) -> Self {
+        Self { round: (word >> 32) as u32, count: word as u32 }
+    }
+}
+
+impl From<Unanswered> for u64 {
+    fn from(Unanswered { round, count }: Unanswered) -> Self {
+        (Self::from(round) << 32) | Self::from(count)
+    }
+}
+
+/// A request waits for its response head for as long as this lives.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    backend: &'a Backend,
+    round: u32,
+}
+
+impl<'a> Waiting<'a> {
+    /// Counts one more request that waits, sent at `now`. The one that makes `enough` since the backend's
+    /// last byte starts the clock of the silence rule.
+    pub fn new(backend: &'a Backend, now: Instant, enough: u32) -> Self {
+        let traffic = &backend.traffic;
+        let mut round = 0;
+        traffic.recount(|unanswered| {
+            let one_more = unanswered.with_one();
+            if one_more.count == enough {
+                traffic.enough_since.store(traffic.stamp(now), Relaxed);
+            }
+            round = one_more.round;
+            Some(one_more)
+        });
+        Self { backend, round }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    /// However it ended, it does not wait any longer. Without this, the requests that a crash cut off would
+    /// be held against the backend when it is back.
+    fn drop(&mut self) {
+        self.backend.traffic.recount(|now| now.without_one_of(self.round));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::Address;
+    use crate::balance::member::Member;
+
+    fn backend(epoch: Instant) -> Backend {
+        let address = Address { host: "127.0.0.1".into(), port: 3031 };
+        Backend::new(1, Member::new(address), epoch, epoch)
+    }
+
+    #[test]
+    fn the_silence_clock_starts_with_enough_requests_after_the_last_byte() {
+        let epoch = Instant::now();
+        let at = |ms| epoch + Duration::from_millis(ms);
+        let backend = backend(epoch);
+        let _one = Waiting::new(&backend, at(1), 3);
+        let _two = Waiting::new(&backend, at(2), 3);
+        assert_eq!(backend.glance().enough_since, None);
+        backend.heard(at(3));
+        let _three = Waiting::new(&backend, at(4), 3);
+        let _four = Waiting::new(&backend, at(5), 3);
+        assert_eq!(backend.glance().enough_since, None, "a byte starts the count anew");
+        let _five = Waiting::new(&backend, at(6), 3);
+        let glance = backend.glance();
+        assert_eq!(glance.enough_since, Some(Duration::from_millis(6)));
+        assert_eq!(glance.heard, Some(Duration::from_millis(3)));
+        assert_eq!(glance.unanswered, 3, "only those that were sent since");
+    }
+
+    #[test]
+    fn requests_that_ended_are_not_held_against_it() {
+        let epoch = Instant::now();
+        let at = |ms| epoch + Duration::from_millis(ms);
+        let backend = backend(epoch);
+        // Three wait when it crashes; it comes back, and three others are sent.
+        let waiting = [1, 2, 3].map(|ms| Waiting::new(&backend, at(ms), 3));
+        drop(waiting);
+        assert_eq!(backend.glance().unanswered, 0);
+        let _waiting = [5001, 5002, 5003].map(|ms| Waiting::new(&backend, at(ms), 3));
+        let glance = backend.glance();
+        assert_eq!((glance.unanswered, glance.enough_since), (3, Some(Duration::from_millis(5003))));
+    }
+
+    #[test]
+    fn a_request_written_off_by_an_answer_is_not_taken_off_twice() {
+        let epoch = Instant::now();
+        let backend = backend(epoch);
+        let early = Waiting::new(&backend, epoch, 3);
+        backend.heard(epoch);
+        let _late = Waiting::new(&backend, epoch, 3);
+        drop(early);
+        assert_eq!(backend.glance().unanswered, 1);
+    }
+
+    #[test]
+    fn counts_go_back_whatever_ends_the_request() {
+        let backend = Arc::new(backend(Instant::now()));
+        let lease = InFlight::new(Arc::clone(&backend));
+        assert_eq!(backend.in_flight(), 1);
+        drop(lease);
+        assert_eq!(backend.in_flight(), 0);
+    }
+}

@@ -13,6 +13,7 @@ use crate::balance::member::Member;
 use crate::balance::policy::Kind;
 use crate::balance::{outlier, silence};
 use crate::config::{Config, ConfigError, parse_backends, parse_networks};
+use crate::proxy::books::Statistics;
 use crate::proxy::key;
 use crate::proxy::queue::Limit;
 
@@ -162,12 +163,16 @@ pub struct Cli {
     max_body: Option<ByteSize>,
 
     /// How log lines are written
-    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Logs")]
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Logs and statistics")]
     pub log_format: LogFormat,
 
     /// Log one line per request
-    #[arg(long, help_heading = "Logs")]
+    #[arg(long, help_heading = "Logs and statistics")]
     access_log: bool,
+
+    /// What is counted for GET /metrics
+    #[arg(long, value_name = "WHAT", default_value = "full", help_heading = "Logs and statistics")]
+    statistics: Statistics,
 
     /// End when standard input does: for whoever starts this process and wants it gone with himself
     #[arg(long, hide_short_help = true, help_heading = "For other programs")]
@@ -189,7 +194,7 @@ Examples:
 Times are written as 250ms, 10s or 2m, sizes as 64KiB or 1MiB.
 
 Seeing what it does:
-  GET /state, GET /events and GET /healthz at the --admin address.
+  GET /state, GET /events, GET /metrics and GET /healthz at the --admin address.
   An answer that the balancer makes itself says why in its body and in a Proxy-Status header (RFC 9209).
 
 Ports that outlive it:
@@ -277,6 +282,7 @@ impl Cli {
             max_connections: self.max_connections.map(|max| max as usize),
             replay_limit: usize::try_from(self.replay_limit.as_u64()).unwrap_or(usize::MAX),
             max_body: self.max_body.map_or(u64::MAX, |size| size.as_u64()),
+            statistics: self.statistics,
             access_log: self.access_log,
         };
         config.check().map_err(|error| error.to_string())

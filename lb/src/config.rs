@@ -13,6 +13,7 @@ use crate::balance::health::Thresholds;
 use crate::balance::member::Member;
 use crate::balance::policy::Kind;
 use crate::balance::{Address, Rules, budget, outlier, silence};
+use crate::proxy::books::Statistics;
 use crate::proxy::key;
 use crate::proxy::queue::Limit;
 
@@ -99,6 +100,8 @@ pub struct Config {
     pub replay_limit: usize,
     /// Bytes that a request's body may have.
     pub max_body: u64,
+    /// What is counted.
+    pub statistics: Statistics,
     /// Write one line per request.
     pub access_log: bool,
 }

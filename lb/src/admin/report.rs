@@ -1,5 +1,6 @@
 //! The balancer's state as one JSON document.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime};
 
@@ -7,7 +8,9 @@ use serde::Serialize;
 
 use crate::balance::health::{Cause, Progress, State};
 use crate::balance::{Backend, ServerPool};
-use crate::observe::{LatencyQuantiles, Observer, unix_ms};
+use crate::observe::{ErrorCause, LatencyQuantiles, Observer, Tallies, unix_ms};
+use crate::proxy::causes;
+use crate::proxy::verdict::Failure;
 
 /// What `GET /state` answers. All of it but the identity is as of now.
 #[derive(Debug, Serialize)]
@@ -29,7 +32,12 @@ struct TotalsReport {
     no_backend: u64,
     client_gone: u64,
     refused: u64,
+    in_flight: u64,
+    /// Answers that have begun.
     status: StatusReport,
+    /// By cause, those that have occurred.
+    errors: BTreeMap<&'static str, u64>,
+    bytes: BytesReport,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +55,12 @@ struct StatusReport {
 }
 
 #[derive(Debug, Serialize)]
+struct BytesReport {
+    received: u64,
+    sent: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct BackendReport {
     number: usize,
     url: String,
@@ -60,7 +74,15 @@ struct BackendReport {
     answers: u64,
     failures: u64,
     retries: u64,
+    reconnects: u64,
+    status: StatusReport,
+    /// By cause, those that have occurred.
+    errors: BTreeMap<&'static str, u64>,
+    bytes: BytesReport,
     connections: ConnectionsReport,
+    transitions: u64,
+    /// How long it was in which state, by the state's name.
+    states_ms: BTreeMap<&'static str, u128>,
     /// Of the last 10 to 15 seconds; nulls if nothing was answered.
     latency_us: LatencyQuantiles,
 }
@@ -69,7 +91,31 @@ struct BackendReport {
 struct ConnectionsReport {
     opened: u64,
     reused: u64,
-    idle: i64,
+    idle: u64,
+}
+
+impl StatusReport {
+    fn of(tallies: &Tallies) -> Self {
+        let class = |class| tallies.sum(|tally| tally.responses(class));
+        Self {
+            informational: class(1),
+            success: class(2),
+            redirection: class(3),
+            client_error: class(4),
+            server_error: class(5),
+        }
+    }
+}
+
+impl BytesReport {
+    fn of(tallies: &Tallies) -> Self {
+        Self { received: tallies.sum(|tally| &tally.received), sent: tallies.sum(|tally| &tally.sent) }
+    }
+}
+
+fn errors(tallies: &Tallies, causes: impl Iterator<Item = ErrorCause>) -> BTreeMap<&'static str, u64> {
+    let counts = causes.map(|cause| (cause.name, tallies.sum(|tally| tally.errors(cause))));
+    counts.filter(|(_, count)| *count > 0).collect()
 }
 
 /// Reads everything off. `started` is when the balancer began, `listen` where.
@@ -82,8 +128,7 @@ pub(crate) fn report(
 ) -> Report {
     let now = Instant::now();
     let totals = &observer.totals;
-    let [informational, success, redirection, client_error, server_error] =
-        totals.status.each_ref().map(|count| count.load(Relaxed));
+    let failed = |cause: ErrorCause| totals.sum(|tally| tally.errors(cause));
     Report {
         version: env!("CARGO_PKG_VERSION"),
         listen,
@@ -91,13 +136,16 @@ pub(crate) fn report(
         workers,
         draining: observer.is_draining(),
         uptime_ms: now.duration_since(started).as_millis(),
-        connections: totals.connections.load(Relaxed),
+        connections: observer.connections.load(Relaxed),
         totals: TotalsReport {
-            requests: totals.requests.load(Relaxed),
-            no_backend: totals.no_backend.load(Relaxed),
-            client_gone: totals.client_gone.load(Relaxed),
-            refused: totals.refused.load(Relaxed),
-            status: StatusReport { informational, success, redirection, client_error, server_error },
+            requests: totals.sum(|tally| &tally.requests),
+            no_backend: failed(Failure::NoBackend.into()),
+            client_gone: failed(Failure::ClientGone.into()),
+            refused: causes::of_refusals().map(failed).sum(),
+            in_flight: totals.in_flight(),
+            status: StatusReport::of(totals),
+            errors: errors(totals, causes::of_requests()),
+            bytes: BytesReport::of(totals),
         },
         backends: pool.backends().iter().map(|backend| backend_report(pool, backend, now)).collect(),
     }
@@ -106,7 +154,9 @@ pub(crate) fn report(
 fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> BackendReport {
     let health = backend.health();
     let lasts = now.saturating_duration_since(health.since());
-    let stats = &backend.stats;
+    let tallies = &backend.stats.tallies;
+    let states = backend.stats.states();
+    let times = states.times(now).into_iter();
     BackendReport {
         number: backend.number,
         url: backend.address.to_string(),
@@ -116,15 +166,21 @@ fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> Backend
         for_ms: lasts.as_millis(),
         progress: health.progress(pool.rules().thresholds),
         in_flight: backend.in_flight(),
-        picks: stats.picks.load(Relaxed),
-        answers: stats.answers.load(Relaxed),
-        failures: stats.failures.load(Relaxed),
-        retries: stats.retries.load(Relaxed),
+        picks: tallies.sum(|tally| &tally.requests),
+        answers: tallies.sum(|tally| &tally.answers),
+        failures: tallies.sum(|tally| &tally.blamed),
+        retries: tallies.sum(|tally| &tally.retries),
+        reconnects: tallies.sum(|tally| &tally.reconnects),
+        status: StatusReport::of(tallies),
+        errors: errors(tallies, causes::of_tries()),
+        bytes: BytesReport::of(tallies),
         connections: ConnectionsReport {
-            opened: stats.opened.load(Relaxed),
-            reused: stats.reused.load(Relaxed),
-            idle: stats.idle.load(Relaxed),
+            opened: tallies.sum(|tally| &tally.opened),
+            reused: tallies.sum(|tally| &tally.reused),
+            idle: tallies.left(|tally| &tally.kept, |tally| &tally.taken),
         },
-        latency_us: stats.quantiles(),
+        transitions: states.changes(),
+        states_ms: times.map(|(state, time)| (state, time.as_millis())).collect(),
+        latency_us: backend.stats.quantiles(),
     }
 }

@@ -88,7 +88,7 @@ impl Backend {
             said: ArcSwap::from_pointee(member),
             resolved: ArcSwap::from_pointee(address.literal().into_iter().collect()),
             address,
-            stats: BackendStats::default(),
+            stats: BackendStats::new(health.state().name(), epoch),
             answer_matters: AtomicBool::new(health.answer_matters()),
             state: AtomicU8::new(health.state() as u8),
             health: RwLock::new(health),

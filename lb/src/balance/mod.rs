@@ -148,6 +148,7 @@ impl ServerPool {
                 }
             }
             self.publish(roster);
+            backend.stats.state_changed(change.to.name(), now);
             self.observer.state_changed(StateChange::new(
                 backend.number,
                 change.from.name(),
@@ -343,7 +344,7 @@ impl ServerPool {
     }
 
     fn requests(&self) -> u64 {
-        self.observer.totals.requests.load(std::sync::atomic::Ordering::Relaxed)
+        self.observer.totals.sum(|tally| &tally.requests)
     }
 }
 

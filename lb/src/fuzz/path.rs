@@ -6,7 +6,6 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -24,7 +23,6 @@ use crate::balance::{Address, ServerPool};
 use crate::cli::Cli;
 use crate::config::Config;
 use crate::observe::Observer;
-use crate::proxy::Proxy;
 use crate::proxy::queue::Queues;
 use crate::server::worker::{Accepted, work};
 
@@ -96,8 +94,9 @@ impl Balancer {
         ));
         let queues = Arc::new(Queues::new(None));
         let (connections, coming) = mpsc::unbounded_channel();
-        let proxy = Proxy::new(Arc::clone(&pool), observer, config, queues, fastrand::Rng::with_seed(1));
-        let worker = spawn_local(work(proxy, coming, Arc::default()));
+        let random = fastrand::Rng::with_seed(1);
+        let shared = (Arc::clone(&pool), observer, config, queues);
+        let worker = spawn_local(work(1, shared, random, coming, Arc::default()));
         Self { listener: CLIENTS.with(listen), connections, worker, pool }
     }
 
@@ -110,12 +109,13 @@ impl Balancer {
 
     /// Failures that are laid at the backend's door.
     fn failures(&self) -> u64 {
-        self.pool.backends()[0].stats.failures.load(Relaxed)
+        self.pool.backends()[0].stats.tallies.sum(|tally| &tally.blamed)
     }
 
     /// Connections that are kept for the next request.
     fn kept(&self) -> usize {
-        usize::try_from(self.pool.backends()[0].stats.idle.load(Relaxed)).expect("a number of connections")
+        let kept = self.pool.backends()[0].stats.tallies.left(|tally| &tally.kept, |tally| &tally.taken);
+        usize::try_from(kept).expect("a number of connections")
     }
 
     /// Waits until all its connections have ended.

@@ -1,19 +1,23 @@
 //! What happened? One record for each request, one for each change of state, for whoever wants to know.
 //!
-//! Counters are always kept; everything else costs nothing while nobody listens. Log, admin page and tests
+//! Counters are always kept; every other record costs nothing while nobody listens. Log, admin page and tests
 //! read the same records, so they cannot disagree. The records hold words and numbers, not the types of those
 //! who report, so that everybody may report here and this depends on nobody.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::sync::broadcast;
 
+mod states;
 mod stats;
+mod tally;
 
-pub use stats::{BackendStats, LatencyQuantiles, Totals};
+pub use states::States;
+pub use stats::{BackendStats, LatencyQuantiles};
+pub use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tallies, Tally};
 
 /// Something that happened, as the event stream tells it.
 #[derive(Debug, Clone)]
@@ -85,8 +89,10 @@ pub struct Observer {
     events: broadcast::Sender<Event>,
     access_log: bool,
     draining: AtomicBool,
-    /// Counters over all backends.
-    pub totals: Totals,
+    /// What is counted of all clients' requests.
+    pub totals: Tallies,
+    /// Client connections open now.
+    pub connections: AtomicI64,
 }
 
 /// Events a slow reader may lag behind before it misses some.
@@ -99,7 +105,8 @@ impl Observer {
             events: broadcast::Sender::new(BACKLOG),
             access_log,
             draining: AtomicBool::new(false),
-            totals: Totals::default(),
+            totals: Tallies::default(),
+            connections: AtomicI64::new(0),
         }
     }
 

@@ -1,57 +1,21 @@
-//! Counters and latencies: a few relaxed atomic additions a request, always on.
+//! What a backend did so far: counts, states, latencies.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use histogram::{AtomicHistogram, Bucket, Histogram};
-use http::StatusCode;
 use serde::Serialize;
 
 use super::micros;
+use super::states::States;
+use super::tally::Tallies;
 
-/// Counters over all backends together.
-#[derive(Debug, Default)]
-pub struct Totals {
-    /// Requests that came in.
-    pub requests: AtomicU64,
-    /// Answers by status class, 1xx to 5xx, the balancer's own included.
-    pub status: [AtomicU64; 5],
-    /// Requests that found no backend alive.
-    pub no_backend: AtomicU64,
-    /// Requests whose client went away.
-    pub client_gone: AtomicU64,
-    /// Requests that were refused as malformed or not understood, and what came instead of requests.
-    pub refused: AtomicU64,
-    /// Client connections open now.
-    pub connections: AtomicI64,
-}
-
-impl Totals {
-    /// Counts an answer.
-    pub fn answered(&self, status: StatusCode) {
-        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
-        self.status[class].fetch_add(1, Relaxed);
-    }
-}
-
-/// One backend's counters and latencies.
+/// One backend's counters, states and latencies.
 #[derive(Debug)]
 pub struct BackendStats {
-    /// Tries that were given to it, retries not included.
-    pub picks: AtomicU64,
-    /// Answers that came from it whole.
-    pub answers: AtomicU64,
-    /// Tries that failed and are its fault.
-    pub failures: AtomicU64,
-    /// Further tries at it after a first one failed.
-    pub retries: AtomicU64,
-    /// Connections opened to it.
-    pub opened: AtomicU64,
-    /// Requests sent over a connection that had served before.
-    pub reused: AtomicU64,
-    /// Connections kept for the next request, over all workers.
-    pub idle: AtomicI64,
+    /// What is counted of the tries at it.
+    pub tallies: Tallies,
+    states: Mutex<States>,
     latency: AtomicHistogram,
     /// The time before the present slice of latencies, in two slices.
     recent: Mutex<[Option<Histogram>; 2]>,
@@ -61,23 +25,6 @@ pub struct BackendStats {
 const GROUPING_POWER: u8 = 6;
 /// Latencies up to 2^36 microseconds, about 19 hours.
 const MAX_VALUE_POWER: u8 = 36;
-
-impl Default for BackendStats {
-    fn default() -> Self {
-        Self {
-            picks: AtomicU64::new(0),
-            answers: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
-            retries: AtomicU64::new(0),
-            opened: AtomicU64::new(0),
-            reused: AtomicU64::new(0),
-            idle: AtomicI64::new(0),
-            latency: AtomicHistogram::new(GROUPING_POWER, MAX_VALUE_POWER)
-                .expect("the powers are constants that fit together"),
-            recent: Mutex::default(),
-        }
-    }
-}
 
 /// Latencies of the last 10 to 15 seconds, from sending a request to its answer's head, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -93,6 +40,27 @@ pub struct LatencyQuantiles {
 impl BackendStats {
     /// How long latencies are collected before a new slice begins.
     pub const SLICE: Duration = Duration::from_secs(5);
+
+    /// Those of a backend that begins in this state.
+    pub fn new(state: &'static str, now: Instant) -> Self {
+        Self {
+            tallies: Tallies::default(),
+            states: Mutex::new(States::new(state, now)),
+            latency: AtomicHistogram::new(GROUPING_POWER, MAX_VALUE_POWER)
+                .expect("the powers are constants that fit together"),
+            recent: Mutex::default(),
+        }
+    }
+
+    /// The backend goes over into another state.
+    pub fn state_changed(&self, to: &'static str, now: Instant) {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).change(to, now);
+    }
+
+    /// Its states so far.
+    pub fn states(&self) -> States {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 
     /// Records the time from sending a request to its answer's head.
     pub fn record_latency(&self, latency: Duration) {
@@ -125,7 +93,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_last_slices() {
-        let stats = BackendStats::default();
+        let stats = BackendStats::new("up", Instant::now());
         assert_eq!(stats.quantiles(), LatencyQuantiles::default());
         stats.record_latency(Duration::from_secs(5));
         for _ in 0..2 {
@@ -140,14 +108,5 @@ mod tests {
         stats.rotate();
         stats.rotate();
         assert!(stats.quantiles().p99.unwrap() < 110_000, "the 5 s answer is long past");
-    }
-
-    #[test]
-    fn statuses_are_counted_by_class() {
-        let totals = Totals::default();
-        totals.answered(StatusCode::OK);
-        totals.answered(StatusCode::BAD_GATEWAY);
-        let counts = totals.status.each_ref().map(|count| count.load(Relaxed));
-        assert_eq!(counts, [0, 1, 0, 0, 1]);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -67,25 +66,24 @@ impl Relay {
     /// The answer came whole: account for it, and keep the connection.
     fn complete(&mut self) {
         let Some(End { proxy, mut account, lease, connection }) = self.end.take() else { return };
-        let backend = lease.backend();
-        backend.stats.answers.fetch_add(1, Relaxed);
-        proxy.pool.answered(backend, Instant::now);
-        proxy.upstream.put_back(backend, connection);
-        account.close();
+        let (backend, now) = (lease.backend(), Instant::now());
+        account.answered();
+        proxy.pool.answered(backend, || now);
+        proxy.upstream.put_back(backend, connection, now);
+        account.close(now);
     }
 
     /// The answer broke off, or comes no further. The client has its head already, so all that is left is to
     /// break off as well.
     pub(crate) fn broke_off(&mut self) {
         let Some(End { proxy, mut account, lease, .. }) = self.end.take() else { return };
-        let now = Instant::now();
-        lease.backend().stats.failures.fetch_add(1, Relaxed);
+        let (failure, blame, now) = (Failure::BrokeOff, Blame::Backend, Instant::now());
+        account.tried(failure, blame);
         lease.backend().learn_failure(now);
         proxy.pool.rate(lease.backend(), true, now);
-        let evidence = Evidence::Failed(Failure::BrokeOff.words().into());
-        proxy.pool.learn(lease.backend(), evidence, now);
-        account.failed(Failure::BrokeOff, Blame::Backend);
-        account.close();
+        proxy.pool.learn(lease.backend(), Evidence::Failed(failure.words().into()), now);
+        account.failed(failure, blame);
+        account.close(now);
     }
 
     fn heard(&self) {
@@ -145,7 +143,7 @@ impl Body for AnswerBody {
 pub(crate) fn refuse(mut account: Account, refusal: Refusal, by: &str) -> Response<AnswerBody> {
     account.refused(refusal);
     account.answering(refusal.status());
-    account.close();
+    account.close(Instant::now());
     own(by, refusal.status(), "http_request_denied", refusal.reason(), None)
 }
 
@@ -162,7 +160,7 @@ pub(crate) fn last_hop(mut account: Account, method: &Method, by: &str) -> Respo
         }
     };
     account.answering(answer.status());
-    account.close();
+    account.close(Instant::now());
     answer
 }
 

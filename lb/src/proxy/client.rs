@@ -98,7 +98,8 @@ pub(crate) async fn serve(stream: TcpStream, proxy: &Rc<Proxy>, draining: &Cance
     let ip = peer.ip().to_canonical();
     let Ok(address) = HeaderValue::try_from(ip.to_string()) else { return };
     let trusted = proxy.config.trusted.iter().any(|network| network.contains(&ip));
-    let (incoming, outgoing) = wire::split(stream);
+    let books = &proxy.books;
+    let (incoming, outgoing) = wire::split(stream, books.meter(books.clients()));
     let mut client = Client {
         incoming: Rc::new(RefCell::new(incoming)),
         outgoing,
@@ -290,7 +291,7 @@ impl Client<'_> {
 
     /// Refuses what cannot be taken for a request. Where the next one would begin is not known.
     async fn refuse(&mut self, refusal: Refusal) -> Then {
-        let account = Account::unread(&self.proxy.observer);
+        let account = Account::unread(&self.proxy.books);
         let asked = Asked { method: Method::GET, old: false, keep_alive: false, takes_trailers: false };
         match self.answer(&asked, answer::refuse(account, refusal, &self.proxy.config.name)).await {
             Then::Close | Then::Linger => Then::Linger,

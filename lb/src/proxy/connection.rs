@@ -22,6 +22,7 @@ use super::http1::response::{self, Head};
 use super::verdict::Failure;
 use super::wire::{self, Cut, Framing, Reader, Unsent, Writer};
 use crate::balance::Address;
+use crate::observe::Meter;
 
 /// Interim answers that one answer may be preceded by.
 const MAX_INTERIM: usize = 32;
@@ -50,8 +51,8 @@ pub(crate) struct Progress {
 
 impl Connection {
     /// Speaks HTTP/1.1 on a fresh stream.
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        let (incoming, outgoing) = wire::split(stream);
+    pub(crate) fn new(stream: TcpStream, meter: Meter) -> Self {
+        let (incoming, outgoing) = wire::split(stream, meter);
         Self { incoming, outgoing: Ok(outgoing), interim: 0, keep_alive: true, reused: false }
     }
 
@@ -239,13 +240,13 @@ mod tests {
         drop(other);
         // The error itself must stay for the write to find.
         stream.ready(tokio::io::Interest::ERROR).await.unwrap();
-        Connection::new(stream)
+        Connection::new(stream, Meter::default())
     }
 
     #[tokio::test]
     async fn the_kernel_knows_of_an_end_before_the_runtime_does() {
         let (stream, other) = pair().await;
-        let mut connection = Connection::new(stream);
+        let mut connection = Connection::new(stream, Meter::default());
         assert!(connection.is_quiet() && connection.is_quiet_by_now());
         drop(other);
         // The runtime has had no moment to ask.
@@ -256,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_dead_connection_does_not_take_was_not_sent() {
         let (from_client, _client) = pair().await;
-        let (incoming, _) = wire::split::<AnswerBody>(from_client);
+        let (incoming, _) = wire::split::<AnswerBody>(from_client, Meter::default());
         let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming)), 0), 1024);
         let caller = Caller::new(HeaderValue::from_static("192.0.2.7"), false);
         let head = Request::get("/").body(()).unwrap().into_parts().0;

@@ -7,7 +7,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use http::{HeaderValue, Request, Response, StatusCode, request};
@@ -15,7 +14,9 @@ use http::{HeaderValue, Request, Response, StatusCode, request};
 pub(crate) mod account;
 pub(crate) mod answer;
 pub mod body;
+pub(crate) mod books;
 mod caller;
+pub mod causes;
 pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod connection;
@@ -36,6 +37,7 @@ mod wire;
 use account::Account;
 use answer::{AnswerBody, End};
 use body::{ClientBody, ReplayBody};
+use books::Books;
 use caller::Caller;
 use connection::{Connection, Progress};
 use context::{Attempts, Retries, Tried};
@@ -51,13 +53,12 @@ use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
 use crate::balance::health::{Evidence, State};
 use crate::balance::{Backend, ServerPool, Waiting, policy};
 use crate::config::Config;
-use crate::observe::Observer;
 
 /// One worker's share of the balancer: all it needs to take a request through.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) pool: Arc<ServerPool>,
-    pub(crate) observer: Arc<Observer>,
+    pub(crate) books: Rc<Books>,
     queues: Arc<Queues>,
     random: RefCell<fastrand::Rng>,
     pub(crate) upstream: Upstream,
@@ -87,14 +88,14 @@ type Answer = (Response<()>, Connection);
 impl Proxy {
     pub(crate) fn new(
         pool: Arc<ServerPool>,
-        observer: Arc<Observer>,
+        books: Rc<Books>,
         config: Arc<Config>,
         queues: Arc<Queues>,
         random: fastrand::Rng,
     ) -> Self {
         Self {
             queues,
-            upstream: Upstream::new(config.connect_timeout),
+            upstream: Upstream::new(config.connect_timeout, Rc::clone(&books)),
             random: RefCell::new(random),
             deadlines: Deadlines::new(PROMPT),
             client_deadlines: Deadlines::new(LEISURELY),
@@ -106,7 +107,7 @@ impl Proxy {
                 attempts: config.attempts,
             },
             pool,
-            observer,
+            books,
             config,
         }
     }
@@ -117,7 +118,7 @@ impl Proxy {
         caller: &Caller,
         request: Request<ClientBody>,
     ) -> Response<AnswerBody> {
-        let mut account = Account::open(&self.observer, request.method(), request.uri());
+        let mut account = Account::open(&self.books, request.method(), request.uri());
         let deadline = account.began + self.config.total_timeout;
 
         // 1. Admit: what no backend may see ends here; the rest is made ready to be sent, once and for all
@@ -146,8 +147,7 @@ impl Proxy {
                 account.remember(&errand.head.extensions);
                 return self.nobody_left(account, tried.0.last().copied());
             };
-            backend.stats.picks.fetch_add(1, Relaxed);
-            account.at(backend.number);
+            account.at(&backend);
             let mut lease = Lease::new(backend);
             let mut fresh = false;
 
@@ -165,14 +165,18 @@ impl Proxy {
                 // 5. Judge: who is to blame, and what now?
                 let backend = lease.backend();
                 let verdict = self.judge(&errand, failure, backend);
+                account.tried(failure, verdict.blame);
                 self.learn(failure, verdict, backend);
                 if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
                     self.pool.retries(Instant::now());
                 }
                 match verdict.next {
-                    Next::Reconnect => fresh = true,
+                    Next::Reconnect => {
+                        account.reconnects();
+                        fresh = true;
+                    }
                     Next::Retry(pause) => {
-                        backend.stats.retries.fetch_add(1, Relaxed);
+                        account.retries();
                         context::retry(&mut errand.head.extensions);
                         tokio::time::sleep(pause).await;
                     }
@@ -284,7 +288,6 @@ impl Proxy {
             return;
         }
         let now = Instant::now();
-        backend.stats.failures.fetch_add(1, Relaxed);
         backend.learn_failure(now);
         self.pool.rate(backend, true, now);
         let leaves = matches!(verdict.next, Next::MoveOn | Next::GiveUp);
@@ -309,7 +312,7 @@ impl Proxy {
         lease: Lease,
         home: Option<u64>,
     ) -> Response<AnswerBody> {
-        account.answering(answer.status());
+        account.relaying(answer.status());
         if let Some(name) = &self.config.sticky_cookie
             && home != Some(lease.backend().id)
         {
@@ -352,7 +355,7 @@ impl Proxy {
         let come_back = (status == StatusCode::SERVICE_UNAVAILABLE)
             .then(|| self.pool.recovery_time(self.config.ping_interval));
         account.answering(status);
-        account.close();
+        account.close(Instant::now());
         answer::own(&self.config.name, status, failure.proxy_status(), why, come_back)
     }
 }

@@ -1,9 +1,11 @@
 //! Why is a request refused before any backend sees it? Every reason, with its status and its words.
 
 use http::StatusCode;
+use strum::{IntoStaticStr, VariantArray};
 
 /// Why a request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "refused_")]
 pub enum Refusal {
     /// It is not HTTP at all, or has a line that no header is written like.
     Syntax,

@@ -13,6 +13,7 @@ use super::Proxy;
 use super::account::Account;
 use super::connection::Connection;
 use super::queue::Lease;
+use crate::observe::Meter;
 
 /// A request that became a tunnel. It stays in flight, and its record open, until the tunnel closes.
 #[derive(Debug)]
@@ -29,16 +30,30 @@ pub(crate) async fn run(client: Option<(TcpStream, BytesMut)>, tunnel: Tunnel, p
     let later = || Instant::now() + proxy.config.tunnel_timeout;
     let patience = Cell::new(later());
     if let (Some((client, asked)), Some((backend, answered))) = (client, backend.into_stream()) {
-        let watched = |stream| InspectReader::new(stream, |_| patience.set(later()));
-        let (mut client, mut backend) = (watched(client), watched(backend));
+        let books = &proxy.books;
+        let (ours, theirs) = (books.meter(books.clients()), books.meter(books.at(lease.backend())));
+        let put_off = || patience.set(later());
+        // What is read on one side is written on the other.
+        let watched = |stream, from: &Meter, to: &Meter| {
+            let (from, to) = (from.clone(), to.clone());
+            InspectReader::new(stream, move |bytes: &[u8]| {
+                from.received(bytes.len());
+                to.sent(bytes.len());
+                put_off();
+            })
+        };
+        let (mut client, mut backend) = (watched(client, &ours, &theirs), watched(backend, &theirs, &ours));
         let pass = async {
             client.write_all(&answered).await?;
+            ours.sent(answered.len());
             backend.write_all(&asked).await?;
+            theirs.sent(asked.len());
             copy_bidirectional(&mut client, &mut backend).await
         };
         // However a tunnel ends, nobody is to blame: what its bytes mean is not ours to know.
         let _ = proxy.client_deadlines.wait(pass, &patience, None).await;
     }
-    account.close();
+    account.answered();
+    account.close(Instant::now().into_std());
     drop(lease);
 }

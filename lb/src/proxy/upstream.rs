@@ -5,10 +5,11 @@
 //! and the balancer has to know about every single try.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::books::Books;
 use super::connect::connect;
 use super::connection::Connection;
 use super::deadline::{Deadlines, Interrupt};
@@ -36,11 +37,12 @@ pub(crate) struct Upstream {
     /// address for ever, so what is kept for it is good even for a backend that went and came back.
     idle: RefCell<Vec<Vec<Idle>>>,
     connect_timeout: Duration,
+    books: Rc<Books>,
 }
 
 impl Upstream {
-    pub(crate) fn new(connect_timeout: Duration) -> Self {
-        Self { idle: RefCell::default(), connect_timeout }
+    pub(crate) fn new(connect_timeout: Duration, books: Rc<Books>) -> Self {
+        Self { idle: RefCell::default(), connect_timeout, books }
     }
 
     /// A connection to the backend: a kept one if there is any, else, or if `fresh` is asked for, a new one.
@@ -57,16 +59,16 @@ impl Upstream {
         deadlines: &Deadlines,
     ) -> Result<Connection, Failure> {
         if !fresh && let Some(connection) = self.take_idle(backend, look_first) {
-            backend.stats.reused.fetch_add(1, Relaxed);
+            self.books.at(backend).reused.one();
             return Ok(connection);
         }
         let connection = self.connect(backend, deadline, deadlines).await?;
-        backend.stats.opened.fetch_add(1, Relaxed);
+        self.books.at(backend).opened.one();
         Ok(connection)
     }
 
     /// Keeps a connection for the next request, if it can take one.
-    pub(crate) fn put_back(&self, backend: &Backend, mut connection: Connection) {
+    pub(crate) fn put_back(&self, backend: &Backend, mut connection: Connection, now: Instant) {
         if !connection.rest() || backend.is_leaving() {
             return;
         }
@@ -76,8 +78,8 @@ impl Upstream {
         }
         let idle = &mut kept[backend.number - 1];
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { connection, since: Instant::now() });
-            backend.stats.idle.fetch_add(1, Relaxed);
+            idle.push(Idle { connection, since: now });
+            self.books.at(backend).kept.one();
         }
     }
 
@@ -97,8 +99,7 @@ impl Upstream {
                     && kept.connection.is_quiet()
                     && now.saturating_duration_since(kept.since) < KEEP_IDLE
             });
-            let gone = i64::try_from(before - idle.len()).unwrap_or(0);
-            backend.stats.idle.fetch_sub(gone, Relaxed);
+            self.books.at(backend).taken.add((before - idle.len()) as u64);
         }
     }
 
@@ -108,7 +109,7 @@ impl Upstream {
         let mut kept = self.idle.borrow_mut();
         let idle = kept.get_mut(backend.number - 1)?;
         std::iter::from_fn(|| idle.pop())
-            .inspect(|_| _ = backend.stats.idle.fetch_sub(1, Relaxed))
+            .inspect(|_| self.books.at(backend).taken.one())
             .map(|kept| kept.connection)
             .find_map(|mut connection| {
                 (connection.is_quiet() && (!look || connection.is_quiet_by_now())).then_some(connection)
@@ -131,6 +132,6 @@ impl Upstream {
                 Interrupt::State => Failure::WentDown,
             })
         })?;
-        Ok(Connection::new(stream))
+        Ok(Connection::new(stream, self.books.meter(self.books.at(backend))))
     }
 }

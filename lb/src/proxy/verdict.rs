@@ -30,9 +30,11 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use strum::{IntoStaticStr, VariantArray};
 
 /// How a try failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Failure {
     /// Nobody listens there.
     ConnectRefused,

@@ -17,6 +17,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::http1::Malformed;
 use super::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
+use crate::observe::Meter;
 
 /// Room to read into: small at first, more for those who fill it. Whoever reads slowly keeps as much occupied.
 const SMALL_READ: usize = 4 * 1024;
@@ -27,11 +28,11 @@ const LARGE_READ: usize = 32 * 1024;
 const COPIED: usize = 4 * 1024;
 
 /// Both ways of a fresh stream.
-pub(crate) fn split<B>(stream: TcpStream) -> (Reader, Writer<B>) {
+pub(crate) fn split<B>(stream: TcpStream, meter: Meter) -> (Reader, Writer<B>) {
     // Messages are written whole; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let (read, write) = stream.into_split();
-    (Reader::new(read), Writer::new(write))
+    (Reader::new(read, meter.clone()), Writer::new(write, meter))
 }
 
 /// What a tunnel is built on: the socket, and what has come over it and was not taken yet.
@@ -51,6 +52,7 @@ pub(crate) struct Reader {
     room: usize,
     /// The body of the present message.
     pub(crate) body: Decoder,
+    meter: Meter,
 }
 
 /// Why the rest of a body cannot be had.
@@ -68,8 +70,8 @@ pub enum Cut {
 }
 
 impl Reader {
-    fn new(read: OwnedReadHalf) -> Self {
-        Self { read, buffer: BytesMut::new(), searched: 0, room: SMALL_READ, body: Decoder::Length(0) }
+    fn new(read: OwnedReadHalf, meter: Meter) -> Self {
+        Self { read, buffer: BytesMut::new(), searched: 0, room: SMALL_READ, body: Decoder::Length(0), meter }
     }
 
     /// Reads what there is to read.
@@ -79,6 +81,7 @@ impl Reader {
         }
         let free = self.buffer.capacity() - self.buffer.len();
         let read = ready!(poll_read_buf(Pin::new(&mut self.read), cx, &mut self.buffer))?;
+        self.meter.received(read);
         self.room = if read == free { LARGE_READ } else { self.room };
         Poll::Ready(Ok(read))
     }
@@ -143,6 +146,7 @@ pub(crate) struct Writer<B> {
     framing: Framing,
     /// Bytes of the message that are on their way.
     moved: u64,
+    meter: Meter,
 }
 
 /// How a body is sent.
@@ -167,7 +171,7 @@ pub(crate) enum Unsent<E> {
 }
 
 impl<B> Writer<B> {
-    fn new(write: OwnedWriteHalf) -> Self {
+    fn new(write: OwnedWriteHalf, meter: Meter) -> Self {
         Self {
             write,
             head: Vec::new(),
@@ -177,6 +181,7 @@ impl<B> Writer<B> {
             body: None,
             framing: Framing::Plain,
             moved: 0,
+            meter,
         }
     }
 
@@ -229,6 +234,7 @@ impl<B> Writer<B> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.moved += wrote as u64;
+            self.meter.sent(wrote);
             let of_head = wrote.min(head.len());
             let of_chunk = (wrote - of_head).min(self.chunk.len());
             self.written += of_head;

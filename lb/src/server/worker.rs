@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::observe::Observer;
+use crate::proxy::books::Books;
 use crate::proxy::queue::Queues;
 use crate::proxy::{Proxy, client};
 
@@ -67,9 +68,7 @@ impl Crew {
                 match runtime {
                     Ok(runtime) => {
                         let _ = tell.send(Ok(()));
-                        let (pool, observer, config, queues) = shared;
-                        let proxy = Proxy::new(pool, observer, config, queues, random);
-                        runtime.block_on(work(proxy, coming, counter));
+                        runtime.block_on(work(number, shared, random, coming, counter));
                     }
                     Err(error) => _ = tell.send(Err(error)),
                 }
@@ -102,14 +101,16 @@ impl Crew {
     }
 }
 
-/// A worker's life.
+/// The life of the worker of this number.
 pub(crate) async fn work(
-    proxy: Proxy,
+    number: usize,
+    (pool, observer, config, queues): (Arc<ServerPool>, Arc<Observer>, Arc<Config>, Arc<Queues>),
+    random: fastrand::Rng,
     mut coming: mpsc::UnboundedReceiver<Accepted>,
     open: Arc<AtomicUsize>,
 ) {
-    let observer = Arc::clone(&proxy.observer);
-    let proxy = Rc::new(proxy);
+    let books = Rc::new(Books::new(Arc::clone(&observer), number, config.statistics));
+    let proxy = Rc::new(Proxy::new(pool, Rc::clone(&books), config, queues, random));
     let (clock, other) = (Rc::clone(&proxy), Rc::clone(&proxy));
     tokio::task::spawn_local(async move { clock.deadlines.strike().await });
     tokio::task::spawn_local(async move { other.client_deadlines.strike().await });
@@ -125,6 +126,7 @@ pub(crate) async fn work(
     let connections = TaskTracker::new();
     let draining = CancellationToken::new();
     while let Some((stream, slot)) = coming.recv().await {
+        books.clients().opened.one();
         let connection = Guard::new(&observer, &open);
         let (proxy, draining) = (Rc::clone(&proxy), draining.clone());
         connections.spawn_local(async move {
@@ -149,14 +151,14 @@ struct Guard {
 
 impl Guard {
     fn new(observer: &Arc<Observer>, open: &Arc<AtomicUsize>) -> Self {
-        observer.totals.connections.fetch_add(1, Relaxed);
+        observer.connections.fetch_add(1, Relaxed);
         Self { observer: Arc::clone(observer), open: Arc::clone(open) }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.observer.totals.connections.fetch_sub(1, Relaxed);
+        self.observer.connections.fetch_sub(1, Relaxed);
         self.open.fetch_sub(1, Relaxed);
     }
 }

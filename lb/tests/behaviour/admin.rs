@@ -33,13 +33,13 @@ fn the_state_has_the_shape_that_others_rely_on() {
 
     let state = lb.state();
     assert_members(&state, "version listen policy workers draining uptime_ms connections totals backends");
-    assert_members(&state["totals"], "requests no_backend client_gone refused status");
+    assert_members(&state["totals"], "requests no_backend client_gone refused in_flight status errors bytes");
     assert_members(&state["totals"]["status"], "1xx 2xx 3xx 4xx 5xx");
     let backend = &state["backends"][0];
     assert_members(
         backend,
-        "number url state cause since_unix_ms for_ms progress? in_flight picks answers failures retries connections \
-         latency_us",
+        "number url state cause since_unix_ms for_ms progress? in_flight picks answers failures retries reconnects \
+         status errors bytes connections transitions states_ms latency_us",
     );
     assert_members(&backend["latency_us"], "p50 p90 p99");
     assert_eq!(backend["connections"], json!({"opened": 1, "reused": 0, "idle": 1}));

@@ -1,0 +1,71 @@
+//! How long was a backend in which state, and how often did that change?
+
+use std::time::{Duration, Instant};
+
+/// A backend's states so far. Whatever names they have, they are taken as they come.
+#[derive(Debug, Clone)]
+pub struct States {
+    now: &'static str,
+    since: Instant,
+    /// The time spent in each state that has ended, by name.
+    before: Vec<(&'static str, Duration)>,
+    changes: u64,
+}
+
+impl States {
+    /// It begins in this state.
+    pub(super) fn new(state: &'static str, now: Instant) -> Self {
+        Self { now: state, since: now, before: Vec::new(), changes: 0 }
+    }
+
+    /// It goes over into another state.
+    pub(super) fn change(&mut self, to: &'static str, now: Instant) {
+        let spent = now.saturating_duration_since(self.since);
+        match self.before.iter_mut().find(|(state, _)| *state == self.now) {
+            Some((_, time)) => *time += spent,
+            None => self.before.push((self.now, spent)),
+        }
+        (self.now, self.since) = (to, now);
+        self.changes += 1;
+    }
+
+    /// The state that it is in.
+    pub fn now(&self) -> &'static str {
+        self.now
+    }
+
+    /// How often it has changed.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The time spent in each state until `now`, in the order in which they were entered first.
+    pub fn times(&self, now: Instant) -> Vec<(&'static str, Duration)> {
+        let mut all = self.clone();
+        all.change(self.now, now);
+        all.before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_add_up_to_all_the_time_there_was() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut states = States::new("up", begun);
+        assert_eq!(states.times(at(3)), [("up", Duration::from_secs(3))]);
+        states.change("down", at(10));
+        states.change("up", at(14));
+        // A change seen by two threads may come with the earlier of their clocks.
+        states.change("suspect", at(13));
+        let times = states.times(at(20));
+        assert_eq!(
+            times,
+            [("up", 10), ("down", 4), ("suspect", 7)].map(|(state, s)| (state, Duration::from_secs(s)))
+        );
+        assert_eq!((states.now(), states.changes()), ("suspect", 3));
+    }
+}

@@ -1,0 +1,64 @@
+//! What may go wrong with a request, as statistics name it: every failure and every refusal, each with a place of its
+//! own in one closed vocabulary. A cause is named as the variant is.
+
+use strum::VariantArray;
+
+use super::refusal::Refusal;
+use super::verdict::{Blame, Failure};
+use crate::observe::{ErrorCause, Tally};
+
+const _: () =
+    assert!(Failure::VARIANTS.len() + Refusal::VARIANTS.len() <= Tally::CAUSES, "every cause has a place");
+
+/// Why a try at a backend may fail.
+pub fn of_tries() -> impl Iterator<Item = ErrorCause> {
+    // Without a backend there is no try.
+    Failure::VARIANTS
+        .iter()
+        .filter(|failure| **failure != Failure::NoBackend)
+        .map(|failure| ErrorCause::from(*failure))
+}
+
+/// Why a request may be refused: before any backend sees it, or in the middle of its body.
+pub fn of_refusals() -> impl Iterator<Item = ErrorCause> {
+    let uploads = [Failure::BadUpload, Failure::LargeUpload, Failure::SlowUpload];
+    Refusal::VARIANTS.iter().map(|refusal| ErrorCause::from(*refusal)).chain(uploads.map(ErrorCause::from))
+}
+
+/// Why a request may fail for its client.
+pub fn of_requests() -> impl Iterator<Item = ErrorCause> {
+    let failures = Failure::VARIANTS.iter().map(|failure| ErrorCause::from(*failure));
+    failures.chain(Refusal::VARIANTS.iter().map(|refusal| ErrorCause::from(*refusal)))
+}
+
+impl From<Failure> for ErrorCause {
+    fn from(failure: Failure) -> Self {
+        Self { place: failure as usize, name: failure.into(), blame: failure.blame().name() }
+    }
+}
+
+impl From<Refusal> for ErrorCause {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            place: Failure::VARIANTS.len() + refusal as usize,
+            name: refusal.into(),
+            blame: Blame::Client.name(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_a_place_and_a_name_of_its_own() {
+        let causes: Vec<_> = of_requests().collect();
+        assert!(causes.iter().zip(0..).all(|(cause, place)| cause.place == place));
+        let mut names: Vec<_> = causes.iter().map(|cause| cause.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), causes.len());
+        assert!(names.contains(&"connect_refused") && names.contains(&"refused_bare_line_feed"), "{names:?}");
+    }
+}

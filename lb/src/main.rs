@@ -1,30 +1,37 @@
-//! `lb`: flags in, balancer runs, exit status out.
+//! `lb`: settings in, balancer runs, exit status out.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use lb::cli::{Cli, LogFormat};
+use lb::cli::{CANNOT_START, Cli, Command};
+use lb::config::LogFormat;
 use lb::server::Server;
-
-/// Cannot start: the same status that clap uses for a wrong flag.
-const CANNOT_START: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(url) = &cli.check_health {
         return lb::ping::check_health(url);
     }
-    let (log_format, exit_with_parent) = (cli.log_format, cli.exit_with_parent);
-    let server = match cli.config().and_then(|config| Server::bind(config).map_err(|error| error.to_string()))
-    {
-        Ok(server) => server,
+    if let Some(Command::Check(check)) = &cli.command {
+        return check.run();
+    }
+    let started = cli.load().map_err(|problems| problems.to_string()).and_then(|loaded| {
+        let format = loaded.config.log_format;
+        let server = Server::bind(loaded.config).map_err(|error| format!("error: {error}\n"))?;
+        Ok((server, format, loaded.warnings))
+    });
+    let (server, format, warnings) = match started {
+        Ok(started) => started,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprint!("{error}");
             return CANNOT_START.into();
         }
     };
-    log_to_stderr(log_format);
-    server.run(exit_with_parent)
+    log_to_stderr(format);
+    for warning in warnings.lines() {
+        tracing::warn!("{warning}");
+    }
+    server.run(cli.exit_with_parent)
 }
 
 fn log_to_stderr(format: LogFormat) {

@@ -36,7 +36,7 @@ pub(crate) async fn keep_pinging(
 }
 
 /// Nine to eleven tenths of the interval, by a number between 0 and 1.
-fn jittered(interval: Duration, random: f64) -> Duration {
+pub(crate) fn jittered(interval: Duration, random: f64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * random)
 }
 

@@ -29,7 +29,7 @@ use listen::{inherited, listen};
 use worker::Crew;
 
 /// How often the control thread looks for silent backends.
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// How long accepting rests when there are no descriptors left; the field's usual second is far longer than
 /// it takes a connection to end.

@@ -35,7 +35,7 @@ const TURNS: usize = 32;
 /// The configuration, but for the backend.
 static USUAL: LazyLock<Config> = LazyLock::new(|| {
     let cli = Cli::try_parse_from(["lb", "--backends=http://localhost:1", "--name=lb-1"]);
-    cli.expect("flags").config().expect("a configuration")
+    cli.expect("flags").load().expect("a configuration").config
 });
 
 /// A stream of requests through the whole balancer.

@@ -1,0 +1,233 @@
+//! From all that was said to a [`Config`].
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
+
+use http::{StatusCode, Uri};
+use ipnet::IpNet;
+
+use super::form::Written;
+use super::layer::{Layer, Origin};
+use super::problems::Problem;
+use super::reader::Reader;
+use super::settings::BACKEND;
+use super::{Config, Said, backends, settings};
+use crate::balance::health::Thresholds;
+use crate::balance::member::{Member, Mode};
+use crate::balance::{Address, budget, outlier, silence};
+use crate::proxy::key;
+use crate::proxy::queue::Limit;
+
+/// What it is called if nobody says: drawn once, so that it keeps its name when its file is read again.
+static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}", fastrand::u32(..) >> 8));
+
+/// Makes a configuration of it, and returns it with what is left of what was said: all but what was wrong. What was
+/// wrong is told to `problems`, and its default takes its place.
+pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Config, Said<'a>) {
+    let (members, sound) =
+        said.backends.into_iter().filter_map(|layer| member(layer, said.source, problems)).unzip();
+    let mut read = Reader::new(said.settings, said.source, problems);
+    let listen = listen(&mut read);
+    let config = Config {
+        backends: members,
+        policy: read.parsed("balance.policy", str::parse).unwrap_or_default(),
+        key: read.parsed("balance.hash_by", |text| text.parse().map_err(fix)).unwrap_or_default(),
+        load_factor: read.number("balance.load_factor"),
+        seed: read.maybe("balance.seed"),
+        panic_threshold: read.number("balance.panic_threshold"),
+        slow_start: read.get("balance.slow_start"),
+        outlier: outlier::Rule {
+            consecutive_errors: read.number("outlier.consecutive_errors"),
+            success_rate: read.get("outlier.success_rate"),
+            interval: read.get("outlier.interval"),
+            ejection_time: read.get("outlier.ejection_time"),
+            max_ejection_time: read.get("outlier.max_ejection_time"),
+            max_ejected: read.number("outlier.max_ejected"),
+        },
+        retry_budget: retry_budget(&mut read),
+        hedge_after: read.maybe("hedging.after"),
+        sticky_cookie: read.parsed("sticky.cookie", cookie_name),
+        explain: read.get("balance.explain"),
+        listen,
+        admin: admin(&mut read, listen),
+        name: read.parsed("name", name).unwrap_or_else(|| OWN_NAME.clone()),
+        trusted: networks(&mut read),
+        workers: read.maybe_number("workers").unwrap_or_else(cores),
+        ping_interval: read.get("health.ping_interval"),
+        ping_timeout: read.get("health.ping_timeout"),
+        ping_path: read.parsed("health.ping_path", path),
+        ping_status: StatusCode::from_u16(read.number("health.ping_status")).unwrap_or_default(),
+        thresholds: Thresholds { rise: read.number("health.rise"), fall: read.number("health.fall") },
+        silence: silence::Rule {
+            waiting: read.number("health.silence_waiting"),
+            at_least: read.get("health.silence"),
+        },
+        retries: read.number("retries.retries"),
+        retry_delay: read.get("retries.retry_delay"),
+        attempts: read.number("retries.attempts"),
+        total_timeout: read.get("timeouts.total"),
+        connect_timeout: read.get("timeouts.connect"),
+        response_timeout: read.get("timeouts.response"),
+        idle_timeout: read.get("timeouts.idle"),
+        head_timeout: read.get("timeouts.head"),
+        stall_timeout: read.get("timeouts.stall"),
+        tunnel_timeout: read.get("timeouts.tunnel"),
+        drain_time: read.get("timeouts.drain"),
+        drain_idle: read.get("timeouts.drain_idle"),
+        max_connections: read.maybe_number("max_connections"),
+        limit: limit(&mut read),
+        replay_limit: usize::try_from(read.get::<u64>("retries.replay_limit")).unwrap_or(usize::MAX),
+        max_body: read.maybe("max_body").unwrap_or(u64::MAX),
+        log_format: read.parsed("log.format", str::parse).unwrap_or_default(),
+        access_log: read.get("log.access_log"),
+        statistics: read.parsed("log.statistics", str::parse).unwrap_or_default(),
+    };
+    (config, Said { settings: read.layer, backends: sound, ..said })
+}
+
+fn member(layer: Layer, source: &super::Source, problems: &mut Vec<Problem>) -> Option<(Member, Layer)> {
+    let defaults = Layer::defaults(settings::section(BACKEND));
+    let mut read = Reader::new(defaults.under(layer), source, problems);
+    let address = read.address();
+    let member = Member {
+        address: address.clone().unwrap_or(Address { host: String::new(), port: 0 }),
+        weight: read.number("backend.weight"),
+        priority: read.number("backend.priority"),
+        backup: read.get("backend.backup"),
+        limit: read.maybe_number("backend.max_in_flight"),
+        mode: read.parsed("backend.mode", str::parse).unwrap_or(Mode::Ready),
+    };
+    address.map(|_| (member, read.layer))
+}
+
+impl Reader<'_> {
+    fn address(&mut self) -> Option<Address> {
+        let url = self.maybe::<String>("backend.url")?;
+        let parsed = backends::parse(&url);
+        parsed.inspect_err(|bad| self.complain("backend.url", &bad.what, &bad.fix)).ok()
+    }
+
+    /// Notes a problem of a setting in words of its own.
+    fn complain(&mut self, id: &str, what: &str, fix: &str) {
+        if let Some(given) = self.layer.remove(id) {
+            self.problems.push(Problem::new(what, fix).at(&given));
+        }
+    }
+}
+
+/// Where clients connect. The flags say address and port each for itself.
+fn listen(read: &mut Reader<'_>) -> SocketAddr {
+    let address = |text: &str| text.parse().map_err(|_| "write an IP address, such as 127.0.0.1".to_owned());
+    let [port_said, bind_said] = ["port", "bind"].map(|id| read.layer.said(id).is_some());
+    let port = read.number("port");
+    let bind = read.parsed("bind", address).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let socket =
+        |text: &str| text.parse::<SocketAddr>().map_err(|_| "write IP:PORT, such as 0.0.0.0:3030".to_owned());
+    let both = read.parsed("listen", socket).unwrap_or_else(|| SocketAddr::new(bind, port));
+    SocketAddr::new(if bind_said { bind } else { both.ip() }, if port_said { port } else { both.port() })
+}
+
+/// Where state and events can be seen.
+fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
+    let socket = |text: &str| text.parse().map_err(|_| "write IP:PORT, such as 127.0.0.1:4030".to_owned());
+    if let Some(admin) = read.parsed("admin", socket) {
+        return admin;
+    }
+    let port = match listen.port() {
+        0 => 0,
+        port => port.checked_add(1000).unwrap_or_else(|| {
+            let by = ["port", "listen"].into_iter().find_map(|id| read.layer.said(id)).cloned();
+            let what = format!("port {port} leaves no room for the admin port at {port} + 1000");
+            let in_file = by.as_ref().is_some_and(|given| given.place().is_some());
+            let fix = if in_file { "add admin = \"127.0.0.1:4030\"" } else { "add --admin=127.0.0.1:4030" };
+            read.problems.push(Problem::new(what, fix).at_place(by.and_then(|given| given.place())));
+            0
+        }),
+    };
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn networks(read: &mut Reader<'_>) -> Vec<IpNet> {
+    let texts = read.maybe::<Vec<String>>("trusted_proxies").unwrap_or_default();
+    let given = read.layer.get("trusted_proxies").cloned();
+    let mut networks = Vec::new();
+    for (text, index) in texts.iter().zip(0..) {
+        match network(text) {
+            Ok(network) => networks.push(network),
+            Err(fix) => {
+                let place = given.as_ref().and_then(|given| match (&given.origin, &given.value) {
+                    (Origin::File(_), Written::List(entries)) => {
+                        entries.get(index).map(|(_, place)| place.clone())
+                    }
+                    _ => None,
+                });
+                read.problems.push(Problem::new(format!("'{text}' is not a network"), fix).at_place(place));
+            }
+        }
+    }
+    networks
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| "write 10.0.0.0/8, or one address, 127.0.0.1".to_owned())
+}
+
+fn retry_budget(read: &mut Reader<'_>) -> Option<budget::Rule> {
+    let per_second = read.number("retries.budget_per_second");
+    read.maybe_number("retries.budget").map(|percent| budget::Rule { percent, per_second })
+}
+
+fn limit(read: &mut Reader<'_>) -> Option<Limit> {
+    let (queue, patience) = (read.number("queues.queue"), read.get("queues.queue_timeout"));
+    read.maybe_number("queues.backend_limit").map(|in_flight| Limit { in_flight, queue, patience })
+}
+
+/// What it calls itself: a token of RFC 9110, section 5.6.2, without its stranger characters.
+fn name(text: &str) -> Result<String, String> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match !text.is_empty() && text.bytes().all(is_word) {
+        true => Ok(text.to_owned()),
+        false => Err("write one word of letters, digits and hyphens, such as edge-1".to_owned()),
+    }
+}
+
+fn cookie_name(text: &str) -> Result<String, String> {
+    match key::is_cookie_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err("write one word of letters, digits and hyphens, such as backend".to_owned()),
+    }
+}
+
+fn path(text: &str) -> Result<Uri, String> {
+    let uri: Option<Uri> = text.parse().ok();
+    uri.filter(|_| text.starts_with('/'))
+        .ok_or_else(|| "write a path that begins with '/', such as /healthz".to_owned())
+}
+
+/// What to write instead, of an error that says what is wrong, a semicolon, and what to write instead.
+fn fix(error: String) -> String {
+    match error.split_once("; ") {
+        Some((_, fix)) => fix.to_owned(),
+        None => error,
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_read_as_people_write_them() {
+        assert!(network("10.0.0.0/8").unwrap().contains(&"10.9.8.7".parse::<IpAddr>().unwrap()));
+        assert_eq!(["127.0.0.1", "::1"].map(|one| network(one).unwrap().prefix_len()), [32, 128]);
+        for wrong in ["", "10.0.0.0/33", "a", " ::1"] {
+            assert!(network(wrong).unwrap_err().contains("write 10.0.0.0/8"), "{wrong}");
+        }
+    }
+}

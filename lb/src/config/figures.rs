@@ -1,0 +1,185 @@
+//! What does a configuration come to? How soon a failure is found, how often a request is tried, how long it may take:
+//! pure arithmetic on the settings, by the rules that [`crate::balance::health`], [`crate::balance::silence`],
+//! [`crate::proxy::verdict`] and [`crate::ping`] follow.
+
+use std::time::Duration;
+
+use super::Config;
+use crate::balance::member::{Member, Mode};
+use crate::ping::jittered;
+use crate::server::LOOK;
+
+/// From the luckiest moment to the unluckiest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// If everything falls together well.
+    pub best: Duration,
+    /// If nothing does.
+    pub worst: Duration,
+}
+
+/// What a configuration comes to. A time counts from the event to the moment when everybody acts on it; what the
+/// machine itself takes, a few milliseconds on an idle one, comes on top.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    /// Until a backend that refuses connections is down while requests come: counted from the first of them.
+    pub crash_under_load: Span,
+    /// The same while no requests come, so that only pings find out.
+    pub crash_without_traffic: Span,
+    /// Until a backend that answers no handshake any more is down, while no requests come.
+    pub vanished_without_traffic: Span,
+    /// Until a backend that accepts and says nothing is suspected: counted from the request that is one too many to
+    /// wait there. `None` if there is no other backend to compare it with.
+    pub stall_under_load: Option<Span>,
+    /// Until such a backend is down while no requests come. `None` if pings only connect: they do not notice.
+    pub stall_without_traffic: Option<Span>,
+    /// Until a backend that has been started again is up.
+    pub recovery: Span,
+    /// Backends that one request may be given to.
+    pub backends_tried: u32,
+    /// Tries of one request, when all that can fail does. Where a kept connection turns out to be closed, there is one
+    /// more, once for each backend.
+    pub most_tries: u32,
+    /// Until a request has the head of an answer, the balancer's own included, not counting the time that its client
+    /// takes to send its body.
+    pub longest: Duration,
+    /// Until a request has the balancer's 503 when all backends refuse connections, and none is known to be down.
+    pub all_refuse: Duration,
+    /// Bytes that are held of all requests together, so that they can be sent again, if the clients are limited.
+    pub held: Option<u64>,
+}
+
+impl Figures {
+    /// The figures of a configuration.
+    pub fn of(config: &Config) -> Self {
+        let wanted = config.backends.iter().filter(|member| is_wanted(member)).count();
+        let backends_tried = config.attempts.min(u32::try_from(wanted).unwrap_or(u32::MAX)).max(1);
+        let (rise, fall) = (config.thresholds.rise, config.thresholds.fall);
+        // The first ping to fail comes at once or an interval later; each further one takes another interval. One that
+        // nobody answers takes its whole time besides.
+        let pings = |n: u32, each: Duration| {
+            let (shortest, longest) =
+                (jittered(config.ping_interval, 0.0), jittered(config.ping_interval, 1.0));
+            Span { best: times(shortest, n - 1) + times(each, n), worst: times(longest, n) + times(each, n) }
+        };
+        let crash_without_traffic = pings(fall, Duration::ZERO);
+        let unanswered = pings(fall, config.ping_timeout);
+        // A request that has used up its retries takes the backend down by itself.
+        let by_requests = times(config.retry_delay, config.retries).min(config.total_timeout);
+        let silence = Span { best: config.silence.at_least, worst: config.silence.at_least + LOOK };
+        Self {
+            crash_under_load: Span {
+                best: by_requests.min(crash_without_traffic.best),
+                worst: by_requests.min(crash_without_traffic.worst),
+            },
+            crash_without_traffic,
+            vanished_without_traffic: unanswered,
+            stall_under_load: (wanted > 1).then_some(silence),
+            stall_without_traffic: config.ping_path.as_ref().map(|_| unanswered),
+            recovery: pings(rise, Duration::ZERO),
+            backends_tried,
+            most_tries: backends_tried.saturating_mul(config.retries + 1),
+            longest: times(longest_at_a_backend(config), backends_tried).min(config.total_timeout),
+            all_refuse: times(times(config.retry_delay, config.retries), backends_tried)
+                .min(config.total_timeout),
+            held: config
+                .max_connections
+                .map(|clients| (clients as u64).saturating_mul(config.replay_limit as u64)),
+        }
+    }
+}
+
+/// Whether a backend gets new requests while it is up.
+pub(super) fn is_wanted(member: &Member) -> bool {
+    member.mode == Mode::Ready && member.weight > 0
+}
+
+/// The longest that a request may be at one backend, if each connection breaks at the last moment: the wait for its
+/// turn, the kept connection, and then the first try and the retries over fresh ones.
+fn longest_at_a_backend(config: &Config) -> Duration {
+    let queued = config.limit.map_or(Duration::ZERO, |limit| limit.patience);
+    let fresh = config.connect_timeout.saturating_add(config.response_timeout);
+    [times(fresh, config.retries + 1), times(config.retry_delay, config.retries), config.response_timeout]
+        .into_iter()
+        .fold(queued, Duration::saturating_add)
+}
+
+fn times(time: Duration, n: u32) -> Duration {
+    time.saturating_mul(n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::with;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn of(flags: &[&str]) -> Figures {
+        Figures::of(&with(flags))
+    }
+
+    fn span(best: u64, worst: u64) -> Span {
+        Span { best: ms(best), worst: ms(worst) }
+    }
+
+    #[test]
+    fn a_crash_is_found_by_one_requests_retries_or_by_a_row_of_pings() {
+        let usual = of(&[]);
+        assert_eq!(usual.crash_under_load, span(30, 30));
+        assert_eq!(usual.crash_without_traffic, span(1800, 3300));
+        assert_eq!(usual.vanished_without_traffic, span(3300, 4800));
+        assert_eq!(of(&["--retries=0"]).crash_under_load, span(0, 0));
+        assert_eq!(of(&["--fall=1"]).crash_under_load, span(0, 30), "a ping may come at that very moment");
+        assert_eq!(of(&["--retry-delay=10s"]).crash_under_load, span(1800, 3300), "pings are faster");
+        let slow = of(&["--ping-interval=1h", "--retry-delay=30s", "--total-timeout=5s"]);
+        assert_eq!(slow.crash_under_load, span(5000, 5000), "and so is a request's end");
+    }
+
+    #[test]
+    fn a_stalled_backend_is_found_by_its_silence_or_by_pings_that_ask() {
+        let usual = of(&[]);
+        assert_eq!(usual.stall_under_load, Some(span(500, 550)));
+        assert_eq!(usual.stall_without_traffic, None);
+        assert_eq!(of(&["--ping-path=/"]).stall_without_traffic, Some(span(3300, 4800)));
+        let alone = of(&["--backends=http://a:1"]);
+        assert_eq!(alone.stall_under_load, None, "nobody else answers meanwhile");
+    }
+
+    #[test]
+    fn coming_back_takes_a_row_of_answered_pings() {
+        assert_eq!(of(&[]).recovery, span(900, 2200));
+        assert_eq!(of(&["--rise=1", "--ping-interval=10s"]).recovery, span(0, 11_000));
+    }
+
+    #[test]
+    fn a_request_is_tried_so_often_and_for_so_long() {
+        let usual = of(&[]);
+        assert_eq!((usual.backends_tried, usual.most_tries), (3, 12));
+        assert_eq!((usual.longest, usual.all_refuse), (ms(60_000), ms(90)));
+        let alone = of(&["--backends=http://a:1", "--retries=1"]);
+        assert_eq!((alone.backends_tried, alone.most_tries), (1, 2));
+        // It waits for its turn and for a kept connection, then connects, waits, pauses, connects and waits.
+        let quick =
+            ["--backend-limit=1", "--queue-timeout=7ms", "--connect-timeout=1s", "--response-timeout=2s"];
+        let quick = of(&[&quick[..], &["--retries=1", "--attempts=2"]].concat());
+        assert_eq!(quick.longest, 2 * ms(7 + 2000 + 1000 + 2000 + 10 + 1000 + 2000));
+    }
+
+    #[test]
+    fn what_is_held_is_bounded_by_the_clients_that_there_may_be() {
+        assert_eq!(of(&[]).held, None);
+        assert_eq!(of(&["--max-connections=1000"]).held, Some(65_536_000));
+    }
+
+    #[test]
+    fn the_largest_settings_overflow_nothing() {
+        let large = ["--retries=100", "--attempts=100", "--rise=1000", "--fall=1000", "--ping-interval=365d"];
+        let times =
+            ["--ping-timeout=365d", "--retry-delay=365d", "--response-timeout=365d", "--total-timeout=365d"];
+        let held = ["--max-connections=1000000", "--replay-limit=10000PiB"];
+        assert_eq!(of(&[&large[..], &times, &held].concat()).held, Some(u64::MAX));
+    }
+}

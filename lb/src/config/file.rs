@@ -1,0 +1,180 @@
+//! What does the file say? TOML, taken apart into layers; what is not known there is an error that says what is.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::form::Written;
+use super::layer::{Layer, Origin};
+use super::problems::{Problem, nearest};
+use super::settings::{self, SECTIONS, Section};
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    /// What it says of the balancer.
+    pub(crate) settings: Layer,
+    /// What it says of each backend.
+    pub(crate) backends: Vec<Layer>,
+    /// Whether it tries to name any.
+    pub(crate) names_backends: bool,
+}
+
+/// A key, or a value, where it stands.
+type Key<'a> = (&'a str, Range<usize>);
+
+impl File {
+    /// Takes a file apart. What cannot be used is left out, and told to `problems`; if it is not TOML, that is all of it.
+    pub(crate) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            // What the rest of it means is anybody's guess.
+            problems.extend(errors.iter().map(|error| not_toml(error, text)));
+            return None;
+        }
+        let mut file = Self::default();
+        let top = settings::section("").expect("there is a section above all");
+        for (key, value) in document.get_ref() {
+            let key = (key.get_ref().as_ref(), key.span());
+            match settings::section(key.0).filter(|section| !section.name.is_empty()) {
+                Some(section) => file.read_section(section, &key, value, problems),
+                None => read_setting(top, &key, value, &mut file.settings, problems),
+            }
+        }
+        Some(file)
+    }
+
+    fn read_section(
+        &mut self,
+        section: &'static Section,
+        key: &Key<'_>,
+        value: &Spanned<DeValue<'_>>,
+        problems: &mut Vec<Problem>,
+    ) {
+        self.names_backends |= section.name == settings::BACKEND;
+        let mut wrong = |is: &str, place: Range<usize>| {
+            let what = format!("{} is {is}", key.0);
+            problems.push(
+                Problem::new(what, format!("write {} above its settings", section.title()))
+                    .at_place(Some(place)),
+            );
+        };
+        match (value.get_ref(), section.repeated) {
+            (DeValue::Table(table), false) => read_settings(section, table, &mut self.settings, problems),
+            (DeValue::Array(entries), true) => {
+                for entry in entries {
+                    match entry.get_ref() {
+                        DeValue::Table(table) => {
+                            let mut backend = Layer::default();
+                            read_settings(section, table, &mut backend, problems);
+                            if backend.get("backend.url").is_none() && !table.contains_key("url") {
+                                let fix = "add url = \"http://host:port\"";
+                                problems.push(
+                                    Problem::new("a backend has no url", fix).at_place(Some(entry.span())),
+                                );
+                            }
+                            self.backends.push(backend);
+                        }
+                        _ => {
+                            let fix = "write [[backend]] and, below it, url = \"http://host:port\"";
+                            let what = "a backend is not a section of its own";
+                            problems.push(Problem::new(what, fix).at_place(Some(entry.span())));
+                        }
+                    }
+                }
+            }
+            (DeValue::Table(_), true) => wrong("one section, and there may be several", key.1.clone()),
+            (DeValue::Array(_), false) => wrong("a list, and there is only one", key.1.clone()),
+            _ => wrong("a section", value.span()),
+        }
+    }
+}
+
+fn read_settings(
+    section: &'static Section,
+    table: &DeTable<'_>,
+    layer: &mut Layer,
+    problems: &mut Vec<Problem>,
+) {
+    for (key, value) in table {
+        read_setting(section, &(key.get_ref().as_ref(), key.span()), value, layer, problems);
+    }
+}
+
+fn read_setting(
+    section: &'static Section,
+    key: &Key<'_>,
+    value: &Spanned<DeValue<'_>>,
+    layer: &mut Layer,
+    problems: &mut Vec<Problem>,
+) {
+    match section.setting(key.0) {
+        Some(setting) => layer.add(setting, written(value), Origin::File(value.span())),
+        None => problems.push(unknown(section, key)),
+    }
+}
+
+/// What to do about a key that is not known here: known elsewhere, or nearly known.
+fn unknown(section: &Section, key: &Key<'_>) -> Problem {
+    let here = match section.name {
+        "" => "above the sections".to_owned(),
+        _ => format!("in {}", section.title()),
+    };
+    let keys = |section: &'static Section| {
+        section.settings.iter().map(|setting| setting.key()).filter(|key| !key.is_empty())
+    };
+    let sections = || SECTIONS.iter().filter(|other| !other.name.is_empty());
+    let word = key.0.replace('-', "_");
+    let fix = if let Some(home) =
+        SECTIONS.iter().find(|other| other.setting(&word).is_some() && other.name != section.name)
+    {
+        match home.name {
+            "" => format!("move {word} up, above the first section"),
+            _ => format!("move {word} into {}", home.title()),
+        }
+    } else if let Some(known) = nearest(&word, section.settings.iter().map(|setting| setting.key())) {
+        format!("write {known}")
+    } else if let Some(known) =
+        nearest(&word, sections().map(|section| section.name)).filter(|_| section.name.is_empty())
+    {
+        format!("write {}", settings::section(known).map(Section::title).unwrap_or_default())
+    } else if let Some((home, known)) = sections().find_map(|home| Some((home, nearest(&word, keys(home))?)))
+    {
+        format!("write {known} in {}", home.title())
+    } else {
+        let known: Vec<_> =
+            section.settings.iter().map(|setting| setting.key()).filter(|key| !key.is_empty()).collect();
+        format!("known {here}: {}", known.join(", "))
+    };
+    Problem::new(format!("{} is not known {here}", key.0), fix).at_place(Some(key.1.clone()))
+}
+
+fn written(value: &Spanned<DeValue<'_>>) -> Written {
+    match value.get_ref() {
+        DeValue::String(text) => Written::Text(text.clone().into_owned()),
+        DeValue::Integer(number) => {
+            Written::Number(i128::from_str_radix(number.as_str(), number.radix()).ok())
+        }
+        DeValue::Boolean(on) => Written::Switch(*on),
+        DeValue::Array(entries) => {
+            Written::List(entries.iter().map(|entry| (written(entry), entry.span())).collect())
+        }
+        DeValue::Float(_) => Written::Other("no whole number"),
+        DeValue::Datetime(_) => Written::Other("a date"),
+        DeValue::Table(_) => Written::Other("a section"),
+    }
+}
+
+/// The file breaks TOML's own rules.
+fn not_toml(error: &toml::de::Error, text: &str) -> Problem {
+    let place = error.span().unwrap_or(text.len()..text.len());
+    let (what, expected) = error.message().split_once(", expected ").unwrap_or_else(|| (error.message(), ""));
+    let fix = match (what, text.get(place.clone())) {
+        ("string values must be quoted", Some(word)) => format!("write \"{word}\""),
+        ("duplicate key", _) => "keep one of them".to_owned(),
+        _ if expected.is_empty() => "this is not TOML".to_owned(),
+        _ => format!("expected {expected}"),
+    };
+    Problem::new(what, fix).at_place(Some(place))
+}

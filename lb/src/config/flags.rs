@@ -1,0 +1,137 @@
+//! The settings as flags: made from the table, so that a flag and a key of the file can never mean different things.
+
+use clap::builder::ValueParser;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+
+use super::backends;
+use super::form::{Form, Written};
+use super::layer::{Layer, Origin};
+use super::problems::{Problem, Problems, Source};
+use super::settings::{self, BACKEND, SECTIONS, Section, Setting};
+
+/// The settings that a command line gives.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    settings: Layer,
+    backends: Option<String>,
+}
+
+impl Flags {
+    /// What they say of the balancer.
+    pub(super) fn settings(&self) -> Layer {
+        self.settings.clone()
+    }
+
+    /// What to say of a word on the command line that belongs to no flag.
+    pub(crate) fn stray(&self, word: &str) -> Problems {
+        let problem = match word.contains("://") {
+            true => {
+                let list = self.backends.as_deref().unwrap_or_default();
+                let backends::BadAddress { what, fix } =
+                    backends::with_a_space(&format!("{}, {word}", list.trim_end_matches(',')));
+                Problem::new(what, fix)
+            }
+            false => Problem::new(format!("'{word}' belongs to no flag"), "see lb --help"),
+        };
+        Problems::errors(&Source::default(), vec![problem])
+    }
+
+    /// The list of backends, if they give one.
+    pub(super) fn backends(&self) -> Option<&str> {
+        self.backends.as_deref()
+    }
+}
+
+/// The backends of `--backends`, a layer each.
+pub(super) fn backends(list: &str, problems: &mut Vec<Problem>) -> Vec<Layer> {
+    let url =
+        settings::section(BACKEND).and_then(|section| section.setting("url")).expect("backends have a url");
+    let entries = backends::entries(list).unwrap_or_else(|backends::BadAddress { what, fix }| {
+        problems.push(Problem::new(what, fix));
+        Vec::new()
+    });
+    let layer = |entry: &str| {
+        let mut layer = Layer::default();
+        layer.add(url, Written::Plain(entry.to_owned()), Origin::Flag("backends"));
+        layer
+    };
+    entries.into_iter().map(layer).collect()
+}
+
+fn with_flags() -> impl Iterator<Item = (&'static Section, &'static Setting)> {
+    let all =
+        SECTIONS.iter().flat_map(|section| section.settings.iter().map(move |setting| (section, setting)));
+    all.filter(|(_, setting)| !setting.flag.is_empty())
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let backends = Arg::new("backends")
+            .long("backends")
+            .value_name("URLS")
+            .allow_hyphen_values(true)
+            .help("The backends, separated by commas and no spaces: http://localhost:3031,http://localhost:3032");
+        command.arg(backends).args(with_flags().map(|(section, setting)| arg(section, setting)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self { backends: matches.get_one::<String>("backends").cloned(), ..Self::default() };
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for (_, setting) in with_flags() {
+            if matches.value_source(setting.flag) == Some(ValueSource::CommandLine)
+                && let Some(text) = matches.get_one::<String>(setting.flag)
+            {
+                self.settings.add(setting, Written::Plain(text.clone()), Origin::Flag(setting.flag));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn arg(section: &Section, setting: &'static Setting) -> Arg {
+    let help = match (setting.form, setting.default) {
+        (Form::Switch, _) | (_, "") => setting.help.to_owned(),
+        (Form::Word(_, words), default) => {
+            format!("{} [default: {default}] [possible values: {}]", setting.help, words().join(", "))
+        }
+        (_, default) => format!("{} [default: {default}]", setting.help),
+    };
+    let arg = Arg::new(setting.flag)
+        .long(setting.flag)
+        .value_name(setting.form.value_name())
+        .value_parser(parser(setting))
+        .action(ArgAction::Set)
+        .help(help);
+    let arg = match setting.form {
+        // Whoever wants what is off in the file to be on gives the flag alone.
+        Form::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => arg,
+    };
+    if section.heading.is_empty() { arg } else { arg.help_heading(section.heading) }
+}
+
+/// Refuses what cannot be read, and passes on what can as it was written.
+fn parser(setting: &'static Setting) -> ValueParser {
+    let read = move |text: &str| -> Result<String, String> {
+        let off = setting.has_off() && text == "off";
+        match setting.form.read(&Written::Plain(text.to_owned())) {
+            Err(wrong) if !off => {
+                let fix = if setting.fix.is_empty() { &wrong.fix[..] } else { setting.fix };
+                Err(format!("{text} is {}; {fix}", wrong.is))
+            }
+            _ => Ok(text.to_owned()),
+        }
+    };
+    ValueParser::from(read)
+}

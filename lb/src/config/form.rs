@@ -1,0 +1,289 @@
+//! How is a setting written? Times, sizes, counts, shares, switches and words: in the file and on the command line.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use super::problems::nearest;
+
+/// How a setting is written. The texts in some of them stand for the value in the help, such as `PATH`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    /// A time such as `250ms`.
+    Time {
+        /// It may be none at all.
+        zero: bool,
+    },
+    /// Bytes, such as `64KiB`.
+    Size,
+    /// A whole number.
+    Count {
+        /// The least.
+        least: u64,
+        /// The most.
+        most: u64,
+    },
+    /// A share such as `50%`.
+    Percent {
+        /// The least.
+        least: u32,
+        /// The most.
+        most: u32,
+    },
+    /// Yes or no.
+    Switch,
+    /// One of these words.
+    Word(&'static str, fn() -> Vec<&'static str>),
+    /// Any text; whoever needs it knows what is right.
+    Text(&'static str),
+    /// Several texts.
+    List(&'static str),
+}
+
+/// A setting as it stands there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Written {
+    /// On the command line, where everything is text.
+    Plain(String),
+    /// In quotes.
+    Text(String),
+    /// A whole number; `None` if it is one that nobody needs.
+    Number(Option<i128>),
+    /// `true` or `false`.
+    Switch(bool),
+    /// A list of what stands at these places of the file.
+    List(Vec<(Self, std::ops::Range<usize>)>),
+    /// Something that no setting is: what it is, with its article.
+    Other(&'static str),
+}
+
+/// A setting as it is meant.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Time(Duration),
+    /// A count, bytes, or percents.
+    Number(u64),
+    Switch(bool),
+    Text(String),
+    List(Vec<String>),
+}
+
+/// What is wrong with something written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// What it is or is not, as in "5 is …".
+    pub(crate) is: String,
+    /// What to write instead.
+    pub(crate) fix: String,
+    /// At which place, where that is not the whole.
+    pub(crate) at: Option<std::ops::Range<usize>>,
+}
+
+impl Wrong {
+    fn new(is: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { is: is.into(), fix: fix.into(), at: None }
+    }
+}
+
+impl Form {
+    /// What stands for the value in the help; nothing for a switch.
+    pub(crate) fn value_name(self) -> &'static str {
+        match self {
+            Self::Time { .. } => "TIME",
+            Self::Size => "SIZE",
+            Self::Count { .. } => "N",
+            Self::Percent { .. } => "PERCENT",
+            Self::Switch => "BOOL",
+            Self::Word(name, _) | Self::Text(name) | Self::List(name) => name,
+        }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn read(self, written: &Written) -> Result<Value, Wrong> {
+        match self {
+            Self::Time { zero } => self.read_time(zero, written).map(Value::Time),
+            Self::Size => self.read_size(written).map(Value::Number),
+            Self::Count { least, most } => self.read_count(least, most, written).map(Value::Number),
+            Self::Percent { least, most } => self.read_percent(least, most, written).map(Value::Number),
+            Self::Switch => self.read_switch(written).map(Value::Switch),
+            Self::Word(_, words) => self.read_word(&words(), written).map(Value::Text),
+            Self::Text(_) => self.text(written).map(|text| Value::Text(text.to_owned())),
+            Self::List(_) => self.read_list(written).map(Value::List),
+        }
+    }
+
+    /// How it may be written, with quotes if that is in the file.
+    fn example(self, quotes: bool) -> String {
+        let words = match self {
+            Self::Time { .. } => ["250ms", "10s", "2m"].map(|time| quoted(time, quotes)).join(", "),
+            Self::Size => ["64KiB", "1MiB"].map(|size| quoted(size, quotes)).join(" or "),
+            Self::Count { least, most } => format!("{least} to {most}"),
+            Self::Percent { least, most } => {
+                format!("{} to {}", quoted(&format!("{least}%"), quotes), quoted(&format!("{most}%"), quotes))
+            }
+            Self::Switch => "true or false".to_owned(),
+            Self::Word(_, words) => {
+                let words: Vec<_> = words().into_iter().map(|word| quoted(word, quotes)).collect();
+                format!("one of {}", words.join(", "))
+            }
+            Self::Text(_) => "it in quotes".to_owned(),
+            Self::List(_) => "it as [\"…\", \"…\"]".to_owned(),
+        };
+        format!("write {words}")
+    }
+
+    /// The text, where it has to be one.
+    fn text(self, written: &Written) -> Result<&str, Wrong> {
+        match written {
+            Written::Plain(text) | Written::Text(text) => Ok(text),
+            other => Err(Wrong::new(other.kind(), self.example(true))),
+        }
+    }
+
+    fn read_time(self, zero: bool, written: &Written) -> Result<Duration, Wrong> {
+        let quotes = written.is_in_file();
+        let unitless = match written {
+            Written::Number(Some(number)) => Some(*number),
+            Written::Plain(text) | Written::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().ok()
+            }
+            _ => None,
+        };
+        match unitless {
+            Some(0) if zero => return Ok(Duration::ZERO),
+            Some(n @ 1..) => {
+                let with = |unit| quoted(&format!("{n}{unit}"), quotes);
+                return Err(Wrong::new("without a unit", format!("write {} or {}", with("ms"), with("s"))));
+            }
+            _ => {}
+        }
+        match humantime::parse_duration(self.text(written)?) {
+            Ok(Duration::ZERO) if !zero => {
+                let fix = format!("write more than nothing, such as {}", quoted("250ms", quotes));
+                Err(Wrong::new("too short", fix))
+            }
+            Ok(time) if time <= LONGEST => Ok(time),
+            Ok(_) => Err(Wrong::new("too long", format!("write at most {}", quoted("365d", quotes)))),
+            Err(_) => {
+                let [ms, s, m] = ["250ms", "10s", "2m"].map(|time| quoted(time, quotes));
+                Err(Wrong::new("no time", format!("write it as {ms}, {s} or {m}")))
+            }
+        }
+    }
+
+    fn read_size(self, written: &Written) -> Result<u64, Wrong> {
+        let wrong = || Wrong::new("no size", self.example(written.is_in_file()));
+        match written {
+            Written::Number(Some(number)) => u64::try_from(*number).map_err(|_| wrong()),
+            _ => self.text(written)?.parse::<ByteSize>().map(|size| size.as_u64()).map_err(|_| wrong()),
+        }
+    }
+
+    fn read_count(self, least: u64, most: u64, written: &Written) -> Result<u64, Wrong> {
+        let number = match written {
+            Written::Number(number) => *number,
+            Written::Plain(text) => text.parse().ok(),
+            Written::Text(text) if text.parse::<i128>().is_ok() => {
+                return Err(Wrong::new("a text", format!("write {text}, without the quotes")));
+            }
+            other => return Err(Wrong::new(other.kind(), self.example(true))),
+        };
+        let within =
+            number.and_then(|number| u64::try_from(number).ok()).filter(|n| (least..=most).contains(n));
+        within.ok_or_else(|| Wrong::new(format!("not in {least}..={most}"), self.example(false)))
+    }
+
+    fn read_percent(self, least: u32, most: u32, written: &Written) -> Result<u64, Wrong> {
+        let quotes = written.is_in_file();
+        if let Written::Number(Some(number @ 0..)) = written {
+            return Err(Wrong::new("without its sign", format!("write \"{number}%\"")));
+        }
+        let text = self.text(written)?;
+        let Some(digits) = text.strip_suffix('%') else {
+            return Err(match text.parse::<u32>() {
+                Ok(number) => {
+                    let fix = format!("write {}", quoted(&format!("{number}%"), quotes));
+                    Wrong::new("without its sign", fix)
+                }
+                Err(_) => Wrong::new("no share", self.example(quotes)),
+            });
+        };
+        let within =
+            digits.trim_end().parse().ok().filter(|n| (u64::from(least)..=u64::from(most)).contains(n));
+        within.ok_or_else(|| Wrong::new(format!("not in {least}%..={most}%"), self.example(quotes)))
+    }
+
+    fn read_switch(self, written: &Written) -> Result<bool, Wrong> {
+        match written {
+            Written::Switch(on) => Ok(*on),
+            Written::Plain(text) if text.parse::<bool>().is_ok() => Ok(text == "true"),
+            Written::Text(text) if text.parse::<bool>().is_ok() => {
+                Err(Wrong::new("a text", format!("write {text}, without the quotes")))
+            }
+            other => Err(Wrong::new(other.kind(), self.example(true))),
+        }
+    }
+
+    fn read_word(self, words: &[&str], written: &Written) -> Result<String, Wrong> {
+        let text = self.text(written)?;
+        if words.contains(&text) {
+            return Ok(text.to_owned());
+        }
+        let quotes = written.is_in_file();
+        let fix = match nearest(text, words.iter().copied()) {
+            Some(word) => format!(
+                "write {}; {}",
+                quoted(word, quotes),
+                self.example(quotes).replacen("write", "it may be", 1)
+            ),
+            None => self.example(quotes),
+        };
+        Err(Wrong::new("not known", fix))
+    }
+
+    /// Several texts; on the command line they are separated by commas.
+    fn read_list(self, written: &Written) -> Result<Vec<String>, Wrong> {
+        match written {
+            Written::Plain(text) if text.is_empty() => Ok(Vec::new()),
+            Written::Plain(text) => Ok(text.split(',').map(str::to_owned).collect()),
+            Written::List(entries) => entries
+                .iter()
+                .map(|(entry, at)| match entry {
+                    Written::Text(text) => Ok(text.clone()),
+                    other => {
+                        Err(Wrong { at: Some(at.clone()), ..Wrong::new(other.kind(), "write it in quotes") })
+                    }
+                })
+                .collect(),
+            Written::Text(text) => Err(Wrong::new("a text", format!("write [\"{text}\"]"))),
+            other => Err(Wrong::new(other.kind(), self.example(true))),
+        }
+    }
+}
+
+/// Nobody waits longer, and clocks cannot count for ever.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+impl Written {
+    fn is_in_file(&self) -> bool {
+        !matches!(self, Self::Plain(_))
+    }
+
+    /// What it is, with its article.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Plain(_) | Self::Text(_) => "a text",
+            Self::Number(_) => "a number",
+            Self::Switch(_) => "true or false",
+            Self::List(_) => "a list",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+fn quoted(text: &str, quotes: bool) -> String {
+    if quotes { format!("\"{text}\"") } else { text.to_owned() }
+}

@@ -1,0 +1,120 @@
+//! Who said what? Settings as they were given, with where: the raw layer, in which everything is optional.
+//!
+//! The defaults make a layer, the file makes one and the flags make one; each is laid over the one before.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::form::{Form, Written};
+use super::settings::{Section, Setting};
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// What was said is wrong, and the default takes its place, so that reading can go on.
+    InsteadOfWrong,
+    /// These bytes of the file.
+    File(Range<usize>),
+    /// This flag, without its hyphens.
+    Flag(&'static str),
+}
+
+/// A setting, or what became of it, and where it comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Given<T> {
+    pub(crate) setting: &'static Setting,
+    pub(crate) value: T,
+    pub(crate) origin: Origin,
+}
+
+impl<T> Given<T> {
+    /// What it is called where it was given: `--ping-timeout` or `ping_timeout`.
+    pub(crate) fn name(&self) -> String {
+        match self.origin {
+            Origin::Flag(flag) => format!("--{flag}"),
+            _ if self.setting.path.is_empty() => format!("--{}", self.setting.flag),
+            _ => self.setting.key().to_owned(),
+        }
+    }
+
+    /// Where it is in the file, if it is there.
+    pub(crate) fn place(&self) -> Option<Range<usize>> {
+        match &self.origin {
+            Origin::File(range) => Some(range.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether anybody has said it.
+    pub(crate) fn is_said(&self) -> bool {
+        matches!(self.origin, Origin::File(_) | Origin::Flag(_))
+    }
+}
+
+/// Settings by their names within this program; see [`Setting::id`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layer(BTreeMap<&'static str, Given<Written>>);
+
+impl Layer {
+    /// What holds when nobody says anything.
+    pub(crate) fn defaults<'a>(sections: impl IntoIterator<Item = &'a Section>) -> Self {
+        let mut layer = Self::default();
+        for setting in sections.into_iter().flat_map(|section| section.settings) {
+            if !setting.default.is_empty() {
+                layer.add(setting, Written::Plain(setting.default.to_owned()), Origin::Default);
+            }
+        }
+        layer
+    }
+
+    /// Adds what was said.
+    pub(crate) fn add(&mut self, setting: &'static Setting, value: Written, origin: Origin) {
+        self.0.insert(setting.id(), Given { setting, value, origin });
+    }
+
+    /// Lays another layer over this one: what it has holds.
+    #[must_use]
+    pub(crate) fn under(mut self, over: Self) -> Self {
+        self.0.extend(over.0);
+        self
+    }
+
+    /// What was said of a setting, or its default.
+    pub(crate) fn get(&self, id: &str) -> Option<&Given<Written>> {
+        self.0.get(id)
+    }
+
+    /// What somebody has said of a setting.
+    pub(crate) fn said(&self, id: &str) -> Option<&Given<Written>> {
+        self.get(id).filter(|given| given.is_said())
+    }
+
+    /// Takes it out.
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Given<Written>> {
+        self.0.remove(id)
+    }
+}
+
+impl Given<Written> {
+    /// Whether it is the word that switches it off.
+    pub(crate) fn is_off(&self) -> bool {
+        let word = matches!(&self.value, Written::Plain(text) | Written::Text(text) if text == "off");
+        word && self.setting.has_off()
+    }
+
+    /// Whether it says what holds without it as well.
+    pub(crate) fn is_as_by_default(&self) -> bool {
+        let default = Written::Plain(self.setting.default.to_owned());
+        match self.form().read(&self.value) {
+            Ok(value) => self.form().read(&default) == Ok(value),
+            Err(_) => self.is_off(),
+        }
+    }
+
+    /// How it is written.
+    pub(crate) fn form(&self) -> Form {
+        self.setting.form
+    }
+}

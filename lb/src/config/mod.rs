@@ -1,0 +1,279 @@
+//! What the balancer is told to do: every setting, with its default, from a file and from flags.
+//!
+//! Parse, do not validate: what is written ([`layer`]) becomes a [`Config`] in one step, and a `Config` that exists is
+//! valid. What is wrong is told all at once, with its place in the file and what to write instead ([`problems`]).
+//!
+//! ```text
+//! defaults ─┐
+//! file ─────┼─► one layer ─► Config, or problems ─► what it means, and what is odd about it
+//! flags ────┘
+//! ```
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http::{StatusCode, Uri};
+use ipnet::IpNet;
+
+use crate::balance::health::Thresholds;
+use crate::balance::member::Member;
+use crate::balance::policy::Kind;
+use crate::balance::{Rules, budget, outlier, silence};
+use crate::proxy::books::Statistics;
+use crate::proxy::key;
+use crate::proxy::queue::Limit;
+
+mod backends;
+mod convert;
+pub mod figures;
+mod file;
+mod flags;
+mod form;
+mod layer;
+pub mod problems;
+mod reader;
+mod rules;
+mod schema;
+mod settings;
+mod summary;
+mod warnings;
+
+use file::File;
+pub use flags::Flags;
+use layer::Layer;
+use problems::Source;
+pub use problems::{Problem, Problems};
+pub use schema::schema;
+use settings::SECTIONS;
+pub use summary::Summary;
+
+/// Every setting of the balancer.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The backends, in the order of their numbers; at least one.
+    pub backends: Vec<Member>,
+    /// How a backend is picked.
+    pub policy: Kind,
+    /// Where hashing policies find the key of a request.
+    pub key: key::Source,
+    /// How far above its fair share of the requests in flight a backend may be under `bounded-ring`, in percent;
+    /// more than 100.
+    pub load_factor: u32,
+    /// What all draws start from, so that a run can be repeated; by default something new at each start.
+    pub seed: Option<u64>,
+    /// With fewer than so many percent of a level's backends up, health is not heeded; 0 for never.
+    pub panic_threshold: u8,
+    /// How long it takes a backend that has come up to get its full share; zero for no time at all.
+    pub slow_start: Duration,
+    /// When a backend is ejected for what it answers.
+    pub outlier: outlier::Rule,
+    /// How many retries all requests together may have; `None` for as many as each may.
+    pub retry_budget: Option<budget::Rule>,
+    /// After how long without an answer a second backend is asked as well; `None` for never.
+    pub hedge_after: Option<Duration>,
+    /// The cookie by which clients return to the backend they were at; `None` for no such cookie.
+    pub sticky_cookie: Option<String>,
+    /// Whether a client may ask, with `x-lb-explain: 1`, how its request was decided.
+    pub explain: bool,
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where state and events can be seen.
+    pub admin: SocketAddr,
+    /// What it calls itself towards others, in `Via` and `Proxy-Status`: a token of RFC 9110, section 5.6.2.
+    pub name: String,
+    /// Proxies in front of it, whose word is taken for where they got a request from.
+    pub trusted: Vec<IpNet>,
+    /// Threads that serve requests; at least 1.
+    pub workers: usize,
+    /// Time between two pings of a backend, before jitter.
+    pub ping_interval: Duration,
+    /// How long a ping may take; not longer than the interval.
+    pub ping_timeout: Duration,
+    /// Ask for this path instead of only connecting.
+    pub ping_path: Option<Uri>,
+    /// The status that a ping of a path must get.
+    pub ping_status: StatusCode,
+    /// Evidence that a change of state needs.
+    pub thresholds: Thresholds,
+    /// When waiting becomes silence.
+    pub silence: silence::Rule,
+    /// Retries of the same backend.
+    pub retries: u32,
+    /// Pause before a retry.
+    pub retry_delay: Duration,
+    /// Backends that a request may be given to; at least 1.
+    pub attempts: u32,
+    /// From a request's arrival to its answer's head, all tries included.
+    pub total_timeout: Duration,
+    /// To establish a connection to a backend.
+    pub connect_timeout: Duration,
+    /// From sending a request to its answer's head.
+    pub response_timeout: Duration,
+    /// How long a client may keep a connection without a request.
+    pub idle_timeout: Duration,
+    /// From the first byte of a request to the end of its head.
+    pub head_timeout: Duration,
+    /// How long a body may come to a halt, on its way to a backend or to a client.
+    pub stall_timeout: Duration,
+    /// How long both sides of a tunnel may be silent.
+    pub tunnel_timeout: Duration,
+    /// How long draining may take.
+    pub drain_time: Duration,
+    /// How long a connection without a request stays open when draining begins.
+    pub drain_idle: Duration,
+    /// Connections that clients may have open at a time, at least 1; by default as many as there are descriptors
+    /// for, one for the client and one for a backend.
+    pub max_connections: Option<usize>,
+    /// How much a backend has to do at most; `None` for no limit.
+    pub limit: Option<Limit>,
+    /// Bytes of a request's body that are held so that it can be sent again.
+    pub replay_limit: usize,
+    /// Bytes that a request's body may have.
+    pub max_body: u64,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// Write one line per request.
+    pub access_log: bool,
+    /// What is counted.
+    pub statistics: Statistics,
+}
+
+impl Config {
+    /// The rules of the pool.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            policy: self.policy,
+            load_factor: self.load_factor,
+            panic_threshold: self.panic_threshold,
+            slow_start: self.slow_start,
+            thresholds: self.thresholds,
+            silence: self.silence,
+            outlier: self.outlier,
+            retry_budget: self.retry_budget,
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl LogFormat {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Text, Self::Json];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| {
+            format!("'{text}' is not known; write one of {}", Self::ALL.map(Self::name).join(", "))
+        })
+    }
+}
+
+/// All that was said, one layer over the other, and what it was read from.
+#[derive(Debug)]
+struct Said<'a> {
+    settings: Layer,
+    /// One for each backend.
+    backends: Vec<Layer>,
+    /// Whether anybody tried to name some.
+    names_backends: bool,
+    source: &'a Source,
+    has_file: bool,
+}
+
+/// A configuration, and what is odd about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is allowed, but hardly meant: a setting without effect, or backends that get nothing.
+    pub warnings: Problems,
+}
+
+/// Reads a file, if there is one, and lays the flags over it. Nothing else happens, so it can be done again at any time.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
+    let Some(path) = file else { return read(None, flags) };
+    let name = path.display().to_string();
+    match std::fs::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => read(Some((&name, &text)), flags),
+            Err(error) => Err(not_utf8(&name, &error)),
+        },
+        Err(error) => {
+            let problem =
+                Problem::new(format!("cannot read {name}: {error}"), "name a file that can be read");
+            Err(Problems::errors(&Source::default(), vec![problem]))
+        }
+    }
+}
+
+/// The same with a file that has been read: its name, as errors are to call it, and its text.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problems> {
+    let source = match file {
+        Some((name, text)) => Source { name: name.to_owned(), text: text.to_owned() },
+        None => Source::default(),
+    };
+    let mut problems = Vec::new();
+    let contents = file.map_or_else(|| Some(File::default()), |(_, text)| File::read(text, &mut problems));
+    let Some(contents) = contents else { return Err(Problems::errors(&source, problems)) };
+    let sections = || SECTIONS.iter().filter(|section| !section.repeated);
+    let settings = Layer::defaults(sections()).under(contents.settings).under(flags.settings());
+    let names_backends = contents.names_backends || flags.backends().is_some();
+    let backends = match flags.backends() {
+        Some(list) => flags::backends(list, &mut problems),
+        None => contents.backends,
+    };
+    let said = Said { settings, backends, names_backends, source: &source, has_file: file.is_some() };
+    let (config, said) = convert::convert(said, &mut problems);
+    problems.extend(rules::broken(&config, &said));
+    match problems.is_empty() {
+        true => {
+            let warnings = Problems::warnings(&source, warnings::of(&config, &said));
+            Ok(Loaded { config, warnings })
+        }
+        false => Err(Problems::errors(&source, problems)),
+    }
+}
+
+fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problems {
+    let start = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+    let problem = Problem::new("this is no UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
+    Problems::errors(&Source { name: name.to_owned(), text }, vec![problem])
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,153 @@
+//! What is wrong with a configuration, or odd about it, told as a compiler would tell it.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::layer::Given;
+
+/// Something that is wrong, or odd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What it is.
+    pub what: String,
+    /// What to write instead; in a line that ends with it, it follows a semicolon.
+    pub fix: String,
+    /// Bytes of the file that it is about, the most telling first; none if it is about flags alone.
+    pub places: Vec<Range<usize>>,
+}
+
+impl Problem {
+    pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what: what.into(), fix: fix.into(), places: Vec::new() }
+    }
+
+    /// It is about what was given there.
+    #[must_use]
+    pub(crate) fn at<T>(self, given: &Given<T>) -> Self {
+        self.at_place(given.place())
+    }
+
+    /// It is about these bytes of the file.
+    #[must_use]
+    pub(crate) fn at_place(mut self, place: impl IntoIterator<Item = Range<usize>>) -> Self {
+        self.places.extend(place);
+        self
+    }
+
+    fn sentence(&self) -> String {
+        if self.fix.is_empty() { self.what.clone() } else { format!("{}; {}", self.what, self.fix) }
+    }
+}
+
+/// The file that problems are about.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Source {
+    /// What it is called.
+    pub(crate) name: String,
+    /// What it says.
+    pub(crate) text: String,
+}
+
+impl Source {
+    /// Line and column of a byte, both counted from 1, the column in characters.
+    pub(crate) fn position(&self, byte: usize) -> (usize, usize) {
+        let before = &self.text[..self.floor(byte)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    /// The nearest end of a character at or before this byte.
+    fn floor(&self, byte: usize) -> usize {
+        (0..=byte.min(self.text.len())).rev().find(|byte| self.text.is_char_boundary(*byte)).unwrap_or(0)
+    }
+
+    /// The part of a place that lies on its first line, and in the text at all.
+    fn on_one_line(&self, place: &Range<usize>) -> Range<usize> {
+        let (start, end) = (self.floor(place.start), self.floor(place.end.max(place.start)));
+        let length = self.text[start..end].find(['\n', '\r']).unwrap_or(end - start);
+        start..start + length
+    }
+}
+
+/// All that is wrong with a configuration, or odd about it.
+#[derive(Debug, Clone, Default)]
+pub struct Problems {
+    source: Source,
+    warnings: bool,
+    list: Vec<Problem>,
+}
+
+impl Problems {
+    /// What is wrong, in the order of the file; what is about flags alone comes first.
+    pub(crate) fn errors(source: &Source, list: Vec<Problem>) -> Self {
+        Self::new(source, false, list)
+    }
+
+    /// What is odd, in the same order.
+    pub(crate) fn warnings(source: &Source, list: Vec<Problem>) -> Self {
+        Self::new(source, true, list)
+    }
+
+    fn new(source: &Source, warnings: bool, mut list: Vec<Problem>) -> Self {
+        list.sort_by_key(|problem| problem.places.first().map(|place| place.start));
+        Self { source: source.clone(), warnings, list }
+    }
+
+    /// Each of them.
+    pub fn list(&self) -> &[Problem] {
+        &self.list
+    }
+
+    /// Line and column of a problem, both counted from 1; `None` if it is about flags alone.
+    pub fn position(&self, problem: &Problem) -> Option<(usize, usize)> {
+        problem.places.first().map(|place| self.source.position(place.start))
+    }
+
+    /// Each in one line, for a log.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.list.iter().map(|problem| match self.position(problem) {
+            Some((line, column)) => format!("{}:{line}:{column}: {}", self.source.name, problem.sentence()),
+            None => problem.sentence(),
+        })
+    }
+}
+
+impl fmt::Display for Problems {
+    /// With the lines of the file that they are about.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = if self.warnings { Level::WARNING } else { Level::ERROR };
+        for (problem, n) in self.list.iter().zip(0..) {
+            if n > 0 {
+                writeln!(f)?;
+            }
+            if problem.places.is_empty() {
+                let word = if self.warnings { "warning" } else { "error" };
+                writeln!(f, "{word}: {}", problem.sentence())?;
+                continue;
+            }
+            let annotations = problem.places.iter().zip(0..).map(|(place, n)| {
+                let kind = if n == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+                let label = if n == 0 { problem.fix.as_str() } else { "" };
+                kind.span(self.source.on_one_line(place)).label(label)
+            });
+            let snippet = Snippet::source(&self.source.text).path(&self.source.name).annotations(annotations);
+            let report: &[Group<'_>] = &[level.clone().primary_title(&problem.what).element(snippet)];
+            writeln!(f, "{}", Renderer::plain().render(report))?;
+        }
+        Ok(())
+    }
+}
+
+/// The one of these words that somebody who wrote `text` most likely meant, if it is near enough.
+pub(crate) fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    /// Fewer common letters are no likeness.
+    const ALIKE: f64 = 0.8;
+    let text = text.to_lowercase();
+    let likeness = words.map(|word| (strsim::jaro_winkler(&text, word), word));
+    likeness
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, word)| word)
+}

@@ -1,0 +1,145 @@
+//! From what is written to what is meant, setting by setting. An error does not end it: what is wrong is noted, the
+//! default takes its place, and the next setting is read.
+
+use std::time::Duration;
+
+use super::form::{Form, Value, Written, Wrong};
+use super::layer::{Given, Layer, Origin};
+use super::problems::{Problem, Source};
+
+/// Reads a layer that has everything.
+pub(crate) struct Reader<'a> {
+    pub(crate) layer: Layer,
+    source: &'a Source,
+    pub(crate) problems: &'a mut Vec<Problem>,
+}
+
+/// What a setting can turn out to be.
+pub(crate) trait Meaning: Sized {
+    /// Itself, if that is its kind.
+    fn of(value: Value) -> Option<Self>;
+}
+
+impl Meaning for Duration {
+    fn of(value: Value) -> Option<Self> {
+        if let Value::Time(time) = value { Some(time) } else { None }
+    }
+}
+
+impl Meaning for u64 {
+    fn of(value: Value) -> Option<Self> {
+        if let Value::Number(number) = value { Some(number) } else { None }
+    }
+}
+
+impl Meaning for bool {
+    fn of(value: Value) -> Option<Self> {
+        if let Value::Switch(on) = value { Some(on) } else { None }
+    }
+}
+
+impl Meaning for String {
+    fn of(value: Value) -> Option<Self> {
+        if let Value::Text(text) = value { Some(text) } else { None }
+    }
+}
+
+impl Meaning for Vec<String> {
+    fn of(value: Value) -> Option<Self> {
+        if let Value::List(texts) = value { Some(texts) } else { None }
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(layer: Layer, source: &'a Source, problems: &'a mut Vec<Problem>) -> Self {
+        Self { layer, source, problems }
+    }
+
+    /// What a setting is; `None` if nobody said anything and it has no default, or if it is off. One that is wrong
+    /// leaves the layer, so that nothing else is said against it.
+    pub(crate) fn maybe<T: Meaning>(&mut self, id: &str) -> Option<T> {
+        let given = self.layer.get(id)?.clone();
+        if given.is_off() {
+            return None;
+        }
+        match given.form().read(&given.value) {
+            Ok(value) => Some(T::of(value).expect("a setting is read as what its form makes of it")),
+            Err(wrong) => {
+                self.reject(&given, wrong);
+                self.maybe(id)
+            }
+        }
+    }
+
+    /// What a setting is that has a default.
+    pub(crate) fn get<T: Meaning>(&mut self, id: &str) -> T {
+        self.maybe(id).expect("a setting that is needed has a default")
+    }
+
+    /// The same for a number that its range keeps small enough.
+    pub(crate) fn number<T: TryFrom<u64>>(&mut self, id: &str) -> T {
+        self.maybe_number(id).expect("a setting that is needed has a default")
+    }
+
+    pub(crate) fn maybe_number<T: TryFrom<u64>>(&mut self, id: &str) -> Option<T> {
+        let number = self.maybe::<u64>(id)?;
+        Some(T::try_from(number).ok().expect("the range of a number fits what it is for"))
+    }
+
+    /// Reads a text further. `read` says what to write instead if it cannot.
+    pub(crate) fn parsed<T>(&mut self, id: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.maybe::<String>(id)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(fix) => {
+                let given = self.layer.get(id)?.clone();
+                let fix = if given.setting.fix.is_empty() { fix } else { given.setting.fix.to_owned() };
+                self.reject(&given, Wrong { is: String::new(), fix, at: None });
+                self.parsed(id, read)
+            }
+        }
+    }
+
+    /// Notes that something is wrong, and goes on with the default.
+    pub(crate) fn reject(&mut self, given: &Given<Written>, wrong: Wrong) {
+        let Wrong { is, fix, at } = wrong;
+        let what = match (&is[..], &at) {
+            (is, Some(part)) => {
+                format!(
+                    "{} in {} is {is}",
+                    self.source.text.get(part.clone()).unwrap_or_default(),
+                    given.name()
+                )
+            }
+            ("", None) => format!("{} is {}", given.name(), self.shown(given)),
+            (is, None) => format!("{} is {}, {is}", given.name(), self.shown(given)),
+        };
+        let fix = match (given.setting.fix, given.form()) {
+            ("", _) | (_, Form::Text(_)) => fix,
+            (fix, _) => fix.to_owned(),
+        };
+        self.problems.push(Problem::new(what, fix).at_place(at.or_else(|| given.place())));
+        self.layer.remove(given.setting.id());
+        if !given.setting.default.is_empty() {
+            let default = Written::Plain(given.setting.default.to_owned());
+            self.layer.add(given.setting, default, Origin::InsteadOfWrong);
+        }
+    }
+
+    /// How it stands there, shortened if it is long.
+    fn shown(&self, given: &Given<Written>) -> String {
+        const LONG: usize = 40;
+        let text = match (&given.origin, &given.value) {
+            (Origin::File(place), _) => self.source.text.get(place.clone()).unwrap_or_default(),
+            (_, Written::Plain(text) | Written::Text(text)) => text,
+            _ => "",
+        };
+        let line = text.lines().next().unwrap_or_default();
+        match line.char_indices().nth(LONG) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None if line.len() < text.len() => format!("{line}…"),
+            None if line.is_empty() => "''".to_owned(),
+            None => line.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Where requests come in, how they travel, and what is said of them.
+
+use super::{Section, Setting, TIME, TIME_OR_ZERO, count, percent};
+use crate::config::LogFormat;
+use crate::config::form::Form;
+use crate::proxy::books::Statistics;
+
+pub(super) const TOP: Section = Section {
+    name: "",
+    repeated: false,
+    heading: "",
+    help: "An HTTP load balancer, and the backends behind it.",
+    settings: &[
+        Setting::new("", "port", count(0, 65535), "Port that clients connect to; 0 takes a free one")
+            .default("3030"),
+        Setting::new("", "bind", Form::Text("IP"), "Address that clients connect to").default("0.0.0.0"),
+        Setting::new(
+            "listen",
+            "",
+            Form::Text("IP:PORT"),
+            "Where clients connect; the port 0 takes a free one",
+        ),
+        Setting::new(
+            "admin",
+            "admin",
+            Form::Text("IP:PORT"),
+            "Where state and events can be seen; by default the loopback address at the port plus 1000",
+        ),
+        Setting::new(
+            "name",
+            "name",
+            Form::Text("NAME"),
+            "What it calls itself in Via and Proxy-Status; by default roundabout- and a number drawn at its start",
+        ),
+        Setting::new(
+            "trusted_proxies",
+            "trusted-proxies",
+            Form::List("NETWORKS"),
+            "Proxies in front of it that may say, in X-Forwarded headers, where they got a request from: networks \
+             or addresses, on the command line separated by commas",
+        ),
+        Setting::new(
+            "workers",
+            "workers",
+            count(1, 1024),
+            "Threads that serve requests; by default one per core",
+        ),
+        Setting::new(
+            "max_connections",
+            "max-connections",
+            count(1, 1_000_000),
+            "Connections that clients may have open at a time; by default as many as there are descriptors for. \
+             More have to wait until others are closed",
+        ),
+        Setting::new("max_body", "max-body", Form::Size, "Bytes that a request's body may have")
+            .default("off"),
+    ],
+};
+
+pub(super) const RETRIES: Section = Section {
+    name: "retries",
+    repeated: false,
+    heading: "Retries",
+    help: "What becomes of a request whose backend fails.",
+    settings: &[
+        Setting::new(
+            "retries.retries",
+            "retries",
+            count(0, 100),
+            "Retries of the same backend after a request's first try there",
+        )
+        .default("3"),
+        Setting::new("retries.retry_delay", "retry-delay", TIME_OR_ZERO, "Pause before each retry")
+            .default("10ms"),
+        Setting::new(
+            "retries.attempts",
+            "attempts",
+            count(1, 100),
+            "Backends that a request may be given to",
+        )
+        .default("3"),
+        Setting::new(
+            "retries.replay_limit",
+            "replay-limit",
+            Form::Size,
+            "Bytes of a request's body that are held so that it can be sent again",
+        )
+        .default("64KiB"),
+        Setting::new(
+            "retries.budget",
+            "retry-budget",
+            percent(0, 1000),
+            "Retries that all requests together may have, as a share of the requests of the last ten seconds",
+        )
+        .default("off"),
+        Setting::new(
+            "retries.budget_per_second",
+            "",
+            count(0, 1_000_000),
+            "Retries per second that they may have besides",
+        )
+        .default("10"),
+    ],
+};
+
+pub(super) const HEDGING: Section = Section {
+    name: "hedging",
+    repeated: false,
+    heading: "Retries",
+    help: "Asking a second backend while the first has not answered.",
+    settings: &[Setting::new(
+        "hedging.after",
+        "hedge-after",
+        TIME,
+        "After how long without an answer a second backend is asked as well",
+    )
+    .default("off")],
+};
+
+pub(super) const TIMEOUTS: Section = Section {
+    name: "timeouts",
+    repeated: false,
+    heading: "Time limits",
+    help: "How long anything may take.",
+    settings: &[
+        Setting::new(
+            "timeouts.total",
+            "total-timeout",
+            TIME,
+            "From a request's arrival to the head of its answer, all tries included; the time that the client \
+             takes to send the request's body does not count",
+        )
+        .default("60s"),
+        Setting::new("timeouts.connect", "connect-timeout", TIME, "To connect to a backend").default("1s"),
+        Setting::new(
+            "timeouts.response",
+            "response-timeout",
+            TIME,
+            "From a request's last byte to the head of its answer",
+        )
+        .default("30s"),
+        Setting::new(
+            "timeouts.idle",
+            "idle-timeout",
+            TIME,
+            "How long a client may keep its connection open without a request",
+        )
+        .default("60s"),
+        Setting::new(
+            "timeouts.head",
+            "head-timeout",
+            TIME,
+            "From the first byte of a request to the end of its head",
+        )
+        .default("10s"),
+        Setting::new(
+            "timeouts.stall",
+            "stall-timeout",
+            TIME,
+            "How long a body may come to a halt, on its way to a backend or to a client",
+        )
+        .default("60s"),
+        Setting::new(
+            "timeouts.tunnel",
+            "tunnel-timeout",
+            TIME,
+            "How long both sides may be silent after a switch of protocols, such as to WebSocket",
+        )
+        .default("1h"),
+        Setting::new(
+            "timeouts.drain",
+            "drain-time",
+            TIME_OR_ZERO,
+            "How long requests in flight may take to finish after SIGTERM or SIGINT",
+        )
+        .default("30s"),
+        Setting::new(
+            "timeouts.drain_idle",
+            "drain-idle",
+            TIME_OR_ZERO,
+            "How long a connection without a request stays open then: a request may be on its way that its client \
+             could not know to be unwelcome",
+        )
+        .default("1s"),
+    ],
+};
+
+pub(super) const QUEUES: Section = Section {
+    name: "queues",
+    repeated: false,
+    heading: "Queues",
+    help: "What happens when a backend has enough to do.",
+    settings: &[
+        Setting::new(
+            "queues.backend_limit",
+            "backend-limit",
+            count(1, 1_000_000),
+            "Requests that a backend may have in flight at a time",
+        )
+        .default("off"),
+        Setting::new(
+            "queues.queue",
+            "queue",
+            count(0, 1_000_000),
+            "Requests that may wait for a backend that has its limit in flight; more are refused",
+        )
+        .default("1024"),
+        Setting::new("queues.queue_timeout", "queue-timeout", TIME, "How long each of them may wait")
+            .default("5s"),
+    ],
+};
+
+pub(super) const LOG: Section = Section {
+    name: "log",
+    repeated: false,
+    heading: "Logs and statistics",
+    help: "What is written on standard error, and what is counted.",
+    settings: &[
+        Setting::new(
+            "log.format",
+            "log-format",
+            Form::Word("FORMAT", || LogFormat::ALL.map(LogFormat::name).to_vec()),
+            "How log lines are written",
+        )
+        .default("text"),
+        Setting::new("log.access_log", "access-log", Form::Switch, "Log one line per request")
+            .default("false"),
+        Setting::new(
+            "log.statistics",
+            "statistics",
+            Form::Word("WHAT", || Statistics::ALL.map(Statistics::name).to_vec()),
+            "What is counted for GET /metrics: everything, or all but bytes and times",
+        )
+        .default("full"),
+    ],
+};

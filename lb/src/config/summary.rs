@@ -1,0 +1,175 @@
+//! What a configuration means, told to people: `lb check`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use super::Config;
+use super::figures::{Figures, Span, is_wanted};
+use crate::balance::member::Member;
+
+/// A configuration in words.
+#[derive(Debug)]
+pub struct Summary<'a>(pub &'a Config);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = self.0;
+        let mut lines = vec![("Clients", clients(config)), ("Admin", config.admin.to_string())];
+        lines.push(("Policy", policy(config)));
+        write(f, &lines)?;
+        writeln!(f, "\nBackends")?;
+        for (level, members) in levels(config) {
+            level_lines(f, &level, &members, config)?;
+        }
+        let figures = Figures::of(config);
+        writeln!(f, "\nWhen a backend")?;
+        write(f, &failures(config, &figures))?;
+        writeln!(f, "\nA request")?;
+        write(f, &requests(config, &figures))
+    }
+}
+
+fn write(f: &mut fmt::Formatter<'_>, lines: &[(&str, String)]) -> fmt::Result {
+    lines.iter().try_for_each(|(what, is)| writeln!(f, "  {what:25} {is}"))
+}
+
+fn clients(config: &Config) -> String {
+    let most = match config.max_connections {
+        Some(most) => format!("at most {most} connections"),
+        None => "as many connections as there are descriptors for".to_owned(),
+    };
+    format!("{}, {most}, {}", config.listen, count(config.workers as u64, "worker", "workers"))
+}
+
+fn policy(config: &Config) -> String {
+    let key = if config.policy.wants_key() { format!(" by {}", config.key) } else { String::new() };
+    let cookie = match &config.sticky_cookie {
+        Some(name) => format!("; clients return by the cookie {name}"),
+        None => String::new(),
+    };
+    format!("{}{key}{cookie}", config.policy)
+}
+
+/// The backends by level, the backups behind all others, and those that are not wanted at the end.
+fn levels(config: &Config) -> Vec<(String, Vec<&Member>)> {
+    let place = |member: &Member| match (is_wanted(member), member.backup) {
+        (false, _) => (2, 0, "unwanted".to_owned()),
+        (true, true) => (1, 0, "backups".to_owned()),
+        (true, false) => (0, member.priority, format!("level {}", member.priority)),
+    };
+    let mut levels: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for member in &config.backends {
+        levels.entry(place(member)).or_default().push(member);
+    }
+    levels.into_iter().map(|((_, _, name), members)| (name, members)).collect()
+}
+
+fn level_lines(f: &mut fmt::Formatter<'_>, level: &str, members: &[&Member], config: &Config) -> fmt::Result {
+    let weight = |member: &Member| if config.policy.heeds_weights() { member.weight } else { 1 };
+    let all: u32 = members.iter().filter(|member| is_wanted(member)).map(|member| weight(member)).sum();
+    for (member, n) in members.iter().zip(0..) {
+        let share = match is_wanted(member) {
+            true => format!("{:.1} %", f64::from(weight(member)) / f64::from(all) * 100.0),
+            false if member.weight == 0 => "weight 0".to_owned(),
+            false => member.mode.to_string(),
+        };
+        let limit = member.limit.map(|limit| format!(", at most {limit} in flight")).unwrap_or_default();
+        let name = if n == 0 { level } else { "" };
+        writeln!(f, "  {name:25} {:32} {share}{limit}", member.address.to_string())?;
+    }
+    Ok(())
+}
+
+fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
+    let silence = match figures.stall_under_load {
+        None => "not found: there is no other to compare it with".to_owned(),
+        Some(span) => format!(
+            "suspected {} after {} there, if it usually answers within {}",
+            range(span),
+            match config.silence.waiting {
+                1 => "a request waits".to_owned(),
+                n => format!("{n} requests wait"),
+            },
+            time(config.silence.at_least / 2)
+        ),
+    };
+    let asked = match figures.stall_without_traffic {
+        None => "not found: pings only connect; set ping_path".to_owned(),
+        Some(span) => format!("down after {}", range(span)),
+    };
+    let slow_start = match config.slow_start {
+        Duration::ZERO => String::new(),
+        slow => format!(", with its full share {} later", time(slow)),
+    };
+    vec![
+        ("crashes under load", format!("down {} after the first request", range(figures.crash_under_load))),
+        ("crashes without traffic", format!("down after {}", range(figures.crash_without_traffic))),
+        ("vanishes without traffic", format!("down after {}", range(figures.vanished_without_traffic))),
+        ("stalls under load", silence),
+        ("stalls without traffic", asked),
+        ("comes back", format!("up after {}{slow_start}", range(figures.recovery))),
+    ]
+}
+
+fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
+    let tries = u64::from(config.retries) + 1;
+    let queue = match config.limit {
+        None => "for nobody: backends have no limit".to_owned(),
+        Some(limit) => format!(
+            "for one of {} places at a backend: up to {} of them, for at most {}",
+            limit.in_flight,
+            limit.queue,
+            time(limit.patience)
+        ),
+    };
+    let budget = match config.retry_budget {
+        None => String::new(),
+        Some(rule) => {
+            format!("; all together, {} % of them and {} per second", rule.percent, rule.per_second)
+        }
+    };
+    let each = ByteSize(config.replay_limit as u64).display().iec();
+    let held = match figures.held {
+        None => format!("up to {each} of its body"),
+        Some(all) => format!("up to {each} of its body, {} of all together", ByteSize(all).display().iec()),
+    };
+    let mut lines = vec![
+        (
+            "is tried",
+            format!(
+                "at most {}: at {}, {} each{budget}",
+                count(figures.most_tries.into(), "time", "times"),
+                count(figures.backends_tried.into(), "backend", "backends"),
+                count(tries, "time", "times")
+            ),
+        ),
+        ("is answered", format!("after at most {}", time(figures.longest))),
+        (
+            "is refused",
+            format!("after at most {} when no backend takes connections", time(figures.all_refuse)),
+        ),
+        ("waits", queue),
+        ("is held for another try", held),
+    ];
+    if let Some(after) = config.hedge_after {
+        lines.push(("is asked a second time", format!("after {} without an answer", time(after))));
+    }
+    lines
+}
+
+fn count(n: u64, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+fn range(Span { best, worst }: Span) -> String {
+    if best == worst { time(best) } else { format!("{} to {}", time(best), time(worst)) }
+}
+
+/// To the millisecond: less says nothing about a network.
+fn time(time: Duration) -> String {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(millis)).to_string()
+}

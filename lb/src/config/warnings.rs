@@ -1,0 +1,158 @@
+//! What is allowed, but hardly meant?
+
+use std::time::Duration;
+
+use super::figures::is_wanted;
+use super::form::Written;
+use super::layer::Given;
+use super::problems::Problem;
+use super::{Config, Said};
+use crate::balance::outlier;
+use crate::balance::policy::Kind;
+
+/// What is odd about a configuration.
+pub(super) fn of(config: &Config, said: &Said<'_>) -> Vec<Problem> {
+    let mut found = Found { said, problems: Vec::new() };
+    found.without_effect(config);
+    found.about_times(config);
+    found.about_backends(config);
+    found.problems
+}
+
+struct Found<'a> {
+    said: &'a Said<'a>,
+    problems: Vec<Problem>,
+}
+
+impl Found<'_> {
+    /// Settings that somebody has given for nothing.
+    fn without_effect(&mut self, config: &Config) {
+        let policy = config.policy;
+        let keys = "ring, bounded-ring, maglev or rendezvous";
+        self.idle(
+            !policy.wants_key(),
+            "balance.hash_by",
+            &format!("{policy} has no use for a key"),
+            &format!("choose the policy {keys}"),
+        );
+        self.idle(
+            policy != Kind::BoundedRing,
+            "balance.load_factor",
+            &format!("{policy} does not look at it"),
+            "choose the policy bounded-ring",
+        );
+        let weights = self.said.backends.iter().filter_map(|layer| layer.said("backend.weight"));
+        let idle: Vec<_> = weights
+            .filter(|weight| !is_zero(weight) && !weight.is_as_by_default())
+            .filter_map(Given::place)
+            .collect();
+        if !policy.heeds_weights() && !idle.is_empty() {
+            let what = format!("weights have no effect: {policy} does not look at them");
+            let fix = match policy {
+                Kind::Random => "choose the policy weighted-random",
+                _ => "choose the policy weighted-round-robin",
+            };
+            self.problems.push(Problem::new(what, fix).at_place(idle));
+        }
+        self.idle(
+            config.ping_path.is_none(),
+            "health.ping_status",
+            "no path is asked for",
+            "set ping_path as well",
+        );
+        self.idle(config.retries == 0, "retries.retry_delay", "there are no retries", "set retries as well");
+        self.idle(
+            config.retry_budget.is_none(),
+            "retries.budget_per_second",
+            "there is no budget",
+            "set budget as well",
+        );
+        for id in ["interval", "ejection_time", "max_ejection_time", "max_ejected"] {
+            let off = !config.outlier.is_on();
+            self.idle(
+                off,
+                &format!("outlier.{id}"),
+                "nobody is ejected",
+                "set consecutive_errors or success_rate as well",
+            );
+        }
+        let few = config.backends.len() < outlier::MIN_BACKENDS;
+        let why = format!("fewer than {} backends have no mean worth comparing with", outlier::MIN_BACKENDS);
+        self.idle(
+            config.outlier.success_rate && few,
+            "outlier.success_rate",
+            &why,
+            "set consecutive_errors instead",
+        );
+        let unlimited = config.limit.is_none() && config.backends.iter().all(|member| member.limit.is_none());
+        for id in ["queues.queue", "queues.queue_timeout"] {
+            self.idle(unlimited, id, "backends have no limit, so nobody waits", "set backend_limit as well");
+        }
+    }
+
+    /// Times that are never reached.
+    fn about_times(&mut self, config: &Config) {
+        let times = [
+            ("hedging.after", config.hedge_after, "timeouts.response", config.response_timeout),
+            ("timeouts.response", Some(config.response_timeout), "timeouts.total", config.total_timeout),
+            ("timeouts.connect", Some(config.connect_timeout), "timeouts.total", config.total_timeout),
+            (
+                "queues.queue_timeout",
+                config.limit.map(|limit| limit.patience),
+                "timeouts.total",
+                config.total_timeout,
+            ),
+        ];
+        for (id, time, end, ends) in times {
+            if let (Some(said), Some(time)) = (self.said.settings.said(id), time)
+                && time >= ends
+            {
+                let time = humantime::format_duration(time);
+                let what = format!(
+                    "{} is {time}, and never reached: {} ends it first",
+                    said.name(),
+                    self.told(end, ends)
+                );
+                self.problems.push(Problem::new(what, "make it shorter").at(said));
+            }
+        }
+    }
+
+    /// A setting with its value.
+    fn told(&self, id: &str, value: Duration) -> String {
+        let by_default = if self.said.settings.said(id).is_some() { "" } else { "by default " };
+        format!("{id}, {by_default}{},", humantime::format_duration(value))
+    }
+
+    /// Backends that nobody is sent to.
+    fn about_backends(&mut self, config: &Config) {
+        let wanted = |index: &usize| is_wanted(&config.backends[*index]);
+        let all = 0..config.backends.len();
+        let ready: Vec<_> = all.clone().filter(wanted).collect();
+        let place = |id: &str, index: usize| self.said.backends[index].said(id).and_then(Given::place);
+        if ready.is_empty() {
+            let places = all
+                .rev()
+                .filter_map(|index| place("backend.mode", index).or_else(|| place("backend.weight", index)));
+            let what =
+                "no backend gets new requests: each is in another mode than ready, or has the weight 0";
+            self.problems.push(Problem::new(what, "leave one of them ready").at_place(places));
+        } else if ready.iter().all(|index| config.backends[*index].backup) {
+            let places = ready.iter().filter_map(|index| place("backend.backup", *index));
+            let what = "there are only backups, and nobody whose backups they are";
+            self.problems.push(Problem::new(what, "leave one of them no backup").at_place(places));
+        }
+    }
+
+    /// A setting that was given without need, if it is. To write down what holds anyway is nothing odd.
+    fn idle(&mut self, idle: bool, id: &str, why: &str, fix: &str) {
+        if let Some(said) = self.said.settings.said(id).filter(|said| idle && !said.is_as_by_default()) {
+            self.problems.push(Problem::new(format!("{} has no effect: {why}", said.name()), fix).at(said));
+        }
+    }
+}
+
+/// The weight 0 keeps requests away under any policy.
+fn is_zero(weight: &Given<Written>) -> bool {
+    weight.value == Written::Number(Some(0))
+}

@@ -23,6 +23,7 @@
 mod backend;
 mod balancer;
 mod compose;
+mod configuration;
 mod ports;
 mod process;
 mod start;
@@ -88,6 +89,18 @@ impl Lab {
     /// When the lab was not described with [`Setup::held_port`], or the balancer has not ended well in this time.
     pub async fn restart_balancer(&mut self, within: Duration) -> Result<()> {
         self.balancer.restart(within).await
+    }
+
+    /// Writes other settings (TOML) into the file that the balancer was started with, with these backends (numbers). The
+    /// balancer notices by itself, or at once with [`Balancer::reload`].
+    ///
+    /// # Errors
+    /// When the lab was not described with [`Setup::settings`], or the file cannot be written.
+    ///
+    /// # Panics
+    /// When there is no backend of such a number.
+    pub fn configure(&self, settings: &str, backends: &[usize]) -> Result<()> {
+        self.balancer.configuration()?.write(settings, backends.iter().map(|number| self.backend(*number)))
     }
 
     /// One backend by its number; the first is 1, as in the balancer's state and in the ids of the backends.

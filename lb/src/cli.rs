@@ -27,9 +27,9 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// File with settings, which flags are laid over; lb.example.toml has all of them
+    /// File with settings, which flags are laid over; lb.example.toml has all of them. It is read again when it changes
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
 
     #[command(flatten)]
     flags: Flags,
@@ -87,6 +87,7 @@ Ports that outlive it:
   open between one balancer and the next, so that clients wait instead of being refused.
 
 Signals:
+  SIGHUP            read the configuration again, as when its file changes; one that is wrong changes nothing.
   SIGTERM, SIGINT   stop accepting, finish what is in flight, exit 0; a second one ends it at once.
 
 Exit status:

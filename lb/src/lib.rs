@@ -20,6 +20,7 @@ mod admin;
 pub mod balance;
 pub mod cli;
 pub mod config;
+pub mod control;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod observe;

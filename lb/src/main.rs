@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use lb::cli::{CANNOT_START, Cli, Command};
 use lb::config::LogFormat;
+use lb::control::Origin;
 use lb::server::Server;
 
 fn main() -> ExitCode {
@@ -15,9 +16,11 @@ fn main() -> ExitCode {
     if let Some(Command::Check(check)) = &cli.command {
         return check.run();
     }
-    let started = cli.load().map_err(|problems| problems.to_string()).and_then(|loaded| {
+    let exit_with_parent = cli.exit_with_parent;
+    let origin = Origin::new(cli.config.clone(), move || cli.load());
+    let started = origin.load().map_err(|problems| problems.to_string()).and_then(|loaded| {
         let format = loaded.config.log_format;
-        let server = Server::bind(loaded.config).map_err(|error| format!("error: {error}\n"))?;
+        let server = Server::bind(loaded.config, origin).map_err(|error| format!("error: {error}\n"))?;
         Ok((server, format, loaded.warnings))
     });
     let (server, format, warnings) = match started {
@@ -31,7 +34,7 @@ fn main() -> ExitCode {
     for warning in warnings.lines() {
         tracing::warn!("{warning}");
     }
-    server.run(cli.exit_with_parent)
+    server.run(exit_with_parent)
 }
 
 fn log_to_stderr(format: LogFormat) {

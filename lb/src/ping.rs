@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST};
 use http::{Method, Request, StatusCode, Uri};
@@ -15,22 +16,26 @@ use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 
 use crate::balance::health::{Evidence, State};
+use crate::balance::member::Mode;
 use crate::balance::{Backend, ServerPool};
 use crate::config::Config;
 use crate::proxy::connect::{connect_to_any, resolve};
 use crate::proxy::verdict::Failure;
 
-/// Pings one backend for ever and tells the pool what comes of it. Jitter, drawn from `random`, keeps many
+/// Pings one backend, unless it is in maintenance, for ever and tells the pool what comes of it. Jitter, drawn from `random`, keeps many
 /// balancers from asking in step.
 pub(crate) async fn keep_pinging(
     pool: Arc<ServerPool>,
     backend: Arc<Backend>,
-    config: Arc<Config>,
+    settings: Arc<ArcSwap<Config>>,
     mut random: fastrand::Rng,
-) -> ! {
+) {
     loop {
-        let evidence = ping(&backend, &config).await;
-        pool.learn(&backend, evidence, Instant::now());
+        let config = settings.load_full();
+        if backend.said().mode != Mode::Maintenance {
+            let evidence = ping(&backend, &config).await;
+            pool.learn(&backend, evidence, Instant::now());
+        }
         tokio::time::sleep(jittered(config.ping_interval, random.f64())).await;
     }
 }

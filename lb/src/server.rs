@@ -6,9 +6,11 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
@@ -18,8 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::admin::{self, Admin};
 use crate::balance::ServerPool;
 use crate::config::Config;
+use crate::control::{Control, Origin};
 use crate::observe::{BackendStats, Observer};
-use crate::ping;
 
 mod listen;
 pub(crate) mod worker;
@@ -43,26 +45,27 @@ const WARN_AGAIN: Duration = Duration::from_secs(10);
 pub struct Server {
     listener: std::net::TcpListener,
     admin: std::net::TcpListener,
-    config: Arc<Config>,
+    settings: Arc<ArcSwap<Config>>,
+    origin: Origin,
     pool: Arc<ServerPool>,
     observer: Arc<Observer>,
 }
 
 impl Server {
-    /// Binds the ports; or takes the socket for clients from whoever started this process and hands it one.
+    /// Binds the ports of a configuration that can be read again from its `origin`; or takes the socket for clients from whoever started this process and hands it one.
     ///
     /// # Errors
     /// A port is taken, an address is not this machine's, or what was handed over is no listening socket.
-    pub fn bind(config: Config) -> Result<Self, StartError> {
+    pub fn bind(config: Config, origin: Origin) -> Result<Self, StartError> {
         let listener = match inherited()? {
             Some(listener) => listener,
             None => listen(config.listen, "--port or --bind")?,
         };
         let admin = listen(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
-        let pool =
-            ServerPool::new(config.backends.clone(), config.rules(), Arc::clone(&observer), Instant::now());
-        Ok(Self { listener, admin, config: Arc::new(config), pool: Arc::new(pool), observer })
+        let pool = ServerPool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now());
+        let settings = Arc::new(ArcSwap::from_pointee(config));
+        Ok(Self { listener, admin, settings, origin, pool: Arc::new(pool), observer })
     }
 
     /// Says on standard output where it listens, serves until a signal says to stop, and then until all is
@@ -79,23 +82,25 @@ impl Server {
 
     async fn serve(self, exit_with_parent: bool) -> io::Result<ExitCode> {
         let mut stop = Stop::listen(exit_with_parent)?;
-        let crew = Crew::start(&self.config, &self.pool, &self.observer)?;
+        let hang_up = signal(SignalKind::hangup())?;
+        let crew = Crew::start(&self.settings, &self.pool, &self.observer)?;
         let (listener, admin) = (TcpListener::from_std(self.listener)?, TcpListener::from_std(self.admin)?);
         let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
         // The one line on standard output tells people, and whoever started this on port 0, that it is ready:
         // clients are accepted from here on, and signals are heeded.
         let _ = writeln!(io::stdout(), "listening on http://{address}, admin on http://{admin_address}");
 
-        for backend in self.pool.backends() {
-            let (pool, backend, config) = (Arc::clone(&self.pool), backend, Arc::clone(&self.config));
-            tokio::task::spawn_local(ping::keep_pinging(pool, backend, config, fastrand::Rng::new()));
-        }
+        let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
+        let control = Rc::new(Control::new(pool, settings, Arc::clone(&self.observer), self.origin));
+        let (reloading, resolving) = (Rc::clone(&control), Rc::clone(&control));
+        tokio::task::spawn_local(async move { reloading.keep_reloading(hang_up).await });
+        tokio::task::spawn_local(async move { resolving.keep_resolving().await });
         tokio::task::spawn_local(keep_judging(Arc::clone(&self.pool)));
         tokio::task::spawn_local(rotate_latencies(Arc::clone(&self.pool)));
-        let page = Admin::new(&self.config, address, &self.pool, &self.observer);
+        let page = Admin::new(&self.settings.load(), address, &self.pool, &self.observer);
         tokio::task::spawn_local(admin::serve(admin, page));
 
-        let config = &self.config;
+        let config = self.settings.load_full();
         let affordable = affordable(raise_descriptors(), config.workers, config.backends.len());
         let slots = Slots::new(config.max_connections.unwrap_or(affordable));
         let why = tokio::select! {
@@ -114,7 +119,7 @@ impl Server {
                 return Ok(ExitCode::SUCCESS);
             }
             why = stop.asked() => why.words(),
-            () = tokio::time::sleep(self.config.drain_time) => "drain time is over",
+            () = tokio::time::sleep(self.settings.load().drain_time) => "drain time is over",
         };
         tracing::warn!("{cut_short}: ending with requests in flight");
         Ok(ExitCode::FAILURE)

@@ -37,6 +37,11 @@ impl Backend {
         self.serving.data
     }
 
+    /// The same as a URL, as the balancer is told.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
     /// Where it takes commands.
     pub fn control(&self) -> SocketAddr {
         self.serving.control

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::configuration::Configuration;
 use super::process::Process;
 use super::{Serving, State};
 use crate::client::{Answer, Client, Events};
@@ -25,6 +26,8 @@ pub(super) struct Launch {
     pub(super) args: Vec<String>,
     /// The socket for clients, if the lab holds it.
     pub(super) held: Option<TcpListener>,
+    /// The file with its settings, if they are in one.
+    pub(super) configuration: Option<Configuration>,
 }
 
 impl Launch {
@@ -47,6 +50,14 @@ impl Balancer {
 
     pub(super) fn in_container(serving: Serving) -> Self {
         Self { serving, process: None }
+    }
+
+    /// The file with its settings.
+    pub(super) fn configuration(&self) -> Result<&Configuration> {
+        let launch = self.process.as_ref().map(|(_, launch)| launch);
+        launch
+            .and_then(|launch| launch.configuration.as_ref())
+            .context("its settings are not in a file: describe the lab with `settings(..)`")
     }
 
     /// Lets it drain and end, and starts another one on the same socket.
@@ -124,6 +135,14 @@ impl Balancer {
     /// When it runs in a container or has ended already.
     pub fn terminate(&self) -> Result<()> {
         self.process()?.terminate()
+    }
+
+    /// Asks it to read its configuration again (SIGHUP), and returns at once.
+    ///
+    /// # Errors
+    /// When it runs in a container or has ended already.
+    pub fn reload(&self) -> Result<()> {
+        self.process()?.hang_up()
     }
 
     /// Ends it at once (SIGKILL).

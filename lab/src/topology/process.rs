@@ -122,6 +122,14 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
+    /// Asks it to read its configuration again (SIGHUP).
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub(super) fn hang_up(&self) -> Result<()> {
+        self.signal(Signal::HUP)
+    }
+
     /// Ends it at once (SIGKILL).
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::balancer::Launch;
 use super::compose::{self, Containers};
+use super::configuration::Configuration;
 use super::process::Process;
 use super::{
     BALANCER_PORT, Backend, Balancer, CONTROL_OFFSET, FIRST_BACKEND_PORT, Lab, Serving, State, ports,
@@ -29,6 +30,7 @@ pub struct Setup {
     held_port: bool,
     deferred: BTreeSet<usize>,
     lb_args: Vec<String>,
+    settings: Option<String>,
     backend_args: Vec<String>,
     profile: Profile,
     progress: Progress,
@@ -43,6 +45,7 @@ impl Setup {
             held_port: false,
             deferred: BTreeSet::new(),
             lb_args: Vec::new(),
+            settings: None,
             backend_args: Vec::new(),
             profile: Profile::Dev,
             progress: Progress::Quiet,
@@ -83,6 +86,13 @@ impl Setup {
     /// Gives the balancer one more argument, such as `--workers=2`. Processes only.
     pub fn lb_arg(mut self, arg: impl Into<String>) -> Self {
         self.lb_args.push(arg.into());
+        self
+    }
+
+    /// Gives the balancer its backends, and these settings (TOML), in a file that can be changed while it runs:
+    /// [`Lab::configure`]. Processes only.
+    pub fn settings(mut self, settings: impl Into<String>) -> Self {
+        self.settings = Some(settings.into());
         self
     }
 
@@ -157,16 +167,23 @@ impl Setup {
 
     async fn start_balancer(&self, binaries: &Binaries, backends: &[Backend]) -> Result<Balancer> {
         let port = if self.fixed_ports { BALANCER_PORT } else { 0 };
-        let urls: Vec<String> =
-            backends.iter().map(|backend| format!("http://{}", backend.address())).collect();
-        let mut args = vec![
-            format!("--backends={}", urls.join(",")),
-            format!("--port={port}"),
-            "--bind=127.0.0.1".into(),
-        ];
+        let mut args = vec![format!("--port={port}"), "--bind=127.0.0.1".into()];
+        let configuration = match &self.settings {
+            None => {
+                let urls: Vec<_> = backends.iter().map(Backend::url).collect();
+                args.push(format!("--backends={}", urls.join(",")));
+                None
+            }
+            Some(settings) => {
+                let configuration = Configuration::new()?;
+                configuration.write(settings, backends)?;
+                args.push(format!("--config={}", configuration.path().display()));
+                Some(configuration)
+            }
+        };
         args.extend(self.lb_args.iter().cloned());
         let held = if self.held_port { Some(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?) } else { None };
-        Balancer::start(Launch { binary: binaries.lb.clone(), args, held }).await
+        Balancer::start(Launch { binary: binaries.lb.clone(), args, held, configuration }).await
     }
 
     async fn start_containers(&self) -> Result<Lab> {
@@ -177,7 +194,10 @@ impl Setup {
             self.backends
         );
         ensure!(
-            self.lb_args.is_empty() && self.backend_args.is_empty() && !self.held_port,
+            self.lb_args.is_empty()
+                && self.backend_args.is_empty()
+                && self.settings.is_none()
+                && !self.held_port,
             "in containers the arguments and ports are those of docker-compose.yml"
         );
         tokio::task::spawn_blocking(image::build).await??;
@@ -258,6 +278,7 @@ mod tests {
             (Lab::processes().backends(2).deferred(3), "backend 3 cannot be deferred: there are 1 to 2"),
             (Lab::compose().backends(3), "describes 4 backends, not 3"),
             (Lab::compose().lb_arg("--workers=2"), "those of docker-compose.yml"),
+            (Lab::compose().settings(""), "those of docker-compose.yml"),
             (Lab::compose().held_port(), "those of docker-compose.yml"),
         ] {
             let error = format!("{:#}", setup.start().await.unwrap_err());

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use serde::Serialize;
 
 use crate::balance::health::{Cause, Progress, State};
+use crate::balance::member::Mode;
 use crate::balance::{Backend, ServerPool};
 use crate::observe::{ErrorCause, LatencyQuantiles, Observer, Tallies, unix_ms};
 use crate::proxy::causes;
@@ -64,6 +65,12 @@ struct BytesReport {
 struct BackendReport {
     number: usize,
     url: String,
+    weight: u32,
+    priority: u8,
+    backup: bool,
+    mode: Mode,
+    /// It was taken out of the pool, and finishes what it has.
+    leaving: bool,
     state: State,
     cause: Cause,
     since_unix_ms: u64,
@@ -152,7 +159,7 @@ pub(crate) fn report(
 }
 
 fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> BackendReport {
-    let health = backend.health();
+    let (health, said) = (backend.health(), backend.said());
     let lasts = now.saturating_duration_since(health.since());
     let tallies = &backend.stats.tallies;
     let states = backend.stats.states();
@@ -160,6 +167,11 @@ fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> Backend
     BackendReport {
         number: backend.number,
         url: backend.address.to_string(),
+        weight: backend.weight(),
+        priority: said.priority,
+        backup: said.backup,
+        mode: said.mode,
+        leaving: backend.is_leaving(),
         state: health.state(),
         cause: health.cause().clone(),
         since_unix_ms: unix_ms(SystemTime::now().checked_sub(lasts).unwrap_or(SystemTime::UNIX_EPOCH)),

@@ -138,6 +138,11 @@ impl Backend {
         self.weight.load(Relaxed)
     }
 
+    /// Requests it may have in flight; `None` for as many as come.
+    pub fn limit(&self) -> Option<u32> {
+        Some(self.limit.load(Relaxed)).filter(|limit| *limit != u32::MAX)
+    }
+
     /// Whether it has as many requests in flight as it may.
     pub fn is_full(&self) -> bool {
         self.in_flight() >= self.limit.load(Relaxed)

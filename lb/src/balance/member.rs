@@ -24,6 +24,8 @@ pub struct Member {
     pub limit: Option<u32>,
     /// Whether it is wanted.
     pub mode: Mode,
+    /// Its name stands for a backend at each of its addresses, and is looked up again and again.
+    pub every_address: bool,
 }
 
 impl Member {
@@ -34,7 +36,15 @@ impl Member {
 
     /// A backend of which nothing is said but where it is.
     pub fn new(address: Address) -> Self {
-        Self { address, weight: 1, priority: 0, backup: false, limit: None, mode: Mode::Ready }
+        Self {
+            address,
+            weight: 1,
+            priority: 0,
+            backup: false,
+            limit: None,
+            mode: Mode::Ready,
+            every_address: false,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::balance::health::Thresholds;
 use crate::balance::member::{Member, Mode};
 use crate::balance::{Address, budget, outlier, silence};
 use crate::proxy::key;
-use crate::proxy::queue::Limit;
+use crate::proxy::queue::{self, Limit};
 
 /// What it is called if nobody says: drawn once, so that it keeps its name when its file is read again.
 static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}", fastrand::u32(..) >> 8));
@@ -76,6 +76,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         drain_idle: read.get("timeouts.drain_idle"),
         max_connections: read.maybe_number("max_connections"),
         limit: limit(&mut read),
+        queue: queue(&mut read),
         replay_limit: usize::try_from(read.get::<u64>("retries.replay_limit")).unwrap_or(usize::MAX),
         max_body: read.maybe("max_body").unwrap_or(u64::MAX),
         log_format: read.parsed("log.format", str::parse).unwrap_or_default(),
@@ -96,6 +97,7 @@ fn member(layer: Layer, source: &super::Source, problems: &mut Vec<Problem>) -> 
         backup: read.get("backend.backup"),
         limit: read.maybe_number("backend.max_in_flight"),
         mode: read.parsed("backend.mode", str::parse).unwrap_or(Mode::Ready),
+        every_address: read.get("backend.every_address"),
     };
     address.map(|_| (member, read.layer))
 }
@@ -179,8 +181,12 @@ fn retry_budget(read: &mut Reader<'_>) -> Option<budget::Rule> {
     read.maybe_number("retries.budget").map(|percent| budget::Rule { percent, per_second })
 }
 
+fn queue(read: &mut Reader<'_>) -> queue::Rule {
+    queue::Rule { longest: read.number("queues.queue"), patience: read.get("queues.queue_timeout") }
+}
+
 fn limit(read: &mut Reader<'_>) -> Option<Limit> {
-    let (queue, patience) = (read.number("queues.queue"), read.get("queues.queue_timeout"));
+    let queue::Rule { longest: queue, patience } = queue(read);
     read.maybe_number("queues.backend_limit").map(|in_flight| Limit { in_flight, queue, patience })
 }
 

@@ -24,7 +24,7 @@ use crate::balance::policy::Kind;
 use crate::balance::{Rules, budget, outlier, silence};
 use crate::proxy::books::Statistics;
 use crate::proxy::key;
-use crate::proxy::queue::Limit;
+use crate::proxy::queue::{self, Limit};
 
 mod backends;
 mod convert;
@@ -129,6 +129,8 @@ pub struct Config {
     pub max_connections: Option<usize>,
     /// How much a backend has to do at most; `None` for no limit.
     pub limit: Option<Limit>,
+    /// How requests wait for a backend that has a limit.
+    pub queue: queue::Rule,
     /// Bytes of a request's body that are held so that it can be sent again.
     pub replay_limit: usize,
     /// Bytes that a request's body may have.
@@ -142,6 +144,13 @@ pub struct Config {
 }
 
 impl Config {
+    /// The backends, each with the limit that holds for it.
+    pub fn members(&self) -> Vec<Member> {
+        let limit = self.limit.map(|limit| limit.in_flight as u32);
+        let with_limit = |member: &Member| Member { limit: member.limit.or(limit), ..member.clone() };
+        self.backends.iter().map(with_limit).collect()
+    }
+
     /// The rules of the pool.
     pub fn rules(&self) -> Rules {
         Rules {

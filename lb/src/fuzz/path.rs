@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use clap::Parser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -87,15 +88,16 @@ impl Balancer {
         let config = Arc::new(Config { backends: vec![Member::new(address)], ..USUAL.clone() });
         let observer = Arc::new(Observer::new(false));
         let pool = Arc::new(ServerPool::new(
-            config.backends.clone(),
+            config.members(),
             config.rules(),
             Arc::clone(&observer),
             Instant::now(),
         ));
-        let queues = Arc::new(Queues::new(None));
+        let queues = Arc::new(Queues::default());
         let (connections, coming) = mpsc::unbounded_channel();
         let random = fastrand::Rng::with_seed(1);
-        let shared = (Arc::clone(&pool), observer, config, queues);
+        let settings = Arc::new(ArcSwap::from(config));
+        let shared = (Arc::clone(&pool), observer, settings, queues);
         let worker = spawn_local(work(1, shared, random, coming, Arc::default()));
         Self { listener: CLIENTS.with(listen), connections, worker, pool }
     }

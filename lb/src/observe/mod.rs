@@ -87,7 +87,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Observer {
     events: broadcast::Sender<Event>,
-    access_log: bool,
+    access_log: AtomicBool,
     draining: AtomicBool,
     /// What is counted of all clients' requests.
     pub totals: Tallies,
@@ -103,11 +103,16 @@ impl Observer {
     pub fn new(access_log: bool) -> Self {
         Self {
             events: broadcast::Sender::new(BACKLOG),
-            access_log,
+            access_log: AtomicBool::new(access_log),
             draining: AtomicBool::new(false),
             totals: Tallies::default(),
             connections: AtomicI64::new(0),
         }
+    }
+
+    /// From now on one line per request is written, or none.
+    pub fn set_access_log(&self, access_log: bool) {
+        self.access_log.store(access_log, Relaxed);
     }
 
     /// A stream of events from now on. A reader that is too slow misses some; it never slows the balancer.
@@ -117,7 +122,7 @@ impl Observer {
 
     /// Whether anybody wants to know how requests end. The request path asks before it builds a record.
     pub fn wants_requests(&self) -> bool {
-        self.access_log || self.events.receiver_count() > 0
+        self.access_log.load(Relaxed) || self.events.receiver_count() > 0
     }
 
     /// Whether the balancer is on its way out.
@@ -143,7 +148,7 @@ impl Observer {
 
     /// A request ended.
     pub fn request_ended(&self, outcome: Outcome) {
-        if self.access_log {
+        if self.access_log.load(Relaxed) {
             log(&outcome);
         }
         let _ = self.events.send(Event::Request(outcome));

@@ -97,7 +97,7 @@ pub(crate) async fn serve(stream: TcpStream, proxy: &Rc<Proxy>, draining: &Cance
     let Ok(peer) = stream.peer_addr() else { return };
     let ip = peer.ip().to_canonical();
     let Ok(address) = HeaderValue::try_from(ip.to_string()) else { return };
-    let trusted = proxy.config.trusted.iter().any(|network| network.contains(&ip));
+    let trusted = proxy.settings.now().trusted.iter().any(|network| network.contains(&ip));
     let books = &proxy.books;
     let (incoming, outgoing) = wire::split(stream, books.meter(books.clients()));
     let mut client = Client {
@@ -134,7 +134,7 @@ impl Client<'_> {
     /// Waits for the head of the next request. A client may be idle for long, but not in the middle of a head.
     async fn next_request(&mut self, told: Pin<&mut impl Future<Output = ()>>) -> Result<Head, NoRequest> {
         let Self { incoming, proxy, draining, .. } = self;
-        let config = &proxy.config;
+        let config = proxy.settings.now();
         let mut told = told;
         if incoming.borrow().buffer.is_empty() {
             let idle = Cell::new(Instant::now() + config.idle_timeout);
@@ -183,7 +183,7 @@ impl Client<'_> {
             takes_trailers: head.takes_trailers,
         };
         self.caller.begin(&head);
-        let body = ClientBody::new(Rc::clone(&self.incoming), self.proxy.config.max_body);
+        let body = ClientBody::new(Rc::clone(&self.incoming), self.proxy.settings.now().max_body);
         let answer = {
             let mut impatient = self.caller.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
             let mut handling = pin!(self.proxy.handle(&self.caller, head.request.map(|()| body)));
@@ -258,7 +258,7 @@ impl Client<'_> {
             }
             Poll::Pending => {
                 if moved.replace(outgoing.moved()) != Some(outgoing.moved()) {
-                    patience.set(Instant::now() + proxy.config.stall_timeout);
+                    patience.set(Instant::now() + proxy.settings.now().stall_timeout);
                 }
                 Poll::Pending
             }
@@ -293,7 +293,7 @@ impl Client<'_> {
     async fn refuse(&mut self, refusal: Refusal) -> Then {
         let account = Account::unread(&self.proxy.books);
         let asked = Asked { method: Method::GET, old: false, keep_alive: false, takes_trailers: false };
-        match self.answer(&asked, answer::refuse(account, refusal, &self.proxy.config.name)).await {
+        match self.answer(&asked, answer::refuse(account, refusal, &self.proxy.settings.now().name)).await {
             Then::Close | Then::Linger => Then::Linger,
             then => then,
         }

@@ -57,14 +57,15 @@ impl Deadlines {
         Self { waits: RefCell::default(), began: Notify::new(), resolution }
     }
 
-    /// Waits for `future` until `deadline`, or, with `unless`, until that backend comes into that state. The
-    /// future may put its deadline off while it runs.
+    /// Waits for `future` until `deadline`, or, with `unless`, until that backend comes into that state; if it was in it
+    /// from the start, whoever picked it knew. The future may put its deadline off while it runs.
     pub(crate) async fn wait<F: Future>(
         &self,
         future: F,
         deadline: &Cell<Instant>,
         unless: Option<(&Arc<Backend>, State)>,
     ) -> Result<F::Output, Interrupt> {
+        let unless = unless.filter(|(backend, state)| !backend.is(*state));
         let mut future = pin!(future);
         let mut place: Option<Place<'_>> = None;
         poll_fn(|cx| {
@@ -202,13 +203,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_backend_in_another_state_disturbs_nobody() {
+    async fn only_a_backend_that_comes_into_the_state_disturbs_anybody() {
         let deadlines = Deadlines::new(PROMPT);
         let address = Address { host: "127.0.0.1".into(), port: 1 };
         let now = std::time::Instant::now();
         let backend = Arc::new(Backend::new(1, Member::new(address), now, now));
-        let deadline = Cell::new(Instant::now() + Duration::from_millis(100));
-        let wait = deadlines.wait(pending::<()>(), &deadline, Some((&backend, State::Down)));
-        assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline));
+        for state in [State::Down, State::Up] {
+            let deadline = Cell::new(Instant::now() + Duration::from_millis(100));
+            let wait = deadlines.wait(pending::<()>(), &deadline, Some((&backend, state)));
+            assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline), "{state:?}");
+        }
     }
 }

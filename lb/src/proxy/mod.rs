@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use http::{HeaderValue, Request, Response, StatusCode, request};
 
 pub(crate) mod account;
@@ -28,6 +29,7 @@ pub mod key;
 pub mod message;
 pub mod queue;
 pub mod refusal;
+mod settings;
 pub mod sticky;
 mod tunnel;
 pub(crate) mod upstream;
@@ -46,8 +48,9 @@ use deadline::{Deadlines, Interrupt, LEISURELY, PROMPT};
 use message::Hop;
 use queue::{Lease, Queues};
 use refusal::Refusal;
+use settings::{InForce, Settings};
 use tunnel::Tunnel;
-use upstream::Upstream;
+use upstream::{Upstream, Wanted};
 use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
 
 use crate::balance::health::{Evidence, State};
@@ -61,18 +64,17 @@ pub(crate) struct Proxy {
     pub(crate) books: Rc<Books>,
     queues: Arc<Queues>,
     random: RefCell<fastrand::Rng>,
+    pub(crate) settings: Settings,
     pub(crate) upstream: Upstream,
     pub(crate) deadlines: Deadlines,
     pub(crate) client_deadlines: Deadlines,
     date: Date,
-    via: HeaderValue,
-    limits: Limits,
-    config: Arc<Config>,
 }
 
 /// What stays the same for all tries of a request, and what it remembers of them.
 struct Errand<'a> {
     caller: &'a Caller,
+    settings: Rc<InForce>,
     head: request::Parts,
     body: ReplayBody,
     /// What the policy may pick by, and the backend it says that it belongs to.
@@ -89,26 +91,20 @@ impl Proxy {
     pub(crate) fn new(
         pool: Arc<ServerPool>,
         books: Rc<Books>,
-        config: Arc<Config>,
+        config: Arc<ArcSwap<Config>>,
         queues: Arc<Queues>,
         random: fastrand::Rng,
     ) -> Self {
         Self {
             queues,
-            upstream: Upstream::new(config.connect_timeout, Rc::clone(&books)),
+            upstream: Upstream::new(Rc::clone(&books)),
             random: RefCell::new(random),
+            settings: Settings::new(config),
             deadlines: Deadlines::new(PROMPT),
             client_deadlines: Deadlines::new(LEISURELY),
             date: Date::default(),
-            via: HeaderValue::try_from(format!("1.1 {}", config.name)).expect("the name is a token"),
-            limits: Limits {
-                retries: config.retries,
-                retry_delay: config.retry_delay,
-                attempts: config.attempts,
-            },
             pool,
             books,
-            config,
         }
     }
 
@@ -119,26 +115,32 @@ impl Proxy {
         request: Request<ClientBody>,
     ) -> Response<AnswerBody> {
         let mut account = Account::open(&self.books, request.method(), request.uri());
-        let deadline = account.began + self.config.total_timeout;
+        let settings = self.settings.now();
+        let deadline = account.began + settings.total_timeout;
 
         // 1. Admit: what no backend may see ends here; the rest is made ready to be sent, once and for all
         //    tries, so that every try starts from the request as it came.
         let (mut head, body) = request.into_parts();
         if body.is_too_large() {
-            return answer::refuse(account, Refusal::BodyTooLarge, &self.config.name);
+            return answer::refuse(account, Refusal::BodyTooLarge, &settings.name);
         }
-        let body = ReplayBody::new(body, self.config.replay_limit);
+        let body = ReplayBody::new(body, settings.replay_limit);
         if message::is_last_hop(&mut head) {
-            return answer::last_hop(account, &head.method, &self.config.name);
+            return answer::last_hop(account, &head.method, &settings.name);
         }
-        let hop =
-            Hop { client: &caller.address, trusted: caller.trusted, name: &self.config.name, via: &self.via };
+        let hop = Hop {
+            client: &caller.address,
+            trusted: caller.trusted,
+            name: &settings.name,
+            via: &settings.via,
+        };
         if let Err(refusal) = message::prepare_request(&mut head, hop, !body.has_length()) {
-            return answer::refuse(account, refusal, &self.config.name);
+            return answer::refuse(account, refusal, &settings.name);
         }
-        let key = self.key(&head, caller);
-        let home = self.config.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head, name));
-        let mut errand = Errand { caller, head, body, key, home, deadline: Cell::new(deadline) };
+        let wants_key = self.pool.rules().policy.wants_key();
+        let key = wants_key.then(|| settings.key.key(&head, caller.address.as_bytes())).flatten();
+        let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head, name));
+        let mut errand = Errand { caller, settings, head, body, key, home, deadline: Cell::new(deadline) };
 
         loop {
             // 2. Pick: whose turn is it, among those that are alive and have not failed this request?
@@ -157,7 +159,7 @@ impl Proxy {
                     // 4. Answer: the rest of it streams through, and is accounted for when it ends.
                     Ok(answer) => {
                         account.remember(&errand.head.extensions);
-                        return self.answer(answer, account, lease, errand.home);
+                        return self.answer(answer, account, lease, &errand);
                     }
                     Err(failure) => failure,
                 };
@@ -166,7 +168,7 @@ impl Proxy {
                 let backend = lease.backend();
                 let verdict = self.judge(&errand, failure, backend);
                 account.tried(failure, verdict.blame);
-                self.learn(failure, verdict, backend);
+                self.learn(failure, verdict, backend, errand.settings.limits);
                 if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
                     self.pool.retries(Instant::now());
                 }
@@ -194,12 +196,6 @@ impl Proxy {
         }
     }
 
-    /// What a hashing policy picks by, if such a one is in force.
-    fn key(&self, head: &request::Parts, caller: &Caller) -> Option<u64> {
-        let wanted = self.pool.rules().policy.wants_key();
-        wanted.then(|| self.config.key.key(head, caller.address.as_bytes()))?
-    }
-
     /// Whose turn it is.
     fn pick(&self, errand: &Errand<'_>, tried: &[usize]) -> Option<Arc<Backend>> {
         let (key, now, mut random) = (errand.key, Instant::now(), self.random.borrow_mut());
@@ -215,26 +211,26 @@ impl Proxy {
         fresh: bool,
         account: &mut Account,
     ) -> Result<Answer, Failure> {
-        let Errand { caller, head, body, .. } = errand;
-        self.queues.wait(lease, errand.deadline.get(), &self.deadlines).await?;
+        let Errand { caller, settings, head, body, .. } = errand;
+        self.queues.wait(lease, settings.queue, errand.deadline.get(), &self.deadlines).await?;
         let backend = lease.backend();
         let repeatable = verdict::is_idempotent(&head.method);
-        let deadline = errand.deadline.get();
-        let mut connection =
-            self.upstream.checkout(backend, fresh, !repeatable, deadline, &self.deadlines).await?;
+        let by = (Instant::now() + settings.connect_timeout).min(errand.deadline.get());
+        let wanted = Wanted { fresh, look_first: !repeatable, by };
+        let mut connection = self.upstream.checkout(backend, wanted, &self.deadlines).await?;
 
         // Until the request has been sent whole, it may be the client that is slow, and not the backend.
         let (mut sent, mut waiting) = (None, None);
-        let patience = Cell::new((Instant::now() + self.config.stall_timeout).into());
+        let patience = Cell::new((Instant::now() + settings.stall_timeout).into());
         let report = |progress: Progress| {
             let now = Instant::now();
             if progress.whole {
                 sent = Some(now);
                 waiting = Some(Waiting::new(backend, now, self.pool.rules().silence.waiting));
-                patience.set((now + self.config.response_timeout).min(errand.deadline.get()).into());
+                patience.set((now + settings.response_timeout).min(errand.deadline.get()).into());
             } else {
-                errand.deadline.set(now + self.config.total_timeout);
-                patience.set((now + self.config.stall_timeout).into());
+                errand.deadline.set(now + settings.total_timeout);
+                patience.set((now + settings.stall_timeout).into());
             }
         };
         // Only a request that may go elsewhere gains anything from leaving a silent backend.
@@ -265,7 +261,7 @@ impl Proxy {
 
     /// Collects what is known about a failed try and has it judged.
     fn judge(&self, errand: &Errand<'_>, failure: Failure, backend: &Backend) -> Verdict {
-        let Errand { head, body, deadline, .. } = errand;
+        let Errand { settings, head, body, deadline, .. } = errand;
         let Retries(retries) = context::get(&head.extensions);
         let Attempts(attempts) = context::get(&head.extensions);
         let facts = Facts {
@@ -276,14 +272,14 @@ impl Proxy {
             left_a_silent_one: context::get::<Tried>(&head.extensions).left_a_silent_one(),
             budget_left: self.pool.may_retry(Instant::now()),
             backend_is_out: backend.health().state() == State::Down,
-            time_left: Instant::now() + self.limits.retry_delay < deadline.get(),
+            time_left: Instant::now() + settings.limits.retry_delay < deadline.get(),
         };
-        verdict::judge(facts, self.limits)
+        verdict::judge(facts, settings.limits)
     }
 
     /// Lets the pool know what a failed try says about its backend. However often a request retries, that is
     /// one observation: it is made when the request leaves.
-    fn learn(&self, failure: Failure, verdict: Verdict, backend: &Backend) {
+    fn learn(&self, failure: Failure, verdict: Verdict, backend: &Backend, limits: Limits) {
         if verdict.blame != Blame::Backend {
             return;
         }
@@ -296,7 +292,7 @@ impl Proxy {
             return;
         }
         let words = failure.words();
-        let evidence = match (verdict.take_down, self.limits.retries) {
+        let evidence = match (verdict.take_down, limits.retries) {
             (false, _) => Evidence::Failed(words.into()),
             (true, 0) => Evidence::GaveUp(words.into()),
             (true, retries) => Evidence::GaveUp(format!("{words}, after {retries} retries").into()),
@@ -310,11 +306,11 @@ impl Proxy {
         (mut answer, backend): Answer,
         mut account: Account,
         lease: Lease,
-        home: Option<u64>,
+        errand: &Errand<'_>,
     ) -> Response<AnswerBody> {
         account.relaying(answer.status());
-        if let Some(name) = &self.config.sticky_cookie
-            && home != Some(lease.backend().id)
+        if let Some(name) = &errand.settings.sticky_cookie
+            && errand.home != Some(lease.backend().id)
         {
             sticky::tell(answer.headers_mut(), name, lease.backend());
         }
@@ -351,12 +347,12 @@ impl Proxy {
     }
 
     fn end(&self, mut account: Account, failure: Failure, why: &str) -> Response<AnswerBody> {
-        let status = failure.status();
+        let (status, settings) = (failure.status(), self.settings.now());
         let come_back = (status == StatusCode::SERVICE_UNAVAILABLE)
-            .then(|| self.pool.recovery_time(self.config.ping_interval));
+            .then(|| self.pool.recovery_time(settings.ping_interval));
         account.answering(status);
         account.close(Instant::now());
-        answer::own(&self.config.name, status, failure.proxy_status(), why, come_back)
+        answer::own(&settings.name, status, failure.proxy_status(), why, come_back)
     }
 }
 

@@ -25,18 +25,33 @@ pub struct Limit {
     pub patience: Duration,
 }
 
-/// The queues before all backends, shared by all workers.
-#[derive(Debug)]
+/// How requests wait for a backend that has as many in flight as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// How many may wait; more are refused.
+    pub longest: usize,
+    /// How long each of them may.
+    pub patience: Duration,
+}
+
+/// The queues before the backends, shared by all workers.
+#[derive(Debug, Default)]
 pub(crate) struct Queues {
-    /// By backend number; none without a limit.
+    /// By backend number, as far as there are limits.
     queues: RwLock<HashMap<usize, Arc<Queue>>>,
-    limit: Option<Limit>,
 }
 
 #[derive(Debug)]
 struct Queue {
+    limit: u32,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
+}
+
+impl Queue {
+    fn new(limit: u32) -> Self {
+        Self { limit, places: Arc::new(Semaphore::new(limit as usize)), waiting: AtomicUsize::new(0) }
+    }
 }
 
 /// A request's place at a backend: it counts as in flight there, and takes one of its places if they are limited,
@@ -59,41 +74,41 @@ impl Lease {
 }
 
 impl Queues {
-    pub(crate) fn new(limit: Option<Limit>) -> Self {
-        Self { queues: RwLock::default(), limit }
-    }
-
-    /// The queue before a backend.
-    fn queue(&self, backend: &Backend, limit: Limit) -> Arc<Queue> {
-        let known =
-            self.queues.read().unwrap_or_else(PoisonError::into_inner).get(&backend.number).map(Arc::clone);
-        known.unwrap_or_else(|| {
-            let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
-            let places = Arc::new(Semaphore::new(limit.in_flight));
-            let new = || Arc::new(Queue { places, waiting: AtomicUsize::new(0) });
-            Arc::clone(queues.entry(backend.number).or_insert_with(new))
-        })
+    /// The queue before a backend with this limit. Another limit makes a new queue: it holds for what comes from then on.
+    fn before(&self, backend: &Backend, limit: u32) -> Arc<Queue> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get(&backend.number).filter(|queue| queue.limit == limit) {
+            return Arc::clone(queue);
+        }
+        drop(queues);
+        let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.entry(backend.number).or_insert_with(|| Arc::new(Queue::new(limit)));
+        if queue.limit != limit {
+            *queue = Arc::new(Queue::new(limit));
+        }
+        Arc::clone(queue)
     }
 
     /// Waits until it is the request's turn at the backend of its lease; its next tries need not wait again.
     pub(crate) async fn wait(
         &self,
         lease: &mut Lease,
+        rule: Rule,
         deadline: Instant,
         deadlines: &Deadlines,
     ) -> Result<(), Failure> {
-        let (Some(limit), None) = (self.limit, &lease.place) else { return Ok(()) };
+        let (Some(limit), None) = (lease.backend().limit(), &lease.place) else { return Ok(()) };
         let backend = lease.backend();
-        let queue = self.queue(backend, limit);
+        let queue = self.before(backend, limit);
         if let Ok(place) = Arc::clone(&queue.places).try_acquire_owned() {
             lease.place = Some(place);
             return Ok(());
         }
-        let Some(_waiting) = InQueue::enter(&queue.waiting, limit.queue) else {
+        let Some(_waiting) = InQueue::enter(&queue.waiting, rule.longest) else {
             return Err(Failure::QueueFull);
         };
         let turn = Arc::clone(&queue.places).acquire_owned();
-        let patience = Cell::new((Instant::now() + limit.patience).min(deadline).into());
+        let patience = Cell::new((Instant::now() + rule.patience).min(deadline).into());
         match deadlines.wait(turn, &patience, Some((backend, State::Down))).await {
             Ok(place) => {
                 lease.place = place.ok();

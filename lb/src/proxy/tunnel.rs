@@ -27,7 +27,7 @@ pub(crate) struct Tunnel {
 /// read from it already.
 pub(crate) async fn run(client: Option<(TcpStream, BytesMut)>, tunnel: Tunnel, proxy: &Proxy) {
     let Tunnel { backend, mut account, lease } = tunnel;
-    let later = || Instant::now() + proxy.config.tunnel_timeout;
+    let later = || Instant::now() + proxy.settings.now().tunnel_timeout;
     let patience = Cell::new(later());
     if let (Some((client, asked)), Some((backend, answered))) = (client, backend.into_stream()) {
         let books = &proxy.books;

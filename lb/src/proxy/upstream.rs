@@ -30,39 +30,45 @@ struct Idle {
     since: Instant,
 }
 
+/// What kind of connection is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// A new one.
+    pub(crate) fresh: bool,
+    /// The request must not be repeated: the kernel is asked what it has heard before a kept connection is trusted, at
+    /// the price of one system call. What is left of the race between a dying backend and a request is the time that
+    /// either is on its way.
+    pub(crate) look_first: bool,
+    /// When it must be there, if it is a new one.
+    pub(crate) by: Instant,
+}
+
 /// One worker's connections.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     /// By backend number, minus one, as far as there were any; the most recently used last. A number stands for one
     /// address for ever, so what is kept for it is good even for a backend that went and came back.
     idle: RefCell<Vec<Vec<Idle>>>,
-    connect_timeout: Duration,
     books: Rc<Books>,
 }
 
 impl Upstream {
-    pub(crate) fn new(connect_timeout: Duration, books: Rc<Books>) -> Self {
-        Self { idle: RefCell::default(), connect_timeout, books }
+    pub(crate) fn new(books: Rc<Books>) -> Self {
+        Self { idle: RefCell::default(), books }
     }
 
-    /// A connection to the backend: a kept one if there is any, else, or if `fresh` is asked for, a new one.
-    ///
-    /// `look_first` is for requests that must not be repeated: the kernel is asked what it has heard before a kept
-    /// connection is trusted, at the price of one system call. What is left of the race between a dying backend and
-    /// a request is the time that either is on its way.
+    /// A connection to the backend: a kept one if there is any, else, or if a fresh one is wanted, a new one.
     pub(crate) async fn checkout(
         &self,
         backend: &Arc<Backend>,
-        fresh: bool,
-        look_first: bool,
-        deadline: Instant,
+        Wanted { fresh, look_first, by }: Wanted,
         deadlines: &Deadlines,
     ) -> Result<Connection, Failure> {
         if !fresh && let Some(connection) = self.take_idle(backend, look_first) {
             self.books.at(backend).reused.one();
             return Ok(connection);
         }
-        let connection = self.connect(backend, deadline, deadlines).await?;
+        let connection = self.connect(backend, by, deadlines).await?;
         self.books.at(backend).opened.one();
         Ok(connection)
     }
@@ -121,10 +127,10 @@ impl Upstream {
     async fn connect(
         &self,
         backend: &Arc<Backend>,
-        deadline: Instant,
+        by: Instant,
         deadlines: &Deadlines,
     ) -> Result<Connection, Failure> {
-        let patience = Cell::new((Instant::now() + self.connect_timeout).min(deadline).into());
+        let patience = Cell::new(by.into());
         let stream = deadlines.wait(connect(backend), &patience, Some((backend, State::Down))).await;
         let stream = stream.unwrap_or_else(|interrupt| {
             Err(match interrupt {

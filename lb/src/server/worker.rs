@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -46,17 +47,18 @@ pub(crate) type Accepted = (std::net::TcpStream, Option<OwnedSemaphorePermit>);
 impl Crew {
     /// Starts the workers.
     pub(super) fn start(
-        config: &Arc<Config>,
+        settings: &Arc<ArcSwap<Config>>,
         pool: &Arc<ServerPool>,
         observer: &Arc<Observer>,
     ) -> io::Result<Self> {
         let (working, finished) = mpsc::channel(1);
+        let config = settings.load_full();
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
-        let queues = Arc::new(Queues::new(config.limit));
+        let queues = Arc::new(Queues::default());
         let workers = (1..=config.workers).map(|number| {
             let (connections, coming) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
-            let shared = (Arc::clone(pool), Arc::clone(observer), Arc::clone(config), Arc::clone(&queues));
+            let shared = (Arc::clone(pool), Arc::clone(observer), Arc::clone(settings), Arc::clone(&queues));
             // Workers that draw the same would all run to the same backend.
             let random = fastrand::Rng::with_seed(seed.wrapping_add(number as u64));
             let (counter, working) = (Arc::clone(&open), working.clone());
@@ -101,16 +103,19 @@ impl Crew {
     }
 }
 
+/// What all workers share.
+pub(crate) type Shared = (Arc<ServerPool>, Arc<Observer>, Arc<ArcSwap<Config>>, Arc<Queues>);
+
 /// The life of the worker of this number.
 pub(crate) async fn work(
     number: usize,
-    (pool, observer, config, queues): (Arc<ServerPool>, Arc<Observer>, Arc<Config>, Arc<Queues>),
+    (pool, observer, settings, queues): Shared,
     random: fastrand::Rng,
     mut coming: mpsc::UnboundedReceiver<Accepted>,
     open: Arc<AtomicUsize>,
 ) {
-    let books = Rc::new(Books::new(Arc::clone(&observer), number, config.statistics));
-    let proxy = Rc::new(Proxy::new(pool, Rc::clone(&books), config, queues, random));
+    let books = Rc::new(Books::new(Arc::clone(&observer), number, settings.load().statistics));
+    let proxy = Rc::new(Proxy::new(pool, Rc::clone(&books), settings, queues, random));
     let (clock, other) = (Rc::clone(&proxy), Rc::clone(&proxy));
     tokio::task::spawn_local(async move { clock.deadlines.strike().await });
     tokio::task::spawn_local(async move { other.client_deadlines.strike().await });

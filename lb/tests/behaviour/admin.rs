@@ -38,7 +38,7 @@ fn the_state_has_the_shape_that_others_rely_on() {
     let backend = &state["backends"][0];
     assert_members(
         backend,
-        "number url state cause since_unix_ms for_ms progress? in_flight picks answers failures retries reconnects \
+        "number url weight priority backup mode leaving state cause since_unix_ms for_ms progress? in_flight picks answers failures retries reconnects \
          status errors bytes connections transitions states_ms latency_us",
     );
     assert_members(&backend["latency_us"], "p50 p90 p99");

@@ -23,6 +23,8 @@ mod lifecycle;
 mod limits;
 mod mutations;
 mod outcomes;
+mod policies;
+mod reload;
 mod repeats;
 mod resources;
 mod second_reader;

@@ -103,6 +103,13 @@ pub(super) const BACKEND: Section = Section {
              by its cookie, maintenance to get nothing and not be pinged",
         )
         .default("ready"),
+        Setting::new(
+            "backend.every_address",
+            "",
+            Form::Switch,
+            "Its name stands for a backend at each of its addresses, and is looked up again and again",
+        )
+        .default("false"),
     ],
 };
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -67,10 +68,17 @@ impl Lb {
         Self::spawn(lb_command(), &urls, flags)
     }
 
+    /// Starts a balancer with its backends in a file, and waits until it is ready.
+    pub(crate) fn configured(file: &Path, flags: &[&str]) -> Self {
+        let config = format!("--config={}", file.display());
+        Self::spawn(lb_command(), &[], &[&[&*config], flags].concat())
+    }
+
     /// The same in front of any servers, and by way of any command that is given the flags.
     pub(crate) fn spawn(mut command: Command, backends: &[String], flags: &[&str]) -> Self {
+        let backends = (!backends.is_empty()).then(|| format!("--backends={}", backends.join(",")));
         let mut child = command
-            .arg(format!("--backends={}", backends.join(",")))
+            .args(backends)
             .args(["--bind=127.0.0.1", "--port=0", "--exit-with-parent"])
             .args(flags.iter().all(|flag| !flag.starts_with("--workers")).then_some("--workers=2"))
             .args(flags)

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 mod balancer;
 mod client;
 mod events;
+mod file;
 mod upstream;
 mod wire;
 
 pub(crate) use balancer::{Ended, Lb, lb_command};
 pub(crate) use client::{Answer, Client};
 pub(crate) use events::Events;
+pub(crate) use file::{Config, tables};
 pub(crate) use upstream::{Reply, Seen, Upstream, ok};
 pub(crate) use wire::{Head, Wire, chunked};
 

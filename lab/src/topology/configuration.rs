@@ -1,0 +1,45 @@
+//! The balancer's configuration file.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::Backend;
+
+/// A file in a folder of its own, which is gone with this value.
+#[derive(Debug)]
+pub(super) struct Configuration {
+    folder: TempDir,
+}
+
+impl Configuration {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { folder: tempfile::tempdir().context("no place for a configuration file")? })
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("lb.toml")
+    }
+
+    /// Replaces the file by one with these settings and backends, so that nobody ever reads half of it.
+    pub(super) fn write<'a>(
+        &self,
+        settings: &str,
+        backends: impl IntoIterator<Item = &'a Backend>,
+    ) -> Result<()> {
+        let mut text = settings.to_owned();
+        for backend in backends {
+            // Settings may end in any table; this begins another.
+            write!(text, "\n[[backend]]\nurl = \"{}\"\n", backend.url())?;
+        }
+        let next = self.folder.path().join("next.toml");
+        replace(&next, &self.path(), &text).with_context(|| format!("cannot write {}", self.path().display()))
+    }
+}
+
+fn replace(next: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::write(next, text)?;
+    std::fs::rename(next, path)
+}

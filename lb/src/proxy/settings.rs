@@ -1,0 +1,71 @@
+//! Which settings hold for a request? Those in force when it came, from its first try to its last.
+//!
+//! Settings can change while the balancer serves. Every worker keeps what it uses for itself, so that taking it costs no
+//! word that other workers write to; a look at one pointer tells whether there is something newer.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+
+use super::verdict::Limits;
+use crate::config::Config;
+
+/// The settings as one worker sees them.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    latest: Arc<ArcSwap<Config>>,
+    mine: RefCell<Rc<InForce>>,
+}
+
+/// Settings, and what follows from them.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    config: Arc<Config>,
+    /// What this balancer adds to `Via`.
+    pub(crate) via: HeaderValue,
+    /// How often a request may try.
+    pub(crate) limits: Limits,
+}
+
+impl Settings {
+    pub(crate) fn new(latest: Arc<ArcSwap<Config>>) -> Self {
+        let mine = RefCell::new(Rc::new(InForce::new(latest.load_full())));
+        Self { latest, mine }
+    }
+
+    /// Those that hold for what comes now.
+    pub(crate) fn now(&self) -> Rc<InForce> {
+        let latest = self.latest.load();
+        let mut mine = self.mine.borrow_mut();
+        if !Arc::ptr_eq(&latest, &mine.config) {
+            *mine = Rc::new(InForce::new(Arc::clone(&latest)));
+        }
+        Rc::clone(&mine)
+    }
+}
+
+impl InForce {
+    fn new(config: Arc<Config>) -> Self {
+        Self {
+            via: HeaderValue::try_from(format!("1.1 {}", config.name)).expect("the name is a token"),
+            limits: Limits {
+                retries: config.retries,
+                retry_delay: config.retry_delay,
+                attempts: config.attempts,
+            },
+            config,
+        }
+    }
+}
+
+impl Deref for InForce {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.config
+    }
+}

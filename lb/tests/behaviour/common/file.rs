@@ -1,0 +1,39 @@
+//! A configuration file that changes while the balancer runs.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::Upstream;
+
+/// A file in a folder of its own.
+pub(crate) struct Config {
+    folder: TempDir,
+}
+
+impl Config {
+    /// A file with this text.
+    pub(crate) fn new(text: &str) -> Self {
+        let config = Self { folder: tempfile::tempdir().unwrap() };
+        config.write(text);
+        config
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("lb.toml")
+    }
+
+    /// Replaces the file, so that nobody reads half of it.
+    pub(crate) fn write(&self, text: &str) {
+        let next = self.folder.path().join("next.toml");
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(next, self.path()).unwrap();
+    }
+}
+
+/// The tables for these upstreams, each with something more said of it.
+pub(crate) fn tables<'a>(upstreams: impl IntoIterator<Item = (&'a Upstream, &'a str)>) -> String {
+    let table =
+        |(upstream, more): (&Upstream, &str)| format!("[[backend]]\nurl = \"{}\"\n{more}\n", upstream.url());
+    upstreams.into_iter().map(table).collect()
+}

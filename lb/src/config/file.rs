@@ -116,36 +116,38 @@ fn read_setting(
 }
 
 /// What to do about a key that is not known here: known elsewhere, or nearly known.
-fn unknown(section: &Section, key: &Key<'_>) -> Problem {
+fn unknown(section: &'static Section, key: &Key<'_>) -> Problem {
     let here = match section.name {
         "" => "above the sections".to_owned(),
         _ => format!("in {}", section.title()),
     };
+    let is_top = section.name.is_empty();
     let keys = |section: &'static Section| {
         section.settings.iter().map(|setting| setting.key()).filter(|key| !key.is_empty())
     };
     let sections = || SECTIONS.iter().filter(|other| !other.name.is_empty());
     let word = key.0.replace('-', "_");
-    let fix = if let Some(home) =
-        SECTIONS.iter().find(|other| other.setting(&word).is_some() && other.name != section.name)
-    {
-        match home.name {
-            "" => format!("move {word} up, above the first section"),
-            _ => format!("move {word} into {}", home.title()),
+    let all = || SECTIONS.iter().flat_map(|home| home.settings.iter().map(move |setting| (home, setting)));
+    let into = |home: &Section| match home.name {
+        "" => "up, above the first section".to_owned(),
+        _ => format!("into {}", home.title()),
+    };
+    let fix = if let Some((home, _)) = all().find(|(_, setting)| setting.key() == word) {
+        format!("move {word} {}", into(home))
+    } else if let Some((home, setting)) = all().find(|(_, setting)| setting.flag.replace('-', "_") == word) {
+        match setting.key() {
+            "" => "write listen = \"0.0.0.0:3030\" above the first section".to_owned(),
+            known => format!("move it {} as {known}", into(home)),
         }
-    } else if let Some(known) = nearest(&word, section.settings.iter().map(|setting| setting.key())) {
+    } else if let Some(known) = nearest(&word, keys(section)) {
         format!("write {known}")
-    } else if let Some(known) =
-        nearest(&word, sections().map(|section| section.name)).filter(|_| section.name.is_empty())
-    {
+    } else if let Some(known) = nearest(&word, sections().map(|section| section.name)).filter(|_| is_top) {
         format!("write {}", settings::section(known).map(Section::title).unwrap_or_default())
     } else if let Some((home, known)) = sections().find_map(|home| Some((home, nearest(&word, keys(home))?)))
     {
         format!("write {known} in {}", home.title())
     } else {
-        let known: Vec<_> =
-            section.settings.iter().map(|setting| setting.key()).filter(|key| !key.is_empty()).collect();
-        format!("known {here}: {}", known.join(", "))
+        format!("known {here}: {}", keys(section).collect::<Vec<_>>().join(", "))
     };
     Problem::new(format!("{} is not known {here}", key.0), fix).at_place(Some(key.1.clone()))
 }
@@ -160,7 +162,7 @@ fn written(value: &Spanned<DeValue<'_>>) -> Written {
         DeValue::Array(entries) => {
             Written::List(entries.iter().map(|entry| (written(entry), entry.span())).collect())
         }
-        DeValue::Float(_) => Written::Other("no whole number"),
+        DeValue::Float(_) => Written::Other("a fraction"),
         DeValue::Datetime(_) => Written::Other("a date"),
         DeValue::Table(_) => Written::Other("a section"),
     }
@@ -171,8 +173,13 @@ fn not_toml(error: &toml::de::Error, text: &str) -> Problem {
     let place = error.span().unwrap_or(text.len()..text.len());
     let (what, expected) = error.message().split_once(", expected ").unwrap_or_else(|| (error.message(), ""));
     let fix = match (what, text.get(place.clone())) {
+        ("string values must be quoted", Some("yes" | "Yes" | "on" | "On" | "True")) => {
+            "write true".to_owned()
+        }
+        ("string values must be quoted", Some("no" | "No" | "False")) => "write false".to_owned(),
         ("string values must be quoted", Some(word)) => format!("write \"{word}\""),
         ("duplicate key", _) => "keep one of them".to_owned(),
+        (_, _) if expected == "nothing" => "put texts, times, sizes and shares in quotes".to_owned(),
         _ if expected.is_empty() => "this is not TOML".to_owned(),
         _ => format!("expected {expected}"),
     };

@@ -118,7 +118,10 @@ impl Form {
     /// How it may be written, with quotes if that is in the file.
     fn example(self, quotes: bool) -> String {
         let words = match self {
-            Self::Time { .. } => ["250ms", "10s", "2m"].map(|time| quoted(time, quotes)).join(", "),
+            Self::Time { .. } => {
+                let [ms, s, m] = ["250ms", "10s", "2m"].map(|time| quoted(time, quotes));
+                format!("it as {ms}, {s} or {m}")
+            }
             Self::Size => ["64KiB", "1MiB"].map(|size| quoted(size, quotes)).join(" or "),
             Self::Count { least, most } => format!("{least} to {most}"),
             Self::Percent { least, most } => {
@@ -167,10 +170,7 @@ impl Form {
             }
             Ok(time) if time <= LONGEST => Ok(time),
             Ok(_) => Err(Wrong::new("too long", format!("write at most {}", quoted("365d", quotes)))),
-            Err(_) => {
-                let [ms, s, m] = ["250ms", "10s", "2m"].map(|time| quoted(time, quotes));
-                Err(Wrong::new("no time", format!("write it as {ms}, {s} or {m}")))
-            }
+            Err(_) => Err(Wrong::new("no time", self.example(quotes))),
         }
     }
 
@@ -277,7 +277,7 @@ impl Written {
         match self {
             Self::Plain(_) | Self::Text(_) => "a text",
             Self::Number(_) => "a number",
-            Self::Switch(_) => "true or false",
+            Self::Switch(_) => "a switch",
             Self::List(_) => "a list",
             Self::Other(kind) => kind,
         }

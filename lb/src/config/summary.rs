@@ -72,7 +72,7 @@ fn level_lines(f: &mut fmt::Formatter<'_>, level: &str, members: &[&Member], con
     let all: u32 = members.iter().filter(|member| is_wanted(member)).map(|member| weight(member)).sum();
     for (member, n) in members.iter().zip(0..) {
         let share = match is_wanted(member) {
-            true => format!("{:.1} %", f64::from(weight(member)) / f64::from(all) * 100.0),
+            true => format!("{:.1}%", f64::from(weight(member)) / f64::from(all) * 100.0),
             false if member.weight == 0 => "weight 0".to_owned(),
             false => member.mode.to_string(),
         };
@@ -104,14 +104,23 @@ fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
         Duration::ZERO => String::new(),
         slow => format!(", with its full share {} later", time(slow)),
     };
-    vec![
-        ("crashes under load", format!("down {} after the first request", range(figures.crash_under_load))),
+    let first_request = match figures.crash_under_load.worst {
+        Duration::ZERO => "down with the first request".to_owned(),
+        _ => format!("down {} after the first request", range(figures.crash_under_load)),
+    };
+    let mut lines = vec![
+        ("crashes under load", first_request),
         ("crashes without traffic", format!("down after {}", range(figures.crash_without_traffic))),
         ("vanishes without traffic", format!("down after {}", range(figures.vanished_without_traffic))),
         ("stalls under load", silence),
         ("stalls without traffic", asked),
         ("comes back", format!("up after {}{slow_start}", range(figures.recovery))),
-    ]
+    ];
+    if config.outlier.consecutive_errors > 0 {
+        let (errors, lasts) = (config.outlier.consecutive_errors, time(config.outlier.lasts(1)));
+        lines.push(("answers with errors", format!("ejected for {lasts} after {errors} in a row")));
+    }
+    lines
 }
 
 fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
@@ -128,13 +137,17 @@ fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
     let budget = match config.retry_budget {
         None => String::new(),
         Some(rule) => {
-            format!("; all together, {} % of them and {} per second", rule.percent, rule.per_second)
+            format!("; of all together, {}% again and {} per second", rule.percent, rule.per_second)
         }
     };
     let each = ByteSize(config.replay_limit as u64).display().iec();
     let held = match figures.held {
         None => format!("up to {each} of its body"),
         Some(all) => format!("up to {each} of its body, {} of all together", ByteSize(all).display().iec()),
+    };
+    let refused = match figures.all_refuse {
+        Duration::ZERO => "at once when no backend takes connections".to_owned(),
+        after => format!("after at most {} when no backend takes connections", time(after)),
     };
     let mut lines = vec![
         (
@@ -147,10 +160,7 @@ fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
             ),
         ),
         ("is answered", format!("after at most {}", time(figures.longest))),
-        (
-            "is refused",
-            format!("after at most {} when no backend takes connections", time(figures.all_refuse)),
-        ),
+        ("is refused", refused),
         ("waits", queue),
         ("is held for another try", held),
     ];

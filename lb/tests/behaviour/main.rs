@@ -11,6 +11,7 @@ mod common;
 
 mod aborts;
 mod admin;
+mod check;
 mod conformance;
 mod draining;
 mod failures;

@@ -1,0 +1,169 @@
+//! What a configuration file means, or all that is wrong with it, word for word; and that what it means is true.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use lb::cli::Cli;
+use lb::config::figures::Figures;
+
+use crate::common::{Ended, Lb, NO_PINGS, Upstream, lb_command};
+
+/// Writes what is told beside each file instead of comparing it.
+const WRITE: &str = "ROUNDABOUT_WRITE_CHECKS";
+
+/// What a busy machine may take besides.
+const SLACK: Duration = Duration::from_millis(700);
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    // Relative, because the names stand in what is told.
+    let entries = std::fs::read_dir(Path::new("tests/config").join(folder)).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+/// Compares what was told of a file with what stands beside it.
+fn compare(file: &Path, told: &str) -> Result<(), String> {
+    let beside = file.with_extension("txt");
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(beside, told).unwrap();
+        return Ok(());
+    }
+    let expected = std::fs::read_to_string(&beside).unwrap_or_default();
+    match expected == told {
+        true => Ok(()),
+        false => Err(format!("{}: expected\n{expected}\nbut it says\n{told}\n", beside.display())),
+    }
+}
+
+/// Checks each file of a folder, and expects it to end so, with all that it says in one place.
+fn check_all(folder: &str, code: i32, told: fn(&Ended) -> (&str, &str)) {
+    let wrong: Vec<_> = files(folder)
+        .iter()
+        .filter_map(|file| {
+            let ended = Ended::of(&["check", file.to_str().unwrap()]);
+            let (told, nothing) = told(&ended);
+            assert_eq!((ended.code, nothing), (Some(code), ""), "{}", file.display());
+            compare(file, told).err()
+        })
+        .collect();
+    assert!(wrong.is_empty(), "if that is right, write it anew with {WRITE}=1\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_word_for_word() {
+    check_all("invalid", 2, |ended| (&ended.stderr, &ended.stdout));
+}
+
+#[test]
+fn what_a_file_means_is_told_word_for_word() {
+    check_all("valid", 0, |ended| (&ended.stdout, &ended.stderr));
+}
+
+#[test]
+fn the_schema_in_the_documentation_is_the_one_it_prints() {
+    let page = Path::new("../docs/lb.schema.json");
+    let printed = Ended::of(&["check", "--schema"]);
+    assert_eq!((printed.code, &printed.stderr[..]), (Some(0), ""));
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(page, &printed.stdout).unwrap();
+    }
+    let written = std::fs::read_to_string(page).unwrap();
+    // Not as text: the order of the keys means nothing.
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert!(
+        parse(&written) == parse(&printed.stdout),
+        "docs/lb.schema.json is old; write it anew with {WRITE}=1"
+    );
+}
+
+#[test]
+fn a_file_that_is_wrong_keeps_it_from_starting_and_a_flag_can_mend_it() {
+    let upstream = Upstream::well("ok");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = folder.join("overlaid.toml");
+    let text = format!(
+        "[[backend]]\nurl = \"{}\"\nweight = 5\n[health]\nping_interval = \"100ms\"\n",
+        upstream.url()
+    );
+    std::fs::write(&file, text).unwrap();
+    let config = format!("--config={}", file.display());
+
+    let wrong = Ended::of(&[&config]);
+    assert_eq!((wrong.code, &wrong.stdout[..]), (Some(2), ""));
+    let place = format!("--> {}:5:17\n", file.display());
+    assert!(wrong.stderr.contains(&place), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("ping_timeout is 500ms by default, longer than ping_interval, 100ms"));
+
+    let lb = Lb::spawn(lb_command(), &[], &[&config, "--ping-timeout=100ms"]);
+    assert_eq!(lb.get("/").text(), "ok");
+    let warning = lb.wait_for_log("weights have no effect: round-robin does not look at them");
+    assert!(warning.contains(&format!("{}:3:10: ", file.display())), "{warning}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    for flags in [&["--config=no/lb.toml"][..], &["check", "no/lb.toml"]] {
+        let ended = Ended::of(flags);
+        assert_eq!((ended.code, &ended.stdout[..]), (Some(2), ""));
+        assert!(ended.stderr.starts_with("error: cannot read no/lb.toml: "), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn flags_alone_can_be_checked_as_well() {
+    let ended = Ended::of(&["check", "--backends=http://a:1,http://b:2", "--policy=maglev"]);
+    assert_eq!((ended.code, &ended.stderr[..]), (Some(0), ""));
+    assert!(ended.stdout.contains("maglev by client"), "{}", ended.stdout);
+    let neither = Ended::of(&["check"]);
+    assert_eq!((neither.code, neither.stderr.contains("no backend given")), (Some(2), true));
+    let before = Ended::of(&["--policy=maglev", "check"]);
+    assert_eq!(before.code, Some(2), "flags before it would be lost: {before:?}");
+}
+
+/// What the settings come to, and a balancer with them before these upstreams.
+fn promised(upstreams: &[&Upstream], flags: &[&str]) -> (Figures, Lb) {
+    let urls: Vec<_> = upstreams.iter().map(|upstream| upstream.url()).collect();
+    let backends = format!("--backends={}", urls.join(","));
+    let cli = Cli::parse_from([&["lb", &backends], flags].concat());
+    (Figures::of(&cli.load().unwrap().config), Lb::start(upstreams, flags))
+}
+
+#[test]
+fn a_crash_without_traffic_is_found_in_the_time_that_check_promises() {
+    let upstream = Upstream::well("ok");
+    let flags = ["--ping-interval=300ms", "--ping-timeout=300ms", "--fall=4"];
+    let (figures, lb) = promised(&[&upstream], &flags);
+    let events = lb.events();
+    upstream.wait_for_ping();
+    let crashing = Instant::now();
+    upstream.stop();
+    let crashed = Instant::now();
+    events.change("1 up -> down");
+    let promise = figures.crash_without_traffic;
+    assert!(crashing.elapsed() >= promise.best, "after {:?}, before {:?}", crashing.elapsed(), promise.best);
+    assert!(
+        crashed.elapsed() <= promise.worst + SLACK,
+        "after {:?}, not {:?}",
+        crashed.elapsed(),
+        promise.worst
+    );
+}
+
+#[test]
+fn a_crash_under_load_is_found_in_the_time_that_check_promises() {
+    let (well, crashing) = (Upstream::well("ok"), Upstream::well("crashing"));
+    let (figures, lb) = promised(&[&crashing, &well], &[NO_PINGS, "--retry-delay=200ms"]);
+    let events = lb.events();
+    crashing.wait_for_ping();
+    crashing.stop();
+    let asked = Instant::now();
+    assert_eq!(lb.get("/").text(), "ok", "it is the turn of the one that crashed");
+    events.change("1 up -> down");
+    let promise = figures.crash_under_load;
+    assert!(asked.elapsed() >= promise.best, "after {:?}, before {:?}", asked.elapsed(), promise.best);
+    assert!(asked.elapsed() <= promise.worst + SLACK, "after {:?}, not {:?}", asked.elapsed(), promise.worst);
+}

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
-use crate::config::{self, Flags, Loaded, Problems, Summary};
+use crate::check::Summary;
+use crate::config::{self, Flags, Loaded, Problems};
 
 /// An HTTP load balancer to trust and to learn from.
 ///

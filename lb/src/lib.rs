@@ -7,7 +7,8 @@
 //!    who is alive.
 //! 4. [`server`] is what surrounds a request: listener, workers, drain. [`ping`] asks backends how they are.
 //! 5. [`observe`] keeps the records that logs, admin port and tests read.
-//! 6. [`config`] turns a file and flags into settings, or into all that is wrong with them.
+//! 6. [`config`] turns a file and flags into settings, or into all that is wrong with them;
+//!    [`check`] says what they come to.
 //!
 //! # Invariants
 //! - What decides takes values and returns values: nothing in [`balance`], [`proxy::verdict`] and
@@ -19,6 +20,7 @@
 
 mod admin;
 pub mod balance;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod control;

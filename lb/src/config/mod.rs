@@ -1,6 +1,6 @@
 //! What the balancer is told to do: every setting, with its default, from a file and from flags.
 //!
-//! Parse, do not validate: what is written ([`layer`]) becomes a [`Config`] in one step, and a `Config` that exists is
+//! Parse, do not validate: what is written (`layer.rs`) becomes a [`Config`] in one step, and a `Config` that exists is
 //! valid. What is wrong is told all at once, with its place in the file and what to write instead ([`problems`]).
 //!
 //! ```text
@@ -19,7 +19,7 @@ use http::{StatusCode, Uri};
 use ipnet::IpNet;
 
 use crate::balance::health::Thresholds;
-use crate::balance::member::Member;
+use crate::balance::member::{Member, Mode};
 use crate::balance::policy::Kind;
 use crate::balance::{Rules, budget, outlier, silence};
 use crate::proxy::books::Statistics;
@@ -28,7 +28,6 @@ use crate::proxy::queue::{self, Limit};
 
 mod backends;
 mod convert;
-pub mod figures;
 mod file;
 mod flags;
 mod form;
@@ -38,7 +37,6 @@ mod reader;
 mod rules;
 mod schema;
 mod settings;
-mod summary;
 mod warnings;
 
 use file::File;
@@ -48,7 +46,6 @@ use problems::Source;
 pub use problems::{Problem, Problems};
 pub use schema::schema;
 use settings::SECTIONS;
-pub use summary::Summary;
 
 /// Every setting of the balancer.
 #[derive(Debug, Clone)]
@@ -203,6 +200,11 @@ impl FromStr for LogFormat {
             format!("'{text}' is not known; write one of {}", Self::ALL.map(Self::name).join(", "))
         })
     }
+}
+
+/// Whether a backend gets new requests while it is up.
+pub(crate) fn is_wanted(member: &Member) -> bool {
+    member.mode == Mode::Ready && member.weight > 0
 }
 
 /// All that was said, one layer over the other, and what it was read from.

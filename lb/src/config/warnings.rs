@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::figures::is_wanted;
 use super::form::Written;
 use super::layer::Given;
 use super::problems::Problem;
-use super::{Config, Said};
+use super::{Config, Said, is_wanted};
 use crate::balance::outlier;
 use crate::balance::policy::Kind;
 

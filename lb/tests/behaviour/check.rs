@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use lb::check::figures::Figures;
 use lb::cli::Cli;
-use lb::config::figures::Figures;
 
 use crate::common::{Ended, Lb, NO_PINGS, Upstream, lb_command};
 

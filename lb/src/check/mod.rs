@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::Config;
-use super::figures::{Figures, Span, is_wanted};
+pub mod figures;
+
+use figures::{Figures, Span};
+
 use crate::balance::member::Member;
+use crate::config::{Config, is_wanted};
 
 /// A configuration in words.
 #[derive(Debug)]

@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use super::Config;
-use crate::balance::member::{Member, Mode};
+use crate::config::{Config, is_wanted};
 use crate::ping::jittered;
 use crate::server::LOOK;
 
@@ -87,11 +86,6 @@ impl Figures {
                 .map(|clients| (clients as u64).saturating_mul(config.replay_limit as u64)),
         }
     }
-}
-
-/// Whether a backend gets new requests while it is up.
-pub(super) fn is_wanted(member: &Member) -> bool {
-    member.mode == Mode::Ready && member.weight > 0
 }
 
 /// The longest that a request may be at one backend, if each connection breaks at the last moment: the wait for its

@@ -163,7 +163,9 @@ fn networks(read: &mut Reader<'_>) -> Vec<IpNet> {
                     }
                     _ => None,
                 });
-                read.problems.push(Problem::new(format!("'{text}' is not a network"), fix).at_place(place));
+                let shown = place.clone().and_then(|place| read.source.text.get(place));
+                let shown = shown.map_or_else(|| format!("'{text}'"), str::to_owned);
+                read.problems.push(Problem::new(format!("{shown} is not a network"), fix).at_place(place));
             }
         }
     }

@@ -75,13 +75,11 @@ pub(crate) struct Wrong {
     pub(crate) is: String,
     /// What to write instead.
     pub(crate) fix: String,
-    /// At which place, where that is not the whole.
-    pub(crate) at: Option<std::ops::Range<usize>>,
 }
 
 impl Wrong {
     fn new(is: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { is: is.into(), fix: fix.into(), at: None }
+        Self { is: is.into(), fix: fix.into() }
     }
 }
 
@@ -249,15 +247,14 @@ impl Form {
         match written {
             Written::Plain(text) if text.is_empty() => Ok(Vec::new()),
             Written::Plain(text) => Ok(text.split(',').map(str::to_owned).collect()),
-            Written::List(entries) => entries
+            // What is no text is left empty, for whoever knows what it should be to refuse it with the others.
+            Written::List(entries) => Ok(entries
                 .iter()
-                .map(|(entry, at)| match entry {
-                    Written::Text(text) => Ok(text.clone()),
-                    other => {
-                        Err(Wrong { at: Some(at.clone()), ..Wrong::new(other.kind(), "write it in quotes") })
-                    }
+                .map(|(entry, _)| match entry {
+                    Written::Text(text) => text.clone(),
+                    _ => String::new(),
                 })
-                .collect(),
+                .collect()),
             Written::Text(text) => Err(Wrong::new("a text", format!("write [\"{text}\"]"))),
             other => Err(Wrong::new(other.kind(), self.example(true))),
         }

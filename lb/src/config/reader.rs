@@ -10,7 +10,7 @@ use super::problems::{Problem, Source};
 /// Reads a layer that has everything.
 pub(crate) struct Reader<'a> {
     pub(crate) layer: Layer,
-    source: &'a Source,
+    pub(crate) source: &'a Source,
     pub(crate) problems: &'a mut Vec<Problem>,
 }
 
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
             Err(fix) => {
                 let given = self.layer.get(id)?.clone();
                 let fix = if given.setting.fix.is_empty() { fix } else { given.setting.fix.to_owned() };
-                self.reject(&given, Wrong { is: String::new(), fix, at: None });
+                self.reject(&given, Wrong { is: String::new(), fix });
                 self.parsed(id, read)
             }
         }
@@ -102,23 +102,16 @@ impl<'a> Reader<'a> {
 
     /// Notes that something is wrong, and goes on with the default.
     pub(crate) fn reject(&mut self, given: &Given<Written>, wrong: Wrong) {
-        let Wrong { is, fix, at } = wrong;
-        let what = match (&is[..], &at) {
-            (is, Some(part)) => {
-                format!(
-                    "{} in {} is {is}",
-                    self.source.text.get(part.clone()).unwrap_or_default(),
-                    given.name()
-                )
-            }
-            ("", None) => format!("{} is {}", given.name(), self.shown(given)),
-            (is, None) => format!("{} is {}, {is}", given.name(), self.shown(given)),
+        let Wrong { is, fix } = wrong;
+        let what = match &is[..] {
+            "" => format!("{} is {}", given.name(), self.shown(given)),
+            is => format!("{} is {}, {is}", given.name(), self.shown(given)),
         };
         let fix = match (given.setting.fix, given.form()) {
             ("", _) | (_, Form::Text(_)) => fix,
             (fix, _) => fix.to_owned(),
         };
-        self.problems.push(Problem::new(what, fix).at_place(at.or_else(|| given.place())));
+        self.problems.push(Problem::new(what, fix).at(given));
         self.layer.remove(given.setting.id());
         if !given.setting.default.is_empty() {
             let default = Written::Plain(given.setting.default.to_owned());

@@ -114,6 +114,16 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_file_in_another_encoding_is_refused_where_it_begins_to_be() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("latin-1.toml");
+    std::fs::write(&file, b"# caf\xe9\n[[backend]]\nurl = \"http://a:1\"\n").unwrap();
+    let ended = Ended::of(&["check", file.to_str().unwrap()]);
+    assert_eq!((ended.code, &ended.stdout[..]), (Some(2), ""));
+    let place = format!("error: this is no UTF-8\n --> {}:1:6\n", file.display());
+    assert!(ended.stderr.starts_with(&place), "{}", ended.stderr);
+}
+
+#[test]
 fn flags_alone_can_be_checked_as_well() {
     let ended = Ended::of(&["check", "--backends=http://a:1,http://b:2", "--policy=maglev"]);
     assert_eq!((ended.code, &ended.stderr[..]), (Some(0), ""));

@@ -1,13 +1,13 @@
 //! The admin port: what the balancer is doing, for people, scripts and the lab's console.
 //!
-//! `GET /state` is everything as of now, `GET /events` tells what happens as server-sent events, `GET /healthz`
-//! says whether requests are welcome.
+//! `GET /state` is everything as of now, `GET /events` tells what happens as server-sent events, `GET /metrics` is
+//! what Prometheus collects, `GET /healthz` says whether requests are welcome.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -24,11 +24,14 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
+mod exposition;
+mod metrics;
 mod report;
 
 use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::observe::{Event, Observer, StateChange};
+use crate::proxy::books::Statistics;
 use report::report;
 
 /// What the admin port shows.
@@ -38,7 +41,8 @@ pub(crate) struct Admin {
     observer: Arc<Observer>,
     listen: String,
     workers: usize,
-    started: Instant,
+    statistics: Statistics,
+    started: (Instant, SystemTime),
 }
 
 /// Requests told per second and reader; more would be more than anybody can read.
@@ -64,12 +68,13 @@ impl Admin {
             observer: Arc::clone(observer),
             listen: listen.to_string(),
             workers: config.workers,
-            started: Instant::now(),
+            statistics: config.statistics,
+            started: (Instant::now(), SystemTime::now()),
         }
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
-        let known = matches!(request.uri().path(), "/state" | "/events" | "/healthz");
+        let known = matches!(request.uri().path(), "/state" | "/events" | "/metrics" | "/healthz");
         match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/healthz") => match self.observer.is_draining() {
                 false => text(StatusCode::OK, "ok\n"),
@@ -77,21 +82,36 @@ impl Admin {
             },
             (&Method::GET, "/state") => self.state(),
             (&Method::GET, "/events") => self.events(),
+            (&Method::GET, "/metrics") => self.metrics(),
             _ if known => {
                 let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood here\n");
                 refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
                 refused
             }
-            _ => text(StatusCode::NOT_FOUND, "there is GET /state, GET /events and GET /healthz\n"),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there is GET /state, GET /events, GET /metrics and GET /healthz\n",
+            ),
         }
     }
 
     fn state(&self) -> Response<Body> {
-        let report = report(&self.pool, &self.observer, self.listen.clone(), self.workers, self.started);
+        let report = report(&self.pool, &self.observer, self.listen.clone(), self.workers, self.started.0);
         match serde_json::to_vec(&report) {
             Ok(json) => respond(StatusCode::OK, "application/json", Either::Left(Full::new(json.into()))),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
+    }
+
+    fn metrics(&self) -> Response<Body> {
+        let view = metrics::View {
+            pool: &self.pool,
+            observer: &self.observer,
+            started: self.started.1,
+            now: Instant::now(),
+        };
+        let page = metrics::page(&view, self.statistics);
+        respond(StatusCode::OK, exposition::MEDIA_TYPE, Either::Left(Full::new(page.into())))
     }
 
     /// Every backend's present state first, then whatever happens.

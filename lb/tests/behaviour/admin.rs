@@ -191,7 +191,7 @@ fn wrong_questions_get_clear_answers() {
     let upstream = Upstream::well("ok");
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let mut admin = Client::connect(lb.admin);
-    for path in ["/state", "/events", "/healthz"] {
+    for path in ["/state", "/events", "/metrics", "/healthz"] {
         for method in ["POST", "PUT", "DELETE"] {
             let answer = admin.request(&format!("{method} {path}"), b"");
             assert_eq!((answer.status, answer.head.get("allow").is_some()), (405, true), "{method} {path}");

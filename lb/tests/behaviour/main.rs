@@ -31,5 +31,6 @@ mod resources;
 mod second_reader;
 mod shares;
 mod silence;
+mod statistics;
 mod streaming;
 mod upgrade;

@@ -7,6 +7,7 @@ mod balancer;
 mod client;
 mod events;
 mod file;
+mod metrics;
 mod upstream;
 mod wire;
 
@@ -14,6 +15,7 @@ pub(crate) use balancer::{Ended, Lb, lb_command};
 pub(crate) use client::{Answer, Client};
 pub(crate) use events::Events;
 pub(crate) use file::{Config, tables};
+pub(crate) use metrics::Metrics;
 pub(crate) use upstream::{Reply, Seen, Upstream, ok};
 pub(crate) use wire::{Head, Wire, chunked};
 

@@ -180,7 +180,13 @@ impl Wire {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut some = [0; 16 * 1024];
-        let read = self.stream.read(&mut some)?;
+        // A read with a time limit is not begun anew after a signal, such as the machine's being put to sleep.
+        let read = loop {
+            match self.stream.read(&mut some) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         self.buffer.extend_from_slice(&some[..read]);
         if let Some(record) = &mut self.record {
             record.extend_from_slice(&some[..read]);

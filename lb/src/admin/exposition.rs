@@ -1,0 +1,150 @@
+//! Prometheus's text format, as far as it is needed here: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+
+use std::fmt::{self, Display, Write};
+
+/// The media type of the format, and its version.
+pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What a metric is, besides its values.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Metric {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// The names of its labels.
+    pub(super) labels: &'static [&'static str],
+    /// What it says, in one line.
+    pub(super) help: &'static str,
+}
+
+/// What the values of a metric do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It only grows, until the balancer starts anew.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// It counts in buckets.
+    Histogram,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A page in the making.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    text: String,
+}
+
+/// The values of one metric.
+#[derive(Debug)]
+pub(super) struct Values<'a> {
+    page: &'a mut Page,
+    of: Metric,
+}
+
+impl Page {
+    /// Begins with another metric.
+    pub(super) fn begin(&mut self, metric: Metric) -> Values<'_> {
+        let Metric { name, kind, help, .. } = metric;
+        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {}\n", kind.name()));
+        Values { page: self, of: metric }
+    }
+
+    /// The whole page.
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+
+    fn write(&mut self, words: fmt::Arguments<'_>) {
+        // A string takes everything.
+        let _ = self.text.write_fmt(words);
+    }
+}
+
+impl Values<'_> {
+    /// A value, with its labels in the order of their names.
+    pub(super) fn add(&mut self, labels: &[&str], value: impl Display) {
+        self.line("", labels, None, value);
+    }
+
+    /// The values of a histogram: its bounds, how many stayed within each and not within the one before, how many
+    /// exceeded them all, and the sum of everything.
+    pub(super) fn add_histogram(
+        &mut self,
+        labels: &[&str],
+        buckets: impl Iterator<Item = (f64, u64)>,
+        beyond: u64,
+        sum: f64,
+    ) {
+        let mut so_far = 0;
+        for (bound, count) in buckets {
+            so_far += count;
+            self.line("_bucket", labels, Some(&bound.to_string()), so_far);
+        }
+        so_far += beyond;
+        self.line("_bucket", labels, Some("+Inf"), so_far);
+        self.line("_sum", labels, None, sum);
+        self.line("_count", labels, None, so_far);
+    }
+
+    fn line(&mut self, suffix: &str, labels: &[&str], bound: Option<&str>, value: impl Display) {
+        let Metric { name, labels: names, .. } = self.of;
+        self.page.write(format_args!("{name}{suffix}"));
+        let labels = names.iter().zip(labels).chain(bound.iter().map(|bound| (&"le", bound)));
+        let mut end = "";
+        for (label, value) in labels {
+            let before = if end.is_empty() { '{' } else { ',' };
+            self.page.write(format_args!("{before}{label}=\"{}\"", escaped(value)));
+            end = "}";
+        }
+        self.page.write(format_args!("{end} {value}\n"));
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_reads_as_the_format_says() {
+        let mut page = Page::default();
+        let apples =
+            Metric { name: "apples_total", kind: Kind::Counter, labels: &["tree", "ripe"], help: "Apples." };
+        page.begin(Metric { labels: &[], ..apples }).add(&[], 3);
+        page.begin(apples).add(&["a \"b\" \\ c\nd", "yes"], 0.25);
+        let falls = Metric {
+            name: "falls_seconds",
+            kind: Kind::Histogram,
+            labels: &["tree"],
+            help: "How long they fall.",
+        };
+        page.begin(falls).add_histogram(&["a"], [(0.5, 2), (1.0, 3)].into_iter(), 4, 12.5);
+        let expected = r#"# HELP apples_total Apples.
+# TYPE apples_total counter
+apples_total 3
+# HELP apples_total Apples.
+# TYPE apples_total counter
+apples_total{tree="a \"b\" \\ c\nd",ripe="yes"} 0.25
+# HELP falls_seconds How long they fall.
+# TYPE falls_seconds histogram
+falls_seconds_bucket{tree="a",le="0.5"} 2
+falls_seconds_bucket{tree="a",le="1"} 5
+falls_seconds_bucket{tree="a",le="+Inf"} 9
+falls_seconds_sum{tree="a"} 12.5
+falls_seconds_count{tree="a"} 9
+"#;
+        assert_eq!(page.finish(), expected);
+    }
+}

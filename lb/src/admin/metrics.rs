@@ -1,0 +1,227 @@
+//! What `GET /metrics` tells Prometheus: one table of all that is counted, and how each entry is read off.
+//!
+//! `docs/statistics.md` is written from this table as well.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::exposition::{Kind, Metric, Page, Values};
+use crate::balance::{Backend, ServerPool};
+use crate::observe::{Counter, ErrorCause, Histogram, Observer, Phase, Tallies, Tally};
+use crate::proxy::books::Statistics;
+use crate::proxy::causes;
+
+/// What there is to read off.
+pub(super) struct View<'a> {
+    pub(super) pool: &'a ServerPool,
+    pub(super) observer: &'a Observer,
+    /// When the balancer began.
+    pub(super) started: SystemTime,
+    pub(super) now: Instant,
+}
+
+/// One metric, and how it is read off.
+pub(super) struct Entry {
+    pub(super) metric: Metric,
+    /// It is not there with `--statistics=basic`.
+    pub(super) full_only: bool,
+    read: fn(&View<'_>, &mut Values<'_>),
+}
+
+/// All metrics as one page.
+pub(super) fn page(view: &View<'_>, statistics: Statistics) -> String {
+    let mut page = Page::default();
+    for entry in METRICS.iter().filter(|entry| statistics == Statistics::Full || !entry.full_only) {
+        (entry.read)(view, &mut page.begin(entry.metric));
+    }
+    page.finish()
+}
+
+/// An entry, in the order in which it is told.
+const fn entry(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+    read: fn(&View<'_>, &mut Values<'_>),
+) -> Entry {
+    Entry { metric: Metric { name, kind, labels, help }, full_only: false, read }
+}
+
+impl Entry {
+    /// The same with `--statistics=full` alone.
+    const fn full_only(self) -> Self {
+        Self { full_only: true, ..self }
+    }
+}
+
+use Kind::{Counter as C, Gauge as G, Histogram as H};
+
+#[rustfmt::skip]
+pub(super) const METRICS: &[Entry] = &[
+    entry("roundabout_build_info", G, &["version"],
+        "Always 1; the version is in the label.",
+        |_, values| values.add(&[env!("CARGO_PKG_VERSION")], 1)),
+    entry("process_start_time_seconds", G, &[],
+        "When the balancer began, in seconds since 1970.",
+        |view, values| values.add(&[], since_1970(view.started).as_secs_f64())),
+    entry("roundabout_draining", G, &[],
+        "Whether the balancer is on its way out: 1 or 0.",
+        |view, values| values.add(&[], u8::from(view.observer.is_draining()))),
+
+    entry("roundabout_requests_total", C, &[],
+        "Requests that came in, and whatever came instead of one.",
+        |view, values| of_clients(view, values, |tally| &tally.requests)),
+    entry("roundabout_requests_in_flight", G, &[],
+        "Requests that came in and have not ended: the answer's last byte is still to come.",
+        |view, values| values.add(&[], view.observer.totals.in_flight())),
+    entry("roundabout_responses_total", C, &["code"],
+        "Answers that have begun, by class of status, the balancer's own included; with the code none, requests whose \
+         client left before.",
+        |view, values| responses(values, &view.observer.totals, None, &Tally::CLASSES)),
+    entry("roundabout_errors_total", C, &["cause", "blame"],
+        "Requests that failed for their client, by cause and by whose fault it was.",
+        |view, values| errors(values, &view.observer.totals, None, causes::of_requests())),
+    entry("roundabout_client_connections_open", G, &[],
+        "Connections of clients that are open.",
+        |view, values| values.add(&[], view.observer.connections.load(Relaxed))),
+    entry("roundabout_client_connections_accepted_total", C, &[],
+        "Connections of clients that were accepted; other requests came over connections that had served before.",
+        |view, values| of_clients(view, values, |tally| &tally.opened)),
+    entry("roundabout_client_received_bytes_total", C, &[],
+        "Bytes that came from clients, heads included.",
+        |view, values| of_clients(view, values, |tally| &tally.received)).full_only(),
+    entry("roundabout_client_sent_bytes_total", C, &[],
+        "Bytes that went to clients, heads included.",
+        |view, values| of_clients(view, values, |tally| &tally.sent)).full_only(),
+
+    entry("roundabout_backend_up", G, &["backend"],
+        "Whether the backend is up: 1 or 0.",
+        |view, values| of_backends(view, values, |backend| u64::from(backend.stats.states().now() == "up"))),
+    entry("roundabout_backend_state", G, &["backend", "state"],
+        "Always 1; the backend's present state is in the label.",
+        |view, values| each(view, |backend, url| {
+            values.add(&[url, backend.stats.states().now()], 1);
+        })),
+    entry("roundabout_backend_state_seconds_total", C, &["backend", "state"],
+        "How long the backend has been in which state, from the first time that it was.",
+        times_in_states),
+    entry("roundabout_backend_transitions_total", C, &["backend"],
+        "Changes of the backend's state.",
+        |view, values| of_backends(view, values, |backend| backend.stats.states().changes())),
+    entry("roundabout_backend_attempts_total", C, &["backend"],
+        "Requests that were given to the backend.",
+        |view, values| tallied(view, values, |tally| &tally.requests)),
+    entry("roundabout_backend_retries_total", C, &["backend"],
+        "Further tries at the same backend, after a pause.",
+        |view, values| tallied(view, values, |tally| &tally.retries)),
+    entry("roundabout_backend_reconnects_total", C, &["backend"],
+        "Further tries at the same backend, at once, because a kept connection had ended.",
+        |view, values| tallied(view, values, |tally| &tally.reconnects)),
+    entry("roundabout_backend_requests_in_flight", G, &["backend"],
+        "Requests that are at the backend or wait for it.",
+        |view, values| of_backends(view, values, |backend| backend.in_flight().into())),
+    entry("roundabout_backend_responses_total", C, &["backend", "code"],
+        "Answers of the backend that were passed on, by class of status.",
+        |view, values| each(view, |backend, url| {
+            responses(values, &backend.stats.tallies, Some(url), &Tally::CLASSES[1..]);
+        })),
+    entry("roundabout_backend_completed_total", C, &["backend"],
+        "Answers of the backend that came whole.",
+        |view, values| tallied(view, values, |tally| &tally.answers)),
+    entry("roundabout_backend_errors_total", C, &["backend", "cause", "blame"],
+        "Tries at the backend that failed, by cause and by whose fault it was, even if another try made good for it.",
+        |view, values| each(view, |backend, url| {
+            errors(values, &backend.stats.tallies, Some(url), causes::of_tries());
+        })),
+    entry("roundabout_backend_connections_opened_total", C, &["backend"],
+        "Connections that were opened to the backend; pings have their own, which are not counted.",
+        |view, values| tallied(view, values, |tally| &tally.opened)),
+    entry("roundabout_backend_connections_reused_total", C, &["backend"],
+        "Tries over a connection that had served before.",
+        |view, values| tallied(view, values, |tally| &tally.reused)),
+    entry("roundabout_backend_connections_idle", G, &["backend"],
+        "Connections that are kept for the next request.",
+        |view, values| of_backends(view, values, |backend| {
+            backend.stats.tallies.left(|tally| &tally.kept, |tally| &tally.taken)
+        })),
+    entry("roundabout_backend_received_bytes_total", C, &["backend"],
+        "Bytes that came from the backend, heads included.",
+        |view, values| tallied(view, values, |tally| &tally.received)).full_only(),
+    entry("roundabout_backend_sent_bytes_total", C, &["backend"],
+        "Bytes that went to the backend, heads included.",
+        |view, values| tallied(view, values, |tally| &tally.sent)).full_only(),
+    entry("roundabout_backend_request_duration_seconds", H, &["backend", "phase"],
+        "How long requests took at the last backend they were given to, by phase.",
+        durations).full_only(),
+];
+
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn of_clients(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Tally) -> &Counter) {
+    values.add(&[], view.observer.totals.sum(which));
+}
+
+/// Does something for every backend and its address.
+fn each(view: &View<'_>, mut what: impl FnMut(&Backend, &str)) {
+    for backend in view.pool.backends() {
+        what(backend, &backend.address.to_string());
+    }
+}
+
+fn of_backends(view: &View<'_>, values: &mut Values<'_>, value: impl Fn(&Backend) -> u64) {
+    each(view, |backend, url| values.add(&[url], value(backend)));
+}
+
+fn tallied(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Tally) -> &Counter) {
+    of_backends(view, values, |backend| backend.stats.tallies.sum(&which));
+}
+
+fn times_in_states(view: &View<'_>, values: &mut Values<'_>) {
+    each(view, |backend, url| {
+        for (state, time) in backend.stats.states().times(view.now) {
+            values.add(&[url, state], time.as_secs_f64());
+        }
+    });
+}
+
+/// Answers by class; `classes` are the last ones of all.
+fn responses(values: &mut Values<'_>, tallies: &Tallies, backend: Option<&str>, classes: &[&str]) {
+    let first = Tally::CLASSES.len() - classes.len();
+    for (class, name) in (first..).zip(classes) {
+        let labels: Vec<_> = backend.into_iter().chain([*name]).collect();
+        values.add(&labels, tallies.sum(|tally| tally.responses(class)));
+    }
+}
+
+fn errors(
+    values: &mut Values<'_>,
+    tallies: &Tallies,
+    backend: Option<&str>,
+    causes: impl Iterator<Item = ErrorCause>,
+) {
+    for cause in causes {
+        let labels: Vec<_> = backend.into_iter().chain([cause.name, cause.blame]).collect();
+        values.add(&labels, tallies.sum(|tally| tally.errors(cause)));
+    }
+}
+
+fn durations(view: &View<'_>, values: &mut Values<'_>) {
+    each(view, |backend, url| {
+        let tallies = &backend.stats.tallies;
+        for phase in Phase::ALL {
+            let bucket = |number| tallies.sum(|tally| tally.times(phase).bucket(number));
+            let buckets = Histogram::BOUNDS.iter().zip(0..).map(|(bound, number)| (*bound, bucket(number)));
+            let beyond = bucket(Histogram::BOUNDS.len());
+            let nanos = tallies.sum(|tally| tally.times(phase).nanos());
+            let sum = Duration::from_nanos(nanos).as_secs_f64();
+            values.add_histogram(&[url, phase.name()], buckets, beyond, sum);
+        }
+    });
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

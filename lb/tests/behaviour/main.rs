@@ -22,6 +22,7 @@ mod health;
 mod kept_connections;
 mod lifecycle;
 mod limits;
+mod monitoring;
 mod mutations;
 mod outcomes;
 mod policies;

@@ -46,6 +46,11 @@ impl Metrics {
         Self { text, series }
     }
 
+    /// All lines.
+    pub(crate) fn all_series(&self) -> impl Iterator<Item = &Series> {
+        self.series.iter()
+    }
+
     /// All lines of this name whose labels have these values.
     pub(crate) fn all<'a>(
         &'a self,

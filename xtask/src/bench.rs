@@ -2,7 +2,8 @@
 //!
 //! Equal work for all: one proxy at a time on one core, the same four backends, connections kept on both
 //! sides, forwarding headers on. The contenders take turns in every round, so that whatever else the machine
-//! does hits them alike, and what counts is the median of the rounds' ratios. Statistics are on, as always.
+//! does hits them alike, and what counts is the median of the rounds' ratios. Statistics are on, as always; with
+//! `--statistics` the balancer also runs with as few of them as there may be, which shows what they cost.
 
 mod backends;
 mod contender;
@@ -45,6 +46,9 @@ pub(crate) struct Bench {
     /// Three rounds of one second: a first impression
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
+    /// Measure the balancer with basic statistics as well
+    #[arg(long)]
+    statistics: bool,
     /// Count system calls per request as well (needs strace)
     #[arg(long)]
     syscalls: bool,
@@ -59,7 +63,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         self.has_what_it_needs()?;
-        let contenders = Contender::all()?;
+        let contenders = Contender::all(self.statistics)?;
         // Only now: the compiler shall have all cores.
         process::stay_on(LOAD_CORE)?;
         let backends = Backends::start(4)?;

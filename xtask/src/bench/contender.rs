@@ -28,6 +28,8 @@ pub(super) struct Contender {
 enum Kind {
     /// This balancer, with one worker.
     Roundabout,
+    /// The same, counting no more than it must.
+    Basic,
     /// A master process and one worker process.
     Nginx,
     /// One thread.
@@ -35,10 +37,12 @@ enum Kind {
 }
 
 impl Contender {
-    /// This balancer, freshly built for release, and whichever of the others is installed; says which are not.
-    pub(super) fn all() -> anyhow::Result<Vec<Self>> {
+    /// This balancer, freshly built for release, and whichever of the others is installed; says which are not. With
+    /// `basic`, this balancer with basic statistics is among them.
+    pub(super) fn all(basic: bool) -> anyhow::Result<Vec<Self>> {
         let built = binaries::build(Profile::Release, Progress::Shown)?;
-        let mut all = vec![Self { kind: Kind::Roundabout, binary: built.lb }];
+        let mut all = vec![Self { kind: Kind::Roundabout, binary: built.lb.clone() }];
+        all.extend(basic.then_some(Self { kind: Kind::Basic, binary: built.lb }));
         for (kind, program) in [(Kind::Nginx, "nginx"), (Kind::Haproxy, "haproxy")] {
             match process::locate(program) {
                 Some(binary) => all.push(Self { kind, binary }),
@@ -52,6 +56,7 @@ impl Contender {
     pub(super) fn name(&self) -> &'static str {
         match self.kind {
             Kind::Roundabout => "Roundabout",
+            Kind::Basic => "basic",
             Kind::Nginx => "nginx",
             Kind::Haproxy => "HAProxy",
         }
@@ -60,7 +65,7 @@ impl Contender {
     /// Its version, as it says itself; empty if it does not.
     pub(super) fn version(&self) -> String {
         let flag = match self.kind {
-            Kind::Roundabout => "--version",
+            Kind::Roundabout | Kind::Basic => "--version",
             Kind::Nginx | Kind::Haproxy => "-v",
         };
         let Ok(output) = Command::new(&self.binary).arg(flag).output() else { return String::new() };
@@ -77,11 +82,13 @@ impl Contender {
         }
         let (folder, config) = (folder.display(), config.display());
         let flags = match self.kind {
-            Kind::Roundabout => {
+            Kind::Roundabout | Kind::Basic => {
+                let statistics = if let Kind::Basic = self.kind { "basic" } else { "full" };
                 let urls: Vec<String> =
                     backends.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
                 format!(
-                    "--backends={} --port={port} --bind=127.0.0.1 --admin=127.0.0.1:0 --workers=1 --exit-with-parent",
+                    "--backends={} --port={port} --bind=127.0.0.1 --admin=127.0.0.1:0 --workers=1 --exit-with-parent \
+                     --statistics={statistics}",
                     urls.join(",")
                 )
             }
@@ -95,7 +102,7 @@ impl Contender {
     /// What goes into its configuration file, if it has one.
     fn config(&self, port: u16, backends: &[u16], folder: &Path) -> Option<String> {
         let (template, server) = match self.kind {
-            Kind::Roundabout => return None,
+            Kind::Roundabout | Kind::Basic => return None,
             Kind::Nginx => (include_str!("nginx.conf"), "server 127.0.0.1:@;\n"),
             Kind::Haproxy => (include_str!("haproxy.cfg"), "server b@ 127.0.0.1:@ check inter 1s\n"),
         };

@@ -108,16 +108,6 @@ impl Control {
         control
     }
 
-    /// The pool that is balanced.
-    pub(crate) fn pool(&self) -> &Arc<ServerPool> {
-        &self.pool
-    }
-
-    /// The settings in force.
-    pub(crate) fn settings(&self) -> Arc<Config> {
-        self.settings.load_full()
-    }
-
     /// Reads the configuration again, and takes up what is different. Says what that is.
     ///
     /// # Errors

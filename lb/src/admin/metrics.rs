@@ -167,7 +167,7 @@ fn of_clients(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Tally) -
 /// Does something for every backend and its address.
 fn each(view: &View<'_>, mut what: impl FnMut(&Backend, &str)) {
     for backend in view.pool.backends() {
-        what(backend, &backend.address.to_string());
+        what(&backend, &backend.address.to_string());
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::Signal;
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 
 use crate::balance::change::{Change, diff};
 use crate::balance::member::Member;
@@ -84,7 +84,7 @@ pub(crate) struct Control {
     /// What names stood for when they were looked up last and had an answer.
     resolved: RefCell<HashMap<Address, Vec<IpAddr>>>,
     /// Who pings which backend, by number.
-    pings: RefCell<HashMap<usize, JoinHandle<()>>>,
+    pings: RefCell<HashMap<usize, AbortHandle>>,
 }
 
 impl Control {
@@ -175,13 +175,14 @@ impl Control {
             pings.entry(backend.number).or_insert_with(|| {
                 let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
                 let backend = Arc::clone(backend);
-                tokio::task::spawn_local(ping::keep_pinging(pool, backend, settings, fastrand::Rng::new()))
+                let pinging = ping::keep_pinging(pool, backend, settings, fastrand::Rng::new());
+                tokio::task::spawn_local(pinging).abort_handle()
             });
         }
     }
 
     /// Reads the configuration again whenever its file changes or a signal asks for it, for ever.
-    pub(crate) async fn keep_reloading(&self, mut asked: Signal) {
+    pub(crate) async fn keep_reloading(&self, mut asked: Signal) -> ! {
         loop {
             tokio::select! {
                 _ = asked.recv() => {}
@@ -193,7 +194,7 @@ impl Control {
 
     /// Looks up the names that stand for a backend at each of their addresses, for ever. When there is no answer, the
     /// last good one holds.
-    pub(crate) async fn keep_resolving(&self) {
+    pub(crate) async fn keep_resolving(&self) -> ! {
         loop {
             let names: Vec<_> =
                 self.settings.load().backends.iter().filter(|member| member.every_address).cloned().collect();

@@ -29,7 +29,7 @@ pub(crate) async fn keep_pinging(
     backend: Arc<Backend>,
     settings: Arc<ArcSwap<Config>>,
     mut random: fastrand::Rng,
-) {
+) -> ! {
     loop {
         let config = settings.load_full();
         if backend.said().mode != Mode::Maintenance {

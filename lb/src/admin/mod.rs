@@ -83,6 +83,7 @@ impl Admin {
             (&Method::GET, "/state") => self.state(),
             (&Method::GET, "/events") => self.events(),
             (&Method::GET, "/metrics") => self.metrics(),
+            (&Method::GET, path) if path.starts_with("/explain/") => self.explain(&path["/explain/".len()..]),
             _ if known => {
                 let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood here\n");
                 refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
@@ -100,6 +101,17 @@ impl Admin {
         match serde_json::to_vec(&report) {
             Ok(json) => respond(StatusCode::OK, "application/json", Either::Left(Full::new(json.into()))),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+
+    /// How a request was decided, by the name it was given.
+    fn explain(&self, id: &str) -> Response<Body> {
+        match self.observer.explanations.find(id).and_then(|found| serde_json::to_vec(&found).ok()) {
+            Some(json) => respond(StatusCode::OK, "application/json", Either::Left(Full::new(json.into()))),
+            None => text(
+                StatusCode::NOT_FOUND,
+                "no such request was explained lately; send it with x-lb-explain: 1, and start lb with --explain\n",
+            ),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::health::State;
 use super::levels;
@@ -130,6 +130,18 @@ impl Fleet {
             // If nobody is willing, somebody must: its queue may be short, and warming up is no reason to refuse.
             let list = if willing.is_empty() { untried } else { willing };
             level.turns.again.pick(&list, request).map(|index| Arc::clone(&list[index]))
+        })
+    }
+
+    /// Whoever may be picked, on all levels that take requests, and what the policy compares.
+    pub(super) fn candidates(&self, now: Instant) -> impl Iterator<Item = (&Arc<Backend>, Option<f64>)> {
+        let scored = move |level: &Level, backend: &Backend| level.turns.first.score(backend, now);
+        let in_use = self.levels.iter().scan(0.0, |before, level| {
+            let takes = level.up_to > std::mem::replace(before, level.up_to);
+            Some((level, takes))
+        });
+        in_use.filter(|(_, takes)| *takes).flat_map(move |(level, _)| {
+            level.candidates.iter().map(move |backend| (backend, scored(level, backend)))
         })
     }
 

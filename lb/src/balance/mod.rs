@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 mod backend;
 pub mod budget;
 pub mod change;
+mod explain;
 mod fleet;
 pub mod health;
 pub mod latency;
@@ -186,6 +187,12 @@ impl ServerPool {
             let mut roster = self.lock();
             self.eject(&mut roster, backend, format!("{in_a_row} errors in a row"), rule, now);
         }
+    }
+
+    /// A try at the backend failed, and that is its own fault: it answers late, if at all.
+    pub fn failed(&self, backend: &Backend, now: Instant) {
+        backend.learn_failure(now);
+        self.rate(backend, true, now);
     }
 
     /// Ejects a backend, if the rule allows one more.

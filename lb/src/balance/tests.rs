@@ -1,7 +1,7 @@
 use super::*;
 use member::Mode;
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     Rules {
         policy: Kind::RoundRobin,
         load_factor: 125,
@@ -14,11 +14,11 @@ fn rules() -> Rules {
     }
 }
 
-fn member(number: u16) -> Member {
+pub(super) fn member(number: u16) -> Member {
     Member::new(Address { host: "127.0.0.1".into(), port: 3030 + number })
 }
 
-fn pool_with(members: Vec<Member>, rules: Rules) -> ServerPool {
+pub(super) fn pool_with(members: Vec<Member>, rules: Rules) -> ServerPool {
     ServerPool::new(members, rules, Arc::new(Observer::new(false)), Instant::now())
 }
 
@@ -33,7 +33,7 @@ fn next(pool: &ServerPool, tried: &[usize]) -> Option<usize> {
     pool.next_peer(tried, None, &mut request).map(|backend| backend.number)
 }
 
-fn take_down(pool: &ServerPool, number: usize) {
+pub(super) fn take_down(pool: &ServerPool, number: usize) {
     pool.learn(&pool.backends()[number - 1], Evidence::GaveUp("test".into()), Instant::now());
 }
 

@@ -11,10 +11,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
+pub mod explain;
 mod states;
 mod stats;
 mod tally;
 
+use explain::Explanations;
 pub use states::States;
 pub use stats::{BackendStats, LatencyQuantiles};
 pub use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tallies, Tally};
@@ -93,6 +95,8 @@ pub struct Observer {
     pub totals: Tallies,
     /// Client connections open now.
     pub connections: AtomicI64,
+    /// How requests were decided whose clients asked for that.
+    pub explanations: Explanations,
 }
 
 /// Events a slow reader may lag behind before it misses some.
@@ -107,6 +111,7 @@ impl Observer {
             draining: AtomicBool::new(false),
             totals: Tallies::default(),
             connections: AtomicI64::new(0),
+            explanations: Explanations::default(),
         }
     }
 

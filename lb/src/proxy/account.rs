@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::{Extensions, Method, StatusCode, Uri};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri, request};
 
 use super::books::Books;
 use super::context::{self, Attempts, Retries, Tried};
+use super::explained::Explained;
 use super::refusal::Refusal;
 use super::verdict::{Blame, Failure};
 use crate::balance::Backend;
@@ -22,17 +23,25 @@ pub(crate) struct Account {
     /// Method and target, if anybody wants to know.
     line: Option<(String, String)>,
     pub(crate) began: Instant,
-    /// When the request was sent for the last time, and when the head of the answer came.
-    pub(crate) sent: Option<Instant>,
-    pub(crate) head: Option<Instant>,
+    times: Times,
     backend: Option<usize>,
     /// Where tries at that backend are counted.
     there: Option<Arc<Tally>>,
+    /// The first backend and its tally, while a second one is asked as well.
+    hedged: Option<(usize, Arc<Tally>)>,
+    explained: Option<Box<Explained>>,
     context: (Attempts, Retries, Tried),
     failure: Option<(&'static str, Blame)>,
     client_gone: bool,
     status: Option<StatusCode>,
     closed: bool,
+}
+
+/// When a request was sent for the last time, and when the head of the answer came.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Times {
+    pub(crate) sent: Option<Instant>,
+    pub(crate) head: Option<Instant>,
 }
 
 /// Client closed request: nginx's number for the log, never sent.
@@ -55,10 +64,11 @@ impl Account {
             books: Rc::clone(books),
             line: books.observer().wants_requests().then(line),
             began: Instant::now(),
-            sent: None,
-            head: None,
+            times: Times::default(),
             backend: None,
             there: None,
+            hedged: None,
+            explained: None,
             context: Default::default(),
             failure: None,
             client_gone: false,
@@ -75,13 +85,60 @@ impl Account {
         self.there = Some(Arc::clone(there));
     }
 
-    /// A try at the backend failed.
-    pub(crate) fn tried(&self, failure: Failure, blame: Blame) {
-        let Some(there) = &self.there else { return };
-        there.failed(failure.into());
-        if blame == Blame::Backend {
-            there.blamed.one();
+    /// The request is given to this backend as well.
+    pub(crate) fn hedges(&mut self, backend: &Backend) {
+        self.hedged = self.backend.zip(self.there.take());
+        self.at(backend);
+    }
+
+    /// One of two backends has failed, the second or the first, and the other is waited for.
+    pub(crate) fn hedge_failed(&mut self, is_second: bool, failure: Failure, blame: Blame) {
+        let (number, there) = match &self.hedged {
+            Some((number, there)) if !is_second => (Some(*number), Some(there)),
+            _ => (self.backend, self.there.as_ref()),
+        };
+        if let (Some(explained), Some(number)) = (&mut self.explained, number) {
+            explained.failed(number, failure, blame);
         }
+        there.into_iter().for_each(|there| count_failure(there, failure, blame));
+    }
+
+    /// Of two backends, it is the second that answers, or the first.
+    pub(crate) fn settles(&mut self, is_second: bool) {
+        if let Some((number, there)) = self.hedged.take().filter(|_| !is_second) {
+            (self.backend, self.there) = (Some(number), Some(there));
+        }
+    }
+
+    /// How a try went in time.
+    pub(crate) fn timed(&mut self, times: Times) {
+        self.times = Times { sent: times.sent.or(self.times.sent), head: times.head };
+    }
+
+    /// Begins to note how the request is decided, if its client asks for that.
+    pub(crate) fn explain_if_asked(&mut self, head: &mut request::Parts) {
+        self.explained = Explained::asked_for(&head.method, &head.uri, &mut head.headers, self.began);
+    }
+
+    /// Where decisions are noted, if anybody wants to know.
+    pub(crate) fn explanation(&mut self) -> Option<&mut Explained> {
+        self.explained.as_deref_mut()
+    }
+
+    /// Tells the client how its request was decided, if it has asked.
+    pub(crate) fn explain_to(&mut self, headers: &mut HeaderMap) {
+        if let Some(explained) = &mut self.explained {
+            explained.tell(headers, self.status.map(|status| status.as_u16()), self.books.observer());
+        }
+    }
+
+    /// A try at the backend failed.
+    pub(crate) fn tried(&mut self, failure: Failure, blame: Blame) {
+        if let (Some(explained), Some(backend)) = (&mut self.explained, self.backend) {
+            explained.failed(backend, failure, blame);
+        }
+        let Some(there) = &self.there else { return };
+        count_failure(there, failure, blame);
     }
 
     /// The same backend is tried once more, after a pause.
@@ -117,6 +174,9 @@ impl Account {
     /// The answer of the backend is passed on.
     pub(crate) fn relaying(&mut self, status: StatusCode) {
         self.there.iter().for_each(|there| there.responded(Some(status)));
+        if let (Some(explained), Some(backend)) = (&mut self.explained, self.backend) {
+            explained.answered(backend, status.as_u16());
+        }
         self.answering(status);
     }
 
@@ -139,9 +199,12 @@ impl Account {
             return;
         }
         self.count(now);
+        if let Some(explained) = self.explained.take() {
+            explained.keep(self.books.observer());
+        }
         let Some((method, path)) = self.line.take() else { return };
-        let sent = self.sent.unwrap_or(now);
-        let head = self.head.unwrap_or(now);
+        let sent = self.times.sent.unwrap_or(now);
+        let head = self.times.head.unwrap_or(now);
         let (attempts, retries, tried) = std::mem::take(&mut self.context);
         self.books.observer().request_ended(Outcome {
             at_unix_ms: unix_ms(SystemTime::now()),
@@ -171,19 +234,26 @@ impl Account {
         let Some(there) = self.there.as_ref().filter(|_| self.books.keeps_times()) else { return };
         // What both sides say after a switch of protocols is no answer's body.
         let now = match self.status {
-            Some(StatusCode::SWITCHING_PROTOCOLS) => self.head.unwrap_or(now),
+            Some(StatusCode::SWITCHING_PROTOCOLS) => self.times.head.unwrap_or(now),
             _ => now,
         };
-        let sent = self.sent.unwrap_or(now);
-        let head = self.head.unwrap_or(now);
+        let sent = self.times.sent.unwrap_or(now);
+        let head = self.times.head.unwrap_or(now);
         there.took(Phase::Queue, sent.saturating_duration_since(self.began));
-        if self.sent.is_some() {
+        if self.times.sent.is_some() {
             there.took(Phase::Head, head.saturating_duration_since(sent));
         }
-        if self.head.is_some() {
+        if self.times.head.is_some() {
             there.took(Phase::Body, now.saturating_duration_since(head));
         }
         there.took(Phase::Total, now.saturating_duration_since(self.began));
+    }
+}
+
+fn count_failure(there: &Tally, failure: Failure, blame: Blame) {
+    there.failed(failure.into());
+    if blame == Blame::Backend {
+        there.blamed.one();
     }
 }
 

@@ -79,8 +79,7 @@ impl Relay {
         let Some(End { proxy, mut account, lease, .. }) = self.end.take() else { return };
         let (failure, blame, now) = (Failure::BrokeOff, Blame::Backend, Instant::now());
         account.tried(failure, blame);
-        lease.backend().learn_failure(now);
-        proxy.pool.rate(lease.backend(), true, now);
+        proxy.pool.failed(lease.backend(), now);
         proxy.pool.learn(lease.backend(), Evidence::Failed(failure.words().into()), now);
         account.failed(failure, blame);
         account.close(now);

@@ -14,6 +14,7 @@ use http::{HeaderValue, Request, Response, StatusCode, request};
 
 pub(crate) mod account;
 pub(crate) mod answer;
+mod attempt;
 pub mod body;
 pub(crate) mod books;
 mod caller;
@@ -24,6 +25,7 @@ pub(crate) mod connection;
 pub mod context;
 mod date;
 pub(crate) mod deadline;
+pub(crate) mod explained;
 pub(crate) mod http1;
 pub mod key;
 pub mod message;
@@ -41,20 +43,20 @@ use answer::{AnswerBody, End};
 use body::{ClientBody, ReplayBody};
 use books::Books;
 use caller::Caller;
-use connection::{Connection, Progress};
+use connection::Connection;
 use context::{Attempts, Retries, Tried};
 use date::Date;
-use deadline::{Deadlines, Interrupt, LEISURELY, PROMPT};
+use deadline::{Deadlines, LEISURELY, PROMPT};
 use message::Hop;
 use queue::{Lease, Queues};
 use refusal::Refusal;
 use settings::{InForce, Settings};
 use tunnel::Tunnel;
-use upstream::{Upstream, Wanted};
+use upstream::Upstream;
 use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
 
 use crate::balance::health::{Evidence, State};
-use crate::balance::{Backend, ServerPool, Waiting, policy};
+use crate::balance::{Backend, ServerPool, policy};
 use crate::config::Config;
 
 /// One worker's share of the balancer: all it needs to take a request through.
@@ -82,6 +84,18 @@ struct Errand<'a> {
     home: Option<u64>,
     /// When it must have its answer. It is put off for as long as the client is sending.
     deadline: Cell<Instant>,
+}
+
+impl Errand<'_> {
+    /// Whether a second backend may be asked as well: only at first, and only what may be executed twice.
+    fn may_be_hedged(&self) -> bool {
+        let context = &self.head.extensions;
+        self.settings.hedge_after.is_some()
+            && verdict::is_idempotent(&self.head.method)
+            && self.body.is_held()
+            && context::get::<Tried>(context).0.is_empty()
+            && context::get::<Retries>(context).0 == 0
+    }
 }
 
 /// An answer whose head has come, and the connection it comes over.
@@ -137,6 +151,9 @@ impl Proxy {
         if let Err(refusal) = message::prepare_request(&mut head, hop, !body.has_length()) {
             return answer::refuse(account, refusal, &settings.name);
         }
+        if settings.explain {
+            account.explain_if_asked(&mut head);
+        }
         let wants_key = self.pool.rules().policy.wants_key();
         let key = wants_key.then(|| settings.key.key(&head, caller.address.as_bytes())).flatten();
         let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head, name));
@@ -145,7 +162,7 @@ impl Proxy {
         loop {
             // 2. Pick: whose turn is it, among those that are alive and have not failed this request?
             let tried: Tried = context::get(&errand.head.extensions);
-            let Some(backend) = self.pick(&errand, &tried.numbers()) else {
+            let Some(backend) = self.pick(&errand, &tried.numbers(), &mut account) else {
                 account.remember(&errand.head.extensions);
                 return self.nobody_left(account, tried.0.last().copied());
             };
@@ -155,7 +172,7 @@ impl Proxy {
 
             loop {
                 // 3. Send, and wait for the head of the answer.
-                let failure = match self.attempt(&errand, &mut lease, fresh, &mut account).await {
+                let failure = match self.send(&errand, &mut lease, fresh, &mut account).await {
                     // 4. Answer: the rest of it streams through, and is accounted for when it ends.
                     Ok(answer) => {
                         account.remember(&errand.head.extensions);
@@ -196,67 +213,19 @@ impl Proxy {
         }
     }
 
-    /// Whose turn it is.
-    fn pick(&self, errand: &Errand<'_>, tried: &[usize]) -> Option<Arc<Backend>> {
-        let (key, now, mut random) = (errand.key, Instant::now(), self.random.borrow_mut());
-        let mut request = policy::Request { key, now, random: &mut random, notes: None };
-        self.pool.next_peer(tried, errand.home, &mut request)
-    }
-
-    /// One try: a connection, the request, the head of the answer.
-    async fn attempt(
-        &self,
-        errand: &Errand<'_>,
-        lease: &mut Lease,
-        fresh: bool,
-        account: &mut Account,
-    ) -> Result<Answer, Failure> {
-        let Errand { caller, settings, head, body, .. } = errand;
-        self.queues.wait(lease, settings.queue, errand.deadline.get(), &self.deadlines).await?;
-        let backend = lease.backend();
-        let repeatable = verdict::is_idempotent(&head.method);
-        let by = (Instant::now() + settings.connect_timeout).min(errand.deadline.get());
-        let wanted = Wanted { fresh, look_first: !repeatable, by };
-        let mut connection = self.upstream.checkout(backend, wanted, &self.deadlines).await?;
-
-        // Until the request has been sent whole, it may be the client that is slow, and not the backend.
-        let (mut sent, mut waiting) = (None, None);
-        let patience = Cell::new((Instant::now() + settings.stall_timeout).into());
-        let report = |progress: Progress| {
-            let now = Instant::now();
-            if progress.whole {
-                sent = Some(now);
-                waiting = Some(Waiting::new(backend, now, self.pool.rules().silence.waiting));
-                patience.set((now + settings.response_timeout).min(errand.deadline.get()).into());
-            } else {
-                errand.deadline.set(now + settings.total_timeout);
-                patience.set((now + settings.stall_timeout).into());
+    /// Whose turn it is, among those that are not `tried` (numbers).
+    fn pick(&self, errand: &Errand<'_>, tried: &[usize], account: &mut Account) -> Option<Arc<Backend>> {
+        let now = if tried.is_empty() { account.began } else { Instant::now() };
+        let mut random = self.random.borrow_mut();
+        let mut request = policy::Request { key: errand.key, now, random: &mut random, notes: None };
+        match account.explanation() {
+            None => self.pool.next_peer(tried, errand.home, &mut request),
+            Some(explanation) => {
+                let (backend, decision) = self.pool.explain_next_peer(tried, errand.home, &mut request);
+                explanation.decides(decision);
+                backend
             }
-        };
-        // Only a request that may go elsewhere gains anything from leaving a silent backend.
-        let unless = (repeatable && body.is_held()).then_some((backend, State::Suspect));
-        let sending = connection.send(head, &backend.address, body.for_try(), caller, report);
-        let outcome = self.deadlines.wait(sending, &patience, unless).await;
-        let now = Instant::now();
-        account.sent = sent.or(Some(now));
-        let mut answer = outcome.unwrap_or_else(|interrupt| {
-            Err(match interrupt {
-                Interrupt::Deadline if connection.awaits_client() => Failure::SlowUpload,
-                Interrupt::Deadline => Failure::HeadTimeout,
-                Interrupt::State => Failure::FellSilent,
-            })
-        })?;
-
-        account.head = Some(now);
-        if let Some(sent) = sent {
-            let latency = now.saturating_duration_since(sent);
-            backend.stats.record_latency(latency);
-            backend.learn_latency(latency, answer.status().is_server_error(), now);
         }
-        self.pool.rate(backend, answer.status().is_server_error(), now);
-        self.pool.heard(backend, now);
-        message::prepare_response(&mut answer, head).map_err(|message::Nonsense| Failure::Malformed)?;
-        Ok((answer, connection))
     }
 
     /// Collects what is known about a failed try and has it judged.
@@ -284,8 +253,7 @@ impl Proxy {
             return;
         }
         let now = Instant::now();
-        backend.learn_failure(now);
-        self.pool.rate(backend, true, now);
+        self.pool.failed(backend, now);
         let leaves = matches!(verdict.next, Next::MoveOn | Next::GiveUp);
         // Silence has been judged already, from the traffic of all.
         if !leaves || failure == Failure::FellSilent {
@@ -314,6 +282,7 @@ impl Proxy {
         {
             sticky::tell(answer.headers_mut(), name, lease.backend());
         }
+        account.explain_to(answer.headers_mut());
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             self.pool.answered(lease.backend(), Instant::now);
             return answer.map(|()| AnswerBody::Switch(Box::new(Tunnel { backend, account, lease })));
@@ -351,8 +320,10 @@ impl Proxy {
         let come_back = (status == StatusCode::SERVICE_UNAVAILABLE)
             .then(|| self.pool.recovery_time(settings.ping_interval));
         account.answering(status);
+        let mut answer = answer::own(&settings.name, status, failure.proxy_status(), why, come_back);
+        account.explain_to(answer.headers_mut());
         account.close(Instant::now());
-        answer::own(&settings.name, status, failure.proxy_status(), why, come_back)
+        answer
     }
 }
 

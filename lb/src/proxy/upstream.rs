@@ -39,8 +39,9 @@ pub(crate) struct Wanted {
     /// the price of one system call. What is left of the race between a dying backend and a request is the time that
     /// either is on its way.
     pub(crate) look_first: bool,
-    /// When it must be there, if it is a new one.
-    pub(crate) by: Instant,
+    /// How long connecting may take, but not beyond the deadline.
+    pub(crate) patience: Duration,
+    pub(crate) deadline: Instant,
 }
 
 /// One worker's connections.
@@ -61,14 +62,16 @@ impl Upstream {
     pub(crate) async fn checkout(
         &self,
         backend: &Arc<Backend>,
-        Wanted { fresh, look_first, by }: Wanted,
+        wanted: Wanted,
         deadlines: &Deadlines,
     ) -> Result<Connection, Failure> {
-        if !fresh && let Some(connection) = self.take_idle(backend, look_first) {
+        if !wanted.fresh
+            && let Some(connection) = self.take_idle(backend, wanted.look_first)
+        {
             self.books.at(backend).reused.one();
             return Ok(connection);
         }
-        let connection = self.connect(backend, by, deadlines).await?;
+        let connection = self.connect(backend, wanted, deadlines).await?;
         self.books.at(backend).opened.one();
         Ok(connection)
     }
@@ -127,10 +130,10 @@ impl Upstream {
     async fn connect(
         &self,
         backend: &Arc<Backend>,
-        by: Instant,
+        Wanted { patience, deadline, .. }: Wanted,
         deadlines: &Deadlines,
     ) -> Result<Connection, Failure> {
-        let patience = Cell::new(by.into());
+        let patience = Cell::new((Instant::now() + patience).min(deadline).into());
         let stream = deadlines.wait(connect(backend), &patience, Some((backend, State::Down))).await;
         let stream = stream.unwrap_or_else(|interrupt| {
             Err(match interrupt {

@@ -1,0 +1,177 @@
+//! How is a request tried at a backend? A place, a connection, the request, the head of the answer; and if that takes
+//! long, at a second backend as well.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use super::account::{Account, Times};
+use super::connection::Progress;
+use super::deadline::Interrupt;
+use super::queue::Lease;
+use super::upstream::Wanted;
+use super::verdict::{self, Blame, Failure};
+use super::{Answer, Errand, Proxy, message};
+use crate::balance::health::{Evidence, State};
+use crate::balance::{Backend, Waiting};
+
+impl Proxy {
+    /// Sends the request to the backend of its lease, and waits for the head of the answer. If it is hedged, the lease may
+    /// be another backend's afterwards.
+    pub(super) async fn send(
+        &self,
+        errand: &Errand<'_>,
+        lease: &mut Lease,
+        fresh: bool,
+        account: &mut Account,
+    ) -> Result<Answer, Failure> {
+        if errand.may_be_hedged() {
+            return self.hedge(errand, lease, fresh, account).await;
+        }
+        let mut times = Times::default();
+        let outcome = self.attempt(errand, lease, fresh, &mut times).await;
+        account.timed(times);
+        outcome
+    }
+
+    /// Asks a second backend as well if the first takes long, and takes the answer that comes first. The idea is Dean and
+    /// Barroso's ("The Tail at Scale", 2013): a few more requests cut off most of the slow answers, as long as the budget of
+    /// retries bounds them and only what may be executed twice is sent twice.
+    async fn hedge(
+        &self,
+        errand: &Errand<'_>,
+        lease: &mut Lease,
+        fresh: bool,
+        account: &mut Account,
+    ) -> Result<Answer, Failure> {
+        let after = errand.settings.hedge_after.unwrap_or(errand.settings.total_timeout);
+        let first = Arc::clone(lease.backend());
+        let (mut times, mut other_times) = (Times::default(), Times::default());
+        let mut other: Option<Lease> = None;
+        let (outcome, is_others) = {
+            let mut asking = pin!(self.attempt(errand, lease, fresh, &mut times));
+            let early = Cell::new((Instant::now() + after).into());
+            let in_time = self.deadlines.wait(asking.as_mut(), &early, None).await.ok();
+            let second = match in_time {
+                Some(_) => None,
+                None if self.pool.may_retry(Instant::now()) => self.pick(errand, &[first.number], account),
+                None => None,
+            };
+            match (in_time, second) {
+                (Some(outcome), _) => (outcome, false),
+                (None, None) => (asking.await, false),
+                (None, Some(second)) => {
+                    self.pool.retries(Instant::now());
+                    account.hedges(&second);
+                    let backends = [first, Arc::clone(&second)];
+                    let lease = other.insert(Lease::new(second));
+                    let also = pin!(self.attempt(errand, lease, false, &mut other_times));
+                    self.first_of(asking.as_mut(), also, &backends, account).await
+                }
+            }
+        };
+        account.settles(is_others);
+        // Whoever lost is not asked any further: its connection closes.
+        if let Some(other) = other.filter(|_| is_others) {
+            *lease = other;
+            times = other_times;
+        }
+        account.timed(times);
+        outcome
+    }
+
+    /// The answer that comes first, or the failure that comes last; and whether it is the other's.
+    async fn first_of(
+        &self,
+        mut one: Pin<&mut impl Future<Output = Result<Answer, Failure>>>,
+        mut other: Pin<&mut impl Future<Output = Result<Answer, Failure>>>,
+        backends: &[Arc<Backend>; 2],
+        account: &mut Account,
+    ) -> (Result<Answer, Failure>, bool) {
+        let mut failed = [false; 2];
+        poll_fn(|cx| {
+            for (index, is_other) in [false, true].into_iter().enumerate() {
+                if failed[index] {
+                    continue;
+                }
+                let polled = if is_other { other.as_mut().poll(cx) } else { one.as_mut().poll(cx) };
+                match polled {
+                    Poll::Ready(Err(failure)) if !failed[1 - index] => {
+                        // The last failure is judged as any other; of this one it is enough to know.
+                        let blame = failure.blame();
+                        account.hedge_failed(is_other, failure, blame);
+                        if blame == Blame::Backend {
+                            let now = Instant::now();
+                            self.pool.failed(&backends[index], now);
+                            self.pool.learn(&backends[index], Evidence::Failed(failure.words().into()), now);
+                        }
+                        failed[index] = true;
+                    }
+                    Poll::Ready(outcome) => return Poll::Ready((outcome, is_other)),
+                    Poll::Pending => {}
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// One try: a connection, the request, the head of the answer.
+    async fn attempt(
+        &self,
+        errand: &Errand<'_>,
+        lease: &mut Lease,
+        fresh: bool,
+        times: &mut Times,
+    ) -> Result<Answer, Failure> {
+        let Errand { caller, settings, head, body, .. } = errand;
+        self.queues.wait(lease, settings.queue, errand.deadline.get(), &self.deadlines).await?;
+        let backend = lease.backend();
+        let repeatable = verdict::is_idempotent(&head.method);
+        let (patience, deadline) = (settings.connect_timeout, errand.deadline.get());
+        let wanted = Wanted { fresh, look_first: !repeatable, patience, deadline };
+        let mut connection = self.upstream.checkout(backend, wanted, &self.deadlines).await?;
+
+        // Until the request has been sent whole, it may be the client that is slow, and not the backend.
+        let (mut sent, mut waiting) = (None, None);
+        let patience = Cell::new((Instant::now() + settings.stall_timeout).into());
+        let report = |progress: Progress| {
+            let now = Instant::now();
+            if progress.whole {
+                sent = Some(now);
+                waiting = Some(Waiting::new(backend, now, self.pool.rules().silence.waiting));
+                patience.set((now + settings.response_timeout).min(errand.deadline.get()).into());
+            } else {
+                errand.deadline.set(now + settings.total_timeout);
+                patience.set((now + settings.stall_timeout).into());
+            }
+        };
+        // Only a request that may go elsewhere gains anything from leaving a silent backend.
+        let unless = (repeatable && body.is_held()).then_some((backend, State::Suspect));
+        let sending = connection.send(head, &backend.address, body.for_try(), caller, report);
+        let outcome = self.deadlines.wait(sending, &patience, unless).await;
+        let now = Instant::now();
+        times.sent = sent.or(Some(now));
+        let mut answer = outcome.unwrap_or_else(|interrupt| {
+            Err(match interrupt {
+                Interrupt::Deadline if connection.awaits_client() => Failure::SlowUpload,
+                Interrupt::Deadline => Failure::HeadTimeout,
+                Interrupt::State => Failure::FellSilent,
+            })
+        })?;
+
+        times.head = Some(now);
+        if let Some(sent) = sent {
+            let latency = now.saturating_duration_since(sent);
+            backend.stats.record_latency(latency);
+            backend.learn_latency(latency, answer.status().is_server_error(), now);
+        }
+        self.pool.rate(backend, answer.status().is_server_error(), now);
+        self.pool.heard(backend, now);
+        message::prepare_response(&mut answer, head).map_err(|message::Nonsense| Failure::Malformed)?;
+        Ok((answer, connection))
+    }
+}

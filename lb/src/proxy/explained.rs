@@ -1,0 +1,103 @@
+//! What is noted of a request whose client asked how it was decided, and how that gets back to him.
+
+use std::time::{Instant, SystemTime};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use super::verdict::{Blame, Failure};
+use crate::observe::explain::{Decision, Explanation, Try};
+use crate::observe::{Observer, micros, unix_ms};
+
+/// The client's wish, and in the answer the name under which the admin port knows the request.
+const EXPLAIN: HeaderName = HeaderName::from_static("x-lb-explain");
+/// The last decision in one line.
+const WHY: HeaderName = HeaderName::from_static("x-lb-why");
+/// What others call the request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request's explanation in the making.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    explanation: Explanation,
+    began: Instant,
+}
+
+impl Explained {
+    /// Begins one if the client asks for it. The wish is for this balancer only, and goes no further.
+    pub(crate) fn asked_for(
+        method: &Method,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+        began: Instant,
+    ) -> Option<Box<Self>> {
+        let asked = headers.remove(EXPLAIN).is_some_and(|value| value.as_bytes() == b"1");
+        asked.then(|| {
+            let explanation = Explanation {
+                id: name(headers),
+                at_unix_ms: unix_ms(SystemTime::now()),
+                method: method.to_string(),
+                path: uri.to_string(),
+                status: None,
+                decisions: Vec::new(),
+            };
+            Box::new(Self { explanation, began })
+        })
+    }
+
+    /// A backend was picked, or nobody could be.
+    pub(crate) fn decides(&mut self, decision: Decision) {
+        let decisions = &mut self.explanation.decisions;
+        let attempt = decisions.len() as u32 + 1;
+        let hedge = decisions.last().is_some_and(|last| last.tries.is_empty());
+        decisions.push(Decision { attempt, hedge, ..decision });
+    }
+
+    /// A try at this backend failed.
+    pub(crate) fn failed(&mut self, backend: usize, failure: Failure, blame: Blame) {
+        self.ended(backend, failure.words(), None, Some(blame.name()));
+    }
+
+    /// This backend answered.
+    pub(crate) fn answered(&mut self, backend: usize, status: u16) {
+        self.ended(backend, "answered", Some(status), None);
+    }
+
+    fn ended(
+        &mut self,
+        backend: usize,
+        outcome: &'static str,
+        status: Option<u16>,
+        blame: Option<&'static str>,
+    ) {
+        let at_us = micros(self.began.elapsed());
+        let decision = self.explanation.decisions.iter_mut().rev().find(|one| one.chosen == Some(backend));
+        if let Some(decision) = decision {
+            decision.tries.push(Try { outcome, status, blame, at_us });
+        }
+    }
+
+    /// Tells the client, and keeps it for the admin port.
+    pub(crate) fn tell(&mut self, headers: &mut HeaderMap, status: Option<u16>, observer: &Observer) {
+        self.explanation.status = status;
+        let told = [(EXPLAIN, self.explanation.id.clone()), (WHY, self.explanation.in_short())];
+        for (name, text) in told {
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.insert(name, value);
+            }
+        }
+        self.keep(observer);
+    }
+
+    /// Keeps it as it is now.
+    pub(crate) fn keep(&self, observer: &Observer) {
+        observer.explanations.keep(self.explanation.clone());
+    }
+}
+
+/// What the request is called: as its client calls it, if that can stand in a path; else something new.
+fn name(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let plain = given.filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(is_plain));
+    plain.map_or_else(|| format!("{:016x}", fastrand::u64(..)), str::to_owned)
+}

@@ -1,0 +1,86 @@
+//! A second backend is asked when the first takes long, and whoever answers first is heard.
+
+use std::time::{Duration, Instant};
+
+use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, when};
+
+/// Answers after a while.
+fn slow(time: Duration) -> Upstream {
+    Upstream::new(move |_| {
+        Reply::Take(Box::new(move |mut wire| {
+            std::thread::sleep(time);
+            // Nobody may be listening any more.
+            let _ = wire.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nslow");
+        }))
+    })
+}
+
+const LONG: Duration = Duration::from_secs(3);
+
+#[test]
+fn the_faster_of_two_answers_and_the_other_is_left() {
+    let (slow, fast) = (slow(LONG), Upstream::well("fast"));
+    let lb = Lb::start(&[&slow, &fast], &[NO_PINGS, "--hedge-after=50ms", "--explain"]);
+    let began = Instant::now();
+    let mut client = lb.client();
+    let answer =
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Lb-Explain: 1\r\nX-Request-Id: h\r\n\r\n").answer();
+    assert_eq!(answer.text(), "fast");
+    let took = began.elapsed();
+    assert!((Duration::from_millis(50)..LONG / 2).contains(&took), "{took:?}");
+    assert_eq!((slow.count(), fast.count()), (1, 1));
+    eventually("nothing is in flight", || {
+        let state = lb.state();
+        when(state["backends"].as_array().unwrap().iter().all(|one| one["in_flight"] == 0), state)
+    });
+    let told = crate::common::Client::connect(lb.admin).get("/explain/h");
+    let told: serde_json::Value = serde_json::from_slice(&told.body).unwrap();
+    assert_eq!(
+        (&told["decisions"][1]["hedge"], &told["decisions"][1]["chosen"]),
+        (&true.into(), &2.into()),
+        "{told}"
+    );
+    assert_eq!(told["decisions"][0]["tries"], serde_json::json!([]), "the first was left without an answer");
+    // A fast answer costs no second request.
+    assert_eq!(client.get("/").text(), "fast");
+    assert_eq!(fast.count(), 2);
+}
+
+#[test]
+fn the_first_may_still_win_and_a_failure_leaves_it_to_the_other() {
+    let late = slow(Duration::from_millis(300));
+    let never = slow(LONG);
+    let lb = Lb::start(&[&late, &never], &[NO_PINGS, "--hedge-after=50ms"]);
+    assert_eq!(lb.get("/").text(), "slow");
+    assert_eq!((late.count(), never.count()), (1, 1));
+
+    let late = slow(Duration::from_millis(300));
+    let broken = Upstream::new(|_| Reply::Last(Vec::new()));
+    let lb = Lb::start(&[&late, &broken], &[NO_PINGS, "--hedge-after=50ms"]);
+    assert_eq!(lb.get("/").text(), "slow", "the second failed while the first was on its way");
+    assert_eq!(lb.backend(2)["failures"], 1);
+}
+
+#[test]
+fn what_must_not_run_twice_is_not_hedged() {
+    let late = slow(Duration::from_millis(300));
+    let other = Upstream::well("other");
+    let lb = Lb::start(&[&late, &other], &[NO_PINGS, "--hedge-after=50ms"]);
+    assert_eq!(lb.request("POST /", b"body").text(), "slow");
+    assert_eq!((late.count(), other.count()), (1, 0));
+    assert_eq!(lb.request("PUT /", b"body").text(), "other", "its turn");
+}
+
+#[test]
+fn hedges_come_out_of_the_budget_of_retries() {
+    let (one, two) = (slow(Duration::from_millis(150)), slow(Duration::from_millis(150)));
+    let flags = ["--hedge-after=20ms", "--retry-budget=1%"];
+    let lb = Lb::start(&[&one, &two], &[&[NO_PINGS], &flags[..]].concat());
+    std::thread::scope(|scope| {
+        for _ in 0..150 {
+            scope.spawn(|| assert_eq!(lb.get("/").status, 200));
+        }
+    });
+    let tries = one.count() + two.count();
+    assert!((250..=252).contains(&tries), "150 requests and a reserve of 100: {tries}");
+}

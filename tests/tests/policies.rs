@@ -20,7 +20,7 @@ async fn one_slow_of_four(policy: &str) -> Result<Report> {
     let lab = flags.into_iter().fold(Lab::processes(), |setup, flag| setup.lb_arg(flag)).start().await?;
     for backend in lab.backends() {
         let time = if backend.number() == 4 { "2s" } else { "20ms" };
-        backend.faults(serde_json::json!({"kind": "latency", "fixed": time})).await?;
+        backend.faults(serde_json::json!([{"kind": "latency", "fixed": time}])).await?;
     }
     // The clients wait for whatever comes: one that hangs up would make the slow backend look idle.
     let load = Load::open(lab.balancer().address()).call(Call::get("/").rate(RATE)).start()?;

@@ -200,12 +200,8 @@ impl Control {
                 self.settings.load().backends.iter().filter(|member| member.every_address).cloned().collect();
             for Member { address, .. } in names {
                 let found = tokio::net::lookup_host((address.host.as_str(), address.port)).await;
-                let mut addresses: Vec<_> = found.into_iter().flatten().map(|found| found.ip()).collect();
-                addresses.sort_unstable();
-                addresses.dedup();
-                if !addresses.is_empty() {
-                    self.resolved.borrow_mut().insert(address, addresses);
-                }
+                let found = found.into_iter().flatten().map(|found| found.ip()).collect();
+                remember(&mut self.resolved.borrow_mut(), address, found);
             }
             let changes = self.take_up();
             if changes != UNCHANGED {
@@ -229,6 +225,16 @@ impl Stamp {
         let metadata = std::fs::metadata(file).ok()?;
         let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
         Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode })
+    }
+}
+
+/// Takes in what a name stands for, in an order that does not depend on the server's. Nothing is no answer: the last good
+/// one holds then.
+fn remember(resolved: &mut HashMap<Address, Vec<IpAddr>>, name: Address, mut found: Vec<IpAddr>) {
+    found.sort_unstable();
+    found.dedup();
+    if !found.is_empty() {
+        resolved.insert(name, found);
     }
 }
 
@@ -322,6 +328,23 @@ mod tests {
             hosts(&[("app", &["10.0.0.1", "10.0.0.2", "::1"]), ("other", &["10.0.0.9"])]),
             ["10.0.0.2 1", "10.0.0.1 3", "::1 3", "other 1"]
         );
+    }
+
+    #[test]
+    fn the_last_good_addresses_hold_while_there_is_no_answer() {
+        let mut resolved = HashMap::new();
+        let mut steps = |found: &[&str]| {
+            remember(
+                &mut resolved,
+                member("app").address,
+                found.iter().map(|ip| ip.parse().unwrap()).collect(),
+            );
+            let app = Member { every_address: true, ..member("app") };
+            wanted(&[app], &resolved).into_iter().map(|member| member.address.host).collect::<Vec<_>>()
+        };
+        assert_eq!(steps(&["10.0.0.2", "10.0.0.1", "10.0.0.2"]), ["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(steps(&[]), ["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(steps(&["10.0.0.3"]), ["10.0.0.3"]);
     }
 
     #[test]

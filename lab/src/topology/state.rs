@@ -59,7 +59,7 @@ pub struct BackendState {
     pub number: usize,
     /// Its URL.
     pub url: String,
-    /// `up`, `down` or `suspect`.
+    /// `up`, `down`, `suspect` or `ejected`.
     pub state: String,
     /// Why it is in that state.
     pub cause: String,

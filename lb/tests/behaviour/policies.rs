@@ -99,6 +99,26 @@ fn weights_and_modes_come_from_the_file() {
 }
 
 #[test]
+fn a_backends_own_limit_is_kept_and_the_rest_waits() {
+    let slow = Upstream::new(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        ok("slow")
+    });
+    let file = format!("[queues]\nqueue = 2\n{}", tables([(&slow, "max_in_flight = 1")]));
+    let config = Config::new(&file);
+    let lb = Lb::configured(&config.path(), &[NO_PINGS]);
+    let began = std::time::Instant::now();
+    let statuses: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..6).map(|_| scope.spawn(|| lb.get("/").status)).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    let answered = statuses.iter().filter(|status| **status == 200).count();
+    assert!((3..6).contains(&answered), "one there, two in the queue, the others refused: {statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
+    assert!(began.elapsed() >= std::time::Duration::from_millis(150), "one after the other");
+}
+
+#[test]
 fn a_black_hole_is_ejected() {
     let failing = Upstream::new(|_| Reply::Bytes(b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno".to_vec()));
     let well = upstreams();

@@ -126,6 +126,27 @@ fn a_removed_backend_finishes_what_it_has() {
 }
 
 #[test]
+fn a_name_can_stand_for_a_backend_at_each_of_its_addresses() {
+    let upstream = Upstream::well("one");
+    let port = upstream.address.port();
+    let config =
+        Config::new(&format!("[[backend]]\nurl = \"http://localhost:{port}\"\nevery_address = true\n"));
+    let lb = Lb::configured(&config.path(), &[NO_PINGS]);
+    // The name is looked up by the machine, which may know one address of itself, or two.
+    eventually("its addresses are backends", || {
+        let state = lb.state();
+        let urls: Vec<_> =
+            state["backends"].as_array().unwrap().iter().map(|one| one["url"].clone()).collect();
+        let literal = format!("http://127.0.0.1:{port}");
+        when(
+            urls.iter().any(|url| *url == *literal) && urls.iter().all(|url| url != "http://localhost"),
+            urls,
+        )
+    });
+    eventually("it answers", || when(lb.get("/").status == 200, ()));
+}
+
+#[test]
 fn the_policy_can_change_while_requests_are_in_flight() {
     let slow = Upstream::new(|seen| match seen.line() {
         "GET /slow" => Reply::Take(Box::new(|mut wire| {

@@ -9,6 +9,7 @@ use crossterm::style::Color;
 pub(super) enum Health {
     Up,
     Suspect,
+    Ejected,
     Down,
 }
 
@@ -17,6 +18,7 @@ impl Health {
         match state {
             "up" => Self::Up,
             "suspect" => Self::Suspect,
+            "ejected" => Self::Ejected,
             _ => Self::Down,
         }
     }
@@ -25,6 +27,7 @@ impl Health {
         match self {
             Self::Up => "up",
             Self::Suspect => "suspect",
+            Self::Ejected => "ejected",
             Self::Down => "down",
         }
     }
@@ -33,7 +36,7 @@ impl Health {
     pub(super) fn colour(self) -> Color {
         match self {
             Self::Up => Color::Cyan,
-            Self::Suspect => Color::Yellow,
+            Self::Suspect | Self::Ejected => Color::Yellow,
             Self::Down => Color::AnsiValue(208),
         }
     }
@@ -61,9 +64,11 @@ impl Glyphs {
         match (health, self.drawn) {
             (Health::Up, true) => "●",
             (Health::Suspect, true) => "▲",
+            (Health::Ejected, true) => "◆",
             (Health::Down, true) => "■",
             (Health::Up, false) => "o",
             (Health::Suspect, false) => "^",
+            (Health::Ejected, false) => "x",
             (Health::Down, false) => "#",
         }
     }

@@ -10,7 +10,7 @@ pub(super) fn health_states() -> Picture {
          retries. Down to up: 2 pings in a row answered. Up to suspect: it fell silent. Suspect to up: it \
          answers anything. Suspect to down: 3 failures in a row.",
         780.0,
-        440.0,
+        458.0,
     );
     let up = Area::new(30.0, 70.0, 170.0, 70.0);
     let down = Area::new(580.0, 70.0, 170.0, 70.0);
@@ -47,6 +47,12 @@ pub(super) fn health_states() -> Picture {
         Anchor::Start,
         Tone::Muted,
         "A stopped process still passes TCP pings. The last backend that is up is never suspected.",
+    );
+    picture.label(
+        (20.0, 438.0),
+        Anchor::Start,
+        Tone::Muted,
+        "If it is told to, the balancer also ejects a backend for a while that answers worse than the others.",
     );
     picture
 }

@@ -3,7 +3,7 @@
 //! *Idea*: the ring of [`Ring`](super::Ring), with a limit on how far anybody may be above the average; a key whose backend is
 //! at its limit walks on to the next. *Formula*: a backend may have
 //! `ceil(factor x (in flight at all + 1) x weight / sum of weights)` requests in flight, this one included; the factor is 1.25
-//! unless told otherwise. *Source*: Mirrokni, Thorup and Zadimoghaddam (2016); HAProxy's `hash-balance-factor`. *Cost*: O(log n) a
+//! unless told otherwise. *Source*: Mirrokni, Thorup and Zadimoghaddam (2016); HAProxy's `hash-balance-factor`. *Cost*: O(1) a
 //! pick, and some steps for hot keys; two additions for every request. *When it is wrong*: with few requests in flight the
 //! limit is reached by chance, and keys stray although nobody is overloaded.
 

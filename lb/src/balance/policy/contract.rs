@@ -154,6 +154,25 @@ fn fair_shares(promise: Promise) -> Result<(), String> {
     Ok(())
 }
 
+/// Turns are spread smoothly: after any number of picks, everybody is within one of its fair share.
+fn smooth_turns(promise: Promise) -> Result<(), String> {
+    if !promise.kind.keeps_turns() {
+        return Ok(());
+    }
+    let weights: &[u32] = if promise.kind.heeds_weights() { &[5, 1, 1, 2] } else { &[1; 4] };
+    let field = backends(weights);
+    let sum: u32 = weights.iter().sum();
+    let mut had = vec![0.0; weights.len()];
+    for (n, number) in promise.run(&field, 4 * u64::from(sum), 1, 1).into_iter().enumerate() {
+        had[number - 1] += 1.0;
+        for (had, weight) in had.iter().zip(weights) {
+            let fair = (n + 1) as f64 * f64::from(*weight) / f64::from(sum);
+            check((had - fair).abs() < 1.0, || format!("{had} instead of {fair} after {}", n + 1))?;
+        }
+    }
+    Ok(())
+}
+
 /// With the largest weights there are, beside none at all, it still shares fairly and picks nobody without a weight.
 fn extreme_weights(promise: Promise) -> Result<(), String> {
     let field = backends(&[0, Member::MAX_WEIGHT, 0, Member::MAX_WEIGHT, 0]);
@@ -263,9 +282,10 @@ fn two_distinct_and_the_lesser(promise: Promise) -> Result<(), String> {
 }
 
 /// All properties.
-const PROPERTIES: [(&str, Property); 7] = [
+const PROPERTIES: [(&str, Property); 8] = [
     ("somebody if there is somebody", somebody_if_there_is_somebody),
     ("fair shares", fair_shares),
+    ("smooth turns", smooth_turns),
     ("extreme weights", extreme_weights),
     ("repeatable", repeatable),
     ("fair to many threads", fair_to_many_threads),

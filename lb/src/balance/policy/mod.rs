@@ -10,8 +10,8 @@
 //! | [`TwoChoices`] | requests in flight of two | O(1) | the same, with many balancers or stale counts |
 //! | [`PeakEwma`] | latencies and requests in flight of two | O(1) | backends that slow down now and then |
 //! | [`LeastTime`] | latencies and requests in flight | O(n) | few backends of different speed |
-//! | [`Ring`] | a key | O(log n) | caches, when backends come and go |
-//! | [`BoundedRing`] | a key, and requests in flight | O(log n) | caches, when some keys are hot |
+//! | [`Ring`] | a key | O(1) | caches, when backends come and go |
+//! | [`BoundedRing`] | a key, and requests in flight | O(1) | caches, when some keys are hot |
 //! | [`Maglev`] | a key | O(1) | caches, when the shares must be even |
 //! | [`Rendezvous`] | a key | O(n) | caches, few backends, exact weights |
 

@@ -39,6 +39,16 @@ fn blind_to_weights() -> Arc<dyn Policy> {
     Arc::new(RoundRobin::default())
 }
 
+/// Everybody gets all of its turns at once.
+fn in_blocks() -> Arc<dyn Policy> {
+    let turn = AtomicUsize::new(0);
+    mutant(move |candidates, _| {
+        let block = |(index, backend): (usize, &Arc<Backend>)| vec![index; backend.weight() as usize];
+        let round: Vec<_> = candidates.iter().enumerate().flat_map(block).collect();
+        Some(round[turn.fetch_add(1, Relaxed).checked_rem(round.len())?])
+    })
+}
+
 /// The turn is read and written in two steps.
 fn two_steps() -> Arc<dyn Policy> {
     let turn = AtomicUsize::new(0);
@@ -115,6 +125,7 @@ fn every_property_fails_a_mutant() {
                 ("blind to weights", blind_to_weights, Kind::WeightedRandom),
             ],
         ),
+        (smooth_turns, &[("in blocks", in_blocks, Kind::WeightedRoundRobin)]),
         (extreme_weights, &[("blind to weights", blind_to_weights, Kind::WeightedRandom)]),
         (repeatable, &[("global random", global_random, Kind::Random)]),
         (fair_to_many_threads, &[("two steps", two_steps, Kind::RoundRobin)]),

@@ -8,6 +8,7 @@ use http::Uri;
 
 use crate::check::Summary;
 use crate::config::{self, Flags, Loaded, Problems};
+use crate::ctl::Ctl;
 
 /// An HTTP load balancer to trust and to learn from.
 ///
@@ -54,6 +55,12 @@ pub enum Command {
     ///
     /// Nothing is started. Exits 0 with what it means, or 2 with what is wrong.
     Check(Check),
+
+    /// Tell a running balancer what to do: drain, add or remove backends, switch the policy, and more
+    ///
+    /// It is asked at its admin port, where the same can be done by HTTP and JSON. Each change is written into its log
+    /// and told to whoever reads its events.
+    Ctl(Ctl),
 }
 
 /// What is to be checked.
@@ -76,12 +83,17 @@ Examples:
   lb --backends=http://10.0.0.1,http://10.0.0.2 --ping-path /healthz --access-log --log-format json
   lb --config lb.toml
   lb check lb.toml
+  lb ctl drain 3 --wait 30s
 
 Times are written as 250ms, 10s or 2m, sizes as 64KiB or 1MiB, shares as 50%.
 
 Seeing what it does:
-  GET /state, GET /events, GET /metrics and GET /healthz at the --admin address.
+  GET /state, GET /events, GET /metrics and GET /healthz at the --admin address, or lb ctl state.
   An answer that the balancer makes itself says why in its body and in a Proxy-Status header (RFC 9209).
+
+Changing what it does:
+  lb ctl --help tells how. Beyond the loopback address, that takes a token: admin_token in the file or LB_ADMIN_TOKEN
+  in the environment.
 
 Ports that outlive it:
   A listening socket handed over as systemd does it (LISTEN_FDS) takes the place of --port and --bind. It stays

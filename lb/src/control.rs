@@ -2,82 +2,46 @@
 //! configuration file and by hand.
 //!
 //! A reload changes what differs between the configuration as it was read last and as it is read now, and nothing else:
-//! a backend that somebody drains by hand is not brought back by a new time limit. What is wrong with a configuration is
-//! said, and changes nothing.
+//! a backend that somebody drains by hand is not brought back by a new time limit, and a policy that somebody chose by
+//! hand stays until the file names another. What is wrong with a configuration is said, and changes nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use serde::Serialize;
 use tokio::signal::unix::Signal;
 use tokio::task::AbortHandle;
 
 use crate::balance::change::{Change, diff};
 use crate::balance::member::Member;
-use crate::balance::{Address, ServerPool};
+use crate::balance::policy::Kind;
+use crate::balance::{Address, Backend, Rules, ServerPool};
 use crate::config::{Config, Loaded, Problems};
+use crate::log::{Level, Log};
 use crate::observe::Observer;
 use crate::ping;
 
-/// How often the configuration file is looked at.
-const WATCH: Duration = Duration::from_millis(200);
+mod origin;
+mod words;
+
+pub use origin::Origin;
+use words::{UNCHANGED, describe, difference, keep_fixed, remember, wanted};
 
 /// How often names are looked up that stand for a backend at each of their addresses.
 const RESOLVE: Duration = Duration::from_secs(2);
 
-/// Where settings come from, so that they can be read again.
-pub struct Origin {
-    file: Option<PathBuf>,
-    /// What the file was before it was read: a change while it is read is one that comes after.
-    seen: Cell<Option<Stamp>>,
-    load: Box<dyn Fn() -> Result<Loaded, Problems>>,
-}
-
-impl Origin {
-    /// Settings from a file, if there is one, read by `load`.
-    pub fn new(file: Option<PathBuf>, load: impl Fn() -> Result<Loaded, Problems> + 'static) -> Self {
-        Self { file, seen: Cell::default(), load: Box::new(load) }
-    }
-
-    /// Reads everything.
-    ///
-    /// # Errors
-    /// All that is wrong with it.
-    pub fn load(&self) -> Result<Loaded, Problems> {
-        self.seen.set(self.file.as_deref().and_then(Stamp::of));
-        (self.load)()
-    }
-
-    /// Waits until the file is another than it was when it was read last.
-    async fn changed(&self) {
-        let Some(file) = &self.file else { return std::future::pending().await };
-        loop {
-            tokio::time::sleep(WATCH).await;
-            let now = Stamp::of(file);
-            // While it is being replaced, there may be none for a moment.
-            if now.is_some() && now != self.seen.get() {
-                return;
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Origin").field("file", &self.file).finish_non_exhaustive()
-    }
-}
-
-/// Whoever may change the balancer. It lives on the control thread, so that changes come one after the other.
+/// Whoever may change the balancer. It lives on the control thread, so that changes come one after the other. Each of them
+/// is logged and told to whoever reads the events, with who asked for it.
 #[derive(Debug)]
 pub(crate) struct Control {
     pool: Arc<ServerPool>,
     settings: Arc<ArcSwap<Config>>,
     observer: Arc<Observer>,
+    log: Log,
     origin: Origin,
     /// The backends that the configuration asks for, as far as they were known when it was looked at last.
     wanted: RefCell<Vec<Member>>,
@@ -85,6 +49,21 @@ pub(crate) struct Control {
     resolved: RefCell<HashMap<Address, Vec<IpAddr>>>,
     /// Who pings which backend, by number.
     pings: RefCell<HashMap<usize, AbortHandle>>,
+    /// Since when is counted.
+    counting: Cell<Instant>,
+}
+
+/// What came of reading the configuration again.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reloaded {
+    /// The settings that are others now, such as `health.ping_interval`.
+    changed: Vec<&'static str>,
+    /// Those that are to be others, and cannot without a restart.
+    after_restart: Vec<&'static str>,
+    /// What has become of the backends, in words.
+    backends: String,
+    /// What is odd about the configuration.
+    warnings: Vec<String>,
 }
 
 impl Control {
@@ -92,6 +71,7 @@ impl Control {
         pool: Arc<ServerPool>,
         settings: Arc<ArcSwap<Config>>,
         observer: Arc<Observer>,
+        log: Log,
         origin: Origin,
     ) -> Self {
         let wanted = RefCell::new(settings.load().members());
@@ -99,46 +79,75 @@ impl Control {
             pool,
             settings,
             observer,
+            log,
             origin,
             wanted,
             resolved: RefCell::default(),
             pings: RefCell::default(),
+            counting: Cell::new(Instant::now()),
         };
         control.ping_members();
         control
     }
 
-    /// Reads the configuration again, and takes up what is different. Says what that is.
+    pub(crate) fn pool(&self) -> &Arc<ServerPool> {
+        &self.pool
+    }
+
+    pub(crate) fn observer(&self) -> &Arc<Observer> {
+        &self.observer
+    }
+
+    /// The settings in force, but for what was changed by hand.
+    pub(crate) fn settings(&self) -> Arc<Config> {
+        self.settings.load_full()
+    }
+
+    /// The level of the log.
+    pub(crate) fn level(&self) -> Level {
+        self.log.level()
+    }
+
+    /// Since when is counted: since the start, or since the last reset.
+    pub(crate) fn counting_since(&self) -> Instant {
+        self.counting.get()
+    }
+
+    /// Reads the configuration again, takes up what is different, and says what that is.
     ///
     /// # Errors
     /// All that is wrong with it. Nothing has changed then.
-    pub(crate) fn reload(&self) -> Result<String, Problems> {
-        let Loaded { config, warnings } = self.origin.load()?;
-        for warning in warnings.lines() {
+    pub(crate) fn reload(&self, by: &str) -> Result<Reloaded, Problems> {
+        let (Loaded { config, warnings, .. }, mut changed) =
+            self.origin.load_again().inspect_err(|problems| {
+                tracing::error!("configuration not taken, everything stays as it is (by {by}):\n{problems}");
+            })?;
+        let warnings: Vec<_> = warnings.lines().collect();
+        for warning in &warnings {
             tracing::warn!("{warning}");
         }
         let old = self.settings.load_full();
-        let (config, fixed) = keep_fixed(config, &old);
-        if !fixed.is_empty() {
-            tracing::warn!("{} changes with a restart only; it stays as it is", fixed.join(", "));
+        let (config, after_restart) = keep_fixed(config, &old);
+        if !after_restart.is_empty() {
+            tracing::warn!("{} changes with a restart only; it stays as it is", after_restart.join(", "));
         }
-        let rules = (config.rules() != old.rules()).then(|| config.rules());
+        changed.retain(|id| !after_restart.contains(id));
+        if config.log_level != old.log_level {
+            self.log.set_level(config.log_level);
+        }
         self.observer.set_access_log(config.access_log);
+        let in_force = self.pool.rules();
+        let policy = if config.policy == old.policy { in_force.policy } else { config.policy };
+        let rules = Rules { policy, ..config.rules() };
         self.settings.store(Arc::new(config));
-        if let Some(rules) = rules {
+        if rules != in_force {
             self.pool.set_rules(rules);
         }
-        Ok(self.take_up())
-    }
-
-    /// Reads the configuration again, and writes into the log what came of it.
-    fn reload_and_tell(&self) {
-        match self.reload() {
-            Ok(changes) => tracing::info!("configuration read again: {changes}"),
-            Err(problems) => {
-                tracing::error!("configuration not taken, everything stays as it is:\n{problems}");
-            }
-        }
+        let backends = self.take_up();
+        let settings =
+            if changed.is_empty() { String::new() } else { format!("changed {}; ", changed.join(", ")) };
+        self.observer.intervened(format!("configuration read again: {settings}{backends}"), by);
+        Ok(Reloaded { changed, after_restart, backends, warnings })
     }
 
     /// Makes the pool what the configuration, and the names in it, ask for.
@@ -152,12 +161,70 @@ impl Control {
     }
 
     /// Changes the members of the pool, or what is said of them.
-    pub(crate) fn change(&self, changes: Vec<Change>) {
+    fn change(&self, changes: Vec<Change>) {
         if changes.is_empty() {
             return;
         }
         self.pool.change(changes, Instant::now());
         self.ping_members();
+    }
+
+    /// A backend comes; or the one that has been there before, if it is leaving, comes back.
+    ///
+    /// # Errors
+    /// It belongs to the pool already.
+    pub(crate) fn add(&self, member: Member, by: &str) -> Result<Arc<Backend>, Arc<Backend>> {
+        let address = member.address.clone();
+        let find = || self.pool.backends().into_iter().find(|backend| backend.address == address);
+        if let Some(known) = find().filter(|known| !known.is_leaving()) {
+            return Err(known);
+        }
+        self.change(vec![Change::Add(member)]);
+        let backend = find().expect("this thread alone changes the pool, and has just added it");
+        self.observer.intervened(format!("backend {} added: {address}", backend.number), by);
+        Ok(backend)
+    }
+
+    /// Something else is said of a backend.
+    pub(crate) fn say(&self, backend: &Backend, member: Member, by: &str) {
+        let difference = difference(&backend.said(), &member);
+        if !difference.is_empty() {
+            self.change(vec![Change::Say(member)]);
+            self.observer.intervened(format!("backend {} changed: {difference}", backend.number), by);
+        }
+    }
+
+    /// A backend goes. It finishes what it has.
+    pub(crate) fn remove(&self, backend: &Backend, by: &str) {
+        self.change(vec![Change::Remove(backend.address.clone())]);
+        self.observer.intervened(format!("backend {} removed: {}", backend.number, backend.address), by);
+    }
+
+    /// Backends are picked in another way. What is in flight stays where it is.
+    pub(crate) fn set_policy(&self, policy: Kind, by: &str) {
+        let rules = self.pool.rules();
+        if rules.policy != policy {
+            self.pool.set_rules(Rules { policy, ..rules });
+            self.observer.intervened(format!("policy {} -> {policy}", rules.policy), by);
+        }
+    }
+
+    /// Another level of the log.
+    pub(crate) fn set_level(&self, level: Level, by: &str) {
+        let before = self.log.level();
+        if before != level {
+            self.log.set_level(level);
+            self.observer.intervened(format!("log level {before} -> {level}"), by);
+        }
+    }
+
+    /// The state counts from zero. Metrics go on: whoever collects them takes a smaller number for a restart.
+    pub(crate) fn reset_statistics(&self, by: &str) {
+        let now = Instant::now();
+        self.observer.totals.reset();
+        self.pool.backends().iter().for_each(|backend| backend.stats.reset(now));
+        self.counting.set(now);
+        self.observer.intervened("statistics reset".to_owned(), by);
     }
 
     /// Whoever belongs to the pool is pinged, and nobody else.
@@ -184,11 +251,12 @@ impl Control {
     /// Reads the configuration again whenever its file changes or a signal asks for it, for ever.
     pub(crate) async fn keep_reloading(&self, mut asked: Signal) -> ! {
         loop {
-            tokio::select! {
-                _ = asked.recv() => {}
-                () = self.origin.changed() => {}
-            }
-            self.reload_and_tell();
+            let by = tokio::select! {
+                _ = asked.recv() => "signal",
+                () = self.origin.changed() => "file",
+            };
+            // What is wrong with it is in the log.
+            let _ = self.reload(by);
         }
     }
 
@@ -205,153 +273,9 @@ impl Control {
             }
             let changes = self.take_up();
             if changes != UNCHANGED {
-                tracing::info!("names stand for other addresses: {changes}");
+                self.observer.intervened(format!("names stand for other addresses: {changes}"), "names");
             }
             tokio::time::sleep(RESOLVE).await;
         }
-    }
-}
-
-/// What tells a file from what it was before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(file: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(file).ok()?;
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-        Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode })
-    }
-}
-
-/// Takes in what a name stands for, in an order that does not depend on the server's. Nothing is no answer: the last good
-/// one holds then.
-fn remember(resolved: &mut HashMap<Address, Vec<IpAddr>>, name: Address, mut found: Vec<IpAddr>) {
-    found.sort_unstable();
-    found.dedup();
-    if !found.is_empty() {
-        resolved.insert(name, found);
-    }
-}
-
-/// The members that a configuration asks for, when names stand for these addresses.
-fn wanted(configured: &[Member], resolved: &HashMap<Address, Vec<IpAddr>>) -> Vec<Member> {
-    let each = |member: &Member| match resolved.get(&member.address).filter(|_| member.every_address) {
-        // Until its name has been looked up for the first time, it is one backend like any other.
-        None => vec![member.clone()],
-        Some(addresses) => {
-            let at = |ip: &IpAddr| Address { host: ip.to_string(), port: member.address.port };
-            addresses.iter().map(|ip| Member { address: at(ip), ..member.clone() }).collect()
-        }
-    };
-    let mut members: Vec<Member> = Vec::new();
-    for member in configured.iter().flat_map(each) {
-        // Two names may have an address in common.
-        if members.iter().all(|known| known.address != member.address) {
-            members.push(member);
-        }
-    }
-    members
-}
-
-/// Keeps what cannot change while the balancer runs, and names what somebody wanted to change of it.
-fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str>) {
-    let fixed = [
-        ("listen", new.listen != old.listen),
-        ("admin", new.admin != old.admin),
-        ("name", new.name != old.name),
-        ("workers", new.workers != old.workers),
-        ("max_connections", new.max_connections != old.max_connections),
-        ("seed", new.seed != old.seed),
-        ("format", new.log_format != old.log_format),
-        ("statistics", new.statistics != old.statistics),
-    ];
-    let config = Config {
-        listen: old.listen,
-        admin: old.admin,
-        name: old.name.clone(),
-        workers: old.workers,
-        max_connections: old.max_connections,
-        seed: old.seed,
-        log_format: old.log_format,
-        statistics: old.statistics,
-        ..new
-    };
-    (config, fixed.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect())
-}
-
-/// What is said of no changes.
-const UNCHANGED: &str = "the backends stay as they are";
-
-/// Changes in words, such as `added http://localhost:3035, removed http://localhost:3031`.
-fn describe(changes: &[Change]) -> String {
-    if changes.is_empty() {
-        return UNCHANGED.to_owned();
-    }
-    let words: Vec<_> = changes
-        .iter()
-        .map(|change| match change {
-            Change::Add(member) => format!("added {}", member.address),
-            Change::Remove(address) => format!("removed {address}"),
-            Change::Say(member) => format!("changed {}", member.address),
-        })
-        .collect();
-    words.join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn member(host: &str) -> Member {
-        Member::new(Address { host: host.into(), port: 80 })
-    }
-
-    #[test]
-    fn a_name_can_stand_for_many_backends() {
-        let app = Member { every_address: true, weight: 3, ..member("app") };
-        let configured = [member("10.0.0.2"), app.clone(), member("other")];
-        let hosts = |resolved: &[(&str, &[&str])]| -> Vec<String> {
-            let resolved = resolved.iter().map(|(name, addresses)| {
-                let addresses = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
-                (member(name).address, addresses)
-            });
-            let members = wanted(&configured, &resolved.collect());
-            members.into_iter().map(|member| format!("{} {}", member.address.host, member.weight)).collect()
-        };
-        assert_eq!(hosts(&[]), ["10.0.0.2 1", "app 3", "other 1"]);
-        assert_eq!(
-            hosts(&[("app", &["10.0.0.1", "10.0.0.2", "::1"]), ("other", &["10.0.0.9"])]),
-            ["10.0.0.2 1", "10.0.0.1 3", "::1 3", "other 1"]
-        );
-    }
-
-    #[test]
-    fn the_last_good_addresses_hold_while_there_is_no_answer() {
-        let mut resolved = HashMap::new();
-        let mut steps = |found: &[&str]| {
-            remember(
-                &mut resolved,
-                member("app").address,
-                found.iter().map(|ip| ip.parse().unwrap()).collect(),
-            );
-            let app = Member { every_address: true, ..member("app") };
-            wanted(&[app], &resolved).into_iter().map(|member| member.address.host).collect::<Vec<_>>()
-        };
-        assert_eq!(steps(&["10.0.0.2", "10.0.0.1", "10.0.0.2"]), ["10.0.0.1", "10.0.0.2"]);
-        assert_eq!(steps(&[]), ["10.0.0.1", "10.0.0.2"]);
-        assert_eq!(steps(&["10.0.0.3"]), ["10.0.0.3"]);
-    }
-
-    #[test]
-    fn changes_are_told_in_words() {
-        assert_eq!(describe(&[]), UNCHANGED);
-        let changes =
-            [Change::Remove(member("a").address), Change::Add(member("b")), Change::Say(member("c"))];
-        assert_eq!(describe(&changes), "removed http://a:80, added http://b:80, changed http://c:80");
     }
 }

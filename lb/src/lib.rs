@@ -9,6 +9,7 @@
 //! 5. [`observe`] keeps the records that logs, admin port and tests read.
 //! 6. [`config`] turns a file and flags into settings, or into all that is wrong with them;
 //!    [`check`] says what they come to.
+//! 7. [`control`] changes what is in force while it runs; [`ctl`] asks for it from outside.
 //!
 //! # Invariants
 //! - What decides takes values and returns values: nothing in [`balance`], [`proxy::verdict`] and
@@ -24,8 +25,10 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod ctl;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod log;
 pub mod observe;
 pub mod ping;
 pub mod proxy;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use lb::cli::{CANNOT_START, Cli, Command};
-use lb::config::LogFormat;
 use lb::control::Origin;
+use lb::log::Log;
 use lb::server::Server;
 
 fn main() -> ExitCode {
@@ -13,36 +13,28 @@ fn main() -> ExitCode {
     if let Some(url) = &cli.check_health {
         return lb::ping::check_health(url);
     }
-    if let Some(Command::Check(check)) = &cli.command {
-        return check.run();
+    match &cli.command {
+        Some(Command::Check(check)) => return check.run(),
+        Some(Command::Ctl(ctl)) => return ctl.run(),
+        None => {}
     }
     let exit_with_parent = cli.exit_with_parent;
     let origin = Origin::new(cli.config.clone(), move || cli.load());
     let started = origin.load().map_err(|problems| problems.to_string()).and_then(|loaded| {
-        let format = loaded.config.log_format;
+        let (format, level) = (loaded.config.log_format, loaded.config.log_level);
         let server = Server::bind(loaded.config, origin).map_err(|error| format!("error: {error}\n"))?;
-        Ok((server, format, loaded.warnings))
+        Ok((server, format, level, loaded.warnings))
     });
-    let (server, format, warnings) = match started {
+    let (server, format, level, warnings) = match started {
         Ok(started) => started,
         Err(error) => {
             eprint!("{error}");
             return CANNOT_START.into();
         }
     };
-    log_to_stderr(format);
+    let log = Log::begin(format, level);
     for warning in warnings.lines() {
         tracing::warn!("{warning}");
     }
-    server.run(exit_with_parent)
-}
-
-fn log_to_stderr(format: LogFormat) {
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => {
-            log.with_target(false).with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init()
-        }
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
+    server.run(log, exit_with_parent)
 }

@@ -34,9 +34,20 @@ pub(crate) async fn keep_pinging(
         let config = settings.load_full();
         if backend.said().mode != Mode::Maintenance {
             let evidence = ping(&backend, &config).await;
+            tracing::debug!("backend {} pinged: {}", backend.number, words(&evidence));
             pool.learn(&backend, evidence, Instant::now());
         }
         tokio::time::sleep(jittered(config.ping_interval, random.f64())).await;
+    }
+}
+
+/// What came of a ping, for the log.
+fn words(evidence: &Evidence) -> &str {
+    match evidence {
+        Evidence::Connected => "connected",
+        Evidence::Answered => "answered",
+        Evidence::PingFailed(why) => why,
+        _ => "no answer in time",
     }
 }
 

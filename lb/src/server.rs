@@ -21,6 +21,7 @@ use crate::admin::{self, Admin};
 use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::control::{Control, Origin};
+use crate::log::Log;
 use crate::observe::{BackendStats, Observer};
 
 mod listen;
@@ -70,17 +71,17 @@ impl Server {
 
     /// Says on standard output where it listens, serves until a signal says to stop, and then until all is
     /// finished or the drain time is over. With `exit_with_parent`, the end of standard input ends it at once.
-    pub fn run(self, exit_with_parent: bool) -> ExitCode {
+    pub fn run(self, log: Log, exit_with_parent: bool) -> ExitCode {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-        let served = runtime.and_then(|runtime| runtime.block_on(self.serve(exit_with_parent)));
+        let served = runtime.and_then(|runtime| runtime.block_on(self.serve(log, exit_with_parent)));
         served.unwrap_or_else(|error| {
             eprintln!("error: the system refuses what a server needs: {error}");
             ExitCode::FAILURE
         })
     }
 
-    async fn serve(self, exit_with_parent: bool) -> io::Result<ExitCode> {
+    async fn serve(self, log: Log, exit_with_parent: bool) -> io::Result<ExitCode> {
         let mut stop = Stop::listen(exit_with_parent)?;
         let hang_up = signal(SignalKind::hangup())?;
         let crew = Crew::start(&self.settings, &self.pool, &self.observer)?;
@@ -91,13 +92,13 @@ impl Server {
         let _ = writeln!(io::stdout(), "listening on http://{address}, admin on http://{admin_address}");
 
         let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
-        let control = Rc::new(Control::new(pool, settings, Arc::clone(&self.observer), self.origin));
+        let control = Rc::new(Control::new(pool, settings, Arc::clone(&self.observer), log, self.origin));
         let (reloading, resolving) = (Rc::clone(&control), Rc::clone(&control));
         tokio::task::spawn_local(async move { reloading.keep_reloading(hang_up).await });
         tokio::task::spawn_local(async move { resolving.keep_resolving().await });
         tokio::task::spawn_local(keep_judging(Arc::clone(&self.pool)));
         tokio::task::spawn_local(rotate_latencies(Arc::clone(&self.pool)));
-        let page = Admin::new(&self.settings.load(), address, &self.pool, &self.observer);
+        let page = Admin::new(Rc::clone(&control), address, admin_address);
         tokio::task::spawn_local(admin::serve(admin, page));
 
         let config = self.settings.load_full();

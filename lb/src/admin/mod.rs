@@ -1,212 +1,154 @@
-//! The admin port: what the balancer is doing, for people, scripts and the lab's console.
+//! The admin port: what the balancer is doing, and what it is to do, for people, scripts and the lab's console.
 //!
-//! `GET /state` is everything as of now, `GET /events` tells what happens as server-sent events, `GET /metrics` is
-//! what Prometheus collects, `GET /healthz` says whether requests are welcome.
+//! `routes.rs` has all that can be asked, a line each; `guard.rs` says who may ask. `pages.rs` shows: `GET /state` is
+//! everything as of now, `GET /events` tells what happens as server-sent events, `GET /metrics` is what Prometheus
+//! collects, `GET /healthz` says whether requests are welcome. `orders.rs` changes, by way of [`Control`].
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::channel::{Channel, Sender};
-use http_body_util::{Either, Full};
+use http::header::USER_AGENT;
+use http::request::Parts;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{MissedTickBehavior, interval};
 
+mod answers;
+mod events;
 mod exposition;
+mod guard;
 mod metrics;
+mod orders;
+mod pages;
 mod report;
+mod routes;
 
-use crate::balance::ServerPool;
-use crate::config::Config;
-use crate::observe::{Event, Observer, StateChange};
-use crate::proxy::books::Statistics;
-use report::report;
+use crate::control::Control;
+use answers::{Answer, refused, wrong_method};
+use guard::{Door, Refusal, judge};
+use routes::{Found, find};
 
-/// What the admin port shows.
+/// The admin port's view of the balancer.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    pool: Arc<ServerPool>,
-    observer: Arc<Observer>,
+    control: Rc<Control>,
+    /// Where clients connect.
     listen: String,
-    workers: usize,
-    statistics: Statistics,
+    /// Where this port listens.
+    listens: SocketAddr,
     started: (Instant, SystemTime),
 }
 
-/// Requests told per second and reader; more would be more than anybody can read.
-const REQUESTS_PER_SECOND: u32 = 40;
+/// What somebody asks.
+#[derive(Debug)]
+struct Asked<'a> {
+    /// What the path names out of many; nothing if it names none.
+    one: &'a str,
+    query: Option<&'a str>,
+    /// What the request says; nothing if it is to change nothing.
+    body: Map<String, Value>,
+    /// Who asks.
+    by: String,
+}
 
-/// A comment is sent this often, so that both sides notice a connection that is gone.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Bytes that a request may bring; what there is to say takes a few hundred.
+const LONGEST: usize = 64 * 1024;
+
+/// How long they may take to come.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long accepting rests after a failure.
 const REST: Duration = Duration::from_millis(100);
 
-type Body = Either<Full<Bytes>, Channel<Bytes>>;
+/// What [`crate::ctl`] calls itself.
+pub(crate) const CTL: &str = "lb-ctl";
 
 impl Admin {
-    pub(crate) fn new(
-        config: &Config,
-        listen: SocketAddr,
-        pool: &Arc<ServerPool>,
-        observer: &Arc<Observer>,
-    ) -> Self {
-        Self {
-            pool: Arc::clone(pool),
-            observer: Arc::clone(observer),
-            listen: listen.to_string(),
-            workers: config.workers,
-            statistics: config.statistics,
-            started: (Instant::now(), SystemTime::now()),
-        }
+    /// The admin port, listening there, of a balancer whose clients connect to `listen`.
+    pub(crate) fn new(control: Rc<Control>, listen: SocketAddr, listens: SocketAddr) -> Self {
+        let started = (Instant::now(), SystemTime::now());
+        Self { control, listen: listen.to_string(), listens, started }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
-        let known = matches!(request.uri().path(), "/state" | "/events" | "/metrics" | "/healthz");
-        match (request.method(), request.uri().path()) {
-            (&Method::GET | &Method::HEAD, "/healthz") => match self.observer.is_draining() {
-                false => text(StatusCode::OK, "ok\n"),
-                true => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-            },
-            (&Method::GET, "/state") => self.state(),
-            (&Method::GET, "/events") => self.events(),
-            (&Method::GET, "/metrics") => self.metrics(),
-            (&Method::GET, path) if path.starts_with("/explain/") => self.explain(&path["/explain/".len()..]),
-            _ if known => {
-                let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood here\n");
-                refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-                refused
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        let found = find(&head.method, path);
+        let changes = matches!(&found, Found::Route(route, _) if route.changes());
+        self.admit(&head, changes, peer)?;
+        match found {
+            Found::Route(route, one) => {
+                let body = if changes { read(body).await? } else { Map::new() };
+                (route.run)(self, &Asked { one, query: head.uri.query(), body, by: who(&head, peer) })
             }
-            _ => text(
-                StatusCode::NOT_FOUND,
-                "there is GET /state, GET /events, GET /metrics and GET /healthz\n",
-            ),
+            Found::Methods(methods) => Ok(wrong_method(path, &methods)),
+            Found::Nothing => Err(pages::nothing(path)),
         }
     }
 
-    fn state(&self) -> Response<Body> {
-        let report = report(&self.pool, &self.observer, self.listen.clone(), self.workers, self.started.0);
-        match serde_json::to_vec(&report) {
-            Ok(json) => respond(StatusCode::OK, "application/json", Either::Left(Full::new(json.into()))),
-            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    fn admit(&self, head: &Parts, changes: bool, peer: SocketAddr) -> Result<(), Refusal> {
+        let settings = self.control.settings();
+        let door = Door { listens: self.listens, token: settings.admin_token.as_ref() };
+        judge(&head.headers, changes, &door).inspect_err(|refusal| {
+            if changes {
+                let (method, path, by) = (&head.method, head.uri.path(), who(head, peer));
+                tracing::warn!("not taken: {method} {path} (by {by}): {}", refusal.error);
+            }
+        })
+    }
+}
+
+/// Who asks, for the log and the events.
+fn who(head: &Parts, peer: SocketAddr) -> String {
+    let agent = head.headers.get(USER_AGENT).map_or(&b""[..], http::HeaderValue::as_bytes);
+    let by = if agent.starts_with(CTL.as_bytes()) { "lb ctl" } else { "admin port" };
+    format!("{by}, {}", peer.ip().to_canonical())
+}
+
+/// Reads what a request says: an object, or nothing.
+async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
+    let reading = Limited::new(body, LONGEST).collect();
+    let whole = match tokio::time::timeout(PATIENCE, reading).await {
+        Ok(Ok(whole)) => whole.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            let error = format!("that is more than {} KiB; say less at a time", LONGEST / 1024);
+            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error));
         }
-    }
-
-    /// How a request was decided, by the name it was given.
-    fn explain(&self, id: &str) -> Response<Body> {
-        match self.observer.explanations.find(id).and_then(|found| serde_json::to_vec(&found).ok()) {
-            Some(json) => respond(StatusCode::OK, "application/json", Either::Left(Full::new(json.into()))),
-            None => text(
-                StatusCode::NOT_FOUND,
-                "no such request was explained lately; send it with x-lb-explain: 1, and start lb with --explain\n",
-            ),
+        Ok(Err(_)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body broke off; send it whole")),
+        Err(_) => {
+            let error = format!("the body did not come within {} s; send it at once", PATIENCE.as_secs());
+            return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error));
         }
+    };
+    if whole.is_empty() {
+        return Ok(Map::new());
     }
-
-    fn metrics(&self) -> Response<Body> {
-        let view = metrics::View {
-            pool: &self.pool,
-            observer: &self.observer,
-            started: self.started.1,
-            now: Instant::now(),
-        };
-        let page = metrics::page(&view, self.statistics);
-        respond(StatusCode::OK, exposition::MEDIA_TYPE, Either::Left(Full::new(page.into())))
-    }
-
-    /// Every backend's present state first, then whatever happens.
-    fn events(&self) -> Response<Body> {
-        let events = self.observer.subscribe();
-        let backends = self.pool.backends();
-        let states = backends.iter().map(|backend| {
-            let health = backend.health();
-            let state = health.state().name();
-            StateChange::new(backend.number, state, state, health.cause().clone())
-        });
-        let (sender, channel) = Channel::new(16);
-        tokio::task::spawn_local(tell(states.collect(), events, sender));
-        respond(StatusCode::OK, "text/event-stream", Either::Right(channel))
-    }
+    serde_json::from_slice(&whole).map_err(|error| {
+        let error = format!("this is no JSON object: {error}; write it as {{\"weight\": 5}}");
+        Refusal::new(StatusCode::BAD_REQUEST, error)
+    })
 }
 
 /// Serves the admin port for ever.
 pub(crate) async fn serve(listener: TcpListener, admin: Admin) -> ! {
     let admin = Rc::new(admin);
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(REST).await;
             continue;
         };
         let admin = Rc::clone(&admin);
         let service = service_fn(move |request| {
-            let answer = admin.answer(&request);
-            async { Ok::<_, Infallible>(answer) }
+            let admin = Rc::clone(&admin);
+            async move { Ok::<_, Infallible>(admin.answer(request, peer).await.unwrap_or_else(refused)) }
         });
         tokio::task::spawn_local(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
-}
-
-/// Tells one reader what happens, until it goes away.
-async fn tell(states: Vec<StateChange>, mut events: broadcast::Receiver<Event>, mut reader: Sender<Bytes>) {
-    for state in &states {
-        if reader.send_data(message("state", state)).await.is_err() {
-            return;
-        }
-    }
-    let mut heartbeat = interval(HEARTBEAT);
-    let mut second = interval(Duration::from_secs(1));
-    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = 0;
-    loop {
-        let message = tokio::select! {
-            event = events.recv() => match event {
-                Ok(Event::State(change)) => message("state", &change),
-                Ok(Event::Request(_)) if told >= REQUESTS_PER_SECOND => continue,
-                Ok(Event::Request(outcome)) => {
-                    told += 1;
-                    message("request", &outcome)
-                }
-                // This reader was too slow and has missed some: it is told that, not held up for it.
-                Err(RecvError::Lagged(missed)) => Bytes::from(format!("event: missed\ndata: {missed}\n\n")),
-                Err(RecvError::Closed) => return,
-            },
-            _ = second.tick() => {
-                told = 0;
-                continue;
-            }
-            _ = heartbeat.tick() => Bytes::from_static(b": still here\n\n"),
-        };
-        if reader.send_data(message).await.is_err() {
-            return;
-        }
-    }
-}
-
-fn message(event: &str, data: &impl Serialize) -> Bytes {
-    let data = serde_json::to_string(data).unwrap_or_default();
-    format!("event: {event}\ndata: {data}\n\n").into()
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
-    respond(status, "text/plain; charset=utf-8", Either::Left(Full::new(body.into())))
-}
-
-fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -15,13 +15,15 @@ use crate::proxy::verdict::Failure;
 
 /// What `GET /state` answers. All of it but the identity is as of now.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(super) struct Report<'a> {
     version: &'static str,
-    listen: String,
+    listen: &'a str,
     policy: &'static str,
     workers: usize,
     draining: bool,
     uptime_ms: u128,
+    /// What is counted is counted since so long ago: since the start, or since the last reset.
+    counting_ms: u128,
     connections: i64,
     totals: TotalsReport,
     backends: Vec<BackendReport>,
@@ -103,7 +105,7 @@ struct ConnectionsReport {
 
 impl StatusReport {
     fn of(tallies: &Tallies) -> Self {
-        let class = |class| tallies.sum(|tally| tally.responses(class));
+        let class = |class| tallies.since_reset(|tally| tally.responses(class));
         Self {
             informational: class(1),
             success: class(2),
@@ -116,26 +118,37 @@ impl StatusReport {
 
 impl BytesReport {
     fn of(tallies: &Tallies) -> Self {
-        Self { received: tallies.sum(|tally| &tally.received), sent: tallies.sum(|tally| &tally.sent) }
+        Self {
+            received: tallies.since_reset(|tally| &tally.received),
+            sent: tallies.since_reset(|tally| &tally.sent),
+        }
     }
 }
 
 fn errors(tallies: &Tallies, causes: impl Iterator<Item = ErrorCause>) -> BTreeMap<&'static str, u64> {
-    let counts = causes.map(|cause| (cause.name, tallies.sum(|tally| tally.errors(cause))));
+    let counts = causes.map(|cause| (cause.name, tallies.since_reset(|tally| tally.errors(cause))));
     counts.filter(|(_, count)| *count > 0).collect()
 }
 
-/// Reads everything off. `started` is when the balancer began, `listen` where.
-pub(crate) fn report(
-    pool: &ServerPool,
-    observer: &Observer,
-    listen: String,
-    workers: usize,
-    started: Instant,
-) -> Report {
-    let now = Instant::now();
+/// What there is to read off.
+pub(super) struct Subject<'a> {
+    pub(super) pool: &'a ServerPool,
+    pub(super) observer: &'a Observer,
+    /// Where clients connect.
+    pub(super) listen: &'a str,
+    pub(super) workers: usize,
+    /// When the balancer began.
+    pub(super) started: Instant,
+    /// Since when it counts.
+    pub(super) counting: Instant,
+    pub(super) now: Instant,
+}
+
+/// Reads everything off.
+pub(super) fn report<'a>(subject: &Subject<'a>) -> Report<'a> {
+    let &Subject { pool, observer, listen, workers, started, counting, now } = subject;
     let totals = &observer.totals;
-    let failed = |cause: ErrorCause| totals.sum(|tally| tally.errors(cause));
+    let failed = |cause: ErrorCause| totals.since_reset(|tally| tally.errors(cause));
     Report {
         version: env!("CARGO_PKG_VERSION"),
         listen,
@@ -143,9 +156,10 @@ pub(crate) fn report(
         workers,
         draining: observer.is_draining(),
         uptime_ms: now.duration_since(started).as_millis(),
+        counting_ms: now.saturating_duration_since(counting).as_millis(),
         connections: observer.connections.load(Relaxed),
         totals: TotalsReport {
-            requests: totals.sum(|tally| &tally.requests),
+            requests: totals.since_reset(|tally| &tally.requests),
             no_backend: failed(Failure::NoBackend.into()),
             client_gone: failed(Failure::ClientGone.into()),
             refused: causes::of_refusals().map(failed).sum(),
@@ -162,8 +176,8 @@ fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> Backend
     let (health, said) = (backend.health(), backend.said());
     let lasts = now.saturating_duration_since(health.since());
     let tallies = &backend.stats.tallies;
-    let states = backend.stats.states();
-    let times = states.times(now).into_iter();
+    let states = backend.stats.states_since_reset(now);
+    let times = states.times.into_iter();
     BackendReport {
         number: backend.number,
         url: backend.address.to_string(),
@@ -178,20 +192,20 @@ fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> Backend
         for_ms: lasts.as_millis(),
         progress: health.progress(pool.rules().thresholds),
         in_flight: backend.in_flight(),
-        picks: tallies.sum(|tally| &tally.requests),
-        answers: tallies.sum(|tally| &tally.answers),
-        failures: tallies.sum(|tally| &tally.blamed),
-        retries: tallies.sum(|tally| &tally.retries),
-        reconnects: tallies.sum(|tally| &tally.reconnects),
+        picks: tallies.since_reset(|tally| &tally.requests),
+        answers: tallies.since_reset(|tally| &tally.answers),
+        failures: tallies.since_reset(|tally| &tally.blamed),
+        retries: tallies.since_reset(|tally| &tally.retries),
+        reconnects: tallies.since_reset(|tally| &tally.reconnects),
         status: StatusReport::of(tallies),
         errors: errors(tallies, causes::of_tries()),
         bytes: BytesReport::of(tallies),
         connections: ConnectionsReport {
-            opened: tallies.sum(|tally| &tally.opened),
-            reused: tallies.sum(|tally| &tally.reused),
+            opened: tallies.since_reset(|tally| &tally.opened),
+            reused: tallies.since_reset(|tally| &tally.reused),
             idle: tallies.left(|tally| &tally.kept, |tally| &tally.taken),
         },
-        transitions: states.changes(),
+        transitions: states.changes,
         states_ms: times.map(|(state, time)| (state, time.as_millis())).collect(),
         latency_us: backend.stats.quantiles(),
     }

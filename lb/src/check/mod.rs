@@ -20,7 +20,7 @@ pub struct Summary<'a>(pub &'a Config);
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = self.0;
-        let mut lines = vec![("Clients", clients(config)), ("Admin", config.admin.to_string())];
+        let mut lines = vec![("Clients", clients(config)), ("Admin", admin(config))];
         lines.push(("Policy", policy(config)));
         write(f, &lines)?;
         writeln!(f, "\nBackends")?;
@@ -45,6 +45,15 @@ fn clients(config: &Config) -> String {
         None => "as many connections as there are descriptors for".to_owned(),
     };
     format!("{}, {most}, {}", config.listen, count(config.workers as u64, "worker", "workers"))
+}
+
+fn admin(config: &Config) -> String {
+    let whose = match (&config.admin_token, config.admin.ip().to_canonical().is_loopback()) {
+        (Some(_), _) => "changes are taken with the token",
+        (None, true) => "changes are taken from this machine",
+        (None, false) => "no changes are taken, because there is no token",
+    };
+    format!("{}, {whose}", config.admin)
 }
 
 fn policy(config: &Config) -> String {

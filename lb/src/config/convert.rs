@@ -11,7 +11,7 @@ use super::layer::{Layer, Origin};
 use super::problems::Problem;
 use super::reader::Reader;
 use super::settings::BACKEND;
-use super::{Config, Said, backends, settings};
+use super::{Config, Said, Token, backends, settings};
 use crate::balance::health::Thresholds;
 use crate::balance::member::{Member, Mode};
 use crate::balance::{Address, budget, outlier, silence};
@@ -50,6 +50,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         explain: read.get("balance.explain"),
         listen,
         admin: admin(&mut read, listen),
+        admin_token: read.parsed("admin_token", Token::read),
         name: read.parsed("name", name).unwrap_or_else(|| OWN_NAME.clone()),
         trusted: networks(&mut read),
         workers: read.maybe_number("workers").unwrap_or_else(cores),
@@ -80,13 +81,19 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         replay_limit: usize::try_from(read.get::<u64>("retries.replay_limit")).unwrap_or(usize::MAX),
         max_body: read.maybe("max_body").unwrap_or(u64::MAX),
         log_format: read.parsed("log.format", str::parse).unwrap_or_default(),
+        log_level: read.parsed("log.level", str::parse).unwrap_or_default(),
         access_log: read.get("log.access_log"),
         statistics: read.parsed("log.statistics", str::parse).unwrap_or_default(),
     };
     (config, Said { settings: read.layer, backends: sound, ..said })
 }
 
-fn member(layer: Layer, source: &super::Source, problems: &mut Vec<Problem>) -> Option<(Member, Layer)> {
+/// Makes a member of what was said of a backend, if its address can be read, and returns it with what was not wrong.
+pub(super) fn member(
+    layer: Layer,
+    source: &super::Source,
+    problems: &mut Vec<Problem>,
+) -> Option<(Member, Layer)> {
     let defaults = Layer::defaults(settings::section(BACKEND));
     let mut read = Reader::new(defaults.under(layer), source, problems);
     let address = read.address();

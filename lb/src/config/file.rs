@@ -30,7 +30,8 @@ impl File {
         let (document, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             // What the rest of it means is anybody's guess.
-            problems.extend(errors.iter().map(|error| not_toml(error, text)));
+            let shown = super::problems::without_secrets(text);
+            problems.extend(errors.iter().map(|error| not_toml(error, &shown)));
             return None;
         }
         let mut file = Self::default();

@@ -1,4 +1,4 @@
-//! The settings as flags: made from the table, so that a flag and a key of the file can never mean different things.
+//! The settings as flags, and the secrets as environment variables: made from the table, so that a flag and a key of the file can never mean different things.
 
 use clap::builder::ValueParser;
 use clap::parser::ValueSource;
@@ -10,7 +10,7 @@ use super::layer::{Layer, Origin};
 use super::problems::{Problem, Problems, Source};
 use super::settings::{self, BACKEND, SECTIONS, Section, Setting};
 
-/// The settings that a command line gives.
+/// The settings that a command line gives, and those that the environment does.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     settings: Layer,
@@ -93,6 +93,13 @@ impl FromArgMatches for Flags {
                 && let Some(text) = matches.get_one::<String>(setting.flag)
             {
                 self.settings.add(setting, Written::Plain(text.clone()), Origin::Flag(setting.flag));
+            }
+        }
+        let all = SECTIONS.iter().flat_map(|section| section.settings);
+        for setting in all.filter(|setting| !setting.variable.is_empty()) {
+            // A variable that is empty is one that somebody wanted to be without.
+            if let Some(text) = std::env::var(setting.variable).ok().filter(|text| !text.is_empty()) {
+                self.settings.add(setting, Written::Plain(text), Origin::Variable(setting.variable));
             }
         }
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! The defaults make a layer, the file makes one and the flags make one; each is laid over the one before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 
 use super::form::{Form, Written};
@@ -19,10 +20,14 @@ pub(crate) enum Origin {
     File(Range<usize>),
     /// This flag, without its hyphens.
     Flag(&'static str),
+    /// This environment variable.
+    Variable(&'static str),
+    /// A request at run time.
+    Json,
 }
 
 /// A setting, or what became of it, and where it comes from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Given<T> {
     pub(crate) setting: &'static Setting,
     pub(crate) value: T,
@@ -34,6 +39,7 @@ impl<T> Given<T> {
     pub(crate) fn name(&self) -> String {
         match self.origin {
             Origin::Flag(flag) => format!("--{flag}"),
+            Origin::Variable(name) => name.to_owned(),
             _ if self.setting.path.is_empty() => format!("--{}", self.setting.flag),
             _ => self.setting.key().to_owned(),
         }
@@ -49,9 +55,24 @@ impl<T> Given<T> {
 
     /// Whether anybody has said it.
     pub(crate) fn is_said(&self) -> bool {
-        matches!(self.origin, Origin::File(_) | Origin::Flag(_))
+        matches!(self.origin, Origin::File(_) | Origin::Flag(_) | Origin::Variable(_) | Origin::Json)
     }
 }
+
+impl<T: fmt::Debug> fmt::Debug for Given<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value: &dyn fmt::Debug = if self.setting.is_secret() { &HIDDEN } else { &self.value };
+        let mut given = f.debug_struct("Given");
+        given
+            .field("setting", &self.setting.id())
+            .field("value", value)
+            .field("origin", &self.origin)
+            .finish()
+    }
+}
+
+/// What is shown in place of a secret.
+pub(crate) const HIDDEN: &str = "***";
 
 /// Settings by their names within this program; see [`Setting::id`].
 #[derive(Debug, Clone, Default)]
@@ -89,6 +110,18 @@ impl Layer {
     /// What somebody has said of a setting.
     pub(crate) fn said(&self, id: &str) -> Option<&Given<Written>> {
         self.get(id).filter(|given| given.is_said())
+    }
+
+    /// The settings that mean something else here, or are said only here or only there.
+    pub(crate) fn differs_from(&self, other: &Self) -> Vec<&'static str> {
+        let meaning = |layer: &Self, id| {
+            layer
+                .get(id)
+                .filter(|given| !given.is_off())
+                .and_then(|given| given.form().read(&given.value).ok())
+        };
+        let ids: BTreeSet<_> = self.0.keys().chain(other.0.keys()).copied().collect();
+        ids.into_iter().filter(|id| meaning(self, id) != meaning(other, id)).collect()
     }
 
     /// Takes it out.

@@ -22,6 +22,7 @@ use crate::balance::health::Thresholds;
 use crate::balance::member::{Member, Mode};
 use crate::balance::policy::Kind;
 use crate::balance::{Rules, budget, outlier, silence};
+use crate::log::Level;
 use crate::proxy::books::Statistics;
 use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
@@ -31,21 +32,25 @@ mod convert;
 mod file;
 mod flags;
 mod form;
+pub(crate) mod json;
 mod layer;
 pub mod problems;
 mod reader;
 mod rules;
 mod schema;
 mod settings;
+mod token;
 mod warnings;
 
+pub(crate) use backends::parse as read_address;
 use file::File;
 pub use flags::Flags;
 use layer::Layer;
-use problems::Source;
 pub use problems::{Problem, Problems};
+use problems::{Source, without_secrets};
 pub use schema::schema;
 use settings::SECTIONS;
+pub use token::Token;
 
 /// Every setting of the balancer.
 #[derive(Debug, Clone)]
@@ -79,6 +84,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where state and events can be seen.
     pub admin: SocketAddr,
+    /// What whoever changes anything at run time has to know; `None` for nobody, unless only this machine can ask.
+    pub admin_token: Option<Token>,
     /// What it calls itself towards others, in `Via` and `Proxy-Status`: a token of RFC 9110, section 5.6.2.
     pub name: String,
     /// Proxies in front of it, whose word is taken for where they got a request from.
@@ -134,6 +141,8 @@ pub struct Config {
     pub max_body: u64,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// The least important lines that are written.
+    pub log_level: Level,
     /// Write one line per request.
     pub access_log: bool,
     /// What is counted.
@@ -226,6 +235,14 @@ pub struct Loaded {
     pub config: Config,
     /// What is allowed, but hardly meant: a setting without effect, or backends that get nothing.
     pub warnings: Problems,
+    settings: Layer,
+}
+
+impl Loaded {
+    /// The settings that this says other than another did, such as `health.ping_interval`; of the backends, nothing.
+    pub(crate) fn differs_from(&self, other: &Self) -> Vec<&'static str> {
+        self.settings.differs_from(&other.settings)
+    }
 }
 
 /// Reads a file, if there is one, and lays the flags over it. Nothing else happens, so it can be done again at any time.
@@ -254,7 +271,7 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
 /// All that is wrong with it.
 pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problems> {
     let source = match file {
-        Some((name, text)) => Source { name: name.to_owned(), text: text.to_owned() },
+        Some((name, text)) => Source { name: name.to_owned(), text: without_secrets(text) },
         None => Source::default(),
     };
     let mut problems = Vec::new();
@@ -273,7 +290,7 @@ pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problem
     match problems.is_empty() {
         true => {
             let warnings = Problems::warnings(&source, warnings::of(&config, &said));
-            Ok(Loaded { config, warnings })
+            Ok(Loaded { config, warnings, settings: said.settings })
         }
         false => Err(Problems::errors(&source, problems)),
     }
@@ -283,7 +300,7 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problems {
     let start = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let problem = Problem::new("this is no UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
-    Problems::errors(&Source { name: name.to_owned(), text }, vec![problem])
+    Problems::errors(&Source { name: name.to_owned(), text: without_secrets(&text) }, vec![problem])
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::layer::Given;
+use super::settings::SECTIONS;
 
 /// Something that is wrong, or odd.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,8 @@ impl Problem {
         self
     }
 
-    fn sentence(&self) -> String {
+    /// In one sentence.
+    pub(crate) fn sentence(&self) -> String {
         if self.fix.is_empty() { self.what.clone() } else { format!("{}; {}", self.what, self.fix) }
     }
 }
@@ -138,6 +140,21 @@ impl fmt::Display for Problems {
         }
         Ok(())
     }
+}
+
+/// A file's text, byte for byte as long and line by line, with asterisks in place of what nobody may see: whatever
+/// follows on a line that names a secret, wherever in the file it stands. Secrets are ASCII.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let all = SECTIONS.iter().flat_map(|section| section.settings);
+    let secrets: Vec<_> = all.filter(|setting| setting.is_secret()).map(|setting| setting.key()).collect();
+    let hide = |line: &str| {
+        let named = secrets.iter().find_map(|secret| line.find(secret));
+        let begin = named.and_then(|start| Some(start + line[start..].find('=')? + 1)).unwrap_or(line.len());
+        let (open, secret) = line.split_at(begin);
+        let hidden = |letter: char| if letter.is_ascii_graphic() && letter != '"' { '*' } else { letter };
+        open.chars().chain(secret.chars().map(hidden)).collect::<String>()
+    };
+    text.split('\n').map(hide).collect::<Vec<_>>().join("\n")
 }
 
 /// The one of these words that somebody who wrote `text` most likely meant, if it is near enough.

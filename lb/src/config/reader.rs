@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::form::{Form, Value, Written, Wrong};
-use super::layer::{Given, Layer, Origin};
+use super::layer::{Given, HIDDEN, Layer, Origin};
 use super::problems::{Problem, Source};
 
 /// Reads a layer that has everything.
@@ -104,6 +104,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn reject(&mut self, given: &Given<Written>, wrong: Wrong) {
         let Wrong { is, fix } = wrong;
         let what = match &is[..] {
+            // There is a word for it, and no short way to show it.
+            is if matches!(given.value, Written::Other(_)) && given.origin == Origin::Json => {
+                format!("{} is {is}", given.name())
+            }
             "" => format!("{} is {}", given.name(), self.shown(given)),
             is => format!("{} is {}, {is}", given.name(), self.shown(given)),
         };
@@ -122,9 +126,19 @@ impl<'a> Reader<'a> {
     /// How it stands there, shortened if it is long.
     fn shown(&self, given: &Given<Written>) -> String {
         const LONG: usize = 40;
+        if given.setting.is_secret() {
+            return HIDDEN.to_owned();
+        }
+        let number;
         let text = match (&given.origin, &given.value) {
             (Origin::File(place), _) => self.source.text.get(place.clone()).unwrap_or_default(),
             (_, Written::Plain(text) | Written::Text(text)) => text,
+            (_, Written::Number(Some(given))) => {
+                number = given.to_string();
+                &number
+            }
+            (_, Written::Switch(true)) => "true",
+            (_, Written::Switch(false)) => "false",
             _ => "",
         };
         let line = text.lines().next().unwrap_or_default();

@@ -99,6 +99,8 @@ fn every_setting_of_the_file_reaches_the_configuration() {
             "backend.mode" => "\"drain\"",
             "health.ping_path" => "\"/\"",
             "log.format" => "\"json\"",
+            "log.level" => "\"debug\"",
+            "admin_token" => "\"sixteen-and-more-letters\"",
             "log.statistics" => "\"basic\"",
             // It shows with a budget alone.
             "retries.budget_per_second" => "7\nbudget = \"30%\"",

@@ -14,12 +14,14 @@ use tokio::sync::broadcast;
 pub mod explain;
 mod states;
 mod stats;
+mod tallies;
 mod tally;
 
 use explain::Explanations;
-pub use states::States;
+pub use states::{Seen, States};
 pub use stats::{BackendStats, LatencyQuantiles};
-pub use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tallies, Tally};
+pub use tallies::Tallies;
+pub use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tally};
 
 /// Something that happened, as the event stream tells it.
 #[derive(Debug, Clone)]
@@ -28,6 +30,20 @@ pub enum Event {
     State(StateChange),
     /// A request ended.
     Request(Outcome),
+    /// Somebody changed something.
+    Control(Intervention),
+}
+
+/// A change that somebody asked for.
+#[derive(Debug, Clone, Serialize)]
+pub struct Intervention {
+    /// When, in milliseconds since 1970.
+    pub at_unix_ms: u64,
+    /// What has changed, in words.
+    pub what: String,
+    /// Who asked for it: the configuration file, a signal, names that stand for other addresses, or somebody at the
+    /// admin port.
+    pub by: String,
 }
 
 /// A backend's change of state, and why.
@@ -149,6 +165,13 @@ impl Observer {
         }
         // Nobody listening is the usual case, not an error.
         let _ = self.events.send(Event::State(change));
+    }
+
+    /// Somebody changed something: the one place where this is logged.
+    pub fn intervened(&self, what: String, by: &str) {
+        tracing::info!("{what} (by {by})");
+        let at_unix_ms = unix_ms(SystemTime::now());
+        let _ = self.events.send(Event::Control(Intervention { at_unix_ms, what, by: by.to_owned() }));
     }
 
     /// A request ended.

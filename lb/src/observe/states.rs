@@ -12,6 +12,15 @@ pub struct States {
     changes: u64,
 }
 
+/// What there is to see of states at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The time spent in each state, in the order in which they were entered first.
+    pub times: Vec<(&'static str, Duration)>,
+    /// How often it has changed.
+    pub changes: u64,
+}
+
 impl States {
     /// It begins in this state.
     pub(super) fn new(state: &'static str, now: Instant) -> Self {
@@ -27,6 +36,20 @@ impl States {
         }
         (self.now, self.since) = (to, now);
         self.changes += 1;
+    }
+
+    /// What there was of them after those of an earlier time; both as of `now`.
+    #[must_use]
+    pub(super) fn since(&self, earlier: Option<&Seen>, now: Instant) -> Seen {
+        let mut seen = Seen { times: self.times(now), changes: self.changes };
+        if let Some(earlier) = earlier {
+            seen.changes = seen.changes.saturating_sub(earlier.changes);
+            for (state, time) in &mut seen.times {
+                let before = earlier.times.iter().find(|(name, _)| name == state);
+                *time = time.saturating_sub(before.map_or(Duration::ZERO, |(_, time)| *time));
+            }
+        }
+        seen
     }
 
     /// The state that it is in.
@@ -67,5 +90,12 @@ mod tests {
             [("up", 10), ("down", 4), ("suspect", 7)].map(|(state, s)| (state, Duration::from_secs(s)))
         );
         assert_eq!((states.now(), states.changes()), ("suspect", 3));
+
+        let earlier = states.since(None, at(20));
+        assert_eq!((&earlier.times, earlier.changes), (&times, 3));
+        states.change("up", at(25));
+        let seconds = |seconds| Duration::from_secs(seconds);
+        let times = vec![("up", seconds(1)), ("down", seconds(0)), ("suspect", seconds(5))];
+        assert_eq!(states.since(Some(&earlier), at(26)), Seen { times, changes: 1 });
     }
 }

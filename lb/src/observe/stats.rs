@@ -7,8 +7,8 @@ use histogram::{AtomicHistogram, Bucket, Histogram};
 use serde::Serialize;
 
 use super::micros;
-use super::states::States;
-use super::tally::Tallies;
+use super::states::{Seen, States};
+use super::tallies::Tallies;
 
 /// One backend's counters, states and latencies.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct BackendStats {
     /// What is counted of the tries at it.
     pub tallies: Tallies,
     states: Mutex<States>,
+    /// What was to be seen of them at the last reset.
+    before: Mutex<Option<Seen>>,
     latency: AtomicHistogram,
     /// The time before the present slice of latencies, in two slices.
     recent: Mutex<[Option<Histogram>; 2]>,
@@ -46,6 +48,7 @@ impl BackendStats {
         Self {
             tallies: Tallies::default(),
             states: Mutex::new(States::new(state, now)),
+            before: Mutex::default(),
             latency: AtomicHistogram::new(GROUPING_POWER, MAX_VALUE_POWER)
                 .expect("the powers are constants that fit together"),
             recent: Mutex::default(),
@@ -60,6 +63,19 @@ impl BackendStats {
     /// Its states so far.
     pub fn states(&self) -> States {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its states since the last reset; what was entered before and not since has no time.
+    pub fn states_since_reset(&self, now: Instant) -> Seen {
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        self.states().since(before.as_ref(), now)
+    }
+
+    /// From now on, whatever is said to count since the last reset counts from zero.
+    pub fn reset(&self, now: Instant) {
+        self.tallies.reset();
+        let seen = self.states().since(None, now);
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 
     /// Records the time from sending a request to its answer's head.

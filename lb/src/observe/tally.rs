@@ -1,14 +1,10 @@
-//! Who counts what, and where? Each worker has tallies of its own, so that none of them waits for another's cache line
-//! to count a request; whoever reads adds them up.
+//! What is counted? What each worker has counted by itself; `tallies.rs` puts the workers together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::StatusCode;
-
-/// Tallies that are kept apart. With more workers than that some share one, which costs time and nothing else.
-const APART: usize = 8;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -129,6 +125,15 @@ impl Tally {
         &self.errors[cause.place]
     }
 
+    /// Every counter, always in the same order.
+    pub(super) fn counters(&self) -> impl Iterator<Item = &Counter> {
+        let Self { received, sent, requests, ended, answers, opened, reused, kept, taken, .. } = self;
+        let Self { retries, reconnects, blamed, responses, phases, errors, .. } = self;
+        let single = [received, sent, requests, ended, answers, opened, reused, kept, taken];
+        let times = phases.iter().flat_map(|times| times.buckets.iter().chain([&times.nanos]));
+        single.into_iter().chain([retries, reconnects, blamed]).chain(responses).chain(times).chain(errors)
+    }
+
     /// A request has been through this phase.
     pub fn took(&self, phase: Phase, time: Duration) {
         self.phases[phase as usize].record(time);
@@ -212,33 +217,6 @@ impl Histogram {
     }
 }
 
-/// The tallies of all workers.
-#[derive(Debug, Default)]
-pub struct Tallies([Arc<Tally>; APART]);
-
-impl Tallies {
-    /// Where the worker of this number counts.
-    pub fn of(&self, worker: usize) -> &Arc<Tally> {
-        &self.0[worker % APART]
-    }
-
-    /// What all workers together have counted.
-    pub fn sum(&self, which: impl Fn(&Tally) -> &Counter) -> u64 {
-        self.0.iter().map(|tally| which(tally).get()).sum()
-    }
-
-    /// How many of those that came have not gone: `gone` is read first, so that it is never more than `came`.
-    pub fn left(&self, came: impl Fn(&Tally) -> &Counter, gone: impl Fn(&Tally) -> &Counter) -> u64 {
-        let gone = self.sum(gone);
-        self.sum(came).saturating_sub(gone)
-    }
-
-    /// Requests that came in and have not ended.
-    pub fn in_flight(&self) -> u64 {
-        self.left(|tally| &tally.requests, |tally| &tally.ended)
-    }
-}
-
 /// Counts the bytes of one connection, if they are counted.
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Option<Arc<Tally>>);
@@ -304,26 +282,5 @@ mod tests {
         }
         let counts: Vec<_> = (0..6).map(|class| tally.responses(class).get()).collect();
         assert_eq!(counts, [1, 1, 2, 0, 0, 2]);
-    }
-
-    #[test]
-    fn what_many_workers_count_adds_up() {
-        let tallies = Tallies::default();
-        std::thread::scope(|scope| {
-            for worker in 1..=2 * APART + 1 {
-                let tallies = &tallies;
-                scope.spawn(move || (0..1000).for_each(|_| tallies.of(worker).requests.one()));
-            }
-        });
-        assert_eq!(tallies.sum(|tally| &tally.requests), (2 * APART as u64 + 1) * 1000);
-        tallies.of(3).ended.one();
-        assert_eq!(tallies.in_flight(), (2 * APART as u64 + 1) * 1000 - 1);
-    }
-
-    #[test]
-    fn workers_share_no_cache_line() {
-        let tallies = Tallies::default();
-        assert_eq!(size_of::<Tally>() % 128, 0);
-        assert!(tallies.0.iter().all(|tally| std::ptr::from_ref(&**tally).addr() % 128 == 0));
     }
 }

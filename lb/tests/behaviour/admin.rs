@@ -32,7 +32,10 @@ fn the_state_has_the_shape_that_others_rely_on() {
     assert_eq!(lb.get("/").status, 200);
 
     let state = lb.state();
-    assert_members(&state, "version listen policy workers draining uptime_ms connections totals backends");
+    assert_members(
+        &state,
+        "version listen policy workers draining uptime_ms counting_ms connections totals backends",
+    );
     assert_members(&state["totals"], "requests no_backend client_gone refused in_flight status errors bytes");
     assert_members(&state["totals"]["status"], "1xx 2xx 3xx 4xx 5xx");
     let backend = &state["backends"][0];

@@ -24,11 +24,14 @@ pub(crate) struct Setting {
     pub(crate) help: &'static str,
     /// What to write instead of what is wrong, where the form alone does not say it well.
     pub(crate) fix: &'static str,
+    /// The environment variable that says it as well; empty if there is none. What has one is a secret: it is shown
+    /// nowhere, and has no flag, because flags are there for all to see who list processes.
+    pub(crate) variable: &'static str,
 }
 
 impl Setting {
     const fn new(path: &'static str, flag: &'static str, form: Form, help: &'static str) -> Self {
-        Self { path, flag, form, default: "", help, fix: "" }
+        Self { path, flag, form, default: "", help, fix: "", variable: "" }
     }
 
     const fn default(self, default: &'static str) -> Self {
@@ -37,6 +40,15 @@ impl Setting {
 
     const fn fix(self, fix: &'static str) -> Self {
         Self { fix, ..self }
+    }
+
+    const fn secret(self, variable: &'static str) -> Self {
+        Self { variable, ..self }
+    }
+
+    /// Whether nobody may see it.
+    pub(crate) fn is_secret(&self) -> bool {
+        !self.variable.is_empty()
     }
 
     /// What it is called within this program.

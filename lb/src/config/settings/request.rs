@@ -3,6 +3,7 @@
 use super::{Section, Setting, TIME, TIME_OR_ZERO, count, percent};
 use crate::config::LogFormat;
 use crate::config::form::Form;
+use crate::log::Level;
 use crate::proxy::books::Statistics;
 
 pub(super) const TOP: Section = Section {
@@ -26,6 +27,14 @@ pub(super) const TOP: Section = Section {
             Form::Text("IP:PORT"),
             "Where state and events can be seen; by default the loopback address at the port plus 1000",
         ),
+        Setting::new(
+            "admin_token",
+            "",
+            Form::Text("TOKEN"),
+            "What whoever changes anything at the admin port has to know; without it, nobody may who could ask from \
+             another machine. The environment variable LB_ADMIN_TOKEN says it as well",
+        )
+        .secret("LB_ADMIN_TOKEN"),
         Setting::new(
             "name",
             "name",
@@ -223,6 +232,13 @@ pub(super) const LOG: Section = Section {
             "How log lines are written",
         )
         .default("text"),
+        Setting::new(
+            "log.level",
+            "log-level",
+            Form::Word("LEVEL", || Level::ALL.map(Level::name).to_vec()),
+            "The least important lines that are written",
+        )
+        .default("info"),
         Setting::new("log.access_log", "access-log", Form::Switch, "Log one line per request")
             .default("false"),
         Setting::new(

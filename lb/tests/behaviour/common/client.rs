@@ -45,7 +45,7 @@ impl Client {
     pub(crate) fn ask(&mut self, line: &str, body: &[u8]) -> &mut Self {
         let length =
             if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-        let head = format!("{line} HTTP/1.1\r\nHost: test.example\r\n{length}\r\n");
+        let head = format!("{line} HTTP/1.1\r\nHost: test.localhost\r\n{length}\r\n");
         self.send([head.as_bytes(), body].concat())
     }
 

@@ -8,6 +8,7 @@ mod client;
 mod events;
 mod file;
 mod metrics;
+mod orders;
 mod upstream;
 mod wire;
 
@@ -16,6 +17,7 @@ pub(crate) use client::{Answer, Client};
 pub(crate) use events::Events;
 pub(crate) use file::{Config, tables};
 pub(crate) use metrics::Metrics;
+pub(crate) use orders::{Load, ctl, ctl_with, order, order_with};
 pub(crate) use upstream::{Reply, Seen, Upstream, ok};
 pub(crate) use wire::{Head, Wire, chunked};
 

@@ -1,0 +1,64 @@
+//! `GET /events`: what happens, as it happens, as server-sent events.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::channel::Sender;
+use serde::Serialize;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::observe::{Event, StateChange};
+
+/// Requests told per second and reader; more would be more than anybody can read.
+const REQUESTS_PER_SECOND: u32 = 40;
+
+/// A comment is sent this often, so that both sides notice a connection that is gone.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Tells one reader what happens, until it goes away.
+pub(super) async fn tell(
+    states: Vec<StateChange>,
+    mut events: broadcast::Receiver<Event>,
+    mut reader: Sender<Bytes>,
+) {
+    for state in &states {
+        if reader.send_data(message("state", state)).await.is_err() {
+            return;
+        }
+    }
+    let mut heartbeat = interval(HEARTBEAT);
+    let mut second = interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = 0;
+    loop {
+        let message = tokio::select! {
+            event = events.recv() => match event {
+                Ok(Event::State(change)) => message("state", &change),
+                Ok(Event::Control(intervention)) => message("control", &intervention),
+                Ok(Event::Request(_)) if told >= REQUESTS_PER_SECOND => continue,
+                Ok(Event::Request(outcome)) => {
+                    told += 1;
+                    message("request", &outcome)
+                }
+                // This reader was too slow and has missed some: it is told that, not held up for it.
+                Err(RecvError::Lagged(missed)) => Bytes::from(format!("event: missed\ndata: {missed}\n\n")),
+                Err(RecvError::Closed) => return,
+            },
+            _ = second.tick() => {
+                told = 0;
+                continue;
+            }
+            _ = heartbeat.tick() => Bytes::from_static(b": still here\n\n"),
+        };
+        if reader.send_data(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn message(event: &str, data: &impl Serialize) -> Bytes {
+    let data = serde_json::to_string(data).unwrap_or_default();
+    format!("event: {event}\ndata: {data}\n\n").into()
+}

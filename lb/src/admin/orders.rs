@@ -1,0 +1,171 @@
+//! What can be changed at the admin port. Whoever asks is told what is in force now, or what was wrong with his request.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::header::{HeaderValue, LOCATION};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+
+use super::answers::{Answer, json};
+use super::guard::Refusal;
+use super::pages::Brief;
+use super::{Admin, Asked, pages};
+use crate::balance::Backend;
+use crate::balance::member::Member;
+use crate::config::json::backend as read_member;
+use crate::config::problems::nearest;
+
+fn bad(error: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, error)
+}
+
+/// The backend that a request is about, by its number in the path or its address in the query.
+///
+/// # Errors
+/// It names none, or one that does not exist.
+pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, Refusal> {
+    let url = asked.query.and_then(|query| query.strip_prefix("url="));
+    let url = url.map(|url| percent_decode_str(url).decode_utf8_lossy().into_owned());
+    let (which, number) = match (asked.one, url) {
+        ("", None) => {
+            return Err(bad("which backend? Write /backends/3, or /backends?url=http://localhost:3031"));
+        }
+        ("", Some(url)) => (url, None),
+        (number, _) => (number.to_owned(), number.parse().ok()),
+    };
+    let address = crate::config::read_address(&which).ok();
+    let backends = admin.control.pool().backends();
+    let is_it = |backend: &&Arc<Backend>| {
+        Some(backend.number) == number || address.as_ref() == Some(&backend.address)
+    };
+    backends.iter().find(is_it).map(Arc::clone).ok_or_else(|| {
+        let all: Vec<_> =
+            backends.iter().map(|backend| format!("{} ({})", backend.number, backend.address)).collect();
+        let known = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        Refusal::new(StatusCode::NOT_FOUND, format!("there is no backend {which}; there is {known}"))
+    })
+}
+
+/// The limit of a backend of which none is said is that of all.
+fn with_limit(admin: &Admin, member: Member) -> Member {
+    let limit = admin.control.settings().limit.map(|limit| limit.in_flight as u32);
+    Member { limit: member.limit.or(limit), ..member }
+}
+
+pub(super) fn add(admin: &Admin, asked: &Asked<'_>) -> Answer {
+    let member = with_limit(admin, read_member(&asked.body, None).map_err(bad)?);
+    let backend = admin.control.add(member, &asked.by).map_err(|known| {
+        let (number, address) = (known.number, &known.address);
+        Refusal::new(
+            StatusCode::CONFLICT,
+            format!("{address} is backend {number} already; change it with PATCH /backends/{number}"),
+        )
+    })?;
+    let mut answer = json(StatusCode::CREATED, &Brief::from(&*backend));
+    if let Ok(place) = HeaderValue::try_from(format!("/backends/{}", backend.number)) {
+        answer.headers_mut().insert(LOCATION, place);
+    }
+    Ok(answer)
+}
+
+pub(super) fn say(admin: &Admin, asked: &Asked<'_>) -> Answer {
+    let backend = backend(admin, asked)?;
+    if backend.is_leaving() {
+        let error = format!("backend {} was removed and is leaving; add it again first", backend.number);
+        return Err(Refusal::new(StatusCode::CONFLICT, error));
+    }
+    if asked.body.is_empty() {
+        return Err(bad("nothing is said; write {\"mode\": \"drain\"} or {\"weight\": 5}"));
+    }
+    let member = with_limit(admin, read_member(&asked.body, Some(&backend.said())).map_err(bad)?);
+    admin.control.say(&backend, member, &asked.by);
+    Ok(json(StatusCode::OK, &Brief::from(&*backend)))
+}
+
+pub(super) fn remove(admin: &Admin, asked: &Asked<'_>) -> Answer {
+    members(&asked.body, [])?;
+    let backend = backend(admin, asked)?;
+    if !backend.is_leaving() {
+        admin.control.remove(&backend, &asked.by);
+    }
+    Ok(json(StatusCode::OK, &Brief::from(&*backend)))
+}
+
+pub(super) fn policy(admin: &Admin, asked: &Asked<'_>) -> Answer {
+    let policy = word(&asked.body, "policy")?.parse().map_err(bad)?;
+    admin.control.set_policy(policy, &asked.by);
+    pages::policy(admin, asked)
+}
+
+pub(super) fn log(admin: &Admin, asked: &Asked<'_>) -> Answer {
+    let level = word(&asked.body, "level")?.parse().map_err(bad)?;
+    admin.control.set_level(level, &asked.by);
+    pages::log(admin, asked)
+}
+
+pub(super) fn reload(admin: &Admin, asked: &Asked<'_>) -> Answer {
+    members(&asked.body, [])?;
+    let reloaded = admin.control.reload(&asked.by).map_err(|problems| {
+        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, problems.to_string().trim_end().to_owned())
+    })?;
+    Ok(json(StatusCode::OK, &reloaded))
+}
+
+pub(super) fn reset(admin: &Admin, asked: &Asked<'_>) -> Answer {
+    members(&asked.body, [])?;
+    admin.control.reset_statistics(&asked.by);
+    Ok(json(StatusCode::OK, &json!({ "counting_ms": 0 })))
+}
+
+/// The members of an object; an error if there is one that nobody knows.
+fn members<'a, const N: usize>(
+    body: &'a Map<String, Value>,
+    known: [&str; N],
+) -> Result<[Option<&'a Value>; N], Refusal> {
+    match body.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(known.map(|key| body.get(key))),
+        Some(key) => {
+            let fix: Cow<'_, str> = match (nearest(key, known.into_iter()), N) {
+                (Some(near), _) => format!("write {near}").into(),
+                (None, 0) => "write {}, or nothing".into(),
+                (None, _) => format!("there is {}", known.join(", ")).into(),
+            };
+            Err(bad(format!("{key} is not known here; {fix}")))
+        }
+    }
+}
+
+/// The only member of an object, which has to be a text.
+fn word<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal> {
+    let [value] = members(body, [name])?;
+    value
+        .and_then(Value::as_str)
+        .ok_or_else(|| bad(format!("there has to be a {name}; write {{\"{name}\": \"…\"}}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_knows_is_refused() {
+        let body = json!({"policy": "ring"});
+        let body = body.as_object().unwrap();
+        assert_eq!(word(body, "policy"), Ok("ring"));
+        let table = [
+            (json!({}), "there has to be a policy; write {\"policy\": \"…\"}"),
+            (json!({"policy": 5}), "there has to be a policy"),
+            (json!({"policy": "ring", "polcy": 1}), "polcy is not known here; write policy"),
+            (json!({"x": 1}), "x is not known here; there is policy"),
+        ];
+        for (body, error) in table {
+            let refusal = word(body.as_object().unwrap(), "policy").unwrap_err();
+            assert_eq!(refusal.status, 400);
+            assert!(refusal.error.contains(error), "{body}: {}", refusal.error);
+        }
+        let refusal = members(body, []).unwrap_err();
+        assert_eq!(refusal.error, "policy is not known here; write {}, or nothing");
+    }
+}

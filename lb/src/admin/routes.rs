@@ -1,0 +1,118 @@
+//! What is there at the admin port? One table: a line for everything that can be asked.
+
+use http::Method;
+
+use super::answers::Answer;
+use super::{Admin, Asked, orders, pages};
+
+/// Something that can be asked, and who answers.
+pub(super) struct Route {
+    pub(super) method: Method,
+    /// Where: a `{}` at the end stands for one thing out of many, such as the number of a backend.
+    pub(super) path: &'static str,
+    pub(super) run: fn(&Admin, &Asked<'_>) -> Answer,
+}
+
+/// All there is. `HEAD` is understood wherever `GET` is.
+pub(super) const ROUTES: &[Route] = &[
+    get("/state", pages::state),
+    get("/events", pages::events),
+    get("/metrics", pages::metrics),
+    get("/healthz", pages::healthz),
+    get("/backends", pages::backends),
+    get("/backends/{}", pages::backend),
+    get("/policy", pages::policy),
+    get("/log", pages::log),
+    get("/explain/{}", pages::explain),
+    change(Method::POST, "/backends", orders::add),
+    // The first by number, the second by address: /backends?url=http://localhost:3031.
+    change(Method::PATCH, "/backends/{}", orders::say),
+    change(Method::PATCH, "/backends", orders::say),
+    change(Method::DELETE, "/backends/{}", orders::remove),
+    change(Method::DELETE, "/backends", orders::remove),
+    change(Method::PUT, "/policy", orders::policy),
+    change(Method::PUT, "/log", orders::log),
+    change(Method::POST, "/reload", orders::reload),
+    change(Method::POST, "/statistics/reset", orders::reset),
+];
+
+const fn get(path: &'static str, run: fn(&Admin, &Asked<'_>) -> Answer) -> Route {
+    Route { method: Method::GET, path, run }
+}
+
+const fn change(method: Method, path: &'static str, run: fn(&Admin, &Asked<'_>) -> Answer) -> Route {
+    Route { method, path, run }
+}
+
+impl Route {
+    /// Whether it changes anything.
+    pub(super) fn changes(&self) -> bool {
+        self.method != Method::GET
+    }
+
+    /// Whether it is for this path, and what stands in place of the `{}`; nothing if there is none.
+    fn matches<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match self.path.strip_suffix("{}") {
+            None => (path == self.path).then_some(""),
+            Some(before) => path.strip_prefix(before).filter(|one| !one.is_empty() && !one.contains('/')),
+        }
+    }
+}
+
+/// Where a request leads.
+pub(super) enum Found<'a> {
+    /// Here, with what stands in place of the `{}`.
+    Route(&'static Route, &'a str),
+    /// There is something, for these methods.
+    Methods(String),
+    Nothing,
+}
+
+/// Finds out where a request leads.
+pub(super) fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let here: Vec<_> = ROUTES.iter().filter_map(|route| Some((route, route.matches(path)?))).collect();
+    match here.iter().find(|(route, _)| route.method == *method) {
+        Some((route, one)) => Found::Route(route, one),
+        None if here.is_empty() => Found::Nothing,
+        None => {
+            let methods: Vec<_> = here.iter().map(|(route, _)| route.method.as_str()).collect();
+            Found::Methods(methods.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_lead_where_the_table_says() {
+        let table = [
+            ("GET", "/state", "GET /state "),
+            ("HEAD", "/state", "GET /state "),
+            ("GET", "/backends", "GET /backends "),
+            ("GET", "/backends/3", "GET /backends/{} 3"),
+            ("PATCH", "/backends", "PATCH /backends "),
+            ("DELETE", "/backends/3", "DELETE /backends/{} 3"),
+            ("POST", "/statistics/reset", "POST /statistics/reset "),
+            ("POST", "/state", "only GET"),
+            ("OPTIONS", "/reload", "only POST"),
+            ("PUT", "/backends/3", "only GET, PATCH, DELETE"),
+            ("GET", "/", "nothing"),
+            ("GET", "/State", "nothing"),
+            ("GET", "/state/", "nothing"),
+            ("GET", "/backends/", "nothing"),
+            ("GET", "/backends/3/4", "nothing"),
+            ("GET", "/statistics", "nothing"),
+        ];
+        for (method, path, expected) in table {
+            let found = match find(&method.parse().unwrap(), path) {
+                Found::Route(route, one) => format!("{} {} {one}", route.method, route.path),
+                Found::Methods(methods) => format!("only {methods}"),
+                Found::Nothing => "nothing".to_owned(),
+            };
+            assert_eq!(found, expected, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What does a configuration ask for, and what has changed? The part of it that only thinks.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::balance::Address;
+use crate::balance::change::Change;
+use crate::balance::member::Member;
+use crate::config::Config;
+
+/// Takes in what a name stands for, in an order that does not depend on the server's. Nothing is no answer: the last good
+/// one holds then.
+pub(super) fn remember(resolved: &mut HashMap<Address, Vec<IpAddr>>, name: Address, mut found: Vec<IpAddr>) {
+    found.sort_unstable();
+    found.dedup();
+    if !found.is_empty() {
+        resolved.insert(name, found);
+    }
+}
+
+/// The members that a configuration asks for, when names stand for these addresses.
+pub(super) fn wanted(configured: &[Member], resolved: &HashMap<Address, Vec<IpAddr>>) -> Vec<Member> {
+    let each = |member: &Member| match resolved.get(&member.address).filter(|_| member.every_address) {
+        // Until its name has been looked up for the first time, it is one backend like any other.
+        None => vec![member.clone()],
+        Some(addresses) => {
+            let at = |ip: &IpAddr| Address { host: ip.to_string(), port: member.address.port };
+            addresses.iter().map(|ip| Member { address: at(ip), ..member.clone() }).collect()
+        }
+    };
+    let mut members: Vec<Member> = Vec::new();
+    for member in configured.iter().flat_map(each) {
+        // Two names may have an address in common.
+        if members.iter().all(|known| known.address != member.address) {
+            members.push(member);
+        }
+    }
+    members
+}
+
+/// Keeps what cannot change while the balancer runs, and names what somebody wanted to change of it.
+pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str>) {
+    let fixed = [
+        ("listen", new.listen != old.listen),
+        ("admin", new.admin != old.admin),
+        ("name", new.name != old.name),
+        ("workers", new.workers != old.workers),
+        ("max_connections", new.max_connections != old.max_connections),
+        ("balance.seed", new.seed != old.seed),
+        ("log.format", new.log_format != old.log_format),
+        ("log.statistics", new.statistics != old.statistics),
+    ];
+    let config = Config {
+        listen: old.listen,
+        admin: old.admin,
+        name: old.name.clone(),
+        workers: old.workers,
+        max_connections: old.max_connections,
+        seed: old.seed,
+        log_format: old.log_format,
+        statistics: old.statistics,
+        ..new
+    };
+    (config, fixed.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect())
+}
+
+/// What is said of no changes.
+pub(super) const UNCHANGED: &str = "the backends stay as they are";
+
+/// Changes in words, such as `removed http://localhost:3031, added http://localhost:3035`.
+pub(super) fn describe(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return UNCHANGED.to_owned();
+    }
+    let words: Vec<_> = changes
+        .iter()
+        .map(|change| match change {
+            Change::Add(member) => format!("added {}", member.address),
+            Change::Remove(address) => format!("removed {address}"),
+            Change::Say(member) => format!("changed {}", member.address),
+        })
+        .collect();
+    words.join(", ")
+}
+
+/// What is said of a backend now, as far as it is something else than before: `weight 1 -> 5, mode ready -> drain`.
+pub(super) fn difference(before: &Member, after: &Member) -> String {
+    let limit = |member: &Member| member.limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string());
+    let each = [
+        ("weight", before.weight.to_string(), after.weight.to_string()),
+        ("priority", before.priority.to_string(), after.priority.to_string()),
+        ("backup", before.backup.to_string(), after.backup.to_string()),
+        ("max_in_flight", limit(before), limit(after)),
+        ("mode", before.mode.to_string(), after.mode.to_string()),
+    ];
+    let told = each.iter().filter(|(_, before, after)| before != after);
+    told.map(|(name, before, after)| format!("{name} {before} -> {after}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::member::Mode;
+
+    fn member(host: &str) -> Member {
+        Member::new(Address { host: host.into(), port: 80 })
+    }
+
+    #[test]
+    fn a_name_can_stand_for_many_backends() {
+        let app = Member { every_address: true, weight: 3, ..member("app") };
+        let configured = [member("10.0.0.2"), app.clone(), member("other")];
+        let hosts = |resolved: &[(&str, &[&str])]| -> Vec<String> {
+            let resolved = resolved.iter().map(|(name, addresses)| {
+                let addresses = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
+                (member(name).address, addresses)
+            });
+            let members = wanted(&configured, &resolved.collect());
+            members.into_iter().map(|member| format!("{} {}", member.address.host, member.weight)).collect()
+        };
+        assert_eq!(hosts(&[]), ["10.0.0.2 1", "app 3", "other 1"]);
+        assert_eq!(
+            hosts(&[("app", &["10.0.0.1", "10.0.0.2", "::1"]), ("other", &["10.0.0.9"])]),
+            ["10.0.0.2 1", "10.0.0.1 3", "::1 3", "other 1"]
+        );
+    }
+
+    #[test]
+    fn the_last_good_addresses_hold_while_there_is_no_answer() {
+        let mut resolved = HashMap::new();
+        let mut steps = |found: &[&str]| {
+            let found = found.iter().map(|ip| ip.parse().unwrap()).collect();
+            remember(&mut resolved, member("app").address, found);
+            let app = Member { every_address: true, ..member("app") };
+            wanted(&[app], &resolved).into_iter().map(|member| member.address.host).collect::<Vec<_>>()
+        };
+        assert_eq!(steps(&["10.0.0.2", "10.0.0.1", "10.0.0.2"]), ["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(steps(&[]), ["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(steps(&["10.0.0.3"]), ["10.0.0.3"]);
+    }
+
+    #[test]
+    fn changes_are_told_in_words() {
+        assert_eq!(describe(&[]), UNCHANGED);
+        let changes =
+            [Change::Remove(member("a").address), Change::Add(member("b")), Change::Say(member("c"))];
+        assert_eq!(describe(&changes), "removed http://a:80, added http://b:80, changed http://c:80");
+    }
+
+    #[test]
+    fn what_is_said_of_a_backend_is_told_by_what_differs() {
+        let before = Member { weight: 0, ..member("a") };
+        let after =
+            Member { mode: Mode::Drain, limit: Some(7), weight: 5, backup: true, priority: 2, ..member("a") };
+        assert_eq!(difference(&before, &before), "");
+        assert_eq!(
+            difference(&before, &after),
+            "weight 0 -> 5, priority 0 -> 2, backup false -> true, max_in_flight off -> 7, mode ready -> drain"
+        );
+    }
+}

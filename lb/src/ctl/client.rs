@@ -1,0 +1,118 @@
+//! Asks the admin port, one connection for each question.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+
+use crate::admin::CTL;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whom to ask, and how.
+#[derive(Debug)]
+pub(super) struct Client {
+    runtime: Runtime,
+    authority: String,
+    host: String,
+    port: u16,
+    token: Option<String>,
+}
+
+impl Client {
+    /// A client of the balancer whose admin address this is.
+    ///
+    /// # Errors
+    /// It is no address.
+    pub(super) fn new(admin: &Uri) -> Result<Self, String> {
+        let authority = admin
+            .authority()
+            .ok_or_else(|| format!("'{admin}' is no address; write http://127.0.0.1:4030"))?;
+        if admin.scheme_str() == Some("https") {
+            return Err(format!("the admin port speaks no TLS; write http://{authority}"));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Ok(Self {
+            runtime: runtime.map_err(|error| error.to_string())?,
+            authority: authority.to_string(),
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            token: std::env::var("LB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()),
+        })
+    }
+
+    /// Asks, and returns the status and the document that is answered; nothing in place of what is none.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(super) fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        said: &Value,
+    ) -> Result<(StatusCode, Value), String> {
+        let limited = async { tokio::time::timeout(PATIENCE, self.converse(method, path, said)).await };
+        let answer = self.runtime.block_on(limited);
+        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+        answer.map_err(|why| {
+            format!("http://{}: {why}; name the balancer's admin address with --admin", self.authority)
+        })
+    }
+
+    async fn converse(
+        &self,
+        method: Method,
+        path: &str,
+        said: &Value,
+    ) -> Result<(StatusCode, Value), String> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.authority)
+            .header(USER_AGENT, format!("{CTL}/{}", env!("CARGO_PKG_VERSION")))
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Full::<Bytes>::from(said.to_string()));
+        let request = request.map_err(|_| "LB_ADMIN_TOKEN has characters that no token has".to_owned())?;
+        let stream =
+            TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| error.to_string())?;
+        let speaks_http = |error: hyper::Error| format!("it does not speak HTTP there ({error})");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(speaks_http)?;
+        let asking = async {
+            let answer = sender.send_request(request).await.map_err(speaks_http)?;
+            let status = answer.status();
+            let body = answer.into_body().collect().await.map_err(speaks_http)?.to_bytes();
+            Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+        };
+        tokio::pin!(asking);
+        tokio::select! {
+            answer = &mut asking => answer,
+            // All that was to be read has been.
+            _ = connection => asking.await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let table = [("/state", "write http://127.0.0.1:4030"), ("https://a:1", "write http://a:1")];
+        for (admin, fix) in table {
+            let error = Client::new(&Uri::from_static(admin)).unwrap_err();
+            assert!(error.contains(fix), "{admin}: {error}");
+        }
+    }
+}

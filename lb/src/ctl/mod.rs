@@ -1,0 +1,357 @@
+//! `lb ctl`: tells a running balancer what to do, by its admin port.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use http::{Method, StatusCode, Uri};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+
+mod client;
+mod table;
+
+use client::Client;
+
+/// What a running balancer is to do, and which one.
+#[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Ctl {
+    /// Admin address of the balancer
+    #[arg(
+        long = "admin",
+        id = "ctl_admin",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:4030",
+        global = true
+    )]
+    admin: Uri,
+
+    #[command(subcommand)]
+    order: Order,
+}
+
+#[derive(Debug, Subcommand)]
+enum Order {
+    /// Let a backend finish what it has, and give it only what belongs to it by its cookie
+    Drain {
+        #[command(flatten)]
+        whom: Whom,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Give a backend its share of the requests
+    Ready {
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Let a backend finish what it has, give it nothing more, and do not ping it
+    Maintenance {
+        #[command(flatten)]
+        whom: Whom,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Change a backend's share compared to the others'
+    Weight {
+        #[command(flatten)]
+        whom: Whom,
+        /// From 0, which gives it no new requests, to 1000
+        #[arg(value_name = "WEIGHT")]
+        weight: u32,
+    },
+    /// Add a backend
+    Add(New),
+    /// Take a backend out; it finishes what it has
+    Remove {
+        #[command(flatten)]
+        whom: Whom,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Pick backends in another way; what is in flight stays where it is
+    Policy {
+        /// Such as round-robin or least-connections; lb --help has all of them
+        #[arg(value_name = "POLICY")]
+        policy: String,
+    },
+    /// Read the configuration again, and say what changes or all that is wrong with it
+    Reload,
+    /// Count from zero in the state; metrics go on
+    Reset,
+    /// Write more lines into the log, or fewer
+    Log {
+        /// error, warn, info, debug or trace
+        #[arg(value_name = "LEVEL")]
+        level: String,
+    },
+    /// Show the backends, and how they are
+    State {
+        /// Show everything, as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Whom {
+    /// The backend's number, as in the log and the state, or its URL
+    #[arg(value_name = "BACKEND")]
+    backend: String,
+}
+
+#[derive(Debug, Args)]
+struct Patience {
+    /// Wait until it has finished what it has, but no longer than this, such as 30s
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    wait: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+struct New {
+    /// Where it is: http://host:port
+    #[arg(value_name = "URL")]
+    url: String,
+    /// Its share compared to the others' [default: 1]
+    #[arg(long, value_name = "WEIGHT")]
+    weight: Option<u32>,
+    /// The level it belongs to; lower levels come first [default: 0]
+    #[arg(long, value_name = "N")]
+    priority: Option<u8>,
+    /// It gets requests only while no other backend can take them
+    #[arg(long)]
+    backup: bool,
+    /// Requests it may have in flight at a time
+    #[arg(long, value_name = "N")]
+    max_in_flight: Option<u32>,
+    /// How it begins: ready, drain or maintenance [default: ready]
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  lb ctl state
+  lb ctl drain 3 --wait 30s && systemctl restart app@3 && lb ctl ready 3
+  lb ctl add http://10.0.0.7:8080 --weight 2
+  lb ctl remove http://10.0.0.3:8080 --wait 1m
+  lb ctl policy least-connections
+
+What is changed in this way lasts until the balancer ends, or until its file says something else about the same thing.
+
+The token:
+  If the balancer has an admin_token, the environment variable LB_ADMIN_TOKEN has to hold it.
+
+Exit status:
+  0 done, 1 the balancer refuses or requests were still in flight in the end, 2 it cannot be asked.";
+
+/// How often it is looked whether a backend has finished.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Why it did not work.
+#[derive(Debug)]
+enum Failure {
+    /// The balancer refuses, or time is over.
+    Refused(String),
+    /// Nobody could be asked.
+    Unasked(String),
+}
+
+impl Ctl {
+    /// Does it, and says what came of it.
+    pub fn run(&self) -> ExitCode {
+        let done =
+            Client::new(&self.admin).map_err(Failure::Unasked).and_then(|client| self.order.obey(&client));
+        match done {
+            Ok(told) => {
+                print!("{told}");
+                ExitCode::SUCCESS
+            }
+            Err(Failure::Refused(why)) => {
+                eprintln!("error: {why}");
+                ExitCode::FAILURE
+            }
+            Err(Failure::Unasked(why)) => {
+                eprintln!("error: {why}");
+                crate::cli::CANNOT_START.into()
+            }
+        }
+    }
+}
+
+impl Order {
+    /// Asks for it, and returns what is to be told.
+    fn obey(&self, client: &Client) -> Result<String, Failure> {
+        match self {
+            Self::Drain { whom, patience } => {
+                change(client, whom, &json!({ "mode": "drain" }), patience.wait)
+            }
+            Self::Ready { whom } => change(client, whom, &json!({ "mode": "ready" }), None),
+            Self::Maintenance { whom, patience } => {
+                change(client, whom, &json!({ "mode": "maintenance" }), patience.wait)
+            }
+            Self::Weight { whom, weight } => change(client, whom, &json!({ "weight": weight }), None),
+            Self::Add(new) => {
+                ask(client, Method::POST, "/backends", &new.said()).map(|backend| told(&backend))
+            }
+            Self::Remove { whom, patience } => {
+                let backend = ask(client, Method::DELETE, &whom.path(), &json!({}))?;
+                match patience.wait {
+                    None => Ok(told(&backend)),
+                    Some(wait) => finished(client, &backend, wait, true).map(|_| {
+                        format!("backend {} is gone: {}\n", backend["number"], text(&backend, "url"))
+                    }),
+                }
+            }
+            Self::Policy { policy } => {
+                let now = ask(client, Method::PUT, "/policy", &json!({ "policy": policy }))?;
+                Ok(format!("policy {}\n", text(&now, "policy")))
+            }
+            Self::Reload => {
+                ask(client, Method::POST, "/reload", &json!({})).map(|reloaded| told_reload(&reloaded))
+            }
+            Self::Reset => ask(client, Method::POST, "/statistics/reset", &json!({}))
+                .map(|_| "counting from zero\n".to_owned()),
+            Self::Log { level } => {
+                let now = ask(client, Method::PUT, "/log", &json!({ "level": level }))?;
+                Ok(format!("log level {}\n", text(&now, "level")))
+            }
+            Self::State { json } => {
+                let state = ask(client, Method::GET, "/state", &json!({}))?;
+                Ok(if *json { format!("{state:#}\n") } else { table::of(&state) })
+            }
+        }
+    }
+}
+
+impl Whom {
+    /// Where the backend is to be found at the admin port.
+    fn path(&self) -> String {
+        match self.backend.parse::<usize>() {
+            Ok(number) => format!("/backends/{number}"),
+            Err(_) => format!("/backends?url={}", utf8_percent_encode(&self.backend, NON_ALPHANUMERIC)),
+        }
+    }
+}
+
+impl New {
+    fn said(&self) -> Value {
+        let Self { url, weight, priority, backup, max_in_flight, mode } = self;
+        let mut said = Map::from_iter([("url".to_owned(), json!(url))]);
+        let mut say =
+            |key: &str, value: Option<Value>| said.extend(value.map(|value| (key.to_owned(), value)));
+        say("weight", weight.map(Value::from));
+        say("priority", priority.map(Value::from));
+        say("backup", backup.then_some(Value::Bool(true)));
+        say("max_in_flight", max_in_flight.map(Value::from));
+        say("mode", mode.clone().map(Value::from));
+        said.into()
+    }
+}
+
+/// Asks for something, and returns what the balancer answers.
+fn ask(client: &Client, method: Method, path: &str, said: &Value) -> Result<Value, Failure> {
+    let (status, answer) = client.ask(method, path, said).map_err(Failure::Unasked)?;
+    match status.is_success() {
+        true => Ok(answer),
+        false => Err(Failure::Refused(why(status, &answer))),
+    }
+}
+
+fn why(status: StatusCode, answer: &Value) -> String {
+    match answer["error"].as_str() {
+        // A configuration's problems say themselves that they are errors.
+        Some(error) => error.strip_prefix("error: ").unwrap_or(error).to_owned(),
+        None => format!("the balancer answers with status {status}; is this its admin address?"),
+    }
+}
+
+/// Says something else of a backend; if so asked, waits until it has finished what it has.
+fn change(client: &Client, whom: &Whom, said: &Value, wait: Option<Duration>) -> Result<String, Failure> {
+    let backend = ask(client, Method::PATCH, &whom.path(), said)?;
+    match wait {
+        None => Ok(told(&backend)),
+        Some(wait) => finished(client, &backend, wait, false).map(|backend| told(&backend)),
+    }
+}
+
+/// Waits until a backend has finished what it has; if it is to be gone, until it is.
+fn finished(client: &Client, backend: &Value, wait: Duration, gone: bool) -> Result<Value, Failure> {
+    let path = format!("/backends/{}", backend["number"]);
+    let begun = Instant::now();
+    loop {
+        let (status, now) = client.ask(Method::GET, &path, &json!({})).map_err(Failure::Unasked)?;
+        let in_flight = now["in_flight"].as_u64().unwrap_or_default();
+        if status == StatusCode::NOT_FOUND || (!gone && status.is_success() && in_flight == 0) {
+            return Ok(now);
+        }
+        if !status.is_success() {
+            return Err(Failure::Refused(why(status, &now)));
+        }
+        if begun.elapsed() >= wait {
+            let (number, wait) = (&backend["number"], humantime::format_duration(wait));
+            return Err(Failure::Refused(format!(
+                "backend {number} still has {in_flight} in flight after {wait}; it goes on, and gets nothing new"
+            )));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// One line about a backend.
+fn told(backend: &Value) -> String {
+    let mode = if backend["leaving"] == true { "leaving" } else { text(backend, "mode") };
+    format!(
+        "backend {}: {}, {mode}, weight {}, {}, {} in flight\n",
+        backend["number"],
+        text(backend, "url"),
+        backend["weight"],
+        text(backend, "state"),
+        backend["in_flight"]
+    )
+}
+
+fn told_reload(reloaded: &Value) -> String {
+    let list = |name: &str| -> Vec<&str> {
+        reloaded[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    };
+    let mut told = String::new();
+    for (what, names) in [("changed", list("changed")), ("takes a restart", list("after_restart"))] {
+        if !names.is_empty() {
+            let _ = writeln!(told, "{what}: {}", names.join(", "));
+        }
+    }
+    let _ = writeln!(told, "{}", text(reloaded, "backends"));
+    list("warnings").iter().for_each(|warning| _ = writeln!(told, "warning: {warning}"));
+    told
+}
+
+fn text<'a>(document: &'a Value, name: &str) -> &'a str {
+    document[name].as_str().unwrap_or("?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_named_by_number_or_address() {
+        let path = |backend: &str| Whom { backend: backend.to_owned() }.path();
+        assert_eq!(path("3"), "/backends/3");
+        assert_eq!(path("http://[::1]:80"), "/backends?url=http%3A%2F%2F%5B%3A%3A1%5D%3A80");
+    }
+
+    #[test]
+    fn a_reload_is_told_in_lines() {
+        let nothing = json!({"changed": [], "after_restart": [], "backends": "the backends stay as they are", "warnings": []});
+        assert_eq!(told_reload(&nothing), "the backends stay as they are\n");
+        let much = json!({
+            "changed": ["health.rise", "health.fall"], "after_restart": ["workers"], "backends": "added http://a:1",
+            "warnings": ["odd"]
+        });
+        let lines =
+            "changed: health.rise, health.fall\ntakes a restart: workers\nadded http://a:1\nwarning: odd\n";
+        assert_eq!(told_reload(&much), lines);
+    }
+}

@@ -1,0 +1,107 @@
+//! The state for people: a line for the balancer, and a table of the backends.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::Value;
+
+const HEADINGS: [&str; 8] = ["number", "url", "state", "mode", "weight", "in flight", "picks", "p99"];
+
+/// Columns of words; the others are of numbers, which end one below the other.
+const WORDS: [usize; 3] = [1, 2, 3];
+
+/// What `GET /state` says, as a table.
+pub(super) fn of(state: &Value) -> String {
+    let backends = state["backends"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let rows: Vec<_> = backends.iter().map(row).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([HEADINGS[column].len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<_> = (0..HEADINGS.len()).map(width).collect();
+    let line = |cells: [&str; HEADINGS.len()]| {
+        let mut line = String::new();
+        for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+            let _ = match WORDS.contains(&column) {
+                true => write!(line, "{cell:<width$}  "),
+                false => write!(line, "{cell:>width$}  "),
+            };
+        }
+        line.trim_end().to_owned()
+    };
+    let mut lines = vec![summary(state), String::new(), line(HEADINGS)];
+    lines.extend(rows.iter().map(|row| line(row.each_ref().map(String::as_str))));
+    lines.join("\n") + "\n"
+}
+
+fn summary(state: &Value) -> String {
+    let word = |name: &str| state[name].as_str().unwrap_or("?");
+    let totals = &state["totals"];
+    let counting = Duration::from_secs(state["counting_ms"].as_u64().unwrap_or_default() / 1000);
+    let draining = if state["draining"] == true { ", draining" } else { "" };
+    format!(
+        "{} at {}{draining}: {} requests in {}, {} in flight",
+        word("policy"),
+        word("listen"),
+        totals["requests"],
+        humantime::format_duration(counting),
+        totals["in_flight"]
+    )
+}
+
+fn row(backend: &Value) -> [String; HEADINGS.len()] {
+    let word = |name: &str| backend[name].as_str().unwrap_or("?").to_owned();
+    let number = |name: &str| backend[name].to_string();
+    let mode = if backend["leaving"] == true { "leaving".to_owned() } else { word("mode") };
+    let p99 = backend["latency_us"]["p99"].as_u64().map_or_else(|| "-".to_owned(), millis);
+    [
+        number("number"),
+        word("url"),
+        word("state"),
+        mode,
+        number("weight"),
+        number("in_flight"),
+        number("picks"),
+        p99,
+    ]
+}
+
+/// Milliseconds, with a tenth as long as that says anything.
+fn millis(micros: u64) -> String {
+    match micros {
+        0..100_000 => format!("{}.{} ms", micros / 1000, micros % 1000 / 100),
+        _ => format!("{} ms", micros / 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_table_is_made_for_reading() {
+        let backend = |number: u64, state: &str, leaving: bool, picks: u64, p99: Value| {
+            json!({
+                "number": number, "url": format!("http://localhost:303{number}"), "state": state, "mode": "ready",
+                "weight": 1, "leaving": leaving, "in_flight": 2, "picks": picks, "latency_us": {"p99": p99}
+            })
+        };
+        let state = json!({
+            "policy": "ring", "listen": "0.0.0.0:3030", "draining": false, "counting_ms": 125_900,
+            "totals": {"requests": 40_001, "in_flight": 4},
+            "backends": [backend(1, "up", false, 40_000, json!(1234)), backend(12, "suspect", true, 1, json!(null))]
+        });
+        let expected = "\
+ring at 0.0.0.0:3030: 40001 requests in 2m 5s, 4 in flight
+
+number  url                     state    mode     weight  in flight  picks     p99
+     1  http://localhost:3031   up       ready         1          2  40000  1.2 ms
+    12  http://localhost:30312  suspect  leaving       1          2      1       -
+";
+        assert_eq!(of(&state), expected);
+        assert_eq!(["99.9 ms", "100 ms"], [99_999, 100_000].map(millis).each_ref().map(String::as_str));
+        of(&json!(null));
+    }
+}

@@ -1,0 +1,343 @@
+//! What can be changed at the admin port while requests go on.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::common::{
+    Client, Config, Lb, Load, Metrics, NO_PINGS, Reply, Upstream, eventually, ok, order, order_with, tables,
+    throughout, when,
+};
+
+const JSON: &str = "Content-Type: application/json";
+
+fn error(answer: &(u16, Value)) -> &str {
+    answer.1["error"].as_str().unwrap()
+}
+
+/// Two upstreams that answer with their name, and a balancer in front of them.
+fn two() -> (Upstream, Upstream, Lb) {
+    let (one, two) = (Upstream::well("one"), Upstream::well("two"));
+    let lb = Lb::start(&[&one, &two], &[NO_PINGS]);
+    (one, two, lb)
+}
+
+/// Who answers so many requests, in order of their names.
+fn who(lb: &Lb, requests: usize) -> Vec<String> {
+    let mut client = lb.client();
+    let mut names: Vec<_> = (0..requests).map(|_| client.get("/").text().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn what_is_said_of_a_backend_can_be_changed() {
+    let (one, _two, lb) = two();
+    let before = order(&lb, "GET /backends/1", &json!({})).1;
+    assert_eq!(
+        before,
+        json!({
+            "number": 1, "url": one.url(), "mode": "ready", "weight": 1, "priority": 0, "backup": false,
+            "max_in_flight": null, "state": "up", "leaving": false, "in_flight": 0
+        })
+    );
+    for (said, member, value) in [
+        (json!({"weight": 5}), "weight", json!(5)),
+        (json!({"mode": "maintenance"}), "mode", json!("maintenance")),
+        (json!({"priority": 3, "mode": "ready"}), "priority", json!(3)),
+        (json!({"backup": true}), "backup", json!(true)),
+        (json!({"max_in_flight": 9}), "max_in_flight", json!(9)),
+        (json!({"max_in_flight": null}), "max_in_flight", json!(null)),
+    ] {
+        let (status, now) = order(&lb, "PATCH /backends/1", &said);
+        assert_eq!((status, &now[member]), (200, &value), "{said}");
+        assert_eq!(order(&lb, "GET /backends/1", &json!({})).1, now, "it is in force");
+    }
+    let url = one.url().replace("://", "%3A%2F%2F");
+    let (status, now) =
+        order(&lb, &format!("PATCH /backends?url={url}"), &json!({"backup": false, "priority": 0}));
+    assert_eq!((status, &now["weight"], &now["backup"]), (200, &json!(5), &json!(false)), "the rest stays");
+    let all = order(&lb, "GET /backends", &json!({})).1;
+    assert_eq!((all.as_array().unwrap().len(), &all[0]), (2, &now));
+    assert_eq!(order(&lb, "PUT /policy", &json!({"policy": "weighted-round-robin"})).0, 200);
+    assert_eq!(who(&lb, 6), ["one", "one", "one", "one", "one", "two"]);
+}
+
+#[test]
+fn a_drained_backend_finishes_what_it_has_and_gets_nothing_new() {
+    let slow = Upstream::new(|seen| match seen.line() {
+        "GET /slow" => Reply::Take(Box::new(|mut wire| {
+            wire.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n").unwrap();
+            std::thread::sleep(Duration::from_millis(500));
+            wire.write(b"3\r\ntwo\r\n0\r\n\r\n").unwrap();
+        })),
+        _ => ok("slow"),
+    });
+    let other = Upstream::well("other");
+    let lb = Lb::start(&[&slow, &other], &[NO_PINGS]);
+    let mut waits = lb.client();
+    waits.ask("GET /slow", b"");
+    eventually("it is in flight", || when(slow.count() == 1, slow.count()));
+    let load = Load::of(&lb, 4);
+    eventually("both have answered", || when(slow.count() > 5 && other.count() > 5, ()));
+
+    assert_eq!(order(&lb, "PATCH /backends/1", &json!({"mode": "drain"})).1["mode"], "drain");
+    eventually("the load has left", || when(lb.backend(1)["in_flight"] == 1, ()));
+    let (before, answered) = (slow.count(), load.answered());
+    eventually("much more is answered", || when(load.answered() > answered + 100, ()));
+    assert_eq!(slow.count(), before, "it got nothing new");
+    assert_eq!(waits.answer().text(), "onetwo", "and finished what it had");
+    assert_eq!(order(&lb, "PATCH /backends/1", &json!({"mode": "ready"})).0, 200);
+    eventually("it is back", || when(slow.count() > before + 5, ()));
+    load.end();
+}
+
+#[test]
+fn backends_come_and_go_under_load_and_nobody_notices() {
+    let (one, third) = (Upstream::well("one"), Upstream::well("third").counting_only());
+    let second = Upstream::well("second");
+    let lb = Lb::start(&[&one, &second], &["--ping-interval=100ms", "--ping-timeout=100ms"]);
+    let load = Load::of(&lb, 4);
+    for round in 0..20 {
+        let (status, new) = order(&lb, "POST /backends", &json!({"url": third.url(), "weight": 2}));
+        assert_eq!(
+            (status, &new["number"], &new["weight"]),
+            (201, &json!(3), &json!(2)),
+            "round {round}: {new}"
+        );
+        let count = third.count();
+        eventually("it gets requests", || when(third.count() > count, ()));
+        let (status, old) = order(&lb, "DELETE /backends/3", &json!({}));
+        assert_eq!((status, &old["leaving"]), (200, &json!(true)));
+        if round % 2 == 0 {
+            eventually("it is gone", || when(order(&lb, "GET /backends/3", &json!({})).0 == 404, ()));
+        }
+    }
+    let (count, accepted) = (third.count(), third.accepted());
+    throughout(Duration::from_millis(300), || {
+        assert_eq!((third.count(), third.accepted()), (count, accepted), "nothing new, and no pings");
+    });
+    assert!(load.end() > 100);
+    assert_eq!(lb.state()["totals"]["errors"], json!({}));
+}
+
+#[test]
+fn policies_change_under_load_and_nobody_notices() {
+    let (one, two, lb) = two();
+    let load = Load::of(&lb, 4);
+    let known = order(&lb, "GET /policy", &json!({})).1["known"].clone();
+    let known = known.as_array().unwrap();
+    assert_eq!(known.len(), 12);
+    for policy in known.iter().cycle().take(60) {
+        let before = load.answered();
+        let (status, now) = order(&lb, "PUT /policy", &json!({ "policy": policy }));
+        assert_eq!((status, &now["policy"]), (200, policy));
+        assert_eq!(&lb.state()["policy"], policy);
+        eventually("answers go on", || when(load.answered() > before + 10, ()));
+    }
+    let answered = load.end();
+    assert_eq!(one.count() + two.count(), answered, "nothing was lost or sent twice");
+    assert_eq!(lb.state()["totals"]["errors"], json!({}));
+}
+
+#[test]
+fn every_change_is_logged_and_told_with_who_asked() {
+    let (_one, _two, lb) = two();
+    let events = lb.events();
+    order(&lb, "PATCH /backends/2", &json!({"weight": 7, "mode": "drain"}));
+    // What changes nothing is no change.
+    order(&lb, "PATCH /backends/2", &json!({"weight": 7}));
+    order(&lb, "PUT /policy", &json!({"policy": "ring"}));
+    order(&lb, "POST /backends", &json!({"url": "http://127.0.0.1:1"}));
+    order(&lb, "DELETE /backends/3", &json!({}));
+    order(&lb, "POST /statistics/reset", &json!({}));
+    order(&lb, "PUT /log", &json!({"level": "debug"}));
+    order(&lb, "POST /reload", &json!({}));
+    let expected = [
+        "backend 2 changed: weight 1 -> 7, mode ready -> drain",
+        "policy round-robin -> ring",
+        "backend 3 added: http://127.0.0.1:1",
+        "backend 3 removed: http://127.0.0.1:1",
+        "statistics reset",
+        "log level info -> debug",
+        "configuration read again: the backends stay as they are",
+    ];
+    let told = eventually("all are told", || {
+        let all = events.all("control");
+        when(all.len() == expected.len(), all)
+    });
+    for (event, what) in told.iter().zip(expected) {
+        assert_eq!((&event["what"], &event["by"]), (&json!(what), &json!("admin port, 127.0.0.1")));
+        assert!(event["at_unix_ms"].is_u64());
+        assert_eq!(
+            lb.log().matches(&format!("{what} (by admin port, 127.0.0.1)")).count(),
+            1,
+            "{}",
+            lb.log()
+        );
+    }
+}
+
+#[test]
+fn the_log_tells_as_much_as_is_asked_for() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &["--ping-interval=20ms", "--ping-timeout=20ms", "--log-level=warn"]);
+    assert_eq!(order(&lb, "GET /log", &json!({})).1["level"], "warn");
+    order(&lb, "PUT /log", &json!({"level": "debug"}));
+    lb.wait_for_log("backend 1 pinged: connected");
+    let (status, now) = order(&lb, "PUT /log", &json!({"level": "error"}));
+    assert_eq!((status, &now["level"]), (200, &json!("error")));
+    let quiet = lb.wait_for_log("pinged").len().min(1) + lb.log().len();
+    throughout(Duration::from_millis(200), || assert!(lb.log().len() <= quiet + 200, "{}", lb.log()));
+    let config = Config::new(&format!("[log]\nlevel = \"error\"\n{}", tables([(&upstream, "")])));
+    let lb = Lb::configured(&config.path(), &[NO_PINGS]);
+    config.write(&tables([(&upstream, "")]));
+    lb.wait_for_log("configuration read again: changed log.level");
+}
+
+#[test]
+fn a_reset_begins_the_state_anew_and_leaves_the_metrics_alone() {
+    let (_one, _two, lb) = two();
+    who(&lb, 10);
+    let before = lb.state();
+    assert_eq!((&before["totals"]["requests"], &before["backends"][0]["picks"]), (&json!(10), &json!(5)));
+    assert_eq!(order(&lb, "POST /statistics/reset", &json!({})).0, 200);
+    let after = lb.state();
+    assert_eq!((&after["totals"]["requests"], &after["backends"][0]["picks"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&after["totals"]["bytes"]["sent"], &after["totals"]["status"]["2xx"]),
+        (&json!(0), &json!(0))
+    );
+    assert!(after["counting_ms"].as_u64() < after["uptime_ms"].as_u64(), "{after}");
+    assert_eq!(after["backends"][0]["connections"]["idle"], before["backends"][0]["connections"]["idle"]);
+    who(&lb, 4);
+    assert_eq!(lb.state()["totals"]["requests"], 4);
+    assert_eq!(Metrics::of(lb.admin).get("roundabout_requests_total", &[]), 14.0);
+}
+
+#[test]
+fn a_reload_says_what_it_changed_or_all_that_is_wrong() {
+    let (one, two) = (Upstream::well("one"), Upstream::well("two"));
+    let config = Config::new(&tables([(&one, "")]));
+    let lb = Lb::configured(&config.path(), &[NO_PINGS, "--policy=random"]);
+    let file = format!(
+        "workers = 9\nname = \"x\"\n[health]\nrise = 7\nfall = 3\n{}",
+        tables([(&one, ""), (&two, "")])
+    );
+    config.write(&file);
+    // The file is looked at as well, several times a second: whoever is first takes up what is new.
+    let (status, told) = order(&lb, "POST /reload", &json!({}));
+    assert_eq!((status, &told["after_restart"]), (200, &json!(["name"])), "{told}");
+    let line = lb.wait_for_log("configuration read again: changed health.rise; ");
+    assert!(line.contains(&format!("added {}", two.url())), "{line}");
+
+    config.write(&format!("nmae = 1\n{}", tables([(&one, "weight = -1")])));
+    let refused = order(&lb, "POST /reload", &json!({}));
+    assert_eq!(refused.0, 422);
+    for words in ["write name", "weight is -1", "lb.toml:1:1", "lb.toml:4:10"] {
+        assert!(error(&refused).contains(words), "{words}: {}", error(&refused));
+    }
+    assert_eq!(lb.state()["backends"].as_array().unwrap().len(), 2, "nothing has changed");
+}
+
+#[test]
+fn what_was_changed_by_hand_stays_until_the_file_says_something_else_of_it() {
+    let (one, two) = (Upstream::well("one"), Upstream::well("two"));
+    let file = |more: &str| format!("{more}\n{}", tables([(&one, ""), (&two, "")]));
+    let config = Config::new(&file(""));
+    let lb = Lb::configured(&config.path(), &[NO_PINGS]);
+    order(&lb, "PUT /policy", &json!({"policy": "least-connections"}));
+    order(&lb, "PATCH /backends/1", &json!({"mode": "drain"}));
+    order(&lb, "POST /backends", &json!({"url": "http://127.0.0.1:1", "mode": "maintenance"}));
+    config.write(&file("[health]\nrise = 5"));
+    lb.wait_for_log("changed health.rise");
+    let state = lb.state();
+    assert_eq!(
+        (&state["policy"], &state["backends"][0]["mode"]),
+        (&json!("least-connections"), &json!("drain"))
+    );
+    assert_eq!(state["backends"][2]["mode"], "maintenance");
+    config.write(&file("[balance]\npolicy = \"random\""));
+    lb.wait_for_log("changed balance.policy");
+    assert_eq!((&lb.state()["policy"], &lb.backend(1)["mode"]), (&json!("random"), &json!("drain")));
+}
+
+#[test]
+fn wrong_orders_say_what_to_do_instead() {
+    let (one, _two, lb) = two();
+    let url = one.url();
+    let table = [
+        (
+            "PATCH /backends/9",
+            json!({"weight": 1}),
+            404,
+            format!("there is no backend 9; there is 1 ({url}), 2 ("),
+        ),
+        ("PATCH /backends/x", json!({"weight": 1}), 404, "there is no backend x".to_owned()),
+        (
+            "PATCH /backends?url=http://nobody:1",
+            json!({"weight": 1}),
+            404,
+            "there is no backend http://nobody:1".to_owned(),
+        ),
+        ("PATCH /backends", json!({"weight": 1}), 400, "Write /backends/3, or /backends?url=".to_owned()),
+        ("DELETE /backends", json!({}), 400, "which backend?".to_owned()),
+        ("PATCH /backends/1", json!({}), 400, "nothing is said; write {\"mode\": \"drain\"}".to_owned()),
+        (
+            "PATCH /backends/1",
+            json!({"weight": 1001}),
+            400,
+            "weight is 1001, not in 0..=1000; write 0 to 1000".to_owned(),
+        ),
+        ("PATCH /backends/1", json!({"wieght": 1}), 400, "wieght is not known here; write weight".to_owned()),
+        (
+            "PATCH /backends/1",
+            json!({"mode": "off"}),
+            400,
+            "write one of \"ready\", \"drain\", \"maintenance\"".to_owned(),
+        ),
+        (
+            "POST /backends",
+            json!({"url": url}),
+            409,
+            "is backend 1 already; change it with PATCH /backends/1".to_owned(),
+        ),
+        ("POST /backends", json!({"url": "localhost:1"}), 400, "write http://localhost:1".to_owned()),
+        ("POST /backends", json!({}), 400, "add \"url\"".to_owned()),
+        ("DELETE /backends/1", json!({"wait": 1}), 400, "write {}, or nothing".to_owned()),
+        ("PUT /policy", json!({"policy": "leastconn"}), 400, "write one of round-robin, ".to_owned()),
+        ("PUT /log", json!({"level": "loud"}), 400, "write one of error, warn".to_owned()),
+        ("PUT /log", json!([]), 400, "this is no JSON object".to_owned()),
+        ("POST /reload", json!(5), 400, "this is no JSON object".to_owned()),
+        ("POST /nothing", json!({}), 404, "there is no /nothing; there is GET /state".to_owned()),
+    ];
+    for (line, body, status, words) in table {
+        let answer = order(&lb, line, &body);
+        assert_eq!(answer.0, status, "{line} {body}: {}", answer.1);
+        assert!(error(&answer).contains(&words), "{line} {body}: {}", error(&answer));
+    }
+    let host = format!("Host: {}", lb.admin);
+    for (body, status) in [("{\"weight\": 5", 400), ("weight=5", 400), (&*"x".repeat(65_537), 413)] {
+        let answer = order_with(&lb, "PATCH /backends/1", &[&host, JSON], body);
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(answer.text().contains("{\"error\":"), "{}", answer.text());
+    }
+    let refused = order_with(&lb, "PUT /backends/1", &[&host, JSON], "{}");
+    assert_eq!((refused.status, refused.head.get("allow")), (405, Some("GET, PATCH, DELETE")));
+    assert_eq!(lb.backend(1)["weight"], 1, "none of that changed anything");
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    let (_one, _two, lb) = two();
+    let mut client = Client::connect(lb.admin);
+    client.send(format!("PATCH /backends/1 HTTP/1.1\r\n{JSON}\r\nContent-Length: 13\r\n\r\n{{\"weight\""));
+    let answer = client.answer();
+    assert_eq!(
+        (answer.status, answer.text().contains("did not come within 5 s")),
+        (408, true),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(lb.backend(1)["weight"], 1);
+}

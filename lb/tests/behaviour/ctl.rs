@@ -1,0 +1,176 @@
+//! `lb ctl`: every verb once, what people read, and how it ends when something is wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::{
+    Config, Ended, Lb, NO_PINGS, PATIENCE, Upstream, ctl, ctl_with, eventually, lb_command, ok, tables, when,
+};
+
+/// What it prints when all is well.
+fn told(lb: &Lb, words: &[&str]) -> String {
+    let ended = ctl(lb, words);
+    assert_eq!((ended.code, &ended.stderr[..]), (Some(0), ""), "{words:?}: {ended:?}");
+    ended.stdout
+}
+
+#[test]
+fn every_verb_does_what_it_says() {
+    let (one, two) = (Upstream::well("one"), Upstream::well("two"));
+    let config = Config::new(&tables([(&one, "")]));
+    let lb = Lb::configured(&config.path(), &[NO_PINGS]);
+    let events = lb.events();
+    let (url, other) = (&one.url()[..], &two.url()[..]);
+    let line =
+        |mode: &str, weight: u32| format!("backend 1: {url}, {mode}, weight {weight}, up, 0 in flight\n");
+    assert_eq!(told(&lb, &["drain", "1"]), line("drain", 1));
+    assert_eq!(lb.backend(1)["mode"], "drain");
+    assert_eq!(told(&lb, &["maintenance", url]), line("maintenance", 1));
+    assert_eq!(told(&lb, &["ready", "1"]), line("ready", 1));
+    assert_eq!(told(&lb, &["weight", url, "5"]), line("ready", 5));
+    assert_eq!(lb.backend(1)["weight"], 5);
+    let add = ["add", other, "--weight=3", "--priority=2", "--backup", "--max-in-flight=7", "--mode=drain"];
+    assert_eq!(told(&lb, &add), format!("backend 2: {other}, drain, weight 3, up, 0 in flight\n"));
+    let two = lb.backend(2);
+    assert_eq!(
+        [&two["weight"], &two["priority"], &two["backup"], &two["mode"]],
+        [&json!(3), &json!(2), &json!(true), &json!("drain")]
+    );
+    assert_eq!(
+        told(&lb, &["remove", "2"]),
+        format!("backend 2: {other}, leaving, weight 3, up, 0 in flight\n")
+    );
+    assert_eq!(told(&lb, &["policy", "ring"]), "policy ring\n");
+    assert_eq!(told(&lb, &["log", "debug"]), "log level debug\n");
+    assert_eq!(told(&lb, &["reset"]), "counting from zero\n");
+    assert_eq!(told(&lb, &["reload"]), "the backends stay as they are\n");
+    let all = eventually("all are told", || when(events.all("control").len() == 10, events.all("control")));
+    assert!(all.iter().all(|event| event["by"] == "lb ctl, 127.0.0.1"), "{all:?}");
+
+    let raw: Value = serde_json::from_str(&told(&lb, &["state", "--json"])).unwrap();
+    assert_eq!((&raw["policy"], &raw["backends"][0]["weight"]), (&json!("ring"), &json!(5)));
+    let table = told(&lb, &["state"]);
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines[0].starts_with(&format!("ring at {}: 0 requests in ", lb.address)), "{table}");
+    assert_eq!(lines[2].split_whitespace().next(), Some("number"), "{table}");
+    assert!(lines[3].contains(url) && lines[3].contains("ready"), "{table}");
+
+    config.write("nonsense");
+    let refused = ctl(&lb, &["reload"]);
+    assert_eq!((refused.code, &refused.stdout[..]), (Some(1), ""));
+    assert!(
+        refused.stderr.starts_with("error: ") && refused.stderr.contains("lb.toml:1:"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn it_can_wait_until_a_backend_has_finished() {
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&open);
+    let slow = Upstream::new(move |_| {
+        let begun = Instant::now();
+        while !gate.load(SeqCst) && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ok("slow")
+    });
+    let other = Upstream::well("other");
+    let lb = Lb::start(&[&slow, &other], &[NO_PINGS]);
+    let mut client = lb.client();
+    client.ask("GET /", b"");
+    eventually("it is in flight", || when(slow.count() == 1, ()));
+
+    for verb in ["drain", "maintenance", "remove"] {
+        let late = ctl(&lb, &[verb, "1", "--wait=100ms"]);
+        assert_eq!((late.code, &late.stdout[..]), (Some(1), ""), "{verb}");
+        assert_eq!(
+            late.stderr,
+            "error: backend 1 still has 1 in flight after 100ms; it goes on, and gets nothing new\n"
+        );
+    }
+    let url = slow.url();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| (ctl(&lb, &["remove", &url, "--wait=10s"]), Instant::now()));
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!waits.is_finished());
+        let opened = Instant::now();
+        open.store(true, SeqCst);
+        let (ended, at) = waits.join().unwrap();
+        assert_eq!((ended.code, ended.stdout), (Some(0), format!("backend 1 is gone: {url}\n")));
+        assert!(at > opened, "it waited");
+    });
+    assert_eq!(client.answer().text(), "slow");
+    assert_eq!(ctl(&lb, &["drain", "2", "--wait=0s"]).code, Some(0), "there is nothing to wait for");
+}
+
+#[test]
+fn what_goes_wrong_is_told_and_shows_in_the_exit_status() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let table: [(&[&str], i32, &str); 9] = [
+        (&["drain", "7"], 1, "error: there is no backend 7; there is 1 ("),
+        (&["weight", "1", "2000"], 1, "write 0 to 1000"),
+        (&["policy", "leastconn"], 1, "write one of round-robin"),
+        (&["add", &upstream.url()], 1, "is backend 1 already"),
+        (&["add", "localhost:1"], 1, "write http://localhost:1"),
+        (&["weight", "1", "much"], 2, "invalid value 'much'"),
+        (&["drain"], 2, "BACKEND"),
+        (&["drain", "1", "--wait=5"], 2, "--wait"),
+        (&["explode"], 2, "explode"),
+    ];
+    for (words, code, fix) in table {
+        let ended = ctl(&lb, words);
+        assert_eq!((ended.code, &ended.stdout[..]), (Some(code), ""), "{words:?}: {ended:?}");
+        assert!(ended.stderr.contains(fix), "{words:?}: {}", ended.stderr);
+        assert_eq!(ended.stderr.matches("error:").count(), 1, "{}", ended.stderr);
+    }
+    upstream.stop();
+    let nobody = Ended::of(&["ctl", "state", "--admin", &upstream.url()]);
+    assert_eq!(nobody.code, Some(2));
+    assert!(nobody.stderr.contains("refused") && nobody.stderr.contains("--admin"), "{}", nobody.stderr);
+    let clients = Ended::of(&["ctl", "reset", "--admin", &format!("http://{}", lb.address)]);
+    assert_eq!(clients.code, Some(1), "that is the clients' port");
+    assert!(clients.stderr.contains("is this its admin address?"), "{}", clients.stderr);
+}
+
+#[test]
+fn the_token_comes_from_the_environment() {
+    const TOKEN: &str = "0123456789abcdef";
+    let upstream = Upstream::well("ok");
+    let mut command = lb_command();
+    command.env("LB_ADMIN_TOKEN", TOKEN);
+    let lb = Lb::spawn(command, &[upstream.url()], &[NO_PINGS]);
+    let refused = ctl(&lb, &["reset"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("set LB_ADMIN_TOKEN"), "{}", refused.stderr);
+    assert_eq!(ctl_with(&lb, &["reset"], &[("LB_ADMIN_TOKEN", "another-0123456789")]).code, Some(1));
+    assert_eq!(ctl_with(&lb, &["reset"], &[("LB_ADMIN_TOKEN", TOKEN)]).code, Some(0));
+    assert_eq!(ctl(&lb, &["state"]).code, Some(0), "reading is free");
+    let nonsense = ctl_with(&lb, &["reset"], &[("LB_ADMIN_TOKEN", "line\nbreak")]);
+    assert_eq!((nonsense.code, nonsense.stderr.contains("LB_ADMIN_TOKEN")), (Some(2), true), "{nonsense:?}");
+}
+
+#[test]
+fn help_reads_like_a_manual_page() {
+    let help = Ended::of(&["ctl", "--help"]);
+    assert_eq!((help.code, &help.stderr[..]), (Some(0), ""));
+    let verbs = "drain ready maintenance weight add remove policy reload reset log state";
+    for word in verbs.split(' ').chain([
+        "Examples:",
+        "The token:",
+        "Exit status:",
+        "--admin",
+        "[default: http://127.0.0.1:4030]",
+    ]) {
+        assert!(help.stdout.contains(word), "'{word}' is missing in\n{}", help.stdout);
+    }
+    assert!(help.stdout.lines().all(|line| line.len() <= 100), "it fits a terminal:\n{}", help.stdout);
+    for verb in verbs.split(' ') {
+        assert_eq!(Ended::of(&["ctl", verb, "--help"]).code, Some(0), "{verb}");
+    }
+}

@@ -89,18 +89,21 @@ Times are written as 250ms, 10s or 2m, sizes as 64KiB or 1MiB, shares as 50%.
 
 Seeing what it does:
   GET /state, GET /events, GET /metrics and GET /healthz at the --admin address, or lb ctl state.
-  An answer that the balancer makes itself says why in its body and in a Proxy-Status header (RFC 9209).
+  An answer that the balancer makes itself says why in its body and in a Proxy-Status header
+  (RFC 9209).
 
 Changing what it does:
-  lb ctl --help tells how. Beyond the loopback address, that takes a token: admin_token in the file or LB_ADMIN_TOKEN
-  in the environment.
+  lb ctl --help tells how. Beyond the loopback address, that takes a token: admin_token in the
+  file or LB_ADMIN_TOKEN in the environment.
 
 Ports that outlive it:
-  A listening socket handed over as systemd does it (LISTEN_FDS) takes the place of --port and --bind. It stays
-  open between one balancer and the next, so that clients wait instead of being refused.
+  A listening socket handed over as systemd does it (LISTEN_FDS) takes the place of --port and
+  --bind. It stays open between one balancer and the next, so that clients wait instead of being
+  refused.
 
 Signals:
-  SIGHUP            read the configuration again, as when its file changes; one that is wrong changes nothing.
+  SIGHUP            read the configuration again, as when its file changes; one that is wrong
+                    changes nothing.
   SIGTERM, SIGINT   stop accepting, finish what is in flight, exit 0; a second one ends it at once.
 
 Exit status:

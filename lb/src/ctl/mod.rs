@@ -292,7 +292,7 @@ fn finished(client: &Client, backend: &Value, wait: Duration, gone: bool) -> Res
         if begun.elapsed() >= wait {
             let (number, wait) = (&backend["number"], humantime::format_duration(wait));
             return Err(Failure::Refused(format!(
-                "backend {number} still has {in_flight} in flight after {wait}; it goes on, and gets nothing new"
+                "backend {number} still has {in_flight} in flight after {wait}; nothing was cut off, so ask again with a longer --wait"
             )));
         }
         std::thread::sleep(LOOK);

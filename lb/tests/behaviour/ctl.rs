@@ -90,7 +90,7 @@ fn it_can_wait_until_a_backend_has_finished() {
         assert_eq!((late.code, &late.stdout[..]), (Some(1), ""), "{verb}");
         assert_eq!(
             late.stderr,
-            "error: backend 1 still has 1 in flight after 100ms; it goes on, and gets nothing new\n"
+            "error: backend 1 still has 1 in flight after 100ms; nothing was cut off, so ask again with a longer --wait\n"
         );
     }
     let url = slow.url();

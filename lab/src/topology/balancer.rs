@@ -6,17 +6,28 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::configuration::Configuration;
 use super::process::Process;
 use super::{Serving, State};
-use crate::client::{Answer, Client, Events};
+use crate::client::{Answer, Client, Events, request};
 
 /// The balancer of a running lab.
 #[derive(Debug)]
 pub struct Balancer {
     serving: Serving,
     process: Option<(Process, Launch)>,
+}
+
+/// What `GET /policy` answers.
+#[derive(Deserialize)]
+struct Policies {
+    policy: String,
+    known: Vec<String>,
 }
 
 /// What it takes to start a balancer.
@@ -111,6 +122,21 @@ impl Balancer {
     /// When the admin port does not answer.
     pub async fn events(&self) -> Result<Events> {
         Events::open(self.admin(), "/events").await
+    }
+
+    /// Puts the policy behind the present one in force, in the order in which the balancer names them, and returns its name.
+    ///
+    /// # Errors
+    /// When the admin port does not answer, or wants a token.
+    pub async fn next_policy(&self) -> Result<String> {
+        let mut admin = Client::new(self.admin());
+        let Policies { policy, known } = admin.get("/policy").await?.ok()?.json()?;
+        let place = known.iter().position(|name| *name == policy).context("an unknown policy is in force")?;
+        let next = known[(place + 1) % known.len()].clone();
+        let mut put = request(Method::PUT, "/policy", json!({ "policy": next }).to_string().into())?;
+        put.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        admin.send(put).await?.ok()?;
+        Ok(next)
     }
 
     /// The id of its process.

@@ -7,6 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 pub(super) enum Command {
     KillOrStart(usize),
     StallOrContinue(usize),
+    NextPolicy,
     Quit,
 }
 
@@ -17,7 +18,8 @@ const SHIFTED: [&str; 4] = ["!", "@\"", "#£§", "$"];
 const LETTERS: [char; 4] = ['a', 's', 'd', 'f'];
 
 /// The line that tells people.
-pub(super) const HELP: &str = "1-4 kill or start   a s d f (shift+1-4, F1-F4) stall or continue   q quit";
+pub(super) const HELP: &str =
+    "1-4 kill or start  asdf (shift+1-4, F1-F4) stall or continue  p policy  q quit";
 
 /// Reads a key press; `None` if it means nothing here.
 pub(super) fn command(key: KeyEvent) -> Option<Command> {
@@ -26,6 +28,7 @@ pub(super) fn command(key: KeyEvent) -> Option<Command> {
         KeyCode::Esc => Some(Command::Quit),
         KeyCode::Char('c' | 'd') if control => Some(Command::Quit),
         KeyCode::Char('q' | 'Q') => Some(Command::Quit),
+        KeyCode::Char('p' | 'P') => Some(Command::NextPolicy),
         KeyCode::F(number @ 1..=4) => Some(Command::StallOrContinue(number.into())),
         // Some terminals report the key and the shift apart.
         KeyCode::Char(digit @ '1'..='4') => {
@@ -60,6 +63,7 @@ mod tests {
             (KeyEvent::new(KeyCode::Char('2'), KeyModifiers::SHIFT), Some(Command::StallOrContinue(2))),
             (plain(KeyCode::F(5)), None),
             (plain(KeyCode::Char('q')), Some(Command::Quit)),
+            (plain(KeyCode::Char('p')), Some(Command::NextPolicy)),
             (KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Command::Quit)),
             (KeyEvent::new(KeyCode::Char('d'), KeyModifiers::CONTROL), Some(Command::Quit)),
             (plain(KeyCode::Char('c')), None),

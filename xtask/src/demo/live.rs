@@ -75,8 +75,13 @@ pub(super) async fn look(lab: &Lab, watch: &mut Watch, at: Duration) {
 
 /// Does what a key asked for, and says what was done.
 async fn obey(lab: &Lab, wanted: Command) -> Result<String> {
-    let (Command::KillOrStart(number) | Command::StallOrContinue(number)) = wanted else {
-        return Ok(String::new());
+    let number = match wanted {
+        Command::KillOrStart(number) | Command::StallOrContinue(number) => number,
+        Command::NextPolicy => {
+            let policy = lab.balancer().next_policy().await?;
+            return Ok(format!("you changed the policy to {policy}"));
+        }
+        Command::Quit => return Ok(String::new()),
     };
     let backend = lab.backend(number);
     let state = backend.state().await?;

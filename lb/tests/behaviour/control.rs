@@ -199,7 +199,12 @@ fn the_log_tells_as_much_as_is_asked_for() {
 fn a_reset_begins_the_state_anew_and_leaves_the_metrics_alone() {
     let (_one, _two, lb) = two();
     who(&lb, 10);
-    let before = lb.state();
+    // A client may have its answer before the balancer has counted the last of it.
+    let before = eventually("all is at rest", || {
+        let state = lb.state();
+        let idle = [0, 1].map(|n| state["backends"][n]["connections"]["idle"] == 1);
+        when(state["totals"]["in_flight"] == 0 && idle == [true; 2], state)
+    });
     assert_eq!((&before["totals"]["requests"], &before["backends"][0]["picks"]), (&json!(10), &json!(5)));
     assert_eq!(order(&lb, "POST /statistics/reset", &json!({})).0, 200);
     let after = lb.state();

@@ -94,6 +94,10 @@ fn it_can_wait_until_a_backend_has_finished() {
         );
     }
     let url = slow.url();
+    let leaving = ctl(&lb, &["ready", "1"]);
+    assert_eq!(leaving.code, Some(1));
+    assert!(leaving.stderr.contains("was removed and is leaving; add it again"), "{}", leaving.stderr);
+    assert_eq!(told(&lb, &["add", &url]), format!("backend 1: {url}, ready, weight 1, up, 1 in flight\n"));
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| (ctl(&lb, &["remove", &url, "--wait=10s"]), Instant::now()));
         std::thread::sleep(Duration::from_millis(200));

@@ -121,6 +121,16 @@ impl ServerPool {
         **self.rules.load()
     }
 
+    /// Whether the policy in force picks by a key.
+    pub fn wants_key(&self) -> bool {
+        self.rules.load().policy.wants_key()
+    }
+
+    /// How many requests must wait for silence to be looked into: [`silence::Rule::waiting`].
+    pub fn enough_waiting(&self) -> u32 {
+        self.rules.load().silence.waiting
+    }
+
     /// The backend whose turn it is, among those that may be picked and that this request has not `tried` (numbers);
     /// or the one it belongs to (`sticky`, a [`Backend::id`]). `None` when there is no such backend.
     pub fn next_peer(

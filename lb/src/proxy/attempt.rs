@@ -142,7 +142,7 @@ impl Proxy {
             let now = Instant::now();
             if progress.whole {
                 sent = Some(now);
-                waiting = Some(Waiting::new(backend, now, self.pool.rules().silence.waiting));
+                waiting = Some(Waiting::new(backend, now, self.pool.enough_waiting()));
                 patience.set((now + settings.response_timeout).min(errand.deadline.get()).into());
             } else {
                 errand.deadline.set(now + settings.total_timeout);

@@ -109,12 +109,14 @@ impl Fleet {
             request.because("it belongs there");
             return Some(Arc::clone(own));
         }
+        let mut unwilling = None;
         if tried.is_empty() {
             let level = self.level(request)?;
             let chosen = &level.candidates[level.turns.first.pick(&level.candidates, request)?];
             if self.is_willing(chosen, request) {
                 return Some(Arc::clone(chosen));
             }
+            unwilling = Some(chosen.number);
         }
         // Only a request that failed somewhere, or was turned down, gets here, so a fresh list is affordable; and a turn
         // among the others is fair, where "the next one in the row" would give everything to a neighbour.
@@ -125,8 +127,12 @@ impl Fleet {
                 .filter(|backend| !tried.contains(&backend.number))
                 .map(Arc::clone)
                 .collect();
-            let willing: Vec<_> =
-                untried.iter().filter(|backend| self.is_willing(backend, request)).map(Arc::clone).collect();
+            // One that has turned it down is not asked twice: that would give it more than it wants.
+            let willing: Vec<_> = untried
+                .iter()
+                .filter(|backend| unwilling != Some(backend.number) && self.is_willing(backend, request))
+                .map(Arc::clone)
+                .collect();
             // If nobody is willing, somebody must: its queue may be short, and warming up is no reason to refuse.
             let list = if willing.is_empty() { untried } else { willing };
             level.turns.again.pick(&list, request).map(|index| Arc::clone(&list[index]))

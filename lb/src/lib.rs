@@ -33,3 +33,4 @@ pub mod observe;
 pub mod ping;
 pub mod proxy;
 pub mod server;
+mod words;

@@ -1,7 +1,5 @@
 //! How much is written on standard error, and how: the level can change while the balancer runs.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Mutex;
 
 use tracing_subscriber::filter::LevelFilter;
@@ -10,6 +8,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt as lines, reload};
 
 use crate::config::LogFormat;
+use crate::words::words;
 
 /// The least important lines that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,21 +26,15 @@ pub enum Level {
     Trace,
 }
 
+words!(Level, "no level", {
+    Error => "error",
+    Warn => "warn",
+    Info => "info",
+    Debug => "debug",
+    Trace => "trace",
+});
+
 impl Level {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
-
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-
     fn filter(self) -> LevelFilter {
         match self {
             Self::Error => LevelFilter::ERROR,
@@ -50,22 +43,6 @@ impl Level {
             Self::Debug => LevelFilter::DEBUG,
             Self::Trace => LevelFilter::TRACE,
         }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Level {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|level| level.name() == text).ok_or_else(|| {
-            format!("'{text}' is no level; write one of {}", Self::ALL.map(Self::name).join(", "))
-        })
     }
 }
 

@@ -1,12 +1,10 @@
 //! What is said about a backend, as against what is seen of it: address, weight, priority, limit, and whether it is
 //! wanted at all.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::Serialize;
 
 use super::Address;
+use crate::words::words;
 
 /// What an operator says about one backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,32 +59,8 @@ pub enum Mode {
     Maintenance,
 }
 
-impl Mode {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ready, Self::Drain, Self::Maintenance];
-
-    /// The word used in logs, in JSON and in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Drain => "drain",
-            Self::Maintenance => "maintenance",
-        }
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Mode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|mode| mode.name() == text).ok_or_else(|| {
-            format!("'{text}' is not known; write one of {}", Self::ALL.map(Self::name).join(", "))
-        })
-    }
-}
+words!(Mode, "not known", {
+    Ready => "ready",
+    Drain => "drain",
+    Maintenance => "maintenance",
+});

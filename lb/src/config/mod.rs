@@ -9,10 +9,8 @@
 //! flags ────┘
 //! ```
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Duration;
 
 use http::{StatusCode, Uri};
@@ -26,6 +24,7 @@ use crate::log::Level;
 use crate::proxy::books::Statistics;
 use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
+use crate::words::words;
 
 mod backends;
 mod convert;
@@ -182,34 +181,10 @@ pub enum LogFormat {
     Json,
 }
 
-impl LogFormat {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Text, Self::Json];
-
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        }
-    }
-}
-
-impl fmt::Display for LogFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for LogFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| {
-            format!("'{text}' is not known; write one of {}", Self::ALL.map(Self::name).join(", "))
-        })
-    }
-}
+words!(LogFormat, "not known", {
+    Text => "text",
+    Json => "json",
+});
 
 /// Whether a backend gets new requests while it is up.
 pub(crate) fn is_wanted(member: &Member) -> bool {

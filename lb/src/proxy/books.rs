@@ -1,11 +1,10 @@
 //! Where does a worker count? In tallies of its own, one for all clients and one for each backend.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::balance::Backend;
 use crate::observe::{Meter, Observer, Tally};
+use crate::words::words;
 
 /// How much is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,34 +16,10 @@ pub enum Statistics {
     Basic,
 }
 
-impl Statistics {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Full, Self::Basic];
-
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Basic => "basic",
-        }
-    }
-}
-
-impl fmt::Display for Statistics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Statistics {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|statistics| statistics.name() == text).ok_or_else(|| {
-            format!("'{text}' is not known; write one of {}", Self::ALL.map(Self::name).join(", "))
-        })
-    }
-}
+words!(Statistics, "not known", {
+    Full => "full",
+    Basic => "basic",
+});
 
 /// One worker's books.
 #[derive(Debug)]

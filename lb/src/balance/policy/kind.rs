@@ -1,13 +1,12 @@
 //! The policies by name: what people write, and what it makes.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{
     BoundedRing, LeastConnections, LeastTime, Maglev, PeakEwma, Policy, Random, Rendezvous, Ring, RoundRobin,
     TwoChoices, WeightedRandom, WeightedRoundRobin,
 };
+use crate::words::words;
 
 /// Every policy there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -39,41 +38,22 @@ pub enum Kind {
     Rendezvous,
 }
 
+words!(Kind, "no policy", {
+    RoundRobin => "round-robin",
+    WeightedRoundRobin => "weighted-round-robin",
+    Random => "random",
+    WeightedRandom => "weighted-random",
+    LeastConnections => "least-connections",
+    TwoChoices => "two-choices",
+    PeakEwma => "peak-ewma",
+    LeastTime => "least-time",
+    Ring => "ring",
+    BoundedRing => "bounded-ring",
+    Maglev => "maglev",
+    Rendezvous => "rendezvous",
+});
+
 impl Kind {
-    /// All of them, in the order of the lessons.
-    pub const ALL: [Self; 12] = [
-        Self::RoundRobin,
-        Self::WeightedRoundRobin,
-        Self::Random,
-        Self::WeightedRandom,
-        Self::LeastConnections,
-        Self::TwoChoices,
-        Self::PeakEwma,
-        Self::LeastTime,
-        Self::Ring,
-        Self::BoundedRing,
-        Self::Maglev,
-        Self::Rendezvous,
-    ];
-
-    /// The name, as people write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::RoundRobin => "round-robin",
-            Self::WeightedRoundRobin => "weighted-round-robin",
-            Self::Random => "random",
-            Self::WeightedRandom => "weighted-random",
-            Self::LeastConnections => "least-connections",
-            Self::TwoChoices => "two-choices",
-            Self::PeakEwma => "peak-ewma",
-            Self::LeastTime => "least-time",
-            Self::Ring => "ring",
-            Self::BoundedRing => "bounded-ring",
-            Self::Maglev => "maglev",
-            Self::Rendezvous => "rendezvous",
-        }
-    }
-
     /// A policy of this kind, at its beginning. `load_factor` is for [`BoundedRing`], in percent.
     pub fn make(self, load_factor: u32) -> Arc<dyn Policy> {
         match self {
@@ -105,22 +85,6 @@ impl Kind {
     /// Whether it picks by a key of the request, such as its client's address.
     pub fn wants_key(self) -> bool {
         matches!(self, Self::Ring | Self::BoundedRing | Self::Maglev | Self::Rendezvous)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Kind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-            format!("'{text}' is no policy; write one of {}", Self::ALL.map(Self::name).join(", "))
-        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::health::{Health, State};
+use super::load::{Epoch, Load};
 use super::member::Member;
 use super::traffic::Traffic;
 use crate::observe::BackendStats;
@@ -53,11 +54,8 @@ pub struct Backend {
     pub id: u64,
     /// Where it is.
     pub address: Address,
-    /// What was said of it last. The weight is copied to where the request path reads it.
+    /// What was said of it last.
     said: ArcSwap<Member>,
-    weight: AtomicU32,
-    /// Requests it may have in flight; [`u32::MAX`] for as many as come.
-    limit: AtomicU32,
     /// It belongs to the pool no more, and finishes what it has.
     leaving: AtomicBool,
     /// What its host name stands for; empty until it was looked up, the last good answer ever after.
@@ -71,6 +69,7 @@ pub struct Backend {
     /// taking the lock.
     answer_matters: AtomicBool,
     state: AtomicU8,
+    pub(super) load: Load,
     pub(super) traffic: Traffic,
 }
 
@@ -82,8 +81,7 @@ impl Backend {
         Self {
             number,
             id: xxh3_64(address.authority().as_bytes()),
-            weight: AtomicU32::new(member.weight),
-            limit: AtomicU32::new(member.limit.unwrap_or(u32::MAX)),
+            load: Load::new(&member, Epoch::new(epoch)),
             leaving: AtomicBool::new(false),
             said: ArcSwap::from_pointee(member),
             resolved: ArcSwap::from_pointee(address.literal().into_iter().collect()),
@@ -92,7 +90,7 @@ impl Backend {
             answer_matters: AtomicBool::new(health.answer_matters()),
             state: AtomicU8::new(health.state() as u8),
             health: RwLock::new(health),
-            traffic: Traffic::new(epoch),
+            traffic: Traffic::new(Epoch::new(epoch)),
         }
     }
 
@@ -128,24 +126,8 @@ impl Backend {
 
     /// From now on this is said of it.
     pub(super) fn say(&self, member: Member) {
-        self.weight.store(member.weight, Relaxed);
-        self.limit.store(member.limit.unwrap_or(u32::MAX), Relaxed);
+        self.load.say(&member);
         self.said.store(Arc::new(member));
-    }
-
-    /// Its share compared to the others': 0 to [`Member::MAX_WEIGHT`].
-    pub fn weight(&self) -> u32 {
-        self.weight.load(Relaxed)
-    }
-
-    /// Requests it may have in flight; `None` for as many as come.
-    pub fn limit(&self) -> Option<u32> {
-        Some(self.limit.load(Relaxed)).filter(|limit| *limit != u32::MAX)
-    }
-
-    /// Whether it has as many requests in flight as it may.
-    pub fn is_full(&self) -> bool {
-        self.in_flight() >= self.limit.load(Relaxed)
     }
 
     /// Whether it belongs to the pool no more. It finishes what it has.

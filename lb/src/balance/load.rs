@@ -1,242 +1,208 @@
-//! Who has the least to do, among thousands, and how much is that in all? A heap of the backends ordered by load, and a
-//! sum, that are put right whenever a request begins or ends.
+//! How much has a backend to do? What a pick looks at, and nothing else.
+//!
+//! It is side by side in one cache line: with thousands of backends, nearly all that a pick costs is waiting for memory.
 
-use std::fmt::Debug;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
 
 use super::Backend;
+use super::latency::Peak;
+use super::member::Member;
+use super::ranking::LoadWatch;
 
-/// Somebody who wants to know whenever a backend has more or less to do than before.
-pub trait LoadWatch: Debug + Send + Sync {
-    /// A request has begun or ended there.
-    fn load_changed(&self, backend: &Backend);
+/// The moment that all times of a pool count from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Epoch(Instant);
+
+impl Epoch {
+    pub(super) fn new(epoch: Instant) -> Self {
+        Self(epoch)
+    }
+
+    pub(super) fn since(self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.0)
+    }
+
+    /// Microseconds, plus one so that 0 can mean "never".
+    pub(super) fn stamp(self, now: Instant) -> u64 {
+        u64::try_from(self.since(now).as_micros()).map_or(u64::MAX, |us| us.saturating_add(1))
+    }
 }
 
-/// The backends, ordered by load.
+/// What a pick looks at.
 #[derive(Debug)]
-pub struct Ranking {
-    /// A standard lock, held for as long as a handful of swaps take.
-    heap: Mutex<Heap>,
+#[repr(align(64))]
+pub(super) struct Load {
+    epoch: Epoch,
+    in_flight: AtomicU32,
+    weight: AtomicU32,
+    /// Requests it may have in flight; [`u32::MAX`] for as many as come.
+    limit: AtomicU32,
+    watched: AtomicBool,
+    /// [`Peak`]: the bits of its value, and its moment in microseconds.
+    peak: AtomicU64,
+    peak_at: AtomicU64,
+    /// When it came up from being down, if it is still warming up.
+    warm_from: AtomicU64,
+    /// Who wants to know when the requests in flight change.
+    watch: ArcSwapOption<Arc<dyn LoadWatch>>,
 }
 
-/// A binary heap that knows where everybody is, so that a backend whose load changed can be moved.
-#[derive(Debug, Default)]
-struct Heap {
-    /// The least loaded first; a parent at `i` has its children at `2i + 1` and `2i + 2`.
-    entries: Vec<Entry>,
-    /// By number, minus one: the place in `entries`, or [`NOWHERE`].
-    places: Vec<usize>,
-    /// How often a backend was taken off the top.
-    turn: u64,
-}
-
-const NOWHERE: usize = usize::MAX;
-
-/// A backend's place in the order: by load, and among equals by who was picked longest ago.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-struct Entry {
-    load: f64,
-    picked: u64,
-    number: usize,
-}
-
-impl Ranking {
-    /// The order of these backends, from now on: they are told to report to it.
-    pub fn of(backends: &[Arc<Backend>]) -> Arc<Self> {
-        let ranking = Arc::new(Self { heap: Mutex::default() });
-        let mut heap = ranking.heap.lock().unwrap_or_else(PoisonError::into_inner);
-        for backend in backends {
-            heap.insert(backend);
+impl Load {
+    pub(super) fn new(member: &Member, epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            in_flight: AtomicU32::new(0),
+            weight: AtomicU32::new(member.weight),
+            limit: AtomicU32::new(member.limit.unwrap_or(u32::MAX)),
+            watched: AtomicBool::new(false),
+            peak: AtomicU64::new(Peak::UNKNOWN.value.to_bits()),
+            peak_at: AtomicU64::new(0),
+            warm_from: AtomicU64::new(0),
+            watch: ArcSwapOption::empty(),
         }
-        drop(heap);
-        // Whatever began or ended while the heap was made is read again.
-        for backend in backends {
-            backend.watch(Some(Arc::clone(&ranking) as Arc<dyn LoadWatch>));
-            ranking.load_changed(backend);
-        }
-        ranking
     }
 
-    /// The number of the least loaded backend for which `is_candidate` holds, and moves it behind those that have as
-    /// little to do. Costs O(log n) for each one that has less to do and is no candidate.
-    pub fn take_least(&self, is_candidate: impl Fn(usize) -> bool) -> Option<usize> {
-        self.heap.lock().unwrap_or_else(PoisonError::into_inner).take_least(is_candidate)
+    /// From now on this is said of the backend.
+    pub(super) fn say(&self, member: &Member) {
+        self.weight.store(member.weight, Relaxed);
+        self.limit.store(member.limit.unwrap_or(u32::MAX), Relaxed);
     }
 }
 
-impl LoadWatch for Ranking {
-    fn load_changed(&self, backend: &Backend) {
-        self.heap.lock().unwrap_or_else(PoisonError::into_inner).update(backend);
+impl Backend {
+    /// Its share compared to the others': 0 to [`Member::MAX_WEIGHT`].
+    pub fn weight(&self) -> u32 {
+        self.load.weight.load(Relaxed)
     }
-}
 
-impl Heap {
-    fn insert(&mut self, backend: &Backend) {
-        if self.places.len() < backend.number {
-            self.places.resize(backend.number, NOWHERE);
+    /// Requests it may have in flight; `None` for as many as come.
+    pub fn limit(&self) -> Option<u32> {
+        Some(self.load.limit.load(Relaxed)).filter(|limit| *limit != u32::MAX)
+    }
+
+    /// Whether it has as many requests in flight as it may.
+    pub fn is_full(&self) -> bool {
+        self.in_flight() >= self.load.limit.load(Relaxed)
+    }
+
+    /// How much it would have to do, for its weight, with one more request: what policies compare. Infinite
+    /// without a weight.
+    pub fn load(&self) -> f64 {
+        f64::from(self.in_flight() + 1) / f64::from(self.weight())
+    }
+
+    /// Tells somebody, and nobody else any more, whenever [`Self::load`] changes.
+    pub(super) fn watch(&self, watch: Option<Arc<Arc<dyn LoadWatch>>>) {
+        let watched = watch.is_some();
+        self.load.watch.store(watch);
+        self.load.watched.store(watched, SeqCst);
+    }
+
+    fn load_changed(&self) {
+        if self.load.watched.load(SeqCst)
+            && let Some(watch) = &*self.load.watch.load()
+        {
+            watch.load_changed(self);
         }
-        self.places[backend.number - 1] = self.entries.len();
-        self.entries.push(Entry { load: backend.load(), picked: 0, number: backend.number });
-        self.rise(self.entries.len() - 1);
     }
 
-    fn update(&mut self, backend: &Backend) {
-        let Some(place) = self.places.get(backend.number - 1).copied().filter(|place| *place != NOWHERE)
-        else {
-            return;
+    /// It has come up and is to warm up from now on.
+    pub(super) fn begin_warming(&self, now: Instant) {
+        self.load.warm_from.store(self.load.epoch.stamp(now), Relaxed);
+    }
+
+    /// Whether it has come up lately and is warming up.
+    pub fn is_warming(&self) -> bool {
+        self.load.warm_from.load(Relaxed) != 0
+    }
+
+    /// How much of its share it may take while it warms up within `window`, from a tenth to all of it: Envoy's slow start,
+    /// with an even pace.
+    pub fn warmth(&self, now: Instant, window: Duration) -> f64 {
+        let since = match self.load.warm_from.load(Relaxed) {
+            0 => return 1.0,
+            since => self.load.epoch.stamp(now).saturating_sub(since),
         };
-        // Read in here, so that of two changes the later is not overtaken by the earlier.
-        self.entries[place].load = backend.load();
-        self.settle(place);
-    }
-
-    fn take_least(&mut self, is_candidate: impl Fn(usize) -> bool) -> Option<usize> {
-        // The best entry that was not looked at yet is always a child of one that was, or the top: so the heap is
-        // walked in its order without changing it, with a small heap of the places that come next.
-        let mut next = vec![];
-        let mut place = (!self.entries.is_empty()).then_some(0);
-        while let Some(here) = place {
-            let number = self.entries[here].number;
-            if is_candidate(number) {
-                self.turn += 1;
-                self.entries[here].picked = self.turn;
-                self.settle(here);
-                return Some(number);
-            }
-            next.extend([2 * here + 1, 2 * here + 2].into_iter().filter(|child| *child < self.entries.len()));
-            let best = (0..next.len()).min_by(|one, other| self.order(next[*one], next[*other]));
-            place = best.map(|index| next.swap_remove(index));
+        let warmth = since as f64 / window.as_micros() as f64;
+        if warmth < 1.0 {
+            return warmth.max(0.1);
         }
-        None
+        self.load.warm_from.store(0, Relaxed);
+        1.0
     }
 
-    /// Puts right what stands at a place, whichever way it belongs.
-    fn settle(&mut self, place: usize) {
-        let place = self.rise(place);
-        self.sink(place);
+    /// Requests that were sent here and are not finished: the answer's last byte has not come yet.
+    pub fn in_flight(&self) -> u32 {
+        self.load.in_flight.load(SeqCst)
     }
 
-    fn rise(&mut self, mut place: usize) -> usize {
-        while place > 0 {
-            let parent = (place - 1) / 2;
-            if self.order(parent, place).is_le() {
-                break;
-            }
-            self.swap(parent, place);
-            place = parent;
-        }
-        self.places[self.entries[place].number - 1] = place;
-        place
+    /// How long an answer will take, in microseconds, seen pessimistically: [`Peak`].
+    pub fn peak_latency(&self, now: Instant) -> f64 {
+        self.peak().value_at(self.load.epoch.since(now))
     }
 
-    fn sink(&mut self, mut place: usize) {
-        loop {
-            let children =
-                [2 * place + 1, 2 * place + 2].into_iter().filter(|child| *child < self.entries.len());
-            let Some(child) = children.min_by(|one, other| self.order(*one, *other)) else { return };
-            if self.order(place, child).is_le() {
-                return;
-            }
-            self.swap(place, child);
-            place = child;
-        }
+    pub(super) fn peak(&self) -> Peak {
+        let value = f64::from_bits(self.load.peak.load(Relaxed));
+        Peak { value, at: Duration::from_micros(self.load.peak_at.load(Relaxed)) }
     }
 
-    fn order(&self, one: usize, other: usize) -> std::cmp::Ordering {
-        let (one, other) = (&self.entries[one], &self.entries[other]);
-        one.load
-            .total_cmp(&other.load)
-            .then(one.picked.cmp(&other.picked))
-            .then(one.number.cmp(&other.number))
-    }
-
-    fn swap(&mut self, one: usize, other: usize) {
-        self.entries.swap(one, other);
-        self.places[self.entries[one].number - 1] = one;
-        self.places[self.entries[other].number - 1] = other;
+    pub(super) fn set_peak(&self, peak: Peak) {
+        self.load.peak.store(peak.value.to_bits(), Relaxed);
+        self.load.peak_at.store(u64::try_from(peak.at.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 }
 
-/// The requests in flight at all of some backends together.
+/// A request is in flight at a backend for as long as this lives: from the pick to the answer's last byte,
+/// or to whatever ends it earlier.
 #[derive(Debug)]
-pub struct Total {
-    sum: AtomicI64,
-    /// By number, minus one: what was counted for each.
-    counted: Vec<AtomicU32>,
-}
+pub struct InFlight(Arc<Backend>);
 
-impl Total {
-    /// The sum over these backends, from now on: they are told to report to it.
-    pub fn of(backends: &[Arc<Backend>]) -> Arc<Self> {
-        let last = backends.last().map_or(0, |backend| backend.number);
-        let counted = (0..last).map(|_| AtomicU32::new(0)).collect();
-        let total = Arc::new(Self { sum: AtomicI64::new(0), counted });
-        for backend in backends {
-            backend.watch(Some(Arc::clone(&total) as Arc<dyn LoadWatch>));
-            total.load_changed(backend);
-        }
-        total
+impl InFlight {
+    /// Counts one more request at `backend`.
+    pub fn new(backend: Arc<Backend>) -> Self {
+        // Sequentially consistent, as the watch is: whoever begins to watch either is told of this or sees it.
+        backend.load.in_flight.fetch_add(1, SeqCst);
+        backend.load_changed();
+        Self(backend)
     }
 
-    /// Requests in flight.
-    pub fn in_flight(&self) -> u64 {
-        self.sum.load(Relaxed).try_into().unwrap_or(0)
+    /// Where the request is.
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.0
     }
 }
 
-impl LoadWatch for Total {
-    /// Counts what has changed since the last look at the backend, so that no change is ever lost for good.
-    fn load_changed(&self, backend: &Backend) {
-        let Some(counted) = self.counted.get(backend.number - 1) else { return };
-        let now = backend.in_flight();
-        let before = counted.swap(now, Relaxed);
-        self.sum.fetch_add(i64::from(now) - i64::from(before), Relaxed);
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.load.in_flight.fetch_sub(1, SeqCst);
+        self.0.load_changed();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::balance::InFlight;
-    use crate::balance::policy::contract::backends;
+    use crate::balance::Address;
 
     #[test]
-    fn the_ranking_agrees_with_a_search_through_all() {
-        let field = backends(&[1, 2, 3, 4, 5, 1, 1, 1, 1, 9, 1, 1]);
-        let ranking = Ranking::of(&field);
-        let mut random = fastrand::Rng::with_seed(1);
-        let mut leases = Vec::new();
-        for _ in 0..10_000 {
-            if random.bool() || leases.is_empty() {
-                leases.push(InFlight::new(Arc::clone(&field[random.usize(..field.len())])));
-            } else {
-                leases.swap_remove(random.usize(..leases.len()));
-            }
-            let absent = random.usize(..=field.len());
-            let least = ranking.take_least(|number| number != absent).unwrap();
-            let others = field.iter().filter(|backend| backend.number != absent);
-            let lowest = others.map(|backend| backend.load()).min_by(f64::total_cmp).unwrap();
-            assert_eq!(field[least - 1].load(), lowest);
-        }
+    fn what_a_pick_looks_at_is_one_cache_line() {
+        assert_eq!((size_of::<Load>(), align_of::<Load>()), (64, 64));
     }
 
     #[test]
-    fn among_equals_the_one_picked_longest_ago_is_least() {
-        let ranking = Ranking::of(&backends(&[1, 1, 1]));
-        let picked: Vec<_> = (0..6).map(|_| ranking.take_least(|_| true).unwrap()).collect();
-        assert_eq!(picked, [1, 2, 3, 1, 2, 3]);
-        assert_eq!(ranking.take_least(|_| false), None);
-    }
-
-    #[test]
-    fn the_total_follows_all_of_them() {
-        let field = backends(&[1, 1, 1]);
-        let early = InFlight::new(Arc::clone(&field[1]));
-        let total = Total::of(&field);
-        let late = InFlight::new(Arc::clone(&field[2]));
-        assert_eq!(total.in_flight(), 2);
-        drop((early, late));
-        assert_eq!(total.in_flight(), 0);
+    fn counts_go_back_whatever_ends_the_request() {
+        let (address, now) = (Address { host: "127.0.0.1".into(), port: 3031 }, Instant::now());
+        let backend = Arc::new(Backend::new(1, Member::new(address), now, now));
+        let lease = InFlight::new(Arc::clone(&backend));
+        assert_eq!(backend.in_flight(), 1);
+        drop(lease);
+        assert_eq!(backend.in_flight(), 0);
     }
 }

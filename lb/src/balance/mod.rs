@@ -17,10 +17,11 @@ mod fleet;
 pub mod health;
 pub mod latency;
 pub mod levels;
-pub mod load;
+mod load;
 pub mod member;
 pub mod outlier;
 pub mod policy;
+pub mod ranking;
 pub mod silence;
 mod traffic;
 
@@ -29,9 +30,10 @@ use change::Change;
 pub use fleet::Fleet;
 use fleet::{Rank, Turns};
 use health::{Evidence, State, Thresholds};
+pub use load::InFlight;
 use member::Member;
 use policy::{Kind, Request};
-pub use traffic::{InFlight, Waiting};
+pub use traffic::Waiting;
 
 use crate::observe::{Observer, StateChange};
 

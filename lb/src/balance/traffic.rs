@@ -1,19 +1,16 @@
-//! What is a backend doing? Requests in flight and waiting, latencies, errors: kept up to date by the request path with a
-//! few atomics, and read by the policies and the rules of silence and ejection.
+//! What is a backend doing? Requests that wait, latencies, errors: kept up to date by the request path with a few atomics,
+//! and read by the rules of silence and ejection. What picks read is in [`super::load`].
 
-use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+    AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed},
 };
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
-
 use super::Backend;
 use super::health::State;
-use super::latency::{Peak, remaining};
-use super::load::LoadWatch;
+use super::latency::remaining;
+use super::load::Epoch;
 use super::outlier::Tally;
 use super::silence::{Estimate, Glance};
 
@@ -21,16 +18,7 @@ use super::silence::{Estimate, Glance};
 /// Times are microseconds since `epoch`, plus one so that 0 can mean "never".
 #[derive(Debug)]
 pub(super) struct Traffic {
-    epoch: Instant,
-    in_flight: AtomicU32,
-    /// Who wants to know when that changes.
-    watch: ArcSwapOption<Arc<dyn LoadWatch>>,
-    watched: AtomicBool,
-    /// [`Peak`]: the bits of its value, and its moment.
-    peak: AtomicU64,
-    peak_at: AtomicU64,
-    /// When it came up from being down, if it is still warming up.
-    warm_from: AtomicU64,
+    epoch: Epoch,
     /// Errors among its answers, in a row and since the last look.
     errors_in_a_row: AtomicU32,
     answers: AtomicU64,
@@ -43,57 +31,6 @@ pub(super) struct Traffic {
 }
 
 impl Backend {
-    /// How much it would have to do, for its weight, with one more request: what policies compare. Infinite
-    /// without a weight.
-    pub fn load(&self) -> f64 {
-        f64::from(self.in_flight() + 1) / f64::from(self.weight())
-    }
-
-    /// Tells somebody, and nobody else any more, whenever [`Self::load`] changes.
-    pub(super) fn watch(&self, watch: Option<Arc<dyn LoadWatch>>) {
-        let watched = watch.is_some();
-        self.traffic.watch.store(watch.map(Arc::new));
-        self.traffic.watched.store(watched, SeqCst);
-    }
-
-    fn load_changed(&self) {
-        if self.traffic.watched.load(SeqCst)
-            && let Some(watch) = &*self.traffic.watch.load()
-        {
-            watch.load_changed(self);
-        }
-    }
-
-    /// It has come up and is to warm up from now on.
-    pub(super) fn begin_warming(&self, now: Instant) {
-        self.traffic.warm_from.store(self.traffic.stamp(now), Relaxed);
-    }
-
-    /// Whether it has come up lately and is warming up.
-    pub fn is_warming(&self) -> bool {
-        self.traffic.warm_from.load(Relaxed) != 0
-    }
-
-    /// How much of its share it may take while it warms up within `window`, from a tenth to all of it: Envoy's slow start,
-    /// with an even pace.
-    pub fn warmth(&self, now: Instant, window: Duration) -> f64 {
-        let since = match self.traffic.warm_from.load(Relaxed) {
-            0 => return 1.0,
-            since => self.traffic.stamp(now).saturating_sub(since),
-        };
-        let warmth = since as f64 / window.as_micros() as f64;
-        if warmth < 1.0 {
-            return warmth.max(0.1);
-        }
-        self.traffic.warm_from.store(0, Relaxed);
-        1.0
-    }
-
-    /// Requests that were sent here and are not finished: the answer's last byte has not come yet.
-    pub fn in_flight(&self) -> u32 {
-        self.traffic.in_flight.load(SeqCst)
-    }
-
     /// Whether one more byte from it would be news: requests wait for a first one, or it is suspected of silence.
     /// The parts of a long answer ask this before they look at the clock.
     pub fn is_listened_to(&self) -> bool {
@@ -103,7 +40,7 @@ impl Backend {
     /// A byte came from the backend.
     pub fn heard(&self, now: Instant) {
         self.traffic.recount(Unanswered::answered);
-        self.traffic.heard.store(self.traffic.stamp(now), Relaxed);
+        self.traffic.heard.store(self.traffic.epoch.stamp(now), Relaxed);
     }
 
     /// What waits from here on is counted anew, as after a byte: it is up again, and what it left unanswered
@@ -119,23 +56,14 @@ impl Backend {
         let estimate = traffic.estimate().with(latency);
         traffic.mean_us.store(estimate.mean_us, Relaxed);
         traffic.deviation_us.store(estimate.deviation_us, Relaxed);
-        let now = traffic.since_epoch(now);
-        traffic.set_peak(if failed {
-            traffic.peak().with_failure(now)
-        } else {
-            traffic.peak().with(latency, now)
-        });
+        let now = traffic.epoch.since(now);
+        let peak = self.peak();
+        self.set_peak(if failed { peak.with_failure(now) } else { peak.with(latency, now) });
     }
 
     /// A try failed, and it is the backend's fault.
     pub fn learn_failure(&self, now: Instant) {
-        let peak = self.traffic.peak().with_failure(self.traffic.since_epoch(now));
-        self.traffic.set_peak(peak);
-    }
-
-    /// How long an answer will take, in microseconds, seen pessimistically: [`Peak`].
-    pub fn peak_latency(&self, now: Instant) -> f64 {
-        self.traffic.peak().value_at(self.traffic.since_epoch(now))
+        self.set_peak(self.peak().with_failure(self.traffic.epoch.since(now)));
     }
 
     /// How long an answer takes in the mean, in microseconds; 0 before the first. It halves with every ten seconds
@@ -143,7 +71,7 @@ impl Backend {
     pub fn mean_latency(&self, now: Instant) -> f64 {
         /// In which all but 1/e is left, when half is left after ten seconds.
         const FORGET: Duration = Duration::from_micros(14_426_950);
-        let silence = self.traffic.since_epoch(now).saturating_sub(self.traffic.peak().at);
+        let silence = self.traffic.epoch.since(now).saturating_sub(self.peak().at);
         self.traffic.mean_us.load(Relaxed) as f64 * remaining(silence, FORGET)
     }
 
@@ -184,15 +112,9 @@ impl Backend {
 
 impl Traffic {
     /// Nothing has happened yet. `epoch` is the moment all of a pool's times count from.
-    pub(super) fn new(epoch: Instant) -> Self {
+    pub(super) fn new(epoch: Epoch) -> Self {
         Self {
             epoch,
-            in_flight: AtomicU32::new(0),
-            watch: ArcSwapOption::empty(),
-            watched: AtomicBool::new(false),
-            peak: AtomicU64::new(Peak::UNKNOWN.value.to_bits()),
-            peak_at: AtomicU64::new(0),
-            warm_from: AtomicU64::new(0),
             errors_in_a_row: AtomicU32::new(0),
             answers: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -204,24 +126,6 @@ impl Traffic {
         }
     }
 
-    fn since_epoch(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.epoch)
-    }
-
-    fn stamp(&self, now: Instant) -> u64 {
-        u64::try_from(self.since_epoch(now).as_micros()).map_or(u64::MAX, |us| us.saturating_add(1))
-    }
-
-    fn peak(&self) -> Peak {
-        let value = f64::from_bits(self.peak.load(Relaxed));
-        Peak { value, at: Duration::from_micros(self.peak_at.load(Relaxed)) }
-    }
-
-    fn set_peak(&self, peak: Peak) {
-        self.peak.store(peak.value.to_bits(), Relaxed);
-        self.peak_at.store(u64::try_from(peak.at.as_micros()).unwrap_or(u64::MAX), Relaxed);
-    }
-
     /// Changes the count of unanswered requests, unless `change` says that there is nothing to change.
     fn recount(&self, mut change: impl FnMut(Unanswered) -> Option<Unanswered>) {
         let changed = |word| change(Unanswered::from(word)).map(u64::from);
@@ -230,33 +134,6 @@ impl Traffic {
 
     fn estimate(&self) -> Estimate {
         Estimate { mean_us: self.mean_us.load(Relaxed), deviation_us: self.deviation_us.load(Relaxed) }
-    }
-}
-
-/// A request is in flight at a backend for as long as this lives: from the pick to the answer's last byte,
-/// or to whatever ends it earlier.
-#[derive(Debug)]
-pub struct InFlight(Arc<Backend>);
-
-impl InFlight {
-    /// Counts one more request at `backend`.
-    pub fn new(backend: Arc<Backend>) -> Self {
-        // Sequentially consistent, as the watch is: whoever begins to watch either is told of this or sees it.
-        backend.traffic.in_flight.fetch_add(1, SeqCst);
-        backend.load_changed();
-        Self(backend)
-    }
-
-    /// Where the request is.
-    pub fn backend(&self) -> &Arc<Backend> {
-        &self.0
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.traffic.in_flight.fetch_sub(1, SeqCst);
-        self.0.load_changed();
     }
 }
 
@@ -313,7 +190,7 @@ impl<'a> Waiting<'a> {
         traffic.recount(|unanswered| {
             let one_more = unanswered.with_one();
             if one_more.count == enough {
-                traffic.enough_since.store(traffic.stamp(now), Relaxed);
+                traffic.enough_since.store(traffic.epoch.stamp(now), Relaxed);
             }
             round = one_more.round;
             Some(one_more)
@@ -383,14 +260,5 @@ mod tests {
         let _late = Waiting::new(&backend, epoch, 3);
         drop(early);
         assert_eq!(backend.glance().unanswered, 1);
-    }
-
-    #[test]
-    fn counts_go_back_whatever_ends_the_request() {
-        let backend = Arc::new(backend(Instant::now()));
-        let lease = InFlight::new(Arc::clone(&backend));
-        assert_eq!(backend.in_flight(), 1);
-        drop(lease);
-        assert_eq!(backend.in_flight(), 0);
     }
 }

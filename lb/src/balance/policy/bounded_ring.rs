@@ -14,7 +14,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::ring::{Circle, anyone};
 use super::{Backend, Policy, Request};
-use crate::balance::load::Total;
+use crate::balance::ranking::Total;
 
 /// The next backend on a ring that has room.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use std::time::Instant;
 use arc_swap::ArcSwapOption;
 
 use super::{Backend, Policy, Request, lowest, position};
-use crate::balance::load::Ranking;
+use crate::balance::ranking::Ranking;
 
 /// Whoever has the least to do.
 #[derive(Debug, Default)]

@@ -1,16 +1,22 @@
 //! What makes two requests belong together? The key by which a hashing policy picks, taken from the request as it came.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, request};
+use ipnet::IpNet;
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::http1::fields::all_listed;
+use super::message::FORWARDED_FOR;
 
 /// Where the key of a request is found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Source {
-    /// The IP address of the client, without its port.
+    /// The IP address of the client, without its port: the one that connects; or, behind proxies whose word is taken, the
+    /// last one in `X-Forwarded-For` that is not such a proxy itself.
     #[default]
     Client,
     /// The path, without the query.
@@ -22,16 +28,26 @@ pub enum Source {
 }
 
 impl Source {
-    /// The key of a request: the same number for the same words on every machine. `None` if the request has no such
-    /// header or cookie; it belongs to nobody then.
-    pub fn key(&self, head: &request::Parts, client: &[u8]) -> Option<u64> {
+    /// The key of a request, as a backend is going to see it: the same number for the same words on every machine. `None`
+    /// if the request has no such header or cookie; it belongs to nobody then. The word of `trusted` networks is taken.
+    pub fn key(&self, head: &request::Parts, trusted: &[IpNet]) -> Option<u64> {
         match self {
-            Self::Client => Some(xxh3_64(client)),
+            Self::Client => client(&head.headers, trusted).map(xxh3_64),
             Self::Path => Some(xxh3_64(head.uri.path().as_bytes())),
             Self::Header(name) => head.headers.get(name).map(|value| xxh3_64(value.as_bytes())),
             Self::Cookie(name) => cookie(&head.headers, name).map(xxh3_64),
         }
     }
+}
+
+/// Whoever stands before the proxies whose word is taken; the first of these if nobody does.
+fn client<'a>(headers: &'a HeaderMap, trusted: &[IpNet]) -> Option<&'a [u8]> {
+    let is_trusted = |hop: &[u8]| {
+        let address = std::str::from_utf8(hop).ok().and_then(|hop| hop.parse::<IpAddr>().ok());
+        address.is_some_and(|address| trusted.iter().any(|network| network.contains(&address)))
+    };
+    let hops = || all_listed(headers, &FORWARDED_FOR);
+    hops().filter(|hop| !is_trusted(hop)).last().or_else(|| hops().next())
 }
 
 /// The value of a cookie: RFC 6265, section 4.2. If it comes more than once, the first counts.
@@ -92,15 +108,32 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        source.parse::<Source>().unwrap().key(&head, b"10.0.0.7")
+        source.parse::<Source>().unwrap().key(&head, &["10.0.0.0/8".parse().unwrap()])
     }
 
     #[test]
     fn the_same_words_make_the_same_key() {
-        assert_eq!(key("client", &[], "/a"), Some(xxh3_64(b"10.0.0.7")));
         assert_eq!(key("path", &[], "/a?x=1"), Some(xxh3_64(b"/a")));
         assert_eq!(key("header:X-User", &[("x-user", "ann")], "/"), Some(xxh3_64(b"ann")));
         assert_eq!(key("header:X-User", &[], "/"), None);
+    }
+
+    #[test]
+    fn a_client_is_whoever_stands_before_the_trusted_proxies() {
+        let table = [
+            ("192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7, 10.0.0.3", "192.0.2.7"),
+            ("192.0.2.7, 10.0.0.3, 10.0.0.4", "192.0.2.7"),
+            ("192.0.2.8, 192.0.2.7, 10.0.0.3", "192.0.2.7"),
+            ("10.0.0.9, 10.0.0.3", "10.0.0.9"),
+            ("unknown, 10.0.0.3", "unknown"),
+            ("2001:db8::7,10.0.0.3", "2001:db8::7"),
+        ];
+        for (chain, client) in table {
+            let key = key("client", &[("x-forwarded-for", chain)], "/");
+            assert_eq!(key, Some(xxh3_64(client.as_bytes())), "{chain}");
+        }
+        assert_eq!(key("client", &[], "/"), None);
     }
 
     #[test]

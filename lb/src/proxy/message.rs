@@ -15,7 +15,8 @@ use super::refusal::Refusal;
 /// Says which attempt of its request a backend sees, from the second on.
 pub const ATTEMPT: HeaderName = HeaderName::from_static("x-lb-attempt");
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Says where a request came from, hop by hop.
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 

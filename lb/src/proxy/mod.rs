@@ -154,7 +154,7 @@ impl Proxy {
         if settings.explain {
             account.explain_if_asked(&mut head);
         }
-        let key = self.pool.wants_key().then(|| settings.key.key(&head, caller.address.as_bytes())).flatten();
+        let key = self.pool.wants_key().then(|| settings.key.key(&head, &settings.trusted)).flatten();
         let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head, name));
         let mut errand = Errand { caller, settings, head, body, key, home, deadline: Cell::new(deadline) };
 

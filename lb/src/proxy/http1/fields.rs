@@ -105,12 +105,14 @@ fn number(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
 }
 
-/// Collects the fields of a head, whose bytes they share.
+/// Collects the fields of a head, whose bytes they share, with room for some that will be added: to grow would cost as
+/// much as to begin.
 pub(super) fn collect(
     bytes: &Bytes,
     fields: &[httparse::Header<'_>],
+    room: usize,
 ) -> Result<(HeaderMap, Said), Malformed> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
+    let mut headers = HeaderMap::with_capacity(fields.len() + room);
     let mut said = Said::default();
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;

@@ -19,6 +19,9 @@ pub(crate) const MAX_TARGET: usize = 8 * 1024;
 /// Longest request line, with its method and version.
 const MAX_LINE: usize = MAX_TARGET + 256;
 
+/// Headers that a request gets on its way through, as a rule: who asked for what, and `Via`.
+const ADDED: usize = 4;
+
 /// The head of a request.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -88,7 +91,7 @@ fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
         _ => return Err(Refusal::Syntax),
     }
     let (Some(method), Some(path)) = (parsed.method, parsed.path) else { return Err(Refusal::Syntax) };
-    let (headers, said) = collect(bytes, parsed.headers).map_err(|_| Refusal::Syntax)?;
+    let (headers, said) = collect(bytes, parsed.headers, ADDED).map_err(|_| Refusal::Syntax)?;
     let old = parsed.version == Some(0);
     let framing = framing(said, old)?;
     let target = bytes.slice_ref(path.as_bytes());

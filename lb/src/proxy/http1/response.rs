@@ -68,7 +68,7 @@ fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Malformed> {
         return Err(Malformed);
     }
 
-    let (headers, said) = collect(bytes, parsed.headers)?;
+    let (headers, said) = collect(bytes, parsed.headers, 0)?;
     let status = StatusCode::from_u16(code).map_err(|_| Malformed)?;
     let old = parsed.version == Some(0);
     let mut response = Response::new(());

@@ -47,7 +47,7 @@ pub(crate) struct End {
     pub(crate) proxy: Rc<Proxy>,
     pub(crate) account: Account,
     pub(crate) lease: Lease,
-    pub(crate) connection: Connection,
+    pub(crate) connection: Box<Connection>,
 }
 
 impl AnswerBody {

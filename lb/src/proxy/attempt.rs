@@ -53,8 +53,8 @@ impl Proxy {
         let mut other: Option<Lease> = None;
         let (outcome, is_others) = {
             let mut asking = pin!(self.attempt(errand, lease, fresh, &mut times));
-            let early = Cell::new((Instant::now() + after).into());
-            let in_time = self.deadlines.wait(asking.as_mut(), &early, None).await.ok();
+            let early = (Instant::now() + after).into();
+            let in_time = self.deadlines.wait(asking.as_mut(), || early, None).await.ok();
             let second = match in_time {
                 Some(_) => None,
                 None if self.pool.may_retry(Instant::now()) => self.pick(errand, &[first.number], account),
@@ -137,7 +137,7 @@ impl Proxy {
 
         // Until the request has been sent whole, it may be the client that is slow, and not the backend.
         let (mut sent, mut waiting) = (None, None);
-        let patience = Cell::new((Instant::now() + settings.stall_timeout).into());
+        let patience = Cell::new(deadline.into());
         let report = |progress: Progress| {
             let now = Instant::now();
             if progress.whole {
@@ -152,7 +152,7 @@ impl Proxy {
         // Only a request that may go elsewhere gains anything from leaving a silent backend.
         let unless = (repeatable && body.is_held()).then_some((backend, State::Suspect));
         let sending = connection.send(head, &backend.address, body.for_try(), caller, report);
-        let outcome = self.deadlines.wait(sending, &patience, unless).await;
+        let outcome = self.deadlines.wait(sending, || patience.get(), unless).await;
         let now = Instant::now();
         times.sent = sent.or(Some(now));
         let mut answer = outcome.unwrap_or_else(|interrupt| {

@@ -4,7 +4,7 @@
 //! Like [`super::connection`], on the other side, it has no tasks but the one that serves it: while a request
 //! is on its way, that task also watches whether the client is still there.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, LazyCell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -151,7 +151,11 @@ impl Client<'_> {
                     Poll::Pending
                 }
             });
-            proxy.client_deadlines.wait(something, &idle, None).await.map_err(|_| NoRequest::Over)??;
+            proxy
+                .client_deadlines
+                .wait(something, || idle.get(), None)
+                .await
+                .map_err(|_| NoRequest::Over)??;
         }
         let head = poll_fn(|cx| {
             let incoming = &mut *incoming.borrow_mut();
@@ -169,9 +173,9 @@ impl Client<'_> {
                 }
             }
         });
-        let late = Cell::new(Instant::now() + config.head_timeout);
+        let late = LazyCell::new(|| Instant::now() + config.head_timeout);
         let slow = |_| NoRequest::Refused(Refusal::TooSlow);
-        proxy.client_deadlines.wait(head, &late, None).await.map_err(slow)?
+        proxy.client_deadlines.wait(head, || *late, None).await.map_err(slow)?
     }
 
     /// Has a request taken through, and its answer sent.
@@ -247,7 +251,7 @@ impl Client<'_> {
     /// Sends what has begun, for as long as it moves.
     async fn send(&mut self) -> Sent {
         let Self { incoming, outgoing, proxy, .. } = self;
-        let (patience, mut moved) = (Cell::new(Instant::now()), None);
+        let (patience, mut moved) = (Cell::new(None), None);
         let sending = poll_fn(|cx| match outgoing.poll_send(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Sent::Whole),
             Poll::Ready(Err(Unsent::Body(_))) => Poll::Ready(Sent::CutShort),
@@ -258,12 +262,13 @@ impl Client<'_> {
             }
             Poll::Pending => {
                 if moved.replace(outgoing.moved()) != Some(outgoing.moved()) {
-                    patience.set(Instant::now() + proxy.settings.now().stall_timeout);
+                    patience.set(Some(Instant::now() + proxy.settings.now().stall_timeout));
                 }
                 Poll::Pending
             }
         });
-        let sent = proxy.client_deadlines.wait(sending, &patience, None).await;
+        let until = || patience.get().unwrap_or_else(Instant::now);
+        let sent = proxy.client_deadlines.wait(sending, until, None).await;
         match sent {
             Ok(sent) => sent,
             Err(_) if outgoing.is_flushed() => {
@@ -314,8 +319,8 @@ impl Client<'_> {
                 }
             }
         });
-        let late = Cell::new(Instant::now() + LINGER);
-        let _ = self.proxy.client_deadlines.wait(noticed, &late, None).await;
+        let late = Instant::now() + LINGER;
+        let _ = self.proxy.client_deadlines.wait(noticed, || late, None).await;
     }
 }
 

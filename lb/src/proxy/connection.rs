@@ -8,9 +8,8 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::header::TRANSFER_ENCODING;
 use http::{Method, Response, StatusCode, request};
-use http_body::Frame;
+use http_body::{Body, Frame};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -50,10 +49,11 @@ pub(crate) struct Progress {
 }
 
 impl Connection {
-    /// Speaks HTTP/1.1 on a fresh stream.
-    pub(crate) fn new(stream: TcpStream, meter: Meter) -> Self {
+    /// Speaks HTTP/1.1 on a fresh stream. It is handed on from one request to the next, and within each of them: in a
+    /// box, so that only its address is.
+    pub(crate) fn new(stream: TcpStream, meter: Meter) -> Box<Self> {
         let (incoming, outgoing) = wire::split(stream, meter);
-        Self { incoming, outgoing: Ok(outgoing), interim: 0, keep_alive: true, reused: false }
+        Box::new(Self { incoming, outgoing: Ok(outgoing), interim: 0, keep_alive: true, reused: false })
     }
 
     /// Makes it wait for its next request. Returns whether it can take one: both the last request and its
@@ -76,7 +76,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the answer. Interim answers go to the `caller`, and `report`
-    /// hears how far the request has come.
+    /// hears how far the request has come: at once, and whenever it has come further.
     ///
     /// # Errors
     /// What became of the request, as far as can be told.
@@ -89,13 +89,13 @@ impl Connection {
         mut report: impl FnMut(Progress),
     ) -> Result<Response<()>, Failure> {
         let Ok(outgoing) = &mut self.outgoing else { return Err(Failure::StaleUnsent) };
-        let framing = match head.headers.contains_key(TRANSFER_ENCODING) {
-            true => Framing::Chunked { trailers: true },
-            false => Framing::Plain,
+        let framing = match body.size_hint().exact() {
+            Some(_) => Framing::Plain,
+            None => Framing::Chunked { trailers: true },
         };
         outgoing.begin(body, framing, |out| write_head(out, head, backend));
         (self.incoming.searched, self.interim) = (0, 0);
-        let mut reported = Progress::default();
+        let mut reported = None;
         poll_fn(|cx| {
             if let Ok(outgoing) = &mut self.outgoing {
                 match outgoing.poll_send(cx) {
@@ -108,7 +108,7 @@ impl Connection {
                     _ => {}
                 }
                 let progress = Progress { bytes: outgoing.moved(), whole: outgoing.is_done() };
-                if std::mem::replace(&mut reported, progress) != progress {
+                if reported.replace(progress) != Some(progress) {
                     report(progress);
                 }
             }
@@ -168,18 +168,19 @@ impl Connection {
 
     /// Has a task send the rest of the request, if there is any, whether anybody reads the answer or not. The
     /// task keeps the way out when it is done: a backend could take a closed one for a client that left.
-    pub(crate) fn send_apart(self) -> Self {
-        let outgoing = match self.outgoing {
-            Ok(mut outgoing) if !outgoing.is_done() => {
-                Err(AbortOnDropHandle::new(tokio::task::spawn_local(async move {
-                    // If it fails, the answer tells.
-                    let _ = poll_fn(|cx| outgoing.poll_send(cx)).await;
-                    outgoing
-                })))
-            }
-            done => done,
-        };
-        Self { outgoing, ..self }
+    pub(crate) fn send_apart(self: Box<Self>) -> Box<Self> {
+        if self.outgoing.as_ref().map_or(true, Writer::is_done) {
+            return self;
+        }
+        let this = *self;
+        let outgoing = this.outgoing.and_then(|mut outgoing| {
+            Err(AbortOnDropHandle::new(tokio::task::spawn_local(async move {
+                // If it fails, the answer tells.
+                let _ = poll_fn(|cx| outgoing.poll_send(cx)).await;
+                outgoing
+            })))
+        });
+        Box::new(Self { outgoing, ..this })
     }
 
     /// The next part of the answer's body; `None` at its end.
@@ -198,7 +199,7 @@ impl Connection {
     }
 
     /// What a tunnel is built on: the socket, and what came over it behind the head of the answer.
-    pub(crate) fn into_stream(self) -> Option<(TcpStream, BytesMut)> {
+    pub(crate) fn into_stream(self: Box<Self>) -> Option<(TcpStream, BytesMut)> {
         wire::reunite(self.incoming, self.outgoing.ok()?)
     }
 }
@@ -234,7 +235,7 @@ mod tests {
     }
 
     /// A connection that its other side has reset.
-    async fn reset_connection() -> Connection {
+    async fn reset_connection() -> Box<Connection> {
         let (stream, other) = pair().await;
         socket2::SockRef::from(&other).set_linger(Some(std::time::Duration::ZERO)).unwrap();
         drop(other);

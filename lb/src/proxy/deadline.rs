@@ -5,7 +5,7 @@
 //! never interrupted costs one insertion and one removal in a list that only its own thread touches. The same
 //! look finds the requests that wait at a backend that has fallen silent.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -58,11 +58,12 @@ impl Deadlines {
     }
 
     /// Waits for `future` until `deadline`, or, with `unless`, until that backend comes into that state; if it was in it
-    /// from the start, whoever picked it knew. The future may put its deadline off while it runs.
+    /// from the start, whoever picked it knew. The future may put its deadline off while it runs. Nobody asks for the
+    /// deadline of what need not wait, so that it costs no look at the clock.
     pub(crate) async fn wait<F: Future>(
         &self,
         future: F,
-        deadline: &Cell<Instant>,
+        deadline: impl Fn() -> Instant,
         unless: Option<(&Arc<Backend>, State)>,
     ) -> Result<F::Output, Interrupt> {
         let unless = unless.filter(|(backend, state)| !backend.is(*state));
@@ -73,12 +74,13 @@ impl Deadlines {
                 return Poll::Ready(Ok(output));
             }
             match &place {
-                None => place = Some(self.enter(cx.waker(), deadline.get(), unless)),
+                None => place = Some(self.enter(cx.waker(), deadline(), unless)),
                 Some(place) => {
                     let mut waits = self.waits.borrow_mut();
                     let wait = &mut waits[place.key];
                     // A deadline that was put off in the same moment has not struck.
-                    let put_off = std::mem::replace(&mut wait.deadline, deadline.get()) != deadline.get();
+                    let deadline = deadline();
+                    let put_off = std::mem::replace(&mut wait.deadline, deadline) != deadline;
                     match wait.interrupt {
                         Some(Interrupt::Deadline) if put_off => wait.interrupt = None,
                         Some(interrupt) => return Poll::Ready(Err(interrupt)),
@@ -141,6 +143,7 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::future::pending;
 
     use super::*;
@@ -159,7 +162,7 @@ mod tests {
         let deadlines = Deadlines::new(PROMPT);
         let start = Instant::now();
         let deadline = Cell::new(start + Duration::from_secs(1));
-        let wait = deadlines.wait(pending::<()>(), &deadline, None);
+        let wait = deadlines.wait(pending::<()>(), || deadline.get(), None);
         assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline));
         let late = start.elapsed() - Duration::from_secs(1);
         assert!(late <= 2 * PROMPT, "late by {late:?}");
@@ -171,7 +174,7 @@ mod tests {
         let deadlines = Deadlines::new(PROMPT);
         let deadline = Cell::new(Instant::now() + Duration::from_secs(1));
         let work = tokio::time::sleep(Duration::from_millis(500));
-        let wait = deadlines.wait(work, &deadline, None);
+        let wait = deadlines.wait(work, || deadline.get(), None);
         assert_eq!(with_clock(&deadlines, wait).await, Ok(()));
         assert!(deadlines.waits.borrow().is_empty());
     }
@@ -187,7 +190,7 @@ mod tests {
             pending::<()>().await;
         };
         assert_eq!(
-            with_clock(&deadlines, deadlines.wait(progress, &deadline, None)).await,
+            with_clock(&deadlines, deadlines.wait(progress, || deadline.get(), None)).await,
             Err(Interrupt::Deadline)
         );
         assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
@@ -197,7 +200,7 @@ mod tests {
     async fn an_abandoned_wait_leaves_no_trace() {
         let deadlines = Deadlines::new(PROMPT);
         let far = Cell::new(Instant::now() + Duration::from_secs(60));
-        let wait = deadlines.wait(pending::<()>(), &far, None);
+        let wait = deadlines.wait(pending::<()>(), || far.get(), None);
         assert!(tokio::time::timeout(Duration::from_millis(50), wait).await.is_err());
         assert!(deadlines.waits.borrow().is_empty());
     }
@@ -210,7 +213,7 @@ mod tests {
         let backend = Arc::new(Backend::new(1, Member::new(address), now, now));
         for state in [State::Down, State::Up] {
             let deadline = Cell::new(Instant::now() + Duration::from_millis(100));
-            let wait = deadlines.wait(pending::<()>(), &deadline, Some((&backend, state)));
+            let wait = deadlines.wait(pending::<()>(), || deadline.get(), Some((&backend, state)));
             assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline), "{state:?}");
         }
     }

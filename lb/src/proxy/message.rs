@@ -7,6 +7,7 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{Method, Response, StatusCode, Uri, Version, request};
+use memchr::memchr;
 
 use super::http1::fields::all_listed;
 use super::http1::request::takes_trailers;
@@ -159,20 +160,36 @@ fn expects_continue(headers: &HeaderMap) -> bool {
     first && expectations.next().is_none()
 }
 
+/// What a host may consist of, by byte.
+const HOST_BYTES: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let (others, mut n) = (b"-._~!$&'()*+,;=%", 0);
+    while n < others.len() {
+        table[others[n] as usize] = true;
+        n += 1;
+    }
+    table
+};
+
 /// Whether it is a host, with or without a port: RFC 3986, section 3.2.2. An empty one stands for none.
 fn is_host(text: &[u8]) -> bool {
     let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
         Some(colon) if !text[colon..].contains(&b']') => (&text[..colon], &text[colon + 1..]),
         _ => (text, &b""[..]),
     };
-    let port = std::str::from_utf8(port).unwrap_or("?");
-    let is_port = port.is_empty() || (!port.starts_with('+') && port.parse::<u16>().is_ok());
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
-    is_port
+    let digit = |port: u32, byte: &u8| {
+        let next = port * 10 + u32::from(byte.wrapping_sub(b'0'));
+        (byte.is_ascii_digit() && next <= u16::MAX.into()).then_some(next)
+    };
+    port.iter().try_fold(0, digit).is_some()
         && match host {
             [b'[', address @ .., b']'] => std::str::from_utf8(address)
                 .is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
-            name => name.iter().all(is_name),
+            name => name.iter().all(|byte| HOST_BYTES[usize::from(*byte)]),
         }
 }
 
@@ -180,7 +197,7 @@ fn is_host(text: &[u8]) -> bool {
 /// servers make one variable of both, as CGI asks for (RFC 3875, section 4.1.18).
 fn is_disguised(name: &HeaderName) -> bool {
     let name = name.as_str();
-    name.contains('_')
+    memchr(b'_', name.as_bytes()).is_some()
         && matches!(
             name.replace('_', "-").as_str(),
             "transfer-encoding"
@@ -248,12 +265,14 @@ impl Special {
         let mut found = Self::default();
         for name in headers.keys() {
             found.hop_by_hop |= is_hop_by_hop(name);
-            found.te |= *name == TE;
-            found.upgrade |= *name == UPGRADE;
-            found.via |= *name == VIA;
-            found.expect |= *name == EXPECT;
-            found.attempt |= *name == ATTEMPT;
-            found.disguised |= is_disguised(name);
+            match name.as_str() {
+                "te" => found.te = true,
+                "upgrade" => found.upgrade = true,
+                "via" => found.via = true,
+                "expect" => found.expect = true,
+                "x-lb-attempt" => found.attempt = true,
+                _ => found.disguised |= is_disguised(name),
+            }
         }
         found
     }

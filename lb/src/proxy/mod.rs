@@ -99,7 +99,7 @@ impl Errand<'_> {
 }
 
 /// An answer whose head has come, and the connection it comes over.
-type Answer = (Response<()>, Connection);
+type Answer = (Response<()>, Box<Connection>);
 
 impl Proxy {
     pub(crate) fn new(

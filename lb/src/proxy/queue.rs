@@ -1,7 +1,6 @@
 //! May a request go to its backend at once? With a limit on what a backend has to do, it may have to wait for its
 //! turn; but never in a long queue, and never for long.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -108,8 +107,8 @@ impl Queues {
             return Err(Failure::QueueFull);
         };
         let turn = Arc::clone(&queue.places).acquire_owned();
-        let patience = Cell::new((Instant::now() + rule.patience).min(deadline).into());
-        match deadlines.wait(turn, &patience, Some((backend, State::Down))).await {
+        let patience = (Instant::now() + rule.patience).min(deadline).into();
+        match deadlines.wait(turn, || patience, Some((backend, State::Down))).await {
             Ok(place) => {
                 lease.place = place.ok();
                 Ok(())

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
 
 use super::verdict::Limits;
@@ -17,8 +17,13 @@ use crate::config::Config;
 /// The settings as one worker sees them.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    latest: Arc<ArcSwap<Config>>,
-    mine: RefCell<Rc<InForce>>,
+    mine: RefCell<Mine>,
+}
+
+#[derive(Debug)]
+struct Mine {
+    latest: Cache<Arc<ArcSwap<Config>>, Arc<Config>>,
+    in_force: Rc<InForce>,
 }
 
 /// Settings, and what follows from them.
@@ -33,18 +38,18 @@ pub(crate) struct InForce {
 
 impl Settings {
     pub(crate) fn new(latest: Arc<ArcSwap<Config>>) -> Self {
-        let mine = RefCell::new(Rc::new(InForce::new(latest.load_full())));
-        Self { latest, mine }
+        let in_force = Rc::new(InForce::new(latest.load_full()));
+        Self { mine: RefCell::new(Mine { latest: Cache::new(latest), in_force }) }
     }
 
     /// Those that hold for what comes now.
     pub(crate) fn now(&self) -> Rc<InForce> {
-        let latest = self.latest.load();
-        let mut mine = self.mine.borrow_mut();
-        if !Arc::ptr_eq(&latest, &mine.config) {
-            *mine = Rc::new(InForce::new(Arc::clone(&latest)));
+        let Mine { latest, in_force } = &mut *self.mine.borrow_mut();
+        let latest = latest.load();
+        if !Arc::ptr_eq(latest, &in_force.config) {
+            *in_force = Rc::new(InForce::new(Arc::clone(latest)));
         }
-        Rc::clone(&mine)
+        Rc::clone(in_force)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::observe::Meter;
 /// A request that became a tunnel. It stays in flight, and its record open, until the tunnel closes.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
-    pub(crate) backend: Connection,
+    pub(crate) backend: Box<Connection>,
     pub(crate) account: Account,
     pub(crate) lease: Lease,
 }
@@ -51,7 +51,7 @@ pub(crate) async fn run(client: Option<(TcpStream, BytesMut)>, tunnel: Tunnel, p
             copy_bidirectional(&mut client, &mut backend).await
         };
         // However a tunnel ends, nobody is to blame: what its bytes mean is not ours to know.
-        let _ = proxy.client_deadlines.wait(pass, &patience, None).await;
+        let _ = proxy.client_deadlines.wait(pass, || patience.get(), None).await;
     }
     account.answered();
     account.close(Instant::now().into_std());

@@ -4,7 +4,7 @@
 //! its own connections, so nothing here is locked. A pooled client from a library would repeat requests on its own,
 //! and the balancer has to know about every single try.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ const MAX_IDLE: usize = 512;
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
 }
 
@@ -64,7 +64,7 @@ impl Upstream {
         backend: &Arc<Backend>,
         wanted: Wanted,
         deadlines: &Deadlines,
-    ) -> Result<Connection, Failure> {
+    ) -> Result<Box<Connection>, Failure> {
         if !wanted.fresh
             && let Some(connection) = self.take_idle(backend, wanted.look_first)
         {
@@ -77,7 +77,7 @@ impl Upstream {
     }
 
     /// Keeps a connection for the next request, if it can take one.
-    pub(crate) fn put_back(&self, backend: &Backend, mut connection: Connection, now: Instant) {
+    pub(crate) fn put_back(&self, backend: &Backend, mut connection: Box<Connection>, now: Instant) {
         if !connection.rest() || backend.is_leaving() {
             return;
         }
@@ -114,7 +114,7 @@ impl Upstream {
 
     /// The most recently used connection that is still good: the least likely to have been closed meanwhile,
     /// and the others can age and go.
-    fn take_idle(&self, backend: &Backend, look: bool) -> Option<Connection> {
+    fn take_idle(&self, backend: &Backend, look: bool) -> Option<Box<Connection>> {
         let mut kept = self.idle.borrow_mut();
         let idle = kept.get_mut(backend.number - 1)?;
         std::iter::from_fn(|| idle.pop())
@@ -132,9 +132,9 @@ impl Upstream {
         backend: &Arc<Backend>,
         Wanted { patience, deadline, .. }: Wanted,
         deadlines: &Deadlines,
-    ) -> Result<Connection, Failure> {
-        let patience = Cell::new((Instant::now() + patience).min(deadline).into());
-        let stream = deadlines.wait(connect(backend), &patience, Some((backend, State::Down))).await;
+    ) -> Result<Box<Connection>, Failure> {
+        let patience = (Instant::now() + patience).min(deadline).into();
+        let stream = deadlines.wait(connect(backend), || patience, Some((backend, State::Down))).await;
         let stream = stream.unwrap_or_else(|interrupt| {
             Err(match interrupt {
                 Interrupt::Deadline => Failure::ConnectTimeout,

@@ -9,7 +9,7 @@ use http::{Method, Request, Uri, Version, request};
 use memchr::{memchr, memchr_iter};
 
 use super::fields::{MAX_HEAD, MAX_HEADERS, Said, all_listed, collect};
-use super::write_fields;
+use super::write_field;
 use crate::balance::Address;
 use crate::proxy::refusal::Refusal;
 
@@ -163,10 +163,14 @@ pub(crate) fn write_head(out: &mut Vec<u8>, head: &request::Parts, server: &Addr
     out.push(b' ');
     out.extend_from_slice(head.uri.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    if !head.headers.contains_key(HOST) {
-        out.extend_from_slice(format!("host: {}\r\n", server.authority()).as_bytes());
+    let mut names_host = false;
+    for (name, value) in &head.headers {
+        names_host |= *name == HOST;
+        write_field(out, name.as_str(), value.as_bytes());
     }
-    write_fields(out, head.headers.iter());
+    if !names_host {
+        write_field(out, "host", server.authority().as_bytes());
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{Method, Response, StatusCode, Version, response};
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
 use super::fields::{MAX_HEAD, MAX_HEADERS, Said, collect};
 use super::{Malformed, write_field};
@@ -45,11 +45,13 @@ pub(crate) fn take(
     if buffer[..begun] != b"HTTP/1."[..begun] {
         return Err(Malformed);
     }
-    let Some(at) = memmem::find(&buffer[searched.saturating_sub(2)..], b"\n\r\n") else {
+    let from = searched.saturating_sub(2);
+    let ends = |at: &usize| buffer[from + at..].starts_with(b"\n\r\n");
+    let Some(at) = memchr_iter(b'\n', &buffer[from..]).find(ends) else {
         let hopeless = buffer.len() > MAX_HEAD || memmem::find(buffer, b"\n\n").is_some();
         return if hopeless { Err(Malformed) } else { Ok(None) };
     };
-    let length = searched.saturating_sub(2) + at + 3;
+    let length = from + at + 3;
     if length > MAX_HEAD {
         return Err(Malformed);
     }
@@ -139,14 +141,16 @@ pub(crate) fn shape(
 pub(crate) fn write_head(out: &mut Vec<u8>, answer: &response::Parts, shape: Shape, old: bool, date: &[u8]) {
     write_status_line(out, answer.status);
     let bodyless = has_no_body(answer.status);
+    let mut dated = false;
     for (name, value) in &answer.headers {
+        dated |= *name == DATE;
         // RFC 9110, section 8.6: never with 1xx and 204. A 304 may tell the length that a 200 would have.
         if bodyless && answer.status != StatusCode::NOT_MODIFIED && *name == CONTENT_LENGTH {
             continue;
         }
         write_field(out, name.as_str(), value.as_bytes());
     }
-    if !answer.headers.contains_key(DATE) && !answer.status.is_informational() {
+    if !dated && !answer.status.is_informational() {
         write_field(out, "date", date);
     }
     if let Some(length) = shape.length {

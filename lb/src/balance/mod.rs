@@ -22,6 +22,7 @@ pub mod member;
 pub mod outlier;
 pub mod policy;
 pub mod ranking;
+mod rules;
 pub mod silence;
 mod traffic;
 
@@ -29,10 +30,12 @@ pub use backend::{Address, Backend};
 use change::Change;
 pub use fleet::Fleet;
 use fleet::{Rank, Turns};
-use health::{Evidence, State, Thresholds};
+use health::{Evidence, State};
 pub use load::InFlight;
 use member::Member;
-use policy::{Kind, Request};
+use policy::Request;
+use rules::InForce;
+pub use rules::Rules;
 pub use traffic::Waiting;
 
 use crate::observe::{Observer, StateChange};
@@ -42,34 +45,13 @@ use crate::observe::{Observer, StateChange};
 pub struct ServerPool {
     /// What picks read. A change (rare) publishes a new view; a pick (hot) reads the one it finds without taking a lock.
     fleet: ArcSwap<Fleet>,
-    rules: ArcSwap<Rules>,
+    rules: InForce,
     /// Serialises changes with the publishing of views, so that the view published last is the one that shows
     /// everything as it is last.
     roster: Mutex<Roster>,
     budget: Mutex<budget::Budget>,
     epoch: Instant,
     observer: Arc<Observer>,
-}
-
-/// The rules of a pool.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rules {
-    /// How a backend is picked.
-    pub policy: Kind,
-    /// For [`Kind::BoundedRing`]: how far above its fair share a backend may be, in percent; more than 100.
-    pub load_factor: u32,
-    /// With fewer than so many percent of a level's backends up, health is not heeded; 0 for never.
-    pub panic_threshold: u8,
-    /// How long a backend that has come up warms up.
-    pub slow_start: Duration,
-    /// How much evidence a change of state needs.
-    pub thresholds: Thresholds,
-    /// When waiting becomes silence.
-    pub silence: silence::Rule,
-    /// When bad answers become an ejection.
-    pub outlier: outlier::Rule,
-    /// How many retries there may be in all; `None` for any number.
-    pub retry_budget: Option<budget::Rule>,
 }
 
 /// Who belongs to the pool.
@@ -92,7 +74,7 @@ impl ServerPool {
             fleet: ArcSwap::from_pointee(Fleet::of(Vec::new(), Vec::new(), &rules, |_| {
                 Arc::new(Turns::new(rules.policy, rules.load_factor))
             })),
-            rules: ArcSwap::from_pointee(rules),
+            rules: InForce::new(rules),
             roster: Mutex::default(),
             budget: Mutex::default(),
             epoch: now,
@@ -120,17 +102,17 @@ impl ServerPool {
 
     /// The rules in force.
     pub fn rules(&self) -> Rules {
-        **self.rules.load()
+        self.rules.now()
     }
 
     /// Whether the policy in force picks by a key.
     pub fn wants_key(&self) -> bool {
-        self.rules.load().policy.wants_key()
+        self.rules.wants_key()
     }
 
     /// How many requests must wait for silence to be looked into: [`silence::Rule::waiting`].
     pub fn enough_waiting(&self) -> u32 {
-        self.rules.load().silence.waiting
+        self.rules.enough_waiting()
     }
 
     /// The backend whose turn it is, among those that may be picked and that this request has not `tried` (numbers);
@@ -190,10 +172,10 @@ impl ServerPool {
     /// The backend has given an answer, or failed to: an error, if that is its own fault. Too many of them in a row make
     /// it an outlier.
     pub fn rate(&self, backend: &Backend, is_error: bool, now: Instant) {
-        let rule = self.rules.load().outlier;
-        if !rule.is_on() {
+        if !self.rules.ejects() {
             return;
         }
+        let rule = self.rules().outlier;
         let in_a_row = backend.count_answer(is_error);
         if rule.consecutive_errors > 0 && in_a_row >= rule.consecutive_errors {
             let mut roster = self.lock();
@@ -335,7 +317,7 @@ impl ServerPool {
     pub fn set_rules(&self, rules: Rules) {
         let mut roster = self.lock();
         let before = self.rules();
-        self.rules.store(Arc::new(rules));
+        self.rules.set(rules);
         if (rules.policy, rules.load_factor) != (before.policy, before.load_factor) {
             roster.turns.clear();
             roster.members.iter().chain(&roster.leaving).for_each(|backend| backend.watch(None));

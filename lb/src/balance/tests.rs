@@ -1,3 +1,5 @@
+use super::health::Thresholds;
+use super::policy::Kind;
 use super::*;
 use member::Mode;
 

@@ -2,9 +2,11 @@
 //! written.
 
 use bytes::BytesMut;
-use http::{Method, Request, StatusCode, request};
+use http::header::UPGRADE;
+use http::{HeaderValue, Method, StatusCode};
 
 use super::{in_any_pieces, server, strict};
+use crate::proxy::head::RequestHead;
 use crate::proxy::http1::{request as requests, response as responses};
 use crate::proxy::message;
 
@@ -23,7 +25,7 @@ pub fn request_head(bytes: &[u8]) {
     }
 
     let mut out = Vec::new();
-    requests::write_head(&mut out, &head.request.into_parts().0, &server());
+    requests::write_head(&mut out, &head.request, &server());
     let (written, rest) = strict::request_head(&out).unwrap().expect("a whole head");
     assert_eq!(rest, b"", "exactly one head");
     assert_eq!(written.first[..2], [original.method.unwrap().as_bytes(), target.as_bytes()]);
@@ -50,11 +52,12 @@ pub fn response_head(bytes: &[u8]) {
         assert!(original.parse(&bytes[..end]).is_ok_and(|status| status == httparse::Status::Complete(end)));
         let original = strict::Head { first: [b""; 3], fields: pairs(original.headers) };
         let said = framing_by(&original);
-        let status = head.response.status();
+        let status = head.response.status;
         let bodyless =
             asked == Method::HEAD || status.is_informational() || [204, 304].contains(&status.as_u16());
         assert_eq!(head.framing, if bodyless { responses::Framing::Length(0) } else { said });
-        let asked = Request::builder().method(&asked).header("upgrade", "x").body(()).unwrap().into_parts().0;
+        let mut asked = RequestHead { method: asked, ..RequestHead::default() };
+        asked.headers.append(UPGRADE, HeaderValue::from_static("x"));
         for old in [false, true] {
             passed_on(responses::Head { response: head.response.clone(), ..head }, &asked, old);
         }
@@ -62,9 +65,9 @@ pub fn response_head(bytes: &[u8]) {
 }
 
 /// Passes an answer on, to a client that may be `old`, and reads what comes of it.
-fn passed_on(head: responses::Head, asked: &request::Parts, old: bool) {
+fn passed_on(head: responses::Head, asked: &RequestHead, old: bool) {
     let responses::Head { mut response, framing, keep_alive } = head;
-    let status = response.status();
+    let status = response.status;
     let mut out = Vec::new();
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         responses::write_interim(&mut out, &response);
@@ -74,9 +77,8 @@ fn passed_on(head: responses::Head, asked: &request::Parts, old: bool) {
             return;
         }
         let length = if let responses::Framing::Length(length) = framing { Some(length) } else { None };
-        let answer = response.into_parts().0;
-        let shape = responses::shape(&asked.method, old, keep_alive, status, &answer.headers, length);
-        responses::write_head(&mut out, &answer, shape, old, b"now");
+        let shape = responses::shape(&asked.method, old, keep_alive, status, &response.headers, length);
+        responses::write_head(&mut out, &response, shape, old, b"now");
     }
     let (written, rest) = strict::answer(&out).unwrap().expect("a whole head");
     assert_eq!((rest, written.first[1]), (&b""[..], status.as_str().as_bytes()));

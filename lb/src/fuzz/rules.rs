@@ -2,12 +2,13 @@
 
 use bytes::BytesMut;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, MAX_FORWARDS, TE, TRANSFER_ENCODING, UPGRADE,
+    VIA,
 };
-use http::{Method, Request, StatusCode, Version, request};
+use http::{Method, StatusCode, Version};
 
 use super::{server, strict};
+use crate::proxy::head::{Headers, RequestHead};
 use crate::proxy::http1::request::{Framing, Head, take, write_head};
 use crate::proxy::http1::response;
 use crate::proxy::message::{ATTEMPT, Hop, is_last_hop, prepare_request, prepare_response};
@@ -50,7 +51,7 @@ pub fn message_rules(bytes: &[u8]) {
 }
 
 fn request_rules(read: &Head, trusted: bool) {
-    let before = read.request.clone().into_parts().0;
+    let before = read.request.clone();
     let mut head = before.clone();
     let chunked = read.framing == Framing::Chunked;
     if is_last_hop(&mut head) || prepare_request(&mut head, Hop { trusted, ..HOP }, chunked).is_err() {
@@ -70,7 +71,7 @@ fn request_rules(read: &Head, trusted: bool) {
         None => assert_eq!(hosts, values(&before.headers, &HOST), "it routes"),
     }
     assert!(hosts.len() == 1 || (hosts.is_empty() && before.version == Version::HTTP_10));
-    assert!(!after.contains_key(ATTEMPT));
+    assert!(!after.contains(&ATTEMPT));
 
     let said = values(after, &HeaderName::from_static("x-forwarded-for"));
     assert!(
@@ -101,7 +102,7 @@ fn origin_form(target: &str) -> String {
 }
 
 /// What is written for the backend is one head, and means there what it means here.
-fn same_to_others(head: &request::Parts, read: &Head) {
+fn same_to_others(head: &RequestHead, read: &Head) {
     let mut out = Vec::new();
     write_head(&mut out, head, &server());
     let body = match read.framing {
@@ -109,7 +110,7 @@ fn same_to_others(head: &request::Parts, read: &Head) {
         Framing::Length(_) => b"",
     };
     let (plain, rest) = strict::request_head(&out).unwrap().expect("a whole head");
-    let (method, target) = (read.request.method().as_str(), origin_form(&read.request.uri().to_string()));
+    let (method, target) = (read.request.method.as_str(), origin_form(&read.request.uri.to_string()));
     assert_eq!((rest, &plain.first[..2]), (&b""[..], &[method.as_bytes(), target.as_bytes()][..]));
     out.extend_from_slice(body);
     match strict::request(&out).unwrap() {
@@ -117,61 +118,63 @@ fn same_to_others(head: &request::Parts, read: &Head) {
         None => assert!(matches!(read.framing, Framing::Length(1..)), "only its body is to come"),
     }
     let mut headers = head.headers.clone();
-    headers.entry(HOST).or_insert_with(|| HeaderValue::try_from(server().authority()).unwrap());
+    if !headers.contains(&HOST) {
+        headers.append(HOST, HeaderValue::try_from(server().authority()).unwrap());
+    }
     let Ok(Some(again)) = take(&mut BytesMut::from(&out[..]), 0) else {
         return assert!(headers.len() > MANY, "it takes what it writes");
     };
-    assert_eq!((again.framing, again.request.headers()), (read.framing, &headers));
+    assert_eq!((again.framing, again.request.headers), (read.framing, headers));
 }
 
 fn answer_rules(read: &response::Head, upgrade: bool) {
-    let mut request = Request::new(());
+    let mut request = RequestHead::default();
     if upgrade {
-        request.headers_mut().insert(UPGRADE, HeaderValue::from_static("x"));
+        request.headers.insert(UPGRADE, HeaderValue::from_static("x"));
     }
     let mut answer = read.response.clone();
-    let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if prepare_response(&mut answer, &request.into_parts().0).is_err() {
-        return assert!(switched && !(upgrade && answer.headers().contains_key(UPGRADE)));
+    let switched = answer.status == StatusCode::SWITCHING_PROTOCOLS;
+    if prepare_response(&mut answer, &request).is_err() {
+        return assert!(switched && !(upgrade && answer.headers.contains(&UPGRADE)));
     }
-    one_connection(answer.headers(), read.response.headers());
-    assert!(!answer.headers().contains_key(TRANSFER_ENCODING) && !answer.headers().contains_key(TE));
-    assert_eq!(answer.headers().contains_key(UPGRADE), switched);
-    the_rest_stays(answer.headers(), read.response.headers(), |name| {
+    one_connection(&answer.headers, &read.response.headers);
+    assert!(!answer.headers.contains(&TRANSFER_ENCODING) && !answer.headers.contains(&TE));
+    assert_eq!(answer.headers.contains(&UPGRADE), switched);
+    the_rest_stays(&answer.headers, &read.response.headers, |name| {
         [CONNECTION, TRANSFER_ENCODING, UPGRADE, TE].contains(name)
     });
 }
 
 /// Nothing is left of what concerned the connection that a message came over.
-fn one_connection(after: &HeaderMap, before: &HeaderMap) {
+fn one_connection(after: &Headers, before: &Headers) {
     for name in NEVER {
-        assert!(!after.contains_key(name), "{name}");
+        assert!(after.names().all(|found| found != name), "{name}");
     }
     for option in options(after) {
-        assert!(after.contains_key(&option), "{option} is what it lists");
+        assert!(after.names().any(|name| *name == *option), "{option} is what it lists");
     }
-    assert_eq!(after.contains_key(UPGRADE), options(after).contains(&"upgrade".to_owned()));
+    assert_eq!(after.contains(&UPGRADE), options(after).contains(&"upgrade".to_owned()));
     for name in options(before) {
         let own = OWN.contains(&&name[..]) || ["host", "content-length"].contains(&&name[..]);
-        assert!(own || !after.contains_key(&name), "{name} was listed");
+        assert!(own || after.names().all(|found| *found != *name), "{name} was listed");
     }
 }
 
 /// What neither concerns a connection nor is the balancer's to say is as it was.
-fn the_rest_stays(after: &HeaderMap, before: &HeaderMap, changes: impl Fn(&HeaderName) -> bool) {
+fn the_rest_stays(after: &Headers, before: &Headers, changes: impl Fn(&HeaderName) -> bool) {
     let listed = options(before);
     let changes = |name: &HeaderName| {
         let never = NEVER.contains(&name.as_str());
         let was_listed = listed.iter().any(|listed| listed == name.as_str()) && *name != CONTENT_LENGTH;
         never || was_listed || changes(name)
     };
-    for name in before.keys().chain(after.keys()).filter(|name| !changes(name)) {
+    for name in before.names().chain(after.names()).filter(|name| !changes(name)) {
         assert_eq!(values(after, name), values(before, name), "{name}");
     }
 }
 
 /// What `Connection` lists, in lower case.
-fn options(headers: &HeaderMap) -> Vec<String> {
+fn options(headers: &Headers) -> Vec<String> {
     let values = values(headers, &CONNECTION);
     let options = values.iter().flat_map(|value| value.split(|byte| *byte == b','));
     options
@@ -180,6 +183,6 @@ fn options(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a [u8]> {
-    headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+fn values<'a>(headers: &'a Headers, name: &HeaderName) -> Vec<&'a [u8]> {
+    headers.iter().filter(|(found, _)| *found == name).map(|(_, value)| value.as_bytes()).collect()
 }

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::{Extensions, HeaderMap, Method, StatusCode, Uri, request};
+use http::{Extensions, Method, StatusCode, Uri};
 
 use super::books::Books;
 use super::context::{self, Attempts, Retries, Tried};
 use super::explained::Explained;
+use super::head::{Headers, RequestHead};
 use super::refusal::Refusal;
 use super::verdict::{Blame, Failure};
 use crate::balance::Backend;
@@ -20,8 +21,8 @@ use crate::observe::{Outcome, Phase, Tally, micros, unix_ms};
 #[derive(Debug)]
 pub(crate) struct Account {
     books: Rc<Books>,
-    /// Method and target, if anybody wants to know.
-    line: Option<(String, String)>,
+    /// What is told of it besides, if anybody wants to know.
+    tale: Option<Box<Tale>>,
     pub(crate) began: Instant,
     times: Times,
     backend: Option<usize>,
@@ -30,11 +31,20 @@ pub(crate) struct Account {
     /// The first backend and its tally, while a second one is asked as well.
     hedged: Option<(usize, Arc<Tally>)>,
     explained: Option<Box<Explained>>,
-    context: (Attempts, Retries, Tried),
     failure: Option<(&'static str, Blame)>,
     client_gone: bool,
     status: Option<StatusCode>,
     closed: bool,
+}
+
+/// What a request was, and what it remembers.
+#[derive(Debug, Default)]
+struct Tale {
+    method: String,
+    path: String,
+    attempts: Attempts,
+    retries: Retries,
+    tried: Tried,
 }
 
 /// When a request was sent for the last time, and when the head of the answer came.
@@ -62,14 +72,16 @@ impl Account {
         books.clients().requests.one();
         Self {
             books: Rc::clone(books),
-            line: books.observer().wants_requests().then(line),
+            tale: books.observer().wants_requests().then(|| {
+                let (method, path) = line();
+                Box::new(Tale { method, path, ..Tale::default() })
+            }),
             began: Instant::now(),
             times: Times::default(),
             backend: None,
             there: None,
             hedged: None,
             explained: None,
-            context: Default::default(),
             failure: None,
             client_gone: false,
             status: None,
@@ -116,8 +128,8 @@ impl Account {
     }
 
     /// Begins to note how the request is decided, if its client asks for that.
-    pub(crate) fn explain_if_asked(&mut self, head: &mut request::Parts) {
-        self.explained = Explained::asked_for(&head.method, &head.uri, &mut head.headers, self.began);
+    pub(crate) fn explain_if_asked(&mut self, head: &mut RequestHead) {
+        self.explained = Explained::asked_for(head, self.began);
     }
 
     /// Where decisions are noted, if anybody wants to know.
@@ -126,7 +138,7 @@ impl Account {
     }
 
     /// Tells the client how its request was decided, if it has asked.
-    pub(crate) fn explain_to(&mut self, headers: &mut HeaderMap) {
+    pub(crate) fn explain_to(&mut self, headers: &mut Headers) {
         if let Some(explained) = &mut self.explained {
             explained.tell(headers, self.status.map(|status| status.as_u16()), self.books.observer());
         }
@@ -158,8 +170,10 @@ impl Account {
 
     /// Reads off what the request remembers.
     pub(crate) fn remember(&mut self, context: &Extensions) {
-        if self.line.is_some() && !context.is_empty() {
-            self.context = (context::get(context), context::get(context), context::get(context));
+        if let Some(tale) = self.tale.as_mut().filter(|_| !context.is_empty()) {
+            tale.attempts = context::get(context);
+            tale.retries = context::get(context);
+            tale.tried = context::get(context);
         }
     }
 
@@ -202,10 +216,10 @@ impl Account {
         if let Some(explained) = self.explained.take() {
             explained.keep(self.books.observer());
         }
-        let Some((method, path)) = self.line.take() else { return };
+        let Some(tale) = self.tale.take() else { return };
         let sent = self.times.sent.unwrap_or(now);
         let head = self.times.head.unwrap_or(now);
-        let (attempts, retries, tried) = std::mem::take(&mut self.context);
+        let Tale { method, path, attempts, retries, tried } = *tale;
         self.books.observer().request_ended(Outcome {
             at_unix_ms: unix_ms(SystemTime::now()),
             method,
@@ -239,14 +253,17 @@ impl Account {
         };
         let sent = self.times.sent.unwrap_or(now);
         let head = self.times.head.unwrap_or(now);
-        there.took(Phase::Queue, sent.saturating_duration_since(self.began));
+        let queued = sent.saturating_duration_since(self.began);
+        let waited = head.saturating_duration_since(sent);
+        let passed = now.saturating_duration_since(head);
+        there.took(Phase::Queue, queued);
         if self.times.sent.is_some() {
-            there.took(Phase::Head, head.saturating_duration_since(sent));
+            there.took(Phase::Head, waited);
         }
         if self.times.head.is_some() {
-            there.took(Phase::Body, now.saturating_duration_since(head));
+            there.took(Phase::Body, passed);
         }
-        there.took(Phase::Total, now.saturating_duration_since(self.began));
+        there.took(Phase::Total, queued + waited + passed);
     }
 }
 

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::Proxy;
 use super::account::Account;
 use super::connection::Connection;
+use super::head::{Headers, ResponseHead};
 use super::queue::Lease;
 use super::refusal::Refusal;
 use super::tunnel::Tunnel;
@@ -22,9 +23,15 @@ use crate::balance::health::Evidence;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
+/// An answer to a client.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: ResponseHead,
+    pub(crate) body: AnswerBody,
+}
+
 /// The body of an answer.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "relays are the rule, and a box would cost each an allocation")]
 pub(crate) enum AnswerBody {
     /// A backend's, passed on as it comes.
     Relay(Relay),
@@ -139,7 +146,7 @@ impl Body for AnswerBody {
 }
 
 /// The answer to a request that no backend may see.
-pub(crate) fn refuse(mut account: Account, refusal: Refusal, by: &str) -> Response<AnswerBody> {
+pub(crate) fn refuse(mut account: Account, refusal: Refusal, by: &str) -> Answer {
     account.refused(refusal);
     account.answering(refusal.status());
     account.close(Instant::now());
@@ -148,17 +155,17 @@ pub(crate) fn refuse(mut account: Account, refusal: Refusal, by: &str) -> Respon
 
 /// The answer to a `TRACE` or `OPTIONS` that goes no further. A trace shows what a client may not see, such as
 /// cookies, so it is not answered.
-pub(crate) fn last_hop(mut account: Account, method: &Method, by: &str) -> Response<AnswerBody> {
+pub(crate) fn last_hop(mut account: Account, method: &Method, by: &str) -> Answer {
     let answer = match *method {
-        Method::OPTIONS => Response::new(AnswerBody::Own(None)),
+        Method::OPTIONS => Answer { head: ResponseHead::new(StatusCode::OK), body: AnswerBody::Own(None) },
         _ => {
             let why = "TRACE is not answered here";
             let mut refused = own(by, StatusCode::METHOD_NOT_ALLOWED, "http_request_denied", why, None);
-            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("OPTIONS"));
+            refused.head.headers.insert(ALLOW, HeaderValue::from_static("OPTIONS"));
             refused
         }
     };
-    account.answering(answer.status());
+    account.answering(answer.head.status);
     account.close(Instant::now());
     answer
 }
@@ -171,11 +178,9 @@ pub(crate) fn own(
     proxy_status: &str,
     why: &str,
     retry_after: Option<Duration>,
-) -> Response<AnswerBody> {
+) -> Answer {
     let text = format!("{} {}: {why}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
-    let mut response = Response::new(AnswerBody::Own(Some(text.into())));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
+    let mut headers = Headers::default();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     let machine = format!("{by}; error={proxy_status}; details=\"{why}\"");
     if let Ok(value) = HeaderValue::from_str(&machine) {
@@ -185,5 +190,5 @@ pub(crate) fn own(
         headers
             .insert(RETRY_AFTER, wait.as_secs_f64().ceil().max(1.0).to_string().parse().expect("a number"));
     }
-    response
+    Answer { head: ResponseHead { status, headers }, body: AnswerBody::Own(Some(text.into())) }
 }

@@ -14,7 +14,7 @@ use super::deadline::Interrupt;
 use super::queue::Lease;
 use super::upstream::Wanted;
 use super::verdict::{self, Blame, Failure};
-use super::{Answer, Errand, Proxy, message};
+use super::{Begun, Errand, Proxy, message};
 use crate::balance::health::{Evidence, State};
 use crate::balance::{Backend, Waiting};
 
@@ -27,7 +27,7 @@ impl Proxy {
         lease: &mut Lease,
         fresh: bool,
         account: &mut Account,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Begun, Failure> {
         if errand.may_be_hedged() {
             return self.hedge(errand, lease, fresh, account).await;
         }
@@ -46,7 +46,7 @@ impl Proxy {
         lease: &mut Lease,
         fresh: bool,
         account: &mut Account,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Begun, Failure> {
         let after = errand.settings.hedge_after.unwrap_or(errand.settings.total_timeout);
         let first = Arc::clone(lease.backend());
         let (mut times, mut other_times) = (Times::default(), Times::default());
@@ -86,11 +86,11 @@ impl Proxy {
     /// The answer that comes first, or the failure that comes last; and whether it is the other's.
     async fn first_of(
         &self,
-        mut one: Pin<&mut impl Future<Output = Result<Answer, Failure>>>,
-        mut other: Pin<&mut impl Future<Output = Result<Answer, Failure>>>,
+        mut one: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
+        mut other: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
         backends: &[Arc<Backend>; 2],
         account: &mut Account,
-    ) -> (Result<Answer, Failure>, bool) {
+    ) -> (Result<Begun, Failure>, bool) {
         let mut failed = [false; 2];
         poll_fn(|cx| {
             for (index, is_other) in [false, true].into_iter().enumerate() {
@@ -126,7 +126,7 @@ impl Proxy {
         lease: &mut Lease,
         fresh: bool,
         times: &mut Times,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Begun, Failure> {
         let Errand { caller, settings, head, body, .. } = errand;
         self.queues.wait(lease, settings.queue, errand.deadline.get(), &self.deadlines).await?;
         let backend = lease.backend();
@@ -151,8 +151,10 @@ impl Proxy {
         };
         // Only a request that may go elsewhere gains anything from leaving a silent backend.
         let unless = (repeatable && body.is_held()).then_some((backend, State::Suspect));
-        let sending = connection.send(head, &backend.address, body.for_try(), caller, report);
-        let outcome = self.deadlines.wait(sending, || patience.get(), unless).await;
+        let outcome = {
+            let sending = pin!(connection.send(head, &backend.address, body.for_try(), caller, report));
+            self.deadlines.wait(sending, || patience.get(), unless).await
+        };
         let now = Instant::now();
         times.sent = sent.or(Some(now));
         let mut answer = outcome.unwrap_or_else(|interrupt| {
@@ -167,9 +169,9 @@ impl Proxy {
         if let Some(sent) = sent {
             let latency = now.saturating_duration_since(sent);
             backend.stats.record_latency(latency);
-            backend.learn_latency(latency, answer.status().is_server_error(), now);
+            backend.learn_latency(latency, answer.status.is_server_error(), now);
         }
-        self.pool.rate(backend, answer.status().is_server_error(), now);
+        self.pool.rate(backend, answer.status.is_server_error(), now);
         self.pool.heard(backend, now);
         message::prepare_response(&mut answer, head).map_err(|message::Nonsense| Failure::Malformed)?;
         Ok((answer, connection))

@@ -2,8 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use http::{HeaderValue, Response, StatusCode, Version};
+use http::{HeaderValue, StatusCode, Version};
 
+use super::head::ResponseHead;
 use super::http1::request::Head;
 use super::http1::response::write_interim;
 use super::wire::Writer;
@@ -35,8 +36,8 @@ impl Caller {
 
     /// Passes an interim answer on, if the client can make anything of it: HTTP/1.0 knows none (RFC 9110,
     /// section 15.2), and however many backends say so, it must continue only once.
-    pub(crate) fn tell(&self, interim: &Response<()>) {
-        let wanted = match interim.status() {
+    pub(crate) fn tell(&self, interim: &ResponseHead) {
+        let wanted = match interim.status {
             StatusCode::CONTINUE => self.awaits_continue.replace(false),
             _ => true,
         };
@@ -47,9 +48,7 @@ impl Caller {
 
     /// Tells it to send its body, if it waits for that.
     pub(crate) fn go_on(&self) {
-        let mut go_on = Response::new(());
-        *go_on.status_mut() = StatusCode::CONTINUE;
-        self.tell(&go_on);
+        self.tell(&ResponseHead::new(StatusCode::CONTINUE));
     }
 
     /// Hands over what is still to be written.
@@ -67,7 +66,7 @@ impl Caller {
 
     /// Another request of his has come.
     pub(crate) fn begin(&self, head: &Head) {
-        self.takes_interim.set(head.request.version() == Version::HTTP_11);
+        self.takes_interim.set(head.request.version == Version::HTTP_11);
         // Whatever else it may expect is refused before any backend could say something.
         self.awaits_continue.set(head.expects);
         self.interim.borrow_mut().clear();

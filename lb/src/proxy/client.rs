@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Response, Version};
+use http::{HeaderValue, Method, Version};
 use http_body::Body;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Proxy;
 use super::account::Account;
-use super::answer::{self, AnswerBody};
+use super::answer::{self, Answer, AnswerBody};
 use super::body::ClientBody;
 use super::caller::Caller;
 use super::http1::request::{self, Head};
@@ -181,8 +181,8 @@ impl Client<'_> {
     /// Has a request taken through, and its answer sent.
     async fn take_through(&mut self, head: Head) -> Then {
         let asked = Asked {
-            method: head.request.method().clone(),
-            old: head.request.version() == Version::HTTP_10,
+            method: head.request.method.clone(),
+            old: head.request.version == Version::HTTP_10,
             keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers,
         };
@@ -190,7 +190,7 @@ impl Client<'_> {
         let body = ClientBody::new(Rc::clone(&self.incoming), self.proxy.settings.now().max_body);
         let answer = {
             let mut impatient = self.caller.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
-            let mut handling = pin!(self.proxy.handle(&self.caller, head.request.map(|()| body)));
+            let mut handling = pin!(self.proxy.handle(&self.caller, head.request, body));
             poll_fn(|cx| {
                 if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
                     return Poll::Ready(Some(answer));
@@ -215,8 +215,8 @@ impl Client<'_> {
     }
 
     /// Sends an answer.
-    async fn answer(&mut self, asked: &Asked, answer: Response<AnswerBody>) -> Then {
-        let (head, body) = answer.into_parts();
+    async fn answer(&mut self, asked: &Asked, answer: Answer) -> Then {
+        let Answer { head, body } = answer;
         // A backend that answers early may still be reading the request; what nobody reads is thrown away.
         if let AnswerBody::Own(_) = body {
             self.incoming.borrow_mut().skip_body();

@@ -8,13 +8,14 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Response, StatusCode, request};
+use http::{Method, StatusCode};
 use http_body::{Body, Frame};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::body::{BodyError, TryBody};
 use super::caller::Caller;
+use super::head::{RequestHead, ResponseHead};
 use super::http1::Malformed;
 use super::http1::request::write_head;
 use super::http1::response::{self, Head};
@@ -82,12 +83,12 @@ impl Connection {
     /// What became of the request, as far as can be told.
     pub(crate) async fn send(
         &mut self,
-        head: &request::Parts,
+        head: &RequestHead,
         backend: &Address,
         body: TryBody,
         caller: &Caller,
         mut report: impl FnMut(Progress),
-    ) -> Result<Response<()>, Failure> {
+    ) -> Result<ResponseHead, Failure> {
         let Ok(outgoing) = &mut self.outgoing else { return Err(Failure::StaleUnsent) };
         let framing = match body.size_hint().exact() {
             Some(_) => Framing::Plain,
@@ -123,7 +124,7 @@ impl Connection {
         cx: &mut Context<'_>,
         asked: &Method,
         caller: &Caller,
-    ) -> Poll<Result<Response<()>, Failure>> {
+    ) -> Poll<Result<ResponseHead, Failure>> {
         loop {
             let Some(head) = self.take_head(asked).map_err(|Malformed| Failure::Malformed)? else {
                 match ready!(self.incoming.poll_fill(cx)) {
@@ -135,7 +136,7 @@ impl Connection {
                     _ => return Poll::Ready(Err(Failure::ClosedEarly)),
                 }
             };
-            let status = head.response.status();
+            let status = head.response.status;
             if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                 self.interim += 1;
                 if self.interim > MAX_INTERIM {
@@ -219,7 +220,7 @@ mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
 
-    use http::{HeaderValue, Request};
+    use http::HeaderValue;
     use tokio::net::TcpListener;
 
     use super::super::answer::AnswerBody;
@@ -261,7 +262,7 @@ mod tests {
         let (incoming, _) = wire::split::<AnswerBody>(from_client, Meter::default());
         let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming)), 0), 1024);
         let caller = Caller::new(HeaderValue::from_static("192.0.2.7"), false);
-        let head = Request::get("/").body(()).unwrap().into_parts().0;
+        let head = RequestHead::default();
         let backend = Address { host: "127.0.0.1".into(), port: 1 };
         for (reused, expected) in [(true, Failure::StaleUnsent), (false, Failure::ClosedUnsent)] {
             let mut connection = reset_connection().await;

@@ -2,8 +2,9 @@
 
 use std::time::{Instant, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue};
 
+use super::head::{Headers, RequestHead};
 use super::verdict::{Blame, Failure};
 use crate::observe::explain::{Decision, Explanation, Try};
 use crate::observe::{Observer, micros, unix_ms};
@@ -24,19 +25,15 @@ pub(crate) struct Explained {
 
 impl Explained {
     /// Begins one if the client asks for it. The wish is for this balancer only, and goes no further.
-    pub(crate) fn asked_for(
-        method: &Method,
-        uri: &Uri,
-        headers: &mut HeaderMap,
-        began: Instant,
-    ) -> Option<Box<Self>> {
-        let asked = headers.remove(EXPLAIN).is_some_and(|value| value.as_bytes() == b"1");
+    pub(crate) fn asked_for(head: &mut RequestHead, began: Instant) -> Option<Box<Self>> {
+        let asked = head.headers.get(&EXPLAIN).is_some_and(|value| value == "1");
+        head.headers.remove(&EXPLAIN);
         asked.then(|| {
             let explanation = Explanation {
-                id: name(headers),
+                id: name(&head.headers),
                 at_unix_ms: unix_ms(SystemTime::now()),
-                method: method.to_string(),
-                path: uri.to_string(),
+                method: head.method.to_string(),
+                path: head.uri.to_string(),
                 status: None,
                 decisions: Vec::new(),
             };
@@ -77,7 +74,7 @@ impl Explained {
     }
 
     /// Tells the client, and keeps it for the admin port.
-    pub(crate) fn tell(&mut self, headers: &mut HeaderMap, status: Option<u16>, observer: &Observer) {
+    pub(crate) fn tell(&mut self, headers: &mut Headers, status: Option<u16>, observer: &Observer) {
         self.explanation.status = status;
         let told = [(EXPLAIN, self.explanation.id.clone()), (WHY, self.explanation.in_short())];
         for (name, text) in told {
@@ -95,8 +92,8 @@ impl Explained {
 }
 
 /// What the request is called: as its client calls it, if that can stand in a path; else something new.
-fn name(headers: &HeaderMap) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+fn name(headers: &Headers) -> String {
+    let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let plain = given.filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(is_plain));
     plain.map_or_else(|| format!("{:016x}", fastrand::u64(..)), str::to_owned)

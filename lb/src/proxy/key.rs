@@ -4,11 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use http::HeaderName;
 use http::header::COOKIE;
-use http::{HeaderMap, HeaderName, request};
 use ipnet::IpNet;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::head::{Headers, RequestHead};
 use super::http1::fields::all_listed;
 use super::message::FORWARDED_FOR;
 
@@ -30,7 +31,7 @@ pub enum Source {
 impl Source {
     /// The key of a request, as a backend is going to see it: the same number for the same words on every machine. `None`
     /// if the request has no such header or cookie; it belongs to nobody then. The word of `trusted` networks is taken.
-    pub fn key(&self, head: &request::Parts, trusted: &[IpNet]) -> Option<u64> {
+    pub fn key(&self, head: &RequestHead, trusted: &[IpNet]) -> Option<u64> {
         match self {
             Self::Client => client(&head.headers, trusted).map(xxh3_64),
             Self::Path => Some(xxh3_64(head.uri.path().as_bytes())),
@@ -41,18 +42,19 @@ impl Source {
 }
 
 /// Whoever stands before the proxies whose word is taken; the first of these if nobody does.
-fn client<'a>(headers: &'a HeaderMap, trusted: &[IpNet]) -> Option<&'a [u8]> {
+fn client<'a>(headers: &'a Headers, trusted: &[IpNet]) -> Option<&'a [u8]> {
     let is_trusted = |hop: &[u8]| {
         let address = std::str::from_utf8(hop).ok().and_then(|hop| hop.parse::<IpAddr>().ok());
         address.is_some_and(|address| trusted.iter().any(|network| network.contains(&address)))
     };
-    let hops = || all_listed(headers, &FORWARDED_FOR);
+    let name = FORWARDED_FOR;
+    let hops = || all_listed(headers, &name);
     hops().filter(|hop| !is_trusted(hop)).last().or_else(|| hops().next())
 }
 
 /// The value of a cookie: RFC 6265, section 4.2. If it comes more than once, the first counts.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
-    headers.get_all(COOKIE).iter().find_map(|line| {
+pub fn cookie<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
+    headers.get_all(&COOKIE).find_map(|line| {
         line.as_bytes().split(|byte| *byte == b';').find_map(|pair| {
             let pair = pair.trim_ascii_start();
             pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::trim_ascii_end)
@@ -107,7 +109,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let (head, ()) = request.body(()).unwrap().into_parts();
+        let head = request.body(()).unwrap().into_parts().0.into();
         source.parse::<Source>().unwrap().key(&head, &["10.0.0.0/8".parse().unwrap()])
     }
 

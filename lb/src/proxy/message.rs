@@ -3,12 +3,13 @@
 //! Pure functions on heads that `http1` has read, each rule with its section of RFC 9110 or 9112.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, MAX_FORWARDS, TE, TRANSFER_ENCODING,
+    UPGRADE, VIA,
 };
-use http::{Method, Response, StatusCode, Uri, Version, request};
+use http::{Method, StatusCode, Uri, Version};
 use memchr::memchr;
 
+use super::head::{Headers, RequestHead, ResponseHead};
 use super::http1::fields::all_listed;
 use super::http1::request::takes_trailers;
 use super::refusal::Refusal;
@@ -44,7 +45,7 @@ pub struct Hop<'a> {
 ///
 /// # Errors
 /// A [`Refusal`] for a request that no backend may see.
-pub fn prepare_request(head: &mut request::Parts, hop: Hop<'_>, chunked: bool) -> Result<(), Refusal> {
+pub fn prepare_request(head: &mut RequestHead, hop: Hop<'_>, chunked: bool) -> Result<(), Refusal> {
     let special = Special::among(&head.headers);
     admit(head, special)?;
     if special.via && has_come_by(&head.headers, hop.name) {
@@ -52,14 +53,12 @@ pub fn prepare_request(head: &mut request::Parts, hop: Hop<'_>, chunked: bool) -
     }
     let asked_for_upgrade = if special.upgrade { requested_upgrade(head) } else { None };
     let takes_trailers = special.te && takes_trailers(&head.headers);
-    // Each hop speaks its own version: RFC 9112, section 2.3.
-    head.version = Version::HTTP_11;
     to_origin_form(head);
     if special.hop_by_hop {
         strip_hop_by_hop(&mut head.headers);
     }
     if special.attempt {
-        head.headers.remove(ATTEMPT);
+        head.headers.remove(&ATTEMPT);
     }
     if takes_trailers {
         // As the client takes them and they are passed on, so does this hop: RFC 9110, section 10.1.4.
@@ -83,30 +82,30 @@ pub fn prepare_request(head: &mut request::Parts, hop: Hop<'_>, chunked: bool) -
 
 /// Says who sent the request. What a client says about itself is replaced, not extended, unless it is a proxy
 /// that may speak for others.
-fn tell_who_asked(headers: &mut HeaderMap, hop: Hop<'_>) {
+fn tell_who_asked(headers: &mut Headers, hop: Hop<'_>) {
     let said = if hop.trusted { joined(headers, &FORWARDED_FOR) } else { None };
     let chain = said
         .and_then(|said| HeaderValue::from_bytes(&[&said[..], b", ", hop.client.as_bytes()].concat()).ok());
     headers.insert(FORWARDED_FOR, chain.unwrap_or_else(|| hop.client.clone()));
-    if !(hop.trusted && headers.contains_key(FORWARDED_PROTO)) {
+    if !(hop.trusted && headers.contains(&FORWARDED_PROTO)) {
         headers.insert(FORWARDED_PROTO, PROTO_HTTP);
     }
-    if !(hop.trusted && headers.contains_key(FORWARDED_HOST)) {
-        match headers.get(HOST).cloned() {
+    if !(hop.trusted && headers.contains(&FORWARDED_HOST)) {
+        match headers.get(&HOST).cloned() {
             Some(host) => headers.insert(FORWARDED_HOST, host),
-            None => headers.remove(FORWARDED_HOST),
+            None => headers.remove(&FORWARDED_HOST),
         };
     }
 }
 
 /// All values of a header as one, if there are any: RFC 9110, section 5.3.
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
-    let values: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+fn joined(headers: &Headers, name: &HeaderName) -> Option<Vec<u8>> {
+    let values: Vec<_> = headers.get_all(name).map(HeaderValue::as_bytes).collect();
     (!values.is_empty()).then(|| values.join(&b", "[..]))
 }
 
 /// Whether a request has been here before, as `Via` tells: RFC 9110, section 7.6.3.
-fn has_come_by(headers: &HeaderMap, name: &str) -> bool {
+fn has_come_by(headers: &Headers, name: &str) -> bool {
     all_listed(headers, &VIA).any(|hop| {
         let mut words = hop.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         words.nth(1) == Some(name.as_bytes())
@@ -115,11 +114,11 @@ fn has_come_by(headers: &HeaderMap, name: &str) -> bool {
 
 /// Counts this balancer among the hops that a `TRACE` or `OPTIONS` may take, and returns whether it is the last one:
 /// then it has to answer itself (RFC 9110, section 7.6.2).
-pub fn is_last_hop(head: &mut request::Parts) -> bool {
+pub fn is_last_hop(head: &mut RequestHead) -> bool {
     if head.method != Method::TRACE && head.method != Method::OPTIONS {
         return false;
     }
-    let left = head.headers.get(MAX_FORWARDS).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let left = head.headers.get(&MAX_FORWARDS).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(fewer) = left.and_then(|left| left.checked_sub(1)) {
         head.headers.insert(MAX_FORWARDS, fewer.into());
     }
@@ -127,12 +126,13 @@ pub fn is_last_hop(head: &mut request::Parts) -> bool {
 }
 
 /// Refuses what no backend may see.
-fn admit(head: &request::Parts, special: Special) -> Result<(), Refusal> {
+fn admit(head: &RequestHead, special: Special) -> Result<(), Refusal> {
     if head.method == Method::CONNECT {
         return Err(Refusal::Connect);
     }
     // A host is needed in every request of HTTP/1.1, and one is enough: RFC 9112, section 3.2.
-    let mut hosts = head.headers.get_all(HOST).iter();
+    let name = HOST;
+    let mut hosts = head.headers.get_all(&name);
     let is_fine = match (hosts.next(), hosts.next()) {
         (Some(host), None) => is_host(host.as_bytes()),
         (None, _) => head.version == Version::HTTP_10,
@@ -154,8 +154,9 @@ fn admit(head: &request::Parts, special: Special) -> Result<(), Refusal> {
 }
 
 /// Whether a client waits for a word before it sends its body, and for nothing else: RFC 9110, section 10.1.1.
-fn expects_continue(headers: &HeaderMap) -> bool {
-    let mut expectations = headers.get_all(EXPECT).iter();
+fn expects_continue(headers: &Headers) -> bool {
+    let name = EXPECT;
+    let mut expectations = headers.get_all(&name);
     let first = expectations.next().is_some_and(|one| one.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     first && expectations.next().is_none()
 }
@@ -218,17 +219,16 @@ pub struct Nonsense;
 ///
 /// # Errors
 /// [`Nonsense`], by RFC 9112, section 6.3, and RFC 9110, section 7.8.
-pub fn prepare_response<B>(answer: &mut Response<B>, request: &request::Parts) -> Result<(), Nonsense> {
-    let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if switched && (!request.headers.contains_key(UPGRADE) || !answer.headers().contains_key(UPGRADE)) {
+pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Result<(), Nonsense> {
+    let switched = answer.status == StatusCode::SWITCHING_PROTOCOLS;
+    if switched && (!request.headers.contains(&UPGRADE) || !answer.headers.contains(&UPGRADE)) {
         return Err(Nonsense);
     }
-    *answer.version_mut() = Version::HTTP_11;
-    let headers = answer.headers_mut();
-    if !Special::among(headers).hop_by_hop {
+    let headers = &mut answer.headers;
+    if !headers.names().any(is_hop_by_hop) {
         return Ok(());
     }
-    let protocol = if switched { headers.get(UPGRADE).cloned() } else { None };
+    let protocol = if switched { headers.get(&UPGRADE).cloned() } else { None };
     strip_hop_by_hop(headers);
     if let Some(protocol) = protocol {
         headers.insert(CONNECTION, UPGRADE_TOKEN);
@@ -239,8 +239,8 @@ pub fn prepare_response<B>(answer: &mut Response<B>, request: &request::Parts) -
 
 /// The protocol a request asks to switch to, if it asks properly: RFC 9110, section 7.8. An upgrade to
 /// HTTP/2 in the clear concerns this hop alone and is not passed on.
-pub fn requested_upgrade(head: &request::Parts) -> Option<HeaderValue> {
-    let protocol = head.headers.get(UPGRADE)?;
+pub fn requested_upgrade(head: &RequestHead) -> Option<HeaderValue> {
+    let protocol = head.headers.get(&UPGRADE)?;
     let wanted = head.version == Version::HTTP_11
         && all_listed(&head.headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade"))
         && !protocol.as_bytes().to_ascii_lowercase().starts_with(b"h2c");
@@ -261,9 +261,9 @@ struct Special {
 }
 
 impl Special {
-    fn among(headers: &HeaderMap) -> Self {
+    fn among(headers: &Headers) -> Self {
         let mut found = Self::default();
-        for name in headers.keys() {
+        for name in headers.names() {
             found.hop_by_hop |= is_hop_by_hop(name);
             match name.as_str() {
                 "te" => found.te = true,
@@ -294,23 +294,17 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 
 /// Removes what concerns one connection only: RFC 9110, section 7.6.1. Headers that frame or route the
 /// message stay even if `Connection` lists them, or a client could make this balancer drop them.
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let mut named = Vec::new();
-    while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name)).cloned() {
-        if name == CONNECTION {
-            let options = all_listed(headers, &CONNECTION);
-            let options = options.filter(|token| ![&b"keep-alive"[..], b"close"].contains(token));
-            named.extend(options.filter_map(|token| HeaderName::from_bytes(token).ok()));
-        }
-        headers.remove(name);
-    }
-    for name in named.into_iter().filter(|name| *name != HOST && *name != CONTENT_LENGTH) {
-        headers.remove(name);
-    }
+fn strip_hop_by_hop(headers: &mut Headers) {
+    let named: Vec<_> = all_listed(headers, &CONNECTION)
+        .filter(|token| ![&b"keep-alive"[..], b"close"].contains(token))
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
+        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+        .collect();
+    headers.retain(|name| !is_hop_by_hop(name) && !named.contains(name));
 }
 
 /// A target such as `http://host/path` becomes `/path`, and its authority the `Host`: RFC 9112, section 3.2.2.
-fn to_origin_form(head: &mut request::Parts) {
+fn to_origin_form(head: &mut RequestHead) {
     if head.uri.scheme().is_none() {
         return;
     }

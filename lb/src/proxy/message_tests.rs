@@ -9,21 +9,22 @@ static NAME: HeaderValue = HeaderValue::from_static("1.1 lb-1");
 const HOP: Hop<'_> = Hop { client: &CLIENT, trusted: false, name: "lb-1", via: &NAME };
 
 /// What a backend gets of a request with these headers.
-fn forwarded(target: &str, headers: &[(&str, &str)]) -> request::Parts {
+fn forwarded(target: &str, headers: &[(&str, &str)]) -> RequestHead {
     let mut request = Request::builder().uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let mut head = request.body(()).unwrap().into_parts().0;
-    if !head.headers.contains_key(HOST) {
+    let mut head = RequestHead::from(request.body(()).unwrap().into_parts().0);
+    if !head.headers.contains(&HOST) {
         head.headers.insert(HOST, HeaderValue::from_static("h.example"));
     }
     prepare_request(&mut head, HOP, false).unwrap();
     head
 }
 
-fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
-    headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
+fn values(headers: &Headers, name: &str) -> Vec<String> {
+    let name = name.parse().unwrap();
+    headers.get_all(&name).map(|value| value.to_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -42,7 +43,7 @@ fn what_a_client_claims_about_itself_is_replaced() {
         &[("x-forwarded-for", "10.0.0.1"), ("x-forwarded-for", "10.0.0.2"), ("x-lb-attempt", "7")],
     );
     assert_eq!(values(&head.headers, "x-forwarded-for"), ["192.0.2.7"]);
-    assert!(!head.headers.contains_key("x-lb-attempt"));
+    assert!(!head.headers.contains(&ATTEMPT));
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn hop_by_hop_headers_stay_on_their_hop() {
             ("x-kept", "1"),
         ],
     );
-    let mut names: Vec<_> = head.headers.keys().map(HeaderName::as_str).collect();
+    let mut names: Vec<_> = head.headers.names().map(HeaderName::as_str).collect();
     names.sort_unstable();
     let expected = "content-length host via x-forwarded-for x-forwarded-host x-forwarded-proto x-kept";
     assert_eq!(names.join(" "), expected);
@@ -99,28 +100,28 @@ fn an_absolute_target_may_have_a_query_and_no_path() {
 
 #[test]
 fn what_is_listed_beside_nonsense_is_heard() {
-    let mut head =
-        Request::get("/").header(HOST, "h").header("x-secret", "1").body(()).unwrap().into_parts().0;
+    let request = Request::get("/").header(HOST, "h").header("x-secret", "1");
+    let mut head = RequestHead::from(request.body(()).unwrap().into_parts().0);
     head.headers.insert(CONNECTION, HeaderValue::from_bytes(b"x-secret, \xff").unwrap());
     let mut again = head.clone();
     prepare_request(&mut head, HOP, false).unwrap();
-    assert!(!head.headers.contains_key("x-secret"));
+    assert!(!head.headers.contains(&HeaderName::from_static("x-secret")));
     again.headers.insert(VIA, HeaderValue::from_bytes(b"1.1 \xff, 1.1 lb-1").unwrap());
     assert_eq!(prepare_request(&mut again, HOP, false), Err(Refusal::Loop));
 }
 
 #[test]
 fn connect_is_refused() {
-    let mut head = Request::connect("a.example:80").body(()).unwrap().into_parts().0;
+    let mut head = RequestHead { method: Method::CONNECT, ..RequestHead::default() };
     assert_eq!(prepare_request(&mut head, HOP, false), Err(Refusal::Connect));
 }
 
 #[test]
 fn a_trusted_proxy_may_speak_for_others() {
     let asked = |trusted, headers: &[(&'static str, &str)]| {
-        let mut map = HeaderMap::new();
+        let mut map = Headers::default();
         for (name, value) in headers {
-            map.append(*name, value.parse().unwrap());
+            map.append(HeaderName::from_static(name), value.parse().unwrap());
         }
         tell_who_asked(&mut map, Hop { trusted, ..HOP });
         [FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST].map(|name| values(&map, name.as_str()).join("|"))
@@ -141,7 +142,7 @@ fn a_trusted_proxy_may_speak_for_others() {
 fn a_request_that_has_been_here_goes_round_in_circles() {
     let refused = |via: &str| {
         let request = Request::get("/").header("host", "h").header("via", via);
-        let mut head = request.body(()).unwrap().into_parts().0;
+        let mut head = request.body(()).unwrap().into_parts().0.into();
         prepare_request(&mut head, HOP, false)
     };
     for seen in ["1.1 lb-1", "1.0 a, 1.1 lb-1 (comment)", "HTTP/1.1   lb-1"] {
@@ -156,7 +157,7 @@ fn a_request_that_has_been_here_goes_round_in_circles() {
 fn hops_are_counted_down() {
     let counted = |method: Method, max: &str| {
         let request = Request::builder().method(method).header("max-forwards", max);
-        let mut head = request.body(()).unwrap().into_parts().0;
+        let mut head = RequestHead::from(request.body(()).unwrap().into_parts().0);
         (is_last_hop(&mut head), values(&head.headers, "max-forwards").join("|"))
     };
     assert_eq!(counted(Method::OPTIONS, "2"), (false, "1".to_owned()));
@@ -200,11 +201,11 @@ fn a_disguise_is_seen_through() {
 fn a_switch_that_nobody_asked_for_is_refused() {
     let request = forwarded("/", &[]);
     let answer = |status: u16, headers: &[(&str, &str)]| {
-        let mut answer = Response::builder().status(status);
+        let mut answer = ResponseHead::new(StatusCode::from_u16(status).unwrap());
         for (name, value) in headers {
-            answer = answer.header(*name, *value);
+            answer.headers.append(name.parse().unwrap(), value.parse().unwrap());
         }
-        prepare_response(&mut answer.body(()).unwrap(), &request)
+        prepare_response(&mut answer, &request)
     };
     assert_eq!(answer(101, &[("upgrade", "websocket")]), Err(Nonsense), "nobody asked for it");
 }
@@ -212,7 +213,7 @@ fn a_switch_that_nobody_asked_for_is_refused() {
 #[test]
 fn only_one_expectation_is_understood() {
     let expects = |values: &[&str]| {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::default();
         for value in values {
             headers.append(EXPECT, value.parse().unwrap());
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use http::{HeaderValue, Request, Response, StatusCode, request};
+use http::{HeaderValue, StatusCode};
 
 pub(crate) mod account;
 pub(crate) mod answer;
@@ -26,6 +26,7 @@ pub mod context;
 mod date;
 pub(crate) mod deadline;
 pub(crate) mod explained;
+pub mod head;
 pub(crate) mod http1;
 pub mod key;
 pub mod message;
@@ -39,7 +40,7 @@ pub mod verdict;
 mod wire;
 
 use account::Account;
-use answer::{AnswerBody, End};
+use answer::{Answer, AnswerBody, End};
 use body::{ClientBody, ReplayBody};
 use books::Books;
 use caller::Caller;
@@ -47,6 +48,7 @@ use connection::Connection;
 use context::{Attempts, Retries, Tried};
 use date::Date;
 use deadline::{Deadlines, LEISURELY, PROMPT};
+use head::{RequestHead, ResponseHead};
 use message::Hop;
 use queue::{Lease, Queues};
 use refusal::Refusal;
@@ -77,7 +79,7 @@ pub(crate) struct Proxy {
 struct Errand<'a> {
     caller: &'a Caller,
     settings: Rc<InForce>,
-    head: request::Parts,
+    head: RequestHead,
     body: ReplayBody,
     /// What the policy may pick by, and the backend it says that it belongs to.
     key: Option<u64>,
@@ -89,7 +91,7 @@ struct Errand<'a> {
 impl Errand<'_> {
     /// Whether a second backend may be asked as well: only at first, and only what may be executed twice.
     fn may_be_hedged(&self) -> bool {
-        let context = &self.head.extensions;
+        let context = &self.head.context;
         self.settings.hedge_after.is_some()
             && verdict::is_idempotent(&self.head.method)
             && self.body.is_held()
@@ -98,8 +100,8 @@ impl Errand<'_> {
     }
 }
 
-/// An answer whose head has come, and the connection it comes over.
-type Answer = (Response<()>, Box<Connection>);
+/// An answer whose head has come, and the connection that the rest of it comes over.
+type Begun = (ResponseHead, Box<Connection>);
 
 impl Proxy {
     pub(crate) fn new(
@@ -126,15 +128,15 @@ impl Proxy {
     pub(crate) async fn handle(
         self: &Rc<Self>,
         caller: &Caller,
-        request: Request<ClientBody>,
-    ) -> Response<AnswerBody> {
-        let mut account = Account::open(&self.books, request.method(), request.uri());
+        mut head: RequestHead,
+        body: ClientBody,
+    ) -> Answer {
+        let mut account = Account::open(&self.books, &head.method, &head.uri);
         let settings = self.settings.now();
         let deadline = account.began + settings.total_timeout;
 
         // 1. Admit: what no backend may see ends here; the rest is made ready to be sent, once and for all
         //    tries, so that every try starts from the request as it came.
-        let (mut head, body) = request.into_parts();
         if body.is_too_large() {
             return answer::refuse(account, Refusal::BodyTooLarge, &settings.name);
         }
@@ -155,14 +157,14 @@ impl Proxy {
             account.explain_if_asked(&mut head);
         }
         let key = self.pool.wants_key().then(|| settings.key.key(&head, &settings.trusted)).flatten();
-        let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head, name));
+        let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head.headers, name));
         let mut errand = Errand { caller, settings, head, body, key, home, deadline: Cell::new(deadline) };
 
         loop {
             // 2. Pick: whose turn is it, among those that are alive and have not failed this request?
-            let tried: Tried = context::get(&errand.head.extensions);
+            let tried: Tried = context::get(&errand.head.context);
             let Some(backend) = self.pick(&errand, &tried.numbers(), &mut account) else {
-                account.remember(&errand.head.extensions);
+                account.remember(&errand.head.context);
                 return self.nobody_left(account, tried.0.last().copied());
             };
             account.at(&backend);
@@ -174,7 +176,7 @@ impl Proxy {
                 let failure = match self.send(&errand, &mut lease, fresh, &mut account).await {
                     // 4. Answer: the rest of it streams through, and is accounted for when it ends.
                     Ok(answer) => {
-                        account.remember(&errand.head.extensions);
+                        account.remember(&errand.head.context);
                         return self.answer(answer, account, lease, &errand);
                     }
                     Err(failure) => failure,
@@ -195,16 +197,16 @@ impl Proxy {
                     }
                     Next::Retry(pause) => {
                         account.retries();
-                        context::retry(&mut errand.head.extensions);
+                        context::retry(&mut errand.head.context);
                         tokio::time::sleep(pause).await;
                     }
                     Next::MoveOn => {
-                        context::move_on(&mut errand.head.extensions, backend.number, failure);
+                        context::move_on(&mut errand.head.context, backend.number, failure);
                         set_attempt(&mut errand.head);
                         break;
                     }
                     Next::GiveUp => {
-                        account.remember(&errand.head.extensions);
+                        account.remember(&errand.head.context);
                         return self.give_up(account, failure, verdict.blame, backend);
                     }
                 }
@@ -230,14 +232,14 @@ impl Proxy {
     /// Collects what is known about a failed try and has it judged.
     fn judge(&self, errand: &Errand<'_>, failure: Failure, backend: &Backend) -> Verdict {
         let Errand { settings, head, body, deadline, .. } = errand;
-        let Retries(retries) = context::get(&head.extensions);
-        let Attempts(attempts) = context::get(&head.extensions);
+        let Retries(retries) = context::get(&head.context);
+        let Attempts(attempts) = context::get(&head.context);
         let facts = Facts {
             failure,
             repeatable: verdict::is_idempotent(&head.method) && body.is_held(),
             retries,
             attempts,
-            left_a_silent_one: context::get::<Tried>(&head.extensions).left_a_silent_one(),
+            left_a_silent_one: context::get::<Tried>(&head.context).left_a_silent_one(),
             budget_left: self.pool.may_retry(Instant::now()),
             backend_is_out: backend.health().state() == State::Down,
             time_left: Instant::now() + settings.limits.retry_delay < deadline.get(),
@@ -270,28 +272,30 @@ impl Proxy {
     /// Passes the backend's answer on.
     fn answer(
         self: &Rc<Self>,
-        (mut answer, backend): Answer,
+        (mut head, backend): Begun,
         mut account: Account,
         lease: Lease,
         errand: &Errand<'_>,
-    ) -> Response<AnswerBody> {
-        account.relaying(answer.status());
+    ) -> Answer {
+        account.relaying(head.status);
         if let Some(name) = &errand.settings.sticky_cookie
             && errand.home != Some(lease.backend().id)
         {
-            sticky::tell(answer.headers_mut(), name, lease.backend());
+            sticky::tell(&mut head.headers, name, lease.backend());
         }
-        account.explain_to(answer.headers_mut());
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        account.explain_to(&mut head.headers);
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
             self.pool.answered(lease.backend(), Instant::now);
-            return answer.map(|()| AnswerBody::Switch(Box::new(Tunnel { backend, account, lease })));
+            let body = AnswerBody::Switch(Box::new(Tunnel { backend, account, lease }));
+            return Answer { head, body };
         }
         let proxy = Rc::clone(self);
-        answer.map(|()| AnswerBody::relay(End { proxy, account, lease, connection: backend }))
+        let body = AnswerBody::relay(End { proxy, account, lease, connection: backend });
+        Answer { head, body }
     }
 
     /// There is no backend to try (any more). `last` is what the last one was left for.
-    fn nobody_left(&self, mut account: Account, last: Option<(usize, Failure)>) -> Response<AnswerBody> {
+    fn nobody_left(&self, mut account: Account, last: Option<(usize, Failure)>) -> Answer {
         let (failure, why) = match last {
             Some((number, failure)) => {
                 (failure, format!("backend {number}: {}, and no other is left", failure.words()))
@@ -303,31 +307,25 @@ impl Proxy {
     }
 
     /// The last try has failed.
-    fn give_up(
-        &self,
-        mut account: Account,
-        failure: Failure,
-        blame: Blame,
-        backend: &Backend,
-    ) -> Response<AnswerBody> {
+    fn give_up(&self, mut account: Account, failure: Failure, blame: Blame, backend: &Backend) -> Answer {
         account.failed(failure, blame);
         self.end(account, failure, &format!("backend {}: {}", backend.number, failure.words()))
     }
 
-    fn end(&self, mut account: Account, failure: Failure, why: &str) -> Response<AnswerBody> {
+    fn end(&self, mut account: Account, failure: Failure, why: &str) -> Answer {
         let (status, settings) = (failure.status(), self.settings.now());
         let come_back = (status == StatusCode::SERVICE_UNAVAILABLE)
             .then(|| self.pool.recovery_time(settings.ping_interval));
         account.answering(status);
         let mut answer = answer::own(&settings.name, status, failure.proxy_status(), why, come_back);
-        account.explain_to(answer.headers_mut());
+        account.explain_to(&mut answer.head.headers);
         account.close(Instant::now());
         answer
     }
 }
 
 /// Tells the next backend which attempt it sees, so that a student can watch a request move on.
-fn set_attempt(head: &mut request::Parts) {
-    let Attempts(attempt) = context::get(&head.extensions);
+fn set_attempt(head: &mut RequestHead) {
+    let Attempts(attempt) = context::get(&head.context);
     head.headers.insert(message::ATTEMPT, HeaderValue::from(attempt));
 }

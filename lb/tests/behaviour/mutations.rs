@@ -56,8 +56,9 @@ fn strict() -> (Upstream, Arc<Mutex<Notes>>) {
     (upstream, notes)
 }
 
-/// Sends a stream and counts the answers of the backend that come back.
-pub(crate) fn send(lb: &Lb, stream: &[u8]) -> usize {
+/// Sends a stream and counts the answers of the backend that come back; and whether the client left before the end, so
+/// that one request more may have reached the backend, or may yet do so.
+pub(crate) fn send(lb: &Lb, stream: &[u8]) -> (usize, bool) {
     let mut client = lb.client();
     client.send(stream);
     // Whether it waits for more can only be told by its silence.
@@ -73,9 +74,9 @@ pub(crate) fn send(lb: &Lb, stream: &[u8]) -> usize {
                     answers += usize::from(answer.status == 200);
                     true
                 }) {}
-                return answers;
+                return (answers, true);
             }
-            Err(_) => return answers,
+            Err(_) => return (answers, false),
         }
     }
 }
@@ -85,16 +86,18 @@ fn send_streams(seed: u64) {
     let (upstream, notes) = strict();
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let mut random = fastrand::Rng::with_seed(seed);
+    let (mut answered, mut left) = (0, 0);
     for number in 0..STREAMS {
         let stream = damaged(&mut random);
-        let before = notes.lock().unwrap().whole;
-        let answers = send(&lb, &stream);
+        let (answers, has_left) = send(&lb, &stream);
+        answered += answers;
+        left += usize::from(has_left);
         let notes = notes.lock().unwrap();
-        let (seen, which) =
-            (notes.whole - before, format!("seed {seed}, stream {number}: {}", stream.escape_ascii()));
+        let which = format!("seed {seed}, stream {number}: {}", stream.escape_ascii());
         assert_eq!(notes.flaws, Vec::<String>::new(), "{which}");
-        // One may have been under way when the client left.
-        assert!(answers <= seen && seen <= answers + 1, "{seen} seen, {answers} answered, {which}");
+        // In all, because on a busy machine the backend may see late what was under way when a client left.
+        let (seen, most) = (notes.whole, answered + left);
+        assert!((answered..=most).contains(&seen), "{seen} seen, {answered} answered, {left} left, {which}");
     }
     assert_eq!((lb.get("/").status, &lb.backend(1)["failures"]), (200, &0.into()), "and nobody is worse off");
 }

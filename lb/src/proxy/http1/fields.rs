@@ -3,11 +3,10 @@
 //! Only facts are collected here. What follows from them differs between requests and answers, and is theirs.
 
 use bytes::Bytes;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 
 use super::Malformed;
+use crate::proxy::head::Headers;
 
 /// Most headers of one message.
 pub(super) const MAX_HEADERS: usize = 100;
@@ -92,11 +91,11 @@ fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// All that a header lists, in however many lines. Nothing of it hides what is listed beside it.
-pub(crate) fn all_listed<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-    headers.get_all(name).iter().flat_map(|value| list(value.as_bytes()))
+pub(crate) fn all_listed<'h, 'n>(
+    headers: &'h Headers,
+    name: &'n HeaderName,
+) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
+    headers.get_all(name).flat_map(|value| list(value.as_bytes()))
 }
 
 /// A number of digits alone: RFC 9112, section 6.2. Rust's parser would take a sign as well.
@@ -111,8 +110,8 @@ pub(super) fn collect(
     bytes: &Bytes,
     fields: &[httparse::Header<'_>],
     room: usize,
-) -> Result<(HeaderMap, Said), Malformed> {
-    let mut headers = HeaderMap::with_capacity(fields.len() + room);
+) -> Result<(Headers, Said), Malformed> {
+    let mut headers = Headers::with_room(fields.len() + room);
     let mut said = Said::default();
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;

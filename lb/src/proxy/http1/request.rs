@@ -3,14 +3,15 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{HOST, HeaderMap, TE};
+use http::header::{HOST, TE};
 use http::uri::PathAndQuery;
-use http::{Method, Request, Uri, Version, request};
+use http::{Extensions, Method, Uri, Version};
 use memchr::{memchr, memchr_iter};
 
 use super::fields::{MAX_HEAD, MAX_HEADERS, Said, all_listed, collect};
 use super::write_field;
 use crate::balance::Address;
+use crate::proxy::head::{Headers, RequestHead};
 use crate::proxy::refusal::Refusal;
 
 /// Longest target, in bytes: RFC 9112, section 3, asks for at least 8000.
@@ -25,7 +26,7 @@ const ADDED: usize = 4;
 /// The head of a request.
 #[derive(Debug)]
 pub(crate) struct Head {
-    pub(crate) request: Request<()>,
+    pub(crate) request: RequestHead,
     pub(crate) framing: Framing,
     /// The client may send another request on this connection.
     pub(crate) keep_alive: bool,
@@ -96,12 +97,11 @@ fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
     let framing = framing(said, old)?;
     let target = bytes.slice_ref(path.as_bytes());
 
-    let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Syntax)?;
-    *request.uri_mut() = uri(target, request.method())?;
-    *request.version_mut() = if old { Version::HTTP_10 } else { Version::HTTP_11 };
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Syntax)?;
+    let uri = uri(target, &method)?;
+    let version = if old { Version::HTTP_10 } else { Version::HTTP_11 };
     let takes_trailers = said.te && takes_trailers(&headers);
-    *request.headers_mut() = headers;
+    let request = RequestHead { method, uri, version, headers, context: Extensions::new() };
     let keep_alive = !said.close && (!old || said.keep_alive);
     Ok(Head { request, framing, keep_alive, expects: said.expect, takes_trailers })
 }
@@ -152,19 +152,19 @@ fn is_absolute(target: &[u8]) -> bool {
 }
 
 /// Whether a client can do something with trailers: RFC 9110, section 6.5.1.
-pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+pub(crate) fn takes_trailers(headers: &Headers) -> bool {
     all_listed(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Writes a request's head: its target in origin form, its headers as they stand. HTTP/1.1 wants a host (RFC 9112,
 /// section 3.2), and clients of HTTP/1.0 may have named none: then the server that is asked stands for it.
-pub(crate) fn write_head(out: &mut Vec<u8>, head: &request::Parts, server: &Address) {
+pub(crate) fn write_head(out: &mut Vec<u8>, head: &RequestHead, server: &Address) {
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(head.uri.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let mut names_host = false;
-    for (name, value) in &head.headers {
+    for (name, value) in head.headers.iter() {
         names_host |= *name == HOST;
         write_field(out, name.as_str(), value.as_bytes());
     }
@@ -176,6 +176,8 @@ pub(crate) fn write_head(out: &mut Vec<u8>, head: &request::Parts, server: &Addr
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     fn read(head: &str) -> Result<Head, Refusal> {
@@ -209,7 +211,7 @@ mod tests {
             buffer.extend_from_slice(&text.as_bytes()[cut..]);
             let head = take(&mut buffer, searched).unwrap().expect("a whole head");
             assert_eq!((head.framing, &buffer[..]), (Framing::Length(5), &b"rest"[..]), "{cut}");
-            assert_eq!((head.request.uri().path(), head.takes_trailers), ("/a", true));
+            assert_eq!((head.request.uri.path(), head.takes_trailers), ("/a", true));
         }
     }
 
@@ -224,7 +226,7 @@ mod tests {
         let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(MAX_HEADERS + 1));
         assert_eq!(endless(&many), Refusal::HeadTooLarge);
         let longest = format!("GET /{} HTTP/1.1\r\n\r\n", &long[..MAX_TARGET - 1]);
-        assert_eq!(read(&longest).unwrap().request.uri().path().len(), MAX_TARGET);
+        assert_eq!(read(&longest).unwrap().request.uri.path().len(), MAX_TARGET);
     }
 
     #[test]
@@ -232,10 +234,10 @@ mod tests {
         let request = Request::post("/a//b?c=%2F").header("host", "h").header("x", "1").header("x", "2");
         let server = Address { host: "::1".into(), port: 3031 };
         let mut out = Vec::new();
-        write_head(&mut out, &request.body(()).unwrap().into_parts().0, &server);
+        write_head(&mut out, &request.body(()).unwrap().into_parts().0.into(), &server);
         assert_eq!(out, b"POST /a//b?c=%2F HTTP/1.1\r\nhost: h\r\nx: 1\r\nx: 2\r\n\r\n");
         out.clear();
-        write_head(&mut out, &Request::options("*").body(()).unwrap().into_parts().0, &server);
+        write_head(&mut out, &Request::options("*").body(()).unwrap().into_parts().0.into(), &server);
         assert_eq!(out, b"OPTIONS * HTTP/1.1\r\nhost: [::1]:3031\r\n\r\n");
     }
 }

@@ -4,12 +4,13 @@ use std::io::Write;
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE};
-use http::{Method, Response, StatusCode, Version, response};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::{Method, StatusCode};
 use memchr::{memchr_iter, memmem};
 
 use super::fields::{MAX_HEAD, MAX_HEADERS, Said, collect};
 use super::{Malformed, write_field};
+use crate::proxy::head::{Headers, ResponseHead};
 
 /// How a body ends: RFC 9112, section 6.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub(crate) enum Framing {
 /// The head of an answer.
 #[derive(Debug)]
 pub(crate) struct Head {
-    pub(crate) response: Response<()>,
+    pub(crate) response: ResponseHead,
     pub(crate) framing: Framing,
     /// The backend will take another request on this connection.
     pub(crate) keep_alive: bool,
@@ -73,13 +74,9 @@ fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Malformed> {
     let (headers, said) = collect(bytes, parsed.headers, 0)?;
     let status = StatusCode::from_u16(code).map_err(|_| Malformed)?;
     let old = parsed.version == Some(0);
-    let mut response = Response::new(());
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    *response.version_mut() = if old { Version::HTTP_10 } else { Version::HTTP_11 };
     let framing = framing(said, asked, status, old)?;
     let keep_alive = !said.close && (!old || said.keep_alive) && framing != Framing::Close;
-    Ok(Head { response, framing, keep_alive })
+    Ok(Head { response: ResponseHead { status, headers }, framing, keep_alive })
 }
 
 fn framing(said: Said, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Malformed> {
@@ -121,11 +118,11 @@ pub(crate) fn shape(
     old: bool,
     keep_alive: bool,
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Headers,
     length: Option<u64>,
 ) -> Shape {
     let body = *asked != Method::HEAD && !has_no_body(status);
-    let stated = headers.contains_key(CONTENT_LENGTH);
+    let stated = headers.contains(&CONTENT_LENGTH);
     Shape {
         body,
         chunked: body && length.is_none() && !old,
@@ -138,11 +135,11 @@ pub(crate) fn shape(
 
 /// Writes an answer's head: its headers as they stand, and those that concern this connection alone. `date`
 /// is added if there is none: RFC 9110, section 6.6.1.
-pub(crate) fn write_head(out: &mut Vec<u8>, answer: &response::Parts, shape: Shape, old: bool, date: &[u8]) {
+pub(crate) fn write_head(out: &mut Vec<u8>, answer: &ResponseHead, shape: Shape, old: bool, date: &[u8]) {
     write_status_line(out, answer.status);
     let bodyless = has_no_body(answer.status);
     let mut dated = false;
-    for (name, value) in &answer.headers {
+    for (name, value) in answer.headers.iter() {
         dated |= *name == DATE;
         // RFC 9110, section 8.6: never with 1xx and 204. A 304 may tell the length that a 200 would have.
         if bodyless && answer.status != StatusCode::NOT_MODIFIED && *name == CONTENT_LENGTH {
@@ -171,9 +168,9 @@ pub(crate) fn write_head(out: &mut Vec<u8>, answer: &response::Parts, shape: Sha
 }
 
 /// Writes an interim answer: RFC 9110, section 15.2.
-pub(crate) fn write_interim(out: &mut Vec<u8>, answer: &Response<()>) {
-    write_status_line(out, answer.status());
-    for (name, value) in answer.headers() {
+pub(crate) fn write_interim(out: &mut Vec<u8>, answer: &ResponseHead) {
+    write_status_line(out, answer.status);
+    for (name, value) in answer.headers.iter() {
         if !is_of_this_hop(name) {
             write_field(out, name.as_str(), value.as_bytes());
         }
@@ -195,6 +192,8 @@ fn write_status_line(out: &mut Vec<u8>, status: StatusCode) {
 
 #[cfg(test)]
 mod tests {
+    use http::Response;
+
     use super::*;
 
     fn read(head: &str, asked: &Method) -> Result<Head, Malformed> {
@@ -221,7 +220,7 @@ mod tests {
         }
         let head = read("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", &Method::HEAD).unwrap();
         assert_eq!(head.framing, Length(0));
-        assert_eq!(head.response.headers()[CONTENT_LENGTH], "5");
+        assert_eq!(head.response.headers.get(&CONTENT_LENGTH).unwrap(), "5");
     }
 
     #[test]
@@ -271,8 +270,9 @@ mod tests {
         assert!(take(&mut BytesMut::from(&many[..]), 0, &Method::GET).is_err());
     }
 
-    fn written(answer: response::Builder, asked: &Method, old: bool, length: Option<u64>) -> String {
-        let answer = answer.body(()).unwrap().into_parts().0;
+    fn written(answer: http::response::Builder, asked: &Method, old: bool, length: Option<u64>) -> String {
+        let answer = answer.body(()).unwrap();
+        let answer = ResponseHead { status: answer.status(), headers: answer.headers().into() };
         let shape = shape(asked, old, true, answer.status, &answer.headers, length);
         let mut out = Vec::new();
         write_head(&mut out, &answer, shape, old, b"now");

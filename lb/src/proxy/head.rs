@@ -1,0 +1,157 @@
+//! The head of a message: what a request or an answer says before its body.
+//!
+//! The headers are a list, and not the hash map that `http` has for them. A message has about ten: to look along so few
+//! costs less than to hash every one of them, and they leave in the order in which they came.
+
+use http::{Extensions, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+
+/// The head of a request.
+#[derive(Debug, Clone, Default)]
+pub struct RequestHead {
+    /// What to do.
+    pub method: Method,
+    /// With what.
+    pub uri: Uri,
+    /// What its client speaks. Each hop speaks its own version (RFC 9112, section 2.3), so that backends see another.
+    pub version: Version,
+    /// How.
+    pub headers: Headers,
+    /// What the request remembers: see [`super::context`].
+    pub context: Extensions,
+}
+
+/// The head of an answer.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseHead {
+    /// How it went.
+    pub status: StatusCode,
+    /// What there is to say of it.
+    pub headers: Headers,
+}
+
+impl ResponseHead {
+    /// That of an answer with this status, and nothing else yet.
+    pub fn new(status: StatusCode) -> Self {
+        Self { status, headers: Headers::default() }
+    }
+}
+
+/// Headers in the order in which they came. One name may have several of them: RFC 9110, section 5.3.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(HeaderName, HeaderValue)>);
+
+impl Headers {
+    /// None yet, with room for so many.
+    pub fn with_room(room: usize) -> Self {
+        Self(Vec::with_capacity(room))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+
+    /// The name of every one of them.
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.iter().map(|(name, _)| name)
+    }
+
+    /// The values of all with this name.
+    pub fn get_all<'h, 'n>(
+        &'h self,
+        name: &'n HeaderName,
+    ) -> impl Iterator<Item = &'h HeaderValue> + use<'h, 'n> {
+        self.iter().filter(move |(found, _)| **found == *name).map(|(_, value)| value)
+    }
+
+    /// The value of the first one with this name.
+    pub fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.get_all(name).next()
+    }
+
+    /// Whether there is one with this name.
+    pub fn contains(&self, name: &HeaderName) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Adds one behind all others.
+    pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.push((name, value));
+    }
+
+    /// Puts one in the place of all that have its name.
+    pub fn insert(&mut self, name: HeaderName, value: HeaderValue) {
+        self.remove(&name);
+        self.append(name, value);
+    }
+
+    /// Removes all with this name.
+    pub fn remove(&mut self, name: &HeaderName) {
+        self.retain(|found| found != name);
+    }
+
+    /// Keeps those whose names are to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&HeaderName) -> bool) {
+        // Mostly there is nothing to remove, and then nothing is moved.
+        if !self.names().all(&keep) {
+            self.0.retain(|(name, _)| keep(name));
+        }
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl From<http::request::Parts> for RequestHead {
+    fn from(head: http::request::Parts) -> Self {
+        let headers = Headers::from(&head.headers);
+        Self { method: head.method, uri: head.uri, version: head.version, headers, context: head.extensions }
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl From<&http::HeaderMap> for Headers {
+    fn from(headers: &http::HeaderMap) -> Self {
+        Self(headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{ACCEPT, COOKIE, HOST, TE};
+
+    use super::*;
+
+    fn headers(list: &[(HeaderName, &'static str)]) -> Headers {
+        let value = |value: &&'static str| HeaderValue::from_static(value);
+        Headers(list.iter().map(|(name, text)| (name.clone(), value(text))).collect())
+    }
+
+    #[test]
+    fn what_is_inserted_stands_for_all_of_its_name() {
+        let mut list = headers(&[(COOKIE, "a"), (HOST, "h"), (COOKIE, "b")]);
+        assert_eq!(list.get_all(&COOKIE).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(list.get(&COOKIE).unwrap(), "a");
+        list.insert(COOKIE, HeaderValue::from_static("c"));
+        list.append(TE, HeaderValue::from_static("x"));
+        assert_eq!(list, headers(&[(HOST, "h"), (COOKIE, "c"), (TE, "x")]));
+    }
+
+    #[test]
+    fn what_is_removed_leaves_the_others_in_order() {
+        let mut list = headers(&[(COOKIE, "a"), (HOST, "h"), (COOKIE, "b"), (TE, "x")]);
+        list.remove(&ACCEPT);
+        assert_eq!(list.len(), 4);
+        list.remove(&COOKIE);
+        assert_eq!(list, headers(&[(HOST, "h"), (TE, "x")]));
+        assert!(list.contains(&HOST) && !list.contains(&COOKIE));
+    }
+}

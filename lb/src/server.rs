@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,8 +30,8 @@ mod listen;
 pub(crate) mod worker;
 
 pub use listen::StartError;
-use listen::{inherited, listen};
-use worker::Crew;
+use listen::{inherited, listen as open};
+use worker::{Accepted, Crew};
 
 /// How often the control thread looks for silent backends.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
@@ -60,9 +62,9 @@ impl Server {
     pub fn bind(config: Config, origin: Origin) -> Result<Self, StartError> {
         let listener = match inherited()? {
             Some(listener) => listener,
-            None => listen(config.listen, "--port or --bind")?,
+            None => open(config.listen, "--port or --bind")?,
         };
-        let admin = listen(config.admin, "--admin")?;
+        let admin = open(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
         let pool = ServerPool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now());
         let settings = Arc::new(ArcSwap::from_pointee(config));
@@ -85,8 +87,9 @@ impl Server {
         let mut stop = Stop::listen(exit_with_parent)?;
         let hang_up = signal(SignalKind::hangup())?;
         let crew = Crew::start(&self.settings, &self.pool, &self.observer)?;
-        let (listener, admin) = (TcpListener::from_std(self.listener)?, TcpListener::from_std(self.admin)?);
-        let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
+        let (address, admin_address) = (self.listener.local_addr()?, self.admin.local_addr()?);
+        let listener = listen::watch(self.listener)?;
+        let admin = TcpListener::from_std(self.admin)?;
         // The one line on standard output tells people, and whoever started this on port 0, that it is ready:
         // clients are accepted from here on, and signals are heeded.
         let _ = writeln!(io::stdout(), "listening on http://{address}, admin on http://{admin_address}");
@@ -113,7 +116,7 @@ impl Server {
         }
         self.observer.begin_draining();
         tracing::info!("draining: accepting no more, finishing what is in flight");
-        accept_the_last(listener.into_std()?, &crew);
+        accept_the_last(listener.into_inner(), &crew);
         let cut_short = tokio::select! {
             () = crew.finish() => {
                 tracing::info!("drained");
@@ -229,15 +232,11 @@ impl Slots {
 }
 
 /// Accepts connections for ever.
-async fn accept(listener: &TcpListener, crew: &Crew, mut slots: Slots) -> ! {
+async fn accept(listener: &AsyncFd<std::net::TcpListener>, crew: &Crew, mut slots: Slots) -> ! {
     loop {
         let slot = slots.one().await;
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                if let Ok(stream) = stream.into_std() {
-                    crew.take(stream, slot);
-                }
-            }
+        match listener.async_io(Interest::READABLE, listen::accept).await {
+            Ok((stream, peer)) => crew.take(Accepted { stream, peer, slot }),
             // The client has gone before it was its turn: that concerns nobody else.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -251,10 +250,8 @@ async fn accept(listener: &TcpListener, crew: &Crew, mut slots: Slots) -> ! {
 /// Accepts those who are waiting, and closes the listener. Whoever completed the handshake believes to be connected,
 /// and would be reset; the kernel is asked until it has no more, and not the runtime, which hears of them later.
 fn accept_the_last(listener: std::net::TcpListener, crew: &Crew) {
-    while let Ok((stream, _)) = listener.accept() {
-        if stream.set_nonblocking(true).is_ok() {
-            crew.take(stream, None);
-        }
+    while let Ok((stream, peer)) = listen::accept(&listener) {
+        crew.take(Accepted { stream, peer, slot: None });
     }
 }
 

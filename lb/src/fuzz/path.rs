@@ -104,8 +104,9 @@ impl Balancer {
 
     async fn client(&self) -> Client {
         let stream = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
-        let accepted = self.listener.accept().await.unwrap().0.into_std().unwrap();
-        self.connections.send((accepted, None)).expect("the worker works");
+        let (accepted, peer) = self.listener.accept().await.unwrap();
+        let accepted = Accepted { stream: accepted.into_std().unwrap(), peer, slot: None };
+        self.connections.send(accepted).expect("the worker works");
         Client { stream, read: Vec::new() }
     }
 

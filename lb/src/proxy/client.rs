@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, LazyCell, RefCell};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -93,8 +94,12 @@ struct Client<'a> {
 
 /// Serves the requests of one connection until the client closes it. When `draining`, the request that it is at, or
 /// that comes soon, is the last one, and its answer says so.
-pub(crate) async fn serve(stream: TcpStream, proxy: &Rc<Proxy>, draining: &CancellationToken) {
-    let Ok(peer) = stream.peer_addr() else { return };
+pub(crate) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    proxy: &Rc<Proxy>,
+    draining: &CancellationToken,
+) {
     let ip = peer.ip().to_canonical();
     let Ok(address) = HeaderValue::try_from(ip.to_string()) else { return };
     let trusted = proxy.settings.now().trusted.iter().any(|network| network.contains(&ip));
@@ -117,7 +122,7 @@ pub(crate) async fn serve(stream: TcpStream, proxy: &Rc<Proxy>, draining: &Cance
         };
         match then {
             Then::Next => {}
-            Then::Close => return,
+            Then::Close => return client.outgoing.close(),
             Then::Reset => return client.outgoing.reset(),
             Then::Linger => return client.linger().await,
             Then::Switch(tunnel) => {

@@ -213,7 +213,11 @@ impl<B> Writer<B> {
     /// Ends with a reset, once the way in is dropped as well: what was cut short must not look complete.
     pub(crate) fn reset(self) {
         let _ = socket2::SockRef::from(self.write.as_ref()).set_linger(Some(std::time::Duration::ZERO));
-        // Dropped, it would say a clean end first.
+        self.close();
+    }
+
+    /// Ends, once the way in is dropped as well. Merely dropped, it would say so beforehand, by a system call of its own.
+    pub(crate) fn close(self) {
         self.write.forget();
     }
 

@@ -6,10 +6,13 @@
 //! activation"), which other supervisors speak as well.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use listenfd::ListenFd;
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -77,4 +80,21 @@ pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListe
         io::ErrorKind::AddrInUse => StartError::Taken { port: address.port(), flag },
         _ => StartError::Bind { address, flag, source },
     })
+}
+
+/// Has this thread's runtime watch a listener, and nothing of what it accepts: that goes on to another thread's.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, because a descriptor might change; a listener's does not"
+)]
+pub(super) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
+    AsyncFd::with_interest(listener, Interest::READABLE)
+}
+
+/// Accepts a connection that will not block, in one system call where the standard library needs two.
+pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    // A socket that was handed over may be of a kind whose clients have no such address.
+    Ok((socket.into(), peer.ok_or(io::ErrorKind::AddrNotAvailable)?))
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -41,8 +42,16 @@ struct Worker {
     open: Arc<AtomicUsize>,
 }
 
-/// A connection, and the place it takes among those that there may be.
-pub(crate) type Accepted = (std::net::TcpStream, Option<OwnedSemaphorePermit>);
+/// A connection from a client.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// It does not block.
+    pub(crate) stream: std::net::TcpStream,
+    /// Its other end.
+    pub(crate) peer: SocketAddr,
+    /// The place it takes among those that there may be.
+    pub(crate) slot: Option<OwnedSemaphorePermit>,
+}
 
 impl Crew {
     /// Starts the workers.
@@ -84,7 +93,7 @@ impl Crew {
 
     /// Gives a connection to the worker that has the fewest, and among equals to the next in turn: a keep-alive
     /// connection stays where it lands, so an uneven spread would last.
-    pub(super) fn take(&self, stream: std::net::TcpStream, slot: Option<OwnedSemaphorePermit>) {
+    pub(super) fn take(&self, accepted: Accepted) {
         let turn = self.turn.fetch_add(1, Relaxed);
         let n = self.workers.len();
         let next = (0..n)
@@ -93,7 +102,7 @@ impl Crew {
         let Some(worker) = next else { return };
         worker.open.fetch_add(1, Relaxed);
         // A worker that has ended has panicked, and its connections end with it.
-        let _ = worker.connections.send((stream, slot));
+        let _ = worker.connections.send(accepted);
     }
 
     /// Tells the workers that no more connections will come, and waits until all is finished.
@@ -130,13 +139,13 @@ pub(crate) async fn work(
 
     let connections = TaskTracker::new();
     let draining = CancellationToken::new();
-    while let Some((stream, slot)) = coming.recv().await {
+    while let Some(Accepted { stream, peer, slot }) = coming.recv().await {
         books.clients().opened.one();
         let connection = Guard::new(&observer, &open);
         let (proxy, draining) = (Rc::clone(&proxy), draining.clone());
         connections.spawn_local(async move {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                client::serve(stream, &proxy, &draining).await;
+                client::serve(stream, peer, &proxy, &draining).await;
             }
             drop((connection, slot));
         });

@@ -74,8 +74,12 @@ pub fn docker_answers() -> anyhow::Result<()> {
     }
 }
 
-/// Compiles both binaries and returns the folder they are in.
-fn compile() -> anyhow::Result<PathBuf> {
+/// Compiles both binaries as the images carry them, and returns the folder they are in. It blocks, and the compiler's
+/// progress goes to stderr.
+///
+/// # Errors
+/// When cargo cannot be run or the build fails.
+pub fn compile() -> anyhow::Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let triple = host_triple()?;
     // Naming the target keeps the flags away from build scripts and macros, which cannot be static,

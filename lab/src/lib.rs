@@ -8,6 +8,8 @@
 //! - [`client`] is the small HTTP client under both.
 //! - [`eventually`] waits for a condition with a deadline, and says what it saw last when there is no hope.
 //! - [`memory`] tells what a process occupies.
+//! - [`exchange`] sends always the same, so that what a request costs can be counted, and [`budget`] says what it may
+//!   cost.
 //! - [`binaries`] builds what the topology starts, and [`image`] packs it for containers.
 //!
 //! The demo, the scenario and the end-to-end tests all read like this:
@@ -37,6 +39,10 @@ pub mod client;
 mod eventually;
 
 mod memory;
+
+pub mod exchange;
+
+pub mod budget;
 
 pub mod binaries;
 

@@ -1,0 +1,72 @@
+//! How often does a small request ask for memory? Counted while the whole balancer runs in this process, and compared
+//! with the budget in `lb/budget.toml`.
+//!
+//! A crate of its own, because it counts whatever any thread of its process allocates.
+
+use std::alloc::System;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::mpsc;
+use std::thread;
+
+use clap::Parser;
+use lab::budget::{Budget, Cost};
+use lab::exchange::{self, Clients};
+use lb::cli::Cli;
+use lb::control::Origin;
+use lb::log::Log;
+use lb::server::{Server, StartError};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Requests until everything is as it will stay: connections are open, buffers have grown.
+const WARM_UP: usize = 1_000;
+
+/// Requests that are counted.
+const COUNTED: usize = 10_000;
+
+#[test]
+fn a_small_request_allocates_what_it_may() {
+    let mut client = Clients::connect(balancer(exchange::backend().unwrap()), 1).unwrap();
+    client.exchange(WARM_UP).unwrap();
+    let region = Region::new(ALLOCATOR);
+    client.exchange(COUNTED).unwrap();
+    let counted = region.change();
+    let each = |count: usize| count as f64 / COUNTED as f64;
+    let allocations = each(counted.allocations + counted.reallocations);
+    println!("{allocations:.3} allocations per request, of {:.0} bytes", each(counted.bytes_allocated));
+    if let Err(error) = Budget::load().unwrap().compare(Cost::Allocations, allocations) {
+        panic!("{error}");
+    }
+}
+
+/// Runs a balancer on a thread of this process, and returns where it listens.
+#[expect(
+    clippy::unwrap_used,
+    reason = "helpers fail a test as tests do; clippy excuses only functions marked as tests"
+)]
+fn balancer(backend: SocketAddr) -> SocketAddr {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        // With port 0, it would say on standard output alone which one it got, so it is offered ports until it gets one.
+        let (server, address, log) = loop {
+            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+            let (backends, port) =
+                (format!("--backends=http://{backend}"), format!("--port={}", free.port()));
+            // What happens by the clock is no cost of a request.
+            let flags = ["--bind=127.0.0.1", "--admin=127.0.0.1:0", "--workers=1", "--ping-interval=1h"];
+            let cli = Cli::parse_from(["lb", &backends, &port].into_iter().chain(flags));
+            let origin = Origin::new(None, move || cli.load());
+            let config = origin.load().unwrap().config;
+            let (format, level) = (config.log_format, config.log_level);
+            match Server::bind(config, origin) {
+                Err(StartError::Taken { .. }) => {}
+                server => break (server.unwrap(), free, Log::begin(format, level)),
+            }
+        };
+        tell.send(address).unwrap();
+        server.run(log, false)
+    });
+    told.recv().unwrap()
+}

@@ -1,6 +1,7 @@
 //! The runner: everything one does with the lab is one `cargo xtask` command, one file each.
 
 mod bench;
+mod budget;
 mod demo;
 mod fuzz;
 mod image;
@@ -25,6 +26,7 @@ enum Command {
     Demo(demo::Demo),
     Image(image::Image),
     Bench(bench::Bench),
+    Budget(budget::Budget),
     Fuzz(fuzz::Fuzz),
     Pictures(pictures::Pictures),
     Soak(soak::Soak),
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Image(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Budget(command) => command.run(),
         Command::Fuzz(command) => command.run(),
         Command::Pictures(command) => command.run(),
         Command::Soak(command) => command.run(),

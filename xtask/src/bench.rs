@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what does a request cost here, and what does it cost nginx and HAProxy?
+//! `cargo xtask bench`: what does a request cost here, and what does it cost nginx, HAProxy and others?
 //!
 //! Equal work for all: one proxy at a time on one core, the same four backends, connections kept on both
 //! sides, forwarding headers on. The contenders take turns in every round, so that whatever else the machine
@@ -6,34 +6,63 @@
 //! `--statistics` the balancer also runs with as few of them as there may be, which shows what they cost.
 
 mod backends;
+mod client;
 mod contender;
 mod count;
+mod document;
+mod figure;
+mod idle;
+mod machine;
+mod measure;
+mod open_loop;
+mod peers;
 mod plot;
 mod process;
 mod report;
+mod scaling;
+mod started;
+mod table;
+mod workload;
 mod wrk;
 
-use std::path::{Path, PathBuf};
-use std::{fs, thread};
+use std::path::PathBuf;
+use std::{fs, slice, thread};
 
 use anyhow::{Context, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lab::binaries::workspace;
 
 use backends::Backends;
-use contender::{Contender, Started};
+use contender::Contender;
 use count::Counter;
-use report::{Sample, Series};
+use document::Chapter;
+use figure::Figure;
+use machine::Machine;
+use measure::Lab;
+use report::Series;
+use workload::Workload;
 
 /// The core that the proxy gets for itself.
-const PROXY_CORE: usize = 0;
+const PROXY_CORE: &str = "0";
 
 /// The core that the load generator and the backends share, and everything else here.
-const LOAD_CORE: usize = 1;
+const LOAD_CORE: &str = "1";
 
-/// Compare the balancer with nginx and HAProxy.
+/// Both of them.
+const BOTH_CORES: &str = "0,1";
+
+/// Whose speed the load at a fixed rate is taken from.
+const YARDSTICK: &str = "nginx";
+
+/// Compare the balancer with nginx, HAProxy and others, where they are installed.
 #[derive(Args)]
 pub(crate) struct Bench {
+    /// What the proxies are asked to do; may be given several times
+    #[arg(long, value_name = "NAME", default_value = "small")]
+    workload: Vec<Workload>,
+    /// All workloads
+    #[arg(long, conflicts_with = "workload")]
+    all: bool,
     /// Rounds; in each, every proxy is measured once
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
@@ -49,54 +78,63 @@ pub(crate) struct Bench {
     /// Measure the balancer with basic statistics as well
     #[arg(long)]
     statistics: bool,
-    /// Count system calls per request as well (needs strace)
+    /// Count system calls per small request as well (needs strace)
     #[arg(long)]
     syscalls: bool,
-    /// Count user-space instructions per request as well (needs valgrind)
+    /// Count user-space instructions per small request as well (needs valgrind)
     #[arg(long)]
     instructions: bool,
-    /// Where the plot goes
-    #[arg(long, value_name = "FILE")]
+    /// Measure the balancer with two workers as well
+    #[arg(long)]
+    scaling: bool,
+    /// The folder where the plots go
+    #[arg(long, value_name = "FOLDER", conflicts_with = "write")]
     out: Option<PathBuf>,
+    /// Write docs/performance.md and its plots
+    #[arg(long, requires = "all")]
+    write: bool,
 }
 
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         self.has_what_it_needs()?;
         let contenders = Contender::all(self.statistics)?;
+        let (rounds, seconds) = if self.quick { (3, 1) } else { (self.rounds, self.seconds) };
+        let setting = setting(rounds, seconds);
+        println!("{setting}");
         // Only now: the compiler shall have all cores.
         process::stay_on(LOAD_CORE)?;
+        let idle = idle::connections(process::raise_descriptors()?);
         let backends = Backends::start(4)?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let lab =
+            Lab { backends: &backends, folder: folder.path(), rounds, seconds, clients: self.clients, idle };
 
-        let (rounds, seconds) = self.plan();
-        println!("{}", report::setting(self.clients, rounds, seconds));
-        let series = self.measure(&contenders, &backends, folder.path())?;
-        print!("\n{}\n{}", report::table(&series), report::ratios(&series));
-        self.draw(&series)?;
-
+        let mut chapters = self.compare(&lab, &contenders)?;
         for counter in self.counters() {
-            println!("\n{}", counter.heading());
-            for contender in &contenders {
-                let counted = counter.count(contender, &backends, folder.path(), self.clients)?;
-                println!("{:<12} {counted}", contender.name());
-            }
+            let counted = contenders.iter().filter(|contender| contender.is_counted());
+            chapters.push(shown(counter.compare(counted, &lab)?));
+        }
+        if self.scaling {
+            let series = scaling::measure(&lab)?;
+            let (shown_of, compared) = (&scaling::SHOWN, &scaling::COMPARED);
+            chapters.push(shown(Chapter::compared("workers", scaling::CAVEAT, &series, shown_of, compared)));
+        }
+        if self.write {
+            let path = workspace().join("docs/performance.md");
+            document::write(&path, &setting, &chapters)?;
+            println!("\nwritten: {}", path.display());
         }
         Ok(())
     }
 
     fn has_what_it_needs(&self) -> anyhow::Result<()> {
         let cores = thread::available_parallelism().context("cannot count the cores")?.get();
-        ensure!(cores > LOAD_CORE, "the bench needs two cores: one for the proxy, one for the load");
+        ensure!(cores >= 2, "the bench needs two cores: one for the proxy, one for the load");
         process::require("wrk", "wrk")?;
         process::require("taskset", "util-linux")?;
         process::require("setpriv", "util-linux")?;
         self.counters().try_for_each(|counter| process::require(counter.tool(), counter.tool()))
-    }
-
-    /// Rounds, and the seconds of load for each proxy in each.
-    fn plan(&self) -> (u16, u16) {
-        if self.quick { (3, 1) } else { (self.rounds, self.seconds) }
     }
 
     fn counters(&self) -> impl Iterator<Item = Counter> + use<> {
@@ -104,55 +142,75 @@ impl Bench {
         wanted.into_iter().filter_map(|(wanted, counter)| wanted.then_some(counter))
     }
 
-    /// Warms every proxy up, then measures all of them in every round.
-    fn measure(
-        &self,
-        contenders: &[Contender],
-        backends: &Backends,
-        folder: &Path,
-    ) -> anyhow::Result<Vec<Series>> {
-        let (rounds, seconds) = self.plan();
-        let mut proxies = Vec::new();
-        for contender in contenders {
-            let proxy = Started::start(contender, &[], backends, folder)?;
-            proxy.does_equal_work()?;
-            wrk::run(proxy.port(), self.clients, 1)?;
-            proxies.push(proxy);
-        }
-        let mut series: Vec<Series> = contenders.iter().map(Series::new).collect();
-        for round in 0..rounds {
-            eprintln!("round {} of {rounds}", round + 1);
-            for turn in 0..proxies.len() {
-                // Each round begins with another one, so that nobody is always the first after a pause.
-                let whose = (usize::from(round) + turn) % proxies.len();
-                series[whose].samples.push(sample(&proxies[whose], self.clients, seconds)?);
-            }
-        }
-        Ok(series)
+    /// The workloads that are asked for, in the order in which they need each other.
+    fn workloads(&self) -> impl Iterator<Item = Workload> {
+        let all = Workload::value_variants().iter().copied();
+        all.filter(|workload| self.all || self.workload.contains(workload))
     }
 
-    fn draw(&self, series: &[Series]) -> anyhow::Result<()> {
-        let path = self.out.clone().unwrap_or_else(|| workspace().join("target/bench/bench.svg"));
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    /// Measures everybody under each of the workloads.
+    fn compare(&self, lab: &Lab<'_>, contenders: &[Contender]) -> anyhow::Result<Vec<Chapter>> {
+        let mut chapters = Vec::new();
+        let mut fastest = None;
+        for workload in self.workloads() {
+            let mut words = workload.words(lab.clients, lab.idle);
+            let mut rate = 0.0;
+            if workload == Workload::Latency {
+                let (name, most) = fastest.map_or_else(|| speed(lab, contenders), Ok)?;
+                rate = most / 2.0;
+                words = format!("{words}: {rate:.0} requests/s, half of what {name} answers at most");
+            }
+            let series = lab.measure(workload, contenders, rate)?;
+            if workload == Workload::Small {
+                fastest = yardstick(&series);
+            }
+            let name = workload.name();
+            let picture = self.draw(workload, &series, &words)?;
+            let chapter = Chapter::compared(&name, &words, &series, workload.shown(), workload.compared());
+            chapters.push(shown(chapter.with_picture(format!("performance/{name}.svg"))));
+            println!("\nplot: {}", picture.display());
         }
-        let picture = plot::plot(series, self.clients);
+        Ok(chapters)
+    }
+
+    /// Draws what was measured, and returns where it is.
+    fn draw(&self, workload: Workload, series: &[Series], words: &str) -> anyhow::Result<PathBuf> {
+        let usual = if self.write { "docs/performance" } else { "target/bench" };
+        let folder = self.out.clone().unwrap_or_else(|| workspace().join(usual));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let path = folder.join(format!("{}.svg", workload.name()));
+        let picture = plot::plot(series, workload.compared(), words);
         fs::write(&path, picture.finish()).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("\nplot: {}", path.display());
-        Ok(())
+        Ok(path)
     }
 }
 
-/// Puts load on one proxy and sees what that cost.
-fn sample(proxy: &Started, clients: u16, seconds: u16) -> anyhow::Result<Sample> {
-    let before = proxy.cpu_time()?;
-    let load = wrk::run(proxy.port(), clients, seconds)?;
-    let spent = proxy.cpu_time()?.saturating_sub(before);
-    Ok(Sample {
-        cpu_us: spent.as_secs_f64() * 1e6 / load.requests as f64,
-        rate: load.rate,
-        p50_us: load.p50.as_secs_f64() * 1e6,
-        p99_us: load.p99.as_secs_f64() * 1e6,
-        memory: proxy.memory()?,
-    })
+/// How all of it is measured, and on what.
+fn setting(rounds: u16, seconds: u16) -> String {
+    format!(
+        "{}.\nProxy on core {PROXY_CORE}, load and backends on core {LOAD_CORE}; {rounds} rounds of {seconds} s for each \
+         proxy; load of the machine before: {}.",
+        Machine::this().words(),
+        machine::load()
+    )
+}
+
+/// Prints a chapter as soon as there is one.
+fn shown(chapter: Chapter) -> Chapter {
+    print!("{}", chapter.plain());
+    chapter
+}
+
+/// How many small requests a second the yardstick answers at most, from what was measured already.
+fn yardstick(series: &[Series]) -> Option<(&'static str, f64)> {
+    let one = series.iter().find(|one| one.name == YARDSTICK).or_else(|| series.first())?;
+    Some((one.name, one.median(Figure::Rate)))
+}
+
+/// The same if nothing was measured already.
+fn speed(lab: &Lab<'_>, contenders: &[Contender]) -> anyhow::Result<(&'static str, f64)> {
+    let whose = contenders.iter().find(|one| one.name() == YARDSTICK).or_else(|| contenders.first());
+    let whose = whose.context("there is nobody to measure")?;
+    let series = lab.measure(Workload::Small, slice::from_ref(whose), 0.0)?;
+    yardstick(&series).context("nothing was measured")
 }

@@ -1,25 +1,39 @@
 //! Four backends that cost as little as possible, so that what is measured is the proxy.
 //!
-//! They answer 18 bytes to whatever they are asked, in one thread of this process. Only `/request` gets
-//! another answer: the request itself, which shows what a proxy made of it.
+//! One thread of this process answers 18 bytes to whatever is asked, or as many as the path says (`/bytes/65536`),
+//! and swallows what is uploaded. Only `/request` gets another answer: the request itself, which shows what a
+//! proxy made of it.
 
 use std::net::Ipv4Addr;
 use std::sync::mpsc;
-use std::{io, thread};
+use std::{io, str, thread};
 
 use anyhow::{Context, anyhow};
+use bytes::Buf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// The path that is answered with the request as the backend saw it.
 pub(super) const MIRROR: &str = "/request";
 
+/// What the paths begin with that say how many bytes they want.
+pub(super) const BYTES: &str = "/bytes/";
+
+/// The most that an answer may have, in bytes: one mebibyte.
+pub(super) const MOST: usize = 1024 * 1024;
+
 /// 18 bytes of body, as in the measurements that the bars come from.
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 18\r\n\r\nhello from backend";
 
-/// What a request may be at most, in bytes; no proxy here sends anywhere near as much.
+/// What all longer answers are cut from.
+static FILLER: [u8; MOST] = [0; MOST];
+
+/// What the head of a request may be at most, in bytes; no proxy here sends anywhere near as much.
 const LIMIT: usize = 16 * 1024;
+
+/// How much of an upload is read at once.
+const GULP: usize = 64 * 1024;
 
 /// Backends that serve for as long as this process lives.
 pub(super) struct Backends {
@@ -73,11 +87,16 @@ async fn accept(listener: TcpListener) -> io::Result<()> {
 /// Answers request after request on one connection.
 async fn converse(mut stream: TcpStream) -> io::Result<()> {
     let mut held = Vec::with_capacity(LIMIT);
+    // Empty until something is uploaded.
+    let mut gulp = Vec::new();
     loop {
         while let Some(end) = end_of_head(&held) {
-            let answer = answer(&held[..end]);
-            held.drain(..end);
-            stream.write_all(&answer).await?;
+            let head = &held[..end];
+            let (answer, upload) = (Answer::to(head), length_of_body(head)?);
+            let here = upload.min(held.len() - end);
+            held.drain(..end + here);
+            swallow(&mut stream, upload - here, &mut gulp).await?;
+            answer.send(&mut stream).await?;
         }
         if held.len() >= LIMIT || stream.read_buf(&mut held).await? == 0 {
             return Ok(());
@@ -85,19 +104,73 @@ async fn converse(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Where the first request in these bytes ends, if all of it is there. No request here has a body.
+/// Reads that many bytes and forgets them.
+async fn swallow(stream: &mut TcpStream, mut left: usize, gulp: &mut Vec<u8>) -> io::Result<()> {
+    if left > 0 {
+        gulp.resize(GULP, 0);
+    }
+    while left > 0 {
+        let most = left.min(GULP);
+        match stream.read(&mut gulp[..most]).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => left -= read,
+        }
+    }
+    Ok(())
+}
+
+/// Where the first head in these bytes ends, if all of it is there.
 fn end_of_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
 }
 
-fn answer(head: &[u8]) -> Vec<u8> {
-    let is_mirror = head.split(|byte| *byte == b' ').nth(1) == Some(MIRROR.as_bytes());
-    if !is_mirror {
-        return ANSWER.to_vec();
+/// How many bytes follow the head of a request. Only POST is used to upload, so others need no look at their headers.
+fn length_of_body(head: &[u8]) -> io::Result<usize> {
+    if !head.starts_with(b"POST ") {
+        return Ok(0);
     }
-    let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", head.len()).into_bytes();
-    answer.extend_from_slice(head);
-    answer
+    let mut lines = str::from_utf8(head).unwrap_or_default().lines();
+    let length = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    });
+    // The connection breaks then, the proxy says 502 to its client, and the bench fails.
+    length.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "an upload that does not say how long it is")
+    })
+}
+
+/// What a request is answered with.
+#[derive(Debug, PartialEq)]
+enum Answer {
+    /// The 18 bytes.
+    Short,
+    /// That many bytes.
+    Bytes(usize),
+    /// The request.
+    Mirror(Vec<u8>),
+}
+
+impl Answer {
+    fn to(head: &[u8]) -> Self {
+        let path = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+        if path == MIRROR.as_bytes() {
+            return Self::Mirror(head.to_vec());
+        }
+        let wanted =
+            path.strip_prefix(BYTES.as_bytes()).and_then(|digits| str::from_utf8(digits).ok()?.parse().ok());
+        wanted.map_or(Self::Short, |wanted: usize| Self::Bytes(wanted.min(MOST)))
+    }
+
+    async fn send(&self, stream: &mut TcpStream) -> io::Result<()> {
+        let body = match self {
+            Self::Short => return stream.write_all(ANSWER).await,
+            Self::Bytes(wanted) => &FILLER[..*wanted],
+            Self::Mirror(request) => request,
+        };
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all_buf(&mut Buf::chain(head.as_bytes(), body)).await
+    }
 }
 
 #[cfg(test)]
@@ -108,13 +181,46 @@ mod tests {
     fn a_head_ends_with_an_empty_line() {
         assert_eq!(end_of_head(b"GET / HTTP/1.1\r\n"), None);
         assert_eq!(end_of_head(b"GET / HTTP/1.1\r\n\r\nGET"), Some(18));
+        assert_eq!(ANSWER.len() - end_of_head(ANSWER).unwrap(), 18);
     }
 
     #[test]
-    fn the_answer_has_18_bytes_and_the_mirror_shows_the_request() {
-        let plain = answer(b"GET / HTTP/1.1\r\n\r\n");
-        assert_eq!(plain.len() - end_of_head(&plain).unwrap(), 18);
-        let mirrored = answer(b"GET /request HTTP/1.1\r\nVia: 1.1 x\r\n\r\n");
-        assert!(mirrored.ends_with(b"\r\n\r\nGET /request HTTP/1.1\r\nVia: 1.1 x\r\n\r\n"));
+    fn the_path_says_what_the_answer_is() {
+        for (path, expected) in [
+            ("/", Answer::Short),
+            ("/bytes/65536", Answer::Bytes(65_536)),
+            ("/bytes/99999999", Answer::Bytes(MOST)),
+            ("/bytes/many", Answer::Short),
+            ("/request", Answer::Mirror(b"GET /request HTTP/1.1\r\n\r\n".to_vec())),
+        ] {
+            assert_eq!(Answer::to(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_upload_says_how_long_it_is() {
+        for (head, expected) in [
+            ("GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", Some(0)),
+            ("POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 1048576\r\n\r\n", Some(MOST)),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", None),
+            ("POST / HTTP/1.1\r\nContent-Length: long\r\n\r\n", None),
+        ] {
+            assert_eq!(length_of_body(head.as_bytes()).ok(), expected, "{head:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn uploads_are_swallowed_and_the_next_request_is_answered() {
+        let backends = Backends::start(1).unwrap();
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, backends.ports()[0])).await.unwrap();
+        let mut sent = b"POST / HTTP/1.1\r\nContent-Length: 300000\r\n\r\n".to_vec();
+        sent.resize(sent.len() + 300_000, b'x');
+        sent.extend_from_slice(b"GET /bytes/5 HTTP/1.1\r\n\r\n");
+        stream.write_all(&sent).await.unwrap();
+        let mut expected = ANSWER.to_vec();
+        expected.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\0\0\0\0\0");
+        let mut answers = vec![0; expected.len()];
+        stream.read_exact(&mut answers).await.unwrap();
+        assert_eq!(answers, expected);
     }
 }

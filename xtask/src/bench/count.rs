@@ -6,13 +6,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-use super::backends::Backends;
-use super::contender::{Contender, Started};
-use super::wrk;
+use super::contender::Contender;
+use super::document::Chapter;
+use super::measure::{Lab, ORDINARY};
+use super::started::Started;
+use super::table::Table;
+use super::workload::Workload;
+use super::wrk::Order;
 
 /// Seconds of load in the first run.
 const LITTLE: u16 = 1;
@@ -41,39 +44,40 @@ impl Counter {
         }
     }
 
-    /// What the counts are.
-    pub(super) fn heading(self) -> &'static str {
+    /// What the counts are, and what stands above them.
+    fn heading(self) -> (&'static str, &'static str) {
         match self {
-            Self::SystemCalls => "System calls per request",
-            Self::Instructions => "User-space instructions per request",
+            Self::SystemCalls => ("system calls", "system calls per request"),
+            Self::Instructions => ("instructions", "user-space instructions per request"),
         }
     }
 
-    /// Counts, and returns the count per request as it is shown.
-    pub(super) fn count(
+    /// Counts for each of them.
+    pub(super) fn compare<'a>(
         self,
-        contender: &Contender,
-        backends: &Backends,
-        folder: &Path,
-        clients: u16,
-    ) -> anyhow::Result<String> {
-        let run = |seconds: u16| self.run(contender, backends, folder, clients, seconds);
-        let (few, little) = run(LITTLE)?;
-        let (many, much) = run(MUCH)?;
+        contenders: impl Iterator<Item = &'a Contender>,
+        lab: &Lab<'_>,
+    ) -> anyhow::Result<Chapter> {
+        let (heading, column) = self.heading();
+        let mut table = Table::new(["", column]);
+        for contender in contenders {
+            eprintln!("{heading}: {}", contender.name());
+            table.row([contender.name().to_owned(), self.count(contender, lab)?]);
+        }
+        Ok(Chapter::of(heading, &Workload::Small.words(lab.clients, lab.idle), vec![table]))
+    }
+
+    /// Counts, and returns the count per request as it is shown.
+    fn count(self, contender: &Contender, lab: &Lab<'_>) -> anyhow::Result<String> {
+        let (few, little) = self.run(contender, lab, LITTLE)?;
+        let (many, much) = self.run(contender, lab, MUCH)?;
         ensure!(many > few, "more load made no more requests: {few}, then {many}");
         Ok(self.show(&per_request(&little, &much, many - few)))
     }
 
     /// Starts the proxy behind the tracer, loads it, ends it, and returns the requests and what was counted.
-    fn run(
-        self,
-        contender: &Contender,
-        backends: &Backends,
-        folder: &Path,
-        clients: u16,
-        seconds: u16,
-    ) -> anyhow::Result<(u64, Counts)> {
-        let report = folder.join("counts");
+    fn run(self, contender: &Contender, lab: &Lab<'_>, seconds: u16) -> anyhow::Result<(u64, Counts)> {
+        let report = lab.folder.join("counts");
         let tracer = match self {
             Self::SystemCalls => format!("strace -f -c -o {}", report.display()),
             Self::Instructions => {
@@ -81,8 +85,8 @@ impl Counter {
             }
         };
         let tracer: Vec<String> = tracer.split(' ').map(String::from).collect();
-        let proxy = Started::start(contender, &tracer, backends, folder)?;
-        let load = wrk::run(proxy.port(), clients, seconds)?;
+        let proxy = Started::start(contender, &tracer, lab.backends, ORDINARY, lab.folder)?;
+        let load = Order::small(lab.clients).run(proxy.port(), seconds)?;
         let said = proxy.finish()?;
         let counts = match self {
             Self::SystemCalls => parse_strace(&fs::read_to_string(&report).context("strace wrote nothing")?),
@@ -95,9 +99,9 @@ impl Counter {
     fn show(self, costs: &[(String, f64)]) -> String {
         let total: f64 = costs.iter().map(|(_, cost)| cost).sum();
         match self {
-            Self::Instructions => format!("{total:8.0}"),
+            Self::Instructions => format!("{total:.0}"),
             Self::SystemCalls => {
-                let mut shown = format!("{total:5.2}  =");
+                let mut shown = format!("{total:.2} =");
                 for (name, cost) in costs.iter().filter(|(_, cost)| *cost >= 0.005) {
                     let _ = write!(shown, " {cost:.2} {name}");
                 }
@@ -180,6 +184,6 @@ mod tests {
         let expected =
             [("write", 4.0), ("read", 2.0), ("open", 0.0)].map(|(name, cost)| (name.to_owned(), cost));
         assert_eq!(costs, expected);
-        assert_eq!(Counter::SystemCalls.show(&costs), " 6.00  = 4.00 write 2.00 read");
+        assert_eq!(Counter::SystemCalls.show(&costs), "6.00 = 4.00 write 2.00 read");
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use anyhow::{Context, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 /// How long a process may take to end after it was asked to.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,14 +28,23 @@ pub(super) fn locate(program: &str) -> Option<PathBuf> {
 }
 
 /// Moves this process to one core, and with it all threads and children that it has from now on.
-pub(super) fn stay_on(core: usize) -> anyhow::Result<()> {
+pub(super) fn stay_on(core: &str) -> anyhow::Result<()> {
     let status = Command::new("taskset")
-        .args(["--cpu-list", "--pid", &core.to_string(), &std::process::id().to_string()])
+        .args(["--cpu-list", "--pid", core, &std::process::id().to_string()])
         .stdout(Stdio::null())
         .status()
         .context("cannot run taskset")?;
     ensure!(status.success(), "taskset cannot move this process to core {core}");
     Ok(())
+}
+
+/// Lets this process, and all that it starts from now on, have as many files open as the machine allows; returns how
+/// many these are.
+pub(super) fn raise_descriptors() -> anyhow::Result<u64> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .context("cannot raise the limit of files")?;
+    Ok(maximum.unwrap_or(u64::MAX))
 }
 
 /// A running process with all its children. It ends when this is dropped, and when this process dies.
@@ -48,14 +57,14 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Runs the words as a command on one core. If `traced`, the first word is a tracer that runs the rest
+    /// Runs the words as a command on some cores. If `traced`, the first word is a tracer that runs the rest
     /// as its child.
-    pub(super) fn start(core: usize, words: &[String], traced: bool, log: PathBuf) -> anyhow::Result<Self> {
+    pub(super) fn start(cores: &str, words: &[String], traced: bool, log: PathBuf) -> anyhow::Result<Self> {
         let stderr = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         // Both helpers put themselves aside with `exec`, so the child is the program itself. The pipe on
         // its stdin closes with this process, which the balancer watches; the others get the signal.
         let child = Command::new("taskset")
-            .args(["--cpu-list", &core.to_string(), "setpriv", "--pdeathsig", "TERM"])
+            .args(["--cpu-list", cores, "setpriv", "--pdeathsig", "TERM"])
             .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

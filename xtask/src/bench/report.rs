@@ -1,25 +1,8 @@
-//! What the measurements say, in words and tables.
-
-use std::fmt::Write as _;
-use std::fs;
+//! What the measurements say, in tables.
 
 use super::contender::Contender;
-use super::{LOAD_CORE, PROXY_CORE};
-
-/// What one round showed of one proxy.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sample {
-    /// CPU time per request, in microseconds.
-    pub(super) cpu_us: f64,
-    /// Answers a second.
-    pub(super) rate: f64,
-    /// Half of the answers took no longer, in microseconds.
-    pub(super) p50_us: f64,
-    /// 99 of 100 answers took no longer, in microseconds.
-    pub(super) p99_us: f64,
-    /// Resident memory after the load, in bytes.
-    pub(super) memory: u64,
-}
+use super::figure::{Figure, Sample};
+use super::table::Table;
 
 /// All rounds of one proxy.
 pub(super) struct Series {
@@ -37,72 +20,41 @@ impl Series {
         Self { name: contender.name(), version: contender.version(), samples: Vec::new() }
     }
 
-    /// The median over the rounds of something measured.
-    pub(super) fn median(&self, what: impl Fn(&Sample) -> f64) -> f64 {
-        median(self.samples.iter().map(what).collect())
+    /// The values of a figure, round by round.
+    pub(super) fn values(&self, figure: Figure) -> impl Iterator<Item = f64> {
+        self.samples.iter().filter_map(move |sample| sample.get(figure))
+    }
+
+    /// The median of a figure over the rounds.
+    pub(super) fn median(&self, figure: Figure) -> f64 {
+        median(self.values(figure).collect())
     }
 }
 
-/// What is measured, how and on what.
-pub(super) fn setting(clients: u16, rounds: u16, seconds: u16) -> String {
-    let processor = fs::read_to_string("/proc/cpuinfo").ok();
-    let processor = processor.as_deref().and_then(|text| {
-        text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name))
-    });
-    let busy = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    format!(
-        "{clients} keep-alive clients, 18-byte answers, {rounds} rounds of {seconds} s for each proxy\n\
-         {}; proxy on core {PROXY_CORE}, load and backends on core {LOAD_CORE}; load of the machine before: {}",
-        processor.unwrap_or("unknown processor"),
-        busy.split(' ').next().unwrap_or("unknown")
-    )
-}
-
 /// The medians of every proxy.
-pub(super) fn table(series: &[Series]) -> String {
-    let mut table = format!(
-        "{:<18} {:>11} {:>11} {:>9} {:>9} {:>9}\n",
-        "median of rounds", "CPU/request", "requests/s", "p50", "p99", "memory"
-    );
+pub(super) fn medians(series: &[Series], figures: &[Figure]) -> Table {
+    let mut table =
+        Table::new(["median of rounds"].into_iter().chain(figures.iter().map(|figure| figure.name())));
     for one in series {
-        let _ = writeln!(
-            table,
-            "{:<18} {:>8.2} us {:>11.0} {:>6.2} ms {:>6.2} ms {:>6.1} MB",
-            format!("{} {}", one.name, one.version),
-            one.median(|sample| sample.cpu_us),
-            one.median(|sample| sample.rate),
-            one.median(|sample| sample.p50_us) / 1000.0,
-            one.median(|sample| sample.p99_us) / 1000.0,
-            one.median(|sample| sample.memory as f64) / 1e6,
-        );
+        let name = format!("{} {}", one.name, one.version).trim_end().to_owned();
+        let cells = figures.iter().map(|figure| figure.spell(one.median(*figure)));
+        table.row([name].into_iter().chain(cells));
     }
     table
 }
 
-/// The first proxy's cost against each other's.
-pub(super) fn ratios(series: &[Series]) -> String {
-    let Some((first, others)) = series.split_first() else { return String::new() };
-    let mut text = String::new();
+/// The first proxy against each other.
+pub(super) fn ratios(series: &[Series], figures: &[Figure]) -> Table {
+    let (first, others) = series.split_first().map_or(("", &[][..]), |(first, others)| (first.name, others));
+    let heading = format!("{first} / ...");
+    let mut table =
+        Table::new([heading.as_str()].into_iter().chain(figures.iter().map(|figure| figure.name())));
     for other in others {
-        for (name, what) in MEASURES {
-            let ratio = Ratio::of(first, other, what);
-            let _ = writeln!(
-                text,
-                "{name:<12} {} / {:<8} {:.2}  ({:.2} to {:.2})",
-                first.name, other.name, ratio.median, ratio.lowest, ratio.highest
-            );
-        }
+        let cells = figures.iter().map(|figure| Ratio::of(&series[0], other, *figure).spell());
+        table.row([other.name.to_owned()].into_iter().chain(cells));
     }
-    text
+    table
 }
-
-type Measure = fn(&Sample) -> f64;
-
-const MEASURES: [(&str, Measure); 3] = [
-    ("CPU/request", |sample| sample.cpu_us),
-    ("requests/s", |sample| sample.rate),
-    ("p99", |sample| sample.p99_us),
-];
 
 /// One proxy against another, round by round: what disturbs a round disturbs both.
 #[derive(Debug, PartialEq)]
@@ -113,14 +65,21 @@ struct Ratio {
 }
 
 impl Ratio {
-    fn of(one: &Series, other: &Series, what: Measure) -> Self {
-        let pairs = one.samples.iter().zip(&other.samples);
-        let ratios: Vec<f64> = pairs.map(|(a, b)| what(a) / what(b)).collect();
+    fn of(one: &Series, other: &Series, figure: Figure) -> Self {
+        let pairs = one.values(figure).zip(other.values(figure));
+        let ratios: Vec<f64> = pairs.map(|(a, b)| a / b).collect();
         Self {
             lowest: ratios.iter().copied().fold(f64::INFINITY, f64::min),
             highest: ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             median: median(ratios),
         }
+    }
+
+    fn spell(&self) -> String {
+        let Self { median, lowest, highest } = self;
+        // Where one is a thousand times quicker, two decimals would say 0.
+        let decimals = if *lowest < 0.095 { 3 } else { 2 };
+        format!("{median:.decimals$} ({lowest:.decimals$} to {highest:.decimals$})")
     }
 }
 
@@ -140,12 +99,8 @@ mod tests {
     use super::*;
 
     fn series(name: &'static str, cpu: &[f64]) -> Series {
-        let sample = |cpu_us: &f64| Sample {
-            cpu_us: *cpu_us,
-            rate: 50_000.0,
-            p50_us: 1000.0,
-            p99_us: 2000.0,
-            memory: 5_000_000,
+        let sample = |cpu: &f64| {
+            Sample::of(&[(Figure::CpuPerRequest, *cpu), (Figure::P99, 2000.0), (Figure::Rate, 5e4)])
         };
         Series { name, version: "1.0".into(), samples: cpu.iter().map(sample).collect() }
     }
@@ -168,18 +123,23 @@ mod tests {
         // In the second round the machine was slow; both felt it, and the ratio does not.
         let ours = series("ours", &[10.0, 30.0, 12.0]);
         let theirs = series("theirs", &[20.0, 60.0, 20.0]);
-        let ratio = Ratio::of(&ours, &theirs, |sample| sample.cpu_us);
+        let ratio = Ratio::of(&ours, &theirs, Figure::CpuPerRequest);
         assert_eq!(ratio, Ratio { median: 0.5, lowest: 0.5, highest: 0.6 });
-        assert!(ratios(&[ours, theirs]).contains("ours / theirs   0.50  (0.50 to 0.60)"));
+        let table = ratios(&[ours, theirs], &[Figure::CpuPerRequest, Figure::P99]).plain();
+        assert!(table.contains("theirs      0.50 (0.50 to 0.60)  1.00 (1.00 to 1.00)"), "{table}");
+    }
+
+    #[test]
+    fn small_ratios_have_a_digit_more() {
+        assert_eq!(Ratio { median: 0.0123, lowest: 0.01, highest: 0.5 }.spell(), "0.012 (0.010 to 0.500)");
     }
 
     #[test]
     fn the_table_has_a_line_for_everyone() {
-        let table = table(&[series("ours", &[10.0]), series("theirs", &[20.0])]);
-        assert!(
-            table.contains("ours 1.0              10.00 us       50000   1.00 ms   2.00 ms    5.0 MB"),
-            "{table}"
-        );
+        let both = [series("ours", &[10.0]), series("theirs", &[20.0])];
+        let table = medians(&both, &[Figure::CpuPerRequest, Figure::Rate, Figure::P99]).plain();
+        assert!(table.contains("ours 1.0             10.00 µs       50000  2.00 ms"), "{table}");
         assert_eq!(table.lines().count(), 3);
+        assert!(ratios(&[], &[Figure::P99]).is_empty());
     }
 }

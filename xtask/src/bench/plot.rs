@@ -4,21 +4,23 @@ use super::figure::Figure;
 use super::report::Series;
 use crate::pictures::svg::{Anchor, Area, Picture, Tone};
 
-const BAR_LEFT: f64 = 130.0;
-const BAR_WIDTH: f64 = 440.0;
+const BAR_LEFT: f64 = 150.0;
+const BAR_WIDTH: f64 = 420.0;
 const ROW: f64 = 30.0;
+const TOP: f64 = 66.0;
 
 /// Draws a chart for each figure, one below the other.
 pub(super) fn plot(series: &[Series], figures: &[Figure], load: &str) -> Picture {
     let chart_height = 50.0 + ROW * series.len() as f64;
-    let height = 60.0 + chart_height * figures.len() as f64;
+    let height = TOP + chart_height * figures.len() as f64;
     let title = format!("What it costs: {load}");
     let mut picture = Picture::new(&title, &describe(series, figures), 700.0, height);
-    let heading = format!("{load}; bars: medians, dots: rounds");
-    picture.label((20.0, 30.0), Anchor::Start, Tone::Muted, &heading);
+    for (line, words) in [load, "bars: medians, dots: rounds"].iter().enumerate() {
+        picture.label((20.0, 22.0 + 18.0 * line as f64), Anchor::Start, Tone::Muted, words);
+    }
 
     for (number, figure) in figures.iter().enumerate() {
-        let top = 60.0 + chart_height * number as f64;
+        let top = TOP + chart_height * number as f64;
         let values = series.iter().flat_map(|one| one.values(*figure));
         let highest = values.fold(f64::MIN_POSITIVE, f64::max);
         picture.heading((20.0, top + 10.0), Anchor::Start, Tone::Plain, figure.words());
@@ -51,7 +53,7 @@ mod tests {
     use clap::ValueEnum;
 
     use super::super::figure::Sample;
-    use super::super::workload::Workload;
+    use super::super::workload::{Workload, at_rate};
     use super::*;
 
     #[test]
@@ -59,9 +61,13 @@ mod tests {
         for workload in Workload::value_variants() {
             let figures = workload.compared();
             let values: Vec<(Figure, f64)> = figures.iter().map(|figure| (*figure, 1_234_567.0)).collect();
-            let series = ["Roundabout", "basic", "nginx", "HAProxy", "Envoy", "Caddy", "Traefik"]
+            let series = ["Roundabout", "basic", "nginx unbuffered", "HAProxy", "Envoy", "Caddy", "Traefik"]
                 .map(|name| Series { name, version: String::new(), samples: vec![Sample::of(&values); 3] });
-            let load = workload.words(1000, 10_000);
+            let words = workload.words(1000, 9_500);
+            let load = match workload {
+                Workload::Latency => at_rate(&words, 123_456.7, "Roundabout"),
+                _ => words,
+            };
             assert_eq!(plot(&series, figures, &load).flaws(), Vec::<String>::new(), "{workload:?}");
             assert_eq!(plot(&[], figures, &load).flaws(), Vec::<String>::new(), "{workload:?}");
         }

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 
 use super::backends::{BYTES, MOST};
 use super::figure::Figure::{self, *};
+use super::idle::WANTED;
 use super::wrk::Order;
 
 /// A kind of load.
@@ -53,6 +54,11 @@ pub(super) enum Loading {
     Open,
 }
 
+/// What to add about a fixed rate.
+pub(super) fn at_rate(words: &str, rate: f64, whose: &str) -> String {
+    format!("{words}, {rate:.0} requests/s: half of what {whose} can answer")
+}
+
 /// The length of the usual answer.
 pub(super) const SHORT: usize = 18;
 
@@ -77,8 +83,12 @@ impl Workload {
             Self::Large => format!("{clients} keep-alive clients, answers of 1 MiB"),
             Self::Upload => format!("{clients} keep-alive clients, each request brings 1 MiB"),
             Self::Many => "1000 keep-alive clients, 18-byte answers".to_owned(),
-            Self::Idle => format!("{idle} keep-alive connections that have made one request each"),
-            Self::Latency => format!("{clients} keep-alive clients, 18-byte answers, at a fixed rate"),
+            Self::Idle => {
+                let fit =
+                    if idle < WANTED { format!(", as {WANTED} do not fit here") } else { String::new() };
+                format!("{idle} connections that made one request each{fit}")
+            }
+            Self::Latency => format!("{clients} keep-alive clients, 18-byte answers"),
         }
     }
 

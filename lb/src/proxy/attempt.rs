@@ -29,7 +29,8 @@ impl Proxy {
         account: &mut Account,
     ) -> Result<Begun, Failure> {
         if errand.may_be_hedged() {
-            return self.hedge(errand, lease, fresh, account).await;
+            // In a box, because it takes room for two requests, and hardly anybody hedges.
+            return Box::pin(self.hedge(errand, lease, fresh, account)).await;
         }
         let mut times = Times::default();
         let outcome = self.attempt(errand, lease, fresh, &mut times).await;

@@ -1,22 +1,22 @@
-//! One connection from a client: reads its requests, has each of them taken through, and writes the answers, one
-//! after the other.
+//! A conversation with a client: reads its requests, has each of them taken through, and writes the answers, one after the
+//! other.
 //!
 //! Like [`super::connection`], on the other side, it has no tasks but the one that serves it: while a request
 //! is on its way, that task also watches whether the client is still there.
 
 use std::cell::{Cell, LazyCell, RefCell};
 use std::future::poll_fn;
-use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::{HeaderValue, Method, Version};
 use http_body::Body;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Proxy;
 use super::account::Account;
@@ -26,8 +26,12 @@ use super::caller::Caller;
 use super::http1::request::{self, Head};
 use super::http1::response::{Shape, shape, write_head};
 use super::refusal::Refusal;
+use super::rest::{PAUSE, Patience};
 use super::tunnel::{self, Tunnel};
 use super::wire::{self, Framing, Reader, Unsent, Writer};
+
+/// Requests up to this size are read at once.
+const ROOM: usize = 2 * 1024;
 
 /// How long a client may take to notice that nothing more is read from it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -62,6 +66,8 @@ enum Then {
     Reset,
     /// With another protocol.
     Switch(Box<Tunnel>),
+    /// When the client says something again.
+    Rest,
 }
 
 /// What became of an answer.
@@ -82,6 +88,8 @@ enum NoRequest {
     Over,
     /// What came is not taken.
     Refused(Refusal),
+    /// Nothing has come for a moment.
+    Silence,
 }
 
 struct Client<'a> {
@@ -89,78 +97,57 @@ struct Client<'a> {
     outgoing: Writer<AnswerBody>,
     caller: Caller,
     proxy: &'a Rc<Proxy>,
-    draining: Draining<'a>,
 }
 
-/// Serves the requests of one connection until the client closes it. When `draining`, the request that it is at, or
-/// that comes soon, is the last one, and its answer says so.
-pub(crate) async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    proxy: &Rc<Proxy>,
-    draining: &CancellationToken,
-) {
-    let ip = peer.ip().to_canonical();
-    let Ok(address) = HeaderValue::try_from(ip.to_string()) else { return };
+/// Takes the requests of the client at this address, one after the other. Returns the connection once nothing has come
+/// for a moment.
+pub(super) async fn converse(stream: TcpStream, ip: IpAddr, proxy: &Rc<Proxy>) -> Option<TcpStream> {
+    let address = HeaderValue::try_from(ip.to_string()).ok()?;
     let trusted = proxy.settings.now().trusted.iter().any(|network| network.contains(&ip));
     let books = &proxy.books;
-    let (incoming, outgoing) = wire::split(stream, books.meter(books.clients()));
+    let (incoming, outgoing) = wire::split(stream, ROOM, books.meter(books.clients()));
     let mut client = Client {
         incoming: Rc::new(RefCell::new(incoming)),
         outgoing,
         caller: Caller::new(address, trusted),
         proxy,
-        draining: Draining { token: draining, listens: false },
     };
-    // One future for all waits, because entering and leaving the list of those who listen is not free.
-    let mut told = pin!(draining.cancelled());
     loop {
-        let then = match client.next_request(told.as_mut()).await {
+        let then = match client.next_request().await {
             Ok(head) => client.take_through(head).await,
             Err(NoRequest::Refused(refusal)) => client.refuse(refusal).await,
             Err(NoRequest::Over) => Then::Close,
+            Err(NoRequest::Silence) => Then::Rest,
         };
         match then {
-            Then::Next => {}
-            Then::Close => return client.outgoing.close(),
-            Then::Reset => return client.outgoing.reset(),
-            Then::Linger => return client.linger().await,
-            Then::Switch(tunnel) => {
-                let Client { incoming, outgoing, .. } = client;
-                let stream = Rc::into_inner(incoming)
-                    .and_then(|incoming| wire::reunite(incoming.into_inner(), outgoing));
-                return tunnel::run(stream, *tunnel, proxy).await;
-            }
+            Then::Next => continue,
+            Then::Close => client.outgoing.close(),
+            Then::Reset => client.outgoing.reset(),
+            Then::Linger => client.linger().await,
+            Then::Switch(tunnel) => Box::pin(tunnel::run(client.into_stream(), *tunnel, proxy)).await,
+            Then::Rest => return client.into_stream().map(|(stream, _)| stream),
         }
+        return None;
     }
 }
 
 impl Client<'_> {
     /// Waits for the head of the next request. A client may be idle for long, but not in the middle of a head.
-    async fn next_request(&mut self, told: Pin<&mut impl Future<Output = ()>>) -> Result<Head, NoRequest> {
-        let Self { incoming, proxy, draining, .. } = self;
+    async fn next_request(&mut self) -> Result<Head, NoRequest> {
+        let Self { incoming, proxy, .. } = self;
         let config = proxy.settings.now();
-        let mut told = told;
         if incoming.borrow().buffer.is_empty() {
-            let idle = Cell::new(Instant::now() + config.idle_timeout);
-            let mut leaves = false;
+            let patience = Patience::new(proxy, Instant::now() + config.idle_timeout.min(PAUSE));
             let something = poll_fn(|cx| match incoming.borrow_mut().poll_fill(cx) {
                 Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
                 Poll::Ready(_) => Poll::Ready(Err(NoRequest::Over)),
-                Poll::Pending => {
-                    if !leaves && draining.is_told(told.as_mut(), cx) {
-                        // A request may be on its way that the client cannot know to be unwelcome.
-                        leaves = true;
-                        idle.set(idle.get().min(Instant::now() + config.drain_idle));
-                    }
-                    Poll::Pending
-                }
+                Poll::Pending => patience.pending(),
             });
-            proxy
-                .client_deadlines
-                .wait(something, || idle.get(), None)
-                .await
-                .map_err(|_| NoRequest::Over)??;
+            match proxy.client_deadlines.wait(something, || patience.until(), None).await {
+                Ok(something) => something?,
+                Err(_) if patience.is_short() || config.idle_timeout <= PAUSE => return Err(NoRequest::Over),
+                Err(_) => return Err(NoRequest::Silence),
+            }
         }
         let head = poll_fn(|cx| {
             let incoming = &mut *incoming.borrow_mut();
@@ -227,7 +214,7 @@ impl Client<'_> {
             self.incoming.borrow_mut().skip_body();
         }
         let unread = !self.incoming.borrow().body.is_end();
-        let keep_alive = asked.keep_alive && !unread && !self.draining.token.is_cancelled();
+        let keep_alive = asked.keep_alive && !unread && !self.proxy.is_draining();
         let length = body.size_hint().exact();
         let shape = shape(&asked.method, asked.old, keep_alive, head.status, &head.headers, length);
         let framing = match shape.chunked {
@@ -309,6 +296,12 @@ impl Client<'_> {
         }
     }
 
+    /// The connection as it was before anybody talked over it, and what has come over it and was not taken.
+    fn into_stream(self) -> Option<(TcpStream, BytesMut)> {
+        let incoming = Rc::into_inner(self.incoming)?;
+        wire::reunite(incoming.into_inner(), self.outgoing)
+    }
+
     /// Says that nothing more will come, and waits until the client has noticed: RFC 9112, section 9.6.
     async fn linger(mut self) {
         let noticed = poll_fn(|cx| {
@@ -343,18 +336,4 @@ fn is_gone(incoming: &RefCell<Reader>, cx: &mut Context<'_>) -> bool {
         }
     }
     false
-}
-
-/// Whether the balancer is on its way out.
-struct Draining<'a> {
-    token: &'a CancellationToken,
-    listens: bool,
-}
-
-impl Draining<'_> {
-    /// Asks, and has this task woken when the answer changes. Listening once is enough, as the task is always
-    /// woken in the same way.
-    fn is_told(&mut self, told: Pin<&mut impl Future<Output = ()>>, cx: &mut Context<'_>) -> bool {
-        self.token.is_cancelled() || (!std::mem::replace(&mut self.listens, true) && told.poll(cx).is_ready())
-    }
 }

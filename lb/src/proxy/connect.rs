@@ -36,7 +36,11 @@ pub(crate) async fn connect_to_any(addresses: &[SocketAddr]) -> Result<TcpStream
     let mut failure = Failure::Unresolved;
     for address in addresses {
         match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                // Messages are written whole; waiting for more to send would only delay them.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
             Err(error) => failure = connect_failure(&error),
         }
     }

@@ -1,13 +1,13 @@
 //! How long may something wait? One worker's deadlines, kept in lists, each looked at by one clock.
 //!
 //! A timer per request would cost more than many a request does. Deadlines are seconds long, so it is enough
-//! to look at all waiting requests a hundred times a second, and at all idle clients ten times: a wait that is
+//! to look at all waiting requests a hundred times a second, and at all clients twenty times: a wait that is
 //! never interrupted costs one insertion and one removal in a list that only its own thread touches. The same
 //! look finds the requests that wait at a backend that has fallen silent.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::balance::health::State;
 pub(crate) const PROMPT: Duration = Duration::from_millis(10);
 
 /// How late the deadline of a client may strike.
-pub(crate) const LEISURELY: Duration = Duration::from_millis(100);
+pub(crate) const LEISURELY: Duration = Duration::from_millis(50);
 
 /// Why a wait ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,17 +60,16 @@ impl Deadlines {
     /// Waits for `future` until `deadline`, or, with `unless`, until that backend comes into that state; if it was in it
     /// from the start, whoever picked it knew. The future may put its deadline off while it runs. Nobody asks for the
     /// deadline of what need not wait, so that it costs no look at the clock.
-    pub(crate) async fn wait<F: Future>(
+    pub(crate) fn wait<F: Future + Unpin>(
         &self,
-        future: F,
+        mut future: F,
         deadline: impl Fn() -> Instant,
         unless: Option<(&Arc<Backend>, State)>,
-    ) -> Result<F::Output, Interrupt> {
+    ) -> impl Future<Output = Result<F::Output, Interrupt>> {
         let unless = unless.filter(|(backend, state)| !backend.is(*state));
-        let mut future = pin!(future);
         let mut place: Option<Place<'_>> = None;
-        poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+        poll_fn(move |cx| {
+            if let Poll::Ready(output) = Pin::new(&mut future).poll(cx) {
                 return Poll::Ready(Ok(output));
             }
             match &place {
@@ -91,7 +90,6 @@ impl Deadlines {
             }
             Poll::Pending
         })
-        .await
     }
 
     /// Strikes the deadlines of this worker, for ever.
@@ -116,6 +114,11 @@ impl Deadlines {
             };
             wait.waker.wake_by_ref();
         }
+    }
+
+    /// Has all who wait look around, because something has changed that concerns everybody.
+    pub(crate) fn wake_all(&self) {
+        self.waits.borrow().iter().for_each(|(_, wait)| wait.waker.wake_by_ref());
     }
 
     fn enter(&self, waker: &Waker, deadline: Instant, unless: Option<(&Arc<Backend>, State)>) -> Place<'_> {
@@ -145,6 +148,7 @@ impl Drop for Place<'_> {
 mod tests {
     use std::cell::Cell;
     use std::future::pending;
+    use std::pin::pin;
 
     use super::*;
     use crate::balance::Address;
@@ -173,7 +177,7 @@ mod tests {
     async fn what_comes_in_time_is_not_disturbed() {
         let deadlines = Deadlines::new(PROMPT);
         let deadline = Cell::new(Instant::now() + Duration::from_secs(1));
-        let work = tokio::time::sleep(Duration::from_millis(500));
+        let work = pin!(tokio::time::sleep(Duration::from_millis(500)));
         let wait = deadlines.wait(work, || deadline.get(), None);
         assert_eq!(with_clock(&deadlines, wait).await, Ok(()));
         assert!(deadlines.waits.borrow().is_empty());
@@ -190,7 +194,7 @@ mod tests {
             pending::<()>().await;
         };
         assert_eq!(
-            with_clock(&deadlines, deadlines.wait(progress, || deadline.get(), None)).await,
+            with_clock(&deadlines, deadlines.wait(pin!(progress), || deadline.get(), None)).await,
             Err(Interrupt::Deadline)
         );
         assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());

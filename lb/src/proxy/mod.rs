@@ -32,6 +32,7 @@ pub mod key;
 pub mod message;
 pub mod queue;
 pub mod refusal;
+pub(crate) mod rest;
 mod settings;
 pub mod sticky;
 mod tunnel;
@@ -72,6 +73,7 @@ pub(crate) struct Proxy {
     pub(crate) upstream: Upstream,
     pub(crate) deadlines: Deadlines,
     pub(crate) client_deadlines: Deadlines,
+    draining: Cell<bool>,
     date: Date,
 }
 
@@ -118,10 +120,22 @@ impl Proxy {
             settings: Settings::new(config),
             deadlines: Deadlines::new(PROMPT),
             client_deadlines: Deadlines::new(LEISURELY),
+            draining: Cell::new(false),
             date: Date::default(),
             pool,
             books,
         }
+    }
+
+    /// From now on the balancer is on its way out, and everybody hears of it who waits for a client to say something.
+    pub(crate) fn begin_draining(&self) {
+        self.draining.set(true);
+        self.client_deadlines.wake_all();
+    }
+
+    /// Whether the balancer is on its way out.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
     }
 
     /// Takes one request from a client through to its answer.

@@ -2,6 +2,7 @@
 //! turn; but never in a long queue, and never for long.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -106,7 +107,7 @@ impl Queues {
         let Some(_waiting) = InQueue::enter(&queue.waiting, rule.longest) else {
             return Err(Failure::QueueFull);
         };
-        let turn = Arc::clone(&queue.places).acquire_owned();
+        let turn = pin!(Arc::clone(&queue.places).acquire_owned());
         let patience = (Instant::now() + rule.patience).min(deadline).into();
         match deadlines.wait(turn, || patience, Some((backend, State::Down))).await {
             Ok(place) => {

@@ -2,6 +2,7 @@
 //! both sides are done, or neither has anything to say for `--tunnel-timeout`.
 
 use std::cell::Cell;
+use std::pin::pin;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
@@ -51,7 +52,7 @@ pub(crate) async fn run(client: Option<(TcpStream, BytesMut)>, tunnel: Tunnel, p
             copy_bidirectional(&mut client, &mut backend).await
         };
         // However a tunnel ends, nobody is to blame: what its bytes mean is not ours to know.
-        let _ = proxy.client_deadlines.wait(pass, || patience.get(), None).await;
+        let _ = proxy.client_deadlines.wait(pin!(pass), || patience.get(), None).await;
     }
     account.answered();
     account.close(Instant::now().into_std());

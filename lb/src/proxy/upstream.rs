@@ -134,7 +134,8 @@ impl Upstream {
         deadlines: &Deadlines,
     ) -> Result<Box<Connection>, Failure> {
         let patience = (Instant::now() + patience).min(deadline).into();
-        let stream = deadlines.wait(connect(backend), || patience, Some((backend, State::Down))).await;
+        let stream =
+            deadlines.wait(Box::pin(connect(backend)), || patience, Some((backend, State::Down))).await;
         let stream = stream.unwrap_or_else(|interrupt| {
             Err(match interrupt {
                 Interrupt::Deadline => Failure::ConnectTimeout,

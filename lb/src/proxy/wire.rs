@@ -19,20 +19,17 @@ use super::http1::Malformed;
 use super::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
 use crate::observe::Meter;
 
-/// Room to read into: small at first, more for those who fill it. Whoever reads slowly keeps as much occupied.
-const SMALL_READ: usize = 4 * 1024;
+/// Room to read into, for those who have filled what they had at first. Whoever reads slowly keeps as much occupied.
 const LARGE_READ: usize = 32 * 1024;
 
 /// Pieces of a body up to this size are copied behind what goes before them, which costs less than handing
 /// the kernel two pieces.
 const COPIED: usize = 4 * 1024;
 
-/// Both ways of a fresh stream.
-pub(crate) fn split<B>(stream: TcpStream, meter: Meter) -> (Reader, Writer<B>) {
-    // Messages are written whole; waiting for more to send would only delay them.
-    let _ = stream.set_nodelay(true);
+/// Both ways of a stream over which nobody is talking. As a rule, a message that comes is not longer than `room`.
+pub(crate) fn split<B>(stream: TcpStream, room: usize, meter: Meter) -> (Reader, Writer<B>) {
     let (read, write) = stream.into_split();
-    (Reader::new(read, meter.clone()), Writer::new(write, meter))
+    (Reader::new(read, room, meter.clone()), Writer::new(write, meter))
 }
 
 /// What a tunnel is built on: the socket, and what has come over it and was not taken yet.
@@ -48,7 +45,8 @@ pub(crate) struct Reader {
     pub(crate) buffer: BytesMut,
     /// How much of it is known to hold no end of a head.
     pub(crate) searched: usize,
-    /// How much to make room for when there is little left.
+    /// How much to make room for when there is little left: at first, and now.
+    first_room: usize,
     room: usize,
     /// The body of the present message.
     pub(crate) body: Decoder,
@@ -70,8 +68,9 @@ pub enum Cut {
 }
 
 impl Reader {
-    fn new(read: OwnedReadHalf, meter: Meter) -> Self {
-        Self { read, buffer: BytesMut::new(), searched: 0, room: SMALL_READ, body: Decoder::Length(0), meter }
+    fn new(read: OwnedReadHalf, room: usize, meter: Meter) -> Self {
+        let (buffer, body) = (BytesMut::new(), Decoder::Length(0));
+        Self { read, buffer, searched: 0, first_room: room, room, body, meter }
     }
 
     /// Reads what there is to read.
@@ -126,8 +125,8 @@ impl Reader {
 
     /// Gives back a large message's room, which is not kept for as long as the connection is.
     pub(crate) fn shrink(&mut self) {
-        if self.room > SMALL_READ && self.buffer.is_empty() {
-            (self.room, self.buffer) = (SMALL_READ, BytesMut::new());
+        if self.room > self.first_room && self.buffer.is_empty() {
+            (self.room, self.buffer) = (self.first_room, BytesMut::new());
         }
     }
 }

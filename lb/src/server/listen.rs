@@ -88,6 +88,8 @@ pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListe
     reason = "its successor is unsafe, because a descriptor might change; a listener's does not"
 )]
 pub(super) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
+    // Messages are written whole; waiting for more to send would only delay them. What is accepted inherits it.
+    SockRef::from(&listener).set_tcp_nodelay(true)?;
     AsyncFd::with_interest(listener, Interest::READABLE)
 }
 

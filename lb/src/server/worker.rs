@@ -12,7 +12,6 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::balance::ServerPool;
@@ -20,7 +19,7 @@ use crate::config::Config;
 use crate::observe::Observer;
 use crate::proxy::books::Books;
 use crate::proxy::queue::Queues;
-use crate::proxy::{Proxy, client};
+use crate::proxy::{Proxy, rest};
 
 /// How often idle backend connections are looked over.
 const PRUNE: Duration = Duration::from_secs(1);
@@ -138,21 +137,17 @@ pub(crate) async fn work(
     });
 
     let connections = TaskTracker::new();
-    let draining = CancellationToken::new();
     while let Some(Accepted { stream, peer, slot }) = coming.recv().await {
         books.clients().opened.one();
         let connection = Guard::new(&observer, &open);
-        let (proxy, draining) = (Rc::clone(&proxy), draining.clone());
-        connections.spawn_local(async move {
-            if let Ok(stream) = TcpStream::from_std(stream) {
-                client::serve(stream, peer, &proxy, &draining).await;
-            }
-            drop((connection, slot));
-        });
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            let (ip, proxy) = (peer.ip().to_canonical(), Rc::clone(&proxy));
+            connections.spawn_local(rest::serve(stream, ip, proxy, (connection, slot)));
+        }
     }
 
     // Connections finish the request they are at and close; idle ones close soon. Tunnels end by themselves.
-    draining.cancel();
+    proxy.begin_draining();
     connections.close();
     connections.wait().await;
 }

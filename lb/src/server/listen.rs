@@ -56,7 +56,7 @@ pub(super) fn inherited() -> Result<Option<TcpListener>, StartError> {
     }
     let listening = |listener: &TcpListener| SockRef::from(listener).is_listener().unwrap_or(false);
     match handed.take_tcp_listener(0) {
-        Ok(Some(listener)) if listening(&listener) => match listener.set_nonblocking(true) {
+        Ok(Some(listener)) if listening(&listener) => match prepare(&SockRef::from(&listener)) {
             Ok(()) => Ok(Some(listener)),
             Err(error) => Err(StartError::Inherited(error.to_string())),
         },
@@ -71,7 +71,7 @@ pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListe
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // Connections of an earlier run that linger in TIME_WAIT shall not keep this one from starting.
         socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
+        prepare(&socket)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket.into())
@@ -80,6 +80,13 @@ pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListe
         io::ErrorKind::AddrInUse => StartError::Taken { port: address.port(), flag },
         _ => StartError::Bind { address, flag, source },
     })
+}
+
+/// Settles for a listener how it and its connections behave. Messages are written whole, and waiting for more to send
+/// would only delay them; connections inherit that from the listener, so that none of them needs a system call for it.
+fn prepare(listener: &Socket) -> io::Result<()> {
+    listener.set_tcp_nodelay(true)?;
+    listener.set_nonblocking(true)
 }
 
 /// Has this thread's runtime watch a listener, and nothing of what it accepts: that goes on to another thread's.
@@ -99,4 +106,20 @@ pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
     // A socket that was handed over may be of a kind whose clients have no such address.
     Ok((socket.into(), peer.ok_or(io::ErrorKind::AddrNotAvailable)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_inherit_what_is_settled_for_their_listener() {
+        // Not one that `listen` opened: one that is handed over has been listening before.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        prepare(&SockRef::from(&listener)).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        // The handshake of a connection over the loopback is complete when its client has been told.
+        let (stream, _) = accept(&listener).unwrap();
+        assert!(stream.nodelay().unwrap());
+    }
 }

@@ -1,8 +1,8 @@
 //! What surrounds a request: the listener, the workers, and an end that loses nobody.
 //!
-//! One control thread accepts connections, pings backends, watches for silence and serves the admin port.
-//! Requests are served by workers: a thread each, with a runtime and backend connections of its own, so that
-//! the request path shares nothing but a few atomics.
+//! One control thread pings backends, watches for silence and serves the admin port. Requests are served by
+//! workers: a thread each, with a runtime and backend connections of its own, so that the request path shares
+//! nothing but a few atomics. One of the workers accepts the connections for all of them.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -12,12 +12,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::admin::{self, Admin};
 use crate::balance::ServerPool;
@@ -26,22 +24,17 @@ use crate::control::{Control, Origin};
 use crate::log::Log;
 use crate::observe::{BackendStats, Observer};
 
+pub(crate) mod door;
 mod listen;
 pub(crate) mod worker;
 
+use door::Slots;
 pub use listen::StartError;
 use listen::{inherited, listen as open};
-use worker::{Accepted, Crew};
+use worker::Crew;
 
 /// How often the control thread looks for silent backends.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
-
-/// How long accepting rests when there are no descriptors left; the field's usual second is far longer than
-/// it takes a connection to end.
-const REST: Duration = Duration::from_millis(100);
-
-/// How often it is worth saying that clients have to wait.
-const WARN_AGAIN: Duration = Duration::from_secs(10);
 
 /// A balancer whose ports are bound and that is ready to run.
 #[derive(Debug)]
@@ -86,12 +79,14 @@ impl Server {
     async fn serve(self, log: Log, exit_with_parent: bool) -> io::Result<ExitCode> {
         let mut stop = Stop::listen(exit_with_parent)?;
         let hang_up = signal(SignalKind::hangup())?;
-        let crew = Crew::start(&self.settings, &self.pool, &self.observer)?;
         let (address, admin_address) = (self.listener.local_addr()?, self.admin.local_addr()?);
-        let listener = listen::watch(self.listener)?;
+        let config = self.settings.load_full();
+        let affordable = affordable(raise_descriptors(), config.workers, config.backends.len());
+        let slots = Slots::new(config.max_connections.unwrap_or(affordable));
+        let crew = Crew::start(&self.settings, &self.pool, &self.observer, self.listener, slots)?;
         let admin = TcpListener::from_std(self.admin)?;
         // The one line on standard output tells people, and whoever started this on port 0, that it is ready:
-        // clients are accepted from here on, and signals are heeded.
+        // clients are accepted from now on, and signals are heeded.
         let _ = writeln!(io::stdout(), "listening on http://{address}, admin on http://{admin_address}");
 
         let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
@@ -104,19 +99,11 @@ impl Server {
         let page = Admin::new(Rc::clone(&control), address, admin_address);
         tokio::task::spawn_local(admin::serve(admin, page));
 
-        let config = self.settings.load_full();
-        let affordable = affordable(raise_descriptors(), config.workers, config.backends.len());
-        let slots = Slots::new(config.max_connections.unwrap_or(affordable));
-        let why = tokio::select! {
-            never = accept(&listener, &crew, slots) => never,
-            why = stop.asked() => why,
-        };
-        if why == Why::Orphaned {
+        if stop.asked().await == Why::Orphaned {
             return Ok(ExitCode::FAILURE);
         }
         self.observer.begin_draining();
         tracing::info!("draining: accepting no more, finishing what is in flight");
-        accept_the_last(listener.into_inner(), &crew);
         let cut_short = tokio::select! {
             () = crew.finish() => {
                 tracing::info!("drained");
@@ -204,55 +191,6 @@ fn raise_descriptors() -> Option<u64> {
 fn affordable(descriptors: Option<u64>, workers: usize, backends: usize) -> usize {
     let descriptors = usize::try_from(descriptors.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(2_000_000);
     (descriptors.saturating_sub(32 + 4 * workers + backends) / 2).max(1)
-}
-
-/// The connections that clients may have open.
-struct Slots {
-    all: usize,
-    free: Arc<Semaphore>,
-    warned: Option<Instant>,
-}
-
-impl Slots {
-    fn new(all: usize) -> Self {
-        Self { all, free: Arc::new(Semaphore::new(all)), warned: None }
-    }
-
-    /// Waits until there is room for one more connection.
-    async fn one(&mut self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(slot) = Arc::clone(&self.free).try_acquire_owned() {
-            return Some(slot);
-        }
-        if self.warned.is_none_or(|warned| warned.elapsed() >= WARN_AGAIN) {
-            self.warned = Some(Instant::now());
-            tracing::warn!("all {} connections are in use: more have to wait (--max-connections)", self.all);
-        }
-        Arc::clone(&self.free).acquire_owned().await.ok()
-    }
-}
-
-/// Accepts connections for ever.
-async fn accept(listener: &AsyncFd<std::net::TcpListener>, crew: &Crew, mut slots: Slots) -> ! {
-    loop {
-        let slot = slots.one().await;
-        match listener.async_io(Interest::READABLE, listen::accept).await {
-            Ok((stream, peer)) => crew.take(Accepted { stream, peer, slot }),
-            // The client has gone before it was its turn: that concerns nobody else.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                tracing::error!("cannot accept connections for the moment: {error}");
-                tokio::time::sleep(REST).await;
-            }
-        }
-    }
-}
-
-/// Accepts those who are waiting, and closes the listener. Whoever completed the handshake believes to be connected,
-/// and would be reset; the kernel is asked until it has no more, and not the runtime, which hears of them later.
-fn accept_the_last(listener: std::net::TcpListener, crew: &Crew) {
-    while let Ok((stream, peer)) = listen::accept(&listener) {
-        crew.take(Accepted { stream, peer, slot: None });
-    }
 }
 
 /// Judges the backends by their traffic, for ever.

@@ -14,7 +14,6 @@ use clap::Parser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tokio::time::timeout;
 
@@ -25,7 +24,8 @@ use crate::cli::Cli;
 use crate::config::Config;
 use crate::observe::Observer;
 use crate::proxy::queue::Queues;
-use crate::server::worker::{Accepted, work};
+use crate::server::door::{Accepted, Desk};
+use crate::server::worker::work;
 
 /// How long anything may take. It is never waited for but where something hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -77,7 +77,7 @@ async fn take_through(stream: &[u8]) {
 /// A worker with its surroundings.
 struct Balancer {
     listener: TcpListener,
-    connections: mpsc::UnboundedSender<Accepted>,
+    desk: Desk,
     worker: JoinHandle<()>,
     pool: Arc<ServerPool>,
 }
@@ -94,19 +94,19 @@ impl Balancer {
             Instant::now(),
         ));
         let queues = Arc::new(Queues::default());
-        let (connections, coming) = mpsc::unbounded_channel();
+        let (desk, place) = Desk::new();
         let random = fastrand::Rng::with_seed(1);
         let settings = Arc::new(ArcSwap::from(config));
         let shared = (Arc::clone(&pool), observer, settings, queues);
-        let worker = spawn_local(work(1, shared, random, coming, Arc::default()));
-        Self { listener: CLIENTS.with(listen), connections, worker, pool }
+        let worker = spawn_local(work(1, shared, random, place, None));
+        Self { listener: CLIENTS.with(listen), desk, worker, pool }
     }
 
     async fn client(&self) -> Client {
         let stream = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
         let (accepted, peer) = self.listener.accept().await.unwrap();
         let accepted = Accepted { stream: accepted.into_std().unwrap(), peer, slot: None };
-        self.connections.send(accepted).expect("the worker works");
+        self.desk.give(accepted);
         Client { stream, read: Vec::new() }
     }
 
@@ -123,7 +123,7 @@ impl Balancer {
 
     /// Waits until all its connections have ended.
     async fn stop(self) {
-        drop(self.connections);
+        drop(self.desk);
         self.worker.await.expect("no panic");
     }
 }

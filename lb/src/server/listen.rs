@@ -89,14 +89,12 @@ fn prepare(listener: &Socket) -> io::Result<()> {
     listener.set_nonblocking(true)
 }
 
-/// Has this thread's runtime watch a listener, and nothing of what it accepts: that goes on to another thread's.
+/// Has this thread's runtime watch a listener, and nothing of what it accepts: that may go on to another thread's.
 #[expect(
     deprecated,
     reason = "its successor is unsafe, because a descriptor might change; a listener's does not"
 )]
 pub(super) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
-    // Messages are written whole; waiting for more to send would only delay them. What is accepted inherits it.
-    SockRef::from(&listener).set_tcp_nodelay(true)?;
     AsyncFd::with_interest(listener, Interest::READABLE)
 }
 

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -10,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
-use tokio::runtime::LocalOptions;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::runtime::{LocalOptions, LocalRuntime};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::door::{Accepted, Desk, Door, Place, Slots};
 use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::observe::Observer;
@@ -27,88 +27,66 @@ const PRUNE: Duration = Duration::from_secs(1);
 /// All workers together.
 #[derive(Debug)]
 pub(super) struct Crew {
-    workers: Vec<Worker>,
+    /// Dropped to have the door closed.
+    open: oneshot::Sender<()>,
     /// Yields nothing until every worker has finished and let go of its end.
     finished: mpsc::Receiver<Infallible>,
-    turn: AtomicUsize,
-}
-
-#[derive(Debug)]
-struct Worker {
-    /// Closed to say that no more connections will come.
-    connections: mpsc::UnboundedSender<Accepted>,
-    /// Connections it has open.
-    open: Arc<AtomicUsize>,
-}
-
-/// A connection from a client.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    /// It does not block.
-    pub(crate) stream: std::net::TcpStream,
-    /// Its other end.
-    pub(crate) peer: SocketAddr,
-    /// The place it takes among those that there may be.
-    pub(crate) slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Crew {
-    /// Starts the workers.
+    /// Starts the workers, who accept from this listener.
     pub(super) fn start(
         settings: &Arc<ArcSwap<Config>>,
         pool: &Arc<ServerPool>,
         observer: &Arc<Observer>,
+        listener: std::net::TcpListener,
+        slots: Slots,
     ) -> io::Result<Self> {
         let (working, finished) = mpsc::channel(1);
+        let (open, closing) = oneshot::channel();
         let config = settings.load_full();
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let queues = Arc::new(Queues::default());
-        let workers = (1..=config.workers).map(|number| {
-            let (connections, coming) = mpsc::unbounded_channel();
-            let open = Arc::new(AtomicUsize::new(0));
+        let (desks, places): (Vec<_>, Vec<_>) = (0..config.workers).map(|_| Desk::new()).unzip();
+        // The last worker keeps the door: all others are there when it lets the first client in.
+        let mut door = Some(move || Door::open(listener, slots, desks, closing));
+        for (number, place) in (1..).zip(places) {
             let shared = (Arc::clone(pool), Arc::clone(observer), Arc::clone(settings), Arc::clone(&queues));
             // Workers that draw the same would all run to the same backend.
             let random = fastrand::Rng::with_seed(seed.wrapping_add(number as u64));
-            let (counter, working) = (Arc::clone(&open), working.clone());
+            let door = door.take_if(|_| number == config.workers);
+            let working = working.clone();
             let (tell, told) = std::sync::mpsc::channel();
             std::thread::Builder::new().name(format!("worker {number}")).spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build_local(LocalOptions::default());
-                match runtime {
-                    Ok(runtime) => {
+                match prepare(door) {
+                    Ok((runtime, door)) => {
                         let _ = tell.send(Ok(()));
-                        runtime.block_on(work(number, shared, random, coming, counter));
+                        runtime.block_on(work(number, shared, random, place, door));
                     }
                     Err(error) => _ = tell.send(Err(error)),
                 }
                 drop(working);
             })?;
             told.recv().map_err(io::Error::other)??;
-            Ok(Worker { connections, open })
-        });
-        Ok(Self { workers: workers.collect::<io::Result<_>>()?, finished, turn: AtomicUsize::new(0) })
+        }
+        Ok(Self { open, finished })
     }
 
-    /// Gives a connection to the worker that has the fewest, and among equals to the next in turn: a keep-alive
-    /// connection stays where it lands, so an uneven spread would last.
-    pub(super) fn take(&self, accepted: Accepted) {
-        let turn = self.turn.fetch_add(1, Relaxed);
-        let n = self.workers.len();
-        let next = (0..n)
-            .map(|step| &self.workers[(turn + step) % n])
-            .min_by_key(|worker| worker.open.load(Relaxed));
-        let Some(worker) = next else { return };
-        worker.open.fetch_add(1, Relaxed);
-        // A worker that has ended has panicked, and its connections end with it.
-        let _ = worker.connections.send(accepted);
-    }
-
-    /// Tells the workers that no more connections will come, and waits until all is finished.
+    /// Has the workers accept those who are waiting and nobody else, and waits until all is finished.
     pub(super) async fn finish(mut self) {
-        self.workers.clear();
+        drop(self.open);
         let _ = self.finished.recv().await;
     }
+}
+
+/// What a worker needs of its thread: a runtime, and the door if it is to keep it.
+fn prepare(door: Option<impl FnOnce() -> io::Result<Door>>) -> io::Result<(LocalRuntime, Option<Door>)> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    let inside = runtime.enter();
+    let door = door.map(|open| open()).transpose()?;
+    drop(inside);
+    Ok((runtime, door))
 }
 
 /// What all workers share.
@@ -119,11 +97,11 @@ pub(crate) async fn work(
     number: usize,
     (pool, observer, settings, queues): Shared,
     random: fastrand::Rng,
-    mut coming: mpsc::UnboundedReceiver<Accepted>,
-    open: Arc<AtomicUsize>,
+    Place { mut coming, open }: Place,
+    door: Option<Door>,
 ) {
     let books = Rc::new(Books::new(Arc::clone(&observer), number, settings.load().statistics));
-    let proxy = Rc::new(Proxy::new(pool, Rc::clone(&books), settings, queues, random));
+    let proxy = Rc::new(Proxy::new(pool, books, settings, queues, random));
     let (clock, other) = (Rc::clone(&proxy), Rc::clone(&proxy));
     tokio::task::spawn_local(async move { clock.deadlines.strike().await });
     tokio::task::spawn_local(async move { other.client_deadlines.strike().await });
@@ -136,20 +114,38 @@ pub(crate) async fn work(
         }
     });
 
-    let connections = TaskTracker::new();
-    while let Some(Accepted { stream, peer, slot }) = coming.recv().await {
-        books.clients().opened.one();
-        let connection = Guard::new(&observer, &open);
+    let clients = Rc::new(Clients { proxy, observer, open, connections: TaskTracker::new() });
+    if let Some(door) = door {
+        tokio::task::spawn_local(door.keep(Rc::clone(&clients)));
+    }
+    while let Some(accepted) = coming.recv().await {
+        clients.serve(accepted);
+    }
+    // Connections finish the request they are at and close; idle ones close soon. Tunnels end by themselves.
+    clients.proxy.begin_draining();
+    clients.connections.close();
+    clients.connections.wait().await;
+}
+
+/// A worker's clients.
+pub(super) struct Clients {
+    proxy: Rc<Proxy>,
+    observer: Arc<Observer>,
+    /// Connections it has open; whoever gives it one adds to them.
+    open: Arc<AtomicUsize>,
+    connections: TaskTracker,
+}
+
+impl Clients {
+    /// Serves a connection that is counted as open already, in a task of its own.
+    pub(super) fn serve(&self, Accepted { stream, peer, slot }: Accepted) {
+        self.proxy.books.clients().opened.one();
+        let connection = Guard::new(&self.observer, &self.open);
         if let Ok(stream) = TcpStream::from_std(stream) {
-            let (ip, proxy) = (peer.ip().to_canonical(), Rc::clone(&proxy));
-            connections.spawn_local(rest::serve(stream, ip, proxy, (connection, slot)));
+            let (ip, proxy) = (peer.ip().to_canonical(), Rc::clone(&self.proxy));
+            self.connections.spawn_local(rest::serve(stream, ip, proxy, (connection, slot)));
         }
     }
-
-    // Connections finish the request they are at and close; idle ones close soon. Tunnels end by themselves.
-    proxy.begin_draining();
-    connections.close();
-    connections.wait().await;
 }
 
 /// A client connection is counted for as long as this lives.

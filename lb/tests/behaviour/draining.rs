@@ -184,6 +184,21 @@ fn who_waits_to_be_accepted_at_the_end_is_still_served() {
     assert_eq!(lb.exit_status(PATIENCE), Some(0));
 }
 
+#[test]
+fn who_waits_for_a_place_at_the_end_is_served_as_well() {
+    let (upstream, gate) = gated();
+    let mut lb = Lb::start(&[&upstream], &[NO_PINGS, "--max-connections=1"]);
+    let mut only = in_flight(&lb, &upstream);
+    let mut waiting = lb.client();
+    waiting.ask("GET /", b"");
+    lb.wait_for_log("all 1 connections are in use");
+    lb.signal(Signal::TERM);
+    assert_eq!(waiting.answer().text(), "done");
+    gate.store(true, SeqCst);
+    assert_eq!(only.answer().text(), "done");
+    assert_eq!(lb.exit_status(PATIENCE), Some(0));
+}
+
 /// A balancer that is handed this socket as descriptor 3.
 fn on_socket(upstream: &Upstream, socket: OwnedFd) -> Lb {
     let mut command = lb_command();

@@ -101,7 +101,7 @@ struct Client<'a> {
 
 /// Takes the requests of the client at this address, one after the other. Returns the connection once nothing has come
 /// for a moment.
-pub(super) async fn converse(stream: TcpStream, ip: IpAddr, proxy: &Rc<Proxy>) -> Option<TcpStream> {
+pub(crate) async fn converse(stream: TcpStream, ip: IpAddr, proxy: &Rc<Proxy>) -> Option<TcpStream> {
     let address = HeaderValue::try_from(ip.to_string()).ok()?;
     let trusted = proxy.settings.now().trusted.iter().any(|network| network.contains(&ip));
     let books = &proxy.books;

@@ -1,7 +1,7 @@
 //! How long may something wait? One worker's deadlines, kept in lists, each looked at by one clock.
 //!
 //! A timer per request would cost more than many a request does. Deadlines are seconds long, so it is enough
-//! to look at all waiting requests a hundred times a second, and at all clients twenty times: a wait that is
+//! to look at all waiting requests a hundred times a second, and at all clients forty times: a wait that is
 //! never interrupted costs one insertion and one removal in a list that only its own thread touches. The same
 //! look finds the requests that wait at a backend that has fallen silent.
 
@@ -23,7 +23,7 @@ use crate::balance::health::State;
 pub(crate) const PROMPT: Duration = Duration::from_millis(10);
 
 /// How late the deadline of a client may strike.
-pub(crate) const LEISURELY: Duration = Duration::from_millis(50);
+pub(crate) const LEISURELY: Duration = Duration::from_millis(25);
 
 /// Why a wait ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

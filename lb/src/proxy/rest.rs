@@ -1,12 +1,10 @@
 //! What does a client cost that says nothing? A socket and a place among the deadlines: as little as there can be.
 //!
 //! Clients keep their connections for minutes and say nothing for most of the time, thousands of them. What it takes to
-//! talk to one, some KiB, lies in a box, which is given back once the client has been silent for a moment.
+//! talk to one, some KiB, is given back once the client has been silent for a moment.
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::net::IpAddr;
-use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,34 +12,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::Proxy;
-use super::client::converse;
 
 /// How long a client may be silent within a conversation.
-pub(super) const PAUSE: Duration = Duration::from_millis(50);
-
-/// Serves one connection until it ends. When the balancer is on its way out, the request that it is at, or that comes
-/// soon, is the last one, and its answer says so. What the connection holds, such as its place among those that there
-/// may be, it holds to its end.
-#[expect(clippy::manual_async_fn, reason = "an async fn would have room for its arguments twice")]
-pub(crate) fn serve<T>(
-    mut stream: TcpStream,
-    ip: IpAddr,
-    proxy: Rc<Proxy>,
-    holds: T,
-) -> impl Future<Output = ()> {
-    async move {
-        while let Some(silent) = Box::pin(converse(stream, ip, &proxy)).await {
-            stream = silent;
-            if !speaks_again(&stream, &proxy).await {
-                break;
-            }
-        }
-        drop(holds);
-    }
-}
+pub(super) const PAUSE: Duration = Duration::from_millis(25);
 
 /// Waits until there is something to read, or its end; not for ever.
-async fn speaks_again(stream: &TcpStream, proxy: &Proxy) -> bool {
+pub(crate) async fn speaks_again(stream: &TcpStream, proxy: &Proxy) -> bool {
     let rest = proxy.settings.now().idle_timeout.saturating_sub(PAUSE);
     let patience = Patience::new(proxy, Instant::now() + rest);
     let something = poll_fn(|cx| match stream.poll_read_ready(cx) {
@@ -80,19 +56,5 @@ impl<'a> Patience<'a> {
     /// Whether the balancer is on its way out.
     pub(super) fn is_short(&self) -> bool {
         self.is_short.get()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_silent_client_costs_little() {
-        fn size<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
-            size_of::<F>()
-        }
-        let silent = size(serve::<()>);
-        assert!(silent <= 216, "{silent} bytes");
     }
 }

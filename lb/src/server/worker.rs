@@ -2,22 +2,27 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 use tokio::runtime::{LocalOptions, LocalRuntime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::door::{Accepted, Desk, Door, Place, Slots};
 use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::observe::Observer;
 use crate::proxy::books::Books;
+use crate::proxy::client::converse;
 use crate::proxy::queue::Queues;
 use crate::proxy::{Proxy, rest};
 
@@ -114,7 +119,9 @@ pub(crate) async fn work(
         }
     });
 
-    let clients = Rc::new(Clients { proxy, observer, open, connections: TaskTracker::new() });
+    let (silent, falling_silent) = mpsc::unbounded_channel();
+    let clients = Rc::new(Clients { proxy, observer, open, connections: TaskTracker::new(), silent });
+    tokio::task::spawn_local(keep_company(Rc::clone(&clients), falling_silent));
     if let Some(door) = door {
         tokio::task::spawn_local(door.keep(Rc::clone(&clients)));
     }
@@ -134,18 +141,60 @@ pub(super) struct Clients {
     /// Connections it has open; whoever gives it one adds to them.
     open: Arc<AtomicUsize>,
     connections: TaskTracker,
+    /// Where those go who have fallen silent.
+    silent: mpsc::UnboundedSender<Client>,
+}
+
+/// A client's connection, and what it holds to its end.
+struct Client {
+    stream: TcpStream,
+    ip: IpAddr,
+    held: (Guard, Option<OwnedSemaphorePermit>, TaskTrackerToken),
 }
 
 impl Clients {
-    /// Serves a connection that is counted as open already, in a task of its own.
-    pub(super) fn serve(&self, Accepted { stream, peer, slot }: Accepted) {
+    /// Serves a connection that is counted as open already.
+    pub(super) fn serve(self: &Rc<Self>, Accepted { stream, peer, slot }: Accepted) {
         self.proxy.books.clients().opened.one();
         let connection = Guard::new(&self.observer, &self.open);
         if let Ok(stream) = TcpStream::from_std(stream) {
-            let (ip, proxy) = (peer.ip().to_canonical(), Rc::clone(&self.proxy));
-            self.connections.spawn_local(rest::serve(stream, ip, proxy, (connection, slot)));
+            let held = (connection, slot, self.connections.token());
+            self.talk(Client { stream, ip: peer.ip().to_canonical(), held });
         }
     }
+
+    /// Talks with a client until it falls silent, in a task of its own.
+    fn talk(self: &Rc<Self>, Client { stream, ip, held }: Client) {
+        let clients = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            if let Some(stream) = converse(stream, ip, &clients.proxy).await {
+                let _ = clients.silent.send(Client { stream, ip, held });
+            }
+        });
+    }
+}
+
+/// Waits until those who have fallen silent speak again, for ever. One task does so for all of them, because thousands of
+/// tasks that wait would be most of what they cost.
+async fn keep_company(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<Client>) {
+    let mut silent = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            Some(client) = coming.recv() => silent.push(speaks_again(client, &clients.proxy)),
+            Some(client) = silent.next() => {
+                if let Some(client) = client {
+                    clients.talk(client);
+                }
+            }
+            else => return,
+        }
+    }
+}
+
+/// Waits until a client speaks again, and returns it unless it has been silent for too long.
+#[expect(clippy::manual_async_fn, reason = "an async fn would have room for its arguments twice")]
+fn speaks_again(client: Client, proxy: &Proxy) -> impl Future<Output = Option<Client>> {
+    async move { rest::speaks_again(&client.stream, proxy).await.then_some(client) }
 }
 
 /// A client connection is counted for as long as this lives.
@@ -165,5 +214,19 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.observer.connections.fetch_sub(1, Relaxed);
         self.open.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_client_costs_little() {
+        fn size<'a, F>(_: fn(Client, &'a Proxy) -> F) -> usize {
+            size_of::<F>()
+        }
+        let silent = size(speaks_again);
+        assert!(silent <= 256, "{silent} bytes");
     }
 }

@@ -22,6 +22,9 @@ use crate::observe::Meter;
 /// Room to read into, for those who have filled what they had at first. Whoever reads slowly keeps as much occupied.
 const LARGE_READ: usize = 32 * 1024;
 
+/// Room to write a head into, so that most need no more. It is kept for the next one.
+const HEAD: usize = 512;
+
 /// Pieces of a body up to this size are copied behind what goes before them, which costs less than handing
 /// the kernel two pieces.
 const COPIED: usize = 4 * 1024;
@@ -261,6 +264,7 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
     /// Begins a message, whose head is written by `write_head`. What is left of an earlier one is forgotten.
     pub(crate) fn begin(&mut self, body: B, framing: Framing, write_head: impl FnOnce(&mut Vec<u8>)) {
         self.head.drain(..self.written);
+        self.head.reserve(HEAD);
         (self.written, self.moved, self.framing) = (0, 0, framing);
         write_head(&mut self.head);
         self.body = Some(body).filter(|body| !body.is_end_stream() || framing != Framing::Plain);

@@ -66,6 +66,27 @@ fn a_connection_without_a_request_is_closed_in_time() {
 }
 
 #[test]
+fn a_client_may_pause_between_requests_and_within_one() {
+    /// Much longer than a conversation is kept for a client that says nothing; nobody outside can tell when it is given
+    /// back, nor is meant to.
+    const PAUSE: Duration = Duration::from_millis(150);
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    for (begins, ends) in
+        [("", "GET / HTTP/1.1\r\nHost: h\r\n\r\n"), ("GET / HT", "TP/1.1\r\nHost: h\r\n\r\n")]
+    {
+        client.send(begins);
+        std::thread::sleep(PAUSE);
+        client.send(ends);
+        assert_eq!(client.answer().text(), "ok");
+        std::thread::sleep(PAUSE);
+        assert_eq!(client.get("/").text(), "ok");
+    }
+    assert_eq!(lb.state()["connections"], 1, "it is the same one all the time");
+}
+
+#[test]
 fn a_refusal_reaches_a_client_that_is_still_sending() {
     let upstream = Upstream::well("ok");
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);

@@ -88,6 +88,9 @@ fn an_idle_balancer_ends_at_once() {
     for client in &mut idle {
         assert_eq!(client.get("/").status, 200);
     }
+    // Long enough for them to be put away as silent, which nobody outside can see. One has just spoken.
+    std::thread::sleep(Duration::from_millis(150));
+    assert_eq!(idle[0].get("/").status, 200);
     lb.signal(Signal::TERM);
     assert_eq!(lb.exit_status(Duration::from_secs(5)), Some(0));
     assert!(idle.iter_mut().all(|client| client.wire.closes()));

@@ -78,7 +78,7 @@ fn passed_on(head: responses::Head, asked: &RequestHead, old: bool) {
         }
         let length = if let responses::Framing::Length(length) = framing { Some(length) } else { None };
         let shape = responses::shape(&asked.method, old, keep_alive, status, &response.headers, length);
-        responses::write_head(&mut out, &response, shape, old, b"now");
+        responses::write_head(&mut out, &response, shape, old, || "now");
     }
     let (written, rest) = strict::answer(&out).unwrap().expect("a whole head");
     assert_eq!((rest, written.first[1]), (&b""[..], status.as_str().as_bytes()));

@@ -26,7 +26,7 @@ use super::caller::Caller;
 use super::http1::request::{self, Head};
 use super::http1::response::{Shape, shape, write_head};
 use super::refusal::Refusal;
-use super::rest::{PAUSE, Patience};
+use super::rest::PAUSE;
 use super::tunnel::{self, Tunnel};
 use super::wire::{self, Framing, Reader, Unsent, Writer};
 
@@ -137,17 +137,13 @@ impl Client<'_> {
         let Self { incoming, proxy, .. } = self;
         let config = proxy.settings.now();
         if incoming.borrow().buffer.is_empty() {
-            let patience = Patience::new(proxy, Instant::now() + config.idle_timeout.min(PAUSE));
-            let something = poll_fn(|cx| match incoming.borrow_mut().poll_fill(cx) {
-                Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
-                Poll::Ready(_) => Poll::Ready(Err(NoRequest::Over)),
-                Poll::Pending => patience.pending(),
+            let something = poll_fn(|cx| match ready!(incoming.borrow_mut().poll_fill(cx)) {
+                Ok(1..) => Poll::Ready(Ok(())),
+                _ => Poll::Ready(Err(NoRequest::Over)),
             });
-            match proxy.client_deadlines.wait(something, || patience.until(), None).await {
-                Ok(something) => something?,
-                Err(_) if patience.is_short() || config.idle_timeout <= PAUSE => return Err(NoRequest::Over),
-                Err(_) => return Err(NoRequest::Silence),
-            }
+            let pause = Instant::now() + PAUSE;
+            let silence = |_| NoRequest::Silence;
+            proxy.client_deadlines.wait(something, || pause, None).await.map_err(silence)??;
         }
         let head = poll_fn(|cx| {
             let incoming = &mut *incoming.borrow_mut();
@@ -228,8 +224,7 @@ impl Client<'_> {
         };
         let date = &self.proxy.date;
         self.caller.flush(&mut self.outgoing);
-        self.outgoing
-            .begin(body, framing, |out| date.with(|date| write_head(out, &head, shape, asked.old, date)));
+        self.outgoing.begin(body, framing, |out| write_head(out, &head, shape, asked.old, || date.now()));
         match self.send().await {
             Sent::Whole => match tunnel {
                 Some(tunnel) => Then::Switch(tunnel),

@@ -1,6 +1,6 @@
 //! What time is it, as the `Date` header has it?
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The present second in words: written anew only when it is over.
@@ -10,13 +10,13 @@ pub(crate) struct Date {
 }
 
 impl Date {
-    /// Calls `write` with the date of now, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-    pub(crate) fn with<T>(&self, write: impl FnOnce(&[u8]) -> T) -> T {
+    /// The date of now, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub(crate) fn now(&self) -> Ref<'_, str> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut second = self.second.borrow_mut();
-        if second.0 != now {
-            *second = (now, httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now)));
+        if self.second.borrow().0 != now {
+            let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
+            *self.second.borrow_mut() = (now, date);
         }
-        write(second.1.as_bytes())
+        Ref::map(self.second.borrow(), |(_, date)| date.as_str())
     }
 }

@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -16,45 +15,17 @@ use super::Proxy;
 /// How long a client may be silent within a conversation.
 pub(super) const PAUSE: Duration = Duration::from_millis(25);
 
-/// Waits until there is something to read, or its end; not for ever.
+/// Waits until there is something to read, or its end; not for ever, and less long once the balancer is on its way out.
 pub(crate) async fn speaks_again(stream: &TcpStream, proxy: &Proxy) -> bool {
     let rest = proxy.settings.now().idle_timeout.saturating_sub(PAUSE);
-    let patience = Patience::new(proxy, Instant::now() + rest);
-    let something = poll_fn(|cx| match stream.poll_read_ready(cx) {
-        Poll::Ready(_) => Poll::Ready(()),
-        Poll::Pending => patience.pending(),
-    });
-    proxy.client_deadlines.wait(something, || patience.until(), None).await.is_ok()
-}
-
-/// Until when a client may say nothing: less long once the balancer is on its way out.
-pub(super) struct Patience<'a> {
-    proxy: &'a Proxy,
-    until: Cell<Instant>,
-    is_short: Cell<bool>,
-}
-
-impl<'a> Patience<'a> {
-    pub(super) fn new(proxy: &'a Proxy, until: Instant) -> Self {
-        Self { proxy, until: Cell::new(until), is_short: Cell::new(false) }
-    }
-
-    /// Nothing has come yet.
-    pub(super) fn pending<T>(&self) -> Poll<T> {
-        if self.proxy.is_draining() && !self.is_short.replace(true) {
+    let (until, is_short) = (Cell::new(Instant::now() + rest), Cell::new(false));
+    let something = poll_fn(|cx| {
+        let ready = stream.poll_read_ready(cx).map(drop);
+        if ready.is_pending() && proxy.is_draining() && !is_short.replace(true) {
             // A request may be on its way that the client cannot know to be unwelcome.
-            let soon = Instant::now() + self.proxy.settings.now().drain_idle;
-            self.until.set(self.until.get().min(soon));
+            until.set(until.get().min(Instant::now() + proxy.settings.now().drain_idle));
         }
-        Poll::Pending
-    }
-
-    pub(super) fn until(&self) -> Instant {
-        self.until.get()
-    }
-
-    /// Whether the balancer is on its way out.
-    pub(super) fn is_short(&self) -> bool {
-        self.is_short.get()
-    }
+        ready
+    });
+    proxy.client_deadlines.wait(something, || until.get(), None).await.is_ok()
 }

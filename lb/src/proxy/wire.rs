@@ -35,7 +35,7 @@ pub(crate) fn split<B>(stream: TcpStream, room: usize, meter: Meter) -> (Reader,
     (Reader::new(read, room, meter.clone()), Writer::new(write, meter))
 }
 
-/// What a tunnel is built on: the socket, and what has come over it and was not taken yet.
+/// The stream that both ways are of, and what has come over it and was not taken yet.
 pub(crate) fn reunite<B>(reader: Reader, writer: Writer<B>) -> Option<(TcpStream, BytesMut)> {
     Some((reader.read.reunite(writer.write).ok()?, reader.buffer))
 }

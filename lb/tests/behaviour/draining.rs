@@ -97,6 +97,20 @@ fn an_idle_balancer_ends_at_once() {
 }
 
 #[test]
+fn who_has_just_spoken_may_speak_once_more() {
+    let upstream = Upstream::well("ok");
+    let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    assert_eq!(client.get("/").status, 200);
+    lb.signal(Signal::TERM);
+    // Well within the second that idle clients have, and longer than a conversation may pause.
+    std::thread::sleep(Duration::from_millis(300));
+    let last = client.get("/");
+    assert_eq!((last.status, last.head.get("connection")), (200, Some("close")));
+    assert_eq!(lb.exit_status(PATIENCE), Some(0));
+}
+
+#[test]
 fn an_upload_in_flight_is_finished() {
     let upstream = Upstream::new(|seen| ok(&seen.body.len().to_string()));
     let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::mem::MaybeUninit;
+use std::ops::Deref;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE};
@@ -134,8 +135,14 @@ pub(crate) fn shape(
 }
 
 /// Writes an answer's head: its headers as they stand, and those that concern this connection alone. `date`
-/// is added if there is none: RFC 9110, section 6.6.1.
-pub(crate) fn write_head(out: &mut Vec<u8>, answer: &ResponseHead, shape: Shape, old: bool, date: &[u8]) {
+/// is asked for and added if there is none: RFC 9110, section 6.6.1.
+pub(crate) fn write_head<D: Deref<Target = str>>(
+    out: &mut Vec<u8>,
+    answer: &ResponseHead,
+    shape: Shape,
+    old: bool,
+    date: impl FnOnce() -> D,
+) {
     write_status_line(out, answer.status);
     let bodyless = has_no_body(answer.status);
     let mut dated = false;
@@ -148,7 +155,7 @@ pub(crate) fn write_head(out: &mut Vec<u8>, answer: &ResponseHead, shape: Shape,
         write_field(out, name.as_str(), value.as_bytes());
     }
     if !dated && !answer.status.is_informational() {
-        write_field(out, "date", date);
+        write_field(out, "date", date().as_bytes());
     }
     if let Some(length) = shape.length {
         // Writing to a vector does not fail.
@@ -275,7 +282,7 @@ mod tests {
         let answer = ResponseHead { status: answer.status(), headers: answer.headers().into() };
         let shape = shape(asked, old, true, answer.status, &answer.headers, length);
         let mut out = Vec::new();
-        write_head(&mut out, &answer, shape, old, b"now");
+        write_head(&mut out, &answer, shape, old, || "now");
         String::from_utf8(out).unwrap().replace("\r\n", "|")
     }
 

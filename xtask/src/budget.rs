@@ -17,6 +17,8 @@ use lab::exchange::{self, Clients};
 use lab::image;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::callgrind;
+
 /// Backends, as in `cargo xtask bench`.
 const BACKENDS: usize = 4;
 
@@ -71,7 +73,7 @@ fn count(lb: &Path, requests: usize) -> anyhow::Result<u64> {
     // Connections that are closed are none that the balancer waits for.
     drop(clients);
     let said = counted.finish()?;
-    parse(&said).with_context(|| format!("valgrind counted nothing: {}", said.trim()))
+    callgrind::instructions(&said).with_context(|| format!("valgrind counted nothing: {}", said.trim()))
 }
 
 /// A balancer behind valgrind. It ends when this is dropped, and when this process dies.
@@ -131,24 +133,5 @@ impl Drop for Counted {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Reads what callgrind says at the end.
-fn parse(said: &str) -> Option<u64> {
-    said.lines().find_map(|line| line.split_once("Collected : "))?.1.trim().parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn callgrinds_sum_is_found() {
-        let said = "==10== Callgrind, a call-graph generating cache profiler\n==10== Events    : Ir\n\
-                    ==10== Collected : 1234\n==10== \n";
-        assert_eq!(parse(said), Some(1234));
-        assert_eq!(parse("==10== it broke\n"), None);
-        assert_eq!(parse(""), None);
     }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod budget;
+mod callgrind;
 mod demo;
 mod fuzz;
 mod image;

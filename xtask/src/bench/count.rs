@@ -16,6 +16,7 @@ use super::started::Started;
 use super::table::Table;
 use super::workload::Workload;
 use super::wrk::Order;
+use crate::callgrind;
 
 /// Seconds of load in the first run.
 const LITTLE: u16 = 1;
@@ -90,7 +91,10 @@ impl Counter {
         let said = proxy.finish()?;
         let counts = match self {
             Self::SystemCalls => parse_strace(&fs::read_to_string(&report).context("strace wrote nothing")?),
-            Self::Instructions => parse_callgrind(&said),
+            Self::Instructions => callgrind::instructions(&said)
+                .map(|count| ("instructions".to_owned(), count))
+                .into_iter()
+                .collect(),
         };
         ensure!(!counts.is_empty(), "{} counted nothing: {said}", self.tool());
         Ok((load.requests, counts))
@@ -136,13 +140,6 @@ fn parse_strace(table: &str) -> Counts {
         .collect()
 }
 
-/// Reads what callgrind says at the end of each process, and adds it up.
-fn parse_callgrind(said: &str) -> Counts {
-    let instructions = said.lines().filter_map(|line| line.split_once("Collected : "));
-    let total: u64 = instructions.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum();
-    if total == 0 { Counts::new() } else { Counts::from([("instructions".to_owned(), total)]) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,14 +161,6 @@ mod tests {
         assert_eq!(parse_strace(table), counts(&[("read", 40_000), ("write", 39_000), ("connect", 7)]));
         assert_eq!(parse_strace("strace: nothing was traced\n"), Counts::new());
         assert_eq!(parse_strace(""), Counts::new());
-    }
-
-    #[test]
-    fn callgrinds_processes_are_added_up() {
-        let said = "==10== Callgrind, a call-graph generating cache profiler\n==10== Events    : Ir\n\
-                    ==10== Collected : 1000\n==11== Collected : 234\n==11== \n";
-        assert_eq!(parse_callgrind(said), counts(&[("instructions", 1234)]));
-        assert_eq!(parse_callgrind("==10== it broke\n"), Counts::new());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) mod worker;
 
 use door::Slots;
 pub use listen::StartError;
-use listen::{inherited, listen as open};
+use listen::{inherited, listen};
 use worker::Crew;
 
 /// How often the control thread looks for silent backends.
@@ -55,9 +55,9 @@ impl Server {
     pub fn bind(config: Config, origin: Origin) -> Result<Self, StartError> {
         let listener = match inherited()? {
             Some(listener) => listener,
-            None => open(config.listen, "--port or --bind")?,
+            None => listen(config.listen, "--port or --bind")?,
         };
-        let admin = open(config.admin, "--admin")?;
+        let admin = listen(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
         let pool = ServerPool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now());
         let settings = Arc::new(ArcSwap::from_pointee(config));

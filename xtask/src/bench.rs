@@ -78,6 +78,9 @@ pub(crate) struct Bench {
     /// Measure the balancer with basic statistics as well
     #[arg(long)]
     statistics: bool,
+    /// Compare with another build of the balancer, and not with other proxies; may be given several times
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["statistics", "write"])]
+    against: Vec<PathBuf>,
     /// Count system calls per small request as well (needs strace)
     #[arg(long)]
     syscalls: bool,
@@ -98,7 +101,10 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         self.has_what_it_needs()?;
-        let contenders = Contender::all(self.statistics)?;
+        let contenders = match &self.against[..] {
+            [] => Contender::all(self.statistics)?,
+            builds => Contender::builds(builds)?,
+        };
         let (rounds, seconds) = if self.quick { (3, 1) } else { (self.rounds, self.seconds) };
         let setting = setting(rounds, seconds);
         println!("{setting}");
@@ -156,9 +162,9 @@ impl Bench {
             let mut words = workload.words(lab.clients, lab.idle);
             let mut rate = 0.0;
             if workload == Workload::Latency {
-                let (name, most) = fastest.map_or_else(|| speed(lab, contenders), Ok)?;
+                let (name, most) = fastest.take().map_or_else(|| speed(lab, contenders), Ok)?;
                 rate = most / 2.0;
-                words = workload::at_rate(&words, rate, name);
+                words = workload::at_rate(&words, rate, &name);
             }
             let contenders: Vec<Contender> =
                 contenders.iter().filter(|one| one.takes_part(workload)).cloned().collect();
@@ -204,13 +210,13 @@ fn shown(chapter: Chapter) -> Chapter {
 }
 
 /// How many small requests a second the yardstick answers at most, from what was measured already.
-fn yardstick(series: &[Series]) -> Option<(&'static str, f64)> {
+fn yardstick(series: &[Series]) -> Option<(String, f64)> {
     let one = series.iter().find(|one| one.name == YARDSTICK).or_else(|| series.first())?;
-    Some((one.name, one.median(Figure::Rate)))
+    Some((one.name.clone(), one.median(Figure::Rate)))
 }
 
 /// The same if nothing was measured already.
-fn speed(lab: &Lab<'_>, contenders: &[Contender]) -> anyhow::Result<(&'static str, f64)> {
+fn speed(lab: &Lab<'_>, contenders: &[Contender]) -> anyhow::Result<(String, f64)> {
     let whose = contenders.iter().find(|one| one.name() == YARDSTICK).or_else(|| contenders.first());
     let whose = whose.context("there is nobody to measure")?;
     let series = lab.measure(Workload::Small, slice::from_ref(whose), 0.0)?;

@@ -11,10 +11,13 @@ use super::peers::{PEERS, Peer, Task};
 use super::process;
 use super::workload::Workload;
 
+/// What this balancer is called here.
+const OWN: &str = "Roundabout";
+
 /// One of the proxies, not yet running.
 #[derive(Clone)]
 pub(super) struct Contender {
-    name: &'static str,
+    name: String,
     kind: Kind,
     binary: PathBuf,
     cores: &'static str,
@@ -32,10 +35,10 @@ impl Contender {
     /// This balancer, freshly built for release, and whichever of the others is installed; says which are not. With
     /// `basic`, this balancer with basic statistics is among them.
     pub(super) fn all(basic: bool) -> anyhow::Result<Vec<Self>> {
-        let own = Self::own("Roundabout", 1, super::PROXY_CORE)?;
+        let own = Self::own(OWN, 1, super::PROXY_CORE)?;
         let mut all = vec![own.clone()];
-        all.extend(basic.then_some(Self {
-            name: "basic",
+        all.extend(basic.then(|| Self {
+            name: "basic".to_owned(),
             kind: Kind::Own { workers: 1, statistics: "basic" },
             ..own
         }));
@@ -43,7 +46,7 @@ impl Contender {
             match process::locate(peer.program) {
                 Some(binary) => {
                     all.push(Self {
-                        name: peer.name,
+                        name: peer.name.to_owned(),
                         kind: Kind::Peer(peer),
                         binary,
                         cores: super::PROXY_CORE,
@@ -56,15 +59,29 @@ impl Contender {
         Ok(all)
     }
 
+    /// This balancer, freshly built for release, and other builds of it, each by the name of its file.
+    pub(super) fn builds(others: &[PathBuf]) -> anyhow::Result<Vec<Self>> {
+        let own = Self::own(OWN, 1, super::PROXY_CORE)?;
+        let mut all = vec![own.clone()];
+        for binary in others {
+            // By its name alone it would be looked for on the way to all programs.
+            let binary = binary.canonicalize().with_context(|| format!("no file {}", binary.display()))?;
+            let name = binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            all.push(Self { name, binary, ..own.clone() });
+        }
+        Ok(all)
+    }
+
     /// This balancer as it is by default, but for its workers and cores.
-    pub(super) fn own(name: &'static str, workers: usize, cores: &'static str) -> anyhow::Result<Self> {
+    pub(super) fn own(name: &str, workers: usize, cores: &'static str) -> anyhow::Result<Self> {
         let binary = binaries::build(Profile::Release, Progress::Shown)?.lb;
-        Ok(Self { name, kind: Kind::Own { workers, statistics: "full" }, binary, cores })
+        let kind = Kind::Own { workers, statistics: "full" };
+        Ok(Self { name: name.to_owned(), kind, binary, cores })
     }
 
     /// Its name, as its makers spell it.
-    pub(super) fn name(&self) -> &'static str {
-        self.name
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The cores that it runs on, as `taskset` wants them.

@@ -57,7 +57,7 @@ impl Lab<'_> {
                     Some(proxy) => self.sample(workload, proxy, rate),
                     None => idle::sample(&self.start(workload, &contenders[whose])?, self.idle),
                 };
-                series[whose].samples.push(sample.with_context(|| contenders[whose].name())?);
+                series[whose].samples.push(sample.with_context(|| contenders[whose].name().to_owned())?);
             }
         }
         Ok(series)

@@ -28,7 +28,7 @@ pub(super) fn plot(series: &[Series], figures: &[Figure], load: &str) -> Picture
             let y = top + 22.0 + ROW * row as f64;
             let tone = if row == 0 { Tone::Accent } else { Tone::Muted };
             let length = |value: f64| BAR_WIDTH * value / highest;
-            picture.label((BAR_LEFT - 10.0, y + 15.0), Anchor::End, Tone::Plain, one.name);
+            picture.label((BAR_LEFT - 10.0, y + 15.0), Anchor::End, Tone::Plain, &one.name);
             picture.bar(Area::new(BAR_LEFT, y, length(one.median(*figure)), 20.0), tone);
             for value in one.values(*figure) {
                 picture.dot((BAR_LEFT + length(value), y + 10.0), tone);
@@ -62,7 +62,11 @@ mod tests {
             let figures = workload.compared();
             let values: Vec<(Figure, f64)> = figures.iter().map(|figure| (*figure, 1_234_567.0)).collect();
             let series = ["Roundabout", "basic", "nginx unbuffered", "HAProxy", "Envoy", "Caddy", "Traefik"]
-                .map(|name| Series { name, version: String::new(), samples: vec![Sample::of(&values); 3] });
+                .map(|name| Series {
+                    name: name.to_owned(),
+                    version: String::new(),
+                    samples: vec![Sample::of(&values); 3],
+                });
             let words = workload.words(1000, 9_500);
             let load = match workload {
                 Workload::Latency => at_rate(&words, 123_456.7, "Roundabout"),

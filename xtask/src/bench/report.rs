@@ -7,7 +7,7 @@ use super::table::Table;
 /// All rounds of one proxy.
 pub(super) struct Series {
     /// Its name.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// Its version.
     pub(super) version: String,
     /// One for each round, in order.
@@ -17,7 +17,7 @@ pub(super) struct Series {
 impl Series {
     /// No rounds yet.
     pub(super) fn new(contender: &Contender) -> Self {
-        Self { name: contender.name(), version: contender.version(), samples: Vec::new() }
+        Self { name: contender.name().to_owned(), version: contender.version(), samples: Vec::new() }
     }
 
     /// The values of a figure, round by round.
@@ -45,13 +45,14 @@ pub(super) fn medians(series: &[Series], figures: &[Figure]) -> Table {
 
 /// The first proxy against each other.
 pub(super) fn ratios(series: &[Series], figures: &[Figure]) -> Table {
-    let (first, others) = series.split_first().map_or(("", &[][..]), |(first, others)| (first.name, others));
+    let (first, others) =
+        series.split_first().map_or(("", &[][..]), |(first, others)| (first.name.as_str(), others));
     let heading = format!("{first} / ...");
     let mut table =
         Table::new([heading.as_str()].into_iter().chain(figures.iter().map(|figure| figure.name())));
     for other in others {
         let cells = figures.iter().map(|figure| Ratio::of(&series[0], other, *figure).spell());
-        table.row([other.name.to_owned()].into_iter().chain(cells));
+        table.row([other.name.clone()].into_iter().chain(cells));
     }
     table
 }
@@ -98,11 +99,11 @@ fn median(mut values: Vec<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    fn series(name: &'static str, cpu: &[f64]) -> Series {
+    fn series(name: &str, cpu: &[f64]) -> Series {
         let sample = |cpu: &f64| {
             Sample::of(&[(Figure::CpuPerRequest, *cpu), (Figure::P99, 2000.0), (Figure::Rate, 5e4)])
         };
-        Series { name, version: "1.0".into(), samples: cpu.iter().map(sample).collect() }
+        Series { name: name.to_owned(), version: "1.0".into(), samples: cpu.iter().map(sample).collect() }
     }
 
     #[test]

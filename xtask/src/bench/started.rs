@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Started {
     running: Running,
     port: u16,
-    name: &'static str,
+    name: String,
 }
 
 impl Started {
@@ -33,7 +33,7 @@ impl Started {
         connections: usize,
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        let name = contender.name();
+        let name = contender.name().to_owned();
         let port = free_port()?;
         let task = Task { port, backends: backends.ports(), connections, folder };
         let words = [tracer, &contender.command(&task)?].concat();

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -111,7 +110,7 @@ impl Door {
 async fn accept(listener: &AsyncFd<TcpListener>, mut slots: Slots, hall: &mut Hall) -> ! {
     loop {
         let slot = slots.one().await;
-        match listener.async_io(Interest::READABLE, listen::accept).await {
+        match listen::next(listener).await {
             Ok((stream, peer)) => hall.seat(Accepted { stream, peer, slot }),
             // The client has gone before it was its turn: that concerns nobody else.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

@@ -9,6 +9,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use listenfd::ListenFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
@@ -96,6 +98,32 @@ fn prepare(listener: &Socket) -> io::Result<()> {
 )]
 pub(super) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
     AsyncFd::with_interest(listener, Interest::READABLE)
+}
+
+/// Waits for a connection and accepts it.
+///
+/// The kernel is asked whether there is one before it is asked for it. Asked in vain, it makes a socket and a file all the
+/// same, and throws them away: that takes far longer than to ask, and a listener whose edges are all that is heard of
+/// has to be asked until there is nobody.
+pub(super) async fn next(listener: &AsyncFd<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    loop {
+        let mut ready = listener.readable().await?;
+        if !somebody_waits(listener.get_ref())? {
+            // Whoever has come since then was not seen by the runtime yet, so that this forgets nobody.
+            ready.clear_ready();
+            continue;
+        }
+        match accept(listener.get_ref()) {
+            // Somebody else who accepts from this socket was faster.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            accepted => return accepted,
+        }
+    }
+}
+
+fn somebody_waits(listener: &TcpListener) -> io::Result<bool> {
+    let mut asked = [PollFd::new(listener, PollFlags::IN)];
+    Ok(retry_on_intr(|| poll(&mut asked, Some(&Timespec::default())))? > 0)
 }
 
 /// Accepts a connection that will not block, in one system call where the standard library needs two.

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, LazyCell, RefCell};
 use std::future::poll_fn;
+use std::mem;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{HeaderValue, Method, Version};
+use http::{Method, Version};
 use http_body::Body;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -22,13 +23,13 @@ use super::Proxy;
 use super::account::Account;
 use super::answer::{self, Answer, AnswerBody};
 use super::body::ClientBody;
-use super::caller::Caller;
+use super::caller::{self, Caller};
 use super::http1::request::{self, Head};
 use super::http1::response::{Shape, shape, write_head};
 use super::refusal::Refusal;
 use super::rest::PAUSE;
 use super::tunnel::{self, Tunnel};
-use super::wire::{self, Framing, Reader, Unsent, Writer};
+use super::wire::{self, Buffers, Framing, Reader, Unsent, Writer};
 
 /// Requests up to this size are read at once.
 const ROOM: usize = 2 * 1024;
@@ -100,16 +101,20 @@ struct Client<'a> {
 }
 
 /// Takes the requests of the client at this address, one after the other. Returns the connection once nothing has come
-/// for a moment.
-pub(crate) async fn converse(stream: TcpStream, ip: IpAddr, proxy: &Rc<Proxy>) -> Option<TcpStream> {
-    let address = HeaderValue::try_from(ip.to_string()).ok()?;
+/// for a moment. The buffers are for one conversation after the other.
+pub(crate) async fn converse(
+    stream: TcpStream,
+    ip: IpAddr,
+    proxy: &Rc<Proxy>,
+    buffers: &mut Buffers,
+) -> Option<TcpStream> {
     let trusted = proxy.settings.now().trusted.iter().any(|network| network.contains(&ip));
     let books = &proxy.books;
-    let (incoming, outgoing) = wire::split(stream, ROOM, books.meter(books.clients()));
+    let (incoming, outgoing) = wire::split(stream, ROOM, mem::take(buffers), books.meter(books.clients()));
     let mut client = Client {
         incoming: Rc::new(RefCell::new(incoming)),
         outgoing,
-        caller: Caller::new(address, trusted),
+        caller: Caller::new(caller::spelled(ip), trusted),
         proxy,
     };
     loop {
@@ -121,7 +126,7 @@ pub(crate) async fn converse(stream: TcpStream, ip: IpAddr, proxy: &Rc<Proxy>) -
         };
         match then {
             Then::Next => continue,
-            Then::Close => client.outgoing.close(),
+            Then::Close => *buffers = client.close(),
             Then::Reset => client.outgoing.reset(),
             Then::Linger => client.linger().await,
             Then::Switch(tunnel) => Box::pin(tunnel::run(client.into_stream(), *tunnel, proxy)).await,
@@ -288,6 +293,18 @@ impl Client<'_> {
         match self.answer(&asked, answer::refuse(account, refusal, &self.proxy.settings.now().name)).await {
             Then::Close | Then::Linger => Then::Linger,
             then => then,
+        }
+    }
+
+    /// Closes the connection.
+    fn close(self) -> Buffers {
+        match Rc::into_inner(self.incoming) {
+            Some(incoming) => wire::close(incoming.into_inner(), self.outgoing),
+            // A request is still being sent that is answered already: its body holds the way in.
+            None => {
+                self.outgoing.close();
+                Buffers::default()
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use super::http1::Malformed;
 use super::http1::request::write_head;
 use super::http1::response::{self, Head};
 use super::verdict::Failure;
-use super::wire::{self, Cut, Framing, Reader, Unsent, Writer};
+use super::wire::{self, Buffers, Cut, Framing, Reader, Unsent, Writer};
 use crate::balance::Address;
 use crate::observe::Meter;
 
@@ -56,7 +56,7 @@ impl Connection {
     /// Speaks HTTP/1.1 on a fresh stream. It is handed on from one request to the next, and within each of them: in a
     /// box, so that only its address is.
     pub(crate) fn new(stream: TcpStream, meter: Meter) -> Box<Self> {
-        let (incoming, outgoing) = wire::split(stream, ROOM, meter);
+        let (incoming, outgoing) = wire::split(stream, ROOM, Buffers::default(), meter);
         Box::new(Self { incoming, outgoing: Ok(outgoing), interim: 0, keep_alive: true, reused: false })
     }
 
@@ -262,7 +262,8 @@ mod tests {
     #[tokio::test]
     async fn what_a_dead_connection_does_not_take_was_not_sent() {
         let (from_client, _client) = pair().await;
-        let (incoming, _) = wire::split::<AnswerBody>(from_client, ROOM, Meter::default());
+        let (incoming, _) =
+            wire::split::<AnswerBody>(from_client, ROOM, Buffers::default(), Meter::default());
         let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming)), 0), 1024);
         let caller = Caller::new(HeaderValue::from_static("192.0.2.7"), false);
         let head = RequestHead::default();

@@ -38,7 +38,7 @@ pub mod sticky;
 mod tunnel;
 pub(crate) mod upstream;
 pub mod verdict;
-mod wire;
+pub(crate) mod wire;
 
 use account::Account;
 use answer::{Answer, AnswerBody, End};

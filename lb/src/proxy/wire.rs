@@ -29,10 +29,36 @@ const HEAD: usize = 512;
 /// the kernel two pieces.
 const COPIED: usize = 4 * 1024;
 
+/// What a connection is read into and written from. One connection may have it after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    incoming: BytesMut,
+    outgoing: Vec<u8>,
+}
+
 /// Both ways of a stream over which nobody is talking. As a rule, a message that comes is not longer than `room`.
-pub(crate) fn split<B>(stream: TcpStream, room: usize, meter: Meter) -> (Reader, Writer<B>) {
+pub(crate) fn split<B>(
+    stream: TcpStream,
+    room: usize,
+    Buffers { incoming, outgoing }: Buffers,
+    meter: Meter,
+) -> (Reader, Writer<B>) {
     let (read, write) = stream.into_split();
-    (Reader::new(read, room, meter.clone()), Writer::new(write, meter))
+    (Reader::new(read, incoming, room, meter.clone()), Writer::new(write, outgoing, meter))
+}
+
+/// Closes a connection, and gives its buffers back unless they have become large.
+pub(crate) fn close<B>(reader: Reader, writer: Writer<B>) -> Buffers {
+    let Writer { write, head: mut outgoing, .. } = writer;
+    let Reader { buffer: mut incoming, first_room, room, .. } = reader;
+    // Merely dropped, it would say beforehand that nothing more comes, by a system call of its own.
+    write.forget();
+    incoming.clear();
+    outgoing.clear();
+    if room > first_room || outgoing.capacity() > LARGE_READ {
+        return Buffers::default();
+    }
+    Buffers { incoming, outgoing }
 }
 
 /// The stream that both ways are of, and what has come over it and was not taken yet.
@@ -71,8 +97,8 @@ pub enum Cut {
 }
 
 impl Reader {
-    fn new(read: OwnedReadHalf, room: usize, meter: Meter) -> Self {
-        let (buffer, body) = (BytesMut::new(), Decoder::Length(0));
+    fn new(read: OwnedReadHalf, buffer: BytesMut, room: usize, meter: Meter) -> Self {
+        let body = Decoder::Length(0);
         Self { read, buffer, searched: 0, first_room: room, room, body, meter }
     }
 
@@ -173,10 +199,10 @@ pub(crate) enum Unsent<E> {
 }
 
 impl<B> Writer<B> {
-    fn new(write: OwnedWriteHalf, meter: Meter) -> Self {
+    fn new(write: OwnedWriteHalf, head: Vec<u8>, meter: Meter) -> Self {
         Self {
             write,
-            head: Vec::new(),
+            head,
             written: 0,
             chunk: Bytes::new(),
             tail: b"",

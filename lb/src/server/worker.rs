@@ -1,5 +1,6 @@
 //! The workers: a thread each, with everything that a request needs on its way.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
@@ -24,10 +25,15 @@ use crate::observe::Observer;
 use crate::proxy::books::Books;
 use crate::proxy::client::converse;
 use crate::proxy::queue::Queues;
+use crate::proxy::wire::Buffers;
 use crate::proxy::{Proxy, rest};
 
 /// How often idle backend connections are looked over.
 const PRUNE: Duration = Duration::from_secs(1);
+
+/// How many tasks of a worker may have nobody to talk with. A task takes 3 KiB, which cost more to ask for and to give back
+/// for every client than most of what else is done for one that comes with a single request.
+const SPARE: usize = 64;
 
 /// All workers together.
 #[derive(Debug)]
@@ -120,7 +126,14 @@ pub(crate) async fn work(
     });
 
     let (silent, falling_silent) = mpsc::unbounded_channel();
-    let clients = Rc::new(Clients { proxy, observer, open, connections: TaskTracker::new(), silent });
+    let clients = Rc::new(Clients {
+        proxy,
+        observer,
+        open,
+        connections: TaskTracker::new(),
+        spare: RefCell::default(),
+        silent,
+    });
     tokio::task::spawn_local(keep_company(Rc::clone(&clients), falling_silent));
     if let Some(door) = door {
         tokio::task::spawn_local(door.keep(Rc::clone(&clients)));
@@ -141,6 +154,8 @@ pub(super) struct Clients {
     /// Connections it has open; whoever gives it one adds to them.
     open: Arc<AtomicUsize>,
     connections: TaskTracker,
+    /// Tasks that have nobody to talk with.
+    spare: RefCell<Vec<oneshot::Sender<Client>>>,
     /// Where those go who have fallen silent.
     silent: mpsc::UnboundedSender<Client>,
 }
@@ -163,14 +178,34 @@ impl Clients {
         }
     }
 
-    /// Talks with a client until it falls silent, in a task of its own.
-    fn talk(self: &Rc<Self>, Client { stream, ip, held }: Client) {
-        let clients = Rc::clone(self);
-        tokio::task::spawn_local(async move {
-            if let Some(stream) = converse(stream, ip, &clients.proxy).await {
-                let _ = clients.silent.send(Client { stream, ip, held });
+    /// Talks with a client until it falls silent, in a task of its own: one that has nobody to talk with, or a new one.
+    fn talk(self: &Rc<Self>, client: Client) {
+        let spare = self.spare.borrow_mut().pop();
+        let not_taken = match spare {
+            Some(spare) => spare.send(client).err(),
+            None => Some(client),
+        };
+        if let Some(client) = not_taken {
+            tokio::task::spawn_local(Rc::clone(self).talk_to_one_after_the_other(client));
+        }
+    }
+
+    async fn talk_to_one_after_the_other(self: Rc<Self>, mut client: Client) {
+        let mut buffers = Buffers::default();
+        loop {
+            let Client { stream, ip, held } = client;
+            match converse(stream, ip, &self.proxy, &mut buffers).await {
+                Some(stream) => _ = self.silent.send(Client { stream, ip, held }),
+                None => drop(held),
             }
-        });
+            if self.spare.borrow().len() == SPARE {
+                return;
+            }
+            let (spare, coming) = oneshot::channel();
+            self.spare.borrow_mut().push(spare);
+            let Ok(next) = coming.await else { return };
+            client = next;
+        }
     }
 }
 

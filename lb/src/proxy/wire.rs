@@ -354,3 +354,7 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
         None
     }
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

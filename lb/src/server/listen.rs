@@ -15,6 +15,7 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::task::coop::consume_budget;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -107,6 +108,8 @@ pub(super) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
 /// has to be asked until there is nobody.
 pub(super) async fn next(listener: &AsyncFd<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     loop {
+        // Clients may come faster than they are let in: those who are in already shall have their turn.
+        consume_budget().await;
         let mut ready = listener.readable().await?;
         if !somebody_waits(listener.get_ref())? {
             // Whoever has come since then was not seen by the runtime yet, so that this forgets nobody.
@@ -136,7 +139,35 @@ pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_many_are_accepted() {
+        let listener = watch(listen("127.0.0.1:0".parse().unwrap(), "--port").unwrap()).unwrap();
+        let address = listener.get_ref().local_addr().unwrap();
+        let clients: Vec<_> = (0..400).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let (accepted, seen) = (Cell::new(0), Cell::new(0));
+        let accepting = async {
+            while accepted.get() < clients.len() {
+                next(&listener).await.unwrap();
+                accepted.set(accepted.get() + 1);
+            }
+        };
+        let watching = async {
+            loop {
+                seen.set(accepted.get());
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = accepting => {}
+            () = watching => {}
+        }
+        assert!((1..clients.len()).contains(&seen.get()), "{} were accepted in one go", clients.len());
+    }
 
     #[test]
     fn connections_inherit_what_is_settled_for_their_listener() {

@@ -33,7 +33,7 @@ const PRUNE: Duration = Duration::from_secs(1);
 
 /// How many tasks of a worker may have nobody to talk with. A task takes 3 KiB, which cost more to ask for and to give back
 /// for every client than most of what else is done for one that comes with a single request.
-const SPARE: usize = 64;
+const SPARE: usize = 32;
 
 /// All workers together.
 #[derive(Debug)]

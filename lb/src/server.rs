@@ -26,6 +26,7 @@ use crate::observe::{BackendStats, Observer};
 
 pub(crate) mod door;
 mod listen;
+mod spare;
 pub(crate) mod worker;
 
 use door::Slots;

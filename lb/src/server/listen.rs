@@ -140,8 +140,36 @@ pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::task::{Context, Wake};
 
     use super::*;
+
+    /// Whether anybody was woken.
+    #[derive(Default)]
+    struct Bell(AtomicBool);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_next_client_is_waited_for_in_peace() {
+        let listener = watch(listen("127.0.0.1:0".parse().unwrap(), "--port").unwrap()).unwrap();
+        let _client = TcpStream::connect(listener.get_ref().local_addr().unwrap()).unwrap();
+        next(&listener).await.unwrap();
+        // The runtime still has it that somebody waits.
+        let bell = Arc::new(Bell::default());
+        let next = pin!(next(&listener));
+        assert!(next.poll(&mut Context::from_waker(&Arc::clone(&bell).into())).is_pending());
+        // Whoever has to let others have their turn is woken after that.
+        tokio::task::yield_now().await;
+        assert!(!bell.0.load(Relaxed), "nobody has come");
+    }
 
     #[tokio::test]
     async fn others_have_their_turn_while_many_are_accepted() {

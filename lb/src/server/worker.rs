@@ -1,6 +1,5 @@
 //! The workers: a thread each, with everything that a request needs on its way.
 
-use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
@@ -19,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::door::{Accepted, Desk, Door, Place, Slots};
+use super::spare::Spare;
 use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::observe::Observer;
@@ -31,8 +31,7 @@ use crate::proxy::{Proxy, rest};
 /// How often idle backend connections are looked over.
 const PRUNE: Duration = Duration::from_secs(1);
 
-/// How many tasks of a worker may have nobody to talk with. A task takes 3 KiB, which cost more to ask for and to give back
-/// for every client than most of what else is done for one that comes with a single request.
+/// How many tasks of a worker may have nobody to talk with. Each keeps 3 KiB for itself, and as a rule 3 for its buffers.
 const SPARE: usize = 32;
 
 /// All workers together.
@@ -131,7 +130,7 @@ pub(crate) async fn work(
         observer,
         open,
         connections: TaskTracker::new(),
-        spare: RefCell::default(),
+        spare: Spare::new(SPARE),
         silent,
     });
     tokio::task::spawn_local(keep_company(Rc::clone(&clients), falling_silent));
@@ -155,7 +154,7 @@ pub(super) struct Clients {
     open: Arc<AtomicUsize>,
     connections: TaskTracker,
     /// Tasks that have nobody to talk with.
-    spare: RefCell<Vec<oneshot::Sender<Client>>>,
+    spare: Spare<Client>,
     /// Where those go who have fallen silent.
     silent: mpsc::UnboundedSender<Client>,
 }
@@ -180,12 +179,7 @@ impl Clients {
 
     /// Talks with a client until it falls silent, in a task of its own: one that has nobody to talk with, or a new one.
     fn talk(self: &Rc<Self>, client: Client) {
-        let spare = self.spare.borrow_mut().pop();
-        let not_taken = match spare {
-            Some(spare) => spare.send(client).err(),
-            None => Some(client),
-        };
-        if let Some(client) = not_taken {
+        if let Err(client) = self.spare.hand(client) {
             tokio::task::spawn_local(Rc::clone(self).talk_to_one_after_the_other(client));
         }
     }
@@ -198,12 +192,7 @@ impl Clients {
                 Some(stream) => _ = self.silent.send(Client { stream, ip, held }),
                 None => drop(held),
             }
-            if self.spare.borrow().len() == SPARE {
-                return;
-            }
-            let (spare, coming) = oneshot::channel();
-            self.spare.borrow_mut().push(spare);
-            let Ok(next) = coming.await else { return };
+            let Some(next) = self.spare.next().await else { return };
             client = next;
         }
     }

@@ -264,7 +264,12 @@ fn converse(
     wire.stream.set_read_timeout(None).unwrap();
     for on_connection in 1.. {
         let Ok(Some(head)) = wire.head() else { return };
-        if wire.write(early(&head)).is_err() {
+        // What has no body is whole before anybody hears of it, and must be noted before that.
+        let (early, later) = match early(&head) {
+            said if head.has_body() => (said, Vec::new()),
+            said => (Vec::new(), said),
+        };
+        if wire.write(early).is_err() {
             return;
         }
         let Ok(body) = wire.request_body(&head) else { return };
@@ -272,6 +277,9 @@ fn converse(
         let seen = Seen { head, body, on_connection, number };
         if shared.keeps_log.load(SeqCst) {
             shared.requests.lock().unwrap().push(seen.clone());
+        }
+        if wire.write(later).is_err() {
+            return;
         }
         match script(&seen) {
             Reply::Bytes(bytes) => {

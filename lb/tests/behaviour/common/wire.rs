@@ -53,6 +53,11 @@ impl Head {
         names.map(|name| self.get(name))
     }
 
+    /// Whether something comes behind the head of a request.
+    pub(crate) fn has_body(&self) -> bool {
+        self.is_chunked() || self.content_length().is_some_and(|length| length > 0)
+    }
+
     fn is_chunked(&self) -> bool {
         self.get("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
     }

@@ -131,11 +131,9 @@ async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedRec
         version = news.version;
         if news.drain {
             shared.ending.set(true);
-            // Whoever the kernel has let in already is served, too.
-            while let Ok(Ok(stream)) = timeout(Duration::ZERO, port.accept()).await {
+            for stream in port.close()? {
                 spawn_local(converse(Rc::clone(&shared), stream, closing.subscribe()));
             }
-            drop(port);
             let _ = timeout(LAST_CHANCE, closing.closed()).await;
             closing.send_replace(());
             closing.closed().await;
@@ -206,6 +204,17 @@ impl Port {
         Ok(false)
     }
 
+    /// Closes the port for good, and hands back whoever the kernel has let in already: they would be reset, and a request
+    /// with them. The kernel is asked until it has no more, and not the runtime, which hears of them later.
+    fn close(self) -> std::io::Result<Vec<TcpStream>> {
+        let Some(listener) = self.listener else { return Ok(Vec::new()) };
+        let listener = listener.into_std()?;
+        let accept = || listener.accept().ok().map(|(stream, _)| stream);
+        let waiting: Vec<_> = std::iter::from_fn(accept).collect();
+        drop(listener);
+        waiting.into_iter().map(adopt).collect()
+    }
+
     async fn accept(&self) -> std::io::Result<TcpStream> {
         match &self.listener {
             Some(listener) => {
@@ -217,6 +226,14 @@ impl Port {
             None => std::future::pending().await,
         }
     }
+}
+
+/// Has the runtime watch a connection that was accepted without it.
+fn adopt(stream: std::net::TcpStream) -> std::io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    // This fails if the client is gone already, which shows in a moment anyhow.
+    let _ = stream.set_nodelay(true);
+    TcpStream::from_std(stream)
 }
 
 /// Listens beside the agent's reservation (see [`crate::agent`]), which asks for `SO_REUSEPORT`; with

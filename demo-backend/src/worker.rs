@@ -217,12 +217,7 @@ impl Port {
 
     async fn accept(&self) -> std::io::Result<TcpStream> {
         match &self.listener {
-            Some(listener) => {
-                let (stream, _) = listener.accept().await?;
-                // This fails if the client is gone already, which shows in a moment anyhow.
-                let _ = stream.set_nodelay(true);
-                Ok(stream)
-            }
+            Some(listener) => Ok(listener.accept().await?.0),
             None => std::future::pending().await,
         }
     }
@@ -231,8 +226,6 @@ impl Port {
 /// Has the runtime watch a connection that was accepted without it.
 fn adopt(stream: std::net::TcpStream) -> std::io::Result<TcpStream> {
     stream.set_nonblocking(true)?;
-    // This fails if the client is gone already, which shows in a moment anyhow.
-    let _ = stream.set_nodelay(true);
     TcpStream::from_std(stream)
 }
 
@@ -244,6 +237,8 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
         socket.set_nonblocking(true)?;
+        // Connections inherit it: answers are not held back until there is more to send.
+        socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())
@@ -309,5 +304,22 @@ async fn sleep_until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_was_let_in_is_served_when_the_port_closes() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        // The kernel has let them in as soon as they are connected, whatever the runtime knows of it.
+        let clients = [(); 3].map(|()| std::net::TcpStream::connect(address).unwrap());
+        let waiting = Port { address, listener: Some(listener) }.close().unwrap();
+        assert_eq!(waiting.len(), clients.len());
+        assert!(waiting.iter().all(|stream| stream.nodelay().unwrap()), "answers are not held back");
+        assert!(std::net::TcpStream::connect(address).is_err(), "and nobody else is let in");
     }
 }

@@ -3,7 +3,7 @@
 //! Neither has a task of its own: whoever waits for something lets it read and write while waiting.
 
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -48,11 +48,10 @@ pub(crate) fn split<B>(
 }
 
 /// Closes a connection, and gives its buffers back unless they have become large.
-pub(crate) fn close<B>(reader: Reader, writer: Writer<B>) -> Buffers {
-    let Writer { write, head: mut outgoing, .. } = writer;
+pub(crate) fn close<B>(reader: Reader, mut writer: Writer<B>) -> Buffers {
     let Reader { buffer: mut incoming, first_room, room, .. } = reader;
-    // Merely dropped, it would say beforehand that nothing more comes, by a system call of its own.
-    write.forget();
+    let mut outgoing = mem::take(&mut writer.head);
+    writer.close();
     incoming.clear();
     outgoing.clear();
     if room > first_room || outgoing.capacity() > LARGE_READ {

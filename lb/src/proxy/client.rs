@@ -230,6 +230,9 @@ impl Client<'_> {
         let date = &self.proxy.date;
         self.caller.flush(&mut self.outgoing);
         self.outgoing.begin(body, framing, |out| write_head(out, &head, shape, asked.old, || date.now()));
+        if !shape.keep_alive && tunnel.is_none() {
+            self.outgoing.is_last();
+        }
         match self.send().await {
             Sent::Whole => match tunnel {
                 Some(tunnel) => Then::Switch(tunnel),

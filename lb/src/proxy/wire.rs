@@ -10,6 +10,8 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -171,6 +173,10 @@ pub(crate) struct Writer<B> {
     /// What is still to be sent of the message.
     body: Option<B>,
     framing: Framing,
+    /// Nothing follows the present message.
+    last: bool,
+    /// Its end is kept back, to leave along with the connection's.
+    held: bool,
     /// Bytes of the message that are on their way.
     moved: u64,
     meter: Meter,
@@ -207,6 +213,8 @@ impl<B> Writer<B> {
             tail: b"",
             body: None,
             framing: Framing::Plain,
+            last: false,
+            held: false,
             moved: 0,
             meter,
         }
@@ -232,6 +240,12 @@ impl<B> Writer<B> {
         self.moved
     }
 
+    /// Nothing follows the present message, and the connection is closed once it is sent. So what may be its only segment
+    /// waits for that: one for the connection's end alone would cost about as much.
+    pub(crate) fn is_last(&mut self) {
+        self.last = true;
+    }
+
     /// Has something written before whatever comes next.
     pub(crate) fn put(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.head);
@@ -243,9 +257,12 @@ impl<B> Writer<B> {
         self.close();
     }
 
-    /// Ends, once the way in is dropped as well. Merely dropped, it would say so beforehand, by a system call of its own.
+    /// Ends, once the way in is dropped as well. Merely dropped, it says so beforehand, by a system call of its own: that is
+    /// for what is kept back, which the kernel would throw away if something has come that nobody has read.
     pub(crate) fn close(self) {
-        self.write.forget();
+        if !self.held {
+            self.write.forget();
+        }
     }
 
     /// Writes what is collected.
@@ -255,6 +272,10 @@ impl<B> Writer<B> {
             let write = Pin::new(&mut self.write);
             let wrote = match (head, &self.chunk[..]) {
                 ([], []) if self.tail.is_empty() => break,
+                (_, []) if self.tail.is_empty() && self.last && self.body.is_none() => {
+                    self.held = true;
+                    ready!(poll_write_last(write.get_mut(), cx, head))?
+                }
                 (_, []) if self.tail.is_empty() => ready!(write.poll_write(cx, head))?,
                 (_, chunk) => {
                     let pieces = [head, chunk, self.tail].map(IoSlice::new);
@@ -290,7 +311,7 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
     pub(crate) fn begin(&mut self, body: B, framing: Framing, write_head: impl FnOnce(&mut Vec<u8>)) {
         self.head.drain(..self.written);
         self.head.reserve(HEAD);
-        (self.written, self.moved, self.framing) = (0, 0, framing);
+        (self.written, self.moved, self.framing, self.last) = (0, 0, framing, false);
         write_head(&mut self.head);
         self.body = Some(body).filter(|body| !body.is_end_stream() || framing != Framing::Plain);
     }
@@ -351,6 +372,18 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
             (self.chunk, self.tail) = (data, tail);
         }
         None
+    }
+}
+
+/// Writes what nothing follows but the end; the kernel keeps it back for that (send(2), MSG_MORE) if it has room for it.
+fn poll_write_last(
+    write: &mut OwnedWriteHalf,
+    cx: &mut Context<'_>,
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    match send(write.as_ref(), bytes, SendFlags::MORE | SendFlags::NOSIGNAL) {
+        Err(Errno::AGAIN) => Pin::new(write).poll_write(cx, bytes),
+        wrote => Poll::Ready(wrote.map_err(Into::into)),
     }
 }
 

@@ -1,21 +1,26 @@
 use std::future::poll_fn;
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::super::answer::AnswerBody;
 use super::*;
 
 const ROOM: usize = 1024;
 
+/// A connection as it is here, and its other side.
+async fn connection() -> (Reader, Writer<AnswerBody>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (reader, writer) = split(stream, ROOM, Buffers::default(), Meter::default());
+    (reader, writer, listener.accept().await.unwrap().0)
+}
+
 #[tokio::test]
 async fn a_closed_connection_gives_its_buffers_back_unless_they_are_large() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     for (bytes, are_kept) in [(100, true), (ROOM, false)] {
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut other, _) = listener.accept().await.unwrap();
-        let (mut reader, mut writer) =
-            split::<AnswerBody>(stream, ROOM, Buffers::default(), Meter::default());
+        let (mut reader, mut writer, mut other) = connection().await;
         other.write_all(&vec![b'x'; bytes]).await.unwrap();
         while reader.buffer.len() < bytes {
             poll_fn(|cx| reader.poll_fill(cx)).await.unwrap();
@@ -26,5 +31,32 @@ async fn a_closed_connection_gives_its_buffers_back_unless_they_are_large() {
         assert!(incoming.is_empty() && outgoing.is_empty(), "nothing of this one is for the next one");
         assert_eq!((incoming.capacity() > 0, outgoing.capacity() > 0), (are_kept, are_kept), "{bytes} bytes");
         assert_eq!(other.read(&mut [0]).await.unwrap(), 0, "the other side sees the end");
+    }
+}
+
+#[tokio::test]
+async fn the_last_message_leaves_with_the_end_even_if_something_came_that_nobody_reads() {
+    for something_came in [false, true] {
+        let (reader, mut writer, mut other) = connection().await;
+        if something_came {
+            other.write_all(b"anybody there?").await.unwrap();
+            reader.read.readable().await.unwrap();
+        }
+        for (message, is_last) in [("one", false), ("the last", true)] {
+            let body = AnswerBody::Own(Some(message.into()));
+            writer.begin(body, Framing::Plain, |_| {});
+            if is_last {
+                writer.is_last();
+            }
+            poll_fn(|cx| writer.poll_send(cx)).await.unwrap();
+        }
+        // The way to the other side is a call into the kernel.
+        assert_eq!(SockRef::from(&other).peek(&mut [MaybeUninit::uninit(); 20]).unwrap(), "one".len());
+
+        close(reader, writer);
+        let mut seen = [0; 11];
+        other.read_exact(&mut seen).await.unwrap();
+        assert_eq!(&seen, b"onethe last");
+        assert_eq!(other.read(&mut [0]).await.unwrap(), 0);
     }
 }

@@ -148,7 +148,7 @@ impl Client<'_> {
             });
             let pause = Instant::now() + PAUSE;
             let silence = |_| NoRequest::Silence;
-            proxy.client_deadlines.wait(something, || pause, None).await.map_err(silence)??;
+            proxy.deadlines.wait(something, || pause, None).await.map_err(silence)??;
         }
         let head = poll_fn(|cx| {
             let incoming = &mut *incoming.borrow_mut();
@@ -168,7 +168,7 @@ impl Client<'_> {
         });
         let late = LazyCell::new(|| Instant::now() + config.head_timeout);
         let slow = |_| NoRequest::Refused(Refusal::TooSlow);
-        proxy.client_deadlines.wait(head, || *late, None).await.map_err(slow)?
+        proxy.deadlines.wait(head, || *late, None).await.map_err(slow)?
     }
 
     /// Has a request taken through, and its answer sent.
@@ -263,7 +263,7 @@ impl Client<'_> {
             }
         });
         let until = || patience.get().unwrap_or_else(Instant::now);
-        let sent = proxy.client_deadlines.wait(sending, until, None).await;
+        let sent = proxy.deadlines.wait(sending, until, None).await;
         match sent {
             Ok(sent) => sent,
             Err(_) if outgoing.is_flushed() => {
@@ -333,7 +333,7 @@ impl Client<'_> {
             }
         });
         let late = Instant::now() + LINGER;
-        let _ = self.proxy.client_deadlines.wait(noticed, || late, None).await;
+        let _ = self.proxy.deadlines.wait(noticed, || late, None).await;
     }
 }
 

@@ -1,9 +1,9 @@
 //! How long may something wait? One worker's deadlines, kept in lists, each looked at by one clock.
 //!
 //! A timer per request would cost more than many a request does. Deadlines are seconds long, so it is enough
-//! to look at all waiting requests a hundred times a second, and at all clients forty times: a wait that is
-//! never interrupted costs one insertion and one removal in a list that only its own thread touches. The same
-//! look finds the requests that wait at a backend that has fallen silent.
+//! to look at all that wait a hundred times a second: a wait that is never interrupted costs one insertion and one
+//! removal in a list that only its own thread touches. The same look finds the requests that wait at a backend
+//! that has fallen silent.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -19,11 +19,8 @@ use tokio::time::Instant;
 use crate::balance::Backend;
 use crate::balance::health::State;
 
-/// How late the deadline of a request may strike.
-pub(crate) const PROMPT: Duration = Duration::from_millis(10);
-
-/// How late the deadline of a client may strike.
-pub(crate) const LEISURELY: Duration = Duration::from_millis(25);
+/// How often the waits are looked at. It takes 0.1 % of a core or less to look at ten thousand of them that often.
+const RESOLUTION: Duration = Duration::from_millis(10);
 
 /// Why a wait ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,19 +41,13 @@ struct Wait {
 }
 
 /// The waits of one worker.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     waits: RefCell<Slab<Wait>>,
     began: Notify,
-    resolution: Duration,
 }
 
 impl Deadlines {
-    /// Deadlines that strike at most twice the `resolution` late.
-    pub(crate) fn new(resolution: Duration) -> Self {
-        Self { waits: RefCell::default(), began: Notify::new(), resolution }
-    }
-
     /// Waits for `future` until `deadline`, or, with `unless`, until that backend comes into that state; if it was in it
     /// from the start, whoever picked it knew. The future may put its deadline off while it runs. Nobody asks for the
     /// deadline of what need not wait, so that it costs no look at the clock.
@@ -98,7 +89,7 @@ impl Deadlines {
             while self.waits.borrow().is_empty() {
                 self.began.notified().await;
             }
-            tokio::time::sleep(self.resolution).await;
+            tokio::time::sleep(RESOLUTION).await;
             self.interrupt(Instant::now());
         }
     }
@@ -163,19 +154,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_strikes_on_time() {
-        let deadlines = Deadlines::new(PROMPT);
+        let deadlines = Deadlines::default();
         let start = Instant::now();
         let deadline = Cell::new(start + Duration::from_secs(1));
         let wait = deadlines.wait(pending::<()>(), || deadline.get(), None);
         assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline));
         let late = start.elapsed() - Duration::from_secs(1);
-        assert!(late <= 2 * PROMPT, "late by {late:?}");
+        assert!(late <= 2 * RESOLUTION, "late by {late:?}");
         assert!(deadlines.waits.borrow().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_comes_in_time_is_not_disturbed() {
-        let deadlines = Deadlines::new(PROMPT);
+        let deadlines = Deadlines::default();
         let deadline = Cell::new(Instant::now() + Duration::from_secs(1));
         let work = pin!(tokio::time::sleep(Duration::from_millis(500)));
         let wait = deadlines.wait(work, || deadline.get(), None);
@@ -185,7 +176,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_can_be_put_off() {
-        let deadlines = Deadlines::new(PROMPT);
+        let deadlines = Deadlines::default();
         let start = Instant::now();
         let deadline = Cell::new(start + Duration::from_secs(1));
         let progress = async {
@@ -202,7 +193,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_abandoned_wait_leaves_no_trace() {
-        let deadlines = Deadlines::new(PROMPT);
+        let deadlines = Deadlines::default();
         let far = Cell::new(Instant::now() + Duration::from_secs(60));
         let wait = deadlines.wait(pending::<()>(), || far.get(), None);
         assert!(tokio::time::timeout(Duration::from_millis(50), wait).await.is_err());
@@ -211,7 +202,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_a_backend_that_comes_into_the_state_disturbs_anybody() {
-        let deadlines = Deadlines::new(PROMPT);
+        let deadlines = Deadlines::default();
         let address = Address { host: "127.0.0.1".into(), port: 1 };
         let now = std::time::Instant::now();
         let backend = Arc::new(Backend::new(1, Member::new(address), now, now));

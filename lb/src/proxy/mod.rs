@@ -48,7 +48,7 @@ use caller::Caller;
 use connection::Connection;
 use context::{Attempts, Retries, Tried};
 use date::Date;
-use deadline::{Deadlines, LEISURELY, PROMPT};
+use deadline::Deadlines;
 use head::{RequestHead, ResponseHead};
 use message::Hop;
 use queue::{Lease, Queues};
@@ -72,7 +72,6 @@ pub(crate) struct Proxy {
     pub(crate) settings: Settings,
     pub(crate) upstream: Upstream,
     pub(crate) deadlines: Deadlines,
-    pub(crate) client_deadlines: Deadlines,
     draining: Cell<bool>,
     date: Date,
 }
@@ -118,8 +117,7 @@ impl Proxy {
             upstream: Upstream::new(Rc::clone(&books)),
             random: RefCell::new(random),
             settings: Settings::new(config),
-            deadlines: Deadlines::new(PROMPT),
-            client_deadlines: Deadlines::new(LEISURELY),
+            deadlines: Deadlines::default(),
             draining: Cell::new(false),
             date: Date::default(),
             pool,
@@ -127,10 +125,10 @@ impl Proxy {
         }
     }
 
-    /// From now on the balancer is on its way out, and everybody hears of it who waits for a client to say something.
+    /// From now on the balancer is on its way out, and everybody hears of it who waits for something.
     pub(crate) fn begin_draining(&self) {
         self.draining.set(true);
-        self.client_deadlines.wake_all();
+        self.deadlines.wake_all();
     }
 
     /// Whether the balancer is on its way out.

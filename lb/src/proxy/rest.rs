@@ -27,5 +27,5 @@ pub(crate) async fn speaks_again(stream: &TcpStream, proxy: &Proxy) -> bool {
         }
         ready
     });
-    proxy.client_deadlines.wait(something, || until.get(), None).await.is_ok()
+    proxy.deadlines.wait(something, || until.get(), None).await.is_ok()
 }

@@ -52,7 +52,7 @@ pub(crate) async fn run(client: Option<(TcpStream, BytesMut)>, tunnel: Tunnel, p
             copy_bidirectional(&mut client, &mut backend).await
         };
         // However a tunnel ends, nobody is to blame: what its bytes mean is not ours to know.
-        let _ = proxy.client_deadlines.wait(pin!(pass), || patience.get(), None).await;
+        let _ = proxy.deadlines.wait(pin!(pass), || patience.get(), None).await;
     }
     account.answered();
     account.close(Instant::now().into_std());

@@ -112,9 +112,8 @@ pub(crate) async fn work(
 ) {
     let books = Rc::new(Books::new(Arc::clone(&observer), number, settings.load().statistics));
     let proxy = Rc::new(Proxy::new(pool, books, settings, queues, random));
-    let (clock, other) = (Rc::clone(&proxy), Rc::clone(&proxy));
+    let clock = Rc::clone(&proxy);
     tokio::task::spawn_local(async move { clock.deadlines.strike().await });
-    tokio::task::spawn_local(async move { other.client_deadlines.strike().await });
     let idle = Rc::downgrade(&proxy);
     tokio::task::spawn_local(async move {
         while let Some(proxy) = idle.upgrade() {

@@ -1,4 +1,4 @@
-//! How long may something wait? One worker's deadlines, kept in lists, each looked at by one clock.
+//! How long may something wait? One worker's deadlines, kept in a list that one clock looks at.
 //!
 //! A timer per request would cost more than many a request does. Deadlines are seconds long, so it is enough
 //! to look at all that wait a hundred times a second: a wait that is never interrupted costs one insertion and one
@@ -40,7 +40,7 @@ struct Wait {
     interrupt: Option<Interrupt>,
 }
 
-/// The waits of one worker.
+/// The waits of one worker. A deadline strikes at most twice the [`RESOLUTION`] late.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     waits: RefCell<Slab<Wait>>,

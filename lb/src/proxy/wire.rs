@@ -251,10 +251,11 @@ impl<B> Writer<B> {
         write(&mut self.head);
     }
 
-    /// Ends with a reset, once the way in is dropped as well: what was cut short must not look complete.
+    /// Ends with a reset, once the way in is dropped as well, and without what is kept back: what was cut short must not
+    /// look complete.
     pub(crate) fn reset(self) {
         let _ = socket2::SockRef::from(self.write.as_ref()).set_linger(Some(std::time::Duration::ZERO));
-        self.close();
+        self.write.forget();
     }
 
     /// Ends, once the way in is dropped as well. Merely dropped, it says so beforehand, by a system call of its own: that is

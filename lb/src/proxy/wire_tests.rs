@@ -60,3 +60,16 @@ async fn the_last_message_leaves_with_the_end_even_if_something_came_that_nobody
         assert_eq!(other.read(&mut [0]).await.unwrap(), 0);
     }
 }
+
+#[tokio::test]
+async fn a_reset_is_no_end_even_if_the_end_was_to_come() {
+    let (reader, mut writer, mut other) = connection().await;
+    writer.begin(AnswerBody::Own(Some("the last".into())), Framing::Plain, |_| {});
+    writer.is_last();
+    poll_fn(|cx| writer.poll_send(cx)).await.unwrap();
+
+    writer.reset();
+    drop(reader);
+    let seen = other.read_to_end(&mut Vec::new()).await;
+    assert_eq!(seen.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}

@@ -17,7 +17,7 @@ use tokio::signal::unix::Signal;
 use tokio::task::AbortHandle;
 
 use crate::balance::change::{Change, diff};
-use crate::balance::member::Member;
+use crate::balance::member::{Member, Mode};
 use crate::balance::policy::Kind;
 use crate::balance::{Address, Backend, Rules, ServerPool};
 use crate::config::{Config, Loaded, Problems};
@@ -165,8 +165,21 @@ impl Control {
         if changes.is_empty() {
             return;
         }
+        // A backend that comes back must answer a ping first, so its first ping does not wait for its turn.
+        let back: Vec<_> = changes.iter().filter_map(|change| self.comes_back(change)).collect();
         self.pool.change(changes, Instant::now());
+        for number in back {
+            self.pings.borrow_mut().remove(&number).iter().for_each(AbortHandle::abort);
+        }
         self.ping_members();
+    }
+
+    /// The number of the backend that this change brings back from drain or maintenance.
+    fn comes_back(&self, change: &Change) -> Option<usize> {
+        let Change::Say(member) = change else { return None };
+        let fleet = self.pool.fleet();
+        let backend = fleet.members.iter().find(|backend| backend.address == member.address)?;
+        (member.mode == Mode::Ready && backend.said().mode != Mode::Ready).then_some(backend.number)
     }
 
     /// A backend comes; or the one that has been there before, if it is leaving, comes back.

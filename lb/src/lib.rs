@@ -20,6 +20,7 @@
 //!   held whole.
 
 mod admin;
+pub mod asking;
 pub mod balance;
 pub mod check;
 pub mod cli;

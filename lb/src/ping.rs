@@ -22,6 +22,10 @@ use crate::config::Config;
 use crate::proxy::connect::{connect_to_any, resolve};
 use crate::proxy::verdict::Failure;
 
+mod anything;
+
+pub(crate) use anything::ask_anything;
+
 /// Pings one backend, unless it is in maintenance, for ever and tells the pool what comes of it. Jitter, drawn from `random`, keeps many
 /// balancers from asking in step.
 pub(crate) async fn keep_pinging(
@@ -35,7 +39,7 @@ pub(crate) async fn keep_pinging(
         if backend.said().mode != Mode::Maintenance {
             let evidence = ping(&backend, &config).await;
             tracing::debug!("backend {} pinged: {}", backend.number, words(&evidence));
-            pool.learn(&backend, evidence, Instant::now());
+            pool.pinged(&backend, evidence, Instant::now());
         }
         tokio::time::sleep(jittered(config.ping_interval, random.f64())).await;
     }
@@ -46,7 +50,7 @@ fn words(evidence: &Evidence) -> &str {
     match evidence {
         Evidence::Connected => "connected",
         Evidence::Answered => "answered",
-        Evidence::PingFailed(why) => why,
+        Evidence::PingFailed(why) | Evidence::PingRefused(why) | Evidence::NotHttp(why) => why,
         _ => "no answer in time",
     }
 }
@@ -58,8 +62,11 @@ pub(crate) fn jittered(interval: Duration, random: f64) -> Duration {
 
 /// One ping, and what it says.
 async fn ping(backend: &Backend, config: &Config) -> Evidence {
-    let suspect = backend.health().state() == State::Suspect;
-    let question = match (&config.ping_path, suspect) {
+    let (suspect, must_answer) = {
+        let health = backend.health();
+        (health.state() == State::Suspect, health.must_answer())
+    };
+    let question = match (&config.ping_path, must_answer) {
         (Some(path), _) => Some((Method::GET, path.clone())),
         (None, true) => Some((Method::OPTIONS, Uri::from_static("*"))),
         (None, false) => None,
@@ -69,19 +76,26 @@ async fn ping(backend: &Backend, config: &Config) -> Evidence {
         let addresses = match resolve(backend).await {
             Ok(addresses) => addresses,
             Err(failure) => match backend.resolved.load_full() {
-                known if known.is_empty() => return Err(failure.words().to_owned()),
+                known if known.is_empty() => return Err(failure),
                 known => known,
             },
         };
-        let stream = connect_to_any(&addresses).await.map_err(|failure| failure.words().to_owned())?;
+        let stream = connect_to_any(&addresses).await?;
         let Some((method, target)) = question else { return Ok(None) };
         let host = format!("{}:{}", backend.address.host, backend.address.port);
-        ask(stream, method, target, &host).await.map(Some).map_err(|failure| failure.words().to_owned())
+        ask(stream, method, target, &host).await.map(Some)
     };
     let status = match tokio::time::timeout(config.ping_timeout, asking).await {
         Ok(Ok(None)) => return Evidence::Connected,
         Ok(Ok(Some(status))) => status,
-        Ok(Err(why)) => return Evidence::PingFailed(format!("ping: {why}").into()),
+        Ok(Err(failure)) => {
+            let cause = format!("ping: {}", failure.words()).into();
+            return match failure {
+                Failure::ConnectRefused => Evidence::PingRefused(cause),
+                Failure::ClosedEarly | Failure::Malformed => Evidence::NotHttp(cause),
+                _ => Evidence::PingFailed(cause),
+            };
+        }
         Err(_) if suspect => return Evidence::StillSilent,
         Err(_) => return Evidence::PingFailed("ping: no answer in time".into()),
     };

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::admin::{self, Admin};
+use crate::asking;
 use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::control::{Control, Origin};
@@ -33,9 +34,6 @@ use door::Slots;
 pub use listen::StartError;
 use listen::{inherited, listen};
 use worker::Crew;
-
-/// How often the control thread looks for silent backends.
-pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// A balancer whose ports are bound and that is ready to run.
 #[derive(Debug)]
@@ -95,7 +93,7 @@ impl Server {
         let (reloading, resolving) = (Rc::clone(&control), Rc::clone(&control));
         tokio::task::spawn_local(async move { reloading.keep_reloading(hang_up).await });
         tokio::task::spawn_local(async move { resolving.keep_resolving().await });
-        tokio::task::spawn_local(keep_judging(Arc::clone(&self.pool)));
+        tokio::task::spawn_local(asking::keep_judging(Arc::clone(&self.pool), Arc::clone(&self.settings)));
         tokio::task::spawn_local(rotate_latencies(Arc::clone(&self.pool)));
         let page = Admin::new(Rc::clone(&control), address, admin_address);
         tokio::task::spawn_local(admin::serve(admin, page));
@@ -192,22 +190,6 @@ fn raise_descriptors() -> Option<u64> {
 fn affordable(descriptors: Option<u64>, workers: usize, backends: usize) -> usize {
     let descriptors = usize::try_from(descriptors.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(2_000_000);
     (descriptors.saturating_sub(32 + 4 * workers + backends) / 2).max(1)
-}
-
-/// Judges the backends by their traffic, for ever.
-async fn keep_judging(pool: Arc<ServerPool>) -> ! {
-    let mut last = Instant::now();
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let now = Instant::now();
-        // If this thread was asleep, the workers were too, and what the backends said meanwhile lies unread.
-        let overslept = now.duration_since(last) > LOOK * 4;
-        last = now;
-        if !overslept {
-            pool.judge_silence(now);
-        }
-        pool.pass_time(now);
-    }
 }
 
 async fn rotate_latencies(pool: Arc<ServerPool>) -> ! {

@@ -119,6 +119,11 @@ impl Backend {
         self.state.load(Relaxed) == state as u8
     }
 
+    /// Whether it may get requests by its health: it is up, or ejected for a while only.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.is(State::Up) || self.is(State::Ejected)
+    }
+
     /// What was said of it last.
     pub fn said(&self) -> Arc<Member> {
         self.said.load_full()

@@ -110,8 +110,9 @@ impl Fleet {
             return Some(Arc::clone(own));
         }
         let mut unwilling = None;
-        if tried.is_empty() {
-            let level = self.level(request)?;
+        if tried.is_empty()
+            && let Some(level) = self.level(request)
+        {
             let chosen = &level.candidates[level.turns.first.pick(&level.candidates, request)?];
             if self.is_willing(chosen, request) {
                 return Some(Arc::clone(chosen));
@@ -120,7 +121,7 @@ impl Fleet {
         }
         // Only a request that failed somewhere, or was turned down, gets here, so a fresh list is affordable; and a turn
         // among the others is fair, where "the next one in the row" would give everything to a neighbour.
-        self.levels.iter().find_map(|level| {
+        let other = self.levels.iter().find_map(|level| {
             let untried: Vec<_> = level
                 .candidates
                 .iter()
@@ -136,7 +137,31 @@ impl Fleet {
             // If nobody is willing, somebody must: its queue may be short, and warming up is no reason to refuse.
             let list = if willing.is_empty() { untried } else { willing };
             level.turns.again.pick(&list, request).map(|index| Arc::clone(&list[index]))
-        })
+        });
+        other.or_else(|| self.last_resort(tried, request))
+    }
+
+    /// A backend for a request that none of the candidates can take: one that is out, and may be back before its next
+    /// ping says so. Ejected ones come first, then those whose port refused connections, then suspects. The idea is
+    /// Envoy's panic mode and Sozu's fail-open: a judgement that leaves no backend is more likely wrong than right.
+    fn last_resort(&self, tried: &[usize], request: &mut Request<'_>) -> Option<Arc<Backend>> {
+        let is_wanted = |backend: &Backend| {
+            let said = backend.said();
+            said.mode == Mode::Ready && said.weight > 0 && !tried.contains(&backend.number)
+        };
+        let ways: [&dyn Fn(&Backend) -> bool; 3] = [
+            &|backend| backend.is(State::Ejected),
+            &|backend| backend.health().is_last_resort(),
+            &|backend| backend.is(State::Suspect),
+        ];
+        let found = ways.into_iter().find_map(|way| {
+            let all: Vec<_> = self.members.iter().filter(|one| is_wanted(one) && way(one)).collect();
+            (!all.is_empty()).then(|| Arc::clone(all[request.random.usize(..all.len())]))
+        });
+        if found.is_some() {
+            request.because("no other is left, and it may be back");
+        }
+        found
     }
 
     /// Whoever may be picked, on all levels that take requests, and what the policy compares.

@@ -1,7 +1,7 @@
 //! When is a backend alive? A small state machine that turns evidence into states, and says why.
 //!
 //! ```text
-//!            fall failures in a row, or a request gave up on it
+//!            fall failed checks in a row, or no request can connect
 //!      Up ────────────────────────────────────────────────────► Down
 //!      ▲ │  ◄────────────────────────────────────────────────── ▲
 //!      │ │            rise pings in a row answered               │ refused pings
@@ -10,12 +10,15 @@
 //!       answers anything     fell silent (see [`super::silence`])
 //! ```
 //!
-//! Besides, one that is up or suspected is *ejected* when it answers worse than it should (see [`super::outlier`]). It
-//! is up again when its time is over, or down if it fails as the others do.
+//! Besides, a backend that is up or suspected is *ejected* when it answers worse than it should (see [`super::outlier`]).
+//! It is up again when its time is over, or down if its checks fail.
 //!
-//! Active evidence (pings) and passive evidence (real requests) feed the same counter, as HAProxy's
-//! `observe` does: what matters is that the backend fails, not who noticed. Nothing here does I/O or
-//! reads a clock, so every rule is a line in a test.
+//! A request that fails is no evidence here: a client may have provoked the failure. The failure makes the balancer
+//! ask the backend at once, and what the backend answers is the evidence (see `proxy/evidence.rs`). The exception is a
+//! backend to which no connection can be made: no request is involved in that.
+//!
+//! A connection that the kernel accepts proves nothing about the process behind it. So a TCP ping that connects undoes
+//! failures to connect, and nothing else. Nothing here does I/O or reads a clock, so every rule is a line in a test.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -67,16 +70,26 @@ pub enum Evidence {
     Connected,
     /// The backend itself has answered a request or an HTTP ping; if it was suspected, it has said anything at all.
     Answered,
-    /// A ping failed.
+    /// A ping failed: no connection, no answer in time, or the wrong answer.
     PingFailed(Cause),
+    /// A ping found that the port refuses connections. This may change at any moment, and another try costs little.
+    PingRefused(Cause),
+    /// The backend accepted a connection, and closed it without an answer or answered with something that is not HTTP.
+    NotHttp(Cause),
     /// An HTTP ping to a suspect was not answered in time, which is no news.
     StillSilent,
-    /// A request failed and the backend is to blame.
-    Failed(Cause),
-    /// A request failed so often that it left for another backend: enough to take this one down.
-    GaveUp(Cause),
-    /// Requests wait, nothing comes, and the other backends answer.
+    /// A request could not connect, however often it tried: enough to take the backend down. `refused`: the port
+    /// refused each connection.
+    CannotConnect {
+        /// The failure, and how often the request tried.
+        cause: Cause,
+        /// Whether the port refused the connections.
+        refused: bool,
+    },
+    /// A request waits, the backend was asked and says nothing, and another backend answers.
     FellSilent(Cause),
+    /// The backend is new, or comes back from drain or maintenance: it must answer a ping before it gets requests.
+    Returned(Cause),
     /// It answers worse than it should, and is ejected for so long.
     StoodOut(Cause, Duration),
     /// Time has passed: if it is ejected and its time is over, it gets another chance.
@@ -113,6 +126,12 @@ pub struct Health {
     cause: Cause,
     /// Observations in a row that speak against the present state.
     streak: u32,
+    /// One of these observations was a connection without an HTTP answer, so that only an HTTP answer speaks for the
+    /// backend.
+    must_answer: bool,
+    /// Nothing is known that would make another connection slow or useless: the port refused the last one, or accepted
+    /// it.
+    may_be_tried: bool,
     /// How often it was ejected, less the times it was forgiven; and until when it is.
     ejections: u32,
     ejected_until: Option<Instant>,
@@ -130,6 +149,8 @@ impl Health {
             since: now,
             cause: "assumed at start".into(),
             streak: 0,
+            must_answer: false,
+            may_be_tried: true,
             ejections: 0,
             ejected_until: None,
             unproven: true,
@@ -170,6 +191,17 @@ impl Health {
         self.ejections = self.ejections.saturating_sub(1);
     }
 
+    /// Whether only an HTTP answer speaks for the backend, and an accepted connection does not.
+    pub fn must_answer(&self) -> bool {
+        self.must_answer || self.state == State::Suspect
+    }
+
+    /// Whether a request for which no other backend is left may try this one, although it is down: its port refused
+    /// connections, which may be over by now and costs next to nothing to find out; or a ping was answered since.
+    pub fn is_last_resort(&self) -> bool {
+        self.state == State::Down && self.may_be_tried
+    }
+
     /// Whether an answer to a request would change anything here. Answers are by far the most common
     /// evidence; the request path asks this first and takes no lock when nothing would change.
     pub fn answer_matters(&self) -> bool {
@@ -181,12 +213,21 @@ impl Health {
         // That time passes is no evidence.
         let unproven = self.unproven;
         self.unproven &= evidence == Evidence::TimePassed;
+        self.note_contact(&evidence);
         match (self.state, evidence) {
+            (_, Evidence::Returned(cause)) => {
+                self.unproven = true;
+                self.may_be_tried = true;
+                self.change(now, State::Down, cause)
+            }
+            (State::Up | State::Ejected, Evidence::Connected) if self.must_answer => None,
             (State::Up | State::Ejected, Evidence::Connected | Evidence::Answered) => self.reset(),
-            (State::Up, Evidence::PingFailed(cause)) if unproven => self.change(now, State::Down, cause),
+            (State::Up, Evidence::PingFailed(cause) | Evidence::PingRefused(cause)) if unproven => {
+                self.change(now, State::Down, cause)
+            }
             (
                 State::Up | State::Suspect | State::Ejected,
-                Evidence::PingFailed(cause) | Evidence::Failed(cause),
+                Evidence::PingFailed(cause) | Evidence::PingRefused(cause) | Evidence::NotHttp(cause),
             ) => {
                 self.streak += 1;
                 if self.streak < thresholds.fall {
@@ -198,7 +239,7 @@ impl Health {
                 };
                 self.change(now, State::Down, cause)
             }
-            (State::Up | State::Suspect | State::Ejected, Evidence::GaveUp(cause)) => {
+            (State::Up | State::Suspect | State::Ejected, Evidence::CannotConnect { cause, .. }) => {
                 self.change(now, State::Down, cause)
             }
             (State::Up, Evidence::FellSilent(cause)) => self.change(now, State::Suspect, cause),
@@ -213,9 +254,10 @@ impl Health {
 
             (State::Suspect, Evidence::Answered) => self.change(now, State::Up, "it answers again".into()),
 
+            (State::Down, Evidence::Connected) if self.must_answer => None,
             (State::Down, Evidence::Connected | Evidence::Answered) => {
                 self.streak += 1;
-                if self.streak < thresholds.rise {
+                if self.streak < thresholds.rise && !unproven {
                     return None;
                 }
                 let cause = match self.streak {
@@ -224,11 +266,19 @@ impl Health {
                 };
                 self.change(now, State::Up, cause)
             }
-            (State::Down, Evidence::PingFailed(_) | Evidence::Failed(_)) => self.reset(),
+            (
+                State::Down,
+                Evidence::PingFailed(_)
+                | Evidence::PingRefused(_)
+                | Evidence::NotHttp(_)
+                | Evidence::CannotConnect { .. },
+            ) => {
+                self.streak = 0;
+                None
+            }
 
             // A stopped process still completes TCP handshakes, and what waits for it stays unanswered:
-            // neither says anything new about a suspect. A dead one cannot become deader, and who is ejected gets
-            // too little to be judged by.
+            // neither says anything new about a suspect. An ejected backend gets too little to be judged by.
             (State::Suspect, Evidence::Connected | Evidence::StillSilent | Evidence::FellSilent(_))
             | (State::Up, Evidence::StillSilent)
             | (
@@ -239,13 +289,24 @@ impl Health {
                 | Evidence::TimePassed,
             )
             | (State::Up | State::Down | State::Suspect, Evidence::TimePassed)
-            | (
-                State::Down,
-                Evidence::GaveUp(_)
-                | Evidence::FellSilent(_)
-                | Evidence::StillSilent
-                | Evidence::StoodOut(..),
-            ) => None,
+            | (State::Down, Evidence::FellSilent(_) | Evidence::StillSilent | Evidence::StoodOut(..)) => None,
+        }
+    }
+
+    /// Notes what an observation says about connections to the backend.
+    fn note_contact(&mut self, evidence: &Evidence) {
+        match evidence {
+            Evidence::Answered => (self.must_answer, self.may_be_tried) = (false, true),
+            Evidence::NotHttp(_) => (self.must_answer, self.may_be_tried) = (true, false),
+            Evidence::Connected => self.may_be_tried = !self.must_answer,
+            Evidence::PingRefused(_) => self.may_be_tried = true,
+            Evidence::CannotConnect { refused, .. } => self.may_be_tried = *refused,
+            Evidence::PingFailed(_) => self.may_be_tried = false,
+            Evidence::StillSilent
+            | Evidence::FellSilent(_)
+            | Evidence::Returned(_)
+            | Evidence::StoodOut(..)
+            | Evidence::TimePassed => {}
         }
     }
 
@@ -259,7 +320,7 @@ impl Health {
         self.since = now;
         self.cause = cause.clone();
         self.streak = 0;
-        Some(Transition { from, to, cause })
+        (from != to).then_some(Transition { from, to, cause })
     }
 }
 

@@ -5,7 +5,11 @@ use super::*;
 const THRESHOLDS: Thresholds = Thresholds { rise: 2, fall: 3 };
 
 fn refused() -> Evidence {
-    Evidence::PingFailed("connection refused".into())
+    Evidence::PingRefused("connection refused".into())
+}
+
+fn cannot_connect(refused: bool) -> Evidence {
+    Evidence::CannotConnect { cause: "connection refused, after 3 retries".into(), refused }
 }
 
 /// Feeds the evidence to a backend that has answered once, and returns the states passed through.
@@ -27,19 +31,47 @@ fn evidence_leads_to_states() {
     use Evidence::{Answered, Connected, StillSilent, TimePassed};
     use State::{Down, Ejected, Suspect, Up};
     let stood_out = |ms| Evidence::StoodOut("5 errors in a row".into(), Duration::from_millis(ms));
-    let failed = || Evidence::Failed("reset".into());
-    let gave_up = || Evidence::GaveUp("connection refused, after 3 retries".into());
+    let failed = || Evidence::PingFailed("no answer in time".into());
+    let not_http = || Evidence::NotHttp("connection closed before an answer".into());
+    let gave_up = || cannot_connect(true);
     let silent = || Evidence::FellSilent("silent for 600 ms".into());
+    let returned = || Evidence::Returned("it is back from drain".into());
     let table = [
         ("three failed pings take it down", vec![refused(), refused(), refused()], vec![Up, Up, Down]),
-        ("requests and pings share one counter", vec![failed(), refused(), failed()], vec![Up, Up, Down]),
+        ("all failed checks share one counter", vec![failed(), refused(), not_http()], vec![Up, Up, Down]),
         (
             "an answer between failures starts the count anew",
             vec![refused(), failed(), Answered, refused(), refused()],
             vec![Up, Up, Up, Up, Up],
         ),
-        ("a request that gave up is enough", vec![gave_up()], vec![Down]),
+        (
+            "a connection undoes failures to connect",
+            vec![refused(), failed(), Connected, refused(), refused()],
+            vec![Up, Up, Up, Up, Up],
+        ),
+        (
+            "a connection proves nothing about a process that does not answer",
+            vec![not_http(), Connected, not_http(), Connected, not_http()],
+            vec![Up, Up, Up, Up, Down],
+        ),
+        (
+            "nor does it bring such a backend back",
+            vec![not_http(), not_http(), not_http(), Connected, Connected, Answered, Connected],
+            vec![Up, Up, Down, Down, Down, Down, Up],
+        ),
+        ("a request that cannot connect is enough", vec![gave_up()], vec![Down]),
         ("two pings bring it back", vec![gave_up(), Connected, Connected], vec![Down, Down, Up]),
+        ("a backend that returns needs one ping", vec![returned(), Connected], vec![Down, Up]),
+        (
+            "and if that fails, as many as any other",
+            vec![returned(), refused(), Connected, Connected],
+            vec![Down, Down, Down, Up],
+        ),
+        (
+            "an ejection is over when a backend returns",
+            vec![stood_out(1000), returned(), Answered],
+            vec![Ejected, Down, Up],
+        ),
         (
             "the pings must be in a row",
             vec![gave_up(), Connected, refused(), Connected, Connected],
@@ -92,14 +124,40 @@ fn progress_counts_towards_the_next_state() {
     assert_eq!(health.progress(THRESHOLDS), Some(Progress { towards: State::Down, count: 1, of: 3 }));
 }
 
+#[test]
+fn only_a_backend_that_may_be_back_is_a_last_resort() {
+    use Evidence::{Answered, Connected};
+    let closed = || Evidence::NotHttp("closed".into());
+    let table = [
+        ("its port refused connections", vec![cannot_connect(true)], true),
+        ("it cannot be reached", vec![cannot_connect(false)], false),
+        ("a ping connected since", vec![cannot_connect(false), Connected], true),
+        ("a ping timed out since", vec![cannot_connect(true), Evidence::PingFailed("late".into())], false),
+        ("it accepts and does not answer", vec![closed(), closed(), closed(), Connected], false),
+        ("it answered since", vec![closed(), closed(), closed(), Answered], true),
+        ("it is up", vec![Connected], false),
+    ];
+    for (what, evidence, expected) in table {
+        let now = Instant::now();
+        let mut health = Health::new(now);
+        health.step(now, Connected, THRESHOLDS);
+        for seen in evidence {
+            health.step(now, seen, THRESHOLDS);
+        }
+        assert_eq!(health.is_last_resort(), expected, "{what}");
+    }
+}
+
 fn any_evidence() -> impl Strategy<Value = Evidence> {
     prop_oneof![
         Just(Evidence::Connected),
         Just(Evidence::Answered),
         Just(Evidence::PingFailed("ping".into())),
         Just(Evidence::StillSilent),
-        Just(Evidence::Failed("request".into())),
-        Just(Evidence::GaveUp("gave up".into())),
+        Just(refused()),
+        Just(Evidence::NotHttp("closed".into())),
+        any::<bool>().prop_map(cannot_connect),
+        Just(Evidence::Returned("new".into())),
         Just(Evidence::FellSilent("silent".into())),
         Just(Evidence::StoodOut("5 errors in a row".into(), Duration::ZERO)),
         Just(Evidence::TimePassed),

@@ -32,7 +32,7 @@ pub use fleet::Fleet;
 use fleet::{Rank, Turns};
 use health::{Evidence, State};
 pub use load::InFlight;
-use member::Member;
+use member::{Member, Mode};
 use policy::Request;
 use rules::InForce;
 pub use rules::Rules;
@@ -126,6 +126,23 @@ impl ServerPool {
         self.fleet.load().next_peer(tried, sticky, request)
     }
 
+    /// Whether a backend is up and wanted, other than this one and those that are `tried` (numbers).
+    pub fn has_other(&self, tried: &[usize], than: &Backend) -> bool {
+        self.fleet.load().members.iter().any(|other| {
+            let is_new = other.number != than.number && !tried.contains(&other.number);
+            let said = other.said();
+            is_new && other.is(State::Up) && said.mode == Mode::Ready && said.weight > 0
+        })
+    }
+
+    /// A ping or a question has ended with this. What the backend says itself counts as a word from it as well.
+    pub fn pinged(&self, backend: &Backend, evidence: Evidence, now: Instant) {
+        if matches!(evidence, Evidence::Answered | Evidence::NotHttp(_)) {
+            backend.answered_question(now);
+        }
+        self.learn(backend, evidence, now);
+    }
+
     /// Takes in what was seen of a backend. A change of state is published to all workers and reported once.
     pub fn learn(&self, backend: &Backend, evidence: Evidence, now: Instant) {
         let mut roster = self.lock();
@@ -183,16 +200,33 @@ impl ServerPool {
         }
     }
 
-    /// A try at the backend failed, and that is its own fault: it answers late, if at all.
+    /// A try at the backend failed, and the client may not be to blame. It counts as an error, once in a moment, and the
+    /// backend answers late, if at all. What it says of the backend's health is [`ServerPool::teach`]'s.
     pub fn failed(&self, backend: &Backend, now: Instant) {
-        backend.learn_failure(now);
-        self.rate(backend, true, now);
+        if backend.learn_failure(now) {
+            self.rate(backend, true, now);
+        }
     }
 
-    /// Ejects a backend, if the rule allows one more.
+    /// Takes in what a failed request teaches about its backend.
+    pub fn teach(&self, backend: &Backend, lesson: Lesson, now: Instant) {
+        match lesson {
+            Lesson::Nothing => {}
+            // A backend that is down is pinged until it is back.
+            Lesson::Ask if backend.is(State::Down) => {}
+            Lesson::Ask => backend.want_asking(),
+            Lesson::Down { cause, refused } => {
+                self.learn(backend, Evidence::CannotConnect { cause, refused }, now);
+            }
+        }
+    }
+
+    /// Ejects a backend, if the rule allows one more and its level keeps another.
     fn eject(&self, roster: &mut Roster, backend: &Backend, why: String, rule: outlier::Rule, now: Instant) {
+        let level = |backend: &Backend| (backend.said().backup, backend.said().priority);
         let out = roster.members.iter().filter(|backend| backend.is(State::Ejected)).count();
-        let up = roster.members.iter().filter(|backend| backend.is(State::Up)).count();
+        let in_level = roster.members.iter().filter(|other| level(other) == level(backend));
+        let up = in_level.filter(|other| other.is(State::Up)).count();
         if !backend.is(State::Up) || up < 2 || !rule.allows(out, roster.members.len()) {
             return;
         }
@@ -243,16 +277,61 @@ impl ServerPool {
         }
     }
 
+    /// The backends to ask now, because a request has waited for long or has failed. Each counts as asked until
+    /// [`ServerPool::asked`] is told what came of it.
+    pub fn to_ask(&self, now: Instant) -> Vec<Arc<Backend>> {
+        let fleet = self.fleet.load();
+        let members = &fleet.members;
+        let mut ask = silence::to_ask(&snapshots(members), self.since_epoch(now), self.rules().silence);
+        for (index, backend) in members.iter().enumerate() {
+            if backend.wants_asking() && !backend.is_asked() && !ask.contains(&index) {
+                ask.push(index);
+            }
+        }
+        let asked = ask.into_iter().map(|index| Arc::clone(&members[index]));
+        asked
+            .inspect(|backend| {
+                backend.take_wants_asking();
+                backend.set_asked(Some(now));
+            })
+            .collect()
+    }
+
+    /// A question to a backend has ended. Returns whether to ask it again: nothing is decided yet.
+    pub fn asked(&self, backend: &Backend, answer: Reply, now: Instant) -> bool {
+        match answer {
+            Reply::Evidence(evidence) => {
+                let failed = !matches!(evidence, Evidence::Answered);
+                self.pinged(backend, evidence, now);
+                // The backend is either well or down in the end, and requests should not have to wait for that.
+                if failed && backend.is_in_use() {
+                    backend.want_asking();
+                }
+            }
+            // The rule of silence decides about that, while a request waits.
+            Reply::None if backend.is_in_use() && backend.traffic_snapshot().unanswered > 0 => return true,
+            Reply::None | Reply::Unasked => {}
+        }
+        backend.set_asked(None);
+        false
+    }
+
     /// Looks at all backends' traffic and suspects those that have fallen silent.
     pub fn judge_silence(&self, now: Instant) {
         let fleet = self.fleet.load();
-        let glances: Vec<_> = fleet.members.iter().map(|backend| backend.glance()).collect();
-        let since = now.saturating_duration_since(self.epoch);
-        for (index, silent) in silence::silent(&glances, since, self.rules().silence) {
-            let waiting = glances[index].unanswered;
-            let cause = format!("silent for {} ms while {waiting} requests wait", silent.as_millis());
+        let all = snapshots(&fleet.members);
+        for (index, silent) in silence::silent(&all, self.since_epoch(now), self.rules().silence) {
+            let waiting = match all[index].unanswered {
+                1 => "1 request waits".to_owned(),
+                n => format!("{n} requests wait"),
+            };
+            let cause = format!("silent for {} ms while {waiting}", silent.as_millis());
             self.learn(&fleet.members[index], Evidence::FellSilent(cause.into()), now);
         }
+    }
+
+    fn since_epoch(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.epoch)
     }
 
     /// Whether there is anything left in the budget of retries.
@@ -293,14 +372,21 @@ impl ServerPool {
         match change {
             Change::Add(member) if roster.place(&member.address).is_err() => {
                 let backend = roster.add(member, self.epoch, now);
-                if self.rules().slow_start > Duration::ZERO {
-                    backend.begin_warming(now);
-                }
+                let cause = "it is new, and its first ping is not answered yet";
+                self.learn_with(roster, &backend, Evidence::Returned(cause.into()), now);
                 Some(backend)
             }
             Change::Say(member) | Change::Add(member) => {
                 let place = roster.place(&member.address).ok()?;
-                roster.members[place].say(member);
+                let backend = Arc::clone(&roster.members[place]);
+                let before = backend.said().mode;
+                let returns = before != Mode::Ready && member.mode == Mode::Ready;
+                backend.say(member);
+                // It may have been restarted meanwhile, and what was known of it says nothing now.
+                if returns {
+                    let cause = format!("it is back from {before}, and its first ping is not answered yet");
+                    self.learn_with(roster, &backend, Evidence::Returned(cause.into()), now);
+                }
                 None
             }
             Change::Remove(address) => {
@@ -347,6 +433,37 @@ impl ServerPool {
     fn requests(&self) -> u64 {
         self.observer.totals.sum(|tally| &tally.requests)
     }
+}
+
+fn snapshots(members: &[Arc<Backend>]) -> Vec<silence::TrafficSnapshot> {
+    members.iter().map(|backend| backend.traffic_snapshot()).collect()
+}
+
+/// What came of a question to a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// This says something about the backend.
+    Evidence(Evidence),
+    /// The backend accepted the connection and said nothing in time.
+    None,
+    /// The question was not asked: this balancer lacks something, or no longer needs to know.
+    Unasked,
+}
+
+/// What a failed request teaches about its backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lesson {
+    /// Nothing: the failure is the client's or the balancer's, or it happens to sound backends too.
+    Nothing,
+    /// The backend may have failed, or the request may be at fault: the backend is asked.
+    Ask,
+    /// No connection can be made to the backend: it is down.
+    Down {
+        /// The failure, and how often the request tried.
+        cause: health::Cause,
+        /// Whether the port refused the connections.
+        refused: bool,
+    },
 }
 
 /// There is no such member.

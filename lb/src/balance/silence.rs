@@ -1,16 +1,22 @@
-//! Which backend has fallen silent? It accepts connections, passes every TCP ping, and answers nobody.
+//! Which backend has fallen silent? It accepts connections, passes every TCP ping, and answers no request.
 //!
 //! A stopped or deadlocked process is the failure that pings miss: the kernel completes the handshake for
 //! it. Within milliseconds every keep-alive client waits at the silent backend and nothing is served, until
-//! some long time-out ends it. So the balancer looks at its own traffic. A backend is silent when
+//! some long time-out ends it. But a request that waits proves nothing by itself: its path may be slow. So the balancer
+//! asks before it judges: one HTTP exchange on a fresh connection, to which any answer counts.
 //!
-//! 1. at least [`Rule::waiting`] requests wait that were sent to it since its last byte, and they have waited
-//!    much longer than its answers usually take, and
-//! 2. another backend has answered since then and is not on its way into silence itself.
+//! 1. A request has waited for half of [`Rule::at_least`] without a word from the backend, and longer than answers
+//!    usually take: the balancer **asks** the backend. An answer is a word, and the wait counts from it.
+//! 2. The question is not answered in time, and the requests have waited for [`Rule::at_least`] and twice as long as
+//!    usual: the backend is **silent**, if another backend has said a word since the question was asked.
 //!
-//! Rule 1 counts only requests sent *after* the last byte. A slow path among fast ones therefore never
-//! looks like silence: the fast answers keep coming, and each begins the count anew. Rule 2 tells a silent
-//! backend from a balancer that was itself asleep, and from a network that is gone for all.
+//! A slow path is therefore never taken for silence: the backend answers the question. The other backend's word tells a
+//! silent backend from a balancer that was itself asleep, and from a network that is gone for all. When there is too
+//! little traffic for such a word, the balancer asks other backends as well.
+//!
+//! A backend that serves one request at a time and is busy with a long one cannot answer the question either. It is taken
+//! for silent, unless its answers usually take so long: it gets no new requests until it answers. A longer
+//! [`Rule::at_least`] is the remedy.
 //!
 //! "Usually" is Jacobson's estimate, as TCP uses it for its retransmission timer (RFC 6298): smoothed
 //! latency plus four mean deviations. It adapts to a mix of fast and slow answers within a few requests.
@@ -20,67 +26,101 @@ use std::time::Duration;
 /// When waiting becomes silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// Requests that must wait unanswered; at least 1. With fewer, one slow answer would be enough.
+    /// Waiting requests that make a short question enough; at least 1. With fewer, the backend has four times as long
+    /// to answer the question.
     pub waiting: u32,
-    /// They must have waited at least this long, however fast the answers usually are.
+    /// The requests must have waited at least this long, however fast the answers usually are.
     pub at_least: Duration,
 }
 
 /// How many times longer than usual a wait must last.
-const PATIENCE: u32 = 2;
+const TIMES_USUAL: u32 = 2;
+
+/// Backends that are asked beside one that does not answer, so that their answers can speak against it.
+const WITNESSES: usize = 2;
+
+/// A backend that answered a question and still has requests waiting is asked again after this time.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What one look at a backend's traffic shows. Times are durations since one common moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Glance {
-    /// It may be suspected: it is up.
+pub struct TrafficSnapshot {
+    /// The backend may be suspected: it is up.
     pub up: bool,
     /// Requests that were sent since the last byte and wait for their response head.
     pub unanswered: u32,
-    /// When they last became as many as [`Rule::waiting`]; `None` if they never did. It says nothing while
-    /// they are fewer.
+    /// When the first of them was sent. It means nothing while there are none.
+    pub waiting_since: Option<Duration>,
+    /// When they last became as many as [`Rule::waiting`]; `None` if they never did. It means nothing while they are
+    /// fewer.
     pub enough_since: Option<Duration>,
-    /// When the last byte came, if ever.
-    pub heard: Option<Duration>,
+    /// When the backend last said anything: a byte of a response, or an answer to a question. `None` for never.
+    pub word: Option<Duration>,
+    /// Since when a question waits for its answer; `None` if none does.
+    pub asked: Option<Duration>,
     /// How long its answers usually take.
     pub usual: Duration,
 }
 
-impl Glance {
-    /// How long [`Rule::waiting`] requests have waited, if there are so many.
-    fn waited(&self, now: Duration, rule: Rule) -> Option<Duration> {
-        self.enough_since.filter(|_| self.unanswered >= rule.waiting).map(|since| now.saturating_sub(since))
+impl TrafficSnapshot {
+    /// How long a request has waited since the backend's last word, if one waits.
+    fn waited(&self, now: Duration) -> Option<Duration> {
+        let since = self.waiting_since.filter(|_| self.unanswered > 0)?;
+        Some(now.saturating_sub(self.word.map_or(since, |word| word.max(since))))
     }
 
-    /// How long that may last.
-    fn patience(&self, rule: Rule) -> Duration {
-        rule.at_least.max(self.usual * PATIENCE)
+    /// Whether a request waits that was already waiting when the backend answered the last question.
+    fn answered_a_question(&self) -> bool {
+        self.word.is_some() && self.word >= self.waiting_since
     }
 
+    /// Whether it is time to ask.
+    fn wants_asking(&self, now: Duration, rule: Rule) -> bool {
+        let after = (rule.at_least / 2).max(self.usual);
+        let after = if self.answered_a_question() { after.max(ASK_AGAIN) } else { after };
+        self.up && self.asked.is_none() && self.waited(now).is_some_and(|waited| waited >= after)
+    }
+
+    /// How long the backend has been silent, if the question has waited long enough for an answer.
     fn overdue(&self, now: Duration, rule: Rule) -> Option<Duration> {
-        self.waited(now, rule).filter(|waited| *waited >= self.patience(rule))
-    }
-
-    /// Whether it shows that answers can be had. One that has itself been waited for half the time shows
-    /// nothing: when all stall together, the first to be overdue must not be judged by the second.
-    fn is_witness(&self, now: Duration, rule: Rule) -> bool {
-        self.up && self.waited(now, rule).is_none_or(|waited| waited * 2 < self.patience(rule))
+        let asked_for = now.saturating_sub(self.asked?);
+        let waited = self.waited(now)?;
+        let patience = rule.at_least.max(self.usual * TIMES_USUAL);
+        let many = self.unanswered >= rule.waiting
+            && self.enough_since.is_some_and(|since| now.saturating_sub(since) >= patience);
+        let question = if many { rule.at_least / 2 } else { rule.at_least * 2 };
+        (self.up && waited >= patience && asked_for >= question).then_some(waited)
     }
 }
 
-/// Returns the backends to suspect, as indices into `glances` with how long each has been silent.
-///
-/// Never returns all that are up: whoever answers last keeps its place.
-pub fn silent(glances: &[Glance], now: Duration, rule: Rule) -> Vec<(usize, Duration)> {
-    let answers_meanwhile = |silent: &Glance| {
-        glances
-            .iter()
-            .any(|other| other.is_witness(now, rule) && other.heard.is_some() && other.heard >= silent.heard)
+/// Returns the backends to ask now, as indices into `all`: those at which a request has waited for long, and others whose
+/// word could speak against a backend that has not answered yet.
+pub fn to_ask(all: &[TrafficSnapshot], now: Duration, rule: Rule) -> Vec<usize> {
+    let mut ask: Vec<_> = (0..all.len()).filter(|index| all[*index].wants_asking(now, rule)).collect();
+    let Some(unanswered) = all.iter().position(|one| one.up && one.unanswered > 0 && one.asked.is_some())
+    else {
+        return ask;
     };
-    glances
-        .iter()
+    let has_witness = all.iter().any(|one| one.up && one.word >= all[unanswered].asked);
+    if !has_witness {
+        let others = (1..all.len()).map(|step| (unanswered + step) % all.len());
+        let free =
+            others.filter(|index| all[*index].up && all[*index].asked.is_none() && !ask.contains(index));
+        let free: Vec<_> = free.take(WITNESSES).collect();
+        ask.extend(free);
+    }
+    ask
+}
+
+/// Returns the backends to suspect, as indices into `all` with how long each has been silent.
+///
+/// Never returns all that are up: the backend that said the last word stays.
+pub fn silent(all: &[TrafficSnapshot], now: Duration, rule: Rule) -> Vec<(usize, Duration)> {
+    let last_word = all.iter().filter(|one| one.up).filter_map(|one| one.word).max();
+    all.iter()
         .enumerate()
-        .filter(|(_, glance)| glance.up && answers_meanwhile(glance))
-        .filter_map(|(index, glance)| Some((index, glance.overdue(now, rule)?)))
+        .filter(|(_, one)| last_word.is_some() && last_word >= one.asked && last_word > one.word)
+        .filter_map(|(index, one)| Some((index, one.overdue(now, rule)?)))
         .collect()
 }
 
@@ -112,79 +152,5 @@ impl Estimate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RULE: Rule = Rule { waiting: 3, at_least: Duration::from_millis(500) };
-
-    const fn ms(n: u64) -> Duration {
-        Duration::from_millis(n)
-    }
-
-    /// A backend that answered at 990 ms and has nothing to do.
-    fn well() -> Glance {
-        Glance { up: true, unanswered: 0, enough_since: None, heard: Some(ms(990)), usual: ms(2) }
-    }
-
-    /// A backend whose last byte came at 300 ms, with 8 requests waiting since 310 ms.
-    fn stalled() -> Glance {
-        Glance { up: true, unanswered: 8, enough_since: Some(ms(310)), heard: Some(ms(300)), usual: ms(2) }
-    }
-
-    #[test]
-    fn one_silent_among_the_answering_is_suspected() {
-        assert_eq!(silent(&[well(), stalled(), well()], ms(1000), RULE), [(1, ms(690))]);
-    }
-
-    #[test]
-    fn each_condition_is_needed() {
-        let table = [
-            ("fewer wait than the rule asks", Glance { unanswered: 2, ..stalled() }),
-            ("they wait, but not for long", Glance { enough_since: Some(ms(600)), ..stalled() }),
-            ("it usually takes that long", Glance { usual: ms(400), ..stalled() }),
-            ("it is out already", Glance { up: false, ..stalled() }),
-        ];
-        for (why_not, glance) in table {
-            assert_eq!(silent(&[well(), glance], ms(1000), RULE), [], "{why_not}");
-        }
-    }
-
-    #[test]
-    fn a_backend_that_never_said_a_word_can_be_suspected() {
-        let mute = Glance { heard: None, ..stalled() };
-        assert_eq!(silent(&[mute, well()], ms(1000), RULE), [(0, ms(690))]);
-    }
-
-    #[test]
-    fn when_all_are_silent_nobody_is_suspected() {
-        assert_eq!(silent(&[stalled(), stalled()], ms(1000), RULE), []);
-        // Nor is the first that is overdue, when the others soon will be.
-        let soon = Glance { enough_since: Some(ms(700)), heard: Some(ms(690)), ..stalled() };
-        assert_eq!(silent(&[stalled(), soon], ms(1000), RULE), []);
-        let busy = Glance { enough_since: Some(ms(980)), heard: Some(ms(979)), ..stalled() };
-        assert_eq!(silent(&[stalled(), busy], ms(1000), RULE), [(0, ms(690))]);
-    }
-
-    #[test]
-    fn the_last_alive_backend_is_never_suspected() {
-        let dead = Glance { up: false, ..well() };
-        assert_eq!(silent(&[stalled(), dead], ms(1000), RULE), []);
-    }
-
-    #[test]
-    fn others_must_have_answered_since() {
-        let quiet = Glance { heard: Some(ms(100)), ..well() };
-        assert_eq!(silent(&[stalled(), quiet], ms(1000), RULE), []);
-    }
-
-    #[test]
-    fn the_estimate_follows_the_latency() {
-        let mut estimate = Estimate::default();
-        for _ in 0..100 {
-            estimate = estimate.with(ms(10));
-        }
-        assert!(estimate.usual() < ms(11), "{estimate:?}");
-        // One answer in fifty takes 5 s: for the next few answers long waits are ordinary.
-        assert!(estimate.with(ms(5000)).usual() > ms(5000));
-    }
-}
+#[path = "silence_tests.rs"]
+mod tests;

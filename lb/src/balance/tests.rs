@@ -36,7 +36,11 @@ fn next(pool: &ServerPool, tried: &[usize]) -> Option<usize> {
 }
 
 pub(super) fn take_down(pool: &ServerPool, number: usize) {
-    pool.learn(&pool.backends()[number - 1], Evidence::GaveUp("test".into()), Instant::now());
+    pool.learn(
+        &pool.backends()[number - 1],
+        Evidence::CannotConnect { cause: "test".into(), refused: false },
+        Instant::now(),
+    );
 }
 
 fn shares(pool: &ServerPool, picks: usize) -> Vec<usize> {
@@ -94,27 +98,99 @@ fn retries_do_not_take_turns_from_first_attempts() {
     assert_eq!(first, [100; 4]);
 }
 
+/// The pool's numbers of those that are to be asked at `now`.
+fn asks(pool: &ServerPool, now: Instant) -> Vec<usize> {
+    pool.to_ask(now).iter().map(|backend| backend.number).collect()
+}
+
 #[test]
-fn a_backend_that_is_back_is_not_suspected_for_what_it_left_unanswered() {
+fn a_backend_is_asked_before_it_is_suspected_and_taken_back_when_it_answers() {
     let pool = pool(2);
     let at = |ms| pool.epoch + Duration::from_millis(ms);
     let states = || [0, 1].map(|index: usize| pool.backends()[index].health().state());
-    let silent = &pool.backends()[0];
+    let (silent, other) = (&pool.backends()[0], &pool.backends()[1]);
     let _uploads = [1, 2, 3].map(|ms| Waiting::new(silent, at(ms), 3));
-    pool.heard(&pool.backends()[1], at(600));
+    pool.heard(other, at(550));
     pool.judge_silence(at(600));
+    assert_eq!(states(), [State::Up; 2], "it was not asked");
+    assert_eq!(asks(&pool, at(600)), [1]);
+    assert_eq!(asks(&pool, at(650)), [2], "another is asked, so that its answer can speak against the first");
+    pool.judge_silence(at(900));
+    assert_eq!(states(), [State::Up; 2], "the other has not answered either");
+    assert!(!pool.asked(other, Reply::Evidence(Evidence::Answered), at(901)));
+    pool.judge_silence(at(902));
     assert_eq!(states(), [State::Suspect, State::Up]);
+    assert!(!pool.asked(silent, Reply::None, at(1000)), "pings ask suspects");
+
     // A ping is answered, while the requests that could not leave still wait.
-    pool.learn(silent, Evidence::Answered, at(700));
-    pool.judge_silence(at(701));
-    assert_eq!(states(), [State::Up, State::Up]);
+    pool.pinged(silent, Evidence::Answered, at(1100));
+    assert_eq!((states(), asks(&pool, at(1101))), ([State::Up; 2], vec![]));
     // Only others that wait as long make it suspect again.
-    let _more = [710, 720, 730].map(|ms| Waiting::new(silent, at(ms), 3));
-    pool.heard(&pool.backends()[1], at(1220));
-    pool.judge_silence(at(1229));
+    let _more = [1110, 1120, 1130].map(|ms| Waiting::new(silent, at(ms), 3));
+    assert_eq!(asks(&pool, at(1359)), [0; 0]);
+    assert_eq!(asks(&pool, at(1360)), [1]);
+    pool.heard(other, at(1400));
+    pool.judge_silence(at(1629));
     assert_eq!(states(), [State::Up, State::Up]);
-    pool.judge_silence(at(1230));
+    pool.judge_silence(at(1630));
     assert_eq!(states(), [State::Suspect, State::Up]);
+}
+
+#[test]
+fn a_failed_request_makes_the_pool_ask_once_until_something_is_known() {
+    let pool = pool(2);
+    let now = pool.epoch;
+    let backend = &pool.backends()[0];
+    let closed = || Reply::Evidence(Evidence::NotHttp("closed".into()));
+    (0..10).for_each(|_| pool.teach(backend, Lesson::Ask, now));
+    assert_eq!((asks(&pool, now), asks(&pool, now)), (vec![1], vec![]), "ten failures are one question");
+    pool.teach(backend, Lesson::Ask, now);
+    assert_eq!(asks(&pool, now), [0; 0], "a question is on its way");
+    assert!(!pool.asked(backend, Reply::Evidence(Evidence::Answered), now));
+    assert_eq!(asks(&pool, now), [1], "that failure came after the question");
+    for _ in 0..2 {
+        assert!(!pool.asked(backend, closed(), now));
+        assert_eq!((backend.health().state(), asks(&pool, now)), (State::Up, vec![1]));
+    }
+    pool.asked(backend, closed(), now);
+    assert_eq!((backend.health().state(), asks(&pool, now)), (State::Down, vec![]));
+    pool.teach(backend, Lesson::Ask, now);
+    assert_eq!(asks(&pool, now), [0; 0], "a backend that is down is pinged");
+}
+
+#[test]
+fn a_backend_that_returns_gets_nothing_before_a_ping_is_answered() {
+    let mode = |mode| vec![Change::Say(Member { mode, ..member(2) })];
+    for out in [Mode::Drain, Mode::Maintenance] {
+        let pool = pool(2);
+        let now = pool.epoch;
+        pool.change(mode(out), now);
+        pool.change(mode(Mode::Ready), now);
+        assert_eq!(shares(&pool, 10), [10, 0], "{out}");
+        pool.pinged(&pool.backends()[1], Evidence::Connected, now);
+        assert_eq!(shares(&pool, 10), [5, 5], "{out}: one ping is enough");
+        pool.change(mode(Mode::Ready), now);
+        assert_eq!(shares(&pool, 10), [5, 5], "{out}: it was ready before");
+    }
+    let pool = pool(2);
+    pool.change(vec![Change::Add(member(3))], pool.epoch);
+    assert_eq!(shares(&pool, 10), [5, 5, 0]);
+    pool.pinged(&pool.backends()[2], Evidence::PingRefused("refused".into()), pool.epoch);
+    pool.pinged(&pool.backends()[2], Evidence::Connected, pool.epoch);
+    assert_eq!(shares(&pool, 10), [5, 5, 0], "after a failed ping, two are needed");
+}
+
+#[test]
+fn the_last_of_a_level_is_never_ejected() {
+    let outlier = outlier::Rule { consecutive_errors: 1, max_ejected: 100, ..outlier::Rule::DEFAULT };
+    let second = |number| Member { priority: 1, ..member(number) };
+    let pool = pool_with(vec![member(1), second(2), second(3)], Rules { outlier, ..rules() });
+    let fail = |index: usize| pool.rate(&pool.backends()[index], true, pool.epoch);
+    fail(0);
+    assert!(pool.backends()[0].is(State::Up), "its level has no other");
+    fail(1);
+    fail(2);
+    assert_eq!([1, 2].map(|index: usize| pool.backends()[index].is(State::Ejected)), [true, false]);
 }
 
 #[test]
@@ -125,7 +201,9 @@ fn suspects_are_the_last_resort() {
     take_down(&pool, 2);
     assert_eq!(shares(&pool, 10), [10, 0], "better a suspect than nobody");
     take_down(&pool, 1);
-    assert!(next(&pool, &[]).is_none());
+    assert!(next(&pool, &[]).is_none(), "they cannot be reached");
+    pool.learn(&pool.backends()[0], Evidence::PingRefused("test".into()), Instant::now());
+    assert_eq!(next(&pool, &[]), Some(1), "a port that refused connections may serve again");
 }
 
 /// The numbers of those that get the next `n` requests, each finished at once.
@@ -141,20 +219,26 @@ fn dead_get_nothing(rules: Rules) -> Result<(), String> {
     let mut leases = Vec::new();
     for _ in 0..200 {
         let backend = &pool.backends()[random.usize(..10)];
-        let evidence = if random.bool() { Evidence::GaveUp("test".into()) } else { Evidence::Connected };
+        let evidence = if random.bool() {
+            Evidence::CannotConnect { cause: "test".into(), refused: false }
+        } else {
+            Evidence::Connected
+        };
         pool.learn(backend, evidence, Instant::now());
-        let alive = pool.backends().iter().any(|backend| backend.is(State::Up) && backend.weight() > 0);
         for _ in 0..10 {
             let key = random.bool().then(|| random.u64(..));
             let mut request = Request { key, now: Instant::now(), random: &mut random, notes: None };
             let tried: &[usize] = if leases.len() % 3 == 0 { &[1, 2] } else { &[] };
+            let alive = pool.backends().iter().any(|backend| {
+                backend.is(State::Up) && backend.weight() > 0 && !tried.contains(&backend.number)
+            });
             let Some(picked) = pool.next_peer(tried, None, &mut request) else {
-                if alive && tried.is_empty() {
-                    return Err("nobody was picked, and somebody is alive".into());
+                if alive {
+                    return Err("none was picked, and one is alive".into());
                 }
                 continue;
             };
-            if !picked.is(State::Up) || picked.weight() == 0 || tried.contains(&picked.number) {
+            if alive && !picked.is(State::Up) || picked.weight() == 0 || tried.contains(&picked.number) {
                 return Err(format!("{picked:?} was picked, and {tried:?} were tried"));
             }
             leases.push(InFlight::new(picked));

@@ -2,7 +2,7 @@
 //! and read by the rules of silence and ejection. What picks read is in [`super::load`].
 
 use std::sync::atomic::{
-    AtomicU32, AtomicU64,
+    AtomicBool, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 use std::time::{Duration, Instant};
@@ -12,7 +12,10 @@ use super::health::State;
 use super::latency::remaining;
 use super::load::Epoch;
 use super::outlier::Tally;
-use super::silence::{Estimate, Glance};
+use super::silence::{Estimate, TrafficSnapshot};
+
+/// Failures of tries within so much time are one observation.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// What a backend is doing.
 /// Times are microseconds since `epoch`, plus one so that 0 can mean "never".
@@ -23,9 +26,15 @@ pub(super) struct Traffic {
     errors_in_a_row: AtomicU32,
     answers: AtomicU64,
     errors: AtomicU64,
+    /// When the last try failed that is counted as an error.
+    failed: AtomicU64,
     unanswered: AtomicU64,
+    waiting_since: AtomicU64,
     enough_since: AtomicU64,
-    heard: AtomicU64,
+    word: AtomicU64,
+    /// A request failed in a way that makes the balancer ask.
+    wants_asking: AtomicBool,
+    asked: AtomicU64,
     mean_us: AtomicU64,
     deviation_us: AtomicU64,
 }
@@ -40,7 +49,38 @@ impl Backend {
     /// A byte came from the backend.
     pub fn heard(&self, now: Instant) {
         self.traffic.recount(Unanswered::answered);
-        self.traffic.heard.store(self.traffic.epoch.stamp(now), Relaxed);
+        self.traffic.word.store(self.traffic.epoch.stamp(now), Relaxed);
+    }
+
+    /// The backend answered a question or an HTTP ping. The requests that wait go on waiting.
+    pub(super) fn answered_question(&self, now: Instant) {
+        self.traffic.word.store(self.traffic.epoch.stamp(now), Relaxed);
+    }
+
+    /// A question is on its way to the backend since `now`; `None`: the last one has ended.
+    pub(super) fn set_asked(&self, now: Option<Instant>) {
+        let asked = now.map_or(0, |now| self.traffic.epoch.stamp(now));
+        self.traffic.asked.store(asked, Relaxed);
+    }
+
+    /// Whether a question is on its way.
+    pub(super) fn is_asked(&self) -> bool {
+        self.traffic.asked.load(Relaxed) != 0
+    }
+
+    /// A request failed, so the backend is to be asked.
+    pub(super) fn want_asking(&self) {
+        self.traffic.wants_asking.store(true, Relaxed);
+    }
+
+    /// Whether a request failed since the last question.
+    pub(super) fn wants_asking(&self) -> bool {
+        self.traffic.wants_asking.load(Relaxed)
+    }
+
+    /// Takes the wish back: the question is asked now.
+    pub(super) fn take_wants_asking(&self) -> bool {
+        self.wants_asking() && self.traffic.wants_asking.swap(false, Relaxed)
     }
 
     /// What waits from here on is counted anew, as after a byte: it is up again, and what it left unanswered
@@ -61,9 +101,17 @@ impl Backend {
         self.set_peak(if failed { peak.with_failure(now) } else { peak.with(latency, now) });
     }
 
-    /// A try failed, and it is the backend's fault.
-    pub fn learn_failure(&self, now: Instant) {
-        self.set_peak(self.peak().with_failure(self.traffic.epoch.since(now)));
+    /// A try failed, and it is the backend's fault. Returns whether it counts as an error: tries that fail within
+    /// [`MOMENT`] often have one reason, such as a time limit that all of them met, and count once.
+    pub(super) fn learn_failure(&self, now: Instant) -> bool {
+        let traffic = &self.traffic;
+        self.set_peak(self.peak().with_failure(traffic.epoch.since(now)));
+        let (last, now) = (traffic.failed.load(Relaxed), traffic.epoch.stamp(now));
+        let is_another = last == 0 || now.saturating_sub(last) >= MOMENT.as_micros() as u64;
+        if is_another {
+            traffic.failed.store(now, Relaxed);
+        }
+        is_another
     }
 
     /// How long an answer takes in the mean, in microseconds; 0 before the first. It halves with every ten seconds
@@ -97,14 +145,16 @@ impl Backend {
     }
 
     /// What the silence rule sees now.
-    pub fn glance(&self) -> Glance {
-        let since_epoch = |stamp: u64| stamp.checked_sub(1).map(Duration::from_micros);
-        Glance {
+    pub fn traffic_snapshot(&self) -> TrafficSnapshot {
+        let since_epoch = |stamp: &AtomicU64| stamp.load(Relaxed).checked_sub(1).map(Duration::from_micros);
+        TrafficSnapshot {
             up: self.is(State::Up),
             // Acquired before the clock is read: with enough requests counted, the clock is theirs.
             unanswered: Unanswered::from(self.traffic.unanswered.load(Acquire)).count,
-            enough_since: since_epoch(self.traffic.enough_since.load(Relaxed)),
-            heard: since_epoch(self.traffic.heard.load(Relaxed)),
+            waiting_since: since_epoch(&self.traffic.waiting_since),
+            enough_since: since_epoch(&self.traffic.enough_since),
+            word: since_epoch(&self.traffic.word),
+            asked: since_epoch(&self.traffic.asked),
             usual: self.traffic.estimate().usual(),
         }
     }
@@ -118,9 +168,13 @@ impl Traffic {
             errors_in_a_row: AtomicU32::new(0),
             answers: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
+            waiting_since: AtomicU64::new(0),
             enough_since: AtomicU64::new(0),
-            heard: AtomicU64::new(0),
+            word: AtomicU64::new(0),
+            wants_asking: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
             mean_us: AtomicU64::new(0),
             deviation_us: AtomicU64::new(0),
         }
@@ -182,13 +236,16 @@ pub struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// Counts one more request that waits, sent at `now`. The one that makes `enough` since the backend's
-    /// last byte starts the clock of the silence rule.
+    /// Counts one more request that waits, sent at `now`. The first since the backend's last byte, and the one that makes
+    /// `enough`, start the clocks of the silence rule.
     pub fn new(backend: &'a Backend, now: Instant, enough: u32) -> Self {
         let traffic = &backend.traffic;
         let mut round = 0;
         traffic.recount(|unanswered| {
             let one_more = unanswered.with_one();
+            if one_more.count == 1 {
+                traffic.waiting_since.store(traffic.epoch.stamp(now), Relaxed);
+            }
             if one_more.count == enough {
                 traffic.enough_since.store(traffic.epoch.stamp(now), Relaxed);
             }
@@ -225,16 +282,28 @@ mod tests {
         let backend = backend(epoch);
         let _one = Waiting::new(&backend, at(1), 3);
         let _two = Waiting::new(&backend, at(2), 3);
-        assert_eq!(backend.glance().enough_since, None);
+        assert_eq!(backend.traffic_snapshot().enough_since, None);
         backend.heard(at(3));
         let _three = Waiting::new(&backend, at(4), 3);
         let _four = Waiting::new(&backend, at(5), 3);
-        assert_eq!(backend.glance().enough_since, None, "a byte starts the count anew");
+        assert_eq!(backend.traffic_snapshot().enough_since, None, "a byte starts the count anew");
         let _five = Waiting::new(&backend, at(6), 3);
-        let glance = backend.glance();
-        assert_eq!(glance.enough_since, Some(Duration::from_millis(6)));
-        assert_eq!(glance.heard, Some(Duration::from_millis(3)));
-        assert_eq!(glance.unanswered, 3, "only those that were sent since");
+        let seen = backend.traffic_snapshot();
+        assert_eq!(seen.enough_since, Some(Duration::from_millis(6)));
+        assert_eq!(seen.waiting_since, Some(Duration::from_millis(4)));
+        assert_eq!(seen.word, Some(Duration::from_millis(3)));
+        assert_eq!(seen.unanswered, 3, "only those that were sent since");
+    }
+
+    #[test]
+    fn failures_of_one_moment_are_one_observation() {
+        let epoch = Instant::now();
+        let backend = backend(epoch);
+        let counted = [0, 1, 99, 100, 150, 201].map(|ms| {
+            let failed_at = epoch + Duration::from_millis(ms);
+            backend.learn_failure(failed_at)
+        });
+        assert_eq!(counted, [true, false, false, true, false, true]);
     }
 
     #[test]
@@ -245,10 +314,10 @@ mod tests {
         // Three wait when it crashes; it comes back, and three others are sent.
         let waiting = [1, 2, 3].map(|ms| Waiting::new(&backend, at(ms), 3));
         drop(waiting);
-        assert_eq!(backend.glance().unanswered, 0);
+        assert_eq!(backend.traffic_snapshot().unanswered, 0);
         let _waiting = [5001, 5002, 5003].map(|ms| Waiting::new(&backend, at(ms), 3));
-        let glance = backend.glance();
-        assert_eq!((glance.unanswered, glance.enough_since), (3, Some(Duration::from_millis(5003))));
+        let seen = backend.traffic_snapshot();
+        assert_eq!((seen.unanswered, seen.enough_since), (3, Some(Duration::from_millis(5003))));
     }
 
     #[test]
@@ -259,6 +328,6 @@ mod tests {
         backend.heard(epoch);
         let _late = Waiting::new(&backend, epoch, 3);
         drop(early);
-        assert_eq!(backend.glance().unanswered, 1);
+        assert_eq!(backend.traffic_snapshot().unanswered, 1);
     }
 }

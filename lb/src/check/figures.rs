@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use crate::asking::LOOK;
 use crate::config::{Config, is_wanted};
 use crate::ping::jittered;
-use crate::server::LOOK;
 
 /// From the luckiest moment to the unluckiest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +30,15 @@ pub struct Figures {
     /// Until a backend that accepts and says nothing is suspected: counted from the request that is one too many to
     /// wait there. `None` if there is no other backend to compare it with.
     pub stall_under_load: Option<Span>,
+    /// The same, counted from the only request that waits there.
+    pub stall_at_one_request: Option<Span>,
     /// Until such a backend is down while no requests come. `None` if pings only connect: they do not notice.
     pub stall_without_traffic: Option<Span>,
     /// Until a backend that has been started again is up.
     pub recovery: Span,
     /// Backends that one request may be given to.
     pub backends_tried: u32,
-    /// Tries of one request, when all that can fail does. Where a kept connection turns out to be closed, there is one
+    /// Tries of one request, when no connection can be made. Where a kept connection turns out to be closed, there is one
     /// more, once for each backend.
     pub most_tries: u32,
     /// Until a request has the head of an answer, the balancer's own included, not counting the time that its client
@@ -65,7 +67,10 @@ impl Figures {
         let unanswered = pings(fall, config.ping_timeout);
         // A request that has used up its retries takes the backend down by itself.
         let by_requests = times(config.retry_delay, config.retries).min(config.total_timeout);
-        let silence = Span { best: config.silence.at_least, worst: config.silence.at_least + LOOK };
+        let silence = Span { best: config.silence.at_least, worst: config.silence.at_least + LOOK * 2 };
+        // Half of the time passes before the question, and four halves before the judgement.
+        let of_one = times(config.silence.at_least, 5) / 2;
+        let silence_of_one = Span { best: of_one, worst: of_one + LOOK * 2 };
         Self {
             crash_under_load: Span {
                 best: by_requests.min(crash_without_traffic.best),
@@ -74,11 +79,14 @@ impl Figures {
             crash_without_traffic,
             vanished_without_traffic: unanswered,
             stall_under_load: (wanted > 1).then_some(silence),
+            stall_at_one_request: (wanted > 1).then_some(silence_of_one),
             stall_without_traffic: config.ping_path.as_ref().map(|_| unanswered),
             recovery: pings(rise, Duration::ZERO),
             backends_tried,
             most_tries: backends_tried.saturating_mul(config.retries + 1),
-            longest: times(longest_at_a_backend(config), backends_tried).min(config.total_timeout),
+            longest: times(longest_to_connect(config), backends_tried)
+                .saturating_add(times(config.response_timeout, RUNS))
+                .min(config.total_timeout),
             all_refuse: times(times(config.retry_delay, config.retries), backends_tried)
                 .min(config.total_timeout),
             held: config
@@ -88,15 +96,17 @@ impl Figures {
     }
 }
 
-/// The longest that a request may be at one backend, if each connection breaks at the last moment: the wait for its
-/// turn, the kept connection, and then the first try and the retries over fresh ones.
-fn longest_at_a_backend(config: &Config) -> Duration {
+/// The longest that a request may try to reach one backend: the wait for its turn, then the first try and the retries,
+/// each of which fails to connect at the last moment.
+fn longest_to_connect(config: &Config) -> Duration {
     let queued = config.limit.map_or(Duration::ZERO, |limit| limit.patience);
-    let fresh = config.connect_timeout.saturating_add(config.response_timeout);
-    [times(fresh, config.retries + 1), times(config.retry_delay, config.retries), config.response_timeout]
+    [times(config.connect_timeout, config.retries + 1), times(config.retry_delay, config.retries)]
         .into_iter()
         .fold(queued, Duration::saturating_add)
 }
+
+/// How often one request may run: at first, and once more if that is safe.
+const RUNS: u32 = 2;
 
 fn times(time: Duration, n: u32) -> Duration {
     time.saturating_mul(n)
@@ -135,7 +145,8 @@ mod tests {
     #[test]
     fn a_stalled_backend_is_found_by_its_silence_or_by_pings_that_ask() {
         let usual = of(&[]);
-        assert_eq!(usual.stall_under_load, Some(span(500, 550)));
+        assert_eq!(usual.stall_under_load, Some(span(500, 600)));
+        assert_eq!(usual.stall_at_one_request, Some(span(1250, 1350)));
         assert_eq!(usual.stall_without_traffic, None);
         assert_eq!(of(&["--ping-path=/"]).stall_without_traffic, Some(span(3300, 4800)));
         let alone = of(&["--backends=http://a:1"]);
@@ -155,11 +166,11 @@ mod tests {
         assert_eq!((usual.longest, usual.all_refuse), (ms(60_000), ms(90)));
         let alone = of(&["--backends=http://a:1", "--retries=1"]);
         assert_eq!((alone.backends_tried, alone.most_tries), (1, 2));
-        // It waits for its turn and for a kept connection, then connects, waits, pauses, connects and waits.
+        // At each backend it waits for its turn and connects twice. It waits for two answers in all.
         let quick =
             ["--backend-limit=1", "--queue-timeout=7ms", "--connect-timeout=1s", "--response-timeout=2s"];
         let quick = of(&[&quick[..], &["--retries=1", "--attempts=2"]].concat());
-        assert_eq!(quick.longest, 2 * ms(7 + 2000 + 1000 + 2000 + 10 + 1000 + 2000));
+        assert_eq!(quick.longest, 2 * ms(7 + 1000 + 10 + 1000) + 2 * ms(2000));
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
     let silence = match figures.stall_under_load {
         None => "not found: there is no other to compare it with".to_owned(),
         Some(span) => format!(
-            "suspected {} after {} there, if it usually answers within {}",
+            "asked, and suspected {} after {} there, if it usually answers within {}",
             range(span),
             match config.silence.waiting {
                 1 => "a request waits".to_owned(),
@@ -107,6 +107,10 @@ fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
             },
             time(config.silence.at_least / 2)
         ),
+    };
+    let silence_of_one = match figures.stall_at_one_request {
+        None => "not found: there is no other to compare it with".to_owned(),
+        Some(span) => format!("suspected {} after one request waits there", range(span)),
     };
     let asked = match figures.stall_without_traffic {
         None => "not found: pings only connect; set ping_path".to_owned(),
@@ -125,6 +129,7 @@ fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
         ("crashes without traffic", format!("down after {}", range(figures.crash_without_traffic))),
         ("vanishes without traffic", format!("down after {}", range(figures.vanished_without_traffic))),
         ("stalls under load", silence),
+        ("stalls at low traffic", silence_of_one),
         ("stalls without traffic", asked),
         ("comes back", format!("up after {}{slow_start}", range(figures.recovery))),
     ];

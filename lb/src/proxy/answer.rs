@@ -19,7 +19,7 @@ use super::refusal::Refusal;
 use super::tunnel::Tunnel;
 use super::verdict::{Blame, Failure};
 use super::wire::Cut;
-use crate::balance::health::Evidence;
+use crate::balance::Lesson;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -87,7 +87,7 @@ impl Relay {
         let (failure, blame, now) = (Failure::BrokeOff, Blame::Backend, Instant::now());
         account.tried(failure, blame);
         proxy.pool.failed(lease.backend(), now);
-        proxy.pool.learn(lease.backend(), Evidence::Failed(failure.words().into()), now);
+        proxy.pool.teach(lease.backend(), Lesson::Ask, now);
         account.failed(failure, blame);
         account.close(now);
     }

@@ -15,8 +15,8 @@ use super::queue::Lease;
 use super::upstream::Wanted;
 use super::verdict::{self, Blame, Failure};
 use super::{Begun, Errand, Proxy, message};
-use crate::balance::health::{Evidence, State};
-use crate::balance::{Backend, Waiting};
+use crate::balance::health::State;
+use crate::balance::{Backend, Lesson, Waiting};
 
 impl Proxy {
     /// Sends the request to the backend of its lease, and waits for the head of the answer. If it is hedged, the lease may
@@ -58,7 +58,10 @@ impl Proxy {
             let in_time = self.deadlines.wait(asking.as_mut(), || early, None).await.ok();
             let second = match in_time {
                 Some(_) => None,
-                None if self.pool.may_retry(Instant::now()) => self.pick(errand, &[first.number], account),
+                None if self.pool.may_retry(Instant::now()) => {
+                    // A last resort is no place for a request that waits for an answer already.
+                    self.pick(errand, &[first.number], account).filter(|second| second.is(State::Up))
+                }
                 None => None,
             };
             match (in_time, second) {
@@ -107,7 +110,7 @@ impl Proxy {
                         if blame == Blame::Backend {
                             let now = Instant::now();
                             self.pool.failed(&backends[index], now);
-                            self.pool.learn(&backends[index], Evidence::Failed(failure.words().into()), now);
+                            self.pool.teach(&backends[index], Lesson::Ask, now);
                         }
                         failed[index] = true;
                     }

@@ -46,7 +46,7 @@ use body::{ClientBody, ReplayBody};
 use books::Books;
 use caller::Caller;
 use connection::Connection;
-use context::{Attempts, Retries, Tried};
+use context::{Attempts, MayHaveRun, Retries, Tried};
 use date::Date;
 use deadline::Deadlines;
 use head::{RequestHead, ResponseHead};
@@ -58,7 +58,7 @@ use tunnel::Tunnel;
 use upstream::Upstream;
 use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
 
-use crate::balance::health::{Evidence, State};
+use crate::balance::health::State;
 use crate::balance::{Backend, ServerPool, policy};
 use crate::config::Config;
 
@@ -171,14 +171,16 @@ impl Proxy {
         let key = self.pool.wants_key().then(|| settings.key.key(&head, &settings.trusted)).flatten();
         let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head.headers, name));
         let mut errand = Errand { caller, settings, head, body, key, home, deadline: Cell::new(deadline) };
+        let mut any_alive = false;
 
         loop {
             // 2. Pick: whose turn is it, among those that are alive and have not failed this request?
             let tried: Tried = context::get(&errand.head.context);
             let Some(backend) = self.pick(&errand, &tried.numbers(), &mut account) else {
                 account.remember(&errand.head.context);
-                return self.nobody_left(account, tried.0.last().copied());
+                return self.nobody_left(account, tried.0.last().copied(), any_alive);
             };
+            any_alive |= !backend.is(State::Down);
             account.at(&backend);
             let mut lease = Lease::new(backend);
             let mut fresh = false;
@@ -199,6 +201,9 @@ impl Proxy {
                 let verdict = self.judge(&errand, failure, backend);
                 account.tried(failure, verdict.blame);
                 self.learn(failure, verdict, backend, errand.settings.limits);
+                if verdict.may_have_run {
+                    errand.head.context.insert(MayHaveRun(true));
+                }
                 if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
                     self.pool.retries(Instant::now());
                 }
@@ -219,7 +224,7 @@ impl Proxy {
                     }
                     Next::GiveUp => {
                         account.remember(&errand.head.context);
-                        return self.give_up(account, failure, verdict.blame, backend);
+                        return self.give_up(account, failure, any_alive, backend);
                     }
                 }
             }
@@ -246,39 +251,28 @@ impl Proxy {
         let Errand { settings, head, body, deadline, .. } = errand;
         let Retries(retries) = context::get(&head.context);
         let Attempts(attempts) = context::get(&head.context);
+        let tried = context::get::<Tried>(&head.context).numbers();
         let facts = Facts {
             failure,
             repeatable: verdict::is_idempotent(&head.method) && body.is_held(),
             retries,
             attempts,
-            left_a_silent_one: context::get::<Tried>(&head.context).left_a_silent_one(),
+            may_have_run: context::get::<MayHaveRun>(&head.context).0,
             budget_left: self.pool.may_retry(Instant::now()),
             backend_is_out: backend.health().state() == State::Down,
+            other_is_up: errand.home != Some(backend.id) && self.pool.has_other(&tried, backend),
             time_left: Instant::now() + settings.limits.retry_delay < deadline.get(),
         };
         verdict::judge(facts, settings.limits)
     }
 
-    /// Lets the pool know what a failed try says about its backend. However often a request retries, that is
-    /// one observation: it is made when the request leaves.
+    /// Lets the pool know what a failed try says about its backend.
     fn learn(&self, failure: Failure, verdict: Verdict, backend: &Backend, limits: Limits) {
-        if verdict.blame != Blame::Backend {
-            return;
-        }
         let now = Instant::now();
-        self.pool.failed(backend, now);
-        let leaves = matches!(verdict.next, Next::MoveOn | Next::GiveUp);
-        // Silence has been judged already, from the traffic of all.
-        if !leaves || failure == Failure::FellSilent {
-            return;
+        if verdict.blame == Blame::Backend {
+            self.pool.failed(backend, now);
         }
-        let words = failure.words();
-        let evidence = match (verdict.take_down, limits.retries) {
-            (false, _) => Evidence::Failed(words.into()),
-            (true, 0) => Evidence::GaveUp(words.into()),
-            (true, retries) => Evidence::GaveUp(format!("{words}, after {retries} retries").into()),
-        };
-        self.pool.learn(backend, evidence, now);
+        self.pool.teach(backend, verdict.lesson(failure, limits), now);
     }
 
     /// Passes the backend's answer on.
@@ -306,25 +300,28 @@ impl Proxy {
         Answer { head, body }
     }
 
-    /// There is no backend to try (any more). `last` is what the last one was left for.
-    fn nobody_left(&self, mut account: Account, last: Option<(usize, Failure)>) -> Answer {
-        let (failure, why) = match last {
-            Some((number, failure)) => {
-                (failure, format!("backend {number}: {}, and no other is left", failure.words()))
+    /// There is no backend to try (any more). `last` is what the last one was left for; without `any_alive`, all that were
+    /// tried were known to be down.
+    fn nobody_left(&self, account: Account, last: Option<(usize, Failure)>, any_alive: bool) -> Answer {
+        match last {
+            Some((number, failure)) if any_alive || !failure.is_no_connection() => {
+                let why = format!("backend {number}: {}, and no other is left", failure.words());
+                self.end(account, failure, &why)
             }
-            None => (Failure::NoBackend, Failure::NoBackend.words().to_owned()),
-        };
-        account.failed(failure, failure.blame());
-        self.end(account, failure, &why)
+            _ => self.end(account, Failure::NoBackend, Failure::NoBackend.words()),
+        }
     }
 
     /// The last try has failed.
-    fn give_up(&self, mut account: Account, failure: Failure, blame: Blame, backend: &Backend) -> Answer {
-        account.failed(failure, blame);
+    fn give_up(&self, account: Account, failure: Failure, any_alive: bool, backend: &Backend) -> Answer {
+        if !any_alive && failure.is_no_connection() {
+            return self.end(account, Failure::NoBackend, Failure::NoBackend.words());
+        }
         self.end(account, failure, &format!("backend {}: {}", backend.number, failure.words()))
     }
 
     fn end(&self, mut account: Account, failure: Failure, why: &str) -> Answer {
+        account.failed(failure, failure.blame());
         let (status, settings) = (failure.status(), self.settings.now());
         let come_back = (status == StatusCode::SERVICE_UNAVAILABLE)
             .then(|| self.pool.recovery_time(settings.ping_interval));

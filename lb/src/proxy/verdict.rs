@@ -1,36 +1,20 @@
 //! A try failed. What now, and who is to blame? The balancer's heart, as one pure function.
 //!
-//! The rules are the table below. Two questions decide every row: *may the request have been executed?* and
-//! *may it be executed again?* What was surely not sent can go anywhere. What may have been executed is
-//! repeated only if its method is idempotent (RFC 9110, section 9.2.2) and the balancer still holds its
-//! whole body.
+//! The rules are one table, [`Failure::rule`]; `docs/outcomes.md` prints it. Two questions decide every row: *may the
+//! request have been executed?* and *may it be executed again?* What was surely not sent can go anywhere. What may have
+//! been executed is repeated only if its method is idempotent (RFC 9110, section 9.2.2) and the balancer still holds its
+//! whole body; and only once, so that a request that breaks backends meets two of them at most.
 //!
-//! | failure | same backend again | another backend | blame | when all is spent |
-//! |---|---|---|---|---|
-//! | connection refused, unreachable, no such name | up to `retries`, a delay apart | yes | backend | 503 |
-//! | connecting took too long | no | yes | backend | 504 |
-//! | its queue is full | no | yes | nobody | 503 |
-//! | its queue took too long | no | no | nobody | 503 |
-//! | it was taken down while connecting to it | no | yes | nobody | 503 |
-//! | fresh connection closed before it took the request | up to `retries` | yes | backend | 502 |
-//! | kept connection closed before it took the request | once, on a fresh one, for free | | nobody | |
-//! | kept connection died before the answer began | if repeatable: once, fresh, for free | | nobody | 502 |
-//! | fresh connection died before the answer began | if repeatable: up to `retries` | if repeatable | backend | 502 |
-//! | no answer in time | no | no | backend | 504 |
-//! | the backend fell silent | no | if repeatable: once | backend | 504 |
-//! | malformed answer | no | no | backend | 502 |
-//! | answer broke off | no | no | backend | connection aborted |
-//! | client went away | no | no | client | 499 in the log |
-//! | client's body is malformed | no | no | client | 400 |
-//! | client's body is too large | no | no | client | 413 |
-//! | client's body does not come on | no | no | client | 408 |
-//! | out of descriptors or ports here | no | no | balancer | 503 |
-//! | no backend alive | | | nobody | 503 |
+//! What a failure teaches about the backend is a third question. A client can provoke most failures, so a failed request
+//! is no evidence against its backend: the backend is asked instead ([`Teaches::Ask`]). Only a backend to which no
+//! connection can be made is taken down by requests.
 
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use strum::{IntoStaticStr, VariantArray};
+
+use crate::balance::Lesson;
 
 /// How a try failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray, IntoStaticStr)]
@@ -104,12 +88,14 @@ pub struct Facts {
     pub retries: u32,
     /// Backends tried so far, this one included.
     pub attempts: u32,
-    /// It has moved once because a backend fell silent.
-    pub left_a_silent_one: bool,
+    /// It may have been executed at an earlier try already.
+    pub may_have_run: bool,
     /// All requests together have not repeated too often lately; see [`crate::balance::budget`].
     pub budget_left: bool,
     /// The backend has meanwhile been taken down, so that it is idle to try it again.
     pub backend_is_out: bool,
+    /// Another backend could take it: one is up that was not tried, and the request does not belong to this one.
+    pub other_is_up: bool,
     /// There is time left before the request's total deadline.
     pub time_left: bool,
 }
@@ -145,49 +131,97 @@ pub struct Verdict {
     pub next: Next,
     /// Whose fault it was.
     pub blame: Blame,
-    /// The retries are used up: this backend is down, whatever its count of failures says.
-    pub take_down: bool,
+    /// What the failure teaches about the backend.
+    pub teaches: Teaches,
+    /// The backend may have executed the request.
+    pub may_have_run: bool,
+}
+
+/// Whether the same backend gets the request again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Same {
+    /// No.
+    No,
+    /// Up to [`Limits::retries`] times, [`Limits::retry_delay`] apart.
+    Retries,
+    /// Once, at once, over a fresh connection. It is no retry: connections end at some time, and no backend is to blame.
+    Fresh,
+    /// The same, if no other backend can take it.
+    FreshIfAlone,
+}
+
+/// What a failure teaches about the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Teaches {
+    /// Nothing about its health.
+    Nothing,
+    /// The request or the backend is at fault: the backend is asked, and its answer is the evidence.
+    Ask,
+    /// The backend is down.
+    Down,
+}
+
+/// What follows from one kind of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The backend may have executed the request.
+    pub may_have_run: bool,
+    /// Whether the same backend gets the request again.
+    pub same: Same,
+    /// Whether another backend gets the request.
+    pub other: bool,
+    /// Whose fault it is.
+    pub blame: Blame,
+    /// What it teaches about the backend once the request leaves; [`Teaches::Down`] only when its retries are used up, and
+    /// [`Teaches::Ask`] before.
+    pub teaches: Teaches,
 }
 
 /// Judges a failed try.
 pub fn judge(facts: Facts, limits: Limits) -> Verdict {
-    use Failure as F;
-    let blame = facts.failure.blame();
-    let can_retry = facts.retries < limits.retries && !facts.backend_is_out && facts.budget_left;
+    let rule = facts.failure.rule();
+    // A request that may have run is repeated once.
+    let may_repeat = !rule.may_have_run || (facts.repeatable && !facts.may_have_run);
+    let retries_left = facts.retries < limits.retries;
+    let can_retry = retries_left && !facts.backend_is_out && facts.budget_left;
     let can_move = facts.attempts < limits.attempts && facts.budget_left;
 
-    let (retry, reconnect, move_on) = match facts.failure {
-        F::ConnectRefused | F::Unreachable | F::Unresolved | F::ClosedUnsent => (can_retry, false, can_move),
-        F::ConnectTimeout | F::QueueFull | F::WentDown => (false, false, can_move),
-        F::StaleUnsent => (false, true, false),
-        F::StaleMaybeSent => (false, facts.repeatable, false),
-        F::ClosedEarly => (facts.repeatable && can_retry, false, facts.repeatable && can_move),
-        F::FellSilent => (false, false, facts.repeatable && can_move && !facts.left_a_silent_one),
-        F::QueueTimeout
-        | F::HeadTimeout
-        | F::Malformed
-        | F::BrokeOff
-        | F::ClientGone
-        | F::BadUpload
-        | F::LargeUpload
-        | F::SlowUpload
-        | F::OutOfResources
-        | F::NoBackend => (false, false, false),
+    let next = if !facts.time_left || !may_repeat {
+        Next::GiveUp
+    } else {
+        match rule.same {
+            Same::FreshIfAlone if facts.other_is_up && can_move => Next::MoveOn,
+            Same::Fresh | Same::FreshIfAlone => Next::Reconnect,
+            Same::Retries if can_retry => Next::Retry(limits.retry_delay),
+            _ if rule.other && can_move => Next::MoveOn,
+            _ => Next::GiveUp,
+        }
     };
+    // However often a request retries, that is one observation: it is made when the request leaves.
+    let leaves = matches!(next, Next::MoveOn | Next::GiveUp);
+    let teaches = match rule.teaches {
+        _ if !leaves => Teaches::Nothing,
+        Teaches::Down if retries_left => Teaches::Ask,
+        teaches => teaches,
+    };
+    Verdict { next, blame: rule.blame, teaches, may_have_run: rule.may_have_run }
+}
 
-    let next = match facts.time_left {
-        false => Next::GiveUp,
-        true if reconnect => Next::Reconnect,
-        true if retry => Next::Retry(limits.retry_delay),
-        true if move_on => Next::MoveOn,
-        true => Next::GiveUp,
-    };
-    let may_retry = match facts.failure {
-        F::ConnectRefused | F::Unreachable | F::Unresolved | F::ClosedUnsent => true,
-        F::ClosedEarly => facts.repeatable,
-        _ => false,
-    };
-    Verdict { next, blame, take_down: may_retry && facts.retries >= limits.retries }
+impl Verdict {
+    /// What the pool learns about the backend.
+    pub fn lesson(self, failure: Failure, limits: Limits) -> Lesson {
+        match self.teaches {
+            Teaches::Nothing => Lesson::Nothing,
+            Teaches::Ask => Lesson::Ask,
+            Teaches::Down => Lesson::Down {
+                cause: match limits.retries {
+                    0 => failure.words().into(),
+                    retries => format!("{}, after {retries} retries", failure.words()).into(),
+                },
+                refused: failure == Failure::ConnectRefused,
+            },
+        }
+    }
 }
 
 /// Whether executing a request twice has the effect of executing it once: RFC 9110, section 9.2.2.
@@ -211,28 +245,47 @@ impl Blame {
 }
 
 impl Failure {
-    /// Whose fault it is.
-    pub fn blame(self) -> Blame {
-        match self {
-            Self::ClientGone | Self::BadUpload | Self::LargeUpload | Self::SlowUpload => Blame::Client,
-            Self::OutOfResources => Blame::Balancer,
-            Self::QueueFull
-            | Self::QueueTimeout
-            | Self::WentDown
-            | Self::StaleUnsent
-            | Self::StaleMaybeSent
-            | Self::NoBackend => Blame::Nobody,
-            Self::ConnectRefused
-            | Self::Unreachable
-            | Self::Unresolved
-            | Self::ConnectTimeout
-            | Self::ClosedUnsent
-            | Self::ClosedEarly
-            | Self::HeadTimeout
-            | Self::FellSilent
-            | Self::Malformed
-            | Self::BrokeOff => Blame::Backend,
+    /// What follows from it. One row per failure.
+    #[rustfmt::skip]
+    pub const fn rule(self) -> Rule {
+        use Blame::{Backend, Balancer, Client, Nobody};
+        use Teaches::{Ask, Down, Nothing};
+        const fn rule(may_have_run: bool, same: Same, other: bool, blame: Blame, teaches: Teaches) -> Rule {
+            Rule { may_have_run, same, other, blame, teaches }
         }
+        //                                 may have run, the same, another, blame,  teaches
+        match self {
+            Self::ConnectRefused | Self::Unreachable | Self::Unresolved
+                                     => rule(false, Same::Retries, true,  Backend,  Down),
+            Self::ConnectTimeout     => rule(false, Same::No,      true,  Backend,  Ask),
+            Self::QueueFull          => rule(false, Same::No,      true,  Nobody,   Nothing),
+            Self::QueueTimeout       => rule(false, Same::No,      false, Nobody,   Nothing),
+            Self::WentDown           => rule(false, Same::No,      true,  Nobody,   Nothing),
+            Self::ClosedUnsent       => rule(false, Same::Retries, true,  Backend,  Ask),
+            Self::StaleUnsent        => rule(false, Same::Fresh,   false, Nobody,   Nothing),
+            Self::StaleMaybeSent     => rule(true,  Same::FreshIfAlone, true, Nobody, Nothing),
+            Self::ClosedEarly        => rule(true,  Same::No,      true,  Backend,  Ask),
+            // A request that waited its full time is not tried again.
+            Self::HeadTimeout        => rule(true,  Same::No,      false, Backend,  Ask),
+            // The backend was asked before it was judged.
+            Self::FellSilent         => rule(true,  Same::No,      true,  Backend,  Nothing),
+            Self::Malformed | Self::BrokeOff
+                                     => rule(true,  Same::No,      false, Backend,  Ask),
+            Self::ClientGone | Self::BadUpload | Self::LargeUpload | Self::SlowUpload
+                                     => rule(true,  Same::No,      false, Client,   Nothing),
+            Self::OutOfResources     => rule(false, Same::No,      false, Balancer, Nothing),
+            Self::NoBackend          => rule(false, Same::No,      false, Nobody,   Nothing),
+        }
+    }
+
+    /// Whether it says that no connection can be made to the backend.
+    pub const fn is_no_connection(self) -> bool {
+        matches!(self.rule().teaches, Teaches::Down)
+    }
+
+    /// Whose fault it is.
+    pub const fn blame(self) -> Blame {
+        self.rule().blame
     }
 
     /// What the client gets when nothing more can be tried: RFC 9110, section 15.6. 502 says that an

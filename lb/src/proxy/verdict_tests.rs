@@ -14,9 +14,10 @@ fn facts(failure: Failure, repeatable: bool) -> Facts {
         repeatable,
         retries: 0,
         attempts: 1,
-        left_a_silent_one: false,
+        may_have_run: false,
         budget_left: true,
         backend_is_out: false,
+        other_is_up: true,
         time_left: true,
     }
 }
@@ -40,8 +41,8 @@ fn the_table() {
         (WentDown,       [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], Nobody,   503),
         (ClosedUnsent,   [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  502),
         (StaleUnsent,    [Reconnect, Reconnect], [Reconnect; 2],   [Reconnect; 2],   Nobody,   502),
-        (StaleMaybeSent, [Reconnect, GiveUp],    [Reconnect, GiveUp], [Reconnect, GiveUp], Nobody, 502),
-        (ClosedEarly,    [AGAIN,     GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  502),
+        (StaleMaybeSent, [MoveOn,    GiveUp],    [MoveOn, GiveUp], [Reconnect, GiveUp], Nobody,  502),
+        (ClosedEarly,    [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (HeadTimeout,    [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  504),
         (FellSilent,     [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  504),
         (Malformed,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
@@ -69,15 +70,33 @@ fn the_table() {
 }
 
 #[test]
-fn using_up_the_retries_takes_a_backend_down() {
-    let after = |failure, repeatable, retries| {
-        judge(Facts { retries, ..facts(failure, repeatable) }, LIMITS).take_down
-    };
-    assert!(!after(Failure::ConnectRefused, false, 2));
-    assert!(after(Failure::ConnectRefused, false, 3));
-    assert!(after(Failure::ClosedEarly, true, 3));
-    assert!(!after(Failure::ClosedEarly, false, 0), "one POST that failed is one failure");
-    assert!(!after(Failure::StaleMaybeSent, true, 3), "a kept connection's end is nobody's fault");
+fn only_a_backend_that_cannot_be_reached_is_taken_down_by_requests() {
+    let after = |failure, retries| judge(Facts { retries, ..facts(failure, true) }, LIMITS).teaches;
+    for failure in Failure::VARIANTS {
+        let expected = match failure {
+            Failure::ConnectRefused | Failure::Unreachable | Failure::Unresolved => Teaches::Down,
+            Failure::ConnectTimeout
+            | Failure::ClosedUnsent
+            | Failure::ClosedEarly
+            | Failure::HeadTimeout
+            | Failure::Malformed
+            | Failure::BrokeOff => Teaches::Ask,
+            _ => Teaches::Nothing,
+        };
+        assert_eq!(after(*failure, 3), expected, "{failure:?}");
+    }
+    assert_eq!(after(Failure::ConnectRefused, 2), Teaches::Nothing, "it is tried again there");
+    let hurried = Facts { retries: 1, time_left: false, ..facts(Failure::ConnectRefused, true) };
+    assert_eq!(judge(hurried, LIMITS).teaches, Teaches::Ask, "it leaves before its retries are used up");
+}
+
+#[test]
+fn the_lesson_says_how_often_the_request_tried() {
+    let verdict = judge(Facts { retries: 3, ..facts(Failure::ConnectRefused, true) }, LIMITS);
+    let lesson = |limits| verdict.lesson(Failure::ConnectRefused, limits);
+    let down = |cause: &'static str| Lesson::Down { cause: cause.into(), refused: true };
+    assert_eq!(lesson(LIMITS), down("connection refused, after 3 retries"));
+    assert_eq!(lesson(Limits { retries: 0, ..LIMITS }), down("connection refused"));
 }
 
 #[test]
@@ -98,9 +117,20 @@ fn without_a_budget_only_what_is_free_is_repeated() {
 }
 
 #[test]
-fn a_request_leaves_a_silent_backend_once() {
-    let verdict = judge(Facts { left_a_silent_one: true, ..facts(Failure::FellSilent, true) }, LIMITS);
-    assert_eq!(verdict.next, Next::GiveUp);
+fn a_request_stays_where_no_other_can_take_it() {
+    let alone = |failure| judge(Facts { other_is_up: false, ..facts(failure, true) }, LIMITS).next;
+    assert_eq!(alone(Failure::StaleMaybeSent), Next::Reconnect);
+    assert_eq!(alone(Failure::ClosedEarly), Next::MoveOn, "if there is none to move on to, it ends there");
+}
+
+#[test]
+fn what_may_have_run_is_repeated_once() {
+    for failure in Failure::VARIANTS.iter().filter(|failure| failure.rule().may_have_run) {
+        let verdict = judge(Facts { may_have_run: true, ..facts(*failure, true) }, LIMITS);
+        assert_eq!(verdict.next, Next::GiveUp, "{failure:?}");
+    }
+    let unsent = judge(Facts { may_have_run: true, ..facts(Failure::ConnectTimeout, true) }, LIMITS);
+    assert_eq!(unsent.next, Next::MoveOn, "what was not sent this time may still go elsewhere");
 }
 
 #[test]
@@ -119,9 +149,10 @@ prop_compose! {
         repeatable: bool,
         retries in 0..6u32,
         attempts in 1..6u32,
-        left_a_silent_one: bool,
+        may_have_run: bool,
         budget_left: bool,
         backend_is_out: bool,
+        other_is_up: bool,
         time_left: bool,
     ) -> Facts {
         Facts {
@@ -129,9 +160,10 @@ prop_compose! {
             repeatable,
             retries,
             attempts,
-            left_a_silent_one,
+            may_have_run,
             budget_left,
             backend_is_out,
+            other_is_up,
             time_left,
         }
     }
@@ -153,7 +185,12 @@ proptest! {
                 | Failure::StaleUnsent
         );
         let verdict = judge(facts, LIMITS);
-        prop_assert!(verdict.next == Next::GiveUp || surely_unsent || facts.repeatable);
+        let may_run_again = facts.repeatable && !facts.may_have_run;
+        prop_assert!(verdict.next == Next::GiveUp || surely_unsent || may_run_again);
+        prop_assert!(verdict.may_have_run != surely_unsent || matches!(
+            facts.failure,
+            Failure::QueueTimeout | Failure::OutOfResources | Failure::NoBackend
+        ));
     }
 
     #[test]
@@ -169,6 +206,6 @@ proptest! {
     #[test]
     fn only_backends_that_are_to_blame_are_taken_down(facts in any_facts()) {
         let verdict = judge(facts, LIMITS);
-        prop_assert!(!verdict.take_down || verdict.blame == Blame::Backend);
+        prop_assert!(verdict.teaches == Teaches::Nothing || verdict.blame == Blame::Backend);
     }
 }

@@ -18,10 +18,7 @@ fn told(lb: &Lb, id: &str) -> Value {
 fn a_client_that_asks_is_told_why_and_the_admin_port_knows_the_rest() {
     let upstreams = ["one", "two", "three"].map(Upstream::well);
     upstreams[0].stop();
-    let lb = Lb::start(
-        &[&upstreams[0], &upstreams[1], &upstreams[2]],
-        &[NO_PINGS, "--explain", "--retries=1", "--retry-delay=0s"],
-    );
+    let lb = Lb::start(&[&upstreams[0], &upstreams[1], &upstreams[2]], &[NO_PINGS, "--explain"]);
     // The very first ping takes it down, and then it is no candidate; until then it is one that fails.
     lb.wait_for_states(&["down", "up", "up"]);
     let answer = ask(&lb, "X-Lb-Explain: 1\r\nX-Request-Id: mine-1\r\n");
@@ -46,13 +43,13 @@ fn a_client_that_asks_is_told_why_and_the_admin_port_knows_the_rest() {
 fn every_try_and_every_attempt_is_told() {
     let failing = Upstream::new(|_| crate::common::Reply::Last(Vec::new()));
     let well = Upstream::well("well");
-    let lb = Lb::start(&[&failing, &well], &[NO_PINGS, "--explain", "--retries=1", "--retry-delay=0s"]);
+    let lb = Lb::start(&[&failing, &well], &[NO_PINGS, "--explain"]);
     let answer = ask(&lb, "X-Lb-Explain: 1\r\n");
     assert_eq!(answer.text(), "well");
     let told = told(&lb, answer.head.get("x-lb-explain").expect("a name"));
     let [first, second] = &told["decisions"].as_array().unwrap()[..] else { panic!("{told}") };
     let tries: Vec<_> = first["tries"].as_array().unwrap().iter().map(|one| &one["outcome"]).collect();
-    assert_eq!(tries, ["connection closed before an answer"; 2]);
+    assert_eq!(tries, ["connection closed before an answer"]);
     assert_eq!(first["tries"][0]["blame"], "backend");
     assert_eq!(
         (&second["attempt"], &second["chosen"], &second["hedge"]),
@@ -64,9 +61,9 @@ fn every_try_and_every_attempt_is_told() {
 
 #[test]
 fn when_nobody_is_left_that_is_explained_too() {
-    let upstream = Upstream::well("one");
-    upstream.stop();
-    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--explain"]);
+    let unwell = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+    let upstream = Upstream::new(|_| crate::common::Reply::Bytes(unwell.into()));
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--explain", "--ping-path=/"]);
     lb.wait_for_states(&["down"]);
     let answer = ask(&lb, "X-Lb-Explain: 1\r\nX-Request-Id: lost\r\n");
     assert_eq!(answer.status, 503);

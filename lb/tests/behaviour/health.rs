@@ -90,39 +90,32 @@ fn progress_towards_the_next_state_can_be_seen() {
 }
 
 #[test]
-fn an_answered_request_starts_the_count_anew() {
+fn failed_requests_make_the_balancer_ask_and_answers_start_the_count_anew() {
     let upstream = Upstream::new(|seen| match seen.line() {
-        "POST /fails" => Reply::Last(Vec::new()),
-        // On a kept connection, the failure that follows would be nobody's fault.
-        _ => Reply::Last("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".into()),
-    });
-    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--fall=3"]);
-    for line in ["POST /fails", "POST /fails", "POST /works", "POST /fails", "POST /fails"] {
-        lb.request(line, b"");
-    }
-    assert_eq!(lb.states(), ["up"]);
-    lb.request("POST /fails", b"");
-    assert_eq!(lb.states(), ["down"]);
-    assert_eq!(lb.backend(1)["cause"], "connection closed before an answer, 3 failures in a row");
-}
-
-#[test]
-fn an_answer_counts_once_it_is_whole() {
-    let table = [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart", "answer broke off"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "answer broke off"),
-        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "malformed answer"),
-    ];
-    for (bytes, cause) in table {
-        let upstream = Upstream::new(move |_| Reply::Last(bytes.into()));
-        let lb = Lb::start(&[&upstream], &[NO_PINGS, "--fall=3"]);
-        for _ in 0..3 {
-            assert_eq!(lb.states(), ["up"], "{bytes:?}");
-            let _ = lb.client().ask("GET /", b"").try_answer();
+        "GET /works" => {
+            Reply::Last("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".into())
         }
-        lb.wait_for_states(&["down"]);
-        assert_eq!(lb.backend(1)["cause"], format!("{cause}, 3 failures in a row"));
-    }
+        // The question is not answered either.
+        _ => Reply::Last(Vec::new()),
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--fall=1000"]);
+    upstream.wait_for_ping();
+    let progress = || lb.backend(1)["progress"]["count"].as_u64();
+    assert_eq!(lb.request("POST /fails", b"").status, 502);
+    eventually("it is asked until it answers", || when(progress() > Some(2), progress()));
+    eventually("an answer starts the count anew", || {
+        assert_eq!(lb.get("/works").status, 200);
+        when(progress() < Some(2), progress())
+    });
+
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    assert_eq!(lb.request("POST /fails", b"").status, 502);
+    lb.wait_for_states(&["down"]);
+    let cause = lb.backend(1)["cause"].clone();
+    assert_eq!(
+        cause,
+        "asked because a request failed or waits: connection closed before an answer, 3 failures in a row"
+    );
 }
 
 #[tokio::test]

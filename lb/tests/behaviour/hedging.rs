@@ -52,7 +52,7 @@ fn the_first_may_still_win_and_a_failure_leaves_it_to_the_other() {
     let never = slow(LONG);
     let lb = Lb::start(&[&late, &never], &[NO_PINGS, "--hedge-after=50ms"]);
     assert_eq!(lb.get("/").text(), "slow");
-    assert_eq!((late.count(), never.count()), (1, 1));
+    assert_eq!((late.count_of("GET /"), never.count_of("GET /")), (1, 1));
 
     let late = slow(Duration::from_millis(300));
     let broken = Upstream::new(|_| Reply::Last(Vec::new()));
@@ -67,7 +67,7 @@ fn what_must_not_run_twice_is_not_hedged() {
     let other = Upstream::well("other");
     let lb = Lb::start(&[&late, &other], &[NO_PINGS, "--hedge-after=50ms"]);
     assert_eq!(lb.request("POST /", b"body").text(), "slow");
-    assert_eq!((late.count(), other.count()), (1, 0));
+    assert_eq!((late.count_of("POST /"), other.count_of("POST /")), (1, 0));
     assert_eq!(lb.request("PUT /", b"body").text(), "other", "its turn");
 }
 
@@ -81,6 +81,6 @@ fn hedges_come_out_of_the_budget_of_retries() {
             scope.spawn(|| assert_eq!(lb.get("/").status, 200));
         }
     });
-    let tries = one.count() + two.count();
+    let tries = one.count_of("GET /") + two.count_of("GET /");
     assert!((250..=252).contains(&tries), "150 requests and a reserve of 100: {tries}");
 }

@@ -16,6 +16,8 @@ mod conformance;
 mod control;
 mod ctl;
 mod draining;
+mod evidence;
+mod evidence_page;
 mod explain;
 mod failures;
 mod flags;

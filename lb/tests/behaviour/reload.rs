@@ -42,6 +42,7 @@ fn a_file_that_changes_is_taken_up_and_what_stays_keeps_its_turn() {
         line.contains(&format!("removed {}, added {}", upstreams[0].url(), upstreams[2].url())),
         "{line}"
     );
+    lb.wait_for_states(&["up", "up"]);
     let mut four = answers(&mut client, 4);
     four.sort_unstable();
     assert_eq!(four, ["three", "three", "two", "two"]);

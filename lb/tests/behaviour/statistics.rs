@@ -202,12 +202,15 @@ fn every_error_is_counted_by_cause_and_by_blame() {
     let metrics = at_rest(&lb);
     let errors = |cause| metrics.sum("roundabout_errors_total", &[("cause", cause)]);
     assert_eq!(["connect_refused", "no_backend"].map(errors), [1.0, 1.0]);
-    assert_eq!(metrics.sum("roundabout_backend_errors_total", &[("cause", "connect_refused")]), 4.0);
+    assert_eq!(metrics.sum("roundabout_backend_errors_total", &[("cause", "connect_refused")]), 5.0);
     metrics.keep("errors");
     let state = lb.state();
     assert_eq!(state["totals"]["errors"]["connect_refused"], 1);
     assert_eq!(state["totals"]["refused"], 5, "four before the backend, one in its body");
-    assert_eq!(state["backends"][0]["errors"]["connect_refused"], 4);
+    assert_eq!(
+        state["backends"][0]["errors"]["connect_refused"], 5,
+        "four tries, and one as the last resort"
+    );
 }
 
 #[test]

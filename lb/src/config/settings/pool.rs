@@ -160,22 +160,24 @@ pub(super) const HEALTH: Section = Section {
             "health.fall",
             "fall",
             count(1, 1000),
-            "Failures in a row, of pings or requests, that take a backend down",
+            "Failed pings in a row that take a backend down",
         )
         .default("3"),
         Setting::new(
             "health.silence",
             "silence",
             TIME,
-            "A backend is suspected when its requests have waited at least this long without a word from it, and \
-             more than twice as long as its answers usually take, while others answer",
+            "After half of this time without a word from a backend, the balancer asks it. The backend is suspected when it \
+             does not answer, its requests have waited at least this long and more than twice as long as its answers \
+             usually take, and another backend answers. Choose more than the longest answer of a backend that serves one \
+             request at a time",
         )
         .default("500ms"),
         Setting::new(
             "health.silence_waiting",
             "silence-waiting",
             count(1, 1_000_000),
-            "Requests that must wait for that",
+            "Requests that must wait for that; with fewer, the backend has twice `silence` to answer the question",
         )
         .default("3"),
     ],

@@ -66,7 +66,7 @@ impl Fault {
     pub(super) const fn hurried(self) -> Self {
         self.flags(&[
             NO_PINGS,
-            "--response-timeout=1500ms",
+            "--response-timeout=2500ms",
             "--stall-timeout=1500ms",
             "--connect-timeout=500ms",
         ])

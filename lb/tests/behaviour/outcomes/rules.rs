@@ -16,8 +16,9 @@ pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static s
     let well = client == Status(200) && once && nobody;
     let bad = |status| client == Status(status) && once && backend;
     let repeated_if_it_may_be = match (get, fault.both) {
-        (true, false) => client == Status(200) && tries[1] == 1 && backend,
-        (true, true) => client == Status(502) && tries[1] > 0 && backend,
+        // A kept connection that dies is no backend's fault.
+        (true, false) => client == Status(200) && tries == [1, 1] && (backend || case.kept),
+        (true, true) => client == Status(502) && tries == [1, 1] && (backend || case.kept),
         (false, _) => client == Status(502) && once,
     };
     let right = match fault.id {
@@ -26,7 +27,12 @@ pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static s
         "F1" => client == Status(200) && tries[1] == 1 && runs == 1 && backend,
         "F2" if !case.kept => client == Status(200) && tries[1] == 1 && runs == 1 && backend,
         "F3" | "F4" | "F7" => repeated_if_it_may_be,
-        "F5" => nobody && tries[1] == 0 && client == Status(if get || !case.kept { 200 } else { 502 }),
+        "F5" if get && case.kept => nobody && tries == [1, 1] && client == Status(200),
+        "F5" => nobody && once && client == Status(if case.kept { 502 } else { 200 }),
+        // What may run twice leaves a backend that does not answer the question either.
+        "F23" | "F26" if get && (fault.id == "F26" || !case.kept) => {
+            client == Status(200) && tries == [1, 1] && backend && runs == 1
+        }
         "F6" | "F8" | "F26" => bad(504),
         "F9" | "F10" | "F27" => client == Cut && once && backend,
         "F12" | "F14" | "F19" => bad(502),
@@ -36,9 +42,8 @@ pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static s
         "F20" => client == Status(500) && once && nobody,
         "F21" => matches!(client, Status(503 | 429)) && once && nobody,
         "F23" if !case.kept => bad(504),
-        "F2" | "F11" | "F16" | "F17" | "F23" | "F34" => well,
-        "F29" => client == Status(503) && tries == [0, 0] && nobody,
-        "F30" => client == Status(200) && tries == [0, 1] && nobody,
+        "F2" | "F11" | "F16" | "F17" | "F23" | "F30" | "F34" => well,
+        "F29" => client == Status(503) && tries == [1, 1] && backend && runs == 0,
         // What is read ahead of an upload is limited, and behind the rest nobody sees its client leave.
         "F31" if case.asked == Asked::Upload => client == Nothing && runs <= 1 && !backend,
         "F31" => client == Nothing && once && blamed == "client",
@@ -48,6 +53,7 @@ pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static s
     let rules = [
         ("a POST runs at most once", get || runs <= 1),
         ("what runs was tried", runs as u64 <= tries[0] + tries[1]),
+        ("what may have run runs twice at most", runs <= 2),
         ("what is sent in part never runs", get || !fault.partly || runs == 0),
         ("who answers has read the request", client != Status(200) || fault.partly || runs > 0),
         (

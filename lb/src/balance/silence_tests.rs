@@ -1,0 +1,123 @@
+//! When the balancer asks a backend, and when it judges.
+
+use super::*;
+
+const RULE: Rule = Rule { waiting: 3, at_least: Duration::from_millis(500) };
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// A backend that answered at 2,990 ms and has nothing to do.
+fn well() -> TrafficSnapshot {
+    TrafficSnapshot {
+        up: true,
+        unanswered: 0,
+        waiting_since: None,
+        enough_since: None,
+        word: Some(ms(2990)),
+        asked: None,
+        usual: ms(2),
+    }
+}
+
+/// A backend whose last byte came at 2,000 ms, with one request waiting since 2,010 ms.
+fn waited_for() -> TrafficSnapshot {
+    TrafficSnapshot { unanswered: 1, waiting_since: Some(ms(2010)), word: Some(ms(2000)), ..well() }
+}
+
+/// The same with 8 requests waiting, and a question since 2,260 ms.
+fn stalled() -> TrafficSnapshot {
+    TrafficSnapshot { unanswered: 8, enough_since: Some(ms(2015)), asked: Some(ms(2260)), ..waited_for() }
+}
+
+#[test]
+fn one_waiting_request_is_enough_to_ask() {
+    assert_eq!(to_ask(&[well(), waited_for()], ms(2259), RULE), [0; 0]);
+    assert_eq!(to_ask(&[well(), waited_for()], ms(2260), RULE), [1]);
+}
+
+#[test]
+fn a_backend_is_asked_only_when_there_is_a_reason() {
+    let table = [
+        ("no request waits", TrafficSnapshot { unanswered: 0, ..waited_for() }),
+        ("its answers usually take so long", TrafficSnapshot { usual: ms(1000), ..waited_for() }),
+        ("it is out already", TrafficSnapshot { up: false, ..waited_for() }),
+        ("a question waits for its answer", TrafficSnapshot { asked: Some(ms(2900)), ..waited_for() }),
+        ("it has answered a question just now", TrafficSnapshot { word: Some(ms(2300)), ..waited_for() }),
+    ];
+    for (why_not, one) in table {
+        assert_eq!(to_ask(&[well(), one], ms(2980), RULE), [0; 0], "{why_not}");
+    }
+    let again = TrafficSnapshot { word: Some(ms(2300)), ..waited_for() };
+    assert_eq!(to_ask(&[well(), again], ms(3300), RULE), [1], "but the next question comes a second later");
+}
+
+#[test]
+fn others_are_asked_when_no_word_of_theirs_could_speak_against_it() {
+    let quiet = TrafficSnapshot { word: Some(ms(100)), ..well() };
+    assert_eq!(to_ask(&[quiet, stalled(), quiet, quiet], ms(2300), RULE), [2, 3]);
+    assert_eq!(to_ask(&[quiet, stalled(), well(), quiet], ms(2995), RULE), [0; 0]);
+    let asked = TrafficSnapshot { asked: Some(ms(2300)), ..quiet };
+    assert_eq!(to_ask(&[asked, stalled()], ms(2350), RULE), [0; 0], "once is enough");
+    let dead = TrafficSnapshot { up: false, ..quiet };
+    assert_eq!(to_ask(&[dead, stalled()], ms(2350), RULE), [0; 0]);
+}
+
+#[test]
+fn one_silent_among_the_answering_is_suspected() {
+    assert_eq!(silent(&[well(), stalled(), well()], ms(3000), RULE), [(1, ms(990))]);
+}
+
+#[test]
+fn one_waiting_request_takes_a_longer_question() {
+    let one = TrafficSnapshot { unanswered: 1, ..stalled() };
+    assert_eq!(silent(&[well(), one], ms(3259), RULE), []);
+    assert_eq!(silent(&[well(), one], ms(3260), RULE), [(1, ms(1250))]);
+}
+
+#[test]
+fn each_condition_is_needed() {
+    let table = [
+        ("it was not asked", TrafficSnapshot { asked: None, ..stalled() }),
+        ("the question is too young", TrafficSnapshot { asked: Some(ms(2760)), ..stalled() }),
+        ("no request waits any more", TrafficSnapshot { unanswered: 0, ..stalled() }),
+        (
+            "the requests have not waited for long",
+            TrafficSnapshot { waiting_since: Some(ms(2600)), enough_since: Some(ms(2600)), ..stalled() },
+        ),
+        ("it usually takes that long", TrafficSnapshot { usual: ms(500), ..stalled() }),
+        ("it is out already", TrafficSnapshot { up: false, ..stalled() }),
+        ("it has said a word since", TrafficSnapshot { word: Some(ms(2995)), ..stalled() }),
+    ];
+    for (why_not, one) in table {
+        assert_eq!(silent(&[well(), one], ms(3000), RULE), [], "{why_not}");
+    }
+}
+
+#[test]
+fn a_backend_that_never_said_a_word_can_be_suspected() {
+    let mute = TrafficSnapshot { word: None, ..stalled() };
+    assert_eq!(silent(&[mute, well()], ms(3000), RULE), [(0, ms(990))]);
+}
+
+#[test]
+fn when_all_are_silent_none_is_suspected() {
+    assert_eq!(silent(&[stalled(), stalled()], ms(3000), RULE), []);
+    assert_eq!(silent(&[stalled()], ms(3000), RULE), [], "nor is the only one");
+    let quiet = TrafficSnapshot { word: Some(ms(2200)), ..well() };
+    assert_eq!(silent(&[stalled(), quiet], ms(3000), RULE), [], "the other spoke before the question");
+    let dead = TrafficSnapshot { up: false, ..well() };
+    assert_eq!(silent(&[stalled(), dead], ms(3000), RULE), []);
+}
+
+#[test]
+fn the_estimate_follows_the_latency() {
+    let mut estimate = Estimate::default();
+    for _ in 0..100 {
+        estimate = estimate.with(ms(10));
+    }
+    assert!(estimate.usual() < ms(11), "{estimate:?}");
+    // One answer in fifty takes 5 s: for the next few answers long waits are ordinary.
+    assert!(estimate.with(ms(5000)).usual() > ms(5000));
+}

@@ -22,6 +22,11 @@ use crate::config::Config;
 use crate::proxy::connect::{connect_to_any, resolve};
 use crate::proxy::verdict::Failure;
 
+mod anything;
+
+#[cfg_attr(not(test), expect(unused_imports, reason = "the judgement of silence asks it"))]
+pub(crate) use anything::ask_anything;
+
 /// Pings one backend, unless it is in maintenance, for ever and tells the pool what comes of it. Jitter, drawn from `random`, keeps many
 /// balancers from asking in step.
 pub(crate) async fn keep_pinging(
@@ -75,8 +80,10 @@ async fn ping(backend: &Backend, config: &Config) -> Evidence {
         };
         let stream = connect_to_any(&addresses).await.map_err(|failure| failure.words().to_owned())?;
         let Some((method, target)) = question else { return Ok(None) };
-        let host = format!("{}:{}", backend.address.host, backend.address.port);
-        ask(stream, method, target, &host).await.map(Some).map_err(|failure| failure.words().to_owned())
+        ask(stream, method, target, &backend.address.authority())
+            .await
+            .map(Some)
+            .map_err(|failure| failure.words().to_owned())
     };
     let status = match tokio::time::timeout(config.ping_timeout, asking).await {
         Ok(Ok(None)) => return Evidence::Connected,

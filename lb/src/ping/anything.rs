@@ -1,0 +1,146 @@
+//! Does a process answer at all? One HTTP exchange on a connection of its own, in which any answer counts.
+//!
+//! The kernel completes handshakes for a stopped process, so a connection proves nothing about it. `OPTIONS *` is the
+//! method's way of asking nothing but for an answer (RFC 9110, section 9.3.7). The status line is enough: also a server
+//! whose answers nobody could pass on is a server that runs.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::balance::Backend;
+use crate::proxy::connect::connect;
+use crate::proxy::verdict::Failure;
+
+/// Bytes within which a status line must end. It is three words, of which the last one is for people.
+const STATUS_LINE: usize = 4 * 1024;
+
+/// Bytes of the answer that are read behind the status line, so that its sender sees a regular end.
+const REST: u64 = 64 * 1024;
+
+/// Asks a backend one question on a fresh connection. Any status line is an answer. Connecting may take as long as
+/// `patience`, and the answer as long again.
+///
+/// # Errors
+/// There was no answer. [`Failure::OutOfResources`] says nothing about the backend: this process could not ask.
+pub(crate) async fn ask_anything(backend: &Backend, patience: Duration) -> Result<(), Failure> {
+    let stream = timeout(patience, connect(backend)).await.unwrap_or(Err(Failure::ConnectTimeout))?;
+    let host = backend.address.authority();
+    let question = format!("OPTIONS * HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let stream = timeout(patience, exchange(stream, &question)).await.unwrap_or(Err(Failure::HeadTimeout))?;
+    // The verdict does not wait for the rest.
+    tokio::spawn(timeout(patience, read_rest(stream)));
+    Ok(())
+}
+
+/// Sends the question and waits for a status line.
+async fn exchange(mut stream: TcpStream, question: &str) -> Result<TcpStream, Failure> {
+    // A server may answer before it has read, and close: its answer counts nevertheless.
+    let _ = stream.write_all(question.as_bytes()).await;
+    let mut answer = Vec::with_capacity(512);
+    while !has_status(&answer)? {
+        if answer.len() > STATUS_LINE {
+            return Err(Failure::Malformed);
+        }
+        match stream.read_buf(&mut answer).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return Err(Failure::ClosedEarly),
+        }
+    }
+    Ok(stream)
+}
+
+/// Whether a status line has come; what stands behind it does not matter.
+fn has_status(answer: &[u8]) -> Result<bool, Failure> {
+    let mut fields = [];
+    let mut parsed = httparse::Response::new(&mut fields);
+    let read = parsed.parse(answer);
+    match (parsed.code, read) {
+        (Some(_), _) => Ok(true),
+        (None, Ok(_)) => Ok(false),
+        (None, Err(_)) => Err(Failure::Malformed),
+    }
+}
+
+async fn read_rest(stream: TcpStream) {
+    let _ = tokio::io::copy(&mut stream.take(REST), &mut tokio::io::sink()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::balance::Address;
+    use crate::balance::member::Member;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// What comes of asking a server that reads the question and answers with these bytes.
+    async fn asked(host: &str, answer: Vec<u8>) -> (Result<(), Failure>, String) {
+        let listener = TcpListener::bind((host, 0)).await.unwrap();
+        let backend = at(host, listener.local_addr().unwrap().port());
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut question = Vec::new();
+            while !question.ends_with(b"\r\n\r\n") {
+                assert!(stream.read_buf(&mut question).await.unwrap() > 0);
+            }
+            stream.write_all(&answer).await.unwrap();
+            drop(stream);
+            String::from_utf8(question).unwrap()
+        };
+        tokio::join!(ask_anything(&backend, PATIENCE), serving)
+    }
+
+    fn at(host: &str, port: u16) -> Backend {
+        let now = Instant::now();
+        Backend::new(1, Member::new(Address { host: host.into(), port }), now, now)
+    }
+
+    #[tokio::test]
+    async fn any_status_line_is_an_answer() {
+        let many_headers: String = (0..300).map(|n| format!("x-{n}: {n}\r\n")).collect();
+        let table = [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned(), Ok(())),
+            ("HTTP/1.0 500 \r\n\r\n".to_owned(), Ok(())),
+            ("HTTP/1.1 404\r\n\r\n".to_owned(), Ok(())),
+            (format!("HTTP/1.1 200 OK\r\n{many_headers}\r\n"), Ok(())),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(), Ok(())),
+            ("HTTP/1.1 200 OK\r\nhalf of a hea".to_owned(), Ok(())),
+            ("HTTP/1.1 100 Continue\r\n\r\n".to_owned(), Ok(())),
+            ("SSH-2.0-OpenSSH_9.6\r\n".to_owned(), Err(Failure::Malformed)),
+            (String::new(), Err(Failure::ClosedEarly)),
+            ("HTTP/1.1".to_owned(), Err(Failure::ClosedEarly)),
+        ];
+        for (answer, expected) in table {
+            assert_eq!(asked("127.0.0.1", answer.clone().into_bytes()).await.0, expected, "{answer:?}");
+        }
+        let endless = [b"HTTP/1.1 200 ".to_vec(), vec![b'a'; 2 * STATUS_LINE]].concat();
+        assert_eq!(asked("127.0.0.1", endless).await.0, Err(Failure::Malformed));
+    }
+
+    #[tokio::test]
+    async fn an_address_is_spelled_as_in_a_url() {
+        for (host, spelled) in [("127.0.0.1", "127.0.0.1:"), ("::1", "[::1]:")] {
+            let (answered, question) = asked(host, b"HTTP/1.1 200 OK\r\n\r\n".into()).await;
+            assert_eq!(answered, Ok(()));
+            assert!(question.contains(&format!("\r\nHost: {spelled}")), "{question}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_answer_is_told_from_who_is_not_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let backend = at("127.0.0.1", listener.local_addr().unwrap().port());
+        // The kernel accepts, and nothing answers.
+        let asked = ask_anything(&backend, Duration::from_millis(50)).await;
+        assert_eq!(asked, Err(Failure::HeadTimeout));
+        drop(listener);
+        assert_eq!(ask_anything(&backend, PATIENCE).await, Err(Failure::ConnectRefused));
+    }
+}

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::LOOK;
 use super::door::{Accepted, Desk, Door, Place, Slots};
 use super::spare::Spare;
 use crate::balance::ServerPool;
@@ -117,9 +118,10 @@ pub(crate) async fn work(
     let idle = Rc::downgrade(&proxy);
     tokio::task::spawn_local(async move {
         while let Some(proxy) = idle.upgrade() {
-            proxy.upstream.prune(&proxy.pool.fleet(), Instant::now());
+            let longest = proxy.settings.now().backend_idle;
+            proxy.upstream.prune(&proxy.pool.fleet(), longest, Instant::now());
             drop(proxy);
-            tokio::time::sleep(PRUNE).await;
+            tokio::time::sleep(PRUNE.min(longest / 4).max(LOOK)).await;
         }
     });
 

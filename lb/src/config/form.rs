@@ -137,10 +137,11 @@ impl Form {
             }
             Self::Text(_) => "it in quotes".to_owned(),
             Self::List(_) => "it as [\"…\", \"…\"]".to_owned(),
-            Self::Statuses if quotes => {
-                "codes between 100 and 599: 200, \"200-399\" or [200, \"300-399\"]".to_owned()
+            Self::Statuses => {
+                let several =
+                    if quotes { "\"200-399\" or [200, \"300-399\"]" } else { "200-399 or 200,300-399" };
+                format!("a status code between 100 and 599, such as 200, or several: {several}")
             }
-            Self::Statuses => "codes between 100 and 599: 200, 200-399 or 200,300-399".to_owned(),
         };
         format!("write {words}")
     }
@@ -265,9 +266,13 @@ impl Form {
             }
             written => one(written)?.split(',').map(str::to_owned).collect::<Vec<_>>(),
         };
-        match Statuses::read(&texts) {
-            Some(_) => Ok(texts),
-            None => Err(wrong("no status code")),
+        match (Statuses::read(&texts), written) {
+            (Some(_), _) => Ok(texts),
+            (None, Written::Number(_)) => {
+                let fix = "write a status code between 100 and 599, such as 200";
+                Err(Wrong::new("not in 100..=599", fix))
+            }
+            (None, _) => Err(wrong("no status code")),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HOST};
-use http::{HeaderValue, Request, StatusCode, Uri};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use memchr::memmem;
@@ -41,6 +41,10 @@ pub(super) async fn ask_for(
         request.headers_mut().append(name, value.clone());
     }
     request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    if config.ping_method == Method::POST {
+        // A method that usually has content says that there is none: RFC 9110, section 8.6.
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     let stream = reach(backend, config.ping_port, config.ping_timeout, resolver).await?;
     let answer = timeout(config.ping_timeout, ask(stream, request)).await;
     let (status, body) = answer.unwrap_or(Err(Failure::HeadTimeout))?;

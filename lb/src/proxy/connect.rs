@@ -50,11 +50,7 @@ pub(crate) async fn reach(
 ///
 /// # Errors
 /// Why there is no connection.
-pub(crate) async fn connect_to_name(
-    host: &str,
-    port: u16,
-    patience: Duration,
-) -> Result<TcpStream, Failure> {
+pub(crate) async fn connect_to_name(host: &str, port: u16, patience: Duration) -> Result<TcpStream, Failure> {
     let resolver = Resolver::system();
     let found = timeout(patience, resolver.look_up(host)).await.unwrap_or(Err(Failure::Unresolved))?;
     let mut addresses = found.to_vec();

@@ -32,7 +32,7 @@ pub(crate) async fn keep_judging(pool: Arc<ServerPool>, settings: Arc<ArcSwap<Co
         if !overslept {
             pool.judge_silence(now);
             for backend in pool.to_ask(now) {
-                tokio::task::spawn_local(ask(Arc::clone(&pool), backend, settings.load().ping_timeout));
+                tokio::task::spawn_local(ask(Arc::clone(&pool), backend, settings.load_full()));
             }
         }
         pool.pass_time(now);
@@ -40,10 +40,10 @@ pub(crate) async fn keep_judging(pool: Arc<ServerPool>, settings: Arc<ArcSwap<Co
 }
 
 /// Asks one backend until something is known.
-async fn ask(pool: Arc<ServerPool>, backend: Arc<Backend>, ping_timeout: Duration) {
-    let patience = QUESTION.max(ping_timeout);
+async fn ask(pool: Arc<ServerPool>, backend: Arc<Backend>, config: Arc<Config>) {
+    let patience = QUESTION.max(config.ping_timeout);
     loop {
-        let reply = reply(ping::ask_anything(&backend, patience).await);
+        let reply = reply(ping::ask_anything(&backend, &config, patience).await);
         tracing::debug!("backend {} asked: {reply:?}", backend.number);
         if !pool.asked(&backend, reply, Instant::now()) {
             return;

@@ -7,11 +7,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use tokio::signal::unix::Signal;
 use tokio::task::AbortHandle;
@@ -23,7 +26,8 @@ use crate::balance::{Address, Backend, Rules, ServerPool};
 use crate::config::{Config, Loaded, Problems};
 use crate::log::{Level, Log};
 use crate::observe::Observer;
-use crate::ping;
+use crate::ping::{self, Pings};
+use crate::resolver::Resolver;
 
 mod origin;
 mod words;
@@ -31,7 +35,7 @@ mod words;
 pub use origin::Origin;
 use words::{UNCHANGED, describe, difference, keep_fixed, remember, wanted};
 
-/// How often names are looked up that stand for a backend at each of their addresses.
+/// How often the names of backends are looked up, besides with each ping.
 const RESOLVE: Duration = Duration::from_secs(2);
 
 /// Whoever may change the balancer. It lives on the control thread, so that changes come one after the other. Each of them
@@ -47,8 +51,10 @@ pub(crate) struct Control {
     wanted: RefCell<Vec<Member>>,
     /// What names stood for when they were looked up last and had an answer.
     resolved: RefCell<HashMap<Address, Vec<IpAddr>>>,
+    resolver: Resolver,
     /// Who pings which backend, by number.
-    pings: RefCell<HashMap<usize, AbortHandle>>,
+    pinging: RefCell<HashMap<usize, AbortHandle>>,
+    pings: Rc<Pings>,
     /// Since when is counted.
     counting: Cell<Instant>,
 }
@@ -75,6 +81,7 @@ impl Control {
         origin: Origin,
     ) -> Self {
         let wanted = RefCell::new(settings.load().members());
+        let resolver = Resolver::system();
         let control = Self {
             pool,
             settings,
@@ -83,7 +90,9 @@ impl Control {
             origin,
             wanted,
             resolved: RefCell::default(),
-            pings: RefCell::default(),
+            pings: Rc::new(Pings::new(resolver.clone())),
+            resolver,
+            pinging: RefCell::default(),
             counting: Cell::new(Instant::now()),
         };
         control.ping_members();
@@ -152,7 +161,10 @@ impl Control {
 
     /// Makes the pool what the configuration, and the names in it, ask for.
     fn take_up(&self) -> String {
-        let wanted = wanted(&self.settings.load().members(), &self.resolved.borrow());
+        let members = self.settings.load().members();
+        // A name that comes back after it was gone may stand for something else by then.
+        self.resolved.borrow_mut().retain(|name, _| members.iter().any(|member| member.address == *name));
+        let wanted = wanted(&members, &self.resolved.borrow());
         let changes = diff(&self.wanted.borrow(), &wanted);
         let text = describe(&changes);
         self.wanted.replace(wanted);
@@ -169,7 +181,7 @@ impl Control {
         let back: Vec<_> = changes.iter().filter_map(|change| self.comes_back(change)).collect();
         self.pool.change(changes, Instant::now());
         for number in back {
-            self.pings.borrow_mut().remove(&number).iter().for_each(AbortHandle::abort);
+            self.pinging.borrow_mut().remove(&number).iter().for_each(AbortHandle::abort);
         }
         self.ping_members();
     }
@@ -243,8 +255,8 @@ impl Control {
     /// Whoever belongs to the pool is pinged, and nobody else.
     fn ping_members(&self) {
         let fleet = self.pool.fleet();
-        let mut pings = self.pings.borrow_mut();
-        pings.retain(|number, ping| {
+        let mut pinging = self.pinging.borrow_mut();
+        pinging.retain(|number, ping| {
             let stays = fleet.members.binary_search_by_key(number, |backend| backend.number).is_ok();
             if !stays {
                 ping.abort();
@@ -252,10 +264,10 @@ impl Control {
             stays
         });
         for backend in &fleet.members {
-            pings.entry(backend.number).or_insert_with(|| {
+            pinging.entry(backend.number).or_insert_with(|| {
                 let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
-                let backend = Arc::clone(backend);
-                let pinging = ping::keep_pinging(pool, backend, settings, fastrand::Rng::new());
+                let (backend, pings) = (Arc::clone(backend), Rc::clone(&self.pings));
+                let pinging = ping::keep_pinging(pool, backend, settings, pings, fastrand::Rng::new());
                 tokio::task::spawn_local(pinging).abort_handle()
             });
         }
@@ -273,22 +285,38 @@ impl Control {
         }
     }
 
-    /// Looks up the names that stand for a backend at each of their addresses, for ever. When there is no answer, the
-    /// last good one holds.
+    /// Looks up the names of backends again and again. When there is no answer, the last good one holds. Names are
+    /// looked up side by side, and each answer is taken up when it comes: none waits for another name.
     pub(crate) async fn keep_resolving(&self) -> ! {
         loop {
-            let names: Vec<_> =
-                self.settings.load().backends.iter().filter(|member| member.every_address).cloned().collect();
-            for Member { address, .. } in names {
-                let found = tokio::net::lookup_host((address.host.as_str(), address.port)).await;
-                let found = found.into_iter().flatten().map(|found| found.ip()).collect();
-                remember(&mut self.resolved.borrow_mut(), address, found);
+            let end_of_round = tokio::time::sleep(RESOLVE);
+            tokio::pin!(end_of_round);
+            // A look-up that takes longer than a round is waited for in the next one again.
+            let mut looking_up = FuturesUnordered::new();
+            for member in self.settings.load().backends.iter().filter(|member| member.every_address) {
+                let address = member.address.clone();
+                looking_up.push(async {
+                    let found = self.resolver.look_up(&address.host).await;
+                    (address, found.unwrap_or_default())
+                });
             }
-            let changes = self.take_up();
-            if changes != UNCHANGED {
-                self.observer.intervened(format!("names stand for other addresses: {changes}"), "names");
+            self.pool.backends().iter().for_each(|backend| self.resolver.refresh(backend));
+            loop {
+                tokio::select! {
+                    Some((name, found)) = looking_up.next() => self.take_up_name(name, &found),
+                    () = &mut end_of_round => break,
+                }
             }
-            tokio::time::sleep(RESOLVE).await;
+        }
+    }
+
+    /// A name that stands for a backend at each of its addresses has these.
+    fn take_up_name(&self, name: Address, found: &[SocketAddr]) {
+        let found = found.iter().map(SocketAddr::ip).collect();
+        remember(&mut self.resolved.borrow_mut(), name, found);
+        let changes = self.take_up();
+        if changes != UNCHANGED {
+            self.observer.intervened(format!("names stand for other addresses: {changes}"), "names");
         }
     }
 }

@@ -33,5 +33,7 @@ pub mod log;
 pub mod observe;
 pub mod ping;
 pub mod proxy;
+pub(crate) mod resolver;
 pub mod server;
+pub mod statuses;
 mod words;

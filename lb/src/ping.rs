@@ -1,45 +1,80 @@
 //! Is anybody there? Active health checks: every backend is asked on its own, from the first moment on.
 //!
-//! A ping is a TCP connection, closed at once, as in the seed; or a `GET` of a path if one is configured.
+//! A ping is a TCP connection, closed at once, as in the seed; or a request for a path if one is configured.
 //! A backend that is suspected of silence is asked in HTTP even so, because a stopped process still completes
-//! handshakes: `OPTIONS *` is the method's way of asking nothing but for an answer (RFC 9110, section 9.3.7).
+//! handshakes ([`anything`]).
+//!
+//! A ping goes to the last address that is known for the backend's name. The name is looked up beside it, so a name
+//! server that says nothing takes no backend down. And a ping that could not be sent, because this process is out of
+//! descriptors or ports, says nothing about any backend.
 
-use std::process::ExitCode;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::header::{CONNECTION, HOST};
-use http::{Method, Request, StatusCode, Uri};
-use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
 
 use crate::balance::health::{Evidence, State};
 use crate::balance::member::Mode;
 use crate::balance::{Backend, ServerPool};
 use crate::config::Config;
-use crate::proxy::connect::{connect_to_any, resolve};
+use crate::proxy::connect::reach;
 use crate::proxy::verdict::Failure;
+use crate::resolver::Resolver;
 
 mod anything;
+mod exchange;
+mod well;
 
 pub(crate) use anything::ask_anything;
+pub use well::check_health;
 
-/// Pings one backend, unless it is in maintenance, for ever and tells the pool what comes of it. Jitter, drawn from `random`, keeps many
-/// balancers from asking in step.
+/// How often a log line says that pings cannot be sent, while that lasts.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// What all pings share.
+#[derive(Debug)]
+pub(crate) struct Pings {
+    resolver: Resolver,
+    /// When it was last said that pings cannot be sent.
+    told: Cell<Option<Instant>>,
+}
+
+impl Pings {
+    /// Pings to names that are looked up by this resolver.
+    pub(crate) fn new(resolver: Resolver) -> Self {
+        Self { resolver, told: Cell::default() }
+    }
+
+    /// Says that pings cannot be sent, unless that was said a moment ago.
+    fn tell_of_shortage(&self, now: Instant) {
+        if self.told.get().is_none_or(|told| now.saturating_duration_since(told) >= REMIND) {
+            self.told.set(Some(now));
+            tracing::warn!("pings cannot be sent: {}", Failure::OutOfResources.words());
+        }
+    }
+}
+
+/// Pings one backend again and again, unless it is in maintenance, and tells the pool what comes of it. Jitter, drawn
+/// from `random`, keeps many balancers from asking in step.
 pub(crate) async fn keep_pinging(
     pool: Arc<ServerPool>,
     backend: Arc<Backend>,
     settings: Arc<ArcSwap<Config>>,
+    pings: Rc<Pings>,
     mut random: fastrand::Rng,
 ) -> ! {
     loop {
         let config = settings.load_full();
         if backend.said().mode != Mode::Maintenance {
-            let evidence = ping(&backend, &config).await;
-            tracing::debug!("backend {} pinged: {}", backend.number, words(&evidence));
-            pool.pinged(&backend, evidence, Instant::now());
+            match ping(&backend, &config, &pings.resolver).await {
+                Some(evidence) => {
+                    tracing::debug!("backend {} pinged: {}", backend.number, words(&evidence));
+                    pool.pinged(&backend, evidence, Instant::now());
+                }
+                None => pings.tell_of_shortage(Instant::now()),
+            }
         }
         tokio::time::sleep(jittered(config.ping_interval, random.f64())).await;
     }
@@ -60,115 +95,40 @@ pub(crate) fn jittered(interval: Duration, random: f64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * random)
 }
 
-/// One ping, and what it says.
-async fn ping(backend: &Backend, config: &Config) -> Evidence {
+/// One ping, and what it says, if it says anything about the backend.
+async fn ping(backend: &Arc<Backend>, config: &Config, resolver: &Resolver) -> Option<Evidence> {
     let (suspect, must_answer) = {
         let health = backend.health();
         (health.state() == State::Suspect, health.must_answer())
     };
-    let question = match (&config.ping_path, must_answer) {
-        (Some(path), _) => Some((Method::GET, path.clone())),
-        (None, true) => Some((Method::OPTIONS, Uri::from_static("*"))),
-        (None, false) => None,
+    resolver.refresh(backend);
+    let outcome = match &config.ping_path {
+        Some(path) => exchange::ask_for(backend, path, config, resolver).await,
+        None if must_answer => {
+            ask_anything(backend, config, config.ping_timeout).await.map(|()| Evidence::Answered)
+        }
+        None => {
+            let connected = reach(backend, config.ping_port, config.ping_timeout, resolver).await;
+            connected.map(|_| Evidence::Connected)
+        }
     };
-    let asking = async {
-        // Asked for anew each time, so that a backend that moved to another address is found again.
-        let addresses = match resolve(backend).await {
-            Ok(addresses) => addresses,
-            Err(failure) => match backend.resolved.load_full() {
-                known if known.is_empty() => return Err(failure),
-                known => known,
-            },
-        };
-        let stream = connect_to_any(&addresses).await?;
-        let Some((method, target)) = question else { return Ok(None) };
-        let host = format!("{}:{}", backend.address.host, backend.address.port);
-        ask(stream, method, target, &host).await.map(Some)
-    };
-    let status = match tokio::time::timeout(config.ping_timeout, asking).await {
-        Ok(Ok(None)) => return Evidence::Connected,
-        Ok(Ok(Some(status))) => status,
-        Ok(Err(failure)) => {
+    outcome.map_or_else(|failure| evidence(failure, suspect), Some)
+}
+
+/// What a ping that failed says, if it says anything about the backend.
+fn evidence(failure: Failure, suspect: bool) -> Option<Evidence> {
+    match failure {
+        Failure::OutOfResources => None,
+        Failure::ConnectTimeout | Failure::HeadTimeout if suspect => Some(Evidence::StillSilent),
+        failure => {
             let cause = format!("ping: {}", failure.words()).into();
-            return match failure {
+            Some(match failure {
                 Failure::ConnectRefused => Evidence::PingRefused(cause),
                 Failure::ClosedEarly | Failure::Malformed => Evidence::NotHttp(cause),
                 _ => Evidence::PingFailed(cause),
-            };
-        }
-        Err(_) if suspect => return Evidence::StillSilent,
-        Err(_) => return Evidence::PingFailed("ping: no answer in time".into()),
-    };
-    match (&config.ping_path, status == config.ping_status) {
-        (Some(_), false) => Evidence::PingFailed(
-            format!("ping: status {} instead of {}", status.as_u16(), config.ping_status.as_u16()).into(),
-        ),
-        // Whatever a suspect says, it speaks.
-        (None, _) | (Some(_), true) => Evidence::Answered,
-    }
-}
-
-/// One request on a connection of its own.
-async fn ask(
-    stream: tokio::net::TcpStream,
-    method: Method,
-    target: Uri,
-    host: &str,
-) -> Result<StatusCode, Failure> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| Failure::ClosedEarly)?;
-    let request = Request::builder()
-        .method(method)
-        .uri(target)
-        .header(HOST, host)
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|_| Failure::Malformed)?;
-    let answer = async {
-        sender.send_request(request).await.map_err(|error| match error.is_parse() {
-            true => Failure::Malformed,
-            false => Failure::ClosedEarly,
-        })
-    };
-    tokio::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer.map(|answer| answer.status()),
-        _ = connection => answer.await.map(|answer| answer.status()),
-    }
-}
-
-/// Asks a running balancer whether it is well: what a container without a shell or curl checks its health by.
-pub fn check_health(url: &Uri) -> ExitCode {
-    match is_well(url) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("error: {url}: {why}");
-            ExitCode::FAILURE
+            })
         }
     }
-}
-
-fn is_well(url: &Uri) -> Result<(), String> {
-    let authority = url.authority().ok_or("not an address; write http://127.0.0.1:4030/healthz")?;
-    let host = (authority.host().trim_matches(['[', ']']), authority.port_u16().unwrap_or(80));
-    let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let target: Uri = path.parse().map_err(|error| format!("{error}"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    let asking = async {
-        let stream = tokio::net::TcpStream::connect(host).await.map_err(|error| error.to_string())?;
-        ask(stream, Method::GET, target, authority.as_str())
-            .await
-            .map_err(|failure| failure.words().to_owned())
-    };
-    let patience = Duration::from_secs(2);
-    let status = runtime
-        .block_on(async { tokio::time::timeout(patience, asking).await })
-        .map_err(|_| format!("no answer within {} s", patience.as_secs()))??;
-    if status.is_success() { Ok(()) } else { Err(format!("status {status}")) }
 }
 
 #[cfg(test)]
@@ -181,5 +141,40 @@ mod tests {
         assert_eq!(jittered(second, 0.0), Duration::from_millis(900));
         assert_eq!(jittered(second, 0.5), second);
         assert!(jittered(second, 1.0) <= Duration::from_millis(1100));
+    }
+
+    #[test]
+    fn what_is_not_the_backends_fault_is_no_evidence() {
+        let failed = |words: &'static str| Some(Evidence::PingFailed(words.into()));
+        let refused = || Some(Evidence::PingRefused("ping: connection refused".into()));
+        let not_http = || Some(Evidence::NotHttp("ping: connection closed before an answer".into()));
+        let table = [
+            (Failure::OutOfResources, None, None),
+            (Failure::ConnectTimeout, failed("ping: connecting took too long"), Some(Evidence::StillSilent)),
+            (Failure::HeadTimeout, failed("ping: no answer in time"), Some(Evidence::StillSilent)),
+            (Failure::ConnectRefused, refused(), refused()),
+            (Failure::ClosedEarly, not_http(), not_http()),
+            (
+                Failure::Unresolved,
+                failed("ping: its name does not resolve"),
+                failed("ping: its name does not resolve"),
+            ),
+        ];
+        for (failure, of_one_that_is_up, of_a_suspect) in table {
+            assert_eq!(evidence(failure, false), of_one_that_is_up, "{failure:?}");
+            assert_eq!(evidence(failure, true), of_a_suspect, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_shortage_is_told_once() {
+        let pings = Pings::new(Resolver::new(|_| Ok(Vec::new())));
+        let now = Instant::now();
+        let told = |after: Duration| {
+            pings.tell_of_shortage(now + after);
+            pings.told.get().unwrap() - now
+        };
+        assert_eq!([0, 1, 59].map(|s| told(Duration::from_secs(s))), [Duration::ZERO; 3]);
+        assert_eq!(told(REMIND), REMIND);
     }
 }

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::health::{Health, State};
 use super::load::{Epoch, Load};
 use super::member::Member;
+use super::resolved::Resolved;
 use super::traffic::Traffic;
 use crate::observe::BackendStats;
 
@@ -58,8 +59,8 @@ pub struct Backend {
     said: ArcSwap<Member>,
     /// It belongs to the pool no more, and finishes what it has.
     leaving: AtomicBool,
-    /// What its host name stands for; empty until it was looked up, the last good answer ever after.
-    pub resolved: ArcSwap<Vec<SocketAddr>>,
+    /// What its host name stands for.
+    pub resolved: Resolved,
     /// What it did so far.
     pub stats: BackendStats,
     /// The source of truth for health. Written on a change or while failures are being counted, both rare;
@@ -84,7 +85,7 @@ impl Backend {
             load: Load::new(&member, Epoch::new(epoch)),
             leaving: AtomicBool::new(false),
             said: ArcSwap::from_pointee(member),
-            resolved: ArcSwap::from_pointee(address.literal().into_iter().collect()),
+            resolved: Resolved::new(address.literal()),
             address,
             stats: BackendStats::new(health.state().name(), epoch),
             answer_matters: AtomicBool::new(health.answer_matters()),

@@ -22,6 +22,7 @@ pub mod member;
 pub mod outlier;
 pub mod policy;
 pub mod ranking;
+pub mod resolved;
 mod rules;
 pub mod silence;
 mod traffic;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 
-use http::{StatusCode, Uri};
+use http::Uri;
 use ipnet::IpNet;
 
 use super::form::Written;
@@ -11,12 +11,13 @@ use super::layer::{Layer, Origin};
 use super::problems::Problem;
 use super::reader::Reader;
 use super::settings::BACKEND;
-use super::{Config, Said, Token, backends, settings};
+use super::{Config, Said, Token, backends, ping, settings};
 use crate::balance::health::Thresholds;
 use crate::balance::member::{Member, Mode};
 use crate::balance::{Address, budget, outlier, silence};
 use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
+use crate::statuses::Statuses;
 
 /// What it is called if nobody says: drawn once, so that it keeps its name when its file is read again.
 static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}", fastrand::u32(..) >> 8));
@@ -52,12 +53,17 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         admin: admin(&mut read, listen),
         admin_token: read.parsed("admin_token", Token::read),
         name: read.parsed("name", name).unwrap_or_else(|| OWN_NAME.clone()),
-        trusted: networks(&mut read),
+        trusted: entries(&mut read, "trusted_proxies", "a network", network),
         workers: read.maybe_number("workers").unwrap_or_else(cores),
         ping_interval: read.get("health.ping_interval"),
         ping_timeout: read.get("health.ping_timeout"),
         ping_path: read.parsed("health.ping_path", path),
-        ping_status: StatusCode::from_u16(read.number("health.ping_status")).unwrap_or_default(),
+        ping_method: read.parsed("health.ping_method", ping::method).unwrap_or_default(),
+        ping_host: read.parsed("health.ping_host", ping::host),
+        ping_headers: entries(&mut read, "health.ping_headers", "a header of a ping", ping::header),
+        ping_port: read.maybe_number("health.ping_port"),
+        ping_status: Statuses::read(&read.get::<Vec<String>>("health.ping_status")).unwrap_or_default(),
+        ping_body: read.maybe("health.ping_body"),
         thresholds: Thresholds { rise: read.number("health.rise"), fall: read.number("health.fall") },
         silence: silence::Rule {
             waiting: read.number("health.silence_waiting"),
@@ -70,6 +76,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         connect_timeout: read.get("timeouts.connect"),
         response_timeout: read.get("timeouts.response"),
         idle_timeout: read.get("timeouts.idle"),
+        backend_idle: read.get("timeouts.backend_idle"),
         head_timeout: read.get("timeouts.head"),
         stall_timeout: read.get("timeouts.stall"),
         tunnel_timeout: read.get("timeouts.tunnel"),
@@ -156,13 +163,19 @@ fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-fn networks(read: &mut Reader<'_>) -> Vec<IpNet> {
-    let texts = read.maybe::<Vec<String>>("trusted_proxies").unwrap_or_default();
-    let given = read.layer.get("trusted_proxies").cloned();
-    let mut networks = Vec::new();
+/// The entries of a list, each read by itself. What is wrong with one is told at its place.
+fn entries<T>(
+    read: &mut Reader<'_>,
+    id: &str,
+    kind: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Vec<T> {
+    let texts = read.maybe::<Vec<String>>(id).unwrap_or_default();
+    let given = read.layer.get(id).cloned();
+    let mut entries = Vec::new();
     for (text, index) in texts.iter().zip(0..) {
-        match network(text) {
-            Ok(network) => networks.push(network),
+        match parse(text) {
+            Ok(entry) => entries.push(entry),
             Err(fix) => {
                 let place = given.as_ref().and_then(|given| match (&given.origin, &given.value) {
                     (Origin::File(_), Written::List(entries)) => {
@@ -172,11 +185,11 @@ fn networks(read: &mut Reader<'_>) -> Vec<IpNet> {
                 });
                 let shown = place.clone().and_then(|place| read.source.text.get(place));
                 let shown = shown.map_or_else(|| format!("'{text}'"), str::to_owned);
-                read.problems.push(Problem::new(format!("{shown} is not a network"), fix).at_place(place));
+                read.problems.push(Problem::new(format!("{shown} is not {kind}"), fix).at_place(place));
             }
         }
     }
-    networks
+    entries
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

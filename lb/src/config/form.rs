@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::problems::nearest;
+use crate::statuses::Statuses;
 
 /// How a setting is written. The texts in some of them stand for the value in the help, such as `PATH`.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,8 @@ pub(crate) enum Form {
     Text(&'static str),
     /// Several texts.
     List(&'static str),
+    /// Status codes, single ones and ranges.
+    Statuses,
 }
 
 /// A setting as it stands there.
@@ -93,6 +96,7 @@ impl Form {
             Self::Percent { .. } => "PERCENT",
             Self::Switch => "BOOL",
             Self::Word(name, _) | Self::Text(name) | Self::List(name) => name,
+            Self::Statuses => "STATUSES",
         }
     }
 
@@ -110,6 +114,7 @@ impl Form {
             Self::Word(_, words) => self.read_word(&words(), written).map(Value::Text),
             Self::Text(_) => self.text(written).map(|text| Value::Text(text.to_owned())),
             Self::List(_) => self.read_list(written).map(Value::List),
+            Self::Statuses => self.read_statuses(written).map(Value::List),
         }
     }
 
@@ -132,6 +137,11 @@ impl Form {
             }
             Self::Text(_) => "it in quotes".to_owned(),
             Self::List(_) => "it as [\"…\", \"…\"]".to_owned(),
+            Self::Statuses => {
+                let several =
+                    if quotes { "\"200-399\" or [200, \"300-399\"]" } else { "200-399 or 200,300-399" };
+                format!("a status code between 100 and 599, such as 200, or several: {several}")
+            }
         };
         format!("write {words}")
     }
@@ -240,6 +250,30 @@ impl Form {
             None => self.example(quotes),
         };
         Err(Wrong::new("not known", fix))
+    }
+
+    /// Status codes and ranges of them: one or several, on the command line separated by commas.
+    fn read_statuses(self, written: &Written) -> Result<Vec<String>, Wrong> {
+        let wrong = |kind| Wrong::new(kind, self.example(written.is_in_file()));
+        let one = |entry: &Written| match entry {
+            Written::Number(Some(number)) => Ok(number.to_string()),
+            Written::Plain(text) | Written::Text(text) => Ok(text.clone()),
+            other => Err(wrong(other.kind())),
+        };
+        let texts = match written {
+            Written::List(entries) => {
+                entries.iter().map(|(entry, _)| one(entry)).collect::<Result<_, _>>()?
+            }
+            written => one(written)?.split(',').map(str::to_owned).collect::<Vec<_>>(),
+        };
+        match (Statuses::read(&texts), written) {
+            (Some(_), _) => Ok(texts),
+            (None, Written::Number(_)) => {
+                let fix = "write a status code between 100 and 599, such as 200";
+                Err(Wrong::new("not in 100..=599", fix))
+            }
+            (None, _) => Err(wrong("no status code")),
+        }
     }
 
     /// Several texts; on the command line they are separated by commas.

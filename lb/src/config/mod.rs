@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use http::{StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use ipnet::IpNet;
 
 use crate::balance::health::Thresholds;
@@ -24,6 +24,7 @@ use crate::log::Level;
 use crate::proxy::books::Statistics;
 use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
+use crate::statuses::Statuses;
 use crate::words::words;
 
 mod backends;
@@ -33,6 +34,7 @@ mod flags;
 mod form;
 pub(crate) mod json;
 mod layer;
+mod ping;
 pub mod problems;
 mod reader;
 mod rules;
@@ -93,12 +95,22 @@ pub struct Config {
     pub workers: usize,
     /// Time between two pings of a backend, before jitter.
     pub ping_interval: Duration,
-    /// How long a ping may take; not longer than the interval.
+    /// How long a ping may take to connect, and then to be answered; not longer than the interval.
     pub ping_timeout: Duration,
     /// Ask for this path instead of only connecting.
     pub ping_path: Option<Uri>,
-    /// The status that a ping of a path must get.
-    pub ping_status: StatusCode,
+    /// The method of a ping of a path.
+    pub ping_method: Method,
+    /// What a ping says in `Host`; `None` for the backend's address.
+    pub ping_host: Option<HeaderValue>,
+    /// Headers that a ping says besides.
+    pub ping_headers: Vec<(HeaderName, HeaderValue)>,
+    /// The port that pings connect to; `None` for the one that requests do.
+    pub ping_port: Option<u16>,
+    /// The statuses of which a ping of a path must get one.
+    pub ping_status: Statuses,
+    /// What the answer to a ping of a path must contain.
+    pub ping_body: Option<String>,
     /// Evidence that a change of state needs.
     pub thresholds: Thresholds,
     /// When waiting becomes silence.
@@ -117,6 +129,8 @@ pub struct Config {
     pub response_timeout: Duration,
     /// How long a client may keep a connection without a request.
     pub idle_timeout: Duration,
+    /// How long a connection to a backend is kept without a request.
+    pub backend_idle: Duration,
     /// From the first byte of a request to the end of its head.
     pub head_timeout: Duration,
     /// How long a body may come to a halt, on its way to a backend or to a client.

@@ -52,7 +52,7 @@ fn describe(setting: &Setting) -> Value {
     if !setting.default.is_empty() {
         // Numbers and switches stand in the file as they do on the command line, everything else in quotes.
         schema["default"] = match setting.form {
-            Form::Count { .. } | Form::Switch => {
+            Form::Count { .. } | Form::Switch | Form::Statuses => {
                 setting.default.parse().unwrap_or_else(|_| json!(setting.default))
             }
             _ => json!(setting.default),
@@ -73,5 +73,11 @@ fn written(form: Form) -> Value {
         Form::Word(_, words) => json!({ "enum": words() }),
         Form::Text(_) => json!({ "type": "string" }),
         Form::List(_) => json!({ "type": "array", "items": { "type": "string" } }),
+        Form::Statuses => {
+            let code = json!({ "type": "integer", "minimum": 100, "maximum": 599 });
+            let range = json!({ "type": "string", "pattern": "^[1-5][0-9]{2}(-[1-5][0-9]{2})?$" });
+            let one = json!({ "anyOf": [code, range] });
+            json!({ "anyOf": [code, range, { "type": "array", "minItems": 1, "items": one }] })
+        }
     }
 }

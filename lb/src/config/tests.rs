@@ -98,6 +98,8 @@ fn every_setting_of_the_file_reaches_the_configuration() {
             "balance.hash_by" => "\"path\"",
             "backend.mode" => "\"drain\"",
             "health.ping_path" => "\"/\"",
+            "health.ping_method" => "\"HEAD\"",
+            "health.ping_headers" => "[\"X-Probe: 1\"]",
             "log.format" => "\"json\"",
             "log.level" => "\"debug\"",
             "admin_token" => "\"sixteen-and-more-letters\"",

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::Method;
+
 use super::form::Written;
 use super::layer::Given;
 use super::problems::Problem;
@@ -53,11 +55,14 @@ impl Found<'_> {
             };
             self.problems.push(Problem::new(what, fix).at_place(idle));
         }
+        for id in ["health.ping_status", "health.ping_method", "health.ping_body"] {
+            self.idle(config.ping_path.is_none(), id, "no path is asked for", "set ping_path as well");
+        }
         self.idle(
-            config.ping_path.is_none(),
-            "health.ping_status",
-            "no path is asked for",
-            "set ping_path as well",
+            config.ping_method == Method::HEAD,
+            "health.ping_body",
+            "an answer to HEAD has no body",
+            "choose the ping_method GET",
         );
         self.idle(config.retries == 0, "retries.retry_delay", "there are no retries", "set retries as well");
         self.idle(

@@ -8,10 +8,10 @@ use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 use crate::admin::CTL;
+use crate::proxy::connect::connect_to_name;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -83,8 +83,8 @@ impl Client {
         }
         let request = request.body(Full::<Bytes>::from(said.to_string()));
         let request = request.map_err(|_| "LB_ADMIN_TOKEN has characters that no token has".to_owned())?;
-        let stream =
-            TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| error.to_string())?;
+        let connected = connect_to_name(&self.host, self.port, PATIENCE).await;
+        let stream = connected.map_err(|failure| failure.words().to_owned())?;
         let speaks_http = |error: hyper::Error| format!("it does not speak HTTP there ({error})");
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(speaks_http)?;

@@ -6,13 +6,17 @@
 
 use std::time::Duration;
 
+use http::header::{CONNECTION, HOST, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::exchange::host;
 use crate::balance::Backend;
-use crate::proxy::connect::connect;
+use crate::config::Config;
+use crate::proxy::connect::reach;
 use crate::proxy::verdict::Failure;
+use crate::resolver::Resolver;
 
 /// Bytes within which a status line must end. It is three words, of which the last one is for people.
 const STATUS_LINE: usize = 4 * 1024;
@@ -20,25 +24,43 @@ const STATUS_LINE: usize = 4 * 1024;
 /// Bytes of the answer that are read behind the status line, so that its sender sees a regular end.
 const REST: u64 = 64 * 1024;
 
-/// Asks a backend one question on a fresh connection. Any status line is an answer. Connecting may take as long as
-/// `patience`, and the answer as long again.
+/// Asks a backend one question on a fresh connection, at the port for requests, with the host and the headers of pings.
+/// Any status line is an answer. Connecting may take as long as `patience`, and the answer as long again.
 ///
 /// # Errors
 /// There was no answer. [`Failure::OutOfResources`] says nothing about the backend: this process could not ask.
-pub(crate) async fn ask_anything(backend: &Backend, patience: Duration) -> Result<(), Failure> {
-    let stream = timeout(patience, connect(backend)).await.unwrap_or(Err(Failure::ConnectTimeout))?;
-    let host = backend.address.authority();
-    let question = format!("OPTIONS * HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+pub(crate) async fn ask_anything(
+    backend: &Backend,
+    config: &Config,
+    patience: Duration,
+) -> Result<(), Failure> {
+    let question = question(backend, config)?;
+    let stream = reach(backend, None, patience, &Resolver::system()).await?;
     let stream = timeout(patience, exchange(stream, &question)).await.unwrap_or(Err(Failure::HeadTimeout))?;
     // The verdict does not wait for the rest.
     tokio::spawn(timeout(patience, read_rest(stream)));
     Ok(())
 }
 
+fn question(backend: &Backend, config: &Config) -> Result<Vec<u8>, Failure> {
+    let host = host(backend, config)?;
+    let mut question = b"OPTIONS * HTTP/1.1\r\n".to_vec();
+    let own = [(&HOST, &host), (&CONNECTION, &HeaderValue::from_static("close"))];
+    for (name, value) in own.into_iter().chain(config.ping_headers.iter().map(|(name, value)| (name, value)))
+    {
+        question.extend_from_slice(name.as_str().as_bytes());
+        question.extend_from_slice(b": ");
+        question.extend_from_slice(value.as_bytes());
+        question.extend_from_slice(b"\r\n");
+    }
+    question.extend_from_slice(b"\r\n");
+    Ok(question)
+}
+
 /// Sends the question and waits for a status line.
-async fn exchange(mut stream: TcpStream, question: &str) -> Result<TcpStream, Failure> {
+async fn exchange(mut stream: TcpStream, question: &[u8]) -> Result<TcpStream, Failure> {
     // A server may answer before it has read, and close: its answer counts nevertheless.
-    let _ = stream.write_all(question.as_bytes()).await;
+    let _ = stream.write_all(question).await;
     let mut answer = Vec::with_capacity(512);
     while !has_status(&answer)? {
         if answer.len() > STATUS_LINE {
@@ -77,6 +99,7 @@ mod tests {
     use super::*;
     use crate::balance::Address;
     use crate::balance::member::Member;
+    use crate::config::Flags;
 
     const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -94,7 +117,14 @@ mod tests {
             drop(stream);
             String::from_utf8(question).unwrap()
         };
-        tokio::join!(ask_anything(&backend, PATIENCE), serving)
+        let config = config();
+        tokio::join!(ask_anything(&backend, &config, PATIENCE), serving)
+    }
+
+    /// The defaults, and a header.
+    fn config() -> Config {
+        let text = "[[backend]]\nurl = \"http://a\"\n[health]\nping_headers = [\"X-Probe: 1\"]";
+        crate::config::read(Some(("lb.toml", text)), &Flags::default()).unwrap().config
     }
 
     fn at(host: &str, port: u16) -> Backend {
@@ -120,7 +150,8 @@ mod tests {
         for (answer, expected) in table {
             assert_eq!(asked("127.0.0.1", answer.clone().into_bytes()).await.0, expected, "{answer:?}");
         }
-        let endless = [b"HTTP/1.1 200 ".to_vec(), vec![b'a'; 2 * STATUS_LINE]].concat();
+        // Empty lines may precede a status line, but not without end.
+        let endless = vec![b'\n'; 2 * STATUS_LINE];
         assert_eq!(asked("127.0.0.1", endless).await.0, Err(Failure::Malformed));
     }
 
@@ -129,7 +160,8 @@ mod tests {
         for (host, spelled) in [("127.0.0.1", "127.0.0.1:"), ("::1", "[::1]:")] {
             let (answered, question) = asked(host, b"HTTP/1.1 200 OK\r\n\r\n".into()).await;
             assert_eq!(answered, Ok(()));
-            assert!(question.contains(&format!("\r\nHost: {spelled}")), "{question}");
+            assert!(question.contains(&format!("\r\nhost: {spelled}")), "{question}");
+            assert!(question.ends_with("\r\nconnection: close\r\nx-probe: 1\r\n\r\n"), "{question}");
         }
     }
 
@@ -138,9 +170,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let backend = at("127.0.0.1", listener.local_addr().unwrap().port());
         // The kernel accepts, and nothing answers.
-        let asked = ask_anything(&backend, Duration::from_millis(50)).await;
+        let asked = ask_anything(&backend, &config(), Duration::from_millis(50)).await;
         assert_eq!(asked, Err(Failure::HeadTimeout));
         drop(listener);
-        assert_eq!(ask_anything(&backend, PATIENCE).await, Err(Failure::ConnectRefused));
+        assert_eq!(ask_anything(&backend, &config(), PATIENCE).await, Err(Failure::ConnectRefused));
     }
 }

@@ -1,83 +1,176 @@
-//! How does one get a connection to a backend? Its name's addresses, the first that accepts, and whose fault it
+//! How does one get a connection to a backend? The addresses of its name, the first that answers, and whose fault it
 //! is if none does.
+//!
+//! Each step has a limit of its own. A look-up never takes the time of connecting: while the last good answer is known,
+//! connecting does not wait for the next one. And no address takes the time of the others: as in RFC 8305 ("Happy
+//! Eyeballs"), the next one is tried as soon as one fails, and beside one that says nothing.
 
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use socket2::{Socket, TcpKeepalive};
 use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 
 use super::verdict::Failure;
 use crate::balance::Backend;
+use crate::resolver::Resolver;
 
-/// Connects to a backend.
-pub(crate) async fn connect(backend: &Backend) -> Result<TcpStream, Failure> {
-    let known = backend.resolved.load_full();
-    let addresses = if known.is_empty() { resolve(backend).await? } else { known };
-    connect_to_any(&addresses).await
+/// How long one address is waited for before the next one is tried as well: RFC 8305, section 5.
+const PACE: Duration = Duration::from_millis(250);
+
+/// The shortest such time, by the same section.
+const SHORTEST_PACE: Duration = Duration::from_millis(10);
+
+/// Connects to a backend, at a `port` of its own if one is given. A name that was never looked up is looked up first.
+/// Either step may take as long as `patience`.
+///
+/// # Errors
+/// Why there is no connection. [`Failure::OutOfResources`] says nothing about the backend.
+pub(crate) async fn reach(
+    backend: &Backend,
+    port: Option<u16>,
+    patience: Duration,
+    resolver: &Resolver,
+) -> Result<TcpStream, Failure> {
+    if backend.resolved.is_empty() {
+        timeout(patience, resolver.resolve(backend)).await.unwrap_or(Err(Failure::Unresolved))?;
+    }
+    let mut addresses = Vec::clone(&backend.resolved.addresses());
+    if let Some(port) = port {
+        addresses.iter_mut().for_each(|address| address.set_port(port));
+    }
+    timeout(patience, connect_to_any(&addresses, patience)).await.unwrap_or(Err(Failure::ConnectTimeout))
 }
 
-/// Looks the backend's name up. The last good answer stays when the look-up fails.
-pub(crate) async fn resolve(backend: &Backend) -> Result<Arc<Vec<SocketAddr>>, Failure> {
-    if backend.address.literal().is_some() {
-        return Ok(backend.resolved.load_full());
-    }
-    let host = (backend.address.host.as_str(), backend.address.port);
-    let found: Vec<_> = tokio::net::lookup_host(host).await.map_err(|_| Failure::Unresolved)?.collect();
-    if found.is_empty() {
-        return Err(Failure::Unresolved);
-    }
-    backend.resolved.store(Arc::new(found));
-    Ok(backend.resolved.load_full())
+/// Connects to a host that is no backend, by the system's resolver. Either step may take as long as `patience`.
+///
+/// # Errors
+/// Why there is no connection.
+pub(crate) async fn connect_to_name(host: &str, port: u16, patience: Duration) -> Result<TcpStream, Failure> {
+    let resolver = Resolver::system();
+    let found = timeout(patience, resolver.look_up(host)).await.unwrap_or(Err(Failure::Unresolved))?;
+    let mut addresses = found.to_vec();
+    addresses.iter_mut().for_each(|address| address.set_port(port));
+    timeout(patience, connect_to_any(&addresses, patience)).await.unwrap_or(Err(Failure::ConnectTimeout))
 }
 
-/// Connects to the first address that accepts: `localhost` is often two, and only one of them is served.
-pub(crate) async fn connect_to_any(addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
-    let mut failure = Failure::Unresolved;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Messages are written whole; waiting for more to send would only delay them.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
+/// Connects to the first address that answers: `localhost` is often two, and only one of them is served. The caller ends
+/// this after `patience`, before which each address has had its turn.
+pub(crate) async fn connect_to_any(
+    addresses: &[SocketAddr],
+    patience: Duration,
+) -> Result<TcpStream, Failure> {
+    match addresses {
+        [] => Err(Failure::Unresolved),
+        [only] => connect_to(*only).await,
+        // In a box, because it takes room for several, and most backends have one address.
+        several => Box::pin(race(interleaved(several), pace(several.len(), patience))).await,
+    }
+}
+
+/// Tries one address after the other, the next one after a failure or when `pace` has passed, until one answers.
+async fn race(addresses: Vec<SocketAddr>, pace: Duration) -> Result<TcpStream, Failure> {
+    let mut coming = addresses.into_iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut failed = None;
+    loop {
+        attempts.extend(coming.next().map(connect_to));
+        let is_last = coming.len() == 0;
+        let pause = async {
+            match is_last {
+                true => std::future::pending().await,
+                false => sleep(pace).await,
             }
-            Err(error) => failure = connect_failure(&error),
+        };
+        tokio::select! {
+            Some(outcome) = attempts.next() => match outcome {
+                Ok(stream) => return Ok(stream),
+                Err(failure) => failed = Some(graver(failed, failure)),
+            },
+            () = pause => {}
+        }
+        if let (true, true, Some(failure)) = (attempts.is_empty(), is_last, failed) {
+            return Err(failure);
         }
     }
-    Err(failure)
 }
 
-fn connect_failure(error: &io::Error) -> Failure {
-    /// Linux's numbers for: too many open files in the system and in the process, no buffer space, and
-    /// out of memory. The standard library has names for too few of them.
-    const OUT_OF_RESOURCES: [i32; 4] = [23, 24, 105, 12];
+/// How long to wait for each of so many addresses, so that the last one has its turn too.
+fn pace(addresses: usize, patience: Duration) -> Duration {
+    let turns = u32::try_from(addresses).unwrap_or(u32::MAX).saturating_add(1);
+    (patience / turns).clamp(SHORTEST_PACE, PACE)
+}
+
+/// The addresses in their order, but the kinds in turn: RFC 8305, section 4. So a network that carries only one of them
+/// costs one pause.
+fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) =
+        addresses.iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut all = Vec::with_capacity(addresses.len());
+    while all.len() < addresses.len() {
+        all.extend(first.next().into_iter().chain(second.next()));
+    }
+    all
+}
+
+/// Which of two failures to tell of. That this process could not ask says less than what was heard from another address.
+fn graver(before: Option<Failure>, failure: Failure) -> Failure {
+    before.filter(|_| failure == Failure::OutOfResources).unwrap_or(failure)
+}
+
+async fn connect_to(address: SocketAddr) -> Result<TcpStream, Failure> {
+    let stream = TcpStream::connect(address).await.map_err(|error| connect_failure(&error, address))?;
+    // Messages are written whole; waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+fn connect_failure(error: &io::Error, address: SocketAddr) -> Failure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Failure::ConnectRefused,
         io::ErrorKind::TimedOut => Failure::ConnectTimeout,
-        // No port is left for one more connection to this address.
-        io::ErrorKind::AddrNotAvailable => Failure::OutOfResources,
-        _ if error.raw_os_error().is_some_and(|code| OUT_OF_RESOURCES.contains(&code)) => {
-            Failure::OutOfResources
-        }
+        io::ErrorKind::AddrNotAvailable if has_way_to(address) => Failure::OutOfResources,
+        _ if is_out_of_resources(error) => Failure::OutOfResources,
         _ => Failure::Unreachable,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connect_errors_tell_who_is_to_blame() {
-        let table = [
-            (io::ErrorKind::ConnectionRefused.into(), Failure::ConnectRefused),
-            (io::ErrorKind::TimedOut.into(), Failure::ConnectTimeout),
-            (io::ErrorKind::AddrNotAvailable.into(), Failure::OutOfResources),
-            (io::ErrorKind::HostUnreachable.into(), Failure::Unreachable),
-            (io::Error::from_raw_os_error(24), Failure::OutOfResources),
-        ];
-        for (error, failure) in table {
-            assert_eq!(connect_failure(&error), failure, "{error}");
-        }
+/// Whether this machine has an address from which it could connect to that one. The kernel says "address not available"
+/// if there is none, such as for `::1` where IPv6 is switched off, and as well if all ports are in use. Only the ports
+/// of TCP are: a socket for UDP tells the two apart, and sends nothing.
+fn has_way_to(address: SocketAddr) -> bool {
+    let any = match address {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    match UdpSocket::bind(any) {
+        Ok(socket) => socket.connect(address).is_ok(),
+        Err(error) => is_out_of_resources(&error) || error.kind() == io::ErrorKind::AddrInUse,
     }
 }
+
+/// Has the kernel ask, while a connection is silent, whether its other end is still there (RFC 9293, section 3.8.4). So one
+/// that vanished without a word is noticed after two minutes, be it a tunnel's, and what forgets silent connections on the
+/// way remembers it. Connections that a listener accepts inherit this from it.
+pub(crate) fn notice_the_gone(socket: &Socket) -> io::Result<()> {
+    let every = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+    socket.set_tcp_keepalive(&every.with_retries(4))
+}
+
+/// Whether an error says that this process, or its machine, has used something up.
+pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
+    /// Linux's numbers for: too many open files in the system and in the process, no buffer space, out of memory, and
+    /// no more threads. The standard library has names for too few of them.
+    const NUMBERS: [i32; 5] = [23, 24, 105, 12, 11];
+    error.raw_os_error().is_some_and(|code| NUMBERS.contains(&code))
+}
+
+#[cfg(test)]
+#[path = "connect_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
@@ -21,7 +22,8 @@ use super::http1::request::write_head;
 use super::http1::response::{self, Head};
 use super::verdict::Failure;
 use super::wire::{self, Buffers, Cut, Framing, Reader, Unsent, Writer};
-use crate::balance::Address;
+use crate::balance::resolved::Generation;
+use crate::balance::{Address, Backend};
 use crate::observe::Meter;
 
 /// Answers up to this size, heads included, are read at once.
@@ -29,6 +31,9 @@ const ROOM: usize = 4 * 1024;
 
 /// Interim answers that one answer may be preceded by.
 const MAX_INTERIM: usize = 32;
+
+/// How long before the backend closes a resting connection it is given up.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// A connection to a backend, ready for one request at a time.
 #[derive(Debug)]
@@ -39,8 +44,12 @@ pub(crate) struct Connection {
     /// Interim answers to the present request so far.
     interim: usize,
     keep_alive: bool,
+    /// How long the backend keeps it without a request, in seconds, if it has said so.
+    kept_for: Option<u32>,
     /// It has served a request before, so the backend may close it at any moment.
     reused: bool,
+    /// The addresses of the backend among which its peer is.
+    generation: Generation,
 }
 
 /// How far a request has come.
@@ -55,9 +64,12 @@ pub(crate) struct Progress {
 impl Connection {
     /// Speaks HTTP/1.1 on a fresh stream. It is handed on from one request to the next, and within each of them: in a
     /// box, so that only its address is.
-    pub(crate) fn new(stream: TcpStream, meter: Meter) -> Box<Self> {
+    /// `generation` is that of the addresses of which it was given one.
+    pub(crate) fn new(stream: TcpStream, generation: Generation, meter: Meter) -> Box<Self> {
         let (incoming, outgoing) = wire::split(stream, ROOM, Buffers::default(), meter);
-        Box::new(Self { incoming, outgoing: Ok(outgoing), interim: 0, keep_alive: true, reused: false })
+        let outgoing = Ok(outgoing);
+        let (keep_alive, kept_for, reused) = (true, None, false);
+        Box::new(Self { incoming, outgoing, interim: 0, keep_alive, kept_for, reused, generation })
     }
 
     /// Makes it wait for its next request. Returns whether it can take one: both the last request and its
@@ -69,6 +81,15 @@ impl Connection {
         sent && self.keep_alive && self.is_end() && self.incoming.buffer.is_empty()
     }
 
+    /// How long it may rest, by what the backend has said; `None` if it has said nothing. It ends before the backend
+    /// closes it, so that no request is on its way then.
+    pub(crate) fn rests_for(&self) -> Option<Duration> {
+        self.kept_for.map(|seconds| {
+            let kept = Duration::from_secs(seconds.into());
+            kept - MARGIN.min(kept / 2)
+        })
+    }
+
     /// Whether it is still good: the backend has not closed it, nor said anything unasked.
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.incoming.is_quiet()
@@ -77,6 +98,23 @@ impl Connection {
     /// The same, as of this very moment, at the price of a system call.
     pub(crate) fn is_quiet_by_now(&self) -> bool {
         self.incoming.is_quiet_by_now()
+    }
+
+    /// Whether it leads to one of the addresses at which the backend is at present. Its name may have moved to others
+    /// since it was made, while the old ones still answer.
+    pub(crate) fn leads_to(&mut self, backend: &Backend) -> bool {
+        self.generation == backend.resolved.generation() || self.moves_along(backend)
+    }
+
+    /// Takes it to the present generation if its peer is there as well.
+    #[cold]
+    fn moves_along(&mut self, backend: &Backend) -> bool {
+        let generation = backend.resolved.generation();
+        let is_there = self.incoming.peer().is_some_and(|peer| backend.resolved.has(peer));
+        if is_there {
+            self.generation = generation;
+        }
+        is_there
     }
 
     /// Sends a request and waits for the head of the answer. Interim answers go to the `caller`, and `report`
@@ -150,6 +188,7 @@ impl Connection {
             }
             self.incoming.body = head.framing.into();
             self.keep_alive = head.keep_alive;
+            self.kept_for = head.kept_for.or(self.kept_for);
             return Poll::Ready(Ok(head.response));
         }
     }
@@ -230,6 +269,7 @@ mod tests {
     use super::super::body::ClientBody;
     use super::super::body::ReplayBody;
     use super::*;
+    use crate::balance::member::Member;
 
     /// Both sides of a connection.
     async fn pair() -> (TcpStream, TcpStream) {
@@ -238,24 +278,65 @@ mod tests {
         (stream, listener.accept().await.unwrap().0)
     }
 
+    fn backend(host: &str) -> Backend {
+        let now = std::time::Instant::now();
+        Backend::new(1, Member::new(Address { host: host.into(), port: 80 }), now, now)
+    }
+
+    fn generation() -> Generation {
+        backend("app.test").resolved.generation()
+    }
+
     /// A connection that its other side has reset.
     async fn reset_connection() -> Box<Connection> {
         let (stream, other) = pair().await;
-        socket2::SockRef::from(&other).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        socket2::SockRef::from(&other).set_linger(Some(Duration::ZERO)).unwrap();
         drop(other);
         // The error itself must stay for the write to find.
         stream.ready(tokio::io::Interest::ERROR).await.unwrap();
-        Connection::new(stream, Meter::default())
+        Connection::new(stream, generation(), Meter::default())
     }
 
     #[tokio::test]
     async fn the_kernel_knows_of_an_end_before_the_runtime_does() {
         let (stream, other) = pair().await;
-        let mut connection = Connection::new(stream, Meter::default());
+        let mut connection = Connection::new(stream, generation(), Meter::default());
         assert!(connection.is_quiet() && connection.is_quiet_by_now());
         drop(other);
         // The runtime has had no moment to ask.
         assert!(connection.is_quiet() && !connection.is_quiet_by_now());
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_good_while_its_peer_is_among_the_addresses() {
+        let (stream, _other) = pair().await;
+        let (peer, elsewhere) = (stream.peer_addr().unwrap(), "127.0.0.9:80".parse().unwrap());
+        let app = backend("app.test");
+        app.resolved.set(vec![peer]);
+        let mut connection = Connection::new(stream, app.resolved.generation(), Meter::default());
+        let mut leads_to = |addresses: &[std::net::SocketAddr]| {
+            app.resolved.set(addresses.to_vec());
+            connection.leads_to(&app)
+        };
+        assert!(leads_to(&[peer]) && leads_to(&[elsewhere, peer]));
+        assert!(!leads_to(&[elsewhere]));
+        assert!(leads_to(&[peer]), "the name came back before the connection was looked at");
+        let namesake = backend("app.test");
+        assert!(
+            !connection.leads_to(&namesake),
+            "nothing is known of the addresses of the one that came back"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_connection_rests_for_less_long_than_its_backend_keeps_it() {
+        let table = [(None, None), (Some(0), Some(0)), (Some(1), Some(500)), (Some(5), Some(4000))];
+        let (stream, _other) = pair().await;
+        let mut connection = Connection::new(stream, generation(), Meter::default());
+        for (kept_for, rests_for) in table {
+            connection.kept_for = kept_for;
+            assert_eq!(connection.rests_for(), rests_for.map(Duration::from_millis), "{kept_for:?} s");
+        }
     }
 
     /// It was quiet when it was taken, and dies before the first byte of the request is written.

@@ -9,17 +9,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use super::books::Books;
-use super::connect::connect;
+use super::connect::{connect_to_any, notice_the_gone};
 use super::connection::Connection;
 use super::deadline::{Deadlines, Interrupt};
 use super::verdict::Failure;
 use crate::balance::health::State;
 use crate::balance::{Backend, Fleet};
-
-/// How long a connection is kept without a request. Shorter than what backends commonly allow would be
-/// safer, but 4 s of some servers and 75 s of others cannot both be met; a stale one is noticed anyway.
-const KEEP_IDLE: Duration = Duration::from_secs(60);
+use crate::resolver::Resolver;
 
 /// Idle connections kept to one backend by one worker.
 const MAX_IDLE: usize = 512;
@@ -28,6 +27,8 @@ const MAX_IDLE: usize = 512;
 struct Idle {
     connection: Box<Connection>,
     since: Instant,
+    /// When it must be given up at the latest, if the backend has said so.
+    until: Option<Instant>,
 }
 
 /// What kind of connection is wanted.
@@ -39,7 +40,8 @@ pub(crate) struct Wanted {
     /// the price of one system call. What is left of the race between a dying backend and a request is the time that
     /// either is on its way.
     pub(crate) look_first: bool,
-    /// How long connecting may take, but not beyond the deadline.
+    /// How long connecting may take, and before it the look-up of a name that was never looked up; but not beyond the
+    /// deadline.
     pub(crate) patience: Duration,
     pub(crate) deadline: Instant,
 }
@@ -48,14 +50,15 @@ pub(crate) struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Upstream {
     /// By backend number, minus one, as far as there were any; the most recently used last. A number stands for one
-    /// address for ever, so what is kept for it is good even for a backend that went and came back.
+    /// name, and a name for addresses that change: each connection knows whether it still leads to one of them.
     idle: RefCell<Vec<Vec<Idle>>>,
     books: Rc<Books>,
+    resolver: Resolver,
 }
 
 impl Upstream {
     pub(crate) fn new(books: Rc<Books>) -> Self {
-        Self { idle: RefCell::default(), books }
+        Self { idle: RefCell::default(), books, resolver: Resolver::system() }
     }
 
     /// A connection to the backend: a kept one if there is any, else, or if a fresh one is wanted, a new one.
@@ -87,14 +90,15 @@ impl Upstream {
         }
         let idle = &mut kept[backend.number - 1];
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { connection, since: now });
+            let until = connection.rests_for().map(|rest| now + rest);
+            idle.push(Idle { connection, since: now, until });
             self.books.at(backend).kept.one();
         }
     }
 
-    /// Drops the connections that were closed by the backend, have been idle for too long, or lead to a backend that has
-    /// left. To be called often enough that the closed ones do not pile up.
-    pub(crate) fn prune(&self, fleet: &Fleet, now: Instant) {
+    /// Drops the connections that were closed by the backend, have been idle for too long, lead to a backend that has
+    /// left, or to an address at which it is no more. To be called often enough that the closed ones do not pile up.
+    pub(crate) fn prune(&self, fleet: &Fleet, longest: Duration, now: Instant) {
         let backends = fleet.backends();
         let mut backends = backends.iter().peekable();
         for (idle, number) in self.idle.borrow_mut().iter_mut().zip(1..) {
@@ -105,8 +109,10 @@ impl Upstream {
             let before = idle.len();
             idle.retain_mut(|kept| {
                 !backend.is_leaving()
+                    && kept.connection.leads_to(backend)
                     && kept.connection.is_quiet()
-                    && now.saturating_duration_since(kept.since) < KEEP_IDLE
+                    && now.saturating_duration_since(kept.since) < longest
+                    && kept.until.is_none_or(|until| now < until)
             });
             self.books.at(backend).taken.add((before - idle.len()) as u64);
         }
@@ -117,12 +123,15 @@ impl Upstream {
     fn take_idle(&self, backend: &Backend, look: bool) -> Option<Box<Connection>> {
         let mut kept = self.idle.borrow_mut();
         let idle = kept.get_mut(backend.number - 1)?;
-        std::iter::from_fn(|| idle.pop())
-            .inspect(|_| self.books.at(backend).taken.one())
-            .map(|kept| kept.connection)
-            .find_map(|mut connection| {
-                (connection.is_quiet() && (!look || connection.is_quiet_by_now())).then_some(connection)
-            })
+        std::iter::from_fn(|| idle.pop()).inspect(|_| self.books.at(backend).taken.one()).find_map(
+            |Idle { mut connection, until, .. }| {
+                let is_good = connection.is_quiet()
+                    && (!look || connection.is_quiet_by_now())
+                    && connection.leads_to(backend)
+                    && until.is_none_or(|until| Instant::now() < until);
+                is_good.then_some(connection)
+            },
+        )
     }
 
     /// Connects, but not for longer than others need to find out that the backend is down: a host that dies
@@ -133,15 +142,28 @@ impl Upstream {
         Wanted { patience, deadline, .. }: Wanted,
         deadlines: &Deadlines,
     ) -> Result<Box<Connection>, Failure> {
-        let patience = (Instant::now() + patience).min(deadline).into();
+        let until = || (Instant::now() + patience).min(deadline).into();
+        let in_time = |interrupt| match interrupt {
+            Interrupt::Deadline => Failure::ConnectTimeout,
+            Interrupt::State => Failure::WentDown,
+        };
+        let unless = Some((backend, State::Down));
+        if backend.resolved.is_empty() {
+            let until = until();
+            let looking_up = Box::pin(self.resolver.resolve(backend));
+            deadlines.wait(looking_up, || until, unless).await.map_err(in_time)??;
+        }
+        // Asked for before the addresses: see there.
+        let generation = backend.resolved.generation();
+        let (addresses, until) = (backend.resolved.addresses(), until());
+        let connecting = Box::pin(connect_to_any(&addresses, patience));
         let stream =
-            deadlines.wait(Box::pin(connect(backend)), || patience, Some((backend, State::Down))).await;
-        let stream = stream.unwrap_or_else(|interrupt| {
-            Err(match interrupt {
-                Interrupt::Deadline => Failure::ConnectTimeout,
-                Interrupt::State => Failure::WentDown,
-            })
-        })?;
-        Ok(Connection::new(stream, self.books.meter(self.books.at(backend))))
+            deadlines.wait(connecting, || until, unless).await.map_err(in_time).and_then(|outcome| outcome);
+        match &stream {
+            Ok(stream) => _ = notice_the_gone(&SockRef::from(stream)),
+            // It may be somewhere else by now.
+            Err(_) => self.resolver.refresh(backend),
+        }
+        Ok(Connection::new(stream?, generation, self.books.meter(self.books.at(backend))))
     }
 }

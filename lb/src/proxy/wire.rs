@@ -4,6 +4,7 @@
 
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -151,6 +152,11 @@ impl Reader {
     pub(crate) fn is_quiet_by_now(&self) -> bool {
         let seen = socket2::SockRef::from(self.read.as_ref()).peek(&mut [MaybeUninit::uninit()]);
         seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// The address at its other end, as long as there is one.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.read.peer_addr().ok()
     }
 
     /// Gives back a large message's room, which is not kept for as long as the connection is.

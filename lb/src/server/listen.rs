@@ -17,6 +17,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::coop::consume_budget;
 
+use crate::proxy::connect::notice_the_gone;
+
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
 
@@ -86,9 +88,11 @@ pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListe
 }
 
 /// Settles for a listener how it and its connections behave. Messages are written whole, and waiting for more to send
-/// would only delay them; connections inherit that from the listener, so that none of them needs a system call for it.
+/// would only delay them; and clients that vanish without a word are noticed. Connections inherit that from the listener,
+/// so that none of them needs a system call for it.
 fn prepare(listener: &Socket) -> io::Result<()> {
     listener.set_tcp_nodelay(true)?;
+    notice_the_gone(listener)?;
     listener.set_nonblocking(true)
 }
 
@@ -144,6 +148,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::task::{Context, Wake};
+    use std::time::Duration;
 
     use super::*;
 
@@ -206,5 +211,8 @@ mod tests {
         // The handshake of a connection over the loopback is complete when its client has been told.
         let (stream, _) = accept(&listener).unwrap();
         assert!(stream.nodelay().unwrap());
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
     }
 }

@@ -19,6 +19,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::door::{Accepted, Desk, Door, Place, Slots};
 use super::spare::Spare;
+use crate::asking::LOOK;
 use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::observe::Observer;
@@ -117,9 +118,10 @@ pub(crate) async fn work(
     let idle = Rc::downgrade(&proxy);
     tokio::task::spawn_local(async move {
         while let Some(proxy) = idle.upgrade() {
-            proxy.upstream.prune(&proxy.pool.fleet(), Instant::now());
+            let longest = proxy.settings.now().backend_idle;
+            proxy.upstream.prune(&proxy.pool.fleet(), longest, Instant::now());
             drop(proxy);
-            tokio::time::sleep(PRUNE).await;
+            tokio::time::sleep(PRUNE.min(longest / 4).max(LOOK)).await;
         }
     });
 

@@ -72,7 +72,7 @@ fn a_taken_port_is_reported_with_the_flag_that_chooses_another() {
 fn help_tells_of_every_flag() {
     let help = Ended::of(&["--help"]);
     assert_eq!((help.code, &help.stderr[..]), (Some(0), ""));
-    let flags = "backends port bind admin workers ping-interval ping-timeout ping-path ping-status rise fall silence \
+    let flags = "backends port bind admin workers ping-interval ping-timeout ping-path ping-status ping-method ping-host ping-headers ping-port ping-body backend-idle rise fall silence \
                  retries retry-delay attempts replay-limit total-timeout connect-timeout response-timeout drain-time \
                  log-format access-log statistics exit-with-parent check-health help version config policy hash-by seed load-factor \
                  panic-threshold slow-start retry-budget hedge-after sticky-cookie explain outlier-errors";

@@ -1,8 +1,10 @@
 //! A kept connection may end at any moment, and that is nobody's fault.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::common::{Lb, NO_PINGS, Reply, Upstream, ok};
+use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, ok, watched, when, within};
 
 /// Answers the first request on each connection, and closes on the second without an answer.
 fn once_per_connection() -> Upstream {
@@ -84,4 +86,55 @@ fn what_may_have_run_is_not_repeated_when_a_kept_connection_dies() {
         );
         assert_nobody_is_blamed(&lb);
     }
+}
+
+/// Says how long it keeps its connections.
+fn that_says(keep_alive: &'static str) -> Upstream {
+    Upstream::new(move |_| {
+        Reply::Bytes(
+            format!("HTTP/1.1 200 OK\r\nKeep-Alive: {keep_alive}\r\nContent-Length: 2\r\n\r\nok").into(),
+        )
+    })
+}
+
+#[test]
+fn a_backend_that_says_how_long_it_keeps_a_connection_is_believed() {
+    // Half a second, so that none is on its way when the backend closes.
+    let (short, long) = (that_says("timeout=1"), that_says("timeout=100, max=100"));
+    for (upstream, on_connection) in [(&short, 1), (&long, 2)] {
+        let lb = Lb::start(&[upstream], &[NO_PINGS]);
+        let mut client = lb.client();
+        for _ in 0..2 {
+            assert_eq!(client.get("/").text(), "ok");
+            std::thread::sleep(Duration::from_millis(600));
+        }
+        assert_eq!(upstream.requests()[1].on_connection, on_connection);
+        assert_nobody_is_blamed(&lb);
+    }
+    let lb = Lb::start(&[&short], &[NO_PINGS]);
+    assert_eq!(lb.get("/").text(), "ok");
+    within(Duration::from_secs(5), "it is closed", || when(watched(short.address.port())[0].is_empty(), ()));
+}
+
+#[test]
+fn how_long_a_connection_is_kept_can_be_chosen() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--backend-idle=300ms"]);
+    assert_eq!(lb.get("/").text(), "ok");
+    within(Duration::from_secs(5), "it is closed", || {
+        when(watched(upstream.address.port())[0].is_empty(), ())
+    });
+}
+
+#[test]
+fn the_kernel_watches_silent_connections_on_both_sides() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    assert_eq!(client.get("/").text(), "ok");
+    eventually("the kernel watches both", || {
+        let ([to_backend, _], [_, to_client]) =
+            (watched(upstream.address.port()), watched(lb.address.port()));
+        when(to_backend == [true] && to_client == [true], (to_backend, to_client))
+    });
 }

@@ -139,21 +139,57 @@ pub(super) const HEALTH: Section = Section {
             "Time between two pings of a backend, give or take a tenth",
         )
         .default("1s"),
-        Setting::new("health.ping_timeout", "ping-timeout", TIME, "How long a ping may take").default("500ms"),
+        Setting::new(
+            "health.ping_timeout",
+            "ping-timeout",
+            TIME,
+            "How long a ping may take to connect, and then to be answered",
+        )
+        .default("500ms"),
         Setting::new(
             "health.ping_path",
             "ping-path",
             Form::Text("PATH"),
-            "Ping by GET of this path; without it a ping only connects and closes",
+            "Ping by a request for this path; without it a ping only connects and closes",
+        ),
+        Setting::new(
+            "health.ping_method",
+            "ping-method",
+            Form::Word("METHOD", || vec!["GET", "HEAD", "OPTIONS", "POST"]),
+            "The method of a ping of a path",
+        )
+        .default("GET"),
+        Setting::new(
+            "health.ping_host",
+            "ping-host",
+            Form::Text("HOST"),
+            "What a ping says in Host; by default the backend's own address",
+        ),
+        Setting::new(
+            "health.ping_headers",
+            "ping-headers",
+            Form::List("HEADERS"),
+            "Headers that a ping says besides, such as X-Probe: 1; on the command line separated by commas",
+        ),
+        Setting::new(
+            "health.ping_port",
+            "ping-port",
+            count(1, 65535),
+            "The port that pings connect to; by default the one that requests do",
         ),
         Setting::new(
             "health.ping_status",
             "ping-status",
-            count(100, 599),
-            "Status that a ping of a path must get",
+            Form::Statuses,
+            "Statuses of which a ping of a path must get one",
         )
-        .default("200")
-        .fix("write a status code between 100 and 599, such as 200"),
+        .default("200"),
+        Setting::new(
+            "health.ping_body",
+            "ping-body",
+            Form::Text("TEXT"),
+            "What the answer to a ping of a path must contain, in the first 64 KiB of its body",
+        ),
         Setting::new("health.rise", "rise", count(1, 1000), "Answered pings in a row that bring a backend up")
             .default("2"),
         Setting::new(

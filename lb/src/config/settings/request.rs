@@ -156,6 +156,14 @@ pub(super) const TIMEOUTS: Section = Section {
         )
         .default("60s"),
         Setting::new(
+            "timeouts.backend_idle",
+            "backend-idle",
+            TIME,
+            "How long a connection to a backend is kept without a request; less long if the backend says so in \
+             Keep-Alive",
+        )
+        .default("60s"),
+        Setting::new(
             "timeouts.head",
             "head-timeout",
             TIME,

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
+use memchr::memchr;
 
 use super::Malformed;
 use crate::proxy::head::Headers;
@@ -32,6 +33,8 @@ pub(super) struct Said {
     pub(super) close: bool,
     /// `Connection: keep-alive`.
     pub(super) keep_alive: bool,
+    /// `Keep-Alive: timeout=N`, in seconds: how long the sender keeps its connection without a request.
+    pub(super) kept_for: Option<u32>,
     /// There is a `TE`.
     pub(super) te: bool,
     /// There is an `Expect`.
@@ -51,11 +54,26 @@ impl Said {
                 self.close |= option.eq_ignore_ascii_case(b"close");
                 self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
+        } else if name.as_str() == "keep-alive" {
+            self.hear_keep_alive(value);
         } else if *name == TE {
             self.te = true;
         } else if *name == EXPECT {
             self.expect = true;
         }
+    }
+
+    /// The parameters of RFC 2068, section 19.7.1. Of several times, the shortest is safe.
+    #[cold]
+    fn hear_keep_alive(&mut self, value: &[u8]) {
+        let times = list(value).filter_map(|parameter| {
+            let at = memchr(b'=', parameter)?;
+            let (name, time) = (parameter[..at].trim_ascii(), parameter[at + 1..].trim_ascii());
+            let time = time.strip_prefix(b"\"").and_then(|time| time.strip_suffix(b"\"")).unwrap_or(time);
+            let seconds = number(time).filter(|_| name.eq_ignore_ascii_case(b"timeout"))?;
+            Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+        });
+        self.kept_for = times.chain(self.kept_for).min();
     }
 
     fn hear_coding(&mut self, value: &[u8]) {
@@ -77,6 +95,13 @@ impl Said {
     pub(super) fn has_coding(&self) -> bool {
         self.chunked || self.other_coding || self.bad_coding
     }
+}
+
+/// Whether there is a header with a name of this length that [`Said`] tells of. Most headers are of another length, so
+/// that their names need not be compared with each.
+const fn may_matter(length: usize) -> bool {
+    // te, expect, connection or keep-alive, content-length, transfer-encoding.
+    matches!(length, 2 | 6 | 10 | 14 | 17)
 }
 
 /// The codings of RFC 9112, section 7.2.
@@ -116,8 +141,45 @@ pub(super) fn collect(
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
         let value = bytes.slice_ref(field.value);
-        said.hear(&name, &value);
+        if may_matter(field.name.len()) {
+            said.hear(&name, &value);
+        }
         headers.append(name, HeaderValue::from_maybe_shared(value).map_err(|_| Malformed)?);
     }
     Ok((headers, said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_header_that_matters_is_passed_over() {
+        let names = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, TE, EXPECT];
+        assert!(names.iter().all(|name| may_matter(name.as_str().len())));
+        assert!(may_matter("keep-alive".len()));
+    }
+
+    #[test]
+    fn how_long_a_connection_is_kept_is_the_shortest_time_that_is_said() {
+        let table = [
+            ("timeout=5", Some(5)),
+            ("timeout=5, max=100", Some(5)),
+            ("max=100,Timeout = 5", Some(5)),
+            ("timeout=\"5\"", Some(5)),
+            ("timeout=9, timeout=5", Some(5)),
+            ("timeout=0", Some(0)),
+            ("timeout=99999999999", Some(u32::MAX)),
+            ("max=100", None),
+            ("timeout", None),
+            ("timeout=-5", None),
+            ("timeout=five", None),
+            ("", None),
+        ];
+        for (value, expected) in table {
+            let mut said = Said::default();
+            said.hear(&HeaderName::from_static("keep-alive"), value.as_bytes());
+            assert_eq!(said.kept_for, expected, "{value}");
+        }
+    }
 }

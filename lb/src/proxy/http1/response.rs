@@ -31,6 +31,8 @@ pub(crate) struct Head {
     pub(crate) framing: Framing,
     /// The backend will take another request on this connection.
     pub(crate) keep_alive: bool,
+    /// For so many seconds, if it says so.
+    pub(crate) kept_for: Option<u32>,
 }
 
 /// Takes a head from the front of `buffer`; `None` if there is not yet a whole one. `searched` bytes of it are
@@ -77,7 +79,7 @@ fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Malformed> {
     let old = parsed.version == Some(0);
     let framing = framing(said, asked, status, old)?;
     let keep_alive = !said.close && (!old || said.keep_alive) && framing != Framing::Close;
-    Ok(Head { response: ResponseHead { status, headers }, framing, keep_alive })
+    Ok(Head { response: ResponseHead { status, headers }, framing, keep_alive, kept_for: said.kept_for })
 }
 
 fn framing(said: Said, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Malformed> {

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
 
 use super::{Answer, Client, Events, PATIENCE, Upstream, eventually, within};
@@ -166,6 +166,18 @@ impl Lb {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().count()
+    }
+
+    /// Lets it open no descriptor any more that it does not have already, or again as many as it may.
+    pub(crate) fn allow_descriptors(&self, allow: bool) {
+        let most = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: if allow { most } else { Some(1) }, maximum: most };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
     }
 
     pub(crate) fn close_stdin(&mut self) {

@@ -8,6 +8,7 @@ mod client;
 mod events;
 mod file;
 mod metrics;
+mod names;
 mod orders;
 mod upstream;
 mod wire;
@@ -17,8 +18,9 @@ pub(crate) use client::{Answer, Client};
 pub(crate) use events::Events;
 pub(crate) use file::{Config, tables};
 pub(crate) use metrics::Metrics;
+pub(crate) use names::Names;
 pub(crate) use orders::{Load, ctl, ctl_with, order, order_with};
-pub(crate) use upstream::{Reply, Seen, Upstream, ok};
+pub(crate) use upstream::{Reply, Seen, Upstream, ok, watched};
 pub(crate) use wire::{Head, Wire, chunked};
 
 /// How long a test waits for what should happen at once. Long, because a busy machine is no failure.

@@ -96,9 +96,18 @@ impl Upstream {
         Self::serving(move |stream, _| serve(Wire::new(stream)))
     }
 
+    /// The same at another address of this machine; the port 0 takes a free one.
+    pub(crate) fn at(address: SocketAddr, script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::serving_at(address, move |stream, shared| converse(stream, shared, &|_| Vec::new(), &script))
+    }
+
     fn serving(serve: impl Fn(TcpStream, &Shared) + Send + Sync + 'static) -> Self {
-        let reserved = socket();
-        reserved.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        Self::serving_at(SocketAddr::from(([127, 0, 0, 1], 0)), serve)
+    }
+
+    fn serving_at(address: SocketAddr, serve: impl Fn(TcpStream, &Shared) + Send + Sync + 'static) -> Self {
+        let reserved = socket(address);
+        reserved.bind(&address.into()).unwrap();
         let address = reserved.local_addr().unwrap().as_socket().unwrap();
         let shared = Arc::new(Shared { keeps_log: true.into(), ..Shared::default() });
         let upstream = Self {
@@ -141,7 +150,7 @@ impl Upstream {
     }
 
     fn listen(&self, backlog: i32) -> Arc<TcpListener> {
-        let socket = socket();
+        let socket = socket(self.address);
         socket.bind(&self.address.into()).unwrap();
         socket.listen(backlog).unwrap();
         let listener = Arc::new(TcpListener::from(socket));
@@ -203,7 +212,7 @@ impl Upstream {
         eventually("no connection", || {
             let open = self.shared.open.lock().unwrap().len();
             // The kernel's table may be long, so it is asked last.
-            let untold = if open == 0 { established_with(self.address.port()) } else { 0 };
+            let untold = if open == 0 { established_with(self.address) } else { 0 };
             when(open == 0 && untold == 0, (open, untold))
         });
     }
@@ -237,17 +246,34 @@ impl Drop for Upstream {
     }
 }
 
-/// Sockets of this machine that believe to be connected to the port.
-fn established_with(port: u16) -> usize {
-    // Columns: number, local address, remote address, state; in hexadecimal, and 01 stands for established.
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let remote = format!(":{port:04X}");
-    let sockets = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    sockets.filter(|columns| columns[2].ends_with(&remote) && columns[3] == "01").count()
+/// Sockets of this machine that believe to be connected to the address.
+fn established_with(address: SocketAddr) -> usize {
+    let host = match address {
+        SocketAddr::V4(address) => format!("{:08X}", u32::from_ne_bytes(address.ip().octets())),
+        SocketAddr::V6(_) => String::new(),
+    };
+    established(&format!("{host}:{:04X}", address.port()), 2).len()
 }
 
-fn socket() -> Socket {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+/// For each established socket whose local (1) or remote (2) address ends like this, whether the kernel asks its other
+/// side while it is silent.
+fn established(ending: &str, column: usize) -> Vec<bool> {
+    // Columns: number, local address, remote address, state, queues, timer; in hexadecimal. The state 01 stands for
+    // established, and the timer 02 for that question.
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let sockets = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let of_these = sockets.filter(|columns| columns[column].ends_with(ending) && columns[3] == "01");
+    of_these.map(|columns| columns[5].starts_with("02:")).collect()
+}
+
+/// Whether the kernel watches each connection to this port, and then each from it.
+pub(crate) fn watched(port: u16) -> [Vec<bool>; 2] {
+    let ending = format!(":{port:04X}");
+    [established(&ending, 2), established(&ending, 1)]
+}
+
+fn socket(address: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();
     socket
 }

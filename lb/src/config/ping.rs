@@ -1,0 +1,78 @@
+//! What a ping asks, as it is written.
+
+use http::Method;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use http::uri::Authority;
+
+/// Headers that the connection needs, and that a ping says itself.
+const OWN: [HeaderName; 7] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, TE, TRAILER, EXPECT];
+
+/// A method, which the table of settings has a list of.
+pub(super) fn method(text: &str) -> Result<Method, String> {
+    text.parse().map_err(|_| "write GET".to_owned())
+}
+
+/// A host, with or without a port: RFC 9110, section 7.2.
+pub(super) fn host(text: &str) -> Result<HeaderValue, String> {
+    let host: Option<Authority> = text.parse().ok();
+    host.filter(|host| !host.as_str().contains('@'))
+        .and_then(|host| HeaderValue::from_str(host.as_str()).ok())
+        .ok_or_else(|| "write a host, with or without a port, such as app.example".to_owned())
+}
+
+/// A header such as `X-Probe: 1`.
+pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let parts = text.split_once(':').and_then(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        let mut value = HeaderValue::from_str(value.trim()).ok()?;
+        // It may be what lets the balancer in: it is shown nowhere.
+        value.set_sensitive(true);
+        Some((name, value))
+    });
+    match parts {
+        None => Err("write its name, a colon and its value, such as \"X-Probe: 1\"".to_owned()),
+        Some((HOST, _)) => Err("leave it out, and set ping_host instead".to_owned()),
+        Some((name, _)) if OWN.contains(&name) => {
+            Err("leave it out: a ping says it as it needs to".to_owned())
+        }
+        Some(header) => Ok(header),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_as_people_write_them() {
+        for text in ["X-Probe: 1", "x-probe:1", "X-Probe:  1  "] {
+            let (name, value) = header(text).unwrap();
+            assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-probe", "1"), "{text}");
+        }
+        let table = [
+            ("X-Probe", "write its name"),
+            ("", "write its name"),
+            ("X Probe: 1", "write its name"),
+            ("X-Probe: a\nb", "write its name"),
+            ("Host: a", "set ping_host"),
+            ("content-length: 5", "leave it out"),
+            ("Connection: keep-alive", "leave it out"),
+        ];
+        for (text, fix) in table {
+            assert!(header(text).unwrap_err().contains(fix), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_may_have_a_port_and_nothing_else() {
+        for text in ["app.example", "app.example:8080", "[::1]:80", "127.0.0.1"] {
+            assert_eq!(host(text).unwrap(), text);
+        }
+        for text in ["", "a b", "http://a", "u@a", "a/b"] {
+            assert!(host(text).unwrap_err().contains("write a host"), "{text}");
+        }
+    }
+}

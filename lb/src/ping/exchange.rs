@@ -1,0 +1,130 @@
+//! A ping that asks for a path: what it asks, and which answers are good.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use memchr::memmem;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::balance::Backend;
+use crate::balance::health::Evidence;
+use crate::config::Config;
+use crate::proxy::connect::reach;
+use crate::proxy::verdict::Failure;
+use crate::resolver::Resolver;
+use crate::statuses::Statuses;
+
+/// Bytes of an answer's body that are read. What is longer counts as read to its end.
+const MOST: usize = 64 * 1024;
+
+/// Asks a backend for a path, and says whether its answer is as configured. To connect may take as long as a ping may,
+/// and so may the whole answer.
+///
+/// # Errors
+/// There was no whole answer.
+pub(super) async fn ask_for(
+    backend: &Arc<Backend>,
+    path: &Uri,
+    config: &Config,
+    resolver: &Resolver,
+) -> Result<Evidence, Failure> {
+    let mut request = Request::new(Empty::new());
+    *request.method_mut() = config.ping_method.clone();
+    *request.uri_mut() = path.clone();
+    request.headers_mut().insert(HOST, host(backend, config)?);
+    for (name, value) in &config.ping_headers {
+        request.headers_mut().append(name, value.clone());
+    }
+    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    if config.ping_method == Method::POST {
+        // A method that usually has content says that there is none: RFC 9110, section 8.6.
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    let stream = reach(backend, config.ping_port, config.ping_timeout, resolver).await?;
+    let answer = timeout(config.ping_timeout, ask(stream, request)).await;
+    let (status, body) = answer.unwrap_or(Err(Failure::HeadTimeout))?;
+    Ok(match objection(status, &body, &config.ping_status, config.ping_body.as_deref()) {
+        Some(objection) => Evidence::PingFailed(format!("ping: {objection}").into()),
+        None => Evidence::Answered,
+    })
+}
+
+/// What a ping of this backend says in `Host`.
+///
+/// # Errors
+/// Its name cannot stand in a header.
+pub(super) fn host(backend: &Backend, config: &Config) -> Result<HeaderValue, Failure> {
+    let own = || HeaderValue::try_from(backend.address.authority()).map_err(|_| Failure::Unresolved);
+    config.ping_host.clone().map_or_else(own, Ok)
+}
+
+/// What is wrong with an answer to a ping, if anything is.
+fn objection(status: StatusCode, body: &[u8], expected: &Statuses, contains: Option<&str>) -> Option<String> {
+    if !expected.has(status) {
+        return Some(format!("status {} instead of {expected}", status.as_u16()));
+    }
+    let misses = |text: &&str| memmem::find(body, text.as_bytes()).is_none();
+    contains.filter(misses).map(|text| format!("its answer does not contain '{}'", text.escape_debug()))
+}
+
+/// One request on a connection of its own, whose answer is read to its end.
+///
+/// # Errors
+/// There was no whole answer.
+pub(super) async fn ask(
+    stream: TcpStream,
+    request: Request<Empty<Bytes>>,
+) -> Result<(StatusCode, Bytes), Failure> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| Failure::ClosedEarly)?;
+    let exchange = async {
+        let answer = sender.send_request(request).await.map_err(|error| match error.is_parse() {
+            true => Failure::Malformed,
+            false => Failure::ClosedEarly,
+        })?;
+        let (head, mut body) = answer.into_parts();
+        let mut read = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Failure::BrokeOff)?;
+            let data = frame.into_data().unwrap_or_default();
+            read.extend_from_slice(&data[..data.len().min(MOST - read.len())]);
+            if read.len() == MOST {
+                break;
+            }
+        }
+        Ok((head.status, read.freeze()))
+    };
+    tokio::pin!(exchange);
+    tokio::select! {
+        answered = &mut exchange => answered,
+        _ = connection => exchange.await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_needs_one_of_the_statuses_and_what_it_must_contain() {
+        let good = Statuses::read(&["200", "300-399"]).unwrap();
+        let table = [
+            (200, "", None, None),
+            (302, "", None, None),
+            (503, "ready", Some("ready"), Some("status 503 instead of 200, 300-399")),
+            (200, "not yet", Some("ready"), Some("its answer does not contain 'ready'")),
+            (200, "it is ready.", Some("ready"), None),
+        ];
+        for (code, body, contains, expected) in table {
+            let status = StatusCode::from_u16(code).unwrap();
+            let objection = objection(status, body.as_bytes(), &good, contains);
+            assert_eq!(objection.as_deref(), expected, "{code} {body}");
+        }
+    }
+}

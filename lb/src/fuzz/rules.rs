@@ -67,7 +67,7 @@ fn request_rules(read: &Head, trusted: bool) {
     assert_eq!(values(after, &CONTENT_LENGTH), values(&before.headers, &CONTENT_LENGTH), "it frames");
     let hosts = values(after, &HOST);
     match before.uri.authority() {
-        Some(authority) => assert_eq!(hosts, [authority.as_str().as_bytes()]),
+        Some(authority) => assert_eq!(hosts, [&authority[..]]),
         None => assert_eq!(hosts, values(&before.headers, &HOST), "it routes"),
     }
     assert!(hosts.len() == 1 || (hosts.is_empty() && before.version == Version::HTTP_10));

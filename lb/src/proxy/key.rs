@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::head::{Headers, RequestHead};
-use super::http1::fields::all_listed;
+use super::http1::fields::{all_listed, is_token};
 use super::message::FORWARDED_FOR;
 
 /// Where the key of a request is found.
@@ -34,7 +34,7 @@ impl Source {
     pub fn key(&self, head: &RequestHead, trusted: &[IpNet]) -> Option<u64> {
         match self {
             Self::Client => client(&head.headers, trusted).map(xxh3_64),
-            Self::Path => Some(xxh3_64(head.uri.path().as_bytes())),
+            Self::Path => Some(xxh3_64(head.uri.path())),
             Self::Header(name) => head.headers.get(name).map(|value| xxh3_64(value.as_bytes())),
             Self::Cookie(name) => cookie(&head.headers, name).map(xxh3_64),
         }
@@ -64,8 +64,7 @@ pub fn cookie<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
 
 /// Whether a cookie may have this name: a token of RFC 9110, section 5.6.2.
 pub fn is_cookie_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    is_token(name.as_bytes())
 }
 
 impl fmt::Display for Source {

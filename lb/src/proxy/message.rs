@@ -6,7 +6,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, MAX_FORWARDS, TE, TRANSFER_ENCODING,
     UPGRADE, VIA,
 };
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Version};
 use memchr::memchr;
 
 use super::head::{Headers, RequestHead, ResponseHead};
@@ -133,7 +133,10 @@ fn admit(head: &RequestHead, special: Special) -> Result<(), Refusal> {
     // A host is needed in every request of HTTP/1.1, and one is enough: RFC 9112, section 3.2.
     let name = HOST;
     let mut hosts = head.headers.get_all(&name);
+    let authority = head.uri.authority();
     let is_fine = match (hosts.next(), hosts.next()) {
+        // What an absolute target names counts instead: RFC 9112, section 3.2.2.
+        (Some(host), None) if host.is_empty() => authority.is_some(),
         (Some(host), None) => is_host(host.as_bytes()),
         (None, _) => head.version == Version::HTTP_10,
         _ => false,
@@ -141,7 +144,7 @@ fn admit(head: &RequestHead, special: Special) -> Result<(), Refusal> {
     if !is_fine {
         return Err(Refusal::Host);
     }
-    if head.uri.authority().is_some_and(|authority| !is_host(authority.as_str().as_bytes())) {
+    if authority.is_some_and(|authority| !is_host(&authority)) {
         return Err(Refusal::Target);
     }
     if special.disguised {
@@ -176,7 +179,7 @@ const HOST_BYTES: [bool; 256] = {
     table
 };
 
-/// Whether it is a host, with or without a port: RFC 3986, section 3.2.2. An empty one stands for none.
+/// Whether it is a host, with or without a port: RFC 3986, section 3.2.2. In HTTP it is never empty: RFC 9110, section 4.2.1.
 fn is_host(text: &[u8]) -> bool {
     let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
         Some(colon) if !text[colon..].contains(&b']') => (&text[..colon], &text[colon + 1..]),
@@ -190,7 +193,7 @@ fn is_host(text: &[u8]) -> bool {
         && match host {
             [b'[', address @ .., b']'] => std::str::from_utf8(address)
                 .is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
-            name => name.iter().all(|byte| HOST_BYTES[usize::from(*byte)]),
+            name => !name.is_empty() && name.iter().all(|byte| HOST_BYTES[usize::from(*byte)]),
         }
 }
 
@@ -305,16 +308,11 @@ fn strip_hop_by_hop(headers: &mut Headers) {
 
 /// A target such as `http://host/path` becomes `/path`, and its authority the `Host`: RFC 9112, section 3.2.2.
 fn to_origin_form(head: &mut RequestHead) {
-    if head.uri.scheme().is_none() {
-        return;
-    }
-    if let Some(host) = head.uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()) {
+    let Some(authority) = head.uri.authority() else { return };
+    if let Ok(host) = HeaderValue::from_maybe_shared(authority) {
         head.headers.insert(HOST, host);
     }
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    // An empty path is sent as a slash, also before a query: RFC 9112, section 3.2.1.
-    let path = if path.starts_with('?') { format!("/{path}").parse() } else { path.parse() };
-    head.uri = path.unwrap_or_else(|_| Uri::from_static("/"));
+    head.uri = head.uri.origin_form();
 }
 
 #[cfg(test)]

@@ -88,14 +88,14 @@ fn an_upgrade_passes_only_if_it_is_asked_for_properly() {
 #[test]
 fn an_absolute_target_becomes_a_path_and_a_host() {
     let head = forwarded("http://b.example:81/x?y=1", &[("host", "a.example")]);
-    assert_eq!(head.uri, "/x?y=1");
+    assert_eq!(head.uri.to_string(), "/x?y=1");
     assert_eq!(values(&head.headers, "host"), ["b.example:81"]);
 }
 
 #[test]
 fn an_absolute_target_may_have_a_query_and_no_path() {
-    assert_eq!(forwarded("http://b.example?x=1", &[]).uri, "/?x=1");
-    assert_eq!(forwarded("http://b.example", &[]).uri, "/");
+    assert_eq!(forwarded("http://b.example?x=1", &[]).uri.to_string(), "/?x=1");
+    assert_eq!(forwarded("http://b.example", &[]).uri.to_string(), "/");
 }
 
 #[test]
@@ -179,12 +179,13 @@ fn trailers_are_asked_for_again() {
 #[test]
 fn hosts_are_told_from_what_is_none() {
     for host in
-        ["", "a", "a.example.", "A-1_b~", "a%20b", "a:", "a:0", "a:65535", "[::1]", "[::1]:80", "1.2.3.4:5"]
+        ["a", "a.example.", "A-1_b~", "a%20b", "a:", "a:0", "a:65535", "[::1]", "[::1]:80", "1.2.3.4:5"]
     {
         assert!(is_host(host.as_bytes()), "{host}");
     }
     for text in [
-        "a b", "a/b", "a?b", "a#b", "u@a", "a:x", "a:+1", "a:65536", "::1", "[::1", "[a]", "[::1]x", "\u{e9}",
+        "", ":", ":80", "a b", "a/b", "a?b", "a#b", "u@a", "a:x", "a:+1", "a:65536", "::1", "[::1", "[a]",
+        "[::1]x", "\u{e9}",
     ] {
         assert!(!is_host(text.as_bytes()), "{text}");
     }

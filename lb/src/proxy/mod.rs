@@ -35,6 +35,7 @@ pub mod refusal;
 pub(crate) mod rest;
 mod settings;
 pub mod sticky;
+pub mod target;
 mod tunnel;
 pub(crate) mod upstream;
 pub mod verdict;

@@ -10,6 +10,7 @@ use http::header::{
 use http_body::Frame;
 use memchr::{memchr, memchr_iter};
 
+use super::extension::are_extensions;
 use super::{Malformed, request, response, write_fields};
 
 /// Longest line of a chunk's size, longest trailer section, and most extensions of a whole body, in bytes.
@@ -173,8 +174,7 @@ fn line(buffer: &[u8]) -> Result<Option<usize>, Malformed> {
 /// section 7.1.1.
 fn size(line: &[u8]) -> Result<(u64, usize), Malformed> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let extension = line[digits..].trim_ascii_start();
-    if !(extension.is_empty() || extension[0] == b';') || digits > 16 {
+    if digits > 16 || !(digits == line.len() || are_extensions(&line[digits..])) {
         return Err(Malformed);
     }
     let text = std::str::from_utf8(&line[..digits]).map_err(|_| Malformed)?;

@@ -86,6 +86,16 @@ fn is_known_coding(coding: &[u8]) -> bool {
         .any(|known| coding.eq_ignore_ascii_case(known))
 }
 
+/// Whether it is a token: RFC 9110, section 5.6.2.
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| is_token_byte(*byte))
+}
+
+/// Whether a byte may stand in a token.
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }

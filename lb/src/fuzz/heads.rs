@@ -66,7 +66,7 @@ pub fn response_head(bytes: &[u8]) {
 
 /// Passes an answer on, to a client that may be `old`, and reads what comes of it.
 fn passed_on(head: responses::Head, asked: &RequestHead, old: bool) {
-    let responses::Head { mut response, framing, keep_alive } = head;
+    let responses::Head { mut response, framing, keep_alive, .. } = head;
     let status = response.status;
     let mut out = Vec::new();
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {

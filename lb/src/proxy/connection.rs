@@ -39,6 +39,8 @@ pub(crate) struct Connection {
     /// Interim answers to the present request so far.
     interim: usize,
     keep_alive: bool,
+    /// What the present answer says behind its body may pass.
+    passes_trailers: bool,
     /// It has served a request before, so the backend may close it at any moment.
     reused: bool,
 }
@@ -57,7 +59,14 @@ impl Connection {
     /// box, so that only its address is.
     pub(crate) fn new(stream: TcpStream, meter: Meter) -> Box<Self> {
         let (incoming, outgoing) = wire::split(stream, ROOM, Buffers::default(), meter);
-        Box::new(Self { incoming, outgoing: Ok(outgoing), interim: 0, keep_alive: true, reused: false })
+        Box::new(Self {
+            incoming,
+            outgoing: Ok(outgoing),
+            interim: 0,
+            keep_alive: true,
+            passes_trailers: true,
+            reused: false,
+        })
     }
 
     /// Makes it wait for its next request. Returns whether it can take one: both the last request and its
@@ -95,7 +104,8 @@ impl Connection {
         let Ok(outgoing) = &mut self.outgoing else { return Err(Failure::StaleUnsent) };
         let framing = match body.size_hint().exact() {
             Some(_) => Framing::Plain,
-            None => Framing::Chunked { trailers: true },
+            // A server cannot ask for trailers, and may take them for headers.
+            None => Framing::Chunked { trailers: false },
         };
         outgoing.begin(body, framing, |out| write_head(out, head, backend));
         (self.incoming.searched, self.interim) = (0, 0);
@@ -149,7 +159,7 @@ impl Connection {
                 continue;
             }
             self.incoming.body = head.framing.into();
-            self.keep_alive = head.keep_alive;
+            (self.keep_alive, self.passes_trailers) = (head.keep_alive, head.passes_trailers);
             return Poll::Ready(Ok(head.response));
         }
     }
@@ -189,7 +199,9 @@ impl Connection {
 
     /// The next part of the answer's body; `None` at its end.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.incoming.poll_frame(cx)
+        let frame = ready!(self.incoming.poll_frame(cx));
+        let is_dropped = |frame: &Frame<Bytes>| !self.passes_trailers && frame.is_trailers();
+        Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(is_dropped)))
     }
 
     /// Whether the answer has come whole.

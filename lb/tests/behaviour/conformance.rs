@@ -279,6 +279,17 @@ const ANSWERS: &[(&str, &str, Passed)] = &[
     ("9112 6.1: chunks in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD),
     ("9112 5.2: a folded header", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nok", BAD),
     ("9112 5.1: space before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", BAD),
+    ("9112 2.2: line feeds alone", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok", Some((200, "ok"))),
+    ("9112 2.2: line feeds alone, some of them", "HTTP/1.1 200 OK\r\nContent-Length: 2\n\r\nok", Some((200, "ok"))),
+    ("9112 2.2: line feeds alone, but for the last line", "HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\nok", Some((200, "ok"))),
+    ("9112 2.2: line feeds alone, an empty line of both", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\nok", Some((200, "ok"))),
+    ("9112 2.2: line feeds alone before chunks", "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\r\nok\r\n0\r\n\r\n", Some((200, "ok"))),
+    ("9112 2.2: line feeds alone, until the end of the connection", "HTTP/1.0 200 OK\nX: y\n\nok", Some((200, "ok"))),
+    ("9112 2.2: line feeds alone, also of an interim answer", "HTTP/1.1 102 Processing\n\nHTTP/1.1 200 OK\nContent-Length: 2\n\nok", Some((200, "ok"))),
+    ("9112 2.2: line feeds alone, framing said twice", "HTTP/1.1 200 OK\nContent-Length: 2\nContent-Length: 2\n\nok", BAD),
+    ("9112 2.2: line feeds alone, a folded header", "HTTP/1.1 200 OK\nX: a\n b\nContent-Length: 2\n\nok", BAD),
+    ("9112 7.1: line feeds alone within chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nok\n0\n\n", None),
+    ("9112 7.1.1: a chunk extension without a name", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;\r\nok\r\n0\r\n\r\n", None),
     ("9110 15: a status of 099", "HTTP/1.1 099 No\r\nContent-Length: 2\r\n\r\nok", BAD),
     ("9110 15: a status of four digits", "HTTP/1.1 1000 No\r\nContent-Length: 2\r\n\r\nok", BAD),
     ("9112 2.3: HTTP/2.0", "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok", BAD),
@@ -314,7 +325,7 @@ fn an_answer_has_one_end() {
         let mut client = lb.client();
         client.ask(&format!("GET /case/{n}"), b"");
         let mut answer = client.try_answer();
-        if answer.as_ref().is_ok_and(|answer| answer.status == 100) {
+        if answer.as_ref().is_ok_and(|answer| answer.status < 200) {
             answer = client.try_answer();
         }
         let passed = answer.ok().map(|answer| (answer.status, answer.text().to_owned()));

@@ -1,6 +1,6 @@
 //! Is what stands behind a chunk's size a list of extensions? RFC 9112, section 7.1.1.
 //!
-//! Nobody needs them and they go no further, but readers that take other bytes for extensions see other chunks.
+//! They go no further, since no server needs them. But a reader that takes other bytes for extensions sees other chunks.
 
 use super::fields::is_token_byte;
 

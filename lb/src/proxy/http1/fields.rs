@@ -32,6 +32,8 @@ pub(super) struct Said {
     pub(super) close: bool,
     /// `Connection: keep-alive`.
     pub(super) keep_alive: bool,
+    /// `Connection` lists something else.
+    pub(super) lists_others: bool,
     /// There is a `TE`.
     pub(super) te: bool,
     /// There is an `Expect`.
@@ -48,8 +50,11 @@ impl Said {
             self.hear_coding(value);
         } else if *name == CONNECTION {
             for option in list(value) {
-                self.close |= option.eq_ignore_ascii_case(b"close");
-                self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                let close = option.eq_ignore_ascii_case(b"close");
+                let keep_alive = option.eq_ignore_ascii_case(b"keep-alive");
+                self.close |= close;
+                self.keep_alive |= keep_alive;
+                self.lists_others |= !(close || keep_alive || option.is_empty());
             }
         } else if *name == TE {
             self.te = true;

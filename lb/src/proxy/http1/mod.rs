@@ -9,6 +9,7 @@ mod extension;
 pub(crate) mod fields;
 pub(crate) mod request;
 pub(crate) mod response;
+mod trailers;
 
 /// Bytes that are not HTTP/1.1, or that contradict themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 
 use http::Uri;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::form::Written;
 use super::layer::{Layer, Origin};
@@ -17,6 +17,7 @@ use crate::balance::member::{Member, Mode};
 use crate::balance::{Address, budget, outlier, silence};
 use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
+use crate::proxy::sticky;
 use crate::statuses::Statuses;
 
 /// What it is called if nobody says: drawn once, so that it keeps its name when its file is read again.
@@ -48,11 +49,17 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         retry_budget: retry_budget(&mut read),
         hedge_after: read.maybe("hedging.after"),
         sticky_cookie: read.parsed("sticky.cookie", cookie_name),
+        sticky_attributes: sticky::Attributes {
+            secure: read.parsed("sticky.secure", str::parse).unwrap_or_default(),
+            same_site: read.parsed("sticky.same_site", str::parse).unwrap_or_default(),
+            max_age: read.maybe("sticky.max_age"),
+        },
         explain: read.get("balance.explain"),
         listen,
         admin: admin(&mut read, listen),
         admin_token: read.parsed("admin_token", Token::read),
         name: read.parsed("name", name).unwrap_or_else(|| OWN_NAME.clone()),
+        via: read.get("via"),
         trusted: entries(&mut read, "trusted_proxies", "a network", network),
         workers: read.maybe_number("workers").unwrap_or_else(cores),
         ping_interval: read.get("health.ping_interval"),
@@ -195,7 +202,15 @@ fn entries<T>(
 fn network(text: &str) -> Result<IpNet, String> {
     text.parse()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map(canonical)
         .map_err(|_| "write 10.0.0.0/8, or one address, 127.0.0.1".to_owned())
+}
+
+/// A network of IPv4 that is written as one of IPv6 is one of IPv4: addresses are compared as what they are.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    v4.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(network, IpNet::V4)
 }
 
 fn retry_budget(read: &mut Reader<'_>) -> Option<budget::Rule> {
@@ -254,6 +269,8 @@ mod tests {
     fn networks_are_read_as_people_write_them() {
         assert!(network("10.0.0.0/8").unwrap().contains(&"10.9.8.7".parse::<IpAddr>().unwrap()));
         assert_eq!(["127.0.0.1", "::1"].map(|one| network(one).unwrap().prefix_len()), [32, 128]);
+        assert_eq!(network("::ffff:10.0.0.0/104").unwrap(), network("10.0.0.0/8").unwrap());
+        assert_eq!(network("::ffff:10.0.0.1").unwrap(), network("10.0.0.1").unwrap());
         for wrong in ["", "10.0.0.0/33", "a", " ::1"] {
             assert!(network(wrong).unwrap_err().contains("write 10.0.0.0/8"), "{wrong}");
         }

@@ -24,6 +24,7 @@ use crate::log::Level;
 use crate::proxy::books::Statistics;
 use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
+use crate::proxy::sticky;
 use crate::statuses::Statuses;
 use crate::words::words;
 
@@ -79,6 +80,8 @@ pub struct Config {
     pub hedge_after: Option<Duration>,
     /// The cookie by which clients return to the backend they were at; `None` for no such cookie.
     pub sticky_cookie: Option<String>,
+    /// How that cookie is given out.
+    pub sticky_attributes: sticky::Attributes,
     /// Whether a client may ask, with `x-lb-explain: 1`, how its request was decided.
     pub explain: bool,
     /// Where clients connect.
@@ -89,6 +92,8 @@ pub struct Config {
     pub admin_token: Option<Token>,
     /// What it calls itself towards others, in `Via` and `Proxy-Status`: a token of RFC 9110, section 5.6.2.
     pub name: String,
+    /// Whether it adds itself to `Via`; else it marks requests in `CDN-Loop`, so that it knows those that come back.
+    pub via: bool,
     /// Proxies in front of it, whose word is taken for where they got a request from.
     pub trusted: Vec<IpNet>,
     /// Threads that serve requests; at least 1.

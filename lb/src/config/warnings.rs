@@ -10,6 +10,7 @@ use super::problems::Problem;
 use super::{Config, Said, is_wanted};
 use crate::balance::outlier;
 use crate::balance::policy::Kind;
+use crate::proxy::sticky::{SameSite, Secure};
 
 /// What is odd about a configuration.
 pub(super) fn of(config: &Config, said: &Said<'_>) -> Vec<Problem> {
@@ -87,6 +88,17 @@ impl Found<'_> {
             "outlier.success_rate",
             &why,
             "set consecutive_errors instead",
+        );
+        for id in ["sticky.secure", "sticky.same_site", "sticky.max_age"] {
+            self.idle(config.sticky_cookie.is_none(), id, "no cookie is given out", "set cookie as well");
+        }
+        let sticky = config.sticky_attributes;
+        let is_dropped = sticky.same_site == SameSite::None && sticky.secure == Secure::Never;
+        self.idle(
+            is_dropped && config.sticky_cookie.is_some(),
+            "sticky.same_site",
+            "browsers drop a cookie for all sites that is not Secure",
+            "set secure to auto or always",
         );
         let unlimited = config.limit.is_none() && config.backends.iter().all(|member| member.limit.is_none());
         for id in ["queues.queue", "queues.queue_timeout"] {

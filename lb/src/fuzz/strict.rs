@@ -70,9 +70,8 @@ pub(crate) fn chunks(mut bytes: &[u8]) -> Read<'_, (Vec<u8>, Vec<&[u8]>)> {
     loop {
         let Some((line, rest)) = cut(bytes, b"\r\n") else { return Ok(None) };
         let digits = line.split(|byte| b" \t;".contains(byte)).next().unwrap_or_default();
-        let extension = line[digits.len()..].trim_ascii_start();
         let size = number(digits, 16).filter(|_| digits.len() <= 16 && is_clean(line));
-        let Some(size) = size.filter(|_| extension.is_empty() || extension[0] == b';') else {
+        let Some(size) = size.filter(|_| are_extensions(&line[digits.len()..])) else {
             return wrong("chunk size", line);
         };
         if size == 0 {
@@ -86,6 +85,37 @@ pub(crate) fn chunks(mut bytes: &[u8]) -> Read<'_, (Vec<u8>, Vec<&[u8]>)> {
             _ => return wrong("end of a chunk", rest),
         };
     }
+}
+
+/// Whether what stands behind a chunk's size are names, each of them with a value or without one.
+fn are_extensions(text: &[u8]) -> bool {
+    let (mut parts, mut is_quoted, mut is_escaped) = (vec![Vec::new()], false, false);
+    for byte in text {
+        let is_quote = *byte == b'"' && !is_escaped;
+        is_quoted ^= is_quote;
+        is_escaped = is_quoted && *byte == b'\\' && !is_escaped;
+        match (*byte, is_quoted) {
+            (b';', false) => parts.push(Vec::new()),
+            _ => parts.last_mut().into_iter().for_each(|part| part.push(*byte)),
+        }
+    }
+    let is_extension = |part: &Vec<u8>| match cut(part, b"=") {
+        None => is_token(part.trim_ascii()),
+        Some((name, value)) => is_token(name.trim_ascii()) && is_value(value.trim_ascii()),
+    };
+    !is_quoted && parts[0].trim_ascii().is_empty() && parts[1..].iter().all(is_extension)
+}
+
+/// Whether it is a token, or one string in quotes.
+fn is_value(text: &[u8]) -> bool {
+    let [b'"', inner @ .., b'"'] = text else { return is_token(text) };
+    let mut is_escaped = false;
+    let ends_it = |byte: &u8| {
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        ends
+    };
+    !inner.iter().any(ends_it)
 }
 
 fn trailers(mut bytes: &[u8]) -> Read<'_, Vec<&[u8]>> {
@@ -191,7 +221,16 @@ mod tests {
             assert!(request(text.as_bytes()).is_err(), "{text}");
         }
         assert!(request(b"GET / HTTP/1.1\r\n\r\n").is_err(), "no host");
-        for text in ["+1\r\n", "1 x\r\n", "1\r\nok", "0\r\nx\r\n", "00000000000000001\r\n", "\r\n"] {
+        for text in [
+            "+1\r\n",
+            "1 x\r\n",
+            "1\r\nok",
+            "0\r\nx\r\n",
+            "00000000000000001\r\n",
+            "\r\n",
+            "1;\r\n",
+            "1;a=\"\r\n",
+        ] {
             assert!(chunks(text.as_bytes()).is_err(), "{text}");
         }
         assert!(answer(b"HTTP/1.1 099 No\r\n\r\n").is_err());

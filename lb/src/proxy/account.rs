@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::{Extensions, Method, StatusCode, Uri};
+use http::{Extensions, Method, StatusCode};
 
 use super::books::Books;
 use super::context::{self, Attempts, Retries, Tried};
 use super::explained::Explained;
 use super::head::{Headers, RequestHead};
 use super::refusal::Refusal;
+use super::target::Target;
 use super::verdict::{Blame, Failure};
 use crate::balance::Backend;
 use crate::observe::{Outcome, Phase, Tally, micros, unix_ms};
@@ -59,7 +60,7 @@ const CLIENT_GONE: u16 = 499;
 
 impl Account {
     /// A request's record, from the arrival of its head on.
-    pub(crate) fn open(books: &Rc<Books>, method: &Method, uri: &Uri) -> Self {
+    pub(crate) fn open(books: &Rc<Books>, method: &Method, uri: &Target) -> Self {
         Self::begin(books, || (method.to_string(), uri.to_string()))
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     keep_alive: bool,
     /// How long the backend keeps it without a request, in seconds, if it has said so.
     kept_for: Option<u32>,
+    /// What the present answer says behind its body may pass.
+    passes_trailers: bool,
     /// It has served a request before, so the backend may close it at any moment.
     reused: bool,
     /// The addresses of the backend among which its peer is.
@@ -67,9 +69,16 @@ impl Connection {
     /// `generation` is that of the addresses of which it was given one.
     pub(crate) fn new(stream: TcpStream, generation: Generation, meter: Meter) -> Box<Self> {
         let (incoming, outgoing) = wire::split(stream, ROOM, Buffers::default(), meter);
-        let outgoing = Ok(outgoing);
-        let (keep_alive, kept_for, reused) = (true, None, false);
-        Box::new(Self { incoming, outgoing, interim: 0, keep_alive, kept_for, reused, generation })
+        Box::new(Self {
+            incoming,
+            outgoing: Ok(outgoing),
+            interim: 0,
+            keep_alive: true,
+            kept_for: None,
+            passes_trailers: true,
+            reused: false,
+            generation,
+        })
     }
 
     /// Makes it wait for its next request. Returns whether it can take one: both the last request and its
@@ -133,7 +142,8 @@ impl Connection {
         let Ok(outgoing) = &mut self.outgoing else { return Err(Failure::StaleUnsent) };
         let framing = match body.size_hint().exact() {
             Some(_) => Framing::Plain,
-            None => Framing::Chunked { trailers: true },
+            // A server cannot ask for trailers, and may take them for headers.
+            None => Framing::Chunked { trailers: false },
         };
         outgoing.begin(body, framing, |out| write_head(out, head, backend));
         (self.incoming.searched, self.interim) = (0, 0);
@@ -187,7 +197,7 @@ impl Connection {
                 continue;
             }
             self.incoming.body = head.framing.into();
-            self.keep_alive = head.keep_alive;
+            (self.keep_alive, self.passes_trailers) = (head.keep_alive, head.passes_trailers);
             self.kept_for = head.kept_for.or(self.kept_for);
             return Poll::Ready(Ok(head.response));
         }
@@ -228,7 +238,9 @@ impl Connection {
 
     /// The next part of the answer's body; `None` at its end.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.incoming.poll_frame(cx)
+        let frame = ready!(self.incoming.poll_frame(cx));
+        let is_dropped = |frame: &Frame<Bytes>| !self.passes_trailers && frame.is_trailers();
+        Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(is_dropped)))
     }
 
     /// Whether the answer has come whole.

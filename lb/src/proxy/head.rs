@@ -3,7 +3,9 @@
 //! The headers are a list, and not the hash map that `http` has for them. A message has about ten: to look along so few
 //! costs less than to hash every one of them, and they leave in the order in which they came.
 
-use http::{Extensions, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use http::{Extensions, HeaderName, HeaderValue, Method, StatusCode, Version};
+
+use super::target::Target;
 
 /// The head of a request.
 #[derive(Debug, Clone, Default)]
@@ -11,7 +13,7 @@ pub struct RequestHead {
     /// What to do.
     pub method: Method,
     /// With what.
-    pub uri: Uri,
+    pub uri: Target,
     /// What its client speaks. Each hop speaks its own version (RFC 9112, section 2.3), so that backends see another.
     pub version: Version,
     /// How.
@@ -113,7 +115,8 @@ impl Headers {
 impl From<http::request::Parts> for RequestHead {
     fn from(head: http::request::Parts) -> Self {
         let headers = Headers::from(&head.headers);
-        Self { method: head.method, uri: head.uri, version: head.version, headers, context: head.extensions }
+        let uri = Target::from(&head.uri);
+        Self { method: head.method, uri, version: head.version, headers, context: head.extensions }
     }
 }
 

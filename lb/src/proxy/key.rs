@@ -1,7 +1,6 @@
 //! What makes two requests belong together? The key by which a hashing policy picks, taken from the request as it came.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::HeaderName;
@@ -9,9 +8,9 @@ use http::header::COOKIE;
 use ipnet::IpNet;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::forwarded::client_key;
 use super::head::{Headers, RequestHead};
-use super::http1::fields::all_listed;
-use super::message::FORWARDED_FOR;
+use super::http1::fields::is_token;
 
 /// Where the key of a request is found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,23 +32,12 @@ impl Source {
     /// if the request has no such header or cookie; it belongs to nobody then. The word of `trusted` networks is taken.
     pub fn key(&self, head: &RequestHead, trusted: &[IpNet]) -> Option<u64> {
         match self {
-            Self::Client => client(&head.headers, trusted).map(xxh3_64),
-            Self::Path => Some(xxh3_64(head.uri.path().as_bytes())),
+            Self::Client => client_key(&head.headers, trusted).map(|key| xxh3_64(&key)),
+            Self::Path => Some(xxh3_64(head.uri.path())),
             Self::Header(name) => head.headers.get(name).map(|value| xxh3_64(value.as_bytes())),
             Self::Cookie(name) => cookie(&head.headers, name).map(xxh3_64),
         }
     }
-}
-
-/// Whoever stands before the proxies whose word is taken; the first of these if nobody does.
-fn client<'a>(headers: &'a Headers, trusted: &[IpNet]) -> Option<&'a [u8]> {
-    let is_trusted = |hop: &[u8]| {
-        let address = std::str::from_utf8(hop).ok().and_then(|hop| hop.parse::<IpAddr>().ok());
-        address.is_some_and(|address| trusted.iter().any(|network| network.contains(&address)))
-    };
-    let name = FORWARDED_FOR;
-    let hops = || all_listed(headers, &name);
-    hops().filter(|hop| !is_trusted(hop)).last().or_else(|| hops().next())
 }
 
 /// The value of a cookie: RFC 6265, section 4.2. If it comes more than once, the first counts.
@@ -64,8 +52,7 @@ pub fn cookie<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
 
 /// Whether a cookie may have this name: a token of RFC 9110, section 5.6.2.
 pub fn is_cookie_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    is_token(name.as_bytes())
 }
 
 impl fmt::Display for Source {
@@ -130,6 +117,10 @@ mod tests {
             ("10.0.0.9, 10.0.0.3", "10.0.0.9"),
             ("unknown, 10.0.0.3", "unknown"),
             ("2001:db8::7,10.0.0.3", "2001:db8::7"),
+            ("192.0.2.7:5555, 10.0.0.3:80", "192.0.2.7"),
+            ("::ffff:192.0.2.7, ::FFFF:10.0.0.3", "192.0.2.7"),
+            ("[2001:DB8:0::7]:443, 10.0.0.3", "2001:db8::7"),
+            (", 192.0.2.7,, 10.0.0.3,", "192.0.2.7"),
         ];
         for (chain, client) in table {
             let key = key("client", &[("x-forwarded-for", chain)], "/");

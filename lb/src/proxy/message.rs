@@ -3,26 +3,22 @@
 //! Pure functions on heads that `http1` has read, each rule with its section of RFC 9110 or 9112.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, MAX_FORWARDS, TE, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, MAX_FORWARDS, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Version};
 use memchr::memchr;
 
+use super::forwarded::{self, tells_the_way};
 use super::head::{Headers, RequestHead, ResponseHead};
-use super::http1::fields::all_listed;
+use super::http1::fields::{all_listed, is_token};
 use super::http1::request::takes_trailers;
 use super::refusal::Refusal;
+use super::via::{self, Mark};
 
 /// Says which attempt of its request a backend sees, from the second on.
 pub const ATTEMPT: HeaderName = HeaderName::from_static("x-lb-attempt");
 
-/// Says where a request came from, hop by hop.
-pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
-const PROTO_HTTP: HeaderValue = HeaderValue::from_static("http");
 const UPGRADE_TOKEN: HeaderValue = HeaderValue::from_static("upgrade");
 const TE_TOKEN: HeaderValue = HeaderValue::from_static("te");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
@@ -37,8 +33,8 @@ pub struct Hop<'a> {
     pub trusted: bool,
     /// What this balancer calls itself.
     pub name: &'a str,
-    /// The same as it adds it to `Via`.
-    pub via: &'a HeaderValue,
+    /// What it leaves on the request, so that it knows it again.
+    pub via: &'a Mark,
 }
 
 /// Makes a request's head ready for a backend. `chunked` says that there is a body whose length is not known.
@@ -48,7 +44,7 @@ pub struct Hop<'a> {
 pub fn prepare_request(head: &mut RequestHead, hop: Hop<'_>, chunked: bool) -> Result<(), Refusal> {
     let special = Special::among(&head.headers);
     admit(head, special)?;
-    if special.via && has_come_by(&head.headers, hop.name) {
+    if special.via && via::has_come_by(&head.headers, hop.name) {
         return Err(Refusal::Loop);
     }
     let asked_for_upgrade = if special.upgrade { requested_upgrade(head) } else { None };
@@ -74,42 +70,9 @@ pub fn prepare_request(head: &mut RequestHead, hop: Hop<'_>, chunked: bool) -> R
         head.headers.insert(TRANSFER_ENCODING, CHUNKED);
     }
 
-    tell_who_asked(&mut head.headers, hop);
-    // A gateway must add itself: RFC 9110, section 7.6.3.
-    head.headers.append(VIA, hop.via.clone());
+    forwarded::tell_who_asked(&mut head.headers, hop, special.way);
+    hop.via.leave(&mut head.headers);
     Ok(())
-}
-
-/// Says who sent the request. What a client says about itself is replaced, not extended, unless it is a proxy
-/// that may speak for others.
-fn tell_who_asked(headers: &mut Headers, hop: Hop<'_>) {
-    let said = if hop.trusted { joined(headers, &FORWARDED_FOR) } else { None };
-    let chain = said
-        .and_then(|said| HeaderValue::from_bytes(&[&said[..], b", ", hop.client.as_bytes()].concat()).ok());
-    headers.insert(FORWARDED_FOR, chain.unwrap_or_else(|| hop.client.clone()));
-    if !(hop.trusted && headers.contains(&FORWARDED_PROTO)) {
-        headers.insert(FORWARDED_PROTO, PROTO_HTTP);
-    }
-    if !(hop.trusted && headers.contains(&FORWARDED_HOST)) {
-        match headers.get(&HOST).cloned() {
-            Some(host) => headers.insert(FORWARDED_HOST, host),
-            None => headers.remove(&FORWARDED_HOST),
-        };
-    }
-}
-
-/// All values of a header as one, if there are any: RFC 9110, section 5.3.
-fn joined(headers: &Headers, name: &HeaderName) -> Option<Vec<u8>> {
-    let values: Vec<_> = headers.get_all(name).map(HeaderValue::as_bytes).collect();
-    (!values.is_empty()).then(|| values.join(&b", "[..]))
-}
-
-/// Whether a request has been here before, as `Via` tells: RFC 9110, section 7.6.3.
-fn has_come_by(headers: &Headers, name: &str) -> bool {
-    all_listed(headers, &VIA).any(|hop| {
-        let mut words = hop.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        words.nth(1) == Some(name.as_bytes())
-    })
 }
 
 /// Counts this balancer among the hops that a `TRACE` or `OPTIONS` may take, and returns whether it is the last one:
@@ -133,7 +96,10 @@ fn admit(head: &RequestHead, special: Special) -> Result<(), Refusal> {
     // A host is needed in every request of HTTP/1.1, and one is enough: RFC 9112, section 3.2.
     let name = HOST;
     let mut hosts = head.headers.get_all(&name);
+    let authority = head.uri.authority();
     let is_fine = match (hosts.next(), hosts.next()) {
+        // What an absolute target names counts instead: RFC 9112, section 3.2.2.
+        (Some(host), None) if host.is_empty() => authority.is_some(),
         (Some(host), None) => is_host(host.as_bytes()),
         (None, _) => head.version == Version::HTTP_10,
         _ => false,
@@ -141,7 +107,7 @@ fn admit(head: &RequestHead, special: Special) -> Result<(), Refusal> {
     if !is_fine {
         return Err(Refusal::Host);
     }
-    if head.uri.authority().is_some_and(|authority| !is_host(authority.as_str().as_bytes())) {
+    if authority.is_some_and(|authority| !is_host(&authority)) {
         return Err(Refusal::Target);
     }
     if special.disguised {
@@ -176,7 +142,7 @@ const HOST_BYTES: [bool; 256] = {
     table
 };
 
-/// Whether it is a host, with or without a port: RFC 3986, section 3.2.2. An empty one stands for none.
+/// Whether it is a host, with or without a port: RFC 3986, section 3.2.2. In HTTP it is never empty: RFC 9110, section 4.2.1.
 fn is_host(text: &[u8]) -> bool {
     let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
         Some(colon) if !text[colon..].contains(&b']') => (&text[..colon], &text[colon + 1..]),
@@ -190,7 +156,7 @@ fn is_host(text: &[u8]) -> bool {
         && match host {
             [b'[', address @ .., b']'] => std::str::from_utf8(address)
                 .is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
-            name => name.iter().all(|byte| HOST_BYTES[usize::from(*byte)]),
+            name => !name.is_empty() && name.iter().all(|byte| HOST_BYTES[usize::from(*byte)]),
         }
 }
 
@@ -221,7 +187,7 @@ pub struct Nonsense;
 /// [`Nonsense`], by RFC 9112, section 6.3, and RFC 9110, section 7.8.
 pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Result<(), Nonsense> {
     let switched = answer.status == StatusCode::SWITCHING_PROTOCOLS;
-    if switched && (!request.headers.contains(&UPGRADE) || !answer.headers.contains(&UPGRADE)) {
+    if switched && !is_asked_for(&answer.headers, &request.headers) {
         return Err(Nonsense);
     }
     let headers = &mut answer.headers;
@@ -229,7 +195,12 @@ pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Res
         return Ok(());
     }
     let protocol = if switched { headers.get(&UPGRADE).cloned() } else { None };
+    // They pass to those who take them, and so does what is said about them.
+    let trailers = headers.get(&TRAILER).filter(|_| request.headers.contains(&TE)).cloned();
     strip_hop_by_hop(headers);
+    if let Some(trailers) = trailers {
+        headers.insert(TRAILER, trailers);
+    }
     if let Some(protocol) = protocol {
         headers.insert(CONNECTION, UPGRADE_TOKEN);
         headers.insert(UPGRADE, protocol);
@@ -237,14 +208,41 @@ pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Res
     Ok(())
 }
 
-/// The protocol a request asks to switch to, if it asks properly: RFC 9110, section 7.8. An upgrade to
-/// HTTP/2 in the clear concerns this hop alone and is not passed on.
+/// The protocols a request asks to switch to, if it asks properly: RFC 9110, section 7.8. An upgrade to another version of
+/// HTTP concerns this hop alone and is not passed on.
 pub fn requested_upgrade(head: &RequestHead) -> Option<HeaderValue> {
-    let protocol = head.headers.get(&UPGRADE)?;
-    let wanted = head.version == Version::HTTP_11
-        && all_listed(&head.headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade"))
-        && !protocol.as_bytes().to_ascii_lowercase().starts_with(b"h2c");
-    wanted.then(|| protocol.clone())
+    let asks = head.version == Version::HTTP_11
+        && all_listed(&head.headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
+    let protocols: Vec<_> =
+        all_listed(&head.headers, &UPGRADE).filter(|protocol| may_be_spoken(protocol)).collect();
+    (asks && !protocols.is_empty()).then(|| HeaderValue::from_bytes(&protocols.join(&b", "[..])).ok())?
+}
+
+/// Whether it is a protocol, with or without a version, and not HTTP itself: `h2c`, `h2`, `HTTP/2.0`.
+fn may_be_spoken(protocol: &[u8]) -> bool {
+    let (name, version) = versioned(protocol);
+    let name_is = |start: &[u8]| name.get(..start.len()).is_some_and(|name| name.eq_ignore_ascii_case(start));
+    is_token(name)
+        && version.is_none_or(is_token)
+        && !(name_is(b"h2") || name_is(b"h3") || name.eq_ignore_ascii_case(b"http"))
+}
+
+fn versioned(protocol: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr(b'/', protocol) {
+        Some(slash) => (&protocol[..slash], Some(&protocol[slash + 1..])),
+        None => (protocol, None),
+    }
+}
+
+/// Whether an answer switches to what its request has asked for, and to nothing else: RFC 9110, section 7.8.
+fn is_asked_for(answer: &Headers, request: &Headers) -> bool {
+    let is_same = |one: &[u8], other: &[u8]| {
+        let ((one, version), (other, others)) = (versioned(one), versioned(other));
+        let versions = version.zip(others).is_none_or(|(one, other)| one.eq_ignore_ascii_case(other));
+        one.eq_ignore_ascii_case(other) && versions
+    };
+    let was_asked = |chosen: &[u8]| all_listed(request, &UPGRADE).any(|asked| is_same(asked, chosen));
+    answer.contains(&UPGRADE) && all_listed(answer, &UPGRADE).all(was_asked)
 }
 
 /// Which headers there are that need a closer look. Most heads have none or one of them, so that one look along
@@ -257,6 +255,7 @@ struct Special {
     via: bool,
     expect: bool,
     attempt: bool,
+    way: bool,
     disguised: bool,
 }
 
@@ -268,17 +267,21 @@ impl Special {
             match name.as_str() {
                 "te" => found.te = true,
                 "upgrade" => found.upgrade = true,
-                "via" => found.via = true,
                 "expect" => found.expect = true,
                 "x-lb-attempt" => found.attempt = true,
-                _ => found.disguised |= is_disguised(name),
+                other => {
+                    found.via |= via::tells_where(other);
+                    found.way |= tells_the_way(other);
+                    found.disguised |= is_disguised(name);
+                }
             }
         }
         found
     }
 }
 
-/// Whether a header concerns one connection only, be it listed in `Connection` or not.
+/// Whether a header concerns one connection only, be it listed in `Connection` or not. So does `Trailer`: trailers
+/// mostly end here.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
@@ -286,6 +289,7 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
             | "keep-alive"
             | "proxy-connection"
             | "te"
+            | "trailer"
             | "transfer-encoding"
             | "upgrade"
             | "http2-settings"
@@ -305,16 +309,11 @@ fn strip_hop_by_hop(headers: &mut Headers) {
 
 /// A target such as `http://host/path` becomes `/path`, and its authority the `Host`: RFC 9112, section 3.2.2.
 fn to_origin_form(head: &mut RequestHead) {
-    if head.uri.scheme().is_none() {
-        return;
-    }
-    if let Some(host) = head.uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()) {
+    let Some(authority) = head.uri.authority() else { return };
+    if let Ok(host) = HeaderValue::from_maybe_shared(authority) {
         head.headers.insert(HOST, host);
     }
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    // An empty path is sent as a slash, also before a query: RFC 9112, section 3.2.1.
-    let path = if path.starts_with('?') { format!("/{path}").parse() } else { path.parse() };
-    head.uri = path.unwrap_or_else(|_| Uri::from_static("/"));
+    head.uri = head.uri.origin_form();
 }
 
 #[cfg(test)]

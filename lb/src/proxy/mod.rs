@@ -26,6 +26,7 @@ pub mod context;
 mod date;
 pub(crate) mod deadline;
 pub(crate) mod explained;
+pub mod forwarded;
 pub mod head;
 pub(crate) mod http1;
 pub mod key;
@@ -35,9 +36,11 @@ pub mod refusal;
 pub(crate) mod rest;
 mod settings;
 pub mod sticky;
+pub mod target;
 mod tunnel;
 pub(crate) mod upstream;
 pub mod verdict;
+pub mod via;
 pub(crate) mod wire;
 
 use account::Account;
@@ -287,7 +290,8 @@ impl Proxy {
         if let Some(name) = &errand.settings.sticky_cookie
             && errand.home != Some(lease.backend().id)
         {
-            sticky::tell(&mut head.headers, name, lease.backend());
+            let cookie = (name.as_str(), errand.settings.sticky_attributes);
+            sticky::tell(&mut head.headers, cookie, lease.backend(), &errand.head.headers);
         }
         account.explain_to(&mut head.headers);
         if head.status == StatusCode::SWITCHING_PROTOCOLS {

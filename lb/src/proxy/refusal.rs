@@ -14,6 +14,8 @@ pub enum Refusal {
     BareLineFeed,
     /// HTTP, but neither 1.1 nor 1.0: RFC 9110, section 15.6.6.
     Version,
+    /// The method is longer than 256 bytes, and so none that anybody knows: RFC 9112, section 3.
+    Method,
     /// The target is longer than 8 KiB: RFC 9110, section 15.5.15.
     TargetTooLong,
     /// More than 64 KiB, or more than 100 headers: RFC 6585, section 5.
@@ -60,7 +62,7 @@ impl Refusal {
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Loop => StatusCode::LOOP_DETECTED,
-            Self::Coding | Self::Connect => StatusCode::NOT_IMPLEMENTED,
+            Self::Method | Self::Coding | Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         }
     }
@@ -71,9 +73,12 @@ impl Refusal {
             Self::Syntax => "this is not an HTTP request",
             Self::BareLineFeed => "a line ends without a carriage return",
             Self::Version => "only HTTP/1.1 and HTTP/1.0 are spoken here",
+            Self::Method => "the method is longer than any that is known",
             Self::TargetTooLong => "the target is too long",
             Self::HeadTooLarge => "the headers are too large or too many",
-            Self::Target => "the target must be a path, or an http address with one, and encoded",
+            Self::Target => {
+                "the target must be a path, or an http address with one, without spaces, controls or '#'"
+            }
             Self::Host => "there must be one Host header, with a valid host",
             Self::Length => "there must be at most one Content-Length, and it must be a number",
             Self::Coding => "the only transfer coding understood here is chunked",

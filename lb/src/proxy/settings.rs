@@ -8,11 +8,10 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Cache};
-use http::HeaderValue;
-
 use super::verdict::Limits;
+use super::via::Mark;
 use crate::config::Config;
+use arc_swap::{ArcSwap, Cache};
 
 /// The settings as one worker sees them.
 #[derive(Debug)]
@@ -30,8 +29,8 @@ struct Mine {
 #[derive(Debug)]
 pub(crate) struct InForce {
     config: Arc<Config>,
-    /// What this balancer adds to `Via`.
-    pub(crate) via: HeaderValue,
+    /// What this balancer leaves on requests.
+    pub(crate) via: Mark,
     /// How often a request may try.
     pub(crate) limits: Limits,
 }
@@ -56,7 +55,7 @@ impl Settings {
 impl InForce {
     fn new(config: Arc<Config>) -> Self {
         Self {
-            via: HeaderValue::try_from(format!("1.1 {}", config.name)).expect("the name is a token"),
+            via: Mark::new(&config.name, config.via),
             limits: Limits {
                 retries: config.retries,
                 retry_delay: config.retry_delay,

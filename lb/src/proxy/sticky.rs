@@ -1,14 +1,94 @@
 //! Does a request belong to a backend? A cookie says so, if the balancer is told to give one out.
 //!
 //! The cookie holds a hash of the backend's address: it says nothing about the network behind, survives a restart, and means
-//! the same to every balancer. It is a session cookie (RFC 6265, section 4.1.2), out of reach of scripts. A client whose
-//! backend is gone gets another one and a new cookie.
+//! the same to every balancer. Scripts cannot read it. By default it is a session cookie (RFC 6265, section 4.1.2). A client
+//! whose backend is gone gets another one and a new cookie.
+
+use std::time::Duration;
 
 use http::header::{HeaderValue, SET_COOKIE};
 
+use super::forwarded::FORWARDED_PROTO;
 use super::head::Headers;
 use super::key::cookie;
 use crate::balance::Backend;
+use crate::words::words;
+
+/// How the cookie is given out: RFC 6265bis, section 4.1.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attributes {
+    /// Whether browsers send it over https alone.
+    pub secure: Secure,
+    /// Which sites' requests carry it.
+    pub same_site: SameSite,
+    /// How long a browser keeps it, in whole seconds; `None` for as long as the browser runs.
+    pub max_age: Option<Duration>,
+}
+
+/// Whether browsers send the cookie over https alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Secure {
+    /// If it is given out over https.
+    #[default]
+    Auto,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
+}
+
+words!(Secure, "not known", {
+    Auto => "auto",
+    Always => "always",
+    Never => "never",
+});
+
+/// Which sites' requests carry the cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SameSite {
+    /// Those of its own site, and visits from others.
+    #[default]
+    Lax,
+    /// Those of its own site alone.
+    Strict,
+    /// Those of all sites. Browsers take such a cookie with `Secure` alone.
+    None,
+}
+
+words!(SameSite, "not known", {
+    Lax => "lax",
+    Strict => "strict",
+    None => "none",
+});
+
+impl Attributes {
+    /// As they stand behind the cookie in an answer to `request`, whose headers are as a backend gets them.
+    fn written(self, request: &Headers) -> String {
+        let secure = match self.secure {
+            Secure::Auto => self.same_site == SameSite::None || came_by_https(request),
+            Secure::Always => true,
+            Secure::Never => false,
+        };
+        let same_site = match self.same_site {
+            SameSite::Lax => "Lax",
+            SameSite::Strict => "Strict",
+            SameSite::None => "None",
+        };
+        let max_age =
+            self.max_age.map_or_else(String::new, |age| format!("; Max-Age={}", age.as_secs().max(1)));
+        let secure = if secure { "; Secure" } else { "" };
+        format!("; Path=/{max_age}; HttpOnly{secure}; SameSite={same_site}")
+    }
+}
+
+/// Whether the client has asked over https. What is said of that is a trusted proxy's word, or this balancer's; the first of
+/// several proxies has met the client.
+fn came_by_https(request: &Headers) -> bool {
+    let said = request.get(&FORWARDED_PROTO).map(HeaderValue::as_bytes).unwrap_or_default();
+    said.split(|byte| *byte == b',')
+        .next()
+        .is_some_and(|first| first.trim_ascii().eq_ignore_ascii_case(b"https"))
+}
 
 /// The backend a request says that it belongs to: a [`Backend::id`], if the cookie holds any such thing.
 pub fn belongs_to(headers: &Headers, name: &str) -> Option<u64> {
@@ -16,9 +96,15 @@ pub fn belongs_to(headers: &Headers, name: &str) -> Option<u64> {
     (value.len() == 16).then(|| u64::from_str_radix(value, 16).ok())?
 }
 
-/// Tells the client where it belongs from now on.
-pub fn tell(headers: &mut Headers, name: &str, backend: &Backend) {
-    let cookie = format!("{name}={:016x}; Path=/; HttpOnly; SameSite=Lax", backend.id);
+/// Tells the client where it belongs from now on, by a cookie with this name and these attributes. The headers of its
+/// `request` are as a backend gets them.
+pub fn tell(
+    headers: &mut Headers,
+    (name, attributes): (&str, Attributes),
+    backend: &Backend,
+    request: &Headers,
+) {
+    let cookie = format!("{name}={:016x}{}", backend.id, attributes.written(request));
     if let Ok(value) = HeaderValue::try_from(cookie) {
         headers.append(SET_COOKIE, value);
     }
@@ -35,7 +121,8 @@ mod tests {
     fn what_is_told_is_understood() {
         let field = backends(&[1, 1]);
         let mut headers = Headers::default();
-        tell(&mut headers, "home", &field[1]);
+        let attributes = Attributes::default();
+        tell(&mut headers, ("home", attributes), &field[1], &Headers::default());
         let told = headers.get(&SET_COOKIE).unwrap().to_str().unwrap();
         let (cookie, attributes) = told.split_once("; ").unwrap();
         assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax");
@@ -43,6 +130,31 @@ mod tests {
         sent.append(COOKIE, cookie.parse().unwrap());
         assert_eq!(belongs_to(&sent, "home"), Some(field[1].id));
         assert_eq!(belongs_to(&sent, "other"), None);
+    }
+
+    #[test]
+    fn attributes_are_as_they_are_set() {
+        let usual = Attributes::default();
+        let always = Attributes { secure: Secure::Always, ..usual };
+        let never = Attributes { secure: Secure::Never, same_site: SameSite::Strict, ..usual };
+        let none = Attributes { same_site: SameSite::None, ..usual };
+        let aged = Attributes { max_age: Some(Duration::from_millis(3_600_900)), ..usual };
+        let table = [
+            (usual, "http", "; Path=/; HttpOnly; SameSite=Lax"),
+            (usual, "", "; Path=/; HttpOnly; SameSite=Lax"),
+            (usual, "https", "; Path=/; HttpOnly; Secure; SameSite=Lax"),
+            (usual, "HTTPS , http", "; Path=/; HttpOnly; Secure; SameSite=Lax"),
+            (usual, "http, https", "; Path=/; HttpOnly; SameSite=Lax"),
+            (always, "http", "; Path=/; HttpOnly; Secure; SameSite=Lax"),
+            (never, "https", "; Path=/; HttpOnly; SameSite=Strict"),
+            (none, "http", "; Path=/; HttpOnly; Secure; SameSite=None"),
+            (aged, "http", "; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax"),
+        ];
+        for (attributes, proto, expected) in table {
+            let mut request = Headers::default();
+            request.append(FORWARDED_PROTO, proto.parse().unwrap());
+            assert_eq!(attributes.written(&request), expected, "{attributes:?} {proto}");
+        }
     }
 
     #[test]

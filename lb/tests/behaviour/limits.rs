@@ -13,6 +13,10 @@ fn heads_are_limited() {
     let long = "x".repeat(100_000);
     let table = [
         (format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n"), 414),
+        (format!("{long} / HTTP/1.1\r\nHost: h\r\n\r\n"), 501),
+        (format!("{} / HTTP/1.1\r\nHost: h\r\n\r\n", &long[..257]), 501),
+        (format!("GE(T{long} / HTTP/1.1\r\nHost: h\r\n\r\n"), 400),
+        (format!("GET / HTTP/1.1{long}\r\nHost: h\r\n\r\n"), 400),
         (format!("GET / HTTP/1.1\r\nHost: h\r\nX: {long}\r\n\r\n"), 431),
         (format!("GET / HTTP/1.1\r\nHost: h\r\n{long}: x\r\n\r\n"), 431),
         (format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(100)), 431),
@@ -25,6 +29,8 @@ fn heads_are_limited() {
         assert!(client.wire.closes());
     }
     assert_eq!(upstream.count(), 0);
+    let longest = format!("{} /{} HTTP/1.1\r\nHost: h\r\n\r\n", &long[..256], &long[..8191]);
+    assert_eq!(lb.client().send(longest).answer().status, 200);
     let many = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(99));
     assert_eq!(lb.client().send(many).answer().status, 200);
 }

@@ -112,8 +112,10 @@ fn agreed(name: &str, records: &[Record]) -> usize {
     for Record { bytes, understood } in records {
         let (by_hyper, error) = runtime.block_on(second_opinion(bytes));
         let bytes = bytes.escape_ascii();
-        assert_eq!(*understood, by_hyper, "{bytes}");
-        assert!(error.as_ref().is_none_or(is_cut), "{error:?} in {bytes}");
+        // hyper refuses some targets that the balancer passes on: its type for them takes fewer characters.
+        let strange = understood.iter().position(|(_, target, _)| target.parse::<hyper::Uri>().is_err());
+        assert_eq!(understood[..strange.unwrap_or(understood.len())], by_hyper, "{bytes}");
+        assert!(strange.is_some() || error.as_ref().is_none_or(is_cut), "{error:?} in {bytes}");
     }
     records.iter().map(|record| record.understood.len()).sum()
 }

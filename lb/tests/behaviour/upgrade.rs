@@ -74,6 +74,36 @@ fn an_upgrade_that_is_not_asked_for_properly_is_not_passed_on() {
 }
 
 #[test]
+fn an_upgrade_to_http_itself_is_taken_off_the_list() {
+    let upstream = Upstream::new(|seen| ok(&seen.head.all("upgrade").join("|")));
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let table = [
+        ("Upgrade: foo, h2c", "foo"),
+        ("Upgrade: h2c, foo/1", "foo/1"),
+        ("Upgrade: foo\r\nUpgrade: H2C", "foo"),
+        ("Upgrade: h2c\r\nUpgrade: foo, bar", "foo, bar"),
+        ("Upgrade: ,h2c,", ""),
+        ("Upgrade: h2c-14,HTTP/2.0,h2", ""),
+        ("Upgrade: websocket", "websocket"),
+    ];
+    for (lines, expected) in table {
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\n{lines}\r\nHTTP2-Settings: x\r\n\r\n"
+        );
+        assert_eq!(lb.client().send(request).answer().text(), expected, "{lines}");
+    }
+}
+
+#[test]
+fn a_switch_to_what_was_taken_off_the_list_is_a_malformed_answer() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+    let upstream = Upstream::new(move |_| Reply::Bytes(switch.into()));
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let request = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: foo, h2c\r\n\r\n";
+    assert_eq!(lb.client().send(request).answer().status, 502);
+}
+
+#[test]
 fn a_backend_may_decline_an_upgrade() {
     let upstream = Upstream::well("no");
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);

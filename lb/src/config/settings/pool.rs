@@ -4,6 +4,7 @@ use super::{BACKEND as NAME, Section, Setting, TIME, TIME_OR_ZERO, count, percen
 use crate::balance::member::Mode;
 use crate::balance::policy::Kind;
 use crate::config::form::Form;
+use crate::proxy::sticky::{SameSite, Secure};
 
 pub(super) const BALANCE: Section = Section {
     name: "balance",
@@ -118,12 +119,36 @@ pub(super) const STICKY: Section = Section {
     repeated: false,
     heading: "Balancing",
     help: "Clients that return to the backend they were at.",
-    settings: &[Setting::new(
-        "sticky.cookie",
-        "sticky-cookie",
-        Form::Text("NAME"),
-        "The cookie by which clients return to the backend they were at; without it they do not",
-    )],
+    settings: &[
+        Setting::new(
+            "sticky.cookie",
+            "sticky-cookie",
+            Form::Text("NAME"),
+            "The cookie by which clients return to the backend they were at; without it they do not",
+        ),
+        Setting::new(
+            "sticky.secure",
+            "",
+            Form::Word("WHEN", || Secure::ALL.map(Secure::name).to_vec()),
+            "Whether browsers send the cookie over https alone: always, never, or auto for cookies that are given out \
+             over https, as a trusted proxy says in X-Forwarded-Proto",
+        )
+        .default("auto"),
+        Setting::new(
+            "sticky.same_site",
+            "",
+            Form::Word("SITES", || SameSite::ALL.map(SameSite::name).to_vec()),
+            "Which sites' requests carry the cookie: lax, strict or none for all, which browsers take with Secure alone",
+        )
+        .default("lax"),
+        Setting::new(
+            "sticky.max_age",
+            "",
+            TIME,
+            "How long a browser keeps the cookie; off for as long as it runs",
+        )
+        .default("off"),
+    ],
 };
 
 pub(super) const HEALTH: Section = Section {

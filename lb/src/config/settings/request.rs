@@ -42,6 +42,14 @@ pub(super) const TOP: Section = Section {
             "What it calls itself in Via and Proxy-Status; by default roundabout- and a number drawn at its start",
         ),
         Setting::new(
+            "via",
+            "via",
+            Form::Switch,
+            "Add its name to Via, as a gateway should. An nginx behind it does not compress answers to requests with Via \
+             (gzip_proxied); false sends the name in CDN-Loop instead, and requests that come back are still refused",
+        )
+        .default("true"),
+        Setting::new(
             "trusted_proxies",
             "trusted-proxies",
             Form::List("NETWORKS"),

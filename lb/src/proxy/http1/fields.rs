@@ -35,6 +35,8 @@ pub(super) struct Said {
     pub(super) keep_alive: bool,
     /// `Keep-Alive: timeout=N`, in seconds: how long the sender keeps its connection without a request.
     pub(super) kept_for: Option<u32>,
+    /// `Connection` lists something else.
+    pub(super) lists_others: bool,
     /// There is a `TE`.
     pub(super) te: bool,
     /// There is an `Expect`.
@@ -51,8 +53,11 @@ impl Said {
             self.hear_coding(value);
         } else if *name == CONNECTION {
             for option in list(value) {
-                self.close |= option.eq_ignore_ascii_case(b"close");
-                self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                let close = option.eq_ignore_ascii_case(b"close");
+                let keep_alive = option.eq_ignore_ascii_case(b"keep-alive");
+                self.close |= close;
+                self.keep_alive |= keep_alive;
+                self.lists_others |= !(close || keep_alive || option.is_empty());
             }
         } else if name.as_str() == "keep-alive" {
             self.hear_keep_alive(value);
@@ -109,6 +114,16 @@ fn is_known_coding(coding: &[u8]) -> bool {
     [&b"gzip"[..], b"x-gzip", b"compress", b"x-compress", b"deflate"]
         .iter()
         .any(|known| coding.eq_ignore_ascii_case(known))
+}
+
+/// Whether it is a token: RFC 9110, section 5.6.2.
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| is_token_byte(*byte))
+}
+
+/// Whether a byte may stand in a token.
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -5,9 +5,11 @@
 //! two readers understand differently is how requests are smuggled past one of them.
 
 pub(crate) mod body;
+mod extension;
 pub(crate) mod fields;
 pub(crate) mod request;
 pub(crate) mod response;
+mod trailers;
 
 /// Bytes that are not HTTP/1.1, or that contradict themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

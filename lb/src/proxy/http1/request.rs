@@ -4,21 +4,21 @@ use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{HOST, TE};
-use http::uri::PathAndQuery;
-use http::{Extensions, Method, Uri, Version};
+use http::{Extensions, Method, Version};
 use memchr::{memchr, memchr_iter};
 
-use super::fields::{MAX_HEAD, MAX_HEADERS, Said, all_listed, collect};
+use super::fields::{MAX_HEAD, MAX_HEADERS, Said, all_listed, collect, is_token_byte};
 use super::write_field;
 use crate::balance::Address;
 use crate::proxy::head::{Headers, RequestHead};
 use crate::proxy::refusal::Refusal;
+use crate::proxy::target::{MAX_TARGET, Target};
 
-/// Longest target, in bytes: RFC 9112, section 3, asks for at least 8000.
-pub(crate) const MAX_TARGET: usize = 8 * 1024;
+/// Longest method, in bytes.
+const MAX_METHOD: usize = 256;
 
-/// Longest request line, with its method and version.
-const MAX_LINE: usize = MAX_TARGET + 256;
+/// Longest request line, with its end.
+const MAX_LINE: usize = MAX_METHOD + 1 + MAX_TARGET + " HTTP/1.1\r\n".len();
 
 /// Headers that a request gets on its way through, as a rule: who asked for what, and `Via`.
 const ADDED: usize = 4;
@@ -58,7 +58,7 @@ pub(crate) fn take(buffer: &mut BytesMut, searched: usize) -> Result<Option<Head
         searched = searched.saturating_sub(2);
     }
     match end(buffer, searched)? {
-        _ if !line_may_end(buffer) => Err(Refusal::TargetTooLong),
+        _ if !line_may_end(buffer) => Err(too_long(buffer)),
         Some(length) if length <= MAX_HEAD => parse(&buffer.split_to(length).freeze()).map(Some),
         None if buffer.len() <= MAX_HEAD => Ok(None),
         _ => Err(Refusal::HeadTooLarge),
@@ -68,6 +68,19 @@ pub(crate) fn take(buffer: &mut BytesMut, searched: usize) -> Result<Option<Head
 /// Whether the first line has ended, or is still short.
 fn line_may_end(buffer: &[u8]) -> bool {
     buffer.len() <= MAX_LINE || memchr(b'\n', &buffer[..MAX_LINE]).is_some()
+}
+
+/// What is too long in a first line that is: RFC 9112, section 3.
+#[cold]
+fn too_long(line: &[u8]) -> Refusal {
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    match () {
+        () if !method.iter().all(|byte| is_token_byte(*byte)) => Refusal::Syntax,
+        () if method.len() > MAX_METHOD => Refusal::Method,
+        () if target.len() > MAX_TARGET => Refusal::TargetTooLong,
+        () => Refusal::Syntax,
+    }
 }
 
 /// The length of the head at the front, with the empty line that ends it.
@@ -95,10 +108,11 @@ fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
     let (headers, said) = collect(bytes, parsed.headers, ADDED).map_err(|_| Refusal::Syntax)?;
     let old = parsed.version == Some(0);
     let framing = framing(said, old)?;
-    let target = bytes.slice_ref(path.as_bytes());
-
+    if method.len() > MAX_METHOD {
+        return Err(Refusal::Method);
+    }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Syntax)?;
-    let uri = uri(target, &method)?;
+    let uri = Target::read(bytes.slice_ref(path.as_bytes()), &method)?;
     let version = if old { Version::HTTP_10 } else { Version::HTTP_11 };
     let takes_trailers = said.te && takes_trailers(&headers);
     let request = RequestHead { method, uri, version, headers, context: Extensions::new() };
@@ -106,11 +120,11 @@ fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
     Ok(Head { request, framing, keep_alive, expects: said.expect, takes_trailers })
 }
 
-/// Whether the first line ends like a request of another version of HTTP.
+/// Whether the first line is one of another version of HTTP, and nothing else is wrong with it.
 fn names_a_version(bytes: &[u8]) -> bool {
     let line = &bytes[..memchr(b'\r', bytes).unwrap_or(bytes.len())];
-    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+    let words: Vec<_> = line.splitn(4, |byte| *byte == b' ').collect();
+    matches!(words[..], [_, _, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]]
         if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
@@ -127,30 +141,6 @@ fn framing(said: Said, old: bool) -> Result<Framing, Refusal> {
     Ok(if said.chunked { Framing::Chunked } else { Framing::Length(said.length.unwrap_or(0)) })
 }
 
-/// The target in one of the forms of RFC 9112, section 3.2, byte for byte.
-fn uri(target: Bytes, method: &Method) -> Result<Uri, Refusal> {
-    if target.len() > MAX_TARGET {
-        return Err(Refusal::TargetTooLong);
-    }
-    // A fragment is never sent, and readers disagree about what to do with one.
-    if !target.iter().all(|byte| matches!(byte, b'!'..=b'~') && *byte != b'#') {
-        return Err(Refusal::Target);
-    }
-    let is_path = target.starts_with(b"/");
-    let fits = is_path
-        || *method == Method::CONNECT
-        || (*method == Method::OPTIONS && target == "*")
-        || is_absolute(&target);
-    let uri = Uri::from_maybe_shared(target).ok().filter(|_| fits).ok_or(Refusal::Target)?;
-    Ok(uri)
-}
-
-fn is_absolute(target: &[u8]) -> bool {
-    [&b"http://"[..], b"https://"]
-        .iter()
-        .any(|scheme| target.len() > scheme.len() && target[..scheme.len()].eq_ignore_ascii_case(scheme))
-}
-
 /// Whether a client can do something with trailers: RFC 9110, section 6.5.1.
 pub(crate) fn takes_trailers(headers: &Headers) -> bool {
     all_listed(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
@@ -161,7 +151,7 @@ pub(crate) fn takes_trailers(headers: &Headers) -> bool {
 pub(crate) fn write_head(out: &mut Vec<u8>, head: &RequestHead, server: &Address) {
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(head.uri.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes());
+    out.extend_from_slice(head.uri.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let mut names_host = false;
     for (name, value) in head.headers.iter() {
@@ -211,7 +201,7 @@ mod tests {
             buffer.extend_from_slice(&text.as_bytes()[cut..]);
             let head = take(&mut buffer, searched).unwrap().expect("a whole head");
             assert_eq!((head.framing, &buffer[..]), (Framing::Length(5), &b"rest"[..]), "{cut}");
-            assert_eq!((head.request.uri.path(), head.takes_trailers), ("/a", true));
+            assert_eq!((head.request.uri.path(), head.takes_trailers), (&b"/a"[..], true));
         }
     }
 

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{Method, StatusCode};
-use memchr::{memchr_iter, memmem};
+use memchr::memchr_iter;
 
 use super::fields::{MAX_HEAD, MAX_HEADERS, Said, collect};
 use super::{Malformed, write_field};
@@ -33,10 +33,14 @@ pub(crate) struct Head {
     pub(crate) keep_alive: bool,
     /// For so many seconds, if it says so.
     pub(crate) kept_for: Option<u32>,
+    /// What stands behind the body may pass: `Connection` lists nothing that could be there as well (RFC 9110, section
+    /// 7.6.1).
+    pub(crate) passes_trailers: bool,
 }
 
 /// Takes a head from the front of `buffer`; `None` if there is not yet a whole one. `searched` bytes of it are
-/// known to hold no end of a head.
+/// known to hold no end of a head. A line may end without a carriage return (RFC 9112, section 2.2): some servers write
+/// such heads, and what is sent to the client is framed anew.
 ///
 /// # Errors
 /// [`Malformed`]: not HTTP/1, too long, or with a framing that two readers could understand differently.
@@ -50,12 +54,14 @@ pub(crate) fn take(
         return Err(Malformed);
     }
     let from = searched.saturating_sub(2);
-    let ends = |at: &usize| buffer[from + at..].starts_with(b"\n\r\n");
-    let Some(at) = memchr_iter(b'\n', &buffer[from..]).find(ends) else {
-        let hopeless = buffer.len() > MAX_HEAD || memmem::find(buffer, b"\n\n").is_some();
-        return if hopeless { Err(Malformed) } else { Ok(None) };
+    let mut feeds = memchr_iter(b'\n', &buffer[from..]).map(|at| from + at + 1);
+    let Some(length) = feeds.find_map(|next| match buffer[next..] {
+        [b'\n', ..] => Some(next + 1),
+        [b'\r', b'\n', ..] => Some(next + 2),
+        _ => None,
+    }) else {
+        return if buffer.len() > MAX_HEAD { Err(Malformed) } else { Ok(None) };
     };
-    let length = from + at + 3;
     if length > MAX_HEAD {
         return Err(Malformed);
     }
@@ -79,7 +85,9 @@ fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Malformed> {
     let old = parsed.version == Some(0);
     let framing = framing(said, asked, status, old)?;
     let keep_alive = !said.close && (!old || said.keep_alive) && framing != Framing::Close;
-    Ok(Head { response: ResponseHead { status, headers }, framing, keep_alive, kept_for: said.kept_for })
+    let response = ResponseHead { status, headers };
+    let (kept_for, passes_trailers) = (said.kept_for, !said.lists_others);
+    Ok(Head { response, framing, keep_alive, kept_for, passes_trailers })
 }
 
 fn framing(said: Said, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Malformed> {
@@ -248,7 +256,10 @@ mod tests {
             "HTTP/1.1 200 OK\r\nX: a\r\n folded",
             "HTTP/1.1 200 OK\r\nX : a",
             "HTTP/1.1 200 OK\r\nX\x01: a",
-            "HTTP/1.1 200 OK\n\nContent-Length: 5",
+            "HTTP/1.1 200 OK\nX: a\n folded",
+            "HTTP/1.1 200 OK\nX: a\rb",
+            "HTTP/1.1 200 OK\r\r\nX: a",
+            "\nHTTP/1.1 200 OK",
             "HTTP/1.1 099 No",
             "HTTP/1.1 20 OK",
             "HTTP/2.0 200 OK",
@@ -269,6 +280,32 @@ mod tests {
             let head = take(&mut buffer, cut, &Method::GET).unwrap().expect("a whole head");
             assert_eq!((head.framing, &buffer[..]), (Framing::Length(5), &b"rest"[..]));
         }
+    }
+
+    #[test]
+    fn lines_may_end_without_a_carriage_return() {
+        for text in [
+            "HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\n\nok",
+            "HTTP/1.1 200 OK\nContent-Length: 2\r\n\nok",
+            "HTTP/1.1 200 OK\nContent-Length: 2\n\r\nok",
+            "HTTP/1.1 200\nContent-Length: 2\n\nok",
+        ] {
+            for cut in 0..text.len() - 2 {
+                let mut buffer = BytesMut::from(&text[..cut]);
+                assert!(take(&mut buffer, 0, &Method::GET).unwrap().is_none(), "{text:?} {cut}");
+                buffer.extend_from_slice(&text.as_bytes()[cut..]);
+                let head = take(&mut buffer, cut, &Method::GET).unwrap().expect("a whole head");
+                assert_eq!((head.framing, &buffer[..]), (Framing::Length(2), &b"ok"[..]), "{text:?}");
+            }
+        }
+        let mut buffer = BytesMut::from("HTTP/1.1 200 OK\n\nContent-Length: 2\r\n\r\n");
+        let head = take(&mut buffer, 0, &Method::GET).unwrap().expect("a whole head");
+        assert_eq!(
+            (head.framing, &buffer[..]),
+            (Framing::Close, &b"Content-Length: 2\r\n\r\n"[..]),
+            "the first empty line"
+        );
     }
 
     #[test]

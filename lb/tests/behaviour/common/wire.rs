@@ -20,7 +20,7 @@ pub(crate) struct Wire {
 /// The first line and the headers of a message.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Head {
-    /// As it came, with all its line ends.
+    /// As it came, with all its line ends; bytes that are no UTF-8 are replaced.
     pub(crate) text: String,
 }
 
@@ -93,8 +93,8 @@ impl Wire {
     pub(crate) fn head(&mut self) -> io::Result<Option<Head>> {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-                let head = self.buffer.drain(..end + 4).collect();
-                return Ok(Some(Head { text: String::from_utf8(head).expect("a head in ASCII") }));
+                let head: Vec<_> = self.buffer.drain(..end + 4).collect();
+                return Ok(Some(Head { text: String::from_utf8_lossy(&head).into_owned() }));
             }
             match self.fill()? {
                 0 if self.buffer.is_empty() => return Ok(None),

@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::body::{BodyError, TryBody};
 use super::caller::Caller;
 use super::head::{RequestHead, ResponseHead};
-use super::http1::Malformed;
+use super::http1::fault::Fault;
 use super::http1::request::write_head;
 use super::http1::response::{self, Head};
 use super::verdict::Failure;
@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     keep_alive: bool,
     /// It has served a request before, so the backend may close it at any moment.
     reused: bool,
+    /// What was wrong with the answer, if it was malformed.
+    fault: Option<Fault>,
 }
 
 /// How far a request has come.
@@ -57,7 +59,8 @@ impl Connection {
     /// box, so that only its address is.
     pub(crate) fn new(stream: TcpStream, meter: Meter) -> Box<Self> {
         let (incoming, outgoing) = wire::split(stream, ROOM, Buffers::default(), meter);
-        Box::new(Self { incoming, outgoing: Ok(outgoing), interim: 0, keep_alive: true, reused: false })
+        let outgoing = Ok(outgoing);
+        Box::new(Self { incoming, outgoing, interim: 0, keep_alive: true, reused: false, fault: None })
     }
 
     /// Makes it wait for its next request. Returns whether it can take one: both the last request and its
@@ -129,7 +132,7 @@ impl Connection {
         caller: &Caller,
     ) -> Poll<Result<ResponseHead, Failure>> {
         loop {
-            let Some(head) = self.take_head(asked).map_err(|Malformed| Failure::Malformed)? else {
+            let Some(head) = self.take_head(asked).map_err(|fault| self.malformed(fault))? else {
                 match ready!(self.incoming.poll_fill(cx)) {
                     Ok(1..) => continue,
                     // A kept connection that ends without a word ended by itself, as they do.
@@ -143,7 +146,7 @@ impl Connection {
             if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                 self.interim += 1;
                 if self.interim > MAX_INTERIM {
-                    return Poll::Ready(Err(Failure::Malformed));
+                    return Poll::Ready(Err(self.malformed(Fault::TooManyInterim)));
                 }
                 caller.tell(&head.response);
                 continue;
@@ -155,7 +158,7 @@ impl Connection {
     }
 
     /// A head from the buffer, if a whole one has come.
-    fn take_head(&mut self, asked: &Method) -> Result<Option<Head>, Malformed> {
+    fn take_head(&mut self, asked: &Method) -> Result<Option<Head>, Fault> {
         let Reader { buffer, searched, .. } = &mut self.incoming;
         if buffer.len() == *searched {
             return Ok(None);
@@ -163,6 +166,17 @@ impl Connection {
         let head = response::take(buffer, *searched, asked)?;
         *searched = if head.is_some() { 0 } else { buffer.len() };
         Ok(head)
+    }
+
+    #[cold]
+    fn malformed(&mut self, fault: Fault) -> Failure {
+        self.fault = Some(fault);
+        Failure::Malformed
+    }
+
+    /// What is wrong with the answer, if it is malformed.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault
     }
 
     /// Whether the rest of the request is held up by the client, who has yet to send it.

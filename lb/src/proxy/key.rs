@@ -42,7 +42,7 @@ impl Source {
 }
 
 /// Whoever stands before the proxies whose word is taken; the first of these if nobody does.
-fn client<'a>(headers: &'a Headers, trusted: &[IpNet]) -> Option<&'a [u8]> {
+pub(super) fn client<'a>(headers: &'a Headers, trusted: &[IpNet]) -> Option<&'a [u8]> {
     let is_trusted = |hop: &[u8]| {
         let address = std::str::from_utf8(hop).ok().and_then(|hop| hop.parse::<IpAddr>().ok());
         address.is_some_and(|address| trusted.iter().any(|network| network.contains(&address)))

@@ -32,9 +32,11 @@ pub mod key;
 pub mod message;
 pub mod queue;
 pub mod refusal;
+mod request_id;
 pub(crate) mod rest;
 mod settings;
 pub mod sticky;
+mod tale;
 mod tunnel;
 pub(crate) mod upstream;
 pub mod verdict;
@@ -141,10 +143,13 @@ impl Proxy {
         self: &Rc<Self>,
         caller: &Caller,
         mut head: RequestHead,
-        body: ClientBody,
+        mut body: ClientBody,
     ) -> Answer {
-        let mut account = Account::open(&self.books, &head.method, &head.uri);
         let settings = self.settings.now();
+        let mut account = Account::open(&self.books, caller, &head, &mut body, &settings);
+        if settings.request_id {
+            account.identify(&head.headers, caller);
+        }
         let deadline = account.began + settings.total_timeout;
 
         // 1. Admit: what no backend may see ends here; the rest is made ready to be sent, once and for all
@@ -165,8 +170,8 @@ impl Proxy {
         if let Err(refusal) = message::prepare_request(&mut head, hop, !body.has_length()) {
             return answer::refuse(account, refusal, &settings.name);
         }
-        if settings.explain {
-            account.explain_if_asked(&mut head);
+        if settings.explain || settings.request_id {
+            account.mark(&mut head, &settings);
         }
         let key = self.pool.wants_key().then(|| settings.key.key(&head, &settings.trusted)).flatten();
         let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head.headers, name));
@@ -295,7 +300,7 @@ impl Proxy {
         {
             sticky::tell(&mut head.headers, name, lease.backend());
         }
-        account.explain_to(&mut head.headers);
+        account.tell(&mut head.headers);
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             self.pool.answered(lease.backend(), Instant::now);
             let body = AnswerBody::Switch(Box::new(Tunnel { backend, account, lease }));
@@ -330,7 +335,7 @@ impl Proxy {
             .then(|| self.pool.recovery_time(settings.ping_interval));
         account.answering(status);
         let mut answer = answer::own(&settings.name, status, failure.proxy_status(), why, come_back);
-        account.explain_to(&mut answer.head.headers);
+        account.says(&mut answer);
         account.close(Instant::now());
         answer
     }

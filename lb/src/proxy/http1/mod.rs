@@ -5,6 +5,7 @@
 //! two readers understand differently is how requests are smuggled past one of them.
 
 pub(crate) mod body;
+pub(crate) mod fault;
 pub(crate) mod fields;
 pub(crate) mod request;
 pub(crate) mod response;

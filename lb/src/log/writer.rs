@@ -125,7 +125,7 @@ pub(super) fn start(lines: Lines, output: Output) -> io::Result<()> {
     Ok(())
 }
 
-fn keep_writing(lines: &Lines, mut output: Output) {
+fn keep_writing(lines: &Lines, mut output: Output) -> ! {
     let (mut batch, mut told) = (Batch::default(), 0);
     loop {
         let reopen = lines.take(&mut batch);

@@ -31,7 +31,7 @@ pub enum Event {
     /// A backend changed its state.
     State(StateChange),
     /// A request ended.
-    Request(Outcome),
+    Request(Box<Outcome>),
     /// Somebody changed something.
     Control(Intervention),
 }
@@ -216,7 +216,9 @@ impl Observer {
         if let Some(lines) = self.access_lines.get().filter(|_| self.access_log.load(Relaxed)) {
             lines.ended(&outcome);
         }
-        let _ = self.events.send(Event::Request(outcome));
+        if self.events.receiver_count() > 0 {
+            let _ = self.events.send(Event::Request(Box::new(outcome)));
+        }
     }
 }
 

@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_made_out_as_far_as_that_goes() {
-        let table: [(&[u8], (&str, &str, &str)); 10] = [
+        type Line<'a> = (&'a str, &'a str, &'a str);
+        let table: [(&[u8], Line<'_>); 10] = [
             (b"", ("-", "-", "-")),
             (b"\r\n\r\n", ("-", "-", "-")),
             (b"GET /a?b HTTP/1.1\r\nHost", ("GET", "/a?b", "HTTP/1.1")),

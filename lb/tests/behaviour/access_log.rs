@@ -65,6 +65,29 @@ fn a_line_says_who_asked_for_what_and_how_much_of_it_there_was() {
 }
 
 #[test]
+fn what_a_tunnel_passes_is_counted_both_ways() {
+    let upstream = Upstream::new(|_| {
+        Reply::Take(Box::new(|mut wire| {
+            let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+            wire.write(format!("{head}hello")).unwrap();
+            wire.exactly(8).unwrap();
+            wire.write("bye").unwrap();
+        }))
+    });
+    let lb = Lb::start(&[&upstream], &JSON);
+    let mut client = lb.client();
+    let ask = "GET /tunnel HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nglue";
+    assert_eq!(client.send(ask).head_of_answer().unwrap().status(), 101);
+    assert_eq!(client.send("more").wire.exactly(8).unwrap(), b"hellobye");
+    drop(client);
+    let line = line(&lb, "/tunnel");
+    assert_eq!(
+        (&line["status"], &line["received_bytes"], &line["sent_bytes"]),
+        (&json!(101), &json!(8), &json!(8))
+    );
+}
+
+#[test]
 fn the_client_is_the_one_before_the_proxies_whose_word_is_taken() {
     let upstream = Upstream::well("ok");
     let table = [

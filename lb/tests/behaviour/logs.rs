@@ -1,15 +1,16 @@
 //! Where log lines go, and that writing them holds up nothing: not with a log that nobody reads, nor with a full disk.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::common::{
-    Config, Ended, Lb, Metrics, NO_PINGS, Upstream, eventually, lb_command, tables, when, within,
+    Client, Config, Ended, Lb, Metrics, NO_PINGS, Upstream, eventually, lb_command, tables, when, within,
 };
 
 const DROPPED: &str = "lb_log_lines_dropped_total";
@@ -70,6 +71,28 @@ fn lines_of_every_kind_hold_up_nobody() {
     other.stop();
     lb.wait_for_states(&["up", "down"]);
     assert_eq!(lb.get("/").text(), "ok");
+}
+
+#[test]
+fn a_standard_output_that_nobody_reads_holds_up_nobody() {
+    let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::well("ok"));
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // As the one before left it, who shared it.
+    let full = r#"exec 3<>"$LOG"; head -c 65536 /dev/zero >&3; exec "$0" "$@" >"$LOG" 2>&1"#;
+    // It cannot say which ports it got.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = redirected(full, &pipe)
+        .args(["--bind=127.0.0.1", "--port=0", "--exit-with-parent", "--access-log"])
+        .args([format!("--backends={}", upstream.url()), format!("--admin={free}")])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("it is well", || TcpStream::connect(free));
+    assert_eq!(Client::connect(free).get("/healthz").status, 200);
+    eventually("it pings", || when(upstream.accepted() > 1, ()));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -269,8 +269,8 @@ impl Control {
         }
     }
 
-    /// Has the log file opened anew whenever a signal asks for it, for ever. Another signal, which many servers know, asks
-    /// for nothing here.
+    /// Has the log file opened anew whenever a signal asks for it. Another signal, which many servers know, changes
+    /// nothing here.
     pub(crate) async fn keep_reopening(&self, mut reopen: Signal, mut other: Signal) -> ! {
         loop {
             tokio::select! {

@@ -169,10 +169,10 @@ impl Stop {
     }
 }
 
-/// Says something on standard output. A thread of its own does so, because a pipe may be full that nobody reads.
+/// Says something on standard output. A thread of its own does so, because a pipe without a reader may be full.
 fn say(line: String) -> io::Result<()> {
     std::thread::Builder::new().spawn(move || {
-        // A process that nobody listens to serves as well.
+        // It serves whether its line is read or not.
         let _ = io::stdout().write_all(line.as_bytes());
     })?;
     Ok(())

@@ -100,7 +100,7 @@ impl Admin {
         judge(&head.headers, changes, &door).inspect_err(|refusal| {
             if changes {
                 let (method, by, mut path) = (&head.method, who(head, peer), String::new());
-                // Whoever may not ask has chosen the path.
+                // The path is chosen by a client that may not ask.
                 escape::bare(&mut path, head.uri.path());
                 tracing::warn!("not taken: {method} {path} (by {by}): {}", refusal.error);
             }

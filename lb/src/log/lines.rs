@@ -101,7 +101,7 @@ impl Lines {
         self.0.dropped.load(Relaxed)
     }
 
-    /// Counts lines that nobody will read.
+    /// Counts lines that are lost.
     pub(super) fn drop_some(&self, lines: usize) {
         self.0.dropped.fetch_add(lines as u64, Relaxed);
     }
@@ -203,11 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_waits_for_the_thread_that_writes_and_not_for_ever() {
+    fn a_flush_waits_for_the_thread_that_writes_as_long_as_it_may() {
         let lines = Lines::default();
         assert!(lines.flush(Duration::ZERO), "there is nothing to write");
         lines.add(b"line\n");
-        assert!(!lines.flush(Duration::from_millis(10)), "nobody writes");
+        assert!(!lines.flush(Duration::from_millis(10)), "no thread writes");
         let writing = lines.clone();
         std::thread::spawn(move || {
             let mut batch = Batch::default();

@@ -1,7 +1,7 @@
 //! How much is written to the log, how, and where: the level can change while the balancer runs.
 //!
-//! Whoever logs never waits for the log. Lines go into a bounded queue ([`lines`]), and a thread of its own writes them to
-//! standard error or to a file ([`writer`]). Lines that do not fit, and lines that the file does not take, are counted.
+//! No thread that logs waits for the log. Lines go into a bounded queue (`lines.rs`), and a thread of its own writes them to
+//! standard error or to a file (`writer.rs`). Lines that do not fit, and lines that the file does not take, are counted.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -97,7 +97,7 @@ impl Log {
             LogFormat::Json => log.with(layer.json().flatten_event(true)).init(),
         }
         let last = lines.clone();
-        // The usual hook writes to standard error at once, and would wait there for whoever does not read it.
+        // The usual hook writes to standard error at once, and would wait there for a reader.
         std::panic::set_hook(Box::new(move |panic| {
             tracing::error!("{panic}");
             last.flush(LAST_LINES);

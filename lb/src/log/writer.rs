@@ -83,7 +83,7 @@ impl Output {
     }
 }
 
-/// Opens a file to append to. A pipe that nobody reads is an error, and not something to wait for.
+/// Opens a file to append to. A pipe without a reader is an error, and not something to wait for.
 fn append(path: &Path) -> io::Result<File> {
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().append(true).create(true).custom_flags(nonblocking).open(path)?;

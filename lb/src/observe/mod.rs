@@ -71,7 +71,7 @@ impl StateChange {
 }
 
 /// All there is to say about one request, from its head's arrival to its answer's last byte. What its client says stands
-/// here as it came: whoever shows it escapes it.
+/// here as it came: it is escaped where it is shown.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Outcome {
     /// When it ended, in milliseconds since 1970.
@@ -164,7 +164,7 @@ impl Observer {
 
     /// The lines of the access log go there, if there are to be any. To be called once.
     pub fn write_access_log(&self, lines: impl AccessLog + 'static) {
-        // Whoever came first stays.
+        // The first one stays.
         let _ = self.access_lines.set(Box::new(lines));
     }
 

@@ -22,7 +22,7 @@ pub struct ClientBody {
     incoming: Rc<RefCell<Reader>>,
     /// Bytes that it may still have.
     allowed: u64,
-    /// Where the bytes are counted that were read, if anybody wants to know.
+    /// Where the bytes are counted that were read, if they are counted.
     read: Option<Rc<Cell<u64>>>,
 }
 

@@ -1,4 +1,4 @@
-//! What is a request called, here and at its backend? `X-Request-ID`: taken over from whoever may be believed, or made.
+//! What is a request called, here and at its backend? `X-Request-ID`: taken over from a trusted proxy, or made.
 
 use http::{HeaderName, HeaderValue};
 
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_taken_over_if_it_is_sane_and_comes_from_somebody_trusted() {
+    fn an_id_is_taken_over_if_it_is_sane_and_comes_from_a_trusted_proxy() {
         let made = "0000000000000000000000000000002a";
         let (longest, too_long) = ("x".repeat(128), "x".repeat(129));
         let table: [(&[&str], &str); 9] = [

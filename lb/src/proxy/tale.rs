@@ -1,5 +1,5 @@
-//! What is told of a request to the access log, and to whoever reads the events. It is collected only while somebody wants
-//! to know.
+//! What is told of a request to the access log, and to readers of the events. It is collected only while there is one of
+//! them.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Where log lines go, and that writing them holds up nothing: not with a log that nobody reads, nor with a full disk.
+//! Where log lines go, and that writing them holds up nothing: not with a log without a reader, nor with a full disk.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -22,7 +22,7 @@ fn redirected(script: &str, path: &Path) -> Command {
     command
 }
 
-/// A balancer whose standard error is a pipe that stays open and that nobody reads.
+/// A balancer whose standard error is a pipe that stays open and has no reader.
 fn unread(folder: &TempDir, backends: &[&Upstream], flags: &[&str]) -> Lb {
     let pipe = folder.path().join("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
@@ -37,7 +37,7 @@ fn dropped(lb: &Lb) -> f64 {
 }
 
 #[test]
-fn an_access_log_that_nobody_reads_holds_up_nobody() {
+fn an_access_log_without_a_reader_holds_up_no_request() {
     for format in ["text", "json", "combined"] {
         let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::well("ok").counting_only());
         let format = format!("--log-format={format}");
@@ -58,7 +58,7 @@ fn an_access_log_that_nobody_reads_holds_up_nobody() {
 }
 
 #[test]
-fn lines_of_every_kind_hold_up_nobody() {
+fn lines_of_every_kind_hold_up_no_request_and_no_ping() {
     let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::well("ok"));
     let other = Upstream::well("other");
     let flags = ["--ping-interval=1ms", "--ping-timeout=1ms", "--log-level=debug", "--rise=1", "--fall=1"];
@@ -74,7 +74,7 @@ fn lines_of_every_kind_hold_up_nobody() {
 }
 
 #[test]
-fn a_standard_output_that_nobody_reads_holds_up_nobody() {
+fn a_standard_output_without_a_reader_holds_up_no_start() {
     let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::well("ok"));
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());

@@ -25,7 +25,7 @@ pub(crate) enum Fault {
     CodingInOld,
     /// More interim answers come before it than may.
     TooManyInterim,
-    /// It switches to another protocol, and nobody has asked for that: RFC 9110, section 7.8.
+    /// It switches to another protocol without having been asked to: RFC 9110, section 7.8.
     Upgrade,
 }
 

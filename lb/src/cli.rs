@@ -104,6 +104,8 @@ Ports that outlive it:
 Signals:
   SIGHUP            read the configuration again, as when its file changes; one that is wrong
                     changes nothing.
+  SIGUSR1           open the log file anew, after it was moved away.
+  SIGUSR2           ignored.
   SIGTERM, SIGINT   stop accepting, finish what is in flight, exit 0; a second one ends it at once.
 
 Exit status:

@@ -55,8 +55,9 @@ pub(crate) struct Control {
     /// Who pings which backend, by number.
     pinging: RefCell<HashMap<usize, AbortHandle>>,
     pings: Rc<Pings>,
-    /// Since when is counted.
+    /// Since when is counted, and how many lines of the log had been dropped by then.
     counting: Cell<Instant>,
+    dropped_before: Cell<u64>,
 }
 
 /// What came of reading the configuration again.
@@ -94,6 +95,7 @@ impl Control {
             resolver,
             pinging: RefCell::default(),
             counting: Cell::new(Instant::now()),
+            dropped_before: Cell::new(0),
         };
         control.ping_members();
         control
@@ -115,6 +117,12 @@ impl Control {
     /// The level of the log.
     pub(crate) fn level(&self) -> Level {
         self.log.level()
+    }
+
+    /// Lines of the log that were dropped: since the start, and since the last reset.
+    pub(crate) fn lines_dropped(&self) -> (u64, u64) {
+        let dropped = self.log.lines().dropped();
+        (dropped, dropped.saturating_sub(self.dropped_before.get()))
     }
 
     /// Since when is counted: since the start, or since the last reset.
@@ -249,6 +257,7 @@ impl Control {
         self.observer.totals.reset();
         self.pool.backends().iter().for_each(|backend| backend.stats.reset(now));
         self.counting.set(now);
+        self.dropped_before.set(self.log.lines().dropped());
         self.observer.intervened("statistics reset".to_owned(), by);
     }
 
@@ -282,6 +291,34 @@ impl Control {
             };
             // What is wrong with it is in the log.
             let _ = self.reload(by);
+        }
+    }
+
+    /// Has the log file opened anew whenever a signal asks for it. Another signal, which many servers know, changes
+    /// nothing here.
+    pub(crate) async fn keep_reopening(&self, mut reopen: Signal, mut other: Signal) -> ! {
+        loop {
+            tokio::select! {
+                _ = reopen.recv() => self.reopen_log().await,
+                _ = other.recv() => tracing::info!("SIGUSR2 asks for nothing here; it is ignored"),
+            }
+        }
+    }
+
+    async fn reopen_log(&self) {
+        let Some(file) = self.log.file() else {
+            tracing::info!("SIGUSR1: there is no log file to reopen; lines go to standard error");
+            return;
+        };
+        match self.log.reopen().await {
+            Ok(Ok(())) => {
+                self.observer.intervened(format!("log file reopened: {}", file.display()), "signal");
+            }
+            Ok(Err(error)) => {
+                tracing::error!("cannot reopen the log file, and the old one stays in use: {error}");
+            }
+            // Another signal has asked for the same since.
+            Err(_) => {}
         }
     }
 

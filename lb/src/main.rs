@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use lb::cli::{CANNOT_START, Cli, Command};
 use lb::control::Origin;
-use lb::log::Log;
+use lb::log::{LAST_LINES, Log};
 use lb::server::Server;
 
 fn main() -> ExitCode {
@@ -21,20 +21,24 @@ fn main() -> ExitCode {
     let exit_with_parent = cli.exit_with_parent;
     let origin = Origin::new(cli.config.clone(), move || cli.load());
     let started = origin.load().map_err(|problems| problems.to_string()).and_then(|loaded| {
-        let (format, level) = (loaded.config.log_format, loaded.config.log_level);
-        let server = Server::bind(loaded.config, origin).map_err(|error| format!("error: {error}\n"))?;
-        Ok((server, format, level, loaded.warnings))
+        let config = loaded.config;
+        // The ports come first: the log file of a balancer that runs already stays as it is.
+        let server = Server::bind(config.clone(), origin).map_err(|error| format!("error: {error}\n"))?;
+        let log = Log::begin(&config).map_err(|error| format!("error: {error}\n"))?;
+        Ok((server, log, loaded.warnings))
     });
-    let (server, format, level, warnings) = match started {
+    let (server, log, warnings) = match started {
         Ok(started) => started,
         Err(error) => {
             eprint!("{error}");
             return CANNOT_START.into();
         }
     };
-    let log = Log::begin(format, level);
     for warning in warnings.lines() {
         tracing::warn!("{warning}");
     }
-    server.run(log, exit_with_parent)
+    let lines = log.lines().clone();
+    let status = server.run(log, exit_with_parent);
+    lines.flush(LAST_LINES);
+    status
 }

@@ -70,7 +70,7 @@ impl Server {
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         let served = runtime.and_then(|runtime| runtime.block_on(self.serve(log, exit_with_parent)));
         served.unwrap_or_else(|error| {
-            eprintln!("error: the system refuses what a server needs: {error}");
+            tracing::error!("the system refuses what a server needs: {error}");
             ExitCode::FAILURE
         })
     }
@@ -78,6 +78,8 @@ impl Server {
     async fn serve(self, log: Log, exit_with_parent: bool) -> io::Result<ExitCode> {
         let mut stop = Stop::listen(exit_with_parent)?;
         let hang_up = signal(SignalKind::hangup())?;
+        let (reopen, other) = (signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?);
+        self.observer.write_access_log(log.access());
         let (address, admin_address) = (self.listener.local_addr()?, self.admin.local_addr()?);
         let config = self.settings.load_full();
         let affordable = affordable(raise_descriptors(), config.workers, config.backends.len());
@@ -86,14 +88,16 @@ impl Server {
         let admin = TcpListener::from_std(self.admin)?;
         // The one line on standard output tells people, and whoever started this on port 0, that it is ready:
         // clients are accepted from now on, and signals are heeded.
-        let _ = writeln!(io::stdout(), "listening on http://{address}, admin on http://{admin_address}");
+        say(format!("listening on http://{address}, admin on http://{admin_address}\n"))?;
 
         let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
         let control = Rc::new(Control::new(pool, settings, Arc::clone(&self.observer), log, self.origin));
-        let (reloading, resolving) = (Rc::clone(&control), Rc::clone(&control));
+        let (reloading, resolving, reopening) =
+            (Rc::clone(&control), Rc::clone(&control), Rc::clone(&control));
         tokio::task::spawn_local(async move { reloading.keep_reloading(hang_up).await });
         tokio::task::spawn_local(async move { resolving.keep_resolving().await });
         tokio::task::spawn_local(asking::keep_judging(Arc::clone(&self.pool), Arc::clone(&self.settings)));
+        tokio::task::spawn_local(async move { reopening.keep_reopening(reopen, other).await });
         tokio::task::spawn_local(rotate_latencies(Arc::clone(&self.pool)));
         let page = Admin::new(Rc::clone(&control), address, admin_address);
         tokio::task::spawn_local(admin::serve(admin, page));
@@ -161,6 +165,15 @@ impl Stop {
             () = orphaned => Why::Orphaned,
         }
     }
+}
+
+/// Says something on standard output. A thread of its own does so, because a pipe without a reader may be full.
+fn say(line: String) -> io::Result<()> {
+    std::thread::Builder::new().spawn(move || {
+        // It serves whether its line is read or not.
+        let _ = io::stdout().write_all(line.as_bytes());
+    })?;
+    Ok(())
 }
 
 /// Tells when standard input ends. A thread of its own reads it, because a runtime would wait for its threads

@@ -59,10 +59,9 @@ fn balancer(backend: SocketAddr) -> SocketAddr {
             let cli = Cli::parse_from(["lb", &backends, &port].into_iter().chain(flags));
             let origin = Origin::new(None, move || cli.load());
             let config = origin.load().unwrap().config;
-            let (format, level) = (config.log_format, config.log_level);
-            match Server::bind(config, origin) {
+            match Server::bind(config.clone(), origin) {
                 Err(StartError::Taken { .. }) => {}
-                server => break (server.unwrap(), free, Log::begin(format, level)),
+                server => break (server.unwrap(), free, Log::begin(&config).unwrap()),
             }
         };
         tell.send(address).unwrap();

@@ -15,6 +15,8 @@ use crate::proxy::causes;
 pub(super) struct View<'a> {
     pub(super) pool: &'a ServerPool,
     pub(super) observer: &'a Observer,
+    /// Lines of the log that were dropped.
+    pub(super) lines_dropped: u64,
     /// When the balancer began.
     pub(super) started: SystemTime,
     pub(super) now: Instant,
@@ -68,6 +70,10 @@ pub(super) const METRICS: &[Entry] = &[
     entry("roundabout_draining", G, &[],
         "Whether the balancer is on its way out: 1 or 0.",
         |view, values| values.add(&[], u8::from(view.observer.is_draining()))),
+
+    entry("lb_log_lines_dropped_total", C, &[],
+        "Lines of the log that were dropped, because the log is not read fast enough or its disk is full.",
+        |view, values| values.add(&[], view.lines_dropped)),
 
     entry("roundabout_requests_total", C, &[],
         "Requests that came in, and whatever came instead of one.",

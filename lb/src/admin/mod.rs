@@ -31,6 +31,7 @@ mod report;
 mod routes;
 
 use crate::control::Control;
+use crate::log::escape;
 use answers::{Answer, refused, wrong_method};
 use guard::{Door, Refusal, judge};
 use routes::{Found, find};
@@ -98,7 +99,9 @@ impl Admin {
         let door = Door { listens: self.listens, token: settings.admin_token.as_ref() };
         judge(&head.headers, changes, &door).inspect_err(|refusal| {
             if changes {
-                let (method, path, by) = (&head.method, head.uri.path(), who(head, peer));
+                let (method, by, mut path) = (&head.method, who(head, peer), String::new());
+                // The path is chosen by a client that may not ask.
+                escape::bare(&mut path, head.uri.path());
                 tracing::warn!("not taken: {method} {path} (by {by}): {}", refusal.error);
             }
         })

@@ -70,6 +70,7 @@ pub(super) fn state(admin: &Admin, _: &Asked<'_>) -> Answer {
         workers: control.settings().workers,
         started: admin.started.0,
         counting: control.counting_since(),
+        lines_dropped: control.lines_dropped().1,
         now: Instant::now(),
     });
     Ok(json(StatusCode::OK, &report))
@@ -79,6 +80,7 @@ pub(super) fn metrics(admin: &Admin, _: &Asked<'_>) -> Answer {
     let view = metrics::View {
         pool: admin.control.pool(),
         observer: admin.control.observer(),
+        lines_dropped: admin.control.lines_dropped().0,
         started: admin.started.1,
         now: Instant::now(),
     };

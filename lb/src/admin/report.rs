@@ -25,6 +25,8 @@ pub(super) struct Report<'a> {
     /// What is counted is counted since so long ago: since the start, or since the last reset.
     counting_ms: u128,
     connections: i64,
+    /// Lines of the log that did not fit or could not be written.
+    log_lines_dropped: u64,
     totals: TotalsReport,
     backends: Vec<BackendReport>,
 }
@@ -141,12 +143,14 @@ pub(super) struct Subject<'a> {
     pub(super) started: Instant,
     /// Since when it counts.
     pub(super) counting: Instant,
+    /// Lines of the log that were dropped since then.
+    pub(super) lines_dropped: u64,
     pub(super) now: Instant,
 }
 
 /// Reads everything off.
 pub(super) fn report<'a>(subject: &Subject<'a>) -> Report<'a> {
-    let &Subject { pool, observer, listen, workers, started, counting, now } = subject;
+    let &Subject { pool, observer, listen, workers, started, counting, lines_dropped, now } = subject;
     let totals = &observer.totals;
     let failed = |cause: ErrorCause| totals.since_reset(|tally| tally.errors(cause));
     Report {
@@ -158,6 +162,7 @@ pub(super) fn report<'a>(subject: &Subject<'a>) -> Report<'a> {
         uptime_ms: now.duration_since(started).as_millis(),
         counting_ms: now.saturating_duration_since(counting).as_millis(),
         connections: observer.connections.load(Relaxed),
+        log_lines_dropped: lines_dropped,
         totals: TotalsReport {
             requests: totals.since_reset(|tally| &tally.requests),
             no_backend: failed(Failure::NoBackend.into()),

@@ -1,6 +1,7 @@
 //! From all that was said to a [`Config`].
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use http::Uri;
@@ -96,7 +97,10 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         max_body: read.maybe("max_body").unwrap_or(u64::MAX),
         log_format: read.parsed("log.format", str::parse).unwrap_or_default(),
         log_level: read.parsed("log.level", str::parse).unwrap_or_default(),
+        log_file: read.parsed("log.file", log_file),
         access_log: read.get("log.access_log"),
+        log_query: read.get("log.query"),
+        request_id: request_id(&mut read),
         statistics: read.parsed("log.statistics", str::parse).unwrap_or_default(),
     };
     (config, Said { settings: read.layer, backends: sound, ..said })
@@ -213,6 +217,11 @@ fn canonical(network: IpNet) -> IpNet {
     v4.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(network, IpNet::V4)
 }
 
+/// Whether each request gets an id: by default, if there is an access log to find it in.
+fn request_id(read: &mut Reader<'_>) -> bool {
+    read.maybe("request_id").unwrap_or_else(|| read.get("log.access_log"))
+}
+
 fn retry_budget(read: &mut Reader<'_>) -> Option<budget::Rule> {
     let per_second = read.number("retries.budget_per_second");
     read.maybe_number("retries.budget").map(|percent| budget::Rule { percent, per_second })
@@ -240,6 +249,13 @@ fn cookie_name(text: &str) -> Result<String, String> {
     match key::is_cookie_name(text) {
         true => Ok(text.to_owned()),
         false => Err("write one word of letters, digits and hyphens, such as backend".to_owned()),
+    }
+}
+
+fn log_file(text: &str) -> Result<PathBuf, String> {
+    match text.is_empty() || text.ends_with('/') {
+        true => Err("write the path of a file, such as /var/log/lb.log".to_owned()),
+        false => Ok(PathBuf::from(text)),
     }
 }
 

@@ -10,7 +10,7 @@
 //! ```
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, Uri};
@@ -161,8 +161,14 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The least important lines that are written.
     pub log_level: Level,
+    /// The file that the log is written to; `None` for standard error.
+    pub log_file: Option<PathBuf>,
     /// Write one line per request.
     pub access_log: bool,
+    /// Show the query of a target, and of a referring page, wherever targets are shown.
+    pub log_query: bool,
+    /// Give each request an `X-Request-ID`, unless a trusted proxy has given it one.
+    pub request_id: bool,
     /// What is counted.
     pub statistics: Statistics,
 }
@@ -198,11 +204,14 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+    /// The access log in the combined log format of Apache and nginx, and everything else as text.
+    Combined,
 }
 
 words!(LogFormat, "not known", {
     Text => "text",
     Json => "json",
+    Combined => "combined",
 });
 
 /// Whether a backend gets new requests while it is up.

@@ -105,6 +105,7 @@ fn every_setting_of_the_file_reaches_the_configuration() {
             "via" => "false",
             "log.format" => "\"json\"",
             "log.level" => "\"debug\"",
+            "log.query" => "false",
             "admin_token" => "\"sixteen-and-more-letters\"",
             "log.statistics" => "\"basic\"",
             // It shows with a budget alone.

@@ -48,6 +48,7 @@ pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str
         ("max_connections", new.max_connections != old.max_connections),
         ("balance.seed", new.seed != old.seed),
         ("log.format", new.log_format != old.log_format),
+        ("log.file", new.log_file != old.log_file),
         ("log.statistics", new.statistics != old.statistics),
     ];
     let config = Config {
@@ -58,6 +59,7 @@ pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str
         max_connections: old.max_connections,
         seed: old.seed,
         log_format: old.log_format,
+        log_file: old.log_file.clone(),
         statistics: old.statistics,
         ..new
     };

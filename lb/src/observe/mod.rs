@@ -5,6 +5,8 @@
 //! who report, so that everybody may report here and this depends on nobody.
 
 use std::borrow::Cow;
+use std::fmt::Debug;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,7 +31,7 @@ pub enum Event {
     /// A backend changed its state.
     State(StateChange),
     /// A request ended.
-    Request(Outcome),
+    Request(Box<Outcome>),
     /// Somebody changed something.
     Control(Intervention),
 }
@@ -68,15 +70,18 @@ impl StateChange {
     }
 }
 
-/// All there is to say about one request, from its head's arrival to its answer's last byte.
-#[derive(Debug, Clone, Serialize)]
+/// All there is to say about one request, from its head's arrival to its answer's last byte. What its client says stands
+/// here as it came: it is escaped where it is shown.
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Outcome {
     /// When it ended, in milliseconds since 1970.
     pub at_unix_ms: u64,
     /// Its method.
     pub method: String,
-    /// Its target, as the client wrote it.
+    /// Its target, as the client wrote it, without its query if that is not to be shown.
     pub path: String,
+    /// The version of HTTP that its client speaks, such as `HTTP/1.1`; `-` if it is not known.
+    pub protocol: &'static str,
     /// The status the client got; 499 if it went away before the end, as nginx logs it.
     pub status: u16,
     /// The number of the backend whose answer, or failure, the client got.
@@ -91,14 +96,38 @@ pub struct Outcome {
     pub failure: Option<&'static str>,
     /// Whose fault that was.
     pub blame: Option<&'static str>,
-    /// Microseconds from its arrival until it was sent for the last time: picking, connecting, failed tries.
+    /// Microseconds from its arrival until it went to a backend for the last time: picking, waiting for a place, connecting,
+    /// failed tries.
     pub queue_us: u64,
+    /// Microseconds from then until its last byte was sent: its client takes its time to send its body. 0 if it was sent
+    /// at once.
+    pub upload_us: u64,
     /// Microseconds from then until the answer's head.
     pub head_us: u64,
     /// Microseconds from then until the answer's last byte.
     pub body_us: u64,
     /// Microseconds in all.
     pub total_us: u64,
+    /// The IP address of its client: of the one that stands before the proxies whose word is taken.
+    pub client: String,
+    /// The host that it is for, as its client wrote it.
+    pub host: Option<String>,
+    /// Bytes of its body that were read.
+    pub received_bytes: u64,
+    /// Bytes of its answer's body that were passed on.
+    pub sent_bytes: u64,
+    /// Its `X-Request-ID`.
+    pub request_id: Option<String>,
+    /// The page that led to it, as its client says.
+    pub referer: Option<String>,
+    /// The program that sent it, as that says.
+    pub user_agent: Option<String>,
+}
+
+/// Writes one line per request.
+pub trait AccessLog: Send + Sync + Debug {
+    /// A request ended.
+    fn ended(&self, outcome: &Outcome);
 }
 
 /// Where records go.
@@ -106,6 +135,7 @@ pub struct Outcome {
 pub struct Observer {
     events: broadcast::Sender<Event>,
     access_log: AtomicBool,
+    access_lines: OnceLock<Box<dyn AccessLog>>,
     draining: AtomicBool,
     /// What is counted of all clients' requests.
     pub totals: Tallies,
@@ -124,11 +154,18 @@ impl Observer {
         Self {
             events: broadcast::Sender::new(BACKLOG),
             access_log: AtomicBool::new(access_log),
+            access_lines: OnceLock::new(),
             draining: AtomicBool::new(false),
             totals: Tallies::default(),
             connections: AtomicI64::new(0),
             explanations: Explanations::default(),
         }
+    }
+
+    /// The lines of the access log go there, if there are to be any. To be called once.
+    pub fn write_access_log(&self, lines: impl AccessLog + 'static) {
+        // The first one stays.
+        let _ = self.access_lines.set(Box::new(lines));
     }
 
     /// From now on one line per request is written, or none.
@@ -176,31 +213,13 @@ impl Observer {
 
     /// A request ended.
     pub fn request_ended(&self, outcome: Outcome) {
-        if self.access_log.load(Relaxed) {
-            log(&outcome);
+        if let Some(lines) = self.access_lines.get().filter(|_| self.access_log.load(Relaxed)) {
+            lines.ended(&outcome);
         }
-        let _ = self.events.send(Event::Request(outcome));
+        if self.events.receiver_count() > 0 {
+            let _ = self.events.send(Event::Request(Box::new(outcome)));
+        }
     }
-}
-
-/// One line of the access log.
-fn log(outcome: &Outcome) {
-    let backend = outcome.backend.map_or_else(|| "-".to_owned(), |number| number.to_string());
-    tracing::info!(
-        target: "access",
-        method = %outcome.method,
-        path = %outcome.path,
-        status = outcome.status,
-        backend,
-        attempts = outcome.attempts,
-        retries = outcome.retries,
-        blame = outcome.blame.unwrap_or("-"),
-        failure = outcome.failure.unwrap_or("-"),
-        queue_us = outcome.queue_us,
-        head_us = outcome.head_us,
-        body_us = outcome.body_us,
-        total_us = outcome.total_us,
-    );
 }
 
 /// Milliseconds since 1970.

@@ -70,7 +70,7 @@ pub struct Tally {
     pub blamed: Counter,
     /// Answers that have begun, by the class of their status, behind the requests that ended without any.
     responses: [Counter; 6],
-    phases: [Histogram; 4],
+    phases: [Histogram; 5],
     errors: [Counter; Self::CAUSES],
 }
 
@@ -148,8 +148,10 @@ impl Tally {
 /// A part of a request's way, or all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// From its arrival until it was sent whole for the last time: waiting for a place, connecting, failed tries.
+    /// From its arrival until it went to a backend for the last time: waiting for a place, connecting, failed tries.
     Queue,
+    /// From then until its last byte was sent, if it was not sent at once: its client takes its time to send its body.
+    Upload,
     /// From then until the head of the answer.
     Head,
     /// From then until the answer's last byte, or until both sides have switched to another protocol.
@@ -160,12 +162,13 @@ pub enum Phase {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Queue, Self::Head, Self::Body, Self::Total];
+    pub const ALL: [Self; 5] = [Self::Queue, Self::Upload, Self::Head, Self::Body, Self::Total];
 
     /// The word used in statistics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
+            Self::Upload => "upload",
             Self::Head => "head",
             Self::Body => "body",
             Self::Total => "total",

@@ -5,14 +5,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::{Extensions, Method, StatusCode};
+use http::{Extensions, HeaderValue, StatusCode};
 
+use super::answer::{Answer, AnswerBody};
+use super::body::ClientBody;
 use super::books::Books;
-use super::context::{self, Attempts, Retries, Tried};
+use super::caller::Caller;
 use super::explained::Explained;
 use super::head::{Headers, RequestHead};
 use super::refusal::Refusal;
-use super::target::Target;
+use super::request_id::{self, REQUEST_ID};
+use super::settings::InForce;
+use super::tale::{Glimpse, Tale};
 use super::verdict::{Blame, Failure};
 use crate::balance::Backend;
 use crate::observe::{Outcome, Phase, Tally, micros, unix_ms};
@@ -31,28 +35,36 @@ pub(crate) struct Account {
     there: Option<Arc<Tally>>,
     /// The first backend and its tally, while a second one is asked as well.
     hedged: Option<(usize, Arc<Tally>)>,
-    explained: Option<Box<Explained>>,
+    rare: Option<Box<Rare>>,
     failure: Option<(&'static str, Blame)>,
     client_gone: bool,
     status: Option<StatusCode>,
     closed: bool,
 }
 
-/// What a request was, and what it remembers.
+/// What most requests do not have.
 #[derive(Debug, Default)]
-struct Tale {
-    method: String,
-    path: String,
-    attempts: Attempts,
-    retries: Retries,
-    tried: Tried,
+struct Rare {
+    explained: Option<Box<Explained>>,
+    /// What the request is called, if requests are given ids.
+    id: Option<HeaderValue>,
 }
 
-/// When a request was sent for the last time, and when the head of the answer came.
+/// When a request went to a backend for the last time, when it was sent whole, and when the head of the answer came.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
+    /// If it was not sent at once.
+    pub(crate) upload: Option<Instant>,
     pub(crate) sent: Option<Instant>,
     pub(crate) head: Option<Instant>,
+}
+
+impl Times {
+    /// When it went to a backend, when it was sent whole, and when the head of the answer came: `now` for what has not come.
+    fn until(self, now: Instant) -> (Instant, Instant, Instant) {
+        let sent = self.sent.unwrap_or(now);
+        (self.upload.unwrap_or(sent), sent, self.head.unwrap_or(now))
+    }
 }
 
 /// Client closed request: nginx's number for the log, never sent.
@@ -60,29 +72,41 @@ const CLIENT_GONE: u16 = 499;
 
 impl Account {
     /// A request's record, from the arrival of its head on.
-    pub(crate) fn open(books: &Rc<Books>, method: &Method, uri: &Target) -> Self {
-        Self::begin(books, || (method.to_string(), uri.to_string()))
+    pub(crate) fn open(
+        books: &Rc<Books>,
+        caller: &Caller,
+        head: &RequestHead,
+        body: &mut ClientBody,
+        settings: &InForce,
+    ) -> Self {
+        Self::begin(books, || {
+            let tale = Tale::of(head, caller, settings);
+            body.count_in(&tale.received);
+            tale
+        })
     }
 
     /// The record of what came instead of a request.
-    pub(crate) fn unread(books: &Rc<Books>) -> Self {
-        Self::begin(books, || ("-".to_owned(), "-".to_owned()))
+    pub(crate) fn unread(books: &Rc<Books>, caller: &Caller, came: &[u8], settings: &InForce) -> Self {
+        let came = Glimpse::of(came);
+        let mut account = Self::begin(books, || Tale::of_refused(&came, caller, settings));
+        if settings.request_id {
+            account.identify(&came.headers, caller);
+        }
+        account
     }
 
-    fn begin(books: &Rc<Books>, line: impl FnOnce() -> (String, String)) -> Self {
+    fn begin(books: &Rc<Books>, tale: impl FnOnce() -> Box<Tale>) -> Self {
         books.clients().requests.one();
         Self {
             books: Rc::clone(books),
-            tale: books.observer().wants_requests().then(|| {
-                let (method, path) = line();
-                Box::new(Tale { method, path, ..Tale::default() })
-            }),
+            tale: books.observer().wants_requests().then(tale),
             began: Instant::now(),
             times: Times::default(),
             backend: None,
             there: None,
             hedged: None,
-            explained: None,
+            rare: None,
             failure: None,
             client_gone: false,
             status: None,
@@ -110,7 +134,8 @@ impl Account {
             Some((number, there)) if !is_second => (Some(*number), Some(there)),
             _ => (self.backend, self.there.as_ref()),
         };
-        if let (Some(explained), Some(number)) = (&mut self.explained, number) {
+        let explained = self.rare.as_deref_mut().and_then(|rare| rare.explained.as_deref_mut());
+        if let (Some(explained), Some(number)) = (explained, number) {
             explained.failed(number, failure, blame);
         }
         there.into_iter().for_each(|there| count_failure(there, failure, blame));
@@ -125,29 +150,82 @@ impl Account {
 
     /// How a try went in time.
     pub(crate) fn timed(&mut self, times: Times) {
-        self.times = Times { sent: times.sent.or(self.times.sent), head: times.head };
+        let last = if times.sent.is_some() { times } else { self.times };
+        self.times = Times { head: times.head, ..last };
     }
 
-    /// Begins to note how the request is decided, if its client asks for that.
-    pub(crate) fn explain_if_asked(&mut self, head: &mut RequestHead) {
-        self.explained = Explained::asked_for(head, self.began);
+    /// Where the times of the present try are noted as they come, so that they are known even if the client leaves.
+    pub(crate) fn times(&mut self) -> &mut Times {
+        &mut self.times
+    }
+
+    /// Gives the request an id, or takes its own over.
+    pub(crate) fn identify(&mut self, headers: &Headers, caller: &Caller) {
+        let id = request_id::choose(headers, caller.trusted, || fastrand::u128(..));
+        if let Some(tale) = &mut self.tale {
+            tale.request_id = Some(String::from_utf8_lossy(id.as_bytes()).into_owned());
+        }
+        self.rare.get_or_insert_default().id = Some(id);
+    }
+
+    /// Has the backend see the request's id, and begins to note how the request is decided, if its client asks for that. By
+    /// now the client has no more say in which headers are passed on.
+    pub(crate) fn mark(&mut self, head: &mut RequestHead, settings: &InForce) {
+        if let Some(id) = self.rare.as_ref().and_then(|rare| rare.id.clone()) {
+            head.headers.insert(REQUEST_ID, id);
+        }
+        if settings.explain
+            && let Some(explained) = Explained::asked_for(head, self.began, settings.log_query)
+        {
+            self.rare.get_or_insert_default().explained = Some(explained);
+        }
     }
 
     /// Where decisions are noted, if anybody wants to know.
     pub(crate) fn explanation(&mut self) -> Option<&mut Explained> {
-        self.explained.as_deref_mut()
+        self.rare.as_deref_mut()?.explained.as_deref_mut()
     }
 
-    /// Tells the client how its request was decided, if it has asked.
-    pub(crate) fn explain_to(&mut self, headers: &mut Headers) {
-        if let Some(explained) = &mut self.explained {
+    /// Tells the client what its request is called, and how it was decided, if it has asked.
+    pub(crate) fn tell(&mut self, headers: &mut Headers) {
+        let Some(rare) = &mut self.rare else { return };
+        if let Some(explained) = &mut rare.explained {
             explained.tell(headers, self.status.map(|status| status.as_u16()), self.books.observer());
+        }
+        if let Some(id) = &rare.id {
+            headers.insert(REQUEST_ID, id.clone());
+        }
+    }
+
+    /// The balancer answers itself.
+    pub(crate) fn says(&mut self, answer: &mut Answer) {
+        self.tell(&mut answer.head.headers);
+        if let (Some(tale), AnswerBody::Own(Some(text))) = (&mut self.tale, &answer.body)
+            && !tale.is_head()
+        {
+            tale.sent = text.len() as u64;
+        }
+    }
+
+    /// So many bytes of the answer's body are passed on.
+    pub(crate) fn passes(&mut self, bytes: impl FnOnce() -> usize) {
+        if let Some(tale) = &mut self.tale {
+            tale.sent += bytes() as u64;
+        }
+    }
+
+    /// So many bytes went each way after a switch of protocols: from the client, and to it.
+    pub(crate) fn tunnelled(&mut self, received: u64, sent: u64) {
+        if let Some(tale) = &mut self.tale {
+            tale.received.set(tale.received.get() + received);
+            tale.sent += sent;
         }
     }
 
     /// A try at the backend failed.
     pub(crate) fn tried(&mut self, failure: Failure, blame: Blame) {
-        if let (Some(explained), Some(backend)) = (&mut self.explained, self.backend) {
+        let backend = self.backend;
+        if let (Some(explained), Some(backend)) = (self.explanation(), backend) {
             explained.failed(backend, failure, blame);
         }
         let Some(there) = &self.there else { return };
@@ -172,9 +250,7 @@ impl Account {
     /// Reads off what the request remembers.
     pub(crate) fn remember(&mut self, context: &Extensions) {
         if let Some(tale) = self.tale.as_mut().filter(|_| !context.is_empty()) {
-            tale.attempts = context::get(context);
-            tale.retries = context::get(context);
-            tale.tried = context::get(context);
+            tale.remember(context);
         }
     }
 
@@ -189,7 +265,8 @@ impl Account {
     /// The answer of the backend is passed on.
     pub(crate) fn relaying(&mut self, status: StatusCode) {
         self.there.iter().for_each(|there| there.responded(Some(status)));
-        if let (Some(explained), Some(backend)) = (&mut self.explained, self.backend) {
+        let backend = self.backend;
+        if let (Some(explained), Some(backend)) = (self.explanation(), backend) {
             explained.answered(backend, status.as_u16());
         }
         self.answering(status);
@@ -214,29 +291,30 @@ impl Account {
             return;
         }
         self.count(now);
-        if let Some(explained) = self.explained.take() {
+        if let Some(explained) = self.rare.take().and_then(|rare| rare.explained) {
             explained.keep(self.books.observer());
         }
-        let Some(tale) = self.tale.take() else { return };
-        let sent = self.times.sent.unwrap_or(now);
-        let head = self.times.head.unwrap_or(now);
-        let Tale { method, path, attempts, retries, tried } = *tale;
-        self.books.observer().request_ended(Outcome {
+        if let Some(tale) = self.tale.take() {
+            self.books.observer().request_ended(self.outcome(*tale, now));
+        }
+    }
+
+    /// What there is to say of a request that is over.
+    fn outcome(&self, tale: Tale, now: Instant) -> Outcome {
+        let (begun, sent, head) = self.times.until(now);
+        tale.tell(Outcome {
             at_unix_ms: unix_ms(SystemTime::now()),
-            method,
-            path,
             status: self.status.filter(|_| !self.client_gone).map_or(CLIENT_GONE, |status| status.as_u16()),
             backend: self.backend,
-            attempts: attempts.0,
-            retries: retries.0,
-            tried: tried.0.into_iter().map(|(number, failure)| (number, failure.words())).collect(),
             failure: self.failure.map(|(words, _)| words),
             blame: self.failure.map(|(_, blame)| blame.name()),
-            queue_us: micros(sent.saturating_duration_since(self.began)),
+            queue_us: micros(begun.saturating_duration_since(self.began)),
+            upload_us: micros(sent.saturating_duration_since(begun)),
             head_us: micros(head.saturating_duration_since(sent)),
             body_us: micros(now.saturating_duration_since(head)),
             total_us: micros(now.saturating_duration_since(self.began)),
-        });
+            ..Outcome::default()
+        })
     }
 
     /// Counts how the request ended, and how long it took.
@@ -252,19 +330,22 @@ impl Account {
             Some(StatusCode::SWITCHING_PROTOCOLS) => self.times.head.unwrap_or(now),
             _ => now,
         };
-        let sent = self.times.sent.unwrap_or(now);
-        let head = self.times.head.unwrap_or(now);
-        let queued = sent.saturating_duration_since(self.began);
+        let (begun, sent, head) = self.times.until(now);
+        let queued = begun.saturating_duration_since(self.began);
+        let uploaded = sent.saturating_duration_since(begun);
         let waited = head.saturating_duration_since(sent);
         let passed = now.saturating_duration_since(head);
         there.took(Phase::Queue, queued);
+        if self.times.upload.is_some() {
+            there.took(Phase::Upload, uploaded);
+        }
         if self.times.sent.is_some() {
             there.took(Phase::Head, waited);
         }
         if self.times.head.is_some() {
             there.took(Phase::Body, passed);
         }
-        there.took(Phase::Total, queued + waited + passed);
+        there.took(Phase::Total, queued + uploaded + waited + passed);
     }
 }
 

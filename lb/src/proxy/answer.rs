@@ -92,10 +92,10 @@ impl Relay {
         account.close(now);
     }
 
-    fn heard(&self) {
-        if let Some(End { proxy, lease, .. }) = &self.end
-            && lease.backend().is_listened_to()
-        {
+    fn heard(&mut self, frame: &Frame<Bytes>) {
+        let Some(End { proxy, account, lease, .. }) = &mut self.end else { return };
+        account.passes(|| frame.data_ref().map_or(0, Bytes::len));
+        if lease.backend().is_listened_to() {
             proxy.pool.heard(lease.backend(), Instant::now());
         }
     }
@@ -115,8 +115,8 @@ impl Body for AnswerBody {
         let frame = ready!(connection.poll_frame(cx));
         let is_end = connection.is_end();
         match &frame {
-            Some(Ok(_)) => {
-                relay.heard();
+            Some(Ok(frame)) => {
+                relay.heard(frame);
                 if is_end {
                     relay.complete();
                 }
@@ -149,14 +149,16 @@ impl Body for AnswerBody {
 pub(crate) fn refuse(mut account: Account, refusal: Refusal, by: &str) -> Answer {
     account.refused(refusal);
     account.answering(refusal.status());
+    let mut answer = own(by, refusal.status(), "http_request_denied", refusal.reason(), None);
+    account.says(&mut answer);
     account.close(Instant::now());
-    own(by, refusal.status(), "http_request_denied", refusal.reason(), None)
+    answer
 }
 
 /// The answer to a `TRACE` or `OPTIONS` that goes no further. A trace shows what a client may not see, such as
 /// cookies, so it is not answered.
 pub(crate) fn last_hop(mut account: Account, method: &Method, by: &str) -> Answer {
-    let answer = match *method {
+    let mut answer = match *method {
         Method::OPTIONS => Answer { head: ResponseHead::new(StatusCode::OK), body: AnswerBody::Own(None) },
         _ => {
             let why = "TRACE is not answered here";
@@ -166,6 +168,7 @@ pub(crate) fn last_hop(mut account: Account, method: &Method, by: &str) -> Answe
         }
     };
     account.answering(answer.head.status);
+    account.says(&mut answer);
     account.close(Instant::now());
     answer
 }

@@ -11,12 +11,15 @@ use std::time::Instant;
 use super::account::{Account, Times};
 use super::connection::Progress;
 use super::deadline::Interrupt;
+use super::http1::fault::Fault;
 use super::queue::Lease;
+use super::tale::shown;
 use super::upstream::Wanted;
 use super::verdict::{self, Blame, Failure};
 use super::{Begun, Errand, Proxy, message};
 use crate::balance::health::State;
 use crate::balance::{Backend, Lesson, Waiting};
+use crate::log::escape::bare;
 
 impl Proxy {
     /// Sends the request to the backend of its lease, and waits for the head of the answer. If it is hedged, the lease may
@@ -32,10 +35,7 @@ impl Proxy {
             // In a box, because it takes room for two requests, and hardly anybody hedges.
             return Box::pin(self.hedge(errand, lease, fresh, account)).await;
         }
-        let mut times = Times::default();
-        let outcome = self.attempt(errand, lease, fresh, &mut times).await;
-        account.timed(times);
-        outcome
+        self.attempt(errand, lease, fresh, account.times()).await
     }
 
     /// Asks a second backend as well if the first takes long, and takes the answer that comes first. The idea is Dean and
@@ -139,6 +139,7 @@ impl Proxy {
         let wanted = Wanted { fresh, look_first: !repeatable, patience, deadline };
         let mut connection = self.upstream.checkout(backend, wanted, &self.deadlines).await?;
 
+        *times = Times::default();
         // Until the request has been sent whole, it may be the client that is slow, and not the backend.
         let (mut sent, mut waiting) = (None, None);
         let patience = Cell::new(deadline.into());
@@ -149,6 +150,7 @@ impl Proxy {
                 waiting = Some(Waiting::new(backend, now, self.pool.enough_waiting()));
                 patience.set((now + settings.response_timeout).min(errand.deadline.get()).into());
             } else {
+                times.upload.get_or_insert(now);
                 errand.deadline.set(now + settings.total_timeout);
                 patience.set((now + settings.stall_timeout).into());
             }
@@ -161,13 +163,17 @@ impl Proxy {
         };
         let now = Instant::now();
         times.sent = sent.or(Some(now));
-        let mut answer = outcome.unwrap_or_else(|interrupt| {
+        let answer = outcome.unwrap_or_else(|interrupt| {
             Err(match interrupt {
                 Interrupt::Deadline if connection.awaits_client() => Failure::SlowUpload,
                 Interrupt::Deadline => Failure::HeadTimeout,
                 Interrupt::State => Failure::FellSilent,
             })
-        })?;
+        });
+        if let (Err(Failure::Malformed), Some(fault)) = (&answer, connection.fault()) {
+            complain(errand, backend, fault);
+        }
+        let mut answer = answer?;
 
         times.head = Some(now);
         if let Some(sent) = sent {
@@ -177,7 +183,20 @@ impl Proxy {
         }
         self.pool.rate(backend, answer.status.is_server_error(), now);
         self.pool.heard(backend, now);
-        message::prepare_response(&mut answer, head).map_err(|message::Nonsense| Failure::Malformed)?;
+        message::prepare_response(&mut answer, head).map_err(|message::Nonsense| {
+            complain(errand, backend, Fault::Upgrade);
+            Failure::Malformed
+        })?;
         Ok((answer, connection))
     }
+}
+
+/// Says what is wrong with an answer, and what it is the answer to.
+#[cold]
+fn complain(errand: &Errand<'_>, backend: &Backend, fault: Fault) {
+    let (mut line, head) = (String::new(), &errand.head);
+    bare(&mut line, head.method.as_str());
+    line.push(' ');
+    bare(&mut line, &shown(head.uri.to_string(), errand.settings.log_query));
+    tracing::warn!("backend {}: malformed answer to {line}: {}", backend.number, fault.words());
 }

@@ -5,7 +5,7 @@
 //! go on into what the client has yet to send. Once it is exceeded, the held chunks are let go, and the
 //! request can no longer be repeated: a body must never be sent again cut short.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -22,12 +22,19 @@ pub struct ClientBody {
     incoming: Rc<RefCell<Reader>>,
     /// Bytes that it may still have.
     allowed: u64,
+    /// Where the bytes are counted that were read, if they are counted.
+    read: Option<Rc<Cell<u64>>>,
 }
 
 impl ClientBody {
     /// The body that comes next over a connection, of at most `allowed` bytes.
     pub(crate) fn new(incoming: Rc<RefCell<Reader>>, allowed: u64) -> Self {
-        Self { incoming, allowed }
+        Self { incoming, allowed, read: None }
+    }
+
+    /// Counts there what is read of it.
+    pub(crate) fn count_in(&mut self, read: &Rc<Cell<u64>>) {
+        self.read = Some(Rc::clone(read));
     }
 
     /// Whether it says itself that it is too large.
@@ -44,6 +51,9 @@ impl Body for ClientBody {
         let frame = ready!(self.incoming.borrow_mut().poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
             let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+            if let Some(read) = &self.read {
+                read.set(read.get() + length);
+            }
             match self.allowed.checked_sub(length) {
                 Some(left) => self.get_mut().allowed = left,
                 None => return Poll::Ready(Some(Err(Cut::TooLarge))),

@@ -291,9 +291,13 @@ impl Client<'_> {
 
     /// Refuses what cannot be taken for a request. Where the next one would begin is not known.
     async fn refuse(&mut self, refusal: Refusal) -> Then {
-        let account = Account::unread(&self.proxy.books);
+        let settings = self.proxy.settings.now();
+        let account = {
+            let came = &self.incoming.borrow().buffer;
+            Account::unread(&self.proxy.books, &self.caller, came, &settings)
+        };
         let asked = Asked { method: Method::GET, old: false, keep_alive: false, takes_trailers: false };
-        match self.answer(&asked, answer::refuse(account, refusal, &self.proxy.settings.now().name)).await {
+        match self.answer(&asked, answer::refuse(account, refusal, &settings.name)).await {
             Then::Close | Then::Linger => Then::Linger,
             then => then,
         }

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::body::{BodyError, TryBody};
 use super::caller::Caller;
 use super::head::{RequestHead, ResponseHead};
-use super::http1::Malformed;
+use super::http1::fault::Fault;
 use super::http1::request::write_head;
 use super::http1::response::{self, Head};
 use super::verdict::Failure;
@@ -52,6 +52,8 @@ pub(crate) struct Connection {
     reused: bool,
     /// The addresses of the backend among which its peer is.
     generation: Generation,
+    /// What was wrong with the answer, if it was malformed.
+    fault: Option<Fault>,
 }
 
 /// How far a request has come.
@@ -78,6 +80,7 @@ impl Connection {
             passes_trailers: true,
             reused: false,
             generation,
+            fault: None,
         })
     }
 
@@ -177,7 +180,7 @@ impl Connection {
         caller: &Caller,
     ) -> Poll<Result<ResponseHead, Failure>> {
         loop {
-            let Some(head) = self.take_head(asked).map_err(|Malformed| Failure::Malformed)? else {
+            let Some(head) = self.take_head(asked).map_err(|fault| self.malformed(fault))? else {
                 match ready!(self.incoming.poll_fill(cx)) {
                     Ok(1..) => continue,
                     // A kept connection that ends without a word ended by itself, as they do.
@@ -191,7 +194,7 @@ impl Connection {
             if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                 self.interim += 1;
                 if self.interim > MAX_INTERIM {
-                    return Poll::Ready(Err(Failure::Malformed));
+                    return Poll::Ready(Err(self.malformed(Fault::TooManyInterim)));
                 }
                 caller.tell(&head.response);
                 continue;
@@ -204,7 +207,7 @@ impl Connection {
     }
 
     /// A head from the buffer, if a whole one has come.
-    fn take_head(&mut self, asked: &Method) -> Result<Option<Head>, Malformed> {
+    fn take_head(&mut self, asked: &Method) -> Result<Option<Head>, Fault> {
         let Reader { buffer, searched, .. } = &mut self.incoming;
         if buffer.len() == *searched {
             return Ok(None);
@@ -212,6 +215,17 @@ impl Connection {
         let head = response::take(buffer, *searched, asked)?;
         *searched = if head.is_some() { 0 } else { buffer.len() };
         Ok(head)
+    }
+
+    #[cold]
+    fn malformed(&mut self, fault: Fault) -> Failure {
+        self.fault = Some(fault);
+        Failure::Malformed
+    }
+
+    /// What is wrong with the answer, if it is malformed.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault
     }
 
     /// Whether the rest of the request is held up by the client, who has yet to send it.

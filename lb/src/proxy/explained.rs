@@ -5,6 +5,8 @@ use std::time::{Instant, SystemTime};
 use http::{HeaderName, HeaderValue};
 
 use super::head::{Headers, RequestHead};
+use super::request_id::REQUEST_ID;
+use super::tale::shown;
 use super::verdict::{Blame, Failure};
 use crate::observe::explain::{Decision, Explanation, Try};
 use crate::observe::{Observer, micros, unix_ms};
@@ -13,8 +15,6 @@ use crate::observe::{Observer, micros, unix_ms};
 const EXPLAIN: HeaderName = HeaderName::from_static("x-lb-explain");
 /// The last decision in one line.
 const WHY: HeaderName = HeaderName::from_static("x-lb-why");
-/// What others call the request.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request's explanation in the making.
 #[derive(Debug)]
@@ -24,8 +24,9 @@ pub(crate) struct Explained {
 }
 
 impl Explained {
-    /// Begins one if the client asks for it. The wish is for this balancer only, and goes no further.
-    pub(crate) fn asked_for(head: &mut RequestHead, began: Instant) -> Option<Box<Self>> {
+    /// Begins one if the client asks for it. The wish is for this balancer only, and goes no further. `query` says whether
+    /// the query of the target is shown.
+    pub(crate) fn asked_for(head: &mut RequestHead, began: Instant, query: bool) -> Option<Box<Self>> {
         let asked = head.headers.get(&EXPLAIN).is_some_and(|value| value == "1");
         head.headers.remove(&EXPLAIN);
         asked.then(|| {
@@ -33,7 +34,7 @@ impl Explained {
                 id: name(&head.headers),
                 at_unix_ms: unix_ms(SystemTime::now()),
                 method: head.method.to_string(),
-                path: head.uri.to_string(),
+                path: shown(head.uri.to_string(), query),
                 status: None,
                 decisions: Vec::new(),
             };

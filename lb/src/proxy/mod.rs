@@ -33,9 +33,11 @@ pub mod key;
 pub mod message;
 pub mod queue;
 pub mod refusal;
+mod request_id;
 pub(crate) mod rest;
 mod settings;
 pub mod sticky;
+mod tale;
 pub mod target;
 mod tunnel;
 pub(crate) mod upstream;
@@ -144,10 +146,13 @@ impl Proxy {
         self: &Rc<Self>,
         caller: &Caller,
         mut head: RequestHead,
-        body: ClientBody,
+        mut body: ClientBody,
     ) -> Answer {
-        let mut account = Account::open(&self.books, &head.method, &head.uri);
         let settings = self.settings.now();
+        let mut account = Account::open(&self.books, caller, &head, &mut body, &settings);
+        if settings.request_id {
+            account.identify(&head.headers, caller);
+        }
         let deadline = account.began + settings.total_timeout;
 
         // 1. Admit: what no backend may see ends here; the rest is made ready to be sent, once and for all
@@ -168,8 +173,8 @@ impl Proxy {
         if let Err(refusal) = message::prepare_request(&mut head, hop, !body.has_length()) {
             return answer::refuse(account, refusal, &settings.name);
         }
-        if settings.explain {
-            account.explain_if_asked(&mut head);
+        if settings.explain || settings.request_id {
+            account.mark(&mut head, &settings);
         }
         let key = self.pool.wants_key().then(|| settings.key.key(&head, &settings.trusted)).flatten();
         let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head.headers, name));
@@ -293,7 +298,7 @@ impl Proxy {
             let cookie = (name.as_str(), errand.settings.sticky_attributes);
             sticky::tell(&mut head.headers, cookie, lease.backend(), &errand.head.headers);
         }
-        account.explain_to(&mut head.headers);
+        account.tell(&mut head.headers);
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             self.pool.answered(lease.backend(), Instant::now);
             let body = AnswerBody::Switch(Box::new(Tunnel { backend, account, lease }));
@@ -331,7 +336,7 @@ impl Proxy {
             .then(|| self.pool.recovery_time(settings.ping_interval));
         account.answering(status);
         let mut answer = answer::own(&settings.name, status, failure.proxy_status(), why, come_back);
-        account.explain_to(&mut answer.head.headers);
+        account.says(&mut answer);
         account.close(Instant::now());
         answer
     }

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::pin::pin;
+use std::rc::Rc;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
@@ -35,15 +36,18 @@ pub(crate) async fn run(client: Option<(TcpStream, BytesMut)>, tunnel: Tunnel, p
         let (ours, theirs) = (books.meter(books.clients()), books.meter(books.at(lease.backend())));
         let put_off = || patience.set(later());
         // What is read on one side is written on the other.
-        let watched = |stream, from: &Meter, to: &Meter| {
-            let (from, to) = (from.clone(), to.clone());
+        let watched = |stream, from: &Meter, to: &Meter, passed: &Rc<Cell<u64>>| {
+            let (from, to, passed) = (from.clone(), to.clone(), Rc::clone(passed));
             InspectReader::new(stream, move |bytes: &[u8]| {
                 from.received(bytes.len());
                 to.sent(bytes.len());
+                passed.set(passed.get() + bytes.len() as u64);
                 put_off();
             })
         };
-        let (mut client, mut backend) = (watched(client, &ours, &theirs), watched(backend, &theirs, &ours));
+        let (up, down) = (Rc::new(Cell::new(asked.len() as u64)), Rc::new(Cell::new(answered.len() as u64)));
+        let (mut client, mut backend) =
+            (watched(client, &ours, &theirs, &up), watched(backend, &theirs, &ours, &down));
         let pass = async {
             client.write_all(&answered).await?;
             ours.sent(answered.len());
@@ -53,6 +57,7 @@ pub(crate) async fn run(client: Option<(TcpStream, BytesMut)>, tunnel: Tunnel, p
         };
         // However a tunnel ends, nobody is to blame: what its bytes mean is not ours to know.
         let _ = proxy.deadlines.wait(pin!(pass), || patience.get(), None).await;
+        account.tunnelled(up.get(), down.get());
     }
     account.answered();
     account.close(Instant::now().into_std());

@@ -34,7 +34,7 @@ fn the_state_has_the_shape_that_others_rely_on() {
     let state = lb.state();
     assert_members(
         &state,
-        "version listen policy workers draining uptime_ms counting_ms connections totals backends",
+        "version listen policy workers draining uptime_ms counting_ms connections log_lines_dropped totals backends",
     );
     assert_members(&state["totals"], "requests no_backend client_gone refused in_flight status errors bytes");
     assert_members(&state["totals"]["status"], "1xx 2xx 3xx 4xx 5xx");
@@ -135,14 +135,17 @@ fn events_begin_with_every_backends_state() {
     let request = events.request("/seen?by=all");
     assert_members(
         &request,
-        "at_unix_ms method path status backend attempts retries tried failure? blame? queue_us head_us body_us total_us",
+        "at_unix_ms method path protocol status backend attempts retries tried failure? blame? queue_us upload_us head_us \
+         body_us total_us client host received_bytes sent_bytes request_id? referer? user_agent?",
     );
     assert_eq!(
         (&request["method"], &request["status"], &request["attempts"]),
         (&json!("GET"), &json!(200), &json!(1))
     );
-    let parts =
-        ["queue_us", "head_us", "body_us"].map(|name| request[name].as_u64().unwrap()).iter().sum::<u64>();
+    let parts = ["queue_us", "upload_us", "head_us", "body_us"]
+        .map(|name| request[name].as_u64().unwrap())
+        .iter()
+        .sum::<u64>();
     assert!(parts.abs_diff(request["total_us"].as_u64().unwrap()) <= 3, "{request}");
 }
 

@@ -10,6 +10,7 @@
 mod common;
 
 mod aborts;
+mod access_log;
 mod admin;
 mod check;
 mod conformance;
@@ -29,6 +30,7 @@ mod hedging;
 mod kept_connections;
 mod lifecycle;
 mod limits;
+mod logs;
 mod monitoring;
 mod mutations;
 mod names;

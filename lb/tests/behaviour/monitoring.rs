@@ -39,7 +39,7 @@ fn asked_for(query: &str) -> Vec<(String, Vec<String>)> {
         let (word, behind) =
             rest[at..].split_at(rest[at..].find(|c| !is_word(c)).unwrap_or_else(|| rest[at..].len()));
         rest = behind;
-        if !(word.starts_with("roundabout_") || word.starts_with("process_")) {
+        if !["roundabout_", "process_", "lb_"].iter().any(|prefix| word.starts_with(prefix)) {
             continue;
         }
         let selector =

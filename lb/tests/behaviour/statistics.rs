@@ -60,11 +60,12 @@ fn assert_adds_up(metrics: &Metrics) {
             metrics.sum(&format!("roundabout_backend_request_duration_seconds_{what}"), &labels)
         };
         let counts = ["queue", "head", "body"].map(|name| phase("count", name));
+        assert!(phase("count", "upload") <= counts[0], "only what is not sent at once is uploaded");
         assert!(counts.is_sorted_by(|a, b| a >= b), "whoever is in a phase was in those before: {counts:?}");
         assert_eq!(counts[0], phase("count", "total"));
-        let sum = ["queue", "head", "body"].map(|name| phase("sum", name)).iter().sum::<f64>();
+        let sum = ["queue", "upload", "head", "body"].map(|name| phase("sum", name)).iter().sum::<f64>();
         assert!((sum - phase("sum", "total")).abs() < 1e-6, "{sum} {}", phase("sum", "total"));
-        for name in ["queue", "head", "body", "total"] {
+        for name in ["queue", "upload", "head", "body", "total"] {
             let labels = [here[0], ("phase", name)];
             let buckets: Vec<_> =
                 metrics.all("roundabout_backend_request_duration_seconds_bucket", &labels).collect();

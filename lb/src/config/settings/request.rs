@@ -57,6 +57,13 @@ pub(super) const TOP: Section = Section {
              or addresses, on the command line separated by commas",
         ),
         Setting::new(
+            "request_id",
+            "request-id",
+            Form::Switch,
+            "Give each request an X-Request-ID, which its backend, its client and the access log see; one that a \
+             trusted proxy has given stays. By default, if there is an access log",
+        ),
+        Setting::new(
             "workers",
             "workers",
             count(1, 1024),
@@ -239,13 +246,20 @@ pub(super) const LOG: Section = Section {
     name: "log",
     repeated: false,
     heading: "Logs and statistics",
-    help: "What is written on standard error, and what is counted.",
+    help: "What is logged and where, and what is counted.",
     settings: &[
+        Setting::new(
+            "log.file",
+            "log-file",
+            Form::Text("FILE"),
+            "File that log lines are appended to, instead of standard error; it is opened anew after SIGUSR1",
+        ),
         Setting::new(
             "log.format",
             "log-format",
             Form::Word("FORMAT", || LogFormat::ALL.map(LogFormat::name).to_vec()),
-            "How log lines are written",
+            "How log lines are written; combined is the format of Apache and nginx for the access log, and text for \
+             everything else",
         )
         .default("text"),
         Setting::new(
@@ -257,6 +271,13 @@ pub(super) const LOG: Section = Section {
         .default("info"),
         Setting::new("log.access_log", "access-log", Form::Switch, "Log one line per request")
             .default("false"),
+        Setting::new(
+            "log.query",
+            "log-query",
+            Form::Switch,
+            "Show the query of a target wherever targets are shown: in the log, the events and the explanations",
+        )
+        .default("true"),
         Setting::new(
             "log.statistics",
             "statistics",

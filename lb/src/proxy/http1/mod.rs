@@ -6,6 +6,7 @@
 
 pub(crate) mod body;
 mod extension;
+pub(crate) mod fault;
 pub(crate) mod fields;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -59,10 +59,21 @@ pub(crate) fn take(buffer: &mut BytesMut, searched: usize) -> Result<Option<Head
     }
     match end(buffer, searched)? {
         _ if !line_may_end(buffer) => Err(too_long(buffer)),
-        Some(length) if length <= MAX_HEAD => parse(&buffer.split_to(length).freeze()).map(Some),
+        Some(length) if length <= MAX_HEAD => {
+            let head = buffer.split_to(length).freeze();
+            parse(&head).map(Some).inspect_err(|_| put_back(buffer, &head))
+        }
         None if buffer.len() <= MAX_HEAD => Ok(None),
         _ => Err(Refusal::HeadTooLarge),
     }
+}
+
+/// Puts a head that is refused back in front of what came behind it, for the log to see.
+#[cold]
+fn put_back(buffer: &mut BytesMut, head: &Bytes) {
+    let rest = buffer.split();
+    buffer.extend_from_slice(head);
+    buffer.extend_from_slice(&rest);
 }
 
 /// Whether the first line has ended, or is still short.

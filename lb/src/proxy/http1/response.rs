@@ -9,8 +9,9 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODI
 use http::{Method, StatusCode};
 use memchr::memchr_iter;
 
+use super::fault::Fault;
 use super::fields::{MAX_HEAD, MAX_HEADERS, Said, collect};
-use super::{Malformed, write_field};
+use super::write_field;
 use crate::proxy::head::{Headers, ResponseHead};
 
 /// How a body ends: RFC 9112, section 6.3.
@@ -43,15 +44,11 @@ pub(crate) struct Head {
 /// such heads, and what is sent to the client is framed anew.
 ///
 /// # Errors
-/// [`Malformed`]: not HTTP/1, too long, or with a framing that two readers could understand differently.
-pub(crate) fn take(
-    buffer: &mut BytesMut,
-    searched: usize,
-    asked: &Method,
-) -> Result<Option<Head>, Malformed> {
+/// [`Fault`]: not HTTP/1, too long, or with a framing that two readers could understand differently.
+pub(crate) fn take(buffer: &mut BytesMut, searched: usize, asked: &Method) -> Result<Option<Head>, Fault> {
     let begun = buffer.len().min(7);
     if buffer[..begun] != b"HTTP/1."[..begun] {
-        return Err(Malformed);
+        return Err(Fault::NotHttp);
     }
     let from = searched.saturating_sub(2);
     let mut feeds = memchr_iter(b'\n', &buffer[from..]).map(|at| from + at + 1);
@@ -60,28 +57,28 @@ pub(crate) fn take(
         [b'\r', b'\n', ..] => Some(next + 2),
         _ => None,
     }) else {
-        return if buffer.len() > MAX_HEAD { Err(Malformed) } else { Ok(None) };
+        return if buffer.len() > MAX_HEAD { Err(Fault::TooLong) } else { Ok(None) };
     };
     if length > MAX_HEAD {
-        return Err(Malformed);
+        return Err(Fault::TooLong);
     }
     parse(&buffer.split_to(length).freeze(), asked).map(Some)
 }
 
-fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Malformed> {
+fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Fault> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut []);
     let status =
         httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut fields);
-    let (Ok(httparse::Status::Complete(length)), Some(code)) = (status, parsed.code) else {
-        return Err(Malformed);
+    let (httparse::Status::Complete(length), Some(code)) = (status?, parsed.code) else {
+        return Err(Fault::Line);
     };
     if length != bytes.len() {
-        return Err(Malformed);
+        return Err(Fault::Line);
     }
 
     let (headers, said) = collect(bytes, parsed.headers, 0)?;
-    let status = StatusCode::from_u16(code).map_err(|_| Malformed)?;
+    let status = StatusCode::from_u16(code).map_err(|_| Fault::StatusLine)?;
     let old = parsed.version == Some(0);
     let framing = framing(said, asked, status, old)?;
     let keep_alive = !said.close && (!old || said.keep_alive) && framing != Framing::Close;
@@ -90,11 +87,11 @@ fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Malformed> {
     Ok(Head { response, framing, keep_alive, kept_for, passes_trailers })
 }
 
-fn framing(said: Said, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Malformed> {
+fn framing(said: Said, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Fault> {
     // HTTP/1.0 knows no chunks, and a length beside them is how answers are smuggled.
     let contradiction = said.chunked && (old || said.length.is_some());
     if contradiction || said.bad_length || said.bad_coding || said.other_coding {
-        return Err(Malformed);
+        return Err(fault(said, old));
     }
     Ok(match said.length {
         _ if *asked == Method::HEAD || has_no_body(status) => Framing::Length(0),
@@ -102,6 +99,18 @@ fn framing(said: Said, asked: &Method, status: StatusCode, old: bool) -> Result<
         Some(length) => Framing::Length(length),
         None => Framing::Close,
     })
+}
+
+/// What is wrong with a framing.
+#[cold]
+fn fault(said: Said, old: bool) -> Fault {
+    match said {
+        _ if said.bad_length => Fault::Length,
+        _ if said.bad_coding || said.other_coding => Fault::Coding,
+        _ if said.length.is_some() => Fault::Both,
+        _ if old => Fault::CodingInOld,
+        _ => Fault::Coding,
+    }
 }
 
 /// Whether an answer of this status never has a body: RFC 9112, section 6.3.
@@ -213,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    fn read(head: &str, asked: &Method) -> Result<Head, Malformed> {
+    fn read(head: &str, asked: &Method) -> Result<Head, Fault> {
         take(&mut BytesMut::from(head), 0, asked).map(|head| head.expect("a whole head"))
     }
 
@@ -242,31 +251,33 @@ mod tests {
 
     #[test]
     fn what_two_readers_could_understand_differently_is_refused() {
-        for text in [
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5",
-            "HTTP/1.1 200 OK\r\nContent-Length: 5, 5",
-            "HTTP/1.1 200 OK\r\nContent-Length: +5",
-            "HTTP/1.1 200 OK\r\nContent-Length:",
-            "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked",
-            "HTTP/1.1 200 OK\r\nX: a\r\n folded",
-            "HTTP/1.1 200 OK\r\nX : a",
-            "HTTP/1.1 200 OK\r\nX\x01: a",
-            "HTTP/1.1 200 OK\nX: a\n folded",
-            "HTTP/1.1 200 OK\nX: a\rb",
-            "HTTP/1.1 200 OK\r\r\nX: a",
-            "\nHTTP/1.1 200 OK",
-            "HTTP/1.1 099 No",
-            "HTTP/1.1 20 OK",
-            "HTTP/2.0 200 OK",
-            "SSH-2.0-OpenSSH_9.2",
-            "\r\nHTTP/1.1 200 OK",
+        use Fault::{Both, Coding, CodingInOld, Length, Line, NotHttp, StatusLine};
+        for (text, fault) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked", Both),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5", Length),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5, 5", Length),
+            ("HTTP/1.1 200 OK\r\nContent-Length: +5", Length),
+            ("HTTP/1.1 200 OK\r\nContent-Length:", Length),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616", Length),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip", Coding),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked", Coding),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", Coding),
+            ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked", CodingInOld),
+            ("HTTP/1.1 200 OK\r\nX: a\r\n folded", Line),
+            ("HTTP/1.1 200 OK\r\nX : a", Line),
+            ("HTTP/1.1 200 OK\r\nX\x01: a", Line),
+            ("HTTP/1.1 200 OK\nX: a\n folded", Line),
+            ("HTTP/1.1 200 OK\nX: a\rb", Line),
+            ("HTTP/1.1 200 OK\r\r\nX: a", StatusLine),
+            ("\nHTTP/1.1 200 OK", NotHttp),
+            ("HTTP/1.1 099 No", StatusLine),
+            ("HTTP/1.1 20 OK", StatusLine),
+            ("HTTP/2.0 200 OK", NotHttp),
+            ("SSH-2.0-OpenSSH_9.2", NotHttp),
+            ("\r\nHTTP/1.1 200 OK", NotHttp),
         ] {
-            assert!(read(&format!("{text}\r\n\r\n"), &Method::GET).is_err(), "{text:?}");
+            let read = read(&format!("{text}\r\n\r\n"), &Method::GET);
+            assert_eq!(read.err(), Some(fault), "{text:?}");
         }
     }
 

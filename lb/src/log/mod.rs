@@ -1,0 +1,152 @@
+//! How much is written to the log, how, and where: the level can change while the balancer runs.
+//!
+//! No thread that logs waits for the log. Lines go into a bounded queue (`lines.rs`), and a thread of its own writes them to
+//! standard error or to a file (`writer.rs`). Lines that do not fit, and lines that the file does not take, are counted.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt as layer, reload};
+
+use crate::config::{Config, LogFormat};
+use crate::words::words;
+
+pub(crate) mod access;
+pub mod escape;
+mod lines;
+mod writer;
+
+use access::AccessLines;
+pub use lines::Lines;
+pub use writer::OpenError;
+use writer::Output;
+
+/// How long the end of the process waits at most until the last lines are written.
+pub const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// The least important lines that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Level {
+    /// What somebody has to look after.
+    Error,
+    /// What somebody should know of.
+    Warn,
+    /// What changes, and the access log.
+    #[default]
+    Info,
+    /// Every ping as well.
+    Debug,
+    /// Everything there is.
+    Trace,
+}
+
+words!(Level, "no level", {
+    Error => "error",
+    Warn => "warn",
+    Info => "info",
+    Debug => "debug",
+    Trace => "trace",
+});
+
+impl Level {
+    fn filter(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+/// The log of this process.
+#[derive(Debug)]
+pub struct Log {
+    level: Mutex<Level>,
+    filter: reload::Handle<LevelFilter, Registry>,
+    format: LogFormat,
+    file: Option<PathBuf>,
+    lines: Lines,
+}
+
+impl Log {
+    /// Opens the log as a configuration asks for it. From now on lines are written there, and panics become lines as well.
+    /// To be called once in a process.
+    ///
+    /// # Errors
+    /// The log file cannot be opened, or the system refuses the thread that writes.
+    pub fn begin(config: &Config) -> Result<Self, OpenError> {
+        let (format, level, file) = (config.log_format, config.log_level, config.log_file.clone());
+        let output = Output::open(file.as_deref())?;
+        let colours = output.is_terminal();
+        let lines = Lines::default();
+        writer::start(lines.clone(), output)?;
+        let (filter, handle) = reload::Layer::new(level.filter());
+        let log = tracing_subscriber::registry().with(filter);
+        let layer = layer::layer().with_writer(lines.clone());
+        match format {
+            LogFormat::Text | LogFormat::Combined => {
+                log.with(layer.with_target(false).with_ansi(colours)).init();
+            }
+            LogFormat::Json => log.with(layer.json().flatten_event(true)).init(),
+        }
+        let last = lines.clone();
+        // The usual hook writes to standard error at once, and would wait there for a reader.
+        std::panic::set_hook(Box::new(move |panic| {
+            tracing::error!("{panic}");
+            last.flush(LAST_LINES);
+        }));
+        Ok(Self { level: Mutex::new(level), filter: handle, format, file, lines })
+    }
+
+    /// The lines that are still to be written, and how many were dropped.
+    pub fn lines(&self) -> &Lines {
+        &self.lines
+    }
+
+    /// Where the access log is written.
+    pub(crate) fn access(&self) -> AccessLines {
+        AccessLines::new(self.format, self.lines.clone())
+    }
+
+    /// The log file; `None` for standard error.
+    pub(crate) fn file(&self) -> Option<&PathBuf> {
+        self.file.as_ref()
+    }
+
+    /// Has the log file opened anew, because another program has moved it away. The answer comes once that is done; if it
+    /// cannot be opened, the old file stays in use.
+    pub(crate) fn reopen(&self) -> oneshot::Receiver<Result<(), OpenError>> {
+        self.lines.reopen()
+    }
+
+    /// The level in force.
+    pub fn level(&self) -> Level {
+        *self.level.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// From now on this is the level.
+    pub fn set_level(&self, level: Level) {
+        *self.level.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = level;
+        // It fails only when the log is gone, and then there is nothing to filter.
+        let _ = self.filter.reload(level.filter());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_to_levels_and_back() {
+        assert!(Level::ALL.iter().all(|level| level.name().parse() == Ok(*level)));
+        let error = "verbose".parse::<Level>().unwrap_err();
+        assert_eq!(error, "'verbose' is no level; write one of error, warn, info, debug, trace");
+    }
+}

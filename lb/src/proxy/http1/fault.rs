@@ -1,0 +1,67 @@
+//! What is wrong with the head of an answer? Every reason, with its words for the log.
+
+use super::Malformed;
+
+/// Why the head of an answer cannot be passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It does not begin with `HTTP/1.`.
+    NotHttp,
+    /// Its first line is no status line: RFC 9112, section 4.
+    StatusLine,
+    /// It is longer than heads may be.
+    TooLong,
+    /// It has more headers than heads may have.
+    TooManyHeaders,
+    /// A line is no header, or does not end as lines do: RFC 9112, sections 2.2 and 5.
+    Line,
+    /// `Content-Length` is no number, or comes more than once: RFC 9112, section 6.3.
+    Length,
+    /// `Transfer-Encoding` is something else than `chunked`, once: RFC 9112, section 6.1.
+    Coding,
+    /// `Transfer-Encoding` and `Content-Length` contradict each other: RFC 9112, section 6.3.
+    Both,
+    /// `Transfer-Encoding` in an answer of HTTP/1.0, which does not know it: RFC 9112, section 6.1.
+    CodingInOld,
+    /// More interim answers come before it than may.
+    TooManyInterim,
+    /// It switches to another protocol without having been asked to: RFC 9110, section 7.8.
+    Upgrade,
+}
+
+impl Fault {
+    /// What is wrong, with the name of the header that it is about.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::NotHttp => "it does not begin with HTTP/1.",
+            Self::StatusLine => "its first line is no status line",
+            Self::TooLong => "its head is longer than 64 KiB",
+            Self::TooManyHeaders => "it has more than 100 headers",
+            Self::Line => {
+                "a line of its head is no header, or does not end with a carriage return and a line feed"
+            }
+            Self::Length => "Content-Length is no number, or comes more than once",
+            Self::Coding => "Transfer-Encoding is not chunked alone and once",
+            Self::Both => "Transfer-Encoding and Content-Length come together",
+            Self::CodingInOld => "Transfer-Encoding comes in HTTP/1.0",
+            Self::TooManyInterim => "more than 32 interim answers come before it",
+            Self::Upgrade => "it answers 101 with an Upgrade that the request did not ask for",
+        }
+    }
+}
+
+impl From<Malformed> for Fault {
+    fn from(_: Malformed) -> Self {
+        Self::Line
+    }
+}
+
+impl From<httparse::Error> for Fault {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::TooManyHeaders => Self::TooManyHeaders,
+            httparse::Error::Status | httparse::Error::Version | httparse::Error::Token => Self::StatusLine,
+            _ => Self::Line,
+        }
+    }
+}

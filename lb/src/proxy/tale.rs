@@ -1,0 +1,229 @@
+//! What is told of a request to the access log, and to readers of the events. It is collected only while there is one of
+//! them.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use http::header::{HOST, REFERER, USER_AGENT};
+use http::{Extensions, HeaderName, HeaderValue, Method, Version};
+use ipnet::IpNet;
+
+use super::caller::Caller;
+use super::context::{self, Attempts, Retries, Tried};
+use super::forwarded::{FORWARDED_FOR, client_address};
+use super::head::{Headers, RequestHead};
+use super::request_id::{REQUEST_ID, brought};
+use super::settings::InForce;
+use crate::log::escape::shortened;
+use crate::observe::Outcome;
+
+/// What a request was, and what it remembers.
+#[derive(Debug)]
+pub(super) struct Tale {
+    method: String,
+    path: String,
+    protocol: &'static str,
+    client: String,
+    host: Option<String>,
+    referer: Option<String>,
+    user_agent: Option<String>,
+    pub(super) request_id: Option<String>,
+    attempts: Attempts,
+    retries: Retries,
+    tried: Tried,
+    /// Bytes of its body that were read.
+    pub(super) received: Rc<Cell<u64>>,
+    /// Bytes of its answer's body that were passed on.
+    pub(super) sent: u64,
+}
+
+impl Tale {
+    /// That of a request whose head has come.
+    pub(super) fn of(head: &RequestHead, caller: &Caller, settings: &InForce) -> Box<Self> {
+        let protocol = if head.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
+        let line = (head.method.to_string(), head.uri.to_string(), protocol);
+        Self::new(line, &head.headers, caller, settings)
+    }
+
+    /// That of what came instead of a request.
+    pub(super) fn of_refused(came: &Glimpse, caller: &Caller, settings: &InForce) -> Box<Self> {
+        let line = (came.method.clone(), came.path.clone(), came.protocol);
+        Self::new(line, &came.headers, caller, settings)
+    }
+
+    fn new(
+        (method, path, protocol): (String, String, &'static str),
+        headers: &Headers,
+        caller: &Caller,
+        settings: &InForce,
+    ) -> Box<Self> {
+        let text = |value: &HeaderValue| shortened(value.as_bytes());
+        let header = |name: HeaderName| headers.get(&name).map(text);
+        Box::new(Self {
+            method,
+            path: shown(path, settings.log_query),
+            protocol,
+            client: client(headers, caller, &settings.trusted),
+            host: header(HOST),
+            // The page before may have secrets in its query as well.
+            referer: header(REFERER).map(|page| shown(page, settings.log_query)),
+            user_agent: header(USER_AGENT),
+            request_id: brought(headers).map(text),
+            attempts: Attempts::default(),
+            retries: Retries::default(),
+            tried: Tried::default(),
+            received: Rc::default(),
+            sent: 0,
+        })
+    }
+
+    /// Reads off what the request remembers.
+    pub(super) fn remember(&mut self, context: &Extensions) {
+        self.attempts = context::get(context);
+        self.retries = context::get(context);
+        self.tried = context::get(context);
+    }
+
+    /// Whether an answer to it has no body, whatever its headers say.
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::HEAD.as_str()
+    }
+
+    /// Fills in what it knows.
+    pub(super) fn tell(self, outcome: Outcome) -> Outcome {
+        Outcome {
+            method: self.method,
+            path: self.path,
+            protocol: self.protocol,
+            client: self.client,
+            host: self.host,
+            referer: self.referer,
+            user_agent: self.user_agent,
+            request_id: self.request_id,
+            attempts: self.attempts.0,
+            retries: self.retries.0,
+            tried: self.tried.0.into_iter().map(|(number, failure)| (number, failure.words())).collect(),
+            received_bytes: self.received.get(),
+            sent_bytes: self.sent,
+            ..outcome
+        }
+    }
+}
+
+/// A target as it is shown: without its query, if that is not to be shown.
+pub(super) fn shown(mut target: String, query: bool) -> String {
+    if let Some(end) = target.find('?').filter(|_| !query) {
+        target.truncate(end);
+    }
+    target
+}
+
+/// The IP address of a request's client: the one that connects, or the one that stands before the proxies whose word is
+/// taken.
+fn client(headers: &Headers, caller: &Caller, trusted: &[IpNet]) -> String {
+    let peer = caller.address.to_str().ok().and_then(|address| address.parse().ok());
+    match peer {
+        Some(peer) => client_address(peer, headers, trusted).to_string(),
+        None => shortened(caller.address.as_bytes()),
+    }
+}
+
+/// What can be made out of something that is refused and no request: it may have broken off, or be no HTTP at all.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Glimpse {
+    /// `-` if there is none; then the path is the first line, as far as it came.
+    method: String,
+    path: String,
+    protocol: &'static str,
+    /// Those that logs want to know of.
+    pub(super) headers: Headers,
+}
+
+/// Lines that are looked at.
+const MOST_LINES: usize = 200;
+
+impl Glimpse {
+    /// Looks at what has come.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+        let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
+        let (method, path, protocol) = request_line(first);
+        let mut headers = Headers::default();
+        for line in lines.take_while(|line| !line.is_empty()).take(MOST_LINES) {
+            let mut parts = line.splitn(2, |byte| *byte == b':');
+            let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            let known = [HOST, REFERER, USER_AGENT, REQUEST_ID, FORWARDED_FOR];
+            let name = known.into_iter().find(|known| name.eq_ignore_ascii_case(known.as_str().as_bytes()));
+            if let (Some(name), Ok(value)) = (name, HeaderValue::from_bytes(value.trim_ascii())) {
+                headers.append(name, value);
+            }
+        }
+        Self { method: method.to_owned(), path: shortened(path), protocol, headers }
+    }
+}
+
+/// Method, target and version of a line that is one of a request; else the line in place of the target.
+fn request_line(line: &[u8]) -> (&str, &[u8], &'static str) {
+    const LONGEST_METHOD: usize = 32;
+    let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
+    let method = &line[..end];
+    let is_method = method.len() <= LONGEST_METHOD && Method::from_bytes(method).is_ok();
+    let (Ok(method), true, [b' ', rest @ ..]) = (std::str::from_utf8(method), is_method, &line[end..]) else {
+        return ("-", if line.is_empty() { b"-" } else { line }, "-");
+    };
+    let known = ["HTTP/1.1", "HTTP/1.0"].into_iter().find(|version| rest.ends_with(version.as_bytes()));
+    let target = rest[..rest.len() - known.map_or(0, str::len)].trim_ascii();
+    (method, target, known.unwrap_or("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_request_is_made_out_as_far_as_that_goes() {
+        type Line<'a> = (&'a str, &'a str, &'a str);
+        let table: [(&[u8], Line<'_>); 10] = [
+            (b"", ("-", "-", "-")),
+            (b"\r\n\r\n", ("-", "-", "-")),
+            (b"GET /a?b HTTP/1.1\r\nHost", ("GET", "/a?b", "HTTP/1.1")),
+            (b"\r\nGET /a HTTP/1.0\n", ("GET", "/a", "HTTP/1.0")),
+            (b"GET /1 x HTTP/1.1\r\n", ("GET", "/1 x", "HTTP/1.1")),
+            (b"GET /unfini", ("GET", "/unfini", "-")),
+            (b"PRI * HTTP/2.0\r\n\r\nSM", ("PRI", "* HTTP/2.0", "-")),
+            (b"\x16\x03\x01\x02", ("-", "\x16\x03\x01\x02", "-")),
+            (b"GET", ("-", "GET", "-")),
+            (b"PROXY\xff TCP4 x", ("-", "PROXY\u{fffd} TCP4 x", "-")),
+        ];
+        for (bytes, (method, path, protocol)) in table {
+            let seen = Glimpse::of(bytes);
+            assert_eq!(
+                (&seen.method[..], &seen.path[..], seen.protocol),
+                (method, path, protocol),
+                "{bytes:?}"
+            );
+        }
+        let long = [b"GET /", &[b'x'; 9000][..]].concat();
+        assert_eq!(Glimpse::of(&long).path.len(), 1027);
+    }
+
+    #[test]
+    fn headers_are_made_out_as_well() {
+        let seen = Glimpse::of(
+            b"GET / x\r\nhost: a\r\nX: y\r\nUser-Agent:  b c \r\nReferer: \x1b\r\n\r\nX-Request-ID: body",
+        );
+        let all: Vec<_> =
+            seen.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!(all, [("host", &b"a"[..]), ("user-agent", b"b c")]);
+    }
+
+    #[test]
+    fn a_query_can_be_left_out() {
+        for (target, without) in [("/a?b?c", "/a"), ("/a", "/a"), ("?", ""), ("*", "*")] {
+            assert_eq!(
+                (&shown(target.into(), false)[..], &shown(target.into(), true)[..]),
+                (without, target)
+            );
+        }
+    }
+}

@@ -33,4 +33,5 @@ pub mod observe;
 pub mod ping;
 pub mod proxy;
 pub mod server;
+mod shown;
 mod words;

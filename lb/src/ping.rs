@@ -21,6 +21,7 @@ use crate::balance::{Backend, ServerPool};
 use crate::config::Config;
 use crate::proxy::connect::{connect_to_any, resolve};
 use crate::proxy::verdict::Failure;
+use crate::shown::shown;
 
 /// Pings one backend, unless it is in maintenance, for ever and tells the pool what comes of it. Jitter, drawn from `random`, keeps many
 /// balancers from asking in step.
@@ -129,7 +130,7 @@ pub fn check_health(url: &Uri) -> ExitCode {
     match is_well(url) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("error: {url}: {why}");
+            eprintln!("error: {}: {}", shown(&url.to_string()), shown(&why));
             ExitCode::FAILURE
         }
     }

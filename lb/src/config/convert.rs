@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 use http::{StatusCode, Uri};
 use ipnet::IpNet;
 
-use super::form::Written;
+use super::form::{Written, Wrong};
 use super::layer::{Layer, Origin};
 use super::problems::Problem;
 use super::reader::Reader;
 use super::settings::BACKEND;
-use super::{Config, Said, Token, backends, settings};
+use super::{Config, Said, Token, backends, listen, settings};
 use crate::balance::health::Thresholds;
 use crate::balance::member::{Member, Mode};
 use crate::balance::{Address, budget, outlier, silence};
@@ -27,7 +27,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
     let (members, sound) =
         said.backends.into_iter().filter_map(|layer| member(layer, said.source, problems)).unzip();
     let mut read = Reader::new(said.settings, said.source, problems);
-    let listen = listen(&mut read);
+    let listen = clients(&mut read);
     let config = Config {
         backends: members,
         policy: read.parsed("balance.policy", str::parse).unwrap_or_default(),
@@ -125,21 +125,31 @@ impl Reader<'_> {
 }
 
 /// Where clients connect. The flags say address and port each for itself.
-fn listen(read: &mut Reader<'_>) -> SocketAddr {
-    let address = |text: &str| text.parse().map_err(|_| "write an IP address, such as 127.0.0.1".to_owned());
+fn clients(read: &mut Reader<'_>) -> SocketAddr {
     let [port_said, bind_said] = ["port", "bind"].map(|id| read.layer.said(id).is_some());
     let port = read.number("port");
-    let bind = read.parsed("bind", address).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let socket =
-        |text: &str| text.parse::<SocketAddr>().map_err(|_| "write IP:PORT, such as 0.0.0.0:3030".to_owned());
-    let both = read.parsed("listen", socket).unwrap_or_else(|| SocketAddr::new(bind, port));
+    let bind = read.parsed("bind", listen::bind).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let both =
+        socket(read, "listen", (Ipv4Addr::UNSPECIFIED, 3030)).unwrap_or_else(|| SocketAddr::new(bind, port));
     SocketAddr::new(if bind_said { bind } else { both.ip() }, if port_said { port } else { both.port() })
+}
+
+/// An IP address and a port, which most have as `usual`.
+fn socket(read: &mut Reader<'_>, id: &str, usual: (Ipv4Addr, u16)) -> Option<SocketAddr> {
+    let given = read.layer.get(id)?.clone();
+    if let Written::Number(Some(number)) = given.value
+        && let Ok(port) = u16::try_from(number)
+    {
+        let fix = format!("write \"{}:{port}\"", usual.0);
+        read.reject(&given, Wrong { is: "a number".to_owned(), fix });
+    }
+    let in_file = given.place().is_some();
+    read.parsed(id, |text| listen::socket(text, usual, in_file))
 }
 
 /// Where state and events can be seen.
 fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
-    let socket = |text: &str| text.parse().map_err(|_| "write IP:PORT, such as 127.0.0.1:4030".to_owned());
-    if let Some(admin) = read.parsed("admin", socket) {
+    if let Some(admin) = socket(read, "admin", (Ipv4Addr::LOCALHOST, 4030)) {
         return admin;
     }
     let port = match listen.port() {

@@ -27,6 +27,7 @@ mod hedging;
 mod kept_connections;
 mod lifecycle;
 mod limits;
+mod mistakes;
 mod monitoring;
 mod mutations;
 mod outcomes;

@@ -14,7 +14,14 @@ pub(super) const TOP: Section = Section {
     settings: &[
         Setting::new("", "port", count(0, 65535), "Port that clients connect to; 0 takes a free one")
             .default("3030"),
-        Setting::new("", "bind", Form::Text("IP"), "Address that clients connect to").default("0.0.0.0"),
+        Setting::new(
+            "",
+            "bind",
+            Form::Text("IP"),
+            "Address that clients connect to: 0.0.0.0 is every IPv4 address of this machine, :: every one of both kinds, \
+             127.0.0.1 this machine alone",
+        )
+        .default("0.0.0.0"),
         Setting::new(
             "listen",
             "",

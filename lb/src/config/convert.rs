@@ -7,7 +7,7 @@ use http::{StatusCode, Uri};
 use ipnet::IpNet;
 
 use super::form::{Written, Wrong};
-use super::layer::{Layer, Origin};
+use super::layer::Layer;
 use super::problems::Problem;
 use super::reader::Reader;
 use super::settings::BACKEND;
@@ -66,6 +66,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         retries: read.number("retries.retries"),
         retry_delay: read.get("retries.retry_delay"),
         attempts: read.number("retries.attempts"),
+        retry_on: statuses(&mut read),
         total_timeout: read.get("timeouts.total"),
         connect_timeout: read.get("timeouts.connect"),
         response_timeout: read.get("timeouts.response"),
@@ -174,12 +175,7 @@ fn networks(read: &mut Reader<'_>) -> Vec<IpNet> {
         match network(text) {
             Ok(network) => networks.push(network),
             Err(fix) => {
-                let place = given.as_ref().and_then(|given| match (&given.origin, &given.value) {
-                    (Origin::File(_), Written::List(entries)) => {
-                        entries.get(index).map(|(_, place)| place.clone())
-                    }
-                    _ => None,
-                });
+                let place = given.as_ref().and_then(|given| given.place_of(index));
                 let shown = place.clone().and_then(|place| read.source.text.get(place));
                 let shown = shown.map_or_else(|| format!("'{text}'"), str::to_owned);
                 read.problems.push(Problem::new(format!("{shown} is not a network"), fix).at_place(place));
@@ -187,6 +183,26 @@ fn networks(read: &mut Reader<'_>) -> Vec<IpNet> {
         }
     }
     networks
+}
+
+/// The statuses for which another backend is asked.
+fn statuses(read: &mut Reader<'_>) -> Vec<StatusCode> {
+    let texts = read.maybe::<Vec<String>>("retries.on").unwrap_or_default();
+    let given = read.layer.get("retries.on").cloned();
+    let mut statuses = Vec::new();
+    for (text, index) in texts.iter().zip(0..) {
+        match text.trim().parse().ok().filter(|status| (400..=599).contains(status)) {
+            Some(status) => statuses.extend(StatusCode::from_u16(status)),
+            None => {
+                let place = given.as_ref().and_then(|given| given.place_of(index));
+                let shown = place.clone().and_then(|place| read.source.text.get(place));
+                let shown = shown.map_or_else(|| format!("'{text}'"), str::to_owned);
+                let (what, fix) = (format!("{shown} is no status from 400 to 599"), "write one such as 503");
+                read.problems.push(Problem::new(what, fix).at_place(place));
+            }
+        }
+    }
+    statuses
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

@@ -253,6 +253,7 @@ impl Form {
                 .iter()
                 .map(|(entry, _)| match entry {
                     Written::Text(text) => text.clone(),
+                    Written::Number(Some(number)) => number.to_string(),
                     _ => String::new(),
                 })
                 .collect()),

@@ -114,6 +114,8 @@ pub struct Config {
     pub retry_delay: Duration,
     /// Backends that a request may be given to; at least 1.
     pub attempts: u32,
+    /// Statuses, of 400 to 599, for which another backend is asked; mostly none.
+    pub retry_on: Vec<StatusCode>,
     /// From a request's arrival to its answer's head, all tries included.
     pub total_timeout: Duration,
     /// To establish a connection to a backend.

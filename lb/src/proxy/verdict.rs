@@ -18,6 +18,7 @@
 //! | fresh connection died before the answer began | if repeatable: up to `retries` | if repeatable | backend | 502 |
 //! | no answer in time | no | no | backend | 504 |
 //! | the backend fell silent | no | if repeatable: once | backend | 504 |
+//! | answered with a status of `retries.on` | no | if repeatable | nobody | its answer is passed on |
 //! | malformed answer | no | no | backend | 502 |
 //! | answer broke off | no | no | backend | connection aborted |
 //! | client went away | no | no | client | 499 in the log |
@@ -62,6 +63,8 @@ pub enum Failure {
     HeadTimeout,
     /// The backend fell silent for everybody; see [`crate::balance::silence`].
     FellSilent,
+    /// It answered with a status for which the settings want another backend asked.
+    ChosenStatus,
     /// The answer is not HTTP, or its framing contradicts itself.
     Malformed,
     /// The answer ended before it was complete.
@@ -163,6 +166,7 @@ pub fn judge(facts: Facts, limits: Limits) -> Verdict {
         F::StaleMaybeSent => (false, facts.repeatable, false),
         F::ClosedEarly => (facts.repeatable && can_retry, false, facts.repeatable && can_move),
         F::FellSilent => (false, false, facts.repeatable && can_move && !facts.left_a_silent_one),
+        F::ChosenStatus => (false, false, facts.repeatable && can_move),
         F::QueueTimeout
         | F::HeadTimeout
         | F::Malformed
@@ -221,6 +225,7 @@ impl Failure {
             | Self::WentDown
             | Self::StaleUnsent
             | Self::StaleMaybeSent
+            | Self::ChosenStatus
             | Self::NoBackend => Blame::Nobody,
             Self::ConnectRefused
             | Self::Unreachable
@@ -251,7 +256,9 @@ impl Failure {
             Self::BadUpload => StatusCode::BAD_REQUEST,
             Self::LargeUpload => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowUpload => StatusCode::REQUEST_TIMEOUT,
-            Self::StaleUnsent
+            // Of these, the first is never the last word: the backend's answer is passed on.
+            Self::ChosenStatus
+            | Self::StaleUnsent
             | Self::StaleMaybeSent
             | Self::ClosedUnsent
             | Self::ClosedEarly
@@ -275,7 +282,7 @@ impl Failure {
             Self::Malformed => "http_protocol_error",
             Self::BrokeOff => "http_response_incomplete",
             Self::OutOfResources => "connection_limit_reached",
-            Self::QueueFull | Self::QueueTimeout | Self::WentDown | Self::NoBackend => {
+            Self::QueueFull | Self::QueueTimeout | Self::WentDown | Self::ChosenStatus | Self::NoBackend => {
                 "destination_unavailable"
             }
             Self::ClientGone | Self::BadUpload | Self::LargeUpload | Self::SlowUpload => "http_request_error",
@@ -298,6 +305,7 @@ impl Failure {
             Self::ClosedEarly => "connection closed before an answer",
             Self::HeadTimeout => "no answer in time",
             Self::FellSilent => "fell silent",
+            Self::ChosenStatus => "answered with a status to try again for",
             Self::Malformed => "malformed answer",
             Self::BrokeOff => "answer broke off",
             Self::ClientGone => "client went away",

@@ -44,6 +44,7 @@ fn the_table() {
         (ClosedEarly,    [AGAIN,     GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (HeadTimeout,    [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  504),
         (FellSilent,     [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  504),
+        (ChosenStatus,   [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Nobody,   502),
         (Malformed,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (BrokeOff,       [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (ClientGone,     [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   502),
@@ -89,12 +90,27 @@ fn a_backend_that_was_taken_down_meanwhile_is_not_tried_again() {
 #[test]
 fn without_a_budget_only_what_is_free_is_repeated() {
     let next = |failure| judge(Facts { budget_left: false, ..facts(failure, true) }, LIMITS).next;
-    for failure in
-        [Failure::ConnectRefused, Failure::ConnectTimeout, Failure::ClosedEarly, Failure::FellSilent]
-    {
+    for failure in [
+        Failure::ConnectRefused,
+        Failure::ConnectTimeout,
+        Failure::ClosedEarly,
+        Failure::FellSilent,
+        Failure::ChosenStatus,
+    ] {
         assert_eq!(next(failure), Next::GiveUp, "{failure:?}");
     }
     assert_eq!(next(Failure::StaleUnsent), Next::Reconnect);
+}
+
+#[test]
+fn a_chosen_status_is_no_evidence_and_never_goes_back_to_the_same_backend() {
+    for (repeatable, retries) in [(true, 0), (true, 3), (false, 0), (false, 3)] {
+        let verdict = judge(Facts { retries, ..facts(Failure::ChosenStatus, repeatable) }, LIMITS);
+        assert_eq!((verdict.blame, verdict.take_down), (Blame::Nobody, false));
+        assert_eq!(verdict.next, if repeatable { Next::MoveOn } else { Next::GiveUp });
+    }
+    let late = judge(Facts { time_left: false, ..facts(Failure::ChosenStatus, true) }, LIMITS);
+    assert_eq!(late.next, Next::GiveUp);
 }
 
 #[test]

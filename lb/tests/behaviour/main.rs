@@ -12,6 +12,7 @@ mod common;
 mod aborts;
 mod admin;
 mod check;
+mod chosen_statuses;
 mod conformance;
 mod control;
 mod ctl;

@@ -96,6 +96,14 @@ pub(super) const RETRIES: Section = Section {
         )
         .default("3"),
         Setting::new(
+            "retries.on",
+            "retry-on",
+            Form::List("STATUSES"),
+            "Statuses, of 400 to 599, for which another backend is asked if the request may be executed twice and its body \
+             is held, such as 502,503,504; the last answer is passed on. By default none",
+        )
+        .fix("write [502, 503, 504], statuses between 400 and 599"),
+        Setting::new(
             "retries.replay_limit",
             "replay-limit",
             Form::Size,

@@ -160,9 +160,7 @@ pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
     let (socket, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
     // A socket that was handed over may be of a kind whose clients have no such address.
-    let peer = peer.ok_or(io::ErrorKind::AddrNotAvailable)?;
-    // Over a socket for both kinds, a client's IPv4 address comes in the clothes of IPv6 (RFC 4291, section 2.5.5.2).
-    Ok((socket.into(), SocketAddr::new(peer.ip().to_canonical(), peer.port())))
+    Ok((socket.into(), peer.ok_or(io::ErrorKind::AddrNotAvailable)?))
 }
 
 #[cfg(test)]

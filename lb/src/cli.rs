@@ -1,14 +1,19 @@
 //! The command line of `lb`: flags, which may be laid over a file, and what else it can be asked to do.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
 use crate::check::Summary;
 use crate::config::{self, Flags, Loaded, Problems};
 use crate::ctl::Ctl;
+use crate::shown::shown;
+
+mod mistakes;
 
 /// An HTTP load balancer to trust and to learn from.
 ///
@@ -115,6 +120,29 @@ Exit status:
 pub const CANNOT_START: u8 = 2;
 
 impl Cli {
+    /// Reads a command line, the program's name first. What is wrong with it, and what it asks to be told, is printed.
+    ///
+    /// # Errors
+    /// The status to exit with: there is nothing more to be done.
+    pub fn read(args: Vec<OsString>) -> Result<Self, ExitCode> {
+        let error = match Self::try_parse_from(&args) {
+            Ok(cli) => return Ok(cli),
+            Err(error) => error,
+        };
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            let _ = error.print();
+            return Err(ExitCode::SUCCESS);
+        }
+        // What an error quotes goes to a terminal.
+        let args: Vec<_> = args.iter().map(|arg| shown(&arg.to_string_lossy()).into_owned()).collect();
+        match mistakes::explain(&error, args.get(1..).unwrap_or_default()) {
+            Some((what, fix)) => eprint!("{}", Problems::mistake(what, fix)),
+            // It is refused as before, in words that show what acts.
+            None => _ = Self::try_parse_from(&args).err().unwrap_or(error).print(),
+        }
+        Err(CANNOT_START.into())
+    }
+
     /// The settings that its flags give.
     pub fn flags(&self) -> &Flags {
         &self.flags
@@ -125,8 +153,10 @@ impl Cli {
     /// # Errors
     /// All that is wrong with them.
     pub fn load(&self) -> Result<Loaded, Problems> {
-        if let Some(stray) = self.stray.first() {
-            return Err(self.flags.stray(stray));
+        if !self.stray.is_empty() {
+            let config = self.config.as_ref().map(|path| path.display().to_string());
+            let (what, fix) = mistakes::stray(&self.stray, config.as_deref(), self.flags.backends());
+            return Err(Problems::mistake(what, fix));
         }
         config::load(self.config.as_deref(), &self.flags)
     }

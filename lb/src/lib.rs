@@ -35,5 +35,6 @@ pub mod ping;
 pub mod proxy;
 pub(crate) mod resolver;
 pub mod server;
+mod shown;
 pub mod statuses;
 mod words;

@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use lb::cli::{CANNOT_START, Cli, Command};
 use lb::control::Origin;
 use lb::log::{LAST_LINES, Log};
 use lb::server::Server;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::read(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(status) => return status,
+    };
     if let Some(url) = &cli.check_health {
         return lb::ping::check_health(url);
     }

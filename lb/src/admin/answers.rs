@@ -27,9 +27,13 @@ pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response<Bo
     }
 }
 
-/// An error, as a document.
+/// An error, as a document. One of several lines comes as a list of them besides, for those who print it.
 pub(super) fn refused(Refusal { status, error }: Refusal) -> Response<Body> {
-    let mut response = json(status, &json!({ "error": error }));
+    let document = match error.contains('\n') {
+        false => json!({ "error": error }),
+        true => json!({ "error": error, "lines": error.lines().collect::<Vec<_>>() }),
+    };
+    let mut response = json(status, &document);
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

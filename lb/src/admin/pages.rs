@@ -14,7 +14,7 @@ use super::guard::Refusal;
 use super::report::{Subject, report};
 use super::{Admin, Asked, events, exposition, metrics, orders};
 use crate::balance::Backend;
-use crate::balance::health::State;
+use crate::balance::health::{Cause, State, Thresholds};
 use crate::balance::member::Mode;
 use crate::balance::policy::Kind;
 use crate::log::Level;
@@ -31,6 +31,10 @@ pub(super) struct Brief {
     backup: bool,
     max_in_flight: Option<u32>,
     state: State,
+    /// Why it is in that state.
+    cause: Cause,
+    /// Whether anything has been seen of it since it came, or came back; before, its state is what is assumed.
+    proven: bool,
     /// It was taken out of the pool, and finishes what it has.
     leaving: bool,
     in_flight: u32,
@@ -38,7 +42,11 @@ pub(super) struct Brief {
 
 impl From<&Backend> for Brief {
     fn from(backend: &Backend) -> Self {
-        let said = backend.said();
+        let (said, health) = (backend.said(), backend.health());
+        // An answer matters to a backend that is down, or up with nothing against it, only if it is the first word of it.
+        let on_its_way = health.progress(Thresholds { rise: 1, fall: 1 }).is_some();
+        let is_first = health.answer_matters()
+            && (health.state() == State::Down || (health.state() == State::Up && !on_its_way));
         Self {
             number: backend.number,
             url: backend.address.to_string(),
@@ -47,7 +55,9 @@ impl From<&Backend> for Brief {
             priority: said.priority,
             backup: said.backup,
             max_in_flight: said.limit,
-            state: backend.health().state(),
+            state: health.state(),
+            cause: health.cause().clone(),
+            proven: !is_first,
             leaving: backend.is_leaving(),
             in_flight: backend.in_flight(),
         }

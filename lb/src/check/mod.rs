@@ -181,6 +181,13 @@ fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
         ("waits", queue),
         ("is held for another try", held),
     ];
+    if !config.retry_on.is_empty() && config.attempts > 1 {
+        let statuses: Vec<_> = config.retry_on.iter().map(|status| status.as_str().to_owned()).collect();
+        lines.push((
+            "is tried elsewhere",
+            format!("after an answer with {}, if it may run twice", statuses.join(", ")),
+        ));
+    }
     if let Some(after) = config.hedge_after {
         lines.push(("is asked a second time", format!("after {} without an answer", time(after))));
     }

@@ -1,5 +1,7 @@
 //! Where are the backends? Their addresses, as people write them.
 
+use std::net::Ipv6Addr;
+
 use http::Uri;
 
 use crate::balance::Address;
@@ -21,7 +23,7 @@ pub(crate) fn nobody() -> BadAddress {
 }
 
 /// Somebody separated backends by more than commas.
-pub(crate) fn with_a_space(entry: &str) -> BadAddress {
+fn with_a_space(entry: &str) -> BadAddress {
     bad(
         format!("backend '{entry}' contains a space"),
         "separate backends by commas alone: --backends=http://a:1,http://b:2",
@@ -51,27 +53,71 @@ pub(crate) fn entries(list: &str) -> Result<Vec<&str>, BadAddress> {
 /// # Errors
 /// What is wrong with it, and how to write it.
 pub(crate) fn parse(entry: &str) -> Result<Address, BadAddress> {
+    const QUOTES: [char; 10] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '«', '»'];
+    if entry.contains(QUOTES) {
+        return Err(bad(
+            format!("backend '{entry}' has quotes in it"),
+            format!("write {}", entry.replace(QUOTES, "")),
+        ));
+    }
+    if entry.contains(';') {
+        return Err(bad(
+            format!("backend '{entry}' contains a semicolon"),
+            format!("separate backends by commas alone: --backends={}", entry.replace(';', ",")),
+        ));
+    }
     if entry.contains(char::is_whitespace) {
         return Err(with_a_space(entry));
     }
-    let Some((scheme, rest)) = entry.split_once("://") else {
-        return Err(bad(format!("backend '{entry}' has no scheme"), format!("write http://{entry}")));
+    let (scheme, rest) = match entry.split_once("://") {
+        Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
+        None => return Err(without_scheme(entry)),
     };
-    match scheme.to_ascii_lowercase().as_str() {
+    match &scheme[..] {
         "http" => {}
         "https" => {
             let what = format!("backend '{entry}' asks for https, which is not supported yet");
-            return Err(bad(what, format!("write http://{rest}")));
+            let fix = format!(
+                "write {} if it answers without TLS there, or let a program between, such as stunnel, speak TLS to it",
+                tidy(rest)
+            );
+            return Err(bad(what, fix));
         }
         _ => {
             let what = format!("backend '{entry}' has the scheme '{scheme}'");
             return Err(bad(what, "only http is known: write http://host:port"));
         }
     }
+    plain(entry, rest)
+}
+
+/// Reads what follows `http://`.
+fn plain(entry: &str, rest: &str) -> Result<Address, BadAddress> {
     let no_address = || {
         let fix = "write http://host:port, such as http://localhost:3031";
         bad(format!("backend '{entry}' is not an address"), fix)
     };
+    if let (host, _) = host_and_port(rest)
+        && host.contains(':')
+        && !host.starts_with('[')
+    {
+        let what = format!("backend '{entry}' is not an address: IPv6 addresses stand in brackets");
+        let whole = authority(rest);
+        let fix = match tidy(rest) {
+            tidy if whole.parse::<Ipv6Addr>().is_ok() && !tidy.ends_with(']') => {
+                format!("write {tidy}, or http://[{whole}] if all of it is the address")
+            }
+            tidy => format!("write {tidy}"),
+        };
+        return Err(bad(what, fix));
+    }
+    if let (_, Some(port)) = host_and_port(rest)
+        && !(1..=65535).contains(&port.parse::<u32>().unwrap_or_default())
+        && !port.is_empty()
+    {
+        let what = format!("backend '{entry}' has the port {port}");
+        return Err(bad(what, "write http://host:port with a port from 1 to 65535"));
+    }
     let uri: Uri = format!("http://{rest}").parse().map_err(|_| no_address())?;
     let authority = uri.authority().ok_or_else(no_address)?;
     if authority.as_str().contains('@') {
@@ -92,6 +138,51 @@ pub(crate) fn parse(entry: &str) -> Result<Address, BadAddress> {
             format!("backend '{entry}' has a path"),
             format!("requests keep their own path, so write {address}"),
         )),
+    }
+}
+
+/// Nothing stands before the host that could be a scheme; or something that was meant to be one, as in `http:/a`.
+fn without_scheme(entry: &str) -> BadAddress {
+    let lower = entry.to_ascii_lowercase();
+    let scheme = ["http:", "https:"].into_iter().find(|scheme| lower.starts_with(scheme)).unwrap_or_default();
+    let rest = entry[scheme.len()..].trim_start_matches('/');
+    let path = if rest[authority(rest).len()..].trim_matches('/').is_empty() {
+        ""
+    } else {
+        ", because requests keep their own path"
+    };
+    bad(format!("backend '{entry}' has no scheme"), format!("write {}{path}", tidy(rest)))
+}
+
+/// How to write an address of which this is all but the scheme: without user and path, and IPv6 in brackets.
+fn tidy(rest: &str) -> String {
+    let (host, port) = host_and_port(rest);
+    let port = port.filter(|port| !port.is_empty()).map(|port| format!(":{port}")).unwrap_or_default();
+    match host.contains(':') && !host.starts_with('[') {
+        true => format!("http://[{host}]{port}"),
+        false => format!("http://{host}{port}"),
+    }
+}
+
+/// What stands before the path, without a user.
+fn authority(rest: &str) -> &str {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, authority)| authority)
+}
+
+/// Host and port as they stand there. Of an IPv6 address without brackets, the last part is taken for the port, if an address
+/// is left without it: so does whoever forgets the brackets.
+fn host_and_port(rest: &str) -> (&str, Option<&str>) {
+    let authority = authority(rest);
+    let Some((host, port)) = authority.rsplit_once(':') else { return (authority, None) };
+    let is_digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    match host {
+        _ if authority.ends_with(']') => (authority, None),
+        _ if host.contains(':') && !host.starts_with('[') => match host.parse::<Ipv6Addr>() {
+            Ok(_) if is_digits => (host, Some(port)),
+            _ => (authority, None),
+        },
+        _ => (host, Some(port)),
     }
 }
 
@@ -126,6 +217,24 @@ mod tests {
             ("http://a:99999", "write http://host:port"),
             ("http://:80", "write http://host:port"),
             ("http://", "write http://host:port"),
+            ("http://::1:80", "write http://[::1]:80, or http://[::1:80] if"),
+            ("http://::1", "write http://[::1]"),
+            ("http://::", "write http://[::]"),
+            ("http://2001:db8:0:0:0:0:0:1", "write http://[2001:db8:0:0:0:0:0:1]"),
+            ("http://a:b:80", "write http://"),
+            ("::1:80", "write http://[::1]:80"),
+            ("[::1]:80", "write http://[::1]:80"),
+            ("[::1]", "write http://[::1]"),
+            ("::1", "write http://[::1]"),
+            ("https://::1:443/x?y", "write http://[::1]:443 if"),
+            ("https://u@a:1/x", "write http://a:1 if"),
+            ("a:1/x", "write http://a:1, because requests keep their own path"),
+            ("http:/a:1", "write http://a:1"),
+            ("HTTPS:a:1", "write http://a:1"),
+            ("http://[::1]:0", "a port from 1 to 65535"),
+            ("http://[::1", "write http://host:port"),
+            ("http://a:1;http://b:2", "--backends=http://a:1,http://b:2"),
+            ("“http://a:1”", "write http://a:1"),
         ];
         for (list, fix) in table {
             let error = parse_all(list).expect_err(list);

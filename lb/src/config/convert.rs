@@ -4,15 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use http::Uri;
+use http::{StatusCode, Uri};
 use ipnet::{IpNet, Ipv4Net};
 
-use super::form::Written;
-use super::layer::{Layer, Origin};
+use super::form::{Written, Wrong};
+use super::layer::Layer;
 use super::problems::Problem;
 use super::reader::Reader;
 use super::settings::BACKEND;
-use super::{Config, Said, Token, backends, ping, settings};
+use super::{Config, Said, Token, backends, listen, ping, settings};
 use crate::balance::health::Thresholds;
 use crate::balance::member::{Member, Mode};
 use crate::balance::{Address, budget, outlier, silence};
@@ -30,7 +30,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
     let (members, sound) =
         said.backends.into_iter().filter_map(|layer| member(layer, said.source, problems)).unzip();
     let mut read = Reader::new(said.settings, said.source, problems);
-    let listen = listen(&mut read);
+    let listen = clients(&mut read);
     let config = Config {
         backends: members,
         policy: read.parsed("balance.policy", str::parse).unwrap_or_default(),
@@ -80,6 +80,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         retries: read.number("retries.retries"),
         retry_delay: read.get("retries.retry_delay"),
         attempts: read.number("retries.attempts"),
+        retry_on: entries(&mut read, "retries.on", "a status from 400 to 599", error_status),
         total_timeout: read.get("timeouts.total"),
         connect_timeout: read.get("timeouts.connect"),
         response_timeout: read.get("timeouts.response"),
@@ -143,21 +144,31 @@ impl Reader<'_> {
 }
 
 /// Where clients connect. The flags say address and port each for itself.
-fn listen(read: &mut Reader<'_>) -> SocketAddr {
-    let address = |text: &str| text.parse().map_err(|_| "write an IP address, such as 127.0.0.1".to_owned());
+fn clients(read: &mut Reader<'_>) -> SocketAddr {
     let [port_said, bind_said] = ["port", "bind"].map(|id| read.layer.said(id).is_some());
     let port = read.number("port");
-    let bind = read.parsed("bind", address).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let socket =
-        |text: &str| text.parse::<SocketAddr>().map_err(|_| "write IP:PORT, such as 0.0.0.0:3030".to_owned());
-    let both = read.parsed("listen", socket).unwrap_or_else(|| SocketAddr::new(bind, port));
+    let bind = read.parsed("bind", listen::bind).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let both =
+        socket(read, "listen", (Ipv4Addr::UNSPECIFIED, 3030)).unwrap_or_else(|| SocketAddr::new(bind, port));
     SocketAddr::new(if bind_said { bind } else { both.ip() }, if port_said { port } else { both.port() })
+}
+
+/// An IP address and a port, which most have as `usual`.
+fn socket(read: &mut Reader<'_>, id: &str, usual: (Ipv4Addr, u16)) -> Option<SocketAddr> {
+    let given = read.layer.get(id)?.clone();
+    if let Written::Number(Some(number)) = given.value
+        && let Ok(port) = u16::try_from(number)
+    {
+        let fix = format!("write \"{}:{port}\"", usual.0);
+        read.reject(&given, Wrong { is: "a number".to_owned(), fix });
+    }
+    let in_file = given.place().is_some();
+    read.parsed(id, |text| listen::socket(text, usual, in_file))
 }
 
 /// Where state and events can be seen.
 fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
-    let socket = |text: &str| text.parse().map_err(|_| "write IP:PORT, such as 127.0.0.1:4030".to_owned());
-    if let Some(admin) = read.parsed("admin", socket) {
+    if let Some(admin) = socket(read, "admin", (Ipv4Addr::LOCALHOST, 4030)) {
         return admin;
     }
     let port = match listen.port() {
@@ -188,12 +199,7 @@ fn entries<T>(
         match parse(text) {
             Ok(entry) => entries.push(entry),
             Err(fix) => {
-                let place = given.as_ref().and_then(|given| match (&given.origin, &given.value) {
-                    (Origin::File(_), Written::List(entries)) => {
-                        entries.get(index).map(|(_, place)| place.clone())
-                    }
-                    _ => None,
-                });
+                let place = given.as_ref().and_then(|given| given.place_of(index));
                 let shown = place.clone().and_then(|place| read.source.text.get(place));
                 let shown = shown.map_or_else(|| format!("'{text}'"), str::to_owned);
                 read.problems.push(Problem::new(format!("{shown} is not {kind}"), fix).at_place(place));
@@ -201,6 +207,14 @@ fn entries<T>(
         }
     }
     entries
+}
+
+/// A status for which another backend is asked.
+fn error_status(text: &str) -> Result<StatusCode, String> {
+    let status = text.trim().parse().ok().filter(|status| (400..=599).contains(status));
+    status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .ok_or_else(|| "write one such as 503".to_owned())
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

@@ -9,6 +9,7 @@ use super::form::Written;
 use super::layer::{Layer, Origin};
 use super::problems::{Problem, nearest};
 use super::settings::{self, SECTIONS, Section};
+use super::{aliases, dialect};
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -31,7 +32,10 @@ impl File {
         if !errors.is_empty() {
             // What the rest of it means is anybody's guess.
             let shown = super::problems::without_secrets(text);
-            problems.extend(errors.iter().map(|error| not_toml(error, &shown)));
+            match dialect::foreign(&shown) {
+                Some(problem) => problems.push(problem),
+                None => problems.extend(errors_of_toml(&errors, &shown)),
+            }
             return None;
         }
         let mut file = Self::default();
@@ -128,6 +132,9 @@ fn unknown(section: &'static Section, key: &Key<'_>) -> Problem {
     };
     let sections = || SECTIONS.iter().filter(|other| !other.name.is_empty());
     let word = key.0.replace('-', "_");
+    let alias = aliases::find(&word).map(|alias| alias.file).filter(|fix| !fix.is_empty());
+    // "backends" in place of "backend" is a letter too many, and no habit.
+    let alias = alias.filter(|_| settings::section(word.trim_end_matches('s')).is_none());
     let all = || SECTIONS.iter().flat_map(|home| home.settings.iter().map(move |setting| (home, setting)));
     let into = |home: &Section| match home.name {
         "" => "up, above the first section".to_owned(),
@@ -140,17 +147,26 @@ fn unknown(section: &'static Section, key: &Key<'_>) -> Problem {
             "" => "write listen = \"0.0.0.0:3030\" above the first section".to_owned(),
             known => format!("move it {} as {known}", into(home)),
         }
+    } else if let Some(fix) = alias {
+        fix.to_owned()
     } else if let Some(known) = nearest(&word, keys(section)) {
         format!("write {known}")
     } else if let Some(known) = nearest(&word, sections().map(|section| section.name)).filter(|_| is_top) {
         format!("write {}", settings::section(known).map(Section::title).unwrap_or_default())
-    } else if let Some((home, known)) = sections().find_map(|home| Some((home, nearest(&word, keys(home))?)))
+    } else if let Some((home, known)) = sections()
+        .find_map(|home| Some((home, nearest(&word, keys(home)).filter(|known| is_slip(&word, known))?)))
     {
         format!("write {known} in {}", home.title())
     } else {
         format!("known {here}: {}", keys(section).collect::<Vec<_>>().join(", "))
     };
     Problem::new(format!("{} is not known {here}", key.0), fix).at_place(Some(key.1.clone()))
+}
+
+/// Whether a word differs from another by few letters: at most a third, so that a word that only looks a little alike is not
+/// taken for one from elsewhere in the file.
+fn is_slip(word: &str, known: &str) -> bool {
+    strsim::damerau_levenshtein(word, known) * 3 <= word.chars().count()
 }
 
 fn written(value: &Spanned<DeValue<'_>>) -> Written {
@@ -169,9 +185,27 @@ fn written(value: &Spanned<DeValue<'_>>) -> Written {
     }
 }
 
-/// The file breaks TOML's own rules.
-fn not_toml(error: &toml::de::Error, text: &str) -> Problem {
-    let place = error.span().unwrap_or(text.len()..text.len());
+/// The file breaks TOML's own rules. A line is told about once: what follows its first error is a consequence of it.
+fn errors_of_toml(errors: &[toml::de::Error], text: &str) -> Vec<Problem> {
+    let place = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
+    let mut errors: Vec<_> = errors.iter().map(|error| (place(error), error)).collect();
+    errors.sort_by_key(|(place, _)| place.start);
+    let mut told = None;
+    errors.retain(|(place, _)| {
+        let on_one_line =
+            |before: usize| !text.get(before..place.start).is_some_and(|part| part.contains('\n'));
+        let is_first = !told.is_some_and(on_one_line);
+        told = Some(place.start);
+        is_first
+    });
+    errors.into_iter().map(|(place, error)| not_toml(error, text, place)).collect()
+}
+
+/// One of these errors.
+fn not_toml(error: &toml::de::Error, text: &str, place: Range<usize>) -> Problem {
+    if let Some((what, fix)) = dialect::habit(text, &place) {
+        return Problem::new(what, fix).at_place(Some(place));
+    }
     let (what, expected) = error.message().split_once(", expected ").unwrap_or_else(|| (error.message(), ""));
     let fix = match (what, text.get(place.clone())) {
         ("string values must be quoted", Some("yes" | "Yes" | "on" | "On" | "True")) => {

@@ -4,11 +4,11 @@ use clap::builder::ValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use super::backends;
 use super::form::{Form, Written};
 use super::layer::{Layer, Origin};
-use super::problems::{Problem, Problems, Source};
+use super::problems::Problem;
 use super::settings::{self, BACKEND, SECTIONS, Section, Setting};
+use super::{backends, listen};
 
 /// The settings that a command line gives, and those that the environment does.
 #[derive(Debug, Clone, Default)]
@@ -23,22 +23,8 @@ impl Flags {
         self.settings.clone()
     }
 
-    /// What to say of a word on the command line that belongs to no flag.
-    pub(crate) fn stray(&self, word: &str) -> Problems {
-        let problem = match word.contains("://") {
-            true => {
-                let list = self.backends.as_deref().unwrap_or_default();
-                let backends::BadAddress { what, fix } =
-                    backends::with_a_space(&format!("{}, {word}", list.trim_end_matches(',')));
-                Problem::new(what, fix)
-            }
-            false => Problem::new(format!("'{word}' belongs to no flag"), "see lb --help"),
-        };
-        Problems::errors(&Source::default(), vec![problem])
-    }
-
     /// The list of backends, if they give one.
-    pub(super) fn backends(&self) -> Option<&str> {
+    pub(crate) fn backends(&self) -> Option<&str> {
         self.backends.as_deref()
     }
 }
@@ -134,8 +120,9 @@ fn parser(setting: &'static Setting) -> ValueParser {
         let off = setting.has_off() && text == "off";
         match setting.form.read(&Written::Plain(text.to_owned())) {
             Err(wrong) if !off => {
-                let fix = if setting.fix.is_empty() { &wrong.fix[..] } else { setting.fix };
-                Err(format!("{text} is {}; {fix}", wrong.is))
+                let guess = if setting.flag == "port" { listen::instead_of_port(text) } else { None };
+                let fix = if setting.fix.is_empty() { wrong.fix } else { setting.fix.to_owned() };
+                Err(format!("{text} is {}; {}", wrong.is, guess.unwrap_or(fix)))
             }
             _ => Ok(text.to_owned()),
         }

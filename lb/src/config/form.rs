@@ -135,6 +135,7 @@ impl Form {
                 let words: Vec<_> = words().into_iter().map(|word| quoted(word, quotes)).collect();
                 format!("one of {}", words.join(", "))
             }
+            Self::Text("IP:PORT") => "IP:PORT in quotes, such as \"127.0.0.1:8080\"".to_owned(),
             Self::Text(_) => "it in quotes".to_owned(),
             Self::List(_) => "it as [\"…\", \"…\"]".to_owned(),
             Self::Statuses => {
@@ -286,6 +287,7 @@ impl Form {
                 .iter()
                 .map(|(entry, _)| match entry {
                     Written::Text(text) => text.clone(),
+                    Written::Number(Some(number)) => number.to_string(),
                     _ => String::new(),
                 })
                 .collect()),

@@ -146,6 +146,14 @@ impl Given<Written> {
         }
     }
 
+    /// Where an entry of a list is in the file, if it is there.
+    pub(crate) fn place_of(&self, index: usize) -> Option<Range<usize>> {
+        match (&self.origin, &self.value) {
+            (Origin::File(_), Written::List(entries)) => entries.get(index).map(|(_, place)| place.clone()),
+            _ => None,
+        }
+    }
+
     /// How it is written.
     pub(crate) fn form(&self) -> Form {
         self.setting.form

@@ -9,11 +9,12 @@
 //! flags ────┘
 //! ```
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use ipnet::IpNet;
 
 use crate::balance::health::Thresholds;
@@ -25,22 +26,26 @@ use crate::proxy::books::Statistics;
 use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
 use crate::proxy::sticky;
+use crate::shown::shown;
 use crate::statuses::Statuses;
 use crate::words::words;
 
+pub(crate) mod aliases;
 mod backends;
 mod convert;
+mod dialect;
 mod file;
 mod flags;
 mod form;
 pub(crate) mod json;
 mod layer;
+pub(crate) mod listen;
 mod ping;
 pub mod problems;
 mod reader;
 mod rules;
 mod schema;
-mod settings;
+pub(crate) mod settings;
 mod token;
 mod warnings;
 
@@ -126,6 +131,8 @@ pub struct Config {
     pub retry_delay: Duration,
     /// Backends that a request may be given to; at least 1.
     pub attempts: u32,
+    /// Statuses, of 400 to 599, for which another backend is asked; mostly none.
+    pub retry_on: Vec<StatusCode>,
     /// From a request's arrival to its answer's head, all tries included.
     pub total_timeout: Duration,
     /// To establish a connection to a backend.
@@ -254,18 +261,35 @@ impl Loaded {
 /// All that is wrong with it.
 pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
     let Some(path) = file else { return read(None, flags) };
-    let name = path.display().to_string();
+    let name = shown(&path.display().to_string()).into_owned();
     match std::fs::read(path) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => read(Some((&name, &text)), flags),
-            Err(error) => Err(not_utf8(&name, &error)),
+        Ok(bytes) => match (dialect::not_text(&bytes), String::from_utf8(bytes)) {
+            (Some(is), _) => {
+                let problem = Problem::new(format!("{name} {is}"), "save the file as plain text in UTF-8");
+                Err(Problems::errors(&Source::default(), vec![problem]))
+            }
+            (None, Ok(text)) => read(Some((&name, &text)), flags),
+            (None, Err(error)) => Err(not_utf8(&name, &error)),
         },
-        Err(error) => {
-            let problem =
-                Problem::new(format!("cannot read {name}: {error}"), "name a file that can be read");
-            Err(Problems::errors(&Source::default(), vec![problem]))
-        }
+        Err(error) => Err(unreadable(&name, &error)),
     }
+}
+
+/// The file cannot be read.
+fn unreadable(name: &str, error: &io::Error) -> Problems {
+    let (why, fix) = match error.kind() {
+        io::ErrorKind::NotFound => (
+            "there is no such file".to_owned(),
+            "name one that is there; lb.example.toml shows what belongs into it",
+        ),
+        io::ErrorKind::IsADirectory => ("it is a folder".to_owned(), "name a file in it"),
+        io::ErrorKind::PermissionDenied => {
+            (error.to_string(), "let the user of this process read it, or name another file")
+        }
+        _ => (error.to_string(), "name a file that can be read"),
+    };
+    let problem = Problem::new(format!("cannot read {name}: {why}"), fix);
+    Problems::errors(&Source::default(), vec![problem])
 }
 
 /// The same with a file that has been read: its name, as errors are to call it, and its text.

@@ -7,8 +7,9 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::layer::Given;
 use super::settings::SECTIONS;
+use crate::shown::{in_place, shown};
 
-/// Something that is wrong, or odd.
+/// Something that is wrong, or odd. Its texts quote files and command lines, and are fit for a terminal ([`shown`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// What it is.
@@ -21,7 +22,8 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), fix: fix.into(), places: Vec::new() }
+        let [what, fix] = [what.into(), fix.into()].map(|text| shown(&text).into_owned());
+        Self { what, fix, places: Vec::new() }
     }
 
     /// It is about what was given there.
@@ -92,6 +94,11 @@ impl Problems {
         Self::new(source, true, list)
     }
 
+    /// A mistake of a command line.
+    pub(crate) fn mistake(what: String, fix: String) -> Self {
+        Self::errors(&Source::default(), vec![Problem::new(what, fix)])
+    }
+
     fn new(source: &Source, warnings: bool, mut list: Vec<Problem>) -> Self {
         list.sort_by_key(|problem| problem.places.first().map(|place| place.start));
         Self { source: source.clone(), warnings, list }
@@ -120,6 +127,7 @@ impl fmt::Display for Problems {
     /// With the lines of the file that they are about.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = if self.warnings { Level::WARNING } else { Level::ERROR };
+        let text = in_place(&self.source.text);
         for (problem, n) in self.list.iter().zip(0..) {
             if n > 0 {
                 writeln!(f)?;
@@ -134,7 +142,7 @@ impl fmt::Display for Problems {
                 let label = if n == 0 { problem.fix.as_str() } else { "" };
                 kind.span(self.source.on_one_line(place)).label(label)
             });
-            let snippet = Snippet::source(&self.source.text).path(&self.source.name).annotations(annotations);
+            let snippet = Snippet::source(&text).path(&self.source.name).annotations(annotations);
             let report: &[Group<'_>] = &[level.clone().primary_title(&problem.what).element(snippet)];
             writeln!(f, "{}", Renderer::plain().render(report))?;
         }
@@ -149,7 +157,9 @@ pub(crate) fn without_secrets(text: &str) -> String {
     let secrets: Vec<_> = all.filter(|setting| setting.is_secret()).map(|setting| setting.key()).collect();
     let hide = |line: &str| {
         let named = secrets.iter().find_map(|secret| line.find(secret));
-        let begin = named.and_then(|start| Some(start + line[start..].find('=')? + 1)).unwrap_or(line.len());
+        // The sign is a colon in YAML and JSON, which a file may be written in by mistake.
+        let begin =
+            named.and_then(|start| Some(start + line[start..].find(['=', ':'])? + 1)).unwrap_or(line.len());
         let (open, secret) = line.split_at(begin);
         let hidden = |letter: char| if letter.is_ascii_graphic() && letter != '"' { '*' } else { letter };
         open.chars().chain(secret.chars().map(hidden)).collect::<String>()

@@ -72,6 +72,9 @@ fn written(form: Form) -> Value {
         Form::Switch => json!({ "type": "boolean" }),
         Form::Word(_, words) => json!({ "enum": words() }),
         Form::Text(_) => json!({ "type": "string" }),
+        Form::List("STATUSES") => {
+            json!({ "type": "array", "items": { "type": "integer", "minimum": 400, "maximum": 599 } })
+        }
         Form::List(_) => json!({ "type": "array", "items": { "type": "string" } }),
         Form::Statuses => {
             let code = json!({ "type": "integer", "minimum": 100, "maximum": 599 });

@@ -94,6 +94,7 @@ fn every_setting_of_the_file_reaches_the_configuration() {
             "backend.url" => continue,
             "listen" | "admin" => "\"127.0.0.1:99\"",
             "trusted_proxies" => "[\"10.0.0.0/8\"]",
+            "retries.on" => "[502, 503]",
             "balance.policy" => "\"maglev\"",
             "balance.hash_by" => "\"path\"",
             "backend.mode" => "\"drain\"",

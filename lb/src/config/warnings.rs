@@ -66,6 +66,7 @@ impl Found<'_> {
             "choose the ping_method GET",
         );
         self.idle(config.retries == 0, "retries.retry_delay", "there are no retries", "set retries as well");
+        self.idle(config.attempts == 1, "retries.on", "there is one attempt", "set attempts to 2 or more");
         self.idle(
             config.retry_budget.is_none(),
             "retries.budget_per_second",

@@ -1,5 +1,6 @@
 //! Asks the admin port, one connection for each question.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,10 +12,26 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::admin::CTL;
+use crate::config::listen::Guess;
 use crate::proxy::connect::connect_to_name;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads the address of an admin port.
+///
+/// # Errors
+/// What to write instead.
+pub(super) fn admin(text: &str) -> Result<Uri, String> {
+    let guess = || match Guess::of(text).socket(Ipv4Addr::LOCALHOST, 4030) {
+        Some(address) => format!("write http://{address}"),
+        None => "write http://127.0.0.1:4030".to_owned(),
+    };
+    let is_number = text.parse::<u16>().is_ok();
+    let uri =
+        text.parse::<Uri>().ok().filter(|uri| uri.host().is_some_and(|host| !host.is_empty()) && !is_number);
+    uri.ok_or_else(|| format!("it is no address; {}", guess()))
+}
 
 /// Whom to ask, and how.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode, Uri};
@@ -11,8 +11,12 @@ use serde_json::{Map, Value, json};
 
 mod client;
 mod table;
+mod wait;
 
-use client::Client;
+use client::{Client, admin};
+use wait::{finished, pinged, serving, state};
+
+use crate::shown::{shown_document, shown_json};
 
 /// What a running balancer is to do, and which one.
 #[derive(Debug, Args)]
@@ -24,6 +28,7 @@ pub struct Ctl {
         id = "ctl_admin",
         value_name = "URL",
         default_value = "http://127.0.0.1:4030",
+        value_parser = admin,
         global = true
     )]
     admin: Uri,
@@ -41,10 +46,12 @@ enum Order {
         #[command(flatten)]
         patience: Patience,
     },
-    /// Give a backend its share of the requests
+    /// Give a backend its share of the requests, from its next answered ping on
     Ready {
         #[command(flatten)]
         whom: Whom,
+        #[command(flatten)]
+        serving: Serving,
     },
     /// Let a backend finish what it has, give it nothing more, and do not ping it
     Maintenance {
@@ -109,6 +116,13 @@ struct Patience {
 }
 
 #[derive(Debug, Args)]
+struct Serving {
+    /// Wait until it serves, because it answers pings, but no longer than this, such as 30s
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    wait: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
 struct New {
     /// Where it is: http://host:port
     #[arg(value_name = "URL")]
@@ -128,15 +142,20 @@ struct New {
     /// How it begins: ready, drain or maintenance [default: ready]
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
+    #[command(flatten)]
+    serving: Serving,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
   lb ctl state
-  lb ctl drain 3 --wait 30s && systemctl restart app@3 && lb ctl ready 3
-  lb ctl add http://10.0.0.7:8080 --weight 2
+  lb ctl drain 3 --wait 30s && systemctl restart app@3 && lb ctl ready 3 --wait 30s
+  lb ctl add http://10.0.0.7:8080 --weight 2 --wait 30s
   lb ctl remove http://10.0.0.3:8080 --wait 1m
   lb ctl policy least-connections
+
+The line with drain and ready restarts one backend after the other without a lost request: the first command
+returns when the backend has finished what it has, and the last one when it answers pings again.
 
 What is changed in this way lasts until the balancer ends, or until its file says something else about the same thing.
 
@@ -144,10 +163,7 @@ The token:
   If the balancer has an admin_token, the environment variable LB_ADMIN_TOKEN has to hold it.
 
 Exit status:
-  0 done, 1 the balancer refuses or requests were still in flight in the end, 2 it cannot be asked.";
-
-/// How often it is looked whether a backend has finished.
-const LOOK: Duration = Duration::from_millis(50);
+  0 done, 1 the balancer refuses or what --wait waits for has not come, 2 it cannot be asked.";
 
 /// Why it did not work.
 #[derive(Debug)]
@@ -187,13 +203,17 @@ impl Order {
             Self::Drain { whom, patience } => {
                 change(client, whom, &json!({ "mode": "drain" }), patience.wait)
             }
-            Self::Ready { whom } => change(client, whom, &json!({ "mode": "ready" }), None),
+            Self::Ready { whom, serving: until } => {
+                let backend = ask(client, Method::PATCH, &whom.path(), &json!({ "mode": "ready" }))?;
+                until.watch(client, backend)
+            }
             Self::Maintenance { whom, patience } => {
                 change(client, whom, &json!({ "mode": "maintenance" }), patience.wait)
             }
             Self::Weight { whom, weight } => change(client, whom, &json!({ "weight": weight }), None),
             Self::Add(new) => {
-                ask(client, Method::POST, "/backends", &new.said()).map(|backend| told(&backend))
+                let backend = ask(client, Method::POST, "/backends", &new.said())?;
+                new.serving.watch(client, backend)
             }
             Self::Remove { whom, patience } => {
                 let backend = ask(client, Method::DELETE, &whom.path(), &json!({}))?;
@@ -218,10 +238,26 @@ impl Order {
                 Ok(format!("log level {}\n", text(&now, "level")))
             }
             Self::State { json } => {
-                let state = ask(client, Method::GET, "/state", &json!({}))?;
-                Ok(if *json { format!("{state:#}\n") } else { table::of(&state) })
+                let (status, state) =
+                    client.ask(Method::GET, "/state", &json!({})).map_err(Failure::Unasked)?;
+                match (status.is_success(), json) {
+                    (false, _) => Err(Failure::Refused(why(status, &shown_document(state)))),
+                    (true, true) => Ok(shown_json(&format!("{state:#}\n"))),
+                    (true, false) => Ok(table::of(&shown_document(state))),
+                }
             }
         }
+    }
+}
+
+impl Serving {
+    /// Tells of a backend that is to serve: when it does, or as soon as it is known whether it does.
+    fn watch(&self, client: &Client, backend: Value) -> Result<String, Failure> {
+        let backend = match self.wait {
+            None => pinged(client, backend),
+            Some(wait) => serving(client, &backend, wait),
+        };
+        backend.map(|backend| told(&backend))
     }
 }
 
@@ -237,7 +273,7 @@ impl Whom {
 
 impl New {
     fn said(&self) -> Value {
-        let Self { url, weight, priority, backup, max_in_flight, mode } = self;
+        let Self { url, weight, priority, backup, max_in_flight, mode, serving: _ } = self;
         let mut said = Map::from_iter([("url".to_owned(), json!(url))]);
         let mut say =
             |key: &str, value: Option<Value>| said.extend(value.map(|value| (key.to_owned(), value)));
@@ -250,20 +286,27 @@ impl New {
     }
 }
 
-/// Asks for something, and returns what the balancer answers.
+/// Asks for something, and returns what the balancer answers, fit for a terminal.
 fn ask(client: &Client, method: Method, path: &str, said: &Value) -> Result<Value, Failure> {
     let (status, answer) = client.ask(method, path, said).map_err(Failure::Unasked)?;
+    let answer = shown_document(answer);
     match status.is_success() {
         true => Ok(answer),
         false => Err(Failure::Refused(why(status, &answer))),
     }
 }
 
+/// Why something is refused. A text of several lines comes as a list of them besides: no line feed within a text begins a
+/// line, and no line of the balancer's stands where one of this program's could.
 fn why(status: StatusCode, answer: &Value) -> String {
-    match answer["error"].as_str() {
-        // A configuration's problems say themselves that they are errors.
-        Some(error) => error.strip_prefix("error: ").unwrap_or(error).to_owned(),
-        None => format!("the balancer answers with status {status}; is this its admin address?"),
+    // A configuration's problems say themselves that they are errors.
+    let bare = |error: &str| error.strip_prefix("error: ").unwrap_or(error).to_owned();
+    let lines: Option<Vec<_>> =
+        answer["lines"].as_array().map(|lines| lines.iter().filter_map(Value::as_str).collect());
+    match (lines.filter(|lines| !lines.is_empty()), answer["error"].as_str()) {
+        (Some(lines), _) => bare(&lines.join("\n  ")),
+        (None, Some(error)) => bare(error),
+        (None, None) => format!("the balancer answers with status {status}; is this its admin address?"),
     }
 }
 
@@ -276,29 +319,6 @@ fn change(client: &Client, whom: &Whom, said: &Value, wait: Option<Duration>) ->
     }
 }
 
-/// Waits until a backend has finished what it has; if it is to be gone, until it is.
-fn finished(client: &Client, backend: &Value, wait: Duration, gone: bool) -> Result<Value, Failure> {
-    let path = format!("/backends/{}", backend["number"]);
-    let begun = Instant::now();
-    loop {
-        let (status, now) = client.ask(Method::GET, &path, &json!({})).map_err(Failure::Unasked)?;
-        let in_flight = now["in_flight"].as_u64().unwrap_or_default();
-        if status == StatusCode::NOT_FOUND || (!gone && status.is_success() && in_flight == 0) {
-            return Ok(now);
-        }
-        if !status.is_success() {
-            return Err(Failure::Refused(why(status, &now)));
-        }
-        if begun.elapsed() >= wait {
-            let (number, wait) = (&backend["number"], humantime::format_duration(wait));
-            return Err(Failure::Refused(format!(
-                "backend {number} still has {in_flight} in flight after {wait}; nothing was cut off, so ask again with a longer --wait"
-            )));
-        }
-        std::thread::sleep(LOOK);
-    }
-}
-
 /// One line about a backend.
 fn told(backend: &Value) -> String {
     let mode = if backend["leaving"] == true { "leaving" } else { text(backend, "mode") };
@@ -307,7 +327,7 @@ fn told(backend: &Value) -> String {
         backend["number"],
         text(backend, "url"),
         backend["weight"],
-        text(backend, "state"),
+        state(backend),
         backend["in_flight"]
     )
 }

@@ -11,6 +11,7 @@ use super::exchange::ask;
 use crate::balance::Address;
 use crate::proxy::connect::connect_to_name;
 use crate::proxy::verdict::Failure;
+use crate::shown::shown;
 
 /// How long each step may take: to look a name up, to connect, and to be answered.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -20,7 +21,7 @@ pub fn check_health(url: &Uri) -> ExitCode {
     match is_well(url) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("error: {url}: {why}");
+            eprintln!("error: {}: {}", shown(&url.to_string()), shown(&why));
             ExitCode::FAILURE
         }
     }

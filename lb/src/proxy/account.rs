@@ -122,6 +122,12 @@ impl Account {
         self.there = Some(Arc::clone(there));
     }
 
+    /// The answer of this backend is passed on after all, though others were asked since.
+    pub(crate) fn back_at(&mut self, backend: &Backend) {
+        self.backend = Some(backend.number);
+        self.there = Some(Arc::clone(self.books.at(backend)));
+    }
+
     /// The request is given to this backend as well.
     pub(crate) fn hedges(&mut self, backend: &Backend) {
         self.hedged = self.backend.zip(self.there.take());

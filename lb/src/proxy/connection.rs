@@ -228,6 +228,11 @@ impl Connection {
         self.fault
     }
 
+    /// Whether the request has been sent whole.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.outgoing.as_ref().is_ok_and(Writer::is_done)
+    }
+
     /// Whether the rest of the request is held up by the client, who has yet to send it.
     pub(crate) fn awaits_client(&self) -> bool {
         self.outgoing.as_ref().is_ok_and(|outgoing| !outgoing.is_done() && outgoing.is_flushed())

@@ -25,6 +25,7 @@ pub(crate) mod connection;
 pub mod context;
 mod date;
 pub(crate) mod deadline;
+mod elsewhere;
 pub(crate) mod explained;
 pub mod forwarded;
 pub mod head;
@@ -54,6 +55,7 @@ use connection::Connection;
 use context::{Attempts, MayHaveRun, Retries, Tried};
 use date::Date;
 use deadline::Deadlines;
+use elsewhere::Held;
 use head::{RequestHead, ResponseHead};
 use message::Hop;
 use queue::{Lease, Queues};
@@ -180,15 +182,23 @@ impl Proxy {
         let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head.headers, name));
         let mut errand = Errand { caller, settings, head, body, key, home, deadline: Cell::new(deadline) };
         let mut any_alive = false;
+        // An answer that is passed on only if no better one comes.
+        let mut held: Option<Box<Held>> = None;
 
         loop {
             // 2. Pick: whose turn is it, among those that are alive and have not failed this request?
             let tried: Tried = context::get(&errand.head.context);
             let Some(backend) = self.pick(&errand, &tried.numbers(), &mut account) else {
                 account.remember(&errand.head.context);
-                return self.nobody_left(account, tried.0.last().copied(), any_alive);
+                return match held {
+                    Some(held) => self.fall_back(*held, account, &errand),
+                    None => self.nobody_left(account, tried.0.last().copied(), any_alive),
+                };
             };
             any_alive |= !backend.is(State::Down);
+            if let Some(held) = &mut held {
+                held.is_repeated(self);
+            }
             account.at(&backend);
             let mut lease = Lease::new(backend);
             let mut fresh = false;
@@ -197,9 +207,21 @@ impl Proxy {
                 // 3. Send, and wait for the head of the answer.
                 let failure = match self.send(&errand, &mut lease, fresh, &mut account).await {
                     // 4. Answer: the rest of it streams through, and is accounted for when it ends.
-                    Ok(answer) => {
+                    Ok(answer)
+                        if errand.settings.retry_on.is_empty()
+                            || !self.wants_another(&mut errand, &answer, &lease, &mut account) =>
+                    {
+                        if let Some(held) = held {
+                            self.discard(*held);
+                        }
                         account.remember(&errand.head.context);
                         return self.answer(answer, account, lease, &errand);
+                    }
+                    Ok(answer) => {
+                        if let Some(before) = held.replace(Held::new(answer, lease)) {
+                            self.discard(*before);
+                        }
+                        break;
                     }
                     Err(failure) => failure,
                 };
@@ -232,6 +254,9 @@ impl Proxy {
                     }
                     Next::GiveUp => {
                         account.remember(&errand.head.context);
+                        if let Some(held) = held.filter(|_| verdict.blame != Blame::Client) {
+                            return self.fall_back(*held, account, &errand);
+                        }
                         return self.give_up(account, failure, any_alive, backend);
                     }
                 }

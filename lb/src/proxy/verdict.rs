@@ -46,6 +46,8 @@ pub enum Failure {
     HeadTimeout,
     /// The backend fell silent for everybody; see [`crate::balance::silence`].
     FellSilent,
+    /// It answered with a status for which the settings want another backend asked.
+    ChosenStatus,
     /// The answer is not HTTP, or its framing contradicts itself.
     Malformed,
     /// The answer ended before it was complete.
@@ -133,7 +135,7 @@ pub struct Verdict {
     pub blame: Blame,
     /// What the failure teaches about the backend.
     pub teaches: Teaches,
-    /// The backend may have executed the request.
+    /// The backend may have executed the request, although no answer came.
     pub may_have_run: bool,
 }
 
@@ -161,11 +163,22 @@ pub enum Teaches {
     Down,
 }
 
+/// Whether a backend has executed a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ran {
+    /// Surely not.
+    No,
+    /// It may have, and no answer came.
+    Maybe,
+    /// It has answered.
+    Yes,
+}
+
 /// What follows from one kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// The backend may have executed the request.
-    pub may_have_run: bool,
+    /// Whether the backend has executed the request.
+    pub ran: Ran,
     /// Whether the same backend gets the request again.
     pub same: Same,
     /// Whether another backend gets the request.
@@ -180,8 +193,12 @@ pub struct Rule {
 /// Judges a failed try.
 pub fn judge(facts: Facts, limits: Limits) -> Verdict {
     let rule = facts.failure.rule();
-    // A request that may have run is repeated once.
-    let may_repeat = !rule.may_have_run || (facts.repeatable && !facts.may_have_run);
+    let may_repeat = match rule.ran {
+        Ran::No => true,
+        // A request that no backend answers may be what breaks them: it is repeated once.
+        Ran::Maybe => facts.repeatable && !facts.may_have_run,
+        Ran::Yes => facts.repeatable,
+    };
     let retries_left = facts.retries < limits.retries;
     let can_retry = retries_left && !facts.backend_is_out && facts.budget_left;
     let can_move = facts.attempts < limits.attempts && facts.budget_left;
@@ -204,7 +221,7 @@ pub fn judge(facts: Facts, limits: Limits) -> Verdict {
         Teaches::Down if retries_left => Teaches::Ask,
         teaches => teaches,
     };
-    Verdict { next, blame: rule.blame, teaches, may_have_run: rule.may_have_run }
+    Verdict { next, blame: rule.blame, teaches, may_have_run: rule.ran == Ran::Maybe }
 }
 
 impl Verdict {
@@ -250,31 +267,34 @@ impl Failure {
     pub const fn rule(self) -> Rule {
         use Blame::{Backend, Balancer, Client, Nobody};
         use Teaches::{Ask, Down, Nothing};
-        const fn rule(may_have_run: bool, same: Same, other: bool, blame: Blame, teaches: Teaches) -> Rule {
-            Rule { may_have_run, same, other, blame, teaches }
+        use Ran::{Maybe, No, Yes};
+        const fn rule(ran: Ran, same: Same, other: bool, blame: Blame, teaches: Teaches) -> Rule {
+            Rule { ran, same, other, blame, teaches }
         }
-        //                                 may have run, the same, another, blame,  teaches
+        //                                 ran, the same, another, blame,  teaches
         match self {
             Self::ConnectRefused | Self::Unreachable | Self::Unresolved
-                                     => rule(false, Same::Retries, true,  Backend,  Down),
-            Self::ConnectTimeout     => rule(false, Same::No,      true,  Backend,  Ask),
-            Self::QueueFull          => rule(false, Same::No,      true,  Nobody,   Nothing),
-            Self::QueueTimeout       => rule(false, Same::No,      false, Nobody,   Nothing),
-            Self::WentDown           => rule(false, Same::No,      true,  Nobody,   Nothing),
-            Self::ClosedUnsent       => rule(false, Same::Retries, true,  Backend,  Ask),
-            Self::StaleUnsent        => rule(false, Same::Fresh,   false, Nobody,   Nothing),
-            Self::StaleMaybeSent     => rule(true,  Same::FreshIfAlone, true, Nobody, Nothing),
-            Self::ClosedEarly        => rule(true,  Same::No,      true,  Backend,  Ask),
+                                     => rule(No,    Same::Retries, true,  Backend,  Down),
+            Self::ConnectTimeout     => rule(No,    Same::No,      true,  Backend,  Ask),
+            Self::QueueFull          => rule(No,    Same::No,      true,  Nobody,   Nothing),
+            Self::QueueTimeout       => rule(No,    Same::No,      false, Nobody,   Nothing),
+            Self::WentDown           => rule(No,    Same::No,      true,  Nobody,   Nothing),
+            Self::ClosedUnsent       => rule(No,    Same::Retries, true,  Backend,  Ask),
+            Self::StaleUnsent        => rule(No,    Same::Fresh,   false, Nobody,   Nothing),
+            Self::StaleMaybeSent     => rule(Maybe, Same::FreshIfAlone, true, Nobody, Nothing),
+            Self::ClosedEarly        => rule(Maybe, Same::No,      true,  Backend,  Ask),
             // A request that waited its full time is not tried again.
-            Self::HeadTimeout        => rule(true,  Same::No,      false, Backend,  Ask),
+            Self::HeadTimeout        => rule(Maybe, Same::No,      false, Backend,  Ask),
             // The backend was asked before it was judged.
-            Self::FellSilent         => rule(true,  Same::No,      true,  Backend,  Nothing),
+            Self::FellSilent         => rule(Maybe, Same::No,      true,  Backend,  Nothing),
+            // Never the last word: without a better one, the backend's answer is passed on.
+            Self::ChosenStatus       => rule(Yes,   Same::No,      true,  Nobody,   Nothing),
             Self::Malformed | Self::BrokeOff
-                                     => rule(true,  Same::No,      false, Backend,  Ask),
+                                     => rule(Maybe, Same::No,      false, Backend,  Ask),
             Self::ClientGone | Self::BadUpload | Self::LargeUpload | Self::SlowUpload
-                                     => rule(true,  Same::No,      false, Client,   Nothing),
-            Self::OutOfResources     => rule(false, Same::No,      false, Balancer, Nothing),
-            Self::NoBackend          => rule(false, Same::No,      false, Nobody,   Nothing),
+                                     => rule(Maybe, Same::No,      false, Client,   Nothing),
+            Self::OutOfResources     => rule(No,    Same::No,      false, Balancer, Nothing),
+            Self::NoBackend          => rule(No,    Same::No,      false, Nobody,   Nothing),
         }
     }
 
@@ -304,7 +324,9 @@ impl Failure {
             Self::BadUpload => StatusCode::BAD_REQUEST,
             Self::LargeUpload => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowUpload => StatusCode::REQUEST_TIMEOUT,
-            Self::StaleUnsent
+            // Of these, the first is never the last word: the backend's answer is passed on.
+            Self::ChosenStatus
+            | Self::StaleUnsent
             | Self::StaleMaybeSent
             | Self::ClosedUnsent
             | Self::ClosedEarly
@@ -328,7 +350,7 @@ impl Failure {
             Self::Malformed => "http_protocol_error",
             Self::BrokeOff => "http_response_incomplete",
             Self::OutOfResources => "connection_limit_reached",
-            Self::QueueFull | Self::QueueTimeout | Self::WentDown | Self::NoBackend => {
+            Self::QueueFull | Self::QueueTimeout | Self::WentDown | Self::ChosenStatus | Self::NoBackend => {
                 "destination_unavailable"
             }
             Self::ClientGone | Self::BadUpload | Self::LargeUpload | Self::SlowUpload => "http_request_error",
@@ -351,6 +373,7 @@ impl Failure {
             Self::ClosedEarly => "connection closed before an answer",
             Self::HeadTimeout => "no answer in time",
             Self::FellSilent => "fell silent",
+            Self::ChosenStatus => "answered with a status to try again for",
             Self::Malformed => "malformed answer",
             Self::BrokeOff => "answer broke off",
             Self::ClientGone => "client went away",

@@ -45,6 +45,7 @@ fn the_table() {
         (ClosedEarly,    [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (HeadTimeout,    [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  504),
         (FellSilent,     [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  504),
+        (ChosenStatus,   [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Nobody,   502),
         (Malformed,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (BrokeOff,       [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (ClientGone,     [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   502),
@@ -124,8 +125,19 @@ fn a_request_stays_where_no_other_can_take_it() {
 }
 
 #[test]
+fn a_chosen_status_is_no_evidence_and_never_goes_back_to_the_same_backend() {
+    for (repeatable, retries) in [(true, 0), (true, 3), (false, 0), (false, 3)] {
+        let verdict = judge(Facts { retries, ..facts(Failure::ChosenStatus, repeatable) }, LIMITS);
+        assert_eq!((verdict.blame, verdict.teaches), (Blame::Nobody, Teaches::Nothing));
+        assert_eq!(verdict.next, if repeatable { Next::MoveOn } else { Next::GiveUp });
+    }
+    let late = judge(Facts { time_left: false, ..facts(Failure::ChosenStatus, true) }, LIMITS);
+    assert_eq!(late.next, Next::GiveUp);
+}
+
+#[test]
 fn what_may_have_run_is_repeated_once() {
-    for failure in Failure::VARIANTS.iter().filter(|failure| failure.rule().may_have_run) {
+    for failure in Failure::VARIANTS.iter().filter(|failure| failure.rule().ran == Ran::Maybe) {
         let verdict = judge(Facts { may_have_run: true, ..facts(*failure, true) }, LIMITS);
         assert_eq!(verdict.next, Next::GiveUp, "{failure:?}");
     }
@@ -185,11 +197,12 @@ proptest! {
                 | Failure::StaleUnsent
         );
         let verdict = judge(facts, LIMITS);
-        let may_run_again = facts.repeatable && !facts.may_have_run;
+        let answered = facts.failure == Failure::ChosenStatus;
+        let may_run_again = facts.repeatable && (!facts.may_have_run || answered);
         prop_assert!(verdict.next == Next::GiveUp || surely_unsent || may_run_again);
         prop_assert!(verdict.may_have_run != surely_unsent || matches!(
             facts.failure,
-            Failure::QueueTimeout | Failure::OutOfResources | Failure::NoBackend
+            Failure::QueueTimeout | Failure::OutOfResources | Failure::NoBackend | Failure::ChosenStatus
         ));
     }
 

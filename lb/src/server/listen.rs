@@ -33,6 +33,30 @@ pub enum StartError {
         /// The flag that chooses it.
         flag: &'static str,
     },
+    /// Ports below a number that the system sets are for those who have the right to them.
+    #[error(
+        "port {port} needs rights that this process has not got; choose one from 1024 on with {flag}, or give it the right: \
+         setcap cap_net_bind_service=+ep on the lb program, authbind --deep lb, a systemd .socket unit with \
+         ListenStream={port}, or sysctl net.ipv4.ip_unprivileged_port_start={port}"
+    )]
+    Forbidden {
+        /// The port.
+        port: u16,
+        /// The flag that chooses it.
+        flag: &'static str,
+    },
+    /// No interface has the address.
+    #[error(
+        "cannot listen on {address}: no network interface of this machine has {}; choose one that `ip address` shows, or all \
+         of this machine's with 0.0.0.0 or ::, with {flag}",
+        address.ip()
+    )]
+    Foreign {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that chooses it.
+        flag: &'static str,
+    },
     /// The address cannot be had for another reason.
     #[error("cannot listen on {address}: {source}; choose another address with {flag}")]
     Bind {
@@ -83,6 +107,8 @@ pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListe
     };
     bind().map_err(|source: io::Error| match source.kind() {
         io::ErrorKind::AddrInUse => StartError::Taken { port: address.port(), flag },
+        io::ErrorKind::PermissionDenied => StartError::Forbidden { port: address.port(), flag },
+        io::ErrorKind::AddrNotAvailable => StartError::Foreign { address, flag },
         _ => StartError::Bind { address, flag, source },
     })
 }

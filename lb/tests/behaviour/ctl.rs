@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::common::{
-    Config, Ended, Lb, NO_PINGS, PATIENCE, Upstream, ctl, ctl_with, eventually, lb_command, ok, tables, when,
+    Config, Ended, Lb, Load, NO_PINGS, PATIENCE, Reply, Upstream, ctl, ctl_with, eventually, lb_command, ok,
+    tables, when,
 };
 
 /// What it prints when all is well.
@@ -142,6 +143,189 @@ fn what_goes_wrong_is_told_and_shows_in_the_exit_status() {
     let clients = Ended::of(&["ctl", "reset", "--admin", &format!("http://{}", lb.address)]);
     assert_eq!(clients.code, Some(1), "that is the clients' port");
     assert!(clients.stderr.contains("is this its admin address?"), "{}", clients.stderr);
+}
+
+/// What a server that is no friend may say.
+const EVIL: &str = "\u{1b}[2J\u{9b}31m\nbackend 9: fine\r\u{202e}";
+
+/// Fails if anything in it acts on a terminal, or a text of the server's begins a line.
+fn assert_harmless(told: &str, what: &str) {
+    let acts = |letter: char| (letter.is_control() && letter != '\n') || letter == '\u{202e}';
+    assert!(!told.contains(acts), "{what}: {told:?}");
+    assert!(!told.lines().any(|line| line.starts_with("backend 9")), "{what}: {told:?}");
+}
+
+#[test]
+fn what_a_server_says_is_shown_and_not_executed() {
+    let backend = json!({
+        "number": EVIL, "url": EVIL, "mode": EVIL, "weight": EVIL, "state": EVIL, "cause": EVIL, "in_flight": EVIL,
+        "picks": EVIL, EVIL: EVIL
+    });
+    let document = json!({
+        "backends": [backend.clone()], "policy": EVIL, "listen": EVIL, "level": EVIL, "totals": {"requests": EVIL},
+        "changed": [EVIL], "after_restart": [EVIL], "warnings": [EVIL], EVIL: [EVIL]
+    });
+    let texts = json!({"backends": EVIL, "changed": [EVIL], "after_restart": [EVIL], "warnings": [EVIL]});
+    let answers = [
+        ("200 OK", backend),
+        ("200 OK", document),
+        ("200 OK", texts),
+        ("409 Conflict", json!({"error": EVIL})),
+        ("422 Unprocessable", json!({"error": EVIL, "lines": [EVIL, "backend 9: fine"]})),
+        ("500 No", json!([EVIL])),
+        ("200 OK", json!(EVIL)),
+    ];
+    for (status, answer) in answers {
+        let body = answer.to_string();
+        let reply = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let server = Upstream::new(move |_| Reply::Last(reply.clone().into_bytes()));
+        let verbs = [
+            "drain 1",
+            "ready 1 --wait=0s",
+            "maintenance 1 --wait=0s",
+            "weight 1 5",
+            "add http://a:1",
+            "remove 1",
+            "remove 1 --wait=0s",
+            "policy ring",
+            "reload",
+            "reset",
+            "log info",
+            "state",
+            "state --json",
+        ];
+        for verb in verbs {
+            let words: Vec<_> = verb.split(' ').collect();
+            let admin = format!("--admin={}", server.url());
+            let ended = Ended::of(&[&["ctl", &admin], &words[..]].concat());
+            assert_harmless(&ended.stdout, verb);
+            assert_harmless(&ended.stderr, verb);
+            if verb == "state --json" && ended.code == Some(0) {
+                assert_eq!(
+                    serde_json::from_str::<Value>(&ended.stdout).unwrap(),
+                    answer,
+                    "the same document"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn ready_can_wait_until_a_backend_serves() {
+    let (one, two) = (Upstream::well("one"), Upstream::well("two"));
+    let lb = Lb::start(&[&one, &two], &["--ping-interval=100ms", "--ping-timeout=100ms"]);
+    told(&lb, &["drain", "1"]);
+    one.stop();
+    lb.wait_for_states(&["down", "up"]);
+    let late = ctl(&lb, &["ready", "1", "--wait=300ms"]);
+    assert_eq!((late.code, &late.stdout[..]), (Some(1), ""), "{late:?}");
+    let (start, url) = ("error: backend 1 is not up after 300ms, but down (", one.url());
+    assert!(late.stderr.starts_with(start) && late.stderr.contains(&url), "{late:?}");
+    let line = |state: &str| format!("backend 1: {url}, ready, weight 1, {state}, 0 in flight\n");
+    let now = told(&lb, &["ready", "1"]);
+    assert!(now.starts_with(&line("down (")[..line("down (").find("down (").unwrap()]), "{now}");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| ctl(&lb, &["ready", "1", "--wait=10s"]));
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!waits.is_finished());
+        one.start();
+        let ended = waits.join().unwrap();
+        assert_eq!((ended.code, ended.stdout), (Some(0), line("up")), "{}", ended.stderr);
+    });
+    std::thread::scope(|scope| {
+        told(&lb, &["drain", "1"]);
+        one.stop();
+        lb.wait_for_states(&["down", "up"]);
+        let waits = scope.spawn(|| ctl(&lb, &["ready", "1", "--wait=10s"]));
+        eventually("it waits", || when(lb.backend(1)["mode"] == "ready", lb.backend(1)));
+        told(&lb, &["maintenance", "1"]);
+        let ended = waits.join().unwrap();
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains("backend 1 is maintenance now"), "{}", ended.stderr);
+    });
+}
+
+#[test]
+fn add_tells_the_true_state_and_can_wait_until_it_is_up() {
+    let (one, two, dead) = (Upstream::well("one"), Upstream::well("two"), Upstream::well("dead"));
+    let lb = Lb::start(&[&one], &["--ping-interval=100ms", "--ping-timeout=100ms"]);
+    dead.stop();
+    let (url, other) = (dead.url(), two.url());
+    let added = told(&lb, &["add", &url]);
+    assert!(added.starts_with(&format!("backend 2: {url}, ready, weight 1, down (")), "{added}");
+    let line = format!("backend 3: {other}, ready, weight 1, up, 0 in flight\n");
+    assert_eq!(told(&lb, &["add", &other]), line);
+    told(&lb, &["remove", "2", "--wait=10s"]);
+    told(&lb, &["remove", "3", "--wait=10s"]);
+    let late = ctl(&lb, &["add", &url, "--wait=300ms"]);
+    assert_eq!((late.code, &late.stdout[..]), (Some(1), ""), "{late:?}");
+    assert!(late.stderr.contains("backend 2 is not up after 300ms, but down ("), "{late:?}");
+    assert_eq!(told(&lb, &["add", &other, "--wait=10s"]), line);
+    told(&lb, &["remove", "3", "--wait=10s"]);
+    let resting = told(&lb, &["add", &other, "--mode=maintenance"]);
+    assert!(resting.contains("maintenance, weight 1, not pinged yet"), "it gets no pings: {resting}");
+}
+
+/// The line in the help that restarts one backend after the other: the commands of `lb ctl` in it, for a backend of this
+/// number.
+fn documented_line(number: usize) -> Vec<Vec<String>> {
+    let help = Ended::of(&["ctl", "--help"]).stdout;
+    let line = help.lines().find(|line| line.contains("&& systemctl restart")).expect("it is documented");
+    let readme = std::fs::read_to_string("../README.md").unwrap();
+    assert!(readme.contains(line.trim()), "the README has the same line");
+    let words = |command: &str| command.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let numbered = |word: String| if word == "3" { number.to_string() } else { word };
+    let commands = line.split("&&").map(words).filter(|words| words[0] == "lb");
+    commands.map(|words| words.into_iter().skip(2).map(numbered).collect()).collect()
+}
+
+/// Restarts one upstream after the other under load as the help tells to, and fails if a request does not get its answer.
+/// With `missed`, pings have found each of them down before the line goes on.
+fn restart_one_after_the_other(missed: bool) {
+    let upstreams = [Upstream::well("one").counting_only(), Upstream::well("two").counting_only()];
+    let all: Vec<_> = upstreams.iter().collect();
+    let lb = Lb::start(&all, &["--ping-interval=100ms", "--ping-timeout=100ms"]);
+    lb.wait_for_states(&["up", "up"]);
+    let run = |words: &[String]| {
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        told(&lb, &words)
+    };
+    let load = Load::of(&lb, 8);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            for (upstream, number) in upstreams.iter().zip(1..) {
+                let [drain, ready] = documented_line(number).try_into().expect("two commands");
+                run(&drain);
+                upstream.stop();
+                if missed {
+                    eventually("it is missed", || {
+                        when(lb.backend(number)["state"] == "down", lb.backend(number))
+                    });
+                }
+                // A supervisor returns when it has started a program, which takes a while to listen.
+                scope.spawn(|| {
+                    std::thread::sleep(Duration::from_millis(400));
+                    upstream.start();
+                });
+                let line = run(&ready);
+                assert!(line.contains(", ready, ") && line.contains(", up, "), "{line}");
+            }
+        }
+    });
+    let answered = load.answered();
+    eventually("requests go on", || when(load.answered() > answered + 100, load.answered()));
+    assert!(load.end() > 500);
+}
+
+#[test]
+fn the_documented_line_restarts_one_after_the_other_without_a_loss() {
+    restart_one_after_the_other(true);
+}
+
+#[test]
+fn the_documented_line_loses_nothing_when_the_restart_is_faster_than_pings() {
+    restart_one_after_the_other(false);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lb::asking::reply;
 use lb::balance::Reply;
 use lb::balance::health::{Evidence, Health, State, Thresholds};
-use lb::proxy::verdict::{Failure, Same, Teaches};
+use lb::proxy::verdict::{Failure, Ran, Same, Teaches};
 use strum::VariantArray;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/evidence.md");
@@ -21,8 +21,9 @@ fn failures() -> String {
     let mut rows: Vec<(String, Vec<&str>)> = Vec::new();
     for failure in Failure::VARIANTS {
         let rule = failure.rule();
-        let again = |sure: &str| {
-            if rule.may_have_run { format!("{sure}, if it may run twice") } else { sure.to_owned() }
+        let again = |sure: &str| match rule.ran {
+            Ran::No => sure.to_owned(),
+            Ran::Maybe | Ran::Yes => format!("{sure}, if it may run twice"),
         };
         let same = match rule.same {
             Same::No => "no".to_owned(),
@@ -39,7 +40,11 @@ fn failures() -> String {
         let status = failure.status().as_u16();
         let row = format!(
             "{} | {same} | {other} | {} | {teaches} | {status} |",
-            if rule.may_have_run { "yes" } else { "no" },
+            match rule.ran {
+                Ran::No => "no",
+                Ran::Maybe => "maybe",
+                Ran::Yes => "yes, it answered",
+            },
             rule.blame.name()
         );
         match rows.iter_mut().find(|(other, _)| *other == row) {
@@ -47,7 +52,7 @@ fn failures() -> String {
             None => rows.push((row, vec![failure.words()])),
         }
     }
-    let mut table = "| failure | may have run | the same backend again | another backend | to blame | what it teaches about \
+    let mut table = "| failure | did it run | the same backend again | another backend | to blame | what it teaches about \
                      the backend | status in the end |\n|---|---|---|---|---|---|---|\n"
         .to_owned();
     for (row, failures) in rows {

@@ -75,7 +75,7 @@ fn help_tells_of_every_flag() {
     let flags = "backends port bind admin workers ping-interval ping-timeout ping-path ping-status ping-method ping-host ping-headers ping-port ping-body backend-idle rise fall silence \
                  retries retry-delay attempts replay-limit total-timeout connect-timeout response-timeout drain-time \
                  log-format access-log statistics exit-with-parent check-health help version config policy hash-by seed load-factor \
-                 panic-threshold slow-start retry-budget hedge-after sticky-cookie explain outlier-errors";
+                 panic-threshold slow-start retry-budget retry-on hedge-after sticky-cookie explain outlier-errors";
     for flag in flags.split(' ') {
         assert!(help.stdout.contains(&format!("--{flag}")), "--{flag} is missing in\n{}", help.stdout);
     }

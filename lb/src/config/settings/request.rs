@@ -14,7 +14,14 @@ pub(super) const TOP: Section = Section {
     settings: &[
         Setting::new("", "port", count(0, 65535), "Port that clients connect to; 0 takes a free one")
             .default("3030"),
-        Setting::new("", "bind", Form::Text("IP"), "Address that clients connect to").default("0.0.0.0"),
+        Setting::new(
+            "",
+            "bind",
+            Form::Text("IP"),
+            "Address that clients connect to: 0.0.0.0 is every IPv4 address of this machine, :: every one of both kinds, \
+             127.0.0.1 this machine alone",
+        )
+        .default("0.0.0.0"),
         Setting::new(
             "listen",
             "",
@@ -103,6 +110,14 @@ pub(super) const RETRIES: Section = Section {
             "Backends that a request may be given to",
         )
         .default("3"),
+        Setting::new(
+            "retries.on",
+            "retry-on",
+            Form::List("STATUSES"),
+            "Statuses, of 400 to 599, for which another backend is asked if the request may be executed twice and its body \
+             is held, such as 502,503,504; the last answer is passed on. By default none",
+        )
+        .fix("write [502, 503, 504], statuses between 400 and 599"),
         Setting::new(
             "retries.replay_limit",
             "replay-limit",

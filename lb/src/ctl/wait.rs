@@ -1,0 +1,148 @@
+//! Waits for what an order leads to: that a backend has finished what it has, or that it serves.
+
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::{Failure, text, why};
+use crate::shown::shown_document;
+
+/// How often a backend is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long `add` and `ready` wait for the first ping, so that it tells what is so and not what is assumed. A ping takes 500 ms at most
+/// by default.
+const FIRST_PING: Duration = Duration::from_secs(1);
+
+/// Looks at a backend again and again, until `done` returns something or `wait` is over; `None` then.
+fn watch<T>(
+    client: &Client,
+    number: &Value,
+    wait: Duration,
+    mut done: impl FnMut(StatusCode, Value) -> Option<Result<T, Failure>>,
+) -> Result<Option<T>, Failure> {
+    let path = format!("/backends/{number}");
+    let begun = Instant::now();
+    loop {
+        let (status, now) = client.ask(Method::GET, &path, &json!({})).map_err(Failure::Unasked)?;
+        if let Some(result) = done(status, shown_document(now)) {
+            return result.map(Some);
+        }
+        if begun.elapsed() >= wait {
+            return Ok(None);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Waits until a backend has finished what it has; if it is to be gone, until it is.
+///
+/// # Errors
+/// It has not within `wait`, or the balancer does not say.
+pub(super) fn finished(
+    client: &Client,
+    backend: &Value,
+    wait: Duration,
+    gone: bool,
+) -> Result<Value, Failure> {
+    let (number, mut in_flight) = (&backend["number"], 0);
+    let found = watch(client, number, wait, |status, now| {
+        in_flight = now["in_flight"].as_u64().unwrap_or_default();
+        match status {
+            StatusCode::NOT_FOUND => Some(Ok(now)),
+            _ if !status.is_success() => Some(Err(Failure::Refused(why(status, &now)))),
+            _ => (!gone && in_flight == 0).then_some(Ok(now)),
+        }
+    })?;
+    found.ok_or_else(|| {
+        let wait = humantime::format_duration(wait);
+        Failure::Refused(format!(
+            "backend {number} still has {in_flight} in flight after {wait}; nothing was cut off, so ask again with a longer --wait"
+        ))
+    })
+}
+
+/// Waits until a backend serves: it is ready, and up because it has answered.
+///
+/// # Errors
+/// It does not within `wait`, somebody else changes it meanwhile, or the balancer does not say.
+pub(super) fn serving(client: &Client, backend: &Value, wait: Duration) -> Result<Value, Failure> {
+    let number = &backend["number"];
+    let mut last = backend.clone();
+    let found = watch(client, number, wait, |status, now| {
+        if !status.is_success() {
+            return Some(Err(Failure::Refused(why(status, &now))));
+        }
+        last = now.clone();
+        match (text(&now, "mode"), now["leaving"] == true) {
+            ("ready", false) => (now["state"] == "up" && is_known(&now)).then_some(Ok(now)),
+            (mode, leaving) => {
+                let is = if leaving { "leaving" } else { mode };
+                let why = format!(
+                    "backend {number} is {is} now, and gets no new requests; make it ready before waiting for it to serve"
+                );
+                Some(Err(Failure::Refused(why)))
+            }
+        }
+    })?;
+    found.ok_or_else(|| {
+        let (wait, url) = (humantime::format_duration(wait), text(&last, "url"));
+        Failure::Refused(format!(
+            "backend {number} is not up after {wait}, but {}; it gets its share as soon as it answers pings, so look after {url}, \
+             or ask again with a longer --wait",
+            state(&last)
+        ))
+    })
+}
+
+/// A backend that has just come, or come back, as it is once its first ping has come back, or a second later.
+///
+/// # Errors
+/// The balancer does not say.
+pub(super) fn pinged(client: &Client, backend: Value) -> Result<Value, Failure> {
+    if is_known(&backend) || backend["mode"] == "maintenance" {
+        return Ok(backend);
+    }
+    let found = watch(client, &backend["number"], FIRST_PING, |status, now| {
+        (!status.is_success() || is_known(&now))
+            .then(|| Ok(if status.is_success() { now } else { backend.clone() }))
+    })?;
+    Ok(found.unwrap_or(backend))
+}
+
+/// Whether anything has been seen of a backend. A balancer that does not say so has seen it.
+fn is_known(backend: &Value) -> bool {
+    backend["proven"] != false
+}
+
+/// The state of a backend, with its cause if it is not up.
+pub(super) fn state(backend: &Value) -> String {
+    match (text(backend, "state"), backend["cause"].as_str()) {
+        _ if !is_known(backend) => "not pinged yet".to_owned(),
+        ("up", _) => "up".to_owned(),
+        (state, Some(cause)) => format!("{state} ({cause})"),
+        (state, None) => state.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_told_as_far_as_it_is_known() {
+        let table = [
+            (json!({"state": "up"}), "up"),
+            (json!({"state": "up", "proven": true, "cause": "ping answered"}), "up"),
+            (json!({"state": "up", "proven": false}), "not pinged yet"),
+            (json!({"state": "down", "cause": "ping: refused", "proven": true}), "down (ping: refused)"),
+            (json!({"state": "suspect"}), "suspect"),
+            (json!(null), "?"),
+        ];
+        for (backend, expected) in table {
+            assert_eq!(state(&backend), expected, "{backend}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! An answer with a status for which the settings want another backend asked: it is held until one has answered.
+//!
+//! The held answer is what the client gets if no other backend is left, or none of them answers. A held answer keeps its
+//! connection and its place at its backend.
+
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use super::account::Account;
+use super::answer::Answer;
+use super::queue::Lease;
+use super::verdict::{Failure, Next};
+use super::{Begun, Errand, Proxy, context, set_attempt};
+
+/// Bytes of a body that nobody wants which are read so that its connection can be kept: more than a page of errors has, and less
+/// than a new connection costs.
+const CHEAP: usize = 16 * 1024;
+
+/// An answer that waits for a better one.
+pub(super) struct Held {
+    begun: Begun,
+    lease: Lease,
+    /// The retry that it makes has not been taken out of the budget: there may be no other backend.
+    owes: bool,
+}
+
+impl Held {
+    pub(super) fn new(begun: Begun, lease: Lease) -> Box<Self> {
+        Box::new(Self { begun, lease, owes: true })
+    }
+
+    /// Another backend is asked: takes that out of the budget of retries, once.
+    pub(super) fn is_repeated(&mut self, proxy: &Proxy) {
+        if std::mem::take(&mut self.owes) {
+            proxy.pool.retries(Instant::now());
+        }
+    }
+}
+
+impl Proxy {
+    /// Whether an answer is to be held while another backend is asked. If so, the request has left its backend.
+    #[cold]
+    pub(super) fn wants_another(
+        &self,
+        errand: &mut Errand<'_>,
+        (head, connection): &Begun,
+        lease: &Lease,
+        account: &mut Account,
+    ) -> bool {
+        let (failure, backend) = (Failure::ChosenStatus, lease.backend());
+        // A request that is still on its way there cannot go elsewhere without breaking off, and then there is nothing to hold.
+        if !errand.settings.retry_on.contains(&head.status) || !connection.is_sent() {
+            return false;
+        }
+        let verdict = self.judge(errand, failure, backend);
+        if verdict.next != Next::MoveOn {
+            return false;
+        }
+        account.tried(failure, verdict.blame);
+        context::move_on(&mut errand.head.context, backend.number, failure);
+        set_attempt(&mut errand.head);
+        true
+    }
+
+    /// Lets go of a held answer, because there is a later one. Its connection is kept if its body has come already.
+    #[cold]
+    pub(super) fn discard(&self, held: Held) {
+        let ((head, mut connection), lease) = (held.begun, held.lease);
+        let (backend, now) = (lease.backend(), Instant::now());
+        let there = self.books.at(backend);
+        there.responded(Some(head.status));
+        let (mut cx, mut read) = (Context::from_waker(Waker::noop()), 0);
+        while !connection.is_end() && read <= CHEAP {
+            match connection.poll_frame(&mut cx) {
+                Poll::Ready(Some(Ok(frame))) => read += frame.data_ref().map_or(0, bytes::Bytes::len),
+                _ => break,
+            }
+        }
+        if connection.is_end() {
+            there.answers.one();
+            self.pool.answered(backend, || now);
+            self.upstream.put_back(backend, connection, now);
+        }
+    }
+
+    /// Passes a held answer on, because no later one has come.
+    #[cold]
+    pub(super) fn fall_back(
+        self: &std::rc::Rc<Self>,
+        held: Held,
+        mut account: Account,
+        errand: &Errand<'_>,
+    ) -> Answer {
+        account.back_at(held.lease.backend());
+        self.answer(held.begun, account, held.lease, errand)
+    }
+}

@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::account::{Account, Times};
 use super::connection::Progress;
 use super::deadline::Interrupt;
+use super::pace::Pace;
 use super::queue::Lease;
 use super::upstream::Wanted;
 use super::verdict::{self, Blame, Failure};
@@ -139,6 +140,7 @@ impl Proxy {
         // Until the request has been sent whole, it may be the client that is slow, and not the backend.
         let (mut sent, mut waiting) = (None, None);
         let patience = Cell::new(deadline.into());
+        let mut pace = settings.min_upload_rate.map(Pace::new);
         let report = |progress: Progress| {
             let now = Instant::now();
             if progress.whole {
@@ -147,7 +149,10 @@ impl Proxy {
                 patience.set((now + settings.response_timeout).min(errand.deadline.get()).into());
             } else {
                 errand.deadline.set(now + settings.total_timeout);
-                patience.set((now + settings.stall_timeout).into());
+                let slow =
+                    pace.as_mut().and_then(|pace| pace.deadline(now, progress.bytes, progress.awaits_client));
+                let stalled = now + settings.stall_timeout;
+                patience.set(slow.map_or(stalled, |slow| slow.min(stalled)).into());
             }
         };
         // Only a request that may go elsewhere gains anything from leaving a silent backend.
@@ -158,13 +163,15 @@ impl Proxy {
         };
         let now = Instant::now();
         times.sent = sent.or(Some(now));
-        let mut answer = outcome.unwrap_or_else(|interrupt| {
-            Err(match interrupt {
-                Interrupt::Deadline if connection.awaits_client() => Failure::SlowUpload,
-                Interrupt::Deadline => Failure::HeadTimeout,
-                Interrupt::State => Failure::FellSilent,
+        let mut answer = outcome
+            .unwrap_or_else(|interrupt| {
+                Err(match interrupt {
+                    Interrupt::Deadline if connection.awaits_client() => Failure::SlowUpload,
+                    Interrupt::Deadline => Failure::HeadTimeout,
+                    Interrupt::State => Failure::FellSilent,
+                })
             })
-        })?;
+            .map_err(|failure| if body.is_held() { failure } else { without_body(failure) })?;
 
         times.head = Some(now);
         if let Some(sent) = sent {
@@ -176,5 +183,28 @@ impl Proxy {
         self.pool.heard(backend, now);
         message::prepare_response(&mut answer, head).map_err(|message::Nonsense| Failure::Malformed)?;
         Ok((answer, connection))
+    }
+}
+
+/// What a failure comes to if the beginning of the body is not held any more: although nothing was sent of it, nothing can be sent
+/// again.
+fn without_body(failure: Failure) -> Failure {
+    match failure {
+        Failure::StaleUnsent => Failure::StaleMaybeSent,
+        Failure::ClosedUnsent => Failure::ClosedEarly,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_held_is_not_sent_again() {
+        assert_eq!(without_body(Failure::StaleUnsent), Failure::StaleMaybeSent);
+        assert_eq!(without_body(Failure::ClosedUnsent), Failure::ClosedEarly);
+        // Nothing of a body is asked for before there is a connection.
+        assert_eq!(without_body(Failure::ConnectRefused), Failure::ConnectRefused);
     }
 }

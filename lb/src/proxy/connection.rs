@@ -4,21 +4,27 @@
 //! request hops between tasks. There is one exception. An answer that begins before its request has ended must
 //! not hold up the request, even if the client does not read the answer yet: then a task sends the rest.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use http_body::{Body, Frame};
 use tokio::net::TcpStream;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::Instant;
 
+use super::apart::Apart;
 use super::body::{BodyError, TryBody};
 use super::caller::Caller;
+use super::deadline::Deadlines;
 use super::head::{RequestHead, ResponseHead};
 use super::http1::Malformed;
 use super::http1::request::write_head;
 use super::http1::response::{self, Head};
+use super::pace::Pace;
+use super::places::Place;
 use super::verdict::Failure;
 use super::wire::{self, Buffers, Cut, Framing, Reader, Unsent, Writer};
 use crate::balance::Address;
@@ -35,12 +41,14 @@ const MAX_INTERIM: usize = 32;
 pub(crate) struct Connection {
     incoming: Reader,
     /// The way out; with a task while [`Connection::send_apart`] has given it away.
-    outgoing: Result<Writer<TryBody>, AbortOnDropHandle<Writer<TryBody>>>,
+    outgoing: Result<Writer<TryBody>, Apart>,
     /// Interim answers to the present request so far.
     interim: usize,
     keep_alive: bool,
     /// It has served a request before, so the backend may close it at any moment.
     reused: bool,
+    /// Given back when the connection is closed.
+    place: Place,
 }
 
 /// How far a request has come.
@@ -50,14 +58,17 @@ pub(crate) struct Progress {
     pub(crate) bytes: u64,
     /// That is all.
     pub(crate) whole: bool,
+    /// The client has yet to send more.
+    pub(crate) awaits_client: bool,
 }
 
 impl Connection {
     /// Speaks HTTP/1.1 on a fresh stream. It is handed on from one request to the next, and within each of them: in a
     /// box, so that only its address is.
-    pub(crate) fn new(stream: TcpStream, meter: Meter) -> Box<Self> {
+    pub(crate) fn new(stream: TcpStream, meter: Meter, place: Place) -> Box<Self> {
         let (incoming, outgoing) = wire::split(stream, ROOM, Buffers::default(), meter);
-        Box::new(Self { incoming, outgoing: Ok(outgoing), interim: 0, keep_alive: true, reused: false })
+        let (outgoing, keep_alive) = (Ok(outgoing), true);
+        Box::new(Self { incoming, outgoing, interim: 0, keep_alive, reused: false, place })
     }
 
     /// Makes it wait for its next request. Returns whether it can take one: both the last request and its
@@ -97,10 +108,11 @@ impl Connection {
             Some(_) => Framing::Plain,
             None => Framing::Chunked { trailers: true },
         };
-        outgoing.begin(body, framing, |out| write_head(out, head, backend));
         (self.incoming.searched, self.interim) = (0, 0);
+        let misread = !body.is_end_stream() && may_be_misread(&head.method);
+        outgoing.begin(body, framing, |out| write_head(out, head, backend));
         let mut reported = None;
-        poll_fn(|cx| {
+        let answer = poll_fn(|cx| {
             if let Ok(outgoing) = &mut self.outgoing {
                 match outgoing.poll_send(cx) {
                     Poll::Ready(Err(Unsent::Body(error))) => return Poll::Ready(Err(error.into())),
@@ -111,14 +123,17 @@ impl Connection {
                     // If it broke later, the backend may have answered before it closed.
                     _ => {}
                 }
-                let progress = Progress { bytes: outgoing.moved(), whole: outgoing.is_done() };
+                let (bytes, whole) = (outgoing.moved(), outgoing.is_done());
+                let progress = Progress { bytes, whole, awaits_client: !whole && outgoing.is_flushed() };
                 if reported.replace(progress) != Some(progress) {
                     report(progress);
                 }
             }
             self.poll_head(cx, &head.method, caller)
         })
-        .await
+        .await;
+        self.keep_alive &= !misread;
+        answer
     }
 
     /// The head of the answer, after any interim ones.
@@ -167,24 +182,62 @@ impl Connection {
 
     /// Whether the rest of the request is held up by the client, who has yet to send it.
     pub(crate) fn awaits_client(&self) -> bool {
-        self.outgoing.as_ref().is_ok_and(|outgoing| !outgoing.is_done() && outgoing.is_flushed())
+        match &self.outgoing {
+            Ok(outgoing) => !outgoing.is_done() && outgoing.is_flushed(),
+            Err(apart) => apart.awaits_client(),
+        }
     }
 
-    /// Has a task send the rest of the request, if there is any, whether anybody reads the answer or not. The
-    /// task keeps the way out when it is done: a backend could take a closed one for a client that left.
-    pub(crate) fn send_apart(self: Box<Self>) -> Box<Self> {
+    /// How the client's part of a request that is sent apart has failed, once that is known.
+    pub(crate) fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        match &mut self.outgoing {
+            Ok(_) => Poll::Pending,
+            Err(apart) => apart.poll_failure(cx),
+        }
+    }
+
+    /// Bytes of the request that have been sent apart.
+    pub(crate) fn moved_apart(&self) -> u64 {
+        self.outgoing.as_ref().err().map_or(0, Apart::moved)
+    }
+
+    /// Sends the rest of the request, for as long as it moves: once every `patience`.
+    ///
+    /// # Errors
+    /// Why it could not be sent.
+    pub(crate) async fn send_rest(
+        &mut self,
+        patience: Duration,
+        deadlines: &Deadlines,
+    ) -> Result<(), Failure> {
+        let Ok(outgoing) = &mut self.outgoing else { return Ok(()) };
+        let (until, mut moved) = (Cell::new(Instant::now() + patience), outgoing.moved());
+        let sending = poll_fn(|cx| {
+            let sent = outgoing.poll_send(cx);
+            if std::mem::replace(&mut moved, outgoing.moved()) != moved {
+                until.set(Instant::now() + patience);
+            }
+            sent
+        });
+        match deadlines.wait(sending, || until.get(), None).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Unsent::Body(error))) => Err(error.into()),
+            Ok(Err(Unsent::Broken)) => Err(Failure::BrokeOff),
+            Err(_) if self.awaits_client() => Err(Failure::SlowUpload),
+            Err(_) => Err(Failure::BrokeOff),
+        }
+    }
+
+    /// Has a task send the rest of the request, if there is any, whether the client reads the answer or not.
+    pub(crate) fn send_apart(self: Box<Self>, pace: impl FnOnce() -> Option<Pace>) -> Box<Self> {
         if self.outgoing.as_ref().map_or(true, Writer::is_done) {
             return self;
         }
         let this = *self;
-        let outgoing = this.outgoing.and_then(|mut outgoing| {
-            Err(AbortOnDropHandle::new(tokio::task::spawn_local(async move {
-                // If it fails, the answer tells.
-                let _ = poll_fn(|cx| outgoing.poll_send(cx)).await;
-                outgoing
-            })))
-        });
-        Box::new(Self { outgoing, ..this })
+        Box::new(Self {
+            outgoing: this.outgoing.and_then(|outgoing| Err(Apart::begin(outgoing, pace()))),
+            ..this
+        })
     }
 
     /// The next part of the answer's body; `None` at its end.
@@ -202,10 +255,17 @@ impl Connection {
         self.incoming.body.left()
     }
 
-    /// What a tunnel is built on: the socket, and what came over it behind the head of the answer.
-    pub(crate) fn into_stream(self: Box<Self>) -> Option<(TcpStream, BytesMut)> {
-        wire::reunite(self.incoming, self.outgoing.ok()?)
+    /// What a tunnel is built on: the socket, what came over it behind the head of the answer, and its place.
+    pub(crate) fn into_stream(self: Box<Self>) -> Option<(TcpStream, BytesMut, Place)> {
+        let (stream, buffer) = wire::reunite(self.incoming, self.outgoing.ok()?)?;
+        Some((stream, buffer, self.place))
     }
+}
+
+/// Whether there are servers that take the body of such a request for the next request: methods whose content has no defined
+/// meaning (RFC 9110, sections 9.3.1, 9.3.2, 9.3.5, 9.3.7 and 9.3.8), so that some servers do not read it.
+fn may_be_misread(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE)
 }
 
 impl From<BodyError<Cut>> for Failure {
@@ -229,6 +289,7 @@ mod tests {
     use super::super::answer::AnswerBody;
     use super::super::body::ClientBody;
     use super::super::body::ReplayBody;
+    use super::super::places::Places;
     use super::*;
 
     /// Both sides of a connection.
@@ -238,20 +299,24 @@ mod tests {
         (stream, listener.accept().await.unwrap().0)
     }
 
+    fn place() -> Place {
+        Places::default().try_take().unwrap()
+    }
+
     /// A connection that its other side has reset.
     async fn reset_connection() -> Box<Connection> {
         let (stream, other) = pair().await;
-        socket2::SockRef::from(&other).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        socket2::SockRef::from(&other).set_linger(Some(Duration::ZERO)).unwrap();
         drop(other);
         // The error itself must stay for the write to find.
         stream.ready(tokio::io::Interest::ERROR).await.unwrap();
-        Connection::new(stream, Meter::default())
+        Connection::new(stream, Meter::default(), place())
     }
 
     #[tokio::test]
     async fn the_kernel_knows_of_an_end_before_the_runtime_does() {
         let (stream, other) = pair().await;
-        let mut connection = Connection::new(stream, Meter::default());
+        let mut connection = Connection::new(stream, Meter::default(), place());
         assert!(connection.is_quiet() && connection.is_quiet_by_now());
         drop(other);
         // The runtime has had no moment to ask.

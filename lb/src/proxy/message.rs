@@ -228,9 +228,11 @@ pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Res
     if !headers.names().any(is_hop_by_hop) {
         return Ok(());
     }
-    let protocol = if switched { headers.get(&UPGRADE).cloned() } else { None };
+    // A 426 must say what to switch to: RFC 9110, section 15.5.22.
+    let names_protocol = switched || answer.status == StatusCode::UPGRADE_REQUIRED;
+    let protocol = if names_protocol { joined(headers, &UPGRADE) } else { None };
     strip_hop_by_hop(headers);
-    if let Some(protocol) = protocol {
+    if let Some(protocol) = protocol.and_then(|protocol| HeaderValue::from_bytes(&protocol).ok()) {
         headers.insert(CONNECTION, UPGRADE_TOKEN);
         headers.insert(UPGRADE, protocol);
     }

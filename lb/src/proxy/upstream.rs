@@ -13,9 +13,11 @@ use super::books::Books;
 use super::connect::connect;
 use super::connection::Connection;
 use super::deadline::{Deadlines, Interrupt};
+use super::places::Places;
+use super::queue::Queues;
 use super::verdict::Failure;
 use crate::balance::health::State;
-use crate::balance::{Backend, Fleet};
+use crate::balance::{Backend, Fleet, ServerPool};
 
 /// How long a connection is kept without a request. Shorter than what backends commonly allow would be
 /// safer, but 4 s of some servers and 75 s of others cannot both be met; a stale one is noticed anyway.
@@ -25,9 +27,9 @@ const KEEP_IDLE: Duration = Duration::from_secs(60);
 const MAX_IDLE: usize = 512;
 
 #[derive(Debug)]
-struct Idle {
+pub(super) struct Idle {
     connection: Box<Connection>,
-    since: Instant,
+    pub(super) since: Instant,
 }
 
 /// What kind of connection is wanted.
@@ -49,13 +51,20 @@ pub(crate) struct Wanted {
 pub(crate) struct Upstream {
     /// By backend number, minus one, as far as there were any; the most recently used last. A number stands for one
     /// address for ever, so what is kept for it is good even for a backend that went and came back.
-    idle: RefCell<Vec<Vec<Idle>>>,
-    books: Rc<Books>,
+    pub(super) idle: RefCell<Vec<Vec<Idle>>>,
+    pub(super) books: Rc<Books>,
+    pub(super) pool: Arc<ServerPool>,
+    queues: Arc<Queues>,
 }
 
 impl Upstream {
-    pub(crate) fn new(books: Rc<Books>) -> Self {
-        Self { idle: RefCell::default(), books }
+    pub(crate) fn new(books: Rc<Books>, pool: Arc<ServerPool>, queues: Arc<Queues>) -> Self {
+        Self { idle: RefCell::default(), books, pool, queues }
+    }
+
+    /// The places of all workers' connections.
+    pub(crate) fn places(&self) -> &Places {
+        &self.queues.places
     }
 
     /// A connection to the backend: a kept one if there is any, else, or if a fresh one is wanted, a new one.
@@ -78,7 +87,8 @@ impl Upstream {
 
     /// Keeps a connection for the next request, if it can take one.
     pub(crate) fn put_back(&self, backend: &Backend, mut connection: Box<Connection>, now: Instant) {
-        if !connection.rest() || backend.is_leaving() {
+        // A request that waits for a place needs it more.
+        if !connection.rest() || backend.is_leaving() || self.places().waiting() > 0 {
             return;
         }
         let mut kept = self.idle.borrow_mut();
@@ -134,14 +144,21 @@ impl Upstream {
         deadlines: &Deadlines,
     ) -> Result<Box<Connection>, Failure> {
         let patience = (Instant::now() + patience).min(deadline).into();
-        let stream =
-            deadlines.wait(Box::pin(connect(backend)), || patience, Some((backend, State::Down))).await;
+        let place = self.place(patience, deadlines).await?;
+        let connecting = async {
+            match connect(backend).await {
+                // Something else has taken what was counted on: what is kept here goes before the request does.
+                Err(Failure::OutOfResources) if self.give_up(usize::MAX) > 0 => connect(backend).await,
+                connected => connected,
+            }
+        };
+        let stream = deadlines.wait(Box::pin(connecting), || patience, Some((backend, State::Down))).await;
         let stream = stream.unwrap_or_else(|interrupt| {
             Err(match interrupt {
                 Interrupt::Deadline => Failure::ConnectTimeout,
                 Interrupt::State => Failure::WentDown,
             })
         })?;
-        Ok(Connection::new(stream, self.books.meter(self.books.at(backend))))
+        Ok(Connection::new(stream, self.books.meter(self.books.at(backend)), place))
     }
 }

@@ -20,7 +20,7 @@
 //! | the backend fell silent | no | if repeatable: once | backend | 504 |
 //! | malformed answer | no | no | backend | 502 |
 //! | answer broke off | no | no | backend | connection aborted |
-//! | client went away | no | no | client | 499 in the log |
+//! | client went away | no | no | client | 499 in the log, 400 for a client that still reads |
 //! | client's body is malformed | no | no | client | 400 |
 //! | client's body is too large | no | no | client | 413 |
 //! | client's body does not come on | no | no | client | 408 |
@@ -248,7 +248,7 @@ impl Failure {
             | Self::OutOfResources
             | Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::HeadTimeout | Self::FellSilent => StatusCode::GATEWAY_TIMEOUT,
-            Self::BadUpload => StatusCode::BAD_REQUEST,
+            Self::BadUpload | Self::ClientGone => StatusCode::BAD_REQUEST,
             Self::LargeUpload => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowUpload => StatusCode::REQUEST_TIMEOUT,
             Self::StaleUnsent
@@ -256,8 +256,7 @@ impl Failure {
             | Self::ClosedUnsent
             | Self::ClosedEarly
             | Self::Malformed
-            | Self::BrokeOff
-            | Self::ClientGone => StatusCode::BAD_GATEWAY,
+            | Self::BrokeOff => StatusCode::BAD_GATEWAY,
         }
     }
 

@@ -11,6 +11,9 @@ use crate::proxy::head::Headers;
 /// Most headers of one message.
 pub(super) const MAX_HEADERS: usize = 100;
 
+/// Most options that the `Connection` headers of one message list. Each is compared with every header. Messages have one to four.
+pub(super) const MAX_OPTIONS: usize = 32;
+
 /// Longest head, in bytes. nginx takes 4 or 8 KiB, HAProxy 16 KiB.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
@@ -32,6 +35,8 @@ pub(super) struct Said {
     pub(super) close: bool,
     /// `Connection: keep-alive`.
     pub(super) keep_alive: bool,
+    /// What `Connection` lists, empty places included.
+    pub(super) options: usize,
     /// There is a `TE`.
     pub(super) te: bool,
     /// There is an `Expect`.
@@ -48,6 +53,7 @@ impl Said {
             self.hear_coding(value);
         } else if *name == CONNECTION {
             for option in list(value) {
+                self.options += 1;
                 self.close |= option.eq_ignore_ascii_case(b"close");
                 self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }

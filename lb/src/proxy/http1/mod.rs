@@ -6,6 +6,7 @@
 
 pub(crate) mod body;
 pub(crate) mod fields;
+mod foreign;
 pub(crate) mod request;
 pub(crate) mod response;
 

@@ -8,8 +8,8 @@ use http::uri::PathAndQuery;
 use http::{Extensions, Method, Uri, Version};
 use memchr::{memchr, memchr_iter};
 
-use super::fields::{MAX_HEAD, MAX_HEADERS, Said, all_listed, collect};
-use super::write_field;
+use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, all_listed, collect};
+use super::{foreign, write_field};
 use crate::balance::Address;
 use crate::proxy::head::{Headers, RequestHead};
 use crate::proxy::refusal::Refusal;
@@ -57,12 +57,17 @@ pub(crate) fn take(buffer: &mut BytesMut, searched: usize) -> Result<Option<Head
         buffer.advance(2);
         searched = searched.saturating_sub(2);
     }
-    match end(buffer, searched)? {
-        _ if !line_may_end(buffer) => Err(Refusal::TargetTooLong),
-        Some(length) if length <= MAX_HEAD => parse(&buffer.split_to(length).freeze()).map(Some),
-        None if buffer.len() <= MAX_HEAD => Ok(None),
-        _ => Err(Refusal::HeadTooLarge),
-    }
+    let refusal = match end(buffer, searched) {
+        Err(refusal) => refusal,
+        Ok(_) if !line_may_end(buffer) => Refusal::TargetTooLong,
+        Ok(Some(length)) if length <= MAX_HEAD => {
+            let head = buffer.split_to(length).freeze();
+            return parse(&head).map(Some).map_err(|refusal| foreign::recognised(&head).unwrap_or(refusal));
+        }
+        Ok(None) if buffer.len() <= MAX_HEAD => return foreign::recognised(buffer).map_or(Ok(None), Err),
+        Ok(_) => Refusal::HeadTooLarge,
+    };
+    Err(foreign::recognised(buffer).unwrap_or(refusal))
 }
 
 /// Whether the first line has ended, or is still short.
@@ -93,6 +98,9 @@ fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
     }
     let (Some(method), Some(path)) = (parsed.method, parsed.path) else { return Err(Refusal::Syntax) };
     let (headers, said) = collect(bytes, parsed.headers, ADDED).map_err(|_| Refusal::Syntax)?;
+    if said.options > MAX_OPTIONS {
+        return Err(Refusal::ConnectionOptions);
+    }
     let old = parsed.version == Some(0);
     let framing = framing(said, old)?;
     let target = bytes.slice_ref(path.as_bytes());

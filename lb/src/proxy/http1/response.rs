@@ -9,7 +9,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODI
 use http::{Method, StatusCode};
 use memchr::{memchr_iter, memmem};
 
-use super::fields::{MAX_HEAD, MAX_HEADERS, Said, collect};
+use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, collect};
 use super::{Malformed, write_field};
 use crate::proxy::head::{Headers, ResponseHead};
 
@@ -73,6 +73,9 @@ fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Malformed> {
     }
 
     let (headers, said) = collect(bytes, parsed.headers, 0)?;
+    if said.options > MAX_OPTIONS {
+        return Err(Malformed);
+    }
     let status = StatusCode::from_u16(code).map_err(|_| Malformed)?;
     let old = parsed.version == Some(0);
     let framing = framing(said, asked, status, old)?;

@@ -41,7 +41,7 @@ const MAX_INTERIM: usize = 32;
 pub(crate) struct Connection {
     incoming: Reader,
     /// The way out; with a task while [`Connection::send_apart`] has given it away.
-    outgoing: Result<Writer<TryBody>, Apart>,
+    outgoing: Result<Writer<TryBody>, Box<Apart>>,
     /// Interim answers to the present request so far.
     interim: usize,
     keep_alive: bool,
@@ -198,7 +198,7 @@ impl Connection {
 
     /// Bytes of the request that have been sent apart.
     pub(crate) fn moved_apart(&self) -> u64 {
-        self.outgoing.as_ref().err().map_or(0, Apart::moved)
+        self.outgoing.as_ref().err().map_or(0, |apart| apart.moved())
     }
 
     /// Sends the rest of the request, for as long as it moves: once every `patience`.
@@ -235,7 +235,7 @@ impl Connection {
         }
         let this = *self;
         Box::new(Self {
-            outgoing: this.outgoing.and_then(|outgoing| Err(Apart::begin(outgoing, pace()))),
+            outgoing: this.outgoing.and_then(|outgoing| Err(Box::new(Apart::begin(outgoing, pace())))),
             ..this
         })
     }

@@ -55,12 +55,15 @@ fn assert_over(lb: &Lb, events: &Events, requests: usize, what: &str) {
     }
 }
 
+/// A way to leave, and what does it.
+type Leaving = (&'static str, fn(Client));
+
 const LENGTH: &str = "Content-Length: 100000\r\n\r\npart";
 const CHUNKS: &str = "Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n";
 
 #[test]
 fn clients_that_leave_in_an_upload_whose_answer_has_begun_end_it_at_once() {
-    let leaves: [(&str, fn(Client)); 3] = [
+    let leaves: [Leaving; 3] = [
         ("closes", drop),
         ("resets", Client::leave),
         ("sends no more", |mut client| {

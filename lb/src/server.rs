@@ -83,8 +83,9 @@ impl Server {
         let (address, admin_address) = (self.listener.local_addr()?, self.admin.local_addr()?);
         let config = self.settings.load_full();
         let affordable = affordable(raise_descriptors(), config.workers, config.backends.len());
-        let slots = Slots::new(config.max_connections.unwrap_or(affordable));
-        let crew = Crew::start(&self.settings, &self.pool, &self.observer, self.listener, slots)?;
+        let clients = config.max_connections.unwrap_or(affordable);
+        let (slots, places) = (Slots::new(clients), places(affordable, clients));
+        let crew = Crew::start(&self.settings, &self.pool, &self.observer, self.listener, slots, places)?;
         let admin = TcpListener::from_std(self.admin)?;
         // The one line on standard output tells people, and whoever started this on port 0, that it is ready:
         // clients are accepted from now on, and signals are heeded.
@@ -205,6 +206,12 @@ fn affordable(descriptors: Option<u64>, workers: usize, backends: usize) -> usiz
     (descriptors.saturating_sub(32 + 4 * workers + backends) / 2).max(1)
 }
 
+/// How many connections to backends there may be, kept ones included, beside so many clients. If there may be more clients
+/// than are affordable, they share what there is with the backends as they come.
+fn places(affordable: usize, clients: usize) -> usize {
+    (2 * affordable).saturating_sub(clients).max(affordable)
+}
+
 async fn rotate_latencies(pool: Arc<ServerPool>) -> ! {
     loop {
         tokio::time::sleep(BackendStats::SLICE).await;
@@ -224,5 +231,12 @@ mod tests {
         assert_eq!(affordable(Some(1024), 2, 4), 490);
         assert_eq!(affordable(Some(0), 2, 4), 1);
         assert_eq!(affordable(None, 2, 4), 999_978);
+    }
+
+    #[test]
+    fn what_clients_do_not_take_is_left_for_backends() {
+        for (clients, expected) in [(100, 100), (10, 190), (199, 100), (1000, 100)] {
+            assert_eq!(places(100, clients), expected, "{clients} clients");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::net::sockopt::set_socket_linger;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -63,8 +64,13 @@ impl Crowd {
         Ok(crowd.dawdle(|stream| stream.try_write(b"x")))
     }
 
-    /// All hang up at once. Returns how many there were.
+    /// All hang up at once, with a reset: a mere end of what they send would leave it open whether they still read. Returns how
+    /// many there were.
     pub fn vanish(self) -> usize {
+        for stream in &self.waiting {
+            // One that the server has left already has nothing to reset.
+            let _ = set_socket_linger(stream, Some(Duration::ZERO));
+        }
         self.waiting.len()
     }
 

@@ -88,6 +88,8 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         backend_idle: read.get("timeouts.backend_idle"),
         head_timeout: read.get("timeouts.head"),
         stall_timeout: read.get("timeouts.stall"),
+        min_upload_rate: read.maybe("timeouts.min_upload_rate"),
+        abort_on_close: read.get("abort_on_close"),
         tunnel_timeout: read.get("timeouts.tunnel"),
         drain_time: read.get("timeouts.drain"),
         drain_idle: read.get("timeouts.drain_idle"),

@@ -147,6 +147,10 @@ pub struct Config {
     pub head_timeout: Duration,
     /// How long a body may come to a halt, on its way to a backend or to a client.
     pub stall_timeout: Duration,
+    /// Bytes of a request's body that its client has to send per second; `None` for no limit.
+    pub min_upload_rate: Option<u64>,
+    /// A client that closes its side of the connection is taken to have left, and its request ends.
+    pub abort_on_close: bool,
     /// How long both sides of a tunnel may be silent.
     pub tunnel_timeout: Duration,
     /// How long draining may take.

@@ -14,6 +14,7 @@ use super::Proxy;
 use super::account::Account;
 use super::connection::Connection;
 use super::head::{Headers, ResponseHead};
+use super::pace::Pace;
 use super::queue::Lease;
 use super::refusal::Refusal;
 use super::tunnel::Tunnel;
@@ -61,11 +62,23 @@ impl AnswerBody {
     /// Passes on a backend's answer, and does what is left to do when it ends.
     pub(crate) fn relay(end: End) -> Self {
         let is_end = end.connection.is_end();
-        let mut relay = Relay { end: Some(End { connection: end.connection.send_apart(), ..end }) };
+        let pace = || end.proxy.settings.now().min_upload_rate.map(Pace::new);
+        let connection = end.connection.send_apart(pace);
+        let mut relay = Relay { end: Some(End { connection, ..end }) };
         if is_end {
             relay.complete();
         }
         Self::Relay(relay)
+    }
+}
+
+impl AnswerBody {
+    /// Bytes of the request that were sent since its answer has begun.
+    pub(crate) fn moved_apart(&self) -> u64 {
+        match self {
+            Self::Relay(Relay { end: Some(end) }) => end.connection.moved_apart(),
+            _ => 0,
+        }
     }
 }
 
@@ -82,7 +95,7 @@ impl Relay {
 
     /// The answer broke off, or comes no further. The client has its head already, so all that is left is to
     /// break off as well.
-    pub(crate) fn broke_off(&mut self) {
+    fn broke_off(&mut self) {
         let Some(End { proxy, mut account, lease, .. }) = self.end.take() else { return };
         let (failure, blame, now) = (Failure::BrokeOff, Blame::Backend, Instant::now());
         account.tried(failure, blame);
@@ -90,6 +103,26 @@ impl Relay {
         proxy.pool.teach(lease.backend(), Lesson::Ask, now);
         account.failed(failure, blame);
         account.close(now);
+    }
+
+    /// The client's part has failed while the answer is on its way, so that the backend cannot get the whole request: the try
+    /// ends here, and the backend's connection with it.
+    fn client_failed(&mut self, failure: Failure) {
+        let Some(End { mut account, .. }) = self.end.take() else { return };
+        account.tried(failure, failure.blame());
+        account.failed(failure, failure.blame());
+        account.close(Instant::now());
+    }
+
+    /// Nothing has come of the answer for too long.
+    pub(crate) fn stalled(&mut self) {
+        match &self.end {
+            // The backend may be waiting for it.
+            Some(End { connection, .. }) if connection.awaits_client() => {
+                self.client_failed(Failure::SlowUpload);
+            }
+            _ => self.broke_off(),
+        }
     }
 
     fn heard(&mut self, frame: &Frame<Bytes>) {
@@ -112,8 +145,13 @@ impl Body for AnswerBody {
             Self::Relay(relay) => relay,
         };
         let Some(End { connection, .. }) = &mut relay.end else { return Poll::Ready(None) };
-        let frame = ready!(connection.poll_frame(cx));
+        let polled = connection.poll_frame(cx);
         let is_end = connection.is_end();
+        if !is_end && let Poll::Ready(failure) = connection.poll_failure(cx) {
+            relay.client_failed(failure);
+            return Poll::Ready(Some(Err(Cut::BrokeOff)));
+        }
+        let frame = ready!(polled);
         match &frame {
             Some(Ok(frame)) => {
                 relay.heard(frame);
@@ -153,6 +191,11 @@ pub(crate) fn refuse(mut account: Account, refusal: Refusal, by: &str) -> Answer
     account.says(&mut answer);
     account.close(Instant::now());
     answer
+}
+
+/// The same for a request whose record is closed already.
+pub(crate) fn refused(refusal: Refusal, by: &str) -> Answer {
+    own(by, refusal.status(), "http_request_denied", refusal.reason(), None)
 }
 
 /// The answer to a `TRACE` or `OPTIONS` that goes no further. A trace shows what a client may not see, such as

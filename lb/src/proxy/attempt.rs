@@ -12,6 +12,7 @@ use super::account::{Account, Times};
 use super::connection::Progress;
 use super::deadline::Interrupt;
 use super::http1::fault::Fault;
+use super::pace::Pace;
 use super::queue::Lease;
 use super::tale::shown;
 use super::upstream::Wanted;
@@ -143,6 +144,7 @@ impl Proxy {
         // Until the request has been sent whole, it may be the client that is slow, and not the backend.
         let (mut sent, mut waiting) = (None, None);
         let patience = Cell::new(deadline.into());
+        let mut pace = settings.min_upload_rate.map(Pace::new);
         let report = |progress: Progress| {
             let now = Instant::now();
             if progress.whole {
@@ -152,7 +154,10 @@ impl Proxy {
             } else {
                 times.upload.get_or_insert(now);
                 errand.deadline.set(now + settings.total_timeout);
-                patience.set((now + settings.stall_timeout).into());
+                let slow =
+                    pace.as_mut().and_then(|pace| pace.deadline(now, progress.bytes, progress.awaits_client));
+                let stalled = now + settings.stall_timeout;
+                patience.set(slow.map_or(stalled, |slow| slow.min(stalled)).into());
             }
         };
         // Only a request that may go elsewhere gains anything from leaving a silent backend.
@@ -173,7 +178,10 @@ impl Proxy {
         if let (Err(Failure::Malformed), Some(fault)) = (&answer, connection.fault()) {
             complain(errand, backend, fault);
         }
-        let mut answer = answer?;
+        let mut answer = answer.map_err(|failure| match body.is_held() {
+            true => failure,
+            false => without_body(failure),
+        })?;
 
         times.head = Some(now);
         if let Some(sent) = sent {
@@ -199,4 +207,27 @@ fn complain(errand: &Errand<'_>, backend: &Backend, fault: Fault) {
     line.push(' ');
     bare(&mut line, &shown(head.uri.to_string(), errand.settings.log_query));
     tracing::warn!("backend {}: malformed answer to {line}: {}", backend.number, fault.words());
+}
+
+/// What a failure comes to if the beginning of the body is not held any more: although nothing was sent of it, nothing can be sent
+/// again.
+fn without_body(failure: Failure) -> Failure {
+    match failure {
+        Failure::StaleUnsent => Failure::StaleMaybeSent,
+        Failure::ClosedUnsent => Failure::ClosedEarly,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_held_is_not_sent_again() {
+        assert_eq!(without_body(Failure::StaleUnsent), Failure::StaleMaybeSent);
+        assert_eq!(without_body(Failure::ClosedUnsent), Failure::ClosedEarly);
+        // Nothing of a body is asked for before there is a connection.
+        assert_eq!(without_body(Failure::ConnectRefused), Failure::ConnectRefused);
+    }
 }

@@ -1,8 +1,8 @@
 //! A request's body that can be sent again, for as long as it is held whole.
 //!
-//! Bytes stream from the client to the backend with no detour. On their way past, a reference to each chunk
-//! is kept, up to a limit. As long as the limit is not exceeded, another try can begin at the first byte and
-//! go on into what the client has yet to send. Once it is exceeded, the held chunks are let go, and the
+//! Bytes stream from the client to the backend with no detour. On their way past they are held, up to a limit:
+//! a single piece as it is, several as one copy. As long as the limit is not exceeded, another try can begin at the first byte and
+//! go on into what the client has yet to send. Once it is exceeded, the held bytes are let go, and the
 //! request can no longer be repeated: a body must never be sent again cut short.
 
 use std::cell::{Cell, RefCell};
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
+use super::held::Held;
 use super::wire::{Cut, Reader};
 
 /// The body of a request, read from the client's connection as somebody asks for it.
@@ -94,8 +95,7 @@ struct Shared<B> {
     source: B,
     /// Length as declared by the client, if it was.
     length: Option<u64>,
-    held: Vec<Bytes>,
-    held_bytes: usize,
+    held: Held,
     limit: usize,
     over: bool,
     ended: bool,
@@ -114,8 +114,7 @@ impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
         let shared = Shared {
             source,
             length,
-            held: Vec::new(),
-            held_bytes: 0,
+            held: Held::default(),
             limit,
             over: false,
             ended: false,
@@ -147,7 +146,7 @@ impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
             shared.latest += 1;
             shared.latest
         });
-        TryBody { shared: self.shared.clone(), number, chunk: 0, bytes: 0, trailed: false }
+        TryBody { shared: self.shared.clone(), number, bytes: 0, trailed: false }
     }
 }
 
@@ -156,8 +155,6 @@ impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
 pub struct TryBody<B = ClientBody> {
     shared: Option<Rc<RefCell<Shared<B>>>>,
     number: u32,
-    /// Held chunks read so far.
-    chunk: usize,
     /// Bytes read so far.
     bytes: u64,
     /// The trailers were read.
@@ -178,8 +175,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for TryBody<B> {
         if shared.latest != this.number {
             return Poll::Ready(Some(Err(BodyError::Superseded)));
         }
-        let chunk = match shared.held.get(this.chunk) {
-            Some(held) => held.clone(),
+        let data = match shared.held_from(this.bytes) {
+            Some(held) => held,
             None if shared.ended => {
                 let trailers = shared.trailers.clone().filter(|_| !this.trailed);
                 this.trailed = true;
@@ -205,18 +202,17 @@ impl<B: Body<Data = Bytes> + Unpin> Body for TryBody<B> {
                 },
             },
         };
-        this.chunk += 1;
-        this.bytes += chunk.len() as u64;
-        if shared.source.is_end_stream() && this.chunk >= shared.held.len() {
+        this.bytes += data.len() as u64;
+        if shared.source.is_end_stream() && !shared.holds_more(this.bytes) {
             shared.ended = true;
         }
-        Poll::Ready(Some(Ok(Frame::data(chunk))))
+        Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {
         self.shared.as_ref().is_none_or(|shared| {
             let shared = shared.borrow();
-            shared.ended && self.chunk >= shared.held.len() && (self.trailed || shared.trailers.is_none())
+            shared.ended && !shared.holds_more(self.bytes) && (self.trailed || shared.trailers.is_none())
         })
     }
 
@@ -233,13 +229,23 @@ impl<B: Body<Data = Bytes> + Unpin> Body for TryBody<B> {
 
 impl<B> Shared<B> {
     fn hold(&mut self, data: &Bytes) {
-        self.held_bytes += data.len();
-        self.over |= self.held_bytes > self.limit;
+        self.over |= self.held.len() + data.len() > self.limit;
         if self.over {
-            self.held = Vec::new();
+            self.held = Held::default();
         } else {
-            self.held.push(data.clone());
+            let length = self.length.and_then(|length| usize::try_from(length).ok());
+            self.held.push(data, length.filter(|length| *length <= self.limit));
         }
+    }
+
+    /// Whether more is held than the first `read` bytes.
+    fn holds_more(&self, read: u64) -> bool {
+        (self.held.len() as u64) > read
+    }
+
+    /// What is held behind the first `read` bytes.
+    fn held_from(&self, read: u64) -> Option<Bytes> {
+        usize::try_from(read).ok().filter(|_| self.holds_more(read)).map(|read| self.held.from(read))
     }
 }
 

@@ -10,11 +10,12 @@ use std::mem;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{Method, Version};
+use http::{HeaderValue, Method, Version};
 use http_body::Body;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -26,6 +27,7 @@ use super::body::ClientBody;
 use super::caller::{self, Caller};
 use super::http1::request::{self, Head};
 use super::http1::response::{Shape, shape, write_head};
+use super::presence::{Presence, Watch};
 use super::refusal::Refusal;
 use super::rest::PAUSE;
 use super::tunnel::{self, Tunnel};
@@ -37,12 +39,12 @@ const ROOM: usize = 2 * 1024;
 /// How long a client may take to notice that nothing more is read from it.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How often it is worth saying that clients speak another protocol.
+const WARN_AGAIN: Duration = Duration::from_secs(10);
+
 /// How long a backend may take to say that its client shall send the body. Many never do, and a client that is
 /// not told waits for about as long (RFC 9110, section 10.1.1, asks it not to wait for ever).
 const CONTINUE: Duration = Duration::from_secs(1);
-
-/// Bytes that are read ahead while a request is on its way, so that it is noticed when its client leaves.
-const AHEAD: usize = 64 * 1024;
 
 /// What an answer depends on besides itself.
 #[derive(Debug)]
@@ -96,6 +98,7 @@ enum NoRequest {
 struct Client<'a> {
     incoming: Rc<RefCell<Reader>>,
     outgoing: Writer<AnswerBody>,
+    watch: Watch,
     caller: Caller,
     proxy: &'a Rc<Proxy>,
 }
@@ -114,6 +117,7 @@ pub(crate) async fn converse(
     let mut client = Client {
         incoming: Rc::new(RefCell::new(incoming)),
         outgoing,
+        watch: Watch::default(),
         caller: Caller::new(caller::spelled(ip), trusted),
         proxy,
     };
@@ -129,10 +133,24 @@ pub(crate) async fn converse(
             Then::Close => *buffers = client.close(),
             Then::Reset => client.outgoing.reset(),
             Then::Linger => client.linger().await,
-            Then::Switch(tunnel) => Box::pin(tunnel::run(client.into_stream(), *tunnel, proxy)).await,
+            Then::Switch(tunnel) => {
+                Box::pin(tunnel::run(|| client.into_stream(), *tunnel, proxy)).await;
+            }
             Then::Rest => return client.into_stream().map(|(stream, _)| stream),
         }
         return None;
+    }
+}
+
+/// Tells whoever runs this of a client that was set up for another protocol, once in a while.
+#[cold]
+fn warn_of(refusal: Refusal, client: &HeaderValue) {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.is_none_or(|last| last.elapsed() >= WARN_AGAIN) {
+        *last = Some(Instant::now());
+        let client = client.to_str().unwrap_or_default();
+        tracing::warn!("refused a client at {client}: {}", refusal.reason());
     }
 }
 
@@ -162,7 +180,11 @@ impl Client<'_> {
                 incoming.searched = incoming.buffer.len();
                 match ready!(incoming.poll_fill(cx)) {
                     Ok(1..) => {}
-                    _ => return Poll::Ready(Err(NoRequest::Over)),
+                    Ok(0) if !incoming.buffer.is_empty() => {
+                        return Poll::Ready(Err(NoRequest::Refused(Refusal::CutShort)));
+                    }
+                    // There was nothing but empty lines.
+                    Ok(0) | Err(_) => return Poll::Ready(Err(NoRequest::Over)),
                 }
             }
         });
@@ -180,30 +202,38 @@ impl Client<'_> {
             takes_trailers: head.takes_trailers,
         };
         self.caller.begin(&head);
+        self.watch.begin();
         let body = ClientBody::new(Rc::clone(&self.incoming), self.proxy.settings.now().max_body);
         let answer = {
             let mut impatient = self.caller.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
             let mut handling = pin!(self.proxy.handle(&self.caller, head.request, body));
             poll_fn(|cx| {
                 if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
-                    return Poll::Ready(Some(answer));
+                    return Poll::Ready(Ok(answer));
                 }
                 if impatient.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready()) {
                     impatient = None;
                     self.caller.go_on();
                 }
                 self.caller.flush(&mut self.outgoing);
-                let written = self.outgoing.poll_flush(cx);
-                match matches!(written, Poll::Ready(Err(_))) || is_gone(&self.incoming, cx) {
-                    true => Poll::Ready(None),
-                    false => Poll::Pending,
+                if let Poll::Ready(Err(_)) = self.outgoing.poll_flush(cx) {
+                    return Poll::Ready(Err(Presence::Left));
+                }
+                match self.watch.look(&self.incoming, || self.proxy.settings.now().abort_on_close, cx) {
+                    Presence::Here => Poll::Pending,
+                    presence => Poll::Ready(Err(presence)),
                 }
             })
             .await
         };
         match answer {
-            Some(answer) => self.answer(&asked, answer).await,
-            None => Then::Close,
+            Ok(answer) => self.answer(&asked, answer).await,
+            // It is recorded already: as a request whose client has left.
+            Err(Presence::CutShort) => {
+                let refused = answer::refused(Refusal::CutShort, &self.proxy.settings.now().name);
+                self.answer(&asked, refused).await
+            }
+            Err(_) => Then::Close,
         }
     }
 
@@ -214,8 +244,11 @@ impl Client<'_> {
         if let AnswerBody::Own(_) = body {
             self.incoming.borrow_mut().skip_body();
         }
-        let unread = !self.incoming.borrow().body.is_end();
-        let keep_alive = asked.keep_alive && !unread && !self.proxy.is_draining();
+        let (unread, over) = {
+            let incoming = self.incoming.borrow();
+            (!incoming.body.is_end(), incoming.ended && incoming.buffer.is_empty())
+        };
+        let keep_alive = asked.keep_alive && !unread && !over && !self.proxy.is_draining();
         let length = body.size_hint().exact();
         let shape = shape(&asked.method, asked.old, keep_alive, head.status, &head.headers, length);
         let framing = match shape.chunked {
@@ -228,6 +261,10 @@ impl Client<'_> {
             _ => (AnswerBody::Own(None), None),
         };
         let date = &self.proxy.date;
+        if unread && tunnel.is_some() {
+            // A backend that switches takes the rest of the request first: RFC 9110, section 7.8.
+            self.caller.go_on();
+        }
         self.caller.flush(&mut self.outgoing);
         self.outgoing.begin(body, framing, |out| write_head(out, &head, shape, asked.old, || date.now()));
         if !shape.keep_alive && tunnel.is_none() {
@@ -245,18 +282,25 @@ impl Client<'_> {
 
     /// Sends what has begun, for as long as it moves.
     async fn send(&mut self) -> Sent {
-        let Self { incoming, outgoing, proxy, .. } = self;
+        let Self { incoming, outgoing, watch, proxy, .. } = self;
+        let aborts = || proxy.settings.now().abort_on_close;
         let (patience, mut moved) = (Cell::new(None), None);
         let sending = poll_fn(|cx| match outgoing.poll_send(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Sent::Whole),
             Poll::Ready(Err(Unsent::Body(_))) => Poll::Ready(Sent::CutShort),
             Poll::Ready(Err(Unsent::Broken)) => Poll::Ready(Sent::Unwanted),
-            // While the body is not read whole, a task of its own may be reading it.
-            Poll::Pending if incoming.borrow().body.is_end() && is_gone(incoming, cx) => {
-                Poll::Ready(Sent::Unwanted)
-            }
             Poll::Pending => {
-                if moved.replace(outgoing.moved()) != Some(outgoing.moved()) {
+                let read_whole = incoming.borrow().body.is_end();
+                let presence = match read_whole {
+                    true => watch.look(incoming, aborts, cx),
+                    // A task of its own may be reading it.
+                    false => watch.look_only(incoming, cx),
+                };
+                if presence == Presence::Left {
+                    return Poll::Ready(Sent::Unwanted);
+                }
+                let now = (outgoing.moved(), outgoing.body().map_or(0, AnswerBody::moved_apart));
+                if moved.replace(now) != Some(now) {
                     patience.set(Some(Instant::now() + proxy.settings.now().stall_timeout));
                 }
                 Poll::Pending
@@ -268,7 +312,7 @@ impl Client<'_> {
             Ok(sent) => sent,
             Err(_) if outgoing.is_flushed() => {
                 if let Some(AnswerBody::Relay(mut relay)) = outgoing.give_up() {
-                    relay.broke_off();
+                    relay.stalled();
                 }
                 Sent::CutShort
             }
@@ -291,6 +335,9 @@ impl Client<'_> {
 
     /// Refuses what cannot be taken for a request. Where the next one would begin is not known.
     async fn refuse(&mut self, refusal: Refusal) -> Then {
+        if refusal.is_foreign() {
+            warn_of(refusal, &self.caller.address);
+        }
         let settings = self.proxy.settings.now();
         let account = {
             let came = &self.incoming.borrow().buffer;
@@ -339,20 +386,4 @@ impl Client<'_> {
         let late = Instant::now() + LINGER;
         let _ = self.proxy.deadlines.wait(noticed, || late, None).await;
     }
-}
-
-/// Whether the client has left. What comes instead is kept for whoever takes it: the rest of the present body, or
-/// further requests.
-fn is_gone(incoming: &RefCell<Reader>, cx: &mut Context<'_>) -> bool {
-    let incoming = &mut *incoming.borrow_mut();
-    while incoming.buffer.len() < AHEAD {
-        match incoming.poll_fill(cx) {
-            // Whoever reads the body must not sleep over it.
-            Poll::Ready(Ok(1..)) if !incoming.body.is_end() => cx.waker().wake_by_ref(),
-            Poll::Ready(Ok(1..)) => {}
-            Poll::Ready(_) => return true,
-            Poll::Pending => return false,
-        }
-    }
-    false
 }

@@ -4,6 +4,7 @@
 //! request hops between tasks. There is one exception. An answer that begins before its request has ended must
 //! not hold up the request, even if the client does not read the answer yet: then a task sends the rest.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,14 +13,18 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use http_body::{Body, Frame};
 use tokio::net::TcpStream;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::Instant;
 
+use super::apart::Apart;
 use super::body::{BodyError, TryBody};
 use super::caller::Caller;
+use super::deadline::Deadlines;
 use super::head::{RequestHead, ResponseHead};
 use super::http1::fault::Fault;
 use super::http1::request::write_head;
 use super::http1::response::{self, Head};
+use super::pace::Pace;
+use super::places::Place;
 use super::verdict::Failure;
 use super::wire::{self, Buffers, Cut, Framing, Reader, Unsent, Writer};
 use crate::balance::resolved::Generation;
@@ -40,7 +45,7 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(crate) struct Connection {
     incoming: Reader,
     /// The way out; with a task while [`Connection::send_apart`] has given it away.
-    outgoing: Result<Writer<TryBody>, AbortOnDropHandle<Writer<TryBody>>>,
+    outgoing: Result<Writer<TryBody>, Box<Apart>>,
     /// Interim answers to the present request so far.
     interim: usize,
     keep_alive: bool,
@@ -54,6 +59,8 @@ pub(crate) struct Connection {
     generation: Generation,
     /// What was wrong with the answer, if it was malformed.
     fault: Option<Fault>,
+    /// Given back when the connection is closed.
+    place: Place,
 }
 
 /// How far a request has come.
@@ -63,13 +70,15 @@ pub(crate) struct Progress {
     pub(crate) bytes: u64,
     /// That is all.
     pub(crate) whole: bool,
+    /// The client has yet to send more.
+    pub(crate) awaits_client: bool,
 }
 
 impl Connection {
     /// Speaks HTTP/1.1 on a fresh stream. It is handed on from one request to the next, and within each of them: in a
     /// box, so that only its address is.
     /// `generation` is that of the addresses of which it was given one.
-    pub(crate) fn new(stream: TcpStream, generation: Generation, meter: Meter) -> Box<Self> {
+    pub(crate) fn new(stream: TcpStream, generation: Generation, meter: Meter, place: Place) -> Box<Self> {
         let (incoming, outgoing) = wire::split(stream, ROOM, Buffers::default(), meter);
         Box::new(Self {
             incoming,
@@ -81,6 +90,7 @@ impl Connection {
             reused: false,
             generation,
             fault: None,
+            place,
         })
     }
 
@@ -148,10 +158,11 @@ impl Connection {
             // A server cannot ask for trailers, and may take them for headers.
             None => Framing::Chunked { trailers: false },
         };
-        outgoing.begin(body, framing, |out| write_head(out, head, backend));
         (self.incoming.searched, self.interim) = (0, 0);
+        let misread = !body.is_end_stream() && may_be_misread(&head.method);
+        outgoing.begin(body, framing, |out| write_head(out, head, backend));
         let mut reported = None;
-        poll_fn(|cx| {
+        let answer = poll_fn(|cx| {
             if let Ok(outgoing) = &mut self.outgoing {
                 match outgoing.poll_send(cx) {
                     Poll::Ready(Err(Unsent::Body(error))) => return Poll::Ready(Err(error.into())),
@@ -162,14 +173,17 @@ impl Connection {
                     // If it broke later, the backend may have answered before it closed.
                     _ => {}
                 }
-                let progress = Progress { bytes: outgoing.moved(), whole: outgoing.is_done() };
+                let (bytes, whole) = (outgoing.moved(), outgoing.is_done());
+                let progress = Progress { bytes, whole, awaits_client: !whole && outgoing.is_flushed() };
                 if reported.replace(progress) != Some(progress) {
                     report(progress);
                 }
             }
             self.poll_head(cx, &head.method, caller)
         })
-        .await
+        .await;
+        self.keep_alive &= !misread;
+        answer
     }
 
     /// The head of the answer, after any interim ones.
@@ -235,24 +249,62 @@ impl Connection {
 
     /// Whether the rest of the request is held up by the client, who has yet to send it.
     pub(crate) fn awaits_client(&self) -> bool {
-        self.outgoing.as_ref().is_ok_and(|outgoing| !outgoing.is_done() && outgoing.is_flushed())
+        match &self.outgoing {
+            Ok(outgoing) => !outgoing.is_done() && outgoing.is_flushed(),
+            Err(apart) => apart.awaits_client(),
+        }
     }
 
-    /// Has a task send the rest of the request, if there is any, whether anybody reads the answer or not. The
-    /// task keeps the way out when it is done: a backend could take a closed one for a client that left.
-    pub(crate) fn send_apart(self: Box<Self>) -> Box<Self> {
+    /// How the client's part of a request that is sent apart has failed, once that is known.
+    pub(crate) fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        match &mut self.outgoing {
+            Ok(_) => Poll::Pending,
+            Err(apart) => apart.poll_failure(cx),
+        }
+    }
+
+    /// Bytes of the request that have been sent apart.
+    pub(crate) fn moved_apart(&self) -> u64 {
+        self.outgoing.as_ref().err().map_or(0, |apart| apart.moved())
+    }
+
+    /// Sends the rest of the request, for as long as it moves: once every `patience`.
+    ///
+    /// # Errors
+    /// Why it could not be sent.
+    pub(crate) async fn send_rest(
+        &mut self,
+        patience: Duration,
+        deadlines: &Deadlines,
+    ) -> Result<(), Failure> {
+        let Ok(outgoing) = &mut self.outgoing else { return Ok(()) };
+        let (until, mut moved) = (Cell::new(Instant::now() + patience), outgoing.moved());
+        let sending = poll_fn(|cx| {
+            let sent = outgoing.poll_send(cx);
+            if std::mem::replace(&mut moved, outgoing.moved()) != moved {
+                until.set(Instant::now() + patience);
+            }
+            sent
+        });
+        match deadlines.wait(sending, || until.get(), None).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Unsent::Body(error))) => Err(error.into()),
+            Ok(Err(Unsent::Broken)) => Err(Failure::BrokeOff),
+            Err(_) if self.awaits_client() => Err(Failure::SlowUpload),
+            Err(_) => Err(Failure::BrokeOff),
+        }
+    }
+
+    /// Has a task send the rest of the request, if there is any, whether the client reads the answer or not.
+    pub(crate) fn send_apart(self: Box<Self>, pace: impl FnOnce() -> Option<Pace>) -> Box<Self> {
         if self.outgoing.as_ref().map_or(true, Writer::is_done) {
             return self;
         }
         let this = *self;
-        let outgoing = this.outgoing.and_then(|mut outgoing| {
-            Err(AbortOnDropHandle::new(tokio::task::spawn_local(async move {
-                // If it fails, the answer tells.
-                let _ = poll_fn(|cx| outgoing.poll_send(cx)).await;
-                outgoing
-            })))
-        });
-        Box::new(Self { outgoing, ..this })
+        Box::new(Self {
+            outgoing: this.outgoing.and_then(|outgoing| Err(Box::new(Apart::begin(outgoing, pace())))),
+            ..this
+        })
     }
 
     /// The next part of the answer's body; `None` at its end.
@@ -272,10 +324,17 @@ impl Connection {
         self.incoming.body.left()
     }
 
-    /// What a tunnel is built on: the socket, and what came over it behind the head of the answer.
-    pub(crate) fn into_stream(self: Box<Self>) -> Option<(TcpStream, BytesMut)> {
-        wire::reunite(self.incoming, self.outgoing.ok()?)
+    /// What a tunnel is built on: the socket, what came over it behind the head of the answer, and its place.
+    pub(crate) fn into_stream(self: Box<Self>) -> Option<(TcpStream, BytesMut, Place)> {
+        let (stream, buffer) = wire::reunite(self.incoming, self.outgoing.ok()?)?;
+        Some((stream, buffer, self.place))
     }
+}
+
+/// Whether there are servers that take the body of such a request for the next request: methods whose content has no defined
+/// meaning (RFC 9110, sections 9.3.1, 9.3.2, 9.3.5, 9.3.7 and 9.3.8), so that some servers do not read it.
+fn may_be_misread(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE)
 }
 
 impl From<BodyError<Cut>> for Failure {
@@ -299,6 +358,7 @@ mod tests {
     use super::super::answer::AnswerBody;
     use super::super::body::ClientBody;
     use super::super::body::ReplayBody;
+    use super::super::places::Places;
     use super::*;
     use crate::balance::member::Member;
 
@@ -318,6 +378,10 @@ mod tests {
         backend("app.test").resolved.generation()
     }
 
+    fn place() -> Place {
+        Places::default().try_take().unwrap()
+    }
+
     /// A connection that its other side has reset.
     async fn reset_connection() -> Box<Connection> {
         let (stream, other) = pair().await;
@@ -325,13 +389,13 @@ mod tests {
         drop(other);
         // The error itself must stay for the write to find.
         stream.ready(tokio::io::Interest::ERROR).await.unwrap();
-        Connection::new(stream, generation(), Meter::default())
+        Connection::new(stream, generation(), Meter::default(), place())
     }
 
     #[tokio::test]
     async fn the_kernel_knows_of_an_end_before_the_runtime_does() {
         let (stream, other) = pair().await;
-        let mut connection = Connection::new(stream, generation(), Meter::default());
+        let mut connection = Connection::new(stream, generation(), Meter::default(), place());
         assert!(connection.is_quiet() && connection.is_quiet_by_now());
         drop(other);
         // The runtime has had no moment to ask.
@@ -344,7 +408,7 @@ mod tests {
         let (peer, elsewhere) = (stream.peer_addr().unwrap(), "127.0.0.9:80".parse().unwrap());
         let app = backend("app.test");
         app.resolved.set(vec![peer]);
-        let mut connection = Connection::new(stream, app.resolved.generation(), Meter::default());
+        let mut connection = Connection::new(stream, app.resolved.generation(), Meter::default(), place());
         let mut leads_to = |addresses: &[std::net::SocketAddr]| {
             app.resolved.set(addresses.to_vec());
             connection.leads_to(&app)
@@ -363,7 +427,7 @@ mod tests {
     async fn a_connection_rests_for_less_long_than_its_backend_keeps_it() {
         let table = [(None, None), (Some(0), Some(0)), (Some(1), Some(500)), (Some(5), Some(4000))];
         let (stream, _other) = pair().await;
-        let mut connection = Connection::new(stream, generation(), Meter::default());
+        let mut connection = Connection::new(stream, generation(), Meter::default(), place());
         for (kept_for, rests_for) in table {
             connection.kept_for = kept_for;
             assert_eq!(connection.rests_for(), rests_for.map(Duration::from_millis), "{kept_for:?} s");

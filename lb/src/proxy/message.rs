@@ -181,6 +181,13 @@ fn is_disguised(name: &HeaderName) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nonsense;
 
+/// All values of a header as one, if there are any: RFC 9110, section 5.3.
+fn joined(headers: &Headers, name: &HeaderName) -> Option<HeaderValue> {
+    let values: Vec<_> = headers.get_all(name).map(HeaderValue::as_bytes).collect();
+    let value = (!values.is_empty()).then(|| values.join(&b", "[..]))?;
+    HeaderValue::from_bytes(&value).ok()
+}
+
 /// Makes the head of an answer to `request` ready for the client.
 ///
 /// # Errors
@@ -194,7 +201,9 @@ pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Res
     if !headers.names().any(is_hop_by_hop) {
         return Ok(());
     }
-    let protocol = if switched { headers.get(&UPGRADE).cloned() } else { None };
+    // A 426 must say what to switch to: RFC 9110, section 15.5.22.
+    let names_protocol = switched || answer.status == StatusCode::UPGRADE_REQUIRED;
+    let protocol = if names_protocol { joined(headers, &UPGRADE) } else { None };
     // They pass to those who take them, and so does what is said about them.
     let trailers = headers.get(&TRAILER).filter(|_| request.headers.contains(&TE)).cloned();
     strip_hop_by_hop(headers);

@@ -14,6 +14,7 @@ use http::{HeaderValue, StatusCode};
 
 pub(crate) mod account;
 pub(crate) mod answer;
+mod apart;
 mod attempt;
 pub mod body;
 pub(crate) mod books;
@@ -23,15 +24,20 @@ pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub mod context;
+pub mod cut;
 mod date;
 pub(crate) mod deadline;
 mod elsewhere;
 pub(crate) mod explained;
 pub mod forwarded;
 pub mod head;
+mod held;
 pub(crate) mod http1;
 pub mod key;
 pub mod message;
+mod pace;
+pub(crate) mod places;
+mod presence;
 pub mod queue;
 pub mod refusal;
 mod request_id;
@@ -120,8 +126,8 @@ impl Proxy {
         random: fastrand::Rng,
     ) -> Self {
         Self {
+            upstream: Upstream::new(Rc::clone(&books), Arc::clone(&pool), Arc::clone(&queues)),
             queues,
-            upstream: Upstream::new(Rc::clone(&books)),
             random: RefCell::new(random),
             settings: Settings::new(config),
             deadlines: Deadlines::default(),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::deadline::{Deadlines, Interrupt};
+use super::places::Places;
 use super::verdict::Failure;
 use crate::balance::health::State;
 use crate::balance::{Backend, InFlight};
@@ -34,9 +35,11 @@ pub struct Rule {
     pub patience: Duration,
 }
 
-/// The queues before the backends, shared by all workers.
+/// What requests may have to wait for, shared by all workers: the queues before the backends, and places for connections.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
+    /// The places for connections to all backends together.
+    pub(crate) places: Places,
     /// By backend number, as far as there are limits.
     queues: RwLock<HashMap<usize, Arc<Queue>>>,
 }
@@ -74,6 +77,11 @@ impl Lease {
 }
 
 impl Queues {
+    /// Empty ones, with so many places for connections.
+    pub(crate) fn new(places: usize) -> Self {
+        Self { places: Places::new(places), ..Self::default() }
+    }
+
     /// The queue before a backend with this limit. Another limit makes a new queue: it holds for what comes from then on.
     fn before(&self, backend: &Backend, limit: u32) -> Arc<Queue> {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);

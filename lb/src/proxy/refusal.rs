@@ -43,9 +43,22 @@ pub enum Refusal {
     Loop,
     /// Its head did not come in time: RFC 9110, section 15.5.9.
     TooSlow,
+    /// `Connection` lists more than 32 options.
+    ConnectionOptions,
+    /// TLS, on a port for plain HTTP.
+    Tls,
+    /// A PROXY protocol header, of version 1 or 2.
+    ProxyProtocol,
+    /// The client sends nothing more, and has not sent all of it: RFC 9112, section 8.
+    CutShort,
 }
 
 impl Refusal {
+    /// Whether the client was set up for another protocol, so that all it ever sends is refused.
+    pub fn is_foreign(self) -> bool {
+        matches!(self, Self::Tls | Self::ProxyProtocol)
+    }
+
     /// What the client gets.
     pub fn status(self) -> StatusCode {
         match self {
@@ -55,7 +68,11 @@ impl Refusal {
             | Self::Host
             | Self::Length
             | Self::Framing
-            | Self::Underscore => StatusCode::BAD_REQUEST,
+            | Self::Underscore
+            | Self::ConnectionOptions
+            | Self::Tls
+            | Self::ProxyProtocol
+            | Self::CutShort => StatusCode::BAD_REQUEST,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -91,6 +108,15 @@ impl Refusal {
             Self::Connect => "CONNECT is for forward proxies; this is a load balancer",
             Self::Loop => "this request has been here before; a backend sends it back to this balancer",
             Self::TooSlow => "the request's head did not come in time",
+            Self::ConnectionOptions => "Connection lists more than 32 options",
+            Self::Tls => {
+                "this looks like TLS, and this port speaks plain HTTP; use http://, or end TLS before it"
+            }
+            Self::ProxyProtocol => {
+                "this looks like a PROXY protocol header, which is not understood here; switch it off in the proxy \
+                 that sends it, and let that one send X-Forwarded-For (--trusted-proxies)"
+            }
+            Self::CutShort => "the request ended before it was complete",
         }
     }
 }

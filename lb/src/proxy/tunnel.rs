@@ -15,6 +15,7 @@ use super::Proxy;
 use super::account::Account;
 use super::connection::Connection;
 use super::queue::Lease;
+use super::verdict::Blame;
 use crate::observe::Meter;
 
 /// A request that became a tunnel. It stays in flight, and its record open, until the tunnel closes.
@@ -27,11 +28,27 @@ pub(crate) struct Tunnel {
 
 /// Passes bytes between a client and a backend that have switched protocols. Each socket comes with what was
 /// read from it already.
-pub(crate) async fn run(client: Option<(TcpStream, BytesMut)>, tunnel: Tunnel, proxy: &Proxy) {
-    let Tunnel { backend, mut account, lease } = tunnel;
+///
+/// A backend may switch before it has the whole request. The rest of that goes first, as the client sends it first: RFC 9110,
+/// section 7.8. `client` is asked for its socket when nothing else reads from it any more.
+pub(crate) async fn run(
+    client: impl FnOnce() -> Option<(TcpStream, BytesMut)>,
+    tunnel: Tunnel,
+    proxy: &Proxy,
+) {
+    let Tunnel { mut backend, mut account, lease } = tunnel;
+    let rest = backend.send_rest(proxy.settings.now().stall_timeout, &proxy.deadlines).await;
+    if let Err(failure) = rest {
+        // How a backend ends another protocol is its own business.
+        let blame = if failure.blame() == Blame::Client { Blame::Client } else { Blame::Nobody };
+        account.tried(failure, blame);
+        account.failed(failure, blame);
+        account.close(Instant::now().into_std());
+        return;
+    }
     let later = || Instant::now() + proxy.settings.now().tunnel_timeout;
     let patience = Cell::new(later());
-    if let (Some((client, asked)), Some((backend, answered))) = (client, backend.into_stream()) {
+    if let (Some((client, asked)), Some((backend, answered, _place))) = (client(), backend.into_stream()) {
         let books = &proxy.books;
         let (ours, theirs) = (books.meter(books.clients()), books.meter(books.at(lease.backend())));
         let put_off = || patience.set(later());

@@ -15,18 +15,20 @@ use super::books::Books;
 use super::connect::{connect_to_any, notice_the_gone};
 use super::connection::Connection;
 use super::deadline::{Deadlines, Interrupt};
+use super::places::Places;
+use super::queue::Queues;
 use super::verdict::Failure;
 use crate::balance::health::State;
-use crate::balance::{Backend, Fleet};
+use crate::balance::{Backend, Fleet, ServerPool};
 use crate::resolver::Resolver;
 
 /// Idle connections kept to one backend by one worker.
 const MAX_IDLE: usize = 512;
 
 #[derive(Debug)]
-struct Idle {
+pub(super) struct Idle {
     connection: Box<Connection>,
-    since: Instant,
+    pub(super) since: Instant,
     /// When it must be given up at the latest, if the backend has said so.
     until: Option<Instant>,
 }
@@ -51,14 +53,21 @@ pub(crate) struct Wanted {
 pub(crate) struct Upstream {
     /// By backend number, minus one, as far as there were any; the most recently used last. A number stands for one
     /// name, and a name for addresses that change: each connection knows whether it still leads to one of them.
-    idle: RefCell<Vec<Vec<Idle>>>,
-    books: Rc<Books>,
+    pub(super) idle: RefCell<Vec<Vec<Idle>>>,
+    pub(super) books: Rc<Books>,
+    pub(super) pool: Arc<ServerPool>,
+    queues: Arc<Queues>,
     resolver: Resolver,
 }
 
 impl Upstream {
-    pub(crate) fn new(books: Rc<Books>) -> Self {
-        Self { idle: RefCell::default(), books, resolver: Resolver::system() }
+    pub(crate) fn new(books: Rc<Books>, pool: Arc<ServerPool>, queues: Arc<Queues>) -> Self {
+        Self { idle: RefCell::default(), books, pool, queues, resolver: Resolver::system() }
+    }
+
+    /// The places of all workers' connections.
+    pub(crate) fn places(&self) -> &Places {
+        &self.queues.places
     }
 
     /// A connection to the backend: a kept one if there is any, else, or if a fresh one is wanted, a new one.
@@ -81,7 +90,8 @@ impl Upstream {
 
     /// Keeps a connection for the next request, if it can take one.
     pub(crate) fn put_back(&self, backend: &Backend, mut connection: Box<Connection>, now: Instant) {
-        if !connection.rest() || backend.is_leaving() {
+        // A request that waits for a place needs it more.
+        if !connection.rest() || backend.is_leaving() || self.places().waiting() > 0 {
             return;
         }
         let mut kept = self.idle.borrow_mut();
@@ -148,6 +158,7 @@ impl Upstream {
             Interrupt::State => Failure::WentDown,
         };
         let unless = Some((backend, State::Down));
+        let place = self.place(until(), deadlines).await?;
         if backend.resolved.is_empty() {
             let until = until();
             let looking_up = Box::pin(self.resolver.resolve(backend));
@@ -156,7 +167,15 @@ impl Upstream {
         // Asked for before the addresses: see there.
         let generation = backend.resolved.generation();
         let (addresses, until) = (backend.resolved.addresses(), until());
-        let connecting = Box::pin(connect_to_any(&addresses, patience));
+        let connecting = Box::pin(async {
+            match connect_to_any(&addresses, patience).await {
+                // Something else has taken what was counted on: what is kept here goes before the request does.
+                Err(Failure::OutOfResources) if self.give_up(usize::MAX) > 0 => {
+                    connect_to_any(&addresses, patience).await
+                }
+                connected => connected,
+            }
+        });
         let stream =
             deadlines.wait(connecting, || until, unless).await.map_err(in_time).and_then(|outcome| outcome);
         match &stream {
@@ -164,6 +183,6 @@ impl Upstream {
             // It may be somewhere else by now.
             Err(_) => self.resolver.refresh(backend),
         }
-        Ok(Connection::new(stream?, generation, self.books.meter(self.books.at(backend))))
+        Ok(Connection::new(stream?, generation, self.books.meter(self.books.at(backend)), place))
     }
 }

@@ -321,7 +321,7 @@ impl Failure {
             | Self::OutOfResources
             | Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::HeadTimeout | Self::FellSilent => StatusCode::GATEWAY_TIMEOUT,
-            Self::BadUpload => StatusCode::BAD_REQUEST,
+            Self::BadUpload | Self::ClientGone => StatusCode::BAD_REQUEST,
             Self::LargeUpload => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowUpload => StatusCode::REQUEST_TIMEOUT,
             // Of these, the first is never the last word: the backend's answer is passed on.
@@ -331,8 +331,7 @@ impl Failure {
             | Self::ClosedUnsent
             | Self::ClosedEarly
             | Self::Malformed
-            | Self::BrokeOff
-            | Self::ClientGone => StatusCode::BAD_GATEWAY,
+            | Self::BrokeOff => StatusCode::BAD_GATEWAY,
         }
     }
 

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::io::poll_read_buf;
 
+pub(crate) use super::cut::Cut;
 use super::http1::Malformed;
 use super::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
 use crate::observe::Meter;
@@ -81,27 +82,20 @@ pub(crate) struct Reader {
     room: usize,
     /// The body of the present message.
     pub(crate) body: Decoder,
+    /// The other side sends nothing more.
+    pub(crate) ended: bool,
     meter: Meter,
-}
-
-/// Why the rest of a body cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Cut {
-    /// The connection ended before it did.
-    #[error("the message broke off")]
-    BrokeOff,
-    /// Its chunks are malformed.
-    #[error("the chunks are malformed")]
-    Malformed,
-    /// It is larger than it may be.
-    #[error("the message is too large")]
-    TooLarge,
 }
 
 impl Reader {
     fn new(read: OwnedReadHalf, buffer: BytesMut, room: usize, meter: Meter) -> Self {
         let body = Decoder::Length(0);
-        Self { read, buffer, searched: 0, first_room: room, room, body, meter }
+        Self { read, buffer, searched: 0, first_room: room, room, body, ended: false, meter }
+    }
+
+    /// The socket that it reads from.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        self.read.as_ref()
     }
 
     /// Reads what there is to read.
@@ -112,6 +106,7 @@ impl Reader {
         let free = self.buffer.capacity() - self.buffer.len();
         let read = ready!(poll_read_buf(Pin::new(&mut self.read), cx, &mut self.buffer))?;
         self.meter.received(read);
+        self.ended |= read == 0;
         self.room = if read == free { LARGE_READ } else { self.room };
         Poll::Ready(Ok(read))
     }
@@ -234,6 +229,11 @@ impl<B> Writer<B> {
     /// Whether all is written that there is to write for now: it waits for its body, not for its reader.
     pub(crate) fn is_flushed(&self) -> bool {
         self.written == self.head.len() && self.chunk.is_empty() && self.tail.is_empty()
+    }
+
+    /// What is still to be sent of the present message.
+    pub(crate) fn body(&self) -> Option<&B> {
+        self.body.as_ref()
     }
 
     /// Gives the rest of the present message up, and its body back.

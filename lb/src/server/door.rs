@@ -116,6 +116,7 @@ async fn accept(listener: &AsyncFd<TcpListener>, mut slots: Slots, hall: &mut Ha
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::error!("cannot accept connections for the moment: {error}");
+                hall.own.tell_of_shortage();
                 tokio::time::sleep(REST).await;
             }
         }

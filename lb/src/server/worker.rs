@@ -52,12 +52,13 @@ impl Crew {
         observer: &Arc<Observer>,
         listener: std::net::TcpListener,
         slots: Slots,
+        places: usize,
     ) -> io::Result<Self> {
         let (working, finished) = mpsc::channel(1);
         let (open, closing) = oneshot::channel();
         let config = settings.load_full();
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
-        let queues = Arc::new(Queues::default());
+        let queues = Arc::new(Queues::new(places));
         let (desks, places): (Vec<_>, Vec<_>) = (0..config.workers).map(|_| Desk::new()).unzip();
         // The last worker keeps the door: all others are there when it lets the first client in.
         let mut door = Some(move || Door::open(listener, slots, desks, closing));
@@ -115,6 +116,11 @@ pub(crate) async fn work(
     let proxy = Rc::new(Proxy::new(pool, books, settings, queues, random));
     let clock = Rc::clone(&proxy);
     tokio::task::spawn_local(async move { clock.deadlines.strike().await });
+    let keeper = Rc::clone(&proxy);
+    tokio::task::spawn_local(async move {
+        let give_up = |wanted| _ = keeper.upstream.give_up(wanted);
+        keeper.upstream.places().heed_shortages(give_up).await
+    });
     let idle = Rc::downgrade(&proxy);
     tokio::task::spawn_local(async move {
         while let Some(proxy) = idle.upgrade() {
@@ -168,6 +174,11 @@ struct Client {
 }
 
 impl Clients {
+    /// There are no descriptors left for clients: backend connections that nobody uses are given up.
+    pub(super) fn tell_of_shortage(&self) {
+        self.proxy.upstream.places().tell_of_shortage();
+    }
+
     /// Serves a connection that is counted as open already.
     pub(super) fn serve(self: &Rc<Self>, Accepted { stream, peer, slot }: Accepted) {
         self.proxy.books.clients().opened.one();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
+use crate::common::{Client, Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
 
 #[test]
 fn an_answer_that_breaks_off_never_looks_whole() {
@@ -47,7 +47,7 @@ fn a_client_that_leaves_before_the_answer_blames_nobody() {
     let mut client = lb.client();
     client.ask("GET /gone", b"");
     eventually("it waits", || when(upstream.count() == 1, ()));
-    drop(client);
+    client.leave();
     let record = events.request("/gone");
     assert_eq!((&record["status"], &record["blame"]), (&json!(499), &json!("client")));
     assert!(lb.wait_for_log("path=/gone").contains("status=499"));
@@ -115,7 +115,7 @@ fn a_burst_of_clients_that_vanish_changes_no_state() {
         client.ask("GET /", b"");
     }
     eventually("all wait", || when(upstreams.iter().map(Upstream::count).sum::<usize>() == 64, ()));
-    drop(clients);
+    clients.into_iter().for_each(Client::leave);
     eventually("all are gone", || {
         let in_flight = [1, 2].map(|number| lb.backend(number)["in_flight"].clone());
         when(in_flight == [0, 0], in_flight)

@@ -97,6 +97,28 @@ fn that_says(keep_alive: &'static str) -> Upstream {
     })
 }
 
+/// An origin that does not read the body of what is no POST or PUT, as Python's `http.server` does: it takes it for the next request.
+fn deaf_to_bodies() -> Upstream {
+    Upstream::raw(|mut wire| {
+        while let Ok(Some(head)) = wire.head() {
+            let line = head.first_line().to_owned();
+            let reads = ["POST ", "PUT "].iter().any(|method| line.starts_with(method));
+            if reads && wire.request_body(&head).is_err() {
+                return;
+            }
+            if line.contains("/hidden") {
+                // Long enough for another request to come over this connection.
+                std::thread::sleep(std::time::Duration::from_millis(200));
+            }
+            let length = if line.starts_with("HEAD ") { String::new() } else { line.clone() };
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{length}", line.len());
+            if wire.write(answer).is_err() {
+                return;
+            }
+        }
+    })
+}
+
 #[test]
 fn a_backend_that_says_how_long_it_keeps_a_connection_is_believed() {
     // Half a second, so that none is on its way when the backend closes.
@@ -137,4 +159,39 @@ fn the_kernel_watches_silent_connections_on_both_sides() {
             (watched(upstream.address.port()), watched(lb.address.port()));
         when(to_backend == [true] && to_client == [true], (to_backend, to_client))
     });
+}
+
+#[test]
+fn a_body_that_a_backend_may_not_read_reaches_nobody_else() {
+    let upstream = deaf_to_bodies();
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--workers=1"]);
+    let hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+    let chunks = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", hidden.len()).into_bytes();
+    for method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
+        for in_chunks in [false, true] {
+            let mut evil = lb.client();
+            match in_chunks {
+                false => _ = evil.ask(&format!("{method} /body"), hidden),
+                true => {
+                    let head = format!("{method} /body HTTP/1.1\r\nHost: a\r\n").into_bytes();
+                    evil.send([&head[..], &chunks, hidden, b"\r\n0\r\n\r\n"].concat());
+                }
+            }
+            let status = if method == "HEAD" { evil.bodiless().status } else { evil.answer().status };
+            assert_eq!(status, 200);
+            for path in ["/1", "/2"] {
+                assert_eq!(lb.get(path).text(), format!("GET {path} HTTP/1.1"), "after a {method}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_connection_is_kept_after_every_other_request() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--workers=1"]);
+    for (line, body) in [("GET /", ""), ("DELETE /", ""), ("POST /", "x"), ("PUT /", "x"), ("PATCH /", "x")] {
+        assert_eq!(lb.request(line, body.as_bytes()).status, 200);
+    }
+    assert_eq!(lb.backend(1)["connections"]["opened"], 1);
 }

@@ -255,7 +255,7 @@ fn a_backend_gets_no_more_than_its_limit_and_the_others_wait_for_their_turn() {
     assert!(begun.elapsed() < Duration::from_secs(5), "it did not wait");
 
     // One that leaves gives its place in the queue up.
-    drop(clients.pop());
+    clients.pop().unwrap().leave();
     eventually("it has left", || when(lb.backend(1)["in_flight"] == 4, ()));
     open.store(true, std::sync::atomic::Ordering::SeqCst);
     for client in &mut clients {

@@ -183,7 +183,7 @@ fn every_error_is_counted_by_cause_and_by_blame() {
                         > before.sum("roundabout_responses_total", &[("code", code)]);
                 when(begun && metrics.get("roundabout_requests_in_flight", &[]) == 1.0, ())
             });
-            drop(client);
+            client.leave();
         } else {
             let _ = client.try_answer();
         }

@@ -138,3 +138,85 @@ fn a_tunnel_in_which_nobody_speaks_is_closed_in_time() {
     assert!(spoken.elapsed() >= Duration::from_millis(500), "{:?}", spoken.elapsed());
     eventually("the tunnel is closed", || when(lb.backend(1)["in_flight"] == 0, ()));
 }
+
+#[test]
+fn a_body_passes_before_the_tunnel() {
+    // It switches as soon as it has the head.
+    let upstream = Upstream::raw(|mut wire| {
+        // A ping says nothing.
+        let Ok(Some(head)) = wire.head() else { return };
+        wire.write(format!("{SWITCH}hello")).unwrap();
+        let Ok(body) = wire.request_body(&head) else { return };
+        wire.write(format!("{} bytes;", body.len())).unwrap();
+        let rest = wire.rest().unwrap();
+        wire.write(rest).unwrap();
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--stall-timeout=1s"]);
+    let events = lb.events();
+    let ask = |framing: &str| {
+        format!(
+            "POST /chat HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n{framing}\r\n\r\n"
+        )
+    };
+    let table = [
+        ("Content-Length: 10", "0123456789"),
+        ("Transfer-Encoding: chunked", "a\r\n0123456789\r\n0\r\n\r\n"),
+        ("Content-Length: 10\r\nExpect: 100-continue", "0123456789"),
+    ];
+    for (framing, body) in table {
+        for early in [false, true] {
+            let mut client = lb.client();
+            client.send(ask(framing));
+            if early {
+                client.send(format!("{body}glue"));
+            }
+            let mut head = client.head_of_answer().unwrap();
+            while head.status() == 100 {
+                head = client.head_of_answer().unwrap();
+            }
+            assert_eq!(head.status(), 101, "{framing}");
+            if !early {
+                client.send(format!("{body}glue"));
+            }
+            client.wire.finish();
+            assert_eq!(client.wire.rest().unwrap(), b"hello10 bytes;glue", "{framing}");
+            assert_eq!(events.request("/chat")["status"], 101);
+        }
+    }
+    // Whoever never sends it gets no tunnel.
+    for leaves in [false, true] {
+        let mut client = lb.client();
+        client.send(ask("Content-Length: 10")).send("0123");
+        assert_eq!(client.head_of_answer().unwrap().status(), 101);
+        if leaves {
+            client.wire.finish();
+        }
+        client.wire.rest().unwrap();
+    }
+    let records = eventually("all records", || {
+        let records = events.all("request");
+        when(records.len() == 8, records)
+    });
+    assert!(records[6..].iter().all(|record| record["blame"] == "client"), "{records:?}");
+    assert_eq!(lb.backend(1)["failures"], 0);
+}
+
+#[test]
+fn a_backend_may_require_an_upgrade() {
+    let upstream = Upstream::new(|_| {
+        let head =
+            "HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade, X-Mine\r\nUpgrade: websocket\r\nX-Mine: 1";
+        Reply::Bytes(format!("{head}\r\nUpgrade: foo/2\r\nContent-Length: 2\r\n\r\nno").into())
+    });
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let mut client = lb.client();
+    for _ in 0..2 {
+        let answer = client.get("/");
+        assert_eq!((answer.status, answer.text()), (426, "no"));
+        let head = answer.head;
+        assert_eq!(
+            head.values(["connection", "upgrade", "x-mine"]),
+            [Some("upgrade"), Some("websocket, foo/2"), None]
+        );
+    }
+}

@@ -85,6 +85,14 @@ pub(super) const TOP: Section = Section {
         ),
         Setting::new("max_body", "max-body", Form::Size, "Bytes that a request's body may have")
             .default("off"),
+        Setting::new(
+            "abort_on_close",
+            "abort-on-close",
+            Form::Switch,
+            "End a request as soon as its client closes its side of the connection; by default the client still gets \
+             its answer, and only a reset ends a request",
+        )
+        .default("false"),
     ],
 };
 
@@ -182,9 +190,10 @@ pub(super) const TIMEOUTS: Section = Section {
             "timeouts.idle",
             "idle-timeout",
             TIME,
-            "How long a client may keep its connection open without a request",
+            "How long a client may keep its connection open without a request; longer than the proxy in front of it \
+             keeps one, which for most is 60s",
         )
-        .default("60s"),
+        .default("75s"),
         Setting::new(
             "timeouts.backend_idle",
             "backend-idle",
@@ -207,6 +216,14 @@ pub(super) const TIMEOUTS: Section = Section {
             "How long a body may come to a halt, on its way to a backend or to a client",
         )
         .default("60s"),
+        Setting::new(
+            "timeouts.min_upload_rate",
+            "min-upload-rate",
+            Form::Size,
+            "Bytes of a request's body that its client must send per second, after 5s for the beginning; only the time \
+             counts in which the client is waited for",
+        )
+        .default("off"),
         Setting::new(
             "timeouts.tunnel",
             "tunnel-timeout",

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Both,
     /// `Transfer-Encoding` in an answer of HTTP/1.0, which does not know it: RFC 9112, section 6.1.
     CodingInOld,
+    /// `Connection` lists more options than it may.
+    Options,
     /// More interim answers come before it than may.
     TooManyInterim,
     /// It switches to another protocol without having been asked to: RFC 9110, section 7.8.
@@ -44,6 +46,7 @@ impl Fault {
             Self::Coding => "Transfer-Encoding is not chunked alone and once",
             Self::Both => "Transfer-Encoding and Content-Length come together",
             Self::CodingInOld => "Transfer-Encoding comes in HTTP/1.0",
+            Self::Options => "Connection lists more than 32 options",
             Self::TooManyInterim => "more than 32 interim answers come before it",
             Self::Upgrade => "it answers 101 with an Upgrade that the request did not ask for",
         }

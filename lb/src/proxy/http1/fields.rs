@@ -12,6 +12,9 @@ use crate::proxy::head::Headers;
 /// Most headers of one message.
 pub(super) const MAX_HEADERS: usize = 100;
 
+/// Most options that the `Connection` headers of one message list. Each is compared with every header. Messages have one to four.
+pub(super) const MAX_OPTIONS: usize = 32;
+
 /// Longest head, in bytes. nginx takes 4 or 8 KiB, HAProxy 16 KiB.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
@@ -37,6 +40,8 @@ pub(super) struct Said {
     pub(super) kept_for: Option<u32>,
     /// `Connection` lists something else.
     pub(super) lists_others: bool,
+    /// What `Connection` lists, empty places included.
+    pub(super) options: usize,
     /// There is a `TE`.
     pub(super) te: bool,
     /// There is an `Expect`.
@@ -58,6 +63,7 @@ impl Said {
                 self.close |= close;
                 self.keep_alive |= keep_alive;
                 self.lists_others |= !(close || keep_alive || option.is_empty());
+                self.options += 1;
             }
         } else if name.as_str() == "keep-alive" {
             self.hear_keep_alive(value);

@@ -7,8 +7,8 @@ use http::header::{HOST, TE};
 use http::{Extensions, Method, Version};
 use memchr::{memchr, memchr_iter};
 
-use super::fields::{MAX_HEAD, MAX_HEADERS, Said, all_listed, collect, is_token_byte};
-use super::write_field;
+use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, all_listed, collect, is_token_byte};
+use super::{foreign, write_field};
 use crate::balance::Address;
 use crate::proxy::head::{Headers, RequestHead};
 use crate::proxy::refusal::Refusal;
@@ -57,15 +57,20 @@ pub(crate) fn take(buffer: &mut BytesMut, searched: usize) -> Result<Option<Head
         buffer.advance(2);
         searched = searched.saturating_sub(2);
     }
-    match end(buffer, searched)? {
-        _ if !line_may_end(buffer) => Err(too_long(buffer)),
-        Some(length) if length <= MAX_HEAD => {
+    let refusal = match end(buffer, searched) {
+        Err(refusal) => refusal,
+        Ok(_) if !line_may_end(buffer) => too_long(buffer),
+        Ok(Some(length)) if length <= MAX_HEAD => {
             let head = buffer.split_to(length).freeze();
-            parse(&head).map(Some).inspect_err(|_| put_back(buffer, &head))
+            return parse(&head).map(Some).map_err(|refusal| {
+                put_back(buffer, &head);
+                foreign::recognised(&head).unwrap_or(refusal)
+            });
         }
-        None if buffer.len() <= MAX_HEAD => Ok(None),
-        _ => Err(Refusal::HeadTooLarge),
-    }
+        Ok(None) if buffer.len() <= MAX_HEAD => return foreign::recognised(buffer).map_or(Ok(None), Err),
+        Ok(_) => Refusal::HeadTooLarge,
+    };
+    Err(foreign::recognised(buffer).unwrap_or(refusal))
 }
 
 /// Puts a head that is refused back in front of what came behind it, for the log to see.
@@ -117,6 +122,9 @@ fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
     }
     let (Some(method), Some(path)) = (parsed.method, parsed.path) else { return Err(Refusal::Syntax) };
     let (headers, said) = collect(bytes, parsed.headers, ADDED).map_err(|_| Refusal::Syntax)?;
+    if said.options > MAX_OPTIONS {
+        return Err(Refusal::ConnectionOptions);
+    }
     let old = parsed.version == Some(0);
     let framing = framing(said, old)?;
     if method.len() > MAX_METHOD {

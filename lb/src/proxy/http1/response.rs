@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use memchr::memchr_iter;
 
 use super::fault::Fault;
-use super::fields::{MAX_HEAD, MAX_HEADERS, Said, collect};
+use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, collect};
 use super::write_field;
 use crate::proxy::head::{Headers, ResponseHead};
 
@@ -78,6 +78,9 @@ fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Fault> {
     }
 
     let (headers, said) = collect(bytes, parsed.headers, 0)?;
+    if said.options > MAX_OPTIONS {
+        return Err(Fault::Options);
+    }
     let status = StatusCode::from_u16(code).map_err(|_| Fault::StatusLine)?;
     let old = parsed.version == Some(0);
     let framing = framing(said, asked, status, old)?;

@@ -136,6 +136,13 @@ impl Lb {
         self.state()["backends"][number - 1].clone()
     }
 
+    /// Memory that its process occupies, in KiB.
+    pub(crate) fn resident_kib(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line of memory");
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// The states of all backends.
     pub(crate) fn states(&self) -> Vec<String> {
         let state = self.state();

@@ -49,6 +49,11 @@ impl Client {
         self.send([head.as_bytes(), body].concat())
     }
 
+    /// Leaves, so that its other side knows: with a reset.
+    pub(crate) fn leave(self) {
+        self.wire.reset_at_end();
+    }
+
     /// Sends a request and reads its answer.
     pub(crate) fn request(&mut self, line: &str, body: &[u8]) -> Answer {
         self.ask(line, body);

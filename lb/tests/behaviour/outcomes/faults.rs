@@ -176,7 +176,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         title: "The client, and the balancer itself",
         faults: &[
-            fault("F31", "The client leaves while its request waits for a place at a backend", "Nothing is sent, and no backend is to blame. Of a body, 64 KiB are read ahead: **behind more than that, nobody sees a client leave** before it is read on.")
+            fault("F31", "The client leaves while its request waits for a place at a backend", "Nothing is sent, and no backend is to blame. A reset is seen within a second, however much of the body is still unread.")
                 .flags(&["--ping-interval=1h", "--backend-limit=1", "--queue-timeout=2500ms"])
                 .at_both()
                 .otherwise(|seen| if seen.line() == "GET /held" { Reply::Silence } else { ok("1") })

@@ -1,0 +1,244 @@
+//! Is a client still there? The end of what it sends does not say so: a client that has nothing more to ask may close its side of
+//! the connection and read on (RFC 9112, section 9.6). A reset says that it has left, and so does a write that fails.
+//!
+//! A client that closes its socket altogether looks the same at first as one that closes one side: the kernel tells them apart
+//! only by what it answers to something that is sent. So the kernel is made to send something, TCP's own probes, and is asked
+//! whether a reset has come. A runtime would not tell: it reports an end once.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use super::http1::body::Found;
+use super::wire::Reader;
+
+/// Bytes that are read ahead while a request is on its way, so that it is noticed when its client leaves.
+const AHEAD: usize = 64 * 1024;
+
+/// How long the first pause between two questions to the kernel is. Each is twice as long as the one before.
+const FIRST: Duration = Duration::from_millis(10);
+
+/// The longest pause: how late a reset is noticed at most.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// How often the kernel asks the other side of a connection whose client sends nothing more. A socket that was closed altogether
+/// answers with a reset after a minute at most (Linux: `tcp_fin_timeout`), and a machine that has gone does not answer.
+const PROBE: Duration = Duration::from_secs(15);
+
+/// Probes without an answer that say that nobody is there.
+const PROBES: u32 = 3;
+
+/// What there is to see of a client while its request is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It is there, or nothing says that it is not.
+    Here,
+    /// It has left.
+    Left,
+    /// It sends nothing more, and its request is not whole.
+    CutShort,
+}
+
+/// Looks whether a client is there. Costs nothing for as long as the client may send something.
+#[derive(Debug, Default)]
+pub(super) struct Watch(Option<Box<Questions>>);
+
+/// When the kernel is asked next.
+#[derive(Debug)]
+struct Questions {
+    next: Pin<Box<Sleep>>,
+    pause: Duration,
+    /// It was looked at whether the request is whole.
+    checked: bool,
+}
+
+impl Watch {
+    /// The next request begins.
+    pub(super) fn begin(&mut self) {
+        if let Some(questions) = &mut self.0 {
+            questions.checked = false;
+        }
+    }
+
+    /// Looks whether the client is there. What it sends meanwhile is kept for those who take it: the rest of the present body, or
+    /// further requests. With `aborts`, the end of what it sends is taken for its end.
+    pub(super) fn look(
+        &mut self,
+        incoming: &RefCell<Reader>,
+        aborts: impl FnOnce() -> bool,
+        cx: &mut Context<'_>,
+    ) -> Presence {
+        let incoming = &mut *incoming.borrow_mut();
+        while !incoming.ended && incoming.buffer.len() < AHEAD {
+            match incoming.poll_fill(cx) {
+                // Whatever reads the body must not sleep over it.
+                Poll::Ready(Ok(_)) if !incoming.body.is_end() => cx.waker().wake_by_ref(),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => return Presence::Left,
+                Poll::Pending => return Presence::Here,
+            }
+        }
+        self.look_closer(incoming, aborts, cx)
+    }
+
+    /// The same, while something else reads what the client sends.
+    pub(super) fn look_only(&mut self, incoming: &RefCell<Reader>, cx: &mut Context<'_>) -> Presence {
+        self.ask(incoming.borrow().stream(), cx)
+    }
+
+    /// Looks at a client that has sent its last byte, or more than is read ahead.
+    #[cold]
+    fn look_closer(
+        &mut self,
+        incoming: &Reader,
+        aborts: impl FnOnce() -> bool,
+        cx: &mut Context<'_>,
+    ) -> Presence {
+        let questions = self.0.get_or_insert_with(Questions::new);
+        if incoming.ended && !std::mem::replace(&mut questions.checked, true) {
+            if aborts() {
+                return Presence::Left;
+            }
+            if !is_whole(incoming) {
+                return Presence::CutShort;
+            }
+            let probes = TcpKeepalive::new().with_time(PROBE).with_interval(PROBE).with_retries(PROBES);
+            // Without them, a client that has left is noticed when its answer is written.
+            let _ = SockRef::from(incoming.stream()).set_tcp_keepalive(&probes);
+        }
+        self.ask(incoming.stream(), cx)
+    }
+
+    fn ask(&mut self, stream: &TcpStream, cx: &mut Context<'_>) -> Presence {
+        let questions = self.0.get_or_insert_with(Questions::new);
+        loop {
+            if is_reset(stream) {
+                return Presence::Left;
+            }
+            match questions.poll_next(cx) {
+                Poll::Ready(()) => {}
+                Poll::Pending => return Presence::Here,
+            }
+        }
+    }
+}
+
+impl Questions {
+    fn new() -> Box<Self> {
+        Box::new(Self { next: Box::pin(tokio::time::sleep(FIRST)), pause: FIRST, checked: false })
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.next.as_mut().poll(cx));
+        self.pause = (self.pause * 2).min(LONGEST);
+        self.next.as_mut().reset(Instant::now() + self.pause);
+        Poll::Ready(())
+    }
+}
+
+/// Whether the rest of the present request has come, and is only to be taken.
+fn is_whole(incoming: &Reader) -> bool {
+    let (mut body, mut rest) = (incoming.body, incoming.buffer.clone());
+    loop {
+        match body.take(&mut rest) {
+            Ok(Found::Nothing) => return false,
+            Ok(Found::Frame(_)) if !body.is_end() => {}
+            // Whatever reads it finds out what is wrong with it.
+            Ok(_) | Err(_) => return true,
+        }
+    }
+}
+
+/// Whether the kernel knows that nothing can be sent any more.
+fn is_reset(stream: &TcpStream) -> bool {
+    let mut asked = [PollFd::new(stream, PollFlags::empty())];
+    let answered = poll(&mut asked, Some(&Timespec::default()));
+    answered.is_ok() && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::super::answer::AnswerBody;
+    use super::super::http1::body::{Chunk, Decoder};
+    use super::super::wire::{self, Buffers};
+    use super::*;
+    use crate::observe::Meter;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (stream, listener.accept().await.unwrap().0)
+    }
+
+    /// What becomes of a client that sends this and no more, in a body that is read like this.
+    async fn seen(body: Decoder, bytes: &[u8], aborts: bool) -> Presence {
+        let (mut client, ours) = pair().await;
+        let (mut reader, _writer) =
+            wire::split::<AnswerBody>(ours, 1024, Buffers::default(), Meter::default());
+        reader.body = body;
+        client.write_all(bytes).await.unwrap();
+        client.shutdown().await.unwrap();
+        let (reader, mut watch) = (RefCell::new(reader), Watch::default());
+        poll_fn(|cx| {
+            let presence = watch.look(&reader, || aborts, cx);
+            if reader.borrow().ended { Poll::Ready(presence) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn an_end_says_whether_the_request_is_whole() {
+        let chunks = Decoder::Chunked(Chunk::Size, 0);
+        let table = [
+            (Decoder::Length(0), &b""[..], Presence::Here),
+            (Decoder::Length(0), b"GET / HTTP/1.1\r\n", Presence::Here),
+            (Decoder::Length(3), b"abc", Presence::Here),
+            (Decoder::Length(3), b"abcGET /", Presence::Here),
+            (Decoder::Length(3), b"ab", Presence::CutShort),
+            (chunks, b"1\r\na\r\n0\r\n\r\n", Presence::Here),
+            (chunks, b"1\r\na\r\n0\r\nX: y\r\n\r\n", Presence::Here),
+            (chunks, b"1\r\na\r\n0\r\n", Presence::CutShort),
+            (chunks, b"1\r\na", Presence::CutShort),
+            (chunks, b"", Presence::CutShort),
+            (chunks, b"1\r\na\r\nzz\r\n", Presence::Here),
+        ];
+        for (body, bytes, expected) in table {
+            assert_eq!(seen(body, bytes, false).await, expected, "{body:?} {}", bytes.escape_ascii());
+        }
+        assert_eq!(seen(Decoder::Length(0), b"", true).await, Presence::Left);
+    }
+
+    #[tokio::test]
+    async fn a_reset_behind_the_end_is_noticed() {
+        let (mut client, ours) = pair().await;
+        let (reader, _writer) = wire::split::<AnswerBody>(ours, 1024, Buffers::default(), Meter::default());
+        client.shutdown().await.unwrap();
+        let (reader, mut watch) = (RefCell::new(reader), Watch::default());
+        let mut client = Some(client);
+        poll_fn(|cx| {
+            if watch.look(&reader, || false, cx) == Presence::Left {
+                assert!(client.is_none(), "it is still there");
+                return Poll::Ready(());
+            }
+            if reader.borrow().ended
+                && let Some(client) = client.take()
+            {
+                SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}

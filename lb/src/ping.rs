@@ -22,13 +22,14 @@ use crate::config::Config;
 use crate::proxy::connect::{connect_to_any, resolve};
 use crate::proxy::verdict::Failure;
 
-/// Pings one backend, unless it is in maintenance, for ever and tells the pool what comes of it. Jitter, drawn from `random`, keeps many
-/// balancers from asking in step.
+/// Pings one backend, unless it is in maintenance, for ever and tells the pool what comes of it; `pinged` is called after
+/// each ping. Jitter, drawn from `random`, keeps many balancers from asking in step.
 pub(crate) async fn keep_pinging(
     pool: Arc<ServerPool>,
     backend: Arc<Backend>,
     settings: Arc<ArcSwap<Config>>,
     mut random: fastrand::Rng,
+    pinged: impl Fn(),
 ) -> ! {
     loop {
         let config = settings.load_full();
@@ -36,6 +37,7 @@ pub(crate) async fn keep_pinging(
             let evidence = ping(&backend, &config).await;
             tracing::debug!("backend {} pinged: {}", backend.number, words(&evidence));
             pool.learn(&backend, evidence, Instant::now());
+            pinged();
         }
         tokio::time::sleep(jittered(config.ping_interval, random.f64())).await;
     }

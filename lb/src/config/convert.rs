@@ -73,6 +73,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         head_timeout: read.get("timeouts.head"),
         stall_timeout: read.get("timeouts.stall"),
         tunnel_timeout: read.get("timeouts.tunnel"),
+        lame_duck: read.get("timeouts.lame_duck"),
         drain_time: read.get("timeouts.drain"),
         drain_idle: read.get("timeouts.drain_idle"),
         max_connections: read.maybe_number("max_connections"),

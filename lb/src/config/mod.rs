@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use http::{StatusCode, Uri};
 use ipnet::IpNet;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::balance::health::Thresholds;
 use crate::balance::member::{Member, Mode};
@@ -35,9 +36,11 @@ pub(crate) mod json;
 mod layer;
 pub mod problems;
 mod reader;
+mod report;
 mod rules;
 mod schema;
 mod settings;
+mod text;
 mod token;
 mod warnings;
 
@@ -123,6 +126,8 @@ pub struct Config {
     pub stall_timeout: Duration,
     /// How long both sides of a tunnel may be silent.
     pub tunnel_timeout: Duration,
+    /// How long connections are still accepted after the order to end, before draining begins; zero for no time at all.
+    pub lame_duck: Duration,
     /// How long draining may take.
     pub drain_time: Duration,
     /// How long a connection without a request stays open when draining begins.
@@ -211,9 +216,16 @@ pub struct Loaded {
     /// What is allowed, but hardly meant: a setting without effect, or backends that get nothing.
     pub warnings: Problems,
     settings: Layer,
+    /// A hash of the file that it was read from; of an empty one if there was none.
+    digest: u64,
 }
 
 impl Loaded {
+    /// Whether it was read from a file with the same bytes as another.
+    pub(crate) fn reads_as(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+
     /// The settings that this says other than another did, such as `health.ping_interval`; of the backends, nothing.
     pub(crate) fn differs_from(&self, other: &Self) -> Vec<&'static str> {
         self.settings.differs_from(&other.settings)
@@ -227,16 +239,12 @@ impl Loaded {
 pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
     let Some(path) = file else { return read(None, flags) };
     let name = path.display().to_string();
-    match std::fs::read(path) {
+    match text::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => read(Some((&name, &text)), flags),
             Err(error) => Err(not_utf8(&name, &error)),
         },
-        Err(error) => {
-            let problem =
-                Problem::new(format!("cannot read {name}: {error}"), "name a file that can be read");
-            Err(Problems::errors(&Source::default(), vec![problem]))
-        }
+        Err(problem) => Err(Problems::errors(&Source::default(), vec![problem])),
     }
 }
 
@@ -264,8 +272,9 @@ pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problem
     problems.extend(rules::broken(&config, &said));
     match problems.is_empty() {
         true => {
+            let digest = xxh3_64(file.map_or("", |(_, text)| text).as_bytes());
             let warnings = Problems::warnings(&source, warnings::of(&config, &said));
-            Ok(Loaded { config, warnings, settings: said.settings })
+            Ok(Loaded { config, warnings, settings: said.settings, digest })
         }
         false => Err(Problems::errors(&source, problems)),
     }

@@ -104,7 +104,7 @@ pub(super) fn metrics<'a>(admin: &'a Admin, _: &'a Asked<'a>) -> Later<'a> {
 fn document(written: serde_json::Result<Vec<u8>>) -> Answer {
     let failed =
         |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-    Ok(written.map(|json| answers::written(StatusCode::OK, json)).map_err(failed)?)
+    written.map(|json| answers::written(StatusCode::OK, json)).map_err(failed)
 }
 
 /// Every backend's present state first, then whatever happens.

@@ -21,9 +21,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     let wrong = |is: &str, fix: &str| Problem::new(format!("cannot read {name}: {is}"), fix);
     let cannot = |error: io::Error| wrong(&error.to_string(), "name a file that can be read");
     // Looked at first: to open a pipe or a device does something to it.
-    regular(fs::metadata(path).map_err(cannot)?.file_type(), &wrong)?;
+    regular(fs::metadata(path).map_err(cannot)?.file_type(), wrong)?;
     let file = open(path).map_err(cannot)?;
-    regular(file.metadata().map_err(cannot)?.file_type(), &wrong)?;
+    regular(file.metadata().map_err(cannot)?.file_type(), wrong)?;
     let mut bytes = Vec::new();
     // The length that the system tells may be outdated, or no length at all, as below /proc.
     file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(cannot)?;

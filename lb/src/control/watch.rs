@@ -90,8 +90,11 @@ mod tests {
         Some(Stamp { file: (1, inode), length, modified: (modified, 0), changed: (modified, 0) })
     }
 
+    /// What is seen of the file at one look.
+    type Seen = (Option<Stamp>, Noticed);
+
     /// When each of these files is read first, in steps of 200 ms, if it was `stamp(1, 100, 0)` before.
-    fn read_after(steps: &[(Option<Stamp>, Noticed)]) -> Option<u64> {
+    fn read_after(steps: &[Seen]) -> Option<u64> {
         let mut watch = Watch::default();
         watch.was_read(stamp(1, 100, 0));
         let last = *steps.last().unwrap();
@@ -104,7 +107,7 @@ mod tests {
     fn a_file_is_read_when_it_is_whole() {
         let (same, longer, shorter) = (stamp(1, 100, 0), stamp(1, 120, 1), stamp(1, 50, 1));
         let renamed_since = (longer, Noticed { renamed: false, ..RENAMED });
-        let table: [(&str, &[(Option<Stamp>, Noticed)], Option<u64>); 13] = [
+        let table: [(&str, &[Seen], Option<u64>); 13] = [
             ("it stays as it is", &[(same, NOTHING)], None),
             ("it is gone", &[(None, NOTHING)], None),
             ("it is written in place", &[(longer, NOTHING)], Some(1000)),

@@ -137,24 +137,20 @@ fn a_wrong_file_of_many_lines_stops_no_pings() {
 }
 
 #[test]
-fn pages_about_many_backends_stop_no_pings() {
-    let upstream = Upstream::well("ok").counting_only();
-    let config = Config::new(&format!("{}{}", tables([(&upstream, "")]), in_maintenance(5_000)));
+fn pages_about_many_backends_are_not_written_by_the_thread_that_pings() {
+    let upstream = Upstream::well("ok");
+    let config = Config::new(&format!("{}{}", tables([(&upstream, "")]), in_maintenance(1_000)));
     let lb = Lb::configured(&config.path(), &PINGS);
-    for path in ["/metrics", "/state", "/backends"] {
-        let admin = lb.admin;
-        let asking = std::thread::spawn(move || {
-            let begun = Instant::now();
-            let mut client = Client::connect(admin);
-            client.wire.stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-            let answer = client.get(path);
-            (answer.status, answer.body.len(), begun.elapsed())
-        });
-        let pause = longest_pause(&upstream, || asking.is_finished());
-        let (status, length, took) = asking.join().unwrap();
-        assert_eq!(status, 200);
-        // A busy machine holds up whoever pings as well, but not for as long as it takes to write the page.
-        let most = PAUSE.max(took / 3);
-        assert!(pause < most, "{path}, {length} bytes after {took:?}: {pause:?} without a ping");
-    }
+    // Time on the processor, because a busy machine holds up everybody. The thread that pings has some work of its own
+    // with so many backends, so that the best of a few counts.
+    let share = |path: &str| {
+        let (thread, all) = lb.processor_time();
+        let mut client = Client::connect(lb.admin);
+        client.wire.stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        assert_eq!(client.get(path).status, 200);
+        let (thread_now, all_now) = lb.processor_time();
+        (thread_now - thread) as f64 / (all_now - all).max(1) as f64
+    };
+    let least = (0..3).map(|_| share("/metrics")).fold(1.0, f64::min);
+    assert!(least < 0.7, "it did {least} of the work");
 }

@@ -53,7 +53,7 @@ fn a_writer_that_pauses_with_the_file_open_is_waited_for() {
     let mut writer = File::create(config.path()).unwrap();
     writer.write_all(half(&text).as_bytes()).unwrap();
     stays(&lb, 4);
-    writer.write_all(text[half(&text).len()..].as_bytes()).unwrap();
+    writer.write_all(&text.as_bytes()[half(&text).len()..]).unwrap();
     drop(writer);
     wait_for_backends(&lb, 5);
     assert!(!lb.log().contains("removed"), "{}", lb.log());
@@ -80,7 +80,7 @@ fn a_writer_that_begins_with_another_file_of_the_same_name_is_waited_for() {
     let mut writer = File::create(config.path()).unwrap();
     writer.write_all(half(&text).as_bytes()).unwrap();
     stays(&lb, 4);
-    writer.write_all(text[half(&text).len()..].as_bytes()).unwrap();
+    writer.write_all(&text.as_bytes()[half(&text).len()..]).unwrap();
     drop(writer);
     wait_for_backends(&lb, 5);
     assert!(!lb.log().contains("removed"), "{}", lb.log());

@@ -159,7 +159,9 @@ What it obeys on the control port (JSON):
   POST /start, /kill, /stop, /continue, /restart     answered once it is true
   POST /drain        finish what is in flight, tell clients so, and end; answered once it has
   POST /faults       add one fault          PUT /faults      replace all of them by an array
-  DELETE /faults/1   remove one             POST /seed       {\"seed\": 7}: roll the dice from there
+  DELETE /faults/1   take back the one with the id 1, which POST answered and GET /faults shows
+  DELETE /faults     take back all of them
+  POST /seed         {\"seed\": 7}: roll the dice from there
   POST /reset        no faults, first seed, worker running
   DELETE /ledger     forget which requests were executed
 
@@ -183,6 +185,7 @@ Examples:
   curl -X POST 127.0.0.1:4031/kill
   curl -X POST 127.0.0.1:4031/start
   curl -X POST 127.0.0.1:4031/faults -d '{\"kind\": \"status\", \"code\": 503, \"percent\": 30, \"for\": \"10s\"}'
+  curl -X DELETE 127.0.0.1:4031/faults/1
 
 Exit status: 0 after SIGTERM or SIGINT, 2 if the flags or the ports are no good.
 ";

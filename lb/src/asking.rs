@@ -41,7 +41,8 @@ pub(crate) async fn keep_judging(pool: Arc<ServerPool>, settings: Arc<ArcSwap<Co
 
 /// Asks one backend until something is known.
 async fn ask(pool: Arc<ServerPool>, backend: Arc<Backend>, config: Arc<Config>) {
-    let patience = QUESTION.max(config.ping_timeout);
+    // Longer than the rule of silence waits before it judges.
+    let patience = QUESTION.max(config.ping_timeout).max(config.silence.at_least * 4);
     loop {
         let reply = reply(ping::ask_anything(&backend, &config, patience).await);
         tracing::debug!("backend {} asked: {reply:?}", backend.number);

@@ -17,26 +17,35 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use tokio::signal::unix::Signal;
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::balance::change::{Change, diff};
 use crate::balance::member::{Member, Mode};
 use crate::balance::policy::Kind;
 use crate::balance::{Address, Backend, Rules, ServerPool};
-use crate::config::{Config, Loaded, Problems};
+use crate::config::{Config, Loaded};
 use crate::log::{Level, Log};
 use crate::observe::Observer;
 use crate::ping::{self, Pings};
 use crate::resolver::Resolver;
 
+mod notice;
 mod origin;
+mod readiness;
+mod watch;
 mod words;
 
 pub use origin::Origin;
+use origin::{News, Read, Reading};
+use readiness::{FirstRound, can_pick, not_ready};
 use words::{UNCHANGED, describe, difference, keep_fixed, remember, wanted};
 
 /// How often the names of backends are looked up, besides with each ping.
 const RESOLVE: Duration = Duration::from_secs(2);
+
+/// How long it may take to read the configuration before somebody who asked for it is told so. `lb ctl` waits for 10 s.
+const READ: Duration = Duration::from_secs(8);
 
 /// Whoever may change the balancer. It lives on the control thread, so that changes come one after the other. Each of them
 /// is logged and told to whoever reads the events, with who asked for it.
@@ -46,7 +55,8 @@ pub(crate) struct Control {
     settings: Arc<ArcSwap<Config>>,
     observer: Arc<Observer>,
     log: Log,
-    origin: Origin,
+    /// Reads the configuration again, on a thread of its own.
+    reading: Reading,
     /// The backends that the configuration asks for, as far as they were known when it was looked at last.
     wanted: RefCell<Vec<Member>>,
     /// What names stood for when they were looked up last and had an answer.
@@ -55,6 +65,8 @@ pub(crate) struct Control {
     /// Who pings which backend, by number.
     pinging: RefCell<HashMap<usize, AbortHandle>>,
     pings: Rc<Pings>,
+    /// Whether the backends have been pinged.
+    first_round: Rc<FirstRound>,
     /// Since when is counted, and how many lines of the log had been dropped by then.
     counting: Cell<Instant>,
     dropped_before: Cell<u64>,
@@ -73,27 +85,38 @@ pub(crate) struct Reloaded {
     warnings: Vec<String>,
 }
 
+/// Why the configuration was not read again.
+#[derive(Debug)]
+pub(crate) enum NotReloaded {
+    /// It is wrong: all problems, in words.
+    Wrong(String),
+    /// It could not be read in time.
+    Unread(String),
+}
+
 impl Control {
     pub(crate) fn new(
         pool: Arc<ServerPool>,
         settings: Arc<ArcSwap<Config>>,
         observer: Arc<Observer>,
         log: Log,
-        origin: Origin,
+        reading: Reading,
     ) -> Self {
         let wanted = RefCell::new(settings.load().members());
         let resolver = Resolver::system();
+        let first_round = Rc::new(FirstRound::of(&pool.fleet()));
         let control = Self {
             pool,
             settings,
             observer,
             log,
-            origin,
+            reading,
             wanted,
             resolved: RefCell::default(),
             pings: Rc::new(Pings::new(resolver.clone())),
             resolver,
             pinging: RefCell::default(),
+            first_round,
             counting: Cell::new(Instant::now()),
             dropped_before: Cell::new(0),
         };
@@ -125,21 +148,58 @@ impl Control {
         (dropped, dropped.saturating_sub(self.dropped_before.get()))
     }
 
+    /// Why requests should go elsewhere; nothing if they are welcome.
+    pub(crate) fn not_ready(&self) -> Option<&'static str> {
+        let fleet = self.pool.fleet();
+        let ends = self.observer.is_leaving() || self.observer.is_draining();
+        let can_pick = can_pick(&fleet, self.pool.rules().panic_threshold);
+        not_ready(ends, self.first_round.is_over(&fleet), can_pick)
+    }
+
     /// Since when is counted: since the start, or since the last reset.
     pub(crate) fn counting_since(&self) -> Instant {
         self.counting.get()
     }
 
-    /// Reads the configuration again, takes up what is different, and says what that is.
+    /// Has the configuration read again, waits until it is in force, and says what is different.
     ///
     /// # Errors
-    /// All that is wrong with it. Nothing has changed then.
-    pub(crate) fn reload(&self, by: &str) -> Result<Reloaded, Problems> {
-        let (Loaded { config, warnings, .. }, mut changed) =
-            self.origin.load_again().inspect_err(|problems| {
+    /// All that is wrong with it, and nothing has changed; or it cannot be read in time, and nothing has changed so far.
+    pub(crate) async fn reload(&self, by: &str) -> Result<Reloaded, NotReloaded> {
+        let unread = || {
+            let patience = READ.as_secs();
+            let why = format!(
+                "the configuration could not be read within {patience} s; when it is, the log says what came of it"
+            );
+            tracing::error!("{why} (by {by})");
+            NotReloaded::Unread(why)
+        };
+        let told = self.reading.ask(by).map_err(|_| unread())?;
+        match tokio::time::timeout(READ, told).await {
+            Ok(Ok(taken)) => taken.map_err(NotReloaded::Wrong),
+            Ok(Err(_)) | Err(_) => Err(unread()),
+        }
+    }
+
+    /// Takes up what was read, or says what is wrong with it.
+    fn take(&self, news: News) {
+        let News { read, by, reply } = news;
+        let taken = match read {
+            Ok(read) => Ok(self.take_in(*read, &by)),
+            Err(problems) => {
                 tracing::error!("configuration not taken, everything stays as it is (by {by}):\n{problems}");
-            })?;
-        let warnings: Vec<_> = warnings.lines().collect();
+                Err(problems)
+            }
+        };
+        if let Some(reply) = reply {
+            // Somebody who waits no longer finds it in the log.
+            let _ = reply.send(taken);
+        }
+    }
+
+    /// Takes up what is different, and says what that is.
+    fn take_in(&self, read: Read, by: &str) -> Reloaded {
+        let Read { loaded: Loaded { config, .. }, mut changed, warnings } = read;
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
@@ -164,7 +224,7 @@ impl Control {
         let settings =
             if changed.is_empty() { String::new() } else { format!("changed {}; ", changed.join(", ")) };
         self.observer.intervened(format!("configuration read again: {settings}{backends}"), by);
-        Ok(Reloaded { changed, after_restart, backends, warnings })
+        Reloaded { changed, after_restart, backends, warnings }
     }
 
     /// Makes the pool what the configuration, and the names in it, ask for.
@@ -276,21 +336,27 @@ impl Control {
             pinging.entry(backend.number).or_insert_with(|| {
                 let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
                 let (backend, pings) = (Arc::clone(backend), Rc::clone(&self.pings));
-                let pinging = ping::keep_pinging(pool, backend, settings, pings, fastrand::Rng::new());
+                let (first_round, number) = (Rc::clone(&self.first_round), backend.number);
+                let pinged = move || first_round.pinged(number);
+                let pinging =
+                    ping::keep_pinging(pool, backend, settings, pings, fastrand::Rng::new(), pinged);
                 tokio::task::spawn_local(pinging).abort_handle()
             });
         }
     }
 
-    /// Reads the configuration again whenever its file changes or a signal asks for it, for ever.
-    pub(crate) async fn keep_reloading(&self, mut asked: Signal) -> ! {
-        loop {
-            let by = tokio::select! {
-                _ = asked.recv() => "signal",
-                () = self.origin.changed() => "file",
-            };
+    /// Takes up the configuration whenever it was read again, in the order in which it was, until the balancer ends.
+    pub(crate) async fn keep_reloading(&self, mut news: mpsc::UnboundedReceiver<News>) {
+        while let Some(news) = news.recv().await {
+            self.take(news);
+        }
+    }
+
+    /// Has the configuration read again whenever a signal asks for it, until the balancer ends.
+    pub(crate) async fn heed_signals(&self, mut asked: Signal) {
+        while asked.recv().await.is_some() {
             // What is wrong with it is in the log.
-            let _ = self.reload(by);
+            let _ = self.reload("signal").await;
         }
     }
 

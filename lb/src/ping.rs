@@ -56,14 +56,15 @@ impl Pings {
     }
 }
 
-/// Pings one backend again and again, unless it is in maintenance, and tells the pool what comes of it. Jitter, drawn
-/// from `random`, keeps many balancers from asking in step.
+/// Pings one backend again and again, unless it is in maintenance, and tells the pool what comes of it; `pinged` is called
+/// after each ping. Jitter, drawn from `random`, keeps many balancers from asking in step.
 pub(crate) async fn keep_pinging(
     pool: Arc<ServerPool>,
     backend: Arc<Backend>,
     settings: Arc<ArcSwap<Config>>,
     pings: Rc<Pings>,
     mut random: fastrand::Rng,
+    pinged: impl Fn(),
 ) -> ! {
     loop {
         let config = settings.load_full();
@@ -75,6 +76,7 @@ pub(crate) async fn keep_pinging(
                 }
                 None => pings.tell_of_shortage(Instant::now()),
             }
+            pinged();
         }
         tokio::time::sleep(jittered(config.ping_interval, random.f64())).await;
     }

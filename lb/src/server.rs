@@ -68,7 +68,12 @@ impl Server {
     pub fn run(self, log: Log, exit_with_parent: bool) -> ExitCode {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-        let served = runtime.and_then(|runtime| runtime.block_on(self.serve(log, exit_with_parent)));
+        let served = runtime.and_then(|runtime| {
+            let served = runtime.block_on(self.serve(log, exit_with_parent));
+            // Look-ups may hang for long; nobody waits for what they find.
+            runtime.shutdown_background();
+            served
+        });
         served.unwrap_or_else(|error| {
             tracing::error!("the system refuses what a server needs: {error}");
             ExitCode::FAILURE
@@ -82,28 +87,36 @@ impl Server {
         self.observer.write_access_log(log.access());
         let (address, admin_address) = (self.listener.local_addr()?, self.admin.local_addr()?);
         let config = self.settings.load_full();
-        let affordable = affordable(raise_descriptors(), config.workers, config.backends.len());
+        let descriptors = raise_descriptors();
+        let admin_connections = admin_connections(descriptors);
+        let affordable = affordable(descriptors, admin_connections, config.workers, config.backends.len());
         let clients = config.max_connections.unwrap_or(affordable);
         let (slots, places) = (Slots::new(clients), places(affordable, clients));
         let crew = Crew::start(&self.settings, &self.pool, &self.observer, self.listener, slots, places)?;
         let admin = TcpListener::from_std(self.admin)?;
+        let (reading, news) = self.origin.watch()?;
         // The one line on standard output tells people, and whoever started this on port 0, that it is ready:
         // clients are accepted from now on, and signals are heeded.
         say(format!("listening on http://{address}, admin on http://{admin_address}\n"))?;
 
         let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
-        let control = Rc::new(Control::new(pool, settings, Arc::clone(&self.observer), log, self.origin));
-        let (reloading, resolving, reopening) =
-            (Rc::clone(&control), Rc::clone(&control), Rc::clone(&control));
-        tokio::task::spawn_local(async move { reloading.keep_reloading(hang_up).await });
+        let control = Rc::new(Control::new(pool, settings, Arc::clone(&self.observer), log, reading));
+        let (reloading, heeding, resolving, reopening) =
+            (Rc::clone(&control), Rc::clone(&control), Rc::clone(&control), Rc::clone(&control));
+        tokio::task::spawn_local(async move { reloading.keep_reloading(news).await });
+        tokio::task::spawn_local(async move { heeding.heed_signals(hang_up).await });
         tokio::task::spawn_local(async move { resolving.keep_resolving().await });
         tokio::task::spawn_local(asking::keep_judging(Arc::clone(&self.pool), Arc::clone(&self.settings)));
         tokio::task::spawn_local(async move { reopening.keep_reopening(reopen, other).await });
         tokio::task::spawn_local(rotate_latencies(Arc::clone(&self.pool)));
-        let page = Admin::new(Rc::clone(&control), address, admin_address);
+        let page = Admin::new(Rc::clone(&control), address, admin_address, admin_connections);
         tokio::task::spawn_local(admin::serve(admin, page));
 
         if stop.asked().await == Why::Orphaned {
+            return Ok(ExitCode::FAILURE);
+        }
+        if let Err(why) = leave(&self.settings, &self.observer, &mut stop).await {
+            tracing::warn!("{}: ending at once", why.words());
             return Ok(ExitCode::FAILURE);
         }
         self.observer.begin_draining();
@@ -118,6 +131,24 @@ impl Server {
         };
         tracing::warn!("{cut_short}: ending with requests in flight");
         Ok(ExitCode::FAILURE)
+    }
+}
+
+/// Goes on to accept connections for the lame-duck time, so that whoever asks whether this balancer is ready has time to
+/// send requests elsewhere.
+///
+/// # Errors
+/// Somebody asks to end at once.
+async fn leave(settings: &ArcSwap<Config>, observer: &Observer, stop: &mut Stop) -> Result<(), Why> {
+    let lame_duck = settings.load().lame_duck;
+    if lame_duck.is_zero() {
+        return Ok(());
+    }
+    observer.begin_leaving();
+    tracing::info!("leaving: not ready any more, still accepting for {} ms", lame_duck.as_millis());
+    tokio::select! {
+        why = stop.asked() => Err(why),
+        () = tokio::time::sleep(lame_duck) => Ok(()),
     }
 }
 
@@ -199,11 +230,18 @@ fn raise_descriptors() -> Option<u64> {
     }
 }
 
+/// How many connections the admin port may have at a time: enough for people, collectors and readers of the events, and
+/// few where there are few descriptors.
+fn admin_connections(descriptors: Option<u64>) -> usize {
+    usize::try_from(descriptors.unwrap_or(u64::MAX) / 16).unwrap_or(usize::MAX).clamp(8, 64)
+}
+
 /// How many clients so many descriptors are enough for; without a limit, for a million. Each may need one more for
-/// a backend. A worker needs some, a ping one, and the admin port and the rest of the process have theirs.
-fn affordable(descriptors: Option<u64>, workers: usize, backends: usize) -> usize {
+/// a backend. A worker needs some, a ping one, the admin port one for each of its connections, and the rest of the
+/// process has its own.
+fn affordable(descriptors: Option<u64>, admin: usize, workers: usize, backends: usize) -> usize {
     let descriptors = usize::try_from(descriptors.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(2_000_000);
-    (descriptors.saturating_sub(32 + 4 * workers + backends) / 2).max(1)
+    (descriptors.saturating_sub(24 + admin + 4 * workers + backends) / 2).max(1)
 }
 
 /// How many connections to backends there may be, kept ones included, beside so many clients. If there may be more clients
@@ -215,8 +253,12 @@ fn places(affordable: usize, clients: usize) -> usize {
 async fn rotate_latencies(pool: Arc<ServerPool>) -> ! {
     loop {
         tokio::time::sleep(BackendStats::SLICE).await;
-        for backend in pool.backends() {
+        for (backend, n) in pool.backends().iter().zip(1..) {
             backend.stats.rotate();
+            // With thousands of backends, others shall have their turn in between.
+            if n % 32 == 0 {
+                tokio::task::yield_now().await;
+            }
         }
     }
 }
@@ -227,10 +269,17 @@ mod tests {
 
     #[test]
     fn descriptors_are_enough_for_clients_and_backends() {
-        assert_eq!(affordable(Some(96), 2, 4), 26);
-        assert_eq!(affordable(Some(1024), 2, 4), 490);
-        assert_eq!(affordable(Some(0), 2, 4), 1);
-        assert_eq!(affordable(None, 2, 4), 999_978);
+        let table = [
+            (Some(96), 8, 26),
+            (Some(1024), 64, 462),
+            (Some(400), 25, 169),
+            (Some(0), 8, 1),
+            (None, 64, 999_950),
+        ];
+        for (descriptors, admin, clients) in table {
+            assert_eq!(admin_connections(descriptors), admin, "{descriptors:?}");
+            assert_eq!(affordable(descriptors, admin, 2, 4), clients, "{descriptors:?}");
+        }
     }
 
     #[test]

@@ -139,6 +139,10 @@ async fn route(keeper: &Rc<Keeper>, method: &Method, path: &str, body: Incoming)
             keeper.desk.borrow_mut().replace(definitions, Instant::now()).map_err(invalid)?;
             Ok(json!({ "ids": ids, "applied": keeper.tell().await }))
         }
+        ("DELETE", "/faults") => {
+            keeper.desk.borrow_mut().replace(Vec::new(), Instant::now()).map_err(invalid)?;
+            Ok(json!({ "applied": keeper.tell().await }))
+        }
         (_, "/faults") => Ok(faults(keeper)),
         (_, path) => {
             let id = path.rsplit('/').next().unwrap_or_default();
@@ -158,7 +162,7 @@ fn methods(path: &str) -> &'static [&'static str] {
         "/healthz" | "/state" | "/counters" => &["GET"],
         "/ledger" => &["GET", "DELETE"],
         "/start" | "/kill" | "/drain" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => &["POST"],
-        "/faults" => &["GET", "PUT", "POST"],
+        "/faults" => &["GET", "PUT", "POST", "DELETE"],
         _ if path.starts_with("/faults/") => &["DELETE"],
         _ => &[],
     }

@@ -208,6 +208,27 @@ fn a_stopped_or_dead_worker_is_told_later() {
 }
 
 #[test]
+fn all_faults_are_taken_back_at_once() {
+    let backend = Backend::start();
+    backend.faults(r#"[{"kind": "status", "code": 500}, {"kind": "latency", "fixed": "1ms"}]"#);
+    assert_eq!(backend.get("/").status, 500);
+    assert_eq!(backend.order("DELETE /faults"), json!({"applied": true}));
+    assert_eq!((backend.get("/").status, backend.order("GET /faults")), (200, json!([])));
+}
+
+#[test]
+fn how_to_take_back_a_fault_is_told_where_faults_are_told() {
+    let readme = include_str!("../../../README.md");
+    let help = String::from_utf8(
+        std::process::Command::new(env!("CARGO_BIN_EXE_demo-backend")).arg("--help").output().unwrap().stdout,
+    )
+    .unwrap();
+    for (what, text) in [("README.md", readme), ("--help", &*help)] {
+        assert!(text.contains("DELETE") && text.contains("/faults/1"), "{what}");
+    }
+}
+
+#[test]
 fn the_same_seed_hits_the_same_requests_again() {
     let backend = Backend::start();
     let hits = |seed: u64| {

@@ -1,5 +1,6 @@
 //! Prometheus's text format, as far as it is needed here: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 /// The media type of the format, and its version.
@@ -109,8 +110,12 @@ impl Values<'_> {
     }
 }
 
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+fn escaped(value: &str) -> Cow<'_, str> {
+    match value.contains(['\\', '"', '\n']) {
+        // Most values have nothing of the kind, and there may be millions.
+        false => value.into(),
+        true => value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into(),
+    }
 }
 
 #[cfg(test)]

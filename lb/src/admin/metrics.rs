@@ -2,6 +2,7 @@
 //!
 //! `docs/statistics.md` is written from this table as well.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,13 +14,32 @@ use crate::proxy::causes;
 
 /// What there is to read off.
 pub(super) struct View<'a> {
-    pub(super) pool: &'a ServerPool,
+    /// All backends, by number, with their addresses.
+    backends: Vec<(Arc<Backend>, String)>,
     pub(super) observer: &'a Observer,
     /// Lines of the log that were dropped.
     pub(super) lines_dropped: u64,
     /// When the balancer began.
-    pub(super) started: SystemTime,
-    pub(super) now: Instant,
+    started: SystemTime,
+    now: Instant,
+}
+
+impl<'a> View<'a> {
+    /// What there is now, of a balancer that began then.
+    pub(super) fn new(
+        pool: &ServerPool,
+        observer: &'a Observer,
+        started: SystemTime,
+        now: Instant,
+        lines_dropped: u64,
+    ) -> Self {
+        let with_address = |backend: Arc<Backend>| {
+            let url = backend.address.to_string();
+            (backend, url)
+        };
+        let backends = pool.backends().into_iter().map(with_address).collect();
+        Self { backends, observer, started, now, lines_dropped }
+    }
 }
 
 /// One metric, and how it is read off.
@@ -172,8 +192,8 @@ fn of_clients(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Tally) -
 
 /// Does something for every backend and its address.
 fn each(view: &View<'_>, mut what: impl FnMut(&Backend, &str)) {
-    for backend in view.pool.backends() {
-        what(&backend, &backend.address.to_string());
+    for (backend, url) in &view.backends {
+        what(backend, url);
     }
 }
 

@@ -2,11 +2,16 @@
 //!
 //! `routes.rs` has all that can be asked, a line each; `guard.rs` says who may ask. `pages.rs` shows: `GET /state` is
 //! everything as of now, `GET /events` tells what happens as server-sent events, `GET /metrics` is what Prometheus
-//! collects, `GET /healthz` says whether requests are welcome. `orders.rs` changes, by way of [`Control`].
+//! collects, `GET /healthz` says whether it is alive, and `GET /readyz` whether requests are welcome. `orders.rs` changes,
+//! by way of [`Control`]. `room.rs` and `connection.rs` say how many may ask at a time, and for how long.
+//!
+//! The port is served on the control thread, which pings as well. So what takes long with many backends is written on
+//! another thread ([`Admin::beside`]).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::USER_AGENT;
@@ -16,11 +21,13 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Map, Value};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
 
 mod answers;
+mod connection;
 mod events;
 mod exposition;
 mod guard;
@@ -28,13 +35,16 @@ mod metrics;
 mod orders;
 mod pages;
 mod report;
+mod room;
 mod routes;
 
 use crate::control::Control;
 use crate::log::escape;
-use answers::{Answer, refused, wrong_method};
+use answers::{Answer, Body, refused, wrong_method};
+use connection::Watched;
 use guard::{Door, Refusal, judge};
-use routes::{Found, find};
+use room::{Place, Room};
+use routes::{Found, Run, find};
 
 /// The admin port's view of the balancer.
 #[derive(Debug)]
@@ -45,6 +55,11 @@ pub(crate) struct Admin {
     /// Where this port listens.
     listens: SocketAddr,
     started: (Instant, SystemTime),
+    room: Rc<Room>,
+    /// Readers of the events that may still come. They stay, and must leave places for others.
+    readers: Arc<Semaphore>,
+    /// Whose turn it is to have a page written.
+    pages: Semaphore,
 }
 
 /// What somebody asks.
@@ -65,6 +80,9 @@ const LONGEST: usize = 64 * 1024;
 /// How long they may take to come.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it takes to find out that the other end of a connection is gone.
+const GONE: Duration = Duration::from_secs(30);
+
 /// How long accepting rests after a failure.
 const REST: Duration = Duration::from_millis(100);
 
@@ -72,10 +90,38 @@ const REST: Duration = Duration::from_millis(100);
 pub(crate) const CTL: &str = "lb-ctl";
 
 impl Admin {
-    /// The admin port, listening there, of a balancer whose clients connect to `listen`.
-    pub(crate) fn new(control: Rc<Control>, listen: SocketAddr, listens: SocketAddr) -> Self {
+    /// The admin port, listening there, of a balancer whose clients connect to `listen`, for so many connections at a time.
+    pub(crate) fn new(
+        control: Rc<Control>,
+        listen: SocketAddr,
+        listens: SocketAddr,
+        connections: usize,
+    ) -> Self {
         let started = (Instant::now(), SystemTime::now());
-        Self { control, listen: listen.to_string(), listens, started }
+        let room = Room::new(connections);
+        let readers = Arc::new(Semaphore::new((room.places() / 2).max(1)));
+        let pages = Semaphore::new(1);
+        Self { control, listen: listen.to_string(), listens, started, room, readers, pages }
+    }
+
+    /// Has something made on another thread, one thing at a time, and waits for it there.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    async fn beside<T: Send + 'static>(
+        &self,
+        make: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let no_thread = || {
+            let error = "the system has no thread left to write this page; ask again";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
+        };
+        let _turn = self.pages.acquire().await.map_err(|_| no_thread())?;
+        let (tell, made) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("page".into());
+        // Whoever asked may be gone by then.
+        thread.spawn(move || _ = tell.send(make())).map_err(|_| no_thread())?;
+        made.await.map_err(|_| no_thread())
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
@@ -87,7 +133,11 @@ impl Admin {
         match found {
             Found::Route(route, one) => {
                 let body = if changes { read(body).await? } else { Map::new() };
-                (route.run)(self, &Asked { one, query: head.uri.query(), body, by: who(&head, peer) })
+                let asked = Asked { one, query: head.uri.query(), body, by: who(&head, peer) };
+                match route.run {
+                    Run::Now(run) => run(self, &asked),
+                    Run::Later(run) => run(self, &asked).await,
+                }
             }
             Found::Methods(methods) => Ok(wrong_method(path, &methods)),
             Found::Nothing => Err(pages::nothing(path)),
@@ -139,19 +189,40 @@ async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
     })
 }
 
-/// Serves the admin port for ever.
+/// Serves the admin port until the balancer ends.
 pub(crate) async fn serve(listener: TcpListener, admin: Admin) -> ! {
     let admin = Rc::new(admin);
     loop {
-        let Ok((stream, peer)) = listener.accept().await else {
-            tokio::time::sleep(REST).await;
-            continue;
-        };
-        let admin = Rc::clone(&admin);
-        let service = service_fn(move |request| {
-            let admin = Rc::clone(&admin);
-            async move { Ok::<_, Infallible>(admin.answer(request, peer).await.unwrap_or_else(refused)) }
-        });
-        tokio::task::spawn_local(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        admin.room.place_for_one().await;
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let place = admin.room.enter();
+                tokio::task::spawn_local(converse(stream, peer, Rc::clone(&admin), place));
+            }
+            Err(_) => tokio::time::sleep(REST).await,
+        }
+    }
+}
+
+/// Answers what is asked over one connection, until it ends or has to make room.
+async fn converse(stream: TcpStream, peer: SocketAddr, admin: Rc<Admin>, place: Place) {
+    // A peer that is gone without a word acknowledges nothing.
+    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(GONE));
+    let io = TokioIo::new(Watched::new(stream, Rc::clone(&place.visit)));
+    let service = service_fn(|request| {
+        let (admin, busy) = (Rc::clone(&admin), place.busy());
+        async move {
+            let response = admin.answer(request, peer).await.unwrap_or_else(refused);
+            Ok::<_, Infallible>(response.map(|body: Body| body.holding(busy)))
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(connection::HEAD)
+        .max_buf_size(connection::LONGEST_HEAD)
+        .serve_connection(io, service);
+    tokio::select! {
+        _ = connection => {}
+        () = place.visit.leave.notified() => {}
     }
 }

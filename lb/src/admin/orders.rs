@@ -11,11 +11,14 @@ use serde_json::{Map, Value, json};
 use super::answers::{Answer, json};
 use super::guard::Refusal;
 use super::pages::Brief;
+use super::routes::Later;
 use super::{Admin, Asked, pages};
 use crate::balance::Backend;
 use crate::balance::member::Member;
+use crate::config::is_wanted;
 use crate::config::json::backend as read_member;
-use crate::config::problems::nearest;
+use crate::config::problems::{grouped, nearest};
+use crate::control::NotReloaded;
 
 fn bad(error: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, error)
@@ -26,8 +29,7 @@ fn bad(error: impl Into<String>) -> Refusal {
 /// # Errors
 /// It names none, or one that does not exist.
 pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, Refusal> {
-    let url = asked.query.and_then(|query| query.strip_prefix("url="));
-    let url = url.map(|url| percent_decode_str(url).decode_utf8_lossy().into_owned());
+    let url = parameter(asked.query, "url");
     let (which, number) = match (asked.one, url) {
         ("", None) => {
             return Err(bad("which backend? Write /backends/3, or /backends?url=http://localhost:3031"));
@@ -41,11 +43,24 @@ pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, 
         Some(backend.number) == number || address.as_ref() == Some(&backend.address)
     };
     backends.iter().find(is_it).map(Arc::clone).ok_or_else(|| {
-        let all: Vec<_> =
-            backends.iter().map(|backend| format!("{} ({})", backend.number, backend.address)).collect();
+        let named =
+            backends.iter().take(NAMED).map(|backend| format!("{} ({})", backend.number, backend.address));
+        let more = backends.len().checked_sub(NAMED).filter(|more| *more > 0);
+        let more = more.map(|more| format!("and {} more", grouped(more)));
+        let all: Vec<_> = named.chain(more).collect();
         let known = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
         Refusal::new(StatusCode::NOT_FOUND, format!("there is no backend {which}; there is {known}"))
     })
+}
+
+/// Backends that are named to somebody who asks for one that does not exist.
+const NAMED: usize = 20;
+
+/// What a query says of a name, without its percent signs.
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(found, _)| *found == name)?;
+    Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
 }
 
 /// The limit of a backend of which none is said is that of all.
@@ -86,11 +101,30 @@ pub(super) fn say(admin: &Admin, asked: &Asked<'_>) -> Answer {
 
 pub(super) fn remove(admin: &Admin, asked: &Asked<'_>) -> Answer {
     members(&asked.body, [])?;
+    let force = match parameter(asked.query, "force").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => return Err(bad(format!("force is {other}; write force=true"))),
+    };
     let backend = backend(admin, asked)?;
     if !backend.is_leaving() {
+        if !force && is_last(&admin.control.pool().said(), &backend.said()) {
+            let number = backend.number;
+            let error = format!(
+                "backend {number} is the last one that gets requests: without it each is answered with 503; to remove \
+                 it all the same, add ?force=true, or write lb ctl remove {number} --force"
+            );
+            return Err(Refusal::new(StatusCode::CONFLICT, error));
+        }
         admin.control.remove(&backend, &asked.by);
     }
     Ok(json(StatusCode::OK, &Brief::from(&*backend)))
+}
+
+/// Whether nobody would be left without this one: no member at all, or none that gets new requests.
+fn is_last(members: &[Member], this: &Member) -> bool {
+    let mut others = members.iter().filter(|member| member.address != this.address).peekable();
+    others.peek().is_none() || (is_wanted(this) && !others.any(is_wanted))
 }
 
 pub(super) fn policy(admin: &Admin, asked: &Asked<'_>) -> Answer {
@@ -105,12 +139,17 @@ pub(super) fn log(admin: &Admin, asked: &Asked<'_>) -> Answer {
     pages::log(admin, asked)
 }
 
-pub(super) fn reload(admin: &Admin, asked: &Asked<'_>) -> Answer {
-    members(&asked.body, [])?;
-    let reloaded = admin.control.reload(&asked.by).map_err(|problems| {
-        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, problems.to_string().trim_end().to_owned())
-    })?;
-    Ok(json(StatusCode::OK, &reloaded))
+pub(super) fn reload<'a>(admin: &'a Admin, asked: &'a Asked<'a>) -> Later<'a> {
+    Box::pin(async move {
+        members(&asked.body, [])?;
+        let reloaded = admin.control.reload(&asked.by).await.map_err(|not| match not {
+            NotReloaded::Wrong(problems) => {
+                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, problems.trim_end().to_owned())
+            }
+            NotReloaded::Unread(why) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why),
+        })?;
+        Ok(json(StatusCode::OK, &reloaded))
+    })
 }
 
 pub(super) fn reset(admin: &Admin, asked: &Asked<'_>) -> Answer {
@@ -148,6 +187,42 @@ fn word<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::Address;
+    use crate::balance::member::Mode;
+
+    #[test]
+    fn the_last_one_is_the_one_without_which_nobody_serves() {
+        let member =
+            |port, mode, weight| Member { mode, weight, ..Member::new(Address { host: "a".into(), port }) };
+        let (ready, drained) = (|port| member(port, Mode::Ready, 1), |port| member(port, Mode::Drain, 1));
+        let table = [
+            ("alone", vec![ready(1)], true),
+            ("alone, and drained", vec![drained(1)], true),
+            ("one of two", vec![ready(1), ready(2)], false),
+            ("the other is drained", vec![ready(1), drained(2)], true),
+            ("the other weighs nothing", vec![ready(1), member(2, Mode::Ready, 0)], true),
+            ("both are drained", vec![drained(1), drained(2)], false),
+            ("the other serves", vec![drained(1), ready(2)], false),
+        ];
+        for (what, members, expected) in table {
+            assert_eq!(is_last(&members, &members[0]), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_found_wherever_they_stand() {
+        let table = [
+            (None, None),
+            (Some("force=true"), None),
+            (Some("url=http%3A%2F%2Fa"), Some("http://a")),
+            (Some("force=true&url=http://a"), Some("http://a")),
+            (Some("url=http://a&force=true"), Some("http://a")),
+            (Some("curl=x"), None),
+        ];
+        for (query, expected) in table {
+            assert_eq!(parameter(query, "url").as_deref(), expected, "{query:?}");
+        }
+    }
 
     #[test]
     fn what_nobody_knows_is_refused() {

@@ -1,17 +1,18 @@
 //! What the admin port shows. To look at it changes nothing.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
 use http_body_util::channel::Channel;
-use http_body_util::{Either, Full};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::json;
 
-use super::answers::{Answer, json, respond, text};
+use super::answers::{self, Answer, Body, json, respond, text};
 use super::guard::Refusal;
 use super::report::{Subject, report};
+use super::routes::Later;
 use super::{Admin, Asked, events, exposition, metrics, orders};
 use crate::balance::Backend;
 use crate::balance::health::{Cause, State, Thresholds};
@@ -64,6 +65,7 @@ impl From<&Backend> for Brief {
     }
 }
 
+/// Whether it is alive: for whoever would start it anew otherwise.
 pub(super) fn healthz(admin: &Admin, _: &Asked<'_>) -> Answer {
     Ok(match admin.control.observer().is_draining() {
         false => text(StatusCode::OK, "ok\n"),
@@ -71,35 +73,60 @@ pub(super) fn healthz(admin: &Admin, _: &Asked<'_>) -> Answer {
     })
 }
 
-pub(super) fn state(admin: &Admin, _: &Asked<'_>) -> Answer {
-    let control = &admin.control;
-    let report = report(&Subject {
-        pool: control.pool(),
-        observer: control.observer(),
-        listen: &admin.listen,
-        workers: control.settings().workers,
-        started: admin.started.0,
-        counting: control.counting_since(),
-        lines_dropped: control.lines_dropped().1,
-        now: Instant::now(),
-    });
-    Ok(json(StatusCode::OK, &report))
+/// Whether requests are welcome: for whoever would send them elsewhere otherwise.
+pub(super) fn readyz(admin: &Admin, _: &Asked<'_>) -> Answer {
+    Ok(match admin.control.not_ready() {
+        None => text(StatusCode::OK, "ready\n"),
+        Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    })
 }
 
-pub(super) fn metrics(admin: &Admin, _: &Asked<'_>) -> Answer {
-    let view = metrics::View {
-        pool: admin.control.pool(),
-        observer: admin.control.observer(),
-        lines_dropped: admin.control.lines_dropped().0,
-        started: admin.started.1,
-        now: Instant::now(),
-    };
-    let page = metrics::page(&view, admin.control.settings().statistics);
-    Ok(respond(StatusCode::OK, exposition::MEDIA_TYPE, Either::Left(Full::new(page.into()))))
+pub(super) fn state<'a>(admin: &'a Admin, _: &'a Asked<'a>) -> Later<'a> {
+    Box::pin(async move {
+        let control = &admin.control;
+        let (pool, observer) = (Arc::clone(control.pool()), Arc::clone(control.observer()));
+        let (listen, workers) = (admin.listen.clone(), control.settings().workers);
+        let (started, counting) = (admin.started.0, control.counting_since());
+        let lines_dropped = control.lines_dropped().1;
+        let written = admin.beside(move || {
+            let (pool, observer, listen) = (&pool, &observer, &listen);
+            let now = Instant::now();
+            let report =
+                report(&Subject { pool, observer, listen, workers, started, counting, lines_dropped, now });
+            serde_json::to_vec(&report)
+        });
+        document(written.await?)
+    })
+}
+
+pub(super) fn metrics<'a>(admin: &'a Admin, _: &'a Asked<'a>) -> Later<'a> {
+    Box::pin(async move {
+        let control = &admin.control;
+        let (pool, observer) = (Arc::clone(control.pool()), Arc::clone(control.observer()));
+        let (started, statistics) = (admin.started.1, control.settings().statistics);
+        let lines_dropped = control.lines_dropped().0;
+        let page = admin.beside(move || {
+            let view = metrics::View::new(&pool, &observer, started, Instant::now(), lines_dropped);
+            metrics::page(&view, statistics)
+        });
+        Ok(respond(StatusCode::OK, exposition::MEDIA_TYPE, Body::whole(page.await?)))
+    })
+}
+
+/// A document as it was written, if it could be.
+fn document(written: serde_json::Result<Vec<u8>>) -> Answer {
+    let failed =
+        |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    written.map(|json| answers::written(StatusCode::OK, json)).map_err(failed)
 }
 
 /// Every backend's present state first, then whatever happens.
 pub(super) fn events(admin: &Admin, _: &Asked<'_>) -> Answer {
+    let reader = Arc::clone(&admin.readers).try_acquire_owned().map_err(|_| {
+        let error =
+            "as many as may read the events do so already; close one of their connections and ask again";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
+    })?;
     let events = admin.control.observer().subscribe();
     let backends = admin.control.pool().backends();
     let states = backends.iter().map(|backend| {
@@ -109,16 +136,21 @@ pub(super) fn events(admin: &Admin, _: &Asked<'_>) -> Answer {
     });
     let (sender, channel) = Channel::new(16);
     tokio::task::spawn_local(events::tell(states.collect(), events, sender));
-    Ok(respond(StatusCode::OK, "text/event-stream", Either::Right(channel)))
+    Ok(respond(StatusCode::OK, "text/event-stream", Body::told(channel).holding(reader)))
 }
 
-pub(super) fn backends(admin: &Admin, asked: &Asked<'_>) -> Answer {
-    if asked.query.is_some() {
-        return backend(admin, asked);
-    }
-    let backends = admin.control.pool().backends();
-    let all: Vec<_> = backends.iter().map(|backend| Brief::from(&**backend)).collect();
-    Ok(json(StatusCode::OK, &all))
+pub(super) fn backends<'a>(admin: &'a Admin, asked: &'a Asked<'a>) -> Later<'a> {
+    Box::pin(async move {
+        if asked.query.is_some() {
+            return backend(admin, asked);
+        }
+        let pool = Arc::clone(admin.control.pool());
+        let written = admin.beside(move || {
+            let all: Vec<_> = pool.backends().iter().map(|backend| Brief::from(&**backend)).collect();
+            serde_json::to_vec(&all)
+        });
+        document(written.await?)
+    })
 }
 
 pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Answer {

@@ -1,5 +1,7 @@
 //! What is there at the admin port? One table: a line for everything that can be asked.
 
+use std::pin::Pin;
+
 use http::Method;
 
 use super::answers::Answer;
@@ -10,37 +12,50 @@ pub(super) struct Route {
     pub(super) method: Method,
     /// Where: a `{}` at the end stands for one thing out of many, such as the number of a backend.
     pub(super) path: &'static str,
-    pub(super) run: fn(&Admin, &Asked<'_>) -> Answer,
+    pub(super) run: Run,
 }
+
+/// Who answers.
+#[derive(Clone, Copy)]
+pub(super) enum Run {
+    /// At once, on the control thread: what takes no longer with many backends.
+    Now(fn(&Admin, &Asked<'_>) -> Answer),
+    /// When another thread has done its part.
+    Later(for<'a> fn(&'a Admin, &'a Asked<'a>) -> Later<'a>),
+}
+
+/// An answer to come.
+pub(super) type Later<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
 
 /// All there is. `HEAD` is understood wherever `GET` is.
 pub(super) const ROUTES: &[Route] = &[
-    get("/state", pages::state),
-    get("/events", pages::events),
-    get("/metrics", pages::metrics),
-    get("/healthz", pages::healthz),
-    get("/backends", pages::backends),
-    get("/backends/{}", pages::backend),
-    get("/policy", pages::policy),
-    get("/log", pages::log),
-    get("/explain/{}", pages::explain),
-    change(Method::POST, "/backends", orders::add),
+    get("/state", Run::Later(pages::state)),
+    get("/events", Run::Now(pages::events)),
+    get("/metrics", Run::Later(pages::metrics)),
+    get("/healthz", Run::Now(pages::healthz)),
+    get("/readyz", Run::Now(pages::readyz)),
+    get("/backends", Run::Later(pages::backends)),
+    get("/backends/{}", Run::Now(pages::backend)),
+    get("/policy", Run::Now(pages::policy)),
+    get("/log", Run::Now(pages::log)),
+    get("/explain/{}", Run::Now(pages::explain)),
+    change(Method::POST, "/backends", Run::Now(orders::add)),
     // The first by number, the second by address: /backends?url=http://localhost:3031.
-    change(Method::PATCH, "/backends/{}", orders::say),
-    change(Method::PATCH, "/backends", orders::say),
-    change(Method::DELETE, "/backends/{}", orders::remove),
-    change(Method::DELETE, "/backends", orders::remove),
-    change(Method::PUT, "/policy", orders::policy),
-    change(Method::PUT, "/log", orders::log),
-    change(Method::POST, "/reload", orders::reload),
-    change(Method::POST, "/statistics/reset", orders::reset),
+    change(Method::PATCH, "/backends/{}", Run::Now(orders::say)),
+    change(Method::PATCH, "/backends", Run::Now(orders::say)),
+    change(Method::DELETE, "/backends/{}", Run::Now(orders::remove)),
+    change(Method::DELETE, "/backends", Run::Now(orders::remove)),
+    change(Method::PUT, "/policy", Run::Now(orders::policy)),
+    change(Method::PUT, "/log", Run::Now(orders::log)),
+    change(Method::POST, "/reload", Run::Later(orders::reload)),
+    change(Method::POST, "/statistics/reset", Run::Now(orders::reset)),
 ];
 
-const fn get(path: &'static str, run: fn(&Admin, &Asked<'_>) -> Answer) -> Route {
+const fn get(path: &'static str, run: Run) -> Route {
     Route { method: Method::GET, path, run }
 }
 
-const fn change(method: Method, path: &'static str, run: fn(&Admin, &Asked<'_>) -> Answer) -> Route {
+const fn change(method: Method, path: &'static str, run: Run) -> Route {
     Route { method, path, run }
 }
 

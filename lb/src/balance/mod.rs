@@ -290,22 +290,24 @@ impl ServerPool {
             }
         }
         let asked = ask.into_iter().map(|index| Arc::clone(&members[index]));
-        asked
-            .inspect(|backend| {
-                backend.take_wants_asking();
-                backend.set_asked(Some(now));
-            })
-            .collect()
+        asked.inspect(|backend| backend.set_asked(Some(now))).collect()
     }
 
     /// A question to a backend has ended. Returns whether to ask it again: nothing is decided yet.
     pub fn asked(&self, backend: &Backend, answer: Reply, now: Instant) -> bool {
+        // A request that failed meanwhile had its answer as well.
+        let after_failure = backend.take_wants_asking();
         match answer {
+            // Without a request that failed or waits, pings find out whether the backend is there; it is enough to know
+            // that the process runs, and it may dislike the question alone.
+            Reply::Evidence(Evidence::NotHttp(_)) if !after_failure => backend.answered_question(now),
+            Reply::Evidence(Evidence::PingRefused(_) | Evidence::PingFailed(_))
+                if !after_failure && backend.traffic_snapshot().unanswered == 0 => {}
             Reply::Evidence(evidence) => {
                 let failed = !matches!(evidence, Evidence::Answered);
                 self.pinged(backend, evidence, now);
                 // The backend is either well or down in the end, and requests should not have to wait for that.
-                if failed && backend.is_in_use() {
+                if failed && after_failure && backend.is_in_use() {
                     backend.want_asking();
                 }
             }
@@ -323,6 +325,7 @@ impl ServerPool {
         let all = snapshots(&fleet.members);
         for (index, silent) in silence::silent(&all, self.since_epoch(now), self.rules().silence) {
             let waiting = match all[index].unanswered {
+                0 => "it is asked".to_owned(),
                 1 => "1 request waits".to_owned(),
                 n => format!("{n} requests wait"),
             };

@@ -10,6 +10,10 @@
 //! 2. The question is not answered in time, and the requests have waited for [`Rule::at_least`] and twice as long as
 //!    usual: the backend is **silent**, if another backend has said a word since the question was asked.
 //!
+//! 3. A backend that gets no requests, because the policy prefers others, cannot be waited for. While the pool is in use,
+//!    it is asked when it has not said a word for a second, and is silent if the question stays unanswered for twice
+//!    [`Rule::at_least`]. So a stopped process is found before a request meets it.
+//!
 //! A slow path is therefore never taken for silence: the backend answers the question. The other backend's word tells a
 //! silent backend from a balancer that was itself asleep, and from a network that is gone for all. When there is too
 //! little traffic for such a word, the balancer asks other backends as well.
@@ -39,8 +43,11 @@ const TIMES_USUAL: u32 = 2;
 /// Backends that are asked beside one that does not answer, so that their answers can speak against it.
 const WITNESSES: usize = 2;
 
-/// A backend that answered a question and still has requests waiting is asked again after this time.
+/// A backend that answered a question and still has requests waiting, or that gets none, is asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A pool is in use if it got a request within this time.
+const IN_USE: Duration = Duration::from_secs(3);
 
 /// What one look at a backend's traffic shows. Times are durations since one common moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +65,8 @@ pub struct TrafficSnapshot {
     pub word: Option<Duration>,
     /// Since when a question waits for its answer; `None` if none does.
     pub asked: Option<Duration>,
+    /// When the last question was sent, if ever.
+    pub last_asked: Option<Duration>,
     /// How long its answers usually take.
     pub usual: Duration,
 }
@@ -81,10 +90,19 @@ impl TrafficSnapshot {
         self.up && self.asked.is_none() && self.waited(now).is_some_and(|waited| waited >= after)
     }
 
+    /// Whether it gets no requests and has not said a word for long.
+    fn is_quiet(&self, now: Duration) -> bool {
+        let last = self.word.max(self.last_asked);
+        let quiet_for = last.map_or(now, |last| now.saturating_sub(last));
+        self.up && self.asked.is_none() && self.unanswered == 0 && quiet_for >= ASK_AGAIN
+    }
+
     /// How long the backend has been silent, if the question has waited long enough for an answer.
     fn overdue(&self, now: Duration, rule: Rule) -> Option<Duration> {
         let asked_for = now.saturating_sub(self.asked?);
-        let waited = self.waited(now)?;
+        let Some(waited) = self.waited(now) else {
+            return (self.up && asked_for >= rule.at_least * 2).then_some(asked_for);
+        };
         let patience = rule.at_least.max(self.usual * TIMES_USUAL);
         let many = self.unanswered >= rule.waiting
             && self.enough_since.is_some_and(|since| now.saturating_sub(since) >= patience);
@@ -97,6 +115,11 @@ impl TrafficSnapshot {
 /// word could speak against a backend that has not answered yet.
 pub fn to_ask(all: &[TrafficSnapshot], now: Duration, rule: Rule) -> Vec<usize> {
     let mut ask: Vec<_> = (0..all.len()).filter(|index| all[*index].wants_asking(now, rule)).collect();
+    let in_use =
+        all.iter().any(|one| one.waiting_since.is_some_and(|since| now.saturating_sub(since) < IN_USE));
+    if in_use && all.iter().filter(|one| one.up).count() > 1 {
+        ask.extend((0..all.len()).filter(|index| all[*index].is_quiet(now)));
+    }
     let Some(unanswered) = all.iter().position(|one| one.up && one.unanswered > 0 && one.asked.is_some())
     else {
         return ask;

@@ -17,6 +17,7 @@ fn well() -> TrafficSnapshot {
         enough_since: None,
         word: Some(ms(2990)),
         asked: None,
+        last_asked: None,
         usual: ms(2),
     }
 }
@@ -54,10 +55,30 @@ fn a_backend_is_asked_only_when_there_is_a_reason() {
 }
 
 #[test]
+fn a_backend_that_gets_no_requests_is_asked_while_the_pool_is_in_use() {
+    let unused = TrafficSnapshot { word: Some(ms(2000)), ..well() };
+    let busy = |since| TrafficSnapshot { waiting_since: Some(ms(since)), ..well() };
+    assert_eq!(to_ask(&[busy(2900), unused], ms(2999), RULE), [0; 0], "it has said a word");
+    assert_eq!(to_ask(&[busy(2900), unused], ms(3000), RULE), [1]);
+    assert_eq!(to_ask(&[busy(0), unused], ms(3000), RULE), [0; 0], "no request comes");
+    let mute = TrafficSnapshot { word: None, ..unused };
+    assert_eq!(to_ask(&[busy(2900), mute], ms(3000), RULE), [1]);
+    let lately = TrafficSnapshot { last_asked: Some(ms(2500)), ..unused };
+    assert_eq!(to_ask(&[busy(2900), lately], ms(3000), RULE), [0; 0], "its port refused that question");
+    let out = TrafficSnapshot { up: false, ..unused };
+    assert_eq!(to_ask(&[busy(2900), out], ms(3000), RULE), [0; 0]);
+    let asked = TrafficSnapshot { asked: Some(ms(2000)), ..unused };
+    assert_eq!(silent(&[well(), asked], ms(2999), RULE), []);
+    assert_eq!(silent(&[well(), asked], ms(3000), RULE), [(1, ms(1000))]);
+}
+
+#[test]
 fn others_are_asked_when_no_word_of_theirs_could_speak_against_it() {
     let quiet = TrafficSnapshot { word: Some(ms(100)), ..well() };
-    assert_eq!(to_ask(&[quiet, stalled(), quiet, quiet], ms(2300), RULE), [2, 3]);
-    assert_eq!(to_ask(&[quiet, stalled(), well(), quiet], ms(2995), RULE), [0; 0]);
+    assert_eq!(to_ask(&[quiet, stalled(), quiet, quiet], ms(2300), RULE), [0, 2, 3], "they are quiet");
+    let short = TrafficSnapshot { word: Some(ms(2200)), ..well() };
+    assert_eq!(to_ask(&[short, stalled(), short, short], ms(2300), RULE), [2, 3], "two are enough");
+    assert_eq!(to_ask(&[short, stalled(), well(), short], ms(2995), RULE), [0; 0]);
     let asked = TrafficSnapshot { asked: Some(ms(2300)), ..quiet };
     assert_eq!(to_ask(&[asked, stalled()], ms(2350), RULE), [0; 0], "once is enough");
     let dead = TrafficSnapshot { up: false, ..quiet };
@@ -81,7 +102,6 @@ fn each_condition_is_needed() {
     let table = [
         ("it was not asked", TrafficSnapshot { asked: None, ..stalled() }),
         ("the question is too young", TrafficSnapshot { asked: Some(ms(2760)), ..stalled() }),
-        ("no request waits any more", TrafficSnapshot { unanswered: 0, ..stalled() }),
         (
             "the requests have not waited for long",
             TrafficSnapshot { waiting_since: Some(ms(2600)), enough_since: Some(ms(2600)), ..stalled() },

@@ -35,6 +35,7 @@ pub(super) struct Traffic {
     /// A request failed in a way that makes the balancer ask.
     wants_asking: AtomicBool,
     asked: AtomicU64,
+    last_asked: AtomicU64,
     mean_us: AtomicU64,
     deviation_us: AtomicU64,
 }
@@ -61,6 +62,9 @@ impl Backend {
     pub(super) fn set_asked(&self, now: Option<Instant>) {
         let asked = now.map_or(0, |now| self.traffic.epoch.stamp(now));
         self.traffic.asked.store(asked, Relaxed);
+        if asked != 0 {
+            self.traffic.last_asked.store(asked, Relaxed);
+        }
     }
 
     /// Whether a question is on its way.
@@ -78,7 +82,7 @@ impl Backend {
         self.traffic.wants_asking.load(Relaxed)
     }
 
-    /// Takes the wish back: the question is asked now.
+    /// Takes the wish back: the question is answered. Returns whether there was one.
     pub(super) fn take_wants_asking(&self) -> bool {
         self.wants_asking() && self.traffic.wants_asking.swap(false, Relaxed)
     }
@@ -155,6 +159,7 @@ impl Backend {
             enough_since: since_epoch(&self.traffic.enough_since),
             word: since_epoch(&self.traffic.word),
             asked: since_epoch(&self.traffic.asked),
+            last_asked: since_epoch(&self.traffic.last_asked),
             usual: self.traffic.estimate().usual(),
         }
     }
@@ -175,6 +180,7 @@ impl Traffic {
             word: AtomicU64::new(0),
             wants_asking: AtomicBool::new(false),
             asked: AtomicU64::new(0),
+            last_asked: AtomicU64::new(0),
             mean_us: AtomicU64::new(0),
             deviation_us: AtomicU64::new(0),
         }

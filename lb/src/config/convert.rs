@@ -91,6 +91,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         min_upload_rate: read.maybe("timeouts.min_upload_rate"),
         abort_on_close: read.get("abort_on_close"),
         tunnel_timeout: read.get("timeouts.tunnel"),
+        lame_duck: read.get("timeouts.lame_duck"),
         drain_time: read.get("timeouts.drain"),
         drain_idle: read.get("timeouts.drain_idle"),
         max_connections: read.maybe_number("max_connections"),

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::form::Written;
 use super::layer::{Layer, Origin};
-use super::problems::{Problem, nearest};
+use super::problems::{Problem, nearest, shortened};
 use super::settings::{self, SECTIONS, Section};
 use super::{aliases, dialect};
 
@@ -116,16 +116,31 @@ fn read_setting(
 ) {
     match section.setting(key.0) {
         Some(setting) => layer.add(setting, written(value), Origin::File(value.span())),
-        None => problems.push(unknown(section, key)),
+        None if problems.len() < PROPOSALS => problems.push(unknown(section, key)),
+        None => problems.push(unexplained(section, key)),
+    }
+}
+
+/// Keys that are not known are compared with all that are; with so many problems, nobody reads what comes of it.
+const PROPOSALS: usize = 1000;
+
+/// A key that is not known here, without what to write instead.
+fn unexplained(section: &'static Section, key: &Key<'_>) -> Problem {
+    let (name, here) = (shortened(key.0), place(section));
+    Problem::new(format!("{name} is not known {here}"), "").at_place(Some(key.1.clone()))
+}
+
+/// Where a section's keys stand.
+fn place(section: &'static Section) -> String {
+    match section.name {
+        "" => "above the sections".to_owned(),
+        _ => format!("in {}", section.title()),
     }
 }
 
 /// What to do about a key that is not known here: known elsewhere, or nearly known.
 fn unknown(section: &'static Section, key: &Key<'_>) -> Problem {
-    let here = match section.name {
-        "" => "above the sections".to_owned(),
-        _ => format!("in {}", section.title()),
-    };
+    let here = place(section);
     let is_top = section.name.is_empty();
     let keys = |section: &'static Section| {
         section.settings.iter().map(|setting| setting.key()).filter(|key| !key.is_empty())
@@ -160,7 +175,7 @@ fn unknown(section: &'static Section, key: &Key<'_>) -> Problem {
     } else {
         format!("known {here}: {}", keys(section).collect::<Vec<_>>().join(", "))
     };
-    Problem::new(format!("{} is not known {here}", key.0), fix).at_place(Some(key.1.clone()))
+    Problem::new(format!("{} is not known {here}", shortened(key.0)), fix).at_place(Some(key.1.clone()))
 }
 
 /// Whether a word differs from another by few letters: at most a third, so that a word that only looks a little alike is not

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::convert;
 use super::form::Written;
 use super::layer::{Layer, Origin};
-use super::problems::{Problem, Source, nearest};
+use super::problems::{Problem, Problems, Source, besides, nearest, shortened};
 use super::settings::{self, BACKEND};
 use crate::balance::member::Member;
 
@@ -39,7 +39,11 @@ pub(crate) fn backend(said: &Map<String, Value>, known: Option<&Member>) -> Resu
     let member = convert::member(layer, &Source::default(), &mut problems);
     match (member, problems.is_empty()) {
         (Some((member, _)), true) => Ok(member),
-        _ => Err(problems.iter().map(Problem::sentence).collect::<Vec<_>>().join("\n")),
+        _ => {
+            let shown = problems.iter().take(Problems::SHOWN).map(|problem| shortened(&problem.sentence()));
+            let besides = besides(problems.len(), Problems::SHOWN);
+            Err(shown.chain(besides).collect::<Vec<_>>().join("\n"))
+        }
     }
 }
 

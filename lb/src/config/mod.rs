@@ -9,13 +9,13 @@
 //! flags ────┘
 //! ```
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use ipnet::IpNet;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::balance::health::Thresholds;
 use crate::balance::member::{Member, Mode};
@@ -43,9 +43,11 @@ pub(crate) mod listen;
 mod ping;
 pub mod problems;
 mod reader;
+mod report;
 mod rules;
 mod schema;
 pub(crate) mod settings;
+mod text;
 mod token;
 mod warnings;
 
@@ -153,6 +155,8 @@ pub struct Config {
     pub abort_on_close: bool,
     /// How long both sides of a tunnel may be silent.
     pub tunnel_timeout: Duration,
+    /// How long connections are still accepted after the order to end, before draining begins; zero for no time at all.
+    pub lame_duck: Duration,
     /// How long draining may take.
     pub drain_time: Duration,
     /// How long a connection without a request stays open when draining begins.
@@ -250,9 +254,16 @@ pub struct Loaded {
     /// What is allowed, but hardly meant: a setting without effect, or backends that get nothing.
     pub warnings: Problems,
     settings: Layer,
+    /// A hash of the file that it was read from; of an empty one if there was none.
+    digest: u64,
 }
 
 impl Loaded {
+    /// Whether it was read from a file with the same bytes as another.
+    pub(crate) fn reads_as(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+
     /// The settings that this says other than another did, such as `health.ping_interval`; of the backends, nothing.
     pub(crate) fn differs_from(&self, other: &Self) -> Vec<&'static str> {
         self.settings.differs_from(&other.settings)
@@ -266,7 +277,7 @@ impl Loaded {
 pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
     let Some(path) = file else { return read(None, flags) };
     let name = shown(&path.display().to_string()).into_owned();
-    match std::fs::read(path) {
+    match text::read(path) {
         Ok(bytes) => match (dialect::not_text(&bytes), String::from_utf8(bytes)) {
             (Some(is), _) => {
                 let problem = Problem::new(format!("{name} {is}"), "save the file as plain text in UTF-8");
@@ -275,25 +286,8 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
             (None, Ok(text)) => read(Some((&name, &text)), flags),
             (None, Err(error)) => Err(not_utf8(&name, &error)),
         },
-        Err(error) => Err(unreadable(&name, &error)),
+        Err(problem) => Err(Problems::errors(&Source::default(), vec![problem])),
     }
-}
-
-/// The file cannot be read.
-fn unreadable(name: &str, error: &io::Error) -> Problems {
-    let (why, fix) = match error.kind() {
-        io::ErrorKind::NotFound => (
-            "there is no such file".to_owned(),
-            "name one that is there; lb.example.toml shows what belongs into it",
-        ),
-        io::ErrorKind::IsADirectory => ("it is a folder".to_owned(), "name a file in it"),
-        io::ErrorKind::PermissionDenied => {
-            (error.to_string(), "let the user of this process read it, or name another file")
-        }
-        _ => (error.to_string(), "name a file that can be read"),
-    };
-    let problem = Problem::new(format!("cannot read {name}: {why}"), fix);
-    Problems::errors(&Source::default(), vec![problem])
 }
 
 /// The same with a file that has been read: its name, as errors are to call it, and its text.
@@ -320,8 +314,9 @@ pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problem
     problems.extend(rules::broken(&config, &said));
     match problems.is_empty() {
         true => {
+            let digest = xxh3_64(file.map_or("", |(_, text)| text).as_bytes());
             let warnings = Problems::warnings(&source, warnings::of(&config, &said));
-            Ok(Loaded { config, warnings, settings: said.settings })
+            Ok(Loaded { config, warnings, settings: said.settings, digest })
         }
         false => Err(Problems::errors(&source, problems)),
     }

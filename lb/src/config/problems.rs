@@ -3,11 +3,10 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-
 use super::layer::Given;
+use super::report::{self, Lines};
 use super::settings::SECTIONS;
-use crate::shown::{in_place, shown};
+use crate::shown::shown;
 
 /// Something that is wrong, or odd. Its texts quote files and command lines, and are fit for a terminal ([`shown`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,20 +54,13 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Line and column of a byte, both counted from 1, the column in characters.
-    pub(crate) fn position(&self, byte: usize) -> (usize, usize) {
-        let before = &self.text[..self.floor(byte)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-    }
-
     /// The nearest end of a character at or before this byte.
-    fn floor(&self, byte: usize) -> usize {
+    pub(super) fn floor(&self, byte: usize) -> usize {
         (0..=byte.min(self.text.len())).rev().find(|byte| self.text.is_char_boundary(*byte)).unwrap_or(0)
     }
 
     /// The part of a place that lies on its first line, and in the text at all.
-    fn on_one_line(&self, place: &Range<usize>) -> Range<usize> {
+    pub(super) fn on_one_line(&self, place: &Range<usize>) -> Range<usize> {
         let (start, end) = (self.floor(place.start), self.floor(place.end.max(place.start)));
         let length = self.text[start..end].find(['\n', '\r']).unwrap_or(end - start);
         start..start + length
@@ -84,6 +76,9 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// Problems that are shown; the others are counted.
+    pub const SHOWN: usize = 20;
+
     /// What is wrong, in the order of the file; what is about flags alone comes first.
     pub(crate) fn errors(source: &Source, list: Vec<Problem>) -> Self {
         Self::new(source, false, list)
@@ -111,42 +106,45 @@ impl Problems {
 
     /// Line and column of a problem, both counted from 1; `None` if it is about flags alone.
     pub fn position(&self, problem: &Problem) -> Option<(usize, usize)> {
-        problem.places.first().map(|place| self.source.position(place.start))
+        problem.places.first().map(|place| Lines::of(&self.source).position(place.start))
     }
 
-    /// Each in one line, for a log.
+    /// Those that are shown, each in one line, and how many there are besides: for a log.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.list.iter().map(|problem| match self.position(problem) {
-            Some((line, column)) => format!("{}:{line}:{column}: {}", self.source.name, problem.sentence()),
-            None => problem.sentence(),
-        })
+        let lines = Lines::of(&self.source);
+        let shown = self.list.iter().take(Self::SHOWN).map(move |problem| match problem.places.first() {
+            Some(place) => {
+                let (line, column) = lines.position(place.start);
+                format!("{}:{line}:{column}: {}", self.source.name, shortened(&problem.sentence()))
+            }
+            None => shortened(&problem.sentence()),
+        });
+        shown.chain(self.besides())
     }
+
+    /// How many there are that are not shown; nothing if there are none.
+    fn besides(&self) -> Option<String> {
+        besides(self.list.len(), Self::SHOWN)
+    }
+}
+
+/// How many problems there are that are not shown; nothing if there are none.
+pub(crate) fn besides(all: usize, shown: usize) -> Option<String> {
+    let more = all.checked_sub(shown).filter(|more| *more > 0)?;
+    Some(format!("and {} more {}", grouped(more), if more == 1 { "problem" } else { "problems" }))
 }
 
 impl fmt::Display for Problems {
     /// With the lines of the file that they are about.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = if self.warnings { Level::WARNING } else { Level::ERROR };
-        let text = in_place(&self.source.text);
-        for (problem, n) in self.list.iter().zip(0..) {
+        let lines = Lines::of(&self.source);
+        for (problem, n) in self.list.iter().take(Self::SHOWN).zip(0..) {
             if n > 0 {
                 writeln!(f)?;
             }
-            if problem.places.is_empty() {
-                let word = if self.warnings { "warning" } else { "error" };
-                writeln!(f, "{word}: {}", problem.sentence())?;
-                continue;
-            }
-            let annotations = problem.places.iter().zip(0..).map(|(place, n)| {
-                let kind = if n == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-                let label = if n == 0 { problem.fix.as_str() } else { "" };
-                kind.span(self.source.on_one_line(place)).label(label)
-            });
-            let snippet = Snippet::source(&text).path(&self.source.name).annotations(annotations);
-            let report: &[Group<'_>] = &[level.clone().primary_title(&problem.what).element(snippet)];
-            writeln!(f, "{}", Renderer::plain().render(report))?;
+            report::write(f, problem, self.warnings, &lines)?;
         }
-        Ok(())
+        self.besides().map_or(Ok(()), |besides| writeln!(f, "\n{besides}"))
     }
 }
 
@@ -171,10 +169,37 @@ pub(crate) fn without_secrets(text: &str) -> String {
 pub(crate) fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     /// Fewer common letters are no likeness.
     const ALIKE: f64 = 0.8;
+    /// What is longer is like no word, and to compare it takes as long as it is.
+    const LONG: usize = 64;
+    if text.len() > LONG {
+        return None;
+    }
     let text = text.to_lowercase();
     let likeness = words.map(|word| (strsim::jaro_winkler(&text, word), word));
     likeness
         .filter(|(alike, _)| *alike >= ALIKE)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, word)| word)
+}
+
+/// A text, or as much of it as somebody reads.
+pub(crate) fn shortened(text: &str) -> String {
+    const LONG: usize = 400;
+    match text.char_indices().nth(LONG) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A number as people read it: `4,321`.
+pub(crate) fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }

@@ -1,12 +1,13 @@
 //! What does a configuration ask for, and what has changed? The part of it that only thinks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::balance::Address;
 use crate::balance::change::Change;
 use crate::balance::member::Member;
 use crate::config::Config;
+use crate::config::problems::grouped;
 
 /// Takes in what a name stands for, in an order that does not depend on the server's. Nothing is no answer: the last good
 /// one holds then.
@@ -28,14 +29,9 @@ pub(super) fn wanted(configured: &[Member], resolved: &HashMap<Address, Vec<IpAd
             addresses.iter().map(|ip| Member { address: at(ip), ..member.clone() }).collect()
         }
     };
-    let mut members: Vec<Member> = Vec::new();
-    for member in configured.iter().flat_map(each) {
-        // Two names may have an address in common.
-        if members.iter().all(|known| known.address != member.address) {
-            members.push(member);
-        }
-    }
-    members
+    let mut known = HashSet::new();
+    // Two names may have an address in common.
+    configured.iter().flat_map(each).filter(|member| known.insert(member.address.clone())).collect()
 }
 
 /// Keeps what cannot change while the balancer runs, and names what somebody wanted to change of it.
@@ -66,6 +62,9 @@ pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str
     (config, fixed.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect())
 }
 
+/// Changes that are told one by one; what is more than that is counted.
+const TOLD: usize = 50;
+
 /// What is said of no changes.
 pub(super) const UNCHANGED: &str = "the backends stay as they are";
 
@@ -74,14 +73,18 @@ pub(super) fn describe(changes: &[Change]) -> String {
     if changes.is_empty() {
         return UNCHANGED.to_owned();
     }
-    let words: Vec<_> = changes
+    let mut words: Vec<_> = changes
         .iter()
+        .take(TOLD)
         .map(|change| match change {
             Change::Add(member) => format!("added {}", member.address),
             Change::Remove(address) => format!("removed {address}"),
             Change::Say(member) => format!("changed {}", member.address),
         })
         .collect();
+    if changes.len() > TOLD {
+        words.push(format!("and {} more", grouped(changes.len() - TOLD)));
+    }
     words.join(", ")
 }
 
@@ -147,6 +150,9 @@ mod tests {
         let changes =
             [Change::Remove(member("a").address), Change::Add(member("b")), Change::Say(member("c"))];
         assert_eq!(describe(&changes), "removed http://a:80, added http://b:80, changed http://c:80");
+        let many: Vec<_> = (0..5_000).map(|n| Change::Remove(member(&format!("h{n}")).address)).collect();
+        let told = describe(&many);
+        assert!(told.ends_with("removed http://h49:80, and 4,950 more"), "{told}");
     }
 
     #[test]

@@ -74,6 +74,9 @@ enum Order {
     Remove {
         #[command(flatten)]
         whom: Whom,
+        /// Take it out even if no other one is left that gets requests
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         patience: Patience,
     },
@@ -215,8 +218,8 @@ impl Order {
                 let backend = ask(client, Method::POST, "/backends", &new.said())?;
                 new.serving.watch(client, backend)
             }
-            Self::Remove { whom, patience } => {
-                let backend = ask(client, Method::DELETE, &whom.path(), &json!({}))?;
+            Self::Remove { whom, force, patience } => {
+                let backend = ask(client, Method::DELETE, &whom.path_with_force(*force), &json!({}))?;
                 match patience.wait {
                     None => Ok(told(&backend)),
                     Some(wait) => finished(client, &backend, wait, true).map(|_| {
@@ -268,6 +271,15 @@ impl Whom {
             Ok(number) => format!("/backends/{number}"),
             Err(_) => format!("/backends?url={}", utf8_percent_encode(&self.backend, NON_ALPHANUMERIC)),
         }
+    }
+}
+
+impl Whom {
+    /// The same, to be taken out even if it is the last one.
+    fn path_with_force(&self, force: bool) -> String {
+        let path = self.path();
+        let before = if path.contains('?') { '&' } else { '?' };
+        if force { format!("{path}{before}force=true") } else { path }
     }
 }
 
@@ -360,6 +372,9 @@ mod tests {
         let path = |backend: &str| Whom { backend: backend.to_owned() }.path();
         assert_eq!(path("3"), "/backends/3");
         assert_eq!(path("http://[::1]:80"), "/backends?url=http%3A%2F%2F%5B%3A%3A1%5D%3A80");
+        let forced = |backend: &str| Whom { backend: backend.to_owned() }.path_with_force(true);
+        assert_eq!(forced("3"), "/backends/3?force=true");
+        assert_eq!(forced("a"), "/backends?url=a&force=true");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 pub mod explain;
 mod states;
@@ -137,6 +137,9 @@ pub struct Observer {
     access_log: AtomicBool,
     access_lines: OnceLock<Box<dyn AccessLog>>,
     draining: AtomicBool,
+    leaving: AtomicBool,
+    /// Told when the balancer begins to leave.
+    leaves: Notify,
     /// What is counted of all clients' requests.
     pub totals: Tallies,
     /// Client connections open now.
@@ -156,6 +159,8 @@ impl Observer {
             access_log: AtomicBool::new(access_log),
             access_lines: OnceLock::new(),
             draining: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+            leaves: Notify::new(),
             totals: Tallies::default(),
             connections: AtomicI64::new(0),
             explanations: Explanations::default(),
@@ -191,6 +196,26 @@ impl Observer {
     /// From now on the balancer is on its way out.
     pub fn begin_draining(&self) {
         self.draining.store(true, Relaxed);
+    }
+
+    /// Whether the balancer is about to drain, and still accepts connections.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
+    }
+
+    /// From now on the balancer is about to drain, and those are told who wait for it.
+    pub fn begin_leaving(&self) {
+        self.leaving.store(true, Relaxed);
+        self.leaves.notify_waiters();
+    }
+
+    /// Waits until the balancer is about to drain.
+    pub async fn leaves(&self) {
+        let mut told = std::pin::pin!(self.leaves.notified());
+        told.as_mut().enable();
+        if !self.is_leaving() {
+            told.await;
+        }
     }
 
     /// A backend changed its state: the one place where this is logged.

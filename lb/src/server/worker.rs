@@ -74,6 +74,8 @@ impl Crew {
                     Ok((runtime, door)) => {
                         let _ = tell.send(Ok(()));
                         runtime.block_on(work(number, shared, random, place, door));
+                        // Look-ups may hang for long; nobody waits for what they find.
+                        runtime.shutdown_background();
                     }
                     Err(error) => _ = tell.send(Err(error)),
                 }
@@ -120,6 +122,12 @@ pub(crate) async fn work(
     tokio::task::spawn_local(async move {
         let give_up = |wanted| _ = keeper.upstream.give_up(wanted);
         keeper.upstream.places().heed_shortages(give_up).await
+    });
+    let (leaving, leaves) = (Rc::downgrade(&proxy), Arc::clone(&observer));
+    tokio::task::spawn_local(async move {
+        leaves.leaves().await;
+        // Connections are still accepted, but each answer is told to be the last one of its own.
+        leaving.upgrade().iter().for_each(|proxy| proxy.begin_draining());
     });
     let idle = Rc::downgrade(&proxy);
     tokio::task::spawn_local(async move {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::common::{
-    Client, Config, Lb, Load, Metrics, NO_PINGS, Reply, Upstream, eventually, ok, order, order_with, tables,
-    throughout, when,
+    Client, Config, Lb, Load, Metrics, NO_PINGS, Reply, Upstream, ctl, eventually, ok, order, order_with,
+    tables, throughout, when,
 };
 
 const JSON: &str = "Content-Type: application/json";
@@ -277,6 +277,44 @@ fn what_was_changed_by_hand_stays_until_the_file_says_something_else_of_it() {
     config.write(&file("[balance]\npolicy = \"random\""));
     lb.wait_for_log("changed balance.policy");
     assert_eq!((&lb.state()["policy"], &lb.backend(1)["mode"]), (&json!("random"), &json!("drain")));
+}
+
+#[test]
+fn the_last_backend_is_removed_only_by_force() {
+    let (one, two, lb) = two();
+    assert_eq!(order(&lb, "DELETE /backends/2", &json!({})).0, 200);
+    let refused = order(&lb, "DELETE /backends/1", &json!({}));
+    assert_eq!(refused.0, 409);
+    for words in ["the last one", "?force=true", "lb ctl remove 1 --force"] {
+        assert!(error(&refused).contains(words), "{words}: {}", error(&refused));
+    }
+    assert_eq!(lb.get("/").text(), "one", "it is still there");
+    let refused = order(&lb, "DELETE /backends/1?force=yes", &json!({}));
+    assert_eq!((refused.0, error(&refused)), (400, "force is yes; write force=true"));
+    let url = one.url().replace("://", "%3A%2F%2F");
+    assert_eq!(order(&lb, &format!("DELETE /backends?url={url}"), &json!({})).0, 409);
+    assert_eq!(order(&lb, &format!("DELETE /backends?url={url}&force=true"), &json!({})).0, 200);
+    assert_eq!(lb.get("/").status, 503);
+    // To remove one that is leaving already changes nothing.
+    assert!([200, 404].contains(&order(&lb, "DELETE /backends/1", &json!({})).0));
+
+    // One that gets requests counts, and not one that is out for good.
+    order(&lb, "POST /backends", &json!({"url": two.url()}));
+    order(&lb, "POST /backends", &json!({"url": one.url(), "mode": "maintenance"}));
+    assert_eq!(order(&lb, "DELETE /backends/2", &json!({})).0, 409);
+    assert_eq!(order(&lb, "DELETE /backends/1", &json!({})).0, 200);
+}
+
+#[test]
+fn lb_ctl_removes_the_last_backend_only_by_force() {
+    let upstream = Upstream::well("ok");
+    let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let refused = ctl(&lb, &["remove", "1"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("lb ctl remove 1 --force"), "{}", refused.stderr);
+    let removed = ctl(&lb, &["remove", &upstream.url(), "--force", "--wait", "5s"]);
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    assert_eq!(lb.get("/").status, 503);
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn deaf_to_bodies() -> Upstream {
             }
             if line.contains("/hidden") {
                 // Long enough for another request to come over this connection.
-                std::thread::sleep(std::time::Duration::from_millis(200));
+                std::thread::sleep(Duration::from_millis(200));
             }
             let length = if line.starts_with("HEAD ") { String::new() } else { line.clone() };
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{length}", line.len());

@@ -244,8 +244,8 @@ fn a_file_that_cannot_be_read_says_why_and_what_to_name() {
     let missing = format!("{folder}/lb.toml");
     let below = format!("{folder}/no/lb.toml");
     expect(&[
-        (&["check", folder], &["is a folder", "name a file"]),
-        (&["--config", folder], &["is a folder", "name a file"]),
+        (&["check", folder], &["is a directory", "name a regular file"]),
+        (&["--config", folder], &["is a directory", "name a regular file"]),
         (&["check", &missing], &["cannot read", "no such file", "lb.example.toml"]),
         (&["check", &below], &["cannot read", "no such file"]),
         (&["check", "no\u{1b}[31m\nlb.toml"], &["cannot read no\\u{1b}[31m\\nlb.toml"]),

@@ -232,6 +232,14 @@ pub(super) const TIMEOUTS: Section = Section {
         )
         .default("1h"),
         Setting::new(
+            "timeouts.lame_duck",
+            "lame-duck",
+            TIME_OR_ZERO,
+            "How long connections are still accepted after SIGTERM or SIGINT while GET /readyz says 503 and answers \
+             carry Connection: close, before drain_time begins; for a load balancer in front that has to notice",
+        )
+        .default("0s"),
+        Setting::new(
             "timeouts.drain",
             "drain-time",
             TIME_OR_ZERO,

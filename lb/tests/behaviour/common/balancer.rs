@@ -171,6 +171,18 @@ impl Lb {
         })
     }
 
+    /// How long the control thread, and all threads together, have been on a processor, in hundredths of a second.
+    pub(crate) fn processor_time(&self) -> (u64, u64) {
+        let id = self.child.id();
+        let of = |path: String| {
+            let stat = std::fs::read_to_string(path).unwrap();
+            // Behind the name, which may have anything in it, the 12th and the 13th field; see proc_pid_stat(5).
+            let fields = stat.rsplit(") ").next().unwrap().split(' ');
+            fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+        };
+        (of(format!("/proc/{id}/task/{id}/stat")), of(format!("/proc/{id}/stat")))
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }

@@ -37,3 +37,10 @@ pub(crate) fn tables<'a>(upstreams: impl IntoIterator<Item = (&'a Upstream, &'a 
         |(upstream, more): (&Upstream, &str)| format!("[[backend]]\nurl = \"{}\"\n{more}\n", upstream.url());
     upstreams.into_iter().map(table).collect()
 }
+
+/// The tables of many backends that nobody pings.
+pub(crate) fn in_maintenance(backends: usize) -> String {
+    let address = |n: usize| format!("127.1.{}.{}:1", n / 250, n % 250 + 1);
+    let table = |n: usize| format!("[[backend]]\nurl = \"http://{}\"\nmode = \"maintenance\"\n", address(n));
+    (0..backends).map(table).collect()
+}

@@ -16,7 +16,7 @@ mod wire;
 pub(crate) use balancer::{Ended, Lb, lb_command};
 pub(crate) use client::{Answer, Client};
 pub(crate) use events::Events;
-pub(crate) use file::{Config, tables};
+pub(crate) use file::{Config, in_maintenance, tables};
 pub(crate) use metrics::Metrics;
 pub(crate) use names::Names;
 pub(crate) use orders::{Load, ctl, ctl_with, order, order_with};

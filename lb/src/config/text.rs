@@ -1,0 +1,63 @@
+//! Reads a configuration file, and nothing that only looks like one: what can block or has no end is refused.
+
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use super::problems::Problem;
+
+/// Bytes that a configuration file may have: some hundred thousand backends.
+pub(crate) const LONGEST: u64 = 16 << 20;
+
+/// Reads a regular file of at most [`LONGEST`] bytes.
+///
+/// # Errors
+/// It is not there, not readable, not a regular file, or too long.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    let name = path.display();
+    let wrong = |is: &str, fix: &str| Problem::new(format!("cannot read {name}: {is}"), fix);
+    let cannot = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => wrong(
+            "there is no such file",
+            "name a file that exists; lb.example.toml shows what belongs into it",
+        ),
+        io::ErrorKind::PermissionDenied => {
+            wrong(&error.to_string(), "let the user of this process read it, or name another file")
+        }
+        _ => wrong(&error.to_string(), "name a file that can be read"),
+    };
+    // Looked at first: to open a pipe or a device does something to it.
+    regular(fs::metadata(path).map_err(cannot)?.file_type(), wrong)?;
+    let file = open(path).map_err(cannot)?;
+    regular(file.metadata().map_err(cannot)?.file_type(), wrong)?;
+    let mut bytes = Vec::new();
+    // The length that the system tells may be outdated, or no length at all, as below /proc.
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    match bytes.len() as u64 > LONGEST {
+        false => Ok(bytes),
+        true => {
+            let is = format!("it has more than {} MiB", LONGEST >> 20);
+            Err(wrong(&is, "name a file of settings, or write fewer backends"))
+        }
+    }
+}
+
+/// Opens a file without waiting for anybody at its other end, should it have one by now.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+fn regular(kind: FileType, wrong: impl Fn(&str, &str) -> Problem) -> Result<(), Problem> {
+    let is = match kind {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a named pipe",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    };
+    Err(wrong(&format!("it is {is}, not a regular file"), "name a regular file"))
+}

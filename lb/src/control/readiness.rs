@@ -1,0 +1,97 @@
+//! Are requests welcome? What a load balancer in front, or an orchestrator, asks before it sends any.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use crate::balance::Fleet;
+use crate::balance::health::State;
+use crate::balance::member::{Member, Mode};
+
+/// Which of the backends that were there at the start have not been pinged yet, by number.
+#[derive(Debug)]
+pub(super) struct FirstRound(RefCell<HashSet<usize>>);
+
+impl FirstRound {
+    /// All that are there now.
+    pub(super) fn of(fleet: &Fleet) -> Self {
+        Self(RefCell::new(fleet.members.iter().map(|backend| backend.number).collect()))
+    }
+
+    /// A backend has been pinged, whatever came of it.
+    pub(super) fn pinged(&self, number: usize) {
+        self.0.borrow_mut().remove(&number);
+    }
+
+    /// Whether all have been pinged that still belong to the pool and are pinged at all.
+    pub(super) fn is_over(&self, fleet: &Fleet) -> bool {
+        let mut waiting = self.0.borrow_mut();
+        if !waiting.is_empty() {
+            let pinged = fleet.members.iter().filter(|backend| backend.said().mode != Mode::Maintenance);
+            let pinged: HashSet<_> = pinged.map(|backend| backend.number).collect();
+            waiting.retain(|number| pinged.contains(number));
+        }
+        waiting.is_empty()
+    }
+}
+
+/// Whether there is a backend that a request could go to.
+pub(super) fn can_pick(fleet: &Fleet, panic_threshold: u8) -> bool {
+    fleet.members.iter().any(|backend| takes(&backend.said(), backend.is(State::Down), panic_threshold))
+}
+
+/// Whether a backend can be picked. One that answers badly or not at all can, for want of a better one; one that is down
+/// can only if health is not heeded when too many are.
+fn takes(said: &Member, is_down: bool, panic_threshold: u8) -> bool {
+    said.mode == Mode::Ready && said.weight > 0 && (!is_down || panic_threshold > 0)
+}
+
+/// Why requests should go elsewhere; nothing if they are welcome.
+pub(super) fn not_ready(ends: bool, first_round_is_over: bool, can_pick: bool) -> Option<&'static str> {
+    match (ends, first_round_is_over, can_pick) {
+        (true, _, _) => Some("draining"),
+        (false, false, _) => Some("the backends have not been pinged yet"),
+        (false, true, false) => Some("no backend can be picked"),
+        (false, true, true) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::Address;
+
+    #[test]
+    fn requests_are_welcome_when_there_is_somebody_to_give_them_to() {
+        let table = [
+            ((false, true, true), None),
+            ((true, true, true), Some("draining")),
+            ((true, false, false), Some("draining")),
+            ((false, false, true), Some("the backends have not been pinged yet")),
+            ((false, true, false), Some("no backend can be picked")),
+        ];
+        for ((ends, first_round_is_over, can_pick), why) in table {
+            assert_eq!(not_ready(ends, first_round_is_over, can_pick), why);
+        }
+    }
+
+    #[test]
+    fn who_is_down_or_not_wanted_cannot_be_picked() {
+        let plain = Member::new(Address { host: "a".into(), port: 80 });
+        let table = [
+            (plain.clone(), false, 0, true),
+            (plain.clone(), true, 0, false),
+            (plain.clone(), true, 50, true),
+            (Member { backup: true, priority: 3, ..plain.clone() }, false, 0, true),
+            (Member { weight: 0, ..plain.clone() }, false, 50, false),
+            (Member { mode: Mode::Drain, ..plain.clone() }, false, 50, false),
+            (Member { mode: Mode::Maintenance, ..plain }, false, 0, false),
+        ];
+        for (said, is_down, panic_threshold, expected) in table {
+            assert_eq!(
+                takes(&said, is_down, panic_threshold),
+                expected,
+                "{said:?} {is_down} {panic_threshold}"
+            );
+        }
+    }
+}

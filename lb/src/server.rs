@@ -237,11 +237,11 @@ fn admin_connections(descriptors: Option<u64>) -> usize {
 }
 
 /// How many clients so many descriptors are enough for; without a limit, for a million. Each may need one more for
-/// a backend. A worker needs some, a ping one, the admin port one for each of its connections, and the rest of the
-/// process has its own.
+/// a backend. A worker needs some, a ping and a question to a backend one each, the admin port one for each of its
+/// connections, and the rest of the process has its own.
 fn affordable(descriptors: Option<u64>, admin: usize, workers: usize, backends: usize) -> usize {
     let descriptors = usize::try_from(descriptors.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(2_000_000);
-    (descriptors.saturating_sub(24 + admin + 4 * workers + backends) / 2).max(1)
+    (descriptors.saturating_sub(24 + admin + 4 * workers + 2 * backends) / 2).max(1)
 }
 
 /// How many connections to backends there may be, kept ones included, beside so many clients. If there may be more clients
@@ -270,11 +270,11 @@ mod tests {
     #[test]
     fn descriptors_are_enough_for_clients_and_backends() {
         let table = [
-            (Some(96), 8, 26),
-            (Some(1024), 64, 462),
-            (Some(400), 25, 169),
+            (Some(96), 8, 24),
+            (Some(1024), 64, 460),
+            (Some(400), 25, 167),
             (Some(0), 8, 1),
-            (None, 64, 999_950),
+            (None, 64, 999_948),
         ];
         for (descriptors, admin, clients) in table {
             assert_eq!(admin_connections(descriptors), admin, "{descriptors:?}");

@@ -149,7 +149,9 @@ impl Fleet {
             let said = backend.said();
             said.mode == Mode::Ready && said.weight > 0 && !tried.contains(&backend.number)
         };
-        let ways: [&dyn Fn(&Backend) -> bool; 3] = [
+        let ways: [&dyn Fn(&Backend) -> bool; 4] = [
+            // It has come up since this view was made, and the next view is on its way.
+            &|backend| backend.is(State::Up),
             &|backend| backend.is(State::Ejected),
             &|backend| backend.health().is_last_resort(),
             &|backend| backend.is(State::Suspect),

@@ -59,8 +59,12 @@ fn kept_connections_are_given_up_for_clients() {
             client.ask("GET /", b"");
         }
         let answers: Vec<_> = clients.iter_mut().map(|client| client.answer()).collect();
-        let failed = answers.iter().filter(|answer| answer.status != 200).count();
-        assert_eq!(failed, 0, "{what}");
+        let failed: Vec<_> = answers
+            .iter()
+            .filter(|answer| answer.status != 200)
+            .map(|answer| (answer.status, answer.text().to_owned()))
+            .collect();
+        assert_eq!(failed, [], "{what}");
     };
     ask_all("a connection for each");
     // All are kept, a quarter at each backend. Now each backend in turn gets all requests.

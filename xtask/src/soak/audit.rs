@@ -33,6 +33,8 @@ pub(super) struct Lap<'a> {
     pub(super) phases: &'a [Phase],
     /// How many more clients have sent a request without an id, and left before its answer.
     pub(super) vanished: u64,
+    /// How many more have begun an upload without an id, and left when its answer had begun.
+    pub(super) left: u64,
     pub(super) executed: &'a Executed,
     /// What the balancer had counted before the lap, and after it.
     pub(super) counted: (&'a State, &'a State),
@@ -51,6 +53,7 @@ pub(super) struct Audit {
     pub(super) requests: u64,
     pub(super) posts: u64,
     pub(super) vanished: u64,
+    pub(super) left: u64,
     /// Requests that went wrong, explained or not.
     pub(super) errors: u64,
     /// GETs that were executed more than once, which they may be.
@@ -59,6 +62,8 @@ pub(super) struct Audit {
     pub(super) lost: Tally,
     /// POSTs that were executed more than once.
     pub(super) repeated_posts: Tally,
+    /// GETs that were executed more than twice.
+    pub(super) repeated_again: Tally,
     /// Answers to somebody else, or with another body.
     pub(super) mistaken: Tally,
     /// Requests that went wrong in a way that no fault explains which stood meanwhile.
@@ -88,10 +93,12 @@ impl Audit {
         self.requests += other.requests;
         self.posts += other.posts;
         self.vanished += other.vanished;
+        self.left += other.left;
         self.errors += other.errors;
         self.repeated_gets += other.repeated_gets;
         self.lost.add(other.lost);
         self.repeated_posts.add(other.repeated_posts);
+        self.repeated_again.add(other.repeated_again);
         self.mistaken.add(other.mistaken);
         self.unexplained.add(other.unexplained);
         self.differences.add(other.differences);
@@ -102,6 +109,7 @@ impl Audit {
         let found = [
             ("lost", &self.lost),
             ("executed more than once", &self.repeated_posts),
+            ("executed more than twice", &self.repeated_again),
             ("not the answer to this request", &self.mistaken),
             ("unexplained", &self.unexplained),
             ("the books differ", &self.differences),
@@ -115,21 +123,23 @@ impl Audit {
 
 /// Goes through the books of one lap.
 pub(super) fn audit(lap: &Lap<'_>) -> Audit {
-    let mut audit = Audit { requests: lap.begun, vanished: lap.vanished, ..Audit::default() };
+    let mut audit = Audit { requests: lap.begun, vanished: lap.vanished, left: lap.left, ..Audit::default() };
     let mut known = 0;
     for entry in lap.entries {
         let kind = lap.kinds[entry.call];
         let id = (lap.id)(entry);
         let times = lap.executed.times(&id);
         let example = || format!("{id} {entry:?}");
-        audit.posts += u64::from(kind == Kind::Post);
+        audit.posts += u64::from(kind.is_post());
         known += u64::from(times > 0);
         if times == 0 && entry.backend.is_some() {
             audit.lost.note(example);
         }
-        match kind {
-            Kind::Post if times > 1 => audit.repeated_posts.note(|| format!("{times} times, {}", example())),
-            _ => audit.repeated_gets += u64::from(times > 1),
+        match times {
+            0 | 1 => {}
+            _ if kind.is_post() => audit.repeated_posts.note(|| format!("{times} times, {}", example())),
+            2 => audit.repeated_gets += 1,
+            _ => audit.repeated_again.note(|| format!("{times} times, {}", example())),
         }
         let Some(wrong) = Wrong::of(&entry.outcome, entry.backend) else { continue };
         audit.errors += 1;
@@ -163,13 +173,14 @@ impl Lap<'_> {
     }
 
     fn explains(&self, entry: &Entry, kind: Kind, wrong: Wrong) -> bool {
-        self.strikes_during(entry).any(|strike| strike.explains(kind, wrong, entry.backend))
+        kind.always_shows().contains(&wrong)
+            || self.strikes_during(entry).any(|strike| strike.explains(kind, wrong, entry.backend))
     }
 
     /// What the clients' book lets expect of the balancer's counters.
     ///
     /// An answer that was cut had begun, with a status that its client may not have come to read: only answers of
-    /// 200 are ever cut, as no backend is told two faults at a time.
+    /// 200 are ever cut, as no backend is told two faults at a time. So had the answers to uploads that were left.
     fn as_clients_count(&self) -> Vec<(String, u64)> {
         let count =
             |is: &dyn Fn(&Entry) -> bool| self.entries.iter().filter(|entry| is(entry)).count() as u64;
@@ -178,9 +189,9 @@ impl Lap<'_> {
             Outcome::Mistaken(_) | Outcome::Failed(_) => 200,
         };
         let mut figures = vec![
-            ("requests".to_owned(), self.entries.len() as u64 + self.vanished),
-            ("clients that left".to_owned(), self.vanished),
-            ("answers of 2xx".to_owned(), count(&|entry| status(entry) / 100 == 2)),
+            ("requests".to_owned(), self.entries.len() as u64 + self.vanished + self.left),
+            ("clients that left".to_owned(), self.vanished + self.left),
+            ("answers of 2xx".to_owned(), count(&|entry| status(entry) / 100 == 2) + self.left),
             ("answers of 5xx".to_owned(), count(&|entry| status(entry) / 100 == 5)),
             ("other answers".to_owned(), count(&|entry| !matches!(status(entry) / 100, 2 | 5))),
         ];
@@ -228,7 +239,7 @@ mod tests {
         Entry { number, call, start: MS(start), end: MS(start + 1), outcome, backend }
     }
 
-    /// Calls: 0 is a short GET, 1 a POST. Garbage from 100 ms to 200 ms, a kill from 200 ms to 300 ms.
+    /// Calls: 0 is a short GET, 1 a POST, 2 a GET that closes its connection. Garbage from 100 ms to 200 ms, a kill from 200 ms to 300 ms.
     fn entries() -> Vec<Entry> {
         let cut = Outcome::Failed("the answer broke off: reset".into());
         vec![
@@ -267,21 +278,23 @@ mod tests {
             begun: 4,
             entries,
             id: &|entry| format!("r{}", entry.number),
-            kinds: &[Kind::ShortGet, Kind::Post],
+            kinds: &[Kind::ShortGet, Kind::Post, Kind::DyingGet],
             phases: &[
                 phase(None, 0, 100),
                 phase(strike(Fault::Garbage), 100, 200),
                 phase(strike(Fault::Kill), 200, 300),
             ],
-            vanished: 5,
+            vanished: 3,
+            left: 2,
             executed: &Executed::from_ledger(&json!({ "executed": executed })).unwrap(),
             counted: (&before, after),
         })
     }
 
-    /// Counters that agree with [`entries`]: of four requests two were answered, one was cut, one got a 502.
+    /// Counters that agree with [`entries`]: of four requests two were answered, one was cut, one got a 502; and two
+    /// uploads were left within their answers.
     fn after() -> State {
-        state(109, 15, 83, 11, 72)
+        state(109, 15, 85, 11, 72)
     }
 
     #[test]
@@ -309,6 +322,25 @@ mod tests {
     fn a_post_that_was_executed_twice_is_found_whether_it_was_answered_or_not() {
         assert_eq!(found(|_, executed| executed["r1"] = json!(2)).repeated_posts.count, 1);
         assert_eq!(found(|_, executed| executed["r2"] = json!(2)).repeated_posts.count, 1);
+    }
+
+    #[test]
+    fn a_get_may_be_executed_twice_and_no_more() {
+        let audit = found(|_, executed| executed["r0"] = json!(3));
+        assert_eq!((audit.repeated_again.count, audit.repeated_gets), (1, 0));
+        assert!(audit.findings().contains("more than twice: 3 times, r0"), "{}", audit.findings());
+    }
+
+    #[test]
+    fn a_path_that_closes_explains_its_own_502_at_any_time() {
+        let dying = |outcome| {
+            found(move |entries, _| {
+                entries[0].call = 2;
+                (entries[0].outcome, entries[0].backend) = (outcome, None);
+            })
+        };
+        assert_eq!(dying(Outcome::Answered(502)).unexplained.count, 0);
+        assert_eq!(dying(Outcome::Answered(503)).unexplained.count, 1);
     }
 
     #[test]
@@ -350,11 +382,11 @@ mod tests {
     #[test]
     fn each_of_the_balancers_counters_is_compared() {
         for wrong in [
-            state(110, 15, 83, 11, 72),
-            state(109, 16, 83, 11, 72),
-            state(109, 15, 82, 11, 72),
-            state(109, 15, 83, 12, 72),
-            state(109, 15, 83, 11, 71),
+            state(110, 15, 85, 11, 72),
+            state(109, 16, 85, 11, 72),
+            state(109, 15, 84, 11, 72),
+            state(109, 15, 85, 12, 72),
+            state(109, 15, 85, 11, 71),
         ] {
             assert_eq!(of(&entries(), &executed(), &wrong).differences.count, 1, "{wrong:?}");
         }

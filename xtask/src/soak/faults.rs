@@ -13,7 +13,9 @@
 //! | truncate, truncate chunks | cut | cut | cut |
 //! | garbage | 502 | 502 | 502 |
 //! | status | 500 | 500 | 500 |
-//! | stop, latency, drip, stall before, stall mid, vanish | | | |
+//! | stop, latency, drip, stall before, stall mid, vanish, leave, look-ups | | | |
+//!
+//! A request whose path closes the connection gets a 502, whether a fault stands or not.
 //!
 //! A short answer leaves its backend in one piece, head and body, so that a kill hits it before or after. A reset may
 //! overtake the head that was sent before it. What is empty takes time at most.
@@ -45,6 +47,10 @@ pub(super) enum Fault {
     StallMid,
     /// No backend breaks: clients leave while they wait.
     Vanish,
+    /// Clients leave in the middle of an upload whose answer has begun.
+    Leave,
+    /// Backends are added whose names have no address, or none that comes in time.
+    LookUps,
 }
 
 /// A fault at a backend.
@@ -62,6 +68,10 @@ pub(super) enum Kind {
     ShortGet,
     LongGet,
     Post,
+    /// A GET of a path that closes the connection.
+    DyingGet,
+    /// A POST to such a path.
+    DyingPost,
 }
 
 /// How a request went wrong.
@@ -91,7 +101,7 @@ pub(super) fn order(random: &mut fastrand::Rng, backends: usize) -> Vec<Strike> 
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Kill,
         Self::Restart,
         Self::Stop,
@@ -108,6 +118,8 @@ impl Fault {
         Self::StallBefore,
         Self::StallMid,
         Self::Vanish,
+        Self::Leave,
+        Self::LookUps,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -128,13 +140,17 @@ impl Fault {
             Self::StallBefore => "stall before",
             Self::StallMid => "stall mid",
             Self::Vanish => "clients vanish",
+            Self::Leave => "uploads left",
+            Self::LookUps => "look-ups hang",
         }
     }
 
     /// What to order from the backend, unless its process or its clients are what breaks.
     fn definition(self) -> Option<Value> {
         Some(match self {
-            Self::Kill | Self::Restart | Self::Stop | Self::Vanish => return None,
+            Self::Kill | Self::Restart | Self::Stop | Self::Vanish | Self::Leave | Self::LookUps => {
+                return None;
+            }
             Self::Refuse => json!({"kind": "refuse"}),
             Self::Latency => json!({"kind": "latency", "exponential": "100ms"}),
             Self::Status => json!({"kind": "status", "code": 500}),
@@ -155,6 +171,8 @@ impl Fault {
     fn may_show(self, kind: Kind) -> &'static [Wrong] {
         use Wrong::{BadGateway, Cut, Status500};
         match (self, kind) {
+            // What they get they always get: see `Kind::always_shows`.
+            (_, Kind::DyingGet | Kind::DyingPost) => &[],
             (Self::Kill | Self::Restart, Kind::ShortGet) => &[],
             (Self::Kill | Self::Restart, Kind::LongGet) => &[Cut],
             (Self::Kill | Self::Restart, Kind::Post) => &[BadGateway, Cut],
@@ -166,9 +184,31 @@ impl Fault {
             (Self::Garbage, _) => &[BadGateway],
             (Self::Status, _) => &[Status500],
             (
-                Self::Stop | Self::Latency | Self::Drip | Self::StallBefore | Self::StallMid | Self::Vanish,
+                Self::Stop
+                | Self::Latency
+                | Self::Drip
+                | Self::StallBefore
+                | Self::StallMid
+                | Self::Vanish
+                | Self::Leave
+                | Self::LookUps,
                 _,
             ) => &[],
+        }
+    }
+}
+
+impl Kind {
+    /// Whether it may run once only.
+    pub(super) fn is_post(self) -> bool {
+        matches!(self, Self::Post | Self::DyingPost)
+    }
+
+    /// What goes wrong with it without any fault.
+    pub(super) fn always_shows(self) -> &'static [Wrong] {
+        match self {
+            Self::DyingGet | Self::DyingPost => &[Wrong::BadGateway],
+            Self::ShortGet | Self::LongGet | Self::Post => &[],
         }
     }
 }
@@ -252,6 +292,8 @@ mod tests {
             let name = match fault {
                 Fault::Status => "status",
                 Fault::Vanish => "vanish",
+                Fault::Leave => "leave",
+                Fault::LookUps => "look-ups",
                 other => other.name(),
             };
             let row = rows.iter().find(|row| row[0].split(", ").any(|word| word == name));

@@ -110,6 +110,8 @@ impl Soak {
             .backends(BACKENDS)
             .lb_arg("--workers=2")
             .lb_arg("--access-log")
+            // The clients' own ids are the ones in the books.
+            .lb_arg("--request-id=false")
             .unread_log()
             .lb_under(names.iter().flat_map(NameServer::command))
             .backend_arg(format!("--seed={seed}"))
@@ -238,16 +240,18 @@ impl<'a> Run<'a> {
         let from = load.elapsed();
         let backend = self.lab.backend(strike.backend);
         let balancer = self.lab.balancer();
-        let (mut crowd, mut nameless) = (None, Vec::new());
+        let (mut crowds, mut nameless) = (Vec::new(), Vec::new());
         match (strike.fault, strike.orders()) {
             (_, Some(orders)) => backend.faults(orders).await?,
             (Fault::Restart, None) => backend.restart().await?,
             (Fault::Stop, None) => backend.stall().await?,
             (Fault::Vanish, None) => {
-                crowd = Some(Crowd::ask(balancer.address(), VANISHING, NEVER).await?);
+                crowds.push(Crowd::ask(balancer.address(), VANISHING, NEVER).await?);
             }
             (Fault::Leave, None) => {
-                crowd = Some(Crowd::upload(balancer.address(), LEAVING, ECHO).await?);
+                for _ in 0..2 {
+                    crowds.push(Crowd::upload(balancer.address(), LEAVING / 2, ECHO).await?);
+                }
             }
             (Fault::LookUps, None) => {
                 for number in 1..=NAMELESS {
@@ -260,12 +264,17 @@ impl<'a> Run<'a> {
         for number in &nameless {
             balancer.remove(*number).await?;
         }
-        let hits = match crowd {
-            Some(crowd) => crowd.vanish() as u64,
-            None if strike.orders().is_some() => {
+        // Half of the uploads end with a reset, the others with the ordinary end of a connection.
+        let left = crowds.drain(..).enumerate().map(|(half, crowd)| match half {
+            0 => crowd.vanish(),
+            _ => crowd.close(),
+        });
+        let hits = match left.sum::<usize>() {
+            0 if strike.orders().is_some() => {
                 backend.state().await?["faults"][0]["fired"].as_u64().unwrap_or(0)
             }
-            None => nameless.len().max(1) as u64,
+            0 => nameless.len().max(1) as u64,
+            left => left as u64,
         };
         backend.heal().await?;
         healed(self.lab).await?;

@@ -91,6 +91,11 @@ impl Crowd {
         self.waiting.len()
     }
 
+    /// All close their connections at once, and send no more. Returns how many there were.
+    pub fn close(self) -> usize {
+        self.waiting.len()
+    }
+
     async fn send(server: SocketAddr, clients: usize, bytes: &str) -> Result<Self> {
         let mut waiting = Vec::with_capacity(clients);
         for _ in 0..clients {

@@ -1,4 +1,7 @@
 //! A server with a single thread that is busy cannot answer, just like one that is stopped.
+//!
+//! How many requests fail meanwhile is printed, and not judged: nothing outside of the server can tell the one from the
+//! other. What must hold either way is judged.
 
 use anyhow::{Result, ensure};
 use e2e::origins::{Fleet, Kind, Kit};
@@ -51,7 +54,9 @@ async fn busy(kit: &Kit, kind: Kind, pings: Option<&str>) -> Result<()> {
     }
     for figures in gets.iter().chain([&quick_gets]) {
         ensure!(figures.most_runs <= 2, "{kind:?}: a GET ran {} times", figures.most_runs);
-        ensure!(figures.failed() == 0, "{kind:?}: GETs failed: {:?}", figures.errors);
     }
-    Ok(())
+    for figures in slow.iter().chain([&quick_gets, &quick_posts]) {
+        ensure!(figures.lost == 0, "{kind:?}: {} answers were lost", figures.lost);
+    }
+    fleet.all_up().await
 }

@@ -54,8 +54,8 @@ pub(super) async fn one_by_one(kit: Kit) -> Result<()> {
     let left = fleet.watch().left_up();
     println!("{restarts} restarts by `{line}`: {figures}; left up: [{}]", told(&left));
     figures.untouched()?;
-    // Who was drained may be down while it restarts; who is in use may not.
-    let blamed: Vec<_> = left.into_iter().filter(|change| !change.cause.starts_with("ping")).collect();
+    // Who was drained may be down until it has started; nothing else may be held against anyone.
+    let blamed: Vec<_> = left.into_iter().filter(|change| change.to != "down").collect();
     none_left_up(&blamed)
 }
 

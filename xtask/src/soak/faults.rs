@@ -15,7 +15,8 @@
 //! | status | 500 | 500 | 500 |
 //! | stop, latency, drip, stall before, stall mid, vanish, leave, look-ups | | | |
 //!
-//! A request whose path closes the connection gets a 502, whether a fault stands or not.
+//! A request whose path closes the connection gets a 502, whether a fault stands or not. A GET of it is run again
+//! elsewhere; if that backend is stopped, or stalls, it has nowhere left to go, and gets a 504.
 //!
 //! A short answer leaves its backend in one piece, head and body, so that a kill hits it before or after. A reset may
 //! overtake the head that was sent before it. What is empty takes time at most.
@@ -81,6 +82,8 @@ pub(super) enum Wrong {
     Status500,
     /// The balancer answered 502.
     BadGateway,
+    /// The balancer answered 504.
+    GatewayTimeout,
     /// The answer broke off.
     Cut,
     /// No fault explains it.
@@ -171,7 +174,8 @@ impl Fault {
     fn may_show(self, kind: Kind) -> &'static [Wrong] {
         use Wrong::{BadGateway, Cut, Status500};
         match (self, kind) {
-            // What they get they always get: see `Kind::always_shows`.
+            // What else they get they always get: see `Kind::always_shows`.
+            (Self::Stop | Self::StallBefore, Kind::DyingGet) => &[Wrong::GatewayTimeout],
             (_, Kind::DyingGet | Kind::DyingPost) => &[],
             (Self::Kill | Self::Restart, Kind::ShortGet) => &[],
             (Self::Kill | Self::Restart, Kind::LongGet) => &[Cut],
@@ -237,6 +241,7 @@ impl Wrong {
             (Outcome::Answered(..400), _) => return None,
             (Outcome::Answered(500), Some(_)) => Self::Status500,
             (Outcome::Answered(502), None) => Self::BadGateway,
+            (Outcome::Answered(504), None) => Self::GatewayTimeout,
             // These are about the way to the balancer, and about clients that have waited for half a minute.
             (Outcome::Failed(why), _) if why.contains("cannot connect") || why.contains("within") => {
                 Self::Other
@@ -250,6 +255,7 @@ impl Wrong {
         match self {
             Self::Status500 => "500",
             Self::BadGateway => "502",
+            Self::GatewayTimeout => "504",
             Self::Cut => "cut",
             Self::Other => "OTHER",
         }
@@ -300,7 +306,7 @@ mod tests {
             let row = row.unwrap_or_else(|| panic!("{name} has no row"));
             for (cell, kind) in [(1, Kind::ShortGet), (2, Kind::LongGet), (3, Kind::Post)] {
                 let words: Vec<&str> = row[cell].split(", ").filter(|word| !word.is_empty()).collect();
-                for wrong in [Status500, BadGateway, Cut, Wrong::Other] {
+                for wrong in [Status500, BadGateway, Wrong::GatewayTimeout, Cut, Wrong::Other] {
                     let said = words.contains(&wrong.word());
                     assert_eq!(fault.may_show(kind).contains(&wrong), said, "{fault:?} {kind:?} {wrong:?}");
                     seen += usize::from(said);
@@ -327,7 +333,8 @@ mod tests {
             (Outcome::Answered(500), None, Some(Wrong::Other)),
             (Outcome::Answered(502), None, Some(Wrong::BadGateway)),
             (Outcome::Answered(503), None, Some(Wrong::Other)),
-            (Outcome::Answered(504), None, Some(Wrong::Other)),
+            (Outcome::Answered(504), None, Some(Wrong::GatewayTimeout)),
+            (Outcome::Answered(504), Some(1), Some(Wrong::Other)),
             (Outcome::Answered(404), Some(1), Some(Wrong::Other)),
             (failed("the answer broke off: connection reset"), None, Some(Wrong::Cut)),
             (failed("cannot connect: refused"), None, Some(Wrong::Other)),

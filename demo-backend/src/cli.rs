@@ -152,6 +152,7 @@ What it answers on the data port:
   POST /echo         the body that was sent
   GET /delay/<ms>    the same as /anything, after up to 60000 milliseconds
   GET /bytes/<n>     n bytes, up to 1073741824
+  GET /die           no answer: the connection closes, as when a handler panics
   GET /upgrade       with 'Connection: upgrade' and 'Upgrade: echo': 101, then every byte comes back
 
 What it obeys on the control port (JSON):

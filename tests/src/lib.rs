@@ -1,8 +1,10 @@
-//! What the end-to-end tests share: a lab in containers that can be cut off from its network, and the reason
-//! to give when there is no Docker.
+//! What the end-to-end tests share: a lab in containers that can be cut off from its network, and [real
+//! servers](origins) behind a balancer.
 //!
 //! Labs of processes come from [`lab::topology`]. Containers are started here by testcontainers, on a network of
 //! their own for each test, because a test disconnects them from it.
+
+pub mod origins;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;

@@ -5,6 +5,9 @@
 //! rest, and the books of clients, backends and balancer are compared to the last request. So a run may take as
 //! long as one likes, and what it has to remember never grows beyond a minute.
 //!
+//! Two faults stand all the time: every second a path is asked for that closes its connection at whichever backend it is
+//! asked of, and the balancer writes a line for each request into a log that nobody reads.
+//!
 //! # What memory is compared with
 //! A process keeps much of what it needed at its worst moment, and the balancer keeps connections for a minute. So
 //! before anything is measured it goes through moments that are worse than those to come: more clients, who ask as fast
@@ -13,6 +16,7 @@
 
 mod audit;
 mod faults;
+mod names;
 mod promises;
 mod resources;
 
@@ -28,8 +32,9 @@ use crate::demo::glyphs::time;
 use crate::verdict;
 use audit::{Audit, Phase, audit};
 use faults::{Fault, Kind, Strike, Wrong, order};
+use names::NameServer;
 use promises::{Measured, judge, mebibytes};
-use resources::{at_rest, descriptors, healed, memory};
+use resources::{at_rest, descriptors, healed, lines_dropped, memory};
 
 const BACKENDS: usize = 4;
 
@@ -39,6 +44,13 @@ const CONNECTIONS: usize = 64;
 /// Clients that leave while they wait, and what they wait for.
 const VANISHING: usize = 32;
 const NEVER: &str = "/delay/60000";
+
+/// Clients that leave in the middle of an upload, and the path that answers while it reads.
+const LEAVING: usize = 24;
+const ECHO: &str = "/echo";
+
+/// Backends that are added under names without an address.
+const NAMELESS: usize = 4;
 
 /// How long a lap takes, the first with the warm-up; longer if healing does.
 const LAP: Duration = Duration::from_secs(60);
@@ -66,7 +78,7 @@ pub(crate) struct Soak {
 }
 
 /// The load, in calls a second: mainly small GETs.
-fn mix() -> [(Call, Kind); 7] {
+fn mix() -> [(Call, Kind); 9] {
     [
         (Call::get("/").rate(800.0), Kind::ShortGet),
         (Call::get("/delay/50").rate(40.0), Kind::ShortGet),
@@ -75,6 +87,8 @@ fn mix() -> [(Call, Kind); 7] {
         (Call::post("/", 2000).rate(200.0), Kind::Post),
         (Call::post("/echo", 512).rate(350.0), Kind::Post),
         (Call::post("/delay/100", 100).rate(30.0), Kind::Post),
+        (Call::get("/die").rate(1.0), Kind::DyingGet),
+        (Call::post("/die", 100).rate(0.5), Kind::DyingPost),
     ]
 }
 
@@ -87,9 +101,19 @@ impl Soak {
     async fn play(self) -> Result<()> {
         let seed = self.seed.unwrap_or_else(|| fastrand::u32(..));
         println!("building and starting the lab ...");
+        let names = NameServer::start();
+        match &names {
+            Ok(_) => println!("look-ups of names hang: their questions are swallowed"),
+            Err(why) => println!("look-ups of names fail, but do not hang: {why:#}"),
+        }
         let lab = Lab::processes()
             .backends(BACKENDS)
             .lb_arg("--workers=2")
+            .lb_arg("--access-log")
+            // The clients' own ids are the ones in the books.
+            .lb_arg("--request-id=false")
+            .unread_log()
+            .lb_under(names.iter().flat_map(NameServer::command))
             .backend_arg(format!("--seed={seed}"))
             .start()
             .await?;
@@ -157,6 +181,7 @@ impl<'a> Run<'a> {
             hits: self.hits,
             descriptors: (self.descriptors, descriptors(self.lab).await?),
             memory: (*self.memory.first().unwrap_or(&0), *self.memory.last().unwrap_or(&u64::MAX)),
+            lines_dropped: lines_dropped(self.lab).await?,
         })
     }
 
@@ -168,12 +193,16 @@ impl<'a> Run<'a> {
         if until.is_some() {
             phases.push(self.quiet(&load, QUIET).await?);
         }
-        let mut vanished = 0;
+        let (mut vanished, mut left) = (0, 0);
         for strike in strikes {
             let (phase, hits) = self.strike(&load, strike).await?;
             phases.push(phase);
             self.hits.push((strike.fault, hits));
-            vanished += if strike.fault == Fault::Vanish { hits } else { 0 };
+            match strike.fault {
+                Fault::Vanish => vanished += hits,
+                Fault::Leave => left += hits,
+                _ => {}
+            }
         }
         if let Some(until) = until {
             phases.push(self.quiet(&load, until.saturating_sub(self.began.elapsed()).max(QUIET)).await?);
@@ -188,6 +217,7 @@ impl<'a> Run<'a> {
             kinds: &mix().map(|(_, kind)| kind),
             phases: &phases,
             vanished,
+            left,
             executed: &self.lab.ledger().await?,
             counted: (&self.counted, &after),
         }));
@@ -209,23 +239,42 @@ impl<'a> Run<'a> {
     async fn strike(&self, load: &Running, strike: Strike) -> Result<(Phase, u64)> {
         let from = load.elapsed();
         let backend = self.lab.backend(strike.backend);
-        let mut crowd = None;
+        let balancer = self.lab.balancer();
+        let (mut crowds, mut nameless) = (Vec::new(), Vec::new());
         match (strike.fault, strike.orders()) {
             (_, Some(orders)) => backend.faults(orders).await?,
             (Fault::Restart, None) => backend.restart().await?,
             (Fault::Stop, None) => backend.stall().await?,
             (Fault::Vanish, None) => {
-                crowd = Some(Crowd::ask(self.lab.balancer().address(), VANISHING, NEVER).await?);
+                crowds.push(Crowd::ask(balancer.address(), VANISHING, NEVER).await?);
+            }
+            (Fault::Leave, None) => {
+                for _ in 0..2 {
+                    crowds.push(Crowd::upload(balancer.address(), LEAVING / 2, ECHO).await?);
+                }
+            }
+            (Fault::LookUps, None) => {
+                for number in 1..=NAMELESS {
+                    nameless.push(balancer.add(&format!("http://backend{number}.soak.example:80")).await?);
+                }
             }
             (_, None) => backend.kill().await?,
         }
         tokio::time::sleep(STANDS).await;
-        let hits = match crowd {
-            Some(crowd) => crowd.vanish() as u64,
-            None if strike.orders().is_some() => {
+        for number in &nameless {
+            balancer.remove(*number).await?;
+        }
+        // Half of the uploads end with a reset, the others with the ordinary end of a connection.
+        let left = crowds.drain(..).enumerate().map(|(half, crowd)| match half {
+            0 => crowd.vanish(),
+            _ => crowd.close(),
+        });
+        let hits = match left.sum::<usize>() {
+            0 if strike.orders().is_some() => {
                 backend.state().await?["faults"][0]["fired"].as_u64().unwrap_or(0)
             }
-            None => 1,
+            0 => nameless.len().max(1) as u64,
+            left => left as u64,
         };
         backend.heal().await?;
         healed(self.lab).await?;

@@ -21,7 +21,7 @@ use super::identity::{Identity, X_REQUEST_ID};
 use super::report::Ticket;
 use super::route::Route;
 use super::wire::Switch;
-use crate::fault::Plan;
+use crate::fault::{Plan, Wreck};
 use crate::link::{MAX_REQUEST_ID, Report};
 
 const X_BACKEND: HeaderName = HeaderName::from_static("x-backend");
@@ -39,10 +39,11 @@ pub(super) async fn answer(
     }
     let plan = draw(&shared, &request, &route);
     wait(&shared, &plan, &route).await;
-    if let Some(wreck) = plan.instead {
+    let close = (route == Route::Die).then_some(Wreck::Close);
+    if let Some(wreck) = plan.instead.or(close) {
         ticket.break_off();
         switch.flip(wreck);
-        anyhow::bail!("a fault ends this connection");
+        anyhow::bail!("a fault, or the path, ends this connection");
     }
     let is_head = request.method() == Method::HEAD;
     let (mut response, source) = respond(&shared, request, route, &ticket, &plan).await?;
@@ -147,7 +148,7 @@ async fn respond(
             Source::Echo(body)
         }
         Route::Bytes(length) => Source::Dots(length),
-        Route::Identity | Route::Delay(_) | Route::Upgrade => {
+        Route::Identity | Route::Delay(_) | Route::Upgrade | Route::Die => {
             let (kind, text) = Identity::of(&parts, shared, ticket, plan).body();
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             Source::Held(text.into())

@@ -21,6 +21,8 @@ pub(super) enum Route {
     Bytes(u64),
     /// A connection that echoes bytes after 101.
     Upgrade,
+    /// No answer: the connection closes, as when a handler panics.
+    Die,
     /// Nothing this backend can do, and why.
     Mistake(String),
 }
@@ -32,6 +34,8 @@ impl Route {
             Self::Echo
         } else if path == "/upgrade" {
             Self::Upgrade
+        } else if path == "/die" {
+            Self::Die
         } else if let Some(number) = path.strip_prefix("/delay/") {
             number_up_to(MAX_DELAY_MS, number, path, "milliseconds")
                 .map_or_else(Self::Mistake, |number| Self::Delay(Duration::from_millis(number)))
@@ -62,6 +66,8 @@ mod tests {
             ("/echoes", Route::Identity),
             ("/echo", Route::Echo),
             ("/upgrade", Route::Upgrade),
+            ("/die", Route::Die),
+            ("/dies", Route::Identity),
             ("/delay/0", Route::Delay(Duration::ZERO)),
             ("/delay/60000", Route::Delay(Duration::from_secs(60))),
             ("/bytes/1073741824", Route::Bytes(1 << 30)),

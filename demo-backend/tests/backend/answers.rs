@@ -32,6 +32,15 @@ fn every_answer_names_who_gave_it() {
 }
 
 #[test]
+fn a_path_closes_its_connection_without_an_answer_and_is_executed() {
+    let backend = Backend::start();
+    let request = "GET /die HTTP/1.1\r\nHost: test\r\nX-Request-Id: abc\r\n\r\n";
+    assert_eq!(backend.client().send(request).until_broken(), (String::new(), None));
+    eventually("the ledger has it", || backend.order("GET /ledger")["executed"]["abc"] == 1);
+    assert_eq!(backend.get("/").status, 200, "it answers everything else");
+}
+
+#[test]
 fn paths_with_a_meaning_do_what_they_say() {
     let backend = Backend::start();
     let start = Instant::now();

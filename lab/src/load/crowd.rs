@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::net::sockopt::set_socket_linger;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
@@ -64,6 +64,23 @@ impl Crowd {
         Ok(crowd.dawdle(|stream| stream.try_write(b"x")))
     }
 
+    /// Lets so many clients each begin to send a body to this path, which has to answer before it has all of it. Returns
+    /// when each of them has read the beginning of its answer; none sends any more.
+    ///
+    /// # Errors
+    /// As [`Crowd::ask`].
+    pub async fn upload(server: SocketAddr, clients: usize, path: &str) -> Result<Self> {
+        let request =
+            format!("POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Length: 1000000\r\n\r\nbegun");
+        let crowd = Self::send(server, clients, &request).await?;
+        for stream in &crowd.waiting {
+            stream.readable().await.context("an upload got no answer")?;
+            let read = stream.try_read(&mut [0; 1024]).context("an upload got no answer")?;
+            ensure!(read > 0, "an upload was left by the server");
+        }
+        Ok(crowd)
+    }
+
     /// All hang up at once, with a reset: a mere end of what they send would leave it open whether they still read. Returns how
     /// many there were.
     pub fn vanish(self) -> usize {
@@ -71,6 +88,11 @@ impl Crowd {
             // One that the server has left already has nothing to reset.
             let _ = set_socket_linger(stream, Some(Duration::ZERO));
         }
+        self.waiting.len()
+    }
+
+    /// All close their connections at once, and send no more. Returns how many there were.
+    pub fn close(self) -> usize {
         self.waiting.len()
     }
 

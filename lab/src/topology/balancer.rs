@@ -2,18 +2,19 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::configuration::Configuration;
-use super::process::Process;
+use super::process::{Log, Process};
 use super::{Serving, State};
+use crate::binaries::{self, Profile, Progress};
 use crate::client::{Answer, Client, Events, request};
 
 /// The balancer of a running lab.
@@ -30,6 +31,12 @@ struct Policies {
     known: Vec<String>,
 }
 
+/// What is needed of what `POST /backends` answers.
+#[derive(Deserialize)]
+struct BackendNumber {
+    number: usize,
+}
+
 /// What it takes to start a balancer.
 #[derive(Debug)]
 pub(super) struct Launch {
@@ -39,13 +46,22 @@ pub(super) struct Launch {
     pub(super) held: Option<TcpListener>,
     /// The file with its settings, if they are in one.
     pub(super) configuration: Option<Configuration>,
+    /// A command that runs the binary, and its arguments; none for the binary itself.
+    pub(super) under: Vec<String>,
+    /// Whether anybody reads its log.
+    pub(super) log: Log,
 }
 
 impl Launch {
     async fn run(&self) -> Result<(Process, Serving)> {
         let name = "lb".to_owned();
         match &self.held {
-            None => Process::start(name, &self.binary, &self.args).await,
+            None => {
+                let program = self.binary.display().to_string();
+                let mut words = self.under.iter().chain([&program]).chain(&self.args);
+                let mut command = Command::new(words.next().unwrap_or(&program));
+                Process::spawn(name, command.args(words), self.log).await
+            }
             Some(held) => {
                 Process::start_with_socket(name, &self.binary, &self.args, held.try_clone()?.into()).await
             }
@@ -57,6 +73,22 @@ impl Balancer {
     pub(super) async fn start(launch: Launch) -> Result<Self> {
         let (process, serving) = launch.run().await?;
         Ok(Self { serving, process: Some((process, launch)) })
+    }
+
+    /// Builds the balancer and starts it on free ports, with these arguments, in front of backends that are no part of
+    /// a lab. It ends when it is dropped.
+    ///
+    /// # Errors
+    /// When it does not build or start; carries its log.
+    pub async fn in_front_of(urls: &[String], args: &[String]) -> Result<Self> {
+        let build = || binaries::build(Profile::Dev, Progress::Quiet);
+        let binary = tokio::task::spawn_blocking(build).await??.lb;
+        let own = ["--port=0".to_owned(), "--bind=127.0.0.1".to_owned()];
+        let backends = format!("--backends={}", urls.join(","));
+        let args = own.into_iter().chain([backends]).chain(args.iter().cloned()).collect();
+        let launch =
+            Launch { binary, args, held: None, configuration: None, under: Vec::new(), log: Log::Kept };
+        Self::start(launch).await
     }
 
     pub(super) fn in_container(serving: Serving) -> Self {
@@ -133,10 +165,32 @@ impl Balancer {
         let Policies { policy, known } = admin.get("/policy").await?.ok()?.json()?;
         let place = known.iter().position(|name| *name == policy).context("an unknown policy is in force")?;
         let next = known[(place + 1) % known.len()].clone();
-        let mut put = request(Method::PUT, "/policy", json!({ "policy": next }).to_string().into())?;
-        put.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        admin.send(put).await?.ok()?;
+        self.order(Method::PUT, "/policy", &json!({ "policy": next })).await?;
         Ok(next)
+    }
+
+    /// Adds a backend, such as `http://nobody.example:80`, and returns its number.
+    ///
+    /// # Errors
+    /// When the admin port does not answer, refuses, or wants a token.
+    pub async fn add(&self, url: &str) -> Result<usize> {
+        let added: BackendNumber =
+            self.order(Method::POST, "/backends", &json!({ "url": url })).await?.json()?;
+        Ok(added.number)
+    }
+
+    /// Takes a backend out.
+    ///
+    /// # Errors
+    /// As [`Balancer::add`].
+    pub async fn remove(&self, number: usize) -> Result<()> {
+        self.order(Method::DELETE, &format!("/backends/{number}"), &json!({})).await.map(drop)
+    }
+
+    async fn order(&self, method: Method, path: &str, said: &Value) -> Result<Answer> {
+        let mut order = request(method, path, said.to_string().into())?;
+        order.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Client::new(self.admin()).send(order).await?.ok()
     }
 
     /// The id of its process.

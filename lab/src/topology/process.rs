@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -36,8 +36,19 @@ pub(super) struct Process {
     name: String,
     child: Mutex<Child>,
     pid: u32,
-    log: Log,
+    log: Lines,
     readers: Vec<JoinHandle<()>>,
+    /// Its standard error, if nobody reads it.
+    _unread: Option<ChildStderr>,
+}
+
+/// What a child's standard error is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Log {
+    /// Its last lines are kept for error messages.
+    Kept,
+    /// It is a pipe that nobody reads, as behind a log collector that hangs.
+    Unread,
 }
 
 impl Process {
@@ -47,7 +58,7 @@ impl Process {
     /// # Errors
     /// When it cannot be run, ends early, takes longer than 10 s or says something else; carries its log.
     pub(super) async fn start(name: String, binary: &Path, args: &[String]) -> Result<(Self, Serving)> {
-        Self::spawn(name, Command::new(binary).args(args)).await
+        Self::spawn(name, Command::new(binary).args(args), Log::Kept).await
     }
 
     /// The same, and hands over a socket to listen on, by the protocol of sd_listen_fds(3).
@@ -63,10 +74,14 @@ impl Process {
         let mut command = Command::new(binary);
         command.args(args).env("LISTEN_FDS", "1");
         command.fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: 3 }])?;
-        Self::spawn(name, &mut command).await
+        Self::spawn(name, &mut command, Log::Kept).await
     }
 
-    async fn spawn(name: String, command: &mut Command) -> Result<(Self, Serving)> {
+    /// The same as [`Process::start`], of any command that ends in such a binary and its arguments.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub(super) async fn spawn(name: String, command: &mut Command, log: Log) -> Result<(Self, Serving)> {
         let mut child = command
             .arg("--exit-with-parent")
             .stdin(Stdio::piped())
@@ -76,15 +91,19 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot run {}", command.get_program().display()))?;
         let (first, line) = oneshot::channel();
-        let log = Log::default();
+        let (read, unread) = match log {
+            Log::Kept => (child.stderr.take(), None),
+            Log::Unread => (None, child.stderr.take()),
+        };
+        let log = Lines::default();
         let readers = [
-            child.stderr.take().map(|stderr| log.record(stderr, None)),
+            read.map(|stderr| log.record(stderr, None)),
             child.stdout.take().map(|stdout| log.record(stdout, Some(first))),
         ];
         let readers = readers.into_iter().flatten().collect();
         let pid = child.id();
         // From here on the child is killed if anything goes wrong.
-        let process = Self { name, child: Mutex::new(child), pid, log, readers };
+        let process = Self { name, child: Mutex::new(child), pid, log, readers, _unread: unread };
         let serving = process.where_it_listens(line).await?;
         Ok((process, serving))
     }
@@ -187,9 +206,9 @@ impl Drop for Process {
 
 /// The last lines of a child's output.
 #[derive(Clone, Debug, Default)]
-struct Log(Arc<Mutex<VecDeque<String>>>);
+struct Lines(Arc<Mutex<VecDeque<String>>>);
 
-impl Log {
+impl Lines {
     /// Reads a pipe to its end on a thread of its own, so that the child never waits for a reader. The
     /// first line goes to `first` if somebody waits for it, all others are kept for a while.
     fn record(

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::balancer::Launch;
 use super::compose::{self, Containers};
 use super::configuration::Configuration;
-use super::process::Process;
+use super::process::{Log, Process};
 use super::{
     BALANCER_PORT, Backend, Balancer, CONTROL_OFFSET, FIRST_BACKEND_PORT, Lab, Serving, State, ports,
 };
@@ -30,6 +30,8 @@ pub struct Setup {
     held_port: bool,
     deferred: BTreeSet<usize>,
     lb_args: Vec<String>,
+    lb_under: Vec<String>,
+    lb_log: Log,
     settings: Option<String>,
     backend_args: Vec<String>,
     profile: Profile,
@@ -45,6 +47,8 @@ impl Setup {
             held_port: false,
             deferred: BTreeSet::new(),
             lb_args: Vec::new(),
+            lb_under: Vec::new(),
+            lb_log: Log::Kept,
             settings: None,
             backend_args: Vec::new(),
             profile: Profile::Dev,
@@ -86,6 +90,21 @@ impl Setup {
     /// Gives the balancer one more argument, such as `--workers=2`. Processes only.
     pub fn lb_arg(mut self, arg: impl Into<String>) -> Self {
         self.lb_args.push(arg.into());
+        self
+    }
+
+    /// Starts the balancer by another command, such as one that gives it a file system of its own: the command's words
+    /// come before the balancer's. The command has to become the balancer (exec). Processes only, and not with
+    /// [`Setup::held_port`].
+    pub fn lb_under(mut self, command: impl IntoIterator<Item = String>) -> Self {
+        self.lb_under = command.into_iter().collect();
+        self
+    }
+
+    /// Leaves the balancer's standard error unread: what does not fit into the pipe has to be dealt with. Its log is not
+    /// in error messages then. Processes only, and not with [`Setup::held_port`].
+    pub fn unread_log(mut self) -> Self {
+        self.lb_log = Log::Unread;
         self
     }
 
@@ -183,7 +202,8 @@ impl Setup {
         };
         args.extend(self.lb_args.iter().cloned());
         let held = if self.held_port { Some(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?) } else { None };
-        Balancer::start(Launch { binary: binaries.lb.clone(), args, held, configuration }).await
+        let (under, log) = (self.lb_under.clone(), self.lb_log);
+        Balancer::start(Launch { binary: binaries.lb.clone(), args, held, configuration, under, log }).await
     }
 
     async fn start_containers(&self) -> Result<Lab> {

@@ -33,6 +33,8 @@ pub(super) struct Lap<'a> {
     pub(super) phases: &'a [Phase],
     /// How many more clients have sent a request without an id, and left before its answer.
     pub(super) vanished: u64,
+    /// How many more have begun an upload without an id, and left when its answer had begun.
+    pub(super) left: u64,
     pub(super) executed: &'a Executed,
     /// What the balancer had counted before the lap, and after it.
     pub(super) counted: (&'a State, &'a State),
@@ -51,6 +53,7 @@ pub(super) struct Audit {
     pub(super) requests: u64,
     pub(super) posts: u64,
     pub(super) vanished: u64,
+    pub(super) left: u64,
     /// Requests that went wrong, explained or not.
     pub(super) errors: u64,
     /// GETs that were executed more than once, which they may be.
@@ -59,6 +62,8 @@ pub(super) struct Audit {
     pub(super) lost: Tally,
     /// POSTs that were executed more than once.
     pub(super) repeated_posts: Tally,
+    /// GETs that were executed more than twice.
+    pub(super) repeated_again: Tally,
     /// Answers to somebody else, or with another body.
     pub(super) mistaken: Tally,
     /// Requests that went wrong in a way that no fault explains which stood meanwhile.
@@ -88,10 +93,12 @@ impl Audit {
         self.requests += other.requests;
         self.posts += other.posts;
         self.vanished += other.vanished;
+        self.left += other.left;
         self.errors += other.errors;
         self.repeated_gets += other.repeated_gets;
         self.lost.add(other.lost);
         self.repeated_posts.add(other.repeated_posts);
+        self.repeated_again.add(other.repeated_again);
         self.mistaken.add(other.mistaken);
         self.unexplained.add(other.unexplained);
         self.differences.add(other.differences);
@@ -102,6 +109,7 @@ impl Audit {
         let found = [
             ("lost", &self.lost),
             ("executed more than once", &self.repeated_posts),
+            ("executed more than twice", &self.repeated_again),
             ("not the answer to this request", &self.mistaken),
             ("unexplained", &self.unexplained),
             ("the books differ", &self.differences),
@@ -115,21 +123,23 @@ impl Audit {
 
 /// Goes through the books of one lap.
 pub(super) fn audit(lap: &Lap<'_>) -> Audit {
-    let mut audit = Audit { requests: lap.begun, vanished: lap.vanished, ..Audit::default() };
+    let mut audit = Audit { requests: lap.begun, vanished: lap.vanished, left: lap.left, ..Audit::default() };
     let mut known = 0;
     for entry in lap.entries {
         let kind = lap.kinds[entry.call];
         let id = (lap.id)(entry);
         let times = lap.executed.times(&id);
         let example = || format!("{id} {entry:?}");
-        audit.posts += u64::from(kind == Kind::Post);
+        audit.posts += u64::from(kind.is_post());
         known += u64::from(times > 0);
         if times == 0 && entry.backend.is_some() {
             audit.lost.note(example);
         }
-        match kind {
-            Kind::Post if times > 1 => audit.repeated_posts.note(|| format!("{times} times, {}", example())),
-            _ => audit.repeated_gets += u64::from(times > 1),
+        match times {
+            0 | 1 => {}
+            _ if kind.is_post() => audit.repeated_posts.note(|| format!("{times} times, {}", example())),
+            2 => audit.repeated_gets += 1,
+            _ => audit.repeated_again.note(|| format!("{times} times, {}", example())),
         }
         let Some(wrong) = Wrong::of(&entry.outcome, entry.backend) else { continue };
         audit.errors += 1;
@@ -163,13 +173,14 @@ impl Lap<'_> {
     }
 
     fn explains(&self, entry: &Entry, kind: Kind, wrong: Wrong) -> bool {
-        self.strikes_during(entry).any(|strike| strike.explains(kind, wrong, entry.backend))
+        kind.always_shows().contains(&wrong)
+            || self.strikes_during(entry).any(|strike| strike.explains(kind, wrong, entry.backend))
     }
 
     /// What the clients' book lets expect of the balancer's counters.
     ///
     /// An answer that was cut had begun, with a status that its client may not have come to read: only answers of
-    /// 200 are ever cut, as no backend is told two faults at a time.
+    /// 200 are ever cut, as no backend is told two faults at a time. So had the answers to uploads that were left.
     fn as_clients_count(&self) -> Vec<(String, u64)> {
         let count =
             |is: &dyn Fn(&Entry) -> bool| self.entries.iter().filter(|entry| is(entry)).count() as u64;
@@ -178,9 +189,9 @@ impl Lap<'_> {
             Outcome::Mistaken(_) | Outcome::Failed(_) => 200,
         };
         let mut figures = vec![
-            ("requests".to_owned(), self.entries.len() as u64 + self.vanished),
-            ("clients that left".to_owned(), self.vanished),
-            ("answers of 2xx".to_owned(), count(&|entry| status(entry) / 100 == 2)),
+            ("requests".to_owned(), self.entries.len() as u64 + self.vanished + self.left),
+            ("clients that left".to_owned(), self.vanished + self.left),
+            ("answers of 2xx".to_owned(), count(&|entry| status(entry) / 100 == 2) + self.left),
             ("answers of 5xx".to_owned(), count(&|entry| status(entry) / 100 == 5)),
             ("other answers".to_owned(), count(&|entry| !matches!(status(entry) / 100, 2 | 5))),
         ];
@@ -216,157 +227,5 @@ impl Lap<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::faults::Fault;
-    use super::*;
-    use serde_json::{Value, json};
-
-    const MS: fn(u64) -> Duration = Duration::from_millis;
-
-    /// A request that was open from `start` to `start + 1` milliseconds.
-    fn entry(number: u64, call: usize, start: u64, outcome: Outcome, backend: Option<u32>) -> Entry {
-        Entry { number, call, start: MS(start), end: MS(start + 1), outcome, backend }
-    }
-
-    /// Calls: 0 is a short GET, 1 a POST. Garbage from 100 ms to 200 ms, a kill from 200 ms to 300 ms.
-    fn entries() -> Vec<Entry> {
-        let cut = Outcome::Failed("the answer broke off: reset".into());
-        vec![
-            entry(0, 0, 10, Outcome::Answered(200), Some(1)),
-            entry(1, 1, 20, Outcome::Answered(200), Some(1)),
-            entry(2, 1, 150, Outcome::Answered(502), None),
-            entry(3, 1, 250, cut, None),
-        ]
-    }
-
-    fn executed() -> Value {
-        json!({"r0": 2, "r1": 1, "r2": 1, "r3": 1})
-    }
-
-    fn state(requests: u64, gone: u64, ok: u64, errors: u64, answers: u64) -> State {
-        serde_json::from_value(json!({
-            "version": "0.1.0", "listen": "127.0.0.1:3030", "policy": "round-robin", "workers": 2,
-            "draining": false, "uptime_ms": 1, "connections": 0,
-            "totals": {"requests": requests, "no_backend": 0, "client_gone": gone,
-                "status": {"1xx": 0, "2xx": ok, "3xx": 0, "4xx": 0, "5xx": errors}},
-            "backends": [{
-                "number": 1, "url": "http://127.0.0.1:3031", "state": "up", "cause": "it is", "for_ms": 1,
-                "progress": null, "in_flight": 0, "picks": 0, "answers": answers, "failures": 0, "retries": 0,
-                "connections": {"opened": 1, "reused": 4, "idle": 1},
-                "latency_us": {"p50": null, "p90": null, "p99": null}
-            }]
-        }))
-        .unwrap()
-    }
-
-    fn of(entries: &[Entry], executed: &Value, after: &State) -> Audit {
-        let before = state(100, 10, 80, 10, 70);
-        let phase = |strike, from, to| Phase { strike, from: MS(from), to: MS(to) };
-        let strike = |fault| Some(Strike { fault, backend: 1, percent: 100 });
-        audit(&Lap {
-            begun: 4,
-            entries,
-            id: &|entry| format!("r{}", entry.number),
-            kinds: &[Kind::ShortGet, Kind::Post],
-            phases: &[
-                phase(None, 0, 100),
-                phase(strike(Fault::Garbage), 100, 200),
-                phase(strike(Fault::Kill), 200, 300),
-            ],
-            vanished: 5,
-            executed: &Executed::from_ledger(&json!({ "executed": executed })).unwrap(),
-            counted: (&before, after),
-        })
-    }
-
-    /// Counters that agree with [`entries`]: of four requests two were answered, one was cut, one got a 502.
-    fn after() -> State {
-        state(109, 15, 83, 11, 72)
-    }
-
-    #[test]
-    fn books_that_agree_are_found_to_agree() {
-        let audit = of(&entries(), &executed(), &after());
-        assert_eq!(audit.findings(), "");
-        assert_eq!((audit.requests, audit.posts, audit.errors, audit.repeated_gets), (4, 3, 2, 1));
-    }
-
-    /// What is found when one thing in the books is changed.
-    fn found(change: impl FnOnce(&mut Vec<Entry>, &mut Value)) -> Audit {
-        let (mut entries, mut executed) = (entries(), executed());
-        change(&mut entries, &mut executed);
-        of(&entries, &executed, &after())
-    }
-
-    #[test]
-    fn an_answer_that_nobody_executed_is_lost() {
-        let audit = found(|_, executed| _ = executed.as_object_mut().unwrap().remove("r1"));
-        assert_eq!((audit.lost.count, audit.differences.count), (1, 0));
-        assert!(audit.findings().contains("lost: r1"), "{}", audit.findings());
-    }
-
-    #[test]
-    fn a_post_that_was_executed_twice_is_found_whether_it_was_answered_or_not() {
-        assert_eq!(found(|_, executed| executed["r1"] = json!(2)).repeated_posts.count, 1);
-        assert_eq!(found(|_, executed| executed["r2"] = json!(2)).repeated_posts.count, 1);
-    }
-
-    #[test]
-    fn somebody_elses_answer_is_found() {
-        let audit = found(|entries, _| entries[0].outcome = Outcome::Mistaken("it is r1's".into()));
-        assert_eq!((audit.mistaken.count, audit.unexplained.count), (1, 0));
-    }
-
-    #[test]
-    fn only_a_fault_that_stood_meanwhile_explains_an_error() {
-        let moved = |start| {
-            found(move |entries, _| {
-                entries[2].start = MS(start);
-                entries[2].end = MS(start + 1);
-            })
-        };
-        // Garbage explains a 502, and so does a kill for a POST. Before them there was nothing.
-        assert_eq!(moved(150).unexplained.count, 0);
-        assert_eq!(moved(250).unexplained.count, 0);
-        assert_eq!(moved(50).unexplained.count, 1);
-        // A GET is not to notice a kill.
-        let audit = found(|entries, _| entries[3].call = 0);
-        assert_eq!(audit.unexplained.count, 1);
-        assert!(audit.findings().contains("Kill"), "{}", audit.findings());
-    }
-
-    #[test]
-    fn a_request_without_an_end_is_missed() {
-        let audit = found(|entries, _| _ = entries.pop());
-        assert!(audit.findings().contains("requests begun, requests ended: 4 and 3"), "{}", audit.findings());
-    }
-
-    #[test]
-    fn what_no_client_sent_must_not_be_executed() {
-        let audit = found(|_, executed| executed["stranger"] = json!(1));
-        assert!(audit.findings().contains("no client sent, none: 1 and 0"), "{}", audit.findings());
-    }
-
-    #[test]
-    fn each_of_the_balancers_counters_is_compared() {
-        for wrong in [
-            state(110, 15, 83, 11, 72),
-            state(109, 16, 83, 11, 72),
-            state(109, 15, 82, 11, 72),
-            state(109, 15, 83, 12, 72),
-            state(109, 15, 83, 11, 71),
-        ] {
-            assert_eq!(of(&entries(), &executed(), &wrong).differences.count, 1, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn laps_add_up_and_a_few_examples_are_kept() {
-        let mut all = Audit::default();
-        for _ in 0..5 {
-            all.add(found(|_, executed| executed["r1"] = json!(2)));
-        }
-        assert_eq!((all.requests, all.repeated_posts.count), (20, 5));
-        assert_eq!(all.findings().lines().count(), EXAMPLES);
-    }
-}
+#[path = "audit_tests.rs"]
+mod tests;

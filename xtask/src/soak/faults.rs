@@ -13,7 +13,10 @@
 //! | truncate, truncate chunks | cut | cut | cut |
 //! | garbage | 502 | 502 | 502 |
 //! | status | 500 | 500 | 500 |
-//! | stop, latency, drip, stall before, stall mid, vanish | | | |
+//! | stop, latency, drip, stall before, stall mid, vanish, leave, look-ups | | | |
+//!
+//! A request whose path closes the connection gets a 502, whether a fault stands or not. A GET of it is run again
+//! elsewhere; if that backend is stopped, or stalls, it has nowhere left to go, and gets a 504.
 //!
 //! A short answer leaves its backend in one piece, head and body, so that a kill hits it before or after. A reset may
 //! overtake the head that was sent before it. What is empty takes time at most.
@@ -45,6 +48,10 @@ pub(super) enum Fault {
     StallMid,
     /// No backend breaks: clients leave while they wait.
     Vanish,
+    /// Clients leave in the middle of an upload whose answer has begun.
+    Leave,
+    /// Backends are added whose names have no address, or none that comes in time.
+    LookUps,
 }
 
 /// A fault at a backend.
@@ -62,6 +69,10 @@ pub(super) enum Kind {
     ShortGet,
     LongGet,
     Post,
+    /// A GET of a path that closes the connection.
+    DyingGet,
+    /// A POST to such a path.
+    DyingPost,
 }
 
 /// How a request went wrong.
@@ -71,6 +82,8 @@ pub(super) enum Wrong {
     Status500,
     /// The balancer answered 502.
     BadGateway,
+    /// The balancer answered 504.
+    GatewayTimeout,
     /// The answer broke off.
     Cut,
     /// No fault explains it.
@@ -91,7 +104,7 @@ pub(super) fn order(random: &mut fastrand::Rng, backends: usize) -> Vec<Strike> 
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Kill,
         Self::Restart,
         Self::Stop,
@@ -108,6 +121,8 @@ impl Fault {
         Self::StallBefore,
         Self::StallMid,
         Self::Vanish,
+        Self::Leave,
+        Self::LookUps,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -128,13 +143,17 @@ impl Fault {
             Self::StallBefore => "stall before",
             Self::StallMid => "stall mid",
             Self::Vanish => "clients vanish",
+            Self::Leave => "uploads left",
+            Self::LookUps => "look-ups hang",
         }
     }
 
     /// What to order from the backend, unless its process or its clients are what breaks.
     fn definition(self) -> Option<Value> {
         Some(match self {
-            Self::Kill | Self::Restart | Self::Stop | Self::Vanish => return None,
+            Self::Kill | Self::Restart | Self::Stop | Self::Vanish | Self::Leave | Self::LookUps => {
+                return None;
+            }
             Self::Refuse => json!({"kind": "refuse"}),
             Self::Latency => json!({"kind": "latency", "exponential": "100ms"}),
             Self::Status => json!({"kind": "status", "code": 500}),
@@ -155,6 +174,9 @@ impl Fault {
     fn may_show(self, kind: Kind) -> &'static [Wrong] {
         use Wrong::{BadGateway, Cut, Status500};
         match (self, kind) {
+            // What else they get they always get: see `Kind::always_shows`.
+            (Self::Stop | Self::StallBefore, Kind::DyingGet) => &[Wrong::GatewayTimeout],
+            (_, Kind::DyingGet | Kind::DyingPost) => &[],
             (Self::Kill | Self::Restart, Kind::ShortGet) => &[],
             (Self::Kill | Self::Restart, Kind::LongGet) => &[Cut],
             (Self::Kill | Self::Restart, Kind::Post) => &[BadGateway, Cut],
@@ -166,9 +188,31 @@ impl Fault {
             (Self::Garbage, _) => &[BadGateway],
             (Self::Status, _) => &[Status500],
             (
-                Self::Stop | Self::Latency | Self::Drip | Self::StallBefore | Self::StallMid | Self::Vanish,
+                Self::Stop
+                | Self::Latency
+                | Self::Drip
+                | Self::StallBefore
+                | Self::StallMid
+                | Self::Vanish
+                | Self::Leave
+                | Self::LookUps,
                 _,
             ) => &[],
+        }
+    }
+}
+
+impl Kind {
+    /// Whether it may run once only.
+    pub(super) fn is_post(self) -> bool {
+        matches!(self, Self::Post | Self::DyingPost)
+    }
+
+    /// What goes wrong with it without any fault.
+    pub(super) fn always_shows(self) -> &'static [Wrong] {
+        match self {
+            Self::DyingGet | Self::DyingPost => &[Wrong::BadGateway],
+            Self::ShortGet | Self::LongGet | Self::Post => &[],
         }
     }
 }
@@ -197,6 +241,7 @@ impl Wrong {
             (Outcome::Answered(..400), _) => return None,
             (Outcome::Answered(500), Some(_)) => Self::Status500,
             (Outcome::Answered(502), None) => Self::BadGateway,
+            (Outcome::Answered(504), None) => Self::GatewayTimeout,
             // These are about the way to the balancer, and about clients that have waited for half a minute.
             (Outcome::Failed(why), _) if why.contains("cannot connect") || why.contains("within") => {
                 Self::Other
@@ -210,6 +255,7 @@ impl Wrong {
         match self {
             Self::Status500 => "500",
             Self::BadGateway => "502",
+            Self::GatewayTimeout => "504",
             Self::Cut => "cut",
             Self::Other => "OTHER",
         }
@@ -252,13 +298,15 @@ mod tests {
             let name = match fault {
                 Fault::Status => "status",
                 Fault::Vanish => "vanish",
+                Fault::Leave => "leave",
+                Fault::LookUps => "look-ups",
                 other => other.name(),
             };
             let row = rows.iter().find(|row| row[0].split(", ").any(|word| word == name));
             let row = row.unwrap_or_else(|| panic!("{name} has no row"));
             for (cell, kind) in [(1, Kind::ShortGet), (2, Kind::LongGet), (3, Kind::Post)] {
                 let words: Vec<&str> = row[cell].split(", ").filter(|word| !word.is_empty()).collect();
-                for wrong in [Status500, BadGateway, Cut, Wrong::Other] {
+                for wrong in [Status500, BadGateway, Wrong::GatewayTimeout, Cut, Wrong::Other] {
                     let said = words.contains(&wrong.word());
                     assert_eq!(fault.may_show(kind).contains(&wrong), said, "{fault:?} {kind:?} {wrong:?}");
                     seen += usize::from(said);
@@ -285,7 +333,8 @@ mod tests {
             (Outcome::Answered(500), None, Some(Wrong::Other)),
             (Outcome::Answered(502), None, Some(Wrong::BadGateway)),
             (Outcome::Answered(503), None, Some(Wrong::Other)),
-            (Outcome::Answered(504), None, Some(Wrong::Other)),
+            (Outcome::Answered(504), None, Some(Wrong::GatewayTimeout)),
+            (Outcome::Answered(504), Some(1), Some(Wrong::Other)),
             (Outcome::Answered(404), Some(1), Some(Wrong::Other)),
             (failed("the answer broke off: connection reset"), None, Some(Wrong::Cut)),
             (failed("cannot connect: refused"), None, Some(Wrong::Other)),

@@ -17,13 +17,16 @@ pub(super) struct Measured {
     pub(super) descriptors: (usize, usize),
     /// The balancer's own resident memory in bytes under the same load without faults, before and after.
     pub(super) memory: (u64, u64),
+    /// Lines of its log that the balancer says it has dropped, because nobody reads it.
+    pub(super) lines_dropped: u64,
 }
 
 /// Judges a run.
 pub(super) fn judge(run: &Measured) -> Vec<Verdict> {
     let verdict = |promise: &str, measured: String, kept| Verdict { promise: promise.into(), measured, kept };
-    let Audit { requests, posts, vanished, errors, .. } = run.audit;
-    let Audit { lost, repeated_posts, repeated_gets, mistaken, unexplained, differences, .. } = &run.audit;
+    let Audit { requests, posts, vanished, left, errors, .. } = run.audit;
+    let Audit { lost, repeated_posts, repeated_gets, repeated_again, .. } = &run.audit;
+    let Audit { mistaken, unexplained, differences, .. } = &run.audit;
     let struck = |fault: &&Fault| run.hits.iter().any(|(hit, _)| hit == *fault);
     let kinds = Fault::ALL.iter().filter(struck).count();
     let idle = run.hits.iter().filter(|(_, hits)| *hits == 0).count();
@@ -41,6 +44,7 @@ pub(super) fn judge(run: &Measured) -> Vec<Verdict> {
             format!("{} of {posts} did (and {repeated_gets} GETs, which may)", repeated_posts.count),
             repeated_posts.count == 0 && posts > 0,
         ),
+        verdict("no GET runs more than twice", repeated_again.count.to_string(), repeated_again.count == 0),
         verdict(
             "nobody gets another's answer, or another body",
             mistaken.count.to_string(),
@@ -53,13 +57,21 @@ pub(super) fn judge(run: &Measured) -> Vec<Verdict> {
         ),
         verdict(
             "clients, backends and balancer count the same",
-            format!("{requests} requests + {vanished} vanished, {} differences", differences.count),
+            format!(
+                "{requests} requests + {vanished} vanished + {left} left, {} differences",
+                differences.count
+            ),
             differences.count == 0,
         ),
         verdict(
             "every fault strikes",
             format!("{kinds} of {} kinds; of {} faults {idle} hit nobody", Fault::ALL.len(), run.hits.len()),
             kinds == Fault::ALL.len() && idle == 0,
+        ),
+        verdict(
+            "a log that nobody reads holds nobody up",
+            format!("{} lines dropped", run.lines_dropped),
+            run.lines_dropped > 0,
         ),
         verdict(
             "nothing stays in flight or open",
@@ -87,7 +99,7 @@ mod tests {
     fn good() -> Measured {
         let audit = Audit { requests: 1000, posts: 300, errors: 20, repeated_gets: 7, ..Audit::default() };
         let hits = Fault::ALL.map(|fault| (fault, 1)).into();
-        Measured { audit, hits, descriptors: (20, 20), memory: (20_000, 21_000) }
+        Measured { audit, hits, descriptors: (20, 20), memory: (20_000, 21_000), lines_dropped: 9 }
     }
 
     /// The places of the promises that this run breaks.
@@ -104,13 +116,15 @@ mod tests {
         assert!(broken(|_| {}).is_empty());
         assert_eq!(broken(|run| run.audit.lost = one()), [0]);
         assert_eq!(broken(|run| run.audit.repeated_posts = one()), [1]);
-        assert_eq!(broken(|run| run.audit.mistaken = one()), [2]);
-        assert_eq!(broken(|run| run.audit.unexplained = one()), [3]);
-        assert_eq!(broken(|run| run.audit.differences = one()), [4]);
-        assert_eq!(broken(|run| run.hits[3].1 = 0), [5]);
-        assert_eq!(broken(|run| _ = run.hits.pop()), [5]);
-        assert_eq!(broken(|run| run.descriptors.1 = 21), [6]);
-        assert_eq!(broken(|run| run.memory.1 = 21_001), [7]);
+        assert_eq!(broken(|run| run.audit.repeated_again = one()), [2]);
+        assert_eq!(broken(|run| run.audit.mistaken = one()), [3]);
+        assert_eq!(broken(|run| run.audit.unexplained = one()), [4]);
+        assert_eq!(broken(|run| run.audit.differences = one()), [5]);
+        assert_eq!(broken(|run| run.hits[3].1 = 0), [6]);
+        assert_eq!(broken(|run| _ = run.hits.pop()), [6]);
+        assert_eq!(broken(|run| run.lines_dropped = 0), [7]);
+        assert_eq!(broken(|run| run.descriptors.1 = 21), [8]);
+        assert_eq!(broken(|run| run.memory.1 = 21_001), [9]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use lab::client::Client;
 use lab::eventually;
 use lab::topology::{Lab, State};
 
@@ -63,6 +64,13 @@ pub(super) async fn descriptors(lab: &Lab) -> Result<usize> {
         looks.push(open.saturating_sub(usize::try_from(kept)?));
     }
     Ok(median(looks))
+}
+
+/// How many lines of its log the balancer says it has dropped: none, if it does not count them.
+pub(super) async fn lines_dropped(lab: &Lab) -> Result<u64> {
+    let metrics = Client::new(lab.balancer().admin()).get("/metrics").await?.ok()?.text();
+    let count = metrics.lines().find_map(|line| line.strip_prefix("lb_log_lines_dropped_total "));
+    count.map_or(Ok(0), |count| count.trim().parse().with_context(|| format!("{count:?} is no count")))
 }
 
 /// The balancer's own resident memory in bytes, over so much time from now on. What is mapped from its binary is not

@@ -2,7 +2,7 @@
 //!
 //! A ping is a TCP connection, closed at once, as in the seed; or a request for a path if one is configured.
 //! A backend that is suspected of silence is asked in HTTP even so, because a stopped process still completes
-//! handshakes ([`anything`]).
+//! handshakes (`anything`).
 //!
 //! A ping goes to the last address that is known for the backend's name. The name is looked up beside it, so a name
 //! server that says nothing takes no backend down. And a ping that could not be sent, because this process is out of

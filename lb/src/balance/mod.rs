@@ -21,6 +21,7 @@ mod load;
 pub mod member;
 pub mod outlier;
 pub mod policy;
+pub mod questions;
 pub mod ranking;
 pub mod resolved;
 mod rules;
@@ -35,6 +36,7 @@ use health::{Evidence, State};
 pub use load::InFlight;
 use member::{Member, Mode};
 use policy::Request;
+pub use questions::{Lesson, Reply};
 use rules::InForce;
 pub use rules::Rules;
 pub use traffic::Waiting;
@@ -209,19 +211,6 @@ impl ServerPool {
         }
     }
 
-    /// Takes in what a failed request teaches about its backend.
-    pub fn teach(&self, backend: &Backend, lesson: Lesson, now: Instant) {
-        match lesson {
-            Lesson::Nothing => {}
-            // A backend that is down is pinged until it is back.
-            Lesson::Ask if backend.is(State::Down) => {}
-            Lesson::Ask => backend.want_asking(),
-            Lesson::Down { cause, refused } => {
-                self.learn(backend, Evidence::CannotConnect { cause, refused }, now);
-            }
-        }
-    }
-
     /// Ejects a backend, if the rule allows one more and its level keeps another.
     fn eject(&self, roster: &mut Roster, backend: &Backend, why: String, rule: outlier::Rule, now: Instant) {
         let level = |backend: &Backend| (backend.said().backup, backend.said().priority);
@@ -275,62 +264,6 @@ impl ServerPool {
                 let why = format!("{errors} errors in {answers} answers, far more than the others");
                 self.eject(roster, &members[index], why, rule, now);
             }
-        }
-    }
-
-    /// The backends to ask now, because a request has waited for long or has failed. Each counts as asked until
-    /// [`ServerPool::asked`] is told what came of it.
-    pub fn to_ask(&self, now: Instant) -> Vec<Arc<Backend>> {
-        let fleet = self.fleet.load();
-        let members = &fleet.members;
-        let mut ask = silence::to_ask(&snapshots(members), self.since_epoch(now), self.rules().silence);
-        for (index, backend) in members.iter().enumerate() {
-            if backend.wants_asking() && !backend.is_asked() && !ask.contains(&index) {
-                ask.push(index);
-            }
-        }
-        let asked = ask.into_iter().map(|index| Arc::clone(&members[index]));
-        asked.inspect(|backend| backend.set_asked(Some(now))).collect()
-    }
-
-    /// A question to a backend has ended. Returns whether to ask it again: nothing is decided yet.
-    pub fn asked(&self, backend: &Backend, answer: Reply, now: Instant) -> bool {
-        // A request that failed meanwhile had its answer as well.
-        let after_failure = backend.take_wants_asking();
-        match answer {
-            // Without a request that failed or waits, pings find out whether the backend is there; it is enough to know
-            // that the process runs, and it may dislike the question alone.
-            Reply::Evidence(Evidence::NotHttp(_)) if !after_failure => backend.answered_question(now),
-            Reply::Evidence(Evidence::PingRefused(_) | Evidence::PingFailed(_))
-                if !after_failure && backend.traffic_snapshot().unanswered == 0 => {}
-            Reply::Evidence(evidence) => {
-                let failed = !matches!(evidence, Evidence::Answered);
-                self.pinged(backend, evidence, now);
-                // The backend is either well or down in the end, and requests should not have to wait for that.
-                if failed && after_failure && backend.is_in_use() {
-                    backend.want_asking();
-                }
-            }
-            // The rule of silence decides about that, while a request waits.
-            Reply::None if backend.is_in_use() && backend.traffic_snapshot().unanswered > 0 => return true,
-            Reply::None | Reply::Unasked => {}
-        }
-        backend.set_asked(None);
-        false
-    }
-
-    /// Looks at all backends' traffic and suspects those that have fallen silent.
-    pub fn judge_silence(&self, now: Instant) {
-        let fleet = self.fleet.load();
-        let all = snapshots(&fleet.members);
-        for (index, silent) in silence::silent(&all, self.since_epoch(now), self.rules().silence) {
-            let waiting = match all[index].unanswered {
-                0 => "it is asked".to_owned(),
-                1 => "1 request waits".to_owned(),
-                n => format!("{n} requests wait"),
-            };
-            let cause = format!("silent for {} ms while {waiting}", silent.as_millis());
-            self.learn(&fleet.members[index], Evidence::FellSilent(cause.into()), now);
         }
     }
 
@@ -437,37 +370,6 @@ impl ServerPool {
     fn requests(&self) -> u64 {
         self.observer.totals.sum(|tally| &tally.requests)
     }
-}
-
-fn snapshots(members: &[Arc<Backend>]) -> Vec<silence::TrafficSnapshot> {
-    members.iter().map(|backend| backend.traffic_snapshot()).collect()
-}
-
-/// What came of a question to a backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// This says something about the backend.
-    Evidence(Evidence),
-    /// The backend accepted the connection and said nothing in time.
-    None,
-    /// The question was not asked: this balancer lacks something, or no longer needs to know.
-    Unasked,
-}
-
-/// What a failed request teaches about its backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lesson {
-    /// Nothing: the failure is the client's or the balancer's, or it happens to sound backends too.
-    Nothing,
-    /// The backend may have failed, or the request may be at fault: the backend is asked.
-    Ask,
-    /// No connection can be made to the backend: it is down.
-    Down {
-        /// The failure, and how often the request tried.
-        cause: health::Cause,
-        /// Whether the port refused the connections.
-        refused: bool,
-    },
 }
 
 /// There is no such member.

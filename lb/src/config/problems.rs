@@ -8,7 +8,7 @@ use super::report::{self, Lines};
 use super::settings::SECTIONS;
 use crate::shown::shown;
 
-/// Something that is wrong, or odd. Its texts quote files and command lines, and are fit for a terminal ([`shown`]).
+/// Something that is wrong, or odd. Its texts quote files and command lines, and are fit for a terminal (`shown`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// What it is.

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::account::{Account, Times};
 use super::connection::Progress;
+use super::context::{self, MayHaveRun};
 use super::deadline::Interrupt;
 use super::http1::fault::Fault;
 use super::pace::Pace;
@@ -160,8 +161,10 @@ impl Proxy {
                 patience.set(slow.map_or(stalled, |slow| slow.min(stalled)).into());
             }
         };
-        // Only a request that may go elsewhere gains anything from leaving a silent backend.
-        let unless = (repeatable && body.is_held()).then_some((backend, State::Suspect));
+        // Only a request that may go elsewhere gains anything from leaving a silent backend. One that may have run twice
+        // already waits here: the backend may just be busy.
+        let may_leave = repeatable && body.is_held() && !context::get::<MayHaveRun>(&head.context).0;
+        let unless = may_leave.then_some((backend, State::Suspect));
         let outcome = {
             let sending = pin!(connection.send(head, &backend.address, body.for_try(), caller, report));
             self.deadlines.wait(sending, || patience.get(), unless).await

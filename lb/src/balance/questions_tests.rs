@@ -1,0 +1,69 @@
+//! When a pool asks its backends, and what becomes of them.
+
+use std::time::Duration;
+
+use super::super::Waiting;
+use super::super::tests::pool;
+use super::*;
+
+/// The pool's numbers of those that are to be asked at `now`.
+fn asks(pool: &ServerPool, now: Instant) -> Vec<usize> {
+    pool.to_ask(now).iter().map(|backend| backend.number).collect()
+}
+
+#[test]
+fn a_backend_is_asked_before_it_is_suspected_and_taken_back_when_it_answers() {
+    let pool = pool(2);
+    let at = |ms| pool.epoch + Duration::from_millis(ms);
+    let states = || [0, 1].map(|index: usize| pool.backends()[index].health().state());
+    let (silent, other) = (&pool.backends()[0], &pool.backends()[1]);
+    let _uploads = [1, 2, 3].map(|ms| Waiting::new(silent, at(ms), 3));
+    pool.heard(other, at(550));
+    pool.judge_silence(at(600));
+    assert_eq!(states(), [State::Up; 2], "it was not asked");
+    assert_eq!(asks(&pool, at(600)), [1]);
+    assert_eq!(asks(&pool, at(650)), [2], "another is asked, so that its answer can speak against the first");
+    pool.judge_silence(at(900));
+    assert_eq!(states(), [State::Up; 2], "the other has not answered either");
+    assert!(!pool.asked(other, Reply::Evidence(Evidence::Answered), at(901)));
+    pool.judge_silence(at(902));
+    assert_eq!(states(), [State::Suspect, State::Up]);
+    assert!(!pool.asked(silent, Reply::None, at(1000)), "pings ask suspects");
+
+    // A ping is answered, while the requests that could not leave still wait.
+    pool.pinged(silent, Evidence::Answered, at(1100));
+    assert_eq!((states(), asks(&pool, at(1101))), ([State::Up; 2], vec![]));
+    // Only others that wait as long make it suspect again.
+    let _more = [1110, 1120, 1130].map(|ms| Waiting::new(silent, at(ms), 3));
+    assert_eq!(asks(&pool, at(1359)), [0; 0]);
+    assert_eq!(asks(&pool, at(1360)), [1]);
+    pool.heard(other, at(1400));
+    pool.judge_silence(at(1629));
+    assert_eq!(states(), [State::Up, State::Up]);
+    pool.judge_silence(at(1630));
+    assert_eq!(states(), [State::Suspect, State::Up]);
+}
+
+#[test]
+fn a_failed_request_makes_the_pool_ask_once_until_something_is_known() {
+    let pool = pool(2);
+    let now = pool.epoch;
+    let backend = &pool.backends()[0];
+    let closed = || Reply::Evidence(Evidence::NotHttp("closed".into()));
+    (0..10).for_each(|_| pool.teach(backend, Lesson::Ask, now));
+    assert_eq!((asks(&pool, now), asks(&pool, now)), (vec![1], vec![]), "ten failures are one question");
+    pool.teach(backend, Lesson::Ask, now);
+    assert_eq!(asks(&pool, now), [0; 0], "a question is on its way");
+    assert!(!pool.asked(backend, Reply::Evidence(Evidence::Answered), now));
+    assert_eq!(asks(&pool, now), [0; 0], "and answers that failure as well");
+    pool.teach(backend, Lesson::Ask, now);
+    assert_eq!(asks(&pool, now), [1]);
+    for _ in 0..2 {
+        assert!(!pool.asked(backend, closed(), now));
+        assert_eq!((backend.health().state(), asks(&pool, now)), (State::Up, vec![1]));
+    }
+    pool.asked(backend, closed(), now);
+    assert_eq!((backend.health().state(), asks(&pool, now)), (State::Down, vec![]));
+    pool.teach(backend, Lesson::Ask, now);
+    assert_eq!(asks(&pool, now), [0; 0], "a backend that is down is pinged");
+}

@@ -14,7 +14,7 @@
 //! It is up again when its time is over, or down if its checks fail.
 //!
 //! A request that fails is no evidence here: a client may have provoked the failure. The failure makes the balancer
-//! ask the backend at once, and what the backend answers is the evidence (see `proxy/evidence.rs`). The exception is a
+//! ask the backend at once, and what the backend answers is the evidence (see [`super::questions`]). The exception is a
 //! backend to which no connection can be made: no request is involved in that.
 //!
 //! A connection that the kernel accepts proves nothing about the process behind it. So a TCP ping that connects undoes

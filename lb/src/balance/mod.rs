@@ -141,7 +141,7 @@ impl ServerPool {
     /// A ping or a question has ended with this. What the backend says itself counts as a word from it as well.
     pub fn pinged(&self, backend: &Backend, evidence: Evidence, now: Instant) {
         if matches!(evidence, Evidence::Answered | Evidence::NotHttp(_)) {
-            backend.answered_question(now);
+            backend.answered_question(evidence == Evidence::Answered, now);
         }
         self.learn(backend, evidence, now);
     }

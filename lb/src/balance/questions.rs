@@ -70,8 +70,10 @@ impl ServerPool {
         let after_failure = backend.take_wants_asking();
         match answer {
             // Without a request that failed or waits, pings find out whether the backend is there; it is enough to know
-            // that the process runs, and it may dislike the question alone.
-            Reply::Evidence(Evidence::NotHttp(_)) if !after_failure => backend.answered_question(now),
+            // that the process runs. And a backend that answers requests may dislike the question alone.
+            Reply::Evidence(Evidence::NotHttp(_)) if !after_failure || backend.may_dislike_questions() => {
+                backend.answered_question(false, now);
+            }
             Reply::Evidence(Evidence::PingRefused(_) | Evidence::PingFailed(_))
                 if !after_failure && backend.traffic_snapshot().unanswered == 0 => {}
             Reply::Evidence(evidence) => {

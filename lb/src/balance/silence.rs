@@ -6,20 +6,20 @@
 //! asks before it judges: one HTTP exchange on a fresh connection, to which any answer counts.
 //!
 //! 1. A request has waited for half of [`Rule::at_least`] without a word from the backend, and longer than answers
-//!    usually take: the balancer **asks** the backend. An answer is a word, and the wait counts from it.
+//!    usually take or a second: the balancer **asks** the backend. An answer is a word, and the wait counts from it.
 //! 2. The question is not answered in time, and the requests have waited for [`Rule::at_least`] and twice as long as
-//!    usual: the backend is **silent**, if another backend has said a word since the question was asked.
+//!    usual, or the question for three times [`Rule::at_least`]: the backend is **silent**, if another backend has said a word since the question was asked.
 //!
 //! 3. A backend that gets no requests, because the policy prefers others, cannot be waited for. While the pool is in use,
-//!    it is asked when it has not said a word for a second, and is silent if the question stays unanswered for twice
-//!    [`Rule::at_least`]. So a stopped process is found before a request meets it.
+//!    it is asked when it has not said a word for a second, and is silent if it has answered a question before and this one
+//!    stays unanswered for twice [`Rule::at_least`]. So a stopped process is found before a request meets it.
 //!
 //! A slow path is therefore never taken for silence: the backend answers the question. The other backend's word tells a
 //! silent backend from a balancer that was itself asleep, and from a network that is gone for all. When there is too
 //! little traffic for such a word, the balancer asks other backends as well.
 //!
 //! A backend that serves one request at a time and is busy with a long one cannot answer the question either. It is taken
-//! for silent, unless its answers usually take so long: it gets no new requests until it answers. A longer
+//! for silent: it gets no new requests until it answers. A longer
 //! [`Rule::at_least`] is the remedy.
 //!
 //! "Usually" is Jacobson's estimate, as TCP uses it for its retransmission timer (RFC 6298): smoothed
@@ -40,11 +40,17 @@ pub struct Rule {
 /// How many times longer than usual a wait must last.
 const TIMES_USUAL: u32 = 2;
 
+/// How many times [`Rule::at_least`] a question may stay unanswered, even by a backend whose answers usually take long.
+const UNANSWERED: u32 = 3;
+
 /// Backends that are asked beside one that does not answer, so that their answers can speak against it.
 const WITNESSES: usize = 2;
 
 /// A backend that answered a question and still has requests waiting, or that gets none, is asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// After this time at work, each backend is asked once: if it answers, its silence on later questions means something.
+const FIRST_QUESTION: Duration = Duration::from_secs(5);
 
 /// A pool is in use if it got a request within this time.
 const IN_USE: Duration = Duration::from_secs(3);
@@ -67,6 +73,8 @@ pub struct TrafficSnapshot {
     pub asked: Option<Duration>,
     /// When the last question was sent, if ever.
     pub last_asked: Option<Duration>,
+    /// The backend has answered a question before, so that silence on one means something.
+    pub answers_questions: bool,
     /// How long its answers usually take.
     pub usual: Duration,
 }
@@ -85,7 +93,7 @@ impl TrafficSnapshot {
 
     /// Whether it is time to ask.
     fn wants_asking(&self, now: Duration, rule: Rule) -> bool {
-        let after = (rule.at_least / 2).max(self.usual);
+        let after = (rule.at_least / 2).max(self.usual.min(ASK_AGAIN));
         let after = if self.answered_a_question() { after.max(ASK_AGAIN) } else { after };
         self.up && self.asked.is_none() && self.waited(now).is_some_and(|waited| waited >= after)
     }
@@ -97,17 +105,25 @@ impl TrafficSnapshot {
         self.up && self.asked.is_none() && self.unanswered == 0 && quiet_for >= ASK_AGAIN
     }
 
+    /// Whether it was never asked, although the pool has been at work for a while.
+    fn is_unknown(&self, now: Duration) -> bool {
+        self.up && self.last_asked.is_none() && !self.answers_questions && now >= FIRST_QUESTION
+    }
+
     /// How long the backend has been silent, if the question has waited long enough for an answer.
     fn overdue(&self, now: Duration, rule: Rule) -> Option<Duration> {
         let asked_for = now.saturating_sub(self.asked?);
         let Some(waited) = self.waited(now) else {
-            return (self.up && asked_for >= rule.at_least * 2).then_some(asked_for);
+            let means_something = self.up && self.answers_questions;
+            return (means_something && asked_for >= rule.at_least * 2).then_some(asked_for);
         };
         let patience = rule.at_least.max(self.usual * TIMES_USUAL);
         let many = self.unanswered >= rule.waiting
             && self.enough_since.is_some_and(|since| now.saturating_sub(since) >= patience);
         let question = if many { rule.at_least / 2 } else { rule.at_least * 2 };
-        (self.up && waited >= patience && asked_for >= question).then_some(waited)
+        // However long answers usually take, a question that stays unanswered for so long is answer enough.
+        let waited_enough = waited >= patience || asked_for >= rule.at_least * UNANSWERED;
+        (self.up && waited_enough && asked_for >= question).then_some(waited)
     }
 }
 
@@ -118,7 +134,9 @@ pub fn to_ask(all: &[TrafficSnapshot], now: Duration, rule: Rule) -> Vec<usize> 
     let in_use =
         all.iter().any(|one| one.waiting_since.is_some_and(|since| now.saturating_sub(since) < IN_USE));
     if in_use && all.iter().filter(|one| one.up).count() > 1 {
-        ask.extend((0..all.len()).filter(|index| all[*index].is_quiet(now)));
+        ask.extend((0..all.len()).filter(|index| all[*index].is_quiet(now) || all[*index].is_unknown(now)));
+        ask.sort_unstable();
+        ask.dedup();
     }
     let Some(unanswered) = all.iter().position(|one| one.up && one.unanswered > 0 && one.asked.is_some())
     else {

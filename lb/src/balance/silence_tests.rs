@@ -18,6 +18,7 @@ fn well() -> TrafficSnapshot {
         word: Some(ms(2990)),
         asked: None,
         last_asked: None,
+        answers_questions: true,
         usual: ms(2),
     }
 }
@@ -70,6 +71,23 @@ fn a_backend_that_gets_no_requests_is_asked_while_the_pool_is_in_use() {
     let asked = TrafficSnapshot { asked: Some(ms(2000)), ..unused };
     assert_eq!(silent(&[well(), asked], ms(2999), RULE), []);
     assert_eq!(silent(&[well(), asked], ms(3000), RULE), [(1, ms(1000))]);
+    let dislikes = TrafficSnapshot { answers_questions: false, ..asked };
+    assert_eq!(silent(&[well(), dislikes], ms(3000), RULE), [], "it may dislike the question");
+}
+
+#[test]
+fn each_backend_is_asked_once_to_learn_whether_it_answers_questions() {
+    let busy = |ms_: u64| TrafficSnapshot {
+        answers_questions: false,
+        unanswered: 1,
+        waiting_since: Some(ms(ms_)),
+        word: Some(ms(ms_)),
+        ..well()
+    };
+    assert_eq!(to_ask(&[busy(4990), busy(4990)], ms(4999), RULE), [0; 0]);
+    assert_eq!(to_ask(&[busy(4990), busy(4990)], ms(5000), RULE), [0, 1]);
+    let asked = TrafficSnapshot { last_asked: Some(ms(1000)), ..busy(4990) };
+    assert_eq!(to_ask(&[busy(4990), asked], ms(5000), RULE), [0], "once is enough");
 }
 
 #[test]
@@ -95,6 +113,15 @@ fn one_waiting_request_takes_a_longer_question() {
     let one = TrafficSnapshot { unanswered: 1, ..stalled() };
     assert_eq!(silent(&[well(), one], ms(3259), RULE), []);
     assert_eq!(silent(&[well(), one], ms(3260), RULE), [(1, ms(1250))]);
+}
+
+#[test]
+fn a_question_has_a_time_limit_however_long_answers_usually_take() {
+    let slow = TrafficSnapshot { usual: ms(60_000), asked: Some(ms(3010)), ..stalled() };
+    let witness = |word| TrafficSnapshot { word: Some(ms(word)), ..well() };
+    assert_eq!(to_ask(&[well(), TrafficSnapshot { asked: None, ..slow }], ms(3010), RULE), [1]);
+    assert_eq!(silent(&[witness(4500), slow], ms(4509), RULE), []);
+    assert_eq!(silent(&[witness(4500), slow], ms(4510), RULE), [(1, ms(2500))]);
 }
 
 #[test]

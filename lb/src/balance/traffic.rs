@@ -32,6 +32,10 @@ pub(super) struct Traffic {
     waiting_since: AtomicU64,
     enough_since: AtomicU64,
     word: AtomicU64,
+    /// The backend has answered a question or an HTTP ping since it was made.
+    answers_questions: AtomicBool,
+    /// It has sent the head of a response since it was made.
+    answers_requests: AtomicBool,
     /// A request failed in a way that makes the balancer ask.
     wants_asking: AtomicBool,
     asked: AtomicU64,
@@ -53,9 +57,19 @@ impl Backend {
         self.traffic.word.store(self.traffic.epoch.stamp(now), Relaxed);
     }
 
-    /// The backend answered a question or an HTTP ping. The requests that wait go on waiting.
-    pub(super) fn answered_question(&self, now: Instant) {
+    /// The backend said something to a question or an HTTP ping; `in_http`: it was an answer. The requests that wait go on
+    /// waiting.
+    pub(super) fn answered_question(&self, in_http: bool, now: Instant) {
         self.traffic.word.store(self.traffic.epoch.stamp(now), Relaxed);
+        if in_http {
+            self.traffic.answers_questions.store(true, Relaxed);
+        }
+    }
+
+    /// Whether the backend is known to answer requests, and has never answered a question: it may dislike the question.
+    pub(super) fn may_dislike_questions(&self) -> bool {
+        let traffic = &self.traffic;
+        traffic.answers_requests.load(Relaxed) && !traffic.answers_questions.load(Relaxed)
     }
 
     /// A question is on its way to the backend since `now`; `None`: the last one has ended.
@@ -103,6 +117,9 @@ impl Backend {
         let now = traffic.epoch.since(now);
         let peak = self.peak();
         self.set_peak(if failed { peak.with_failure(now) } else { peak.with(latency, now) });
+        if !traffic.answers_requests.load(Relaxed) {
+            traffic.answers_requests.store(true, Relaxed);
+        }
     }
 
     /// A try failed, and it is the backend's fault. Returns whether it counts as an error: tries that fail within
@@ -160,6 +177,7 @@ impl Backend {
             word: since_epoch(&self.traffic.word),
             asked: since_epoch(&self.traffic.asked),
             last_asked: since_epoch(&self.traffic.last_asked),
+            answers_questions: self.traffic.answers_questions.load(Relaxed),
             usual: self.traffic.estimate().usual(),
         }
     }
@@ -178,6 +196,8 @@ impl Traffic {
             waiting_since: AtomicU64::new(0),
             enough_since: AtomicU64::new(0),
             word: AtomicU64::new(0),
+            answers_questions: AtomicBool::new(false),
+            answers_requests: AtomicBool::new(false),
             wants_asking: AtomicBool::new(false),
             asked: AtomicU64::new(0),
             last_asked: AtomicU64::new(0),

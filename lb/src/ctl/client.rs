@@ -109,7 +109,11 @@ impl Client {
             let answer = sender.send_request(request).await.map_err(speaks_http)?;
             let status = answer.status();
             let body = answer.into_body().collect().await.map_err(speaks_http)?.to_bytes();
-            Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+            let document: Value = serde_json::from_slice(&body).unwrap_or_default();
+            match status.is_success() && !(document.is_object() || document.is_array()) {
+                true => Err("what answers there is not the admin port of a balancer".to_owned()),
+                false => Ok((status, document)),
+            }
         };
         tokio::pin!(asking);
         tokio::select! {

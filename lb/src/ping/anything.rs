@@ -24,7 +24,8 @@ const STATUS_LINE: usize = 4 * 1024;
 /// Bytes of the answer that are read behind the status line, so that its sender sees a regular end.
 const REST: u64 = 64 * 1024;
 
-/// Asks a backend one question on a fresh connection, at the port for requests, with the host and the headers of pings.
+/// Asks a backend one question on a fresh connection, at the port for requests: what pings ask for, if they ask for a path,
+/// else `OPTIONS *`; with the host and the headers of pings.
 /// Any status line is an answer. Connecting may take as long as `patience`, and the answer as long again.
 ///
 /// # Errors
@@ -44,7 +45,11 @@ pub(crate) async fn ask_anything(
 
 fn question(backend: &Backend, config: &Config) -> Result<Vec<u8>, Failure> {
     let host = host(backend, config)?;
-    let mut question = b"OPTIONS * HTTP/1.1\r\n".to_vec();
+    // A path that pings ask for is known to be answered.
+    let mut question = match &config.ping_path {
+        Some(path) => format!("{} {path} HTTP/1.1\r\n", config.ping_method).into_bytes(),
+        None => b"OPTIONS * HTTP/1.1\r\n".to_vec(),
+    };
     let own = [(&HOST, &host), (&CONNECTION, &HeaderValue::from_static("close"))];
     for (name, value) in own.into_iter().chain(config.ping_headers.iter().map(|(name, value)| (name, value)))
     {

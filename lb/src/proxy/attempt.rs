@@ -17,7 +17,7 @@ use super::pace::Pace;
 use super::queue::Lease;
 use super::tale::shown;
 use super::upstream::Wanted;
-use super::verdict::{self, Blame, Failure};
+use super::verdict::{self, Blame, Failure, Ran};
 use super::{Begun, Errand, Proxy, message};
 use crate::balance::health::State;
 use crate::balance::{Backend, Lesson, Waiting};
@@ -75,12 +75,12 @@ impl Proxy {
                     let backends = [first, Arc::clone(&second)];
                     let lease = other.insert(Lease::new(second));
                     let also = pin!(self.attempt(errand, lease, false, &mut other_times));
-                    self.first_of(asking.as_mut(), also, &backends, account).await
+                    self.first_of(asking.as_mut(), also, &backends, errand, account).await
                 }
             }
         };
         account.settles(is_others);
-        // Whoever lost is not asked any further: its connection closes.
+        // The connection to the slower backend is closed.
         if let Some(other) = other.filter(|_| is_others) {
             *lease = other;
             times = other_times;
@@ -95,6 +95,7 @@ impl Proxy {
         mut one: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
         mut other: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
         backends: &[Arc<Backend>; 2],
+        errand: &Errand<'_>,
         account: &mut Account,
     ) -> (Result<Begun, Failure>, bool) {
         let mut failed = [false; 2];
@@ -106,7 +107,8 @@ impl Proxy {
                 let polled = if is_other { other.as_mut().poll(cx) } else { one.as_mut().poll(cx) };
                 match polled {
                     Poll::Ready(Err(failure)) if !failed[1 - index] => {
-                        // The last failure is judged as any other; of this one it is enough to know.
+                        // The caller judges the last failure. This one is only counted.
+                        errand.hedge_may_have_run.set(failure.rule().ran != Ran::No);
                         let blame = failure.blame();
                         account.hedge_failed(is_other, failure, blame);
                         if blame == Blame::Backend {

@@ -143,15 +143,26 @@ fn extend(headers: &mut Headers, hop: Hop<'_>) {
 /// Underscores stand for hyphens, since many servers cannot tell them apart (RFC 3875, section 4.1.18).
 pub(crate) fn tells_the_way(name: &str) -> bool {
     // Most names are neither, and one look is enough.
-    let may_be = matches!(name.as_bytes(), [b'x' | b'f', ..] | [.., b'i', b'p'] | [.., b'p', b'v', b'6']);
+    let may_be =
+        matches!(name.as_bytes(), [b'x' | b'f', ..] | [.., b'i', b'p'] | [.., b'p', b'v', b'6'] | b"proxy");
     may_be && is_of_the_way(name)
 }
 
 #[cold]
 fn is_of_the_way(name: &str) -> bool {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 17] = [
         "forwarded",
-        "x-original-host",
+        // CGI programs take it for the setting HTTP_PROXY ("httpoxy").
+        "proxy",
+        "x-arr-ssl",
+        "x-client-address",
+        "x-clientip",
+        "x-host",
+        "x-http-host-override",
+        "x-proxyuser-ip",
+        "x-realip",
+        "x-rewrite-url",
+        "x-ssl",
         "x-remote-addr",
         "x-scheme",
         "x-url-scheme",
@@ -159,8 +170,10 @@ fn is_of_the_way(name: &str) -> bool {
         "x-azure-clientip",
         "x-envoy-external-address",
     ];
-    const BEGINNINGS: [&str; 2] = ["x-forwarded", "x-original-forwarded"];
-    const ENDS: [&str; 7] = [
+    const BEGINNINGS: [&str; 5] = ["forwarded-", "x-forward", "x-original-", "x-real-", "x-cluster-"];
+    const ENDS: [&str; 9] = [
+        "user-ip",
+        "cluster-ip",
         "real-ip",
         "client-ip",
         "remote-ip",
@@ -342,6 +355,11 @@ mod tests {
             "x_forwarded_for",
             "x_real-ip",
             "true_client_ip",
+            "forwarded-for",
+            "x-original-url",
+            "x-real-port",
+            "x-realip",
+            "proxy",
         ] {
             assert!(tells_the_way(name), "{name}");
         }
@@ -355,7 +373,6 @@ mod tests {
             "x-ip",
             "host",
             "x-skip",
-            "forwarded-x",
             "x-client-ip-2",
             "via",
         ] {

@@ -100,6 +100,8 @@ struct Errand<'a> {
     home: Option<u64>,
     /// When it must have its answer. It is put off for as long as the client is sending.
     deadline: Cell<Instant>,
+    /// A hedged try has failed after the backend may have run the request.
+    hedge_may_have_run: Cell<bool>,
 }
 
 impl Errand<'_> {
@@ -186,7 +188,16 @@ impl Proxy {
         }
         let key = self.pool.wants_key().then(|| settings.key.key(&head, &settings.trusted)).flatten();
         let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head.headers, name));
-        let mut errand = Errand { caller, settings, head, body, key, home, deadline: Cell::new(deadline) };
+        let mut errand = Errand {
+            caller,
+            settings,
+            head,
+            body,
+            key,
+            home,
+            deadline: Cell::new(deadline),
+            hedge_may_have_run: Cell::new(false),
+        };
         let mut any_alive = false;
         // An answer that is passed on only if no better one comes.
         let mut held: Option<Box<Held>> = None;
@@ -296,7 +307,7 @@ impl Proxy {
             repeatable: verdict::is_idempotent(&head.method) && body.is_held(),
             retries,
             attempts,
-            may_have_run: context::get::<MayHaveRun>(&head.context).0,
+            may_have_run: context::get::<MayHaveRun>(&head.context).0 || errand.hedge_may_have_run.get(),
             budget_left: self.pool.may_retry(Instant::now()),
             backend_is_out: backend.health().state() == State::Down,
             other_is_up: errand.home != Some(backend.id) && self.pool.has_other(&tried, backend),

@@ -118,7 +118,8 @@ impl Upstream {
             };
             let before = idle.len();
             idle.retain_mut(|kept| {
-                !backend.is_leaving()
+                // A backend that serves one connection at a time cannot answer while it is kept busy by one of these.
+                !(backend.is_leaving() || backend.is(State::Suspect))
                     && kept.connection.leads_to(backend)
                     && kept.connection.is_quiet()
                     && now.saturating_duration_since(kept.since) < longest

@@ -1,6 +1,6 @@
 //! A try failed. What now, and who is to blame? The balancer's heart, as one pure function.
 //!
-//! The rules are one table, [`Failure::rule`]; `docs/outcomes.md` prints it. Two questions decide every row: *may the
+//! The rules are one table, [`Failure::rule`]; `docs/evidence.md` prints it. Two questions decide every row: *may the
 //! request have been executed?* and *may it be executed again?* What was surely not sent can go anywhere. What may have
 //! been executed is repeated only if its method is idempotent (RFC 9110, section 9.2.2) and the balancer still holds its
 //! whole body; and only once, so that a request that breaks backends meets two of them at most.
@@ -66,7 +66,7 @@ pub enum Failure {
     NoBackend,
 }
 
-/// Whose fault a failure is. Only backends' faults change a backend's state.
+/// Whose fault a failure is. Only a backend's faults count for outlier ejection and for peak EWMA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blame {
     /// The backend's.

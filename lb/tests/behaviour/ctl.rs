@@ -363,3 +363,17 @@ fn help_reads_like_a_manual_page() {
         assert_eq!(Ended::of(&["ctl", verb, "--help"]).code, Some(0), "{verb}");
     }
 }
+
+#[test]
+fn an_answer_that_is_no_balancers_is_told() {
+    let other = Upstream::well("ok");
+    for verb in
+        [&["drain", "1", "--wait=1s"][..], &["state"], &["policy", "ring"], &["reload"], &["remove", "1"]]
+    {
+        let flag = format!("--admin={}", other.url());
+        let ended = Ended::of(&[&["ctl", &flag], verb].concat());
+        assert_ne!(ended.code, Some(0), "{verb:?}: {}", ended.stdout);
+        assert!(ended.stderr.contains("not the admin port of a balancer"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("--admin"), "{}", ended.stderr);
+    }
+}

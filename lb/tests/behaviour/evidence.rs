@@ -342,3 +342,24 @@ fn a_backend_that_is_known_to_be_unwell_is_no_last_resort() {
     let answer = lb.get("/");
     assert_eq!((answer.status, answer.proxy_error()), (503, "destination_unavailable"));
 }
+
+#[test]
+fn a_backend_that_dislikes_the_question_stays_up() {
+    let dislikes = |seen: &Seen| match seen.line() {
+        "OPTIONS *" | "GET /close" => Reply::Last(Vec::new()),
+        _ => ok("ok"),
+    };
+    for flags in [&[][..], &["--fall=1"], &["--ping-path=/ok"]] {
+        let upstreams = [0, 1].map(|_| Upstream::new(dislikes));
+        let lb = start(&upstreams, flags);
+        let events = lb.events();
+        for _ in 0..4 {
+            assert_eq!(lb.get("/").status, 200);
+        }
+        for _ in 0..3 {
+            assert_eq!(lb.get("/close").status, 502);
+        }
+        throughout(Duration::from_millis(400), || assert_eq!(lb.get("/").status, 200));
+        assert_eq!(events.changes(), Vec::<String>::new(), "{flags:?}");
+    }
+}

@@ -84,3 +84,19 @@ fn hedges_come_out_of_the_budget_of_retries() {
     let tries = one.count_of("GET /") + two.count_of("GET /");
     assert!((250..=252).contains(&tries), "150 requests and a reserve of 100: {tries}");
 }
+
+#[test]
+fn a_request_that_breaks_its_hedge_as_well_runs_twice() {
+    let closes_late = |seen: &crate::common::Seen| {
+        if seen.line() == "GET /die" {
+            std::thread::sleep(Duration::from_millis(120));
+            return Reply::Last(Vec::new());
+        }
+        crate::common::ok("ok")
+    };
+    let upstreams = [0, 1, 2, 3].map(|_| Upstream::new(closes_late));
+    let all: Vec<_> = upstreams.iter().collect();
+    let lb = Lb::start(&all, &[NO_PINGS, "--hedge-after=50ms"]);
+    assert_eq!(lb.get("/die").status, 502);
+    assert_eq!(upstreams.iter().map(|upstream| upstream.count_of("GET /die")).sum::<usize>(), 2);
+}

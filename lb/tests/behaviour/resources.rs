@@ -131,18 +131,18 @@ fn clients_beyond_the_limit_wait_for_their_turn() {
     let upstream = Upstream::well("ok");
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -n 77; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_lb")]);
-    // By its descriptors it can afford 18.
+    // By its descriptors it can afford 17.
     let lb = Lb::spawn(shell, &[upstream.url()], &[NO_PINGS, "--workers=2"]);
     let mut clients: Vec<_> = (0..40).map(|_| lb.client()).collect();
     for client in &mut clients {
         client.ask("GET /", b"");
     }
-    lb.wait_for_log("all 18 connections are in use: more have to wait (--max-connections)");
-    for client in &mut clients[..18] {
+    lb.wait_for_log("all 17 connections are in use: more have to wait (--max-connections)");
+    for client in &mut clients[..17] {
         assert_eq!(client.answer().status, 200);
     }
-    assert_eq!((&lb.state()["connections"], upstream.count()), (&json!(18), 18));
-    for mut client in clients.drain(..18) {
+    assert_eq!((&lb.state()["connections"], upstream.count()), (&json!(17), 17));
+    for mut client in clients.drain(..17) {
         assert_eq!(client.get("/").status, 200, "none of them is disturbed");
     }
     for mut client in clients {

@@ -221,15 +221,16 @@ pub(super) const HEALTH: Section = Section {
             "health.fall",
             "fall",
             count(1, 1000),
-            "Failed pings in a row that take a backend down",
+            "Failed checks in a row that take a backend down: pings, and questions that a failed request makes the balancer \
+             ask",
         )
         .default("3"),
         Setting::new(
             "health.silence",
             "silence",
             TIME,
-            "After half of this time without a word from a backend, the balancer asks it. The backend is suspected when it \
-             does not answer, its requests have waited at least this long and more than twice as long as its answers \
+            "After half of this time without a word from a backend at which a request waits, the balancer asks the \
+             backend. The backend is suspected when it does not answer, its requests have waited at least this long and more than twice as long as its answers \
              usually take, and another backend answers. Choose more than the longest answer of a backend that serves one \
              request at a time",
         )
@@ -238,7 +239,8 @@ pub(super) const HEALTH: Section = Section {
             "health.silence_waiting",
             "silence-waiting",
             count(1, 1_000_000),
-            "Requests that must wait for that; with fewer, the backend has twice `silence` to answer the question",
+            "Waiting requests with which a backend has half of `silence` to answer the question; with fewer, it has twice \
+             `silence`",
         )
         .default("3"),
     ],

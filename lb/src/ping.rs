@@ -121,7 +121,8 @@ async fn ping(backend: &Arc<Backend>, config: &Config, resolver: &Resolver) -> O
 fn evidence(failure: Failure, suspect: bool) -> Option<Evidence> {
     match failure {
         Failure::OutOfResources => None,
-        Failure::ConnectTimeout | Failure::HeadTimeout if suspect => Some(Evidence::StillSilent),
+        // The kernel connects for a process that is stopped; a host that does not even connect is gone.
+        Failure::HeadTimeout if suspect => Some(Evidence::StillSilent),
         failure => {
             let cause = format!("ping: {}", failure.words()).into();
             Some(match failure {
@@ -152,7 +153,11 @@ mod tests {
         let not_http = || Some(Evidence::NotHttp("ping: connection closed before an answer".into()));
         let table = [
             (Failure::OutOfResources, None, None),
-            (Failure::ConnectTimeout, failed("ping: connecting took too long"), Some(Evidence::StillSilent)),
+            (
+                Failure::ConnectTimeout,
+                failed("ping: connecting took too long"),
+                failed("ping: connecting took too long"),
+            ),
             (Failure::HeadTimeout, failed("ping: no answer in time"), Some(Evidence::StillSilent)),
             (Failure::ConnectRefused, refused(), refused()),
             (Failure::ClosedEarly, not_http(), not_http()),

@@ -24,8 +24,8 @@ use tokio::sync::oneshot;
 use super::Serving;
 use crate::eventually;
 
-/// How many of a child's last lines are kept for error messages.
-const KEPT_LINES: usize = 60;
+/// How many of a child's last lines are kept, for error messages and for tests that count lines.
+const KEPT_LINES: usize = 600;
 
 /// How long a child may take from its start to its one line on stdout.
 const START_TIME: Duration = Duration::from_secs(10);

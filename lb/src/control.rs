@@ -7,14 +7,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
@@ -30,6 +28,7 @@ use crate::observe::Observer;
 use crate::ping::{self, Pings};
 use crate::resolver::Resolver;
 
+mod names;
 mod notice;
 mod origin;
 mod readiness;
@@ -39,10 +38,7 @@ mod words;
 pub use origin::Origin;
 use origin::{News, Read, Reading};
 use readiness::{FirstRound, can_pick, not_ready};
-use words::{UNCHANGED, describe, difference, keep_fixed, remember, wanted};
-
-/// How often the names of backends are looked up, besides with each ping.
-const RESOLVE: Duration = Duration::from_secs(2);
+use words::{describe, difference, keep_fixed, wanted};
 
 /// How long it may take to read the configuration before somebody who asked for it is told so. `lb ctl` waits for 10 s.
 const READ: Duration = Duration::from_secs(8);
@@ -385,41 +381,6 @@ impl Control {
             }
             // Another signal has asked for the same since.
             Err(_) => {}
-        }
-    }
-
-    /// Looks up the names of backends again and again. When there is no answer, the last good one holds. Names are
-    /// looked up side by side, and each answer is taken up when it comes: none waits for another name.
-    pub(crate) async fn keep_resolving(&self) -> ! {
-        loop {
-            let end_of_round = tokio::time::sleep(RESOLVE);
-            tokio::pin!(end_of_round);
-            // A look-up that takes longer than a round is waited for in the next one again.
-            let mut looking_up = FuturesUnordered::new();
-            for member in self.settings.load().backends.iter().filter(|member| member.every_address) {
-                let address = member.address.clone();
-                looking_up.push(async {
-                    let found = self.resolver.look_up(&address.host).await;
-                    (address, found.unwrap_or_default())
-                });
-            }
-            self.pool.backends().iter().for_each(|backend| self.resolver.refresh(backend));
-            loop {
-                tokio::select! {
-                    Some((name, found)) = looking_up.next() => self.take_up_name(name, &found),
-                    () = &mut end_of_round => break,
-                }
-            }
-        }
-    }
-
-    /// A name that stands for a backend at each of its addresses has these.
-    fn take_up_name(&self, name: Address, found: &[SocketAddr]) {
-        let found = found.iter().map(SocketAddr::ip).collect();
-        remember(&mut self.resolved.borrow_mut(), name, found);
-        let changes = self.take_up();
-        if changes != UNCHANGED {
-            self.observer.intervened(format!("names stand for other addresses: {changes}"), "names");
         }
     }
 }

@@ -67,3 +67,32 @@ fn a_failed_request_makes_the_pool_ask_once_until_something_is_known() {
     pool.teach(backend, Lesson::Ask, now);
     assert_eq!(asks(&pool, now), [0; 0], "a backend that is down is pinged");
 }
+
+#[test]
+fn a_backend_that_answers_requests_is_judged_by_questions_only_if_it_answers_those_as_well() {
+    let pool = pool(2);
+    let now = pool.epoch;
+    let backend = &pool.backends()[0];
+    let closed = || Reply::Evidence(Evidence::NotHttp("closed".into()));
+    let fail_and_ask = || {
+        pool.teach(backend, Lesson::Ask, now);
+        asks(&pool, now)
+    };
+    backend.learn_latency(Duration::from_millis(1), false, now);
+    for _ in 0..5 {
+        assert_eq!(fail_and_ask(), [1]);
+        pool.asked(backend, closed(), now);
+        assert_eq!(
+            (backend.health().state(), asks(&pool, now)),
+            (State::Up, vec![]),
+            "it may dislike the question"
+        );
+    }
+    assert_eq!(fail_and_ask(), [1]);
+    pool.asked(backend, Reply::Evidence(Evidence::Answered), now);
+    assert_eq!(fail_and_ask(), [1]);
+    for _ in 0..3 {
+        pool.asked(backend, closed(), now);
+    }
+    assert_eq!(backend.health().state(), State::Down, "it has answered one before");
+}

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use balance::evidence::of_question;
 
-use crate::balance::health::Evidence;
-use crate::balance::{Backend, Reply, ServerPool};
 use crate::config::Config;
 use crate::ping;
-use crate::proxy::verdict::Failure;
+use crate::pool::{Backend, Pool};
 
 /// How often the control thread looks at the traffic of all backends.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
@@ -21,7 +20,7 @@ pub(crate) const LOOK: Duration = Duration::from_millis(50);
 const QUESTION: Duration = Duration::from_secs(2);
 
 /// Asks and judges the backends by their traffic, without end.
-pub(crate) async fn keep_judging(pool: Arc<ServerPool>, settings: Arc<ArcSwap<Config>>) -> ! {
+pub(crate) async fn keep_judging(pool: Arc<Pool>, settings: Arc<ArcSwap<Config>>) -> ! {
     let mut last = Instant::now();
     loop {
         tokio::time::sleep(LOOK).await;
@@ -40,63 +39,14 @@ pub(crate) async fn keep_judging(pool: Arc<ServerPool>, settings: Arc<ArcSwap<Co
 }
 
 /// Asks one backend until something is known.
-async fn ask(pool: Arc<ServerPool>, backend: Arc<Backend>, config: Arc<Config>) {
+async fn ask(pool: Arc<Pool>, backend: Arc<Backend>, config: Arc<Config>) {
     // Longer than the rule of silence waits before it judges.
     let patience = QUESTION.max(config.ping_timeout).max(config.silence.at_least * 4);
     loop {
-        let reply = reply(ping::ask_anything(&backend, &config, patience).await);
+        let reply = of_question(ping::ask_anything(&backend, &config, patience).await);
         tracing::debug!("backend {} asked: {reply:?}", backend.number);
         if !pool.asked(&backend, reply, Instant::now()) {
             return;
-        }
-    }
-}
-
-/// What the end of a question says about the backend.
-pub fn reply(answer: Result<(), Failure>) -> Reply {
-    let cause =
-        |failure: Failure| format!("asked because a request failed or waits: {}", failure.words()).into();
-    match answer {
-        Ok(()) => Reply::Evidence(Evidence::Answered),
-        Err(failure) => match failure {
-            Failure::OutOfResources => Reply::Unasked,
-            // The kernel may have accepted the connection for a process that is stopped.
-            Failure::HeadTimeout => Reply::None,
-            Failure::ConnectRefused => Reply::Evidence(Evidence::PingRefused(cause(failure))),
-            Failure::ConnectTimeout | Failure::Unreachable | Failure::Unresolved => {
-                Reply::Evidence(Evidence::PingFailed(cause(failure)))
-            }
-            _ => Reply::Evidence(Evidence::NotHttp(cause(failure))),
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use strum::VariantArray;
-
-    use super::*;
-
-    #[test]
-    fn only_the_backend_s_own_failures_are_evidence() {
-        assert_eq!(reply(Ok(())), Reply::Evidence(Evidence::Answered));
-        for failure in Failure::VARIANTS {
-            let kind = match reply(Err(*failure)) {
-                Reply::None => "none",
-                Reply::Unasked => "unasked",
-                Reply::Evidence(Evidence::PingRefused(_)) => "refused",
-                Reply::Evidence(Evidence::PingFailed(_)) => "failed",
-                Reply::Evidence(Evidence::NotHttp(_)) => "not http",
-                other => panic!("{failure:?}: {other:?}"),
-            };
-            let expected = match failure {
-                Failure::OutOfResources => "unasked",
-                Failure::HeadTimeout => "none",
-                Failure::ConnectRefused => "refused",
-                Failure::ConnectTimeout | Failure::Unreachable | Failure::Unresolved => "failed",
-                _ => "not http",
-            };
-            assert_eq!(kind, expected, "{failure:?}");
         }
     }
 }

@@ -13,19 +13,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use balance::change::{Change, diff};
+use balance::member::{Member, Mode};
+use balance::policy::Kind;
+use balance::{Address, Rules};
 use serde::Serialize;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::balance::change::{Change, diff};
-use crate::balance::member::{Member, Mode};
-use crate::balance::policy::Kind;
-use crate::balance::{Address, Backend, Rules, ServerPool};
 use crate::config::{Config, Loaded};
 use crate::log::{Level, Log};
 use crate::observe::Observer;
 use crate::ping::{self, Pings};
+use crate::pool::{Backend, Pool};
 use crate::resolver::Resolver;
 
 mod names;
@@ -47,7 +48,7 @@ const READ: Duration = Duration::from_secs(8);
 /// is logged and told to whoever reads the events, with who asked for it.
 #[derive(Debug)]
 pub(crate) struct Control {
-    pool: Arc<ServerPool>,
+    pool: Arc<Pool>,
     settings: Arc<ArcSwap<Config>>,
     observer: Arc<Observer>,
     log: Log,
@@ -92,7 +93,7 @@ pub(crate) enum NotReloaded {
 
 impl Control {
     pub(crate) fn new(
-        pool: Arc<ServerPool>,
+        pool: Arc<Pool>,
         settings: Arc<ArcSwap<Config>>,
         observer: Arc<Observer>,
         log: Log,
@@ -120,7 +121,7 @@ impl Control {
         control
     }
 
-    pub(crate) fn pool(&self) -> &Arc<ServerPool> {
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }
 
@@ -311,7 +312,7 @@ impl Control {
     pub(crate) fn reset_statistics(&self, by: &str) {
         let now = Instant::now();
         self.observer.totals.reset();
-        self.pool.backends().iter().for_each(|backend| backend.stats.reset(now));
+        self.pool.backends().iter().for_each(|backend| backend.own.stats.reset(now));
         self.counting.set(now);
         self.dropped_before.set(self.log.lines().dropped());
         self.observer.intervened("statistics reset".to_owned(), by);

@@ -15,15 +15,15 @@
 //! - What decides takes values and returns values: nothing in [`balance`], [`proxy::verdict`] and
 //!   `proxy::http1` does I/O, reads a clock or draws a random number.
 //! - Imports run one way: server, proxy, balance; each of them may use observe, which uses nobody.
-//! - A backend's state changes in one place, [`balance::ServerPool::learn`], and is logged in one place.
+//! - A backend's state changes in one place, [`balance::Pool::learn`], and is logged in one place.
 //! - A request that may have been executed is sent again only if its method is idempotent and its body is
 //!   held whole.
 
 mod admin;
 pub mod asking;
-pub mod balance;
 pub mod check;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod control;
 pub mod ctl;
@@ -32,9 +32,10 @@ pub mod fuzz;
 pub mod log;
 pub mod observe;
 pub mod ping;
+pub mod pool;
 pub mod proxy;
+pub mod resolved;
 pub(crate) mod resolver;
 pub mod server;
 mod shown;
 pub mod statuses;
-mod words;

@@ -14,13 +14,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use balance::evidence::of_ping;
+use balance::health::{Evidence, State};
+use balance::member::Mode;
+use balance::verdict::Failure;
 
-use crate::balance::health::{Evidence, State};
-use crate::balance::member::Mode;
-use crate::balance::{Backend, ServerPool};
 use crate::config::Config;
+use crate::pool::{Backend, Pool};
 use crate::proxy::connect::reach;
-use crate::proxy::verdict::Failure;
 use crate::resolver::Resolver;
 
 mod anything;
@@ -59,7 +60,7 @@ impl Pings {
 /// Pings one backend again and again, unless it is in maintenance, and tells the pool what comes of it; `pinged` is called
 /// after each ping. Jitter, drawn from `random`, keeps many balancers from asking in step.
 pub(crate) async fn keep_pinging(
-    pool: Arc<ServerPool>,
+    pool: Arc<Pool>,
     backend: Arc<Backend>,
     settings: Arc<ArcSwap<Config>>,
     pings: Rc<Pings>,
@@ -114,24 +115,7 @@ async fn ping(backend: &Arc<Backend>, config: &Config, resolver: &Resolver) -> O
             connected.map(|_| Evidence::Connected)
         }
     };
-    outcome.map_or_else(|failure| evidence(failure, suspect), Some)
-}
-
-/// What a ping that failed says, if it says anything about the backend.
-fn evidence(failure: Failure, suspect: bool) -> Option<Evidence> {
-    match failure {
-        Failure::OutOfResources => None,
-        // The kernel connects for a process that is stopped; a host that does not even connect is gone.
-        Failure::HeadTimeout if suspect => Some(Evidence::StillSilent),
-        failure => {
-            let cause = format!("ping: {}", failure.words()).into();
-            Some(match failure {
-                Failure::ConnectRefused => Evidence::PingRefused(cause),
-                Failure::ClosedEarly | Failure::Malformed => Evidence::NotHttp(cause),
-                _ => Evidence::PingFailed(cause),
-            })
-        }
-    }
+    outcome.map_or_else(|failure| of_ping(failure, suspect), Some)
 }
 
 #[cfg(test)]
@@ -144,33 +128,6 @@ mod tests {
         assert_eq!(jittered(second, 0.0), Duration::from_millis(900));
         assert_eq!(jittered(second, 0.5), second);
         assert!(jittered(second, 1.0) <= Duration::from_millis(1100));
-    }
-
-    #[test]
-    fn what_is_not_the_backends_fault_is_no_evidence() {
-        let failed = |words: &'static str| Some(Evidence::PingFailed(words.into()));
-        let refused = || Some(Evidence::PingRefused("ping: connection refused".into()));
-        let not_http = || Some(Evidence::NotHttp("ping: connection closed before an answer".into()));
-        let table = [
-            (Failure::OutOfResources, None, None),
-            (
-                Failure::ConnectTimeout,
-                failed("ping: connecting took too long"),
-                failed("ping: connecting took too long"),
-            ),
-            (Failure::HeadTimeout, failed("ping: no answer in time"), Some(Evidence::StillSilent)),
-            (Failure::ConnectRefused, refused(), refused()),
-            (Failure::ClosedEarly, not_http(), not_http()),
-            (
-                Failure::Unresolved,
-                failed("ping: its name does not resolve"),
-                failed("ping: its name does not resolve"),
-            ),
-        ];
-        for (failure, of_one_that_is_up, of_a_suspect) in table {
-            assert_eq!(evidence(failure, false), of_one_that_is_up, "{failure:?}");
-            assert_eq!(evidence(failure, true), of_a_suspect, "{failure:?}");
-        }
     }
 
     #[test]

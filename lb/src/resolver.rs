@@ -14,11 +14,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use balance::verdict::Failure;
 use tokio::sync::watch;
 
-use crate::balance::Backend;
+use crate::pool::Backend;
 use crate::proxy::connect::is_out_of_resources;
-use crate::proxy::verdict::Failure;
 
 /// Look-ups that run at once, each on a thread.
 const MOST: usize = 16;
@@ -236,7 +236,7 @@ fn give(backend: &Backend, addresses: &[SocketAddr]) {
         address.set_port(backend.address.port);
         address
     };
-    backend.resolved.set(addresses.iter().map(at_port).collect());
+    backend.own.resolved.set(addresses.iter().map(at_port).collect());
 }
 
 #[cfg(test)]

@@ -19,11 +19,11 @@ use tokio::sync::oneshot;
 
 use crate::admin::{self, Admin};
 use crate::asking;
-use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::control::{Control, Origin};
 use crate::log::Log;
 use crate::observe::{BackendStats, Observer};
+use crate::pool::Pool;
 
 pub(crate) mod door;
 mod listen;
@@ -42,7 +42,7 @@ pub struct Server {
     admin: std::net::TcpListener,
     settings: Arc<ArcSwap<Config>>,
     origin: Origin,
-    pool: Arc<ServerPool>,
+    pool: Arc<Pool>,
     observer: Arc<Observer>,
 }
 
@@ -58,7 +58,7 @@ impl Server {
         };
         let admin = listen(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
-        let pool = ServerPool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now());
+        let pool = Pool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now());
         let settings = Arc::new(ArcSwap::from_pointee(config));
         Ok(Self { listener, admin, settings, origin, pool: Arc::new(pool), observer })
     }
@@ -250,11 +250,11 @@ fn places(affordable: usize, clients: usize) -> usize {
     (2 * affordable).saturating_sub(clients).max(affordable)
 }
 
-async fn rotate_latencies(pool: Arc<ServerPool>) -> ! {
+async fn rotate_latencies(pool: Arc<Pool>) -> ! {
     loop {
         tokio::time::sleep(BackendStats::SLICE).await;
         for (backend, n) in pool.backends().iter().zip(1..) {
-            backend.stats.rotate();
+            backend.own.stats.rotate();
             // With thousands of backends, others shall have their turn in between.
             if n % 32 == 0 {
                 tokio::task::yield_now().await;

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::exposition::{Kind, Metric, Page, Values};
-use crate::balance::{Backend, ServerPool};
 use crate::observe::{Counter, ErrorCause, Histogram, Observer, Phase, Tallies, Tally};
+use crate::pool::{Backend, Pool};
 use crate::proxy::books::Statistics;
 use crate::proxy::causes;
 
@@ -27,7 +27,7 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     /// What there is now, of a balancer that began then.
     pub(super) fn new(
-        pool: &ServerPool,
+        pool: &Pool,
         observer: &'a Observer,
         started: SystemTime,
         now: Instant,
@@ -123,18 +123,18 @@ pub(super) const METRICS: &[Entry] = &[
 
     entry("roundabout_backend_up", G, &["backend"],
         "Whether the backend is up: 1 or 0.",
-        |view, values| of_backends(view, values, |backend| u64::from(backend.stats.states().now() == "up"))),
+        |view, values| of_backends(view, values, |backend| u64::from(backend.own.stats.states().now() == "up"))),
     entry("roundabout_backend_state", G, &["backend", "state"],
         "Always 1; the backend's present state is in the label.",
         |view, values| each(view, |backend, url| {
-            values.add(&[url, backend.stats.states().now()], 1);
+            values.add(&[url, backend.own.stats.states().now()], 1);
         })),
     entry("roundabout_backend_state_seconds_total", C, &["backend", "state"],
         "How long the backend has been in which state, from the first time that it was.",
         times_in_states),
     entry("roundabout_backend_transitions_total", C, &["backend"],
         "Changes of the backend's state.",
-        |view, values| of_backends(view, values, |backend| backend.stats.states().changes())),
+        |view, values| of_backends(view, values, |backend| backend.own.stats.states().changes())),
     entry("roundabout_backend_attempts_total", C, &["backend"],
         "Requests that were given to the backend.",
         |view, values| tallied(view, values, |tally| &tally.requests)),
@@ -150,7 +150,7 @@ pub(super) const METRICS: &[Entry] = &[
     entry("roundabout_backend_responses_total", C, &["backend", "code"],
         "Answers of the backend that were passed on, by class of status.",
         |view, values| each(view, |backend, url| {
-            responses(values, &backend.stats.tallies, Some(url), &Tally::CLASSES[1..]);
+            responses(values, &backend.own.stats.tallies, Some(url), &Tally::CLASSES[1..]);
         })),
     entry("roundabout_backend_completed_total", C, &["backend"],
         "Answers of the backend that came whole.",
@@ -158,7 +158,7 @@ pub(super) const METRICS: &[Entry] = &[
     entry("roundabout_backend_errors_total", C, &["backend", "cause", "blame"],
         "Tries at the backend that failed, by cause and by whose fault it was, even if another try made good for it.",
         |view, values| each(view, |backend, url| {
-            errors(values, &backend.stats.tallies, Some(url), causes::of_tries());
+            errors(values, &backend.own.stats.tallies, Some(url), causes::of_tries());
         })),
     entry("roundabout_backend_connections_opened_total", C, &["backend"],
         "Connections that were opened to the backend; pings have their own, which are not counted.",
@@ -169,7 +169,7 @@ pub(super) const METRICS: &[Entry] = &[
     entry("roundabout_backend_connections_idle", G, &["backend"],
         "Connections that are kept for the next request.",
         |view, values| of_backends(view, values, |backend| {
-            backend.stats.tallies.left(|tally| &tally.kept, |tally| &tally.taken)
+            backend.own.stats.tallies.left(|tally| &tally.kept, |tally| &tally.taken)
         })),
     entry("roundabout_backend_received_bytes_total", C, &["backend"],
         "Bytes that came from the backend, heads included.",
@@ -202,12 +202,12 @@ fn of_backends(view: &View<'_>, values: &mut Values<'_>, value: impl Fn(&Backend
 }
 
 fn tallied(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Tally) -> &Counter) {
-    of_backends(view, values, |backend| backend.stats.tallies.sum(&which));
+    of_backends(view, values, |backend| backend.own.stats.tallies.sum(&which));
 }
 
 fn times_in_states(view: &View<'_>, values: &mut Values<'_>) {
     each(view, |backend, url| {
-        for (state, time) in backend.stats.states().times(view.now) {
+        for (state, time) in backend.own.stats.states().times(view.now) {
             values.add(&[url, state], time.as_secs_f64());
         }
     });
@@ -236,7 +236,7 @@ fn errors(
 
 fn durations(view: &View<'_>, values: &mut Values<'_>) {
     each(view, |backend, url| {
-        let tallies = &backend.stats.tallies;
+        let tallies = &backend.own.stats.tallies;
         for phase in Phase::ALL {
             let bucket = |number| tallies.sum(|tally| tally.times(phase).bucket(number));
             let buckets = Histogram::BOUNDS.iter().zip(0..).map(|(bound, number)| (*bound, bucket(number)));

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
+use balance::verdict::Failure;
 use strum::VariantArray;
 
 use super::*;
 use crate::proxy::refusal::Refusal;
-use crate::proxy::verdict::Failure;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/statistics.md");
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use balance::member::Member;
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 use percent_encoding::percent_decode_str;
@@ -13,12 +14,11 @@ use super::guard::Refusal;
 use super::pages::Brief;
 use super::routes::Later;
 use super::{Admin, Asked, pages};
-use crate::balance::Backend;
-use crate::balance::member::Member;
 use crate::config::is_wanted;
 use crate::config::json::backend as read_member;
 use crate::config::problems::{grouped, nearest};
 use crate::control::NotReloaded;
+use crate::pool::Backend;
 
 fn bad(error: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, error)
@@ -186,9 +186,10 @@ fn word<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal
 
 #[cfg(test)]
 mod tests {
+    use balance::Address;
+    use balance::member::Mode;
+
     use super::*;
-    use crate::balance::Address;
-    use crate::balance::member::Mode;
 
     #[test]
     fn the_last_one_is_the_one_without_which_nobody_serves() {

@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use balance::health::{Cause, State, Thresholds};
+use balance::member::Mode;
+use balance::names;
+use balance::policy::Kind;
 use http::StatusCode;
 use http_body_util::channel::Channel;
 use percent_encoding::percent_decode_str;
@@ -14,12 +18,9 @@ use super::guard::Refusal;
 use super::report::{Subject, report};
 use super::routes::Later;
 use super::{Admin, Asked, events, exposition, metrics, orders};
-use crate::balance::Backend;
-use crate::balance::health::{Cause, State, Thresholds};
-use crate::balance::member::Mode;
-use crate::balance::policy::Kind;
 use crate::log::Level;
 use crate::observe::StateChange;
+use crate::pool::Backend;
 
 /// What is said of a backend, and how it is, in a few words.
 #[derive(Debug, Serialize)]
@@ -160,12 +161,12 @@ pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Answer {
 
 pub(super) fn policy(admin: &Admin, _: &Asked<'_>) -> Answer {
     let policy = admin.control.pool().rules().policy.name();
-    Ok(json(StatusCode::OK, &json!({ "policy": policy, "known": Kind::ALL.map(Kind::name) })))
+    Ok(json(StatusCode::OK, &json!({ "policy": policy, "known": names::of::<Kind>() })))
 }
 
 pub(super) fn log(admin: &Admin, _: &Asked<'_>) -> Answer {
-    let level = admin.control.level().name();
-    Ok(json(StatusCode::OK, &json!({ "level": level, "known": Level::ALL.map(Level::name) })))
+    let level: &str = admin.control.level().into();
+    Ok(json(StatusCode::OK, &json!({ "level": level, "known": names::of::<Level>() })))
 }
 
 /// How a request was decided, by the name it was given.

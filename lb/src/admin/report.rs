@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime};
 
+use balance::health::{Cause, Progress, State};
+use balance::member::Mode;
+use balance::verdict::Failure;
 use serde::Serialize;
 
-use crate::balance::health::{Cause, Progress, State};
-use crate::balance::member::Mode;
-use crate::balance::{Backend, ServerPool};
+use crate::clock::moment;
 use crate::observe::{ErrorCause, LatencyQuantiles, Observer, Tallies, unix_ms};
+use crate::pool::{Backend, Pool};
 use crate::proxy::causes;
-use crate::proxy::verdict::Failure;
 
 /// What `GET /state` answers. All of it but the identity is as of now.
 #[derive(Debug, Serialize)]
@@ -134,7 +135,7 @@ fn errors(tallies: &Tallies, causes: impl Iterator<Item = ErrorCause>) -> BTreeM
 
 /// What there is to read off.
 pub(super) struct Subject<'a> {
-    pub(super) pool: &'a ServerPool,
+    pub(super) pool: &'a Pool,
     pub(super) observer: &'a Observer,
     /// Where clients connect.
     pub(super) listen: &'a str,
@@ -177,11 +178,11 @@ pub(super) fn report<'a>(subject: &Subject<'a>) -> Report<'a> {
     }
 }
 
-fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> BackendReport {
+fn backend_report(pool: &Pool, backend: &Backend, now: Instant) -> BackendReport {
     let (health, said) = (backend.health(), backend.said());
-    let lasts = now.saturating_duration_since(health.since());
-    let tallies = &backend.stats.tallies;
-    let states = backend.stats.states_since_reset(now);
+    let lasts = moment(now).since(health.since());
+    let tallies = &backend.own.stats.tallies;
+    let states = backend.own.stats.states_since_reset(now);
     let times = states.times.into_iter();
     BackendReport {
         number: backend.number,
@@ -212,6 +213,6 @@ fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> Backend
         },
         transitions: states.changes,
         states_ms: times.map(|(state, time)| (state, time.as_millis())).collect(),
-        latency_us: backend.stats.quantiles(),
+        latency_us: backend.own.stats.quantiles(),
     }
 }

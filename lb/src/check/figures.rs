@@ -1,6 +1,6 @@
 //! What does a configuration come to? How soon a failure is found, how often a request is tried, how long it may take:
-//! pure arithmetic on the settings, by the rules that [`crate::balance::health`], [`crate::balance::silence`],
-//! [`crate::proxy::verdict`] and [`crate::ping`] follow.
+//! pure arithmetic on the settings, by the rules that [`balance::health`], [`balance::silence`],
+//! [`balance::verdict`] and [`crate::ping`] follow.
 
 use std::time::Duration;
 

@@ -8,9 +8,9 @@ use bytesize::ByteSize;
 
 pub mod figures;
 
+use balance::member::Member;
 use figures::{Figures, Span};
 
-use crate::balance::member::Member;
 use crate::config::{Config, is_wanted};
 
 /// A configuration in words.

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use http::Uri;
 
-use crate::balance::Address;
+use balance::Address;
 
 /// What is wrong with an address, or a list of them, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use balance::health::Thresholds;
+use balance::member::{Member, Mode};
+use balance::{Address, budget, outlier, silence};
 use http::{StatusCode, Uri};
 use ipnet::{IpNet, Ipv4Net};
 
@@ -13,9 +16,6 @@ use super::problems::Problem;
 use super::reader::Reader;
 use super::settings::BACKEND;
 use super::{Config, Said, Token, backends, listen, ping, settings};
-use crate::balance::health::Thresholds;
-use crate::balance::member::{Member, Mode};
-use crate::balance::{Address, budget, outlier, silence};
 use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
 use crate::proxy::sticky;

@@ -1,6 +1,7 @@
 //! What JSON says of a backend, at run time: one more layer, so that it means what it means in the file, and is refused in
 //! the same words.
 
+use balance::member::Member;
 use serde_json::{Map, Value};
 
 use super::convert;
@@ -8,7 +9,6 @@ use super::form::Written;
 use super::layer::{Layer, Origin};
 use super::problems::{Problem, Problems, Source, besides, nearest, shortened};
 use super::settings::{self, BACKEND};
-use crate::balance::member::Member;
 
 /// Reads what is said of a backend: of a new one, or of one of which this is `known` already and whose address stays.
 ///
@@ -85,11 +85,11 @@ fn written(value: &Value) -> Written {
 
 #[cfg(test)]
 mod tests {
+    use balance::Address;
+    use balance::member::Mode;
     use serde_json::json;
 
     use super::*;
-    use crate::balance::Address;
-    use crate::balance::member::Mode;
 
     fn read(said: &Value, known: Option<&Member>) -> Result<Member, String> {
         backend(said.as_object().unwrap(), known)

@@ -11,16 +11,19 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
+use balance::health::Thresholds;
+use balance::member::{Member, Mode};
+use balance::names;
+use balance::policy::Kind;
+use balance::{Rules, budget, outlier, silence};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use ipnet::IpNet;
+use strum::{Display, IntoStaticStr, VariantArray};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::balance::health::Thresholds;
-use crate::balance::member::{Member, Mode};
-use crate::balance::policy::Kind;
-use crate::balance::{Rules, budget, outlier, silence};
 use crate::log::Level;
 use crate::proxy::books::Statistics;
 use crate::proxy::key;
@@ -28,7 +31,6 @@ use crate::proxy::queue::{self, Limit};
 use crate::proxy::sticky;
 use crate::shown::shown;
 use crate::statuses::Statuses;
-use crate::words::words;
 
 pub(crate) mod aliases;
 mod backends;
@@ -212,7 +214,8 @@ impl Config {
 }
 
 /// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     #[default]
@@ -223,11 +226,13 @@ pub enum LogFormat {
     Combined,
 }
 
-words!(LogFormat, "not known", {
-    Text => "text",
-    Json => "json",
-    Combined => "combined",
-});
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        names::parse(text, "not known")
+    }
+}
 
 /// Whether a backend gets new requests while it is up.
 pub(crate) fn is_wanted(member: &Member) -> bool {

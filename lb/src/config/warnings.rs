@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use balance::outlier;
+use balance::policy::Kind;
 use http::Method;
 
 use super::form::Written;
 use super::layer::Given;
 use super::problems::Problem;
 use super::{Config, Said, is_wanted};
-use crate::balance::outlier;
-use crate::balance::policy::Kind;
 use crate::proxy::sticky::{SameSite, Secure};
 
 /// What is odd about a configuration.

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use balance::Address;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::Control;
 use super::words::{UNCHANGED, remember};
-use crate::balance::Address;
 
 /// How often the names of backends are looked up, besides with each ping.
 const RESOLVE: Duration = Duration::from_secs(2);

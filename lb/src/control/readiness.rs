@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use crate::balance::Fleet;
-use crate::balance::health::State;
-use crate::balance::member::{Member, Mode};
+use balance::health::State;
+use balance::member::{Member, Mode};
+
+use crate::pool::Fleet;
 
 /// Which of the backends that were there at the start have not been pinged yet, by number.
 #[derive(Debug)]
@@ -57,8 +58,9 @@ pub(super) fn not_ready(ends: bool, first_round_is_over: bool, can_pick: bool) -
 
 #[cfg(test)]
 mod tests {
+    use balance::Address;
+
     use super::*;
-    use crate::balance::Address;
 
     #[test]
     fn requests_are_welcome_when_there_is_somebody_to_give_them_to() {

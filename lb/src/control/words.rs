@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use crate::balance::Address;
-use crate::balance::change::Change;
-use crate::balance::member::Member;
+use balance::Address;
+use balance::change::Change;
+use balance::member::Member;
+
 use crate::config::Config;
 use crate::config::problems::grouped;
 
@@ -104,8 +105,9 @@ pub(super) fn difference(before: &Member, after: &Member) -> String {
 
 #[cfg(test)]
 mod tests {
+    use balance::member::Mode;
+
     use super::*;
-    use crate::balance::member::Mode;
 
     fn member(host: &str) -> Member {
         Member::new(Address { host: host.into(), port: 80 })

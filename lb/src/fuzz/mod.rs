@@ -17,7 +17,7 @@ mod strict;
 
 use std::fmt::Debug;
 
-use crate::balance::Address;
+use balance::Address;
 
 pub use chunks::chunked_body;
 pub use heads::{request_head, response_head};

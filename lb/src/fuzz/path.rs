@@ -10,6 +10,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use balance::Address;
+use balance::member::Member;
 use clap::Parser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,11 +20,10 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tokio::time::timeout;
 
 use super::strict;
-use crate::balance::member::Member;
-use crate::balance::{Address, ServerPool};
 use crate::cli::Cli;
 use crate::config::Config;
 use crate::observe::Observer;
+use crate::pool::Pool;
 use crate::proxy::queue::Queues;
 use crate::server::door::{Accepted, Desk};
 use crate::server::worker::work;
@@ -79,7 +80,7 @@ struct Balancer {
     listener: TcpListener,
     desk: Desk,
     worker: JoinHandle<()>,
-    pool: Arc<ServerPool>,
+    pool: Arc<Pool>,
 }
 
 impl Balancer {
@@ -87,12 +88,8 @@ impl Balancer {
         let address = Address { host: backend.ip().to_string(), port: backend.port() };
         let config = Arc::new(Config { backends: vec![Member::new(address)], ..USUAL.clone() });
         let observer = Arc::new(Observer::new(false));
-        let pool = Arc::new(ServerPool::new(
-            config.members(),
-            config.rules(),
-            Arc::clone(&observer),
-            Instant::now(),
-        ));
+        let pool =
+            Arc::new(Pool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now()));
         let queues = Arc::new(Queues::default());
         let (desk, place) = Desk::new();
         let random = fastrand::Rng::with_seed(1);
@@ -112,12 +109,12 @@ impl Balancer {
 
     /// Failures that are laid at the backend's door.
     fn failures(&self) -> u64 {
-        self.pool.backends()[0].stats.tallies.sum(|tally| &tally.blamed)
+        self.pool.backends()[0].own.stats.tallies.sum(|tally| &tally.blamed)
     }
 
     /// Connections that are kept for the next request.
     fn kept(&self) -> usize {
-        let kept = self.pool.backends()[0].stats.tallies.left(|tally| &tally.kept, |tally| &tally.taken);
+        let kept = self.pool.backends()[0].own.stats.tallies.left(|tally| &tally.kept, |tally| &tally.taken);
         usize::try_from(kept).expect("a number of connections")
     }
 

@@ -4,9 +4,12 @@
 //! standard error or to a file (`writer.rs`). Lines that do not fit, and lines that the file does not take, are counted.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use balance::names;
+use strum::{Display, IntoStaticStr, VariantArray};
 use tokio::sync::oneshot;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -14,7 +17,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt as layer, reload};
 
 use crate::config::{Config, LogFormat};
-use crate::words::words;
 
 pub(crate) mod access;
 pub mod escape;
@@ -30,7 +32,8 @@ use writer::Output;
 pub const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The least important lines that are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Level {
     /// What somebody has to look after.
     Error,
@@ -45,13 +48,13 @@ pub enum Level {
     Trace,
 }
 
-words!(Level, "no level", {
-    Error => "error",
-    Warn => "warn",
-    Info => "info",
-    Debug => "debug",
-    Trace => "trace",
-});
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        names::parse(text, "no level")
+    }
+}
 
 impl Level {
     fn filter(self) -> LevelFilter {
@@ -145,7 +148,7 @@ mod tests {
 
     #[test]
     fn names_lead_to_levels_and_back() {
-        assert!(Level::ALL.iter().all(|level| level.name().parse() == Ok(*level)));
+        assert!(Level::VARIANTS.iter().all(|level| level.to_string().parse() == Ok(*level)));
         let error = "verbose".parse::<Level>().unwrap_err();
         assert_eq!(error, "'verbose' is no level; write one of error, warn, info, debug, trace");
     }

@@ -1,9 +1,9 @@
 //! Why did a request go where it went? Its decisions, one for each attempt, with all that was known when they were made.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
+use balance::explain::Pick;
 use serde::Serialize;
 
 /// How one request was decided.
@@ -30,44 +30,11 @@ pub struct Decision {
     pub attempt: u32,
     /// The request is still at the backend of the attempt before, which takes long.
     pub hedge: bool,
-    /// The policy in force.
-    pub policy: &'static str,
-    /// Whoever could be picked.
-    pub candidates: Vec<Candidate>,
-    /// Whoever could not, and why.
-    pub excluded: Vec<Excluded>,
-    /// Whoever was drawn by lot or looked at, if the policy does that, by number.
-    pub drawn: Vec<usize>,
-    /// The number of the one that was picked, if any.
-    pub chosen: Option<usize>,
-    /// Why that one.
-    pub because: String,
+    /// How it was picked.
+    #[serde(flatten)]
+    pub pick: Pick,
     /// What came of it, try by try.
     pub tries: Vec<Try>,
-}
-
-/// A backend that could be picked, as it was then.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Candidate {
-    /// Its number.
-    pub backend: usize,
-    /// Its weight.
-    pub weight: u32,
-    /// Its requests in flight.
-    pub in_flight: u32,
-    /// How long it will take to answer, seen pessimistically, in milliseconds.
-    pub latency_ms: f64,
-    /// What the policy compares, the lower the better, if it compares.
-    pub score: Option<f64>,
-}
-
-/// A backend that could not be picked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Excluded {
-    /// Its number.
-    pub backend: usize,
-    /// Why.
-    pub why: Cow<'static, str>,
 }
 
 /// One try at a backend.
@@ -87,10 +54,11 @@ impl Explanation {
     /// The last decision in one line, for whoever sees only headers.
     pub fn in_short(&self) -> String {
         let Some(decision) = self.decisions.last() else { return "nobody was asked".to_owned() };
-        let Decision { attempt, policy, because, .. } = decision;
+        let Decision { attempt, pick, .. } = decision;
+        let Pick { policy, because, .. } = pick;
         let candidates: Vec<_> =
-            decision.candidates.iter().map(|candidate| candidate.backend.to_string()).collect();
-        let chosen = decision.chosen.map_or_else(|| "nobody".to_owned(), |number| number.to_string());
+            pick.candidates.iter().map(|candidate| candidate.backend.to_string()).collect();
+        let chosen = pick.chosen.map_or_else(|| "nobody".to_owned(), |number| number.to_string());
         let of = if candidates.is_empty() { "nobody".to_owned() } else { candidates.join(" ") };
         format!("attempt {attempt}: {policy} chose {chosen} of {of}: {because}")
     }

@@ -6,16 +6,16 @@
 
 use std::time::Duration;
 
+use balance::verdict::Failure;
 use http::header::{CONNECTION, HOST, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::exchange::host;
-use crate::balance::Backend;
 use crate::config::Config;
+use crate::pool::Backend;
 use crate::proxy::connect::reach;
-use crate::proxy::verdict::Failure;
 use crate::resolver::Resolver;
 
 /// Bytes within which a status line must end. It is three words, of which the last one is for people.
@@ -97,13 +97,10 @@ async fn read_rest(stream: TcpStream) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
 
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::balance::Address;
-    use crate::balance::member::Member;
     use crate::config::Flags;
 
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -133,8 +130,7 @@ mod tests {
     }
 
     fn at(host: &str, port: u16) -> Backend {
-        let now = Instant::now();
-        Backend::new(1, Member::new(Address { host: host.into(), port }), now, now)
+        crate::pool::backend(1, host, port)
     }
 
     #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use balance::health::Evidence;
+use balance::verdict::Failure;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
@@ -11,11 +13,9 @@ use memchr::memmem;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::balance::Backend;
-use crate::balance::health::Evidence;
 use crate::config::Config;
+use crate::pool::Backend;
 use crate::proxy::connect::reach;
-use crate::proxy::verdict::Failure;
 use crate::resolver::Resolver;
 use crate::statuses::Statuses;
 

@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use balance::Address;
+use balance::verdict::Failure;
 use http::header::{CONNECTION, HOST};
 use http::{Request, Uri};
 use tokio::time::timeout;
 
 use super::exchange::ask;
-use crate::balance::Address;
 use crate::proxy::connect::connect_to_name;
-use crate::proxy::verdict::Failure;
 use crate::shown::shown;
 
 /// How long each step may take: to look a name up, to connect, and to be answered.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use balance::verdict::{Blame, Failure};
 use http::{Extensions, HeaderValue, StatusCode};
 
 use super::answer::{Answer, AnswerBody};
@@ -17,9 +18,8 @@ use super::refusal::Refusal;
 use super::request_id::{self, REQUEST_ID};
 use super::settings::InForce;
 use super::tale::{Glimpse, Tale};
-use super::verdict::{Blame, Failure};
-use crate::balance::Backend;
 use crate::observe::{Outcome, Phase, Tally, micros, unix_ms};
+use crate::pool::Backend;
 
 /// A request's record in the making. Dropped before it is closed, it says that the client went away: that
 /// is the one end that nobody is left to report.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use balance::verdict::{Blame, Failure};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
@@ -18,9 +19,7 @@ use super::pace::Pace;
 use super::queue::Lease;
 use super::refusal::Refusal;
 use super::tunnel::Tunnel;
-use super::verdict::{Blame, Failure};
 use super::wire::Cut;
-use crate::balance::Lesson;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -99,8 +98,7 @@ impl Relay {
         let Some(End { proxy, mut account, lease, .. }) = self.end.take() else { return };
         let (failure, blame, now) = (Failure::BrokeOff, Blame::Backend, Instant::now());
         account.tried(failure, blame);
-        proxy.pool.failed(lease.backend(), now);
-        proxy.pool.teach(lease.backend(), Lesson::Ask, now);
+        proxy.pool.broke_off(lease.backend(), now);
         account.failed(failure, blame);
         account.close(now);
     }

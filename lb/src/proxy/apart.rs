@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use balance::verdict::Failure;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::body::TryBody;
 use super::pace::Pace;
-use super::verdict::Failure;
 use super::wire::{Unsent, Writer};
 
 /// The task, and its way out: a backend could take a closed one for a client that has left.

@@ -8,6 +8,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use balance::Waiting;
+use balance::health::State;
+use balance::verdict::{self, Blame, Failure, Ran};
+
 use super::account::{Account, Times};
 use super::connection::Progress;
 use super::context::{self, MayHaveRun};
@@ -17,11 +21,10 @@ use super::pace::Pace;
 use super::queue::Lease;
 use super::tale::shown;
 use super::upstream::Wanted;
-use super::verdict::{self, Blame, Failure, Ran};
 use super::{Begun, Errand, Proxy, message};
-use crate::balance::health::State;
-use crate::balance::{Backend, Lesson, Waiting};
+use crate::clock::moment;
 use crate::log::escape::bare;
+use crate::pool::Backend;
 
 impl Proxy {
     /// Sends the request to the backend of its lease, and waits for the head of the answer. If it is hedged, the lease may
@@ -112,9 +115,7 @@ impl Proxy {
                         let blame = failure.blame();
                         account.hedge_failed(is_other, failure, blame);
                         if blame == Blame::Backend {
-                            let now = Instant::now();
-                            self.pool.failed(&backends[index], now);
-                            self.pool.teach(&backends[index], Lesson::Ask, now);
+                            self.pool.broke_off(&backends[index], Instant::now());
                         }
                         failed[index] = true;
                     }
@@ -152,7 +153,7 @@ impl Proxy {
             let now = Instant::now();
             if progress.whole {
                 sent = Some(now);
-                waiting = Some(Waiting::new(backend, now, self.pool.enough_waiting()));
+                waiting = Some(Waiting::new(backend, moment(now), self.pool.enough_waiting()));
                 patience.set((now + settings.response_timeout).min(errand.deadline.get()).into());
             } else {
                 times.upload.get_or_insert(now);
@@ -191,8 +192,8 @@ impl Proxy {
         times.head = Some(now);
         if let Some(sent) = sent {
             let latency = now.saturating_duration_since(sent);
-            backend.stats.record_latency(latency);
-            backend.learn_latency(latency, answer.status.is_server_error(), now);
+            backend.own.stats.record_latency(latency);
+            backend.learn_latency(latency, answer.status.is_server_error(), moment(now));
         }
         self.pool.rate(backend, answer.status.is_server_error(), now);
         self.pool.heard(backend, now);

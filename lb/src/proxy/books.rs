@@ -1,13 +1,17 @@
 //! Where does a worker count? In tallies of its own, one for all clients and one for each backend.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::balance::Backend;
+use balance::names;
+use strum::{Display, IntoStaticStr, VariantArray};
+
 use crate::observe::{Meter, Observer, Tally};
-use crate::words::words;
+use crate::pool::Backend;
 
 /// How much is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Statistics {
     /// Everything.
     #[default]
@@ -16,10 +20,13 @@ pub enum Statistics {
     Basic,
 }
 
-words!(Statistics, "not known", {
-    Full => "full",
-    Basic => "basic",
-});
+impl FromStr for Statistics {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        names::parse(text, "not known")
+    }
+}
 
 /// One worker's books.
 #[derive(Debug)]
@@ -45,7 +52,7 @@ impl Books {
 
     /// Where it counts what concerns this backend.
     pub(crate) fn at<'a>(&self, backend: &'a Backend) -> &'a Arc<Tally> {
-        backend.stats.tallies.of(self.worker)
+        backend.own.stats.tallies.of(self.worker)
     }
 
     /// Whether it counts how long requests take.

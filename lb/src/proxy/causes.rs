@@ -1,10 +1,10 @@
 //! What may go wrong with a request, as statistics name it: every failure and every refusal, each with a place of its
 //! own in one closed vocabulary. A cause is named as the variant is.
 
+use balance::verdict::{Blame, Failure};
 use strum::VariantArray;
 
 use super::refusal::Refusal;
-use super::verdict::{Blame, Failure};
 use crate::observe::{ErrorCause, Tally};
 
 const _: () =

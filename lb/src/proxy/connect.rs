@@ -9,14 +9,14 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use balance::verdict::Failure;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::{Socket, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::verdict::Failure;
-use crate::balance::Backend;
+use crate::pool::Backend;
 use crate::resolver::Resolver;
 
 /// How long one address is waited for before the next one is tried as well: RFC 8305, section 5.
@@ -36,10 +36,10 @@ pub(crate) async fn reach(
     patience: Duration,
     resolver: &Resolver,
 ) -> Result<TcpStream, Failure> {
-    if backend.resolved.is_empty() {
+    if backend.own.resolved.is_empty() {
         timeout(patience, resolver.resolve(backend)).await.unwrap_or(Err(Failure::Unresolved))?;
     }
-    let mut addresses = Vec::clone(&backend.resolved.addresses());
+    let mut addresses = Vec::clone(&backend.own.resolved.addresses());
     if let Some(port) = port {
         addresses.iter_mut().for_each(|address| address.set_port(port));
     }

@@ -6,8 +6,6 @@ use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::balance::Address;
-use crate::balance::member::Member;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -154,12 +152,10 @@ async fn a_look_up_that_hangs_holds_up_only_who_knows_no_address() {
         let _ = hangs.lock().map(|hangs| hangs.recv());
         Ok(Vec::new())
     });
-    let now = Instant::now();
-    let member = Member::new(Address { host: "app.test".into(), port: address.port() });
-    let backend = Backend::new(1, member, now, now);
+    let backend = crate::pool::backend(1, "app.test", address.port());
     let short = Duration::from_millis(50);
     assert_eq!(reach(&backend, None, short, &resolver).await.unwrap_err(), Failure::Unresolved);
-    backend.resolved.set(vec![address]);
+    backend.own.resolved.set(vec![address]);
     assert!(reach(&backend, None, PATIENCE, &resolver).await.is_ok());
     let refusing = refusing().await.port();
     let elsewhere = reach(&backend, Some(refusing), PATIENCE, &resolver).await;

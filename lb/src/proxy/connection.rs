@@ -9,6 +9,8 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use balance::Address;
+use balance::verdict::Failure;
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use http_body::{Body, Frame};
@@ -25,11 +27,10 @@ use super::http1::request::write_head;
 use super::http1::response::{self, Head};
 use super::pace::Pace;
 use super::places::Place;
-use super::verdict::Failure;
 use super::wire::{self, Buffers, Cut, Framing, Reader, Unsent, Writer};
-use crate::balance::resolved::Generation;
-use crate::balance::{Address, Backend};
 use crate::observe::Meter;
+use crate::pool::Backend;
+use crate::resolved::Generation;
 
 /// Answers up to this size, heads included, are read at once.
 const ROOM: usize = 4 * 1024;
@@ -125,14 +126,14 @@ impl Connection {
     /// Whether it leads to one of the addresses at which the backend is at present. Its name may have moved to others
     /// since it was made, while the old ones still answer.
     pub(crate) fn leads_to(&mut self, backend: &Backend) -> bool {
-        self.generation == backend.resolved.generation() || self.moves_along(backend)
+        self.generation == backend.own.resolved.generation() || self.moves_along(backend)
     }
 
     /// Takes it to the present generation if its peer is there as well.
     #[cold]
     fn moves_along(&mut self, backend: &Backend) -> bool {
-        let generation = backend.resolved.generation();
-        let is_there = self.incoming.peer().is_some_and(|peer| backend.resolved.has(peer));
+        let generation = backend.own.resolved.generation();
+        let is_there = self.incoming.peer().is_some_and(|peer| backend.own.resolved.has(peer));
         if is_there {
             self.generation = generation;
         }

@@ -11,7 +11,6 @@ use super::super::body::ClientBody;
 use super::super::body::ReplayBody;
 use super::super::places::Places;
 use super::*;
-use crate::balance::member::Member;
 
 /// Both sides of a connection.
 async fn pair() -> (TcpStream, TcpStream) {
@@ -21,12 +20,11 @@ async fn pair() -> (TcpStream, TcpStream) {
 }
 
 fn backend(host: &str) -> Backend {
-    let now = std::time::Instant::now();
-    Backend::new(1, Member::new(Address { host: host.into(), port: 80 }), now, now)
+    crate::pool::backend(1, host, 80)
 }
 
 fn generation() -> Generation {
-    backend("app.test").resolved.generation()
+    backend("app.test").own.resolved.generation()
 }
 
 fn place() -> Place {
@@ -58,10 +56,10 @@ async fn a_connection_is_good_while_its_peer_is_among_the_addresses() {
     let (stream, _other) = pair().await;
     let (peer, elsewhere) = (stream.peer_addr().unwrap(), "127.0.0.9:80".parse().unwrap());
     let app = backend("app.test");
-    app.resolved.set(vec![peer]);
-    let mut connection = Connection::new(stream, app.resolved.generation(), Meter::default(), place());
+    app.own.resolved.set(vec![peer]);
+    let mut connection = Connection::new(stream, app.own.resolved.generation(), Meter::default(), place());
     let mut leads_to = |addresses: &[std::net::SocketAddr]| {
-        app.resolved.set(addresses.to_vec());
+        app.own.resolved.set(addresses.to_vec());
         connection.leads_to(&app)
     };
     assert!(leads_to(&[peer]) && leads_to(&[elsewhere, peer]));

@@ -6,7 +6,7 @@
 
 use http::Extensions;
 
-use super::verdict::Failure;
+use balance::verdict::Failure;
 
 /// Tries at the present backend after its first; starts anew with every backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use balance::health::State;
 use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::balance::Backend;
-use crate::balance::health::State;
+use crate::pool::Backend;
 
 /// How often the waits are looked at. It takes 0.1 % of a core or less to look at ten thousand of them that often.
 const RESOLUTION: Duration = Duration::from_millis(10);
@@ -159,10 +159,12 @@ mod tests {
     use std::future::pending;
     use std::pin::pin;
 
+    use balance::health::Evidence;
+
     use super::*;
-    use crate::balance::Address;
-    use crate::balance::health::{Evidence, Thresholds};
-    use crate::balance::member::Member;
+    use crate::config::Flags;
+    use crate::observe::Observer;
+    use crate::pool::Pool;
 
     async fn with_clock<T>(deadlines: &Deadlines, wait: impl Future<Output = T>) -> T {
         tokio::select! {
@@ -224,13 +226,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_a_backend_that_comes_into_the_state_disturbs_anybody() {
         let deadlines = Deadlines::default();
-        let address = Address { host: "127.0.0.1".into(), port: 1 };
+        let file = "[[backend]]\nurl = \"http://127.0.0.1:1\"\n[health]\nfall = 1";
+        let config = crate::config::read(Some(("lb.toml", file)), &Flags::default()).unwrap().config;
         let now = std::time::Instant::now();
-        let backend = Arc::new(Backend::new(1, Member::new(address), now, now));
-        let refused = || Evidence::PingRefused("refused".into());
-        let thresholds = Thresholds { rise: 1, fall: 1 };
-        for evidence in [Evidence::TimePassed, refused()] {
-            backend.with_health(|health| health.step(now, evidence, thresholds));
+        let pool = Pool::new(config.members(), config.rules(), Arc::new(Observer::new(false)), now);
+        let backend = pool.backends().remove(0);
+        for evidence in [Evidence::TimePassed, Evidence::PingRefused("refused".into())] {
+            pool.learn(&backend, evidence, now);
             let deadline = Cell::new(Instant::now() + Duration::from_millis(100));
             let wait = deadlines.wait(pending::<()>(), || deadline.get(), Some((&backend, Unless::Down)));
             assert_eq!(

@@ -6,10 +6,11 @@
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use balance::verdict::{Failure, Next};
+
 use super::account::Account;
 use super::answer::Answer;
 use super::queue::Lease;
-use super::verdict::{Failure, Next};
 use super::{Begun, Errand, Proxy, context, set_attempt};
 
 /// Bytes of a body that nobody wants which are read so that its connection can be kept: more than a page of errors has, and less

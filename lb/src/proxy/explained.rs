@@ -2,12 +2,13 @@
 
 use std::time::{Instant, SystemTime};
 
+use balance::explain::Pick;
+use balance::verdict::{Blame, Failure};
 use http::{HeaderName, HeaderValue};
 
 use super::head::{Headers, RequestHead};
 use super::request_id::REQUEST_ID;
 use super::tale::shown;
-use super::verdict::{Blame, Failure};
 use crate::observe::explain::{Decision, Explanation, Try};
 use crate::observe::{Observer, micros, unix_ms};
 
@@ -43,11 +44,11 @@ impl Explained {
     }
 
     /// A backend was picked, or nobody could be.
-    pub(crate) fn decides(&mut self, decision: Decision) {
+    pub(crate) fn decides(&mut self, pick: Pick) {
         let decisions = &mut self.explanation.decisions;
         let attempt = decisions.len() as u32 + 1;
         let hedge = decisions.last().is_some_and(|last| last.tries.is_empty());
-        decisions.push(Decision { attempt, hedge, ..decision });
+        decisions.push(Decision { attempt, hedge, pick, tries: Vec::new() });
     }
 
     /// A try at this backend failed.
@@ -68,7 +69,8 @@ impl Explained {
         blame: Option<&'static str>,
     ) {
         let at_us = micros(self.began.elapsed());
-        let decision = self.explanation.decisions.iter_mut().rev().find(|one| one.chosen == Some(backend));
+        let decision =
+            self.explanation.decisions.iter_mut().rev().find(|one| one.pick.chosen == Some(backend));
         if let Some(decision) = decision {
             decision.tries.push(Try { outcome, status, blame, at_us });
         }

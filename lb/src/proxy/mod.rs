@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use balance::evidence::FailedTry;
+use balance::verdict::{self, Blame, Failure, Next, Verdict};
 use http::{HeaderValue, StatusCode};
 
 pub(crate) mod account;
@@ -48,12 +50,13 @@ mod tale;
 pub mod target;
 mod tunnel;
 pub(crate) mod upstream;
-pub mod verdict;
 pub mod via;
 pub(crate) mod wire;
 
 use account::Account;
 use answer::{Answer, AnswerBody, End};
+use balance::health::State;
+use balance::policy;
 use body::{ClientBody, ReplayBody};
 use books::Books;
 use caller::Caller;
@@ -69,16 +72,15 @@ use refusal::Refusal;
 use settings::{InForce, Settings};
 use tunnel::Tunnel;
 use upstream::Upstream;
-use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
 
-use crate::balance::health::State;
-use crate::balance::{Backend, ServerPool, policy};
+use crate::clock::moment;
 use crate::config::Config;
+use crate::pool::{Backend, Pool};
 
 /// One worker's share of the balancer: all it needs to take a request through.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    pub(crate) pool: Arc<ServerPool>,
+    pub(crate) pool: Arc<Pool>,
     pub(crate) books: Rc<Books>,
     queues: Arc<Queues>,
     random: RefCell<fastrand::Rng>,
@@ -121,7 +123,7 @@ type Begun = (ResponseHead, Box<Connection>);
 
 impl Proxy {
     pub(crate) fn new(
-        pool: Arc<ServerPool>,
+        pool: Arc<Pool>,
         books: Rc<Books>,
         config: Arc<ArcSwap<Config>>,
         queues: Arc<Queues>,
@@ -247,7 +249,8 @@ impl Proxy {
                 let backend = lease.backend();
                 let verdict = self.judge(&errand, failure, backend);
                 account.tried(failure, verdict.blame);
-                self.learn(failure, verdict, backend, errand.settings.limits);
+                let limits = errand.settings.limits;
+                self.pool.take_in(failure, verdict, backend, limits, Instant::now());
                 if verdict.may_have_run {
                     errand.head.context.insert(MayHaveRun(true));
                 }
@@ -285,7 +288,8 @@ impl Proxy {
     fn pick(&self, errand: &Errand<'_>, tried: &[usize], account: &mut Account) -> Option<Arc<Backend>> {
         let now = if tried.is_empty() { account.began } else { Instant::now() };
         let mut random = self.random.borrow_mut();
-        let mut request = policy::Request { key: errand.key, now, random: &mut random, notes: None };
+        let mut request =
+            policy::Request { key: errand.key, now: moment(now), random: &mut random, notes: None };
         match account.explanation() {
             None => self.pool.next_peer(tried, errand.home, &mut request),
             Some(explanation) => {
@@ -296,33 +300,21 @@ impl Proxy {
         }
     }
 
-    /// Collects what is known about a failed try and has it judged.
+    /// Has a failed try judged by what its request and the pool know.
     fn judge(&self, errand: &Errand<'_>, failure: Failure, backend: &Backend) -> Verdict {
         let Errand { settings, head, body, deadline, .. } = errand;
-        let Retries(retries) = context::get(&head.context);
-        let Attempts(attempts) = context::get(&head.context);
-        let tried = context::get::<Tried>(&head.context).numbers();
-        let facts = Facts {
+        let (context, now) = (&head.context, Instant::now());
+        let failed = FailedTry {
             failure,
             repeatable: verdict::is_idempotent(&head.method) && body.is_held(),
-            retries,
-            attempts,
-            may_have_run: context::get::<MayHaveRun>(&head.context).0 || errand.hedge_may_have_run.get(),
-            budget_left: self.pool.may_retry(Instant::now()),
-            backend_is_out: backend.health().state() == State::Down,
-            other_is_up: errand.home != Some(backend.id) && self.pool.has_other(&tried, backend),
-            time_left: Instant::now() + settings.limits.retry_delay < deadline.get(),
+            retries: context::get::<Retries>(context).0,
+            attempts: context::get::<Attempts>(context).0,
+            tried: &context::get::<Tried>(context).numbers(),
+            may_have_run: context::get::<MayHaveRun>(context).0 || errand.hedge_may_have_run.get(),
+            home: errand.home,
+            time_left: now + settings.limits.retry_delay < deadline.get(),
         };
-        verdict::judge(facts, settings.limits)
-    }
-
-    /// Lets the pool know what a failed try says about its backend.
-    fn learn(&self, failure: Failure, verdict: Verdict, backend: &Backend, limits: Limits) {
-        let now = Instant::now();
-        if verdict.blame == Blame::Backend {
-            self.pool.failed(backend, now);
-        }
-        self.pool.teach(backend, verdict.lesson(failure, limits), now);
+        self.pool.judge(failed, backend, settings.limits, now)
     }
 
     /// Passes the backend's answer on.

@@ -7,11 +7,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use balance::verdict::Failure;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::deadline::Deadlines;
 use super::upstream::Upstream;
-use super::verdict::Failure;
 
 /// How many kept connections each worker gives up when something else is short of descriptors, such as the door.
 const AT_ONCE: usize = 16;

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use balance::verdict::Failure;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::deadline::{Deadlines, Interrupt, Unless};
 use super::places::Places;
-use super::verdict::Failure;
-use crate::balance::{Backend, InFlight};
+use crate::pool::{Backend, InFlight};
 
 /// How much a backend has to do at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

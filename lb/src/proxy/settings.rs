@@ -8,7 +8,8 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::verdict::Limits;
+use balance::verdict::Limits;
+
 use super::via::Mark;
 use crate::config::Config;
 use arc_swap::{ArcSwap, Cache};

@@ -4,15 +4,17 @@
 //! the same to every balancer. Scripts cannot read it. By default it is a session cookie (RFC 6265, section 4.1.2). A client
 //! whose backend is gone gets another one and a new cookie.
 
+use std::str::FromStr;
 use std::time::Duration;
 
+use balance::names;
 use http::header::{HeaderValue, SET_COOKIE};
+use strum::{Display, IntoStaticStr, VariantArray};
 
 use super::forwarded::FORWARDED_PROTO;
 use super::head::Headers;
 use super::key::cookie;
-use crate::balance::Backend;
-use crate::words::words;
+use crate::pool::Backend;
 
 /// How the cookie is given out: RFC 6265bis, section 4.1.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,7 +28,8 @@ pub struct Attributes {
 }
 
 /// Whether browsers send the cookie over https alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Secure {
     /// If it is given out over https.
     #[default]
@@ -37,14 +40,17 @@ pub enum Secure {
     Never,
 }
 
-words!(Secure, "not known", {
-    Auto => "auto",
-    Always => "always",
-    Never => "never",
-});
+impl FromStr for Secure {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        names::parse(text, "not known")
+    }
+}
 
 /// Which sites' requests carry the cookie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum SameSite {
     /// Those of its own site, and visits from others.
     #[default]
@@ -55,11 +61,13 @@ pub enum SameSite {
     None,
 }
 
-words!(SameSite, "not known", {
-    Lax => "lax",
-    Strict => "strict",
-    None => "none",
-});
+impl FromStr for SameSite {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        names::parse(text, "not known")
+    }
+}
 
 impl Attributes {
     /// As they stand behind the cookie in an answer to `request`, whose headers are as a backend gets them.
@@ -115,11 +123,11 @@ mod tests {
     use http::header::COOKIE;
 
     use super::*;
-    use crate::balance::policy::contract::backends;
+    use crate::pool;
 
     #[test]
     fn what_is_told_is_understood() {
-        let field = backends(&[1, 1]);
+        let field = [1, 2].map(|number| pool::backend(number, &format!("10.0.0.{number}"), 80));
         let mut headers = Headers::default();
         let attributes = Attributes::default();
         tell(&mut headers, ("home", attributes), &field[1], &Headers::default());

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 
+use balance::verdict::Blame;
 use bytes::BytesMut;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
@@ -15,7 +16,6 @@ use super::Proxy;
 use super::account::Account;
 use super::connection::Connection;
 use super::queue::Lease;
-use super::verdict::Blame;
 use crate::observe::Meter;
 
 /// A request that became a tunnel. It stays in flight, and its record open, until the tunnel closes.

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use balance::verdict::Failure;
 use socket2::SockRef;
 
 use super::books::Books;
@@ -17,8 +18,7 @@ use super::connection::Connection;
 use super::deadline::{Deadlines, Interrupt, Unless};
 use super::places::Places;
 use super::queue::Queues;
-use super::verdict::Failure;
-use crate::balance::{Backend, Fleet, ServerPool};
+use crate::pool::{Backend, Fleet, Pool};
 use crate::resolver::Resolver;
 
 /// Idle connections kept to one backend by one worker.
@@ -54,13 +54,13 @@ pub(crate) struct Upstream {
     /// name, and a name for addresses that change: each connection knows whether it still leads to one of them.
     pub(super) idle: RefCell<Vec<Vec<Idle>>>,
     pub(super) books: Rc<Books>,
-    pub(super) pool: Arc<ServerPool>,
+    pub(super) pool: Arc<Pool>,
     queues: Arc<Queues>,
     resolver: Resolver,
 }
 
 impl Upstream {
-    pub(crate) fn new(books: Rc<Books>, pool: Arc<ServerPool>, queues: Arc<Queues>) -> Self {
+    pub(crate) fn new(books: Rc<Books>, pool: Arc<Pool>, queues: Arc<Queues>) -> Self {
         Self { idle: RefCell::default(), books, pool, queues, resolver: Resolver::system() }
     }
 
@@ -159,14 +159,14 @@ impl Upstream {
         };
         let unless = Some((backend, Unless::Down));
         let place = self.place(until(), deadlines).await?;
-        if backend.resolved.is_empty() {
+        if backend.own.resolved.is_empty() {
             let until = until();
             let looking_up = Box::pin(self.resolver.resolve(backend));
             deadlines.wait(looking_up, || until, unless).await.map_err(in_time)??;
         }
         // Asked for before the addresses: see there.
-        let generation = backend.resolved.generation();
-        let (addresses, until) = (backend.resolved.addresses(), until());
+        let generation = backend.own.resolved.generation();
+        let (addresses, until) = (backend.own.resolved.addresses(), until());
         let connecting = Box::pin(async {
             match connect_to_any(&addresses, patience).await {
                 // Something else has taken what was counted on: what is kept here goes before the request does.

@@ -20,9 +20,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::door::{Accepted, Desk, Door, Place, Slots};
 use super::spare::Spare;
 use crate::asking::LOOK;
-use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::observe::Observer;
+use crate::pool::Pool;
 use crate::proxy::books::Books;
 use crate::proxy::client::converse;
 use crate::proxy::queue::Queues;
@@ -48,7 +48,7 @@ impl Crew {
     /// Starts the workers, who accept from this listener.
     pub(super) fn start(
         settings: &Arc<ArcSwap<Config>>,
-        pool: &Arc<ServerPool>,
+        pool: &Arc<Pool>,
         observer: &Arc<Observer>,
         listener: std::net::TcpListener,
         slots: Slots,
@@ -104,7 +104,7 @@ fn prepare(door: Option<impl FnOnce() -> io::Result<Door>>) -> io::Result<(Local
 }
 
 /// What all workers share.
-pub(crate) type Shared = (Arc<ServerPool>, Arc<Observer>, Arc<ArcSwap<Config>>, Arc<Queues>);
+pub(crate) type Shared = (Arc<Pool>, Arc<Observer>, Arc<ArcSwap<Config>>, Arc<Queues>);
 
 /// The life of the worker of this number.
 pub(crate) async fn work(

@@ -354,7 +354,7 @@ fn the_tests_that_the_documentation_names_exist() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let mut sources = String::new();
     let mut folders =
-        vec![format!("{root}/lb/src"), format!("{root}/lb/tests"), format!("{root}/tests/tests")];
+        ["balance", "lb/src", "lb/tests", "tests/tests"].map(|folder| format!("{root}/{folder}")).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -22,7 +22,6 @@ mod control;
 mod ctl;
 mod draining;
 mod evidence;
-mod evidence_page;
 mod explain;
 mod failures;
 mod flags;

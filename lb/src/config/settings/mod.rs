@@ -101,7 +101,7 @@ pub(crate) fn section(name: &str) -> Option<&'static Section> {
     SECTIONS.iter().find(|section| section.name == name)
 }
 
-/// What a backend may be given; see [`crate::balance::member::Member`].
+/// What a backend may be given; see [`balance::member::Member`].
 pub(crate) const BACKEND: &str = "backend";
 
 const TIME: Form = Form::Time { zero: false };

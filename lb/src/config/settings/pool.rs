@@ -1,8 +1,10 @@
 //! Who gets a request, and who is alive.
 
+use balance::member::Mode;
+use balance::names;
+use balance::policy::Kind;
+
 use super::{BACKEND as NAME, Section, Setting, TIME, TIME_OR_ZERO, count, percent};
-use crate::balance::member::Mode;
-use crate::balance::policy::Kind;
 use crate::config::form::Form;
 use crate::proxy::sticky::{SameSite, Secure};
 
@@ -15,7 +17,7 @@ pub(super) const BALANCE: Section = Section {
         Setting::new(
             "balance.policy",
             "policy",
-            Form::Word("POLICY", || Kind::ALL.map(Kind::name).to_vec()),
+            Form::Word("POLICY", names::of::<Kind>),
             "How a backend is picked",
         )
         .default("round-robin"),
@@ -99,7 +101,7 @@ pub(super) const BACKEND: Section = Section {
         Setting::new(
             "backend.mode",
             "",
-            Form::Word("MODE", || Mode::ALL.map(Mode::name).to_vec()),
+            Form::Word("MODE", names::of::<Mode>),
             "Whether it is wanted: ready for its share, drain to finish what it has and get only what belongs to it \
              by its cookie, maintenance to get nothing and not be pinged",
         )
@@ -129,7 +131,7 @@ pub(super) const STICKY: Section = Section {
         Setting::new(
             "sticky.secure",
             "",
-            Form::Word("WHEN", || Secure::ALL.map(Secure::name).to_vec()),
+            Form::Word("WHEN", names::of::<Secure>),
             "Whether browsers send the cookie over https alone: always, never, or auto for cookies that are given out \
              over https, as a trusted proxy says in X-Forwarded-Proto",
         )
@@ -137,7 +139,7 @@ pub(super) const STICKY: Section = Section {
         Setting::new(
             "sticky.same_site",
             "",
-            Form::Word("SITES", || SameSite::ALL.map(SameSite::name).to_vec()),
+            Form::Word("SITES", names::of::<SameSite>),
             "Which sites' requests carry the cookie: lax, strict or none for all, which browsers take with Secure alone",
         )
         .default("lax"),

@@ -1,5 +1,7 @@
 //! Where requests come in, how they travel, and what is said of them.
 
+use balance::names;
+
 use super::{Section, Setting, TIME, TIME_OR_ZERO, count, percent};
 use crate::config::LogFormat;
 use crate::config::form::Form;
@@ -297,7 +299,7 @@ pub(super) const LOG: Section = Section {
         Setting::new(
             "log.format",
             "log-format",
-            Form::Word("FORMAT", || LogFormat::ALL.map(LogFormat::name).to_vec()),
+            Form::Word("FORMAT", names::of::<LogFormat>),
             "How log lines are written; combined is the format of Apache and nginx for the access log, and text for \
              everything else",
         )
@@ -305,7 +307,7 @@ pub(super) const LOG: Section = Section {
         Setting::new(
             "log.level",
             "log-level",
-            Form::Word("LEVEL", || Level::ALL.map(Level::name).to_vec()),
+            Form::Word("LEVEL", names::of::<Level>),
             "The least important lines that are written",
         )
         .default("info"),
@@ -321,7 +323,7 @@ pub(super) const LOG: Section = Section {
         Setting::new(
             "log.statistics",
             "statistics",
-            Form::Word("WHAT", || Statistics::ALL.map(Statistics::name).to_vec()),
+            Form::Word("WHAT", names::of::<Statistics>),
             "What is counted for GET /metrics: everything, or all but bytes and times",
         )
         .default("full"),

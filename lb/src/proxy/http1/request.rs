@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 
+use balance::Address;
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{HOST, TE};
 use http::{Extensions, Method, Version};
@@ -9,7 +10,6 @@ use memchr::{memchr, memchr_iter};
 
 use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, all_listed, collect, is_token_byte};
 use super::{foreign, write_field};
-use crate::balance::Address;
 use crate::proxy::head::{Headers, RequestHead};
 use crate::proxy::refusal::Refusal;
 use crate::proxy::target::{MAX_TARGET, Target};

@@ -1,0 +1,202 @@
+//! One backend: where it is, how it is, and what it is doing.
+
+use crate::Moment;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use arc_swap::ArcSwap;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::health::{Evidence, Health, State};
+use super::load::Load;
+use super::member::Member;
+use super::traffic::Traffic;
+
+/// A backend's address, as in `http://localhost:3031`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// Host name or IP address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.authority())
+    }
+}
+
+impl Address {
+    /// What stands for it in `Host`, such as `localhost:3031`.
+    pub fn authority(&self) -> String {
+        let Self { host, port } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
+    /// The socket address, when the host is an IP address and needs no look-up.
+    pub fn literal(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(std::net::IpAddr::from_str(&self.host).ok()?, self.port))
+    }
+}
+
+/// One of the servers requests are shared among.
+#[derive(Debug)]
+pub struct Backend {
+    /// What it is called in logs and events: counted from 1, as people count, in the order in which the pool met the
+    /// backends. An address that comes back has the number that it had.
+    pub number: usize,
+    /// A hash of its address: the same on every machine and in every run.
+    pub id: u64,
+    /// Where it is.
+    pub address: Address,
+    /// What was said of it last.
+    said: ArcSwap<Member>,
+    /// It belongs to the pool no more, and finishes what it has.
+    leaving: AtomicBool,
+    /// The source of truth for health. Written on a change or while failures are being counted, both rare;
+    /// the request path reads the pool's alive list instead.
+    health: RwLock<Health>,
+    /// [`Health::answer_matters`], [`Health::state`] and [`Health::is_silent`], copied here so that the request path can
+    /// ask without taking the lock.
+    answer_matters: AtomicBool,
+    state: AtomicU8,
+    silent: AtomicBool,
+    pub(super) load: Load,
+    pub(super) traffic: Traffic,
+}
+
+impl Backend {
+    /// A backend of which nothing is known yet.
+    pub fn new(number: usize, member: Member, now: Moment) -> Self {
+        let health = Health::new(now);
+        let address = member.address.clone();
+        Self {
+            number,
+            id: xxh3_64(address.authority().as_bytes()),
+            load: Load::new(&member),
+            leaving: AtomicBool::new(false),
+            said: ArcSwap::from_pointee(member),
+            address,
+            answer_matters: AtomicBool::new(health.answer_matters()),
+            state: AtomicU8::new(health.state() as u8),
+            silent: AtomicBool::new(false),
+            health: RwLock::new(health),
+            traffic: Traffic::new(),
+        }
+    }
+
+    /// Reads the health. A lock poisoned by a panic elsewhere still holds the last consistent state.
+    pub fn health(&self) -> RwLockReadGuard<'_, Health> {
+        self.health.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the health, and afterwards refreshes the copies that are read without the lock.
+    pub(crate) fn with_health<T>(&self, change: impl FnOnce(&mut Health) -> T) -> T {
+        let mut health: RwLockWriteGuard<'_, Health> =
+            self.health.write().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut health);
+        self.answer_matters.store(health.answer_matters(), Relaxed);
+        self.state.store(health.state() as u8, Relaxed);
+        self.silent.store(health.is_silent(), Relaxed);
+        result
+    }
+
+    /// The backend has given a whole answer. Returns what the pool should learn from it, if anything.
+    #[must_use]
+    pub fn answered(&self) -> Option<Evidence> {
+        self.answer_matters.load(Relaxed).then_some(Evidence::Answered)
+    }
+
+    /// Whether it is in this state.
+    pub fn is(&self, state: State) -> bool {
+        self.state.load(Relaxed) == state as u8
+    }
+
+    /// Whether requests wait there in vain; see [`Health::is_silent`].
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Relaxed)
+    }
+
+    /// Whether it may get requests by its health: it is up, or ejected for a while only.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.is(State::Up) || self.is(State::Ejected)
+    }
+
+    /// What was said of it last.
+    pub fn said(&self) -> Arc<Member> {
+        self.said.load_full()
+    }
+
+    /// From now on this is said of it.
+    pub(super) fn say(&self, member: Member) {
+        self.load.say(&member);
+        self.said.store(Arc::new(member));
+    }
+
+    /// Whether it belongs to the pool no more. It finishes what it has.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
+    }
+
+    pub(super) fn set_leaving(&self, leaving: bool) {
+        self.leaving.store(leaving, Relaxed);
+    }
+}
+
+/// A member of a pool: a backend, and what the pool's user keeps for each backend.
+#[derive(Debug)]
+pub struct Peer<X = ()> {
+    backend: Arc<Backend>,
+    /// What the pool's user keeps for it, such as counters.
+    pub own: X,
+}
+
+impl<X> Peer<X> {
+    /// A member of which nothing is known yet.
+    pub fn new(number: usize, member: Member, own: X, now: Moment) -> Self {
+        Self { backend: Arc::new(Backend::new(number, member, now)), own }
+    }
+
+    /// What decisions look at.
+    pub(super) fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+}
+
+impl AsRef<Self> for Backend {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl<X> AsRef<Backend> for Peer<X> {
+    fn as_ref(&self) -> &Backend {
+        &self.backend
+    }
+}
+
+impl<X> Deref for Peer<X> {
+    type Target = Backend;
+
+    fn deref(&self) -> &Backend {
+        &self.backend
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_read_as_people_write_them() {
+        let v6 = Address { host: "::1".into(), port: 80 };
+        assert_eq!(v6.to_string(), "http://[::1]:80");
+        assert!(v6.literal().is_some());
+        assert_eq!(Address { host: "localhost".into(), port: 80 }.literal(), None);
+    }
+}

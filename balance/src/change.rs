@@ -1,0 +1,73 @@
+//! What is to become of a pool: the difference between what was said of its backends and what is said now.
+//!
+//! A backend is its address. What stays keeps all that is known of it: its turn, its health, its requests in flight and its
+//! latencies.
+
+use std::collections::HashMap;
+
+use super::backend::Address;
+use super::member::Member;
+
+/// One thing that is to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A backend comes.
+    Add(Member),
+    /// A backend goes. It finishes what it has, and gets nothing more.
+    Remove(Address),
+    /// Something else is said of a backend that stays.
+    Say(Member),
+}
+
+/// What leads from one list of members to another: those that go, those that stay and of which something else is said,
+/// and those that come, in the order of the new list.
+pub fn diff(old: &[Member], new: &[Member]) -> Vec<Change> {
+    let before: HashMap<_, _> = old.iter().map(|member| (&member.address, member)).collect();
+    let after: HashMap<_, _> = new.iter().map(|member| (&member.address, member)).collect();
+    let gone = old.iter().filter(|member| !after.contains_key(&member.address));
+    let mut changes: Vec<_> = gone.map(|member| Change::Remove(member.address.clone())).collect();
+    let told = new.iter().filter_map(|member| match before.get(&member.address) {
+        Some(known) => (*known != member).then(|| Change::Say(member.clone())),
+        None => Some(Change::Add(member.clone())),
+    });
+    changes.extend(told);
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::member::Mode;
+
+    fn member(port: u16) -> Member {
+        Member::new(Address { host: "localhost".into(), port })
+    }
+
+    #[test]
+    fn only_what_differs_changes() {
+        let heavy = || Member { weight: 5, ..member(2) };
+        let drained = || Member { mode: Mode::Drain, ..member(2) };
+        let table = [
+            ("nothing", vec![member(1), member(2)], vec![member(1), member(2)], vec![]),
+            ("another order is no change", vec![member(1), member(2)], vec![member(2), member(1)], vec![]),
+            ("one comes", vec![member(1)], vec![member(1), member(2)], vec![Change::Add(member(2))]),
+            (
+                "one goes",
+                vec![member(1), member(2)],
+                vec![member(2)],
+                vec![Change::Remove(member(1).address)],
+            ),
+            ("a weight", vec![member(1), member(2)], vec![member(1), heavy()], vec![Change::Say(heavy())]),
+            ("a mode", vec![heavy()], vec![drained()], vec![Change::Say(drained())]),
+            (
+                "all at once",
+                vec![member(1), member(2)],
+                vec![member(3), heavy()],
+                vec![Change::Remove(member(1).address), Change::Add(member(3)), Change::Say(heavy())],
+            ),
+        ];
+        for (what, old, new, changes) in table {
+            assert_eq!(diff(&old, &new), changes, "{what}");
+        }
+    }
+}

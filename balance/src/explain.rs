@@ -1,0 +1,202 @@
+//! How does a pick come about? The same pick as any other, with notes of all that was known when it was made.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::backend::{Backend, Peer};
+use super::health::State;
+use super::member::Mode;
+use super::policy::{Kind, Notes, Request};
+use super::pool::ServerPool;
+
+/// How one backend was picked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pick {
+    /// The policy in force.
+    pub policy: &'static str,
+    /// The backends that could be picked.
+    pub candidates: Vec<Candidate>,
+    /// The backends that could not be picked, and why.
+    pub excluded: Vec<Excluded>,
+    /// The numbers of the backends that the policy drew or looked at, if it does that.
+    pub drawn: Vec<usize>,
+    /// The number of the backend that was picked, if any.
+    pub chosen: Option<usize>,
+    /// Why that one.
+    pub because: String,
+}
+
+/// A backend that could be picked, as it was then.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    /// Its number.
+    pub backend: usize,
+    /// Its weight.
+    pub weight: u32,
+    /// Its requests in flight.
+    pub in_flight: u32,
+    /// How long it will take to answer, seen pessimistically, in milliseconds.
+    pub latency_ms: f64,
+    /// What the policy compares, the lower the better, if it compares.
+    pub score: Option<f64>,
+}
+
+/// A backend that could not be picked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Excluded {
+    /// Its number.
+    pub backend: usize,
+    /// Why.
+    pub why: Cow<'static, str>,
+}
+
+impl<X> ServerPool<X> {
+    /// [`ServerPool::next_peer`], and why. What is said of loads was read right before the pick: with many workers, another
+    /// pick may have come in between.
+    pub fn explain_next_peer(
+        &self,
+        tried: &[usize],
+        sticky: Option<u64>,
+        request: &mut Request<'_>,
+    ) -> (Option<Arc<Peer<X>>>, Pick) {
+        let fleet = self.fleet();
+        let policy = self.rules().policy;
+        let mut candidates = Vec::new();
+        for (backend, score) in fleet.candidates(request.now) {
+            if !tried.contains(&backend.number) {
+                candidates.push(Candidate {
+                    backend: backend.number,
+                    weight: backend.weight(),
+                    in_flight: backend.in_flight(),
+                    latency_ms: backend.peak_latency(request.now) / 1000.0,
+                    score,
+                });
+            }
+        }
+        let mut notes = Notes::default();
+        let mut noted =
+            Request { key: request.key, now: request.now, random: request.random, notes: Some(&mut notes) };
+        let chosen = fleet.next_peer(tried, sticky, &mut noted);
+        let passed = |backend: &Backend| notes.passed.iter().find(|(number, _)| *number == backend.number);
+        let mut excluded = Vec::new();
+        for backend in &fleet.members {
+            let listed = candidates.iter().any(|candidate| candidate.backend == backend.number);
+            let is_chosen = chosen.as_ref().is_some_and(|chosen| chosen.number == backend.number);
+            let why = match passed(backend) {
+                _ if is_chosen => continue,
+                Some((_, why)) => Cow::Borrowed(*why),
+                None if listed => continue,
+                None => why_not(backend, tried),
+            };
+            excluded.push(Excluded { backend: backend.number, why });
+        }
+        candidates.retain(|candidate| excluded.iter().all(|other| other.backend != candidate.backend));
+        let because = match (&chosen, notes.because) {
+            (None, _) => "nobody could be picked".to_owned(),
+            (_, Some(because)) => because.to_owned(),
+            (Some(_), None) => because(policy, &notes),
+        };
+        let pick = Pick {
+            policy: policy.name(),
+            candidates,
+            excluded,
+            drawn: notes.drawn,
+            chosen: chosen.as_ref().map(|backend| backend.number),
+            because,
+        };
+        self.count_pick(tried, chosen.as_deref());
+        (chosen, pick)
+    }
+}
+
+/// Why a member is no candidate.
+fn why_not(backend: &Backend, tried: &[usize]) -> Cow<'static, str> {
+    let (said, health) = (backend.said(), backend.health());
+    match (said.mode, health.state()) {
+        _ if tried.contains(&backend.number) => "this request has left it".into(),
+        (Mode::Drain | Mode::Maintenance, _) => format!("it is in {}", said.mode).into(),
+        (Mode::Ready, _) if said.weight == 0 => "it has no weight".into(),
+        (Mode::Ready, State::Up) if said.backup => "it is a backup, and others are left".into(),
+        (Mode::Ready, State::Up) => "another level takes this request".into(),
+        (Mode::Ready, state) => format!("it is {}: {}", state.name(), health.cause()).into(),
+    }
+}
+
+/// Why a policy chose as it did.
+fn because(policy: Kind, notes: &Notes) -> String {
+    let drawn = || notes.drawn.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    match policy {
+        Kind::RoundRobin | Kind::WeightedRoundRobin => "it is its turn".to_owned(),
+        Kind::Random | Kind::WeightedRandom => "it was drawn by lot".to_owned(),
+        Kind::LeastConnections => "it has the least to do for its weight".to_owned(),
+        Kind::TwoChoices => format!("of {} it has less to do", drawn()),
+        Kind::PeakEwma => format!("of {} it will probably answer first", drawn()),
+        Kind::LeastTime => "it will probably answer first".to_owned(),
+        Kind::Ring => "it is next on the ring".to_owned(),
+        Kind::BoundedRing if notes.drawn.len() > 1 => {
+            format!("on the ring it is the first with room of {}", drawn())
+        }
+        Kind::BoundedRing => "it is next on the ring, and has room".to_owned(),
+        Kind::Maglev => "its number is in the key's place".to_owned(),
+        Kind::Rendezvous => "it scores highest for the key".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Moment;
+
+    use super::*;
+    use crate::member::Member;
+    use crate::pool::tests::{member, pool_with, rules, take_down};
+    use crate::{InFlight, Rules};
+
+    #[test]
+    fn everybody_is_a_candidate_or_told_why_not() {
+        let members = vec![
+            member(1),
+            Member { weight: 0, ..member(2) },
+            Member { mode: Mode::Drain, ..member(3) },
+            Member { backup: true, ..member(4) },
+            Member { limit: Some(1), ..member(5) },
+            member(6),
+            member(7),
+        ];
+        let pool = pool_with(members, Rules { policy: Kind::LeastConnections, ..rules() });
+        take_down(&pool, 6);
+        let _busy = [1, 5].map(|number: usize| InFlight::new(Arc::clone(&pool.backends()[number - 1])));
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
+        let (chosen, decision) = pool.explain_next_peer(&[7], None, &mut request);
+        assert_eq!(chosen.unwrap().number, 1);
+        let candidates: Vec<_> =
+            decision.candidates.iter().map(|one| (one.backend, one.in_flight, one.score)).collect();
+        assert_eq!(candidates, [(1, 1, Some(2.0))]);
+        let why: Vec<_> = decision.excluded.iter().map(|one| (one.backend, &*one.why)).collect();
+        assert_eq!(
+            why,
+            [
+                (2, "it has no weight"),
+                (3, "it is in drain"),
+                (4, "it is a backup, and others are left"),
+                (5, "it is full"),
+                (6, "it is down: test"),
+                (7, "this request has left it"),
+            ]
+        );
+        assert_eq!(decision.because, "it has the least to do for its weight");
+    }
+
+    #[test]
+    fn the_draw_is_told() {
+        let pool = pool_with((1..=4).map(member).collect(), Rules { policy: Kind::TwoChoices, ..rules() });
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
+        let (chosen, decision) = pool.explain_next_peer(&[], None, &mut request);
+        let [one, other] = decision.drawn[..] else { panic!("{decision:?}") };
+        assert_eq!(chosen.unwrap().number, one);
+        assert_eq!(decision.because, format!("of {one} and {other} it has less to do"));
+    }
+}

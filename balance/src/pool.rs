@@ -1,0 +1,423 @@
+//! The pool: who belongs to it, who is alive, and who gets the next request.
+//!
+//! What was seen of a backend comes in as [`Evidence`], and what changes by it goes out as a [`Transition`]. The caller
+//! publishes it: this crate writes no log.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::Moment;
+use crate::backend::{Address, Backend, Peer};
+use crate::budget::Budget;
+use crate::change::Change;
+use crate::fleet::{Fleet, Rank, Turns};
+use crate::health::{Cause, Evidence, Health, State};
+use crate::member::{Member, Mode};
+use crate::outlier;
+use crate::policy::Request;
+use crate::rules::{InForce, Rules};
+
+/// A backend's change of state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "the caller publishes what has changed"]
+pub struct Transition {
+    /// The backend's number.
+    pub backend: usize,
+    /// The state before.
+    pub from: State,
+    /// The state from now on.
+    pub to: State,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// The backends behind one address, and the rules by which they share the requests. `X` is what the pool's user keeps for
+/// each backend.
+#[derive(Debug)]
+pub struct ServerPool<X = ()> {
+    /// What picks read. A change (rare) publishes a new view; a pick (hot) reads the one it finds without taking a lock.
+    fleet: ArcSwap<Fleet<X>>,
+    rules: InForce,
+    /// Serialises changes with the publishing of views, so that the view published last is the one that shows
+    /// everything as it is last.
+    roster: Mutex<Roster<X>>,
+    budget: Mutex<Budget>,
+    /// First picks of backends that are forgotten.
+    forgotten_picks: AtomicU64,
+    own: fn(&Member, Moment) -> X,
+}
+
+/// Who belongs to the pool.
+#[derive(Debug)]
+struct Roster<X> {
+    members: Vec<Arc<Peer<X>>>,
+    leaving: Vec<Arc<Peer<X>>>,
+    /// The numbers of all addresses there ever were.
+    numbers: HashMap<Address, usize>,
+    /// Whose turn it is in each level.
+    turns: BTreeMap<Rank, Arc<Turns>>,
+    /// When success rates were compared last.
+    compared: Option<Moment>,
+}
+
+impl<X> ServerPool<X> {
+    /// A pool of backends, all taken to be up until something is known of them. `own` makes what the pool's user keeps for a
+    /// backend.
+    pub fn new(members: Vec<Member>, rules: Rules, own: fn(&Member, Moment) -> X, now: Moment) -> Self {
+        let pool = Self {
+            fleet: ArcSwap::from_pointee(Fleet::of(Vec::new(), Vec::new(), &rules, |_| {
+                Arc::new(Turns::new(rules.policy, rules.load_factor))
+            })),
+            rules: InForce::new(rules),
+            roster: Mutex::new(Roster::empty()),
+            budget: Mutex::default(),
+            forgotten_picks: AtomicU64::new(0),
+            own,
+        };
+        {
+            let mut roster = pool.lock();
+            for member in members {
+                roster.add(member, own, now);
+            }
+            pool.publish(&mut roster);
+        }
+        pool
+    }
+
+    /// The pool as it is now.
+    pub fn fleet(&self) -> Arc<Fleet<X>> {
+        self.fleet.load_full()
+    }
+
+    /// All backends, dead or alive, wanted or leaving, by number.
+    pub fn backends(&self) -> Vec<Arc<Peer<X>>> {
+        self.fleet.load().backends()
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Rules {
+        self.rules.now()
+    }
+
+    /// Whether the policy in force picks by a key.
+    pub fn wants_key(&self) -> bool {
+        self.rules.wants_key()
+    }
+
+    /// How many requests must wait for silence to be looked into: [`crate::silence::Rule::waiting`].
+    pub fn enough_waiting(&self) -> u32 {
+        self.rules.enough_waiting()
+    }
+
+    /// The backend whose turn it is, among those that may be picked and that this request has not `tried` (numbers);
+    /// or the one it belongs to (`sticky`, a [`Backend::id`]). `None` when there is no such backend.
+    pub fn next_peer(
+        &self,
+        tried: &[usize],
+        sticky: Option<u64>,
+        request: &mut Request<'_>,
+    ) -> Option<Arc<Peer<X>>> {
+        let chosen = self.fleet.load().next_peer(tried, sticky, request);
+        self.count_pick(tried, chosen.as_deref());
+        chosen
+    }
+
+    /// The budget of retries is a share of the requests, so these are counted while there is a budget.
+    pub(crate) fn count_pick(&self, tried: &[usize], chosen: Option<&Peer<X>>) {
+        if tried.is_empty()
+            && self.rules.has_budget()
+            && let Some(backend) = chosen
+        {
+            backend.count_pick();
+        }
+    }
+
+    /// Whether a backend is up and wanted, other than this one and those that are `tried` (numbers).
+    pub fn has_other(&self, tried: &[usize], than: &Backend) -> bool {
+        self.fleet.load().members.iter().any(|other| {
+            let is_new = other.number != than.number && !tried.contains(&other.number);
+            let said = other.said();
+            is_new && other.is(State::Up) && said.mode == Mode::Ready && said.weight > 0
+        })
+    }
+
+    /// A ping or a question has ended with this. What the backend says itself counts as a word from it as well.
+    pub fn pinged(&self, backend: &Backend, evidence: Evidence, now: Moment) -> Option<Transition> {
+        if matches!(evidence, Evidence::Answered | Evidence::NotHttp(_)) {
+            backend.answered_question(evidence == Evidence::Answered, now);
+        }
+        self.learn(backend, evidence, now)
+    }
+
+    /// Takes in what was seen of a backend. A change of state is in the view that picks read when this returns.
+    pub fn learn(&self, backend: &Backend, evidence: Evidence, now: Moment) -> Option<Transition> {
+        let mut roster = self.lock();
+        self.learn_with(&mut roster, backend, evidence, now)
+    }
+
+    fn learn_with(
+        &self,
+        roster: &mut Roster<X>,
+        backend: &Backend,
+        evidence: Evidence,
+        now: Moment,
+    ) -> Option<Transition> {
+        let rules = self.rules();
+        let change = backend.with_health(|health| health.step(now, evidence, rules.thresholds))?;
+        if change.to == State::Up {
+            backend.begin_anew();
+            if change.from == State::Down && rules.slow_start > Duration::ZERO {
+                backend.begin_warming(now);
+            }
+        }
+        self.publish(roster);
+        Some(Transition { backend: backend.number, from: change.from, to: change.to, cause: change.cause })
+    }
+
+    /// The backend has given an answer, or failed to: an error, if that is its own fault. Too many of them in a row make
+    /// it an outlier: the reason is returned, for [`ServerPool::eject`].
+    #[must_use]
+    pub fn rate(&self, backend: &Backend, is_error: bool) -> Option<String> {
+        if !self.rules.ejects() {
+            return None;
+        }
+        let in_a_row = backend.count_answer(is_error);
+        let allowed = self.rules().outlier.consecutive_errors;
+        (allowed > 0 && in_a_row >= allowed).then(|| format!("{in_a_row} errors in a row"))
+    }
+
+    /// A try at the backend failed, and the client may not be to blame. It counts as an error, once in a moment, and the
+    /// backend answers late, if at all. What it says of the backend's health is [`ServerPool::teach`]'s. The result is that
+    /// of [`ServerPool::rate`].
+    #[must_use]
+    pub fn failed(&self, backend: &Backend, now: Moment) -> Option<String> {
+        if backend.learn_failure(now) { self.rate(backend, true) } else { None }
+    }
+
+    /// Ejects an outlier for this reason, if the rule allows one more and its level keeps another.
+    pub fn eject(&self, backend: &Backend, why: String, now: Moment) -> Option<Transition> {
+        let mut roster = self.lock();
+        self.eject_with(&mut roster, backend, why, now)
+    }
+
+    fn eject_with(
+        &self,
+        roster: &mut Roster<X>,
+        backend: &Backend,
+        why: String,
+        now: Moment,
+    ) -> Option<Transition> {
+        let rule = self.rules().outlier;
+        let level = |backend: &Backend| (backend.said().backup, backend.said().priority);
+        let out = roster.members.iter().filter(|backend| backend.is(State::Ejected)).count();
+        let in_level = roster.members.iter().filter(|other| level(other) == level(backend));
+        let up = in_level.filter(|other| other.is(State::Up)).count();
+        if !backend.is(State::Up) || up < 2 || !rule.allows(out, roster.members.len()) {
+            return None;
+        }
+        let lasts = rule.lasts(backend.health().ejections() + 1);
+        let why = format!("{why}: out for {} s", lasts.as_secs());
+        self.learn_with(roster, backend, Evidence::StoodOut(why.into(), lasts), now)
+    }
+
+    /// What time does to a pool: ejections end, success rates are compared, leavers that have finished are forgotten.
+    /// To be called several times a second.
+    pub fn pass_time(&self, now: Moment) -> Vec<Transition> {
+        let rules = self.rules();
+        let mut roster = self.lock();
+        let over: Vec<_> =
+            roster.members.iter().filter(|backend| backend.is(State::Ejected)).map(Arc::clone).collect();
+        let mut changed: Vec<_> = over
+            .iter()
+            .filter_map(|backend| self.learn_with(&mut roster, backend, Evidence::TimePassed, now))
+            .collect();
+        let compared = *roster.compared.get_or_insert(now);
+        if rules.outlier.is_on() && now.since(compared) >= rules.outlier.interval {
+            roster.compared = Some(now);
+            changed.extend(self.compare(&mut roster, rules.outlier, now));
+        }
+        if roster.leaving.iter().any(|backend| backend.in_flight() == 0) {
+            let (gone, leaving) = std::mem::take(&mut roster.leaving)
+                .into_iter()
+                .partition::<Vec<_>, _>(|backend| backend.in_flight() == 0);
+            roster.leaving = leaving;
+            let picks = gone.iter().map(|backend| backend.picks()).sum();
+            self.forgotten_picks.fetch_add(picks, Relaxed);
+            self.publish(&mut roster);
+        }
+        drop(roster);
+        if rules.retry_budget.is_some() {
+            self.budget().pass(now, || self.requests());
+        }
+        changed
+    }
+
+    /// Compares success rates, and forgives those that made no error.
+    fn compare(&self, roster: &mut Roster<X>, rule: outlier::Rule, now: Moment) -> Vec<Transition> {
+        let members = roster.members.clone();
+        let tallies: Vec<_> = members.iter().map(|backend| backend.take_tally()).collect();
+        for (backend, _) in members.iter().zip(&tallies).filter(|(_, tally)| tally.errors == 0) {
+            if backend.is(State::Up) {
+                backend.with_health(Health::forgive);
+            }
+        }
+        if !rule.success_rate {
+            return Vec::new();
+        }
+        let eject = |index: usize| {
+            let outlier::Tally { answers, errors } = tallies[index];
+            let why = format!("{errors} errors in {answers} answers, far more than the others");
+            self.eject_with(roster, &members[index], why, now)
+        };
+        outlier::unsuccessful(&tallies).into_iter().filter_map(eject).collect()
+    }
+
+    /// Whether there is anything left in the budget of retries.
+    pub fn may_retry(&self, now: Moment) -> bool {
+        let left = |rule| self.budget().left(now, self.requests(), rule);
+        self.rules().retry_budget.is_none_or(|rule| left(rule) > 0)
+    }
+
+    /// Takes a retry out of the budget.
+    pub fn retries(&self, now: Moment) {
+        if let Some(rule) = self.rules().retry_budget {
+            self.budget().withdraw(now, self.requests(), rule);
+        }
+    }
+
+    /// Requests that were given to a backend while there was a budget.
+    fn requests(&self) -> u64 {
+        let picks: u64 = self.backends().iter().map(|backend| backend.picks()).sum();
+        picks + self.forgotten_picks.load(Relaxed)
+    }
+
+    /// How long until a backend that came back now would be used: the honest value for `Retry-After`.
+    pub fn recovery_time(&self, ping_interval: Duration) -> Duration {
+        ping_interval * self.rules().thresholds.rise
+    }
+
+    /// What is said of the members at present.
+    pub fn said(&self) -> Vec<Member> {
+        self.fleet.load().members.iter().map(|backend| Member::clone(&backend.said())).collect()
+    }
+
+    /// Changes who belongs to the pool and what is said of them, all at once. What does not fit, because another change was
+    /// faster, is left out: no backend is added twice, and only a member can be removed.
+    pub fn change(&self, changes: Vec<Change>, now: Moment) -> Vec<Transition> {
+        let mut roster = self.lock();
+        let changed =
+            changes.into_iter().filter_map(|change| self.change_one(&mut roster, change, now)).collect();
+        self.publish(&mut roster);
+        changed
+    }
+
+    fn change_one(&self, roster: &mut Roster<X>, change: Change, now: Moment) -> Option<Transition> {
+        match change {
+            Change::Add(member) if roster.place(&member.address).is_err() => {
+                let backend = roster.add(member, self.own, now);
+                let cause = "it is new, and its first ping is not answered yet";
+                self.learn_with(roster, &backend, Evidence::Returned(cause.into()), now)
+            }
+            Change::Say(member) | Change::Add(member) => {
+                let place = roster.place(&member.address).ok()?;
+                let backend = Arc::clone(&roster.members[place]);
+                let before = backend.said().mode;
+                let returns = before != Mode::Ready && member.mode == Mode::Ready;
+                backend.say(member);
+                // It may have been restarted meanwhile, and what was known of it says nothing now.
+                let cause = || format!("it is back from {before}, and its first ping is not answered yet");
+                returns
+                    .then(|| self.learn_with(roster, &backend, Evidence::Returned(cause().into()), now))
+                    .flatten()
+            }
+            Change::Remove(address) => {
+                let place = roster.place(&address).ok()?;
+                let backend = roster.members.remove(place);
+                backend.set_leaving(true);
+                roster.leaving.push(backend);
+                None
+            }
+        }
+    }
+
+    /// Changes the rules. Another policy finds all counts and latencies as the last one left them.
+    pub fn set_rules(&self, rules: Rules) {
+        let mut roster = self.lock();
+        let before = self.rules();
+        self.rules.set(rules);
+        if (rules.policy, rules.load_factor) != (before.policy, before.load_factor) {
+            roster.turns.clear();
+            roster.members.iter().chain(&roster.leaving).for_each(|backend| backend.watch(None));
+        }
+        self.publish(&mut roster);
+    }
+
+    fn publish(&self, roster: &mut Roster<X>) {
+        let rules = self.rules();
+        let turns = &mut roster.turns;
+        let turns_of = |rank| {
+            let new = || Arc::new(Turns::new(rules.policy, rules.load_factor));
+            Arc::clone(turns.entry(rank).or_insert_with(new))
+        };
+        let fleet = Fleet::of(roster.members.clone(), roster.leaving.clone(), &rules, turns_of);
+        self.fleet.store(Arc::new(fleet));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Roster<X>> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// There is no such member.
+struct NoMember;
+
+impl<X> Roster<X> {
+    fn empty() -> Self {
+        Self {
+            members: Vec::new(),
+            leaving: Vec::new(),
+            numbers: HashMap::new(),
+            turns: BTreeMap::new(),
+            compared: None,
+        }
+    }
+
+    /// Adds a member. One that was leaving comes back with all that is known of it.
+    fn add(&mut self, member: Member, own: fn(&Member, Moment) -> X, now: Moment) -> Arc<Peer<X>> {
+        let next = self.numbers.len() + 1;
+        let number = *self.numbers.entry(member.address.clone()).or_insert(next);
+        let leaving = self.leaving.iter().position(|backend| backend.number == number);
+        let backend = match leaving.map(|index| self.leaving.remove(index)) {
+            Some(back) => {
+                back.say(member);
+                back.set_leaving(false);
+                back
+            }
+            None => {
+                let own = own(&member, now);
+                Arc::new(Peer::new(number, member, own, now))
+            }
+        };
+        let place = self.members.partition_point(|other| other.number < number);
+        self.members.insert(place, Arc::clone(&backend));
+        backend
+    }
+
+    /// Where a member is in the list, or an error if it is none.
+    fn place(&self, address: &Address) -> Result<usize, NoMember> {
+        let number = self.numbers.get(address).ok_or(NoMember)?;
+        self.members.binary_search_by_key(number, |backend| backend.number).map_err(|_| NoMember)
+    }
+}
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+pub(crate) mod tests;

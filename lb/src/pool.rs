@@ -1,0 +1,188 @@
+//! The pool of `balance`, with the machine's clock, and with its changes published: in the statistics, in the log and in the
+//! stream of events.
+//!
+//! Changes of state are rare. Each one is made and published under one lock, so that all readers see them in one order.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use balance::change::Change;
+use balance::evidence::FailedTry;
+use balance::health::{Evidence, State};
+use balance::member::Member;
+use balance::verdict::{Failure, Limits, Verdict};
+use balance::{Lesson, Moment, Reply, Rules, ServerPool, Transition};
+
+use crate::clock::{instant, moment};
+use crate::observe::{BackendStats, Observer, StateChange};
+use crate::resolved::Resolved;
+
+/// What the balancer keeps for each backend.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// What its host name stands for.
+    pub resolved: Resolved,
+    /// What it did so far.
+    pub stats: BackendStats,
+}
+
+impl Endpoint {
+    /// That of a backend of which nothing is known yet.
+    pub fn new(member: &Member, now: Moment) -> Self {
+        let stats = BackendStats::new(State::Up.name(), instant(now));
+        Self { resolved: Resolved::new(member.address.literal()), stats }
+    }
+}
+
+/// A backend of the balancer.
+pub type Backend = balance::Peer<Endpoint>;
+
+/// One view of the balancer's pool.
+pub type Fleet = balance::Fleet<Endpoint>;
+
+/// A request is in flight at one of the balancer's backends for as long as this lives.
+pub type InFlight = balance::InFlight<Backend>;
+
+/// The backend of this number at this address, of which nothing is known yet.
+#[cfg(test)]
+pub(crate) fn backend(number: usize, host: &str, port: u16) -> Backend {
+    let member = Member::new(balance::Address { host: host.into(), port });
+    let now = moment(Instant::now());
+    let own = Endpoint::new(&member, now);
+    Backend::new(number, member, own, now)
+}
+
+/// The backends behind one address, and who hears of their changes.
+#[derive(Debug)]
+pub struct Pool {
+    pool: ServerPool<Endpoint>,
+    observer: Arc<Observer>,
+    /// Held from before a change is made until it is published.
+    publishing: Mutex<()>,
+}
+
+impl Deref for Pool {
+    type Target = ServerPool<Endpoint>;
+
+    fn deref(&self) -> &ServerPool<Endpoint> {
+        &self.pool
+    }
+}
+
+impl Pool {
+    /// A pool of backends, all taken to be up until something is known of them.
+    pub fn new(members: Vec<Member>, rules: Rules, observer: Arc<Observer>, now: Instant) -> Self {
+        let pool = ServerPool::new(members, rules, Endpoint::new, moment(now));
+        Self { pool, observer, publishing: Mutex::default() }
+    }
+
+    /// Makes a change that may be one of a backend's state, and publishes it.
+    fn publish<T: IntoIterator<Item = Transition>>(&self, change: impl FnOnce(&ServerPool<Endpoint>) -> T) {
+        let _in_order = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        for Transition { backend: number, from, to, cause } in change(&self.pool) {
+            let now = Instant::now();
+            if let Some(backend) = self.pool.backends().iter().find(|backend| backend.number == number) {
+                backend.own.stats.state_changed(to.name(), now);
+            }
+            self.observer.state_changed(StateChange::new(number, from.name(), to.name(), cause));
+        }
+    }
+
+    /// See [`ServerPool::pinged`].
+    pub fn pinged(&self, backend: &Backend, evidence: Evidence, now: Instant) {
+        self.publish(|pool| pool.pinged(backend, evidence, moment(now)));
+    }
+
+    /// See [`ServerPool::learn`].
+    pub fn learn(&self, backend: &Backend, evidence: Evidence, now: Instant) {
+        self.publish(|pool| pool.learn(backend, evidence, moment(now)));
+    }
+
+    /// A byte came from the backend: an answer, or more of one.
+    pub fn heard(&self, backend: &Backend, now: Instant) {
+        if let Some(evidence) = backend.heard(moment(now)) {
+            self.learn(backend, evidence, now);
+        }
+    }
+
+    /// The backend has given a whole answer. The clock is read only if that changes anything.
+    pub fn answered(&self, backend: &Backend, now: impl FnOnce() -> Instant) {
+        if let Some(evidence) = backend.answered() {
+            self.learn(backend, evidence, now());
+        }
+    }
+
+    /// The backend has given an answer, which may be an error; it is ejected if that makes it an outlier.
+    pub fn rate(&self, backend: &Backend, is_error: bool, now: Instant) {
+        if let Some(why) = self.pool.rate(backend, is_error) {
+            self.publish(|pool| pool.eject(backend, why, moment(now)));
+        }
+    }
+
+    /// A try at the backend failed while its answer was on its way, and its client is not to blame.
+    pub fn broke_off(&self, backend: &Backend, now: Instant) {
+        if let Some(why) = self.pool.failed(backend, moment(now)) {
+            self.publish(|pool| pool.eject(backend, why, moment(now)));
+        }
+        self.publish(|pool| pool.teach(backend, Lesson::Ask, moment(now)));
+    }
+
+    /// See [`ServerPool::judge`].
+    pub fn judge(&self, failed: FailedTry<'_>, backend: &Backend, limits: Limits, now: Instant) -> Verdict {
+        self.pool.judge(failed, backend, limits, moment(now))
+    }
+
+    /// See [`ServerPool::take_in`].
+    pub fn take_in(
+        &self,
+        failure: Failure,
+        verdict: Verdict,
+        backend: &Backend,
+        limits: Limits,
+        now: Instant,
+    ) {
+        self.publish(|pool| pool.take_in(failure, verdict, backend, limits, moment(now)));
+    }
+
+    /// See [`ServerPool::to_ask`].
+    pub fn to_ask(&self, now: Instant) -> Vec<Arc<Backend>> {
+        self.pool.to_ask(moment(now))
+    }
+
+    /// A question to a backend has ended. Returns whether to ask it again.
+    pub fn asked(&self, backend: &Backend, reply: Reply, now: Instant) -> bool {
+        let mut again = false;
+        self.publish(|pool| {
+            let asked = pool.asked(backend, reply, moment(now));
+            again = asked.again;
+            asked.transition
+        });
+        again
+    }
+
+    /// See [`ServerPool::judge_silence`].
+    pub fn judge_silence(&self, now: Instant) {
+        self.publish(|pool| pool.judge_silence(moment(now)));
+    }
+
+    /// See [`ServerPool::pass_time`].
+    pub fn pass_time(&self, now: Instant) {
+        self.publish(|pool| pool.pass_time(moment(now)));
+    }
+
+    /// See [`ServerPool::change`].
+    pub fn change(&self, changes: Vec<Change>, now: Instant) {
+        self.publish(|pool| pool.change(changes, moment(now)));
+    }
+
+    /// See [`ServerPool::may_retry`].
+    pub fn may_retry(&self, now: Instant) -> bool {
+        self.pool.may_retry(moment(now))
+    }
+
+    /// See [`ServerPool::retries`].
+    pub fn retries(&self, now: Instant) {
+        self.pool.retries(moment(now));
+    }
+}

@@ -1,0 +1,119 @@
+//! Where is a backend at present? The addresses that its name stands for, and whether a connection still leads to one
+//! of them.
+//!
+//! A name can move to other addresses while the old ones still answer. So what belongs to an address, such as a kept
+//! connection, remembers the generation of the addresses that it was made under. As long as that is the present one,
+//! nothing has to be compared.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+/// A backend's addresses.
+#[derive(Debug)]
+pub struct Resolved {
+    addresses: ArcSwap<Vec<SocketAddr>>,
+    generation: AtomicU64,
+}
+
+/// Which addresses these are: another number whenever they change, and for each backend another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// One that no backend has. Two backends of one name, one after the other, must not have the same.
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+impl Resolved {
+    /// The one address of a backend that needs no look-up, or none yet.
+    pub(crate) fn new(literal: Option<SocketAddr>) -> Self {
+        Self {
+            addresses: ArcSwap::from_pointee(literal.into_iter().collect()),
+            generation: AtomicU64::new(Generation::next().0),
+        }
+    }
+
+    /// The addresses, in the order in which they are to be tried; none until the name was looked up, the last good
+    /// answer ever after.
+    pub fn addresses(&self) -> Arc<Vec<SocketAddr>> {
+        self.addresses.load_full()
+    }
+
+    /// Whether the name was never looked up with success.
+    pub fn is_empty(&self) -> bool {
+        self.addresses.load().is_empty()
+    }
+
+    /// Takes in what the name stands for now.
+    pub fn set(&self, addresses: Vec<SocketAddr>) {
+        if **self.addresses.load() != addresses {
+            self.addresses.store(Arc::new(addresses));
+            // Behind the addresses: a reader of the new number sees them.
+            self.generation.store(Generation::next().0, Ordering::Release);
+        }
+    }
+
+    /// The present generation. What is made under it must look at the addresses after it has asked for this: then at
+    /// worst it looks older than it is.
+    pub fn generation(&self) -> Generation {
+        Generation(self.generation.load(Ordering::Acquire))
+    }
+
+    /// Whether this is one of the addresses.
+    pub fn has(&self, peer: SocketAddr) -> bool {
+        let at = |address: &SocketAddr| (address.ip().to_canonical(), address.port());
+        self.addresses.load().iter().any(|address| at(address) == at(&peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn other_addresses_are_another_generation() {
+        let resolved = Resolved::new(None);
+        assert!(resolved.is_empty());
+        let mut last = resolved.generation();
+        let mut changes = |addresses: &[&str]| {
+            resolved.set(list(addresses));
+            let before = std::mem::replace(&mut last, resolved.generation());
+            last != before
+        };
+        assert!(changes(&["10.0.0.1:80"]));
+        assert!(!changes(&["10.0.0.1:80"]));
+        assert!(changes(&["10.0.0.2:80", "10.0.0.1:80"]));
+        assert!(changes(&["10.0.0.2:80"]));
+    }
+
+    #[test]
+    fn two_backends_never_have_the_same_generation() {
+        assert_ne!(Resolved::new(None).generation(), Resolved::new(None).generation());
+    }
+
+    #[test]
+    fn an_address_is_known_in_every_form() {
+        let resolved = Resolved::new(None);
+        resolved.set(list(&["10.0.0.1:80", "[::1]:80"]));
+        let table = [
+            ("10.0.0.1:80", true),
+            ("[::ffff:10.0.0.1]:80", true),
+            ("[::1]:80", true),
+            ("10.0.0.1:81", false),
+            ("10.0.0.2:80", false),
+        ];
+        for (peer, expected) in table {
+            assert_eq!(resolved.has(peer.parse().unwrap()), expected, "{peer}");
+        }
+    }
+}

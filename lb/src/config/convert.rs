@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::form::{Written, Wrong};
 use super::layer::Layer;
-use super::problems::Problem;
+use super::problems::{Found, Problem};
 use super::reader::Reader;
 use super::settings::BACKEND;
 use super::{Config, Said, Token, backends, listen, ping, settings};
@@ -26,7 +26,7 @@ static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}"
 
 /// Makes a configuration of it, and returns it with what is left of what was said: all but what was wrong. What was
 /// wrong is told to `problems`, and its default takes its place.
-pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Config, Said<'a>) {
+pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Found) -> (Config, Said<'a>) {
     let (members, sound) =
         said.backends.into_iter().filter_map(|layer| member(layer, said.source, problems)).unzip();
     let mut read = Reader::new(said.settings, said.source, problems);
@@ -111,11 +111,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
 }
 
 /// Makes a member of what was said of a backend, if its address can be read, and returns it with what was not wrong.
-pub(super) fn member(
-    layer: Layer,
-    source: &super::Source,
-    problems: &mut Vec<Problem>,
-) -> Option<(Member, Layer)> {
+pub(super) fn member(layer: Layer, source: &super::Source, problems: &mut Found) -> Option<(Member, Layer)> {
     let defaults = Layer::defaults(settings::section(BACKEND));
     let mut read = Reader::new(defaults.under(layer), source, problems);
     let address = read.address();
@@ -197,11 +193,13 @@ fn entries<T>(
 ) -> Vec<T> {
     let texts = read.maybe::<Vec<String>>(id).unwrap_or_default();
     let given = read.layer.get(id).cloned();
-    let mut entries = Vec::new();
+    let (mut entries, mut wrong) = (Vec::new(), 0);
     for (text, index) in texts.iter().zip(0..) {
         match parse(text) {
             Ok(entry) => entries.push(entry),
+            Err(_) if wrong >= Found::KEPT => read.problems.count_more(1),
             Err(fix) => {
+                wrong += 1;
                 let place = given.as_ref().and_then(|given| given.place_of(index));
                 let shown = place.clone().and_then(|place| read.source.text.get(place));
                 let shown = shown.map_or_else(|| format!("'{text}'"), str::to_owned);

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::form::{Form, Written};
 use super::layer::{Layer, Origin};
-use super::problems::Problem;
+use super::problems::{Found, Problem};
 use super::settings::{self, BACKEND, SECTIONS, Section, Setting};
 use super::{backends, listen};
 
@@ -30,7 +30,7 @@ impl Flags {
 }
 
 /// The backends of `--backends`, a layer each.
-pub(super) fn backends(list: &str, problems: &mut Vec<Problem>) -> Vec<Layer> {
+pub(super) fn backends(list: &str, problems: &mut Found) -> Vec<Layer> {
     let url =
         settings::section(BACKEND).and_then(|section| section.setting("url")).expect("backends have a url");
     let entries = backends::entries(list).unwrap_or_else(|backends::BadAddress { what, fix }| {

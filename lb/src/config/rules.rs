@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use super::form::Written;
 use super::layer::{Given, Origin};
-use super::problems::Problem;
+use super::problems::{Found, Problem};
 use super::{Config, Said, backends};
 
-/// The rules that a configuration breaks.
-pub(super) fn broken(config: &Config, said: &Said<'_>) -> Vec<Problem> {
-    let mut problems = Vec::new();
+/// Tells `problems` which rules a configuration breaks.
+pub(super) fn broken(config: &Config, said: &Said<'_>, problems: &mut Found) {
     problems.extend((!said.names_backends).then(|| nobody(said)));
-    problems.extend(twice(config, said));
+    twice(config, said, problems);
     let longer = [
         (
             ("health.ping_timeout", config.ping_timeout),
@@ -30,7 +29,6 @@ pub(super) fn broken(config: &Config, said: &Said<'_>) -> Vec<Problem> {
     }
     problems
         .extend((config.listen == config.admin && config.listen.port() != 0).then(|| one_port(config, said)));
-    problems
 }
 
 /// There is no backend, and nobody has tried to name one.
@@ -46,10 +44,9 @@ fn nobody(said: &Said<'_>) -> Problem {
     }
 }
 
-/// Backends that are listed more than once.
-fn twice(config: &Config, said: &Said<'_>) -> Vec<Problem> {
+/// Tells `problems` which backends are listed more than once.
+pub(super) fn twice(config: &Config, said: &Said<'_>, problems: &mut Found) {
     let mut first = HashMap::new();
-    let mut problems = Vec::new();
     for (member, layer) in config.backends.iter().zip(&said.backends) {
         let place = layer.get("backend.url").and_then(Given::place);
         match first.get(&member.address) {
@@ -61,7 +58,6 @@ fn twice(config: &Config, said: &Said<'_>) -> Vec<Problem> {
             }
         }
     }
-    problems
 }
 
 /// One time is longer than another that bounds it; `None` if either is wrong by itself.

@@ -6,29 +6,37 @@ use http::Method;
 
 use super::form::Written;
 use super::layer::Given;
-use super::problems::Problem;
+use super::problems::{Found, Problem};
 use super::{Config, Said, is_wanted};
 use crate::balance::outlier;
 use crate::balance::policy::Kind;
 use crate::proxy::sticky::{SameSite, Secure};
 
 /// What is odd about a configuration.
-pub(super) fn of(config: &Config, said: &Said<'_>) -> Vec<Problem> {
-    let mut found = Found { said, problems: Vec::new() };
-    found.without_effect(config);
-    found.about_times(config);
-    found.about_backends(config);
-    found.problems
+pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {
+    let mut odd = Odd { said, problems: Found::default() };
+    odd.about_policies(config);
+    odd.about_pings(config);
+    odd.about_retries(config);
+    odd.about_outliers(config);
+    odd.about_cookies(config);
+    odd.about_queues(config);
+    odd.about_times(config);
+    odd.about_backends(config);
+    odd.problems
 }
 
-struct Found<'a> {
+/// Settings that only a ping of a path looks at.
+const OF_PATHS: [&str; 3] = ["health.ping_status", "health.ping_method", "health.ping_body"];
+
+struct Odd<'a> {
     said: &'a Said<'a>,
-    problems: Vec<Problem>,
+    problems: Found,
 }
 
-impl Found<'_> {
-    /// Settings that somebody has given for nothing.
-    fn without_effect(&mut self, config: &Config) {
+impl Odd<'_> {
+    /// Settings that another policy would use.
+    fn about_policies(&mut self, config: &Config) {
         let policy = config.policy;
         let keys = "ring, bounded-ring, maglev or rendezvous";
         self.idle(
@@ -56,15 +64,23 @@ impl Found<'_> {
             };
             self.problems.push(Problem::new(what, fix).at_place(idle));
         }
-        for id in ["health.ping_status", "health.ping_method", "health.ping_body"] {
+    }
+
+    /// Settings of pings that ask for a path.
+    fn about_pings(&mut self, config: &Config) {
+        for id in OF_PATHS {
             self.idle(config.ping_path.is_none(), id, "no path is asked for", "set ping_path as well");
         }
         self.idle(
-            config.ping_method == Method::HEAD,
+            config.ping_path.is_some() && config.ping_method == Method::HEAD,
             "health.ping_body",
             "an answer to HEAD has no body",
             "choose the ping_method GET",
         );
+    }
+
+    /// Settings of retries that there are none of.
+    fn about_retries(&mut self, config: &Config) {
         self.idle(config.retries == 0, "retries.retry_delay", "there are no retries", "set retries as well");
         self.idle(config.attempts == 1, "retries.on", "there is one attempt", "set attempts to 2 or more");
         self.idle(
@@ -73,6 +89,10 @@ impl Found<'_> {
             "there is no budget",
             "set budget as well",
         );
+    }
+
+    /// Settings of ejections that there are none of.
+    fn about_outliers(&mut self, config: &Config) {
         for id in ["interval", "ejection_time", "max_ejection_time", "max_ejected"] {
             let off = !config.outlier.is_on();
             self.idle(
@@ -90,6 +110,10 @@ impl Found<'_> {
             &why,
             "set consecutive_errors instead",
         );
+    }
+
+    /// Settings of cookies that are not given out, or that browsers drop.
+    fn about_cookies(&mut self, config: &Config) {
         for id in ["sticky.secure", "sticky.same_site", "sticky.max_age"] {
             self.idle(config.sticky_cookie.is_none(), id, "no cookie is given out", "set cookie as well");
         }
@@ -101,6 +125,10 @@ impl Found<'_> {
             "browsers drop a cookie for all sites that is not Secure",
             "set secure to auto or always",
         );
+    }
+
+    /// Settings of queues that are never used.
+    fn about_queues(&mut self, config: &Config) {
         let unlimited = config.limit.is_none() && config.backends.iter().all(|member| member.limit.is_none());
         for id in ["queues.queue", "queues.queue_timeout"] {
             self.idle(unlimited, id, "backends have no limit, so nobody waits", "set backend_limit as well");

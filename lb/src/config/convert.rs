@@ -12,14 +12,13 @@ use super::layer::Layer;
 use super::problems::{Found, Problem};
 use super::reader::Reader;
 use super::settings::BACKEND;
-use super::{Config, Said, Token, backends, listen, ping, settings};
+use super::{Config, Ping, Said, Token, backends, listen, settings};
 use crate::balance::health::Thresholds;
 use crate::balance::member::{Member, Mode};
 use crate::balance::{Address, budget, outlier, silence};
 use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
 use crate::proxy::sticky;
-use crate::statuses::Statuses;
 
 /// What it is called if nobody says: drawn once, so that it keeps its name when its file is read again.
 static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}", fastrand::u32(..) >> 8));
@@ -30,57 +29,43 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Found) -> (Config, Said
     let (members, sound) =
         said.backends.into_iter().filter_map(|layer| member(layer, said.source, problems)).unzip();
     let mut read = Reader::new(said.settings, said.source, problems);
-    let listen = clients(&mut read);
-    let config = Config {
-        backends: members,
+    let config = config(&mut read, members);
+    (config, Said { settings: read.layer, backends: sound, ..said })
+}
+
+/// The configuration of these backends: a line for each setting, or for settings that make one rule.
+fn config(read: &mut Reader<'_>, backends: Vec<Member>) -> Config {
+    let listen = clients(read);
+    Config {
+        backends,
         policy: read.parsed("balance.policy", str::parse).unwrap_or_default(),
         key: read.parsed("balance.hash_by", |text| text.parse().map_err(fix)).unwrap_or_default(),
         load_factor: read.number("balance.load_factor"),
         seed: read.maybe("balance.seed"),
         panic_threshold: read.number("balance.panic_threshold"),
         slow_start: read.get("balance.slow_start"),
-        outlier: outlier::Rule {
-            consecutive_errors: read.number("outlier.consecutive_errors"),
-            success_rate: read.get("outlier.success_rate"),
-            interval: read.get("outlier.interval"),
-            ejection_time: read.get("outlier.ejection_time"),
-            max_ejection_time: read.get("outlier.max_ejection_time"),
-            max_ejected: read.number("outlier.max_ejected"),
-        },
-        retry_budget: retry_budget(&mut read),
+        outlier: outlier(read),
+        retry_budget: retry_budget(read),
         hedge_after: read.maybe("hedging.after"),
         sticky_cookie: read.parsed("sticky.cookie", cookie_name),
-        sticky_attributes: sticky::Attributes {
-            secure: read.parsed("sticky.secure", str::parse).unwrap_or_default(),
-            same_site: read.parsed("sticky.same_site", str::parse).unwrap_or_default(),
-            max_age: read.maybe("sticky.max_age"),
-        },
+        sticky_attributes: cookie(read),
         explain: read.get("balance.explain"),
         listen,
-        admin: admin(&mut read, listen),
+        admin: admin(read, listen),
         admin_token: read.parsed("admin_token", Token::read),
         name: read.parsed("name", name).unwrap_or_else(|| OWN_NAME.clone()),
         via: read.get("via"),
-        trusted: entries(&mut read, "trusted_proxies", "a network", network),
+        trusted: entries(read, "trusted_proxies", "a network", network),
         workers: read.maybe_number("workers").unwrap_or_else(cores),
         ping_interval: read.get("health.ping_interval"),
         ping_timeout: read.get("health.ping_timeout"),
-        ping_path: read.parsed("health.ping_path", path),
-        ping_method: read.parsed("health.ping_method", ping::method).unwrap_or_default(),
-        ping_host: read.parsed("health.ping_host", ping::host),
-        ping_headers: entries(&mut read, "health.ping_headers", "a header of a ping", ping::header),
-        ping_port: read.maybe_number("health.ping_port"),
-        ping_status: Statuses::read(&read.get::<Vec<String>>("health.ping_status")).unwrap_or_default(),
-        ping_body: read.maybe("health.ping_body"),
-        thresholds: Thresholds { rise: read.number("health.rise"), fall: read.number("health.fall") },
-        silence: silence::Rule {
-            waiting: read.number("health.silence_waiting"),
-            at_least: read.get("health.silence"),
-        },
+        ping: Ping::of(read),
+        thresholds: thresholds(read),
+        silence: silence(read),
         retries: read.number("retries.retries"),
         retry_delay: read.get("retries.retry_delay"),
         attempts: read.number("retries.attempts"),
-        retry_on: entries(&mut read, "retries.on", "a status from 400 to 599", error_status),
+        retry_on: entries(read, "retries.on", "a status from 400 to 599", error_status),
         total_timeout: read.get("timeouts.total"),
         connect_timeout: read.get("timeouts.connect"),
         response_timeout: read.get("timeouts.response"),
@@ -95,8 +80,8 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Found) -> (Config, Said
         drain_time: read.get("timeouts.drain"),
         drain_idle: read.get("timeouts.drain_idle"),
         max_connections: read.maybe_number("max_connections"),
-        limit: limit(&mut read),
-        queue: queue(&mut read),
+        limit: limit(read),
+        queue: queue(read),
         replay_limit: usize::try_from(read.get::<u64>("retries.replay_limit")).unwrap_or(usize::MAX),
         max_body: read.maybe("max_body").unwrap_or(u64::MAX),
         log_format: read.parsed("log.format", str::parse).unwrap_or_default(),
@@ -104,10 +89,9 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Found) -> (Config, Said
         log_file: read.parsed("log.file", log_file),
         access_log: read.get("log.access_log"),
         log_query: read.get("log.query"),
-        request_id: request_id(&mut read),
+        request_id: request_id(read),
         statistics: read.parsed("log.statistics", str::parse).unwrap_or_default(),
-    };
-    (config, Said { settings: read.layer, backends: sound, ..said })
+    }
 }
 
 /// Makes a member of what was said of a backend, if its address can be read, and returns it with what was not wrong.
@@ -185,7 +169,7 @@ fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
 }
 
 /// The entries of a list, each read by itself. What is wrong with one is told at its place.
-fn entries<T>(
+pub(super) fn entries<T>(
     read: &mut Reader<'_>,
     id: &str,
     kind: &str,
@@ -237,6 +221,35 @@ fn request_id(read: &mut Reader<'_>) -> bool {
     read.maybe("request_id").unwrap_or_else(|| read.get("log.access_log"))
 }
 
+/// When a backend is ejected for what it answers.
+fn outlier(read: &mut Reader<'_>) -> outlier::Rule {
+    outlier::Rule {
+        consecutive_errors: read.number("outlier.consecutive_errors"),
+        success_rate: read.get("outlier.success_rate"),
+        interval: read.get("outlier.interval"),
+        ejection_time: read.get("outlier.ejection_time"),
+        max_ejection_time: read.get("outlier.max_ejection_time"),
+        max_ejected: read.number("outlier.max_ejected"),
+    }
+}
+
+fn thresholds(read: &mut Reader<'_>) -> Thresholds {
+    Thresholds { rise: read.number("health.rise"), fall: read.number("health.fall") }
+}
+
+fn silence(read: &mut Reader<'_>) -> silence::Rule {
+    silence::Rule { waiting: read.number("health.silence_waiting"), at_least: read.get("health.silence") }
+}
+
+/// How the cookie of [`sticky`] is given out.
+fn cookie(read: &mut Reader<'_>) -> sticky::Attributes {
+    sticky::Attributes {
+        secure: read.parsed("sticky.secure", str::parse).unwrap_or_default(),
+        same_site: read.parsed("sticky.same_site", str::parse).unwrap_or_default(),
+        max_age: read.maybe("sticky.max_age"),
+    }
+}
+
 fn retry_budget(read: &mut Reader<'_>) -> Option<budget::Rule> {
     let per_second = read.number("retries.budget_per_second");
     read.maybe_number("retries.budget").map(|percent| budget::Rule { percent, per_second })
@@ -274,7 +287,7 @@ fn log_file(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-fn path(text: &str) -> Result<Uri, String> {
+pub(super) fn path(text: &str) -> Result<Uri, String> {
     let uri: Option<Uri> = text.parse().ok();
     uri.filter(|_| text.starts_with('/'))
         .ok_or_else(|| "write a path that begins with '/', such as /healthz".to_owned())

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::StatusCode;
 use ipnet::IpNet;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -27,7 +27,6 @@ use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
 use crate::proxy::sticky;
 use crate::shown::shown;
-use crate::statuses::Statuses;
 use crate::words::words;
 
 pub(crate) mod aliases;
@@ -56,6 +55,7 @@ pub(crate) use backends::parse as read_address;
 use file::File;
 pub use flags::Flags;
 use layer::Layer;
+pub use ping::Ping;
 use problems::{Found, Source, without_secrets};
 pub use problems::{Problem, Problems};
 pub use schema::schema;
@@ -110,20 +110,8 @@ pub struct Config {
     pub ping_interval: Duration,
     /// How long a ping may take to connect, and then to be answered; not longer than the interval.
     pub ping_timeout: Duration,
-    /// Ask for this path instead of only connecting.
-    pub ping_path: Option<Uri>,
-    /// The method of a ping of a path.
-    pub ping_method: Method,
-    /// What a ping says in `Host`; `None` for the backend's address.
-    pub ping_host: Option<HeaderValue>,
-    /// Headers that a ping says besides.
-    pub ping_headers: Vec<(HeaderName, HeaderValue)>,
-    /// The port that pings connect to; `None` for the one that requests do.
-    pub ping_port: Option<u16>,
-    /// The statuses of which a ping of a path must get one.
-    pub ping_status: Statuses,
-    /// What the answer to a ping of a path must contain.
-    pub ping_body: Option<String>,
+    /// What a ping asks, and where.
+    pub ping: Ping,
     /// Evidence that a change of state needs.
     pub thresholds: Thresholds,
     /// When waiting becomes silence.

@@ -69,10 +69,10 @@ impl Odd<'_> {
     /// Settings of pings that ask for a path.
     fn about_pings(&mut self, config: &Config) {
         for id in OF_PATHS {
-            self.idle(config.ping_path.is_none(), id, "no path is asked for", "set ping_path as well");
+            self.idle(config.ping.path.is_none(), id, "no path is asked for", "set ping_path as well");
         }
         self.idle(
-            config.ping_path.is_some() && config.ping_method == Method::HEAD,
+            config.ping.path.is_some() && config.ping.method == Method::HEAD,
             "health.ping_body",
             "an answer to HEAD has no body",
             "choose the ping_method GET",

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use http::{StatusCode, Uri};
 use ipnet::{IpNet, Ipv4Net};
@@ -246,8 +247,22 @@ fn cookie(read: &mut Reader<'_>) -> sticky::Attributes {
     sticky::Attributes {
         secure: read.parsed("sticky.secure", str::parse).unwrap_or_default(),
         same_site: read.parsed("sticky.same_site", str::parse).unwrap_or_default(),
-        max_age: read.maybe("sticky.max_age"),
+        max_age: max_age(read),
     }
+}
+
+/// How long a browser keeps the cookie. `Max-Age` counts in seconds (RFC 6265bis, section 4.1.2.2), so that a part of a
+/// second cannot be said.
+fn max_age(read: &mut Reader<'_>) -> Option<Duration> {
+    let age = read.maybe::<Duration>("sticky.max_age")?;
+    if age.subsec_nanos() == 0 {
+        return Some(age);
+    }
+    let given = read.layer.get("sticky.max_age")?.clone();
+    let whole = humantime::format_duration(Duration::from_secs(age.as_secs() + 1));
+    let fix = format!("write whole seconds, such as \"{whole}\", because browsers count in them");
+    read.reject(&given, Wrong { is: "not a number of whole seconds".to_owned(), fix });
+    None
 }
 
 fn retry_budget(read: &mut Reader<'_>) -> Option<budget::Rule> {

@@ -29,6 +29,9 @@ pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {
 /// Settings that only a ping of a path looks at.
 const OF_PATHS: [&str; 3] = ["health.ping_status", "health.ping_method", "health.ping_body"];
 
+/// Beginnings of the names of cookies that browsers take with `Secure` alone: RFC 6265bis, section 4.1.3.
+const SECURE_PREFIXES: [&str; 2] = ["__Secure-", "__Host-"];
+
 struct Odd<'a> {
     said: &'a Said<'a>,
     problems: Found,
@@ -125,6 +128,32 @@ impl Odd<'_> {
             "browsers drop a cookie for all sites that is not Secure",
             "set secure to auto or always",
         );
+        self.prefixed_cookie(config);
+    }
+
+    /// A cookie whose name promises that it is Secure, but is not. What such a name promises besides is so: the path of the
+    /// cookie is /, and it has no domain.
+    fn prefixed_cookie(&mut self, config: &Config) {
+        let Some(name) = &config.sticky_cookie else { return };
+        // Browsers take no notice of the case.
+        let begins =
+            |prefix: &&str| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
+        let Some(prefix) = SECURE_PREFIXES.into_iter().find(begins) else { return };
+        let is_behind_proxies = !config.trusted.is_empty();
+        let fix = match (config.sticky_attributes.secure, config.sticky_attributes.same_site) {
+            (Secure::Always, _) | (Secure::Auto, SameSite::None) => return,
+            (Secure::Auto, _) if is_behind_proxies => return,
+            (Secure::Auto, _) => {
+                "set secure to always, or name the proxy that ends TLS in trusted_proxies; or choose another name"
+            }
+            (Secure::Never, _) => "set secure to always, or choose another name",
+        };
+        let what = format!(
+            "browsers drop the cookie {name}: a name that begins with {prefix} is for cookies that are Secure"
+        );
+        let places = ["sticky.cookie", "sticky.secure"].into_iter();
+        let places = places.filter_map(|id| self.said.settings.said(id).and_then(Given::place));
+        self.problems.push(Problem::new(what, fix).at_place(places));
     }
 
     /// Settings of queues that are never used.
@@ -200,4 +229,38 @@ impl Odd<'_> {
 /// The weight 0 keeps requests away under any policy.
 fn is_zero(weight: &Given<Written>) -> bool {
     weight.value == Written::Number(Some(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Flags, read};
+
+    fn warnings(sticky: &str, top: &str) -> String {
+        let text = format!("{top}\n[[backend]]\nurl = \"http://a:1\"\n[sticky]\n{sticky}\n");
+        read(Some(("lb.toml", &text)), &Flags::default()).unwrap().warnings.to_string()
+    }
+
+    #[test]
+    fn a_cookie_that_browsers_drop_for_its_name_gets_a_warning() {
+        let proxies = "trusted_proxies = [\"10.0.0.0/8\"]";
+        let table = [
+            ("cookie = \"backend\"", "", ""),
+            ("cookie = \"__Host\"", "", ""),
+            ("cookie = \"__Host-b\"", "", "name the proxy that ends TLS in trusted_proxies"),
+            ("cookie = \"__secure-b\"", "", "begins with __Secure-"),
+            ("cookie = \"__Host-b\"", proxies, ""),
+            (
+                "cookie = \"__Host-b\"\nsecure = \"never\"",
+                proxies,
+                "set secure to always, or choose another name",
+            ),
+            ("cookie = \"__Secure-b\"\nsecure = \"always\"", "", ""),
+            ("cookie = \"__Secure-b\"\nsame_site = \"none\"", "", ""),
+        ];
+        for (sticky, top, expected) in table {
+            let told = warnings(sticky, top);
+            assert!(told.contains(expected), "{sticky}: {told}");
+            assert_eq!(told.contains("browsers drop the cookie"), !expected.is_empty(), "{sticky}: {told}");
+        }
+    }
 }

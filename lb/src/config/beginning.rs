@@ -1,8 +1,8 @@
 //! Is most of a long file wrong? Its beginning tells.
 //!
-//! To take apart a file of several MiB in which every line is wrong takes seconds and hundreds of MiB: the reader of TOML
-//! keeps a record of every error. So the beginning of a long file is read first. If there are more problems in it than are
-//! ever shown, the rest is not read.
+//! To take apart a file of several MiB in which every line is wrong takes seconds and hundreds of MiB: the
+//! reader of TOML keeps a record of every error. So the beginning of a long file is read first. If there are
+//! more problems in it than are ever shown, the rest is not read.
 
 use super::problems::{Found, Problems, Source, without_secrets};
 use super::{Flags, dialect, rules, understood};
@@ -17,7 +17,8 @@ pub(super) fn problems(name: &str, text: &str, flags: &Flags) -> Option<Problems
         let mut found = Found::default();
         match understood(&source, Some(part), flags, &mut found) {
             Some((config, said)) => rules::twice(&config, &said, &mut found),
-            // A list in JSON has an end, and looks like TOML without it. The other languages are known by any part.
+            // A list in JSON has an end, and looks like TOML without it. The other languages are known by any
+            // part.
             None if text.trim_start().starts_with('[') => {
                 let whole = without_secrets(text);
                 if let Some(problem) = dialect::foreign(&whole) {
@@ -31,7 +32,8 @@ pub(super) fn problems(name: &str, text: &str, flags: &Flags) -> Option<Problems
     })
 }
 
-/// The lines that begin and end within the first bytes of a text; `None` if the text is not longer, or one line.
+/// The lines that begin and end within the first bytes of a text; `None` if the text is not longer, or one
+/// line.
 fn beginning(text: &str, length: usize) -> Option<&str> {
     let newline = text.as_bytes().get(..length)?.iter().rposition(|byte| *byte == b'\n')?;
     text.get(..=newline)

@@ -204,10 +204,30 @@ fn error_status(text: &str) -> Result<StatusCode, String> {
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
-    text.parse()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map(canonical)
-        .map_err(|_| "write 10.0.0.0/8, or one address, 127.0.0.1".to_owned())
+    text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map(canonical).map_err(|_| {
+        match network_meant(text) {
+            Some(meant) => format!("write {meant}"),
+            None => "write 10.0.0.0/8, or one address, 127.0.0.1".to_owned(),
+        }
+    })
+}
+
+/// What a text that is no network most likely means: an address in brackets, with a port or with a mask, or
+/// this machine.
+fn network_meant(text: &str) -> Option<String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Some("127.0.0.1 or ::1".to_owned());
+    }
+    if let Some((address, behind)) = text.rsplit_once('/') {
+        if let (Ok(address), Ok(mask)) = (address.parse(), behind.parse()) {
+            return Ipv4Net::with_netmask(address, mask).ok().map(|network| network.to_string());
+        }
+        let bare = address.trim_matches(['[', ']', ' ']);
+        let network = format!("{bare}/{}", behind.trim());
+        return network.parse::<IpNet>().ok().map(|network| network.to_string());
+    }
+    let is_name = text.contains('*') || text.to_ascii_lowercase().contains("localhost");
+    listen::Guess::of(text).ip.filter(|_| !is_name).map(|ip| ip.to_string())
 }
 
 /// A network of IPv4 that is written as one of IPv6 is one of IPv4: addresses are compared as what they are.
@@ -251,8 +271,8 @@ fn cookie(read: &mut Reader<'_>) -> sticky::Attributes {
     }
 }
 
-/// How long a browser keeps the cookie. `Max-Age` counts in seconds (RFC 6265bis, section 4.1.2.2), so that a part of a
-/// second cannot be said.
+/// How long a browser keeps the cookie. `Max-Age` counts in seconds (RFC 6265bis, section 4.1.2.2), so that a
+/// part of a second cannot be said.
 fn max_age(read: &mut Reader<'_>) -> Option<Duration> {
     let age = read.maybe::<Duration>("sticky.max_age")?;
     if age.subsec_nanos() == 0 {
@@ -330,8 +350,20 @@ mod tests {
         assert_eq!(["127.0.0.1", "::1"].map(|one| network(one).unwrap().prefix_len()), [32, 128]);
         assert_eq!(network("::ffff:10.0.0.0/104").unwrap(), network("10.0.0.0/8").unwrap());
         assert_eq!(network("::ffff:10.0.0.1").unwrap(), network("10.0.0.1").unwrap());
-        for wrong in ["", "10.0.0.0/33", "a", " ::1"] {
+        for wrong in ["", "10.0.0.0/33", "a", "*", "[::1", "10.0.0.0/255.0.255.0"] {
             assert!(network(wrong).unwrap_err().contains("write 10.0.0.0/8"), "{wrong}");
+        }
+        let meant = [
+            ("[::1]", "::1"),
+            (" ::1", "::1"),
+            ("[fd00::]/8", "fd00::/8"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("[::1]:80", "::1"),
+            ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+            ("LocalHost", "127.0.0.1 or ::1"),
+        ];
+        for (text, meant) in meant {
+            assert_eq!(network(text).unwrap_err(), format!("write {meant}"));
         }
     }
 }

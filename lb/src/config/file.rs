@@ -116,8 +116,8 @@ fn read_setting(
     }
 }
 
-/// A key that is not known here, without what to write instead: to compare it with all keys takes long, and with so many
-/// problems, the proposal is not read.
+/// A key that is not known here, without what to write instead: to compare it with all keys takes long, and
+/// with so many problems, the proposal is not read.
 fn unexplained(section: &'static Section, key: &Key<'_>) -> Problem {
     let (name, here) = (shortened(key.0), place(section));
     Problem::new(format!("{name} is not known {here}"), "").at_place(Some(key.1.clone()))

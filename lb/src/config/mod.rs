@@ -54,6 +54,8 @@ mod warnings;
 pub(crate) use backends::parse as read_address;
 use file::File;
 pub use flags::Flags;
+pub(crate) use flags::ValueForm;
+pub(crate) use form::as_switch;
 use layer::Layer;
 pub use ping::Ping;
 use problems::{Found, Source, without_secrets};
@@ -233,6 +235,8 @@ struct Said<'a> {
     names_backends: bool,
     source: &'a Source,
     has_file: bool,
+    /// Whether the process was given a socket to listen at.
+    has_socket: bool,
 }
 
 /// A configuration, and what is odd about it.
@@ -307,8 +311,9 @@ pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problem
     }
 }
 
-/// What the text of a file and the flags mean, setting by setting; `None` if the text is not TOML. The settings are not
-/// compared with each other. `source` is the file with its secrets hidden; what is wrong is told to `found`.
+/// What the text of a file and the flags mean, setting by setting; `None` if the text is not TOML. The
+/// settings are not compared with each other. `source` is the file with its secrets hidden; what is wrong is
+/// told to `found`.
 fn understood<'a>(
     source: &'a Source,
     text: Option<&str>,
@@ -323,7 +328,14 @@ fn understood<'a>(
         Some(list) => flags::backends(list, found),
         None => contents.backends,
     };
-    let said = Said { settings, backends, names_backends, source, has_file: text.is_some() };
+    let said = Said {
+        settings,
+        backends,
+        names_backends,
+        source,
+        has_file: text.is_some(),
+        has_socket: flags.has_socket(),
+    };
     Some(convert::convert(said, found))
 }
 

@@ -44,8 +44,8 @@ impl Problem {
     }
 }
 
-/// Problems as they are found. The first ones of the file are kept, and the others are counted, so that a file in which
-/// every line is wrong takes no more memory than one with a few problems.
+/// Problems as they are found. The first ones of the file are kept, and the others are counted, so that a
+/// file in which every line is wrong takes no more memory than one with a few problems.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
     list: Vec<Problem>,

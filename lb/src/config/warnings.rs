@@ -101,7 +101,7 @@ impl Odd<'_> {
             self.idle(
                 off,
                 &format!("outlier.{id}"),
-                "nobody is ejected",
+                "no backend is ejected",
                 "set consecutive_errors or success_rate as well",
             );
         }
@@ -131,8 +131,8 @@ impl Odd<'_> {
         self.prefixed_cookie(config);
     }
 
-    /// A cookie whose name promises that it is Secure, but is not. What such a name promises besides is so: the path of the
-    /// cookie is /, and it has no domain.
+    /// A cookie whose name promises that it is Secure, but is not. What such a name promises besides is so:
+    /// the path of the cookie is /, and it has no domain.
     fn prefixed_cookie(&mut self, config: &Config) {
         let Some(name) = &config.sticky_cookie else { return };
         // Browsers take no notice of the case.
@@ -160,7 +160,12 @@ impl Odd<'_> {
     fn about_queues(&mut self, config: &Config) {
         let unlimited = config.limit.is_none() && config.backends.iter().all(|member| member.limit.is_none());
         for id in ["queues.queue", "queues.queue_timeout"] {
-            self.idle(unlimited, id, "backends have no limit, so nobody waits", "set backend_limit as well");
+            self.idle(
+                unlimited,
+                id,
+                "backends have no limit, so no request waits",
+                "set backend_limit as well",
+            );
         }
     }
 
@@ -213,7 +218,7 @@ impl Odd<'_> {
             self.problems.push(Problem::new(what, "leave one of them ready").at_place(places));
         } else if ready.iter().all(|index| config.backends[*index].backup) {
             let places = ready.iter().filter_map(|index| place("backend.backup", *index));
-            let what = "there are only backups, and nobody whose backups they are";
+            let what = "all backends are backups, and there is no other backend";
             self.problems.push(Problem::new(what, "leave one of them no backup").at_place(places));
         }
     }

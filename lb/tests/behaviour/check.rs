@@ -181,8 +181,8 @@ fn a_crash_under_load_is_found_in_the_time_that_check_promises() {
 /// How each line of a file is written.
 type Line = fn(usize) -> String;
 
-/// What it takes at most to say what is wrong with a file of any length: KiB of addresses, and seconds of a processor. A
-/// process that takes more is ended by the system.
+/// What it takes at most to say what is wrong with a file of any length: KiB of addresses, and seconds of a
+/// processor. A process that takes more is ended by the system.
 const BOUNDS: &str = "ulimit -v 262144 && ulimit -t 3 && exec \"$0\" check \"$1\"";
 
 #[test]

@@ -58,3 +58,4 @@ mod statistics;
 mod streaming;
 mod trailers;
 mod upgrade;
+mod values;

@@ -1,6 +1,6 @@
 //! Values that a command line cannot have: the message says how to write what is meant.
 
-use crate::common::Ended;
+use crate::common::{Ended, lb_command};
 use crate::mistakes::expect;
 
 const OK: &str = "--backends=http://127.0.0.1:1";
@@ -73,4 +73,17 @@ fn a_switch_takes_its_value_behind_an_equals_sign_or_not_at_all() {
     // What follows such a switch may be a backend.
     let ended = Ended::of(&["ctl", "remove", "--force", "1", "--admin=http://127.0.0.1:1"]);
     assert!(ended.stderr.contains("connection refused"), "{ended:?}");
+}
+
+#[test]
+fn a_socket_that_is_handed_over_leaves_its_port_to_the_admin() {
+    let check = |sockets: &str| {
+        let mut command = lb_command();
+        command.args(["check", OK, "--admin=127.0.0.1:3030"]);
+        command.env_remove("LISTEN_FDS").envs((!sockets.is_empty()).then_some(("LISTEN_FDS", sockets)));
+        Ended::by(command)
+    };
+    let (with, without) = (check("1"), check(""));
+    assert_eq!((with.code, &with.stderr[..]), (Some(0), ""));
+    assert_eq!((without.code, without.stderr.contains("same port")), (Some(2), true), "{without:?}");
 }

@@ -66,10 +66,11 @@ pub struct Backend {
     /// The source of truth for health. Written on a change or while failures are being counted, both rare;
     /// the request path reads the pool's alive list instead.
     health: RwLock<Health>,
-    /// [`Health::answer_matters`] and [`Health::state`], copied here so that the request path can ask without
-    /// taking the lock.
+    /// [`Health::answer_matters`], [`Health::state`] and [`Health::is_silent`], copied here so that the request path can
+    /// ask without taking the lock.
     answer_matters: AtomicBool,
     state: AtomicU8,
+    silent: AtomicBool,
     pub(super) load: Load,
     pub(super) traffic: Traffic,
 }
@@ -90,6 +91,7 @@ impl Backend {
             stats: BackendStats::new(health.state().name(), epoch),
             answer_matters: AtomicBool::new(health.answer_matters()),
             state: AtomicU8::new(health.state() as u8),
+            silent: AtomicBool::new(false),
             health: RwLock::new(health),
             traffic: Traffic::new(Epoch::new(epoch)),
         }
@@ -101,12 +103,13 @@ impl Backend {
     }
 
     /// Changes the health, and afterwards refreshes the copies that are read without the lock.
-    pub(super) fn with_health<T>(&self, change: impl FnOnce(&mut Health) -> T) -> T {
+    pub(crate) fn with_health<T>(&self, change: impl FnOnce(&mut Health) -> T) -> T {
         let mut health: RwLockWriteGuard<'_, Health> =
             self.health.write().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut health);
         self.answer_matters.store(health.answer_matters(), Relaxed);
         self.state.store(health.state() as u8, Relaxed);
+        self.silent.store(health.is_silent(), Relaxed);
         result
     }
 
@@ -118,6 +121,11 @@ impl Backend {
     /// Whether it is in this state.
     pub fn is(&self, state: State) -> bool {
         self.state.load(Relaxed) == state as u8
+    }
+
+    /// Whether requests wait there in vain; see [`Health::is_silent`].
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Relaxed)
     }
 
     /// Whether it may get requests by its health: it is up, or ejected for a while only.

@@ -132,6 +132,8 @@ pub struct Health {
     /// Nothing is known that would make another connection slow or useless: the port refused the last one, or accepted
     /// it.
     may_be_tried: bool,
+    /// It is down or ejected, and the requests that still wait there wait in vain.
+    silent_while_out: bool,
     /// How often it was ejected, less the times it was forgiven; and until when it is.
     ejections: u32,
     ejected_until: Option<Instant>,
@@ -151,6 +153,7 @@ impl Health {
             streak: 0,
             must_answer: false,
             may_be_tried: true,
+            silent_while_out: false,
             ejections: 0,
             ejected_until: None,
             unproven: true,
@@ -202,6 +205,11 @@ impl Health {
         self.state == State::Down && self.may_be_tried
     }
 
+    /// Whether requests that were sent to it wait in vain: it is suspected, or it is out and says nothing either.
+    pub fn is_silent(&self) -> bool {
+        self.state == State::Suspect || self.silent_while_out
+    }
+
     /// Whether an answer to a request would change anything here. Answers are by far the most common
     /// evidence; the request path asks this first and takes no lock when nothing would change.
     pub fn answer_matters(&self) -> bool {
@@ -214,50 +222,84 @@ impl Health {
         let unproven = self.unproven;
         self.unproven &= evidence == Evidence::TimePassed;
         self.note_contact(&evidence);
-        match (self.state, evidence) {
-            (_, Evidence::Returned(cause)) => {
-                self.unproven = true;
-                self.may_be_tried = true;
+        if let Evidence::Returned(cause) = evidence {
+            self.unproven = true;
+            self.may_be_tried = true;
+            return self.change(now, State::Down, cause);
+        }
+        match self.state {
+            State::Up => self.step_up(now, evidence, thresholds.fall, unproven),
+            State::Suspect => self.step_suspect(now, evidence, thresholds.fall),
+            State::Ejected => self.step_ejected(now, evidence, thresholds.fall),
+            State::Down => self.step_down(now, evidence, thresholds.rise, unproven),
+        }
+    }
+
+    fn step_up(&mut self, now: Instant, evidence: Evidence, fall: u32, unproven: bool) -> Option<Transition> {
+        match evidence {
+            Evidence::Connected if self.must_answer => None,
+            Evidence::Connected | Evidence::Answered => self.reset(),
+            Evidence::PingFailed(cause) | Evidence::PingRefused(cause) if unproven => {
                 self.change(now, State::Down, cause)
             }
-            (State::Up | State::Ejected, Evidence::Connected) if self.must_answer => None,
-            (State::Up | State::Ejected, Evidence::Connected | Evidence::Answered) => self.reset(),
-            (State::Up, Evidence::PingFailed(cause) | Evidence::PingRefused(cause)) if unproven => {
-                self.change(now, State::Down, cause)
+            Evidence::PingFailed(cause) | Evidence::PingRefused(cause) | Evidence::NotHttp(cause) => {
+                self.fail(now, cause, fall)
             }
-            (
-                State::Up | State::Suspect | State::Ejected,
-                Evidence::PingFailed(cause) | Evidence::PingRefused(cause) | Evidence::NotHttp(cause),
-            ) => {
-                self.streak += 1;
-                if self.streak < thresholds.fall {
-                    return None;
-                }
-                let cause = match self.streak {
-                    1 => cause,
-                    n => format!("{cause}, {n} failures in a row").into(),
-                };
-                self.change(now, State::Down, cause)
+            Evidence::CannotConnect { cause, .. } => self.change(now, State::Down, cause),
+            Evidence::FellSilent(cause) => self.change(now, State::Suspect, cause),
+            Evidence::StoodOut(cause, lasts) => self.eject(now, cause, lasts),
+            Evidence::StillSilent | Evidence::Returned(_) | Evidence::TimePassed => None,
+        }
+    }
+
+    /// A stopped process still completes TCP handshakes, and what waits for it stays unanswered: neither says anything new
+    /// about a suspect.
+    fn step_suspect(&mut self, now: Instant, evidence: Evidence, fall: u32) -> Option<Transition> {
+        match evidence {
+            Evidence::Answered => self.change(now, State::Up, "it answers again".into()),
+            Evidence::PingFailed(cause) | Evidence::PingRefused(cause) | Evidence::NotHttp(cause) => {
+                self.fail(now, cause, fall)
             }
-            (State::Up | State::Suspect | State::Ejected, Evidence::CannotConnect { cause, .. }) => {
-                self.change(now, State::Down, cause)
+            Evidence::CannotConnect { cause, .. } => self.change(now, State::Down, cause),
+            Evidence::StoodOut(cause, lasts) => self.eject(now, cause, lasts),
+            Evidence::Connected
+            | Evidence::StillSilent
+            | Evidence::FellSilent(_)
+            | Evidence::Returned(_)
+            | Evidence::TimePassed => None,
+        }
+    }
+
+    fn step_ejected(&mut self, now: Instant, evidence: Evidence, fall: u32) -> Option<Transition> {
+        match evidence {
+            Evidence::Connected if self.must_answer => None,
+            Evidence::Connected | Evidence::Answered => self.reset(),
+            Evidence::PingFailed(cause) | Evidence::PingRefused(cause) | Evidence::NotHttp(cause) => {
+                self.fail(now, cause, fall)
             }
-            (State::Up, Evidence::FellSilent(cause)) => self.change(now, State::Suspect, cause),
-            (State::Up | State::Suspect, Evidence::StoodOut(cause, lasts)) => {
-                self.ejections += 1;
-                self.ejected_until = Some(now + lasts);
-                self.change(now, State::Ejected, cause)
-            }
-            (State::Ejected, Evidence::TimePassed) if self.ejected_until.is_none_or(|until| now >= until) => {
+            Evidence::CannotConnect { cause, .. } => self.change(now, State::Down, cause),
+            Evidence::FellSilent(_) => self.fall_silent(),
+            Evidence::TimePassed if self.ejected_until.is_none_or(|until| now >= until) => {
                 self.change(now, State::Up, "its ejection is over".into())
             }
+            Evidence::StillSilent | Evidence::StoodOut(..) | Evidence::Returned(_) | Evidence::TimePassed => {
+                None
+            }
+        }
+    }
 
-            (State::Suspect, Evidence::Answered) => self.change(now, State::Up, "it answers again".into()),
-
-            (State::Down, Evidence::Connected) if self.must_answer => None,
-            (State::Down, Evidence::Connected | Evidence::Answered) => {
+    fn step_down(
+        &mut self,
+        now: Instant,
+        evidence: Evidence,
+        rise: u32,
+        unproven: bool,
+    ) -> Option<Transition> {
+        match evidence {
+            Evidence::Connected if self.must_answer => None,
+            Evidence::Connected | Evidence::Answered => {
                 self.streak += 1;
-                if self.streak < thresholds.rise && !unproven {
+                if self.streak < rise && !unproven {
                     return None;
                 }
                 let cause = match self.streak {
@@ -266,37 +308,49 @@ impl Health {
                 };
                 self.change(now, State::Up, cause)
             }
-            (
-                State::Down,
-                Evidence::PingFailed(_)
-                | Evidence::PingRefused(_)
-                | Evidence::NotHttp(_)
-                | Evidence::CannotConnect { .. },
-            ) => {
-                self.streak = 0;
+            Evidence::PingFailed(_)
+            | Evidence::PingRefused(_)
+            | Evidence::NotHttp(_)
+            | Evidence::CannotConnect { .. } => self.reset(),
+            Evidence::FellSilent(_) => self.fall_silent(),
+            Evidence::StillSilent | Evidence::StoodOut(..) | Evidence::Returned(_) | Evidence::TimePassed => {
                 None
             }
-
-            // A stopped process still completes TCP handshakes, and what waits for it stays unanswered:
-            // neither says anything new about a suspect. An ejected backend gets too little to be judged by.
-            (State::Suspect, Evidence::Connected | Evidence::StillSilent | Evidence::FellSilent(_))
-            | (State::Up, Evidence::StillSilent)
-            | (
-                State::Ejected,
-                Evidence::StillSilent
-                | Evidence::FellSilent(_)
-                | Evidence::StoodOut(..)
-                | Evidence::TimePassed,
-            )
-            | (State::Up | State::Down | State::Suspect, Evidence::TimePassed)
-            | (State::Down, Evidence::FellSilent(_) | Evidence::StillSilent | Evidence::StoodOut(..)) => None,
         }
+    }
+
+    /// One more failure in a row; [`Thresholds::fall`] of them take the backend down.
+    fn fail(&mut self, now: Instant, cause: Cause, fall: u32) -> Option<Transition> {
+        self.streak += 1;
+        if self.streak < fall {
+            return None;
+        }
+        let cause = match self.streak {
+            1 => cause,
+            n => format!("{cause}, {n} failures in a row").into(),
+        };
+        self.change(now, State::Down, cause)
+    }
+
+    fn eject(&mut self, now: Instant, cause: Cause, lasts: Duration) -> Option<Transition> {
+        self.ejections += 1;
+        self.ejected_until = Some(now + lasts);
+        self.change(now, State::Ejected, cause)
+    }
+
+    /// It is out already. The requests that still wait there learn that it is silent as well.
+    fn fall_silent(&mut self) -> Option<Transition> {
+        (self.silent_while_out, self.may_be_tried) = (true, false);
+        None
     }
 
     /// Notes what an observation says about connections to the backend.
     fn note_contact(&mut self, evidence: &Evidence) {
         match evidence {
-            Evidence::Answered => (self.must_answer, self.may_be_tried) = (false, true),
+            Evidence::Answered => {
+                (self.must_answer, self.may_be_tried) = (false, true);
+                self.silent_while_out = false;
+            }
             Evidence::NotHttp(_) => (self.must_answer, self.may_be_tried) = (true, false),
             Evidence::Connected => self.may_be_tried = !self.must_answer,
             Evidence::PingRefused(_) => self.may_be_tried = true,
@@ -320,6 +374,7 @@ impl Health {
         self.since = now;
         self.cause = cause.clone();
         self.streak = 0;
+        self.silent_while_out = false;
         (from != to).then_some(Transition { from, to, cause })
     }
 }

@@ -69,6 +69,9 @@ impl ServerPool {
         // A request that failed meanwhile had its answer as well.
         let after_failure = backend.take_wants_asking();
         match answer {
+            Reply::Evidence(evidence) if backend.is(State::Down) => {
+                self.asked_while_down(backend, evidence, now);
+            }
             // Without a request that failed or waits, pings find out whether the backend is there; it is enough to know
             // that the process runs. And a backend that answers requests may dislike the question alone.
             Reply::Evidence(Evidence::NotHttp(_)) if !after_failure || backend.may_dislike_questions() => {
@@ -85,11 +88,26 @@ impl ServerPool {
                 }
             }
             // The rule of silence decides about that, while a request waits.
-            Reply::None if backend.is_in_use() && backend.traffic_snapshot().unanswered > 0 => return true,
+            Reply::None if !backend.is_silent() && backend.traffic_snapshot().unanswered > 0 => return true,
             Reply::None | Reply::Unasked => {}
         }
         backend.set_asked(None);
         false
+    }
+
+    /// A question to a backend that is down has ended. Its pings decide when it is up again; the question was asked for the
+    /// requests that still wait there.
+    fn asked_while_down(&self, backend: &Backend, evidence: Evidence, now: Instant) {
+        match evidence {
+            Evidence::Answered | Evidence::NotHttp(_) => {
+                backend.answered_question(evidence == Evidence::Answered, now);
+            }
+            // An answer would have to come from a host that is gone.
+            Evidence::PingFailed(cause) | Evidence::PingRefused(cause) => {
+                self.learn(backend, Evidence::FellSilent(cause), now);
+            }
+            _ => {}
+        }
     }
 
     /// Looks at all backends' traffic and suspects those that have fallen silent.

@@ -96,3 +96,36 @@ fn a_backend_that_answers_requests_is_judged_by_questions_only_if_it_answers_tho
     }
     assert_eq!(backend.health().state(), State::Down, "it has answered one before");
 }
+
+#[test]
+fn a_backend_that_is_out_is_asked_for_the_requests_that_wait_there_and_stays_out() {
+    let refused = || Evidence::PingRefused("refused".into());
+    let unreachable = || Evidence::PingFailed("connecting took too long".into());
+    let ejected = || Evidence::StoodOut("5 errors in a row".into(), Duration::from_secs(30));
+    let answered = || Reply::Evidence(Evidence::Answered);
+    for (state, evidence) in [(State::Down, refused()), (State::Ejected, ejected())] {
+        for (reply, silent) in
+            [(answered(), false), (Reply::None, true), (Reply::Evidence(unreachable()), true)]
+        {
+            let pool = pool(2);
+            let at = |ms| pool.epoch + Duration::from_millis(ms);
+            let (out, other) = (&pool.backends()[0], &pool.backends()[1]);
+            let _waiting = Waiting::new(out, at(10), 3);
+            (0..3).for_each(|_| pool.learn(out, evidence.clone(), at(20)));
+            assert!(out.is(state), "{:?}", out.health());
+            assert_eq!(asks(&pool, at(400)), [1]);
+            pool.heard(other, at(500));
+            let again = pool.asked(out, reply.clone(), at(1500));
+            assert_eq!(again, reply == Reply::None, "{state:?} {reply:?}");
+            pool.judge_silence(at(1501));
+            if state == State::Ejected && matches!(reply, Reply::Evidence(Evidence::PingFailed(_))) {
+                assert!(!out.is_silent(), "it is judged as if it were up: {:?}", out.health());
+            } else {
+                assert_eq!(out.is_silent(), silent, "{state:?} {reply:?}");
+            }
+            assert!(out.is(state), "pings and time bring it back");
+            pool.learn(out, Evidence::Answered, at(1600));
+            assert!(!out.is_silent());
+        }
+    }
+}

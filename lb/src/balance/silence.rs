@@ -14,6 +14,9 @@
 //!    it is asked when it has not said a word for a second, and is silent if it has answered a question before and this one
 //!    stays unanswered for twice [`Rule::at_least`]. So a stopped process is found before a request meets it.
 //!
+//! Requests may still wait at a backend that is **down** by its pings, or ejected. It is asked for them, by the same rule: if
+//! it answers, they go on waiting; if it is silent, those that may be repeated leave it.
+//!
 //! A slow path is therefore never taken for silence: the backend answers the question. The other backend's word tells a
 //! silent backend from a balancer that was itself asleep, and from a network that is gone for all. When there is too
 //! little traffic for such a word, the balancer asks other backends as well.
@@ -58,8 +61,10 @@ const IN_USE: Duration = Duration::from_secs(3);
 /// What one look at a backend's traffic shows. Times are durations since one common moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrafficSnapshot {
-    /// The backend may be suspected: it is up.
+    /// It is up.
     pub up: bool,
+    /// It is down or ejected, and not known to be silent as well.
+    pub out: bool,
     /// Requests that were sent since the last byte and wait for their response head.
     pub unanswered: u32,
     /// When the first of them was sent. It means nothing while there are none.
@@ -86,6 +91,11 @@ impl TrafficSnapshot {
         Some(now.saturating_sub(self.word.map_or(since, |word| word.max(since))))
     }
 
+    /// Whether requests may wait there in vain, as far as is known.
+    fn may_be_silent(&self) -> bool {
+        self.up || self.out
+    }
+
     /// Whether a request waits that was already waiting when the backend answered the last question.
     fn answered_a_question(&self) -> bool {
         self.word.is_some() && self.word >= self.waiting_since
@@ -95,7 +105,7 @@ impl TrafficSnapshot {
     fn wants_asking(&self, now: Duration, rule: Rule) -> bool {
         let after = (rule.at_least / 2).max(self.usual.min(ASK_AGAIN));
         let after = if self.answered_a_question() { after.max(ASK_AGAIN) } else { after };
-        self.up && self.asked.is_none() && self.waited(now).is_some_and(|waited| waited >= after)
+        self.may_be_silent() && self.asked.is_none() && self.waited(now).is_some_and(|waited| waited >= after)
     }
 
     /// Whether it gets no requests and has not said a word for long.
@@ -123,7 +133,7 @@ impl TrafficSnapshot {
         let question = if many { rule.at_least / 2 } else { rule.at_least * 2 };
         // However long answers usually take, a question that stays unanswered for so long is answer enough.
         let waited_enough = waited >= patience || asked_for >= rule.at_least * UNANSWERED;
-        (self.up && waited_enough && asked_for >= question).then_some(waited)
+        (self.may_be_silent() && waited_enough && asked_for >= question).then_some(waited)
     }
 }
 
@@ -138,7 +148,8 @@ pub fn to_ask(all: &[TrafficSnapshot], now: Duration, rule: Rule) -> Vec<usize> 
         ask.sort_unstable();
         ask.dedup();
     }
-    let Some(unanswered) = all.iter().position(|one| one.up && one.unanswered > 0 && one.asked.is_some())
+    let Some(unanswered) =
+        all.iter().position(|one| one.may_be_silent() && one.unanswered > 0 && one.asked.is_some())
     else {
         return ask;
     };

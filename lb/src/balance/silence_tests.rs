@@ -12,6 +12,7 @@ const fn ms(n: u64) -> Duration {
 fn well() -> TrafficSnapshot {
     TrafficSnapshot {
         up: true,
+        out: false,
         unanswered: 0,
         waiting_since: None,
         enough_since: None,

@@ -170,6 +170,7 @@ impl Backend {
         let since_epoch = |stamp: &AtomicU64| stamp.load(Relaxed).checked_sub(1).map(Duration::from_micros);
         TrafficSnapshot {
             up: self.is(State::Up),
+            out: (self.is(State::Down) || self.is(State::Ejected)) && !self.is_silent(),
             // Acquired before the clock is read: with enough requests counted, the clock is theirs.
             unanswered: Unanswered::from(self.traffic.unanswered.load(Acquire)).count,
             waiting_since: since_epoch(&self.traffic.waiting_since),

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::account::{Account, Times};
 use super::connection::Progress;
 use super::context::{self, MayHaveRun};
-use super::deadline::Interrupt;
+use super::deadline::{Interrupt, Unless};
 use super::http1::fault::Fault;
 use super::pace::Pace;
 use super::queue::Lease;
@@ -166,7 +166,7 @@ impl Proxy {
         // Only a request that may go elsewhere gains anything from leaving a silent backend. One that may have run twice
         // already waits here: the backend may just be busy.
         let may_leave = repeatable && body.is_held() && !context::get::<MayHaveRun>(&head.context).0;
-        let unless = may_leave.then_some((backend, State::Suspect));
+        let unless = may_leave.then_some((backend, Unless::Silent));
         let outcome = {
             let sending = pin!(connection.send(head, &backend.address, body.for_try(), caller, report));
             self.deadlines.wait(sending, || patience.get(), unless).await

@@ -27,15 +27,33 @@ const RESOLUTION: Duration = Duration::from_millis(10);
 pub(crate) enum Interrupt {
     /// Its deadline has passed.
     Deadline,
-    /// The backend it waits for is in the state that it was not to be in.
+    /// What was to end the wait has become true of the backend.
     State,
+}
+
+/// What ends a wait for a backend early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unless {
+    /// The backend is down.
+    Down,
+    /// Requests wait there in vain: see [`Backend::is_silent`].
+    Silent,
+}
+
+impl Unless {
+    fn holds(self, backend: &Backend) -> bool {
+        match self {
+            Self::Down => backend.is(State::Down),
+            Self::Silent => backend.is_silent(),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Wait {
     deadline: Instant,
-    /// Whom it waits for, and in which state of that one it would rather leave.
-    unless: Option<(Arc<Backend>, State)>,
+    /// The wait ends early if this becomes true of this backend.
+    unless: Option<(Arc<Backend>, Unless)>,
     waker: Waker,
     interrupt: Option<Interrupt>,
 }
@@ -48,16 +66,16 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Waits for `future` until `deadline`, or, with `unless`, until that backend comes into that state; if it was in it
-    /// from the start, whoever picked it knew. The future may put its deadline off while it runs. Nobody asks for the
+    /// Waits for `future` until `deadline`, or, with `unless`, until that becomes true of that backend. If it is true from
+    /// the start, the backend was picked all the same, and it does not end the wait. The future may put its deadline off while it runs. Nobody asks for the
     /// deadline of what need not wait, so that it costs no look at the clock.
     pub(crate) fn wait<F: Future + Unpin>(
         &self,
         mut future: F,
         deadline: impl Fn() -> Instant,
-        unless: Option<(&Arc<Backend>, State)>,
+        unless: Option<(&Arc<Backend>, Unless)>,
     ) -> impl Future<Output = Result<F::Output, Interrupt>> {
-        let unless = unless.filter(|(backend, state)| !backend.is(*state));
+        let unless = unless.filter(|(backend, unless)| !unless.holds(backend));
         let mut place: Option<Place<'_>> = None;
         poll_fn(move |cx| {
             if let Poll::Ready(output) = Pin::new(&mut future).poll(cx) {
@@ -97,7 +115,7 @@ impl Deadlines {
     /// Interrupts the waits that are over at `now`.
     fn interrupt(&self, now: Instant) {
         for (_, wait) in self.waits.borrow_mut().iter_mut() {
-            let leaves = wait.unless.as_ref().is_some_and(|(backend, state)| backend.is(*state));
+            let leaves = wait.unless.as_ref().is_some_and(|(backend, unless)| unless.holds(backend));
             wait.interrupt = match wait.interrupt {
                 None if now >= wait.deadline => Some(Interrupt::Deadline),
                 None if leaves => Some(Interrupt::State),
@@ -112,12 +130,12 @@ impl Deadlines {
         self.waits.borrow().iter().for_each(|(_, wait)| wait.waker.wake_by_ref());
     }
 
-    fn enter(&self, waker: &Waker, deadline: Instant, unless: Option<(&Arc<Backend>, State)>) -> Place<'_> {
+    fn enter(&self, waker: &Waker, deadline: Instant, unless: Option<(&Arc<Backend>, Unless)>) -> Place<'_> {
         let mut waits = self.waits.borrow_mut();
         if waits.is_empty() {
             self.began.notify_one();
         }
-        let unless = unless.map(|(backend, state)| (Arc::clone(backend), state));
+        let unless = unless.map(|(backend, unless)| (Arc::clone(backend), unless));
         let key = waits.insert(Wait { deadline, unless, waker: waker.clone(), interrupt: None });
         Place { waits: &self.waits, key }
     }
@@ -143,6 +161,7 @@ mod tests {
 
     use super::*;
     use crate::balance::Address;
+    use crate::balance::health::{Evidence, Thresholds};
     use crate::balance::member::Member;
 
     async fn with_clock<T>(deadlines: &Deadlines, wait: impl Future<Output = T>) -> T {
@@ -208,10 +227,18 @@ mod tests {
         let address = Address { host: "127.0.0.1".into(), port: 1 };
         let now = std::time::Instant::now();
         let backend = Arc::new(Backend::new(1, Member::new(address), now, now));
-        for state in [State::Down, State::Up] {
+        let refused = || Evidence::PingRefused("refused".into());
+        let thresholds = Thresholds { rise: 1, fall: 1 };
+        for evidence in [Evidence::TimePassed, refused()] {
+            backend.with_health(|health| health.step(now, evidence, thresholds));
             let deadline = Cell::new(Instant::now() + Duration::from_millis(100));
-            let wait = deadlines.wait(pending::<()>(), || deadline.get(), Some((&backend, state)));
-            assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline), "{state:?}");
+            let wait = deadlines.wait(pending::<()>(), || deadline.get(), Some((&backend, Unless::Down)));
+            assert_eq!(
+                with_clock(&deadlines, wait).await,
+                Err(Interrupt::Deadline),
+                "{:?}",
+                backend.health()
+            );
         }
     }
 }

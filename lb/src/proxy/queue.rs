@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::deadline::{Deadlines, Interrupt};
+use super::deadline::{Deadlines, Interrupt, Unless};
 use super::places::Places;
 use super::verdict::Failure;
-use crate::balance::health::State;
 use crate::balance::{Backend, InFlight};
 
 /// How much a backend has to do at most.
@@ -117,7 +116,7 @@ impl Queues {
         };
         let turn = pin!(Arc::clone(&queue.places).acquire_owned());
         let patience = (Instant::now() + rule.patience).min(deadline).into();
-        match deadlines.wait(turn, || patience, Some((backend, State::Down))).await {
+        match deadlines.wait(turn, || patience, Some((backend, Unless::Down))).await {
             Ok(place) => {
                 lease.place = place.ok();
                 Ok(())

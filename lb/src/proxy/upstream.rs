@@ -14,11 +14,10 @@ use socket2::SockRef;
 use super::books::Books;
 use super::connect::{connect_to_any, notice_the_gone};
 use super::connection::Connection;
-use super::deadline::{Deadlines, Interrupt};
+use super::deadline::{Deadlines, Interrupt, Unless};
 use super::places::Places;
 use super::queue::Queues;
 use super::verdict::Failure;
-use crate::balance::health::State;
 use crate::balance::{Backend, Fleet, ServerPool};
 use crate::resolver::Resolver;
 
@@ -119,7 +118,7 @@ impl Upstream {
             let before = idle.len();
             idle.retain_mut(|kept| {
                 // A backend that serves one connection at a time cannot answer while it is kept busy by one of these.
-                !(backend.is_leaving() || backend.is(State::Suspect))
+                !(backend.is_leaving() || backend.is_silent())
                     && kept.connection.leads_to(backend)
                     && kept.connection.is_quiet()
                     && now.saturating_duration_since(kept.since) < longest
@@ -158,7 +157,7 @@ impl Upstream {
             Interrupt::Deadline => Failure::ConnectTimeout,
             Interrupt::State => Failure::WentDown,
         };
-        let unless = Some((backend, State::Down));
+        let unless = Some((backend, Unless::Down));
         let place = self.place(until(), deadlines).await?;
         if backend.resolved.is_empty() {
             let until = until();

@@ -188,6 +188,62 @@ fn when_all_are_silent_nobody_is_suspected() {
     throughout(Duration::from_millis(1500), || assert_eq!(lb.states(), ["up", "up"]));
 }
 
+/// HTTP pings that take a backend down before the rule of silence finds it.
+const STRICT: [&str; 4] = ["--ping-path=/health", "--ping-interval=50ms", "--ping-timeout=50ms", "--fall=2"];
+
+#[test]
+fn what_waits_at_a_stopped_backend_moves_on_although_pings_took_it_down() {
+    let (silent, stalled) = stallable("silent");
+    let well = Upstream::well("ok");
+    let lb = Lb::start(&[&silent, &well], &STRICT);
+    lb.wait_for_states(&["up", "up"]);
+    let events = lb.events();
+    stalled.store(true, SeqCst);
+    let mut clients = [lb.client(), lb.client()];
+    for client in &mut clients {
+        client.ask("GET /waits", b"");
+    }
+    events.change("1 up -> down");
+    let begun = Instant::now();
+    for client in &mut clients {
+        assert_eq!(client.answer().status, 200);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "a request waited for {:?}", begun.elapsed());
+    assert_eq!((silent.count_of("GET /waits"), well.count_of("GET /waits")), (1, 2));
+    throughout(Duration::from_millis(200), || assert_eq!(lb.states(), ["down", "up"], "pings bring it back"));
+}
+
+#[test]
+fn what_waits_at_a_slow_path_stays_although_pings_took_the_backend_down() {
+    let pairs = [0, 1].map(|_| {
+        let unwell = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&unwell);
+        let upstream = Upstream::new(move |seen| match seen.line() {
+            "GET /slow" => {
+                std::thread::sleep(Duration::from_secs(3));
+                ok("slow")
+            }
+            "GET /health" if flag.load(SeqCst) => {
+                Reply::Bytes(b"HTTP/1.1 503 Unwell\r\nContent-Length: 0\r\n\r\n".to_vec())
+            }
+            _ => ok("quick"),
+        });
+        (upstream, unwell)
+    });
+    let lb = Lb::start(&[&pairs[0].0, &pairs[1].0], &STRICT);
+    lb.wait_for_states(&["up", "up"]);
+    let events = lb.events();
+    let mut client = lb.client();
+    client.ask("GET /slow", b"");
+    let runs = || pairs.each_ref().map(|(upstream, _)| upstream.count_of("GET /slow"));
+    eventually("it has arrived", || when(runs().contains(&1), ()));
+    let at = usize::from(runs()[1] == 1);
+    pairs[at].1.store(true, SeqCst);
+    events.change(&format!("{} up -> down", at + 1));
+    assert_eq!(client.answer().text(), "slow");
+    assert_eq!(runs()[at] + runs()[1 - at], 1, "it ran once");
+}
+
 #[test]
 fn a_crash_is_not_held_against_a_backend_that_is_back() {
     let (returning, stalled) = stallable("1");

@@ -129,7 +129,7 @@ impl Cli {
         let error = match Self::try_parse_from(&args) {
             Ok(cli) if cli.is_in_order() => return Ok(cli),
             Ok(cli) => {
-                // What it refuses besides is told by `load`.
+                // `load` reports the other words that belong to no flag.
                 let Some((what, fix)) = values::of_a_switch(&behind_name(&args)) else { return Ok(cli) };
                 eprint!("{}", Problems::mistake(what, fix));
                 return Err(CANNOT_START.into());

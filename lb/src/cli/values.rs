@@ -14,7 +14,7 @@ pub(super) fn of_a_switch(args: &[String]) -> Option<Mistake> {
         let flag = arg.strip_prefix("--")?;
         match flag.split_once('=') {
             Some((flag, value)) => bare(flag, value),
-            // A number behind a flag such as --force is a backend.
+            // A number behind a flag such as --force is the number of a backend.
             None => next(index).and_then(|value| match value.parse::<u32>() {
                 Err(_) => apart(flag, value).or_else(|| bare(flag, value)),
                 Ok(_) => apart(flag, value),
@@ -30,7 +30,7 @@ fn apart(flag: &str, value: &str) -> Option<Mistake> {
     Some((what, format!("write --{flag}={on}")))
 }
 
-/// A switch that is there or not.
+/// A switch that takes no value, with a value.
 fn bare(flag: &str, value: &str) -> Option<Mistake> {
     let on = as_switch(value).filter(|_| BARE.contains(&flag))?;
     let fix = if on { format!("write --{flag} alone") } else { format!("leave --{flag} out") };

@@ -1,4 +1,4 @@
-//! Is most of a long file wrong? Its beginning tells.
+//! A long file that is wrong throughout: its beginning is enough to say so.
 //!
 //! To take apart a file of several MiB in which every line is wrong takes seconds and hundreds of MiB: the
 //! reader of TOML keeps a record of every error. So the beginning of a long file is read first. If there are
@@ -17,8 +17,8 @@ pub(super) fn problems(name: &str, text: &str, flags: &Flags) -> Option<Problems
         let mut found = Found::default();
         match understood(&source, Some(part), flags, &mut found) {
             Some((config, said)) => rules::twice(&config, &said, &mut found),
-            // A list in JSON has an end, and looks like TOML without it. The other languages are known by any
-            // part.
+            // The beginning of a JSON list can look like TOML, because the end of the list is missing. The other
+            // languages are recognised in every part of a file.
             None if text.trim_start().starts_with('[') => {
                 let whole = without_secrets(text);
                 if let Some(problem) = dialect::foreign(&whole) {

@@ -90,7 +90,7 @@ impl FromArgMatches for Flags {
                 self.settings.add(setting, Written::Plain(text.clone()), Origin::Flag(setting.flag));
             }
         }
-        // It is gone as soon as the socket is taken.
+        // Read now, because the variable is removed when the socket is taken.
         self.has_socket = std::env::var_os(SOCKETS).is_some();
         let all = SECTIONS.iter().flat_map(|section| section.settings);
         for setting in all.filter(|setting| !setting.variable.is_empty()) {

@@ -193,7 +193,7 @@ impl Form {
         let text = self.text(written)?;
         let size = |text: &str| text.parse::<ByteSize>().ok();
         size(text).map(|size| size.as_u64()).ok_or_else(|| {
-            // A rate is written without its second, because no rate is of anything else.
+            // A rate is written as a size: the settings of rates are all per second.
             let bare = ["/s", "/sec", "ps"].into_iter().find_map(|second| text.strip_suffix(second));
             let bare = bare.filter(|bare| size(bare).is_some());
             bare.map_or_else(wrong, |bare| Wrong::new("no size", format!("write {}", quoted(bare, quotes))))

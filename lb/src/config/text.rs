@@ -59,7 +59,7 @@ fn regular(kind: FileType, wrong: impl Fn(&str, &str) -> Problem) -> Result<(), 
     let (is, fix) = match kind {
         kind if kind.is_file() => return Ok(()),
         kind if kind.is_dir() => ("a directory", "name a regular file"),
-        // What the shell makes of <(command) is one as well.
+        // The shell passes <(command) as a named pipe.
         kind if kind.is_fifo() => ("a named pipe", PIPE),
         kind if kind.is_socket() => ("a socket", "name a regular file"),
         _ => ("a device", "name a regular file"),

@@ -82,7 +82,7 @@ impl Odd<'_> {
         );
     }
 
-    /// Settings of retries that there are none of.
+    /// Settings of retries while retries are off.
     fn about_retries(&mut self, config: &Config) {
         self.idle(config.retries == 0, "retries.retry_delay", "there are no retries", "set retries as well");
         self.idle(config.attempts == 1, "retries.on", "there is one attempt", "set attempts to 2 or more");
@@ -94,7 +94,7 @@ impl Odd<'_> {
         );
     }
 
-    /// Settings of ejections that there are none of.
+    /// Settings of ejections while ejections are off.
     fn about_outliers(&mut self, config: &Config) {
         for id in ["interval", "ejection_time", "max_ejection_time", "max_ejected"] {
             let off = !config.outlier.is_on();
@@ -115,7 +115,7 @@ impl Odd<'_> {
         );
     }
 
-    /// Settings of cookies that are not given out, or that browsers drop.
+    /// Settings of a cookie that is not given out, or that browsers drop.
     fn about_cookies(&mut self, config: &Config) {
         for id in ["sticky.secure", "sticky.same_site", "sticky.max_age"] {
             self.idle(config.sticky_cookie.is_none(), id, "no cookie is given out", "set cookie as well");
@@ -135,7 +135,7 @@ impl Odd<'_> {
     /// the path of the cookie is /, and it has no domain.
     fn prefixed_cookie(&mut self, config: &Config) {
         let Some(name) = &config.sticky_cookie else { return };
-        // Browsers take no notice of the case.
+        // Browsers ignore the case of the prefix.
         let begins =
             |prefix: &&str| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
         let Some(prefix) = SECURE_PREFIXES.into_iter().find(begins) else { return };

@@ -14,6 +14,7 @@ use crate::ctl::Ctl;
 use crate::shown::shown;
 
 mod mistakes;
+mod values;
 
 /// An HTTP load balancer to trust and to learn from.
 ///
@@ -126,7 +127,13 @@ impl Cli {
     /// The status to exit with: there is nothing more to be done.
     pub fn read(args: Vec<OsString>) -> Result<Self, ExitCode> {
         let error = match Self::try_parse_from(&args) {
-            Ok(cli) => return Ok(cli),
+            Ok(cli) if cli.is_in_order() => return Ok(cli),
+            Ok(cli) => {
+                // `load` reports the other words that belong to no flag.
+                let Some((what, fix)) = values::of_a_switch(&behind_name(&args)) else { return Ok(cli) };
+                eprint!("{}", Problems::mistake(what, fix));
+                return Err(CANNOT_START.into());
+            }
             Err(error) => error,
         };
         if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -135,12 +142,22 @@ impl Cli {
         }
         // What an error quotes goes to a terminal.
         let args: Vec<_> = args.iter().map(|arg| shown(&arg.to_string_lossy()).into_owned()).collect();
-        match mistakes::explain(&error, args.get(1..).unwrap_or_default()) {
+        let behind = args.get(1..).unwrap_or_default();
+        match values::of_a_switch(behind).or_else(|| mistakes::explain(&error, behind)) {
             Some((what, fix)) => eprint!("{}", Problems::mistake(what, fix)),
             // It is refused as before, in words that show what acts.
             None => _ = Self::try_parse_from(&args).err().unwrap_or(error).print(),
         }
         Err(CANNOT_START.into())
+    }
+
+    /// Whether every word belongs to a flag, or is what it looks like.
+    fn is_in_order(&self) -> bool {
+        let is_switch = |path: &PathBuf| path.to_str().is_some_and(|word| config::as_switch(word).is_some());
+        match &self.command {
+            Some(Command::Check(check)) => !check.file.as_ref().is_some_and(is_switch),
+            _ => self.stray.is_empty(),
+        }
     }
 
     /// The settings that its flags give.
@@ -160,6 +177,11 @@ impl Cli {
         }
         config::load(self.config.as_deref(), &self.flags)
     }
+}
+
+/// The arguments behind the program's name, fit for a terminal.
+fn behind_name(args: &[OsString]) -> Vec<String> {
+    args.iter().skip(1).map(|arg| shown(&arg.to_string_lossy()).into_owned()).collect()
 }
 
 impl Check {
@@ -202,6 +224,8 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
+    const OK: &str = "--backends=http://a:1";
+
     fn parse(flags: &[&str]) -> Result<Config, String> {
         let cli = Cli::try_parse_from([&["lb"], flags].concat()).map_err(|error| error.to_string())?;
         cli.load().map(|loaded| loaded.config).map_err(|problems| problems.to_string())
@@ -219,24 +243,61 @@ mod tests {
 
     #[test]
     fn bad_flags_name_the_fix() {
-        let ok = "--backends=http://a:1";
         let table: [(&[&str], &str); 12] = [
             (&[], "--backends"),
             (&["--backends="], "name at least one"),
             (&["--backends=localhost:3031"], "write http://localhost:3031"),
             (&["--backends=http://a:1,", "http://b:2"], "separate backends by commas alone"),
             (&["--backends=http://a:1,http://a:1"], "list each backend once"),
-            (&[ok, "stray"], "see lb --help"),
-            (&[ok, "--ping-interval=100ms"], "make the timeout at most as long as the interval"),
-            (&[ok, "--ping-interval=5"], "write 5ms or 5s"),
-            (&[ok, "--ping-interval=0s"], "more than nothing"),
-            (&[ok, "--ping-path=healthz"], "begins with '/'"),
-            (&[ok, "--port=65000"], "add --admin=127.0.0.1:4030"),
-            (&[ok, "--attempts=0"], "0 is not in 1..=100"),
+            (&[OK, "stray"], "see lb --help"),
+            (&[OK, "--ping-interval=100ms"], "make the timeout at most as long as the interval"),
+            (&[OK, "--ping-interval=5"], "write 5ms or 5s"),
+            (&[OK, "--ping-interval=0s"], "more than nothing"),
+            (&[OK, "--ping-path=healthz"], "begins with '/'"),
+            (&[OK, "--port=65000"], "add --admin=127.0.0.1:4030"),
+            (&[OK, "--attempts=0"], "0 is not in 1..=100"),
         ];
         for (flags, fix) in table {
             let error = parse(flags).expect_err(&format!("{flags:?}"));
             assert!(error.contains(fix), "{flags:?} gives: {error}");
+        }
+    }
+
+    #[test]
+    fn every_flag_says_how_its_value_is_written() {
+        use crate::config::settings::{Form, SECTIONS};
+        let refused = |flag: &str, value: &str, fix: &str| {
+            let args = [OK.to_owned(), format!("--{flag}={value}")];
+            let error = parse(&args.each_ref().map(String::as_str)).expect_err(flag);
+            assert!(error.contains(&format!("write {fix}")), "--{flag}={value} gives: {error}");
+        };
+        let settings = SECTIONS.iter().flat_map(|section| section.settings);
+        for setting in settings.filter(|setting| !setting.flag.is_empty()) {
+            match setting.form {
+                Form::Time { .. } => refused(setting.flag, "30", "30ms or 30s"),
+                Form::Percent { least, .. } => {
+                    refused(setting.flag, &least.to_string(), &format!("{least}%"))
+                }
+                Form::Size => refused(setting.flag, "5KiB/s", "5KiB"),
+                Form::Switch => {
+                    refused(setting.flag, "off", "false");
+                    refused(setting.flag, "TRUE", "true");
+                    let args = ["--".to_owned() + setting.flag, "no".to_owned()];
+                    let (_, fix) = values::of_a_switch(&args).unwrap();
+                    assert_eq!(fix, format!("write --{}=false", setting.flag));
+                }
+                Form::Word(_, words) => {
+                    for word in words() {
+                        let other = if word == word.to_uppercase() {
+                            word.to_lowercase()
+                        } else {
+                            word.to_uppercase()
+                        };
+                        refused(setting.flag, &other, word);
+                    }
+                }
+                Form::Count { .. } | Form::Text(_) | Form::List(_) | Form::Statuses => {}
+            }
         }
     }
 

@@ -105,13 +105,13 @@ async fn ping(backend: &Arc<Backend>, config: &Config, resolver: &Resolver) -> O
         (health.state() == State::Suspect, health.must_answer())
     };
     resolver.refresh(backend);
-    let outcome = match &config.ping_path {
+    let outcome = match &config.ping.path {
         Some(path) => exchange::ask_for(backend, path, config, resolver).await,
         None if must_answer => {
             ask_anything(backend, config, config.ping_timeout).await.map(|()| Evidence::Answered)
         }
         None => {
-            let connected = reach(backend, config.ping_port, config.ping_timeout, resolver).await;
+            let connected = reach(backend, config.ping.port, config.ping_timeout, resolver).await;
             connected.map(|_| Evidence::Connected)
         }
     };

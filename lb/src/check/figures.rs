@@ -80,7 +80,7 @@ impl Figures {
             vanished_without_traffic: unanswered,
             stall_under_load: (wanted > 1).then_some(silence),
             stall_at_one_request: (wanted > 1).then_some(silence_of_one),
-            stall_without_traffic: config.ping_path.as_ref().map(|_| unanswered),
+            stall_without_traffic: config.ping.path.as_ref().map(|_| unanswered),
             recovery: pings(rise, Duration::ZERO),
             backends_tried,
             most_tries: backends_tried.saturating_mul(config.retries + 1),

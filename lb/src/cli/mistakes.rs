@@ -2,8 +2,10 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::values;
 use crate::config::aliases::{self, Instead};
 use crate::config::listen::Guess;
+use crate::config::problems::nearest;
 use crate::config::settings::SECTIONS;
 
 /// What is wrong, and what to write instead.
@@ -11,7 +13,7 @@ pub(super) type Mistake = (String, String);
 
 /// Which command the arguments are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Command {
+pub(super) enum Command {
     Balance,
     Check,
     Ctl,
@@ -57,7 +59,7 @@ pub(super) fn explain(error: &clap::Error, args: &[String]) -> Option<Mistake> {
         ErrorKind::ArgumentConflict => twice(given, args),
         ErrorKind::InvalidSubcommand if command == Command::Ctl => {
             let words: Vec<_> = args.iter().map(String::as_str).skip_while(|word| word != given).collect();
-            of_ctl(&words).filter(|_| !words.is_empty())
+            of_ctl(&words).or_else(|| nearly_of_ctl(&words))
         }
         _ => None,
     }
@@ -90,6 +92,9 @@ fn unknown_flag(command: Command, given: &str, args: &[String]) -> Option<Mistak
         None => arg.starts_with(given) && !arg.starts_with("--"),
     };
     let index = args.iter().position(is_it)?;
+    if let Some(mistake) = values::with_a_hyphen(command, index, args) {
+        return Some(mistake);
+    }
     let next = args.get(index + 1).map(String::as_str).filter(|next| !next.starts_with('-'));
     let flag = Flag::read(&args[index], next);
     let fix = flag.instead(command);
@@ -253,16 +258,18 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// What `lb ctl` does.
+const ORDERS: [&str; 11] =
+    ["drain", "ready", "maintenance", "weight", "add", "remove", "policy", "reload", "reset", "log", "state"];
+
 /// What `lb ctl` does, under this name or another: the words to write after it.
 fn of_ctl(words: &[&str]) -> Option<Mistake> {
     const ENDS: &str = "send the process SIGTERM: it finishes what is in flight and ends; what started it may start it again";
     let (word, rest) = words.split_first()?;
     let rest: String = rest.iter().map(|word| format!(" {}", quoted(word))).collect();
-    let fix = match *word {
-        "drain" | "ready" | "maintenance" | "weight" | "add" | "remove" | "policy" | "reload" | "reset"
-        | "log" | "state" => {
-            format!("write lb ctl {word}{rest}")
-        }
+    let lower = word.to_lowercase();
+    let fix = match &lower[..] {
+        order if ORDERS.contains(&order) => format!("write lb ctl {order}{rest}"),
         "status" | "show" | "list" | "ls" | "info" | "stats" | "backends" | "ps" => {
             "write lb ctl state".to_owned()
         }
@@ -280,6 +287,14 @@ fn of_ctl(words: &[&str]) -> Option<Mistake> {
     Some((format!("'{word}' is no command"), fix))
 }
 
+/// An order of `lb ctl` with a slip of the keyboard.
+fn nearly_of_ctl(words: &[&str]) -> Option<Mistake> {
+    let (word, rest) = words.split_first()?;
+    let order = nearest(word, ORDERS.into_iter())?;
+    let (what, fix) = of_ctl(&[&[order], rest].concat())?;
+    Some((what.replace(order, word), fix))
+}
+
 /// Words that belong to no flag; `config` and `backends` are what the flags say.
 pub(super) fn stray(words: &[String], config: Option<&str>, backends: Option<&str>) -> Mistake {
     let all: Vec<_> = words.iter().map(String::as_str).collect();
@@ -288,7 +303,8 @@ pub(super) fn stray(words: &[String], config: Option<&str>, backends: Option<&st
     let file = all.get(1).copied().or(config).unwrap_or("lb.toml");
     let is_url = |word: &&str| word.contains("://") || (word.contains(':') && !word.starts_with(':'));
     let listed = backends.is_some_and(|backends| backends.contains("://"));
-    match word {
+    let lower = word.to_lowercase();
+    match &lower[..] {
         "start" | "run" | "serve" | "balance" | "launch" | "daemon" | "proxy" | "up" => {
             let rest = match (all.get(1).copied().or(config), backends) {
                 (None, Some(backends)) => format!("--backends={}", quoted(backends)),
@@ -299,10 +315,14 @@ pub(super) fn stray(words: &[String], config: Option<&str>, backends: Option<&st
         "validate" | "test" | "configtest" | "lint" | "verify" | "chekc" | "chck" | "cehck" => {
             (no_command(), format!("write lb check {}", quoted(file)))
         }
+        "check" | "ctl" if word != lower => {
+            let rest: String = all.iter().skip(1).map(|word| format!(" {}", quoted(word))).collect();
+            (no_command(), format!("write lb {lower}{rest}"))
+        }
         "check" | "ctl" => {
             (format!("'{word}' does not come first"), format!("write lb {word} and, behind it, its flags"))
         }
-        "help" | "version" => (no_command(), format!("write lb --{word}")),
+        "help" | "version" => (no_command(), format!("write lb --{lower}")),
         _ if is_url(&word) || backends.is_some_and(|backends| !listed && !backends.contains(':')) => {
             several_backends(&all, backends)
         }

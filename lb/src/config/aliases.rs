@@ -190,6 +190,32 @@ const ALIASES: &[Alias] = &[
     },
 ];
 
+/// Values that other programs have, with `-` for underscores, and the value to write instead.
+const VALUES: &[(&[&str], &str)] = &[
+    (&["leastconn", "least-conn", "least-request", "leastrequest"], "least-connections"),
+    (&["roundrobin", "rr", "static-rr"], "round-robin"),
+    (&["wrr", "weighted"], "weighted-round-robin"),
+    (&["rand"], "random"),
+    (&["p2c", "power-of-two", "power-of-two-choices", "random-two", "random-choose-2"], "two-choices"),
+    (&["ewma"], "peak-ewma"),
+    (&["hash", "ip-hash", "client-ip-hash", "source", "uri", "uri-hash", "ring-hash", "ketama"], "ring"),
+    (&["warning"], "warn"),
+    (&["err", "fatal", "critical", "crit", "alert", "emerg"], "error"),
+    (&["notice", "information"], "info"),
+    (&["verbose", "all"], "trace"),
+    (&["draining", "drained", "disabled"], "drain"),
+    (&["maint", "down"], "maintenance"),
+    (&["up", "active", "enabled"], "ready"),
+];
+
+/// The one of these words that another program calls so.
+pub(crate) fn value<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+    let word = word.to_lowercase().replace('_', "-");
+    let (_, meant) =
+        VALUES.iter().find(|(others, meant)| others.contains(&&*word) && words.contains(meant))?;
+    words.iter().copied().find(|word| word == meant)
+}
+
 /// What there is for a word, written with `_` for hyphens.
 pub(crate) fn find(word: &str) -> Option<&'static Alias> {
     let word = word.to_lowercase();

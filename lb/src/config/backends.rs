@@ -69,6 +69,10 @@ pub(crate) fn parse(entry: &str) -> Result<Address, BadAddress> {
     if entry.contains(char::is_whitespace) {
         return Err(with_a_space(entry));
     }
+    if is_unix_socket(entry) {
+        let what = format!("backend '{entry}' is a unix socket, which is not supported");
+        return Err(bad(what, "let the server listen on a TCP port, and write http://host:port"));
+    }
     let (scheme, rest) = match entry.split_once("://") {
         Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
         None => return Err(without_scheme(entry)),
@@ -89,6 +93,18 @@ pub(crate) fn parse(entry: &str) -> Result<Address, BadAddress> {
         }
     }
     plain(entry, rest)
+}
+
+/// Whether it is a path in the file system, as nginx, HAProxy, Envoy and curl write one.
+fn is_unix_socket(entry: &str) -> bool {
+    let lower = entry.to_ascii_lowercase();
+    // A host may be called unix, and have a port.
+    let of_scheme = ["unix:", "unix@", "http+unix:", "http://unix:/"]
+        .iter()
+        .find_map(|scheme| lower.strip_prefix(scheme));
+    let is_scheme = of_scheme.is_some_and(|rest| rest.parse::<u16>().is_err());
+    let is_path = (lower.starts_with('/') && !lower.starts_with("//")) || lower.starts_with("./");
+    is_scheme || is_path
 }
 
 /// Reads what follows `http://`.

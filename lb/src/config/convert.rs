@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use balance::health::Thresholds;
 use balance::member::{Member, Mode};
@@ -12,75 +13,60 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::form::{Written, Wrong};
 use super::layer::Layer;
-use super::problems::Problem;
+use super::problems::{Found, Problem};
 use super::reader::Reader;
 use super::settings::BACKEND;
-use super::{Config, Said, Token, backends, listen, ping, settings};
+use super::{Config, Ping, Said, Token, backends, listen, settings};
 use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
 use crate::proxy::sticky;
-use crate::statuses::Statuses;
 
 /// What it is called if nobody says: drawn once, so that it keeps its name when its file is read again.
 static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}", fastrand::u32(..) >> 8));
 
 /// Makes a configuration of it, and returns it with what is left of what was said: all but what was wrong. What was
 /// wrong is told to `problems`, and its default takes its place.
-pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Config, Said<'a>) {
+pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Found) -> (Config, Said<'a>) {
     let (members, sound) =
         said.backends.into_iter().filter_map(|layer| member(layer, said.source, problems)).unzip();
     let mut read = Reader::new(said.settings, said.source, problems);
-    let listen = clients(&mut read);
-    let config = Config {
-        backends: members,
+    let config = config(&mut read, members);
+    (config, Said { settings: read.layer, backends: sound, ..said })
+}
+
+/// The configuration of these backends: a line for each setting, or for settings that make one rule.
+fn config(read: &mut Reader<'_>, backends: Vec<Member>) -> Config {
+    let listen = clients(read);
+    Config {
+        backends,
         policy: read.parsed("balance.policy", str::parse).unwrap_or_default(),
         key: read.parsed("balance.hash_by", |text| text.parse().map_err(fix)).unwrap_or_default(),
         load_factor: read.number("balance.load_factor"),
         seed: read.maybe("balance.seed"),
         panic_threshold: read.number("balance.panic_threshold"),
         slow_start: read.get("balance.slow_start"),
-        outlier: outlier::Rule {
-            consecutive_errors: read.number("outlier.consecutive_errors"),
-            success_rate: read.get("outlier.success_rate"),
-            interval: read.get("outlier.interval"),
-            ejection_time: read.get("outlier.ejection_time"),
-            max_ejection_time: read.get("outlier.max_ejection_time"),
-            max_ejected: read.number("outlier.max_ejected"),
-        },
-        retry_budget: retry_budget(&mut read),
+        outlier: outlier(read),
+        retry_budget: retry_budget(read),
         hedge_after: read.maybe("hedging.after"),
         sticky_cookie: read.parsed("sticky.cookie", cookie_name),
-        sticky_attributes: sticky::Attributes {
-            secure: read.parsed("sticky.secure", str::parse).unwrap_or_default(),
-            same_site: read.parsed("sticky.same_site", str::parse).unwrap_or_default(),
-            max_age: read.maybe("sticky.max_age"),
-        },
+        sticky_attributes: cookie(read),
         explain: read.get("balance.explain"),
         listen,
-        admin: admin(&mut read, listen),
+        admin: admin(read, listen),
         admin_token: read.parsed("admin_token", Token::read),
         name: read.parsed("name", name).unwrap_or_else(|| OWN_NAME.clone()),
         via: read.get("via"),
-        trusted: entries(&mut read, "trusted_proxies", "a network", network),
+        trusted: entries(read, "trusted_proxies", "a network", network),
         workers: read.maybe_number("workers").unwrap_or_else(cores),
         ping_interval: read.get("health.ping_interval"),
         ping_timeout: read.get("health.ping_timeout"),
-        ping_path: read.parsed("health.ping_path", path),
-        ping_method: read.parsed("health.ping_method", ping::method).unwrap_or_default(),
-        ping_host: read.parsed("health.ping_host", ping::host),
-        ping_headers: entries(&mut read, "health.ping_headers", "a header of a ping", ping::header),
-        ping_port: read.maybe_number("health.ping_port"),
-        ping_status: Statuses::read(&read.get::<Vec<String>>("health.ping_status")).unwrap_or_default(),
-        ping_body: read.maybe("health.ping_body"),
-        thresholds: Thresholds { rise: read.number("health.rise"), fall: read.number("health.fall") },
-        silence: silence::Rule {
-            waiting: read.number("health.silence_waiting"),
-            at_least: read.get("health.silence"),
-        },
+        ping: Ping::of(read),
+        thresholds: thresholds(read),
+        silence: silence(read),
         retries: read.number("retries.retries"),
         retry_delay: read.get("retries.retry_delay"),
         attempts: read.number("retries.attempts"),
-        retry_on: entries(&mut read, "retries.on", "a status from 400 to 599", error_status),
+        retry_on: entries(read, "retries.on", "a status from 400 to 599", error_status),
         total_timeout: read.get("timeouts.total"),
         connect_timeout: read.get("timeouts.connect"),
         response_timeout: read.get("timeouts.response"),
@@ -95,8 +81,8 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         drain_time: read.get("timeouts.drain"),
         drain_idle: read.get("timeouts.drain_idle"),
         max_connections: read.maybe_number("max_connections"),
-        limit: limit(&mut read),
-        queue: queue(&mut read),
+        limit: limit(read),
+        queue: queue(read),
         replay_limit: usize::try_from(read.get::<u64>("retries.replay_limit")).unwrap_or(usize::MAX),
         max_body: read.maybe("max_body").unwrap_or(u64::MAX),
         log_format: read.parsed("log.format", str::parse).unwrap_or_default(),
@@ -104,18 +90,13 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Vec<Problem>) -> (Confi
         log_file: read.parsed("log.file", log_file),
         access_log: read.get("log.access_log"),
         log_query: read.get("log.query"),
-        request_id: request_id(&mut read),
+        request_id: request_id(read),
         statistics: read.parsed("log.statistics", str::parse).unwrap_or_default(),
-    };
-    (config, Said { settings: read.layer, backends: sound, ..said })
+    }
 }
 
 /// Makes a member of what was said of a backend, if its address can be read, and returns it with what was not wrong.
-pub(super) fn member(
-    layer: Layer,
-    source: &super::Source,
-    problems: &mut Vec<Problem>,
-) -> Option<(Member, Layer)> {
+pub(super) fn member(layer: Layer, source: &super::Source, problems: &mut Found) -> Option<(Member, Layer)> {
     let defaults = Layer::defaults(settings::section(BACKEND));
     let mut read = Reader::new(defaults.under(layer), source, problems);
     let address = read.address();
@@ -189,7 +170,7 @@ fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
 }
 
 /// The entries of a list, each read by itself. What is wrong with one is told at its place.
-fn entries<T>(
+pub(super) fn entries<T>(
     read: &mut Reader<'_>,
     id: &str,
     kind: &str,
@@ -197,11 +178,13 @@ fn entries<T>(
 ) -> Vec<T> {
     let texts = read.maybe::<Vec<String>>(id).unwrap_or_default();
     let given = read.layer.get(id).cloned();
-    let mut entries = Vec::new();
+    let (mut entries, mut wrong) = (Vec::new(), 0);
     for (text, index) in texts.iter().zip(0..) {
         match parse(text) {
             Ok(entry) => entries.push(entry),
+            Err(_) if wrong >= Found::KEPT => read.problems.count_more(1),
             Err(fix) => {
+                wrong += 1;
                 let place = given.as_ref().and_then(|given| given.place_of(index));
                 let shown = place.clone().and_then(|place| read.source.text.get(place));
                 let shown = shown.map_or_else(|| format!("'{text}'"), str::to_owned);
@@ -221,10 +204,30 @@ fn error_status(text: &str) -> Result<StatusCode, String> {
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
-    text.parse()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map(canonical)
-        .map_err(|_| "write 10.0.0.0/8, or one address, 127.0.0.1".to_owned())
+    text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map(canonical).map_err(|_| {
+        match network_meant(text) {
+            Some(meant) => format!("write {meant}"),
+            None => "write 10.0.0.0/8, or one address, 127.0.0.1".to_owned(),
+        }
+    })
+}
+
+/// What a text that is no network most likely means: an address in brackets, with a port or with a mask, or
+/// this machine.
+fn network_meant(text: &str) -> Option<String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Some("127.0.0.1 or ::1".to_owned());
+    }
+    if let Some((address, behind)) = text.rsplit_once('/') {
+        if let (Ok(address), Ok(mask)) = (address.parse(), behind.parse()) {
+            return Ipv4Net::with_netmask(address, mask).ok().map(|network| network.to_string());
+        }
+        let bare = address.trim_matches(['[', ']', ' ']);
+        let network = format!("{bare}/{}", behind.trim());
+        return network.parse::<IpNet>().ok().map(|network| network.to_string());
+    }
+    let is_name = text.contains('*') || text.to_ascii_lowercase().contains("localhost");
+    listen::Guess::of(text).ip.filter(|_| !is_name).map(|ip| ip.to_string())
 }
 
 /// A network of IPv4 that is written as one of IPv6 is one of IPv4: addresses are compared as what they are.
@@ -237,6 +240,49 @@ fn canonical(network: IpNet) -> IpNet {
 /// Whether each request gets an id: by default, if there is an access log to find it in.
 fn request_id(read: &mut Reader<'_>) -> bool {
     read.maybe("request_id").unwrap_or_else(|| read.get("log.access_log"))
+}
+
+/// When a backend is ejected for what it answers.
+fn outlier(read: &mut Reader<'_>) -> outlier::Rule {
+    outlier::Rule {
+        consecutive_errors: read.number("outlier.consecutive_errors"),
+        success_rate: read.get("outlier.success_rate"),
+        interval: read.get("outlier.interval"),
+        ejection_time: read.get("outlier.ejection_time"),
+        max_ejection_time: read.get("outlier.max_ejection_time"),
+        max_ejected: read.number("outlier.max_ejected"),
+    }
+}
+
+fn thresholds(read: &mut Reader<'_>) -> Thresholds {
+    Thresholds { rise: read.number("health.rise"), fall: read.number("health.fall") }
+}
+
+fn silence(read: &mut Reader<'_>) -> silence::Rule {
+    silence::Rule { waiting: read.number("health.silence_waiting"), at_least: read.get("health.silence") }
+}
+
+/// How the cookie of [`sticky`] is given out.
+fn cookie(read: &mut Reader<'_>) -> sticky::Attributes {
+    sticky::Attributes {
+        secure: read.parsed("sticky.secure", str::parse).unwrap_or_default(),
+        same_site: read.parsed("sticky.same_site", str::parse).unwrap_or_default(),
+        max_age: max_age(read),
+    }
+}
+
+/// How long a browser keeps the cookie. `Max-Age` counts in seconds (RFC 6265bis, section 4.1.2.2), so that a
+/// part of a second cannot be said.
+fn max_age(read: &mut Reader<'_>) -> Option<Duration> {
+    let age = read.maybe::<Duration>("sticky.max_age")?;
+    if age.subsec_nanos() == 0 {
+        return Some(age);
+    }
+    let given = read.layer.get("sticky.max_age")?.clone();
+    let whole = humantime::format_duration(Duration::from_secs(age.as_secs() + 1));
+    let fix = format!("write whole seconds, such as \"{whole}\", because browsers count in them");
+    read.reject(&given, Wrong { is: "not a number of whole seconds".to_owned(), fix });
+    None
 }
 
 fn retry_budget(read: &mut Reader<'_>) -> Option<budget::Rule> {
@@ -276,7 +322,7 @@ fn log_file(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-fn path(text: &str) -> Result<Uri, String> {
+pub(super) fn path(text: &str) -> Result<Uri, String> {
     let uri: Option<Uri> = text.parse().ok();
     uri.filter(|_| text.starts_with('/'))
         .ok_or_else(|| "write a path that begins with '/', such as /healthz".to_owned())
@@ -304,8 +350,20 @@ mod tests {
         assert_eq!(["127.0.0.1", "::1"].map(|one| network(one).unwrap().prefix_len()), [32, 128]);
         assert_eq!(network("::ffff:10.0.0.0/104").unwrap(), network("10.0.0.0/8").unwrap());
         assert_eq!(network("::ffff:10.0.0.1").unwrap(), network("10.0.0.1").unwrap());
-        for wrong in ["", "10.0.0.0/33", "a", " ::1"] {
+        for wrong in ["", "10.0.0.0/33", "a", "*", "[::1", "10.0.0.0/255.0.255.0"] {
             assert!(network(wrong).unwrap_err().contains("write 10.0.0.0/8"), "{wrong}");
+        }
+        let meant = [
+            ("[::1]", "::1"),
+            (" ::1", "::1"),
+            ("[fd00::]/8", "fd00::/8"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("[::1]:80", "::1"),
+            ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+            ("LocalHost", "127.0.0.1 or ::1"),
+        ];
+        for (text, meant) in meant {
+            assert_eq!(network(text).unwrap_err(), format!("write {meant}"));
         }
     }
 }

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::form::Written;
 use super::layer::{Layer, Origin};
-use super::problems::{Problem, nearest, shortened};
+use super::problems::{Found, Problem, nearest, shortened};
 use super::settings::{self, SECTIONS, Section};
 use super::{aliases, dialect};
 
@@ -27,14 +27,14 @@ type Key<'a> = (&'a str, Range<usize>);
 
 impl File {
     /// Takes a file apart. What cannot be used is left out, and told to `problems`; if it is not TOML, that is all of it.
-    pub(crate) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+    pub(crate) fn read(text: &str, problems: &mut Found) -> Option<Self> {
         let (document, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             // What the rest of it means is anybody's guess.
             let shown = super::problems::without_secrets(text);
             match dialect::foreign(&shown) {
                 Some(problem) => problems.push(problem),
-                None => problems.extend(errors_of_toml(&errors, &shown)),
+                None => errors_of_toml(&errors, &shown, problems),
             }
             return None;
         }
@@ -55,7 +55,7 @@ impl File {
         section: &'static Section,
         key: &Key<'_>,
         value: &Spanned<DeValue<'_>>,
-        problems: &mut Vec<Problem>,
+        problems: &mut Found,
     ) {
         self.names_backends |= section.name == settings::BACKEND;
         let mut wrong = |is: &str, place: Range<usize>| {
@@ -96,12 +96,7 @@ impl File {
     }
 }
 
-fn read_settings(
-    section: &'static Section,
-    table: &DeTable<'_>,
-    layer: &mut Layer,
-    problems: &mut Vec<Problem>,
-) {
+fn read_settings(section: &'static Section, table: &DeTable<'_>, layer: &mut Layer, problems: &mut Found) {
     for (key, value) in table {
         read_setting(section, &(key.get_ref().as_ref(), key.span()), value, layer, problems);
     }
@@ -112,19 +107,17 @@ fn read_setting(
     key: &Key<'_>,
     value: &Spanned<DeValue<'_>>,
     layer: &mut Layer,
-    problems: &mut Vec<Problem>,
+    problems: &mut Found,
 ) {
     match section.setting(key.0) {
         Some(setting) => layer.add(setting, written(value), Origin::File(value.span())),
-        None if problems.len() < PROPOSALS => problems.push(unknown(section, key)),
+        None if problems.count() < Found::KEPT => problems.push(unknown(section, key)),
         None => problems.push(unexplained(section, key)),
     }
 }
 
-/// Keys that are not known are compared with all that are; with so many problems, nobody reads what comes of it.
-const PROPOSALS: usize = 1000;
-
-/// A key that is not known here, without what to write instead.
+/// A key that is not known here, without what to write instead: to compare it with all keys takes long, and
+/// with so many problems, the proposal is not read.
 fn unexplained(section: &'static Section, key: &Key<'_>) -> Problem {
     let (name, here) = (shortened(key.0), place(section));
     Problem::new(format!("{name} is not known {here}"), "").at_place(Some(key.1.clone()))
@@ -201,7 +194,7 @@ fn written(value: &Spanned<DeValue<'_>>) -> Written {
 }
 
 /// The file breaks TOML's own rules. A line is told about once: what follows its first error is a consequence of it.
-fn errors_of_toml(errors: &[toml::de::Error], text: &str) -> Vec<Problem> {
+fn errors_of_toml(errors: &[toml::de::Error], text: &str, problems: &mut Found) {
     let place = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
     let mut errors: Vec<_> = errors.iter().map(|error| (place(error), error)).collect();
     errors.sort_by_key(|(place, _)| place.start);
@@ -213,7 +206,10 @@ fn errors_of_toml(errors: &[toml::de::Error], text: &str) -> Vec<Problem> {
         told = Some(place.start);
         is_first
     });
-    errors.into_iter().map(|(place, error)| not_toml(error, text, place)).collect()
+    // They stand in the order of the file, so that only the first ones are ever shown.
+    problems.count_more(errors.len().saturating_sub(Found::KEPT));
+    let first = errors.into_iter().take(Found::KEPT);
+    problems.extend(first.map(|(place, error)| not_toml(error, text, place)));
 }
 
 /// One of these errors.

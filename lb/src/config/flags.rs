@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::form::{Form, Written};
 use super::layer::{Layer, Origin};
-use super::problems::Problem;
+use super::problems::{Found, Problem};
 use super::settings::{self, BACKEND, SECTIONS, Section, Setting};
 use super::{backends, listen};
 
@@ -15,6 +15,7 @@ use super::{backends, listen};
 pub struct Flags {
     settings: Layer,
     backends: Option<String>,
+    has_socket: bool,
 }
 
 impl Flags {
@@ -23,14 +24,22 @@ impl Flags {
         self.settings.clone()
     }
 
+    /// Whether the process was given a socket to listen at.
+    pub(super) fn has_socket(&self) -> bool {
+        self.has_socket
+    }
+
     /// The list of backends, if they give one.
     pub(crate) fn backends(&self) -> Option<&str> {
         self.backends.as_deref()
     }
 }
 
+/// The variable by which systemd says that it hands over sockets: `sd_listen_fds(3)`.
+const SOCKETS: &str = "LISTEN_FDS";
+
 /// The backends of `--backends`, a layer each.
-pub(super) fn backends(list: &str, problems: &mut Vec<Problem>) -> Vec<Layer> {
+pub(super) fn backends(list: &str, problems: &mut Found) -> Vec<Layer> {
     let url =
         settings::section(BACKEND).and_then(|section| section.setting("url")).expect("backends have a url");
     let entries = backends::entries(list).unwrap_or_else(|backends::BadAddress { what, fix }| {
@@ -81,6 +90,8 @@ impl FromArgMatches for Flags {
                 self.settings.add(setting, Written::Plain(text.clone()), Origin::Flag(setting.flag));
             }
         }
+        // Read now, because the variable is removed when the socket is taken.
+        self.has_socket = std::env::var_os(SOCKETS).is_some();
         let all = SECTIONS.iter().flat_map(|section| section.settings);
         for setting in all.filter(|setting| !setting.variable.is_empty()) {
             // A variable that is empty is one that somebody wanted to be without.
@@ -117,15 +128,54 @@ fn arg(section: &Section, setting: &'static Setting) -> Arg {
 /// Refuses what cannot be read, and passes on what can as it was written.
 fn parser(setting: &'static Setting) -> ValueParser {
     let read = move |text: &str| -> Result<String, String> {
-        let off = setting.has_off() && text == "off";
-        match setting.form.read(&Written::Plain(text.to_owned())) {
-            Err(wrong) if !off => {
-                let guess = if setting.flag == "port" { listen::instead_of_port(text) } else { None };
-                let fix = if setting.fix.is_empty() { wrong.fix } else { setting.fix.to_owned() };
-                Err(format!("{text} is {}; {}", wrong.is, guess.unwrap_or(fix)))
-            }
-            _ => Ok(text.to_owned()),
+        match ValueForm::of(setting).refuses(text) {
+            Some((is, fix)) => Err(format!("{text} is {is}; {fix}")),
+            None => Ok(text.to_owned()),
         }
     };
     ValueParser::from(read)
+}
+
+/// How a value is written on a command line, and what is wrong with a text that is no such value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ValueForm {
+    form: Form,
+    setting: Option<&'static Setting>,
+}
+
+impl ValueForm {
+    /// A time, which may be none at all.
+    pub(crate) const TIME: Self = Self { form: Form::Time { zero: true }, setting: None };
+
+    fn of(setting: &'static Setting) -> Self {
+        Self { form: setting.form, setting: Some(setting) }
+    }
+
+    /// That of a flag, written without its hyphens.
+    pub(crate) fn of_flag(flag: &str) -> Option<Self> {
+        with_flags().find(|(_, setting)| setting.flag == flag).map(|(_, setting)| Self::of(setting))
+    }
+
+    /// That of a key of the file.
+    pub(crate) fn of_key(section: &str, key: &str) -> Option<Self> {
+        settings::section(section)?.setting(key).map(Self::of)
+    }
+
+    /// Whether the value is yes or no.
+    pub(crate) fn is_switch(self) -> bool {
+        matches!(self.form, Form::Switch)
+    }
+
+    /// What a text is that is no such value, and what to write instead; `None` if it is one.
+    pub(crate) fn refuses(self, text: &str) -> Option<(String, String)> {
+        let setting = self.setting;
+        if text == "off" && setting.is_some_and(Setting::has_off) {
+            return None;
+        }
+        let wrong = self.form.read(&Written::Plain(text.to_owned())).err()?;
+        let is_port = setting.is_some_and(|setting| setting.flag == "port");
+        let guess = if is_port { listen::instead_of_port(text) } else { None };
+        let own = setting.map(|setting| setting.fix.to_owned()).filter(|fix| !fix.is_empty());
+        Some((wrong.is, guess.or(own).unwrap_or(wrong.fix)))
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use super::aliases;
 use super::problems::nearest;
 use crate::statuses::Statuses;
 
@@ -184,11 +185,19 @@ impl Form {
     }
 
     fn read_size(self, written: &Written) -> Result<u64, Wrong> {
-        let wrong = || Wrong::new("no size", self.example(written.is_in_file()));
-        match written {
-            Written::Number(Some(number)) => u64::try_from(*number).map_err(|_| wrong()),
-            _ => self.text(written)?.parse::<ByteSize>().map(|size| size.as_u64()).map_err(|_| wrong()),
+        let quotes = written.is_in_file();
+        let wrong = || Wrong::new("no size", self.example(quotes));
+        if let Written::Number(Some(number)) = written {
+            return u64::try_from(*number).map_err(|_| wrong());
         }
+        let text = self.text(written)?;
+        let size = |text: &str| text.parse::<ByteSize>().ok();
+        size(text).map(|size| size.as_u64()).ok_or_else(|| {
+            // A rate is written as a size: the settings of rates are all per second.
+            let bare = ["/s", "/sec", "ps"].into_iter().find_map(|second| text.strip_suffix(second));
+            let bare = bare.filter(|bare| size(bare).is_some());
+            bare.map_or_else(wrong, |bare| Wrong::new("no size", format!("write {}", quoted(bare, quotes))))
+        })
     }
 
     fn read_count(self, least: u64, most: u64, written: &Written) -> Result<u64, Wrong> {
@@ -232,7 +241,14 @@ impl Form {
             Written::Text(text) if text.parse::<bool>().is_ok() => {
                 Err(Wrong::new("a text", format!("write {text}, without the quotes")))
             }
-            other => Err(Wrong::new(other.kind(), self.example(true))),
+            other => {
+                let text = match other {
+                    Written::Plain(text) | Written::Text(text) => text,
+                    _ => "",
+                };
+                let fix = as_switch(text).map_or_else(|| self.example(true), |on| format!("write {on}"));
+                Err(Wrong::new(other.kind(), fix))
+            }
         }
     }
 
@@ -242,7 +258,10 @@ impl Form {
             return Ok(text.to_owned());
         }
         let quotes = written.is_in_file();
-        let fix = match nearest(text, words.iter().copied()) {
+        let same = words.iter().copied().find(|word| word.eq_ignore_ascii_case(text));
+        let meant =
+            same.or_else(|| aliases::value(text, words)).or_else(|| nearest(text, words.iter().copied()));
+        let fix = match meant {
             Some(word) => format!(
                 "write {}; {}",
                 quoted(word, quotes),
@@ -314,6 +333,15 @@ impl Written {
             Self::List(_) => "a list",
             Self::Other(kind) => kind,
         }
+    }
+}
+
+/// What a word for yes or no means, in whatever language of configuration.
+pub(crate) fn as_switch(word: &str) -> Option<bool> {
+    match &word.to_ascii_lowercase()[..] {
+        "true" | "on" | "yes" | "y" | "1" | "enable" | "enabled" => Some(true),
+        "false" | "off" | "no" | "n" | "0" | "disable" | "disabled" => Some(false),
+        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::convert;
 use super::form::Written;
 use super::layer::{Layer, Origin};
-use super::problems::{Problem, Problems, Source, besides, nearest, shortened};
+use super::problems::{Found, Problem, Problems, Source, besides, nearest, shortened};
 use super::settings::{self, BACKEND};
 
 /// Reads what is said of a backend: of a new one, or of one of which this is `known` already and whose address stays.
@@ -19,7 +19,7 @@ pub(crate) fn backend(said: &Map<String, Value>, known: Option<&Member>) -> Resu
     // Names are looked up again and again only while they stand in the configuration.
     let cannot = |key: &str| key == "every_address" || (key == "url" && known.is_some());
     let keys = || section.settings.iter().map(|setting| setting.key()).filter(|key| !cannot(key));
-    let mut problems = Vec::new();
+    let mut problems = Found::default();
     let mut layer = known.map(layer_of).unwrap_or_default();
     for (key, value) in said {
         match section.setting(key).filter(|_| !cannot(key)) {
@@ -37,11 +37,12 @@ pub(crate) fn backend(said: &Map<String, Value>, known: Option<&Member>) -> Resu
         problems.push(Problem::new("the backend has no url", "add \"url\": \"http://host:port\""));
     }
     let member = convert::member(layer, &Source::default(), &mut problems);
-    match (member, problems.is_empty()) {
-        (Some((member, _)), true) => Ok(member),
+    match (member, problems.count()) {
+        (Some((member, _)), 0) => Ok(member),
         _ => {
-            let shown = problems.iter().take(Problems::SHOWN).map(|problem| shortened(&problem.sentence()));
-            let besides = besides(problems.len(), Problems::SHOWN);
+            let shown =
+                problems.kept().iter().take(Problems::SHOWN).map(|problem| shortened(&problem.sentence()));
+            let besides = besides(problems.count(), Problems::SHOWN, false);
             Err(shown.chain(besides).collect::<Vec<_>>().join("\n"))
         }
     }

@@ -19,7 +19,7 @@ use balance::member::{Member, Mode};
 use balance::names;
 use balance::policy::Kind;
 use balance::{Rules, budget, outlier, silence};
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::StatusCode;
 use ipnet::IpNet;
 use strum::{Display, IntoStaticStr, VariantArray};
 use xxhash_rust::xxh3::xxh3_64;
@@ -30,10 +30,10 @@ use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
 use crate::proxy::sticky;
 use crate::shown::shown;
-use crate::statuses::Statuses;
 
 pub(crate) mod aliases;
 mod backends;
+mod beginning;
 mod convert;
 mod dialect;
 mod file;
@@ -56,9 +56,12 @@ mod warnings;
 pub(crate) use backends::parse as read_address;
 use file::File;
 pub use flags::Flags;
+pub(crate) use flags::ValueForm;
+pub(crate) use form::as_switch;
 use layer::Layer;
+pub use ping::Ping;
+use problems::{Found, Source, without_secrets};
 pub use problems::{Problem, Problems};
-use problems::{Source, without_secrets};
 pub use schema::schema;
 use settings::SECTIONS;
 pub use token::Token;
@@ -111,20 +114,8 @@ pub struct Config {
     pub ping_interval: Duration,
     /// How long a ping may take to connect, and then to be answered; not longer than the interval.
     pub ping_timeout: Duration,
-    /// Ask for this path instead of only connecting.
-    pub ping_path: Option<Uri>,
-    /// The method of a ping of a path.
-    pub ping_method: Method,
-    /// What a ping says in `Host`; `None` for the backend's address.
-    pub ping_host: Option<HeaderValue>,
-    /// Headers that a ping says besides.
-    pub ping_headers: Vec<(HeaderName, HeaderValue)>,
-    /// The port that pings connect to; `None` for the one that requests do.
-    pub ping_port: Option<u16>,
-    /// The statuses of which a ping of a path must get one.
-    pub ping_status: Statuses,
-    /// What the answer to a ping of a path must contain.
-    pub ping_body: Option<String>,
+    /// What a ping asks, and where.
+    pub ping: Ping,
     /// Evidence that a change of state needs.
     pub thresholds: Thresholds,
     /// When waiting becomes silence.
@@ -249,6 +240,8 @@ struct Said<'a> {
     names_backends: bool,
     source: &'a Source,
     has_file: bool,
+    /// Whether the process was given a socket to listen at.
+    has_socket: bool,
 }
 
 /// A configuration, and what is odd about it.
@@ -286,12 +279,12 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
         Ok(bytes) => match (dialect::not_text(&bytes), String::from_utf8(bytes)) {
             (Some(is), _) => {
                 let problem = Problem::new(format!("{name} {is}"), "save the file as plain text in UTF-8");
-                Err(Problems::errors(&Source::default(), vec![problem]))
+                Err(Problems::errors(&Source::default(), problem))
             }
             (None, Ok(text)) => read(Some((&name, &text)), flags),
             (None, Err(error)) => Err(not_utf8(&name, &error)),
         },
-        Err(problem) => Err(Problems::errors(&Source::default(), vec![problem])),
+        Err(problem) => Err(Problems::errors(&Source::default(), problem)),
     }
 }
 
@@ -300,38 +293,62 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
 /// # Errors
 /// All that is wrong with it.
 pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problems> {
+    if let Some(problems) = file.and_then(|(name, text)| beginning::problems(name, text, flags)) {
+        return Err(problems);
+    }
     let source = match file {
         Some((name, text)) => Source { name: name.to_owned(), text: without_secrets(text) },
         None => Source::default(),
     };
-    let mut problems = Vec::new();
-    let contents = file.map_or_else(|| Some(File::default()), |(_, text)| File::read(text, &mut problems));
-    let Some(contents) = contents else { return Err(Problems::errors(&source, problems)) };
+    let text = file.map(|(_, text)| text);
+    let mut found = Found::default();
+    let Some((config, said)) = understood(&source, text, flags, &mut found) else {
+        return Err(Problems::errors(&source, found));
+    };
+    rules::broken(&config, &said, &mut found);
+    match found.count() {
+        0 => {
+            let digest = xxh3_64(text.unwrap_or_default().as_bytes());
+            let warnings = Problems::warnings(&source, warnings::of(&config, &said));
+            Ok(Loaded { config, warnings, settings: said.settings, digest })
+        }
+        _ => Err(Problems::errors(&source, found)),
+    }
+}
+
+/// What the text of a file and the flags mean, setting by setting; `None` if the text is not TOML. The
+/// settings are not compared with each other. `source` is the file with its secrets hidden; what is wrong is
+/// told to `found`.
+fn understood<'a>(
+    source: &'a Source,
+    text: Option<&str>,
+    flags: &Flags,
+    found: &mut Found,
+) -> Option<(Config, Said<'a>)> {
+    let contents = text.map_or_else(|| Some(File::default()), |text| File::read(text, found))?;
     let sections = || SECTIONS.iter().filter(|section| !section.repeated);
     let settings = Layer::defaults(sections()).under(contents.settings).under(flags.settings());
     let names_backends = contents.names_backends || flags.backends().is_some();
     let backends = match flags.backends() {
-        Some(list) => flags::backends(list, &mut problems),
+        Some(list) => flags::backends(list, found),
         None => contents.backends,
     };
-    let said = Said { settings, backends, names_backends, source: &source, has_file: file.is_some() };
-    let (config, said) = convert::convert(said, &mut problems);
-    problems.extend(rules::broken(&config, &said));
-    match problems.is_empty() {
-        true => {
-            let digest = xxh3_64(file.map_or("", |(_, text)| text).as_bytes());
-            let warnings = Problems::warnings(&source, warnings::of(&config, &said));
-            Ok(Loaded { config, warnings, settings: said.settings, digest })
-        }
-        false => Err(Problems::errors(&source, problems)),
-    }
+    let said = Said {
+        settings,
+        backends,
+        names_backends,
+        source,
+        has_file: text.is_some(),
+        has_socket: flags.has_socket(),
+    };
+    Some(convert::convert(said, found))
 }
 
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problems {
     let start = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let problem = Problem::new("this is no UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
-    Problems::errors(&Source { name: name.to_owned(), text: without_secrets(&text) }, vec![problem])
+    Problems::errors(&Source { name: name.to_owned(), text: without_secrets(&text) }, problem)
 }
 
 #[cfg(test)]

@@ -1,22 +1,60 @@
 //! What a ping asks, as it is written.
 
-use http::Method;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
 };
 use http::uri::Authority;
+use http::{Method, Uri};
+
+use super::convert::{entries, path};
+use super::reader::Reader;
+use crate::statuses::Statuses;
+
+/// What a ping asks, and where.
+#[derive(Debug, Clone)]
+pub struct Ping {
+    /// Ask for this path instead of only connecting.
+    pub path: Option<Uri>,
+    /// The method of a ping of a path.
+    pub method: Method,
+    /// What a ping says in `Host`; `None` for the backend's address.
+    pub host: Option<HeaderValue>,
+    /// Headers that a ping says besides.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The port that pings connect to; `None` for the one that requests do.
+    pub port: Option<u16>,
+    /// The statuses of which a ping of a path must get one.
+    pub status: Statuses,
+    /// What the answer to a ping of a path must contain.
+    pub body: Option<String>,
+}
+
+impl Ping {
+    /// What the settings say of it.
+    pub(super) fn of(read: &mut Reader<'_>) -> Self {
+        Self {
+            path: read.parsed("health.ping_path", path),
+            method: read.parsed("health.ping_method", method).unwrap_or_default(),
+            host: read.parsed("health.ping_host", host),
+            headers: entries(read, "health.ping_headers", "a header of a ping", header),
+            port: read.maybe_number("health.ping_port"),
+            status: Statuses::read(&read.get::<Vec<String>>("health.ping_status")).unwrap_or_default(),
+            body: read.maybe("health.ping_body"),
+        }
+    }
+}
 
 /// Headers that the connection needs, and that a ping says itself.
 const OWN: [HeaderName; 7] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, TE, TRAILER, EXPECT];
 
 /// A method, which the table of settings has a list of.
-pub(super) fn method(text: &str) -> Result<Method, String> {
+fn method(text: &str) -> Result<Method, String> {
     text.parse().map_err(|_| "write GET".to_owned())
 }
 
 /// A host, with or without a port: RFC 9110, section 7.2.
-pub(super) fn host(text: &str) -> Result<HeaderValue, String> {
+fn host(text: &str) -> Result<HeaderValue, String> {
     let host: Option<Authority> = text.parse().ok();
     host.filter(|host| !host.as_str().contains('@'))
         .and_then(|host| HeaderValue::from_str(host.as_str()).ok())
@@ -24,7 +62,7 @@ pub(super) fn host(text: &str) -> Result<HeaderValue, String> {
 }
 
 /// A header such as `X-Probe: 1`.
-pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let parts = text.split_once(':').and_then(|(name, value)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         let mut value = HeaderValue::from_str(value.trim()).ok()?;

@@ -44,6 +44,61 @@ impl Problem {
     }
 }
 
+/// Problems as they are found. The first ones of the file are kept, and the others are counted, so that a
+/// file in which every line is wrong takes no more memory than one with a few problems.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    list: Vec<Problem>,
+    count: usize,
+}
+
+impl Found {
+    /// Problems that are kept. More of them are never shown.
+    pub(crate) const KEPT: usize = 1000;
+
+    /// Adds one.
+    pub(crate) fn push(&mut self, problem: Problem) {
+        self.list.push(problem);
+        self.count += 1;
+        if self.list.len() > 2 * Self::KEPT {
+            in_order(&mut self.list);
+            self.list.truncate(Self::KEPT);
+        }
+    }
+
+    /// Counts problems that come after those that are kept.
+    pub(crate) fn count_more(&mut self, more: usize) {
+        self.count += more;
+    }
+
+    /// How many there are, those that are only counted included.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Those that are kept.
+    pub(crate) fn kept(&self) -> &[Problem] {
+        &self.list
+    }
+}
+
+impl Extend<Problem> for Found {
+    fn extend<T: IntoIterator<Item = Problem>>(&mut self, problems: T) {
+        problems.into_iter().for_each(|problem| self.push(problem));
+    }
+}
+
+impl From<Problem> for Found {
+    fn from(problem: Problem) -> Self {
+        Self { list: vec![problem], count: 1 }
+    }
+}
+
+/// Puts problems in the order of the file; what is about flags alone comes first.
+fn in_order(list: &mut [Problem]) {
+    list.sort_by_key(|problem| problem.places.first().map(|place| place.start));
+}
+
 /// The file that problems are about.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Source {
@@ -72,7 +127,12 @@ impl Source {
 pub struct Problems {
     source: Source,
     warnings: bool,
+    /// The first ones, in the order of the file.
     list: Vec<Problem>,
+    /// How many there are.
+    count: usize,
+    /// Whether there may be more, because only the beginning of the file was looked at.
+    in_part: bool,
 }
 
 impl Problems {
@@ -80,26 +140,32 @@ impl Problems {
     pub const SHOWN: usize = 20;
 
     /// What is wrong, in the order of the file; what is about flags alone comes first.
-    pub(crate) fn errors(source: &Source, list: Vec<Problem>) -> Self {
-        Self::new(source, false, list)
+    pub(crate) fn errors(source: &Source, found: impl Into<Found>) -> Self {
+        Self::new(source, false, found.into())
+    }
+
+    /// What is wrong with the beginning of a file, whose rest was not looked at.
+    pub(crate) fn errors_in_part(source: &Source, found: impl Into<Found>) -> Self {
+        Self { in_part: true, ..Self::errors(source, found) }
     }
 
     /// What is odd, in the same order.
-    pub(crate) fn warnings(source: &Source, list: Vec<Problem>) -> Self {
-        Self::new(source, true, list)
+    pub(crate) fn warnings(source: &Source, found: impl Into<Found>) -> Self {
+        Self::new(source, true, found.into())
     }
 
     /// A mistake of a command line.
     pub(crate) fn mistake(what: String, fix: String) -> Self {
-        Self::errors(&Source::default(), vec![Problem::new(what, fix)])
+        Self::errors(&Source::default(), Problem::new(what, fix))
     }
 
-    fn new(source: &Source, warnings: bool, mut list: Vec<Problem>) -> Self {
-        list.sort_by_key(|problem| problem.places.first().map(|place| place.start));
-        Self { source: source.clone(), warnings, list }
+    fn new(source: &Source, warnings: bool, Found { mut list, count }: Found) -> Self {
+        in_order(&mut list);
+        list.truncate(Found::KEPT);
+        Self { source: source.clone(), warnings, list, count, in_part: false }
     }
 
-    /// Each of them.
+    /// Each of them; of very many, the first ones.
     pub fn list(&self) -> &[Problem] {
         &self.list
     }
@@ -124,14 +190,15 @@ impl Problems {
 
     /// How many there are that are not shown; nothing if there are none.
     fn besides(&self) -> Option<String> {
-        besides(self.list.len(), Self::SHOWN)
+        besides(self.count, Self::SHOWN, self.in_part)
     }
 }
 
-/// How many problems there are that are not shown; nothing if there are none.
-pub(crate) fn besides(all: usize, shown: usize) -> Option<String> {
+/// How many problems there are that are not shown, or at least how many; nothing if there are none.
+pub(crate) fn besides(all: usize, shown: usize, at_least: bool) -> Option<String> {
     let more = all.checked_sub(shown).filter(|more| *more > 0)?;
-    Some(format!("and {} more {}", grouped(more), if more == 1 { "problem" } else { "problems" }))
+    let at_least = if at_least { "at least " } else { "" };
+    Some(format!("and {at_least}{} more {}", grouped(more), if more == 1 { "problem" } else { "problems" }))
 }
 
 impl fmt::Display for Problems {
@@ -153,16 +220,18 @@ impl fmt::Display for Problems {
 pub(crate) fn without_secrets(text: &str) -> String {
     let all = SECTIONS.iter().flat_map(|section| section.settings);
     let secrets: Vec<_> = all.filter(|setting| setting.is_secret()).map(|setting| setting.key()).collect();
-    let hide = |line: &str| {
+    let mut shown = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
         let named = secrets.iter().find_map(|secret| line.find(secret));
         // The sign is a colon in YAML and JSON, which a file may be written in by mistake.
         let begin =
             named.and_then(|start| Some(start + line[start..].find(['=', ':'])? + 1)).unwrap_or(line.len());
         let (open, secret) = line.split_at(begin);
         let hidden = |letter: char| if letter.is_ascii_graphic() && letter != '"' { '*' } else { letter };
-        open.chars().chain(secret.chars().map(hidden)).collect::<String>()
-    };
-    text.split('\n').map(hide).collect::<Vec<_>>().join("\n")
+        shown.push_str(open);
+        shown.extend(secret.chars().map(hidden));
+    }
+    shown
 }
 
 /// The one of these words that somebody who wrote `text` most likely meant, if it is near enough.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::form::{Form, Value, Written, Wrong};
 use super::layer::{Given, HIDDEN, Layer, Origin};
-use super::problems::{Problem, Source};
+use super::problems::{Found, Problem, Source};
 
 /// Reads a layer that has everything.
 pub(crate) struct Reader<'a> {
     pub(crate) layer: Layer,
     pub(crate) source: &'a Source,
-    pub(crate) problems: &'a mut Vec<Problem>,
+    pub(crate) problems: &'a mut Found,
 }
 
 /// What a setting can turn out to be.
@@ -51,7 +51,7 @@ impl Meaning for Vec<String> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(layer: Layer, source: &'a Source, problems: &'a mut Vec<Problem>) -> Self {
+    pub(crate) fn new(layer: Layer, source: &'a Source, problems: &'a mut Found) -> Self {
         Self { layer, source, problems }
     }
 

@@ -1,18 +1,18 @@
 //! Which settings contradict each other? What no setting can be checked for alone.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::form::Written;
 use super::layer::{Given, Origin};
-use super::problems::Problem;
+use super::problems::{Found, Problem};
 use super::{Config, Said, backends};
 
-/// The rules that a configuration breaks.
-pub(super) fn broken(config: &Config, said: &Said<'_>) -> Vec<Problem> {
-    let mut problems = Vec::new();
+/// Tells `problems` which rules a configuration breaks.
+pub(super) fn broken(config: &Config, said: &Said<'_>, problems: &mut Found) {
     problems.extend((!said.names_backends).then(|| nobody(said)));
-    problems.extend(twice(config, said));
+    twice(config, said, problems);
     let longer = [
         (
             ("health.ping_timeout", config.ping_timeout),
@@ -28,9 +28,9 @@ pub(super) fn broken(config: &Config, said: &Said<'_>) -> Vec<Problem> {
     for (short, long, fix) in longer {
         problems.extend((short.1 > long.1).then(|| contradiction(said, short, long, fix)).flatten());
     }
-    problems
-        .extend((config.listen == config.admin && config.listen.port() != 0).then(|| one_port(config, said)));
-    problems
+    // A socket that is handed over takes the place of the port for clients.
+    let is_one = !said.has_socket && overlap(config.listen, config.admin);
+    problems.extend(is_one.then(|| one_port(config, said)));
 }
 
 /// There is no backend, and nobody has tried to name one.
@@ -46,10 +46,9 @@ fn nobody(said: &Said<'_>) -> Problem {
     }
 }
 
-/// Backends that are listed more than once.
-fn twice(config: &Config, said: &Said<'_>) -> Vec<Problem> {
+/// Tells `problems` which backends are listed more than once.
+pub(super) fn twice(config: &Config, said: &Said<'_>, problems: &mut Found) {
     let mut first = HashMap::new();
-    let mut problems = Vec::new();
     for (member, layer) in config.backends.iter().zip(&said.backends) {
         let place = layer.get("backend.url").and_then(Given::place);
         match first.get(&member.address) {
@@ -61,7 +60,6 @@ fn twice(config: &Config, said: &Said<'_>) -> Vec<Problem> {
             }
         }
     }
-    problems
 }
 
 /// One time is longer than another that bounds it; `None` if either is wrong by itself.
@@ -101,9 +99,48 @@ fn by_default(setting: &Given<Written>) -> &'static str {
     if setting.is_said() { "" } else { " by default" }
 }
 
+/// Whether only one program can listen at both of these.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    // The address :: is every one of both kinds, and 0.0.0.0 every one of IPv4.
+    let holds = |all: IpAddr, ip: IpAddr| all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4());
+    let (ip, other_ip) = (one.ip(), other.ip());
+    let is_one = ip == other_ip || holds(ip, other_ip) || holds(other_ip, ip);
+    is_one && one.port() == other.port() && one.port() != 0
+}
+
 fn one_port(config: &Config, said: &Said<'_>) -> Problem {
-    let places = ["admin", "listen"].into_iter().filter_map(|id| said.settings.get(id)?.place());
-    let what = format!("clients and admin cannot both be served at {}", config.listen);
-    let fix = "give one of them another port, such as 4030 for admin";
-    Problem::new(what, fix).at_place(places)
+    let sayings = ["admin", "listen", "port"].map(|id| said.settings.said(id));
+    let what = match config.listen == config.admin {
+        true => format!("clients and admin cannot both be served at {}", config.listen),
+        false => {
+            format!("clients at {} and admin at {} cannot have the same port", config.listen, config.admin)
+        }
+    };
+    let other = if config.listen.port() == 4030 { 4031 } else { 4030 };
+    let fix = format!("give one of them another port, such as {other} for admin");
+    Problem::new(what, fix).at_place(sayings.into_iter().flatten().filter_map(Given::place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_addresses_overlap_if_one_holds_the_other() {
+        let table = [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "0.0.0.0:80", true),
+            ("[::]:80", "127.0.0.1:80", true),
+            ("[::]:80", "0.0.0.0:80", true),
+            ("[::]:80", "[::1]:80", true),
+            ("0.0.0.0:80", "[::1]:80", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("0.0.0.0:80", "127.0.0.1:81", false),
+            ("0.0.0.0:0", "127.0.0.1:0", false),
+        ];
+        for (one, other, expected) in table {
+            assert_eq!(overlap(one.parse().unwrap(), other.parse().unwrap()), expected, "{one} {other}");
+        }
+    }
 }

@@ -151,7 +151,7 @@ fn every_setting_of_the_file_reaches_the_configuration() {
             "silence_waiting" => "waiting",
             "budget_per_second" => "budget",
             "max_in_flight" | "backend_limit" | "queue" | "queue_timeout" => "limit",
-            key => key,
+            key => key.trim_start_matches("ping_"),
         };
         assert!(changed.contains(field), "{text}\nchanged {changed}");
     }

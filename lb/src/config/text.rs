@@ -20,6 +20,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     let name = path.display();
     let wrong = |is: &str, fix: &str| Problem::new(format!("cannot read {name}: {is}"), fix);
     let cannot = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound if path == Path::new("-") => {
+            wrong("standard input is not read", "name a regular file")
+        }
         io::ErrorKind::NotFound => wrong(
             "there is no such file",
             "name a file that exists; lb.example.toml shows what belongs into it",
@@ -52,12 +55,14 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn regular(kind: FileType, wrong: impl Fn(&str, &str) -> Problem) -> Result<(), Problem> {
-    let is = match kind {
+    const PIPE: &str = "name a regular file, and write what comes out of the pipe into it first";
+    let (is, fix) = match kind {
         kind if kind.is_file() => return Ok(()),
-        kind if kind.is_dir() => "a directory",
-        kind if kind.is_fifo() => "a named pipe",
-        kind if kind.is_socket() => "a socket",
-        _ => "a device",
+        kind if kind.is_dir() => ("a directory", "name a regular file"),
+        // The shell passes <(command) as a named pipe.
+        kind if kind.is_fifo() => ("a named pipe", PIPE),
+        kind if kind.is_socket() => ("a socket", "name a regular file"),
+        _ => ("a device", "name a regular file"),
     };
-    Err(wrong(&format!("it is {is}, not a regular file"), "name a regular file"))
+    Err(wrong(&format!("it is {is}, not a regular file"), fix))
 }

@@ -8,27 +8,38 @@ use http::Method;
 
 use super::form::Written;
 use super::layer::Given;
-use super::problems::Problem;
+use super::problems::{Found, Problem};
 use super::{Config, Said, is_wanted};
 use crate::proxy::sticky::{SameSite, Secure};
 
 /// What is odd about a configuration.
-pub(super) fn of(config: &Config, said: &Said<'_>) -> Vec<Problem> {
-    let mut found = Found { said, problems: Vec::new() };
-    found.without_effect(config);
-    found.about_times(config);
-    found.about_backends(config);
-    found.problems
+pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {
+    let mut odd = Odd { said, problems: Found::default() };
+    odd.about_policies(config);
+    odd.about_pings(config);
+    odd.about_retries(config);
+    odd.about_outliers(config);
+    odd.about_cookies(config);
+    odd.about_queues(config);
+    odd.about_times(config);
+    odd.about_backends(config);
+    odd.problems
 }
 
-struct Found<'a> {
+/// Settings that only a ping of a path looks at.
+const OF_PATHS: [&str; 3] = ["health.ping_status", "health.ping_method", "health.ping_body"];
+
+/// Beginnings of the names of cookies that browsers take with `Secure` alone: RFC 6265bis, section 4.1.3.
+const SECURE_PREFIXES: [&str; 2] = ["__Secure-", "__Host-"];
+
+struct Odd<'a> {
     said: &'a Said<'a>,
-    problems: Vec<Problem>,
+    problems: Found,
 }
 
-impl Found<'_> {
-    /// Settings that somebody has given for nothing.
-    fn without_effect(&mut self, config: &Config) {
+impl Odd<'_> {
+    /// Settings that another policy would use.
+    fn about_policies(&mut self, config: &Config) {
         let policy = config.policy;
         let keys = "ring, bounded-ring, maglev or rendezvous";
         self.idle(
@@ -56,15 +67,23 @@ impl Found<'_> {
             };
             self.problems.push(Problem::new(what, fix).at_place(idle));
         }
-        for id in ["health.ping_status", "health.ping_method", "health.ping_body"] {
-            self.idle(config.ping_path.is_none(), id, "no path is asked for", "set ping_path as well");
+    }
+
+    /// Settings of pings that ask for a path.
+    fn about_pings(&mut self, config: &Config) {
+        for id in OF_PATHS {
+            self.idle(config.ping.path.is_none(), id, "no path is asked for", "set ping_path as well");
         }
         self.idle(
-            config.ping_method == Method::HEAD,
+            config.ping.path.is_some() && config.ping.method == Method::HEAD,
             "health.ping_body",
             "an answer to HEAD has no body",
             "choose the ping_method GET",
         );
+    }
+
+    /// Settings of retries while retries are off.
+    fn about_retries(&mut self, config: &Config) {
         self.idle(config.retries == 0, "retries.retry_delay", "there are no retries", "set retries as well");
         self.idle(config.attempts == 1, "retries.on", "there is one attempt", "set attempts to 2 or more");
         self.idle(
@@ -73,12 +92,16 @@ impl Found<'_> {
             "there is no budget",
             "set budget as well",
         );
+    }
+
+    /// Settings of ejections while ejections are off.
+    fn about_outliers(&mut self, config: &Config) {
         for id in ["interval", "ejection_time", "max_ejection_time", "max_ejected"] {
             let off = !config.outlier.is_on();
             self.idle(
                 off,
                 &format!("outlier.{id}"),
-                "nobody is ejected",
+                "no backend is ejected",
                 "set consecutive_errors or success_rate as well",
             );
         }
@@ -90,6 +113,10 @@ impl Found<'_> {
             &why,
             "set consecutive_errors instead",
         );
+    }
+
+    /// Settings of a cookie that is not given out, or that browsers drop.
+    fn about_cookies(&mut self, config: &Config) {
         for id in ["sticky.secure", "sticky.same_site", "sticky.max_age"] {
             self.idle(config.sticky_cookie.is_none(), id, "no cookie is given out", "set cookie as well");
         }
@@ -101,9 +128,44 @@ impl Found<'_> {
             "browsers drop a cookie for all sites that is not Secure",
             "set secure to auto or always",
         );
+        self.prefixed_cookie(config);
+    }
+
+    /// A cookie whose name promises that it is Secure, but is not. What such a name promises besides is so:
+    /// the path of the cookie is /, and it has no domain.
+    fn prefixed_cookie(&mut self, config: &Config) {
+        let Some(name) = &config.sticky_cookie else { return };
+        // Browsers ignore the case of the prefix.
+        let begins =
+            |prefix: &&str| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
+        let Some(prefix) = SECURE_PREFIXES.into_iter().find(begins) else { return };
+        let is_behind_proxies = !config.trusted.is_empty();
+        let fix = match (config.sticky_attributes.secure, config.sticky_attributes.same_site) {
+            (Secure::Always, _) | (Secure::Auto, SameSite::None) => return,
+            (Secure::Auto, _) if is_behind_proxies => return,
+            (Secure::Auto, _) => {
+                "set secure to always, or name the proxy that ends TLS in trusted_proxies; or choose another name"
+            }
+            (Secure::Never, _) => "set secure to always, or choose another name",
+        };
+        let what = format!(
+            "browsers drop the cookie {name}: a name that begins with {prefix} is for cookies that are Secure"
+        );
+        let places = ["sticky.cookie", "sticky.secure"].into_iter();
+        let places = places.filter_map(|id| self.said.settings.said(id).and_then(Given::place));
+        self.problems.push(Problem::new(what, fix).at_place(places));
+    }
+
+    /// Settings of queues that are never used.
+    fn about_queues(&mut self, config: &Config) {
         let unlimited = config.limit.is_none() && config.backends.iter().all(|member| member.limit.is_none());
         for id in ["queues.queue", "queues.queue_timeout"] {
-            self.idle(unlimited, id, "backends have no limit, so nobody waits", "set backend_limit as well");
+            self.idle(
+                unlimited,
+                id,
+                "backends have no limit, so no request waits",
+                "set backend_limit as well",
+            );
         }
     }
 
@@ -156,7 +218,7 @@ impl Found<'_> {
             self.problems.push(Problem::new(what, "leave one of them ready").at_place(places));
         } else if ready.iter().all(|index| config.backends[*index].backup) {
             let places = ready.iter().filter_map(|index| place("backend.backup", *index));
-            let what = "there are only backups, and nobody whose backups they are";
+            let what = "all backends are backups, and there is no other backend";
             self.problems.push(Problem::new(what, "leave one of them no backup").at_place(places));
         }
     }
@@ -172,4 +234,38 @@ impl Found<'_> {
 /// The weight 0 keeps requests away under any policy.
 fn is_zero(weight: &Given<Written>) -> bool {
     weight.value == Written::Number(Some(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Flags, read};
+
+    fn warnings(sticky: &str, top: &str) -> String {
+        let text = format!("{top}\n[[backend]]\nurl = \"http://a:1\"\n[sticky]\n{sticky}\n");
+        read(Some(("lb.toml", &text)), &Flags::default()).unwrap().warnings.to_string()
+    }
+
+    #[test]
+    fn a_cookie_that_browsers_drop_for_its_name_gets_a_warning() {
+        let proxies = "trusted_proxies = [\"10.0.0.0/8\"]";
+        let table = [
+            ("cookie = \"backend\"", "", ""),
+            ("cookie = \"__Host\"", "", ""),
+            ("cookie = \"__Host-b\"", "", "name the proxy that ends TLS in trusted_proxies"),
+            ("cookie = \"__secure-b\"", "", "begins with __Secure-"),
+            ("cookie = \"__Host-b\"", proxies, ""),
+            (
+                "cookie = \"__Host-b\"\nsecure = \"never\"",
+                proxies,
+                "set secure to always, or choose another name",
+            ),
+            ("cookie = \"__Secure-b\"\nsecure = \"always\"", "", ""),
+            ("cookie = \"__Secure-b\"\nsame_site = \"none\"", "", ""),
+        ];
+        for (sticky, top, expected) in table {
+            let told = warnings(sticky, top);
+            assert!(told.contains(expected), "{sticky}: {told}");
+            assert_eq!(told.contains("browsers drop the cookie"), !expected.is_empty(), "{sticky}: {told}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 mod client;
 mod table;
+mod values;
 mod wait;
 
 use client::{Client, admin};
@@ -65,7 +66,7 @@ enum Order {
         #[command(flatten)]
         whom: Whom,
         /// From 0, which gives it no new requests, to 1000
-        #[arg(value_name = "WEIGHT")]
+        #[arg(value_name = "WEIGHT", value_parser = values::weight)]
         weight: u32,
     },
     /// Add a backend
@@ -83,7 +84,7 @@ enum Order {
     /// Pick backends in another way; what is in flight stays where it is
     Policy {
         /// Such as round-robin or least-connections; lb --help has all of them
-        #[arg(value_name = "POLICY")]
+        #[arg(value_name = "POLICY", value_parser = values::policy)]
         policy: String,
     },
     /// Read the configuration again, and say what changes or all that is wrong with it
@@ -93,7 +94,7 @@ enum Order {
     /// Write more lines into the log, or fewer
     Log {
         /// error, warn, info, debug or trace
-        #[arg(value_name = "LEVEL")]
+        #[arg(value_name = "LEVEL", value_parser = values::level)]
         level: String,
     },
     /// Show the backends, and how they are
@@ -114,14 +115,14 @@ struct Whom {
 #[derive(Debug, Args)]
 struct Patience {
     /// Wait until it has finished what it has, but no longer than this, such as 30s
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
     wait: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
 struct Serving {
     /// Wait until it serves, because it answers pings, but no longer than this, such as 30s
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
     wait: Option<Duration>,
 }
 
@@ -131,19 +132,19 @@ struct New {
     #[arg(value_name = "URL")]
     url: String,
     /// Its share compared to the others' [default: 1]
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::weight)]
     weight: Option<u32>,
     /// The level it belongs to; lower levels come first [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::priority)]
     priority: Option<u8>,
     /// It gets requests only while no other backend can take them
     #[arg(long)]
     backup: bool,
     /// Requests it may have in flight at a time
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::max_in_flight)]
     max_in_flight: Option<u32>,
     /// How it begins: ready, drain or maintenance [default: ready]
-    #[arg(long, value_name = "MODE")]
+    #[arg(long, value_name = "MODE", value_parser = values::mode)]
     mode: Option<String>,
     #[command(flatten)]
     serving: Serving,

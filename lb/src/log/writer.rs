@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, Timespec, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 use super::lines::{Batch, Lines};
 
@@ -19,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file cannot be opened to be written to.
-    #[error("cannot open the log file {}: {error}; write the path of a file in a folder that exists and that this user may write to, or leave out --log-file and [log] file to log to standard error", .path.display())]
+    #[error("cannot open the log file {}: {}, or leave out --log-file and [log] file to log to standard error", .path.display(), remedy(error, path))]
     File {
         /// Which file.
         path: PathBuf,
@@ -31,6 +32,23 @@ pub enum OpenError {
         "the system refuses what a log needs: {0}; raise the limits of threads and open files of this process"
     )]
     Resources(#[from] io::Error),
+}
+
+/// Why a log file cannot be opened, and what to do about it.
+fn remedy(error: &io::Error, path: &Path) -> String {
+    match Errno::from_io_error(error) {
+        Some(Errno::ISDIR) => {
+            let example = path.join("lb.log");
+            format!("it is a directory; write the path of a file in it, such as {}", example.display())
+        }
+        Some(Errno::NXIO) => {
+            "it is a named pipe that no program reads; start what reads it first, or write the path of a file"
+                .to_owned()
+        }
+        _ => format!(
+            "{error}; write the path of a file in a folder that exists and that this user may write to"
+        ),
+    }
 }
 
 /// Where lines are written to.

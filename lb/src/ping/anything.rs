@@ -46,12 +46,12 @@ pub(crate) async fn ask_anything(
 fn question(backend: &Backend, config: &Config) -> Result<Vec<u8>, Failure> {
     let host = host(backend, config)?;
     // A path that pings ask for is known to be answered.
-    let mut question = match &config.ping_path {
-        Some(path) => format!("{} {path} HTTP/1.1\r\n", config.ping_method).into_bytes(),
+    let mut question = match &config.ping.path {
+        Some(path) => format!("{} {path} HTTP/1.1\r\n", config.ping.method).into_bytes(),
         None => b"OPTIONS * HTTP/1.1\r\n".to_vec(),
     };
     let own = [(&HOST, &host), (&CONNECTION, &HeaderValue::from_static("close"))];
-    for (name, value) in own.into_iter().chain(config.ping_headers.iter().map(|(name, value)| (name, value)))
+    for (name, value) in own.into_iter().chain(config.ping.headers.iter().map(|(name, value)| (name, value)))
     {
         question.extend_from_slice(name.as_str().as_bytes());
         question.extend_from_slice(b": ");

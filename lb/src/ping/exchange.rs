@@ -34,21 +34,21 @@ pub(super) async fn ask_for(
     resolver: &Resolver,
 ) -> Result<Evidence, Failure> {
     let mut request = Request::new(Empty::new());
-    *request.method_mut() = config.ping_method.clone();
+    *request.method_mut() = config.ping.method.clone();
     *request.uri_mut() = path.clone();
     request.headers_mut().insert(HOST, host(backend, config)?);
-    for (name, value) in &config.ping_headers {
+    for (name, value) in &config.ping.headers {
         request.headers_mut().append(name, value.clone());
     }
     request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    if config.ping_method == Method::POST {
+    if config.ping.method == Method::POST {
         // A method that usually has content says that there is none: RFC 9110, section 8.6.
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    let stream = reach(backend, config.ping_port, config.ping_timeout, resolver).await?;
+    let stream = reach(backend, config.ping.port, config.ping_timeout, resolver).await?;
     let answer = timeout(config.ping_timeout, ask(stream, request)).await;
     let (status, body) = answer.unwrap_or(Err(Failure::HeadTimeout))?;
-    Ok(match objection(status, &body, &config.ping_status, config.ping_body.as_deref()) {
+    Ok(match objection(status, &body, &config.ping.status, config.ping.body.as_deref()) {
         Some(objection) => Evidence::PingFailed(format!("ping: {objection}").into()),
         None => Evidence::Answered,
     })
@@ -60,7 +60,7 @@ pub(super) async fn ask_for(
 /// Its name cannot stand in a header.
 pub(super) fn host(backend: &Backend, config: &Config) -> Result<HeaderValue, Failure> {
     let own = || HeaderValue::try_from(backend.address.authority()).map_err(|_| Failure::Unresolved);
-    config.ping_host.clone().map_or_else(own, Ok)
+    config.ping.host.clone().map_or_else(own, Ok)
 }
 
 /// What is wrong with an answer to a ping, if anything is.

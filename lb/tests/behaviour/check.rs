@@ -177,3 +177,41 @@ fn a_crash_under_load_is_found_in_the_time_that_check_promises() {
     assert!(asked.elapsed() >= promise.best, "after {:?}, before {:?}", asked.elapsed(), promise.best);
     assert!(asked.elapsed() <= promise.worst + SLACK, "after {:?}, not {:?}", asked.elapsed(), promise.worst);
 }
+
+/// How each line of a file is written.
+type Line = fn(usize) -> String;
+
+/// What it takes at most to say what is wrong with a file of any length: KiB of addresses, and seconds of a
+/// processor. A process that takes more is ended by the system.
+const BOUNDS: &str = "ulimit -v 262144 && ulimit -t 3 && exec \"$0\" check \"$1\"";
+
+#[test]
+fn what_is_wrong_with_a_long_file_is_said_in_bounded_time_and_memory() {
+    const LENGTH: usize = 5 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lb.toml");
+    let shapes: [(&str, Line); 7] = [
+        ("no TOML", |_| "a b\n".to_owned()),
+        ("quotes that are not closed", |_| "\"\n".to_owned()),
+        ("values without quotes", |n| format!("key{n} = wrong\n")),
+        ("unknown keys", |n| format!("key{n} = 1\n")),
+        ("unknown sections", |n| format!("[section{n}]\nkey = 1\n")),
+        ("wrong addresses", |n| format!("[[backend]]\nurl = \"a:{n}\"\n")),
+        ("the same address", |_| "[[backend]]\nurl = \"http://a:1\"\n".to_owned()),
+    ];
+    for (what, line) in shapes {
+        let mut text = String::new();
+        let mut lines = (0..).map(line);
+        while text.len() < LENGTH {
+            text.push_str(&lines.next().unwrap());
+        }
+        std::fs::write(&file, text).unwrap();
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", BOUNDS, env!("CARGO_BIN_EXE_lb")]).arg(&file);
+        let ended = Ended::by(command);
+        assert_eq!(ended.code, Some(2), "{what}: {ended:?}");
+        let last = ended.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("and at least ") && last.ends_with(" more problems"), "{what}: {last}");
+        assert!(ended.stderr.len() < 20_000, "{what}: {} bytes", ended.stderr.len());
+    }
+}

@@ -121,7 +121,7 @@ fn what_goes_wrong_is_told_and_shows_in_the_exit_status() {
     let table: [(&[&str], i32, &str); 9] = [
         (&["drain", "7"], 1, "error: there is no backend 7; there is 1 ("),
         (&["weight", "1", "2000"], 1, "write 0 to 1000"),
-        (&["policy", "leastconn"], 1, "write one of round-robin"),
+        (&["policy", "leastconn"], 2, "write least-connections"),
         (&["add", &upstream.url()], 1, "is backend 1 already"),
         (&["add", "localhost:1"], 1, "write http://localhost:1"),
         (&["weight", "1", "much"], 2, "invalid value 'much'"),

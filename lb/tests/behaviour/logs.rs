@@ -201,11 +201,19 @@ fn a_log_file_that_cannot_be_opened_is_an_error_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");
     Command::new("mkfifo").arg(&fifo).status().unwrap();
-    for path in [folder.path().join("none/lb.log"), folder.path().to_owned(), fifo] {
+    let table = [
+        (folder.path().join("none/lb.log"), "; write the path of a file in a folder that exists"),
+        (folder.path().to_owned(), "it is a directory; write the path of a file in it"),
+        (
+            fifo,
+            "it is a named pipe that no program reads; start what reads it first, or write the path of a file",
+        ),
+    ];
+    for (path, remedy) in table {
         let flag = format!("--log-file={}", path.display());
         let ended = Ended::of(&["--backends=http://127.0.0.1:1", "--bind=127.0.0.1", "--port=0", &flag]);
         assert_eq!((ended.code, &ended.stdout[..]), (Some(2), ""), "{ended:?}");
-        for words in ["error: cannot open the log file", &path.display().to_string(), "; write"] {
+        for words in ["error: cannot open the log file", &path.display().to_string(), remedy] {
             assert!(ended.stderr.contains(words), "'{words}' is missing: {}", ended.stderr);
         }
     }

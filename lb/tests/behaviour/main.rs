@@ -57,3 +57,4 @@ mod statistics;
 mod streaming;
 mod trailers;
 mod upgrade;
+mod values;

@@ -9,7 +9,7 @@ use crate::common::{Client, Ended, Lb, NO_PINGS, Upstream, lb_command};
 const OK: &str = "--backends=http://127.0.0.1:1";
 
 /// Runs each command line, and expects one error with all of these words.
-fn expect(table: &[(&[&str], &[&str])]) {
+pub(crate) fn expect(table: &[(&[&str], &[&str])]) {
     let mut wrong = Vec::new();
     for (flags, words) in table {
         let ended = Ended::of(flags);
@@ -100,6 +100,12 @@ fn words_that_are_no_command_lead_to_what_is_meant() {
         (&["ctl", "disable", "1"], &["lb ctl drain 1", "lb ctl maintenance 1"]),
         (&["ctl", "rm", "1"], &["write lb ctl remove 1"]),
         (&["ctl", "stop"], &["SIGTERM"]),
+        (&["ctl", "DRAIN", "1"], &["'DRAIN' is no command", "write lb ctl drain 1"]),
+        (&["ctl", "drian", "1"], &["'drian' is no command", "write lb ctl drain 1"]),
+        (&["ctl", "Status"], &["write lb ctl state"]),
+        (&["Drain", "1"], &["'Drain' is no command", "write lb ctl drain 1"]),
+        (&["CHECK", "my.toml"], &["'CHECK' is no command", "write lb check my.toml"]),
+        (&["Ctl", "state"], &["'Ctl' is no command", "write lb ctl state"]),
     ]);
 }
 
@@ -243,7 +249,13 @@ fn a_file_that_cannot_be_read_says_why_and_what_to_name() {
     let folder = folder.path().to_str().unwrap();
     let missing = format!("{folder}/lb.toml");
     let below = format!("{folder}/no/lb.toml");
+    let fifo = format!("{folder}/fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     expect(&[
+        (
+            &["check", &fifo],
+            &["is a named pipe", "name a regular file, and write what comes out of the pipe"],
+        ),
         (&["check", folder], &["is a directory", "name a regular file"]),
         (&["--config", folder], &["is a directory", "name a regular file"]),
         (&["check", &missing], &["cannot read", "no such file", "lb.example.toml"]),

@@ -3,7 +3,7 @@
 //!
 //! The flags, the file's keys, the defaults, the JSON schema and what an error proposes are all read off this table.
 
-use super::form::Form;
+pub(crate) use super::form::Form;
 
 mod pool;
 mod request;

@@ -147,7 +147,7 @@ pub(super) const STICKY: Section = Section {
             "sticky.max_age",
             "",
             TIME,
-            "How long a browser keeps the cookie; off for as long as it runs",
+            "How long a browser keeps the cookie, in whole seconds; off for as long as it runs",
         )
         .default("off"),
     ],

@@ -1,0 +1,59 @@
+//! Values on the command line of `lb ctl`: they are written as in the file, and refused in the same words.
+
+use std::time::Duration;
+
+use crate::config::ValueForm;
+
+/// What is wrong with a value, if it cannot be read.
+fn checked(form: Option<ValueForm>, text: &str) -> Result<String, String> {
+    match form.and_then(|form| form.refuses(text)) {
+        Some((is, fix)) => Err(format!("{text} is {is}; {fix}")),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// How long to wait.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    checked(Some(ValueForm::TIME), text)?;
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// A policy.
+pub(super) fn policy(text: &str) -> Result<String, String> {
+    checked(ValueForm::of_key("balance", "policy"), text)
+}
+
+/// A level of the log.
+pub(super) fn level(text: &str) -> Result<String, String> {
+    checked(ValueForm::of_key("log", "level"), text)
+}
+
+/// A mode of a backend.
+pub(super) fn mode(text: &str) -> Result<String, String> {
+    checked(ValueForm::of_key("backend", "mode"), text)
+}
+
+/// The weight of a backend. Which numbers are too large is for the balancer to say.
+pub(super) fn weight(text: &str) -> Result<u32, String> {
+    number("weight", text)
+}
+
+/// The priority of a backend.
+pub(super) fn priority(text: &str) -> Result<u8, String> {
+    number("priority", text)
+}
+
+/// The limit of a backend.
+pub(super) fn max_in_flight(text: &str) -> Result<u32, String> {
+    number("max_in_flight", text)
+}
+
+fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| {
+        let refused = checked(ValueForm::of_key("backend", key), text);
+        refused.err().unwrap_or_else(|| format!("{text} is no number; write a whole number"))
+    })
+}

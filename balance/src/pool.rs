@@ -220,7 +220,7 @@ impl<X> ServerPool<X> {
             return None;
         }
         let lasts = rule.lasts(backend.health().ejections() + 1);
-        let why = format!("{why}: out for {} s", lasts.as_secs());
+        let why = format!("{why}: out for {} s", lasts.as_secs_f64());
         self.learn_with(roster, backend, Evidence::StoodOut(why.into(), lasts), now)
     }
 

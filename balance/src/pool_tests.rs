@@ -369,6 +369,8 @@ fn errors_in_a_row_eject_and_time_brings_back() {
     assert_eq!(shares(&pool, 30), [10, 0, 10, 10]);
     pool.pass_time(at(30));
     assert_eq!(shares(&pool, 40), [10; 4]);
+    let cause = pool.backends()[1].health().cause().clone();
+    assert_eq!(cause, "its ejection is over");
     fail(2, 3, at(31));
     pool.pass_time(at(90));
     assert!(pool.backends()[1].is(State::Ejected), "the second time lasts twice as long");
@@ -378,6 +380,15 @@ fn errors_in_a_row_eject_and_time_brings_back() {
         pool.pass_time(at(100 + 10 * pass));
     }
     assert_eq!(pool.backends()[1].health().ejections(), 0, "forgiven");
+}
+
+#[test]
+fn an_ejection_says_how_long_it_lasts() {
+    let ejection_time = Duration::from_millis(500);
+    let outlier = outlier::Rule { consecutive_errors: 1, ejection_time, ..outlier::Rule::DEFAULT };
+    let pool = pool_with(vec![member(1), member(2)], Rules { outlier, ..rules() });
+    rate(&pool, 1, true, Moment::START);
+    assert_eq!(pool.backends()[0].health().cause(), "1 errors in a row: out for 0.5 s");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! When does the balancer ask a backend, and when does it judge? Many times a second it looks at all traffic, asks the
 //! backends at which a request has waited for long or has failed, and suspects those that do not answer.
 //!
-//! What to ask and what to conclude is decided in [`crate::balance`]; this file does the waiting and the talking.
+//! What to ask and what to conclude is decided in [`balance`]; this file does the waiting and the talking.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

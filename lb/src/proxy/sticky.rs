@@ -98,7 +98,7 @@ fn came_by_https(request: &Headers) -> bool {
         .is_some_and(|first| first.trim_ascii().eq_ignore_ascii_case(b"https"))
 }
 
-/// The backend a request says that it belongs to: a [`Backend::id`], if the cookie holds any such thing.
+/// The backend a request says that it belongs to: a [`balance::Backend::id`], if the cookie holds any such thing.
 pub fn belongs_to(headers: &Headers, name: &str) -> Option<u64> {
     let value = std::str::from_utf8(cookie(headers, name)?).ok()?;
     (value.len() == 16).then(|| u64::from_str_radix(value, 16).ok())?

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::backend::{Backend, Peer};
 use super::health::State;
 use super::member::Mode;
-use super::policy::{Kind, Notes, Request};
+use super::policy::{Notes, Request};
 use super::pool::ServerPool;
 
 /// How one backend was picked.
@@ -96,7 +96,7 @@ impl<X> ServerPool<X> {
         let because = match (&chosen, notes.because) {
             (None, _) => "nobody could be picked".to_owned(),
             (_, Some(because)) => because.to_owned(),
-            (Some(_), None) => because(policy, &notes),
+            (Some(_), None) => (policy.about().because)(&notes),
         };
         let pick = Pick {
             policy: policy.name(),
@@ -124,32 +124,13 @@ fn why_not(backend: &Backend, tried: &[usize]) -> Cow<'static, str> {
     }
 }
 
-/// Why a policy chose as it did.
-fn because(policy: Kind, notes: &Notes) -> String {
-    let drawn = || notes.drawn.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-    match policy {
-        Kind::RoundRobin | Kind::WeightedRoundRobin => "it is its turn".to_owned(),
-        Kind::Random | Kind::WeightedRandom => "it was drawn by lot".to_owned(),
-        Kind::LeastConnections => "it has the least to do for its weight".to_owned(),
-        Kind::TwoChoices => format!("of {} it has less to do", drawn()),
-        Kind::PeakEwma => format!("of {} it will probably answer first", drawn()),
-        Kind::LeastTime => "it will probably answer first".to_owned(),
-        Kind::Ring => "it is next on the ring".to_owned(),
-        Kind::BoundedRing if notes.drawn.len() > 1 => {
-            format!("on the ring it is the first with room of {}", drawn())
-        }
-        Kind::BoundedRing => "it is next on the ring, and has room".to_owned(),
-        Kind::Maglev => "its number is in the key's place".to_owned(),
-        Kind::Rendezvous => "it scores highest for the key".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::Moment;
 
     use super::*;
     use crate::member::Member;
+    use crate::policy::Kind;
     use crate::pool::tests::{member, pool_with, rules, take_down};
     use crate::{InFlight, Rules};
 

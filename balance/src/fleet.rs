@@ -11,7 +11,7 @@ use super::backend::{Backend, Peer};
 use super::health::State;
 use super::levels;
 use super::member::Mode;
-use super::policy::{Kind, Policy, Request, place};
+use super::policy::{Kind, Policy, Request, Settings, place};
 use super::rules::Rules;
 
 /// One view of the pool.
@@ -60,9 +60,9 @@ pub(super) struct Turns {
 
 impl Turns {
     pub(super) fn new(kind: Kind, load_factor: u32) -> Self {
-        let first = kind.make(load_factor);
+        let first = kind.make(Settings { load_factor });
         // A policy that keeps no turn can serve both, and its tables need to be made only once.
-        let again = if kind.keeps_turns() { kind.make(load_factor) } else { Arc::clone(&first) };
+        let again = if kind.keeps_turns() { kind.make(Settings { load_factor }) } else { Arc::clone(&first) };
         Self { first, again }
     }
 

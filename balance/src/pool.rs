@@ -187,7 +187,10 @@ impl<X> ServerPool<X> {
         }
         let in_a_row = backend.count_answer(is_error);
         let allowed = self.rules().outlier.consecutive_errors;
-        (allowed > 0 && in_a_row >= allowed).then(|| format!("{in_a_row} errors in a row"))
+        (allowed > 0 && in_a_row >= allowed).then(|| match in_a_row {
+            1 => "1 error".to_owned(),
+            n => format!("{n} errors in a row"),
+        })
     }
 
     /// A try at the backend failed, and the client may not be to blame. It counts as an error, once in a moment, and the

@@ -388,7 +388,7 @@ fn an_ejection_says_how_long_it_lasts() {
     let outlier = outlier::Rule { consecutive_errors: 1, ejection_time, ..outlier::Rule::DEFAULT };
     let pool = pool_with(vec![member(1), member(2)], Rules { outlier, ..rules() });
     rate(&pool, 1, true, Moment::START);
-    assert_eq!(pool.backends()[0].health().cause(), "1 errors in a row: out for 0.5 s");
+    assert_eq!(pool.backends()[0].health().cause(), "1 error: out for 0.5 s");
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl InForce {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
             all: ArcSwap::from_pointee(rules),
-            wants_key: AtomicBool::new(rules.policy.wants_key()),
+            wants_key: AtomicBool::new(rules.policy.uses_key()),
             enough_waiting: AtomicU32::new(rules.silence.waiting),
             ejects: AtomicBool::new(rules.outlier.is_on()),
             has_budget: AtomicBool::new(rules.retry_budget.is_some()),
@@ -59,7 +59,7 @@ impl InForce {
 
     pub(super) fn set(&self, rules: Rules) {
         self.all.store(Arc::new(rules));
-        self.wants_key.store(rules.policy.wants_key(), Relaxed);
+        self.wants_key.store(rules.policy.uses_key(), Relaxed);
         self.enough_waiting.store(rules.silence.waiting, Relaxed);
         self.ejects.store(rules.outlier.is_on(), Relaxed);
         self.has_budget.store(rules.retry_budget.is_some(), Relaxed);

@@ -1,24 +1,52 @@
 //! Consistent hashing with bounded loads: the same key to the same backend, unless that one has too much to do.
 //!
-//! *Idea*: the ring of [`Ring`](super::Ring), with a limit on how far anybody may be above the average; a key whose backend is
+//! *Idea*: the ring of `Ring`, with a limit on how far anybody may be above the average; a key whose backend is
 //! at its limit walks on to the next. *Formula*: a backend may have
 //! `ceil(factor x (in flight at all + 1) x weight / sum of weights)` requests in flight, this one included; the factor is 1.25
 //! unless told otherwise. *Source*: Mirrokni, Thorup and Zadimoghaddam (2016); HAProxy's `hash-balance-factor`. *Cost*: O(1) a
 //! pick, and some steps for hot keys; two additions for every request. *When it is wrong*: with few requests in flight the
 //! limit is reached by chance, and keys stray although nobody is overloaded.
 
-use crate::Moment;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::ring::{Circle, anyone};
-use super::{Backend, Policy, Request};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::request::Request;
+use crate::Moment;
+use crate::backend::Backend;
 use crate::ranking::Total;
+
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "bounded-ring",
+    picks: "the next backend on the ring that is below its load limit",
+    looks_at: "a key, requests in flight",
+    cost: "O(1)",
+    keeps_turns: false,
+    uses_weights: true,
+    uses_key: true,
+    because: |notes| match notes.drawn.len() {
+        0 | 1 => "it is next on the ring, and has room".to_owned(),
+        _ => format!("on the ring it is the first with room of {}", notes.drawn()),
+    },
+};
+
+/// One at its beginning.
+pub(super) fn make(settings: Settings) -> Arc<dyn Policy> {
+    Arc::new(BoundedRing::new(settings.load_factor))
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms::sharing(Bound::Of(0.3));
 
 /// The next backend on a ring that has room.
 #[derive(Debug)]
-pub struct BoundedRing {
+pub(super) struct BoundedRing {
     circle: ArcSwap<Circle>,
     fleet: ArcSwapOption<Fleet>,
     /// In percent; more than 100.
@@ -33,7 +61,7 @@ struct Fleet {
 
 impl BoundedRing {
     /// Nobody may have more than `factor` percent of its fair share in flight; `factor` is more than 100.
-    pub fn new(factor: u32) -> Self {
+    pub(super) fn new(factor: u32) -> Self {
         Self { circle: ArcSwap::default(), fleet: ArcSwapOption::empty(), factor }
     }
 }
@@ -105,12 +133,12 @@ mod tests {
     #[test]
     fn with_room_a_key_stays_where_the_ring_has_it() {
         let field = backends(&[1, 1, 1, 1]);
-        let (bounded, ring) = (BoundedRing::new(125), super::super::Ring::default());
+        let (bounded, ring) = (BoundedRing::new(125), super::super::ring::Ring::default());
         bounded.arrange(&field, &field);
         ring.arrange(&field, &field);
         let mut random = fastrand::Rng::with_seed(7);
         for key in 0..1000 {
-            let key = Some(super::super::mix(key, 0));
+            let key = Some(super::super::list::mix(key, 0));
             assert_eq!(pick(&bounded, &field, key, &mut random), pick(&ring, &field, key, &mut random));
         }
     }

@@ -1,97 +1,63 @@
-//! The policies by name: what people write, and what it makes.
+//! The kinds of policies by name: what people write, and what a kind is like.
 
+use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use super::{
-    BoundedRing, LeastConnections, LeastTime, Maglev, PeakEwma, Policy, Random, Rendezvous, Ring, RoundRobin,
-    TwoChoices, WeightedRandom, WeightedRoundRobin,
-};
-use strum::{Display, IntoStaticStr, VariantArray};
+use super::Kind;
+use crate::names;
 
-use crate::names::parse;
+impl Default for Kind {
+    fn default() -> Self {
+        Self::RoundRobin
+    }
+}
 
-/// Every policy there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Display, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "kebab-case")]
-pub enum Kind {
-    /// Everybody in turn.
-    #[default]
-    RoundRobin,
-    /// Everybody in turn, some more often.
-    WeightedRoundRobin,
-    /// By lot.
-    Random,
-    /// By lot, some with more chances.
-    WeightedRandom,
-    /// Whoever has the fewest requests in flight.
-    LeastConnections,
-    /// The less loaded of two drawn by lot.
-    TwoChoices,
-    /// The one of two drawn by lot that seems to answer sooner, by a mean that jumps up and sinks slowly.
-    PeakEwma,
-    /// Whoever seems to answer first.
-    LeastTime,
-    /// The same key to the same backend, by the next point on a ring.
-    Ring,
-    /// The same, unless that backend has much more to do than the others.
-    BoundedRing,
-    /// The same key to the same backend, by a table that is looked up once.
-    Maglev,
-    /// The same key to the same backend, by the highest of all scores.
-    Rendezvous,
+impl From<Kind> for &'static str {
+    fn from(kind: Kind) -> Self {
+        kind.name()
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }
 
 impl FromStr for Kind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        parse(text, "no policy")
+        names::parse(text, "no policy")
     }
 }
 
 impl Kind {
     /// The name that people write.
-    pub fn name(self) -> &'static str {
-        self.into()
+    pub const fn name(self) -> &'static str {
+        self.about().name
     }
 
-    /// A policy of this kind, at its beginning. `load_factor` is for [`BoundedRing`], in percent.
-    pub fn make(self, load_factor: u32) -> Arc<dyn Policy> {
-        match self {
-            Self::RoundRobin => Arc::new(RoundRobin::default()),
-            Self::WeightedRoundRobin => Arc::new(WeightedRoundRobin::default()),
-            Self::Random => Arc::new(Random),
-            Self::WeightedRandom => Arc::new(WeightedRandom::default()),
-            Self::LeastConnections => Arc::new(LeastConnections::default()),
-            Self::TwoChoices => Arc::new(TwoChoices),
-            Self::PeakEwma => Arc::new(PeakEwma),
-            Self::LeastTime => Arc::new(LeastTime),
-            Self::Ring => Arc::new(Ring::default()),
-            Self::BoundedRing => Arc::new(BoundedRing::new(load_factor)),
-            Self::Maglev => Arc::new(Maglev::default()),
-            Self::Rendezvous => Arc::new(Rendezvous),
-        }
-    }
-
-    /// Whether it goes by turns, so that a retry must not take a turn from a first attempt.
-    pub fn keeps_turns(self) -> bool {
-        matches!(self, Self::RoundRobin | Self::WeightedRoundRobin)
+    /// Whether it picks by turns, so that a retry must not take a turn from a first attempt.
+    pub const fn keeps_turns(self) -> bool {
+        self.about().keeps_turns
     }
 
     /// Whether weights make a difference to it.
-    pub fn heeds_weights(self) -> bool {
-        !matches!(self, Self::RoundRobin | Self::Random)
+    pub const fn uses_weights(self) -> bool {
+        self.about().uses_weights
     }
 
     /// Whether it picks by a key of the request, such as its client's address.
-    pub fn wants_key(self) -> bool {
-        matches!(self, Self::Ring | Self::BoundedRing | Self::Maglev | Self::Rendezvous)
+    pub const fn uses_key(self) -> bool {
+        self.about().uses_key
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     #[test]

@@ -10,17 +10,43 @@
 //! Looking through all backends would be shorter, and is as fast for a few. With thousands, looking costs more than
 //! everything else that is done for a request, and most of what is looked at has not changed since the last time.
 
-use crate::Moment;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use super::{Backend, Policy, Request, lowest, position};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::list::{lowest, position};
+use super::request::Request;
+use crate::Moment;
+use crate::backend::Backend;
 use crate::ranking::Ranking;
+
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "least-connections",
+    picks: "the backend with the fewest requests in flight, relative to its weight",
+    looks_at: "requests in flight",
+    cost: "O(log n)",
+    keeps_turns: false,
+    uses_weights: true,
+    uses_key: false,
+    because: |_| "it has the least to do for its weight".to_owned(),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(LeastConnections::default())
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms::sharing(Bound::Of(0.3));
 
 /// Whoever has the least to do.
 #[derive(Debug, Default)]
-pub struct LeastConnections {
+pub(super) struct LeastConnections {
     ranking: ArcSwapOption<Ranking>,
 }
 

@@ -3,23 +3,49 @@
 //! *Idea*: the mean of a backend's latencies, times what waits before one. *Formula*: the lowest of
 //! mean x (in flight + 1) / weight, the mean over about the last eight answers; a backend of which nothing is known is
 //! taken to be fast, until requests wait there. *Source*: nginx's and Traefik's `least_time`. *Cost*: O(n) a pick. *When it is wrong*:
-//! with many backends, or many balancers that all choose the same one; [`PeakEwma`](super::PeakEwma) is better there.
+//! with many backends, or many balancers that all choose the same one; `PeakEwma` is better there.
 //!
 //! A backend that once was slow would never be asked again, and so never be seen to be fast: Traefik had one that got 5
 //! of 1500 requests. So a mean that no answer has confirmed halves every ten seconds, and 20 ms make no difference:
 //! nobody notices them, but they would decide every pick.
 
-use crate::Moment;
 use std::sync::Arc;
 
-use super::{Backend, Policy, Request, lowest};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::list::lowest;
+use super::request::Request;
+use crate::Moment;
+use crate::backend::Backend;
 
 /// Differences below this are noise, in microseconds.
 const GRAIN: f64 = 20_000.0;
 
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "least-time",
+    picks: "the backend that will probably answer first",
+    looks_at: "latencies and requests in flight",
+    cost: "O(n)",
+    keeps_turns: false,
+    uses_weights: true,
+    uses_key: false,
+    because: |_| "it will probably answer first".to_owned(),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(LeastTime)
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms::sharing(Bound::Of(0.3));
+
 /// Whoever seems to answer first.
 #[derive(Debug, Default)]
-pub struct LeastTime;
+pub(super) struct LeastTime;
 
 impl Policy for LeastTime {
     fn pick(&self, candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {

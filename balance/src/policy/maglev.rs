@@ -5,7 +5,7 @@
 //! `table[hash(key) mod size]`; the favourites of a backend are `offset + i x skip`, both from the hash of its address;
 //! the size is prime, so that they reach everywhere. *Source*: Eisenbud et al., "Maglev" (2016), and its sizes.
 //! *Cost*: O(1) a pick; the table is filled anew when a backend comes or goes. *When it is wrong*: when a backend goes, some
-//! keys of others move too, a few in a hundred. [`Ring`](super::Ring) moves none, but shares less evenly.
+//! keys of others move too, a few in a hundred. `Ring` moves none, but shares less evenly.
 //!
 //! The table holds dead backends too: a key looks on, place by place, until it meets a living one, and returns when its
 //! own is back.
@@ -15,14 +15,40 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::ring::anyone;
-use super::{Backend, Policy, Request, mix, position};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::list::{mix, position};
+use super::request::Request;
+use crate::backend::Backend;
 
 /// The sizes of the paper: with a hundred places each, shares differ by about one in a hundred.
 const SIZES: [usize; 2] = [65_537, 655_373];
 
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "maglev",
+    picks: "the backend in a lookup table of hashes",
+    looks_at: "a key",
+    cost: "O(1)",
+    keeps_turns: false,
+    uses_weights: true,
+    uses_key: true,
+    because: |_| "its number is in the key's place".to_owned(),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(Maglev::default())
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms { moved_keys: 100, ..Terms::sharing(Bound::Of(0.1)) };
+
 /// One look into a table.
 #[derive(Debug, Default)]
-pub struct Maglev {
+pub(super) struct Maglev {
     table: ArcSwap<Table>,
 }
 

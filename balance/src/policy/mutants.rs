@@ -1,5 +1,6 @@
 //! Policies with a mistake each, that the contract must notice. Most of the mistakes were made by somebody.
 
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::*;
@@ -30,17 +31,17 @@ where
 }
 
 /// Always the first.
-fn favourite() -> Arc<dyn Policy> {
+fn favourite(_: Kind) -> Arc<dyn Policy> {
     mutant(|candidates, _| (!candidates.is_empty()).then_some(0))
 }
 
 /// Everybody as often, whatever the weights.
-fn blind_to_weights() -> Arc<dyn Policy> {
-    Arc::new(RoundRobin::default())
+fn blind_to_weights(_: Kind) -> Arc<dyn Policy> {
+    Kind::RoundRobin.make(Settings { load_factor: 125 })
 }
 
 /// Everybody gets all of its turns at once.
-fn in_blocks() -> Arc<dyn Policy> {
+fn in_blocks(_: Kind) -> Arc<dyn Policy> {
     let turn = AtomicUsize::new(0);
     mutant(move |candidates, _| {
         let block = |(index, backend): (usize, &Arc<Backend>)| vec![index; backend.weight() as usize];
@@ -50,7 +51,7 @@ fn in_blocks() -> Arc<dyn Policy> {
 }
 
 /// The turn is read and written in two steps.
-fn two_steps() -> Arc<dyn Policy> {
+fn two_steps(_: Kind) -> Arc<dyn Policy> {
     let turn = AtomicUsize::new(0);
     mutant(move |candidates, _| {
         let mine = turn.load(Relaxed);
@@ -61,18 +62,18 @@ fn two_steps() -> Arc<dyn Policy> {
 }
 
 /// The list of before is kept.
-fn out_of_bounds() -> Arc<dyn Policy> {
+fn out_of_bounds(_: Kind) -> Arc<dyn Policy> {
     mutant(|candidates, request| (!candidates.is_empty()).then(|| request.random.usize(..3)))
 }
 
 /// The draws come from elsewhere.
 #[expect(clippy::disallowed_methods, reason = "the mistake is a generator that the caller does not seed")]
-fn global_random() -> Arc<dyn Policy> {
+fn global_random(_: Kind) -> Arc<dyn Policy> {
     mutant(|candidates, _| (!candidates.is_empty()).then(|| fastrand::usize(..candidates.len())))
 }
 
 /// A key is taken modulo the number of backends.
-fn modulo() -> Arc<dyn Policy> {
+fn modulo(_: Kind) -> Arc<dyn Policy> {
     mutant(|candidates, request| (request.key() as usize).checked_rem(candidates.len()))
 }
 
@@ -95,12 +96,12 @@ fn lesser(one: &Backend, other: &Backend) -> bool {
 }
 
 /// One may be drawn twice.
-fn meets_himself() -> Arc<dyn Policy> {
+fn meets_himself(_: Kind) -> Arc<dyn Policy> {
     mutant(two(|_, n, random| random.usize(..n), lesser))
 }
 
 /// The neighbour is taken when one is drawn twice.
-fn takes_the_neighbour() -> Arc<dyn Policy> {
+fn takes_the_neighbour(_: Kind) -> Arc<dyn Policy> {
     let other = |one, n, random: &mut Rng| match random.usize(..n) {
         drawn if drawn == one => (one + 1) % n,
         drawn => drawn,
@@ -109,14 +110,41 @@ fn takes_the_neighbour() -> Arc<dyn Policy> {
 }
 
 /// The last that was drawn is kept, whatever its load.
-fn keeps_the_last() -> Arc<dyn Policy> {
+fn keeps_the_last(_: Kind) -> Arc<dyn Policy> {
     let other = |one, n, random: &mut Rng| (one + 1 + random.usize(..n - 1)) % n;
     mutant(two(other, |_, _| true))
 }
 
+/// A mutant in the place of a policy, on the terms of that policy.
+fn mutated(make: fn(Kind) -> Arc<dyn Policy>, kind: Kind) -> Promise {
+    let draws_two = matches!(kind, Kind::TwoChoices);
+    let shares = if kind == Kind::RoundRobin { Bound::Picks(1.0) } else { Bound::Deviations(4.0) };
+    Promise { make, kind, terms: Terms { draws_two, ..Terms::sharing(shares) } }
+}
+
+#[test]
+fn all_that_is_broken_is_told_and_what_is_declined_must_be_broken() {
+    let two = broken(mutated(favourite, Kind::WeightedRoundRobin));
+    let names: Vec<_> = two.iter().filter_map(|told| told.split_once(':')).map(|(name, _)| name).collect();
+    assert_eq!(names, ["fair shares", "smooth turns", "extreme weights", "fair to many threads"]);
+
+    let declining = |declines| {
+        let mut promise = mutated(favourite, Kind::WeightedRoundRobin);
+        promise.terms.declines = declines;
+        broken(promise)
+    };
+    let reason = "it has a favourite";
+    let rest = declining(&[("fair shares", "it has a favourite"), ("smooth turns", "it has a favourite")]);
+    assert_eq!(rest, two[2..]);
+    let untrue = declining(&[("repeatable", "it has a favourite")]);
+    assert!(untrue.contains(&format!("repeatable: it holds, although it is declined ({reason})")), "{untrue:?}");
+    let unknown = declining(&[("fair", "it has a favourite")]);
+    assert_eq!(unknown[0], "it declines 'fair', which is no property");
+}
+
 #[test]
 fn every_property_fails_a_mutant() {
-    type Mutation = (&'static str, fn() -> Arc<dyn Policy>, Kind);
+    type Mutation = (&'static str, fn(Kind) -> Arc<dyn Policy>, Kind);
     let table: [(Property, &[Mutation]); PROPERTIES.len()] = [
         (somebody_if_there_is_somebody, &[("out of bounds", out_of_bounds, Kind::Random)]),
         (
@@ -142,7 +170,7 @@ fn every_property_fails_a_mutant() {
     ];
     for ((property, _), (holds, mutants)) in PROPERTIES.iter().zip(table) {
         for (mistake, make, kind) in mutants {
-            let found = holds(Promise { make: *make, kind: *kind });
+            let found = holds(mutated(*make, *kind));
             assert!(found.is_err(), "the mutant '{mistake}' passes '{property}'");
         }
     }

@@ -9,14 +9,39 @@
 //! A failure counts as slow because it often is the fastest answer there is: else a backend that fails at once would draw
 //! all requests to it.
 
-use crate::Moment;
 use std::sync::Arc;
 
-use super::{Backend, Policy, Request};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::request::Request;
+use crate::Moment;
+use crate::backend::Backend;
+
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "peak-ewma",
+    picks: "of two backends drawn at random, the one that will probably answer first",
+    looks_at: "latencies and requests in flight of two",
+    cost: "O(1)",
+    keeps_turns: false,
+    uses_weights: true,
+    uses_key: false,
+    because: |notes| format!("of {} it will probably answer first", notes.drawn()),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(PeakEwma)
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms { draws_two: true, ..Terms::sharing(Bound::Of(0.3)) };
 
 /// The one of two that will probably answer first.
 #[derive(Debug, Default)]
-pub struct PeakEwma;
+pub(super) struct PeakEwma;
 
 impl Policy for PeakEwma {
     fn pick(&self, candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {

@@ -7,11 +7,36 @@
 
 use std::sync::Arc;
 
-use super::{Backend, Policy, Request};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::request::Request;
+use crate::backend::Backend;
+
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "random",
+    picks: "a backend at random",
+    looks_at: "nothing",
+    cost: "O(1)",
+    keeps_turns: false,
+    uses_weights: false,
+    uses_key: false,
+    because: |_| "it was drawn at random".to_owned(),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(Random)
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms::sharing(Bound::Deviations(4.0));
 
 /// Everybody with the same chance.
 #[derive(Debug, Default)]
-pub struct Random;
+pub(super) struct Random;
 
 impl Policy for Random {
     fn pick(&self, candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {

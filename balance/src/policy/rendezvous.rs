@@ -9,11 +9,37 @@
 
 use std::sync::Arc;
 
-use super::{Backend, Policy, Request, lowest, mix};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::list::{lowest, mix};
+use super::request::Request;
+use crate::backend::Backend;
+
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "rendezvous",
+    picks: "the backend with the highest score for the key",
+    looks_at: "a key",
+    cost: "O(n)",
+    keeps_turns: false,
+    uses_weights: true,
+    uses_key: true,
+    because: |_| "it scores highest for the key".to_owned(),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(Rendezvous)
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms::sharing(Bound::Deviations(4.0));
 
 /// The highest lot.
 #[derive(Debug, Default)]
-pub struct Rendezvous;
+pub(super) struct Rendezvous;
 
 impl Policy for Rendezvous {
     fn pick(&self, candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {

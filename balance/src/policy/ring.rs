@@ -5,7 +5,7 @@
 //! every backend has about 160 points, more or fewer by its weight, at `hash(address, i)`. *Source*: Karger et al. (1997);
 //! the 160 points are those of libketama. *Cost*: O(1) a pick; the points are sorted, and the circle divided into parts, when
 //! a backend comes or goes. *When it is wrong*: the shares are uneven by about a twelfth with 160 points, and a key that
-//! everybody asks for is all on one backend: [`BoundedRing`](super::BoundedRing).
+//! everybody asks for is all on one backend: `BoundedRing`.
 //!
 //! The ring holds dead backends too: a key walks on past them, and returns when its own is back. Points depend on the
 //! address and not on the order of the backends, so that several balancers agree without talking to each other.
@@ -14,7 +14,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{Backend, Policy, Request, mix, position};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::list::{mix, position};
+use super::request::Request;
+use crate::backend::Backend;
 
 /// Points of a backend of average weight.
 const POINTS: usize = 160;
@@ -22,9 +27,30 @@ const POINTS: usize = 160;
 /// Points that the ring of thousands of backends has at most, or one each.
 const MOST: usize = 1 << 20;
 
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "ring",
+    picks: "the next backend on a ring of hashes",
+    looks_at: "a key",
+    cost: "O(1)",
+    keeps_turns: false,
+    uses_weights: true,
+    uses_key: true,
+    because: |_| "it is next on the ring".to_owned(),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(Ring::default())
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms::sharing(Bound::Of(0.3));
+
 /// The next backend on a ring.
 #[derive(Debug, Default)]
-pub struct Ring {
+pub(super) struct Ring {
     circle: ArcSwap<Circle>,
 }
 

@@ -7,7 +7,32 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Backend, Policy, Request};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::request::Request;
+use crate::backend::Backend;
+
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "round-robin",
+    picks: "each backend in turn",
+    looks_at: "a turn",
+    cost: "O(1)",
+    keeps_turns: true,
+    uses_weights: false,
+    uses_key: false,
+    because: |_| "it is its turn".to_owned(),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(RoundRobin::default())
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms::sharing(Bound::Picks(1.0));
 
 /// The seed's policy: an atomic turn over the alive backends, shared by all workers.
 ///
@@ -15,7 +40,7 @@ use super::{Backend, Policy, Request};
 /// a dead backend's whole share to its neighbour. While the list stays the same, any `n` picks in a row give
 /// shares that differ by at most one, over all threads together, because every pick takes a turn of its own.
 #[derive(Debug, Default)]
-pub struct RoundRobin {
+pub(super) struct RoundRobin {
     turn: AtomicUsize,
 }
 

@@ -11,14 +11,39 @@
 //! comparing with the best of before, and by keeping the last candidate whatever its load. The contract of the policies
 //! counts pairs and winners.
 
-use crate::Moment;
 use std::sync::Arc;
 
-use super::{Backend, Policy, Request};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::request::Request;
+use crate::Moment;
+use crate::backend::Backend;
+
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "two-choices",
+    picks: "the less loaded of two backends drawn at random",
+    looks_at: "requests in flight of two",
+    cost: "O(1)",
+    keeps_turns: false,
+    uses_weights: true,
+    uses_key: false,
+    because: |notes| format!("of {} it has less to do", notes.drawn()),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(TwoChoices)
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms { draws_two: true, ..Terms::sharing(Bound::Of(0.3)) };
 
 /// The less loaded of two.
 #[derive(Debug, Default)]
-pub struct TwoChoices;
+pub(super) struct TwoChoices;
 
 impl Policy for TwoChoices {
     fn pick(&self, candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {

@@ -3,7 +3,7 @@
 //! *Idea*: as many tickets for everybody as it has weight. *Formula*: a number below the sum of all weights; whoever's
 //! weights reach beyond it first is picked. *Source*: folklore; nginx's `random` draws like this. *Cost*: one draw, and a
 //! search among *n* partial sums that were added up when the list was made: O(log n). *When it is wrong*: as
-//! [`Random`](super::Random) is, in the short run.
+//! `Random` is, in the short run.
 //!
 //! A ticket of somebody who is no candidate any more, or not for this request, is drawn again: the others' chances
 //! stay in proportion.
@@ -12,14 +12,40 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{Backend, Policy, Request, position};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::list::position;
+use super::request::Request;
+use crate::backend::Backend;
 
 /// Tickets that are drawn before the candidates themselves are added up.
 const DRAWS: usize = 8;
 
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "weighted-random",
+    picks: "a backend at random, with chances by weight",
+    looks_at: "weights",
+    cost: "O(log n)",
+    keeps_turns: false,
+    uses_weights: true,
+    uses_key: false,
+    because: |_| "it was drawn at random".to_owned(),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(WeightedRandom::default())
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms::sharing(Bound::Deviations(4.0));
+
 /// Everybody with a chance by its weight.
 #[derive(Debug, Default)]
-pub struct WeightedRandom {
+pub(super) struct WeightedRandom {
     /// The number of each backend, and the sum of all weights up to its own.
     tickets: ArcSwap<Vec<(usize, u64)>>,
 }

@@ -10,11 +10,36 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Backend, Policy, Request};
+use super::about::{About, Policy, Settings};
+#[cfg(test)]
+use super::contract::{Bound, Terms};
+use super::request::Request;
+use crate::backend::Backend;
+
+/// What people read about it.
+pub(super) const ABOUT: About = About {
+    name: "weighted-round-robin",
+    picks: "each backend in turn, backends with more weight more often, but not many times in a row",
+    looks_at: "weights",
+    cost: "O(n)",
+    keeps_turns: true,
+    uses_weights: true,
+    uses_key: false,
+    because: |_| "it is its turn".to_owned(),
+};
+
+/// One at its beginning.
+pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
+    Arc::new(WeightedRoundRobin::default())
+}
+
+/// What it promises.
+#[cfg(test)]
+pub(super) const TERMS: Terms = Terms::sharing(Bound::Picks(1.0));
 
 /// The credit of every backend.
 #[derive(Debug, Default)]
-pub struct WeightedRoundRobin {
+pub(super) struct WeightedRoundRobin {
     /// A standard lock: it is never held across an `await`, and everybody's credit must change as one.
     accounts: Mutex<Accounts>,
 }

@@ -8,7 +8,7 @@ pub(crate) mod body;
 mod extension;
 pub(crate) mod fault;
 pub(crate) mod fields;
-mod foreign;
+pub(crate) mod foreign;
 pub(crate) mod request;
 pub(crate) mod response;
 mod trailers;

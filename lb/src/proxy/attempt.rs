@@ -15,7 +15,7 @@ use super::deadline::Interrupt;
 use super::http1::fault::Fault;
 use super::pace::Pace;
 use super::queue::Lease;
-use super::tale::shown;
+use super::tale::without_query;
 use super::upstream::Wanted;
 use super::verdict::{self, Blame, Failure, Ran};
 use super::{Begun, Errand, Proxy, message};
@@ -210,7 +210,7 @@ fn complain(errand: &Errand<'_>, backend: &Backend, fault: Fault) {
     let (mut line, head) = (String::new(), &errand.head);
     bare(&mut line, head.method.as_str());
     line.push(' ');
-    bare(&mut line, &shown(head.uri.to_string(), errand.settings.log_query));
+    bare(&mut line, &without_query(head.uri.to_string(), errand.settings.log_query));
     tracing::warn!("backend {}: malformed answer to {line}: {}", backend.number, fault.words());
 }
 

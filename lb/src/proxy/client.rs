@@ -25,6 +25,7 @@ use super::account::Account;
 use super::answer::{self, Answer, AnswerBody};
 use super::body::ClientBody;
 use super::caller::{self, Caller};
+use super::forwarded::is_trusted;
 use super::http1::request::{self, Head};
 use super::http1::response::{Shape, shape, write_head};
 use super::presence::{Presence, Watch};
@@ -112,7 +113,7 @@ pub(crate) async fn converse(
     proxy: &Rc<Proxy>,
     buffers: &mut Buffers,
 ) -> Option<TcpStream> {
-    let trusted = proxy.settings.now().trusted.iter().any(|network| network.contains(&ip));
+    let trusted = is_trusted(ip, &proxy.settings.now().trusted);
     let books = &proxy.books;
     let (incoming, outgoing) = wire::split(stream, ROOM, mem::take(buffers), books.meter(books.clients()));
     let mut client = Client {

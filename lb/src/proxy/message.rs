@@ -9,12 +9,13 @@ use http::header::{
 use http::{Method, StatusCode, Version};
 use memchr::memchr;
 
-use super::forwarded::{self, tells_the_way};
+use super::forwarded;
 use super::head::{Headers, RequestHead, ResponseHead};
 use super::http1::fields::{all_listed, is_token};
 use super::http1::request::takes_trailers;
 use super::refusal::Refusal;
 use super::via::{self, Mark};
+use super::way::tells_the_way;
 
 /// Says which attempt of its request a backend sees, from the second on.
 pub const ATTEMPT: HeaderName = HeaderName::from_static("x-lb-attempt");

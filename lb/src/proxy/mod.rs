@@ -50,6 +50,7 @@ mod tunnel;
 pub(crate) mod upstream;
 pub mod verdict;
 pub mod via;
+pub(crate) mod way;
 pub(crate) mod wire;
 
 use account::Account;

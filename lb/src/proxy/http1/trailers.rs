@@ -4,7 +4,7 @@
 //! no server can ask for, are dropped: nginx and Envoy do so as well unless they are told otherwise. Those of answers pass
 //! if the client sends `TE: trailers` (RFC 9110, section 6.5.1), but for the kinds of fields below.
 
-use crate::proxy::forwarded::tells_the_way;
+use crate::proxy::way::tells_the_way;
 
 /// Whether a trailer of an answer with this name, in lower case, may pass.
 pub(super) fn may_pass(name: &str) -> bool {

@@ -11,7 +11,7 @@ use memchr::memchr;
 
 use super::forwarded;
 use super::head::{Headers, RequestHead, ResponseHead};
-use super::http1::fields::{all_listed, is_token};
+use super::http1::fields::{all_listed, is_token, number};
 use super::http1::request::takes_trailers;
 use super::refusal::Refusal;
 use super::via::{self, Mark};
@@ -82,7 +82,7 @@ pub fn is_last_hop(head: &mut RequestHead) -> bool {
     if head.method != Method::TRACE && head.method != Method::OPTIONS {
         return false;
     }
-    let left = head.headers.get(&MAX_FORWARDS).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let left = head.headers.get(&MAX_FORWARDS).and_then(|value| number(value.as_bytes()));
     if let Some(fewer) = left.and_then(|left| left.checked_sub(1)) {
         head.headers.insert(MAX_FORWARDS, fewer.into());
     }
@@ -128,14 +128,14 @@ fn expects_continue(headers: &Headers) -> bool {
     first && expectations.next().is_none()
 }
 
-/// What a host may consist of, by byte.
+/// What a host may consist of, by byte, unless it has encoded bytes.
 const HOST_BYTES: [bool; 256] = {
     let (mut table, mut byte) = ([false; 256], 0);
     while byte < 256 {
         table[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
-    let (others, mut n) = (b"-._~!$&'()*+,;=%", 0);
+    let (others, mut n) = (b"-._~!$&'()*+,;=", 0);
     while n < others.len() {
         table[others[n] as usize] = true;
         n += 1;
@@ -157,8 +157,32 @@ fn is_host(text: &[u8]) -> bool {
         && match host {
             [b'[', address @ .., b']'] => std::str::from_utf8(address)
                 .is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
-            name => !name.is_empty() && name.iter().all(|byte| HOST_BYTES[usize::from(*byte)]),
+            name => {
+                let is_plain = |byte: &u8| HOST_BYTES[usize::from(*byte)];
+                !name.is_empty() && (name.iter().all(is_plain) || is_encoded_name(name))
+            }
         }
+}
+
+/// Whether it is a name with encoded bytes, each of them a percent sign with two digits (RFC 3986, section
+/// 2.1). No name has control characters, and a server that decodes one could end the name there.
+#[cold]
+fn is_encoded_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let [byte, behind @ ..] = rest {
+        rest = match (byte, behind) {
+            (b'%', [high, low, behind @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                let is_control = matches!((high, low), (b'0' | b'1', _) | (b'7', b'f' | b'F'));
+                if is_control {
+                    return false;
+                }
+                behind
+            }
+            (byte, behind) if HOST_BYTES[usize::from(*byte)] => behind,
+            _ => return false,
+        };
+    }
+    true
 }
 
 /// Whether a name differs only by underscores from one that frames or routes a message, or says who sent it. Many

@@ -13,6 +13,7 @@ use super::forwarded;
 use super::head::{Headers, RequestHead, ResponseHead};
 use super::http1::fields::{all_listed, is_token, number};
 use super::http1::request::takes_trailers;
+use super::http1::trailers;
 use super::refusal::Refusal;
 use super::via::{self, Mark};
 use super::way::tells_the_way;
@@ -229,8 +230,8 @@ pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Res
     // A 426 must say what to switch to: RFC 9110, section 15.5.22.
     let names_protocol = switched || answer.status == StatusCode::UPGRADE_REQUIRED;
     let protocol = if names_protocol { joined(headers, &UPGRADE) } else { None };
-    // They pass to those who take them, and so does what is said about them.
-    let trailers = headers.get(&TRAILER).filter(|_| request.headers.contains(&TE)).cloned();
+    // Those that may pass are announced to a client that takes them.
+    let trailers = if request.headers.contains(&TE) { announcement(headers) } else { None };
     strip_hop_by_hop(headers);
     if let Some(trailers) = trailers {
         headers.insert(TRAILER, trailers);
@@ -240,6 +241,21 @@ pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Res
         headers.insert(UPGRADE, protocol);
     }
     Ok(())
+}
+
+/// What an answer in which trailers may pass says of those that do.
+fn announcement(headers: &Headers) -> Option<HeaderValue> {
+    let is_usual = |option: &[u8]| {
+        option.is_empty()
+            || [&b"close"[..], b"keep-alive"].iter().any(|usual| option.eq_ignore_ascii_case(usual))
+    };
+    // What `Connection` lists may stand behind the body as well, so that no trailers pass.
+    if !headers.contains(&TRAILER) || !all_listed(headers, &CONNECTION).all(is_usual) {
+        return None;
+    }
+    let names = trailers::announced(headers);
+    let names: Vec<_> = names.iter().map(HeaderName::as_str).collect();
+    (!names.is_empty()).then(|| HeaderValue::try_from(names.join(", ")).ok())?
 }
 
 /// The protocols a request asks to switch to, if it asks properly: RFC 9110, section 7.8. An upgrade to another version of

@@ -21,6 +21,7 @@ pub(crate) mod books;
 mod caller;
 pub mod causes;
 pub(crate) mod client;
+mod complaint;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub mod context;

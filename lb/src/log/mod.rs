@@ -19,6 +19,7 @@ use crate::words::words;
 pub(crate) mod access;
 pub mod escape;
 mod lines;
+pub(crate) mod seldom;
 mod writer;
 
 use access::AccessLines;

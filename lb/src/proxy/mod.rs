@@ -21,6 +21,7 @@ pub(crate) mod books;
 mod caller;
 pub mod causes;
 pub(crate) mod client;
+mod complaint;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub mod context;
@@ -50,6 +51,7 @@ mod tunnel;
 pub(crate) mod upstream;
 pub mod verdict;
 pub mod via;
+pub(crate) mod way;
 pub(crate) mod wire;
 
 use account::Account;

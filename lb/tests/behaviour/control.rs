@@ -329,6 +329,7 @@ fn wrong_orders_say_what_to_do_instead() {
             format!("there is no backend 9; there is 1 ({url}), 2 ("),
         ),
         ("PATCH /backends/x", json!({"weight": 1}), 404, "there is no backend x".to_owned()),
+        ("PATCH /backends/+1", json!({"weight": 1}), 404, "there is no backend +1".to_owned()),
         (
             "PATCH /backends?url=http://nobody:1",
             json!({"weight": 1}),

@@ -8,7 +8,6 @@
 //! server that says nothing takes no backend down. And a ping that could not be sent, because this process is out of
 //! descriptors or ports, says nothing about any backend.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use balance::member::Mode;
 use balance::verdict::Failure;
 
 use crate::config::Config;
+use crate::log::seldom::Seldom;
 use crate::pool::{Backend, Pool};
 use crate::proxy::connect::reach;
 use crate::resolver::Resolver;
@@ -38,20 +38,19 @@ const REMIND: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Pings {
     resolver: Resolver,
-    /// When it was last said that pings cannot be sent.
-    told: Cell<Option<Instant>>,
+    /// Whether to say again that pings cannot be sent.
+    shortage: Seldom,
 }
 
 impl Pings {
     /// Pings to names that are looked up by this resolver.
     pub(crate) fn new(resolver: Resolver) -> Self {
-        Self { resolver, told: Cell::default() }
+        Self { resolver, shortage: Seldom::every(REMIND) }
     }
 
     /// Says that pings cannot be sent, unless that was said a moment ago.
     fn tell_of_shortage(&self, now: Instant) {
-        if self.told.get().is_none_or(|told| now.saturating_duration_since(told) >= REMIND) {
-            self.told.set(Some(now));
+        if self.shortage.is_due(now) {
             tracing::warn!("pings cannot be sent: {}", Failure::OutOfResources.words());
         }
     }
@@ -128,17 +127,5 @@ mod tests {
         assert_eq!(jittered(second, 0.0), Duration::from_millis(900));
         assert_eq!(jittered(second, 0.5), second);
         assert!(jittered(second, 1.0) <= Duration::from_millis(1100));
-    }
-
-    #[test]
-    fn a_shortage_is_told_once() {
-        let pings = Pings::new(Resolver::new(|_| Ok(Vec::new())));
-        let now = Instant::now();
-        let told = |after: Duration| {
-            pings.tell_of_shortage(now + after);
-            pings.told.get().unwrap() - now
-        };
-        assert_eq!([0, 1, 59].map(|s| told(Duration::from_secs(s))), [Duration::ZERO; 3]);
-        assert_eq!(told(REMIND), REMIND);
     }
 }

@@ -11,8 +11,8 @@
 //! # What memory is compared with
 //! A process keeps much of what it needed at its worst moment, and the balancer keeps connections for a minute. So
 //! before anything is measured it goes through moments that are worse than those to come: more clients, who ask as fast
-//! as they can, get stuck at each backend in turn, and then get their answers from it in drips. What grows beyond
-//! that is a leak. It has gaps to fill first: one of 32 bytes a request shows in the second minute.
+//! as they can, get stuck at each backend in turn, and then get their answers from it in drips. Look-ups hang, and
+//! clients leave. What grows beyond that is a leak. It has gaps to fill first: one of 32 bytes a request shows in the second minute.
 
 mod audit;
 mod faults;
@@ -163,7 +163,10 @@ impl<'a> Run<'a> {
         };
         let stops = (1..=BACKENDS).map(|backend| (Fault::Stop, backend));
         let drips = (1..=BACKENDS).map(|backend| (Fault::Drip, backend));
-        let strikes = stops.chain(drips).map(|(fault, backend)| Strike { fault, backend, percent: 100 });
+        // These take memory of their own: threads that look names up, and uploads of clients that leave.
+        let others = [(Fault::LookUps, 1), (Fault::Leave, 1), (Fault::Vanish, 1)];
+        let strikes =
+            stops.chain(drips).chain(others).map(|(fault, backend)| Strike { fault, backend, percent: 100 });
         let crowded = Load::closed(lab.balancer().address(), CONNECTIONS + VANISHING);
         run.lap(crowded, strikes.collect(), None).await?;
         run.descriptors = descriptors(lab).await?;

@@ -259,7 +259,9 @@ fn keys_stay(promise: Promise) -> Result<(), String> {
         let dead = strays(&owners(&*policy, &left));
         check(dead == 0, || format!("{gone} died, and {dead} keys of others moved"))?;
         let removed = strays(&owners(&*promise.ready(&left, &left), &left));
-        check(removed <= promise.terms.moved_keys, || format!("{gone} was removed, and {removed} keys of others moved"))?;
+        check(removed <= promise.terms.moved_keys, || {
+            format!("{gone} was removed, and {removed} keys of others moved")
+        })?;
         policy.arrange(&field, &field);
         check(before == owners(&*policy, &field), || format!("{gone} came back, and not all of its keys"))?;
     }

@@ -137,7 +137,10 @@ fn all_that_is_broken_is_told_and_what_is_declined_must_be_broken() {
     let rest = declining(&[("fair shares", "it has a favourite"), ("smooth turns", "it has a favourite")]);
     assert_eq!(rest, two[2..]);
     let untrue = declining(&[("repeatable", "it has a favourite")]);
-    assert!(untrue.contains(&format!("repeatable: it holds, although it is declined ({reason})")), "{untrue:?}");
+    assert!(
+        untrue.contains(&format!("repeatable: it holds, although it is declined ({reason})")),
+        "{untrue:?}"
+    );
     let unknown = declining(&[("fair", "it has a favourite")]);
     assert_eq!(unknown[0], "it declines 'fair', which is no property");
 }

@@ -40,6 +40,8 @@ mod routes;
 
 use crate::control::Control;
 use crate::log::escape;
+use crate::log::seldom::Seldom;
+use crate::proxy::client::WARN_AGAIN;
 use answers::{Answer, Body, refused, wrong_method};
 use connection::Watched;
 use guard::{Door, Refusal, judge};
@@ -60,6 +62,8 @@ pub(crate) struct Admin {
     readers: Arc<Semaphore>,
     /// Whose turn it is to have a page written.
     pages: Semaphore,
+    /// Whether to say again that a client speaks another protocol.
+    foreign: Seldom,
 }
 
 /// What somebody asks.
@@ -101,7 +105,8 @@ impl Admin {
         let room = Room::new(connections);
         let readers = Arc::new(Semaphore::new((room.places() / 2).max(1)));
         let pages = Semaphore::new(1);
-        Self { control, listen: listen.to_string(), listens, started, room, readers, pages }
+        let foreign = Seldom::every(WARN_AGAIN);
+        Self { control, listen: listen.to_string(), listens, started, room, readers, pages, foreign }
     }
 
     /// Has something made on another thread, one thing at a time, and waits for it there.
@@ -208,7 +213,22 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin) -> ! {
 async fn converse(stream: TcpStream, peer: SocketAddr, admin: Rc<Admin>, place: Place) {
     // A peer that is gone without a word acknowledges nothing.
     let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(GONE));
-    let io = TokioIo::new(Watched::new(stream, Rc::clone(&place.visit)));
+    tokio::select! {
+        () = talk(stream, peer, admin, &place) => {}
+        () = place.visit.leave.notified() => {}
+    }
+}
+
+async fn talk(mut stream: TcpStream, peer: SocketAddr, admin: Rc<Admin>, place: &Place) {
+    let Some((first, foreign)) = connection::begin(&mut stream, &place.visit).await else { return };
+    if let Some(refusal) = foreign {
+        if admin.foreign.is_due(Instant::now()) {
+            let (client, why) = (peer.ip().to_canonical(), refusal.reason());
+            tracing::warn!("refused a client of the admin port at {client}: {why}");
+        }
+        return connection::refuse(&mut stream, refusal).await;
+    }
+    let io = TokioIo::new(Watched::new(stream, first, Rc::clone(&place.visit)));
     let service = service_fn(|request| {
         let (admin, busy) = (Rc::clone(&admin), place.busy());
         async move {
@@ -221,8 +241,6 @@ async fn converse(stream: TcpStream, peer: SocketAddr, admin: Rc<Admin>, place: 
         .header_read_timeout(connection::HEAD)
         .max_buf_size(connection::LONGEST_HEAD)
         .serve_connection(io, service);
-    tokio::select! {
-        _ = connection => {}
-        () = place.visit.leave.notified() => {}
-    }
+    // However it ends, there is nothing left to do.
+    let _ = connection.await;
 }

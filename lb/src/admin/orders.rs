@@ -19,6 +19,7 @@ use crate::config::json::backend as read_member;
 use crate::config::problems::{grouped, nearest};
 use crate::control::NotReloaded;
 use crate::pool::Backend;
+use crate::proxy::http1::fields::number;
 
 fn bad(error: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, error)
@@ -35,7 +36,7 @@ pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, 
             return Err(bad("which backend? Write /backends/3, or /backends?url=http://localhost:3031"));
         }
         ("", Some(url)) => (url, None),
-        (number, _) => (number.to_owned(), number.parse().ok()),
+        (text, _) => (text.to_owned(), number(text.as_bytes()).and_then(|number| number.try_into().ok())),
     };
     let address = crate::config::read_address(&which).ok();
     let backends = admin.control.pool().backends();

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::log::seldom::Seldom;
+
 /// How often it is worth saying that connections are closed for others.
 const WARN_AGAIN: Duration = Duration::from_secs(10);
 
@@ -22,7 +24,7 @@ pub(super) struct Room {
     next: Cell<u64>,
     /// Told when a place may have become free.
     changed: Notify,
-    warned: Cell<Option<Instant>>,
+    warned: Seldom,
 }
 
 /// A connection that has a place.
@@ -65,7 +67,7 @@ impl Room {
             visits: RefCell::default(),
             next: Cell::default(),
             changed: Notify::new(),
-            warned: Cell::default(),
+            warned: Seldom::every(WARN_AGAIN),
         })
     }
 
@@ -99,8 +101,7 @@ impl Room {
             && let Some(visit) = self.visits.borrow_mut().remove(&number)
         {
             visit.leave.notify_one();
-            if self.warned.get().is_none_or(|warned| warned.elapsed() >= WARN_AGAIN) {
-                self.warned.set(Some(Instant::now()));
+            if self.warned.is_due(Instant::now()) {
                 let most = self.most;
                 tracing::warn!(
                     "all {most} connections of the admin port are in use: those that are silent for longest are closed"

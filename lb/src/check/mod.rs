@@ -57,7 +57,7 @@ fn admin(config: &Config) -> String {
 }
 
 fn policy(config: &Config) -> String {
-    let key = if config.policy.wants_key() { format!(" by {}", config.key) } else { String::new() };
+    let key = if config.policy.uses_key() { format!(" by {}", config.key) } else { String::new() };
     let cookie = match &config.sticky_cookie {
         Some(name) => format!("; clients return by the cookie {name}"),
         None => String::new(),
@@ -80,7 +80,7 @@ fn levels(config: &Config) -> Vec<(String, Vec<&Member>)> {
 }
 
 fn level_lines(f: &mut fmt::Formatter<'_>, level: &str, members: &[&Member], config: &Config) -> fmt::Result {
-    let weight = |member: &Member| if config.policy.heeds_weights() { member.weight } else { 1 };
+    let weight = |member: &Member| if config.policy.uses_weights() { member.weight } else { 1 };
     let all: u32 = members.iter().filter(|member| is_wanted(member)).map(|member| weight(member)).sum();
     for (member, n) in members.iter().zip(0..) {
         let share = match is_wanted(member) {

@@ -43,7 +43,7 @@ impl Odd<'_> {
         let policy = config.policy;
         let keys = "ring, bounded-ring, maglev or rendezvous";
         self.idle(
-            !policy.wants_key(),
+            !policy.uses_key(),
             "balance.hash_by",
             &format!("{policy} has no use for a key"),
             &format!("choose the policy {keys}"),
@@ -59,7 +59,7 @@ impl Odd<'_> {
             .filter(|weight| !is_zero(weight) && !weight.is_as_by_default())
             .filter_map(Given::place)
             .collect();
-        if !policy.heeds_weights() && !idle.is_empty() {
+        if !policy.uses_weights() && !idle.is_empty() {
             let what = format!("weights have no effect: {policy} does not look at them");
             let fix = match policy {
                 Kind::Random => "choose the policy weighted-random",

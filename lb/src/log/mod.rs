@@ -21,6 +21,7 @@ use crate::config::{Config, LogFormat};
 pub(crate) mod access;
 pub mod escape;
 mod lines;
+pub(crate) mod seldom;
 mod writer;
 
 use access::AccessLines;

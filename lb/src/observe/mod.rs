@@ -86,7 +86,7 @@ pub struct Outcome {
     pub status: u16,
     /// The number of the backend whose answer, or failure, the client got.
     pub backend: Option<usize>,
-    /// Backends tried.
+    /// Backends that it was given to; 0 for a request that is refused.
     pub attempts: u32,
     /// Retries at the last backend.
     pub retries: u32,

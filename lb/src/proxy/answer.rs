@@ -92,11 +92,18 @@ impl Relay {
         account.close(now);
     }
 
-    /// The answer broke off, or comes no further. The client has its head already, so all that is left is to
-    /// break off as well.
-    fn broke_off(&mut self) {
-        let Some(End { proxy, mut account, lease, .. }) = self.end.take() else { return };
-        let (failure, blame, now) = (Failure::BrokeOff, Blame::Backend, Instant::now());
+    /// The answer broke off, comes no further, or is malformed. The client has its head already, so all that
+    /// is left is to break off as well.
+    fn broke_off(&mut self, cut: Cut) {
+        let Some(End { proxy, mut account, lease, connection }) = self.end.take() else { return };
+        let failure = match cut {
+            Cut::Malformed => Failure::Malformed,
+            Cut::BrokeOff | Cut::TooLarge => Failure::BrokeOff,
+        };
+        if cut == Cut::Malformed {
+            connection.complain(lease.backend(), proxy.settings.now().log_query);
+        }
+        let (blame, now) = (Blame::Backend, Instant::now());
         account.tried(failure, blame);
         proxy.pool.broke_off(lease.backend(), now);
         account.failed(failure, blame);
@@ -119,7 +126,7 @@ impl Relay {
             Some(End { connection, .. }) if connection.awaits_client() => {
                 self.client_failed(Failure::SlowUpload);
             }
-            _ => self.broke_off(),
+            _ => self.broke_off(Cut::BrokeOff),
         }
     }
 
@@ -157,7 +164,7 @@ impl Body for AnswerBody {
                     relay.complete();
                 }
             }
-            Some(Err(_)) => relay.broke_off(),
+            Some(Err(cut)) => relay.broke_off(*cut),
             None => relay.complete(),
         }
         Poll::Ready(frame)

@@ -19,11 +19,9 @@ use super::deadline::{Interrupt, Unless};
 use super::http1::fault::Fault;
 use super::pace::Pace;
 use super::queue::Lease;
-use super::tale::shown;
 use super::upstream::Wanted;
-use super::{Begun, Errand, Proxy, message};
+use super::{Begun, Errand, Proxy, complaint, message};
 use crate::clock::moment;
-use crate::log::escape::bare;
 use crate::pool::Backend;
 
 impl Proxy {
@@ -208,11 +206,8 @@ impl Proxy {
 /// Says what is wrong with an answer, and what it is the answer to.
 #[cold]
 fn complain(errand: &Errand<'_>, backend: &Backend, fault: Fault) {
-    let (mut line, head) = (String::new(), &errand.head);
-    bare(&mut line, head.method.as_str());
-    line.push(' ');
-    bare(&mut line, &shown(head.uri.to_string(), errand.settings.log_query));
-    tracing::warn!("backend {}: malformed answer to {line}: {}", backend.number, fault.words());
+    let (head, query) = (&errand.head, errand.settings.log_query);
+    complaint::malformed(backend.number, &head.method, &head.uri, query, fault);
 }
 
 /// What a failure comes to if the beginning of the body is not held any more: although nothing was sent of it, nothing can be sent

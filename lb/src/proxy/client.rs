@@ -25,6 +25,7 @@ use super::account::Account;
 use super::answer::{self, Answer, AnswerBody};
 use super::body::ClientBody;
 use super::caller::{self, Caller};
+use super::forwarded::is_trusted;
 use super::http1::request::{self, Head};
 use super::http1::response::{Shape, shape, write_head};
 use super::presence::{Presence, Watch};
@@ -32,6 +33,7 @@ use super::refusal::Refusal;
 use super::rest::PAUSE;
 use super::tunnel::{self, Tunnel};
 use super::wire::{self, Buffers, Framing, Reader, Unsent, Writer};
+use crate::log::seldom::Seldom;
 
 /// Requests up to this size are read at once.
 const ROOM: usize = 2 * 1024;
@@ -40,7 +42,7 @@ const ROOM: usize = 2 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// How often it is worth saying that clients speak another protocol.
-const WARN_AGAIN: Duration = Duration::from_secs(10);
+pub(crate) const WARN_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long a backend may take to say that its client shall send the body. Many never do, and a client that is
 /// not told waits for about as long (RFC 9110, section 10.1.1, asks it not to wait for ever).
@@ -111,7 +113,7 @@ pub(crate) async fn converse(
     proxy: &Rc<Proxy>,
     buffers: &mut Buffers,
 ) -> Option<TcpStream> {
-    let trusted = proxy.settings.now().trusted.iter().any(|network| network.contains(&ip));
+    let trusted = is_trusted(ip, &proxy.settings.now().trusted);
     let books = &proxy.books;
     let (incoming, outgoing) = wire::split(stream, ROOM, mem::take(buffers), books.meter(books.clients()));
     let mut client = Client {
@@ -142,13 +144,12 @@ pub(crate) async fn converse(
     }
 }
 
-/// Tells whoever runs this of a client that was set up for another protocol, once in a while.
+/// Logs, once in a while over all workers, that a client speaks another protocol.
 #[cold]
 fn warn_of(refusal: Refusal, client: &HeaderValue) {
-    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if last.is_none_or(|last| last.elapsed() >= WARN_AGAIN) {
-        *last = Some(Instant::now());
+    static FOREIGN: Mutex<Seldom> = Mutex::new(Seldom::every(WARN_AGAIN));
+    let is_due = FOREIGN.lock().unwrap_or_else(PoisonError::into_inner).is_due(Instant::now().into_std());
+    if is_due {
         let client = client.to_str().unwrap_or_default();
         tracing::warn!("refused a client at {client}: {}", refusal.reason());
     }

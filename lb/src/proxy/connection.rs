@@ -12,7 +12,7 @@ use std::time::Duration;
 use balance::Address;
 use balance::verdict::Failure;
 use bytes::{Bytes, BytesMut};
-use http::{Method, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 use http_body::{Body, Frame};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -20,13 +20,16 @@ use tokio::time::Instant;
 use super::apart::Apart;
 use super::body::{BodyError, TryBody};
 use super::caller::Caller;
+use super::complaint;
 use super::deadline::Deadlines;
 use super::head::{RequestHead, ResponseHead};
 use super::http1::fault::Fault;
 use super::http1::request::write_head;
 use super::http1::response::{self, Head};
+use super::http1::trailers::{announced, sift};
 use super::pace::Pace;
 use super::places::Place;
+use super::target::Target;
 use super::wire::{self, Buffers, Cut, Framing, Reader, Unsent, Writer};
 use crate::observe::Meter;
 use crate::pool::Backend;
@@ -54,6 +57,8 @@ pub(crate) struct Connection {
     kept_for: Option<u32>,
     /// What the present answer says behind its body may pass.
     passes_trailers: bool,
+    /// What there is to know of the present answer, if it comes in chunks.
+    chunked: Option<Chunked>,
     /// It has served a request before, so the backend may close it at any moment.
     reused: bool,
     /// The addresses of the backend among which its peer is.
@@ -62,6 +67,16 @@ pub(crate) struct Connection {
     fault: Option<Fault>,
     /// Given back when the connection is closed.
     place: Place,
+}
+
+/// An answer in chunks can turn out malformed after its head has been passed on, and can end with trailers.
+#[derive(Debug)]
+struct Chunked {
+    /// What it is the answer to.
+    method: Method,
+    target: Target,
+    /// The trailers that its head announces and that may pass.
+    announced: Vec<HeaderName>,
 }
 
 /// How far a request has come.
@@ -88,6 +103,7 @@ impl Connection {
             keep_alive: true,
             kept_for: None,
             passes_trailers: true,
+            chunked: None,
             reused: false,
             generation,
             fault: None,
@@ -99,6 +115,8 @@ impl Connection {
     /// answer went over it whole, and nobody said that it was the last.
     pub(crate) fn rest(&mut self) -> bool {
         self.reused = true;
+        // It holds on to the buffer of the client's connection.
+        self.chunked = None;
         self.incoming.shrink();
         let sent = self.outgoing.as_ref().is_ok_and(Writer::is_done);
         sent && self.keep_alive && self.is_end() && self.incoming.buffer.is_empty()
@@ -180,7 +198,7 @@ impl Connection {
                     report(progress);
                 }
             }
-            self.poll_head(cx, &head.method, caller)
+            self.poll_head(cx, head, caller)
         })
         .await;
         self.keep_alive &= !misread;
@@ -191,11 +209,11 @@ impl Connection {
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        asked: &Method,
+        asked: &RequestHead,
         caller: &Caller,
     ) -> Poll<Result<ResponseHead, Failure>> {
         loop {
-            let Some(head) = self.take_head(asked).map_err(|fault| self.malformed(fault))? else {
+            let Some(head) = self.take_head(&asked.method).map_err(|fault| self.malformed(fault))? else {
                 match ready!(self.incoming.poll_fill(cx)) {
                     Ok(1..) => continue,
                     // A kept connection that ends without a word ended by itself, as they do.
@@ -215,6 +233,11 @@ impl Connection {
                 continue;
             }
             self.incoming.body = head.framing.into();
+            if head.framing == response::Framing::Chunked {
+                let announced = announced(&head.response.headers);
+                let (method, target) = (asked.method.clone(), asked.uri.clone());
+                self.chunked = Some(Chunked { method, target, announced });
+            }
             (self.keep_alive, self.passes_trailers) = (head.keep_alive, head.passes_trailers);
             self.kept_for = head.kept_for.or(self.kept_for);
             return Poll::Ready(Ok(head.response));
@@ -310,9 +333,26 @@ impl Connection {
 
     /// The next part of the answer's body; `None` at its end.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let frame = ready!(self.incoming.poll_frame(cx));
-        let is_dropped = |frame: &Frame<Bytes>| !self.passes_trailers && frame.is_trailers();
-        Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(is_dropped)))
+        Poll::Ready(match ready!(self.incoming.poll_frame(cx)) {
+            Some(Ok(frame)) if frame.is_trailers() => self.sifted(frame).map(Ok),
+            frame => frame,
+        })
+    }
+
+    /// Trailers without those that may not pass.
+    #[cold]
+    fn sifted(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let trailers = frame.into_trailers().ok().filter(|_| self.passes_trailers)?;
+        let announced = self.chunked.as_ref().map_or(&[][..], |chunked| &chunked.announced);
+        Some(Frame::trailers(sift(&trailers, announced)))
+    }
+
+    /// Logs what is wrong with the chunks of the answer, which is that of this backend.
+    #[cold]
+    pub(crate) fn complain(&self, backend: &Backend, query: bool) {
+        if let (Some(Chunked { method, target, .. }), Some(fault)) = (&self.chunked, self.incoming.fault) {
+            complaint::malformed(backend.number, method, target, query, fault);
+        }
     }
 
     /// Whether the answer has come whole.

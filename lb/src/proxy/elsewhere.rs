@@ -11,6 +11,7 @@ use balance::verdict::{Failure, Next};
 use super::account::Account;
 use super::answer::Answer;
 use super::queue::Lease;
+use super::wire::Cut;
 use super::{Begun, Errand, Proxy, context, set_attempt};
 
 /// Bytes of a body that nobody wants which are read so that its connection can be kept: more than a page of errors has, and less
@@ -74,6 +75,10 @@ impl Proxy {
         while !connection.is_end() && read <= CHEAP {
             match connection.poll_frame(&mut cx) {
                 Poll::Ready(Some(Ok(frame))) => read += frame.data_ref().map_or(0, bytes::Bytes::len),
+                Poll::Ready(Some(Err(Cut::Malformed))) => {
+                    connection.complain(backend, self.settings.now().log_query);
+                    break;
+                }
                 _ => break,
             }
         }

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::head::{Headers, RequestHead};
 use super::request_id::REQUEST_ID;
-use super::tale::shown;
+use super::tale::without_query;
 use crate::observe::explain::{Decision, Explanation, Try};
 use crate::observe::{Observer, micros, unix_ms};
 
@@ -35,7 +35,7 @@ impl Explained {
                 id: name(&head.headers),
                 at_unix_ms: unix_ms(SystemTime::now()),
                 method: head.method.to_string(),
-                path: shown(head.uri.to_string(), query),
+                path: without_query(head.uri.to_string(), query),
                 status: None,
                 decisions: Vec::new(),
             };

@@ -9,12 +9,14 @@ use http::header::{
 use http::{Method, StatusCode, Version};
 use memchr::memchr;
 
-use super::forwarded::{self, tells_the_way};
+use super::forwarded;
 use super::head::{Headers, RequestHead, ResponseHead};
-use super::http1::fields::{all_listed, is_token};
+use super::http1::fields::{all_listed, is_token, number};
 use super::http1::request::takes_trailers;
+use super::http1::trailers;
 use super::refusal::Refusal;
 use super::via::{self, Mark};
+use super::way::tells_the_way;
 
 /// Says which attempt of its request a backend sees, from the second on.
 pub const ATTEMPT: HeaderName = HeaderName::from_static("x-lb-attempt");
@@ -81,7 +83,7 @@ pub fn is_last_hop(head: &mut RequestHead) -> bool {
     if head.method != Method::TRACE && head.method != Method::OPTIONS {
         return false;
     }
-    let left = head.headers.get(&MAX_FORWARDS).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let left = head.headers.get(&MAX_FORWARDS).and_then(|value| number(value.as_bytes()));
     if let Some(fewer) = left.and_then(|left| left.checked_sub(1)) {
         head.headers.insert(MAX_FORWARDS, fewer.into());
     }
@@ -127,14 +129,14 @@ fn expects_continue(headers: &Headers) -> bool {
     first && expectations.next().is_none()
 }
 
-/// What a host may consist of, by byte.
+/// What a host may consist of, by byte, unless it has encoded bytes.
 const HOST_BYTES: [bool; 256] = {
     let (mut table, mut byte) = ([false; 256], 0);
     while byte < 256 {
         table[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
-    let (others, mut n) = (b"-._~!$&'()*+,;=%", 0);
+    let (others, mut n) = (b"-._~!$&'()*+,;=", 0);
     while n < others.len() {
         table[others[n] as usize] = true;
         n += 1;
@@ -156,8 +158,32 @@ fn is_host(text: &[u8]) -> bool {
         && match host {
             [b'[', address @ .., b']'] => std::str::from_utf8(address)
                 .is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
-            name => !name.is_empty() && name.iter().all(|byte| HOST_BYTES[usize::from(*byte)]),
+            name => {
+                let is_plain = |byte: &u8| HOST_BYTES[usize::from(*byte)];
+                !name.is_empty() && (name.iter().all(is_plain) || is_encoded_name(name))
+            }
         }
+}
+
+/// Whether it is a name with encoded bytes, each of them a percent sign with two digits (RFC 3986, section
+/// 2.1). No name has control characters, and a server that decodes one could end the name there.
+#[cold]
+fn is_encoded_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let [byte, behind @ ..] = rest {
+        rest = match (byte, behind) {
+            (b'%', [high, low, behind @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                let is_control = matches!((high, low), (b'0' | b'1', _) | (b'7', b'f' | b'F'));
+                if is_control {
+                    return false;
+                }
+                behind
+            }
+            (byte, behind) if HOST_BYTES[usize::from(*byte)] => behind,
+            _ => return false,
+        };
+    }
+    true
 }
 
 /// Whether a name differs only by underscores from one that frames or routes a message, or says who sent it. Many
@@ -204,8 +230,8 @@ pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Res
     // A 426 must say what to switch to: RFC 9110, section 15.5.22.
     let names_protocol = switched || answer.status == StatusCode::UPGRADE_REQUIRED;
     let protocol = if names_protocol { joined(headers, &UPGRADE) } else { None };
-    // They pass to those who take them, and so does what is said about them.
-    let trailers = headers.get(&TRAILER).filter(|_| request.headers.contains(&TE)).cloned();
+    // Those that may pass are announced to a client that takes them.
+    let trailers = if request.headers.contains(&TE) { announcement(headers) } else { None };
     strip_hop_by_hop(headers);
     if let Some(trailers) = trailers {
         headers.insert(TRAILER, trailers);
@@ -215,6 +241,21 @@ pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Res
         headers.insert(UPGRADE, protocol);
     }
     Ok(())
+}
+
+/// What an answer in which trailers may pass says of those that do.
+fn announcement(headers: &Headers) -> Option<HeaderValue> {
+    let is_usual = |option: &[u8]| {
+        option.is_empty()
+            || [&b"close"[..], b"keep-alive"].iter().any(|usual| option.eq_ignore_ascii_case(usual))
+    };
+    // What `Connection` lists may stand behind the body as well, so that no trailers pass.
+    if !headers.contains(&TRAILER) || !all_listed(headers, &CONNECTION).all(is_usual) {
+        return None;
+    }
+    let names = trailers::announced(headers);
+    let names: Vec<_> = names.iter().map(HeaderName::as_str).collect();
+    (!names.is_empty()).then(|| HeaderValue::try_from(names.join(", ")).ok())?
 }
 
 /// The protocols a request asks to switch to, if it asks properly: RFC 9110, section 7.8. An upgrade to another version of

@@ -148,7 +148,11 @@ fn hops_are_counted_down() {
     };
     assert_eq!(counted(Method::OPTIONS, "2"), (false, "1".to_owned()));
     assert_eq!(counted(Method::TRACE, "0"), (true, "0".to_owned()));
-    assert_eq!(counted(Method::TRACE, "x"), (false, "x".to_owned()));
+    for none in ["x", "+1", "+0", "-1", "0x1", "1 ", "1, 0", "", "18446744073709551616"] {
+        let same = (false, none.to_owned());
+        assert_eq!(counted(Method::TRACE, none), same, "it is no number: {none:?}");
+    }
+    assert_eq!(counted(Method::TRACE, "007"), (false, "6".to_owned()));
     assert_eq!(counted(Method::GET, "0"), (false, "0".to_owned()), "it counts for no other method");
 }
 
@@ -164,14 +168,26 @@ fn trailers_are_asked_for_again() {
 
 #[test]
 fn hosts_are_told_from_what_is_none() {
-    for host in
-        ["a", "a.example.", "A-1_b~", "a%20b", "a:", "a:0", "a:65535", "[::1]", "[::1]:80", "1.2.3.4:5"]
-    {
+    for host in [
+        "a",
+        "a.example.",
+        "A-1_b~",
+        "a%20b",
+        "%41",
+        "a%c3%BC:80",
+        "a:",
+        "a:0",
+        "a:65535",
+        "[::1]",
+        "[::1]:80",
+        "1.2.3.4:5",
+    ] {
         assert!(is_host(host.as_bytes()), "{host}");
     }
     for text in [
         "", ":", ":80", "a b", "a/b", "a?b", "a#b", "u@a", "a:x", "a:+1", "a:65536", "::1", "[::1", "[a]",
-        "[::1]x", "\u{e9}",
+        "[::1]x", "\u{e9}", "a%", "a%2", "a%zz", "a%2z", "a%z0", "a%%20", "a%+1", "a%00", "a%1f", "a%0A",
+        "a%7f", "%",
     ] {
         assert!(!is_host(text.as_bytes()), "{text}");
     }

@@ -23,6 +23,7 @@ pub(crate) mod books;
 mod caller;
 pub mod causes;
 pub(crate) mod client;
+mod complaint;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub mod context;
@@ -51,6 +52,7 @@ pub mod target;
 mod tunnel;
 pub(crate) mod upstream;
 pub mod via;
+pub(crate) mod way;
 pub(crate) mod wire;
 
 use account::Account;

@@ -9,7 +9,7 @@ use http::{Extensions, HeaderName, HeaderValue, Method, Version};
 use ipnet::IpNet;
 
 use super::caller::Caller;
-use super::context::{self, Attempts, Retries, Tried};
+use super::context::{self, Retries, Tried};
 use super::forwarded::{FORWARDED_FOR, client_address};
 use super::head::{Headers, RequestHead};
 use super::request_id::{REQUEST_ID, brought};
@@ -28,7 +28,6 @@ pub(super) struct Tale {
     referer: Option<String>,
     user_agent: Option<String>,
     pub(super) request_id: Option<String>,
-    attempts: Attempts,
     retries: Retries,
     tried: Tried,
     /// Bytes of its body that were read.
@@ -61,15 +60,14 @@ impl Tale {
         let header = |name: HeaderName| headers.get(&name).map(text);
         Box::new(Self {
             method,
-            path: shown(path, settings.log_query),
+            path: without_query(path, settings.log_query),
             protocol,
             client: client(headers, caller, &settings.trusted),
             host: header(HOST),
             // The page before may have secrets in its query as well.
-            referer: header(REFERER).map(|page| shown(page, settings.log_query)),
+            referer: header(REFERER).map(|page| without_query(page, settings.log_query)),
             user_agent: header(USER_AGENT),
             request_id: brought(headers).map(text),
-            attempts: Attempts::default(),
             retries: Retries::default(),
             tried: Tried::default(),
             received: Rc::default(),
@@ -79,7 +77,6 @@ impl Tale {
 
     /// Reads off what the request remembers.
     pub(super) fn remember(&mut self, context: &Extensions) {
-        self.attempts = context::get(context);
         self.retries = context::get(context);
         self.tried = context::get(context);
     }
@@ -100,7 +97,7 @@ impl Tale {
             referer: self.referer,
             user_agent: self.user_agent,
             request_id: self.request_id,
-            attempts: self.attempts.0,
+            attempts: attempts(&self.tried, outcome.backend),
             retries: self.retries.0,
             tried: self.tried.0.into_iter().map(|(number, failure)| (number, failure.words())).collect(),
             received_bytes: self.received.get(),
@@ -110,8 +107,15 @@ impl Tale {
     }
 }
 
-/// A target as it is shown: without its query, if that is not to be shown.
-pub(super) fn shown(mut target: String, query: bool) -> String {
+/// How many backends a request was given to: those that it left, and the one that it ended at. A request
+/// leaves a backend before it is known whether there is another one.
+fn attempts(left: &Tried, last: Option<usize>) -> u32 {
+    let ended_elsewhere = last.is_some_and(|last| left.0.iter().all(|(number, _)| *number != last));
+    u32::try_from(left.0.len()).unwrap_or(u32::MAX).saturating_add(ended_elsewhere.into())
+}
+
+/// A target without its query, or the whole target if the `query` is shown.
+pub(super) fn without_query(mut target: String, query: bool) -> String {
     if let Some(end) = target.find('?').filter(|_| !query) {
         target.truncate(end);
     }
@@ -178,6 +182,14 @@ fn request_line(line: &[u8]) -> (&str, &[u8], &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use balance::verdict::Failure;
+
+    use super::super::forwarded::tell_who_asked;
+    use super::super::key::Source;
+    use super::super::message::Hop;
+    use super::super::via::Mark;
     use super::*;
 
     #[test]
@@ -218,10 +230,85 @@ mod tests {
     }
 
     #[test]
+    fn what_is_logged_as_the_client_is_what_its_requests_are_hashed_by() {
+        let trusted: [IpNet; 3] =
+            ["10.0.0.0/8", "127.0.0.0/8", "2001:db8:ffff::/48"].map(|network| network.parse().unwrap());
+        let chains = [
+            "203.0.113.9",
+            "203.0.113.9:80",
+            "203.0.113.9:",
+            "203.0.113.9:99999",
+            "203.0.113.9:http",
+            "203.0.113.9:+80",
+            "203.000.113.009",
+            "203.0.113.009:80",
+            "0xcb.0.113.9",
+            "3405803785",
+            "for=203.0.113.9",
+            "for=\"[2001:db8::7]:80\";proto=https",
+            "\"203.0.113.9\"",
+            "::ffff:203.0.113.9",
+            "[::FFFF:203.0.113.9]:80",
+            "2001:DB8::7",
+            "[2001:db8::7]:4711",
+            "[2001:db8::7]:99999",
+            "fe80::1%eth0",
+            "unknown",
+            "_hidden",
+            "",
+            " , ,",
+            "\u{e9}",
+            "203.0.113.9, unknown",
+            "unknown, 203.0.113.9",
+            "203.0.113.9:99999, 10.0.0.3",
+            "203.0.113.9, 10.0.0.3:http",
+            "203.0.113.9, 2001:db8:ffff::1",
+            "203.0.113.8, 203.0.113.9, 10.0.0.3,",
+            "10.0.0.9, 10.0.0.3",
+        ];
+        for peer in ["127.0.0.1", "192.0.2.1", "2001:db8:ffff::5"] {
+            for trusted in [&trusted[..], &[]] {
+                for chain in chains {
+                    let mut named = Headers::default();
+                    named.append(FORWARDED_FOR, HeaderValue::from_bytes(chain.as_bytes()).unwrap());
+                    let speaks =
+                        trusted.iter().any(|network| network.contains(&peer.parse::<IpAddr>().unwrap()));
+                    let caller = Caller::new(peer.parse().unwrap(), speaks);
+                    let logged = client(&named, &caller, trusted);
+                    let mut head = RequestHead { headers: named, ..RequestHead::default() };
+                    let via = Mark::new("lb-1", true);
+                    let hop = Hop { client: &caller.address, trusted: speaks, name: "lb-1", via: &via };
+                    tell_who_asked(&mut head.headers, hop, true);
+                    let key = Source::Client.key(&head, trusted);
+                    let expected = xxhash_rust::xxh3::xxh3_64(logged.as_bytes());
+                    assert_eq!(key, Some(expected), "{chain:?} from {peer}: {logged} is logged");
+                    assert!(logged.parse::<IpAddr>().is_ok(), "{chain:?} from {peer}: {logged}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn backends_count_once_wherever_a_request_ends() {
+        let table: [(&[usize], Option<usize>, u32); 6] = [
+            (&[], None, 0),
+            (&[], Some(1), 1),
+            (&[1], Some(2), 2),
+            (&[1, 2], Some(2), 2),
+            (&[1, 2], Some(1), 2),
+            (&[1, 2], Some(3), 3),
+        ];
+        for (left, last, expected) in table {
+            let tried = Tried(left.iter().map(|number| (*number, Failure::ChosenStatus)).collect());
+            assert_eq!(attempts(&tried, last), expected, "{left:?} {last:?}");
+        }
+    }
+
+    #[test]
     fn a_query_can_be_left_out() {
         for (target, without) in [("/a?b?c", "/a"), ("/a", "/a"), ("?", ""), ("*", "*")] {
             assert_eq!(
-                (&shown(target.into(), false)[..], &shown(target.into(), true)[..]),
+                (&without_query(target.into(), false)[..], &without_query(target.into(), true)[..]),
                 (without, target)
             );
         }

@@ -19,8 +19,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::io::poll_read_buf;
 
 pub(crate) use super::cut::Cut;
-use super::http1::Malformed;
 use super::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
+use super::http1::fault::Fault;
 use crate::observe::Meter;
 
 /// Room to read into, for those who have filled what they had at first. Whoever reads slowly keeps as much occupied.
@@ -29,8 +29,7 @@ const LARGE_READ: usize = 32 * 1024;
 /// Room to write a head into, so that most need no more. It is kept for the next one.
 const HEAD: usize = 512;
 
-/// Pieces of a body up to this size are copied behind what goes before them, which costs less than handing
-/// the kernel two pieces.
+/// Pieces of a body up to this size are copied: that costs less than to hand the kernel two pieces.
 const COPIED: usize = 4 * 1024;
 
 /// What a connection is read into and written from. One connection may have it after the other.
@@ -82,6 +81,8 @@ pub(crate) struct Reader {
     room: usize,
     /// The body of the present message.
     pub(crate) body: Decoder,
+    /// What is wrong with that, if it is malformed.
+    pub(crate) fault: Option<Fault>,
     /// The other side sends nothing more.
     pub(crate) ended: bool,
     meter: Meter,
@@ -89,8 +90,8 @@ pub(crate) struct Reader {
 
 impl Reader {
     fn new(read: OwnedReadHalf, buffer: BytesMut, room: usize, meter: Meter) -> Self {
-        let body = Decoder::Length(0);
-        Self { read, buffer, searched: 0, first_room: room, room, body, ended: false, meter }
+        let (body, fault) = (Decoder::Length(0), None);
+        Self { read, buffer, searched: 0, first_room: room, room, body, fault, ended: false, meter }
     }
 
     /// The socket that it reads from.
@@ -114,11 +115,11 @@ impl Reader {
     /// The next part of the body; `None` at its end.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         loop {
-            match self.body.take(&mut self.buffer) {
+            match self.body.take(&mut self.buffer).map_err(|fault| self.fault = Some(fault)) {
                 Ok(Found::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
                 Ok(Found::End) => return Poll::Ready(None),
                 Ok(Found::Nothing) => {}
-                Err(Malformed) => return Poll::Ready(Some(Err(Cut::Malformed))),
+                Err(()) => return Poll::Ready(Some(Err(Cut::Malformed))),
             }
             match ready!(self.poll_fill(cx)) {
                 Ok(1..) => {}

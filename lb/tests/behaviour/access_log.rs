@@ -328,3 +328,42 @@ fn a_malformed_answer_is_logged_with_its_path_and_the_header_that_is_wrong() {
     assert_eq!(lb.get("/switch").status, 502);
     assert!(lb.wait_for_log("malformed answer to GET /switch").contains("Upgrade"));
 }
+
+#[test]
+fn a_broken_chunk_of_an_answer_is_logged_once_with_what_is_wrong() {
+    let line_end = "end of a chunk";
+    let table = [
+        ("0x2\r\nok\r\n0\r\n\r\n", "size of a chunk"),
+        ("2\r\nok\r\n\r\n", "size of a chunk"),
+        ("2;\r\nok\r\n0\r\n\r\n", "extension"),
+        ("2\nok\r\n0\r\n\r\n", "line feed"),
+        ("2\r\nokay\r\n0\r\n\r\n", line_end),
+        ("2\r\nok\n0\r\n\r\n", line_end),
+        ("2\r\nok\r\n0\r\nno field\r\n\r\n", "trailers"),
+        ("2\r\nok\r\n0\r\nX: y\n\r\n", "trailers"),
+    ];
+    let flags = [NO_PINGS, "--access-log", "--log-format=json", "--workers=1"];
+    for (n, (chunks, words)) in table.into_iter().enumerate() {
+        let surplus = "zz\r\n".repeat(1000);
+        let upstream = Upstream::new(move |_| {
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            Reply::Bytes(format!("{head}{chunks}{surplus}").into())
+        });
+        let lb = Lb::start(&[&upstream], &flags);
+        assert!(lb.client().ask(&format!("GET /path{n}?q"), b"").try_answer().is_err(), "{chunks:?}");
+        let access = line(&lb, &format!("/path{n}?q"));
+        assert_eq!((&access["failure"], &access["blame"]), (&json!("malformed answer"), &json!("backend")));
+        let said: Vec<_> = lines(&lb).into_iter().filter(|line| line["level"] == "WARN").collect();
+        let message = said[0]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(&format!("backend 1: malformed answer to GET /path{n}?q: ")), "{message}");
+        assert!(message.contains(words) && said.len() == 1, "{words}: {said:?}");
+    }
+    // An answer that breaks off is not malformed.
+    let upstream = Upstream::new(|_| {
+        Reply::Last("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n".into())
+    });
+    let lb = Lb::start(&[&upstream], &flags);
+    assert!(lb.client().ask("GET /broken", b"").try_answer().is_err());
+    assert_eq!(line(&lb, "/broken")["failure"], "answer broke off");
+    assert!(!lb.log().contains("malformed"), "{}", lb.log());
+}

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
 
 const ON: &str = "--retry-on=502,503,504";
@@ -92,6 +94,30 @@ fn the_last_answer_is_passed_on_when_no_other_backend_is_left() {
         let flights = [1, 2].map(|number| lb.backend(number)["in_flight"].clone());
         when(flights.iter().all(|flight| *flight == 0), flights)
     });
+}
+
+#[test]
+fn only_backends_that_a_request_was_given_to_count_as_attempts() {
+    let (one, two) = (answering(503, "one"), answering(503, "two"));
+    let (dead, gone) = (Upstream::well("dead"), Upstream::well("gone"));
+    let well = Upstream::well("well");
+    [&dead, &gone].into_iter().for_each(Upstream::stop);
+    let table: [(&[&Upstream], &str, u16, usize); 6] = [
+        (&[&one, &two], "/both", 503, 2),
+        (&[&one], "/one", 503, 1),
+        (&[&dead, &gone], "/dead", 503, 2),
+        (&[&dead], "/alone", 503, 1),
+        (&[&well], "/well", 200, 1),
+        (&[&well], "/refused#", 400, 0),
+    ];
+    for (upstreams, path, status, attempts) in table {
+        let lb = Lb::start(upstreams, &[NO_PINGS, ON, "--retries=0", "--access-log", "--log-format=json"]);
+        let events = lb.events();
+        assert_eq!(lb.get(path).status, status, "{path}");
+        let record = events.request(path);
+        assert_eq!(record["attempts"], json!(attempts), "{path}: {record}");
+        lb.wait_for_log(&format!("\"attempts\":{attempts},"));
+    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use balance::policy::Kind;
 use serde_json::{Value, json};
+use strum::VariantArray;
 
 use crate::common::{
     Client, Config, Lb, Load, Metrics, NO_PINGS, Reply, Upstream, ctl, eventually, ok, order, order_with,
@@ -137,7 +139,7 @@ fn policies_change_under_load_and_nobody_notices() {
     let load = Load::of(&lb, 4);
     let known = order(&lb, "GET /policy", &json!({})).1["known"].clone();
     let known = known.as_array().unwrap();
-    assert_eq!(known.len(), 12);
+    assert_eq!(known.len(), Kind::VARIANTS.len());
     for policy in known.iter().cycle().take(60) {
         let before = load.answered();
         let (status, now) = order(&lb, "PUT /policy", &json!({ "policy": policy }));
@@ -328,6 +330,7 @@ fn wrong_orders_say_what_to_do_instead() {
             format!("there is no backend 9; there is 1 ({url}), 2 ("),
         ),
         ("PATCH /backends/x", json!({"weight": 1}), 404, "there is no backend x".to_owned()),
+        ("PATCH /backends/+1", json!({"weight": 1}), 404, "there is no backend +1".to_owned()),
         (
             "PATCH /backends?url=http://nobody:1",
             json!({"weight": 1}),

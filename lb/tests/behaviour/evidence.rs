@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use balance::policy::Kind;
+use strum::VariantArray;
+
 use crate::common::{Answer, Lb, NO_PINGS, Reply, Seen, Upstream, eventually, ok, throughout, when, within};
 
 /// Answers at once, but for `/slow`, which takes so long.
@@ -241,21 +244,6 @@ fn long_polls_at_one_backend_are_not_silence() {
     }
 }
 
-const POLICIES: [&str; 12] = [
-    "round-robin",
-    "weighted-round-robin",
-    "random",
-    "weighted-random",
-    "least-connections",
-    "two-choices",
-    "peak-ewma",
-    "least-time",
-    "ring",
-    "bounded-ring",
-    "maglev",
-    "rendezvous",
-];
-
 /// One client sends `GET`s one after the other while one of two backends stops; `Err` says what went wrong.
 fn stop_one_of_two(policy: &str) -> Result<(), String> {
     let stopped = Arc::new(AtomicBool::new(false));
@@ -289,7 +277,8 @@ fn stop_one_of_two(policy: &str) -> Result<(), String> {
 #[test]
 fn a_stopped_backend_is_found_under_every_policy_by_one_client() {
     let wrong: Vec<_> = std::thread::scope(|scope| {
-        let runs: Vec<_> = POLICIES.iter().map(|policy| scope.spawn(|| stop_one_of_two(policy))).collect();
+        let runs: Vec<_> =
+            Kind::VARIANTS.iter().map(|policy| scope.spawn(|| stop_one_of_two(policy.name()))).collect();
         runs.into_iter().filter_map(|run| run.join().unwrap().err()).collect()
     });
     assert_eq!(wrong, Vec::<String>::new());

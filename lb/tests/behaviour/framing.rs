@@ -252,7 +252,9 @@ fn an_answer_to_an_old_client_ends_with_the_connection_or_with_an_error() {
 fn trailers_reach_those_who_ask_for_them() {
     let upstream = Upstream::new(|_| {
         let body = "1\r\na\r\n0\r\nX-Sum: 7\r\nContent-Length: 5\r\n\r\n";
-        Reply::Bytes(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}").into())
+        Reply::Bytes(
+            format!("HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n{body}").into(),
+        )
     });
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     for (header, end) in [("TE: trailers", "0\r\nx-sum: 7\r\n\r\n"), ("X: none", "0\r\n\r\n")] {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::common::{Config, Lb, NO_PINGS, Upstream, tables};
 
 /// Fields by which proxies tell servers who has asked. A rule finds them, so a few stand for all.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 44] = [
     "Forwarded",
     "X-Forwarded",
     "X-Forwarded-Port",
@@ -30,6 +30,26 @@ const FIELDS: [&str; 24] = [
     "X-Remote-Addr",
     "Front-End-Https",
     "X_Real_IP",
+    "Remote-Addr",
+    "Remote_Addr",
+    "Remote-User",
+    "X-Remote-User",
+    "Cf-Visitor",
+    "CF-IPCountry",
+    "CloudFront-Viewer-Address",
+    "CloudFront-Forwarded-Proto",
+    "CloudFront_Viewer_Address",
+    "Fastly-SSL",
+    "X-Azure-Ref",
+    "X-Envoy-Internal",
+    "Client-Cert",
+    "X-SSL-Client-Verify",
+    "SSL_Client_Verify",
+    "X-Lb-Client",
+    "X_Lb_Client",
+    "X-Lb_Attempts",
+    "X-Request_ID",
+    "X_Request_ID",
 ];
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, when};
 
 /// Fields that must not pass behind a body: they frame, route, authorise or tell the way, or look like those that do.
-const HARMFUL: [&str; 20] = [
+const HARMFUL: [&str; 32] = [
     "X-Forwarded-For",
     "X-Forwarded-Port",
     "X-Real-IP",
@@ -24,6 +24,18 @@ const HARMFUL: [&str; 20] = [
     "Authorization",
     "Host",
     "Transfer-Encoding",
+    "CDN-Cache-Control",
+    "Surrogate-Control",
+    "X-Accel-Redirect",
+    "X-Sendfile",
+    "X-LiteSpeed-Location",
+    "Status",
+    "X-Frame-Options",
+    "X-Content-Type-Options",
+    "Referrer-Policy",
+    "Link",
+    "Server",
+    "Allow",
 ];
 
 fn trailers() -> String {
@@ -54,27 +66,37 @@ fn trailers_of_a_request_reach_no_backend() {
 
 #[test]
 fn trailers_of_an_answer_say_nothing_that_a_head_decides() {
-    let body = format!("1\r\na\r\n0\r\n{}X-Sum: 7\r\nGrpc-Status: 0\r\n\r\n", trailers());
-    let listed = "HTTP/1.1 200 OK\r\nConnection: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 7\r\n\r\n";
-    let upstream = Upstream::new(move |seen| match seen.line() {
-        "GET /listed" => Reply::Bytes(listed.into()),
-        _ => Reply::Bytes(
-            format!("HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n{body}").into(),
-        ),
+    let upstream = Upstream::new(|seen| {
+        let all = HARMFUL.join(", ");
+        let (head, known) = match seen.line() {
+            "GET /listed" => ("Connection: X-Sum\r\nTrailer: X-Sum\r\n".to_owned(), ""),
+            "GET /announced" => ("Trailer: X-Sum\r\nTrailer: x, Set-Cookie\r\n".to_owned(), "X-Rest: 7\r\n"),
+            "GET /all" => (format!("Trailer: {all}, X-Sum\r\n"), ""),
+            _ => (
+                String::new(),
+                "Grpc-Status: 0\r\nETag: \"7\"\r\nServer-Timing: a\r\nContent-Digest: a=:b:\r\n",
+            ),
+        };
+        let head = format!("HTTP/1.1 200 OK\r\n{head}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n");
+        Reply::Bytes(format!("{head}{}X-Sum: 7\r\n{known}\r\n", trailers()).into())
     });
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
+    let known = "grpc-status: 0\r\netag: \"7\"\r\nserver-timing: a\r\ncontent-digest: a=:b:\r\n";
     let table = [
-        ("/", "TE: trailers", Some("X-Sum"), "x-sum: 7\r\ngrpc-status: 0\r\n"),
+        ("/", "TE: trailers", None, known),
         ("/", "X: none", None, ""),
+        ("/announced", "TE: trailers", Some("x-sum, x"), "x-sum: 7\r\n"),
+        ("/announced", "X: none", None, ""),
+        ("/all", "TE: trailers", Some("x-sum"), "x-sum: 7\r\n"),
         ("/listed", "TE: trailers", None, ""),
     ];
     for (path, header, announced, end) in table {
         let mut client = lb.client();
         client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{header}\r\n\r\n"));
         let head = client.head_of_answer().unwrap();
-        assert_eq!(head.get("trailer"), announced, "{path} {header}");
         let body = String::from_utf8(client.wire.rest().unwrap()).unwrap();
         assert_eq!(body, format!("1\r\na\r\n0\r\n{end}\r\n"), "{path} {header}");
+        assert_eq!(head.get("trailer"), announced, "{path} {header}");
     }
     eventually("the backend is not blamed", || {
         let failures = lb.backend(1)["failures"].clone();

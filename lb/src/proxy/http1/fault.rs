@@ -1,8 +1,8 @@
-//! What is wrong with the head of an answer? Every reason, with its words for the log.
+//! What is wrong with an answer, or with the chunks of a body? Every reason, with its words for the log.
 
 use super::Malformed;
 
-/// Why the head of an answer cannot be passed on.
+/// Why an answer cannot be passed on, or a body cannot be read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// It does not begin with `HTTP/1.`.
@@ -29,6 +29,18 @@ pub(crate) enum Fault {
     TooManyInterim,
     /// It switches to another protocol without having been asked to: RFC 9110, section 7.8.
     Upgrade,
+    /// A chunk does not begin with 1 to 16 hexadecimal digits: RFC 9112, section 7.1.
+    ChunkSize,
+    /// Something else than extensions stands behind a size: RFC 9112, section 7.1.1.
+    ChunkExtension,
+    /// All sizes together have too many bytes of extensions.
+    ChunkExtensions,
+    /// The line of a size does not end as lines do, has a control character, or is too long.
+    ChunkLine,
+    /// The data of a chunk does not end where its size says.
+    ChunkEnd,
+    /// What stands behind the last chunk are no trailers, or too many: RFC 9112, section 7.1.2.
+    Trailers,
 }
 
 impl Fault {
@@ -49,6 +61,15 @@ impl Fault {
             Self::Options => "Connection lists more than 32 options",
             Self::TooManyInterim => "more than 32 interim answers come before it",
             Self::Upgrade => "it answers 101 with an Upgrade that the request did not ask for",
+            Self::ChunkSize => "the size of a chunk is not 1 to 16 hexadecimal digits",
+            Self::ChunkExtension => "what stands behind the size of a chunk is no extension",
+            Self::ChunkExtensions => "its chunks have more than 16 KiB of extensions",
+            Self::ChunkLine => {
+                "the line with the size of a chunk does not end with a carriage return and a line feed, has a \
+                 control character, or is longer than 16 KiB"
+            }
+            Self::ChunkEnd => "no carriage return and line feed stand at the end of a chunk",
+            Self::Trailers => "its trailers are malformed, longer than 16 KiB, or more than 100",
         }
     }
 }

@@ -145,7 +145,7 @@ pub(crate) fn all_listed<'h, 'n>(
 }
 
 /// A number of digits alone: RFC 9112, section 6.2. Rust's parser would take a sign as well.
-fn number(value: &[u8]) -> Option<u64> {
+pub(crate) fn number(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
 }

@@ -8,10 +8,10 @@ pub(crate) mod body;
 mod extension;
 pub(crate) mod fault;
 pub(crate) mod fields;
-mod foreign;
+pub(crate) mod foreign;
 pub(crate) mod request;
 pub(crate) mod response;
-mod trailers;
+pub(crate) mod trailers;
 
 /// Bytes that are not HTTP/1.1, or that contradict themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

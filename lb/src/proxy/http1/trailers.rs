@@ -1,108 +1,226 @@
-//! What may stand behind a body? Trailers of answers, for clients that ask for them; and never what a head may not carry.
+//! What may stand behind the body of an answer? Fields that are known only at its end, for clients that ask
+//! for them.
 //!
-//! A reader that puts trailers among the headers would take them for the balancer's word. So the trailers of requests, which
-//! no server can ask for, are dropped: nginx and Envoy do so as well unless they are told otherwise. Those of answers pass
-//! if the client sends `TE: trailers` (RFC 9110, section 6.5.1), but for the kinds of fields below.
+//! A reader that puts trailers among the headers takes a trailer for what the head says. So a sender must not
+//! send a field there unless its definition permits that (RFC 9110, section 6.5.1). The rule has two parts:
+//!
+//! 1. A field whose definition permits it passes: [`is_defined_there`].
+//! 2. A field that the head of the answer announces in `Trailer` passes, because the backend has chosen it,
+//!    unless it is one of the kinds that a head decides: [`decides`].
+//!
+//! The trailers of requests, which no server can ask for, are dropped. nginx and Envoy do so as well unless
+//! they are told otherwise.
 
-use crate::proxy::forwarded::tells_the_way;
+use http::header::{HeaderMap, HeaderName, TRAILER};
 
-/// Whether a trailer of an answer with this name, in lower case, may pass.
-pub(super) fn may_pass(name: &str) -> bool {
-    const FRAMES: [&str; 8] = [
-        "connection",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "http2-settings",
-        "expect",
+use super::fields::all_listed;
+use crate::proxy::head::Headers;
+use crate::proxy::way::tells_the_way;
+
+/// Most names of one answer that are looked at. A section of trailers has no more fields.
+pub(super) const MAX_TRAILERS: usize = 100;
+
+/// The fields that an answer announces in `Trailer`, but for those that never pass.
+pub(crate) fn announced(headers: &Headers) -> Vec<HeaderName> {
+    let named = all_listed(headers, &TRAILER).take(MAX_TRAILERS);
+    let names = named.filter_map(|name| HeaderName::from_bytes(name).ok());
+    names.filter(|name| is_defined_there(name.as_str()) || !decides(name.as_str())).collect()
+}
+
+/// The trailers of an answer that may pass, in their order. `announced` is what [`announced()`] finds in its
+/// head.
+pub(crate) fn sift(trailers: &HeaderMap, announced: &[HeaderName]) -> HeaderMap {
+    let may_pass = |name: &HeaderName| is_defined_there(name.as_str()) || announced.contains(name);
+    let passing = trailers.iter().filter(|(name, _)| may_pass(name));
+    passing.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Whether the definition of a field with this name, in lower case, permits it behind a body.
+fn is_defined_there(name: &str) -> bool {
+    const NAMES: [&str; 11] = [
+        // RFC 9110, sections 8.8.3, 11.6.3 and 14.3.
+        "etag",
+        "authentication-info",
+        "accept-ranges",
+        // RFC 9530 and those before it: RFC 3230 and RFC 1864.
+        "content-digest",
+        "repr-digest",
+        "digest",
+        "content-md5",
+        // RFC 9421.
+        "signature",
+        "signature-input",
+        // RFC 9209, section 2.
+        "proxy-status",
+        // W3C Server Timing.
+        "server-timing",
     ];
-    const ROUTES: [&str; 5] = ["host", "via", "cdn-loop", "max-forwards", "x-request-id"];
-    const AUTHENTICATES: [&str; 6] =
-        ["authorization", "www-authenticate", "cookie", "cookie2", "set-cookie", "set-cookie2"];
-    const CONTROLS: [&str; 13] = [
-        "age",
-        "alt-svc",
-        "cache-control",
-        "clear-site-data",
-        "date",
-        "expires",
-        "location",
-        "origin",
-        "pragma",
-        "range",
-        "refresh",
-        "retry-after",
-        "vary",
-    ];
-    // RFC 9530 has digests in trailers.
-    const CONTENT: [&str; 2] = ["content-digest", "content-md5"];
-    const BEGINNINGS: [&str; 8] =
-        ["content-", "proxy-", "access-control-", "sec-", "if-", "accept", "x-lb-", "strict-transport-"];
-    let is_kind = |kind: &[&str]| kind.contains(&name);
-    let begins = BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) && !is_kind(&CONTENT);
-    // Many servers cannot tell underscores from hyphens.
-    !(name.contains('_')
-        || begins
+    // gRPC has its status there: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
+    (NAMES.contains(&name) || name.starts_with("grpc-")) && !name.contains('_')
+}
+
+/// Fields that frame a message, concern a connection, or route a request.
+const FRAMES_OR_ROUTES: [&str; 13] = [
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "expect",
+    "host",
+    "via",
+    "cdn-loop",
+    "max-forwards",
+    "x-request-id",
+];
+
+/// Fields that say who asks, or remember it.
+const AUTHENTICATES: [&str; 6] =
+    ["authorization", "www-authenticate", "cookie", "cookie2", "set-cookie", "set-cookie2"];
+
+/// Fields that control caches, browsers and servers.
+const CONTROLS: [&str; 28] = [
+    "age",
+    "allow",
+    "alt-svc",
+    "clear-site-data",
+    "critical-ch",
+    "date",
+    "expires",
+    "feature-policy",
+    "last-modified",
+    "link",
+    "location",
+    "nel",
+    "origin",
+    "permissions-policy",
+    "pragma",
+    "range",
+    "referrer-policy",
+    "refresh",
+    "report-to",
+    "reporting-endpoints",
+    "retry-after",
+    "server",
+    "service-worker-allowed",
+    "sourcemap",
+    "status",
+    "timing-allow-origin",
+    "vary",
+    "warning",
+];
+
+/// What names of fields of all these kinds begin with.
+const BEGINNINGS: [&str; 30] = [
+    "content-",
+    "proxy-",
+    "access-control-",
+    "sec-",
+    "if-",
+    "accept",
+    "strict-transport-",
+    "cross-origin-",
+    "origin-",
+    "document-",
+    // Caches.
+    "cache-",
+    "cdn-",
+    "surrogate-",
+    "edge-",
+    "x-cache",
+    // Browsers.
+    "x-frame-",
+    "x-content-",
+    "x-xss-",
+    "x-ua-",
+    "x-dns-",
+    "x-download-",
+    "x-permitted-",
+    "x-robots-",
+    // Servers that send a file, or ask elsewhere, if an answer says so.
+    "x-accel-",
+    "x-sendfile",
+    "x-litespeed-",
+    "x-lighttpd-",
+    "x-reproxy-",
+    "x-http-method",
+    "x-lb-",
+];
+
+/// Whether a field with this name, in lower case, is of a kind that a head decides, so that it does not pass
+/// even if it is announced. Many servers cannot tell underscores from hyphens, so that no name with one
+/// passes.
+fn decides(name: &str) -> bool {
+    name.contains('_')
+        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        || [&FRAMES_OR_ROUTES[..], &AUTHENTICATES, &CONTROLS].into_iter().any(|kind| kind.contains(&name))
         || tells_the_way(name)
-        || [&FRAMES[..], &ROUTES, &AUTHENTICATES, &CONTROLS].into_iter().any(is_kind))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::HeaderValue;
+
     use super::*;
 
+    /// Pass in any case.
+    const DEFINED: &str = "\
+        etag server-timing grpc-status grpc-message grpc-status-details-bin digest content-digest \
+        repr-digest content-md5 signature signature-input accept-ranges authentication-info \
+        proxy-status";
+
+    /// Pass if they are announced.
+    const OTHERS: &str = "\
+        x-sum checksum x-checksum-sha256 x-amz-checksum-crc32 x-stream-error my-id";
+
+    /// Never pass.
+    const NEVER: &str = "\
+        connection te trailer transfer-encoding upgrade keep-alive expect host via max-forwards \
+        x-request-id content-length content_length content-type content-encoding content-range \
+        content-security-policy cookie set-cookie authorization www-authenticate \
+        proxy-authorization proxy-connection x-forwarded-for x-forwarded-port x-real-ip forwarded \
+        remote-addr x-lb-attempt cache-control cdn-cache-control surrogate-control surrogate-key \
+        edge-control age expires vary range if-match access-control-allow-origin location refresh \
+        link server allow status accept-encoding x-frame-options x-content-type-options \
+        x-accel-redirect x-accel-expires x-sendfile x-litespeed-location x_sum grpc_status \
+        referrer-policy strict-transport-security x-robots-tag clear-site-data";
+
+    /// What passes of one trailer with this name, unannounced and announced.
+    fn passes(name: &str) -> [bool; 2] {
+        [String::new(), format!("x, {name}")].map(|announcement| {
+            let mut headers = Headers::default();
+            headers.append(TRAILER, HeaderValue::try_from(announcement).unwrap());
+            let mut trailers = HeaderMap::new();
+            trailers.insert(HeaderName::try_from(name).unwrap(), HeaderValue::from_static("7"));
+            !sift(&trailers, &announced(&headers)).is_empty()
+        })
+    }
+
     #[test]
-    fn trailers_say_nothing_that_a_head_decides() {
-        for name in [
-            "connection",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "content-length",
-            "content_length",
-            "content-type",
-            "content-encoding",
-            "content-range",
-            "host",
-            "via",
-            "cookie",
-            "set-cookie",
-            "authorization",
-            "proxy-authorization",
-            "proxy-connection",
-            "keep-alive",
-            "upgrade",
-            "x-forwarded-for",
-            "x-forwarded-port",
-            "x-real-ip",
-            "forwarded",
-            "x-lb-attempt",
-            "cache-control",
-            "expect",
-            "max-forwards",
-            "range",
-            "if-match",
-            "x_sum",
-            "access-control-allow-origin",
-            "www-authenticate",
-            "location",
-            "accept-encoding",
-        ] {
-            assert!(!may_pass(name), "{name}");
+    fn trailers_pass_if_they_are_defined_there_or_announced_and_decide_nothing() {
+        for (names, expected) in [(DEFINED, [true, true]), (OTHERS, [false, true]), (NEVER, [false, false])] {
+            for name in names.split_whitespace() {
+                assert_eq!(passes(name), expected, "{name}");
+            }
         }
-        for name in [
-            "x-sum",
-            "checksum",
-            "etag",
-            "server-timing",
-            "grpc-status",
-            "grpc-message",
-            "content-digest",
-            "signature",
-        ] {
-            assert!(may_pass(name), "{name}");
+    }
+
+    #[test]
+    fn trailers_cannot_smuggle() {
+        let mut headers = Headers::default();
+        for line in ["X-Sum, Content-Length", "Cookie,, no name, connection", "x-more"] {
+            headers.append(TRAILER, HeaderValue::from_static(line));
         }
+        assert_eq!(announced(&headers), ["x-sum", "x-more"]);
+        let mut trailers = HeaderMap::new();
+        for name in ["x-sum", "x-other", "content-length", "x-forwarded-for", "cookie", "connection", "te"] {
+            trailers.append(name, HeaderValue::from_static("5"));
+            trailers.append(name, HeaderValue::from_static("6"));
+        }
+        let passing = sift(&trailers, &announced(&headers));
+        let left: Vec<_> = passing.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!(left, [("x-sum", &b"5"[..]), ("x-sum", b"6")]);
     }
 }

@@ -1,0 +1,42 @@
+//! A line that would come again and again is worth writing only once in a while.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// Decides whether a line that repeats itself is due again. The clock is an argument.
+#[derive(Debug)]
+pub(crate) struct Seldom {
+    every: Duration,
+    last: Cell<Option<Instant>>,
+}
+
+impl Seldom {
+    /// The first line is due at once, and each further one so long after the one before.
+    pub(crate) const fn every(every: Duration) -> Self {
+        Self { every, last: Cell::new(None) }
+    }
+
+    /// Whether the line is due. If so, the wait begins anew.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        let is_due = self.last.get().is_none_or(|last| now.saturating_duration_since(last) >= self.every);
+        if is_due {
+            self.last.set(Some(now));
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_due_at_first_and_after_its_time() {
+        let (seldom, begun) = (Seldom::every(Duration::from_secs(10)), Instant::now());
+        let table = [(5, true), (5, false), (14, false), (15, true), (24, false), (0, false), (1000, true)];
+        for (second, expected) in table {
+            let now = begun + Duration::from_secs(second);
+            assert_eq!(seldom.is_due(now), expected, "second {second}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What does the log say of an answer that cannot be passed on as it came? Which backend gave it, what it is
+//! the answer to, and what is wrong with it.
+
+use http::Method;
+
+use super::http1::fault::Fault;
+use super::tale::without_query;
+use super::target::Target;
+use crate::log::escape::bare;
+
+/// Logs what is wrong with an answer, and what it is the answer to: once for each answer. `query` says
+/// whether the query of the target is shown.
+#[cold]
+pub(super) fn malformed(backend: usize, method: &Method, target: &Target, query: bool, fault: Fault) {
+    let mut line = String::new();
+    bare(&mut line, method.as_str());
+    line.push(' ');
+    bare(&mut line, &without_query(target.to_string(), query));
+    tracing::warn!("backend {backend}: malformed answer to {line}: {}", fault.words());
+}

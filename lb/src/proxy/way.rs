@@ -1,0 +1,139 @@
+//! Which fields say who has asked, or by which way? A rule knows them by their names.
+//!
+//! There are many of them, and each maker of a proxy adds some. So the rule looks at the beginning and the
+//! end of a name, and a list has only what does not fit there.
+
+use std::borrow::Cow;
+
+/// Whether a field of this name, in lower case, says who has asked or by which way, as proxies tell servers.
+/// Underscores stand for hyphens, since many servers cannot tell them apart (RFC 3875, section 4.1.18).
+pub(crate) fn tells_the_way(name: &str) -> bool {
+    // Most names are neither, and one look is enough.
+    let may_be = matches!(
+        name.as_bytes(),
+        [b'x' | b'f', ..]
+            | [b'c', b'f' | b'l', ..]
+            | [b'r', b'e', b'm', ..]
+            | [b's', b's', b'l', ..]
+            | [.., b'i', b'p']
+            | [.., b'p', b'v', b'6']
+            | b"proxy"
+    );
+    may_be && is_of_the_way(name)
+}
+
+/// Names that fit no beginning and no end.
+const NAMES: [&str; 18] = [
+    "forwarded",
+    // CGI programs take it for the setting HTTP_PROXY ("httpoxy").
+    "proxy",
+    "x-arr-ssl",
+    "x-client-address",
+    "x-clientip",
+    "x-host",
+    "x-http-host-override",
+    "x-proxyuser-ip",
+    "x-realip",
+    "x-rewrite-url",
+    "x-ssl",
+    "x-scheme",
+    "x-url-scheme",
+    "front-end-https",
+    "cf-visitor",
+    "cf-pseudo-ipv4",
+    "x-envoy-external-address",
+    "x-envoy-internal",
+];
+
+/// Addresses, schemes, hosts and paths as proxies tell them; what CGI calls `REMOTE_ADDR`, `REMOTE_USER` and
+/// so on; certificates of clients (RFC 9440, and what nginx and Apache usually send); what content delivery
+/// networks say of their clients; and what this balancer says itself.
+const BEGINNINGS: [&str; 16] = [
+    "forwarded-",
+    "x-forward",
+    "x-original-",
+    "x-real-",
+    "x-cluster-",
+    "remote-",
+    "x-remote-",
+    "client-cert",
+    "x-client-cert",
+    "ssl-client-",
+    "x-ssl-",
+    "cf-ip",
+    "cloudfront-",
+    "fastly-",
+    "x-azure-",
+    OWN,
+];
+
+/// Addresses. A hyphen stands before each of them, or nothing.
+const ENDS: [&str; 9] = [
+    "user-ip",
+    "cluster-ip",
+    "real-ip",
+    "client-ip",
+    "remote-ip",
+    "originating-ip",
+    "connecting-ip",
+    "connecting-ipv6",
+    "socketip",
+];
+
+/// What names of this balancer's own fields begin with.
+const OWN: &str = "x-lb-";
+
+/// The one of them that a client may send: it asks for something, and claims nothing.
+const WISH: &str = "x-lb-explain";
+
+/// The name under which the balancer gives a request its id. The balancer replaces this spelling, so that a
+/// server must not find the client's word under another one. Where requests get no ids, this spelling is the
+/// client's word.
+const ID: &str = "x-request-id";
+
+#[cold]
+fn is_of_the_way(spelled: &str) -> bool {
+    let name = match spelled.contains('_') {
+        true => Cow::Owned(spelled.replace('_', "-")),
+        false => Cow::Borrowed(spelled),
+    };
+    let ends_so =
+        |end: &&str| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'));
+    let is_known = NAMES.contains(&&*name)
+        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        || ENDS.iter().any(ends_so);
+    (is_known && spelled != WISH) || (name == ID && spelled != ID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They say who has asked or by which way.
+    const OF_THE_WAY: &str = "\
+        forwarded x-forwarded x-forwarded-for x-forwarded-port x-forwarded-server \
+        x-forwarded-prefix x-forwarded-ssl x-forwarded-by x-forwardedfor x-forwarded-anything \
+        x-real-ip x-client-ip client-ip true-client-ip x-cluster-client-ip fastly-client-ip \
+        cf-connecting-ip cf-connecting-ipv6 x-originating-ip x-remote-ip x-remote-addr \
+        x-original-forwarded-for front-end-https x-scheme x-azure-socketip x_forwarded_for \
+        x_real-ip true_client_ip forwarded-for x-original-url x-real-port x-realip proxy \
+        remote-addr remote_user x-remote-user cf-visitor cf-ipcountry cf_visitor \
+        cloudfront-viewer-address cloudfront_forwarded_proto fastly-ssl x-azure-fdid \
+        x-envoy-internal client-cert-chain ssl-client-verify x-ssl-client-s-dn x-lb-client \
+        x_lb_client x-lb_attempt x-request_id x_request_id";
+
+    /// They do not.
+    const OTHERS: &str = "\
+        x-request-id x-lb-explain x-lbx request_id x_custom referer remotely cf-ray \
+        cf-access-jwt-assertion client-id ssl x-envoy-retry-on from x-requested-with x-surreal-ip \
+        zip ip x-ip host x-skip x-client-ip-2 via";
+
+    #[test]
+    fn fields_that_tell_the_way_are_known_by_a_rule() {
+        for (names, expected) in [(OF_THE_WAY, true), (OTHERS, false)] {
+            for name in names.split_whitespace() {
+                assert_eq!(tells_the_way(name), expected, "{name}");
+            }
+        }
+    }
+}

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use strum::VariantArray;
+
 use super::Kind;
 use crate::names;
 
 impl Default for Kind {
+    /// The first one.
     fn default() -> Self {
-        Self::RoundRobin
+        Self::VARIANTS[0]
     }
 }
 
@@ -56,8 +59,6 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
-    use strum::VariantArray;
-
     use super::*;
 
     #[test]

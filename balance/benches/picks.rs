@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use balance::member::Member;
-use balance::policy::{Kind, Request};
+use balance::policy::{Kind, Request, Settings};
 use balance::{Address, Backend, InFlight, Moment};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use strum::VariantArray;
@@ -31,7 +31,7 @@ fn picks(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(kind.name());
         for n in [4, 100, 10_000] {
             let field = backends(n);
-            let policy = kind.make(125);
+            let policy = kind.make(Settings { load_factor: 125 });
             policy.arrange(&field, &field);
             let mut random = fastrand::Rng::with_seed(1);
             let mut in_flight: VecDeque<_> =

@@ -7,6 +7,8 @@
 //! The decisions are those of the balancer. The clock is a counter, so the run takes milliseconds and prints the same
 //! table each time.
 
+#![expect(clippy::disallowed_macros, reason = "an example prints what it does")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

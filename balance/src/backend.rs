@@ -48,7 +48,7 @@ impl Address {
 #[derive(Debug)]
 pub struct Backend {
     /// What it is called in logs and events: counted from 1, as people count, in the order in which the pool met the
-    /// backends. An address that comes back has the number that it had.
+    /// backends. An address that comes back has the number that it had, if that is free.
     pub number: usize,
     /// A hash of its address: the same on every machine and in every run.
     pub id: u64,

@@ -56,8 +56,10 @@ pub struct ServerPool<X = ()> {
 struct Roster<X> {
     members: Vec<Arc<Peer<X>>>,
     leaving: Vec<Arc<Peer<X>>>,
-    /// The numbers of all addresses there ever were.
+    /// The numbers of members and leavers.
     numbers: HashMap<Address, usize>,
+    /// The numbers that are free, each with the address that had it last.
+    free: BTreeMap<usize, Address>,
     /// Whose turn it is in each level.
     turns: BTreeMap<Rank, Arc<Turns>>,
     /// When success rates were compared last.
@@ -248,8 +250,10 @@ impl<X> ServerPool<X> {
                 .into_iter()
                 .partition::<Vec<_>, _>(|backend| backend.in_flight() == 0);
             roster.leaving = leaving;
-            let picks = gone.iter().map(|backend| backend.picks()).sum();
-            self.forgotten_picks.fetch_add(picks, Relaxed);
+            for backend in gone {
+                self.forgotten_picks.fetch_add(backend.picks(), Relaxed);
+                roster.forget(&backend.address);
+            }
             self.publish(&mut roster);
         }
         drop(roster);
@@ -388,6 +392,7 @@ impl<X> Roster<X> {
             members: Vec::new(),
             leaving: Vec::new(),
             numbers: HashMap::new(),
+            free: BTreeMap::new(),
             turns: BTreeMap::new(),
             compared: None,
         }
@@ -395,8 +400,7 @@ impl<X> Roster<X> {
 
     /// Adds a member. One that was leaving comes back with all that is known of it.
     fn add(&mut self, member: Member, own: fn(&Member, Moment) -> X, now: Moment) -> Arc<Peer<X>> {
-        let next = self.numbers.len() + 1;
-        let number = *self.numbers.entry(member.address.clone()).or_insert(next);
+        let number = self.number(&member.address);
         let leaving = self.leaving.iter().position(|backend| backend.number == number);
         let backend = match leaving.map(|index| self.leaving.remove(index)) {
             Some(back) => {
@@ -412,6 +416,27 @@ impl<X> Roster<X> {
         let place = self.members.partition_point(|other| other.number < number);
         self.members.insert(place, Arc::clone(&backend));
         backend
+    }
+
+    /// The number of an address: the one that it has or had last, or else the lowest that is free. So numbers stay small, however
+    /// many addresses come and go.
+    fn number(&mut self, address: &Address) -> usize {
+        if let Some(number) = self.numbers.get(address) {
+            return *number;
+        }
+        let own = self.free.iter().find(|(_, last)| *last == address).map(|(number, _)| *number);
+        let next = self.numbers.len() + self.free.len() + 1;
+        let number = own.or_else(|| self.free.keys().next().copied()).unwrap_or(next);
+        self.free.remove(&number);
+        self.numbers.insert(address.clone(), number);
+        number
+    }
+
+    /// A leaver has finished: its number is free.
+    fn forget(&mut self, address: &Address) {
+        if let Some(number) = self.numbers.remove(address) {
+            self.free.insert(number, address.clone());
+        }
     }
 
     /// Where a member is in the list, or an error if it is none.

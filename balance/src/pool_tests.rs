@@ -417,3 +417,37 @@ fn the_last_is_never_ejected() {
     assert_eq!(next(&pool, &[]), Some(2));
     assert!(pool.backends()[1].is(State::Up));
 }
+
+#[test]
+fn numbers_stay_small_however_many_addresses_come_and_go() {
+    let pool = pool(4);
+    let address = |n: u32| Address { host: format!("10.{}.{}.1", n / 256, n % 256), port: 80 };
+    for n in 0..12_000 {
+        let _ = pool.change(vec![Change::Add(Member::new(address(n)))], Moment::START);
+        assert_eq!(pool.backends()[4].number, 5);
+        let _ = pool.change(vec![Change::Remove(address(n))], Moment::START);
+        let _ = pool.pass_time(Moment::START);
+    }
+    let roster = pool.lock();
+    assert_eq!((roster.numbers.len(), roster.free.len()), (4, 1));
+}
+
+#[test]
+fn an_address_that_comes_back_has_its_number_if_that_is_free() {
+    let pool = pool(3);
+    let change = |change| {
+        let _ = pool.change(vec![change], Moment::START);
+        let _ = pool.pass_time(Moment::START);
+    };
+    let numbers = || -> Vec<_> {
+        pool.backends().iter().map(|backend| (backend.number, backend.address.port - 3030)).collect()
+    };
+    change(Change::Remove(member(1).address));
+    change(Change::Remove(member(2).address));
+    change(Change::Add(member(2)));
+    assert_eq!(numbers(), [(2, 2), (3, 3)]);
+    change(Change::Add(member(7)));
+    assert_eq!(numbers(), [(1, 7), (2, 2), (3, 3)]);
+    change(Change::Add(member(1)));
+    assert_eq!(numbers(), [(1, 7), (2, 2), (3, 3), (4, 1)]);
+}

@@ -268,6 +268,30 @@ fn keys_stay(promise: Promise) -> Result<(), String> {
     Ok(())
 }
 
+/// A backend that was removed may come back with another number. Its keys come back with it.
+fn numbers_may_change(promise: Promise) -> Result<(), String> {
+    let field = backends(&[1; 4]);
+    let anew: Vec<_> = (3..)
+        .zip(&field)
+        .map(|(number, old)| Arc::new(Backend::new(number, Member::new(old.address.clone()), Moment::START)))
+        .collect();
+    let policy = promise.ready(&field, &field);
+    let mut random = Rng::with_seed(1);
+    let mut owners = |candidates: &[Arc<Backend>]| -> Result<Vec<u64>, String> {
+        let owner = |key| {
+            let mut request =
+                Request { key: Some(mix(key, 5)), now: Moment::START, random: &mut random, notes: None };
+            let index = policy.pick(candidates, &mut request).filter(|index| *index < candidates.len());
+            index.map(|index| candidates[index].id).ok_or_else(|| format!("picked {index:?}"))
+        };
+        (0..200).map(owner).collect()
+    };
+    let before = owners(&field)?;
+    policy.arrange(&anew, &anew);
+    let after = owners(&anew)?;
+    check(!promise.kind.uses_key() || before == after, || "keys moved with the numbers".into())
+}
+
 /// Of two that are drawn, all pairs come equally often, nobody meets himself, and the lesser wins.
 fn two_distinct_and_the_lesser(promise: Promise) -> Result<(), String> {
     if !promise.terms.draws_two {
@@ -298,7 +322,7 @@ fn two_distinct_and_the_lesser(promise: Promise) -> Result<(), String> {
 }
 
 /// All properties.
-const PROPERTIES: [(&str, Property); 8] = [
+const PROPERTIES: [(&str, Property); 9] = [
     ("somebody if there is somebody", somebody_if_there_is_somebody),
     ("fair shares", fair_shares),
     ("smooth turns", smooth_turns),
@@ -306,6 +330,7 @@ const PROPERTIES: [(&str, Property); 8] = [
     ("repeatable", repeatable),
     ("fair to many threads", fair_to_many_threads),
     ("keys stay", keys_stay),
+    ("numbers may change", numbers_may_change),
     ("two distinct and the lesser", two_distinct_and_the_lesser),
 ];
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::ring::anyone;
+use super::ring::{anyone, identity};
 use super::about::{About, Policy, Settings};
 #[cfg(test)]
 use super::contract::{Bound, Terms};
@@ -56,8 +56,8 @@ pub(super) struct Maglev {
 struct Table {
     /// Numbers of backends.
     places: Vec<u32>,
-    /// Whose places these are, and at what weights.
-    members: Vec<(u64, u32)>,
+    /// Whose places these are: numbers, hashes of addresses, and weights.
+    members: Vec<(usize, u64, u32)>,
 }
 
 impl Policy for Maglev {
@@ -71,11 +71,9 @@ impl Policy for Maglev {
     }
 
     fn arrange(&self, members: &[Arc<Backend>], _: &[Arc<Backend>]) {
-        let members: Vec<_> =
-            members.iter().map(|backend| (backend.number, backend.id, backend.weight())).collect();
-        let identities = || members.iter().map(|(_, id, weight)| (*id, *weight));
-        if !identities().eq(self.table.load().members.iter().copied()) {
-            self.table.store(Arc::new(Table { places: fill(&members), members: identities().collect() }));
+        let members: Vec<_> = members.iter().map(|backend| identity(backend)).collect();
+        if members != self.table.load().members {
+            self.table.store(Arc::new(Table { places: fill(&members), members }));
         }
     }
 }

@@ -77,6 +77,27 @@ fn modulo(_: Kind) -> Arc<dyn Policy> {
     mutant(|candidates, request| (request.key() as usize).checked_rem(candidates.len()))
 }
 
+/// A table of numbers is kept although the numbers are others.
+#[derive(Debug, Default)]
+struct StaleNumbers(std::sync::OnceLock<Vec<usize>>);
+
+impl Policy for StaleNumbers {
+    fn pick(&self, candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {
+        let numbers = self.0.get()?;
+        let number = numbers[(request.key() as usize).checked_rem(numbers.len())?];
+        let index = candidates.iter().position(|backend| backend.number == number);
+        index.or((!candidates.is_empty()).then_some(0))
+    }
+
+    fn arrange(&self, members: &[Arc<Backend>], _: &[Arc<Backend>]) {
+        self.0.get_or_init(|| members.iter().map(|backend| backend.number).collect());
+    }
+}
+
+fn stale_numbers(_: Kind) -> Arc<dyn Policy> {
+    Arc::new(StaleNumbers::default())
+}
+
 /// Two are drawn, and what becomes of them is the mistake's business.
 fn two(
     other: fn(usize, usize, &mut Rng) -> usize,
@@ -162,6 +183,7 @@ fn every_property_fails_a_mutant() {
         (repeatable, &[("global random", global_random, Kind::Random)]),
         (fair_to_many_threads, &[("two steps", two_steps, Kind::RoundRobin)]),
         (keys_stay, &[("modulo", modulo, Kind::Rendezvous)]),
+        (numbers_may_change, &[("stale numbers", stale_numbers, Kind::Rendezvous)]),
         (
             two_distinct_and_the_lesser,
             &[

@@ -82,8 +82,13 @@ pub(super) struct Circle {
     parts: Vec<u32>,
     /// The bits of a key below those that say in which part it is.
     below: u32,
-    /// Whose points these are, and at what weights.
-    members: Vec<(u64, u32)>,
+    /// Whose points these are: numbers, hashes of addresses, and weights.
+    members: Vec<(usize, u64, u32)>,
+}
+
+/// What a table of numbers depends on: an address that was removed may come back with another number.
+pub(super) fn identity(backend: &Backend) -> (usize, u64, u32) {
+    (backend.number, backend.id, backend.weight())
 }
 
 impl Circle {
@@ -105,12 +110,12 @@ impl Circle {
             points,
             parts,
             below,
-            members: members.iter().map(|backend| (backend.id, backend.weight())).collect(),
+            members: members.iter().map(|backend| identity(backend)).collect(),
         }
     }
 
     pub(super) fn is_of(&self, members: &[Arc<Backend>]) -> bool {
-        members.iter().map(|backend| (backend.id, backend.weight())).eq(self.members.iter().copied())
+        members.iter().map(|backend| identity(backend)).eq(self.members.iter().copied())
     }
 
     /// The candidates in the order in which a key meets them. One that has many points is met many times.

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::Word;
 
 /// What an operator says of a backend, and how it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct BackendSummary {
     /// Its number; the first is 1.
     pub number: usize,
@@ -25,12 +26,18 @@ pub struct BackendSummary {
     pub state: Word,
     /// Why it is in that state.
     pub cause: Word,
-    /// Whether anything was seen of it since it was added or came back. Before that, its state is an assumption.
+    /// Whether anything was seen of it since it was added or came back. Before that, its state is an assumption. A balancer that
+    /// does not say so has seen it.
+    #[serde(default = "yes")]
     pub proven: bool,
     /// Whether it was removed and finishes its last requests.
     pub leaving: bool,
     /// Requests that are there now.
     pub in_flight: u32,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// How far a backend is on its way to another state, such as 2 of 3 failures.

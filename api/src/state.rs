@@ -146,6 +146,20 @@ pub struct ResponsesByClass {
     pub server_error: u64,
 }
 
+impl ResponsesByClass {
+    /// The answers of a class, 1 to 5 for `1xx` to `5xx`; 0 for any other class.
+    pub fn of_class(&self, class: u8) -> u64 {
+        match class {
+            1 => self.informational,
+            2 => self.success,
+            3 => self.redirection,
+            4 => self.client_error,
+            5 => self.server_error,
+            _ => 0,
+        }
+    }
+}
+
 /// Bytes that went over connections, heads included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

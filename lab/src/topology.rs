@@ -27,7 +27,6 @@ mod configuration;
 mod ports;
 mod process;
 mod start;
-mod state;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,10 +36,10 @@ use anyhow::{Context, Result, ensure};
 use crate::eventually;
 use crate::load::Executed;
 
+pub use api::{BackendState, Connections, LatencyMicros, Progress, State, Totals};
 pub use backend::Backend;
 pub use balancer::Balancer;
 pub use start::Setup;
-pub use state::{BackendState, Connections, LatencyMicros, Progress, State, Totals};
 
 /// The balancer's port in a lab on fixed ports; its admin port is 1000 higher.
 pub const BALANCER_PORT: u16 = 3030;

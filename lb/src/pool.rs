@@ -15,7 +15,7 @@ use balance::verdict::{Failure, Limits, Verdict};
 use balance::{Lesson, Moment, Reply, Rules, ServerPool, Transition};
 
 use crate::clock::{instant, moment};
-use crate::observe::{BackendStats, Observer, StateChange};
+use crate::observe::{BackendStats, Observer, state_change};
 use crate::resolved::Resolved;
 
 /// What the balancer keeps for each backend.
@@ -85,7 +85,7 @@ impl Pool {
             if let Some(backend) = self.pool.backends().iter().find(|backend| backend.number == number) {
                 backend.own.stats.state_changed(to.name(), now);
             }
-            self.observer.state_changed(StateChange::new(number, from.name(), to.name(), cause));
+            self.observer.state_changed(state_change(number, from.name(), to.name(), cause));
         }
     }
 

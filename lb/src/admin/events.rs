@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::StateChange;
 use bytes::Bytes;
 use http_body_util::channel::Sender;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::observe::{Event, StateChange};
+use crate::observe::Event;
 
 /// Requests told per second and reader; more would be more than anybody can read.
 const REQUESTS_PER_SECOND: u32 = 40;

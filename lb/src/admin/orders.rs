@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::answers::{Answer, json};
 use super::guard::Refusal;
-use super::pages::Brief;
+use super::pages::summary;
 use super::routes::Later;
 use super::{Admin, Asked, pages};
 use crate::config::is_wanted;
@@ -79,7 +79,7 @@ pub(super) fn add(admin: &Admin, asked: &Asked<'_>) -> Answer {
             format!("{address} is backend {number} already; change it with PATCH /backends/{number}"),
         )
     })?;
-    let mut answer = json(StatusCode::CREATED, &Brief::from(&*backend));
+    let mut answer = json(StatusCode::CREATED, &summary(&backend));
     if let Ok(place) = HeaderValue::try_from(format!("/backends/{}", backend.number)) {
         answer.headers_mut().insert(LOCATION, place);
     }
@@ -97,7 +97,7 @@ pub(super) fn say(admin: &Admin, asked: &Asked<'_>) -> Answer {
     }
     let member = with_limit(admin, read_member(&asked.body, Some(&backend.said())).map_err(bad)?);
     admin.control.say(&backend, member, &asked.by);
-    Ok(json(StatusCode::OK, &Brief::from(&*backend)))
+    Ok(json(StatusCode::OK, &summary(&backend)))
 }
 
 pub(super) fn remove(admin: &Admin, asked: &Asked<'_>) -> Answer {
@@ -119,7 +119,7 @@ pub(super) fn remove(admin: &Admin, asked: &Asked<'_>) -> Answer {
         }
         admin.control.remove(&backend, &asked.by);
     }
-    Ok(json(StatusCode::OK, &Brief::from(&*backend)))
+    Ok(json(StatusCode::OK, &summary(&backend)))
 }
 
 /// Whether nobody would be left without this one: no member at all, or none that gets new requests.

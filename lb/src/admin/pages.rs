@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use balance::health::{Cause, State, Thresholds};
-use balance::member::Mode;
+use api::BackendSummary;
+use balance::health::{State, Thresholds};
 use balance::names;
 use balance::policy::Kind;
 use http::StatusCode;
 use http_body_util::channel::Channel;
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
 use serde_json::json;
 
 use super::answers::{self, Answer, Body, json, respond, text};
@@ -19,50 +18,29 @@ use super::report::{Subject, report};
 use super::routes::Later;
 use super::{Admin, Asked, events, exposition, metrics, orders};
 use crate::log::Level;
-use crate::observe::StateChange;
+use crate::observe::state_change;
 use crate::pool::Backend;
 
 /// What is said of a backend, and how it is, in a few words.
-#[derive(Debug, Serialize)]
-pub(super) struct Brief {
-    number: usize,
-    url: String,
-    mode: Mode,
-    weight: u32,
-    priority: u8,
-    backup: bool,
-    max_in_flight: Option<u32>,
-    state: State,
-    /// Why it is in that state.
-    cause: Cause,
-    /// Whether anything has been seen of it since it came, or came back; before, its state is what is assumed.
-    proven: bool,
-    /// It was taken out of the pool, and finishes what it has.
-    leaving: bool,
-    in_flight: u32,
-}
-
-impl From<&Backend> for Brief {
-    fn from(backend: &Backend) -> Self {
-        let (said, health) = (backend.said(), backend.health());
-        // An answer matters to a backend that is down, or up with nothing against it, only if it is the first word of it.
-        let on_its_way = health.progress(Thresholds { rise: 1, fall: 1 }).is_some();
-        let is_first = health.answer_matters()
-            && (health.state() == State::Down || (health.state() == State::Up && !on_its_way));
-        Self {
-            number: backend.number,
-            url: backend.address.to_string(),
-            mode: said.mode,
-            weight: said.weight,
-            priority: said.priority,
-            backup: said.backup,
-            max_in_flight: said.limit,
-            state: health.state(),
-            cause: health.cause().clone(),
-            proven: !is_first,
-            leaving: backend.is_leaving(),
-            in_flight: backend.in_flight(),
-        }
+pub(super) fn summary(backend: &Backend) -> BackendSummary {
+    let (said, health) = (backend.said(), backend.health());
+    // An answer matters to a backend that is down, or up with nothing against it, only if it is the first word of it.
+    let on_its_way = health.progress(Thresholds { rise: 1, fall: 1 }).is_some();
+    let is_first = health.answer_matters()
+        && (health.state() == State::Down || (health.state() == State::Up && !on_its_way));
+    BackendSummary {
+        number: backend.number,
+        url: backend.address.to_string(),
+        mode: said.mode.name().into(),
+        weight: said.weight,
+        priority: said.priority,
+        backup: said.backup,
+        max_in_flight: said.limit,
+        state: health.state().name().into(),
+        cause: health.cause().clone(),
+        proven: !is_first,
+        leaving: backend.is_leaving(),
+        in_flight: backend.in_flight(),
     }
 }
 
@@ -133,7 +111,7 @@ pub(super) fn events(admin: &Admin, _: &Asked<'_>) -> Answer {
     let states = backends.iter().map(|backend| {
         let health = backend.health();
         let state = health.state().name();
-        StateChange::new(backend.number, state, state, health.cause().clone())
+        state_change(backend.number, state, state, health.cause().clone())
     });
     let (sender, channel) = Channel::new(16);
     tokio::task::spawn_local(events::tell(states.collect(), events, sender));
@@ -147,7 +125,7 @@ pub(super) fn backends<'a>(admin: &'a Admin, asked: &'a Asked<'a>) -> Later<'a> 
         }
         let pool = Arc::clone(admin.control.pool());
         let written = admin.beside(move || {
-            let all: Vec<_> = pool.backends().iter().map(|backend| Brief::from(&**backend)).collect();
+            let all: Vec<_> = pool.backends().iter().map(|backend| summary(backend)).collect();
             serde_json::to_vec(&all)
         });
         document(written.await?)
@@ -156,7 +134,7 @@ pub(super) fn backends<'a>(admin: &'a Admin, asked: &'a Asked<'a>) -> Later<'a> 
 
 pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Answer {
     let backend = orders::backend(admin, asked)?;
-    Ok(json(StatusCode::OK, &Brief::from(&*backend)))
+    Ok(json(StatusCode::OK, &summary(&backend)))
 }
 
 pub(super) fn policy(admin: &Admin, _: &Asked<'_>) -> Answer {

@@ -4,9 +4,11 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use api::BackendSummary;
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 mod client;
@@ -17,7 +19,7 @@ mod wait;
 use client::{Client, admin};
 use wait::{finished, pinged, serving, state};
 
-use crate::shown::{shown_document, shown_json};
+use crate::shown::{shown, shown_document, shown_json};
 
 /// What a running balancer is to do, and which one.
 #[derive(Debug, Args)]
@@ -209,7 +211,7 @@ impl Order {
             }
             Self::Ready { whom, serving: until } => {
                 let backend = ask(client, Method::PATCH, &whom.path(), &json!({ "mode": "ready" }))?;
-                until.watch(client, backend)
+                until.watch(client, read(backend)?)
             }
             Self::Maintenance { whom, patience } => {
                 change(client, whom, &json!({ "mode": "maintenance" }), patience.wait)
@@ -217,15 +219,15 @@ impl Order {
             Self::Weight { whom, weight } => change(client, whom, &json!({ "weight": weight }), None),
             Self::Add(new) => {
                 let backend = ask(client, Method::POST, "/backends", &new.said())?;
-                new.serving.watch(client, backend)
+                new.serving.watch(client, read(backend)?)
             }
             Self::Remove { whom, force, patience } => {
                 let backend = ask(client, Method::DELETE, &whom.path_with_force(*force), &json!({}))?;
+                let backend: BackendSummary = read(backend)?;
                 match patience.wait {
                     None => Ok(told(&backend)),
-                    Some(wait) => finished(client, &backend, wait, true).map(|_| {
-                        format!("backend {} is gone: {}\n", backend["number"], text(&backend, "url"))
-                    }),
+                    Some(wait) => finished(client, &backend, wait, true)
+                        .map(|_| format!("backend {} is gone: {}\n", backend.number, backend.url)),
                 }
             }
             Self::Policy { policy } => {
@@ -247,7 +249,7 @@ impl Order {
                 match (status.is_success(), json) {
                     (false, _) => Err(Failure::Refused(why(status, &shown_document(state)))),
                     (true, true) => Ok(shown_json(&format!("{state:#}\n"))),
-                    (true, false) => Ok(table::of(&shown_document(state))),
+                    (true, false) => read(shown_document(state)).map(|state| table::of(&state)),
                 }
             }
         }
@@ -256,10 +258,10 @@ impl Order {
 
 impl Serving {
     /// Tells of a backend that is to serve: when it does, or as soon as it is known whether it does.
-    fn watch(&self, client: &Client, backend: Value) -> Result<String, Failure> {
+    fn watch(&self, client: &Client, backend: BackendSummary) -> Result<String, Failure> {
         let backend = match self.wait {
             None => pinged(client, backend),
-            Some(wait) => serving(client, &backend, wait),
+            Some(wait) => serving(client, backend, wait),
         };
         backend.map(|backend| told(&backend))
     }
@@ -309,6 +311,16 @@ fn ask(client: &Client, method: Method, path: &str, said: &Value) -> Result<Valu
     }
 }
 
+/// A document of the balancer's, as the type that both sides know.
+fn read<T: DeserializeOwned>(document: Value) -> Result<T, Failure> {
+    serde_json::from_value(document).map_err(|error| {
+        let error = shown(&error.to_string()).into_owned();
+        Failure::Refused(format!(
+            "the answer is not one of a balancer of this version ({error}); is this its admin address?"
+        ))
+    })
+}
+
 /// Why something is refused. A text of several lines comes as a list of them besides: no line feed within a text begins a
 /// line, and no line of the balancer's stands where one of this program's could.
 fn why(status: StatusCode, answer: &Value) -> String {
@@ -325,24 +337,18 @@ fn why(status: StatusCode, answer: &Value) -> String {
 
 /// Says something else of a backend; if so asked, waits until it has finished what it has.
 fn change(client: &Client, whom: &Whom, said: &Value, wait: Option<Duration>) -> Result<String, Failure> {
-    let backend = ask(client, Method::PATCH, &whom.path(), said)?;
+    let backend: BackendSummary = read(ask(client, Method::PATCH, &whom.path(), said)?)?;
     match wait {
         None => Ok(told(&backend)),
-        Some(wait) => finished(client, &backend, wait, false).map(|backend| told(&backend)),
+        Some(wait) => finished(client, &backend, wait, false).map(|now| told(&now.unwrap_or(backend))),
     }
 }
 
 /// One line about a backend.
-fn told(backend: &Value) -> String {
-    let mode = if backend["leaving"] == true { "leaving" } else { text(backend, "mode") };
-    format!(
-        "backend {}: {}, {mode}, weight {}, {}, {} in flight\n",
-        backend["number"],
-        text(backend, "url"),
-        backend["weight"],
-        state(backend),
-        backend["in_flight"]
-    )
+fn told(backend: &BackendSummary) -> String {
+    let BackendSummary { number, url, weight, in_flight, .. } = backend;
+    let mode = if backend.leaving { "leaving" } else { &backend.mode };
+    format!("backend {number}: {url}, {mode}, weight {weight}, {}, {in_flight} in flight\n", state(backend))
 }
 
 fn told_reload(reloaded: &Value) -> String {

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use api::BackendSummary;
 use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::Client;
-use super::{Failure, text, why};
+use super::{Failure, read, why};
 use crate::shown::shown_document;
 
 /// How often a backend is looked at.
@@ -19,15 +20,20 @@ const FIRST_PING: Duration = Duration::from_secs(1);
 /// Looks at a backend again and again, until `done` returns something or `wait` is over; `None` then.
 fn watch<T>(
     client: &Client,
-    number: &Value,
+    number: usize,
     wait: Duration,
-    mut done: impl FnMut(StatusCode, Value) -> Option<Result<T, Failure>>,
+    mut done: impl FnMut(Result<BackendSummary, Refused>) -> Option<Result<T, Failure>>,
 ) -> Result<Option<T>, Failure> {
     let path = format!("/backends/{number}");
     let begun = Instant::now();
     loop {
         let (status, now) = client.ask(Method::GET, &path, &json!({})).map_err(Failure::Unasked)?;
-        if let Some(result) = done(status, shown_document(now)) {
+        let now = shown_document(now);
+        let now = match status.is_success() {
+            true => Ok(read(now)?),
+            false => Err(Refused { status, why: why(status, &now) }),
+        };
+        if let Some(result) = done(now) {
             return result.map(Some);
         }
         if begun.elapsed() >= wait {
@@ -37,23 +43,35 @@ fn watch<T>(
     }
 }
 
-/// Waits until a backend has finished what it has; if it is to be gone, until it is.
+/// Why the balancer does not tell of a backend.
+struct Refused {
+    status: StatusCode,
+    why: String,
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused.why)
+    }
+}
+
+/// Waits until a backend has no requests left; with `gone`, until the balancer has forgotten it, and `None` is returned.
 ///
 /// # Errors
 /// It has not within `wait`, or the balancer does not say.
 pub(super) fn finished(
     client: &Client,
-    backend: &Value,
+    backend: &BackendSummary,
     wait: Duration,
     gone: bool,
-) -> Result<Value, Failure> {
-    let (number, mut in_flight) = (&backend["number"], 0);
-    let found = watch(client, number, wait, |status, now| {
-        in_flight = now["in_flight"].as_u64().unwrap_or_default();
-        match status {
-            StatusCode::NOT_FOUND => Some(Ok(now)),
-            _ if !status.is_success() => Some(Err(Failure::Refused(why(status, &now)))),
-            _ => (!gone && in_flight == 0).then_some(Ok(now)),
+) -> Result<Option<BackendSummary>, Failure> {
+    let (number, mut in_flight) = (backend.number, 0);
+    let found = watch(client, number, wait, |now| match now {
+        Err(refused) if refused.status == StatusCode::NOT_FOUND => Some(Ok(None)),
+        Err(refused) => Some(Err(refused.into())),
+        Ok(now) => {
+            in_flight = now.in_flight;
+            (!gone && in_flight == 0).then_some(Ok(Some(now)))
         }
     })?;
     found.ok_or_else(|| {
@@ -67,17 +85,22 @@ pub(super) fn finished(
 /// Waits until a backend serves: it is ready, and up because it has answered.
 ///
 /// # Errors
-/// It does not within `wait`, somebody else changes it meanwhile, or the balancer does not say.
-pub(super) fn serving(client: &Client, backend: &Value, wait: Duration) -> Result<Value, Failure> {
-    let number = &backend["number"];
-    let mut last = backend.clone();
-    let found = watch(client, number, wait, |status, now| {
-        if !status.is_success() {
-            return Some(Err(Failure::Refused(why(status, &now))));
-        }
+/// It does not within `wait`, another client changes it meanwhile, or the balancer does not say.
+pub(super) fn serving(
+    client: &Client,
+    backend: BackendSummary,
+    wait: Duration,
+) -> Result<BackendSummary, Failure> {
+    let number = backend.number;
+    let mut last = backend;
+    let found = watch(client, number, wait, |now| {
+        let now = match now {
+            Err(refused) => return Some(Err(refused.into())),
+            Ok(now) => now,
+        };
         last = now.clone();
-        match (text(&now, "mode"), now["leaving"] == true) {
-            ("ready", false) => (now["state"] == "up" && is_known(&now)).then_some(Ok(now)),
+        match (&now.mode[..], now.leaving) {
+            ("ready", false) => (now.state == "up" && now.proven).then_some(Ok(now)),
             (mode, leaving) => {
                 let is = if leaving { "leaving" } else { mode };
                 let why = format!(
@@ -88,7 +111,7 @@ pub(super) fn serving(client: &Client, backend: &Value, wait: Duration) -> Resul
         }
     })?;
     found.ok_or_else(|| {
-        let (wait, url) = (humantime::format_duration(wait), text(&last, "url"));
+        let (wait, url) = (humantime::format_duration(wait), &last.url);
         Failure::Refused(format!(
             "backend {number} is not up after {wait}, but {}; it gets its share as soon as it answers pings, so look after {url}, \
              or ask again with a longer --wait",
@@ -101,29 +124,25 @@ pub(super) fn serving(client: &Client, backend: &Value, wait: Duration) -> Resul
 ///
 /// # Errors
 /// The balancer does not say.
-pub(super) fn pinged(client: &Client, backend: Value) -> Result<Value, Failure> {
-    if is_known(&backend) || backend["mode"] == "maintenance" {
+pub(super) fn pinged(client: &Client, backend: BackendSummary) -> Result<BackendSummary, Failure> {
+    if backend.proven || backend.mode == "maintenance" {
         return Ok(backend);
     }
-    let found = watch(client, &backend["number"], FIRST_PING, |status, now| {
-        (!status.is_success() || is_known(&now))
-            .then(|| Ok(if status.is_success() { now } else { backend.clone() }))
+    let found = watch(client, backend.number, FIRST_PING, |now| match now {
+        Err(_) => Some(Ok(backend.clone())),
+        Ok(now) => now.proven.then_some(Ok(now)),
     })?;
     Ok(found.unwrap_or(backend))
 }
 
-/// Whether anything has been seen of a backend. A balancer that does not say so has seen it.
-fn is_known(backend: &Value) -> bool {
-    backend["proven"] != false
-}
-
 /// The state of a backend, with its cause if it is not up.
-pub(super) fn state(backend: &Value) -> String {
-    match (text(backend, "state"), backend["cause"].as_str()) {
-        _ if !is_known(backend) => "not pinged yet".to_owned(),
+pub(super) fn state(backend: &BackendSummary) -> String {
+    match (&backend.state[..], &backend.cause[..]) {
+        _ if !backend.proven => "not pinged yet".to_owned(),
+        ("", _) => "?".to_owned(),
         ("up", _) => "up".to_owned(),
-        (state, Some(cause)) => format!("{state} ({cause})"),
-        (state, None) => state.to_owned(),
+        (state, "") => state.to_owned(),
+        (state, cause) => format!("{state} ({cause})"),
     }
 }
 
@@ -139,10 +158,11 @@ mod tests {
             (json!({"state": "up", "proven": false}), "not pinged yet"),
             (json!({"state": "down", "cause": "ping: refused", "proven": true}), "down (ping: refused)"),
             (json!({"state": "suspect"}), "suspect"),
-            (json!(null), "?"),
+            (json!({}), "?"),
         ];
         for (backend, expected) in table {
-            assert_eq!(state(&backend), expected, "{backend}");
+            let backend: BackendSummary = serde_json::from_value(backend).unwrap();
+            assert_eq!(state(&backend), expected, "{backend:?}");
         }
     }
 }

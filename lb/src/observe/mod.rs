@@ -4,13 +4,12 @@
 //! read the same records, so they cannot disagree. The records hold words and numbers, not the types of those
 //! who report, so that everybody may report here and this depends on nobody.
 
-use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use api::{ControlChange, RequestEnd, StateChange, Word};
 use tokio::sync::{Notify, broadcast};
 
 pub mod explain;
@@ -21,7 +20,7 @@ mod tally;
 
 use explain::Explanations;
 pub use states::{Seen, States};
-pub use stats::{BackendStats, LatencyQuantiles};
+pub use stats::BackendStats;
 pub use tallies::Tallies;
 pub use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tally};
 
@@ -31,103 +30,15 @@ pub enum Event {
     /// A backend changed its state.
     State(StateChange),
     /// A request ended.
-    Request(Box<Outcome>),
+    Request(Box<RequestEnd>),
     /// Somebody changed something.
-    Control(Intervention),
-}
-
-/// A change that somebody asked for.
-#[derive(Debug, Clone, Serialize)]
-pub struct Intervention {
-    /// When, in milliseconds since 1970.
-    pub at_unix_ms: u64,
-    /// What has changed, in words.
-    pub what: String,
-    /// Who asked for it: the configuration file, a signal, names that stand for other addresses, or somebody at the
-    /// admin port.
-    pub by: String,
-}
-
-/// A backend's change of state, and why.
-#[derive(Debug, Clone, Serialize)]
-pub struct StateChange {
-    /// When, in milliseconds since 1970.
-    pub at_unix_ms: u64,
-    /// The backend's number.
-    pub backend: usize,
-    /// The state before.
-    pub from: &'static str,
-    /// The state from now on.
-    pub to: &'static str,
-    /// Why.
-    pub cause: Cow<'static, str>,
-}
-
-impl StateChange {
-    /// The change as of now.
-    pub fn new(backend: usize, from: &'static str, to: &'static str, cause: Cow<'static, str>) -> Self {
-        Self { at_unix_ms: unix_ms(SystemTime::now()), backend, from, to, cause }
-    }
-}
-
-/// All there is to say about one request, from its head's arrival to its answer's last byte. What its client says stands
-/// here as it came: it is escaped where it is shown.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Outcome {
-    /// When it ended, in milliseconds since 1970.
-    pub at_unix_ms: u64,
-    /// Its method.
-    pub method: String,
-    /// Its target, as the client wrote it, without its query if that is not to be shown.
-    pub path: String,
-    /// The version of HTTP that its client speaks, such as `HTTP/1.1`; `-` if it is not known.
-    pub protocol: &'static str,
-    /// The status the client got; 499 if it went away before the end, as nginx logs it.
-    pub status: u16,
-    /// The number of the backend whose answer, or failure, the client got.
-    pub backend: Option<usize>,
-    /// Backends that it was given to; 0 for a request that is refused.
-    pub attempts: u32,
-    /// Retries at the last backend.
-    pub retries: u32,
-    /// The backends that were left, and what for.
-    pub tried: Vec<(usize, &'static str)>,
-    /// Why it failed, if it did.
-    pub failure: Option<&'static str>,
-    /// Whose fault that was.
-    pub blame: Option<&'static str>,
-    /// Microseconds from its arrival until it went to a backend for the last time: picking, waiting for a place, connecting,
-    /// failed tries.
-    pub queue_us: u64,
-    /// Microseconds from then until its last byte was sent: its client takes its time to send its body. 0 if it was sent
-    /// at once.
-    pub upload_us: u64,
-    /// Microseconds from then until the answer's head.
-    pub head_us: u64,
-    /// Microseconds from then until the answer's last byte.
-    pub body_us: u64,
-    /// Microseconds in all.
-    pub total_us: u64,
-    /// The IP address of its client: of the one that stands before the proxies whose word is taken.
-    pub client: String,
-    /// The host that it is for, as its client wrote it.
-    pub host: Option<String>,
-    /// Bytes of its body that were read.
-    pub received_bytes: u64,
-    /// Bytes of its answer's body that were passed on.
-    pub sent_bytes: u64,
-    /// Its `X-Request-ID`.
-    pub request_id: Option<String>,
-    /// The page that led to it, as its client says.
-    pub referer: Option<String>,
-    /// The program that sent it, as that says.
-    pub user_agent: Option<String>,
+    Control(ControlChange),
 }
 
 /// Writes one line per request.
 pub trait AccessLog: Send + Sync + Debug {
     /// A request ended.
-    fn ended(&self, outcome: &Outcome);
+    fn ended(&self, outcome: &RequestEnd);
 }
 
 /// Where records go.
@@ -221,7 +132,7 @@ impl Observer {
     /// A backend changed its state: the one place where this is logged.
     pub fn state_changed(&self, change: StateChange) {
         let StateChange { backend, to, cause, .. } = &change;
-        match *to {
+        match &**to {
             "up" => tracing::info!("backend {backend} {to}: {cause}"),
             _ => tracing::warn!("backend {backend} {to}: {cause}"),
         }
@@ -233,11 +144,11 @@ impl Observer {
     pub fn intervened(&self, what: String, by: &str) {
         tracing::info!("{what} (by {by})");
         let at_unix_ms = unix_ms(SystemTime::now());
-        let _ = self.events.send(Event::Control(Intervention { at_unix_ms, what, by: by.to_owned() }));
+        let _ = self.events.send(Event::Control(ControlChange { at_unix_ms, what, by: by.to_owned() }));
     }
 
     /// A request ended.
-    pub fn request_ended(&self, outcome: Outcome) {
+    pub fn request_ended(&self, outcome: RequestEnd) {
         if let Some(lines) = self.access_lines.get().filter(|_| self.access_log.load(Relaxed)) {
             lines.ended(&outcome);
         }
@@ -245,6 +156,12 @@ impl Observer {
             let _ = self.events.send(Event::Request(Box::new(outcome)));
         }
     }
+}
+
+/// A backend's change of state, as of now.
+pub(crate) fn state_change(backend: usize, from: &'static str, to: &'static str, cause: Word) -> StateChange {
+    let at_unix_ms = unix_ms(SystemTime::now());
+    StateChange { at_unix_ms, backend, from: from.into(), to: to.into(), cause }
 }
 
 /// Milliseconds since 1970.

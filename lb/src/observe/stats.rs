@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use api::LatencyMicros;
 use histogram::{AtomicHistogram, Bucket, Histogram};
-use serde::Serialize;
 
 use super::micros;
 use super::states::{Seen, States};
@@ -27,17 +27,6 @@ pub struct BackendStats {
 const GROUPING_POWER: u8 = 6;
 /// Latencies up to 2^36 microseconds, about 19 hours.
 const MAX_VALUE_POWER: u8 = 36;
-
-/// Latencies of the last 10 to 15 seconds, from sending a request to its answer's head, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct LatencyQuantiles {
-    /// Half of the answers were faster. `None`, as the others, if nothing was answered lately.
-    pub p50: Option<u64>,
-    /// Nine of ten were faster.
-    pub p90: Option<u64>,
-    /// 99 of 100 were faster.
-    pub p99: Option<u64>,
-}
 
 impl BackendStats {
     /// How long latencies are collected before a new slice begins.
@@ -92,14 +81,14 @@ impl BackendStats {
     }
 
     /// Quantiles of the recent latencies.
-    pub fn quantiles(&self) -> LatencyQuantiles {
+    pub fn quantiles(&self) -> LatencyMicros {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut slices = recent.iter().flatten();
         // Slices of one shape can always be added up.
         let all = slices.try_fold(self.latency.load(), |all, slice| all.checked_add(slice)).ok();
         let quantiles = all.and_then(|all| all.quantiles(&[0.5, 0.9, 0.99]).ok().flatten());
         let mut ends = quantiles.iter().flat_map(|found| found.entries().values()).map(Bucket::end);
-        LatencyQuantiles { p50: ends.next(), p90: ends.next(), p99: ends.next() }
+        LatencyMicros { p50: ends.next(), p90: ends.next(), p99: ends.next() }
     }
 }
 
@@ -110,7 +99,7 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_the_last_slices() {
         let stats = BackendStats::new("up", Instant::now());
-        assert_eq!(stats.quantiles(), LatencyQuantiles::default());
+        assert_eq!(stats.quantiles(), LatencyMicros::default());
         stats.record_latency(Duration::from_secs(5));
         for _ in 0..2 {
             stats.rotate();

@@ -1,10 +1,11 @@
-//! What one request has been through, so far. It turns into an [`Outcome`] when the request ends, in
+//! What one request has been through, so far. It turns into an [`RequestEnd`] when the request ends, in
 //! whatever way it ends; and all that is counted of a request is counted here.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use api::RequestEnd;
 use balance::verdict::{Blame, Failure};
 use http::{Extensions, HeaderValue, StatusCode};
 
@@ -18,7 +19,7 @@ use super::refusal::Refusal;
 use super::request_id::{self, REQUEST_ID};
 use super::settings::InForce;
 use super::tale::{Glimpse, Tale};
-use crate::observe::{Outcome, Phase, Tally, micros, unix_ms};
+use crate::observe::{Phase, Tally, micros, unix_ms};
 use crate::pool::Backend;
 
 /// A request's record in the making. Dropped before it is closed, it says that the client went away: that
@@ -306,20 +307,20 @@ impl Account {
     }
 
     /// What there is to say of a request that is over.
-    fn outcome(&self, tale: Tale, now: Instant) -> Outcome {
+    fn outcome(&self, tale: Tale, now: Instant) -> RequestEnd {
         let (begun, sent, head) = self.times.until(now);
-        tale.tell(Outcome {
+        tale.tell(RequestEnd {
             at_unix_ms: unix_ms(SystemTime::now()),
             status: self.status.filter(|_| !self.client_gone).map_or(CLIENT_GONE, |status| status.as_u16()),
             backend: self.backend,
-            failure: self.failure.map(|(words, _)| words),
-            blame: self.failure.map(|(_, blame)| blame.name()),
+            failure: self.failure.map(|(words, _)| words.into()),
+            blame: self.failure.map(|(_, blame)| blame.name().into()),
             queue_us: micros(begun.saturating_duration_since(self.began)),
             upload_us: micros(sent.saturating_duration_since(begun)),
             head_us: micros(head.saturating_duration_since(sent)),
             body_us: micros(now.saturating_duration_since(head)),
             total_us: micros(now.saturating_duration_since(self.began)),
-            ..Outcome::default()
+            ..RequestEnd::default()
         })
     }
 

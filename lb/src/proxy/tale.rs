@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use api::RequestEnd;
 use http::header::{HOST, REFERER, USER_AGENT};
 use http::{Extensions, HeaderName, HeaderValue, Method, Version};
 use ipnet::IpNet;
@@ -15,7 +16,6 @@ use super::head::{Headers, RequestHead};
 use super::request_id::{REQUEST_ID, brought};
 use super::settings::InForce;
 use crate::log::escape::shortened;
-use crate::observe::Outcome;
 
 /// What a request was, and what it remembers.
 #[derive(Debug)]
@@ -87,11 +87,11 @@ impl Tale {
     }
 
     /// Fills in what it knows.
-    pub(super) fn tell(self, outcome: Outcome) -> Outcome {
-        Outcome {
+    pub(super) fn tell(self, outcome: RequestEnd) -> RequestEnd {
+        RequestEnd {
             method: self.method,
             path: self.path,
-            protocol: self.protocol,
+            protocol: self.protocol.into(),
             client: self.client,
             host: self.host,
             referer: self.referer,
@@ -99,7 +99,12 @@ impl Tale {
             request_id: self.request_id,
             attempts: attempts(&self.tried, outcome.backend),
             retries: self.retries.0,
-            tried: self.tried.0.into_iter().map(|(number, failure)| (number, failure.words())).collect(),
+            tried: self
+                .tried
+                .0
+                .into_iter()
+                .map(|(number, failure)| (number, failure.words().into()))
+                .collect(),
             received_bytes: self.received.get(),
             sent_bytes: self.sent,
             ..outcome

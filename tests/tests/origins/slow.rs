@@ -105,7 +105,7 @@ pub(super) async fn left_uploads(kit: Kit) -> Result<()> {
     closing.close();
     let let_go = lab::eventually(seconds(2), "all of them to be let go", async || {
         let state = fleet.balancer().state().await?;
-        let kept: Vec<u64> = state.backends.iter().map(|backend| backend.in_flight).collect();
+        let kept: Vec<u32> = state.backends.iter().map(|backend| backend.in_flight).collect();
         // One of the others may be there.
         ensure!(kept.iter().sum::<u64>() <= 2, "in flight: {kept:?}");
         Ok(())

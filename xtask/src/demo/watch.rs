@@ -41,7 +41,7 @@ pub(super) struct Lane {
     pub(super) share: f64,
     /// Answers a second.
     pub(super) rate: f64,
-    pub(super) in_flight: u64,
+    pub(super) in_flight: u32,
     pub(super) p50: Option<Duration>,
     pub(super) p99: Option<Duration>,
 }

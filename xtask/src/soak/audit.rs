@@ -209,13 +209,13 @@ impl Lap<'_> {
             let (before, after) = self.counted;
             of(after).saturating_sub(of(before))
         };
-        let class = |state: &State, class: &str| state.totals.status.get(class).copied().unwrap_or(0);
-        let others = |state: &State| ["1xx", "3xx", "4xx"].map(|name| class(state, name)).iter().sum();
+        let class = |state: &State, class| state.totals.status.of_class(class);
+        let others = |state: &State| [1, 3, 4].map(|number| class(state, number)).iter().sum();
         let mut figures = vec![
             ("requests".to_owned(), count(&|state| state.totals.requests)),
             ("clients that left".to_owned(), count(&|state| state.totals.client_gone)),
-            ("answers of 2xx".to_owned(), count(&|state| class(state, "2xx"))),
-            ("answers of 5xx".to_owned(), count(&|state| class(state, "5xx"))),
+            ("answers of 2xx".to_owned(), count(&|state| class(state, 2))),
+            ("answers of 5xx".to_owned(), count(&|state| class(state, 5))),
             ("other answers".to_owned(), count(&others)),
         ];
         figures.extend(self.counted.1.backends.iter().map(|backend| {

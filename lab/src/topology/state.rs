@@ -1,4 +1,4 @@
-//! What does the balancer say about itself? The shape of `GET /state`, for those who ask.
+//! The balancer's state: the structure of `GET /state`.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use serde::Deserialize;
 pub struct State {
     /// Its version.
     pub version: String,
-    /// Where it listens.
+    /// The address for clients.
     pub listen: String,
-    /// How it picks a backend, in words.
+    /// The description of its policy.
     pub policy: String,
-    /// How many worker threads it has.
+    /// The number of worker threads.
     pub workers: usize,
-    /// Whether it is on its way out.
+    /// Whether it shuts down.
     pub draining: bool,
-    /// How long it has been running, in milliseconds.
+    /// The time since its start, in milliseconds.
     pub uptime_ms: u64,
-    /// How many clients are connected.
+    /// The number of connected clients.
     pub connections: u64,
-    /// What has been answered so far.
+    /// The counts of answers so far.
     pub totals: Totals,
     /// The backends in the order of their numbers.
     pub backends: Vec<BackendState>,
@@ -33,26 +33,26 @@ impl State {
         self.backends.iter().find(|backend| backend.number == number)
     }
 
-    /// The requests that are at a backend now, over all backends.
+    /// The requests in flight at all backends together.
     pub fn in_flight(&self) -> u64 {
         self.backends.iter().map(|backend| backend.in_flight).sum()
     }
 }
 
-/// What the balancer has answered since it started.
+/// The counts of the balancer's answers since it started.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Totals {
-    /// Requests taken in.
+    /// Requests received.
     pub requests: u64,
-    /// Requests refused because no backend was alive.
+    /// Requests refused because no backend was available.
     pub no_backend: u64,
-    /// Requests whose client went away.
+    /// Requests whose client closed its connection.
     pub client_gone: u64,
     /// Answers by class of status: `1xx` to `5xx`.
     pub status: BTreeMap<String, u64>,
 }
 
-/// What the balancer knows about one backend.
+/// The state of one backend.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct BackendState {
     /// Its number; the first is 1.
@@ -61,36 +61,36 @@ pub struct BackendState {
     pub url: String,
     /// `up`, `down`, `suspect` or `ejected`.
     pub state: String,
-    /// Why it is in that state.
+    /// The reason for the state.
     pub cause: String,
-    /// For how long, in milliseconds.
+    /// The time since the last change, in milliseconds.
     pub for_ms: u64,
-    /// How far it has come on its way to another state.
+    /// The progress towards another state.
     pub progress: Option<Progress>,
-    /// Requests that are there now.
+    /// Requests in flight.
     pub in_flight: u64,
-    /// How often it was picked.
+    /// The number of picks.
     pub picks: u64,
-    /// How many answers came from it.
+    /// The number of answers from it.
     pub answers: u64,
-    /// How many attempts at it failed.
+    /// The number of failed attempts at it.
     pub failures: u64,
-    /// How many attempts at it were repeats at the same backend.
+    /// The number of repeated attempts at it.
     pub retries: u64,
     /// The connections to it.
     pub connections: Connections,
-    /// How long its answers took lately, in microseconds.
+    /// The recent latencies of its answers, in microseconds.
     pub latency_us: LatencyMicros,
 }
 
-/// A backend on its way to another state: `count` of the `of` looks that it takes.
+/// A backend on its way to another state: `count` of the `of` observations that are needed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Progress {
-    /// The state it is going to.
+    /// The other state.
     pub towards: String,
-    /// How many looks have agreed so far.
+    /// The number of observations so far.
     pub count: u32,
-    /// How many have to agree.
+    /// The number of observations that are needed.
     pub of: u32,
 }
 
@@ -99,20 +99,20 @@ pub struct Progress {
 pub struct Connections {
     /// Opened.
     pub opened: u64,
-    /// Requests sent over one that was kept.
+    /// Requests sent over a reused connection.
     pub reused: u64,
-    /// Kept and unused now.
+    /// Idle now.
     pub idle: u64,
 }
 
-/// Quantiles of latency in microseconds; `None` where there was no answer lately.
+/// Quantiles of latency in microseconds; `None` without recent answers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct LatencyMicros {
-    /// Half of the answers took no longer.
+    /// The median.
     pub p50: Option<u64>,
-    /// Nine in ten took no longer.
+    /// The 90th percentile.
     pub p90: Option<u64>,
-    /// 99 in a hundred took no longer.
+    /// The 99th percentile.
     pub p99: Option<u64>,
 }
 

@@ -1,11 +1,12 @@
-//! What does a pick cost? Every policy, with few backends and with thousands:
+//! The cost of a pick: every policy, with few backends and with thousands:
 //!
 //! ```text
 //! cargo bench -p balance
 //! ```
 //!
-//! A pick comes with what belongs to it: the request is in flight afterwards, and an earlier one ends. Half as many requests
-//! as backends are in flight, so that loads differ.
+//! The benchmark also measures the work around a pick: the request counts as in flight afterwards, and an
+//! earlier request ends. The number of requests in flight is half the number of backends, so that loads
+//! differ.
 
 use std::collections::VecDeque;
 use std::hint::black_box;

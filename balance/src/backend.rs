@@ -1,4 +1,4 @@
-//! One backend: where it is, how it is, and what it is doing.
+//! One backend: its address, its settings, its health and its load.
 
 use crate::Moment;
 use std::fmt;
@@ -32,7 +32,7 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// What stands for it in `Host`, such as `localhost:3031`.
+    /// The value of `Host` for this backend, such as `localhost:3031`.
     pub fn authority(&self) -> String {
         let Self { host, port } = self;
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -44,25 +44,26 @@ impl Address {
     }
 }
 
-/// One of the servers requests are shared among.
+/// One of the servers that share the requests.
 #[derive(Debug)]
 pub struct Backend {
-    /// What it is called in logs and events: counted from 1, as people count, in the order in which the pool met the
-    /// backends. An address that comes back has the number that it had, if that is free.
+    /// The number of the backend in logs and events. Backends are counted from 1, in the order in which the
+    /// pool first saw them. An address that comes back gets the number that it had,
+    /// if that number is free.
     pub number: usize,
-    /// A hash of its address: the same on every machine and in every run.
+    /// A hash of the address: the same on every machine and in every run.
     pub id: u64,
-    /// Where it is.
+    /// The address of the backend.
     pub address: Address,
-    /// What was said of it last.
+    /// The latest settings of the backend.
     said: ArcSwap<Member>,
-    /// It belongs to the pool no more, and finishes what it has.
+    /// The backend was removed from the pool, and finishes the requests that it has.
     leaving: AtomicBool,
-    /// The source of truth for health. Written on a change or while failures are being counted, both rare;
-    /// the request path reads the pool's alive list instead.
+    /// The source of truth for health. It is written on a change or while failures are counted, which are
+    /// both rare. The request path reads the pool's list of available backends instead.
     health: RwLock<Health>,
-    /// [`Health::answer_matters`], [`Health::state`] and [`Health::is_silent`], copied here so that the request path can
-    /// ask without taking the lock.
+    /// Copies of [`Health::answer_matters`], [`Health::state`] and [`Health::is_silent`], so that the request
+    /// path can read them without the lock.
     answer_matters: AtomicBool,
     state: AtomicU8,
     silent: AtomicBool,
@@ -71,7 +72,7 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// A backend of which nothing is known yet.
+    /// A backend without any evidence yet.
     pub fn new(number: usize, member: Member, now: Moment) -> Self {
         let health = Health::new(now);
         let address = member.address.clone();
@@ -106,39 +107,39 @@ impl Backend {
         result
     }
 
-    /// The backend has given a whole answer. Returns what the pool should learn from it, if anything.
+    /// The backend has given a complete answer. Returns the evidence for the pool, if there is any.
     #[must_use]
     pub fn answered(&self) -> Option<Evidence> {
         self.answer_matters.load(Relaxed).then_some(Evidence::Answered)
     }
 
-    /// Whether it is in this state.
+    /// Whether the backend is in this state.
     pub fn is(&self, state: State) -> bool {
         self.state.load(Relaxed) == state as u8
     }
 
-    /// Whether requests wait there in vain; see [`Health::is_silent`].
+    /// Whether requests wait at the backend in vain; see [`Health::is_silent`].
     pub fn is_silent(&self) -> bool {
         self.silent.load(Relaxed)
     }
 
-    /// Whether it may get requests by its health: it is up, or ejected for a while only.
+    /// Whether the backend's health allows requests: it is up, or only ejected for a limited time.
     pub(super) fn is_in_use(&self) -> bool {
         self.is(State::Up) || self.is(State::Ejected)
     }
 
-    /// What was said of it last.
+    /// The latest settings of the backend.
     pub fn said(&self) -> Arc<Member> {
         self.said.load_full()
     }
 
-    /// From now on this is said of it.
+    /// Replaces the settings of the backend.
     pub(super) fn say(&self, member: Member) {
         self.load.say(&member);
         self.said.store(Arc::new(member));
     }
 
-    /// Whether it belongs to the pool no more. It finishes what it has.
+    /// Whether the backend was removed from the pool. It finishes the requests that it has.
     pub fn is_leaving(&self) -> bool {
         self.leaving.load(Relaxed)
     }
@@ -148,21 +149,21 @@ impl Backend {
     }
 }
 
-/// A member of a pool: a backend, and what the pool's user keeps for each backend.
+/// A member of a pool: a backend, and the data that the pool's user keeps for each backend.
 #[derive(Debug)]
 pub struct Peer<X = ()> {
     backend: Arc<Backend>,
-    /// What the pool's user keeps for it, such as counters.
+    /// The data that the pool's user keeps for this backend, such as counters.
     pub own: X,
 }
 
 impl<X> Peer<X> {
-    /// A member of which nothing is known yet.
+    /// A member without any evidence yet.
     pub fn new(number: usize, member: Member, own: X, now: Moment) -> Self {
         Self { backend: Arc::new(Backend::new(number, member, now)), own }
     }
 
-    /// What decisions look at.
+    /// The part that decisions use.
     pub(super) fn backend(&self) -> &Arc<Backend> {
         &self.backend
     }

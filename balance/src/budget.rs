@@ -1,39 +1,39 @@
-//! May a request be repeated once more? A budget over all requests, so that retries help with the failures of a few
-//! and do not multiply the load when everything fails.
+//! May a request be repeated once more? One budget for all requests: retries help with the failures of a few
+//! requests, and do not multiply the load when everything fails.
 //!
-//! With a limit per request alone, three layers of balancers with three retries each turn one request into 64. A budget
-//! ties the retries to what comes in: over the last ten seconds, so many percent of the requests, and a few per second
-//! besides for a balancer that has little to do. The idea and the defaults are Finagle's and Linkerd's (20 percent,
-//! 10 per second, over 10 seconds).
+//! With a limit per request alone, three layers of balancers with three retries each turn one request into
+//! 64. A budget limits the retries to a percentage of the requests of the last ten seconds, plus a few per
+//! second for a balancer with little traffic. The idea and the defaults come from Finagle and Linkerd (20
+//! percent, 10 per second, over 10 seconds).
 //!
-//! The pool counts the requests where it counts those in flight. The budget only remembers, second by second, how far that
-//! count was.
+//! The pool counts the requests where it counts those in flight. The budget only stores the value of this
+//! count at the start of each second.
 
 use crate::Moment;
 use std::collections::VecDeque;
 
-/// How many retries there may be.
+/// The limits of a retry budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     /// Retries per hundred requests.
     pub percent: u32,
-    /// Retries per second besides.
+    /// Additional retries per second.
     pub per_second: u32,
 }
 
 impl Rule {
-    /// Finagle's figures.
+    /// The defaults of Finagle.
     pub const DEFAULT: Self = Self { percent: 20, per_second: 10 };
 }
 
-/// How long back requests and retries count, in seconds.
+/// The length of the window in which requests and retries count, in seconds.
 pub const WINDOW: u64 = 10;
 
-/// One second's share of the window.
+/// The share of one second in the window.
 #[derive(Debug, Clone, Copy)]
 struct Second {
     at: u64,
-    /// All requests that had come when the second began.
+    /// All requests that had arrived when the second began.
     requests_before: u64,
     retries: u64,
 }
@@ -45,7 +45,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// What is left, at `now`, when so many `requests` have come in all.
+    /// The number of retries that are left at `now`, when `requests` requests have arrived in total.
     pub fn left(&mut self, now: Moment, requests: u64, rule: Rule) -> u64 {
         self.pass(now, || requests);
         let recent = self.seconds.front().map_or(0, |oldest| requests.saturating_sub(oldest.requests_before));
@@ -53,7 +53,7 @@ impl Budget {
         allowed.saturating_sub(self.seconds.iter().map(|second| second.retries).sum())
     }
 
-    /// Takes one retry out of it. Returns whether there was one left.
+    /// Takes one retry out of the budget. Returns whether one was left.
     pub fn withdraw(&mut self, now: Moment, requests: u64, rule: Rule) -> bool {
         let granted = self.left(now, requests, rule) > 0;
         if granted && let Some(second) = self.seconds.back_mut() {
@@ -62,8 +62,8 @@ impl Budget {
         granted
     }
 
-    /// Lets time pass: to be called at least once a second, so that requests are counted in the second they come in.
-    /// `requests` is only asked for when a new second has begun.
+    /// Moves the window forward. The caller calls this at least once a second, so that requests count in the
+    /// second in which they arrive. `requests` is called only when a new second has begun.
     pub fn pass(&mut self, now: Moment, requests: impl FnOnce() -> u64) {
         let at = now.since(Moment::START).as_secs();
         if self.seconds.back().is_none_or(|last| last.at < at) {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn over_any_window_there_are_never_more() {
+    fn no_window_has_more_retries_than_the_budget() {
         let mut budget = Budget::default();
         let (mut requests, mut taken) = (0, Vec::new());
         for second in 0..100 {

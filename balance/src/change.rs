@@ -1,26 +1,26 @@
-//! What is to become of a pool: the difference between what was said of its backends and what is said now.
+//! The changes of a pool: the difference between the old settings of its backends and the new ones.
 //!
-//! A backend is its address. What stays keeps all that is known of it: its turn, its health, its requests in flight and its
-//! latencies.
+//! The address identifies a backend. A backend that stays keeps everything that is known about it: its turn,
+//! its health, its requests in flight and its latencies.
 
 use std::collections::HashMap;
 
 use super::backend::Address;
 use super::member::Member;
 
-/// One thing that is to change.
+/// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A backend comes.
+    /// A backend is added.
     Add(Member),
-    /// A backend goes. It finishes what it has, and gets nothing more.
+    /// A backend is removed. It finishes the requests that it has, and gets no new ones.
     Remove(Address),
-    /// Something else is said of a backend that stays.
+    /// A backend that stays gets other settings.
     Say(Member),
 }
 
-/// What leads from one list of members to another: those that go, those that stay and of which something else is said,
-/// and those that come, in the order of the new list.
+/// The changes from one list of members to another: the removed members first, then the members with other
+/// settings, then the new members, in the order of the new list.
 pub fn diff(old: &[Member], new: &[Member]) -> Vec<Change> {
     let before: HashMap<_, _> = old.iter().map(|member| (&member.address, member)).collect();
     let after: HashMap<_, _> = new.iter().map(|member| (&member.address, member)).collect();

@@ -1,7 +1,8 @@
-//! What counts as evidence? From the end of a ping, of a question and of a try to what is learnt about the backend.
+//! What counts as evidence? This module turns the end of a ping, of a question and of a try into evidence
+//! about the backend.
 //!
-//! The failure says what happened, and the table in [`crate::verdict`] what follows for the request. What happened to a
-//! request is no evidence against its backend: at most it makes the balancer ask.
+//! The failure says what happened. The table in [`crate::verdict`] says what the request does next. The
+//! failure of a request is no evidence against its backend: at most, the balancer asks the backend.
 
 use crate::Moment;
 use crate::backend::Backend;
@@ -10,11 +11,13 @@ use crate::pool::{ServerPool, Transition};
 use crate::questions::Reply;
 use crate::verdict::{Blame, Facts, Failure, Limits, Verdict, judge};
 
-/// What a ping that failed says, if it says anything about the backend. `suspect`: the backend is suspected of silence.
+/// The evidence of a failed ping, if it is evidence about the backend. `suspect`: the backend is suspected of
+/// silence.
 pub fn of_ping(failure: Failure, suspect: bool) -> Option<Evidence> {
     match failure {
         Failure::OutOfResources => None,
-        // The kernel connects for a process that is stopped; a host that does not even connect is gone.
+        // The kernel accepts connections for a stopped process, too. If not even a connection is made, the
+        // host is gone.
         Failure::HeadTimeout if suspect => Some(Evidence::StillSilent),
         failure => {
             let cause = format!("ping: {}", failure.words()).into();
@@ -27,7 +30,7 @@ pub fn of_ping(failure: Failure, suspect: bool) -> Option<Evidence> {
     }
 }
 
-/// What the end of a question says about the backend.
+/// The evidence at the end of a question.
 pub fn of_question(answer: Result<(), Failure>) -> Reply {
     let cause =
         |failure: Failure| format!("asked because a request failed or waits: {}", failure.words()).into();
@@ -35,7 +38,7 @@ pub fn of_question(answer: Result<(), Failure>) -> Reply {
         Ok(()) => Reply::Evidence(Evidence::Answered),
         Err(failure) => match failure {
             Failure::OutOfResources => Reply::Unasked,
-            // The kernel may have accepted the connection for a process that is stopped.
+            // The kernel may have accepted the connection for a stopped process.
             Failure::HeadTimeout => Reply::None,
             Failure::ConnectRefused => Reply::Evidence(Evidence::PingRefused(cause(failure))),
             Failure::ConnectTimeout | Failure::Unreachable | Failure::Unresolved => {
@@ -46,29 +49,29 @@ pub fn of_question(answer: Result<(), Failure>) -> Reply {
     }
 }
 
-/// A try that failed, as its request knows it.
+/// A failed try, with the facts that its request knows.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedTry<'a> {
-    /// How it failed.
+    /// The kind of failure.
     pub failure: Failure,
-    /// The request may be executed twice with the effect of once, and can be sent again as it came.
+    /// A second execution of the request does no harm, and the balancer can send the whole request again.
     pub repeatable: bool,
     /// Retries at this backend so far.
     pub retries: u32,
     /// Backends tried so far, this one included.
     pub attempts: u32,
-    /// The numbers of the backends that the request has left.
+    /// The numbers of the backends that the request tried before.
     pub tried: &'a [usize],
-    /// The request may have been executed at an earlier try already.
+    /// An earlier try may have executed the request already.
     pub may_have_run: bool,
-    /// The backend that the request belongs to, if any: a [`Backend::id`].
+    /// The backend that a cookie names for this request, if any: a [`Backend::id`].
     pub home: Option<u64>,
     /// There is time left before the request's total deadline.
     pub time_left: bool,
 }
 
 impl<X> ServerPool<X> {
-    /// Adds what the pool knows to what the request knows, and judges the failed try.
+    /// Adds the facts of the pool to the facts of the request, and judges the failed try.
     pub fn judge(&self, failed: FailedTry<'_>, backend: &Backend, limits: Limits, now: Moment) -> Verdict {
         let facts = Facts {
             failure: failed.failure,
@@ -84,7 +87,7 @@ impl<X> ServerPool<X> {
         judge(facts, limits)
     }
 
-    /// Takes in what a failed try says about its backend.
+    /// Takes in the evidence of a failed try about its backend.
     pub fn take_in(
         &self,
         failure: Failure,
@@ -110,7 +113,7 @@ mod tests {
     fn a_ping_is_evidence_unless_the_balancer_could_not_send_it() {
         let failed = |words: &'static str| Some(Evidence::PingFailed(words.into()));
         let refused = || Some(Evidence::PingRefused("ping: connection refused".into()));
-        let not_http = || Some(Evidence::NotHttp("ping: connection closed before an answer".into()));
+        let not_http = || Some(Evidence::NotHttp("ping: connection closed before the answer began".into()));
         let table = [
             (Failure::OutOfResources, None, None),
             (

@@ -1,4 +1,4 @@
-//! How does a pick come about? The same pick as any other, with notes of all that was known when it was made.
+//! The explanation of a pick: the same pick as any other, with notes of the data that decided it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,50 +11,50 @@ use super::member::Mode;
 use super::policy::{Notes, Request};
 use super::pool::ServerPool;
 
-/// How one backend was picked.
+/// The explanation of one pick.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pick {
     /// The policy in force.
     pub policy: &'static str,
     /// The backends that could be picked.
     pub candidates: Vec<Candidate>,
-    /// The backends that could not be picked, and why.
+    /// The backends that could not be picked, with the reasons.
     pub excluded: Vec<Excluded>,
-    /// The numbers of the backends that the policy drew or looked at, if it does that.
+    /// The numbers of the backends that the policy drew or compared, if it draws.
     pub drawn: Vec<usize>,
     /// The number of the backend that was picked, if any.
     pub chosen: Option<usize>,
-    /// Why that one.
+    /// The reason for this choice.
     pub because: String,
 }
 
-/// A backend that could be picked, as it was then.
+/// A backend that could be picked, with its values at that moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
-    /// Its number.
+    /// The number of the backend.
     pub backend: usize,
-    /// Its weight.
+    /// The weight of the backend.
     pub weight: u32,
-    /// Its requests in flight.
+    /// The requests in flight at the backend.
     pub in_flight: u32,
-    /// How long it will take to answer, seen pessimistically, in milliseconds.
+    /// The expected time of an answer, with a pessimistic estimate, in milliseconds.
     pub latency_ms: f64,
-    /// What the policy compares, the lower the better, if it compares.
+    /// The value that the policy compares (lower is better), if it compares.
     pub score: Option<f64>,
 }
 
 /// A backend that could not be picked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Excluded {
-    /// Its number.
+    /// The number of the backend.
     pub backend: usize,
-    /// Why.
+    /// The reason.
     pub why: Cow<'static, str>,
 }
 
 impl<X> ServerPool<X> {
-    /// [`ServerPool::next_peer`], and why. What is said of loads was read right before the pick: with many workers, another
-    /// pick may have come in between.
+    /// The same as [`ServerPool::next_peer`], with an explanation. The loads in it were read immediately
+    /// before the pick: with many workers, another pick may have happened in between.
     pub fn explain_next_peer(
         &self,
         tried: &[usize],
@@ -94,7 +94,7 @@ impl<X> ServerPool<X> {
         }
         candidates.retain(|candidate| excluded.iter().all(|other| other.backend != candidate.backend));
         let because = match (&chosen, notes.because) {
-            (None, _) => "nobody could be picked".to_owned(),
+            (None, _) => "no backend could be picked".to_owned(),
             (_, Some(because)) => because.to_owned(),
             (Some(_), None) => (policy.about().because)(&notes),
         };
@@ -111,14 +111,14 @@ impl<X> ServerPool<X> {
     }
 }
 
-/// Why a member is no candidate.
+/// The reason why a member is no candidate.
 fn why_not(backend: &Backend, tried: &[usize]) -> Cow<'static, str> {
     let (said, health) = (backend.said(), backend.health());
     match (said.mode, health.state()) {
-        _ if tried.contains(&backend.number) => "this request has left it".into(),
+        _ if tried.contains(&backend.number) => "this request has tried it already".into(),
         (Mode::Drain | Mode::Maintenance, _) => format!("it is in {}", said.mode).into(),
         (Mode::Ready, _) if said.weight == 0 => "it has no weight".into(),
-        (Mode::Ready, State::Up) if said.backup => "it is a backup, and others are left".into(),
+        (Mode::Ready, State::Up) if said.backup => "it is a backup, and other backends are available".into(),
         (Mode::Ready, State::Up) => "another level takes this request".into(),
         (Mode::Ready, state) => format!("it is {}: {}", state.name(), health.cause()).into(),
     }
@@ -135,7 +135,7 @@ mod tests {
     use crate::{InFlight, Rules};
 
     #[test]
-    fn everybody_is_a_candidate_or_told_why_not() {
+    fn each_backend_is_a_candidate_or_excluded_with_a_reason() {
         let members = vec![
             member(1),
             Member { weight: 0, ..member(2) },
@@ -161,23 +161,23 @@ mod tests {
             [
                 (2, "it has no weight"),
                 (3, "it is in drain"),
-                (4, "it is a backup, and others are left"),
+                (4, "it is a backup, and other backends are available"),
                 (5, "it is full"),
                 (6, "it is down: test"),
-                (7, "this request has left it"),
+                (7, "this request has tried it already"),
             ]
         );
-        assert_eq!(decision.because, "it has the least to do for its weight");
+        assert_eq!(decision.because, "it has the lowest load for its weight");
     }
 
     #[test]
-    fn the_draw_is_told() {
+    fn the_explanation_names_the_drawn_backends() {
         let pool = pool_with((1..=4).map(member).collect(), Rules { policy: Kind::TwoChoices, ..rules() });
         let mut random = fastrand::Rng::with_seed(1);
         let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
         let (chosen, decision) = pool.explain_next_peer(&[], None, &mut request);
         let [one, other] = decision.drawn[..] else { panic!("{decision:?}") };
         assert_eq!(chosen.unwrap().number, one);
-        assert_eq!(decision.because, format!("of {one} and {other} it has less to do"));
+        assert_eq!(decision.because, format!("of {one} and {other} it has the lower load"));
     }
 }

@@ -1,5 +1,5 @@
-//! The pool as it is at one moment: who is in it, who may be picked, by which rule. A view is made whole when something
-//! changes, and never changed itself; so a pick reads what fits together, without a lock.
+//! The pool at one moment: its members, the candidates for a pick, and the rules. Each change makes a new
+//! view, and a view never changes. So a pick reads consistent data without a lock.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,51 +17,51 @@ use super::rules::Rules;
 /// One view of the pool.
 #[derive(Debug)]
 pub struct Fleet<X = ()> {
-    /// The backends that belong to it, by number.
+    /// The members of the pool, by number.
     pub members: Vec<Arc<Peer<X>>>,
-    /// Those that were removed and still have requests.
+    /// The removed backends that still have requests.
     pub leaving: Vec<Arc<Peer<X>>>,
     picker: Picker,
 }
 
-/// Which members may be picked, and by which rule.
+/// The members that may be picked, and the rules.
 #[derive(Debug)]
 pub(super) struct Picker {
     /// All members, by number.
     members: Vec<Arc<Backend>>,
-    /// The levels that have somebody to pick, the first ones first.
+    /// The levels that have candidates, in their order.
     levels: Vec<Level>,
     /// Members by [`Backend::id`].
     by_id: HashMap<u64, usize>,
     slow_start: Duration,
 }
 
-/// Backends of one priority that may be picked.
+/// The candidates of one priority.
 #[derive(Debug)]
 struct Level {
     candidates: Vec<Arc<Backend>>,
     turns: Arc<Turns>,
-    /// Its share of the requests, and those of the levels before it, from 0 to 1.
+    /// The share of the requests for this level and all levels before it, from 0 to 1.
     up_to: f64,
 }
 
-/// Which level: backups after all others, then by priority.
+/// The order of the levels: backups last, then by priority.
 pub(super) type Rank = (bool, u8);
 
-/// Whose turn it is in one level. It outlives the views.
+/// The turns of one level. They stay when views are replaced.
 #[derive(Debug)]
 pub(super) struct Turns {
-    /// At a request's first attempt.
+    /// For the first attempt of a request.
     first: Arc<dyn Policy>,
-    /// Of requests that failed elsewhere. With one turn for both, a failing backend and a retry would alternate, and the
-    /// backend behind the failing one would be skipped each time.
+    /// For requests that failed at another backend. With one turn for both, a failing backend and a retry
+    /// would alternate, and the backend after the failing one would be skipped each time.
     again: Arc<dyn Policy>,
 }
 
 impl Turns {
     pub(super) fn new(kind: Kind, load_factor: u32) -> Self {
         let first = kind.make(Settings { load_factor });
-        // A policy that keeps no turn can serve both, and its tables need to be made only once.
+        // A policy without turns can serve both, so its tables are made only once.
         let again = if kind.keeps_turns() { kind.make(Settings { load_factor }) } else { Arc::clone(&first) };
         Self { first, again }
     }
@@ -86,7 +86,7 @@ impl<X> Fleet<X> {
         Self { picker: Picker::of(backends, rules, turns_of), members, leaving }
     }
 
-    /// All backends that have or may get requests, by number.
+    /// All backends that have requests or may get some, by number.
     pub fn backends(&self) -> Vec<Arc<Peer<X>>> {
         let mut all: Vec<_> = self.members.iter().chain(&self.leaving).map(Arc::clone).collect();
         all.sort_unstable_by_key(|backend| backend.number);
@@ -132,11 +132,11 @@ impl Picker {
         Self { members, levels, by_id, slow_start: rules.slow_start }
     }
 
-    /// The backend for a request that has `tried` some (numbers), and belongs to one if it says so itself (`sticky`, a
-    /// [`Backend::id`]).
+    /// The backend for a request. `tried` has the numbers of the backends that the request tried before.
+    /// `sticky` is the [`Backend::id`] in its cookie, if there is one.
     fn next(&self, tried: &[usize], sticky: Option<u64>, request: &mut Request<'_>) -> Option<Arc<Backend>> {
         if let Some(own) = sticky.and_then(|id| self.own(id)).filter(|own| !tried.contains(&own.number)) {
-            request.because("it belongs there");
+            request.because("the cookie names it");
             return Some(Arc::clone(own));
         }
         let mut unwilling = None;
@@ -149,8 +149,9 @@ impl Picker {
             }
             unwilling = Some(chosen.number);
         }
-        // Only a request that failed somewhere, or was turned down, gets here, so a fresh list is affordable; and a turn
-        // among the others is fair, where "the next one in the row" would give everything to a neighbour.
+        // Only a request that failed or was rejected by a backend gets here, so a new list is affordable. A
+        // turn among the others is fair: "the next in the list" would give all these requests to one
+        // neighbour.
         let other = self.levels.iter().find_map(|level| {
             let untried: Vec<_> = level
                 .candidates
@@ -158,29 +159,32 @@ impl Picker {
                 .filter(|backend| !tried.contains(&backend.number))
                 .map(Arc::clone)
                 .collect();
-            // One that has turned it down is not asked twice: that would give it more than it wants.
+            // A backend that is full or warming up is not picked again here: it would get more than its
+            // share.
             let willing: Vec<_> = untried
                 .iter()
                 .filter(|backend| unwilling != Some(backend.number) && self.is_willing(backend, request))
                 .map(Arc::clone)
                 .collect();
-            // If nobody is willing, somebody must: its queue may be short, and warming up is no reason to refuse.
+            // If every backend is full or warming up, take one of them: its queue may be short, and warming
+            // up is no reason to refuse a request.
             let list = if willing.is_empty() { untried } else { willing };
             level.turns.again.pick(&list, request).map(|index| Arc::clone(&list[index]))
         });
         other.or_else(|| self.last_resort(tried, request))
     }
 
-    /// A backend for a request that none of the candidates can take: one that is out, and may be back before its next
-    /// ping says so. Ejected ones come first, then those whose port refused connections, then suspects. The idea is
-    /// Envoy's panic mode and Sozu's fail-open: a judgement that leaves no backend is more likely wrong than right.
+    /// A backend for a request that no candidate can take: a backend that is out, but may be back before its
+    /// next ping shows this. Ejected backends come first, then those whose port refused connections, then
+    /// suspects. The idea comes from Envoy's panic mode and Sozu's fail-open: a judgement that leaves no
+    /// backend is probably wrong.
     fn last_resort(&self, tried: &[usize], request: &mut Request<'_>) -> Option<Arc<Backend>> {
         let is_wanted = |backend: &Backend| {
             let said = backend.said();
             said.mode == Mode::Ready && said.weight > 0 && !tried.contains(&backend.number)
         };
         let ways: [&dyn Fn(&Backend) -> bool; 4] = [
-            // It has come up since this view was made, and the next view is on its way.
+            // A backend that came up after this view was made; the next view will contain it.
             &|backend| backend.is(State::Up),
             &|backend| backend.is(State::Ejected),
             &|backend| backend.health().is_last_resort(),
@@ -191,12 +195,12 @@ impl Picker {
             (!all.is_empty()).then(|| Arc::clone(all[request.random.usize(..all.len())]))
         });
         if found.is_some() {
-            request.because("no other is left, and it may be back");
+            request.because("no other backend is left, and this one may be back");
         }
         found
     }
 
-    /// Whoever may be picked, on all levels that take requests, and what the policy compares.
+    /// All candidates on all levels that take requests, each with the value that the policy compares.
     pub(super) fn candidates(&self, now: Moment) -> impl Iterator<Item = (&Arc<Backend>, Option<f64>)> {
         let scored = move |level: &Level, backend: &Backend| level.turns.first.score(backend, now);
         let in_use = self.levels.iter().scan(0.0, |before, level| {
@@ -208,7 +212,8 @@ impl Picker {
         })
     }
 
-    /// The member that a request belongs to, if that may have it: it takes those of its own even while it drains.
+    /// The member that the cookie of a request names, if it may get the request: while it drains, it still
+    /// gets these requests.
     fn own(&self, id: u64) -> Option<&Arc<Backend>> {
         let own = &self.members[*self.by_id.get(&id)?];
         (own.is(State::Up) && own.said().mode != Mode::Maintenance).then_some(own)
@@ -226,8 +231,8 @@ impl Picker {
         }
     }
 
-    /// Whether a backend takes one more request. One that is full does not; one that warms up takes its turn only now
-    /// and then, whatever the policy, and leaves it to the others else.
+    /// Whether a backend takes one more request. A full backend does not. A backend that warms up takes only
+    /// a part of its turns, under every policy, and leaves the other turns to other backends.
     fn is_willing(&self, backend: &Backend, request: &mut Request<'_>) -> bool {
         if backend.is_full() {
             request.passes(backend, "it is full");
@@ -243,18 +248,20 @@ impl Picker {
 
 type Backends = Vec<Arc<Backend>>;
 
-/// Who may be picked, level by level, each with its share and those of the levels before.
+/// The candidates of each level, with the share of this level and all levels before it.
 fn eligible(ranks: &BTreeMap<Rank, Backends>, rules: &Rules) -> Vec<(Rank, Backends, f64)> {
     let which = |backends: &Backends, state| -> Backends {
         backends.iter().filter(|backend| backend.is(state)).map(Arc::clone).collect()
     };
     let well = |backends: &Backends| {
         let up = which(backends, State::Up);
-        // When so many are out, it is more likely that the judgement is wrong, and the rest would be overrun.
+        // When so many backends are out, the judgement is probably wrong, and the remaining backends would be
+        // overloaded.
         let panic = up.len() * 100 < backends.len() * usize::from(rules.panic_threshold);
         if panic { backends.clone() } else { up }
     };
-    // If nobody is well: those that answer badly, then those that may yet answer. The dead will not.
+    // If no backend is up: first those that answer with errors, then those that may still answer. Backends
+    // that are down get nothing.
     let ways: [&dyn Fn(&Backends) -> Backends; 3] =
         [&well, &|all| which(all, State::Ejected), &|all| which(all, State::Suspect)];
     let found = ways.into_iter().find_map(|way| {
@@ -262,7 +269,7 @@ fn eligible(ranks: &BTreeMap<Rank, Backends>, rules: &Rules) -> Vec<(Rank, Backe
         levels.iter().any(|(_, candidates, _)| !candidates.is_empty()).then_some(levels)
     });
     let levels = found.unwrap_or_default();
-    // Backups wait until nobody else is left.
+    // Backups wait until no other backend is left.
     let wanted = levels.iter().any(|((backup, _), candidates, _)| !backup && !candidates.is_empty());
     let counts: Vec<_> = levels
         .iter()
@@ -279,7 +286,7 @@ fn eligible(ranks: &BTreeMap<Rank, Backends>, rules: &Rules) -> Vec<(Rank, Backe
         .filter(|((_, candidates, _), _)| !candidates.is_empty())
         .map(|((rank, candidates, _), share)| {
             sum += share;
-            // Rounding must not leave a draw without a level.
+            // A rounding error must not leave a draw without a level.
             (rank, candidates, if sum > 0.999_999 { 1.0 } else { sum })
         })
         .collect()

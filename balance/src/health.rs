@@ -1,4 +1,4 @@
-//! When is a backend alive? A small state machine that turns evidence into states, and says why.
+//! When is a backend alive? A small state machine turns evidence into states, and gives the reasons.
 //!
 //! ```text
 //!            fall failed checks in a row, or no request can connect
@@ -10,15 +10,17 @@
 //!       answers anything     fell silent (see [`super::silence`])
 //! ```
 //!
-//! Besides, a backend that is up or suspected is *ejected* when it answers worse than it should (see [`super::outlier`]).
-//! It is up again when its time is over, or down if its checks fail.
+//! A backend that is up or suspected can also be *ejected* because it answers with too many errors (see
+//! [`super::outlier`]). After a limited time it is up again, or down if its checks fail.
 //!
-//! A request that fails is no evidence here: a client may have provoked the failure. The failure makes the balancer
-//! ask the backend at once, and what the backend answers is the evidence (see [`super::questions`]). The exception is a
-//! backend to which no connection can be made: no request is involved in that.
+//! The failure of a request is no evidence here, because a client may have caused it. The failure makes the
+//! balancer ask the backend at once, and the answer of the backend is the evidence (see
+//! [`super::questions`]). The exception is a backend to which no connection can be made: the content of a
+//! request cannot cause this.
 //!
-//! A connection that the kernel accepts proves nothing about the process behind it. So a TCP ping that connects undoes
-//! failures to connect, and nothing else. Nothing here does I/O or reads a clock, so every rule is a line in a test.
+//! A connection that the kernel accepts proves nothing about the process behind it. So a TCP ping that
+//! connects undoes only failures to connect. Nothing here does I/O or reads a clock, so every rule is one
+//! line in a test.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -27,25 +29,25 @@ use crate::Moment;
 
 use serde::Serialize;
 
-/// Why something was concluded, as a person would say it.
+/// The reason for a conclusion, in words for people.
 pub type Cause = Cow<'static, str>;
 
-/// What a backend is at the moment.
+/// The state of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It gets its share of the requests.
+    /// The backend gets its share of the requests.
     Up,
-    /// It failed; it gets nothing until its pings are answered again.
+    /// The backend failed. It gets no requests until it answers its pings again.
     Down,
-    /// It accepts connections and says nothing; it gets nothing until it answers anything at all.
+    /// The backend accepts connections and sends nothing. It gets no requests until it sends anything.
     Suspect,
-    /// It answers, but with errors; it gets nothing for a while.
+    /// The backend answers, but with errors. It gets no requests for a limited time.
     Ejected,
 }
 
 impl State {
-    /// The word used in logs and in JSON.
+    /// The name in logs and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -56,97 +58,98 @@ impl State {
     }
 }
 
-/// How much evidence a change of state needs. HAProxy's words and defaults: `rise` 2, `fall` 3.
+/// The amount of evidence for a change of state. Names and defaults are those of HAProxy: `rise` 2, `fall` 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
     /// Answered pings in a row that bring a backend up; at least 1.
     pub rise: u32,
-    /// Failures in a row that take it down; at least 1.
+    /// Failures in a row that take a backend down; at least 1.
     pub fall: u32,
 }
 
 /// One observation of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
-    /// A TCP ping connected. The kernel does that even for a process that is stopped.
+    /// A TCP ping connected. The kernel accepts connections for a stopped process, too.
     Connected,
-    /// The backend itself has answered a request or an HTTP ping; if it was suspected, it has said anything at all.
+    /// The backend itself has answered a request or an HTTP ping. For a suspect, any byte counts.
     Answered,
     /// A ping failed: no connection, no answer in time, or the wrong answer.
     PingFailed(Cause),
-    /// A ping found that the port refuses connections. This may change at any moment, and another try costs little.
+    /// A ping found that the port refuses connections. This may change at any moment, and another try costs
+    /// little.
     PingRefused(Cause),
-    /// The backend accepted a connection, and closed it without an answer or answered with something that is not HTTP.
+    /// The backend accepted a connection and closed it without an answer, or its answer is not HTTP.
     NotHttp(Cause),
-    /// An HTTP ping to a suspect was not answered in time, which is no news.
+    /// A suspect did not answer an HTTP ping in time, which is nothing new.
     StillSilent,
-    /// A request could not connect, however often it tried: enough to take the backend down. `refused`: the port
-    /// refused each connection.
+    /// A request could not connect in all its tries, which is enough to take the backend down.
     CannotConnect {
-        /// The failure, and how often the request tried.
+        /// The failure, and the number of tries.
         cause: Cause,
-        /// Whether the port refused the connections.
+        /// Whether the port refused all connections.
         refused: bool,
     },
-    /// A request waits, the backend was asked and says nothing, and another backend answers.
+    /// A request waits, the backend does not answer a question, and another backend sends something.
     FellSilent(Cause),
-    /// The backend is new, or comes back from drain or maintenance: it must answer a ping before it gets requests.
+    /// The backend is new, or comes back from drain or maintenance: it must answer a ping before it gets
+    /// requests.
     Returned(Cause),
-    /// It answers worse than it should, and is ejected for so long.
+    /// The backend answers with too many errors. It is ejected for this long.
     StoodOut(Cause, Duration),
-    /// Time has passed: if it is ejected and its time is over, it gets another chance.
+    /// Time has passed: if the ejection of the backend is over, the backend gets requests again.
     TimePassed,
 }
 
-/// A change of state, to be logged once and shown.
+/// A change of state, for the log and for the state page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
     /// The state before.
     pub from: State,
-    /// The state from now on.
+    /// The state after the change.
     pub to: State,
-    /// Why.
+    /// The reason.
     pub cause: Cause,
 }
 
-/// How far a backend has come towards its next state, such as "2 of 3 failures".
+/// The progress of a backend towards another state, such as "2 of 3 failures".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Progress {
-    /// The state it is on its way to.
+    /// The other state.
     pub towards: State,
     /// Observations in a row so far.
     pub count: u32,
-    /// Observations in a row that it takes.
+    /// Observations in a row that the change needs.
     pub of: u32,
 }
 
-/// What is known about one backend's health.
+/// The health of one backend.
 #[derive(Debug, Clone)]
 pub struct Health {
     state: State,
     since: Moment,
     cause: Cause,
-    /// Observations in a row that speak against the present state.
+    /// Observations in a row that contradict the present state.
     streak: u32,
-    /// One of these observations was a connection without an HTTP answer, so that only an HTTP answer speaks for the
-    /// backend.
+    /// One of these observations was a connection without an HTTP answer. So only an HTTP answer is evidence
+    /// for the backend.
     must_answer: bool,
-    /// Nothing is known that would make another connection slow or useless: the port refused the last one, or accepted
-    /// it.
+    /// Another connection would probably be neither slow nor useless: the port refused the last one, or
+    /// accepted it.
     may_be_tried: bool,
-    /// It is down or ejected, and the requests that still wait there wait in vain.
+    /// The backend is down or ejected, and the requests that still wait at it wait in vain.
     silent_while_out: bool,
-    /// How often it was ejected, less the times it was forgiven; and until when it is.
+    /// The number of ejections, minus those that were forgiven; and the end of the present ejection.
     ejections: u32,
     ejected_until: Option<Moment>,
-    /// No evidence yet: the first ping decides alone, so that a backend that was dead all along
-    /// does not take its share for `fall` rounds.
+    /// There is no evidence yet. So the first ping decides alone: a backend that was dead from the start does
+    /// not get requests for `fall` rounds.
     unproven: bool,
 }
 
 impl Health {
-    /// A backend is taken to be up until the first evidence, so that a balancer serves from its first
-    /// moment; a request that meets a dead one is retried elsewhere.
+    /// A backend counts as up until the first evidence, so that a balancer serves from its first moment. A
+    /// request that meets a dead backend is retried at another backend.
     pub fn new(now: Moment) -> Self {
         Self {
             state: State::Up,
@@ -172,12 +175,12 @@ impl Health {
         self.since
     }
 
-    /// Why it is in its present state.
+    /// The reason for the present state.
     pub fn cause(&self) -> &Cause {
         &self.cause
     }
 
-    /// How far it is on its way to another state, if it is on its way at all.
+    /// The progress towards another state, if there is any.
     pub fn progress(&self, thresholds: Thresholds) -> Option<Progress> {
         let (towards, of) = match self.state {
             State::Up | State::Suspect | State::Ejected => (State::Down, thresholds.fall),
@@ -186,41 +189,41 @@ impl Health {
         (self.streak > 0).then_some(Progress { towards, count: self.streak, of })
     }
 
-    /// How often it was ejected, less the times it was forgiven.
+    /// The number of ejections, minus those that were forgiven.
     pub fn ejections(&self) -> u32 {
         self.ejections
     }
 
-    /// It did well for a while: the next ejection will be shorter.
+    /// The backend had no errors for one interval: its next ejection is shorter.
     pub fn forgive(&mut self) {
         self.ejections = self.ejections.saturating_sub(1);
     }
 
-    /// Whether only an HTTP answer speaks for the backend, and an accepted connection does not.
+    /// Whether only an HTTP answer is evidence for the backend, and an accepted connection is not.
     pub fn must_answer(&self) -> bool {
         self.must_answer || self.state == State::Suspect
     }
 
-    /// Whether a request for which no other backend is left may try this one, although it is down: its port refused
-    /// connections, which may be over by now and costs next to nothing to find out; or a ping was answered since.
+    /// Whether a request without another backend may try this one although it is down: its port refused
+    /// connections, which may be over by now and costs little to find out; or it answered a ping since then.
     pub fn is_last_resort(&self) -> bool {
         self.state == State::Down && self.may_be_tried
     }
 
-    /// Whether requests that were sent to it wait in vain: it is suspected, or it is out and says nothing either.
+    /// Whether requests at this backend wait in vain: it is a suspect, or it is out and also silent.
     pub fn is_silent(&self) -> bool {
         self.state == State::Suspect || self.silent_while_out
     }
 
-    /// Whether an answer to a request would change anything here. Answers are by far the most common
-    /// evidence; the request path asks this first and takes no lock when nothing would change.
+    /// Whether an answer to a request would change anything here. Answers are the most frequent evidence by
+    /// far. The request path calls this first, and takes no lock if nothing would change.
     pub fn answer_matters(&self) -> bool {
         self.unproven || self.state == State::Suspect || (self.state != State::Down && self.streak > 0)
     }
 
-    /// Takes one observation in and returns the change of state it caused, if any.
+    /// Takes in one observation. Returns the change of state, if there is one.
     pub fn step(&mut self, now: Moment, evidence: Evidence, thresholds: Thresholds) -> Option<Transition> {
-        // That time passes is no evidence.
+        // The passing of time is no evidence.
         let unproven = self.unproven;
         self.unproven &= evidence == Evidence::TimePassed;
         self.note_contact(&evidence);
@@ -254,8 +257,8 @@ impl Health {
         }
     }
 
-    /// A stopped process still completes TCP handshakes, and what waits for it stays unanswered: neither says anything new
-    /// about a suspect.
+    /// A stopped process still completes TCP handshakes, and requests to it get no answer. Neither is new
+    /// evidence about a suspect.
     fn step_suspect(&mut self, now: Moment, evidence: Evidence, fall: u32) -> Option<Transition> {
         match evidence {
             Evidence::Answered => self.change(now, State::Up, "it answers again".into()),
@@ -340,13 +343,13 @@ impl Health {
         self.change(now, State::Ejected, cause)
     }
 
-    /// It is out already. The requests that still wait there learn that it is silent as well.
+    /// The backend is out already. The requests that still wait at it learn that it is also silent.
     fn fall_silent(&mut self) -> Option<Transition> {
         (self.silent_while_out, self.may_be_tried) = (true, false);
         None
     }
 
-    /// Notes what an observation says about connections to the backend.
+    /// Records what an observation says about connections to the backend.
     fn note_contact(&mut self, evidence: &Evidence) {
         match evidence {
             Evidence::Answered => {

@@ -12,7 +12,7 @@ fn cannot_connect(refused: bool) -> Evidence {
     Evidence::CannotConnect { cause: "connection refused, after 3 retries".into(), refused }
 }
 
-/// Feeds the evidence to a backend that has answered once, and returns the states passed through.
+/// Gives the evidence to a backend that has answered once, and returns the states in their order.
 fn states(evidence: &[Evidence]) -> Vec<State> {
     let now = Moment::START;
     let mut health = Health::new(now);
@@ -32,7 +32,7 @@ fn evidence_leads_to_states() {
     use State::{Down, Ejected, Suspect, Up};
     let stood_out = |ms| Evidence::StoodOut("5 errors in a row".into(), Duration::from_millis(ms));
     let failed = || Evidence::PingFailed("no answer in time".into());
-    let not_http = || Evidence::NotHttp("connection closed before an answer".into());
+    let not_http = || Evidence::NotHttp("connection closed before the answer began".into());
     let gave_up = || cannot_connect(true);
     let silent = || Evidence::FellSilent("silent for 600 ms".into());
     let returned = || Evidence::Returned("it is back from drain".into());
@@ -40,7 +40,7 @@ fn evidence_leads_to_states() {
         ("three failed pings take it down", vec![refused(), refused(), refused()], vec![Up, Up, Down]),
         ("all failed checks share one counter", vec![failed(), refused(), not_http()], vec![Up, Up, Down]),
         (
-            "an answer between failures starts the count anew",
+            "an answer between failures starts the count again",
             vec![refused(), failed(), Answered, refused(), refused()],
             vec![Up, Up, Up, Up, Up],
         ),
@@ -87,15 +87,15 @@ fn evidence_leads_to_states() {
             vec![silent(), refused(), refused(), refused()],
             vec![Suspect, Suspect, Suspect, Down],
         ),
-        ("silence of the dead is no news", vec![gave_up(), silent()], vec![Down, Down]),
+        ("silence of a backend that is down changes nothing", vec![gave_up(), silent()], vec![Down, Down]),
         (
-            "who stood out is out until his time is over",
+            "an ejected backend stays out until its time is over",
             vec![stood_out(1000), TimePassed],
             vec![Ejected, Ejected],
         ),
-        ("then he gets another chance", vec![stood_out(0), Answered, TimePassed], vec![Ejected, Ejected, Up]),
+        ("then it gets requests again", vec![stood_out(0), Answered, TimePassed], vec![Ejected, Ejected, Up]),
         (
-            "one who is ejected can die",
+            "an ejected backend can go down",
             vec![stood_out(1000), refused(), refused(), refused(), TimePassed],
             vec![Ejected, Ejected, Ejected, Down, Down],
         ),
@@ -166,7 +166,7 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
 
 proptest! {
     #[test]
-    fn transitions_tell_the_truth(evidence in proptest::collection::vec(any_evidence(), 0..200)) {
+    fn transitions_are_consistent(evidence in proptest::collection::vec(any_evidence(), 0..200)) {
         let now = Moment::START;
         let mut health = Health::new(now);
         for seen in evidence {

@@ -1,34 +1,36 @@
-//! How long will an answer take? A backend's latency as the policies see it, pessimistic and forgetful.
+//! The expected time of an answer: a backend's latency as the policies see it. The estimate is pessimistic,
+//! and it forgets.
 
 use std::time::Duration;
 
 use crate::Moment;
 
-/// A mean of latencies that jumps up and sinks slowly.
+/// A mean of latencies that rises at once and falls slowly.
 ///
-/// A sample above the present value replaces it; one below pulls it down by as much as time has passed since the last:
-/// `value = value x e^(-t/T) + sample x (1 - e^(-t/T))`. While no sample comes, the value sinks by the same `e^(-t/T)`,
-/// so that a backend that was slow is tried again some time. It is Finagle's "peak EWMA", and so is `T` = 10 seconds.
+/// A sample above the present value replaces it. A sample below reduces it, depending on the time `t` since
+/// the last sample: `value = value x e^(-t/T) + sample x (1 - e^(-t/T))`. Without samples, the value falls by
+/// the same factor `e^(-t/T)`, so that a backend that was slow is tried again after some time. This is
+/// Finagle's "peak EWMA" with `T` = 10 seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Peak {
     /// In microseconds.
     pub value: f64,
-    /// When the last sample came.
+    /// The time of the last sample.
     pub at: Moment,
 }
 
-/// The time in which all but 1/e of an old value is forgotten.
+/// The time after which 1/e of an old value is left.
 const FORGET: Duration = Duration::from_secs(10);
 
-/// What a backend is taken to need before anything is known: Linkerd's guess, in microseconds.
+/// The assumed latency of a backend without any sample, in microseconds: the value that Linkerd uses.
 const GUESS: f64 = 30_000.0;
 
-/// What a failure counts as, in microseconds: Linkerd's penalty. A failure is often the fastest answer of all, and must
-/// not attract requests.
+/// The latency that a failure counts as, in microseconds: the penalty that Linkerd uses. A failure is often
+/// the fastest answer of all, and must not attract requests.
 const PENALTY: f64 = 5_000_000.0;
 
 impl Peak {
-    /// What is assumed of a backend that nobody has heard of.
+    /// The value for a backend without any answer.
     pub const UNKNOWN: Self = Self { value: GUESS, at: Moment::START };
 
     /// The value at a later moment.
@@ -52,7 +54,7 @@ impl Peak {
     }
 }
 
-/// What is left of an old value after some time.
+/// The part of an old value that remains after some time.
 pub fn remaining(passed: Duration, forget: Duration) -> f64 {
     (-passed.as_secs_f64() / forget.as_secs_f64()).exp()
 }
@@ -80,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_confirms_is_forgotten() {
+    fn a_value_without_new_samples_is_forgotten() {
         let slow = Peak::UNKNOWN.with(ms(2000), at(0));
         assert!(slow.value_at(at(1000)) > 1_800_000.0);
         assert!(slow.value_at(at(50_000)) < 20_000.0);

@@ -1,15 +1,16 @@
-//! Which level of backends takes how much? The first ones all of it, as long as enough of them are well.
+//! How are requests shared between the levels of backends? The first level gets all of them while enough of
+//! its backends are up.
 //!
-//! A level that has lost a few backends still carries everything: it is taken to have 40 percent to spare. Below that,
-//! what it cannot carry goes to the next level, and only when no level can carry its part do all share what is left. The
-//! rule and its figure are Envoy's (overprovisioning factor 1.4): a level is relieved when fewer than 71.4 percent of its
-//! backends are available.
+//! A level that has lost a few backends still takes all requests: the rule assumes that a level has 40
+//! percent more capacity than it needs. Below that, the next level takes the rest. Only if no level can take
+//! its part do all levels share the rest. The rule and the number come from Envoy (overprovisioning factor
+//! 1.4): a level gives requests to the next when fewer than 71.4 percent of its backends are available.
 
-/// What one more than it needs a level is taken to have.
+/// The assumed capacity of a level, as a multiple of its need.
 const OVERPROVISIONING: f64 = 1.4;
 
-/// The share of the requests that each level takes, from 0 to 1, by how many of its backends are available, of how many.
-/// The shares add up to 1, unless nobody is available at all.
+/// The share of the requests for each level, from 0 to 1. The input has two numbers for each level: the
+/// backends that are available, and all backends. The shares add up to 1, unless no backend is available.
 pub fn shares(levels: &[(usize, usize)]) -> Vec<f64> {
     let carry = |&(available, all): &(usize, usize)| match all {
         0 => 0.0,

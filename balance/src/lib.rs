@@ -1,17 +1,20 @@
-//! Roundabout's decisions: who gets a request, who is alive, and what a failure means.
+//! The decisions of Roundabout: which backend gets a request, which backends are alive, and what a failure
+//! means.
 //!
 //! # Reading order
-//! 1. [`verdict`] judges a failed try: the table that the rest leans on.
-//! 2. [`health`] and [`silence`] decide who is alive; [`evidence`] says what counts as evidence, and [`questions`] which
-//!    backends are asked.
-//! 3. [`policy`] has one file for each way to pick a backend; [`fleet`] says among which.
-//! 4. [`pool`] puts all of it together.
+//! 1. [`verdict`] judges a failed try. The other modules build on its table.
+//! 2. [`health`] and [`silence`] decide which backends are alive; [`evidence`] says what counts as evidence,
+//!    and [`questions`] which backends are asked.
+//! 3. [`policy`] has one file for each way to pick a backend; [`fleet`] selects the candidates.
+//! 4. [`pool`] combines all of these.
 //!
 //! # Invariants
-//! - Nothing here does I/O, writes a log, reads a clock or draws a random number by itself: `clippy.toml` forbids it. What
-//!   time it is and what was seen of a backend come in as arguments, and random numbers from a generator that the caller
-//!   seeds. So every decision is tested by tables, and a simulator can run the same code in virtual time.
-//! - A backend's state changes in one place, [`ServerPool::learn`], which returns the change for the caller to publish.
+//! - Nothing here does I/O, writes a log, reads a clock or draws from a global random generator:
+//!   `clippy.toml` forbids it. The time and all observations of backends are arguments. Random numbers come
+//!   from a generator that the caller seeds. So tables can test every decision, and a simulator can run the
+//!   same code in virtual time.
+//! - A backend's state changes in one place, [`ServerPool::learn`], which returns the change for the caller
+//!   to publish.
 
 mod backend;
 pub mod budget;

@@ -1,6 +1,6 @@
-//! How much has a backend to do? What a pick looks at, and nothing else.
+//! The load of a backend: the data that a pick reads, and nothing else.
 //!
-//! It is side by side in one cache line: with thousands of backends, nearly all that a pick costs is waiting for memory.
+//! All of it is in one cache line: with thousands of backends, the main cost of a pick is waiting for memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -18,23 +18,23 @@ use super::latency::Peak;
 use super::member::Member;
 use super::ranking::LoadWatch;
 
-/// What a pick looks at.
+/// The data that a pick reads.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Load {
     in_flight: AtomicU32,
     weight: AtomicU32,
-    /// Requests it may have in flight; [`u32::MAX`] for as many as come.
+    /// The limit of requests in flight; [`u32::MAX`] for no limit.
     limit: AtomicU32,
     watched: AtomicBool,
     /// [`Peak`]: the bits of its value, and its moment in microseconds.
     peak: AtomicU64,
     peak_at: AtomicU64,
-    /// When it came up from being down, if it is still warming up.
+    /// The time when the backend came up from being down, if it still warms up.
     warm_from: AtomicU64,
-    /// First picks: requests that were given to it before any other backend.
+    /// First picks: requests that were given to this backend before any other backend.
     picks: AtomicU64,
-    /// Who wants to know when the requests in flight change.
+    /// The watch that is told when the number of requests in flight changes.
     watch: ArcSwapOption<Arc<dyn LoadWatch>>,
 }
 
@@ -53,7 +53,7 @@ impl Load {
         }
     }
 
-    /// From now on this is said of the backend.
+    /// Replaces the settings of the backend.
     pub(super) fn say(&self, member: &Member) {
         self.weight.store(member.weight, Relaxed);
         self.limit.store(member.limit.unwrap_or(u32::MAX), Relaxed);
@@ -61,38 +61,39 @@ impl Load {
 }
 
 impl Backend {
-    /// Its share compared to the others': 0 to [`Member::MAX_WEIGHT`].
+    /// The share in relation to the other backends: 0 to [`Member::MAX_WEIGHT`].
     pub fn weight(&self) -> u32 {
         self.load.weight.load(Relaxed)
     }
 
-    /// Requests it may have in flight; `None` for as many as come.
+    /// The limit of requests in flight; `None` for no limit.
     pub fn limit(&self) -> Option<u32> {
         Some(self.load.limit.load(Relaxed)).filter(|limit| *limit != u32::MAX)
     }
 
-    /// Whether it has as many requests in flight as it may.
+    /// Whether the number of requests in flight has reached the limit.
     pub fn is_full(&self) -> bool {
         self.in_flight() >= self.load.limit.load(Relaxed)
     }
 
-    /// How much it would have to do, for its weight, with one more request: what policies compare. Infinite
+    /// The load with one more request, divided by the weight: the value that policies compare. Infinite
     /// without a weight.
     pub fn load(&self) -> f64 {
         f64::from(self.in_flight() + 1) / f64::from(self.weight())
     }
 
-    /// One more request was given to it before any other backend.
+    /// Counts one more request that was given to this backend before any other backend.
     pub(super) fn count_pick(&self) {
         self.load.picks.fetch_add(1, Relaxed);
     }
 
-    /// How many requests were given to it before any other backend, as far as they were counted.
+    /// The number of requests that were given to this backend before any other backend, as far as they were
+    /// counted.
     pub(super) fn picks(&self) -> u64 {
         self.load.picks.load(Relaxed)
     }
 
-    /// Tells somebody, and nobody else any more, whenever [`Self::load`] changes.
+    /// Sets the only watch that is told whenever [`Self::load`] changes.
     pub(super) fn watch(&self, watch: Option<Arc<Arc<dyn LoadWatch>>>) {
         let watched = watch.is_some();
         self.load.watch.store(watch);
@@ -107,18 +108,18 @@ impl Backend {
         }
     }
 
-    /// It has come up and is to warm up from now on.
+    /// The backend has come up, and warms up from now on.
     pub(super) fn begin_warming(&self, now: Moment) {
         self.load.warm_from.store(now.to_stamp(), Relaxed);
     }
 
-    /// Whether it has come up lately and is warming up.
+    /// Whether the backend came up recently and warms up.
     pub fn is_warming(&self) -> bool {
         self.load.warm_from.load(Relaxed) != 0
     }
 
-    /// How much of its share it may take while it warms up within `window`, from a tenth to all of it: Envoy's slow start,
-    /// with an even pace.
+    /// The part of its share that the backend may take while it warms up within `window`, from a tenth to all
+    /// of it. This is Envoy's slow start with a linear increase.
     pub fn warmth(&self, now: Moment, window: Duration) -> f64 {
         let Some(from) = Moment::from_stamp(self.load.warm_from.load(Relaxed)) else { return 1.0 };
         let warmth = now.since(from).as_micros() as f64 / window.as_micros() as f64;
@@ -129,12 +130,13 @@ impl Backend {
         1.0
     }
 
-    /// Requests that were sent here and are not finished: the answer's last byte has not come yet.
+    /// Requests that were sent to this backend and are not finished: the last byte of the answer is still
+    /// missing.
     pub fn in_flight(&self) -> u32 {
         self.load.in_flight.load(SeqCst)
     }
 
-    /// How long an answer will take, in microseconds, seen pessimistically: [`Peak`].
+    /// The expected time of an answer, in microseconds, with a pessimistic estimate: [`Peak`].
     pub fn peak_latency(&self, now: Moment) -> f64 {
         self.peak().value_at(now)
     }
@@ -150,22 +152,23 @@ impl Backend {
     }
 }
 
-/// A request is in flight at a backend for as long as this lives: from the pick to the answer's last byte,
-/// or to whatever ends it earlier.
+/// While this value exists, a request is in flight at a backend: from the pick to the last byte of the
+/// answer, or to an earlier end.
 #[derive(Debug)]
 pub struct InFlight<T: AsRef<Backend> = Backend>(Arc<T>);
 
 impl<T: AsRef<Backend>> InFlight<T> {
     /// Counts one more request at `backend`.
     pub fn new(backend: Arc<T>) -> Self {
-        // Sequentially consistent, as the watch is: whoever begins to watch either is told of this or sees it.
+        // Sequentially consistent, as the watch is: a new watch is either told of this request or counts it
+        // itself.
         let counts = (*backend).as_ref();
         counts.load.in_flight.fetch_add(1, SeqCst);
         counts.load_changed();
         Self(backend)
     }
 
-    /// Where the request is.
+    /// The backend of the request.
     pub fn backend(&self) -> &Arc<T> {
         &self.0
     }

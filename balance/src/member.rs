@@ -1,5 +1,4 @@
-//! What is said about a backend, as against what is seen of it: address, weight, priority, limit, and whether it is
-//! wanted at all.
+//! The settings of a backend, in contrast to observations of it: address, weight, priority, limit and mode.
 
 use std::str::FromStr;
 
@@ -9,33 +8,34 @@ use strum::{Display, IntoStaticStr, VariantArray};
 use super::backend::Address;
 use crate::names::parse;
 
-/// What an operator says about one backend.
+/// The settings of one backend, as the operator wants them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Where it is. Two members of a pool never have the same.
+    /// The address. Two members of a pool never have the same address.
     pub address: Address,
-    /// Its share compared to the others', for the policies that heed weights: 0 to [`Member::MAX_WEIGHT`]. With 0 it
-    /// gets no new requests under any policy.
+    /// The share in relation to the other backends, for policies that use weights: 0 to
+    /// [`Member::MAX_WEIGHT`]. A backend with the weight 0 gets no new requests under any policy.
     pub weight: u32,
-    /// The level it belongs to: 0 to [`Member::MAX_PRIORITY`], lower levels first.
+    /// The level of the backend: 0 to [`Member::MAX_PRIORITY`], lower levels first.
     pub priority: u8,
-    /// It gets requests only while no other backend of any level can take them.
+    /// The backend gets requests only while no other backend of any level can take them.
     pub backup: bool,
-    /// Requests it may have in flight at a time; `None` for the limit of the pool, if that has one.
+    /// The limit of requests in flight; `None` for the limit of the pool, if there is one.
     pub limit: Option<u32>,
-    /// Whether it is wanted.
+    /// The administrative state.
     pub mode: Mode,
-    /// Its name stands for a backend at each of its addresses, and is looked up again and again.
+    /// The name stands for one backend for each of its addresses. The balancer looks the name up again and
+    /// again.
     pub every_address: bool,
 }
 
 impl Member {
     /// The largest weight.
     pub const MAX_WEIGHT: u32 = 1000;
-    /// The last level of priority.
+    /// The highest number of a priority level.
     pub const MAX_PRIORITY: u8 = 9;
 
-    /// A backend of which nothing is said but where it is.
+    /// A backend with default settings at this address.
     pub fn new(address: Address) -> Self {
         Self {
             address,
@@ -49,19 +49,19 @@ impl Member {
     }
 }
 
-/// Whether a backend is wanted, whatever its health: HAProxy's administrative states.
+/// The administrative state of a backend, independent of its health. The names are those of HAProxy.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Display, IntoStaticStr, VariantArray,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Mode {
-    /// It gets its share.
+    /// The backend gets its share.
     #[default]
     Ready,
-    /// It finishes what it has, and gets only requests that belong to it by their cookie.
+    /// The backend finishes the requests that it has, and gets only requests whose cookie names it.
     Drain,
-    /// It finishes what it has and gets nothing more. It is not pinged either.
+    /// The backend finishes the requests that it has, and gets no new ones. It also gets no pings.
     Maintenance,
 }
 
@@ -74,7 +74,7 @@ impl FromStr for Mode {
 }
 
 impl Mode {
-    /// The name that people write.
+    /// The name in settings.
     pub fn name(self) -> &'static str {
         self.into()
     }

@@ -1,7 +1,7 @@
-//! What time is it? The one type for points in time in this crate.
+//! The type for points in time in this crate.
 //!
-//! A moment counts from the start of the caller's clock. That clock may be the machine's or a simulator's: nothing in
-//! this crate reads one.
+//! A moment counts from the start of the caller's clock. This clock may be the machine's clock or the clock
+//! of a simulator: nothing in this crate reads a clock.
 
 use std::ops::{Add, AddAssign};
 use std::time::Duration;
@@ -14,15 +14,16 @@ impl Moment {
     /// The start of the clock.
     pub const START: Self = Self(0);
 
-    /// The moment so long after the start of the clock. Fractions of a microsecond are cut off; what is later than 580,000
-    /// years is the last moment.
+    /// The moment this long after the start of the clock. Fractions of a microsecond are cut off. Times after
+    /// 580,000 years become the last moment.
     pub const fn after(start: Duration) -> Self {
-        let micros = start.as_micros();
-        Self(if micros > u64::MAX as u128 { u64::MAX } else { micros as u64 })
+        // Not by Duration::as_micros, which divides 128 bits: every request takes some moments.
+        let seconds = start.as_secs().saturating_mul(1_000_000);
+        Self(seconds.saturating_add(start.subsec_micros() as u64))
     }
 
-    /// How long this is after an earlier moment; zero if that is not earlier. Two threads may read their clocks in one
-    /// order and use the readings in the other.
+    /// The time from an earlier moment to this one; zero if the other moment is later. Two threads may read
+    /// their clocks in one order and use the readings in the other order.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -33,7 +34,7 @@ impl Moment {
         self.0
     }
 
-    /// The moment so many microseconds after the start of the clock.
+    /// The moment this many microseconds after the start of the clock.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }

@@ -1,4 +1,4 @@
-//! Choices that have a name each, the same in flags, files, JSON and logs.
+//! Choices that have one name each, the same in flags, files, JSON and logs.
 
 use strum::VariantArray;
 
@@ -10,7 +10,7 @@ where
     T::VARIANTS.iter().map(|choice| (*choice).into()).collect()
 }
 
-/// The choice with this name, or an error that says what the text is not, and lists all names.
+/// The choice with this name, or an error that says what is expected, and lists all names.
 pub fn parse<T>(text: &str, what: &str) -> Result<T, String>
 where
     T: VariantArray + Copy + Into<&'static str>,

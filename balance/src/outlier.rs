@@ -1,32 +1,33 @@
-//! Which backend answers, but worse than it should? It is ejected for a while, and given another chance.
+//! Which backend answers with too many errors? It is ejected for a limited time, and then gets requests
+//! again.
 //!
-//! Pings and broken connections say whether a backend is *there* ([`super::health`]). An outlier is there and answers
-//! its pings, and fails real requests: with errors of its own (status 500 and above) in a row, or at a success rate far
-//! below the others'. Without this, a backend that fails at once looks idle, and a policy that looks at load sends it
-//! everything: a black hole.
+//! Pings and broken connections show whether a backend is *there* ([`super::health`]). An outlier is there
+//! and answers its pings, but real requests fail: with errors of its own (status 500 and above) in a row, or
+//! with a success rate far below that of the other backends. Without this rule, a backend that fails at once
+//! looks idle, and a policy that compares loads sends all requests to it.
 //!
-//! The rules and their defaults are Envoy's (outlier_detection.proto): 5 errors in a row; or, looked at every 10
-//! seconds, a success rate below the mean of all by more than 1.9 standard deviations, among at least 5 backends with
-//! at least 100 answers each. An ejection lasts 30 seconds times the number of ejections, at most 5 minutes; each
-//! interval without an error takes one off that number. At most a tenth of the backends are out at a time, but always
-//! one may be; and never the last.
+//! The rules and their defaults come from Envoy (outlier_detection.proto): 5 errors in a row; or, checked
+//! every 10 seconds, a success rate below the mean of all by more than 1.9 standard deviations, among at
+//! least 5 backends with at least 100 answers each. An ejection lasts 30 seconds times the number of
+//! ejections, at most 5 minutes. Each interval without an error reduces this number by one. At most a tenth
+//! of the backends is ejected at a time, but one is always possible, and never the last backend.
 
 use std::time::Duration;
 
-/// When a backend is ejected, and for how long.
+/// The conditions for an ejection, and its duration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    /// Answers with a status of 500 and above in a row that eject a backend; 0 for no ejection by them.
+    /// Answers in a row with a status of 500 and above that eject a backend; 0 to switch this off.
     pub consecutive_errors: u32,
     /// Whether a low success rate ejects a backend.
     pub success_rate: bool,
-    /// How often success rates are compared.
+    /// The time between two comparisons of success rates.
     pub interval: Duration,
-    /// How long the first ejection lasts.
+    /// The duration of the first ejection.
     pub ejection_time: Duration,
-    /// How long one may last at most.
+    /// The longest duration of an ejection.
     pub max_ejection_time: Duration,
-    /// How many of the backends may be out at a time, in percent; but always one may.
+    /// The largest part of the backends that may be ejected at a time, in percent; but one always may.
     pub max_ejected: u8,
 }
 
@@ -34,7 +35,7 @@ impl Rule {
     /// No ejection at all.
     pub const OFF: Self = Self { consecutive_errors: 0, success_rate: false, ..Self::DEFAULT };
 
-    /// Envoy's figures.
+    /// The defaults of Envoy.
     pub const DEFAULT: Self = Self {
         consecutive_errors: 5,
         success_rate: true,
@@ -44,29 +45,29 @@ impl Rule {
         max_ejected: 10,
     };
 
-    /// Whether anything may be ejected by it.
+    /// Whether this rule can eject a backend.
     pub fn is_on(self) -> bool {
         self.consecutive_errors > 0 || self.success_rate
     }
 
-    /// How long the `times`-th ejection lasts.
+    /// The duration of the `times`-th ejection.
     pub fn lasts(self, times: u32) -> Duration {
         self.ejection_time.saturating_mul(times.max(1)).min(self.max_ejection_time)
     }
 
-    /// Whether one more of `all` backends may be ejected while `out` are.
+    /// Whether one more of `all` backends may be ejected while `out` are ejected.
     pub fn allows(self, out: usize, all: usize) -> bool {
         let most = (all * usize::from(self.max_ejected) / 100).max(1);
         out < most && out + 1 < all
     }
 }
 
-/// What one backend answered since the last look.
+/// The answers of one backend since the last check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Answers.
     pub answers: u64,
-    /// Those with a status of 500 and above, and those that never came whole.
+    /// Answers with a status of 500 and above, and answers that did not come or ended early.
     pub errors: u64,
 }
 
@@ -76,14 +77,14 @@ impl Tally {
     }
 }
 
-/// Fewer backends than this have no mean worth comparing with.
+/// With fewer backends, a mean is not useful for a comparison.
 pub const MIN_BACKENDS: usize = 5;
-/// A backend with fewer answers has no rate worth comparing.
+/// With fewer answers, the success rate of a backend is not useful for a comparison.
 pub const MIN_ANSWERS: u64 = 100;
-/// Standard deviations below the mean that are too many.
+/// The largest normal distance from the mean, in standard deviations.
 pub const DEVIATIONS: f64 = 1.9;
 
-/// Which of the tallies, by index, show a success rate far below the others', the worst first.
+/// The tallies (by index) with a success rate far below the mean, the worst first.
 pub fn unsuccessful(tallies: &[Tally]) -> Vec<usize> {
     let mut rates: Vec<_> = tallies
         .iter()
@@ -112,14 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_fails_among_the_sound_stands_out() {
+    fn a_failing_backend_among_healthy_ones_is_an_outlier() {
         assert_eq!(unsuccessful(&tallies(&[0, 10, 400, 5, 0, 3])), [2]);
-        let nobody = Vec::<usize>::new();
-        assert_eq!(unsuccessful(&tallies(&[0, 0, 0, 0, 0])), nobody, "nobody is worse than nobody");
+        let none = Vec::<usize>::new();
+        assert_eq!(unsuccessful(&tallies(&[0, 0, 0, 0, 0])), none, "equal backends have no outlier");
         assert_eq!(
             unsuccessful(&tallies(&[500, 500, 500, 500, 500])),
-            nobody,
-            "when all fail, it is not the backends"
+            none,
+            "when all fail, no backend is an outlier"
         );
     }
 
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn ejections_last_longer_each_time_and_not_for_ever() {
+    fn ejections_last_longer_each_time_up_to_a_limit() {
         let lasts = [1, 2, 10, 11, u32::MAX].map(|times| Rule::DEFAULT.lasts(times).as_secs());
         assert_eq!(lasts, [30, 60, 300, 300, 300]);
     }

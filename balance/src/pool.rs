@@ -1,7 +1,7 @@
-//! The pool: who belongs to it, who is alive, and who gets the next request.
+//! The pool: which backends belong to it, which are alive, and which one gets the next request.
 //!
-//! What was seen of a backend comes in as [`Evidence`], and what changes by it goes out as a [`Transition`]. The caller
-//! publishes it: this crate writes no log.
+//! Observations of a backend come in as [`Evidence`], and changes of state go out as a [`Transition`]. The
+//! caller publishes them: this crate writes no log.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -29,46 +29,47 @@ pub struct Transition {
     pub backend: usize,
     /// The state before.
     pub from: State,
-    /// The state from now on.
+    /// The state after the change.
     pub to: State,
-    /// Why.
+    /// The reason.
     pub cause: Cause,
 }
 
-/// The backends behind one address, and the rules by which they share the requests. `X` is what the pool's user keeps for
-/// each backend.
+/// The backends behind one address, and the rules for their shares of the requests. `X` is the data that the
+/// pool's user keeps for each backend.
 #[derive(Debug)]
 pub struct ServerPool<X = ()> {
-    /// What picks read. A change (rare) publishes a new view; a pick (hot) reads the one it finds without taking a lock.
+    /// The view that picks read. A change (rare) publishes a new view; a pick (frequent) reads the present
+    /// view without a lock.
     fleet: ArcSwap<Fleet<X>>,
     rules: InForce,
-    /// Serialises changes with the publishing of views, so that the view published last is the one that shows
-    /// everything as it is last.
+    /// Serialises changes and the publishing of views, so that the view published last shows the latest
+    /// state.
     roster: Mutex<Roster<X>>,
     budget: Mutex<Budget>,
-    /// First picks of backends that are forgotten.
+    /// First picks of backends that were removed.
     forgotten_picks: AtomicU64,
     own: fn(&Member, Moment) -> X,
 }
 
-/// Who belongs to the pool.
+/// The members of the pool.
 #[derive(Debug)]
 struct Roster<X> {
     members: Vec<Arc<Peer<X>>>,
     leaving: Vec<Arc<Peer<X>>>,
-    /// The numbers of members and leavers.
+    /// The numbers of members and of removed backends that still have requests.
     numbers: HashMap<Address, usize>,
-    /// The numbers that are free, each with the address that had it last.
+    /// The free numbers, each with the address that had it last.
     free: BTreeMap<usize, Address>,
-    /// Whose turn it is in each level.
+    /// The turns of each level.
     turns: BTreeMap<Rank, Arc<Turns>>,
-    /// When success rates were compared last.
+    /// The time of the last comparison of success rates.
     compared: Option<Moment>,
 }
 
 impl<X> ServerPool<X> {
-    /// A pool of backends, all taken to be up until something is known of them. `own` makes what the pool's user keeps for a
-    /// backend.
+    /// A pool of backends, which all count as up until the first evidence. `own` makes the data that the
+    /// pool's user keeps for a backend.
     pub fn new(members: Vec<Member>, rules: Rules, own: fn(&Member, Moment) -> X, now: Moment) -> Self {
         let pool = Self {
             fleet: ArcSwap::from_pointee(Fleet::of(Vec::new(), Vec::new(), &rules, |_| {
@@ -90,12 +91,12 @@ impl<X> ServerPool<X> {
         pool
     }
 
-    /// The pool as it is now.
+    /// The present view of the pool.
     pub fn fleet(&self) -> Arc<Fleet<X>> {
         self.fleet.load_full()
     }
 
-    /// All backends, dead or alive, wanted or leaving, by number.
+    /// All backends by number: in any state and mode, including removed ones that still have requests.
     pub fn backends(&self) -> Vec<Arc<Peer<X>>> {
         self.fleet.load().backends()
     }
@@ -105,18 +106,19 @@ impl<X> ServerPool<X> {
         self.rules.now()
     }
 
-    /// Whether the policy in force picks by a key.
+    /// Whether the present policy picks by a key.
     pub fn wants_key(&self) -> bool {
         self.rules.wants_key()
     }
 
-    /// How many requests must wait for silence to be looked into: [`crate::silence::Rule::waiting`].
+    /// The number of waiting requests from which on the rule of silence counts:
+    /// [`crate::silence::Rule::waiting`].
     pub fn enough_waiting(&self) -> u32 {
         self.rules.enough_waiting()
     }
 
-    /// The backend whose turn it is, among those that may be picked and that this request has not `tried` (numbers);
-    /// or the one it belongs to (`sticky`, a [`Backend::id`]). `None` when there is no such backend.
+    /// The backend for the next request, among the candidates that are not in `tried` (numbers), or the
+    /// backend that the cookie names (`sticky`, a [`Backend::id`]). `None` if there is no such backend.
     pub fn next_peer(
         &self,
         tried: &[usize],
@@ -128,7 +130,7 @@ impl<X> ServerPool<X> {
         chosen
     }
 
-    /// The budget of retries is a share of the requests, so these are counted while there is a budget.
+    /// The budget of retries is a share of the requests, so the pool counts them while there is a budget.
     pub(crate) fn count_pick(&self, tried: &[usize], chosen: Option<&Peer<X>>) {
         if tried.is_empty()
             && self.rules.has_budget()
@@ -138,7 +140,7 @@ impl<X> ServerPool<X> {
         }
     }
 
-    /// Whether a backend is up and wanted, other than this one and those that are `tried` (numbers).
+    /// Whether another backend is up and in mode ready: not this one, and none of `tried` (numbers).
     pub fn has_other(&self, tried: &[usize], than: &Backend) -> bool {
         self.fleet.load().members.iter().any(|other| {
             let is_new = other.number != than.number && !tried.contains(&other.number);
@@ -147,7 +149,8 @@ impl<X> ServerPool<X> {
         })
     }
 
-    /// A ping or a question has ended with this. What the backend says itself counts as a word from it as well.
+    /// The evidence at the end of a ping or a question. If the backend itself sent something, this counts as
+    /// a sign of life as well.
     pub fn pinged(&self, backend: &Backend, evidence: Evidence, now: Moment) -> Option<Transition> {
         if matches!(evidence, Evidence::Answered | Evidence::NotHttp(_)) {
             backend.answered_question(evidence == Evidence::Answered, now);
@@ -155,7 +158,8 @@ impl<X> ServerPool<X> {
         self.learn(backend, evidence, now)
     }
 
-    /// Takes in what was seen of a backend. A change of state is in the view that picks read when this returns.
+    /// Takes in an observation of a backend. When this returns, the view that picks read shows the change of
+    /// state.
     pub fn learn(&self, backend: &Backend, evidence: Evidence, now: Moment) -> Option<Transition> {
         let mut roster = self.lock();
         self.learn_with(&mut roster, backend, evidence, now)
@@ -180,8 +184,8 @@ impl<X> ServerPool<X> {
         Some(Transition { backend: backend.number, from: change.from, to: change.to, cause: change.cause })
     }
 
-    /// The backend has given an answer, or failed to: an error, if that is its own fault. Too many of them in a row make
-    /// it an outlier: the reason is returned, for [`ServerPool::eject`].
+    /// The backend has given an answer, or failed to: `is_error` says that this is its own fault. Too many
+    /// errors in a row make the backend an outlier: then this returns the reason for [`ServerPool::eject`].
     #[must_use]
     pub fn rate(&self, backend: &Backend, is_error: bool) -> Option<String> {
         if !self.rules.ejects() {
@@ -195,15 +199,16 @@ impl<X> ServerPool<X> {
         })
     }
 
-    /// A try at the backend failed, and the client may not be to blame. It counts as an error, once in a moment, and the
-    /// backend answers late, if at all. What it says of the backend's health is [`ServerPool::teach`]'s. The result is that
-    /// of [`ServerPool::rate`].
+    /// A try at the backend failed, and the client may not be to blame. The failure counts as an error, at
+    /// most once in a moment, and as a slow answer. [`ServerPool::teach`] handles what the failure means for
+    /// the backend's health. The result is that of [`ServerPool::rate`].
     #[must_use]
     pub fn failed(&self, backend: &Backend, now: Moment) -> Option<String> {
         if backend.learn_failure(now) { self.rate(backend, true) } else { None }
     }
 
-    /// Ejects an outlier for this reason, if the rule allows one more and its level keeps another.
+    /// Ejects an outlier for this reason, if the rule allows one more ejection and another backend of the
+    /// level remains.
     pub fn eject(&self, backend: &Backend, why: String, now: Moment) -> Option<Transition> {
         let mut roster = self.lock();
         self.eject_with(&mut roster, backend, why, now)
@@ -225,12 +230,12 @@ impl<X> ServerPool<X> {
             return None;
         }
         let lasts = rule.lasts(backend.health().ejections() + 1);
-        let why = format!("{why}: out for {} s", lasts.as_secs_f64());
+        let why = format!("{why}: ejected for {} s", lasts.as_secs_f64());
         self.learn_with(roster, backend, Evidence::StoodOut(why.into(), lasts), now)
     }
 
-    /// What time does to a pool: ejections end, success rates are compared, leavers that have finished are forgotten.
-    /// To be called several times a second.
+    /// Handles the passing of time: ejections end, success rates are compared, and removed backends without
+    /// requests are forgotten. The caller calls this several times a second.
     pub fn pass_time(&self, now: Moment) -> Vec<Transition> {
         let rules = self.rules();
         let mut roster = self.lock();
@@ -263,7 +268,7 @@ impl<X> ServerPool<X> {
         changed
     }
 
-    /// Compares success rates, and forgives those that made no error.
+    /// Compares success rates, and forgives one ejection of each backend without errors.
     fn compare(&self, roster: &mut Roster<X>, rule: outlier::Rule, now: Moment) -> Vec<Transition> {
         let members = roster.members.clone();
         let tallies: Vec<_> = members.iter().map(|backend| backend.take_tally()).collect();
@@ -283,7 +288,7 @@ impl<X> ServerPool<X> {
         outlier::unsuccessful(&tallies).into_iter().filter_map(eject).collect()
     }
 
-    /// Whether there is anything left in the budget of retries.
+    /// Whether the budget of retries allows another one.
     pub fn may_retry(&self, now: Moment) -> bool {
         let left = |rule| self.budget().left(now, self.requests(), rule);
         self.rules().retry_budget.is_none_or(|rule| left(rule) > 0)
@@ -302,18 +307,19 @@ impl<X> ServerPool<X> {
         picks + self.forgotten_picks.load(Relaxed)
     }
 
-    /// How long until a backend that came back now would be used: the honest value for `Retry-After`.
+    /// The time after which a backend that came back now would get requests: an accurate value for
+    /// `Retry-After`.
     pub fn recovery_time(&self, ping_interval: Duration) -> Duration {
         ping_interval * self.rules().thresholds.rise
     }
 
-    /// What is said of the members at present.
+    /// The present settings of the members.
     pub fn said(&self) -> Vec<Member> {
         self.fleet.load().members.iter().map(|backend| Member::clone(&backend.said())).collect()
     }
 
-    /// Changes who belongs to the pool and what is said of them, all at once. What does not fit, because another change was
-    /// faster, is left out: no backend is added twice, and only a member can be removed.
+    /// Adds and removes members and replaces their settings, all at once. A change that conflicts with an
+    /// earlier change is ignored: no backend is added twice, and only a member can be removed.
     pub fn change(&self, changes: Vec<Change>, now: Moment) -> Vec<Transition> {
         let mut roster = self.lock();
         let changed =
@@ -326,7 +332,7 @@ impl<X> ServerPool<X> {
         match change {
             Change::Add(member) if roster.place(&member.address).is_err() => {
                 let backend = roster.add(member, self.own, now);
-                let cause = "it is new, and its first ping is not answered yet";
+                let cause = "it is new, and has not answered its first ping yet";
                 self.learn_with(roster, &backend, Evidence::Returned(cause.into()), now)
             }
             Change::Say(member) | Change::Add(member) => {
@@ -335,8 +341,8 @@ impl<X> ServerPool<X> {
                 let before = backend.said().mode;
                 let returns = before != Mode::Ready && member.mode == Mode::Ready;
                 backend.say(member);
-                // It may have been restarted meanwhile, and what was known of it says nothing now.
-                let cause = || format!("it is back from {before}, and its first ping is not answered yet");
+                // The backend may have been restarted meanwhile, so earlier observations mean nothing now.
+                let cause = || format!("it is back from {before}, and has not answered its first ping yet");
                 returns
                     .then(|| self.learn_with(roster, &backend, Evidence::Returned(cause().into()), now))
                     .flatten()
@@ -351,7 +357,7 @@ impl<X> ServerPool<X> {
         }
     }
 
-    /// Changes the rules. Another policy finds all counts and latencies as the last one left them.
+    /// Replaces the rules. A new policy finds all counts and latencies that the previous policy used.
     pub fn set_rules(&self, rules: Rules) {
         let mut roster = self.lock();
         let before = self.rules();
@@ -398,7 +404,7 @@ impl<X> Roster<X> {
         }
     }
 
-    /// Adds a member. One that was leaving comes back with all that is known of it.
+    /// Adds a member. A removed backend that still has requests comes back with all that is known about it.
     fn add(&mut self, member: Member, own: fn(&Member, Moment) -> X, now: Moment) -> Arc<Peer<X>> {
         let number = self.number(&member.address);
         let leaving = self.leaving.iter().position(|backend| backend.number == number);
@@ -418,8 +424,8 @@ impl<X> Roster<X> {
         backend
     }
 
-    /// The number of an address: the one that it has or had last, or else the lowest that is free. So numbers stay small, however
-    /// many addresses come and go.
+    /// The number of an address: the number that it has or had last, or else the lowest free number. So numbers stay
+    /// small, however many addresses come and go.
     fn number(&mut self, address: &Address) -> usize {
         if let Some(number) = self.numbers.get(address) {
             return *number;
@@ -432,14 +438,14 @@ impl<X> Roster<X> {
         number
     }
 
-    /// A leaver has finished: its number is free.
+    /// A removed backend has finished its last request: its number is free.
     fn forget(&mut self, address: &Address) {
         if let Some(number) = self.numbers.remove(address) {
             self.free.insert(number, address.clone());
         }
     }
 
-    /// Where a member is in the list, or an error if it is none.
+    /// The index of a member in the list, or an error if there is no such member.
     fn place(&self, address: &Address) -> Result<usize, NoMember> {
         let number = self.numbers.get(address).ok_or(NoMember)?;
         self.members.binary_search_by_key(number, |backend| backend.number).map_err(|_| NoMember)

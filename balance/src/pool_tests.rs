@@ -43,7 +43,7 @@ pub(crate) fn take_down(pool: &ServerPool, number: usize) {
     );
 }
 
-/// Rates an answer, and ejects the backend if that makes it an outlier.
+/// Counts an answer, and ejects the backend if the answer makes it an outlier.
 fn rate(pool: &ServerPool, number: usize, is_error: bool, now: Moment) {
     let backend = &pool.backends()[number - 1];
     let _ = pool.rate(backend, is_error).and_then(|why| pool.eject(backend, why, now));
@@ -58,7 +58,7 @@ fn shares(pool: &ServerPool, picks: usize) -> Vec<usize> {
 }
 
 #[test]
-fn turns_go_round_the_living() {
+fn turns_go_round_the_backends_that_are_alive() {
     let pool = pool(4);
     assert_eq!(shares(&pool, 400), [100, 100, 100, 100]);
     take_down(&pool, 2);
@@ -145,19 +145,19 @@ fn suspects_are_the_last_resort() {
     pool.learn(&pool.backends()[0], Evidence::FellSilent("test".into()), Moment::START);
     assert_eq!(shares(&pool, 10), [0, 10]);
     take_down(&pool, 2);
-    assert_eq!(shares(&pool, 10), [10, 0], "better a suspect than nobody");
+    assert_eq!(shares(&pool, 10), [10, 0], "a suspect is better than no backend");
     take_down(&pool, 1);
     assert!(next(&pool, &[]).is_none(), "they cannot be reached");
     pool.learn(&pool.backends()[0], Evidence::PingRefused("test".into()), Moment::START);
     assert_eq!(next(&pool, &[]), Some(1), "a port that refused connections may serve again");
 }
 
-/// The numbers of those that get the next `n` requests, each finished at once.
+/// The numbers of the backends that get the next `n` requests; each request finishes at once.
 fn order(pool: &ServerPool, n: usize) -> Vec<usize> {
     (0..n).map(|_| next(pool, &[]).expect("a backend")).collect()
 }
 
-/// Kills, starts and picks at random, and tells of a pick that should not have been.
+/// Takes backends down and up and picks, all at random, and reports a pick of a backend that is down.
 fn dead_get_nothing(rules: Rules) -> Result<(), String> {
     let members = (1..=10).map(|number| Member { weight: u32::from(number % 4), ..member(number) });
     let pool = pool_with(members.collect(), rules);
@@ -180,12 +180,12 @@ fn dead_get_nothing(rules: Rules) -> Result<(), String> {
             });
             let Some(picked) = pool.next_peer(tried, None, &mut request) else {
                 if alive {
-                    return Err("none was picked, and one is alive".into());
+                    return Err("no backend was picked, although one is alive".into());
                 }
                 continue;
             };
             if alive && !picked.is(State::Up) || picked.weight() == 0 || tried.contains(&picked.number) {
-                return Err(format!("{picked:?} was picked, and {tried:?} were tried"));
+                return Err(format!("{picked:?} was picked, although {tried:?} were tried"));
             }
             leases.push(InFlight::new(picked));
         }
@@ -195,16 +195,16 @@ fn dead_get_nothing(rules: Rules) -> Result<(), String> {
 }
 
 #[test]
-fn under_every_policy_the_dead_get_nothing_while_one_is_alive() {
+fn under_every_policy_a_backend_that_is_down_gets_nothing_while_one_is_up() {
     for policy in <Kind as strum::VariantArray>::VARIANTS.iter().copied() {
         dead_get_nothing(Rules { policy, ..rules() }).unwrap_or_else(|why| panic!("{policy}: {why}"));
-        // In a panic health is not heeded, and that must not go unnoticed here.
+        // A panic ignores health, and this test must notice that.
         assert!(dead_get_nothing(Rules { policy, panic_threshold: 100, ..rules() }).is_err(), "{policy}");
     }
 }
 
 #[test]
-fn another_policy_finds_what_the_last_one_left() {
+fn a_new_policy_finds_the_values_of_the_previous_one() {
     let pool = pool(4);
     let held: Vec<_> =
         [1, 1, 2, 4].map(|number: usize| InFlight::new(Arc::clone(&pool.backends()[number - 1]))).into();
@@ -231,7 +231,7 @@ fn a_turn_is_kept_through_changes_that_do_not_concern_it() {
 }
 
 #[test]
-fn who_goes_finishes_and_who_comes_back_is_known() {
+fn a_removed_backend_finishes_its_requests_and_is_known_when_it_returns() {
     let pool = pool(3);
     let now = Moment::START;
     let lease = InFlight::new(Arc::clone(&pool.backends()[1]));
@@ -254,7 +254,7 @@ fn who_goes_finishes_and_who_comes_back_is_known() {
 }
 
 #[test]
-fn backups_wait_until_nobody_else_is_left() {
+fn backups_wait_until_no_other_backend_is_left() {
     let backup = Member { backup: true, ..member(3) };
     let pool = pool_with(vec![member(1), member(2), backup], rules());
     assert_eq!(shares(&pool, 10), [5, 5, 0]);
@@ -282,7 +282,7 @@ fn a_level_that_is_too_weak_is_relieved_by_the_next() {
 }
 
 #[test]
-fn in_a_panic_health_is_not_heeded() {
+fn in_a_panic_health_is_ignored() {
     let pool = pool_with((1..=4).map(member).collect(), Rules { panic_threshold: 50, ..rules() });
     take_down(&pool, 1);
     take_down(&pool, 2);
@@ -292,7 +292,7 @@ fn in_a_panic_health_is_not_heeded() {
 }
 
 #[test]
-fn who_is_not_wanted_gets_only_his_own() {
+fn a_draining_backend_gets_only_requests_with_its_cookie() {
     let said = |mode| Change::Say(Member { mode, ..member(2) });
     let pool = pool(2);
     let home = Some(pool.backends()[1].id);
@@ -308,13 +308,13 @@ fn who_is_not_wanted_gets_only_his_own() {
     assert_eq!((shares(&pool, 10), visit()), (vec![10, 0], 1));
     pool.change(vec![said(Mode::Ready)], Moment::START);
     take_down(&pool, 2);
-    assert_eq!(visit(), 1, "nobody can be at home with the dead");
+    assert_eq!(visit(), 1, "a cookie cannot lead to a backend that is down");
     pool.change(vec![Change::Say(Member { weight: 0, ..member(1) })], Moment::START);
     assert_eq!(next(&pool, &[]), None, "no weight, no request");
 }
 
 #[test]
-fn who_is_full_leaves_his_turn_to_the_others() {
+fn a_full_backend_leaves_its_turn_to_the_others() {
     let limited = Member { limit: Some(2), ..member(2) };
     let pool = pool_with(vec![member(1), limited, member(3)], rules());
     let _held = [1, 2].map(|_| InFlight::new(Arc::clone(&pool.backends()[1])));
@@ -325,11 +325,11 @@ fn who_is_full_leaves_his_turn_to_the_others() {
 }
 
 #[test]
-fn who_comes_up_warms_up() {
+fn a_backend_that_comes_up_warms_up() {
     let window = Duration::from_secs(10);
     let pool = pool_with((1..=4).map(member).collect(), Rules { slow_start: window, ..rules() });
     let up = Moment::START;
-    assert_eq!(shares(&pool, 40), [10; 4], "nobody has been down");
+    assert_eq!(shares(&pool, 40), [10; 4], "no backend has been down");
     take_down(&pool, 4);
     for _ in 0..2 {
         pool.learn(&pool.backends()[3], Evidence::Connected, up);
@@ -388,7 +388,7 @@ fn an_ejection_says_how_long_it_lasts() {
     let outlier = outlier::Rule { consecutive_errors: 1, ejection_time, ..outlier::Rule::DEFAULT };
     let pool = pool_with(vec![member(1), member(2)], Rules { outlier, ..rules() });
     rate(&pool, 1, true, Moment::START);
-    assert_eq!(pool.backends()[0].health().cause(), "1 error: out for 0.5 s");
+    assert_eq!(pool.backends()[0].health().cause(), "1 error: ejected for 0.5 s");
 }
 
 #[test]
@@ -405,7 +405,7 @@ fn a_low_success_rate_ejects() {
     pool.pass_time(start + Duration::from_secs(10));
     assert_eq!(shares(&pool, 5), [1, 1, 1, 1, 0, 1]);
     let health = pool.backends()[4].health().cause().clone();
-    assert_eq!(health, "67 errors in 200 answers, far more than the others: out for 30 s");
+    assert_eq!(health, "67 errors in 200 answers, far more than the others: ejected for 30 s");
 }
 
 #[test]

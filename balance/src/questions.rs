@@ -1,5 +1,5 @@
-//! Whom does the pool ask, and what does an answer say? A failed or waiting request makes the balancer ask its backend; this
-//! is the part of the pool that keeps account of the questions.
+//! Which backends does the pool ask, and what does an answer mean? A failed or waiting request makes the
+//! balancer ask its backend. This part of the pool keeps account of the questions.
 
 use crate::Moment;
 use std::sync::Arc;
@@ -10,48 +10,49 @@ use super::health::{Cause, Evidence, State};
 use super::pool::{ServerPool, Transition};
 use super::silence::{self, TrafficSnapshot};
 
-/// What came of a question to a backend.
+/// The end of a question to a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// This says something about the backend.
+    /// Evidence about the backend.
     Evidence(Evidence),
-    /// The backend accepted the connection and said nothing in time.
+    /// The backend accepted the connection and sent nothing in time.
     None,
-    /// The question was not asked: this balancer lacks something, or no longer needs to know.
+    /// The question was not sent: the balancer is out of resources, or the answer is no longer needed.
     Unasked,
 }
 
-/// What a failed request teaches about its backend.
+/// The meaning of a failed request for its backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lesson {
-    /// Nothing: the failure is the client's or the balancer's, or it happens to sound backends too.
+    /// Nothing: the client or the balancer caused the failure, or the failure also happens at healthy
+    /// backends.
     Nothing,
-    /// The backend may have failed, or the request may be at fault: the backend is asked.
+    /// The backend may have failed, or the request may be at fault: the balancer asks the backend.
     Ask,
     /// No connection can be made to the backend: it is down.
     Down {
-        /// The failure, and how often the request tried.
+        /// The failure, and the number of tries.
         cause: Cause,
-        /// Whether the port refused the connections.
+        /// Whether the port refused all connections.
         refused: bool,
     },
 }
 
-/// What follows from the end of a question.
+/// The result of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// Nothing is decided yet: ask the backend again.
     pub again: bool,
-    /// The change of state that followed, if any.
+    /// The change of state, if there is one.
     pub transition: Option<Transition>,
 }
 
 impl<X> ServerPool<X> {
-    /// Takes in what a failed request teaches about its backend.
+    /// Takes in the meaning of a failed request for its backend.
     pub fn teach(&self, backend: &Backend, lesson: Lesson, now: Moment) -> Option<Transition> {
         match lesson {
             Lesson::Nothing => None,
-            // A backend that is down is pinged until it is back.
+            // A backend that is down is pinged until it is up again.
             Lesson::Ask if backend.is(State::Down) => None,
             Lesson::Ask => {
                 backend.want_asking();
@@ -63,8 +64,8 @@ impl<X> ServerPool<X> {
         }
     }
 
-    /// The backends to ask now, because a request has waited for long or has failed. Each counts as asked until
-    /// [`ServerPool::asked`] is told what came of it.
+    /// The backends to ask now, because a request has waited for long or has failed. Each of them counts as
+    /// asked until [`ServerPool::asked`] gets the result.
     pub fn to_ask(&self, now: Moment) -> Vec<Arc<Peer<X>>> {
         let fleet = self.fleet();
         let members = &fleet.members;
@@ -81,14 +82,15 @@ impl<X> ServerPool<X> {
     /// A question to a backend has ended.
     pub fn asked(&self, backend: &Backend, answer: Reply, now: Moment) -> Asked {
         let mut transition = None;
-        // A request that failed meanwhile had its answer as well.
+        // This answer also covers a request that failed meanwhile.
         let after_failure = backend.take_wants_asking();
         match answer {
             Reply::Evidence(evidence) if backend.is(State::Down) => {
                 transition = self.asked_while_down(backend, evidence, now);
             }
-            // Without a request that failed or waits, pings find out whether the backend is there; it is enough to know
-            // that the process runs. And a backend that answers requests may dislike the question alone.
+            // Without a failed or waiting request, pings check whether the backend is there, and the question
+            // only checks that the process runs. And a backend that answers requests may reject only this
+            // question.
             Reply::Evidence(Evidence::NotHttp(_)) if !after_failure || backend.may_dislike_questions() => {
                 backend.answered_question(false, now);
             }
@@ -97,12 +99,13 @@ impl<X> ServerPool<X> {
             Reply::Evidence(evidence) => {
                 let failed = !matches!(evidence, Evidence::Answered);
                 transition = self.pinged(backend, evidence, now);
-                // The backend is either well or down in the end, and requests should not have to wait for that.
+                // Further questions bring the backend up or down soon, and requests should not have to wait
+                // for the next pings.
                 if failed && after_failure && backend.is_in_use() {
                     backend.want_asking();
                 }
             }
-            // The rule of silence decides about that, while a request waits.
+            // The rule of silence decides about this case while a request waits.
             Reply::None if !backend.is_silent() && backend.traffic_snapshot().unanswered > 0 => {
                 return Asked { again: true, transition: None };
             }
@@ -112,15 +115,15 @@ impl<X> ServerPool<X> {
         Asked { again: false, transition }
     }
 
-    /// A question to a backend that is down has ended. Its pings decide when it is up again; the question was asked for the
-    /// requests that still wait there.
+    /// A question to a backend that is down has ended. Pings decide when the backend is up again. The
+    /// question was sent for the requests that still wait at the backend.
     fn asked_while_down(&self, backend: &Backend, evidence: Evidence, now: Moment) -> Option<Transition> {
         match evidence {
             Evidence::Answered | Evidence::NotHttp(_) => {
                 backend.answered_question(evidence == Evidence::Answered, now);
                 None
             }
-            // An answer would have to come from a host that is gone.
+            // A host that is gone cannot send an answer.
             Evidence::PingFailed(cause) | Evidence::PingRefused(cause) => {
                 self.learn(backend, Evidence::FellSilent(cause), now)
             }
@@ -134,7 +137,7 @@ impl<X> ServerPool<X> {
         let all = snapshots(&fleet.members);
         let suspect = |(index, silent): (usize, Duration)| {
             let waiting = match all[index].unanswered {
-                0 => "it is asked".to_owned(),
+                0 => "a question waits for its answer".to_owned(),
                 1 => "1 request waits".to_owned(),
                 n => format!("{n} requests wait"),
             };

@@ -1,4 +1,4 @@
-//! When a pool asks its backends, and what becomes of them.
+//! Tests: when a pool asks its backends, and what follows from the answers.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::pool::tests::pool;
 use crate::traffic::Waiting;
 
-/// The pool's numbers of those that are to be asked at `now`.
+/// The numbers of the backends that the pool wants to ask at `now`.
 fn asks(pool: &ServerPool, now: Moment) -> Vec<usize> {
     pool.to_ask(now).iter().map(|backend| backend.number).collect()
 }
@@ -30,10 +30,10 @@ fn a_backend_is_asked_before_it_is_suspected_and_taken_back_when_it_answers() {
     assert_eq!(states(), [State::Suspect, State::Up]);
     assert!(!pool.asked(silent, Reply::None, at(1000)).again, "pings ask suspects");
 
-    // A ping is answered, while the requests that could not leave still wait.
+    // The backend answers a ping while the requests that could not leave still wait.
     pool.pinged(silent, Evidence::Answered, at(1100));
     assert_eq!((states(), asks(&pool, at(1101))), ([State::Up; 2], vec![]));
-    // Only others that wait as long make it suspect again.
+    // Only other requests that wait as long make the backend a suspect again.
     let _more = [1110, 1120, 1130].map(|ms| Waiting::new(silent, at(ms), 3));
     assert_eq!(asks(&pool, at(1359)), [0; 0]);
     assert_eq!(asks(&pool, at(1360)), [1]);

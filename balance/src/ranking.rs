@@ -1,5 +1,5 @@
-//! Who has the least to do, among thousands, and how much is that in all? A heap of the backends ordered by load, and a
-//! sum, that are put right whenever a request begins or ends.
+//! The backends ordered by load, for thousands of them, and the sum of their loads: a heap and a sum that are
+//! updated whenever a request begins or ends.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
@@ -7,33 +7,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::backend::Backend;
 
-/// Somebody who wants to know whenever a backend has more or less to do than before.
+/// A watch that is told whenever the load of a backend changes.
 pub trait LoadWatch: Debug + Send + Sync {
-    /// A request has begun or ended there.
+    /// A request has begun or ended at this backend.
     fn load_changed(&self, backend: &Backend);
 }
 
 /// The backends, ordered by load.
 #[derive(Debug)]
 pub struct Ranking {
-    /// A standard lock, held for as long as a handful of swaps take.
+    /// A standard lock, held for the time of a few swaps.
     heap: Mutex<Heap>,
 }
 
-/// A binary heap that knows where everybody is, so that a backend whose load changed can be moved.
+/// A binary heap that knows the place of each backend, so that a backend can be moved when its load changes.
 #[derive(Debug, Default)]
 struct Heap {
-    /// The least loaded first; a parent at `i` has its children at `2i + 1` and `2i + 2`.
+    /// The lowest load first; a parent at `i` has its children at `2i + 1` and `2i + 2`.
     entries: Vec<Entry>,
     /// By number, minus one: the place in `entries`, or [`NOWHERE`].
     places: Vec<usize>,
-    /// How often a backend was taken off the top.
+    /// Counts how often a backend was taken from the top.
     turn: u64,
 }
 
 const NOWHERE: usize = usize::MAX;
 
-/// A backend's place in the order: by load, and among equals by who was picked longest ago.
+/// A backend's place in the order: by load, and with equal loads by the time of the last pick, the oldest
+/// first.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 struct Entry {
     load: f64,
@@ -42,7 +43,7 @@ struct Entry {
 }
 
 impl Ranking {
-    /// The order of these backends, from now on: they are told to report to it.
+    /// Starts to order these backends: they report their changes to the new ranking.
     pub fn of(backends: &[Arc<Backend>]) -> Arc<Self> {
         let ranking = Arc::new(Self { heap: Mutex::default() });
         let mut heap = ranking.heap.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,7 +51,7 @@ impl Ranking {
             heap.insert(backend);
         }
         drop(heap);
-        // Whatever began or ended while the heap was made is read again.
+        // The load of every backend is read again, because it may have changed while the heap was made.
         let watch = Arc::new(Arc::clone(&ranking) as Arc<dyn LoadWatch>);
         for backend in backends {
             backend.watch(Some(Arc::clone(&watch)));
@@ -59,8 +60,9 @@ impl Ranking {
         ranking
     }
 
-    /// The number of the least loaded backend for which `is_candidate` holds, and moves it behind those that have as
-    /// little to do. Costs O(log n) for each one that has less to do and is no candidate.
+    /// Returns the number of the backend with the lowest load for which `is_candidate` holds, and moves it
+    /// behind those with the same load. Costs O(log n) for each backend that has a lower load and is no
+    /// candidate.
     pub fn take_least(&self, is_candidate: impl Fn(usize) -> bool) -> Option<usize> {
         self.heap.lock().unwrap_or_else(PoisonError::into_inner).take_least(is_candidate)
     }
@@ -87,14 +89,14 @@ impl Heap {
         else {
             return;
         };
-        // Read in here, so that of two changes the later is not overtaken by the earlier.
+        // Read inside the lock, so that of two changes the later one wins.
         self.entries[place].load = backend.load();
         self.settle(place);
     }
 
     fn take_least(&mut self, is_candidate: impl Fn(usize) -> bool) -> Option<usize> {
-        // The best entry that was not looked at yet is always a child of one that was, or the top: so the heap is
-        // walked in its order without changing it, with a small heap of the places that come next.
+        // The best entry that was not visited yet is always the top, or a child of a visited entry. So this
+        // visits the heap in its order without changing it, with a small heap of the places that come next.
         let mut next = vec![];
         let mut place = (!self.entries.is_empty()).then_some(0);
         while let Some(here) = place {
@@ -112,7 +114,7 @@ impl Heap {
         None
     }
 
-    /// Puts right what stands at a place, whichever way it belongs.
+    /// Moves the entry at a place up or down to where it belongs.
     fn settle(&mut self, place: usize) {
         let place = self.rise(place);
         self.sink(place);
@@ -159,16 +161,16 @@ impl Heap {
     }
 }
 
-/// The requests in flight at all of some backends together.
+/// The requests in flight at all of these backends together.
 #[derive(Debug)]
 pub struct Total {
     sum: AtomicI64,
-    /// By number, minus one: what was counted for each.
+    /// By number, minus one: the count for each backend.
     counted: Vec<AtomicU32>,
 }
 
 impl Total {
-    /// The sum over these backends, from now on: they are told to report to it.
+    /// Starts the sum over these backends: they report their changes to it.
     pub fn of(backends: &[Arc<Backend>]) -> Arc<Self> {
         let last = backends.last().map_or(0, |backend| backend.number);
         let counted = (0..last).map(|_| AtomicU32::new(0)).collect();
@@ -188,7 +190,7 @@ impl Total {
 }
 
 impl LoadWatch for Total {
-    /// Counts what has changed since the last look at the backend, so that no change is ever lost for good.
+    /// Adds the difference to the last count for this backend, so that no change is lost permanently.
     fn load_changed(&self, backend: &Backend) {
         let Some(counted) = self.counted.get(backend.number - 1) else { return };
         let now = backend.in_flight();

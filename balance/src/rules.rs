@@ -1,4 +1,4 @@
-//! By which rules do backends share the requests? They can change while requests are on their way.
+//! The rules by which the backends share the requests. They can change while requests are in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -13,29 +13,29 @@ use super::{budget, outlier, silence};
 /// The rules of a pool.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
-    /// How a backend is picked.
+    /// The policy that picks a backend.
     pub policy: Kind,
-    /// For [`Kind::BoundedRing`]: how far above its fair share a backend may be, in percent; more than 100.
+    /// For [`Kind::BoundedRing`]: the largest load of a backend, in percent of its fair share; more than 100.
     pub load_factor: u32,
-    /// With fewer than so many percent of a level's backends up, health is not heeded; 0 for never.
+    /// If fewer than this percentage of a level's backends is up, picks ignore health; 0 for never.
     pub panic_threshold: u8,
-    /// How long a backend that has come up warms up.
+    /// The time in which a backend that has come up grows to its full share.
     pub slow_start: Duration,
     /// How much evidence a change of state needs.
     pub thresholds: Thresholds,
-    /// When waiting becomes silence.
+    /// The conditions for silence.
     pub silence: silence::Rule,
-    /// When bad answers become an ejection.
+    /// The conditions for an ejection.
     pub outlier: outlier::Rule,
-    /// How many retries there may be in all; `None` for any number.
+    /// The limits of all retries together; `None` for no limit.
     pub retry_budget: Option<budget::Rule>,
 }
 
-/// The rules in force.
+/// The present rules.
 #[derive(Debug)]
 pub(super) struct InForce {
     all: ArcSwap<Rules>,
-    /// What every request asks, copied to where asking costs nothing.
+    /// Copies of the values that every request needs, to make reading them cheap.
     wants_key: AtomicBool,
     enough_waiting: AtomicU32,
     ejects: AtomicBool,

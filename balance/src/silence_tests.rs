@@ -1,4 +1,4 @@
-//! When the balancer asks a backend, and when it judges.
+//! Tests: when the balancer asks a backend, and when it suspects one.
 
 use super::*;
 
@@ -12,7 +12,7 @@ const fn at(n: u64) -> Moment {
     Moment::after(ms(n))
 }
 
-/// A backend that answered at 2,990 ms and has nothing to do.
+/// A backend that answered at 2,990 ms and has no requests.
 fn well() -> TrafficSnapshot {
     TrafficSnapshot {
         up: true,
@@ -96,7 +96,7 @@ fn each_backend_is_asked_once_to_learn_whether_it_answers_questions() {
 }
 
 #[test]
-fn others_are_asked_when_no_word_of_theirs_could_speak_against_it() {
+fn other_backends_are_asked_when_their_answers_are_needed_as_evidence() {
     let quiet = TrafficSnapshot { word: Some(at(100)), ..well() };
     assert_eq!(to_ask(&[quiet, stalled(), quiet, quiet], at(2300), RULE), [0, 2, 3], "they are quiet");
     let short = TrafficSnapshot { word: Some(at(2200)), ..well() };
@@ -109,7 +109,7 @@ fn others_are_asked_when_no_word_of_theirs_could_speak_against_it() {
 }
 
 #[test]
-fn one_silent_among_the_answering_is_suspected() {
+fn one_silent_backend_among_answering_ones_is_suspected() {
     assert_eq!(silent(&[well(), stalled(), well()], at(3000), RULE), [(1, ms(990))]);
 }
 
@@ -148,7 +148,7 @@ fn each_condition_is_needed() {
 }
 
 #[test]
-fn a_backend_that_never_said_a_word_can_be_suspected() {
+fn a_backend_that_never_sent_a_byte_can_be_suspected() {
     let mute = TrafficSnapshot { word: None, ..stalled() };
     assert_eq!(silent(&[mute, well()], at(3000), RULE), [(0, ms(990))]);
 }

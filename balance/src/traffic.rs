@@ -1,5 +1,5 @@
-//! What is a backend doing? Requests that wait, latencies, errors: kept up to date by the request path with a few atomics,
-//! and read by the rules of silence and ejection. What picks read is in [`super::load`].
+//! The traffic of a backend: waiting requests, latencies and errors. The request path updates them with a few
+//! atomics, and the rules of silence and ejection read them. The data for picks is in [`super::load`].
 
 use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
@@ -15,26 +15,25 @@ use super::latency::remaining;
 use super::outlier::Tally;
 use super::silence::{Estimate, TrafficSnapshot};
 
-/// Failures of tries within so much time are one observation.
+/// Failures of tries within this time are one observation.
 const ONE_OBSERVATION: Duration = Duration::from_millis(100);
 
-/// What a backend is doing.
-/// Points in time are stamps: see [`Moment::to_stamp`].
+/// The traffic of a backend. Points in time are stamps: see [`Moment::to_stamp`].
 #[derive(Debug)]
 pub(super) struct Traffic {
-    /// Errors among its answers, in a row and since the last look.
+    /// Errors among the answers: those in a row, and those since the last check.
     errors_in_a_row: AtomicU32,
     answers: AtomicU64,
     errors: AtomicU64,
-    /// When the last try failed that is counted as an error.
+    /// The time of the last failed try that counted as an error.
     failed: AtomicU64,
     unanswered: AtomicU64,
     waiting_since: AtomicU64,
     enough_since: AtomicU64,
     word: AtomicU64,
-    /// The backend has answered a question or an HTTP ping since it was made.
+    /// The backend has answered a question or an HTTP ping since it was created.
     answers_questions: AtomicBool,
-    /// It has sent the head of a response since it was made.
+    /// The backend has sent the head of a response since it was created.
     answers_requests: AtomicBool,
     /// A request failed in a way that makes the balancer ask.
     wants_asking: AtomicBool,
@@ -45,14 +44,15 @@ pub(super) struct Traffic {
 }
 
 impl Backend {
-    /// Whether one more byte from it would be news: requests wait for a first one, or it is suspected of silence.
-    /// The parts of a long answer ask this before they look at the clock.
+    /// Whether one more byte from the backend is of interest: requests wait for a first byte, or the backend
+    /// is suspected of silence. The parts of a long answer check this before they read the clock.
     pub fn is_listened_to(&self) -> bool {
         Unanswered::from(self.traffic.unanswered.load(Relaxed)).count != 0 || self.is(State::Suspect)
     }
 
-    /// A byte came from the backend: an answer, or more of one. Returns what the pool should learn from it, if anything:
-    /// that a backend speaks at all is news of a suspect only, and what it says may still break off.
+    /// A byte came from the backend. Returns the evidence for the pool, if there is any: for a suspect, any
+    /// byte is evidence, and for the other states a complete answer is, because the answer may still end
+    /// early.
     #[must_use]
     pub fn heard(&self, now: Moment) -> Option<Evidence> {
         self.traffic.recount(Unanswered::answered);
@@ -60,8 +60,8 @@ impl Backend {
         self.is(State::Suspect).then_some(Evidence::Answered)
     }
 
-    /// The backend said something to a question or an HTTP ping; `in_http`: it was an answer. The requests that wait go on
-    /// waiting.
+    /// The backend sent something in reply to a question or an HTTP ping; `in_http`: it was an HTTP answer.
+    /// The waiting requests continue to wait.
     pub(super) fn answered_question(&self, in_http: bool, now: Moment) {
         self.traffic.word.store(now.to_stamp(), Relaxed);
         if in_http {
@@ -69,13 +69,14 @@ impl Backend {
         }
     }
 
-    /// Whether the backend is known to answer requests, and has never answered a question: it may dislike the question.
+    /// Whether the backend is known to answer requests, and has never answered a question: it may reject
+    /// questions only.
     pub(super) fn may_dislike_questions(&self) -> bool {
         let traffic = &self.traffic;
         traffic.answers_requests.load(Relaxed) && !traffic.answers_questions.load(Relaxed)
     }
 
-    /// A question is on its way to the backend since `now`; `None`: the last one has ended.
+    /// The time of the open question to the backend; `None`: the last question has ended.
     pub(super) fn set_asked(&self, now: Option<Moment>) {
         let asked = now.map_or(0, Moment::to_stamp);
         self.traffic.asked.store(asked, Relaxed);
@@ -84,12 +85,12 @@ impl Backend {
         }
     }
 
-    /// Whether a question is on its way.
+    /// Whether a question is open.
     pub(super) fn is_asked(&self) -> bool {
         self.traffic.asked.load(Relaxed) != 0
     }
 
-    /// A request failed, so the backend is to be asked.
+    /// A request failed, so the balancer wants to ask the backend.
     pub(super) fn want_asking(&self) {
         self.traffic.wants_asking.store(true, Relaxed);
     }
@@ -99,19 +100,20 @@ impl Backend {
         self.traffic.wants_asking.load(Relaxed)
     }
 
-    /// Takes the wish back: the question is answered. Returns whether there was one.
+    /// Removes the wish to ask, because the question has been answered. Returns whether there was one.
     pub(super) fn take_wants_asking(&self) -> bool {
         self.wants_asking() && self.traffic.wants_asking.swap(false, Relaxed)
     }
 
-    /// What waits from here on is counted anew, as after a byte: it is up again, and what it left unanswered
-    /// before says nothing about it now.
+    /// Starts the count of waiting requests again, as after a byte: the backend is up again, and its silence
+    /// before says nothing about the present.
     pub(super) fn begin_anew(&self) {
         self.traffic.recount(Unanswered::answered);
     }
 
-    /// A response head came, `latency` after its request was sent; `failed` if it says that the backend failed. Two
-    /// threads may lose one of two samples; an estimate can bear that.
+    /// A response head came, `latency` after its request was sent; `failed` if its status says that the
+    /// backend failed. When two threads write at once, one of two samples may be lost, which is acceptable
+    /// for an estimate.
     pub fn learn_latency(&self, latency: Duration, failed: bool, now: Moment) {
         let traffic = &self.traffic;
         let estimate = traffic.estimate().with(latency);
@@ -124,8 +126,8 @@ impl Backend {
         }
     }
 
-    /// A try failed, and it is the backend's fault. Returns whether it counts as an error: tries that fail within
-    /// [`ONE_OBSERVATION`] often have one reason, such as a time limit that all of them met, and count once.
+    /// A try failed because of the backend. Returns whether it counts as an error: tries that fail within
+    /// [`ONE_OBSERVATION`] often have one reason, such as a common time limit, and count once.
     pub(super) fn learn_failure(&self, now: Moment) -> bool {
         let traffic = &self.traffic;
         self.set_peak(self.peak().with_failure(now));
@@ -137,16 +139,16 @@ impl Backend {
         is_another
     }
 
-    /// How long an answer takes in the mean, in microseconds; 0 before the first. It halves with every ten seconds
-    /// without an answer.
+    /// The mean time of an answer, in microseconds; 0 before the first answer. It halves with every ten
+    /// seconds without an answer.
     pub fn mean_latency(&self, now: Moment) -> f64 {
-        /// In which all but 1/e is left, when half is left after ten seconds.
+        /// The time after which 1/e is left, when a half is left after ten seconds.
         const FORGET: Duration = Duration::from_micros(14_426_950);
         let silence = now.since(self.peak().at);
         self.traffic.mean_us.load(Relaxed) as f64 * remaining(silence, FORGET)
     }
 
-    /// Takes in whether an answer was an error of the backend's own, and returns how many of them came in a row.
+    /// Counts an answer, which may be an error of the backend, and returns the number of errors in a row.
     pub(super) fn count_answer(&self, is_error: bool) -> u32 {
         let traffic = &self.traffic;
         traffic.answers.fetch_add(1, Relaxed);
@@ -154,26 +156,26 @@ impl Backend {
             traffic.errors.fetch_add(1, Relaxed);
             return traffic.errors_in_a_row.fetch_add(1, Relaxed) + 1;
         }
-        // Reading is cheaper than writing, where many threads do it.
+        // Reading is cheaper than writing where many threads do it.
         if traffic.errors_in_a_row.load(Relaxed) != 0 {
             traffic.errors_in_a_row.store(0, Relaxed);
         }
         0
     }
 
-    /// The answers since the last look.
+    /// The answers since the last check.
     pub(super) fn take_tally(&self) -> Tally {
         let traffic = &self.traffic;
         Tally { answers: traffic.answers.swap(0, Relaxed), errors: traffic.errors.swap(0, Relaxed) }
     }
 
-    /// What the silence rule sees now.
+    /// The data for the rule of silence.
     pub fn traffic_snapshot(&self) -> TrafficSnapshot {
         let moment = |stamp: &AtomicU64| Moment::from_stamp(stamp.load(Relaxed));
         TrafficSnapshot {
             up: self.is(State::Up),
             out: (self.is(State::Down) || self.is(State::Ejected)) && !self.is_silent(),
-            // Acquired before the clock is read: with enough requests counted, the clock is theirs.
+            // Acquired before the clock is read: if enough requests are counted, the clock shows their time.
             unanswered: Unanswered::from(self.traffic.unanswered.load(Acquire)).count,
             waiting_since: moment(&self.traffic.waiting_since),
             enough_since: moment(&self.traffic.enough_since),
@@ -187,7 +189,7 @@ impl Backend {
 }
 
 impl Traffic {
-    /// Nothing has happened yet.
+    /// Traffic without any request.
     pub(super) fn new() -> Self {
         Self {
             errors_in_a_row: AtomicU32::new(0),
@@ -208,7 +210,7 @@ impl Traffic {
         }
     }
 
-    /// Changes the count of unanswered requests, unless `change` says that there is nothing to change.
+    /// Changes the count of unanswered requests, unless `change` returns that there is nothing to change.
     fn recount(&self, mut change: impl FnMut(Unanswered) -> Option<Unanswered>) {
         let changed = |word| change(Unanswered::from(word)).map(u64::from);
         let _ = self.unanswered.fetch_update(AcqRel, Relaxed, changed);
@@ -219,8 +221,9 @@ impl Traffic {
     }
 }
 
-/// How many requests wait that were sent since the last byte. It is kept in one atomic word, with the number
-/// of bytes heard that ended a count: so a request that ends unanswered knows whether it is still counted.
+/// The number of waiting requests that were sent since the last byte. It shares one atomic word with the
+/// number of bytes that ended a count. So a request that ends without an answer knows whether it is still
+/// counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Unanswered {
     round: u32,
@@ -228,17 +231,18 @@ struct Unanswered {
 }
 
 impl Unanswered {
-    /// One more was sent.
+    /// One more request was sent.
     fn with_one(self) -> Self {
         Self { count: self.count + 1, ..self }
     }
 
-    /// One that was counted in `round` waits no longer. It may have been written off by an answer since.
+    /// One request that was counted in `round` no longer waits. An answer may have removed it from the count
+    /// already.
     fn without_one_of(self, round: u32) -> Option<Self> {
         (self.round == round && self.count > 0).then(|| Self { count: self.count - 1, ..self })
     }
 
-    /// A byte came: the count begins anew, if there is one.
+    /// A byte came: the count starts again, if there is one.
     fn answered(self) -> Option<Self> {
         (self.count > 0).then(|| Self { round: self.round.wrapping_add(1), count: 0 })
     }
@@ -256,7 +260,7 @@ impl From<Unanswered> for u64 {
     }
 }
 
-/// A request waits for its response head for as long as this lives.
+/// While this value exists, a request waits for its response head.
 #[derive(Debug)]
 pub struct Waiting<'a> {
     backend: &'a Backend,
@@ -264,8 +268,8 @@ pub struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// Counts one more request that waits, sent at `now`. The first since the backend's last byte, and the one that makes
-    /// `enough`, start the clocks of the silence rule.
+    /// Counts one more request that waits, sent at `now`. Two requests start the clocks of the rule of
+    /// silence: the first since the backend's last byte, and the one that makes `enough`.
     pub fn new(backend: &'a Backend, now: Moment, enough: u32) -> Self {
         let traffic = &backend.traffic;
         let mut round = 0;
@@ -285,8 +289,8 @@ impl<'a> Waiting<'a> {
 }
 
 impl Drop for Waiting<'_> {
-    /// However it ended, it does not wait any longer. Without this, the requests that a crash cut off would
-    /// be held against the backend when it is back.
+    /// However the request ended, it no longer waits. Without this, requests that a crash cut off would count
+    /// against the backend when it is up again.
     fn drop(&mut self) {
         self.backend.traffic.recount(|now| now.without_one_of(self.round));
     }
@@ -336,7 +340,7 @@ mod tests {
     fn requests_that_ended_are_not_held_against_it() {
         let at = |ms| Moment::START + Duration::from_millis(ms);
         let backend = backend();
-        // Three wait when it crashes; it comes back, and three others are sent.
+        // Three requests wait when the backend crashes; it comes up again, and three others are sent.
         let waiting = [1, 2, 3].map(|ms| Waiting::new(&backend, at(ms), 3));
         drop(waiting);
         assert_eq!(backend.traffic_snapshot().unanswered, 0);

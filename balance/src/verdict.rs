@@ -1,13 +1,14 @@
-//! A try failed. What now, and who is to blame? The balancer's heart, as one pure function.
+//! A try failed. What happens next, and who is to blame? One pure function decides this.
 //!
-//! The rules are one table, [`Failure::rule`]; `docs/evidence.md` prints it. Two questions decide every row: *may the
-//! request have been executed?* and *may it be executed again?* What was surely not sent can go anywhere. What may have
-//! been executed is repeated only if its method is idempotent (RFC 9110, section 9.2.2) and the balancer still holds its
-//! whole body; and only once, so that a request that breaks backends meets two of them at most.
+//! The rules are one table, [`Failure::rule`]; `docs/evidence.md` prints it. Two questions decide every row:
+//! *may the request have been executed?* and *may it be executed again?* A request that was certainly not
+//! sent can go to any backend. A request that may have been executed is repeated only if its method is
+//! idempotent (RFC 9110, section 9.2.2) and the balancer still holds its whole body; and only once, so that a
+//! request that breaks backends meets at most two of them.
 //!
-//! What a failure teaches about the backend is a third question. A client can provoke most failures, so a failed request
-//! is no evidence against its backend: the backend is asked instead ([`Teaches::Ask`]). Only a backend to which no
-//! connection can be made is taken down by requests.
+//! The meaning of a failure for the backend is a third question. A client can cause most failures, so a
+//! failed request is no evidence against its backend: the balancer asks the backend instead
+//! ([`Teaches::Ask`]). Requests take a backend down only if no connection can be made to it.
 
 use std::time::Duration;
 
@@ -16,37 +17,37 @@ use strum::{IntoStaticStr, VariantArray};
 
 use crate::questions::Lesson;
 
-/// How a try failed.
+/// The ways in which a try can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Failure {
-    /// Nobody listens there.
+    /// The port refuses connections.
     ConnectRefused,
-    /// The network says that there is no way.
+    /// The network has no route to the backend.
     Unreachable,
     /// The host name has no address.
     Unresolved,
     /// The connection was not established in time.
     ConnectTimeout,
-    /// All its places are taken, and too many wait for one already.
+    /// All places of the backend are taken, and its queue is full.
     QueueFull,
-    /// None of its places became free in time.
+    /// No place of the backend became free in time.
     QueueTimeout,
-    /// It was still waited for, or connected to, when others found out that nobody is there.
+    /// The backend went down while the request waited for a place or for the connection.
     WentDown,
     /// A fresh connection was closed before the request was written to it.
     ClosedUnsent,
-    /// A kept connection turned out closed before the request was written to it.
+    /// An idle connection turned out to be closed before the request was written to it.
     StaleUnsent,
-    /// A kept connection died after the request was written to it and before an answer began.
+    /// A reused connection failed after the request was written to it and before an answer began.
     StaleMaybeSent,
     /// A fresh connection was closed or reset before an answer began.
     ClosedEarly,
-    /// The answer's head did not come in time.
+    /// The head of the answer did not arrive in time.
     HeadTimeout,
-    /// The backend fell silent for everybody; see [`crate::silence`].
+    /// The backend fell silent for all requests; see [`crate::silence`].
     FellSilent,
-    /// It answered with a status for which the settings want another backend asked.
+    /// The backend answered with a status for which the settings want another attempt.
     ChosenStatus,
     /// The answer is not HTTP, or its framing contradicts itself.
     Malformed,
@@ -54,86 +55,89 @@ pub enum Failure {
     BrokeOff,
     /// The client closed its connection.
     ClientGone,
-    /// The client's body cannot be read on: its chunks are malformed.
+    /// The chunks of the client's body are malformed, so the rest cannot be read.
     BadUpload,
-    /// More comes of the client's body than there may be.
+    /// The client's body is larger than the limit.
     LargeUpload,
-    /// Nothing more of the client's body came in time.
+    /// No more of the client's body arrived in time.
     SlowUpload,
-    /// This balancer has no descriptors, ports or memory left.
+    /// The balancer has no descriptors, ports or memory left.
     OutOfResources,
-    /// No backend is alive, or none that was not tried.
+    /// No backend is available, or each of them was tried.
     NoBackend,
 }
 
-/// Whose fault a failure is. Only a backend's faults count for outlier ejection and for peak EWMA.
+/// The party that is to blame for a failure. Only failures of a backend count for outlier ejection and for
+/// peak EWMA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blame {
-    /// The backend's.
+    /// The backend.
     Backend,
-    /// The client's.
+    /// The client.
     Client,
-    /// This balancer's.
+    /// This balancer.
     Balancer,
-    /// Nobody's: connections end, and backends are sometimes all down.
+    /// No party: connections end, and sometimes all backends are down.
     Nobody,
 }
 
-/// What is known when a try has failed.
+/// The facts about a failed try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
-    /// How it failed.
+    /// The kind of failure.
     pub failure: Failure,
-    /// The request may be executed twice with the effect of once, and can be sent again as it came.
+    /// A second execution of the request does no harm, and the balancer can send the whole request again.
     pub repeatable: bool,
     /// Retries at this backend so far.
     pub retries: u32,
     /// Backends tried so far, this one included.
     pub attempts: u32,
-    /// It may have been executed at an earlier try already.
+    /// An earlier try may have executed the request already.
     pub may_have_run: bool,
-    /// All requests together have not repeated too often lately; see [`crate::budget`].
+    /// The budget for repeats of all requests is not used up; see [`crate::budget`].
     pub budget_left: bool,
-    /// The backend has meanwhile been taken down, so that it is idle to try it again.
+    /// The backend has been taken down meanwhile, so another try there is useless.
     pub backend_is_out: bool,
-    /// Another backend could take it: one is up that was not tried, and the request does not belong to this one.
+    /// Another backend could take the request: one is up and was not tried, and no cookie names this backend.
     pub other_is_up: bool,
     /// There is time left before the request's total deadline.
     pub time_left: bool,
 }
 
-/// How often a request may try.
+/// The limits for the tries of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Retries of the same backend after its first try; 0 for none. The seed has 3.
+    /// Retries of the same backend after its first try; 0 for none. The original, the Go balancer that this
+    /// project grew from, has 3.
     pub retries: u32,
-    /// Pause before a retry. The seed has 10 ms.
+    /// Pause before a retry. The original has 10 ms.
     pub retry_delay: Duration,
-    /// Backends a request may be given to; at least 1. The seed has 3.
+    /// Number of backends that a request may try; at least 1. The original has 3.
     pub attempts: u32,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// The same backend once more, after a pause. Counts as a retry.
+    /// Try the same backend once more, after a pause. Counts as a retry.
     Retry(Duration),
-    /// The same backend at once over a fresh connection. Costs nothing: the backend did nothing wrong.
+    /// Try the same backend at once over a new connection. It does not count as a retry, because the backend
+    /// did nothing wrong.
     Reconnect,
-    /// On to a backend that was not tried.
+    /// Try another backend.
     MoveOn,
-    /// It ends here; see [`Failure::status`] for what the client gets.
+    /// End the request; see [`Failure::status`] for the answer to the client.
     GiveUp,
 }
 
 /// The judgement on a failed try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    /// What to do.
+    /// The next step.
     pub next: Next,
-    /// Whose fault it was.
+    /// The party that is to blame.
     pub blame: Blame,
-    /// What the failure teaches about the backend.
+    /// The meaning of the failure for the backend.
     pub teaches: Teaches,
     /// The backend may have executed the request, although no answer came.
     pub may_have_run: bool,
@@ -144,20 +148,21 @@ pub struct Verdict {
 pub enum Same {
     /// No.
     No,
-    /// Up to [`Limits::retries`] times, [`Limits::retry_delay`] apart.
+    /// Up to [`Limits::retries`] times, with a pause of [`Limits::retry_delay`] before each.
     Retries,
-    /// Once, at once, over a fresh connection. It is no retry: connections end at some time, and no backend is to blame.
+    /// Once, at once, over a new connection. This is no retry: connections end at some time, and no backend
+    /// is to blame.
     Fresh,
-    /// The same, if no other backend can take it.
+    /// The same as `Fresh`, if no other backend can take the request.
     FreshIfAlone,
 }
 
-/// What a failure teaches about the backend.
+/// The meaning of a failure for the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Teaches {
     /// Nothing about its health.
     Nothing,
-    /// The request or the backend is at fault: the backend is asked, and its answer is the evidence.
+    /// The request or the backend is at fault: the balancer asks the backend, and the answer is the evidence.
     Ask,
     /// The backend is down.
     Down,
@@ -166,15 +171,15 @@ pub enum Teaches {
 /// Whether a backend has executed a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ran {
-    /// Surely not.
+    /// Certainly not.
     No,
-    /// It may have, and no answer came.
+    /// Perhaps, and no answer came.
     Maybe,
-    /// It has answered.
+    /// Yes: the backend has answered.
     Yes,
 }
 
-/// What follows from one kind of failure.
+/// The consequences of one kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     /// Whether the backend has executed the request.
@@ -183,10 +188,10 @@ pub struct Rule {
     pub same: Same,
     /// Whether another backend gets the request.
     pub other: bool,
-    /// Whose fault it is.
+    /// The party that is to blame.
     pub blame: Blame,
-    /// What it teaches about the backend once the request leaves; [`Teaches::Down`] only when its retries are used up, and
-    /// [`Teaches::Ask`] before.
+    /// The meaning for the backend when the request leaves it. [`Teaches::Down`] counts only when the retries
+    /// of the request are used up; before that it counts as [`Teaches::Ask`].
     pub teaches: Teaches,
 }
 
@@ -195,7 +200,7 @@ pub fn judge(facts: Facts, limits: Limits) -> Verdict {
     let rule = facts.failure.rule();
     let may_repeat = match rule.ran {
         Ran::No => true,
-        // A request that no backend answers may be what breaks them: it is repeated once.
+        // A request that no backend answers may be the cause of their failures: it is repeated once.
         Ran::Maybe => facts.repeatable && !facts.may_have_run,
         Ran::Yes => facts.repeatable,
     };
@@ -214,7 +219,7 @@ pub fn judge(facts: Facts, limits: Limits) -> Verdict {
             _ => Next::GiveUp,
         }
     };
-    // However often a request retries, that is one observation: it is made when the request leaves.
+    // All retries of a request are one observation, which is made when the request leaves the backend.
     let leaves = matches!(next, Next::MoveOn | Next::GiveUp);
     let teaches = match rule.teaches {
         _ if !leaves => Teaches::Nothing,
@@ -225,7 +230,7 @@ pub fn judge(facts: Facts, limits: Limits) -> Verdict {
 }
 
 impl Verdict {
-    /// What the pool learns about the backend.
+    /// The lesson for the pool about the backend.
     pub fn lesson(self, failure: Failure, limits: Limits) -> Lesson {
         match self.teaches {
             Teaches::Nothing => Lesson::Nothing,
@@ -241,7 +246,7 @@ impl Verdict {
     }
 }
 
-/// Whether executing a request twice has the effect of executing it once: RFC 9110, section 9.2.2.
+/// Whether a second execution of a request changes nothing more: RFC 9110, section 9.2.2.
 pub fn is_idempotent(method: &Method) -> bool {
     matches!(
         *method,
@@ -250,7 +255,7 @@ pub fn is_idempotent(method: &Method) -> bool {
 }
 
 impl Blame {
-    /// The word used in logs and in JSON.
+    /// The name in logs and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Backend => "backend",
@@ -262,7 +267,7 @@ impl Blame {
 }
 
 impl Failure {
-    /// What follows from it. One row per failure.
+    /// The consequences of a failure. Each failure has one row.
     #[rustfmt::skip]
     pub const fn rule(self) -> Rule {
         use Blame::{Backend, Balancer, Client, Nobody};
@@ -285,9 +290,9 @@ impl Failure {
             Self::ClosedEarly        => rule(Maybe, Same::No,      true,  Backend,  Ask),
             // A request that waited its full time is not tried again.
             Self::HeadTimeout        => rule(Maybe, Same::No,      false, Backend,  Ask),
-            // The backend was asked before it was judged.
+            // The balancer asked the backend before it judged.
             Self::FellSilent         => rule(Maybe, Same::No,      true,  Backend,  Nothing),
-            // Never the last word: without a better one, the backend's answer is passed on.
+            // Never the final result: without a better answer, the client gets this answer of the backend.
             Self::ChosenStatus       => rule(Yes,   Same::No,      true,  Nobody,   Nothing),
             Self::Malformed | Self::BrokeOff
                                      => rule(Maybe, Same::No,      false, Backend,  Ask),
@@ -298,18 +303,18 @@ impl Failure {
         }
     }
 
-    /// Whether it says that no connection can be made to the backend.
+    /// Whether this failure says that no connection can be made to the backend.
     pub const fn is_no_connection(self) -> bool {
         matches!(self.rule().teaches, Teaches::Down)
     }
 
-    /// Whose fault it is.
+    /// The party that is to blame.
     pub const fn blame(self) -> Blame {
         self.rule().blame
     }
 
-    /// What the client gets when nothing more can be tried: RFC 9110, section 15.6. 502 says that an
-    /// upstream answered badly, 503 that there is none to ask, 504 that it was too late.
+    /// The status for the client when no try is left: RFC 9110, section 15.6. 502 says that a backend
+    /// answered badly, 503 that no backend is available, 504 that an answer took too long.
     pub fn status(self) -> StatusCode {
         match self {
             Self::ConnectRefused
@@ -324,7 +329,7 @@ impl Failure {
             Self::BadUpload | Self::ClientGone => StatusCode::BAD_REQUEST,
             Self::LargeUpload => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowUpload => StatusCode::REQUEST_TIMEOUT,
-            // Of these, the first is never the last word: the backend's answer is passed on.
+            // The first of these is never the final result: the client gets the answer of the backend.
             Self::ChosenStatus
             | Self::StaleUnsent
             | Self::StaleMaybeSent
@@ -356,7 +361,7 @@ impl Failure {
         }
     }
 
-    /// The failure in words, as causes are logged.
+    /// The failure in words, for logs.
     pub fn words(self) -> &'static str {
         match self {
             Self::ConnectRefused => "connection refused",
@@ -364,23 +369,23 @@ impl Failure {
             Self::Unresolved => "its name does not resolve",
             Self::ConnectTimeout => "connecting took too long",
             Self::QueueFull => "its queue is full",
-            Self::QueueTimeout => "none of its places became free in time",
-            Self::WentDown => "went down meanwhile",
-            Self::StaleUnsent => "kept connection was closed",
-            Self::StaleMaybeSent => "kept connection died before it answered",
-            Self::ClosedUnsent => "connection closed before it took the request",
-            Self::ClosedEarly => "connection closed before an answer",
+            Self::QueueTimeout => "no place became free in time",
+            Self::WentDown => "it went down while the request waited",
+            Self::StaleUnsent => "the idle connection was closed",
+            Self::StaleMaybeSent => "the reused connection failed before the answer began",
+            Self::ClosedUnsent => "connection closed before the request was sent",
+            Self::ClosedEarly => "connection closed before the answer began",
             Self::HeadTimeout => "no answer in time",
             Self::FellSilent => "fell silent",
-            Self::ChosenStatus => "answered with a status to try again for",
+            Self::ChosenStatus => "answered with a status from --retry-on",
             Self::Malformed => "malformed answer",
-            Self::BrokeOff => "answer broke off",
-            Self::ClientGone => "client went away",
+            Self::BrokeOff => "answer ended early",
+            Self::ClientGone => "client closed its connection",
             Self::BadUpload => "the request's body is malformed",
-            Self::LargeUpload => "the request's body is larger than it may be here",
-            Self::SlowUpload => "the request's body did not come on",
+            Self::LargeUpload => "the request's body is larger than --max-body",
+            Self::SlowUpload => "the request's body came too slowly",
             Self::OutOfResources => "the balancer is out of descriptors or ports",
-            Self::NoBackend => "no backend is alive",
+            Self::NoBackend => "no backend is available",
         }
     }
 }

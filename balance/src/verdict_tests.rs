@@ -1,4 +1,4 @@
-//! The verdict table, row by row, and what must hold for every row.
+//! Tests: the verdict table, row by row, and the properties of every row.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use super::*;
 const LIMITS: Limits = Limits { retries: 3, retry_delay: Duration::from_millis(10), attempts: 3 };
 const AGAIN: Next = Next::Retry(LIMITS.retry_delay);
 
-/// A request at its first try, with all the time in the world.
+/// A request at its first try, with enough time left.
 fn facts(failure: Failure, repeatable: bool) -> Facts {
     Facts {
         failure,
@@ -27,8 +27,8 @@ fn the_table() {
     use Blame::{Backend, Balancer, Client, Nobody};
     use Failure::*;
     use Next::{GiveUp, MoveOn, Reconnect};
-    // Columns: at first, when the retries are used up, when the attempts are too; each for a request that
-    // may be repeated and for one that may not.
+    // Columns: at first; when the retries are used up; when the attempts are also used up. Each has a value
+    // for a request that may be repeated and for one that may not.
     #[rustfmt::skip]
     let table = [
         //                first              retries used up       attempts too       blame     status
@@ -182,7 +182,8 @@ prop_compose! {
 }
 
 proptest! {
-    /// The promise that matters most: what may have been executed is executed again only if that is safe.
+    /// The most important promise: a request that may have been executed is executed again only if that is
+    /// safe.
     #[test]
     fn what_may_have_run_is_not_run_again_unless_it_may(facts in any_facts()) {
         let surely_unsent = matches!(

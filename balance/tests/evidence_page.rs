@@ -1,4 +1,4 @@
-//! The rules of judgement as a page for people, `docs/evidence.md`: its tables are printed from the code that decides.
+//! The tables of `docs/evidence.md` are printed from the code that decides.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -11,31 +11,31 @@ use strum::VariantArray;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/evidence.md");
 
-/// What stands before each table on the page.
+/// The mark before each table on the page.
 const FAILURES: &str = "<!-- failures -->\n";
 const QUESTIONS: &str = "<!-- questions -->\n";
 const STATES: &str = "<!-- states -->\n";
 
-/// Failures by the rule that holds for them, as rows.
+/// The failures, grouped by their rule, as rows.
 fn failures() -> String {
     let mut rows: Vec<(String, Vec<&str>)> = Vec::new();
     for failure in Failure::VARIANTS {
         let rule = failure.rule();
         let again = |sure: &str| match rule.ran {
             Ran::No => sure.to_owned(),
-            Ran::Maybe | Ran::Yes => format!("{sure}, if it may run twice"),
+            Ran::Maybe | Ran::Yes => format!("{sure}, if the request may run twice"),
         };
         let same = match rule.same {
             Same::No => "no".to_owned(),
             Same::Retries => again("up to `retries` times"),
-            Same::Fresh => "once, over a fresh connection".to_owned(),
+            Same::Fresh => "once, over a new connection".to_owned(),
             Same::FreshIfAlone => again("once, if no other backend is up"),
         };
         let other = if rule.other { again("yes") } else { "no".to_owned() };
         let teaches = match rule.teaches {
             Teaches::Nothing => "nothing",
             Teaches::Ask => "ask it",
-            Teaches::Down => "down, when `retries` are used up; else ask it",
+            Teaches::Down => "down, if `retries` are used up; otherwise ask it",
         };
         let status = failure.status().as_u16();
         let row = format!(
@@ -43,7 +43,7 @@ fn failures() -> String {
             match rule.ran {
                 Ran::No => "no",
                 Ran::Maybe => "maybe",
-                Ran::Yes => "yes, it answered",
+                Ran::Yes => "yes, the backend answered",
             },
             rule.blame.name()
         );
@@ -52,24 +52,27 @@ fn failures() -> String {
             None => rows.push((row, vec![failure.words()])),
         }
     }
-    let mut table = "| failure | did it run | the same backend again | another backend | to blame | what it teaches about \
-                     the backend | status in the end |\n|---|---|---|---|---|---|---|\n"
-        .to_owned();
+    let mut table =
+        "| failure | has the request run | the same backend again | another backend | to blame | \
+                     consequence for the backend | final status |\n|---|---|---|---|---|---|---|\n"
+            .to_owned();
     for (row, failures) in rows {
         let _ = writeln!(table, "| {} | {row}", failures.join("; "));
     }
     table
 }
 
-/// What the end of a question says, as rows.
+/// The meaning of each end of a question, as rows.
 fn questions() -> String {
     let words = |reply: Reply| match reply {
         Reply::Evidence(Evidence::Answered) => "the backend answers",
-        Reply::Evidence(Evidence::NotHttp(_)) => "a failed check: it accepts and does not speak HTTP",
+        Reply::Evidence(Evidence::NotHttp(_)) => {
+            "a failed check: it accepts connections but does not speak HTTP"
+        }
         Reply::Evidence(Evidence::PingRefused(_)) => "a failed check: its port refuses connections",
         Reply::Evidence(_) => "a failed check: it cannot be reached",
-        Reply::None => "nothing yet: the rule of silence decides, if a request waits",
-        Reply::Unasked => "nothing: the balancer could not ask",
+        Reply::None => "none yet: if a request waits, the rule of silence decides",
+        Reply::Unasked => "none: the balancer could not ask",
     };
     let mut table = "| the question ends with | evidence |\n|---|---|\n".to_owned();
     let _ = writeln!(table, "| any answer | {} |", words(of_question(Ok(()))));
@@ -88,7 +91,7 @@ fn questions() -> String {
     table
 }
 
-/// What one observation does in each state, as rows.
+/// The effect of one observation in each state, as rows.
 fn states() -> String {
     let thresholds = Thresholds { rise: 2, fall: 3 };
     let now = Moment::START;
@@ -98,13 +101,13 @@ fn states() -> String {
         ("the backend answers", Evidence::Answered),
         ("a ping fails", Evidence::PingFailed("".into())),
         ("the port refuses a ping", Evidence::PingRefused("".into())),
-        ("it accepts, and does not speak HTTP", Evidence::NotHttp("".into())),
+        ("it accepts connections but does not speak HTTP", Evidence::NotHttp("".into())),
         ("a request cannot connect", Evidence::CannotConnect { cause: "".into(), refused: true }),
-        ("an HTTP ping is not answered in time, of a suspect", Evidence::StillSilent),
+        ("a suspect does not answer an HTTP ping in time", Evidence::StillSilent),
         ("it is silent", Evidence::FellSilent("".into())),
         ("it is an outlier", Evidence::StoodOut("".into(), second)),
         ("its ejection is over", Evidence::TimePassed),
-        ("it is new, or back from drain or maintenance", Evidence::Returned("".into())),
+        ("it is new, or returns from drain or maintenance", Evidence::Returned("".into())),
     ];
     let ways = [
         (State::Up, None),
@@ -140,7 +143,7 @@ fn states() -> String {
     table
 }
 
-/// The page with a table put behind its mark, in the place of the one that stands there.
+/// The page with a new table behind its mark.
 fn with_table(page: &str, mark: &str, table: &str) -> String {
     let (before, behind) = page.split_once(mark).unwrap_or_else(|| panic!("no {mark} on the page"));
     let old: usize =

@@ -1,4 +1,4 @@
-//! The policies as people read of them, in `docs/policies.md` and `lb.example.toml`: both lists are printed from the code.
+//! The lists of policies in `docs/policies.md` and `lb.example.toml` are printed from the code.
 
 use std::fmt::Write;
 
@@ -38,7 +38,7 @@ fn comments() -> String {
     comments
 }
 
-/// The text with other lines between the line `from` and the line `to`, which stay.
+/// The text with new lines between the line `from` and the line `to`, which both stay.
 fn replaced(text: &str, from: &str, to: &str, between: &str) -> String {
     let (before, rest) = text.split_once(from).expect("the text has the line before the list");
     let (_, after) = rest.split_once(to).expect("the text has the line behind the list");

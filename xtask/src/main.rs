@@ -1,4 +1,4 @@
-//! The runner: everything one does with the lab is one `cargo xtask` command, one file each.
+//! The runner: each task of the lab is one `cargo xtask` command in one file.
 
 mod bench;
 mod budget;

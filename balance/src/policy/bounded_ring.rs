@@ -1,11 +1,13 @@
-//! Consistent hashing with bounded loads: the same key to the same backend, unless that one has too much to do.
+//! Consistent hashing with bounded loads: the same key to the same backend, unless that backend has reached
+//! its load limit.
 //!
-//! *Idea*: the ring of `Ring`, with a limit on how far anybody may be above the average; a key whose backend is
-//! at its limit walks on to the next. *Formula*: a backend may have
-//! `ceil(factor x (in flight at all + 1) x weight / sum of weights)` requests in flight, this one included; the factor is 1.25
-//! unless told otherwise. *Source*: Mirrokni, Thorup and Zadimoghaddam (2016); HAProxy's `hash-balance-factor`. *Cost*: O(1) a
-//! pick, and some steps for hot keys; two additions for every request. *When it is wrong*: with few requests in flight the
-//! limit is reached by chance, and keys stray although nobody is overloaded.
+//! *Idea*: the ring of `Ring`, with a limit for the load of a backend in relation to the average. If the
+//! backend of a key is at its limit, the key moves on to the next backend. *Formula*: a backend may have
+//! `ceil(factor x (all requests in flight + 1) x weight / sum of weights)` requests in flight, including this
+//! one; the default factor is 1.25. *Source*: Mirrokni, Thorup and Zadimoghaddam (2016); HAProxy's
+//! `hash-balance-factor`. *Cost*: O(1) a pick, and some steps for frequent keys; two additions for every
+//! request. *When it is wrong*: with few requests in flight, a backend reaches its limit by chance, and keys
+//! move although no backend is overloaded.
 
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ use crate::Moment;
 use crate::backend::Backend;
 use crate::ranking::Total;
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "bounded-ring",
     picks: "the next backend on the ring that is below its load limit",
@@ -30,21 +32,21 @@ pub(super) const ABOUT: About = About {
     uses_weights: true,
     uses_key: true,
     because: |notes| match notes.drawn.len() {
-        0 | 1 => "it is next on the ring, and has room".to_owned(),
-        _ => format!("on the ring it is the first with room of {}", notes.drawn()),
+        0 | 1 => "it is next on the ring, and below the load limit".to_owned(),
+        _ => format!("on the ring it is the first of {} below the load limit", notes.drawn()),
     },
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(settings: Settings) -> Arc<dyn Policy> {
     Arc::new(BoundedRing::new(settings.load_factor))
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms::sharing(Bound::Of(0.3));
 
-/// The next backend on a ring that has room.
+/// The next backend on a ring that is below its load limit.
 #[derive(Debug)]
 pub(super) struct BoundedRing {
     circle: ArcSwap<Circle>,
@@ -60,13 +62,13 @@ struct Fleet {
 }
 
 impl BoundedRing {
-    /// Nobody may have more than `factor` percent of its fair share in flight; `factor` is more than 100.
+    /// A backend may have at most `factor` percent of its fair share in flight; `factor` is more than 100.
     pub(super) fn new(factor: u32) -> Self {
         Self { circle: ArcSwap::default(), fleet: ArcSwapOption::empty(), factor }
     }
 }
 
-/// Requests that may be in flight at a backend when so many are at all of them.
+/// The limit of requests in flight at a backend, when `in_flight` requests are in flight at all backends.
 fn capacity(factor: u32, in_flight: u64, weight: u32, weights: u64) -> u64 {
     let (factor, weight) = (u128::from(factor), u128::from(weight));
     let share = factor * u128::from(in_flight + 1) * weight;
@@ -89,7 +91,7 @@ impl Policy for BoundedRing {
                     < capacity(self.factor, in_flight, backend.weight(), fleet.weights)
             })
         });
-        // There is always one with room but for the moment in which the sum is being put right.
+        // One backend is always below its limit, except in the moment in which the sum is being updated.
         roomy.or(first).or_else(|| anyone(candidates, key))
     }
 
@@ -113,13 +115,13 @@ mod tests {
     use crate::InFlight;
 
     #[test]
-    fn nobody_gets_more_than_its_bounded_share() {
+    fn no_backend_gets_more_than_its_bounded_share() {
         let field = backends(&[1, 1, 2]);
         let policy = BoundedRing::new(125);
         policy.arrange(&field, &field);
         let mut random = fastrand::Rng::with_seed(7);
         let mut leases = Vec::new();
-        // Everybody asks for the same key, and nobody gets an answer.
+        // All requests have the same key, and none is answered.
         for n in 0..400_u64 {
             let index = pick(&policy, &field, Some(42), &mut random);
             let backend = &field[index];
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn with_room_a_key_stays_where_the_ring_has_it() {
+    fn below_the_limit_a_key_stays_where_the_ring_has_it() {
         let field = backends(&[1, 1, 1, 1]);
         let (bounded, ring) = (BoundedRing::new(125), super::super::ring::Ring::default());
         bounded.arrange(&field, &field);

@@ -1,8 +1,8 @@
-//! What every policy promises, as properties that any policy can be asked about.
+//! The promises of every policy, as properties that tests check for each policy.
 //!
-//! Each property is a function that looks for a counter-example. A test for each policy asks it about every property. A policy
-//! may decline a property, with the reason. And for every property there is a mutant, a policy with a mistake that somebody once made, which must fail it:
-//! a property that nothing fails proves nothing.
+//! Each property is a function that searches for a counter-example. A test for each policy checks every
+//! property. A policy may decline a property, with the reason. For every property there is a mutant, a policy
+//! with a known mistake, that must fail it: a property that no policy fails proves nothing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) fn backends(weights: &[u32]) -> Vec<Arc<Backend>> {
     (1..).zip(weights).map(backend).collect()
 }
 
-/// Those that the pool lets a policy see: whoever has a weight.
+/// The backends that the pool lets a policy see: those with a weight.
 fn candidates(field: &[Arc<Backend>]) -> Vec<Arc<Backend>> {
     field.iter().filter(|backend| backend.weight() > 0).map(Arc::clone).collect()
 }
@@ -43,38 +43,38 @@ pub(crate) fn pick(
     policy.pick(candidates, &mut request).expect("there is a candidate")
 }
 
-/// Picks among those that have a weight, as indices into these.
+/// Picks among the backends with a weight, as indices into these.
 pub(crate) fn picks(policy: &dyn Policy, field: &[Arc<Backend>], n: usize) -> Vec<usize> {
     let (candidates, mut random) = (candidates(field), Rng::with_seed(1));
     (0..n).map(|_| pick(policy, &candidates, None, &mut random)).collect()
 }
 
-/// What a policy promises in a contract that is the same for all policies.
+/// The promises of one policy in the contract, which is the same for all policies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
-    /// How far shares may be from fair ones.
+    /// The largest difference between shares and fair shares.
     pub(super) shares: Bound,
-    /// It draws two backends, and the one with the lower load wins.
+    /// The policy draws two backends, and the one with the lower load wins.
     pub(super) draws_two: bool,
-    /// How many of 2,000 keys may move between other backends when one of ten is removed.
+    /// The number of 2,000 keys that may move between other backends when one of ten is removed.
     pub(super) moved_keys: usize,
-    /// Properties that do not hold for it, each with the reason.
+    /// Properties that the policy declines, each with the reason.
     pub(super) declines: &'static [(&'static str, &'static str)],
 }
 
-/// How far a backend's share of many picks may be from its fair share.
+/// The largest difference between a backend's share of many picks and its fair share.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bound {
-    /// By fewer picks than this.
+    /// Fewer picks than this.
     Picks(f64),
-    /// By so many standard deviations of a fair draw.
+    /// This many standard deviations of a fair draw.
     Deviations(f64),
-    /// By so much of its fair share.
+    /// This part of its fair share.
     Of(f64),
 }
 
 impl Terms {
-    /// Those of a policy with such shares, and without exceptions.
+    /// The terms of a policy with such shares, and without exceptions.
     pub(super) const fn sharing(shares: Bound) -> Self {
         Self { shares, draws_two: false, moved_keys: 0, declines: &[] }
     }
@@ -95,7 +95,7 @@ impl Promise {
         policy
     }
 
-    /// The numbers that come of `n` requests with keys of their own, of which `at_once` are in flight at a time.
+    /// The chosen numbers for `n` requests with different keys, of which `at_once` are in flight at a time.
     fn run(self, field: &[Arc<Backend>], n: u64, at_once: usize, seed: u64) -> Vec<usize> {
         let candidates = candidates(field);
         let policy = self.ready(field, &candidates);
@@ -119,15 +119,15 @@ fn check(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(why()) }
 }
 
-/// It picks somebody if and only if there is somebody.
-fn somebody_if_there_is_somebody(promise: Promise) -> Result<(), String> {
+/// The policy picks a backend if and only if there is one.
+fn a_backend_if_there_is_one(promise: Promise) -> Result<(), String> {
     let field = backends(&[1, 0, 2, 3, 1]);
     let policy = promise.ready(&field, &candidates(&field));
     let mut random = Rng::with_seed(1);
     let empty =
         policy.pick(&[], &mut Request { key: None, now: Moment::START, random: &mut random, notes: None });
-    check(empty.is_none(), || format!("picked {empty:?} of nobody"))?;
-    // Also when it was told of others than it is asked about, as during a change.
+    check(empty.is_none(), || format!("picked {empty:?} of an empty list"))?;
+    // Also when the candidates of the pick differ from those of `arrange`, as during a change.
     for (told, asked) in [(&field[..], &field[3..]), (&field[..1], &field[2..]), (&[], &field[..1])] {
         let policy = promise.ready(told, told);
         for n in 0..100 {
@@ -142,7 +142,7 @@ fn somebody_if_there_is_somebody(promise: Promise) -> Result<(), String> {
     Ok(())
 }
 
-/// Shares are fair, by weight if it heeds weights.
+/// Shares are fair, by weight if the policy uses weights.
 fn fair_shares(promise: Promise) -> Result<(), String> {
     let unequal: [&[u32]; 2] = [&[5, 1, 1], &[1, 2, 3, 4]];
     let equal: [&[u32]; 2] = [&[1; 4], &[1; 10]];
@@ -169,7 +169,7 @@ fn fair_shares(promise: Promise) -> Result<(), String> {
     Ok(())
 }
 
-/// Turns are spread smoothly: after any number of picks, everybody is within one of its fair share.
+/// Turns are spread smoothly: after any number of picks, every backend is within one pick of its fair share.
 fn smooth_turns(promise: Promise) -> Result<(), String> {
     if !promise.kind.keeps_turns() {
         return Ok(());
@@ -188,14 +188,15 @@ fn smooth_turns(promise: Promise) -> Result<(), String> {
     Ok(())
 }
 
-/// With the largest weights there are, beside none at all, it still shares fairly and picks nobody without a weight.
+/// With the largest weights, beside the weight 0, the policy still shares fairly, and picks no backend
+/// without a weight.
 fn extreme_weights(promise: Promise) -> Result<(), String> {
     let field = backends(&[0, Member::MAX_WEIGHT, 0, Member::MAX_WEIGHT, 0]);
     let picked = promise.run(&field, 4000, 40, 5);
     let had = |number| picked.iter().filter(|picked| **picked == number).count();
     let shares = [1, 2, 3, 4, 5].map(had);
     check(shares[0] + shares[2] + shares[4] == 0, || {
-        format!("picked somebody without a weight: {shares:?}")
+        format!("picked a backend without a weight: {shares:?}")
     })?;
     check(shares[1].abs_diff(shares[3]) < 1200, || format!("unfair: {shares:?}"))?;
     let light = backends(&[1, Member::MAX_WEIGHT]);
@@ -204,13 +205,13 @@ fn extreme_weights(promise: Promise) -> Result<(), String> {
     check(!promise.kind.uses_weights() || little < 40, || format!("{little} of 3000 for one part in 1001"))
 }
 
-/// The same seed makes the same picks.
+/// The same random seed gives the same picks.
 fn repeatable(promise: Promise) -> Result<(), String> {
     let run = |seed| promise.run(&backends(&[1, 1, 1, 1, 1]), 500, 7, seed);
     check(run(11) == run(11), || "the same seed made other picks".into())
 }
 
-/// Many threads at once get fair shares together, when nothing is in flight that could tell the backends apart.
+/// Many threads together give fair shares, when no requests in flight distinguish the backends.
 fn fair_to_many_threads(promise: Promise) -> Result<(), String> {
     const THREADS: u64 = 8;
     const EACH: u64 = 2001;
@@ -236,7 +237,7 @@ fn fair_to_many_threads(promise: Promise) -> Result<(), String> {
     check(most - least <= apart, || format!("{shares:?}"))
 }
 
-/// The same key goes to the same backend, and when somebody dies or goes only his keys move.
+/// The same key goes to the same backend. When a backend goes down or is removed, only its keys move.
 fn keys_stay(promise: Promise) -> Result<(), String> {
     if !promise.kind.uses_key() {
         return Ok(());
@@ -249,7 +250,7 @@ fn keys_stay(promise: Promise) -> Result<(), String> {
     };
     let policy = promise.ready(&field, &field);
     let before = owners(&*policy, &field);
-    check(before == owners(&*policy, &field), || "a key moved though nothing had changed".into())?;
+    check(before == owners(&*policy, &field), || "a key moved without a change".into())?;
     for gone in [1, 4, 10] {
         let left: Vec<_> = field.iter().filter(|backend| backend.number != gone).map(Arc::clone).collect();
         let strays = |after: &[usize]| {
@@ -257,7 +258,7 @@ fn keys_stay(promise: Promise) -> Result<(), String> {
         };
         policy.arrange(&field, &left);
         let dead = strays(&owners(&*policy, &left));
-        check(dead == 0, || format!("{gone} died, and {dead} keys of others moved"))?;
+        check(dead == 0, || format!("{gone} went down, and {dead} keys of others moved"))?;
         let removed = strays(&owners(&*promise.ready(&left, &left), &left));
         check(removed <= promise.terms.moved_keys, || {
             format!("{gone} was removed, and {removed} keys of others moved")
@@ -292,7 +293,8 @@ fn numbers_may_change(promise: Promise) -> Result<(), String> {
     check(!promise.kind.uses_key() || before == after, || "keys moved with the numbers".into())
 }
 
-/// Of two that are drawn, all pairs come equally often, nobody meets himself, and the lesser wins.
+/// Of two drawn backends, all pairs are equally frequent, the two are different, and the one with the lower
+/// load wins.
 fn two_distinct_and_the_lesser(promise: Promise) -> Result<(), String> {
     if !promise.terms.draws_two {
         return Ok(());
@@ -308,9 +310,9 @@ fn two_distinct_and_the_lesser(promise: Promise) -> Result<(), String> {
         let mut notes = Notes::default();
         let mut request =
             Request { key: None, now: Moment::START, random: &mut random, notes: Some(&mut notes) };
-        let index = policy.pick(&field, &mut request).ok_or("picked nobody")?;
+        let index = policy.pick(&field, &mut request).ok_or("picked no backend")?;
         let [one, other] = notes.drawn[..] else { return Err(format!("drew {:?}", notes.drawn)) };
-        check(one != other, || format!("{one} met himself"))?;
+        check(one != other, || format!("{one} was drawn twice"))?;
         pairs[one.min(other) - 1][one.max(other) - 1] += 1;
         check(index + 1 == one.min(other), || {
             format!("{} won against the lesser of {one} and {other}", index + 1)
@@ -323,7 +325,7 @@ fn two_distinct_and_the_lesser(promise: Promise) -> Result<(), String> {
 
 /// All properties.
 const PROPERTIES: [(&str, Property); 9] = [
-    ("somebody if there is somebody", somebody_if_there_is_somebody),
+    ("a backend if there is one", a_backend_if_there_is_one),
     ("fair shares", fair_shares),
     ("smooth turns", smooth_turns),
     ("extreme weights", extreme_weights),
@@ -355,7 +357,7 @@ fn broken(promise: Promise) -> Vec<String> {
     broken
 }
 
-/// Asks a policy about every property, and tells all that it breaks.
+/// Checks every property for a policy, and reports all that it breaks.
 pub(super) fn hold(kind: Kind, terms: Terms) {
     let make = |kind: Kind| kind.make(Settings { load_factor: 125 });
     let broken = broken(Promise { make, kind, terms });

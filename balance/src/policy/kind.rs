@@ -1,4 +1,4 @@
-//! The kinds of policies by name: what people write, and what a kind is like.
+//! The kinds of policies by name, and their properties.
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,7 +36,7 @@ impl FromStr for Kind {
 }
 
 impl Kind {
-    /// The name that people write.
+    /// The name in settings.
     pub const fn name(self) -> &'static str {
         self.about().name
     }
@@ -46,12 +46,12 @@ impl Kind {
         self.about().keeps_turns
     }
 
-    /// Whether weights make a difference to it.
+    /// Whether the policy uses weights.
     pub const fn uses_weights(self) -> bool {
         self.about().uses_weights
     }
 
-    /// Whether it picks by a key of the request, such as its client's address.
+    /// Whether the policy picks by a key of the request, such as its client's address.
     pub const fn uses_key(self) -> bool {
         self.about().uses_key
     }

@@ -1,14 +1,16 @@
-//! Least connections: whoever has the fewest requests in flight.
+//! Least connections: the backend with the fewest requests in flight.
 //!
-//! *Idea*: what a backend has not finished says how fast it is, whatever the reason. *Formula*: the lowest of
-//! `(in flight + 1) / weight`; among equals, whoever was picked longest ago. *Source*: HAProxy's `leastconn`, with the heap
-//! that the seed's page wished for. *Cost*: O(log n) a pick, and as much for every request that ends, in a lock held for
-//! as long. *When it is wrong*: a backend that fails at once looks idle and draws all requests; one that has just come up
-//! does for a moment, which [slow start](crate::balance) prevents; and many balancers that all see the same idlest backend
-//! run there together.
+//! *Idea*: the number of unfinished requests shows how fast a backend is, for whatever reason. *Formula*: the
+//! lowest of `(in flight + 1) / weight`; with equal values, the backend that was picked longest ago.
+//! *Source*: HAProxy's `leastconn`, with the heap that the description of the original names as a possible
+//! improvement. *Cost*: O(log n) a pick, and the same for every request that ends, in a lock for that time.
+//! *When it is wrong*: a backend that fails at once looks idle and attracts all requests; a backend that has
+//! just come up does so for a moment, which [slow start](crate::balance) prevents; and many balancers that
+//! all see the same idle backend send their requests to it at once.
 //!
-//! Looking through all backends would be shorter, and is as fast for a few. With thousands, looking costs more than
-//! everything else that is done for a request, and most of what is looked at has not changed since the last time.
+//! A search through all backends would be shorter code, and as fast for a few backends. With thousands of
+//! backends, the search costs more than all other work for a request, and most of the values have not changed
+//! since the last search.
 
 use std::sync::Arc;
 
@@ -23,7 +25,7 @@ use crate::Moment;
 use crate::backend::Backend;
 use crate::ranking::Ranking;
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "least-connections",
     picks: "the backend with the fewest requests in flight, relative to its weight",
@@ -32,19 +34,19 @@ pub(super) const ABOUT: About = About {
     keeps_turns: false,
     uses_weights: true,
     uses_key: false,
-    because: |_| "it has the least to do for its weight".to_owned(),
+    because: |_| "it has the lowest load for its weight".to_owned(),
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
     Arc::new(LeastConnections::default())
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms::sharing(Bound::Of(0.3));
 
-/// Whoever has the least to do.
+/// The backend with the lowest load.
 #[derive(Debug, Default)]
 pub(super) struct LeastConnections {
     ranking: ArcSwapOption<Ranking>,

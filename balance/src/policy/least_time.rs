@@ -1,13 +1,14 @@
-//! Least time: whoever has been answering soonest, and has not too much to do.
+//! Least time: the backend that has answered fastest and has not too many requests.
 //!
-//! *Idea*: the mean of a backend's latencies, times what waits before one. *Formula*: the lowest of
-//! mean x (in flight + 1) / weight, the mean over about the last eight answers; a backend of which nothing is known is
-//! taken to be fast, until requests wait there. *Source*: nginx's and Traefik's `least_time`. *Cost*: O(n) a pick. *When it is wrong*:
-//! with many backends, or many balancers that all choose the same one; `PeakEwma` is better there.
+//! *Idea*: the mean latency of a backend, times the number of requests that a new one waits for. *Formula*:
+//! the lowest of mean x (in flight + 1) / weight, with the mean over about the last eight answers. A backend
+//! without data counts as fast until requests wait at it. *Source*: nginx's and Traefik's `least_time`.
+//! *Cost*: O(n) a pick. *When it is wrong*: with many backends, or with many balancers that all choose the
+//! same one; `PeakEwma` is better there.
 //!
-//! A backend that once was slow would never be asked again, and so never be seen to be fast: Traefik had one that got 5
-//! of 1500 requests. So a mean that no answer has confirmed halves every ten seconds, and 20 ms make no difference:
-//! nobody notices them, but they would decide every pick.
+//! A backend that was slow once would never get a request again, and so could never show that it is fast: in
+//! Traefik, one backend got 5 of 1500 requests. So a mean without new answers halves every ten seconds. And
+//! 20 ms make no difference: users do not notice them, but they would decide every pick.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::backend::Backend;
 /// Differences below this are noise, in microseconds.
 const GRAIN: f64 = 20_000.0;
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "least-time",
     picks: "the backend that will probably answer first",
@@ -34,22 +35,23 @@ pub(super) const ABOUT: About = About {
     because: |_| "it will probably answer first".to_owned(),
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
     Arc::new(LeastTime)
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms::sharing(Bound::Of(0.3));
 
-/// Whoever seems to answer first.
+/// The backend with the lowest expected time.
 #[derive(Debug, Default)]
 pub(super) struct LeastTime;
 
 impl Policy for LeastTime {
     fn pick(&self, candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {
-        // Among equals the lot decides, or the first of the list would get all that comes to an idle pool.
+        // Equal values are decided at random; otherwise the first of the list would get all requests of an
+        // idle pool.
         let start = request.random.usize(..candidates.len().max(1));
         let (before, after) = candidates.split_at(start);
         let score = |backend: &Backend| score(backend, request.now);
@@ -66,7 +68,8 @@ impl Policy for LeastTime {
     }
 }
 
-/// Microseconds, in steps of [`GRAIN`], that a request would take there, by a backend's weight.
+/// The expected time of a request at the backend in microseconds, in steps of [`GRAIN`], divided by the
+/// weight.
 fn score(backend: &Backend, now: Moment) -> f64 {
     let mean = backend.mean_latency(now);
     (mean / GRAIN).ceil().max(1.0) * GRAIN * backend.load()

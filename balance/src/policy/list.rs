@@ -1,4 +1,4 @@
-//! Lists of backends that are sorted by number, and numbers made of numbers.
+//! Functions for lists of backends that are sorted by number, and for hashes of numbers.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ pub(super) fn lowest(candidates: &[Arc<Backend>], score: impl Fn(&Backend) -> f6
     scored.min_by(|one, other| one.1.total_cmp(&other.1)).map(|(index, _)| index)
 }
 
-/// A number for two numbers, as good as random: the finalizer of splitmix64 (Steele, Lea and Flood 2014) over both.
+/// A hash of two numbers, as good as random: the finalizer of splitmix64 (Steele, Lea and Flood 2014) over
+/// both.
 pub(super) fn mix(one: u64, other: u64) -> u64 {
     let mut z = one ^ other.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,14 +1,15 @@
 //! Maglev hashing: the same key to the same backend, by one look into a table.
 //!
-//! *Idea*: everybody has a list of favourite places in a table, in an order of its own. In turns, each takes its next
-//! favourite that is free, until all are taken; a key is looked up by its remainder. *Formula*:
-//! `table[hash(key) mod size]`; the favourites of a backend are `offset + i x skip`, both from the hash of its address;
-//! the size is prime, so that they reach everywhere. *Source*: Eisenbud et al., "Maglev" (2016), and its sizes.
-//! *Cost*: O(1) a pick; the table is filled anew when a backend comes or goes. *When it is wrong*: when a backend goes, some
-//! keys of others move too, a few in a hundred. `Ring` moves none, but shares less evenly.
+//! *Idea*: each backend has a list of favourite places in a table, in its own order. In turns, each takes its
+//! next favourite place that is free, until all places are taken. A key finds its place by its remainder.
+//! *Formula*: `table[hash(key) mod size]`; the favourite places of a backend are `offset + i x skip`, both
+//! from the hash of its address. The size is prime, so that they reach all places. *Source*: Eisenbud et al.,
+//! "Maglev" (2016), also for the sizes. *Cost*: O(1) a pick; the table is filled again when a backend is
+//! added or removed. *When it is wrong*: when a backend is removed, some keys of other backends move too, a
+//! few in a hundred. `Ring` moves none, but shares less evenly.
 //!
-//! The table holds dead backends too: a key looks on, place by place, until it meets a living one, and returns when its
-//! own is back.
+//! The table also contains backends that are down: a key then moves on, place by place, to a backend that is
+//! alive, and returns when its own backend is up again.
 
 use std::sync::Arc;
 
@@ -22,10 +23,10 @@ use super::list::{mix, position};
 use super::request::Request;
 use crate::backend::Backend;
 
-/// The sizes of the paper: with a hundred places each, shares differ by about one in a hundred.
+/// The sizes from the paper: with a hundred places each, shares differ by about one percent.
 const SIZES: [usize; 2] = [65_537, 655_373];
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "maglev",
     picks: "the backend in a lookup table of hashes",
@@ -34,15 +35,15 @@ pub(super) const ABOUT: About = About {
     keeps_turns: false,
     uses_weights: true,
     uses_key: true,
-    because: |_| "its number is in the key's place".to_owned(),
+    because: |_| "the table has its number for the key".to_owned(),
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
     Arc::new(Maglev::default())
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms { moved_keys: 100, ..Terms::sharing(Bound::Of(0.1)) };
 
@@ -56,7 +57,7 @@ pub(super) struct Maglev {
 struct Table {
     /// Numbers of backends.
     places: Vec<u32>,
-    /// Whose places these are: numbers, hashes of addresses, and weights.
+    /// The numbers, ids and weights of the backends in the table.
     members: Vec<(usize, u64, u32)>,
 }
 
@@ -78,13 +79,13 @@ impl Policy for Maglev {
     }
 }
 
-/// A backend that is looking for places.
+/// A backend that takes places.
 struct Seeker {
     number: u32,
     next: usize,
     skip: usize,
     weight: u32,
-    /// What it has saved up; a place costs the highest weight of all.
+    /// The saved credit; a place costs the highest weight of all.
     credit: u32,
 }
 
@@ -92,7 +93,7 @@ struct Seeker {
 fn fill(members: &[(usize, u64, u32)]) -> Vec<u32> {
     let mut members: Vec<_> = members.iter().filter(|(_, _, weight)| *weight > 0).collect();
     let Some(price) = members.iter().map(|(_, _, weight)| *weight).max() else { return Vec::new() };
-    // In the order of their hashes, so that several balancers agree whatever order their lists have.
+    // Sorted by their hashes, so that several balancers agree even if their lists have different orders.
     members.sort_unstable_by_key(|(_, id, _)| *id);
     let size = if members.len() * 100 <= SIZES[0] { SIZES[0] } else { SIZES[1] };
     let mut seekers: Vec<_> = members

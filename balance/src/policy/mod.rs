@@ -1,7 +1,7 @@
-//! Whose turn it is: one trait, and one file for each policy.
+//! The policies: one trait, and one file for each policy.
 //!
-//! Each file begins with the idea of its policy, its formula, its source, its cost, and the cases in which it is wrong.
-//! `docs/policies.md` lists all of them; a test prints the list from [`About`].
+//! Each file begins with the idea of its policy, its formula, its source, its cost, and the cases in which it
+//! is wrong. `docs/policies.md` lists all of them; a test prints the list from [`About`].
 
 mod about;
 #[cfg(test)]
@@ -18,7 +18,7 @@ macro_rules! policies {
     ($($module:ident $kind:ident,)*) => {
         $(mod $module;)*
 
-        /// Every policy there is.
+        /// All policies.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::VariantArray)]
         pub enum Kind {
             $(
@@ -28,14 +28,14 @@ macro_rules! policies {
         }
 
         impl Kind {
-            /// What people read about it.
+            /// The description for users.
             pub const fn about(self) -> &'static About {
                 match self {
                     $(Self::$kind => &$module::ABOUT,)*
                 }
             }
 
-            /// A policy of this kind, at its beginning.
+            /// A policy of this kind, in its initial state.
             pub fn make(self, settings: Settings) -> std::sync::Arc<dyn Policy> {
                 match self {
                     $(Self::$kind => $module::make(settings),)*
@@ -43,7 +43,7 @@ macro_rules! policies {
             }
         }
 
-        /// Every policy is asked about every property of the contract.
+        /// A test checks every property of the contract for every policy.
         #[cfg(test)]
         mod under_contract {
             $(

@@ -1,11 +1,12 @@
-//! Policies with a mistake each, that the contract must notice. Most of the mistakes were made by somebody.
+//! Policies with one mistake each, which the contract must notice. Most of these mistakes are from real
+//! balancers.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::*;
 
-/// A policy made of a function.
+/// A policy made from a function.
 struct Mutant<F>(F);
 
 impl<F> Debug for Mutant<F> {
@@ -30,17 +31,17 @@ where
     Arc::new(Mutant(pick))
 }
 
-/// Always the first.
+/// Always picks the first candidate.
 fn favourite(_: Kind) -> Arc<dyn Policy> {
     mutant(|candidates, _| (!candidates.is_empty()).then_some(0))
 }
 
-/// Everybody as often, whatever the weights.
+/// Picks all candidates equally often, whatever the weights.
 fn blind_to_weights(_: Kind) -> Arc<dyn Policy> {
     Kind::RoundRobin.make(Settings { load_factor: 125 })
 }
 
-/// Everybody gets all of its turns at once.
+/// Gives each candidate all of its turns at once.
 fn in_blocks(_: Kind) -> Arc<dyn Policy> {
     let turn = AtomicUsize::new(0);
     mutant(move |candidates, _| {
@@ -50,7 +51,7 @@ fn in_blocks(_: Kind) -> Arc<dyn Policy> {
     })
 }
 
-/// The turn is read and written in two steps.
+/// Reads and writes the turn in two steps.
 fn two_steps(_: Kind) -> Arc<dyn Policy> {
     let turn = AtomicUsize::new(0);
     mutant(move |candidates, _| {
@@ -61,18 +62,18 @@ fn two_steps(_: Kind) -> Arc<dyn Policy> {
     })
 }
 
-/// The list of before is kept.
+/// Keeps the previous list.
 fn out_of_bounds(_: Kind) -> Arc<dyn Policy> {
     mutant(|candidates, request| (!candidates.is_empty()).then(|| request.random.usize(..3)))
 }
 
-/// The draws come from elsewhere.
+/// Takes random numbers from a global generator.
 #[expect(clippy::disallowed_methods, reason = "the mistake is a generator that the caller does not seed")]
 fn global_random(_: Kind) -> Arc<dyn Policy> {
     mutant(|candidates, _| (!candidates.is_empty()).then(|| fastrand::usize(..candidates.len())))
 }
 
-/// A key is taken modulo the number of backends.
+/// Takes a key modulo the number of backends.
 fn modulo(_: Kind) -> Arc<dyn Policy> {
     mutant(|candidates, request| (request.key() as usize).checked_rem(candidates.len()))
 }
@@ -98,7 +99,7 @@ fn stale_numbers(_: Kind) -> Arc<dyn Policy> {
     Arc::new(StaleNumbers::default())
 }
 
-/// Two are drawn, and what becomes of them is the mistake's business.
+/// Draws two, and leaves the rest to the mistake.
 fn two(
     other: fn(usize, usize, &mut Rng) -> usize,
     wins: fn(&Backend, &Backend) -> bool,
@@ -116,12 +117,12 @@ fn lesser(one: &Backend, other: &Backend) -> bool {
     one.load() < other.load()
 }
 
-/// One may be drawn twice.
-fn meets_himself(_: Kind) -> Arc<dyn Policy> {
+/// May draw one backend twice.
+fn draws_one_twice(_: Kind) -> Arc<dyn Policy> {
     mutant(two(|_, n, random| random.usize(..n), lesser))
 }
 
-/// The neighbour is taken when one is drawn twice.
+/// Takes the neighbour when one backend is drawn twice.
 fn takes_the_neighbour(_: Kind) -> Arc<dyn Policy> {
     let other = |one, n, random: &mut Rng| match random.usize(..n) {
         drawn if drawn == one => (one + 1) % n,
@@ -130,13 +131,13 @@ fn takes_the_neighbour(_: Kind) -> Arc<dyn Policy> {
     mutant(two(other, lesser))
 }
 
-/// The last that was drawn is kept, whatever its load.
+/// Keeps the backend that was drawn last, whatever its load.
 fn keeps_the_last(_: Kind) -> Arc<dyn Policy> {
     let other = |one, n, random: &mut Rng| (one + 1 + random.usize(..n - 1)) % n;
     mutant(two(other, |_, _| true))
 }
 
-/// A mutant in the place of a policy, on the terms of that policy.
+/// A mutant in the place of a policy, with the terms of that policy.
 fn mutated(make: fn(Kind) -> Arc<dyn Policy>, kind: Kind) -> Promise {
     let draws_two = matches!(kind, Kind::TwoChoices);
     let shares = if kind == Kind::RoundRobin { Bound::Picks(1.0) } else { Bound::Deviations(4.0) };
@@ -144,7 +145,7 @@ fn mutated(make: fn(Kind) -> Arc<dyn Policy>, kind: Kind) -> Promise {
 }
 
 #[test]
-fn all_that_is_broken_is_told_and_what_is_declined_must_be_broken() {
+fn all_broken_properties_are_reported_and_declined_ones_must_be_broken() {
     let two = broken(mutated(favourite, Kind::WeightedRoundRobin));
     let names: Vec<_> = two.iter().filter_map(|told| told.split_once(':')).map(|(name, _)| name).collect();
     assert_eq!(names, ["fair shares", "smooth turns", "extreme weights", "fair to many threads"]);
@@ -170,7 +171,7 @@ fn all_that_is_broken_is_told_and_what_is_declined_must_be_broken() {
 fn every_property_fails_a_mutant() {
     type Mutation = (&'static str, fn(Kind) -> Arc<dyn Policy>, Kind);
     let table: [(Property, &[Mutation]); PROPERTIES.len()] = [
-        (somebody_if_there_is_somebody, &[("out of bounds", out_of_bounds, Kind::Random)]),
+        (a_backend_if_there_is_one, &[("out of bounds", out_of_bounds, Kind::Random)]),
         (
             fair_shares,
             &[
@@ -187,7 +188,7 @@ fn every_property_fails_a_mutant() {
         (
             two_distinct_and_the_lesser,
             &[
-                ("meets himself", meets_himself, Kind::TwoChoices),
+                ("draws one twice", draws_one_twice, Kind::TwoChoices),
                 ("takes the neighbour", takes_the_neighbour, Kind::TwoChoices),
                 ("keeps the last", keeps_the_last, Kind::TwoChoices),
             ],

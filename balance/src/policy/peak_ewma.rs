@@ -1,13 +1,14 @@
-//! Peak EWMA: draw two, take the one that will probably answer first.
+//! Peak EWMA: draw two backends, pick the one with the lower expected latency.
 //!
-//! *Idea*: a backend's latency, remembered pessimistically: a worse answer is believed at once, a better one only over
-//! time. *Formula*: cost = latency x (in flight + 1) / weight, the lower of two drawn candidates; the latency is that of
-//! [`Peak`](crate::latency::Peak), where a failure counts as five seconds. *Source*: Finagle's and Linkerd's
-//! load balancer. *Cost*: two draws and two decays. *When it is wrong*: when latency says more about the requests than
-//! about the backends, as with a few slow paths; and right after a start, when nothing is known.
+//! *Idea*: a pessimistic memory of a backend's latency: a slower answer counts at once, a faster answer only
+//! over time. *Formula*: cost = latency x (in flight + 1) / weight, the lower of two drawn candidates; the
+//! latency is that of [`Peak`](crate::latency::Peak), where a failure counts as five seconds. *Source*: the
+//! load balancer of Finagle and Linkerd. *Cost*: two draws and two decays. *When it is wrong*: when latency
+//! depends more on the requests than on the backends, as with a few slow paths; and immediately after a
+//! start, when no latency is known.
 //!
-//! A failure counts as slow because it often is the fastest answer there is: else a backend that fails at once would draw
-//! all requests to it.
+//! A failure counts as slow because it is often the fastest answer of all: otherwise a backend that fails at
+//! once would attract all requests.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use super::request::Request;
 use crate::Moment;
 use crate::backend::Backend;
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "peak-ewma",
     picks: "of two backends drawn at random, the one that will probably answer first",
@@ -30,16 +31,16 @@ pub(super) const ABOUT: About = About {
     because: |notes| format!("of {} it will probably answer first", notes.drawn()),
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
     Arc::new(PeakEwma)
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms { draws_two: true, ..Terms::sharing(Bound::Of(0.3)) };
 
-/// The one of two that will probably answer first.
+/// The one of two with the lower expected latency.
 #[derive(Debug, Default)]
 pub(super) struct PeakEwma;
 
@@ -55,7 +56,7 @@ impl Policy for PeakEwma {
     }
 }
 
-/// Microseconds that a request would take there, by a backend's weight.
+/// The expected time of a request at the backend in microseconds, divided by the weight.
 fn cost(backend: &Backend, now: Moment) -> f64 {
     backend.peak_latency(now) * backend.load()
 }

@@ -1,9 +1,10 @@
-//! Random: by lot.
+//! Random: each candidate with the same probability.
 //!
-//! *Idea*: chance is fair in the long run, and needs to know nothing. *Formula*: a number below the number of candidates,
-//! all equally likely. *Source*: Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing" (2001), where it is
-//! what the others are measured by. *Cost*: one draw. *When it is wrong*: in the short run. Of 4,000 picks among four, one
-//! backend in three gets 27 too many or too few, and the unluckiest of 100 gets four requests while a third get none.
+//! *Idea*: random choices are fair in the long run, and need no data. *Formula*: a number below the number of
+//! candidates, all equally likely. *Source*: Mitzenmacher, "The Power of Two Choices in Randomized Load
+//! Balancing" (2001), which compares other policies with this one. *Cost*: one draw. *When it is wrong*: in
+//! the short run. Of 4,000 picks among four, one backend in three gets 27 too many or too few, and of 100
+//! requests among 100 backends, one gets four while a third get none.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::contract::{Bound, Terms};
 use super::request::Request;
 use crate::backend::Backend;
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "random",
     picks: "a backend at random",
@@ -25,16 +26,16 @@ pub(super) const ABOUT: About = About {
     because: |_| "it was drawn at random".to_owned(),
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
     Arc::new(Random)
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms::sharing(Bound::Deviations(4.0));
 
-/// Everybody with the same chance.
+/// Each candidate with the same probability.
 #[derive(Debug, Default)]
 pub(super) struct Random;
 

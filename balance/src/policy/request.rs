@@ -1,4 +1,4 @@
-//! The request that a backend is picked for, as far as a policy may know it.
+//! The data of a request that a policy may use.
 
 use std::sync::Arc;
 
@@ -7,32 +7,32 @@ use fastrand::Rng;
 use crate::Moment;
 use crate::backend::Backend;
 
-/// What a policy may know of a request.
+/// The data of a request that a policy may use.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// What it shares with the requests that belong to the same backend; `None` if it has nothing of the kind.
+    /// The key that requests for the same backend have in common; `None` if the request has no key.
     pub key: Option<u64>,
-    /// When it is to be sent.
+    /// The time of the pick.
     pub now: Moment,
-    /// Where draws come from.
+    /// The generator for draws.
     pub random: &'a mut Rng,
-    /// Where it is noted how the pick came about, if anybody wants to know.
+    /// The notes that explain the pick, if an explanation is wanted.
     pub notes: Option<&'a mut Notes>,
 }
 
-/// How a pick came about.
+/// Notes that explain a pick.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Notes {
-    /// The numbers of the backends that were drawn or looked at.
+    /// The numbers of the backends that were drawn or compared.
     pub drawn: Vec<usize>,
-    /// Those that were passed over at last, and why.
+    /// The backends that were passed over in the end, with the reasons.
     pub passed: Vec<(usize, &'static str)>,
-    /// Why the chosen one, if not by the policy.
+    /// The reason for the choice, if the policy did not make it.
     pub because: Option<&'static str>,
 }
 
 impl Request<'_> {
-    /// Its key, or one drawn at random.
+    /// The key of the request, or a random one.
     pub(super) fn key(&mut self) -> u64 {
         self.key.unwrap_or_else(|| self.random.u64(..))
     }
@@ -51,17 +51,18 @@ impl Request<'_> {
         }
     }
 
-    /// Notes why it was not the policy that chose.
+    /// Notes the reason for a choice that the policy did not make.
     pub(crate) fn because(&mut self, why: &'static str) {
         if let Some(notes) = &mut self.notes {
             notes.because = Some(why);
         }
     }
 
-    /// Two different candidates, every pair with the same chance; twice the same if there is but one.
+    /// Two different candidates, every pair with the same probability; the same one twice if there is only
+    /// one.
     ///
-    /// The second is drawn among the others, and moved up by one if it would meet the first. To take the neighbour
-    /// instead is a known mistake: neighbours then meet more often than others.
+    /// The second is drawn among the others, and moved up by one if it would be the first. It is a known
+    /// mistake to take the neighbour instead: neighbours then meet more often than others.
     pub(super) fn two_of<'c>(&mut self, candidates: &'c [Arc<Backend>]) -> Option<[(usize, &'c Backend); 2]> {
         let n = candidates.len();
         let one = match n {
@@ -81,7 +82,7 @@ impl Request<'_> {
 }
 
 impl Notes {
-    /// The numbers of the backends that were drawn or looked at, as words.
+    /// The numbers of the backends that were drawn or compared, as words.
     pub(super) fn drawn(&self) -> String {
         self.drawn.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
     }

@@ -1,14 +1,17 @@
-//! Consistent hashing on a ring: the same key to the same backend, however many others come and go.
+//! Consistent hashing on a ring: the same key to the same backend, even if many other backends are added or
+//! removed.
 //!
-//! *Idea*: backends and keys are points on a circle, and a key belongs to the next backend in one direction. When a
-//! backend goes, only its own keys move, each to the next. *Formula*: `hash(key)`, then the first point at or behind it;
-//! every backend has about 160 points, more or fewer by its weight, at `hash(address, i)`. *Source*: Karger et al. (1997);
-//! the 160 points are those of libketama. *Cost*: O(1) a pick; the points are sorted, and the circle divided into parts, when
-//! a backend comes or goes. *When it is wrong*: the shares are uneven by about a twelfth with 160 points, and a key that
-//! everybody asks for is all on one backend: `BoundedRing`.
+//! *Idea*: backends and keys are points on a circle, and a key belongs to the next backend in one direction.
+//! When a backend is removed, only its own keys move, each to the next backend. *Formula*: `hash(key)`, then
+//! the first point at or behind it; every backend has about 160 points, more or fewer by its weight, at
+//! `hash(address, i)`. *Source*: Karger et al. (1997); the 160 points are those of libketama. *Cost*: O(1) a
+//! pick; the points are sorted, and the circle is divided into parts, when a backend is added or removed.
+//! *When it is wrong*: the shares differ by about a twelfth with 160 points, and a key that most requests
+//! have is all on one backend: `BoundedRing` is better there.
 //!
-//! The ring holds dead backends too: a key walks on past them, and returns when its own is back. Points depend on the
-//! address and not on the order of the backends, so that several balancers agree without talking to each other.
+//! The ring also contains backends that are down: a key moves on past them, and returns when its own backend
+//! is up again. Points depend on the address and not on the order of the backends, so that several balancers
+//! agree without communication.
 
 use std::sync::Arc;
 
@@ -24,10 +27,10 @@ use crate::backend::Backend;
 /// Points of a backend of average weight.
 const POINTS: usize = 160;
 
-/// Points that the ring of thousands of backends has at most, or one each.
+/// The largest number of points on the ring of thousands of backends, but at least one each.
 const MOST: usize = 1 << 20;
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "ring",
     picks: "the next backend on a ring of hashes",
@@ -39,12 +42,12 @@ pub(super) const ABOUT: About = About {
     because: |_| "it is next on the ring".to_owned(),
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
     Arc::new(Ring::default())
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms::sharing(Bound::Of(0.3));
 
@@ -68,25 +71,26 @@ impl Policy for Ring {
     }
 }
 
-/// A candidate for a key when none is on the ring yet.
+/// A candidate for a key while the ring is empty.
 pub(super) fn anyone(candidates: &[Arc<Backend>], key: u64) -> Option<usize> {
     (key as usize).checked_rem(candidates.len())
 }
 
-/// The points of all members, sorted, and where to begin to look for one.
+/// The points of all members, sorted, and an index for the search.
 #[derive(Debug, Default)]
 pub(super) struct Circle {
     points: Vec<(u64, u32)>,
-    /// The circle in equal parts, about as many as points: the first point of each. Halving a list of a million points again
-    /// and again would miss the caches of a processor twenty times; so it is two times.
+    /// The circle in equal parts, about as many as points: the first point of each part. A binary search in a
+    /// list of a million points would miss the processor's caches twenty times; the index reduces this to two
+    /// times.
     parts: Vec<u32>,
-    /// The bits of a key below those that say in which part it is.
+    /// The number of low bits of a key that do not select its part.
     below: u32,
-    /// Whose points these are: numbers, hashes of addresses, and weights.
+    /// The numbers, ids and weights of the backends on the ring.
     members: Vec<(usize, u64, u32)>,
 }
 
-/// What a table of numbers depends on: an address that was removed may come back with another number.
+/// What a table of numbers depends on. An address that was removed may come back with another number.
 pub(super) fn identity(backend: &Backend) -> (usize, u64, u32) {
     (backend.number, backend.id, backend.weight())
 }
@@ -118,7 +122,7 @@ impl Circle {
         members.iter().map(|backend| identity(backend)).eq(self.members.iter().copied())
     }
 
-    /// The candidates in the order in which a key meets them. One that has many points is met many times.
+    /// The candidates in the order in which a key meets them. A candidate with many points occurs many times.
     pub(super) fn walk<'a>(
         &'a self,
         key: u64,

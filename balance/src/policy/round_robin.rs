@@ -1,8 +1,9 @@
-//! Round robin: everybody in turn.
+//! Round robin: each candidate in turn.
 //!
-//! *Idea*: one counter for all, so that shares are equal by construction. *Formula*: turn modulo the number
-//! of candidates. *Source*: the balancer this one grew from, and the oldest of them all. *Cost*: one atomic addition a
-//! pick. *When it is wrong*: when backends or requests differ in cost; it does not look at load at all.
+//! *Idea*: one counter for all requests, so that shares are equal by construction. *Formula*: turn modulo the
+//! number of candidates. *Source*: the Go balancer from which Roundabout started; it is the oldest policy.
+//! *Cost*: one atomic addition a pick. *When it is wrong*: when backends or requests differ in cost; it does
+//! not use load at all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +14,7 @@ use super::contract::{Bound, Terms};
 use super::request::Request;
 use crate::backend::Backend;
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "round-robin",
     picks: "each backend in turn",
@@ -25,20 +26,21 @@ pub(super) const ABOUT: About = About {
     because: |_| "it is its turn".to_owned(),
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
     Arc::new(RoundRobin::default())
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms::sharing(Bound::Picks(1.0));
 
-/// The seed's policy: an atomic turn over the alive backends, shared by all workers.
+/// The policy of the original: an atomic turn over the backends that are alive, shared by all workers.
 ///
-/// The turn goes round the *alive list*, not round all backends with the dead ones skipped: skipping gives
-/// a dead backend's whole share to its neighbour. While the list stays the same, any `n` picks in a row give
-/// shares that differ by at most one, over all threads together, because every pick takes a turn of its own.
+/// The turn counts over the *list of candidates*, not over all backends while skipping the dead ones:
+/// skipping gives a dead backend's whole share to its neighbour. While the list stays the same, any `n` picks
+/// in a row give shares that differ by at most one, over all threads together, because every pick takes a
+/// turn of its own.
 #[derive(Debug, Default)]
 pub(super) struct RoundRobin {
     turn: AtomicUsize,
@@ -46,7 +48,7 @@ pub(super) struct RoundRobin {
 
 impl Policy for RoundRobin {
     fn pick(&self, candidates: &[Arc<Backend>], _: &mut Request<'_>) -> Option<usize> {
-        // No other memory hangs on the turn, so the weakest ordering will do.
+        // No other memory depends on the turn, so the weakest ordering is enough.
         (!candidates.is_empty()).then(|| self.turn.fetch_add(1, Ordering::Relaxed) % candidates.len())
     }
 }

@@ -1,15 +1,15 @@
-//! Power of two choices: draw two, take the one with less to do.
+//! Power of two choices: draw two backends, pick the one with the lower load.
 //!
-//! *Idea*: one comparison removes most of what is wrong with chance, and none of what is right with it: nobody is
-//! everybody's favourite. *Formula*: two different candidates, all pairs equally likely; the lower of
-//! `(in flight + 1) / weight` is picked, the first drawn if both are equal. *Source*: Mitzenmacher (2001): of *n* requests
-//! at *n* backends the fullest has about ln ln n / ln 2 instead of ln n / ln ln n. *Cost*: two draws, two counts, however
-//! many backends there are. *When it is wrong*: it cannot see what is in flight from other balancers, and a backend that
-//! fails at once looks idle to it.
+//! *Idea*: one comparison removes most of the disadvantages of random choices and keeps their advantage: no
+//! backend is the favourite of all. *Formula*: two different candidates, all pairs equally likely; the lower
+//! of `(in flight + 1) / weight` is picked, the first drawn if both are equal. *Source*: Mitzenmacher (2001):
+//! of *n* requests at *n* backends, the fullest has about ln ln n / ln 2 instead of ln n / ln ln n. *Cost*:
+//! two draws and two counts for any number of backends. *When it is wrong*: it does not see requests in
+//! flight from other balancers, and a backend that fails at once looks idle.
 //!
-//! Known balancers got it wrong in three ways: by taking the neighbour when the same candidate is drawn twice, by
-//! comparing with the best of before, and by keeping the last candidate whatever its load. The contract of the policies
-//! counts pairs and winners.
+//! Known balancers make three mistakes: they take the neighbour when the same candidate is drawn twice, they
+//! compare with the best of earlier picks, or they keep the last candidate whatever its load. The contract of
+//! the policies counts pairs and winners.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::request::Request;
 use crate::Moment;
 use crate::backend::Backend;
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "two-choices",
     picks: "the less loaded of two backends drawn at random",
@@ -29,19 +29,19 @@ pub(super) const ABOUT: About = About {
     keeps_turns: false,
     uses_weights: true,
     uses_key: false,
-    because: |notes| format!("of {} it has less to do", notes.drawn()),
+    because: |notes| format!("of {} it has the lower load", notes.drawn()),
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
     Arc::new(TwoChoices)
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms { draws_two: true, ..Terms::sharing(Bound::Of(0.3)) };
 
-/// The less loaded of two.
+/// The one of two with the lower load.
 #[derive(Debug, Default)]
 pub(super) struct TwoChoices;
 

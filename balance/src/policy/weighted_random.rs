@@ -1,12 +1,12 @@
-//! Weighted random: by lot, some with more chances.
+//! Weighted random: each candidate with a probability by its weight.
 //!
-//! *Idea*: as many tickets for everybody as it has weight. *Formula*: a number below the sum of all weights; whoever's
-//! weights reach beyond it first is picked. *Source*: folklore; nginx's `random` draws like this. *Cost*: one draw, and a
-//! search among *n* partial sums that were added up when the list was made: O(log n). *When it is wrong*: as
-//! `Random` is, in the short run.
+//! *Idea*: each candidate has as many tickets as weight. *Formula*: a random number below the sum of all
+//! weights; the first candidate whose sum of weights up to its own is above the number is picked. *Source*:
+//! folklore; nginx's `random` draws like this. *Cost*: one draw, and a search among *n* partial sums that
+//! were added up when the list was made: O(log n). *When it is wrong*: in the short run, as with `Random`.
 //!
-//! A ticket of somebody who is no candidate any more, or not for this request, is drawn again: the others' chances
-//! stay in proportion.
+//! A ticket of a backend that is no longer a candidate, or not for this request, is drawn again: the
+//! probabilities of the others stay in proportion.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use super::list::position;
 use super::request::Request;
 use crate::backend::Backend;
 
-/// Tickets that are drawn before the candidates themselves are added up.
+/// The number of tickets that are drawn before the weights of the candidates themselves are added up.
 const DRAWS: usize = 8;
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "weighted-random",
     picks: "a backend at random, with chances by weight",
@@ -34,16 +34,16 @@ pub(super) const ABOUT: About = About {
     because: |_| "it was drawn at random".to_owned(),
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
     Arc::new(WeightedRandom::default())
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms::sharing(Bound::Deviations(4.0));
 
-/// Everybody with a chance by its weight.
+/// Each candidate with a probability by its weight.
 #[derive(Debug, Default)]
 pub(super) struct WeightedRandom {
     /// The number of each backend, and the sum of all weights up to its own.
@@ -74,7 +74,7 @@ impl Policy for WeightedRandom {
     }
 }
 
-/// Draws among a few candidates whose weights nobody has added up.
+/// Draws among a few candidates whose weights are not added up yet.
 fn draw_among(candidates: &[Arc<Backend>], request: &mut Request<'_>) -> Option<usize> {
     let all: u64 = candidates.iter().map(|backend| u64::from(backend.weight())).sum();
     if all == 0 {

@@ -1,12 +1,14 @@
-//! Smooth weighted round robin: everybody in turn, some more often, and never many times in a row.
+//! Smooth weighted round robin: each candidate in turn, some more often, but not many times in a row.
 //!
-//! *Idea*: everybody saves up its weight each time, the richest is picked, and pays what all saved together.
-//! *Formula*: for all `credit += weight`; the first of the highest credit is picked; its `credit -= sum of weights`.
-//! With weights 5, 1, 1 that makes a a b a c a a, not a a a a a b c. *Source*: nginx, commit 52327e0627 of 2012.
-//! *Cost*: O(n) a pick, in a lock held for a few nanoseconds a candidate. *When it is wrong*: when the weights are, for
-//! it does not look at load; and with thousands of backends, where a lot drawn by weight is as good.
+//! *Idea*: each candidate saves up its weight each time; the one with the highest credit is picked, and pays
+//! the sum of all weights. *Formula*: for all `credit += weight`; the first with the highest credit is
+//! picked; its `credit -= sum of weights`. With weights 5, 1, 1 this gives a a b a c a a, not a a a a a b c.
+//! *Source*: nginx, commit 52327e0627 of 2012. *Cost*: O(n) a pick, in a lock held for a few nanoseconds per
+//! candidate. *When it is wrong*: when the weights are wrong, because it does not use load; and with
+//! thousands of backends, where weighted random is as good.
 //!
-//! After any number of picks, everybody is within one pick of its fair share. The credits add up to nothing at any time.
+//! After any number of picks, each candidate is within one pick of its fair share. The credits always add up
+//! to zero.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +18,7 @@ use super::contract::{Bound, Terms};
 use super::request::Request;
 use crate::backend::Backend;
 
-/// What people read about it.
+/// The description for users.
 pub(super) const ABOUT: About = About {
     name: "weighted-round-robin",
     picks: "each backend in turn, backends with more weight more often, but not many times in a row",
@@ -28,19 +30,19 @@ pub(super) const ABOUT: About = About {
     because: |_| "it is its turn".to_owned(),
 };
 
-/// One at its beginning.
+/// The policy in its initial state.
 pub(super) fn make(_: Settings) -> Arc<dyn Policy> {
     Arc::new(WeightedRoundRobin::default())
 }
 
-/// What it promises.
+/// The terms for the contract.
 #[cfg(test)]
 pub(super) const TERMS: Terms = Terms::sharing(Bound::Picks(1.0));
 
-/// The credit of every backend.
+/// The credit of each backend.
 #[derive(Debug, Default)]
 pub(super) struct WeightedRoundRobin {
-    /// A standard lock: it is never held across an `await`, and everybody's credit must change as one.
+    /// A standard lock: it is never held across an `await`, and all credits must change together.
     accounts: Mutex<Accounts>,
 }
 
@@ -48,7 +50,7 @@ pub(super) struct WeightedRoundRobin {
 struct Accounts {
     /// By number, minus one.
     credits: Vec<i64>,
-    /// Between whom the credits were earned, and at what weights.
+    /// The backends that earned the credits, with their weights.
     company: Vec<(usize, u32)>,
 }
 
@@ -74,8 +76,8 @@ impl Policy for WeightedRoundRobin {
         Some(richest.0)
     }
 
-    /// Credit that was earned beside a heavy backend is worth hundreds of picks among light ones. So everybody begins
-    /// anew when the company changes, and only then.
+    /// Credit that was earned beside a heavy backend is worth hundreds of picks among light ones. So all
+    /// credits start again when the candidates or weights change, and only then.
     fn arrange(&self, _: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
         let company = candidates.iter().map(|backend| (backend.number, backend.weight())).collect();
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_owed_anything_by_new_company() {
+    fn credits_do_not_survive_a_change_of_the_candidates() {
         let policy = WeightedRoundRobin::default();
         let field = backends(&[1000, 1, 1]);
         policy.arrange(&field, &field);
@@ -127,6 +129,6 @@ mod tests {
         policy.arrange(&field, light);
         assert_eq!(picks(&policy, light, 4), [0, 1, 0, 1]);
         policy.arrange(&field, light);
-        assert_eq!(picks(&policy, light, 1), [0], "the same company goes on where it was");
+        assert_eq!(picks(&policy, light, 1), [0], "the same candidates continue where they were");
     }
 }

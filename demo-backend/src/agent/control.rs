@@ -1,6 +1,6 @@
-//! What can be asked and ordered on the control port?
+//! The requests and commands on the control port.
 //!
-//! Small JSON over HTTP/1.1. Every error has a JSON body `{"error": "..."}` that says what to do instead.
+//! Small JSON over HTTP/1.1. Every error has a JSON body `{"error": "..."}` with a remedy.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -26,15 +26,15 @@ use crate::fault::InvalidFault;
 /// Larger request bodies are refused.
 const MAX_BODY: usize = 1 << 20;
 
-/// The pause after a failed accept, which is most often "out of file descriptors".
+/// The pause after a failed accept. The usual cause is "out of file descriptors".
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// An answer that is not 200: the status, and what to tell.
+/// An answer other than 200: the status, and the text.
 struct Refusal(StatusCode, String);
 
 type Answer = Result<Value, Refusal>;
 
-/// Answers on the control port until `end` comes, and hands its value back.
+/// Answers on the control port until `end` is ready, and returns its value.
 pub(super) async fn serve<T>(listener: TcpListener, keeper: Rc<Keeper>, end: impl Future<Output = T>) -> T {
     tokio::pin!(end);
     loop {
@@ -56,7 +56,7 @@ pub(super) async fn serve<T>(listener: TcpListener, keeper: Rc<Keeper>, end: imp
 
 async fn converse(stream: TcpStream, keeper: Rc<Keeper>) {
     let service = service_fn(move |request| answer(Rc::clone(&keeper), request));
-    // Whoever asked is gone if this fails.
+    // If this fails, the client is gone.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -81,7 +81,7 @@ async fn answer(
     response.body(Full::from(format!("{value}\n")))
 }
 
-/// A page of some other site, open in the same browser, must not be able to break backends.
+/// A page of another site in the same browser must not be able to break backends.
 fn guard(headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let Some(origin) = headers.get(ORIGIN).map(text) else { return Ok(()) };
@@ -156,7 +156,7 @@ async fn route(keeper: &Rc<Keeper>, method: &Method, path: &str, body: Incoming)
     }
 }
 
-/// The methods a path takes; none if there is no such path.
+/// The methods of a path; empty if there is no such path.
 fn methods(path: &str) -> &'static [&'static str] {
     match path {
         "/healthz" | "/state" | "/counters" => &["GET"],
@@ -186,7 +186,7 @@ fn faults(keeper: &Keeper) -> Value {
     keeper.ledger(|ledger| Value::Array(keeper.desk.borrow().view(ledger, Instant::now())))
 }
 
-/// Commands answer with the state they led to.
+/// Commands answer with the state after the command.
 fn commanded(keeper: &Keeper, outcome: anyhow::Result<()>) -> Answer {
     match outcome {
         Ok(()) => Ok(state(keeper)),
@@ -216,7 +216,7 @@ fn invalid(error: InvalidFault) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, error.to_string())
 }
 
-/// These are plain numbers and texts; there is no way for them not to be JSON.
+/// These are plain numbers and texts, which always are valid JSON.
 fn shown(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! Which faults stand, and what does the worker have to be told?
+//! The list of active faults, and the orders to the worker that follow from it.
 //!
-//! Pure: the time and the ledger come in as arguments. What is standing here is the truth; workers come and go,
-//! and each is told all of it.
+//! Pure: the time and the ledger are arguments. This list is the source of truth; each new worker gets all of
+//! it.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use crate::fault::{Fault, InvalidFault};
 use crate::ledger::{Draws, Ledger};
 use crate::link::{FaultOrder, Orders};
 
-/// More standing faults than this are a mistake of whoever adds them.
+/// The largest number of faults. More are probably a mistake in a script.
 const MAX_FAULTS: usize = 100;
 
-/// A definition as people write it.
+/// A definition as JSON.
 pub(super) type Definition = Map<String, Value>;
 
-/// The faults that were asked for.
+/// The list of active faults.
 #[derive(Debug)]
 pub(super) struct Desk {
     seed: u64,
@@ -64,7 +64,8 @@ impl Desk {
         Ok(self.next_id - 1)
     }
 
-    /// Replaces all faults by these, whose ids count from 1: the same faults meet the same dice again.
+    /// Replaces all faults by these. Their ids count from 1, so the same faults get the same random numbers
+    /// again.
     pub(super) fn replace(&mut self, definitions: Vec<Definition>, now: Instant) -> Result<(), InvalidFault> {
         if definitions.len() > MAX_FAULTS {
             return Err(InvalidFault::too_many(MAX_FAULTS));
@@ -91,12 +92,12 @@ impl Desk {
         self.entries.len() < before
     }
 
-    /// Rolls all dice from the start of another seed. How often each fault hit is not forgotten.
+    /// Starts all random numbers again with another seed. The counts of hits remain.
     pub(super) fn reseed(&mut self, seed: u64, ledger: &mut Ledger) {
         self.seed = seed;
         self.version += 1;
         for entry in &mut self.entries {
-            // To the worker, a fault with a new key is a new fault with a history.
+            // For the worker, a fault with a new key is a new fault with a history.
             let fired = ledger.draws(entry.key).fired;
             entry.key = self.next_key;
             self.next_key += 1;
@@ -104,7 +105,7 @@ impl Desk {
         }
     }
 
-    /// What a worker has to be told.
+    /// The orders for a worker.
     pub(super) fn orders(&self, ledger: &Ledger, now: Instant) -> Orders {
         let order = |entry: &Entry| {
             let Draws { matched, fired } = ledger.draws(entry.key);
@@ -125,7 +126,7 @@ impl Desk {
         }
     }
 
-    /// The faults as people see them: the definition, and what came of it.
+    /// The faults for people: the definition, and the counts.
     pub(super) fn view(&self, ledger: &Ledger, now: Instant) -> Vec<Value> {
         let view = |entry: &Entry| {
             let draws = ledger.draws(entry.key);
@@ -146,7 +147,7 @@ impl Desk {
         self.entries.iter().map(view).collect()
     }
 
-    /// Whether a fault with this key stands.
+    /// Whether a fault with this key is active.
     pub(super) fn has_key(&self, key: u64) -> bool {
         self.entries.iter().any(|entry| entry.key == key)
     }
@@ -164,14 +165,14 @@ impl Entry {
         self.until.map(|until| until.saturating_duration_since(now))
     }
 
-    /// Whether it can never hit again.
+    /// Whether the fault can never hit again.
     fn is_spent(&self, draws: Draws, now: Instant) -> bool {
         self.until.is_some_and(|until| until <= now)
             || self.fault.first.is_some_and(|first| first <= draws.fired)
     }
 }
 
-/// Milliseconds, rounded up: no fault ends before its time.
+/// Milliseconds, rounded up: no fault ends early.
 fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

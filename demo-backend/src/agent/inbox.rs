@@ -1,8 +1,8 @@
 //! How do a worker's reports get into the ledger?
 //!
-//! A thread reads the pipe and then rests for a millisecond, so that a busy worker costs the agent a thousand
-//! wake-ups a second and not one for each of its reports. Who asks for numbers reads the pipe himself first, and
-//! so sees everything that was reported before he asked.
+//! A thread reads the pipe and then sleeps for a millisecond, so that a busy worker costs the agent a
+//! thousand wake-ups a second instead of one for each report. Code that needs the numbers reads the pipe
+//! first, so that it sees everything that was reported before.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,12 +18,12 @@ use crate::link::Report;
 
 const REST: Duration = Duration::from_millis(1);
 
-/// Room for half a second of reports, should the reading thread not get to run for so long.
+/// Space for the reports of half a second, in case the reading thread does not run for so long.
 #[cfg(target_os = "linux")]
 const PIPE_SIZE: usize = 1 << 20;
 
-/// The ledger, shared between the agent and the thread that reads. Held only to add or to look, never across a
-/// wait, so an ordinary lock will do.
+/// The ledger, shared between the agent and the reading thread. The lock is held only to add or to read,
+/// never across an await, so an ordinary lock is enough.
 pub(super) type SharedLedger = Arc<Mutex<Ledger>>;
 
 /// The agent's end of one worker's pipe.
@@ -36,24 +36,25 @@ pub(super) struct Inbox {
 
 #[derive(Default)]
 struct Reading {
-    /// A line that has not come to its end.
+    /// The beginning of an incomplete line.
     rest: Vec<u8>,
     ended: bool,
 }
 
 impl Inbox {
-    /// Starts to read `pipe` into `ledger`; the second value is the version of the orders that hold.
+    /// Starts to read `pipe` into `ledger`; the second value is the version of the orders that the worker
+    /// obeys.
     pub(super) fn open(pipe: OwnedFd, ledger: SharedLedger) -> Result<(Arc<Self>, watch::Receiver<u64>)> {
         rustix::io::ioctl_fionbio(&pipe, true)?;
         #[cfg(target_os = "linux")]
-        // Without the privilege for more, the usual size has to do.
+        // Without the privilege for a larger size, the default size is used.
         let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_SIZE);
         let (obeyed, version) = watch::channel(0);
         let inbox = Arc::new(Self { pipe, reading: Mutex::default(), ledger, obeyed });
         let reader = Arc::clone(&inbox);
         std::thread::spawn(move || {
             while !reader.drain() {
-                // An interrupted wait only means that we look once more.
+                // After an interrupted wait, the loop reads once more.
                 let _ = poll(&mut [PollFd::new(&reader.pipe, PollFlags::IN)], None);
                 std::thread::sleep(REST);
             }
@@ -61,7 +62,8 @@ impl Inbox {
         Ok((inbox, version))
     }
 
-    /// Reads all there is. True at the end of the pipe: the worker is dead and everything it reported is known.
+    /// Reads all available bytes. True at the end of the pipe: the worker is dead and all its reports are
+    /// known.
     pub(super) fn drain(&self) -> bool {
         let mut reading = lock(&self.reading);
         let mut buffer = [0; 16 * 1024];
@@ -81,7 +83,7 @@ impl Inbox {
         rest.extend_from_slice(bytes);
         let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') else { return };
         let mut ledger = lock(&self.ledger);
-        // Workers write UTF-8 only.
+        // Workers write only UTF-8.
         for report in String::from_utf8_lossy(&rest[..end]).lines().filter_map(Report::decode) {
             ledger.add(report);
             if let Report::Obeyed(version) = report {
@@ -92,7 +94,7 @@ impl Inbox {
     }
 }
 
-/// A lock whose former holder panicked still guards numbers that are as good as any.
+/// If the thread that held the lock panicked, the numbers are still usable.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
-//! Which commands make sense now, and what is true after each?
+//! Which commands are possible in which state, and what does each guarantee?
 //!
-//! One command at a time; each returns when what it promises is so.
+//! Commands run one at a time; each returns when its promise holds.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,23 +22,23 @@ use crate::cli::AgentConfig;
 use crate::ledger::Ledger;
 use crate::link::Orders;
 
-/// A worker that does not serve after this long never will.
+/// The time in which a worker must start to serve.
 const START_TIME: Duration = Duration::from_secs(10);
 
-/// Looks after one worker at a time.
+/// Manages one worker at a time.
 pub(super) struct Keeper {
     config: AgentConfig,
-    /// The faults that stand.
+    /// The active faults.
     pub(super) desk: RefCell<Desk>,
     ledger: SharedLedger,
     worker: RefCell<Option<Rc<Worker>>>,
-    /// Held by the command that is being carried out: one at a time.
+    /// Held by the running command, so that there is one at a time.
     command: Mutex<()>,
     starts: Cell<u64>,
     last_exit: RefCell<Option<String>>,
 }
 
-/// A command makes no sense now; says why, and what would.
+/// A command is not possible now; the text gives the reason and an alternative.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Impossible(&'static str);
@@ -56,7 +56,7 @@ impl Keeper {
         }
     }
 
-    /// The flags this agent was started with; ports are those that were really opened.
+    /// The flags of this agent, with the ports that were actually opened.
     pub(super) fn config(&self) -> &AgentConfig {
         &self.config
     }
@@ -78,8 +78,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Lets the worker, if there is one, finish what is in flight, and kills it if that takes longer than
-    /// [`DRAIN_TIME`]; returns when it is gone.
+    /// Lets the worker, if there is one, finish its requests in flight, and kills it after [`DRAIN_TIME`];
+    /// returns when it is gone.
     pub(super) async fn finish(&self) -> Result<()> {
         let _command = self.command.lock().await;
         self.drain(DRAIN_TIME).await;
@@ -94,7 +94,7 @@ impl Keeper {
         self.launch().await
     }
 
-    /// Stops the worker with SIGSTOP; returns when the kernel has.
+    /// Stops the worker with SIGSTOP; returns when the kernel has stopped it.
     pub(super) async fn stop(&self) -> Result<()> {
         let _command = self.command.lock().await;
         let Some(worker) = self.living() else {
@@ -103,7 +103,7 @@ impl Keeper {
         worker.stop().await
     }
 
-    /// Lets a stopped worker run on with SIGCONT; returns when it obeys all that was ordered meanwhile.
+    /// Continues a stopped worker with SIGCONT; returns when it obeys all orders that were given meanwhile.
     pub(super) async fn r#continue(&self) -> Result<()> {
         let _command = self.command.lock().await;
         let Some(worker) = self.living() else {
@@ -112,7 +112,7 @@ impl Keeper {
         worker.r#continue().await
     }
 
-    /// No faults, the first seed, a running worker.
+    /// Back to no faults, the first seed, and a running worker.
     pub(super) async fn reset(self: &Rc<Self>) -> Result<()> {
         let now = Instant::now();
         self.ledger(|ledger| self.desk.borrow_mut().reseed(self.config.seed, ledger));
@@ -125,8 +125,8 @@ impl Keeper {
         }
     }
 
-    /// Tells the worker what stands on the desk. True once a running worker obeys; false if there is none now:
-    /// then the next one is told, or this one when it goes on.
+    /// Tells the worker the active faults. True when a running worker obeys; false if none runs now: then the
+    /// next worker gets them, or this one when it continues.
     pub(super) async fn tell(&self) -> bool {
         let orders = self.orders();
         let Some(worker) = self.worker() else { return false };
@@ -135,14 +135,14 @@ impl Keeper {
         worker.obeys(version).await
     }
 
-    /// Asks the worker to finish what is in flight and exit; waits for that no longer than `patience`.
+    /// Asks the worker to finish its requests in flight and exit; waits at most `patience`.
     pub(super) async fn drain(&self, patience: Duration) {
         let Some(worker) = self.worker().filter(|worker| worker.life() == Life::Running) else { return };
         worker.tell(Orders { drain: true, ..self.orders() });
         let _ = timeout(patience, worker.ended()).await;
     }
 
-    /// Looks at, or changes, the ledger, which then holds everything that was reported up to now.
+    /// Reads or changes the ledger, which then contains everything that was reported up to now.
     pub(super) fn ledger<T>(&self, look: impl FnOnce(&mut Ledger) -> T) -> T {
         if let Some(worker) = self.worker() {
             worker.read_reports();
@@ -150,7 +150,7 @@ impl Keeper {
         look(&mut lock(&self.ledger))
     }
 
-    /// The worker as people see it.
+    /// The state of the worker for people.
     pub(super) fn worker_view(&self) -> Value {
         let (state, pid) = match (self.life(), self.worker()) {
             (Life::Running, Some(worker)) => ("running", Some(worker.pid())),
@@ -214,9 +214,10 @@ impl Keeper {
         Err(failure)
     }
 
-    /// Waits for the end of a worker, whoever brings it about, and settles its accounts.
+    /// Waits for the end of a worker, for whatever reason, and completes its counts.
     async fn see_off(self: Rc<Self>, mut child: Child, has_ended: watch::Sender<bool>) {
-        // Between the end of this wait and the next line nobody else runs: no signal can hit a reused id.
+        // Between the end of this wait and the next line no other code runs: no signal can hit a reused
+        // process id.
         let exit = child.wait().await;
         let worker = self.worker.borrow_mut().take();
         if let Some(worker) = worker {

@@ -1,7 +1,8 @@
-//! How does one request travel through the worker?
+//! The path of one request through the worker.
 //!
-//! Read it whole, draw its faults, report it, wait as planned, answer as planned. Where a client goes away, hyper
-//! drops the future of [`answer`], or the body it made, and with it the request's [`Ticket`]: nothing goes on.
+//! Read the whole request, draw its faults, report it, wait as planned, answer as planned. When a client
+//! closes its connection, hyper drops the future of [`answer`] or the body that it made, and with it the
+//! request's [`Ticket`]: the work ends.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -51,12 +52,12 @@ pub(super) async fn answer(
     if shared.ending.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    // hyper neither sends these bodies nor asks for them.
+    // hyper does not send or poll these bodies.
     if is_head || matches!(response.status().as_u16(), 101 | 204 | 304) {
         ticket.finish();
     }
     let response = response.map(|()| AnswerBody::new(source, ticket, &plan, &shared, &switch));
-    // From here on hyper writes: what was noted of this request must be in the pipe first.
+    // From here on hyper writes, so the reports of this request must be in the pipe before.
     shared.reporter.flush();
     Ok(response)
 }
@@ -70,7 +71,7 @@ fn route(request: &Request<Incoming>) -> Route {
     }
 }
 
-/// A request that never came whole is not executed; and its connection could not be used again.
+/// An incomplete request is not executed, and its connection cannot be used again.
 async fn read_whole(shared: &Shared, body: &mut Incoming) -> Result<()> {
     while !body.is_end_stream() {
         shared.reporter.flush();
@@ -81,7 +82,7 @@ async fn read_whole(shared: &Shared, body: &mut Incoming) -> Result<()> {
     Ok(())
 }
 
-/// Draws the faults of this request, and notes that it is executed.
+/// Draws the faults of this request, and reports that it is executed.
 fn draw(shared: &Shared, request: &Request<Incoming>, route: &Route) -> Plan {
     if matches!(route, Route::Mistake(_)) {
         shared.reporter.note(Report::Executed(None));
@@ -97,7 +98,7 @@ fn draw(shared: &Shared, request: &Request<Incoming>, route: &Route) -> Plan {
     plan
 }
 
-/// Waits for what faults and the path ask for.
+/// Waits as the faults and the path demand.
 async fn wait(shared: &Shared, plan: &Plan, route: &Route) {
     for wait in &plan.waits {
         shared.reporter.flush();
@@ -109,7 +110,7 @@ async fn wait(shared: &Shared, plan: &Plan, route: &Route) {
     }
 }
 
-/// The head of the answer, and where its body comes from.
+/// The head of the answer, and the source of its body.
 async fn respond(
     shared: &Shared,
     mut request: Request<Incoming>,

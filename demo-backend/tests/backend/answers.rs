@@ -1,4 +1,4 @@
-//! What the data port answers, and what is counted.
+//! Tests: the answers of the data port, and the counts.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Each fault, as a client sees it.
+//! Tests: each fault, as a client sees it.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};

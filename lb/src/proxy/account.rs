@@ -1,5 +1,5 @@
-//! What one request has been through, so far. It turns into an [`RequestEnd`] when the request ends, in
-//! whatever way it ends; and all that is counted of a request is counted here.
+//! The account of one request so far. It becomes an [`RequestEnd`] when the request ends, in any way; and all
+//! counts of a request are made here.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,19 +22,19 @@ use super::tale::{Glimpse, Tale};
 use crate::observe::{Phase, Tally, micros, unix_ms};
 use crate::pool::Backend;
 
-/// A request's record in the making. Dropped before it is closed, it says that the client went away: that
-/// is the one end that nobody is left to report.
+/// The record of a request in progress. If it is dropped before it is closed, the client closed its
+/// connection: no other code reports this end.
 #[derive(Debug)]
 pub(crate) struct Account {
     books: Rc<Books>,
-    /// What is told of it besides, if anybody wants to know.
+    /// The data for the access log and events, if there is a reader for them.
     tale: Option<Box<Tale>>,
     pub(crate) began: Instant,
     times: Times,
     backend: Option<usize>,
-    /// Where tries at that backend are counted.
+    /// The tally for tries at that backend.
     there: Option<Arc<Tally>>,
-    /// The first backend and its tally, while a second one is asked as well.
+    /// The first backend and its tally, while a second backend is tried as well.
     hedged: Option<(usize, Arc<Tally>)>,
     rare: Option<Box<Rare>>,
     failure: Option<(&'static str, Blame)>,
@@ -43,36 +43,38 @@ pub(crate) struct Account {
     closed: bool,
 }
 
-/// What most requests do not have.
+/// Data that most requests do not have.
 #[derive(Debug, Default)]
 struct Rare {
     explained: Option<Box<Explained>>,
-    /// What the request is called, if requests are given ids.
+    /// The id of the request, if requests get ids.
     id: Option<HeaderValue>,
 }
 
-/// When a request went to a backend for the last time, when it was sent whole, and when the head of the answer came.
+/// The times of the last try: when the request went to a backend, when it was completely sent, and when the
+/// head of the answer came.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
-    /// If it was not sent at once.
+    /// The time when the request was completely sent, if it was not sent at once.
     pub(crate) upload: Option<Instant>,
     pub(crate) sent: Option<Instant>,
     pub(crate) head: Option<Instant>,
 }
 
 impl Times {
-    /// When it went to a backend, when it was sent whole, and when the head of the answer came: `now` for what has not come.
+    /// The times when the request went to a backend, when it was completely sent, and when the head of the
+    /// answer came: `now` for an event that did not happen.
     fn until(self, now: Instant) -> (Instant, Instant, Instant) {
         let sent = self.sent.unwrap_or(now);
         (self.upload.unwrap_or(sent), sent, self.head.unwrap_or(now))
     }
 }
 
-/// Client closed request: nginx's number for the log, never sent.
+/// Client closed request: the number that nginx uses in its log, never sent to a client.
 const CLIENT_GONE: u16 = 499;
 
 impl Account {
-    /// A request's record, from the arrival of its head on.
+    /// The record of a request, from the arrival of its head on.
     pub(crate) fn open(
         books: &Rc<Books>,
         caller: &Caller,
@@ -87,7 +89,7 @@ impl Account {
         })
     }
 
-    /// The record of what came instead of a request.
+    /// The record of bytes that are no request.
     pub(crate) fn unread(books: &Rc<Books>, caller: &Caller, came: &[u8], settings: &InForce) -> Self {
         let came = Glimpse::of(came);
         let mut account = Self::begin(books, || Tale::of_refused(&came, caller, settings));
@@ -115,7 +117,7 @@ impl Account {
         }
     }
 
-    /// The request is given to this backend.
+    /// The request goes to this backend.
     pub(crate) fn at(&mut self, backend: &Backend) {
         self.backend = Some(backend.number);
         let there = self.books.at(backend);
@@ -123,19 +125,19 @@ impl Account {
         self.there = Some(Arc::clone(there));
     }
 
-    /// The answer of this backend is passed on after all, though others were asked since.
+    /// The client gets the answer of this backend after all, although other backends were tried since.
     pub(crate) fn back_at(&mut self, backend: &Backend) {
         self.backend = Some(backend.number);
         self.there = Some(Arc::clone(self.books.at(backend)));
     }
 
-    /// The request is given to this backend as well.
+    /// The request also goes to this backend.
     pub(crate) fn hedges(&mut self, backend: &Backend) {
         self.hedged = self.backend.zip(self.there.take());
         self.at(backend);
     }
 
-    /// One of two backends has failed, the second or the first, and the other is waited for.
+    /// One of two backends has failed, the second or the first, and the request waits for the other.
     pub(crate) fn hedge_failed(&mut self, is_second: bool, failure: Failure, blame: Blame) {
         let (number, there) = match &self.hedged {
             Some((number, there)) if !is_second => (Some(*number), Some(there)),
@@ -148,25 +150,26 @@ impl Account {
         there.into_iter().for_each(|there| count_failure(there, failure, blame));
     }
 
-    /// Of two backends, it is the second that answers, or the first.
+    /// One of two backends answers, the second or the first.
     pub(crate) fn settles(&mut self, is_second: bool) {
         if let Some((number, there)) = self.hedged.take().filter(|_| !is_second) {
             (self.backend, self.there) = (Some(number), Some(there));
         }
     }
 
-    /// How a try went in time.
+    /// Records the times of a try.
     pub(crate) fn timed(&mut self, times: Times) {
         let last = if times.sent.is_some() { times } else { self.times };
         self.times = Times { head: times.head, ..last };
     }
 
-    /// Where the times of the present try are noted as they come, so that they are known even if the client leaves.
+    /// The times of the present try. They are recorded as they come, so that they are known even if the
+    /// client leaves.
     pub(crate) fn times(&mut self) -> &mut Times {
         &mut self.times
     }
 
-    /// Gives the request an id, or takes its own over.
+    /// Gives the request an id, or keeps the id that it has.
     pub(crate) fn identify(&mut self, headers: &Headers, caller: &Caller) {
         let id = request_id::choose(headers, caller.trusted, || fastrand::u128(..));
         if let Some(tale) = &mut self.tale {
@@ -175,8 +178,8 @@ impl Account {
         self.rare.get_or_insert_default().id = Some(id);
     }
 
-    /// Has the backend see the request's id, and begins to note how the request is decided, if its client asks for that. By
-    /// now the client has no more say in which headers are passed on.
+    /// Adds the id to the request for the backend, and starts to record how the request is decided, if its
+    /// client asks for that. At this point, the client no longer influences which headers are forwarded.
     pub(crate) fn mark(&mut self, head: &mut RequestHead, settings: &InForce) {
         if let Some(id) = self.rare.as_ref().and_then(|rare| rare.id.clone()) {
             head.headers.insert(REQUEST_ID, id);
@@ -188,12 +191,12 @@ impl Account {
         }
     }
 
-    /// Where decisions are noted, if anybody wants to know.
+    /// The notes on decisions, if the client asked for them.
     pub(crate) fn explanation(&mut self) -> Option<&mut Explained> {
         self.rare.as_deref_mut()?.explained.as_deref_mut()
     }
 
-    /// Tells the client what its request is called, and how it was decided, if it has asked.
+    /// Tells the client the id of its request, and how it was decided, if the client asked for that.
     pub(crate) fn tell(&mut self, headers: &mut Headers) {
         let Some(rare) = &mut self.rare else { return };
         if let Some(explained) = &mut rare.explained {
@@ -204,7 +207,7 @@ impl Account {
         }
     }
 
-    /// The balancer answers itself.
+    /// The balancer sends an answer of its own.
     pub(crate) fn says(&mut self, answer: &mut Answer) {
         self.tell(&mut answer.head.headers);
         if let (Some(tale), AnswerBody::Own(Some(text))) = (&mut self.tale, &answer.body)
@@ -214,14 +217,14 @@ impl Account {
         }
     }
 
-    /// So many bytes of the answer's body are passed on.
+    /// This number of bytes of the answer's body is sent to the client.
     pub(crate) fn passes(&mut self, bytes: impl FnOnce() -> usize) {
         if let Some(tale) = &mut self.tale {
             tale.sent += bytes() as u64;
         }
     }
 
-    /// So many bytes went each way after a switch of protocols: from the client, and to it.
+    /// These numbers of bytes were received from the client and sent to it after a switch of protocols.
     pub(crate) fn tunnelled(&mut self, received: u64, sent: u64) {
         if let Some(tale) = &mut self.tale {
             tale.received.set(tale.received.get() + received);
@@ -244,24 +247,24 @@ impl Account {
         self.there.iter().for_each(|there| there.retries.one());
     }
 
-    /// The same backend is tried once more, at once over a fresh connection.
+    /// The same backend is tried once more, at once over a new connection.
     pub(crate) fn reconnects(&self) {
         self.there.iter().for_each(|there| there.reconnects.one());
     }
 
-    /// The backend has given a whole answer.
+    /// The backend has given a complete answer.
     pub(crate) fn answered(&self) {
         self.there.iter().for_each(|there| there.answers.one());
     }
 
-    /// Reads off what the request remembers.
+    /// Copies the data of the access log from the context of the request.
     pub(crate) fn remember(&mut self, context: &Extensions) {
         if let Some(tale) = self.tale.as_mut().filter(|_| !context.is_empty()) {
             tale.remember(context);
         }
     }
 
-    /// The status the client is being sent, unless it has gone.
+    /// The status that the client gets, unless it has left.
     pub(crate) fn answering(&mut self, status: StatusCode) {
         if !self.client_gone {
             self.status = Some(status);
@@ -269,7 +272,7 @@ impl Account {
         }
     }
 
-    /// The answer of the backend is passed on.
+    /// The client gets the answer of the backend.
     pub(crate) fn relaying(&mut self, status: StatusCode) {
         self.there.iter().for_each(|there| there.responded(Some(status)));
         let backend = self.backend;
@@ -286,13 +289,13 @@ impl Account {
         self.failure = Some((failure.words(), blame));
     }
 
-    /// The request was not taken.
+    /// The request was refused.
     pub(crate) fn refused(&mut self, refusal: Refusal) {
         self.books.clients().failed(refusal.into());
         self.failure = Some((refusal.reason(), Blame::Client));
     }
 
-    /// The request is over as of now.
+    /// The request ends now.
     pub(crate) fn close(&mut self, now: Instant) {
         if std::mem::replace(&mut self.closed, true) {
             return;
@@ -306,7 +309,7 @@ impl Account {
         }
     }
 
-    /// What there is to say of a request that is over.
+    /// The outcome of a request that has ended.
     fn outcome(&self, tale: Tale, now: Instant) -> RequestEnd {
         let (begun, sent, head) = self.times.until(now);
         tale.tell(RequestEnd {
@@ -332,7 +335,7 @@ impl Account {
             clients.responded(None);
         }
         let Some(there) = self.there.as_ref().filter(|_| self.books.keeps_times()) else { return };
-        // What both sides say after a switch of protocols is no answer's body.
+        // After a switch of protocols, the bytes of both sides are no body of an answer.
         let now = match self.status {
             Some(StatusCode::SWITCHING_PROTOCOLS) => self.times.head.unwrap_or(now),
             _ => now,

@@ -1,4 +1,4 @@
-//! What goes back to the client: a backend's answer as it streams in, or the balancer's own refusal.
+//! The answer to the client: a backend's answer as it streams in, or an answer of the balancer.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -33,22 +33,22 @@ pub(crate) struct Answer {
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
-    /// A backend's, passed on as it comes.
+    /// The body from a backend, forwarded as it comes.
     Relay(Relay),
-    /// The balancer's own, or none.
+    /// A body from the balancer, or none.
     Own(Option<Bytes>),
-    /// None: the connection goes on in another protocol.
+    /// No body: the connection continues with another protocol.
     Switch(Box<Tunnel>),
 }
 
-/// A backend's answer on its way to the client. The request is in flight until its last byte was taken: its
-/// count, its connection and its record live in here.
+/// A backend's answer on its way to the client. The request is in flight until the last byte is taken: this
+/// value has its count, its connection and its record.
 #[derive(Debug)]
 pub(crate) struct Relay {
     end: Option<End>,
 }
 
-/// What is left to do when an answer has ended.
+/// The data for the work at the end of an answer.
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) proxy: Rc<Proxy>,
@@ -58,7 +58,7 @@ pub(crate) struct End {
 }
 
 impl AnswerBody {
-    /// Passes on a backend's answer, and does what is left to do when it ends.
+    /// Forwards a backend's answer, and does the remaining work when it ends.
     pub(crate) fn relay(end: End) -> Self {
         let is_end = end.connection.is_end();
         let pace = || end.proxy.settings.now().min_upload_rate.map(Pace::new);
@@ -72,7 +72,7 @@ impl AnswerBody {
 }
 
 impl AnswerBody {
-    /// Bytes of the request that were sent since its answer has begun.
+    /// Bytes of the request that were sent since its answer began.
     pub(crate) fn moved_apart(&self) -> u64 {
         match self {
             Self::Relay(Relay { end: Some(end) }) => end.connection.moved_apart(),
@@ -82,7 +82,7 @@ impl AnswerBody {
 }
 
 impl Relay {
-    /// The answer came whole: account for it, and keep the connection.
+    /// The answer is complete: records this, and keeps the connection.
     fn complete(&mut self) {
         let Some(End { proxy, mut account, lease, connection }) = self.end.take() else { return };
         let (backend, now) = (lease.backend(), Instant::now());
@@ -92,8 +92,8 @@ impl Relay {
         account.close(now);
     }
 
-    /// The answer broke off, comes no further, or is malformed. The client has its head already, so all that
-    /// is left is to break off as well.
+    /// The answer ended early, stalled, or is malformed. The client has its head already, so the balancer can
+    /// only end the answer early, too.
     fn broke_off(&mut self, cut: Cut) {
         let Some(End { proxy, mut account, lease, connection }) = self.end.take() else { return };
         let failure = match cut {
@@ -110,8 +110,8 @@ impl Relay {
         account.close(now);
     }
 
-    /// The client's part has failed while the answer is on its way, so that the backend cannot get the whole request: the try
-    /// ends here, and the backend's connection with it.
+    /// The client failed while its answer was on its way, so that the backend cannot get the complete
+    /// request: the try ends here, and so does the connection to the backend.
     fn client_failed(&mut self, failure: Failure) {
         let Some(End { mut account, .. }) = self.end.take() else { return };
         account.tried(failure, failure.blame());
@@ -119,10 +119,10 @@ impl Relay {
         account.close(Instant::now());
     }
 
-    /// Nothing has come of the answer for too long.
+    /// No bytes of the answer have come for too long.
     pub(crate) fn stalled(&mut self) {
         match &self.end {
-            // The backend may be waiting for it.
+            // The backend may be waiting for the client.
             Some(End { connection, .. }) if connection.awaits_client() => {
                 self.client_failed(Failure::SlowUpload);
             }
@@ -188,7 +188,7 @@ impl Body for AnswerBody {
     }
 }
 
-/// The answer to a request that no backend may see.
+/// The answer to a request that no backend may get.
 pub(crate) fn refuse(mut account: Account, refusal: Refusal, by: &str) -> Answer {
     account.refused(refusal);
     account.answering(refusal.status());
@@ -203,13 +203,13 @@ pub(crate) fn refused(refusal: Refusal, by: &str) -> Answer {
     own(by, refusal.status(), "http_request_denied", refusal.reason(), None)
 }
 
-/// The answer to a `TRACE` or `OPTIONS` that goes no further. A trace shows what a client may not see, such as
-/// cookies, so it is not answered.
+/// The answer to a `TRACE` or `OPTIONS` that goes no further. A trace shows data that a client may not see,
+/// such as cookies, so the balancer does not answer it with a trace.
 pub(crate) fn last_hop(mut account: Account, method: &Method, by: &str) -> Answer {
     let mut answer = match *method {
         Method::OPTIONS => Answer { head: ResponseHead::new(StatusCode::OK), body: AnswerBody::Own(None) },
         _ => {
-            let why = "TRACE is not answered here";
+            let why = "this balancer does not answer TRACE";
             let mut refused = own(by, StatusCode::METHOD_NOT_ALLOWED, "http_request_denied", why, None);
             refused.head.headers.insert(ALLOW, HeaderValue::from_static("OPTIONS"));
             refused
@@ -221,8 +221,8 @@ pub(crate) fn last_hop(mut account: Account, method: &Method, by: &str) -> Answe
     answer
 }
 
-/// The balancer's own answer: a status, a line that says why, and the same for machines in `Proxy-Status`
-/// (RFC 9209), where it goes by the name `by`.
+/// An answer of the balancer: a status, a line with the reason, and the same for machines in `Proxy-Status`
+/// (RFC 9209) under the name `by`.
 pub(crate) fn own(
     by: &str,
     status: StatusCode,

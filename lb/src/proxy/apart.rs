@@ -1,5 +1,5 @@
-//! The rest of a request whose answer has begun already, sent by a task of its own: so that it is not held up by a client that
-//! does not read the answer yet.
+//! Sends the rest of a request whose answer has already begun, in a task of its own. So a client that does
+//! not read the answer yet does not block its own request.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -14,7 +14,8 @@ use super::body::TryBody;
 use super::pace::Pace;
 use super::wire::{Unsent, Writer};
 
-/// The task, and its way out: a backend could take a closed one for a client that has left.
+/// The task, and the write half that it returns. The write half stays open, because a backend could take a
+/// closed one for a client that has left.
 #[derive(Debug)]
 pub(super) struct Apart {
     task: Option<AbortOnDropHandle<(Writer<TryBody>, Option<Failure>)>>,
@@ -22,7 +23,7 @@ pub(super) struct Apart {
     seen: Rc<Seen>,
 }
 
-/// How far it is.
+/// The progress of the task.
 #[derive(Debug, Default)]
 struct Seen {
     moved: Cell<u64>,
@@ -30,7 +31,7 @@ struct Seen {
 }
 
 impl Apart {
-    /// Has a task send the rest of what a backend's connection is sending.
+    /// Starts a task that sends the rest of the request to a backend.
     pub(super) fn begin(mut outgoing: Writer<TryBody>, mut pace: Option<Pace>) -> Self {
         let seen = Rc::new(Seen::default());
         let tell = Rc::clone(&seen);
@@ -47,7 +48,7 @@ impl Apart {
                 }
                 match (sent, &mut late) {
                     (Poll::Ready(Err(Unsent::Body(error))), _) => Poll::Ready(Some(Failure::from(error))),
-                    // If the backend takes no more, its answer tells why.
+                    // If the backend accepts no more bytes, its answer gives the reason.
                     (Poll::Ready(_), _) => Poll::Ready(None),
                     (Poll::Pending, Some(late)) => {
                         ready!(late.as_mut().poll(cx));
@@ -62,7 +63,7 @@ impl Apart {
         Self { task: Some(AbortOnDropHandle::new(task)), outgoing: None, seen }
     }
 
-    /// How the client's part of it has failed, once that is known.
+    /// The failure of the client's part, once it is known.
     pub(super) fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         let Some(task) = &mut self.task else { return Poll::Pending };
         let ended = ready!(Pin::new(task).poll(cx)).ok();
@@ -72,12 +73,12 @@ impl Apart {
         failure.flatten().map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Bytes of the request that are on their way.
+    /// Bytes of the request that were sent.
     pub(super) fn moved(&self) -> u64 {
         self.seen.moved.get()
     }
 
-    /// Whether the rest is held up by the client, which has yet to send it.
+    /// Whether the task waits for more bytes from the client.
     pub(super) fn awaits_client(&self) -> bool {
         self.seen.awaits_client.get()
     }

@@ -1,5 +1,5 @@
-//! How is a request tried at a backend? A place, a connection, the request, the head of the answer; and if that takes
-//! long, at a second backend as well.
+//! How is a request tried at a backend? It needs a place, a connection, the request, and the head of the
+//! answer; and if the answer takes long, a second backend is tried as well.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -25,8 +25,8 @@ use crate::clock::moment;
 use crate::pool::Backend;
 
 impl Proxy {
-    /// Sends the request to the backend of its lease, and waits for the head of the answer. If it is hedged, the lease may
-    /// be another backend's afterwards.
+    /// Sends the request to the backend of its lease, and waits for the head of the answer. If the request is
+    /// hedged, the lease may belong to the other backend afterwards.
     pub(super) async fn send(
         &self,
         errand: &Errand<'_>,
@@ -35,15 +35,16 @@ impl Proxy {
         account: &mut Account,
     ) -> Result<Begun, Failure> {
         if errand.may_be_hedged() {
-            // In a box, because it takes room for two requests, and hardly anybody hedges.
+            // In a box, because it needs memory for two requests, and hedging is rare.
             return Box::pin(self.hedge(errand, lease, fresh, account)).await;
         }
         self.attempt(errand, lease, fresh, account.times()).await
     }
 
-    /// Asks a second backend as well if the first takes long, and takes the answer that comes first. The idea is Dean and
-    /// Barroso's ("The Tail at Scale", 2013): a few more requests cut off most of the slow answers, as long as the budget of
-    /// retries bounds them and only what may be executed twice is sent twice.
+    /// Tries a second backend as well if the first takes long, and uses the answer that comes first. The idea
+    /// comes from Dean and Barroso ("The Tail at Scale", 2013): a few more requests avoid most of the slow
+    /// answers, as long as the budget of retries limits them and only requests that may be executed twice are
+    /// sent twice.
     async fn hedge(
         &self,
         errand: &Errand<'_>,
@@ -62,7 +63,7 @@ impl Proxy {
             let second = match in_time {
                 Some(_) => None,
                 None if self.pool.may_retry(Instant::now()) => {
-                    // A last resort is no place for a request that waits for an answer already.
+                    // A last resort is no good place for a request that already waits for an answer.
                     self.pick(errand, &[first.number], account).filter(|second| second.is(State::Up))
                 }
                 None => None,
@@ -90,7 +91,7 @@ impl Proxy {
         outcome
     }
 
-    /// The answer that comes first, or the failure that comes last; and whether it is the other's.
+    /// The first answer, or the last failure; and whether it is from the other backend.
     async fn first_of(
         &self,
         mut one: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
@@ -108,7 +109,7 @@ impl Proxy {
                 let polled = if is_other { other.as_mut().poll(cx) } else { one.as_mut().poll(cx) };
                 match polled {
                     Poll::Ready(Err(failure)) if !failed[1 - index] => {
-                        // The caller judges the last failure. This one is only counted.
+                        // The caller judges the last failure. This failure is only counted.
                         errand.hedge_may_have_run.set(failure.rule().ran != Ran::No);
                         let blame = failure.blame();
                         account.hedge_failed(is_other, failure, blame);
@@ -143,7 +144,7 @@ impl Proxy {
         let mut connection = self.upstream.checkout(backend, wanted, &self.deadlines).await?;
 
         *times = Times::default();
-        // Until the request has been sent whole, it may be the client that is slow, and not the backend.
+        // Until the request is completely sent, the client may be slow, and not the backend.
         let (mut sent, mut waiting) = (None, None);
         let patience = Cell::new(deadline.into());
         let mut pace = settings.min_upload_rate.map(Pace::new);
@@ -162,8 +163,8 @@ impl Proxy {
                 patience.set(slow.map_or(stalled, |slow| slow.min(stalled)).into());
             }
         };
-        // Only a request that may go elsewhere gains anything from leaving a silent backend. One that may have run twice
-        // already waits here: the backend may just be busy.
+        // Leaving a silent backend helps only a request that may go to another backend. A request that may
+        // have run twice waits here, because the backend may only be busy.
         let may_leave = repeatable && body.is_held() && !context::get::<MayHaveRun>(&head.context).0;
         let unless = may_leave.then_some((backend, Unless::Silent));
         let outcome = {
@@ -203,15 +204,15 @@ impl Proxy {
     }
 }
 
-/// Says what is wrong with an answer, and what it is the answer to.
+/// Logs what is wrong with an answer, and which request it answers.
 #[cold]
 fn complain(errand: &Errand<'_>, backend: &Backend, fault: Fault) {
     let (head, query) = (&errand.head, errand.settings.log_query);
     complaint::malformed(backend.number, &head.method, &head.uri, query, fault);
 }
 
-/// What a failure comes to if the beginning of the body is not held any more: although nothing was sent of it, nothing can be sent
-/// again.
+/// The failure if the beginning of the body is no longer held: although no byte of it was sent, nothing can
+/// be sent again.
 fn without_body(failure: Failure) -> Failure {
     match failure {
         Failure::StaleUnsent => Failure::StaleMaybeSent,
@@ -228,7 +229,7 @@ mod tests {
     fn what_is_not_held_is_not_sent_again() {
         assert_eq!(without_body(Failure::StaleUnsent), Failure::StaleMaybeSent);
         assert_eq!(without_body(Failure::ClosedUnsent), Failure::ClosedEarly);
-        // Nothing of a body is asked for before there is a connection.
+        // No byte of a body is read before there is a connection.
         assert_eq!(without_body(Failure::ConnectRefused), Failure::ConnectRefused);
     }
 }

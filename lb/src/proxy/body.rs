@@ -1,9 +1,10 @@
-//! A request's body that can be sent again, for as long as it is held whole.
+//! A request's body that can be sent again while it is held completely.
 //!
-//! Bytes stream from the client to the backend with no detour. On their way past they are held, up to a limit:
-//! a single piece as it is, several as one copy. As long as the limit is not exceeded, another try can begin at the first byte and
-//! go on into what the client has yet to send. Once it is exceeded, the held bytes are let go, and the
-//! request can no longer be repeated: a body must never be sent again cut short.
+//! Bytes stream from the client to the backend directly. On their way they are held, up to a limit: a single
+//! piece without a copy, several pieces as one copy. While the limit is not exceeded, another try can start
+//! at the first byte and continue with bytes that the client has not sent yet. When the limit is exceeded,
+//! the held bytes are released, and the request can no longer be repeated: a body must never be sent again in
+//! part.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -17,28 +18,28 @@ use http_body::{Body, Frame, SizeHint};
 use super::held::Held;
 use super::wire::{Cut, Reader};
 
-/// The body of a request, read from the client's connection as somebody asks for it.
+/// The body of a request, read from the client's connection on demand.
 #[derive(Debug)]
 pub struct ClientBody {
     incoming: Rc<RefCell<Reader>>,
-    /// Bytes that it may still have.
+    /// The number of bytes that the body may still have.
     allowed: u64,
-    /// Where the bytes are counted that were read, if they are counted.
+    /// Counts the bytes that were read, if they are counted.
     read: Option<Rc<Cell<u64>>>,
 }
 
 impl ClientBody {
-    /// The body that comes next over a connection, of at most `allowed` bytes.
+    /// The next body on a connection, of at most `allowed` bytes.
     pub(crate) fn new(incoming: Rc<RefCell<Reader>>, allowed: u64) -> Self {
         Self { incoming, allowed, read: None }
     }
 
-    /// Counts there what is read of it.
+    /// Counts the bytes of this body there.
     pub(crate) fn count_in(&mut self, read: &Rc<Cell<u64>>) {
         self.read = Some(Rc::clone(read));
     }
 
-    /// Whether it says itself that it is too large.
+    /// Whether the declared length of the body is too large.
     pub(crate) fn is_too_large(&self) -> bool {
         self.incoming.borrow().body.left().is_some_and(|length| length > self.allowed)
     }
@@ -72,18 +73,18 @@ impl Body for ClientBody {
     }
 }
 
-/// Why a body could not be read on.
+/// The reason why the rest of a body cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError<E> {
-    /// The client went away or broke the framing.
-    #[error("the client's body broke off")]
+    /// The client closed its connection, or broke the framing.
+    #[error("the client's body ended early")]
     Client(#[source] E),
     /// Another try has taken over this body.
     #[error("another try has taken over")]
     Superseded,
 }
 
-/// The body of a request on its way, whichever backend it ends up at. `B` is what the client sends.
+/// The body of a request on its way to any backend. `B` is the source from the client.
 #[derive(Debug)]
 pub struct ReplayBody<B = ClientBody> {
     /// `None` for the many requests without a body, which cost nothing here.
@@ -93,19 +94,19 @@ pub struct ReplayBody<B = ClientBody> {
 #[derive(Debug)]
 struct Shared<B> {
     source: B,
-    /// Length as declared by the client, if it was.
+    /// The length that the client declared, if it did.
     length: Option<u64>,
     held: Held,
     limit: usize,
     over: bool,
     ended: bool,
     trailers: Option<HeaderMap>,
-    /// Only the latest try may read: the one before may still be polled while its connection is torn down.
+    /// Only the latest try may read: the previous one may still be polled while its connection is closed.
     latest: u32,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
-    /// Takes the client's body over; up to `limit` bytes of it are held.
+    /// Takes the client's body; up to `limit` bytes of it are held.
     pub fn new(source: B, limit: usize) -> Self {
         if source.is_end_stream() {
             return Self { shared: None };
@@ -134,12 +135,12 @@ impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
         self.shared.is_none()
     }
 
-    /// Whether its length is known beforehand.
+    /// Whether its length is known in advance.
     pub fn has_length(&self) -> bool {
         self.shared.as_ref().is_none_or(|shared| shared.borrow().length.is_some())
     }
 
-    /// The body for one more try, from its first byte on. Earlier tries can no longer read.
+    /// The body for one more try, from its first byte. Earlier tries can no longer read.
     pub fn for_try(&self) -> TryBody<B> {
         let number = self.shared.as_ref().map_or(0, |shared| {
             let mut shared = shared.borrow_mut();
@@ -150,7 +151,7 @@ impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
     }
 }
 
-/// What one try sends.
+/// The body of one try.
 #[derive(Debug)]
 pub struct TryBody<B = ClientBody> {
     shared: Option<Rc<RefCell<Shared<B>>>>,
@@ -238,12 +239,12 @@ impl<B> Shared<B> {
         }
     }
 
-    /// Whether more is held than the first `read` bytes.
+    /// Whether more than the first `read` bytes is held.
     fn holds_more(&self, read: u64) -> bool {
         (self.held.len() as u64) > read
     }
 
-    /// What is held behind the first `read` bytes.
+    /// The held bytes after the first `read` bytes.
     fn held_from(&self, read: u64) -> Option<Bytes> {
         usize::try_from(read).ok().filter(|_| self.holds_more(read)).map(|read| self.held.from(read))
     }

@@ -1,4 +1,4 @@
-//! Where does a worker count? In tallies of its own, one for all clients and one for each backend.
+//! Where does a worker count? It has its own tallies, one for all clients and one for each backend.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use strum::{Display, IntoStaticStr, VariantArray};
 use crate::observe::{Meter, Observer, Tally};
 use crate::pool::Backend;
 
-/// How much is counted.
+/// The extent of the statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum Statistics {
     /// Everything.
     #[default]
     Full,
-    /// All but the bytes, and the times that requests take.
+    /// Everything except bytes and durations of requests.
     Basic,
 }
 
@@ -28,7 +28,7 @@ impl FromStr for Statistics {
     }
 }
 
-/// One worker's books.
+/// The tallies of one worker.
 #[derive(Debug)]
 pub(crate) struct Books {
     observer: Arc<Observer>,
@@ -45,17 +45,17 @@ impl Books {
         &self.observer
     }
 
-    /// Where it counts what concerns clients.
+    /// The tally for clients.
     pub(crate) fn clients(&self) -> &Arc<Tally> {
         self.observer.totals.of(self.worker)
     }
 
-    /// Where it counts what concerns this backend.
+    /// The tally for this backend.
     pub(crate) fn at<'a>(&self, backend: &'a Backend) -> &'a Arc<Tally> {
         backend.own.stats.tallies.of(self.worker)
     }
 
-    /// Whether it counts how long requests take.
+    /// Whether the worker counts the durations of requests.
     pub(crate) fn keeps_times(&self) -> bool {
         self.statistics == Statistics::Full
     }

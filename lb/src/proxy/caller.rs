@@ -1,4 +1,4 @@
-//! Who sent a request, and what is it told before its answer?
+//! The client of a request, and the interim answers to it.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -11,10 +11,10 @@ use super::http1::request::Head;
 use super::http1::response::write_interim;
 use super::wire::Writer;
 
-/// An address as forwarding headers name it.
+/// An address as forwarding headers contain it.
 pub(crate) fn spelled(ip: IpAddr) -> HeaderValue {
     let text = match ip {
-        // The standard library takes about a thousand instructions for it, and this is done for every connection.
+        // The standard library needs about a thousand instructions for this, and each connection needs it.
         IpAddr::V4(ip) => {
             let mut text = BytesMut::with_capacity("255.255.255.255.".len());
             for octet in ip.octets() {
@@ -29,17 +29,17 @@ pub(crate) fn spelled(ip: IpAddr) -> HeaderValue {
     HeaderValue::from_maybe_shared(text).expect("an address has no control characters")
 }
 
-/// Who sent a request, and what it is told before its answer.
+/// The client of a request, and the interim answers to it.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    /// Its IP address, as forwarding headers name it.
+    /// The IP address of the client, as forwarding headers contain it.
     pub(crate) address: HeaderValue,
-    /// It is a proxy that may speak for others.
+    /// The client is a proxy whose forwarding headers are trusted.
     pub(crate) trusted: bool,
-    /// Interim answers that are still to be written.
+    /// Interim answers that are not written yet.
     interim: RefCell<Vec<u8>>,
     takes_interim: Cell<bool>,
-    /// It waits to be told to send its body, and was not told so yet.
+    /// The client waits for 100 Continue before it sends its body, and has not got it yet.
     awaits_continue: Cell<bool>,
 }
 
@@ -54,8 +54,8 @@ impl Caller {
         }
     }
 
-    /// Passes an interim answer on, if the client can make anything of it: HTTP/1.0 knows none (RFC 9110,
-    /// section 15.2), and however many backends say so, it must continue only once.
+    /// Forwards an interim answer, if the client can use it: HTTP/1.0 has none (RFC 9110, section 15.2), and
+    /// the client gets 100 Continue only once, even if several backends send it.
     pub(crate) fn tell(&self, interim: &ResponseHead) {
         let wanted = match interim.status {
             StatusCode::CONTINUE => self.awaits_continue.replace(false),
@@ -66,12 +66,12 @@ impl Caller {
         }
     }
 
-    /// Tells it to send its body, if it waits for that.
+    /// Sends the client 100 Continue, if the client waits for that.
     pub(crate) fn go_on(&self) {
         self.tell(&ResponseHead::new(StatusCode::CONTINUE));
     }
 
-    /// Hands over what is still to be written.
+    /// Passes on the bytes that are not written yet.
     pub(crate) fn flush<B>(&self, outgoing: &mut Writer<B>) {
         let mut interim = self.interim.borrow_mut();
         if !interim.is_empty() {
@@ -79,15 +79,15 @@ impl Caller {
         }
     }
 
-    /// Whether it waits to be told to send its body.
+    /// Whether the client waits for 100 Continue.
     pub(crate) fn awaits_continue(&self) -> bool {
         self.awaits_continue.get()
     }
 
-    /// Another request of his has come.
+    /// The next request of this client has come.
     pub(crate) fn begin(&self, head: &Head) {
         self.takes_interim.set(head.request.version == Version::HTTP_11);
-        // Whatever else it may expect is refused before any backend could say something.
+        // Any other expectation is refused before a backend gets the request.
         self.awaits_continue.set(head.expects);
         self.interim.borrow_mut().clear();
     }

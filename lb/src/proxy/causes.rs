@@ -1,5 +1,5 @@
-//! What may go wrong with a request, as statistics name it: every failure and every refusal, each with a place of its
-//! own in one closed vocabulary. A cause is named as the variant is.
+//! The causes of errors in statistics: every failure and every refusal, each as one entry of a closed list. A
+//! cause has the name of the variant.
 
 use balance::verdict::{Blame, Failure};
 use strum::VariantArray;
@@ -10,22 +10,22 @@ use crate::observe::{ErrorCause, Tally};
 const _: () =
     assert!(Failure::VARIANTS.len() + Refusal::VARIANTS.len() <= Tally::CAUSES, "every cause has a place");
 
-/// Why a try at a backend may fail.
+/// The causes of a failed try.
 pub fn of_tries() -> impl Iterator<Item = ErrorCause> {
-    // Without a backend there is no try.
+    // Without a backend, there is no try.
     Failure::VARIANTS
         .iter()
         .filter(|failure| **failure != Failure::NoBackend)
         .map(|failure| ErrorCause::from(*failure))
 }
 
-/// Why a request may be refused: before any backend sees it, or in the middle of its body.
+/// The causes of a refusal: before any backend gets the request, or in the middle of its body.
 pub fn of_refusals() -> impl Iterator<Item = ErrorCause> {
     let uploads = [Failure::BadUpload, Failure::LargeUpload, Failure::SlowUpload];
     Refusal::VARIANTS.iter().map(|refusal| ErrorCause::from(*refusal)).chain(uploads.map(ErrorCause::from))
 }
 
-/// Why a request may fail for its client.
+/// The causes of a failed request, as its client sees it.
 pub fn of_requests() -> impl Iterator<Item = ErrorCause> {
     let failures = Failure::VARIANTS.iter().map(|failure| ErrorCause::from(*failure));
     failures.chain(Refusal::VARIANTS.iter().map(|refusal| ErrorCause::from(*refusal)))

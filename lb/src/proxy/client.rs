@@ -1,8 +1,8 @@
-//! A conversation with a client: reads its requests, has each of them taken through, and writes the answers, one after the
-//! other.
+//! The connection of a client: reads its requests, handles each of them, and writes the answers, one after
+//! the other.
 //!
-//! Like [`super::connection`], on the other side, it has no tasks but the one that serves it: while a request
-//! is on its way, that task also watches whether the client is still there.
+//! As on the other side, in [`super::connection`], the only task is the one that serves the client: while a
+//! request is in progress, this task also checks whether the client is still there.
 
 use std::cell::{Cell, LazyCell, RefCell};
 use std::future::poll_fn;
@@ -38,62 +38,64 @@ use crate::log::seldom::Seldom;
 /// Requests up to this size are read at once.
 const ROOM: usize = 2 * 1024;
 
-/// How long a client may take to notice that nothing more is read from it.
+/// The time that a client may take to notice that the balancer reads no more.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How often it is worth saying that clients speak another protocol.
+/// The shortest time between two warnings about clients that use another protocol.
 pub(crate) const WARN_AGAIN: Duration = Duration::from_secs(10);
 
-/// How long a backend may take to say that its client shall send the body. Many never do, and a client that is
-/// not told waits for about as long (RFC 9110, section 10.1.1, asks it not to wait for ever).
+/// The time that a backend may take to send 100 Continue to the client. Many backends never do, and a client
+/// that does not get it waits for about as long (RFC 9110, section 10.1.1, asks clients not to wait
+/// indefinitely).
 const CONTINUE: Duration = Duration::from_secs(1);
 
-/// What an answer depends on besides itself.
+/// The data of a request that its answer depends on.
 #[derive(Debug)]
 struct Asked {
     method: Method,
-    /// In HTTP/1.0.
+    /// The request was in HTTP/1.0.
     old: bool,
     keep_alive: bool,
     takes_trailers: bool,
 }
 
-/// How it goes on after a request.
+/// The next step after a request.
 #[derive(Debug)]
 enum Then {
-    /// With the next one.
+    /// The next request.
     Next,
-    /// Not at all; the client may still be sending.
+    /// Close the connection, but the client may still be sending.
     Linger,
-    /// Not at all.
+    /// Close the connection.
     Close,
-    /// Not at all, and only an error can tell that the answer is not whole: RFC 9112, section 8.
+    /// Close the connection with an error, which is the only sign that the answer is incomplete: RFC 9112,
+    /// section 8.
     Reset,
-    /// With another protocol.
+    /// Another protocol.
     Switch(Box<Tunnel>),
-    /// When the client says something again.
+    /// Wait until the client sends something again.
     Rest,
 }
 
-/// What became of an answer.
+/// The result of sending an answer.
 #[derive(Debug)]
 enum Sent {
-    /// It is sent to its last byte.
+    /// The complete answer was sent.
     Whole,
-    /// Its backend did not send all of it.
+    /// The backend did not send the complete answer.
     CutShort,
-    /// The client did not take all of it.
+    /// The client did not accept the complete answer.
     Unwanted,
 }
 
-/// Why there is no next request.
+/// The reason why there is no next request.
 #[derive(Debug)]
 enum NoRequest {
-    /// The client has left or has nothing to say, or the balancer is on its way out.
+    /// The client has left or has nothing to send, or the balancer shuts down.
     Over,
-    /// What came is not taken.
+    /// The bytes that came are refused.
     Refused(Refusal),
-    /// Nothing has come for a moment.
+    /// Nothing has come for a short time.
     Silence,
 }
 
@@ -105,8 +107,8 @@ struct Client<'a> {
     proxy: &'a Rc<Proxy>,
 }
 
-/// Takes the requests of the client at this address, one after the other. Returns the connection once nothing has come
-/// for a moment. The buffers are for one conversation after the other.
+/// Handles the requests of the client at this address, one after the other. Returns the connection when
+/// nothing has come for a short time. The buffers are reused for one connection after the other.
 pub(crate) async fn converse(
     stream: TcpStream,
     ip: IpAddr,
@@ -144,7 +146,7 @@ pub(crate) async fn converse(
     }
 }
 
-/// Logs, once in a while over all workers, that a client speaks another protocol.
+/// Logs that a client uses another protocol; at most once in a period for all workers together.
 #[cold]
 fn warn_of(refusal: Refusal, client: &HeaderValue) {
     static FOREIGN: Mutex<Seldom> = Mutex::new(Seldom::every(WARN_AGAIN));
@@ -156,7 +158,8 @@ fn warn_of(refusal: Refusal, client: &HeaderValue) {
 }
 
 impl Client<'_> {
-    /// Waits for the head of the next request. A client may be idle for long, but not in the middle of a head.
+    /// Waits for the head of the next request. A client may be idle for long, but not in the middle of a
+    /// head.
     async fn next_request(&mut self) -> Result<Head, NoRequest> {
         let Self { incoming, proxy, .. } = self;
         let config = proxy.settings.now();
@@ -184,7 +187,7 @@ impl Client<'_> {
                     Ok(0) if !incoming.buffer.is_empty() => {
                         return Poll::Ready(Err(NoRequest::Refused(Refusal::CutShort)));
                     }
-                    // There was nothing but empty lines.
+                    // Only empty lines came.
                     Ok(0) | Err(_) => return Poll::Ready(Err(NoRequest::Over)),
                 }
             }
@@ -194,7 +197,7 @@ impl Client<'_> {
         proxy.deadlines.wait(head, || *late, None).await.map_err(slow)?
     }
 
-    /// Has a request taken through, and its answer sent.
+    /// Handles a request, and sends its answer.
     async fn take_through(&mut self, head: Head) -> Then {
         let asked = Asked {
             method: head.request.method.clone(),
@@ -241,7 +244,8 @@ impl Client<'_> {
     /// Sends an answer.
     async fn answer(&mut self, asked: &Asked, answer: Answer) -> Then {
         let Answer { head, body } = answer;
-        // A backend that answers early may still be reading the request; what nobody reads is thrown away.
+        // A backend that answers early may still be reading the request. With an answer of the balancer, the
+        // received bytes of the body are discarded.
         if let AnswerBody::Own(_) = body {
             self.incoming.borrow_mut().skip_body();
         }
@@ -263,7 +267,7 @@ impl Client<'_> {
         };
         let date = &self.proxy.date;
         if unread && tunnel.is_some() {
-            // A backend that switches takes the rest of the request first: RFC 9110, section 7.8.
+            // A backend that switches protocols gets the rest of the request first: RFC 9110, section 7.8.
             self.caller.go_on();
         }
         self.caller.flush(&mut self.outgoing);
@@ -281,7 +285,7 @@ impl Client<'_> {
         }
     }
 
-    /// Sends what has begun, for as long as it moves.
+    /// Sends the answer as long as bytes move.
     async fn send(&mut self) -> Sent {
         let Self { incoming, outgoing, watch, proxy, .. } = self;
         let aborts = || proxy.settings.now().abort_on_close;
@@ -294,7 +298,7 @@ impl Client<'_> {
                 let read_whole = incoming.borrow().body.is_end();
                 let presence = match read_whole {
                     true => watch.look(incoming, aborts, cx),
-                    // A task of its own may be reading it.
+                    // A task of its own may be reading the request.
                     false => watch.look_only(incoming, cx),
                 };
                 if presence == Presence::Left {
@@ -317,24 +321,25 @@ impl Client<'_> {
                 }
                 Sent::CutShort
             }
-            // It does not read on.
+            // The client does not read on.
             Err(_) => Sent::Unwanted,
         }
     }
 
-    /// What follows an answer of this shape.
+    /// The next step after an answer of this shape.
     fn after(&mut self, shape: Shape, unread: bool) -> Then {
         let mut incoming = self.incoming.borrow_mut();
         incoming.shrink();
         match shape.keep_alive {
             true => Then::Next,
-            // To close while the client is sending would reset the connection, and the answer with it.
+            // If the balancer closed the connection while the client is sending, the connection would be
+            // reset and the answer lost.
             false if unread || !incoming.buffer.is_empty() => Then::Linger,
             false => Then::Close,
         }
     }
 
-    /// Refuses what cannot be taken for a request. Where the next one would begin is not known.
+    /// Refuses bytes that are not a valid request. The start of the next request is unknown.
     async fn refuse(&mut self, refusal: Refusal) -> Then {
         if refusal.is_foreign() {
             warn_of(refusal, &self.caller.address);
@@ -355,7 +360,7 @@ impl Client<'_> {
     fn close(self) -> Buffers {
         match Rc::into_inner(self.incoming) {
             Some(incoming) => wire::close(incoming.into_inner(), self.outgoing),
-            // A request is still being sent that is answered already: its body holds the way in.
+            // The request is answered but not completely received: its body has the read half.
             None => {
                 self.outgoing.close();
                 Buffers::default()
@@ -363,7 +368,7 @@ impl Client<'_> {
         }
     }
 
-    /// The connection as it was before anybody talked over it, and what has come over it and was not taken.
+    /// The connection as it was before any messages, with the bytes that were received and not used.
     fn into_stream(self) -> Option<(TcpStream, BytesMut)> {
         let incoming = Rc::into_inner(self.incoming)?;
         wire::reunite(incoming.into_inner(), self.outgoing)

@@ -1,5 +1,5 @@
-//! What does the log say of an answer that cannot be passed on as it came? Which backend gave it, what it is
-//! the answer to, and what is wrong with it.
+//! Log lines about answers that cannot be forwarded: the backend that sent the answer, the request, and the
+//! fault.
 
 use http::Method;
 
@@ -8,7 +8,7 @@ use super::tale::without_query;
 use super::target::Target;
 use crate::log::escape::bare;
 
-/// Logs what is wrong with an answer, and what it is the answer to: once for each answer. `query` says
+/// Logs what is wrong with an answer, and which request it answers: once for each answer. `query` says
 /// whether the query of the target is shown.
 #[cold]
 pub(super) fn malformed(backend: usize, method: &Method, target: &Target, query: bool, fault: Fault) {

@@ -1,9 +1,10 @@
-//! How does one get a connection to a backend? The addresses of its name, the first that answers, and whose fault it
-//! is if none does.
+//! How does the balancer connect to a backend? It tries the addresses of the name until one answers, and says
+//! which side is at fault if none does.
 //!
-//! Each step has a limit of its own. A look-up never takes the time of connecting: while the last good answer is known,
-//! connecting does not wait for the next one. And no address takes the time of the others: as in RFC 8305 ("Happy
-//! Eyeballs"), the next one is tried as soon as one fails, and beside one that says nothing.
+//! Each step has its own limit. A look-up never uses the time for connecting: while the last good answer is
+//! known, connecting does not wait for the next one. And no address uses the time of the others: as in RFC
+//! 8305 ("Happy Eyeballs"), the next address is tried as soon as one fails, and beside one that does not
+//! answer.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -19,17 +20,17 @@ use tokio::time::{sleep, timeout};
 use crate::pool::Backend;
 use crate::resolver::Resolver;
 
-/// How long one address is waited for before the next one is tried as well: RFC 8305, section 5.
+/// The time to wait for one address before the next one is tried as well: RFC 8305, section 5.
 const PACE: Duration = Duration::from_millis(250);
 
-/// The shortest such time, by the same section.
+/// The shortest such time, from the same section.
 const SHORTEST_PACE: Duration = Duration::from_millis(10);
 
-/// Connects to a backend, at a `port` of its own if one is given. A name that was never looked up is looked up first.
-/// Either step may take as long as `patience`.
+/// Connects to a backend, at the given `port` if there is one. A name that was never looked up is looked up
+/// first. Each of the two steps may take `patience`.
 ///
 /// # Errors
-/// Why there is no connection. [`Failure::OutOfResources`] says nothing about the backend.
+/// The reason why there is no connection. [`Failure::OutOfResources`] says nothing about the backend.
 pub(crate) async fn reach(
     backend: &Backend,
     port: Option<u16>,
@@ -46,10 +47,11 @@ pub(crate) async fn reach(
     timeout(patience, connect_to_any(&addresses, patience)).await.unwrap_or(Err(Failure::ConnectTimeout))
 }
 
-/// Connects to a host that is no backend, by the system's resolver. Either step may take as long as `patience`.
+/// Connects to a host that is no backend, with the system's resolver. Each of the two steps may take
+/// `patience`.
 ///
 /// # Errors
-/// Why there is no connection.
+/// The reason why there is no connection.
 pub(crate) async fn connect_to_name(host: &str, port: u16, patience: Duration) -> Result<TcpStream, Failure> {
     let resolver = Resolver::system();
     let found = timeout(patience, resolver.look_up(host)).await.unwrap_or(Err(Failure::Unresolved))?;
@@ -58,8 +60,8 @@ pub(crate) async fn connect_to_name(host: &str, port: u16, patience: Duration) -
     timeout(patience, connect_to_any(&addresses, patience)).await.unwrap_or(Err(Failure::ConnectTimeout))
 }
 
-/// Connects to the first address that answers: `localhost` is often two, and only one of them is served. The caller ends
-/// this after `patience`, before which each address has had its turn.
+/// Connects to the first address that answers: `localhost` often has two addresses, and a server at only one
+/// of them. The caller ends this after `patience`; before that, each address is tried.
 pub(crate) async fn connect_to_any(
     addresses: &[SocketAddr],
     patience: Duration,
@@ -67,12 +69,12 @@ pub(crate) async fn connect_to_any(
     match addresses {
         [] => Err(Failure::Unresolved),
         [only] => connect_to(*only).await,
-        // In a box, because it takes room for several, and most backends have one address.
+        // In a box, because it needs memory for several addresses, and most backends have one.
         several => Box::pin(race(interleaved(several), pace(several.len(), patience))).await,
     }
 }
 
-/// Tries one address after the other, the next one after a failure or when `pace` has passed, until one answers.
+/// Tries one address after the other, the next one after a failure or after `pace`, until one answers.
 async fn race(addresses: Vec<SocketAddr>, pace: Duration) -> Result<TcpStream, Failure> {
     let mut coming = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();
@@ -99,14 +101,14 @@ async fn race(addresses: Vec<SocketAddr>, pace: Duration) -> Result<TcpStream, F
     }
 }
 
-/// How long to wait for each of so many addresses, so that the last one has its turn too.
+/// The time to wait for each of these addresses, so that the last one is also tried in time.
 fn pace(addresses: usize, patience: Duration) -> Duration {
     let turns = u32::try_from(addresses).unwrap_or(u32::MAX).saturating_add(1);
     (patience / turns).clamp(SHORTEST_PACE, PACE)
 }
 
-/// The addresses in their order, but the kinds in turn: RFC 8305, section 4. So a network that carries only one of them
-/// costs one pause.
+/// The addresses in their order, but with alternating families: RFC 8305, section 4. So a network that
+/// supports only one of them costs one pause.
 fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) =
@@ -119,14 +121,15 @@ fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     all
 }
 
-/// Which of two failures to tell of. That this process could not ask says less than what was heard from another address.
+/// The more important of two failures. An answer from an address is more important than an error of this
+/// process.
 fn graver(before: Option<Failure>, failure: Failure) -> Failure {
     before.filter(|_| failure == Failure::OutOfResources).unwrap_or(failure)
 }
 
 async fn connect_to(address: SocketAddr) -> Result<TcpStream, Failure> {
     let stream = TcpStream::connect(address).await.map_err(|error| connect_failure(&error, address))?;
-    // Messages are written whole; waiting for more to send would only delay them.
+    // The balancer writes complete messages; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
@@ -141,9 +144,9 @@ fn connect_failure(error: &io::Error, address: SocketAddr) -> Failure {
     }
 }
 
-/// Whether this machine has an address from which it could connect to that one. The kernel says "address not available"
-/// if there is none, such as for `::1` where IPv6 is switched off, and as well if all ports are in use. Only the ports
-/// of TCP are: a socket for UDP tells the two apart, and sends nothing.
+/// Whether this machine has an address from which it can connect to that one. The kernel says "address not
+/// available" if there is none, such as for `::1` without IPv6, and also if all TCP ports are in use. A UDP
+/// socket distinguishes the two cases, and sends nothing.
 fn has_way_to(address: SocketAddr) -> bool {
     let any = match address {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -155,18 +158,19 @@ fn has_way_to(address: SocketAddr) -> bool {
     }
 }
 
-/// Has the kernel ask, while a connection is silent, whether its other end is still there (RFC 9293, section 3.8.4). So one
-/// that vanished without a word is noticed after two minutes, be it a tunnel's, and what forgets silent connections on the
-/// way remembers it. Connections that a listener accepts inherit this from it.
+/// Makes the kernel check, while a connection is silent, whether the other end is still there (RFC 9293,
+/// section 3.8.4). So the balancer notices a peer that disappeared without a message after two minutes, also
+/// in a tunnel; and network devices that drop silent connections keep this one. Accepted connections inherit
+/// this setting from their listener.
 pub(crate) fn notice_the_gone(socket: &Socket) -> io::Result<()> {
     let every = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
     socket.set_tcp_keepalive(&every.with_retries(4))
 }
 
-/// Whether an error says that this process, or its machine, has used something up.
+/// Whether an error says that this process or its machine is out of some resource.
 pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
-    /// Linux's numbers for: too many open files in the system and in the process, no buffer space, out of memory, and
-    /// no more threads. The standard library has names for too few of them.
+    /// The numbers in Linux for: too many open files in the system and in the process, no buffer space, out
+    /// of memory, and no more threads. The standard library has names for only some of them.
     const NUMBERS: [i32; 5] = [23, 24, 105, 12, 11];
     error.raw_os_error().is_some_and(|code| NUMBERS.contains(&code))
 }

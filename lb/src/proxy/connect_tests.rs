@@ -1,4 +1,4 @@
-//! Addresses that are tried, and what is told of those that fail.
+//! Tests: which addresses are tried, and which failure is reported.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ fn list(texts: &[&str]) -> Vec<SocketAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// An address that swallows what is sent there to connect: its queue is full.
+/// An address at which connections get no answer, because its queue is full.
 struct Hole {
     _listener: Socket,
     _waiting: Vec<Socket>,
@@ -37,7 +37,7 @@ impl Hole {
     }
 }
 
-/// A server, and an address at which there is none.
+/// A server, and an address without a server.
 async fn server() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -114,7 +114,7 @@ fn the_kinds_of_addresses_take_turns() {
 #[test]
 fn connect_errors_tell_who_is_to_blame() {
     let here: SocketAddr = "127.0.0.1:9".parse().unwrap();
-    // Many machines have no way to it: the network is one for examples.
+    // Many machines have no route to this address: the network is reserved for examples.
     let nowhere: SocketAddr = "[2001:db8::1]:9".parse().unwrap();
     let table = [
         (io::ErrorKind::ConnectionRefused.into(), Failure::ConnectRefused),
@@ -144,7 +144,7 @@ fn what_another_address_said_is_graver_than_that_none_could_be_asked() {
 
 /// A backend of this name, whose look-ups have never ended.
 #[tokio::test]
-async fn a_look_up_that_hangs_holds_up_only_who_knows_no_address() {
+async fn a_look_up_that_hangs_blocks_only_requests_without_a_known_address() {
     let (_listener, address) = server().await;
     let (_until, hangs) = std::sync::mpsc::channel::<()>();
     let hangs = std::sync::Mutex::new(hangs);

@@ -1,8 +1,9 @@
-//! One connection to a backend: sends a request, reads its answer, and knows whether it can do so again.
+//! One connection to a backend: it sends a request, reads the answer, and knows whether it can serve another
+//! request.
 //!
-//! It has no task of its own: whoever waits for the answer lets it read and write while waiting, so that no
-//! request hops between tasks. There is one exception. An answer that begins before its request has ended must
-//! not hold up the request, even if the client does not read the answer yet: then a task sends the rest.
+//! A connection has no task of its own: the task that waits for the answer also reads and writes, so that no
+//! request moves between tasks. There is one exception. An answer that begins before its request has ended
+//! must not block the request, even if the client does not read the answer yet: then a task sends the rest.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -35,65 +36,66 @@ use crate::observe::Meter;
 use crate::pool::Backend;
 use crate::resolved::Generation;
 
-/// Answers up to this size, heads included, are read at once.
+/// Answers up to this size, including their heads, are read at once.
 const ROOM: usize = 4 * 1024;
 
-/// Interim answers that one answer may be preceded by.
+/// The largest number of interim answers before one answer.
 const MAX_INTERIM: usize = 32;
 
-/// How long before the backend closes a resting connection it is given up.
+/// The time before the backend closes an idle connection at which the balancer closes it.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// A connection to a backend, ready for one request at a time.
 #[derive(Debug)]
 pub(crate) struct Connection {
     incoming: Reader,
-    /// The way out; with a task while [`Connection::send_apart`] has given it away.
+    /// The write half; or a task, after [`Connection::send_apart`] has moved it there.
     outgoing: Result<Writer<TryBody>, Box<Apart>>,
-    /// Interim answers to the present request so far.
+    /// The number of interim answers to the present request.
     interim: usize,
     keep_alive: bool,
-    /// How long the backend keeps it without a request, in seconds, if it has said so.
+    /// The time that the backend keeps the connection without a request, in seconds, if the backend has told
+    /// it.
     kept_for: Option<u32>,
-    /// What the present answer says behind its body may pass.
+    /// Trailers of the present answer may be forwarded.
     passes_trailers: bool,
-    /// What there is to know of the present answer, if it comes in chunks.
+    /// Data about the present answer, if it comes in chunks.
     chunked: Option<Chunked>,
-    /// It has served a request before, so the backend may close it at any moment.
+    /// The connection has served a request before, so the backend may close it at any moment.
     reused: bool,
-    /// The addresses of the backend among which its peer is.
+    /// The generation of the backend's addresses that contains the peer of this connection.
     generation: Generation,
-    /// What was wrong with the answer, if it was malformed.
+    /// The fault of the answer, if it was malformed.
     fault: Option<Fault>,
     /// Given back when the connection is closed.
     place: Place,
 }
 
-/// An answer in chunks can turn out malformed after its head has been passed on, and can end with trailers.
+/// Chunks can turn out to be malformed after the head has been forwarded, and can end with trailers.
 #[derive(Debug)]
 struct Chunked {
-    /// What it is the answer to.
+    /// The method of the request.
     method: Method,
     target: Target,
-    /// The trailers that its head announces and that may pass.
+    /// The trailers that the head announces and that may be forwarded.
     announced: Vec<HeaderName>,
 }
 
-/// How far a request has come.
+/// The progress of sending a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Progress {
-    /// Bytes that are on their way.
+    /// Bytes that were sent.
     pub(crate) bytes: u64,
-    /// That is all.
+    /// The complete request was sent.
     pub(crate) whole: bool,
-    /// The client has yet to send more.
+    /// The balancer waits for more bytes from the client.
     pub(crate) awaits_client: bool,
 }
 
 impl Connection {
-    /// Speaks HTTP/1.1 on a fresh stream. It is handed on from one request to the next, and within each of them: in a
-    /// box, so that only its address is.
-    /// `generation` is that of the addresses of which it was given one.
+    /// Starts HTTP/1.1 on a new stream. The connection is in a box, because it moves from one request to the
+    /// next and within each of them: so only its address moves. `generation` is the generation of the
+    /// addresses that contain its peer.
     pub(crate) fn new(stream: TcpStream, generation: Generation, meter: Meter, place: Place) -> Box<Self> {
         let (incoming, outgoing) = wire::split(stream, ROOM, Buffers::default(), meter);
         Box::new(Self {
@@ -111,19 +113,20 @@ impl Connection {
         })
     }
 
-    /// Makes it wait for its next request. Returns whether it can take one: both the last request and its
-    /// answer went over it whole, and nobody said that it was the last.
+    /// Prepares the connection for its next request. Returns whether it can serve one: the last request and
+    /// its answer were both transferred completely, and neither side wants to close the connection.
     pub(crate) fn rest(&mut self) -> bool {
         self.reused = true;
-        // It holds on to the buffer of the client's connection.
+        // This value refers to the buffer of the client's connection.
         self.chunked = None;
         self.incoming.shrink();
         let sent = self.outgoing.as_ref().is_ok_and(Writer::is_done);
         sent && self.keep_alive && self.is_end() && self.incoming.buffer.is_empty()
     }
 
-    /// How long it may rest, by what the backend has said; `None` if it has said nothing. It ends before the backend
-    /// closes it, so that no request is on its way then.
+    /// The time that the connection may be idle, from the information of the backend; `None` if there is
+    /// none. It ends before the backend closes the connection, so that no request is on its way at that
+    /// moment.
     pub(crate) fn rests_for(&self) -> Option<Duration> {
         self.kept_for.map(|seconds| {
             let kept = Duration::from_secs(seconds.into());
@@ -131,23 +134,24 @@ impl Connection {
         })
     }
 
-    /// Whether it is still good: the backend has not closed it, nor said anything unasked.
+    /// Whether the connection is still good: the backend has not closed it, and has sent nothing without a
+    /// request.
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.incoming.is_quiet()
     }
 
-    /// The same, as of this very moment, at the price of a system call.
+    /// The same at this very moment, which costs a system call.
     pub(crate) fn is_quiet_by_now(&self) -> bool {
         self.incoming.is_quiet_by_now()
     }
 
-    /// Whether it leads to one of the addresses at which the backend is at present. Its name may have moved to others
-    /// since it was made, while the old ones still answer.
+    /// Whether the connection leads to one of the present addresses of the backend. The name may have moved
+    /// to other addresses since the connection was made, while the old ones still answer.
     pub(crate) fn leads_to(&mut self, backend: &Backend) -> bool {
         self.generation == backend.own.resolved.generation() || self.moves_along(backend)
     }
 
-    /// Takes it to the present generation if its peer is there as well.
+    /// Moves the connection to the present generation if its peer is also in that one.
     #[cold]
     fn moves_along(&mut self, backend: &Backend) -> bool {
         let generation = backend.own.resolved.generation();
@@ -158,11 +162,11 @@ impl Connection {
         is_there
     }
 
-    /// Sends a request and waits for the head of the answer. Interim answers go to the `caller`, and `report`
-    /// hears how far the request has come: at once, and whenever it has come further.
+    /// Sends a request and waits for the head of the answer. Interim answers go to the `caller`. `report`
+    /// gets the progress of the request: at once, and whenever more was sent.
     ///
     /// # Errors
-    /// What became of the request, as far as can be told.
+    /// The fate of the request, as far as it is known.
     pub(crate) async fn send(
         &mut self,
         head: &RequestHead,
@@ -189,7 +193,8 @@ impl Connection {
                         let failure = if self.reused { Failure::StaleUnsent } else { Failure::ClosedUnsent };
                         return Poll::Ready(Err(failure));
                     }
-                    // If it broke later, the backend may have answered before it closed.
+                    // If the connection broke later, the backend may have answered before it closed the
+                    // connection.
                     _ => {}
                 }
                 let (bytes, whole) = (outgoing.moved(), outgoing.is_done());
@@ -205,7 +210,7 @@ impl Connection {
         answer
     }
 
-    /// The head of the answer, after any interim ones.
+    /// The head of the answer, after interim ones.
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
@@ -216,7 +221,7 @@ impl Connection {
             let Some(head) = self.take_head(&asked.method).map_err(|fault| self.malformed(fault))? else {
                 match ready!(self.incoming.poll_fill(cx)) {
                     Ok(1..) => continue,
-                    // A kept connection that ends without a word ended by itself, as they do.
+                    // An idle connection that ends without a byte has reached its normal end.
                     _ if self.reused && self.incoming.buffer.is_empty() && self.interim == 0 => {
                         return Poll::Ready(Err(Failure::StaleMaybeSent));
                     }
@@ -244,7 +249,7 @@ impl Connection {
         }
     }
 
-    /// A head from the buffer, if a whole one has come.
+    /// A head from the buffer, if it is complete.
     fn take_head(&mut self, asked: &Method) -> Result<Option<Head>, Fault> {
         let Reader { buffer, searched, .. } = &mut self.incoming;
         if buffer.len() == *searched {
@@ -261,17 +266,17 @@ impl Connection {
         Failure::Malformed
     }
 
-    /// What is wrong with the answer, if it is malformed.
+    /// The fault of the answer, if it is malformed.
     pub(crate) fn fault(&self) -> Option<Fault> {
         self.fault
     }
 
-    /// Whether the request has been sent whole.
+    /// Whether the complete request has been sent.
     pub(crate) fn is_sent(&self) -> bool {
         self.outgoing.as_ref().is_ok_and(Writer::is_done)
     }
 
-    /// Whether the rest of the request is held up by the client, who has yet to send it.
+    /// Whether the rest of the request waits for bytes from the client.
     pub(crate) fn awaits_client(&self) -> bool {
         match &self.outgoing {
             Ok(outgoing) => !outgoing.is_done() && outgoing.is_flushed(),
@@ -279,7 +284,7 @@ impl Connection {
         }
     }
 
-    /// How the client's part of a request that is sent apart has failed, once that is known.
+    /// The failure of the client's part of a request that a task sends, once it is known.
     pub(crate) fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         match &mut self.outgoing {
             Ok(_) => Poll::Pending,
@@ -287,15 +292,15 @@ impl Connection {
         }
     }
 
-    /// Bytes of the request that have been sent apart.
+    /// Bytes of the request that a task has sent.
     pub(crate) fn moved_apart(&self) -> u64 {
         self.outgoing.as_ref().err().map_or(0, |apart| apart.moved())
     }
 
-    /// Sends the rest of the request, for as long as it moves: once every `patience`.
+    /// Sends the rest of the request, as long as bytes move at least once in every `patience`.
     ///
     /// # Errors
-    /// Why it could not be sent.
+    /// The reason why the rest could not be sent.
     pub(crate) async fn send_rest(
         &mut self,
         patience: Duration,
@@ -319,7 +324,8 @@ impl Connection {
         }
     }
 
-    /// Has a task send the rest of the request, if there is any, whether the client reads the answer or not.
+    /// Starts a task for the rest of the request, if there is a rest, so that it does not matter whether the
+    /// client reads the answer.
     pub(crate) fn send_apart(self: Box<Self>, pace: impl FnOnce() -> Option<Pace>) -> Box<Self> {
         if self.outgoing.as_ref().map_or(true, Writer::is_done) {
             return self;
@@ -339,7 +345,7 @@ impl Connection {
         })
     }
 
-    /// Trailers without those that may not pass.
+    /// Trailers without those that must not be forwarded.
     #[cold]
     fn sifted(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         let trailers = frame.into_trailers().ok().filter(|_| self.passes_trailers)?;
@@ -347,7 +353,7 @@ impl Connection {
         Some(Frame::trailers(sift(&trailers, announced)))
     }
 
-    /// Logs what is wrong with the chunks of the answer, which is that of this backend.
+    /// Logs the fault in the chunks of this backend's answer.
     #[cold]
     pub(crate) fn complain(&self, backend: &Backend, query: bool) {
         if let (Some(Chunked { method, target, .. }), Some(fault)) = (&self.chunked, self.incoming.fault) {
@@ -355,25 +361,26 @@ impl Connection {
         }
     }
 
-    /// Whether the answer has come whole.
+    /// Whether the complete answer has come.
     pub(crate) fn is_end(&self) -> bool {
         self.incoming.body.is_end()
     }
 
-    /// Bytes of the answer that are still to come, if that is known.
+    /// Bytes of the answer that are still missing, if the number is known.
     pub(crate) fn left(&self) -> Option<u64> {
         self.incoming.body.left()
     }
 
-    /// What a tunnel is built on: the socket, what came over it behind the head of the answer, and its place.
+    /// The parts for a tunnel: the socket, the bytes that came after the head of the answer, and the place.
     pub(crate) fn into_stream(self: Box<Self>) -> Option<(TcpStream, BytesMut, Place)> {
         let (stream, buffer) = wire::reunite(self.incoming, self.outgoing.ok()?)?;
         Some((stream, buffer, self.place))
     }
 }
 
-/// Whether there are servers that take the body of such a request for the next request: methods whose content has no defined
-/// meaning (RFC 9110, sections 9.3.1, 9.3.2, 9.3.5, 9.3.7 and 9.3.8), so that some servers do not read it.
+/// Whether some servers take the body of such a request for the next request: for these methods, content has
+/// no defined meaning (RFC 9110, sections 9.3.1, 9.3.2, 9.3.5, 9.3.7 and 9.3.8), so that some servers do not
+/// read it.
 fn may_be_misread(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE)
 }

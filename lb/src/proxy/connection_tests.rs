@@ -1,4 +1,5 @@
-//! Connections to backends: what they take, how long they are kept, and what becomes of a request on a dead one.
+//! Tests of connections to backends: what they accept, how long they are kept, and the fate of a request on a
+//! broken one.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -36,7 +37,7 @@ async fn reset_connection() -> Box<Connection> {
     let (stream, other) = pair().await;
     socket2::SockRef::from(&other).set_linger(Some(Duration::ZERO)).unwrap();
     drop(other);
-    // The error itself must stay for the write to find.
+    // The error itself must stay for the write.
     stream.ready(tokio::io::Interest::ERROR).await.unwrap();
     Connection::new(stream, generation(), Meter::default(), place())
 }
@@ -47,7 +48,7 @@ async fn the_kernel_knows_of_an_end_before_the_runtime_does() {
     let mut connection = Connection::new(stream, generation(), Meter::default(), place());
     assert!(connection.is_quiet() && connection.is_quiet_by_now());
     drop(other);
-    // The runtime has had no moment to ask.
+    // The runtime has not checked the socket yet.
     assert!(connection.is_quiet() && !connection.is_quiet_by_now());
 }
 
@@ -80,7 +81,7 @@ async fn a_connection_rests_for_less_long_than_its_backend_keeps_it() {
     }
 }
 
-/// It was quiet when it was taken, and dies before the first byte of the request is written.
+/// The connection was good when it was taken, and breaks before the first byte of the request is written.
 #[tokio::test]
 async fn what_a_dead_connection_does_not_take_was_not_sent() {
     let (from_client, _client) = pair().await;

@@ -1,15 +1,15 @@
-//! Why a body ends before its end.
+//! The reasons why a body ends early.
 
-/// Why the rest of a body cannot be had.
+/// The reason why the rest of a body is not available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Cut {
-    /// The connection ended before it did.
-    #[error("the message broke off")]
+    /// The connection ended before the body did.
+    #[error("the message ended early")]
     BrokeOff,
     /// Its chunks are malformed.
     #[error("the chunks are malformed")]
     Malformed,
-    /// It is larger than it may be.
+    /// The body is larger than the limit.
     #[error("the message is too large")]
     TooLarge,
 }

@@ -1,16 +1,16 @@
-//! What time is it, as the `Date` header has it?
+//! The value of the `Date` header.
 
 use std::cell::{Ref, RefCell};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The present second in words: written anew only when it is over.
+/// The present second in words. It is written again only when the second is over.
 #[derive(Debug, Default)]
 pub(crate) struct Date {
     second: RefCell<(u64, String)>,
 }
 
 impl Date {
-    /// The date of now, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// The present date, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
     pub(crate) fn now(&self) -> Ref<'_, str> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if self.second.borrow().0 != now {

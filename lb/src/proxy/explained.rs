@@ -1,4 +1,4 @@
-//! What is noted of a request whose client asked how it was decided, and how that gets back to him.
+//! The explanation of a request whose client asked for it, and how the client gets it.
 
 use std::time::{Instant, SystemTime};
 
@@ -12,12 +12,12 @@ use super::tale::without_query;
 use crate::observe::explain::{Decision, Explanation, Try};
 use crate::observe::{Observer, micros, unix_ms};
 
-/// The client's wish, and in the answer the name under which the admin port knows the request.
+/// The client's wish; and in the answer, the name of the request at the admin port.
 const EXPLAIN: HeaderName = HeaderName::from_static("x-lb-explain");
 /// The last decision in one line.
 const WHY: HeaderName = HeaderName::from_static("x-lb-why");
 
-/// A request's explanation in the making.
+/// The explanation of a request in progress.
 #[derive(Debug)]
 pub(crate) struct Explained {
     explanation: Explanation,
@@ -25,8 +25,8 @@ pub(crate) struct Explained {
 }
 
 impl Explained {
-    /// Begins one if the client asks for it. The wish is for this balancer only, and goes no further. `query` says whether
-    /// the query of the target is shown.
+    /// Starts an explanation if the client asks for it. The wish is for this balancer only, and is not
+    /// forwarded. `query` says whether the query of the target is shown.
     pub(crate) fn asked_for(head: &mut RequestHead, began: Instant, query: bool) -> Option<Box<Self>> {
         let asked = head.headers.get(&EXPLAIN).is_some_and(|value| value == "1");
         head.headers.remove(&EXPLAIN);
@@ -43,7 +43,7 @@ impl Explained {
         })
     }
 
-    /// A backend was picked, or nobody could be.
+    /// A backend was picked, or no backend was available.
     pub(crate) fn decides(&mut self, pick: Pick) {
         let decisions = &mut self.explanation.decisions;
         let attempt = decisions.len() as u32 + 1;
@@ -76,7 +76,7 @@ impl Explained {
         }
     }
 
-    /// Tells the client, and keeps it for the admin port.
+    /// Tells the client, and keeps the explanation for the admin port.
     pub(crate) fn tell(&mut self, headers: &mut Headers, status: Option<u16>, observer: &Observer) {
         self.explanation.status = status;
         let told = [(EXPLAIN, self.explanation.id.clone()), (WHY, self.explanation.in_short())];
@@ -88,13 +88,13 @@ impl Explained {
         self.keep(observer);
     }
 
-    /// Keeps it as it is now.
+    /// Keeps the explanation as it is now.
     pub(crate) fn keep(&self, observer: &Observer) {
         observer.explanations.keep(self.explanation.clone());
     }
 }
 
-/// What the request is called: as its client calls it, if that can stand in a path; else something new.
+/// The name of the request: the id from its client, if it can be part of a path; otherwise a new name.
 fn name(headers: &Headers) -> String {
     let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);

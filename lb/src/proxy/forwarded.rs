@@ -1,7 +1,9 @@
-//! Who has asked, and by which way? What fields such as `X-Forwarded-For` say, and which fields are of that kind.
+//! Which client sent a request, and over which proxies? This module reads and writes fields such as
+//! `X-Forwarded-For`.
 //!
-//! A client says nothing about itself that counts: what it says is dropped, and its own address takes its place. A proxy in
-//! `trusted_proxies` may speak for others. There is no standard for these fields but RFC 7239, which few use.
+//! The balancer does not trust clients: it drops their fields and writes the address of the client instead.
+//! It trusts the fields of a proxy in `trusted_proxies`. The only standard for such fields is RFC 7239, which
+//! is rarely used.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,19 +17,20 @@ use super::http1::fields::all_listed;
 use super::message::Hop;
 use super::way::tells_the_way;
 
-/// Says where a request came from, hop by hop.
+/// Tells the origin of a request, hop by hop.
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The first of them, to look for.
+/// The first of these fields, for a search.
 static CHAIN: HeaderName = FORWARDED_FOR;
 
 const PROTO_HTTP: HeaderValue = HeaderValue::from_static("http");
 
-/// The address of the client: `peer`, which is at the other end of the connection, unless it is one of the `trusted`
-/// proxies. Then it is the last address in `X-Forwarded-For` that is no such proxy; the first if all of them are; and the
-/// proxy itself where it names none. The headers may be as the client sent them, or as a backend gets them.
+/// The address of the client: `peer`, the other end of the connection, unless it is one of the `trusted`
+/// proxies. In that case, it is the last address in `X-Forwarded-For` that is no such proxy; the first if all
+/// of them are; and the proxy itself if it names none. The headers may be as the client sent them, or as a
+/// backend gets them.
 pub fn client_address(peer: IpAddr, headers: &Headers, trusted: &[IpNet]) -> IpAddr {
     let mut client = peer.to_canonical();
     if !is_trusted(client, trusted) {
@@ -35,7 +38,7 @@ pub fn client_address(peer: IpAddr, headers: &Headers, trusted: &[IpNet]) -> IpA
     }
     let hops: Vec<_> = hops(headers).map(address).collect();
     for hop in hops.into_iter().rev() {
-        // Who stands before an unknown hop is not known either.
+        // The hops before an unknown hop are not known either.
         let Some(address) = hop else { break };
         client = address;
         if !is_trusted(client, trusted) {
@@ -45,20 +48,19 @@ pub fn client_address(peer: IpAddr, headers: &Headers, trusted: &[IpNet]) -> IpA
     client
 }
 
-/// What stands for the client where requests of one client belong together: its [`client_address`], as logs
-/// spell it. The headers are as a backend gets them, so that their last hop is the one at the other end of
-/// the connection.
+/// The key of a client for policies that keep a client's requests together: its [`client_address`], as in
+/// logs. The headers are as a backend gets them, so that their last hop is the other end of the connection.
 pub(super) fn client_key<'h>(headers: &'h Headers, trusted: &[IpNet]) -> Option<Cow<'h, [u8]>> {
     let peer = hops(headers).last()?;
     if trusted.is_empty() {
-        // Then it is this balancer's own word, and it stands alone.
+        // In this case, the balancer itself wrote the field, with one address.
         return Some(Cow::Borrowed(peer));
     }
     address(peer).map(|peer| Cow::Owned(client_address(peer, headers, trusted).to_string().into_bytes()))
 }
 
-/// The address of a hop as proxies name it: with or without a port, brackets, quotes or a zone. An IPv4 address that is
-/// written as one of IPv6 is the same client as the other.
+/// The address of a hop as proxies write it: with or without a port, brackets, quotes or a zone. An IPv4
+/// address in IPv6 notation is the same client as in IPv4 notation.
 pub(crate) fn address(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?.trim_ascii();
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
@@ -77,28 +79,28 @@ pub(crate) fn address(hop: &[u8]) -> Option<IpAddr> {
     Some(IpAddr::to_canonical(&address))
 }
 
-/// An address of IPv6. What its zone is called means something on one machine alone.
+/// An IPv6 address. Its zone has a meaning on one machine only.
 fn v6(text: &str) -> Option<Ipv6Addr> {
     text.split('%').next()?.parse().ok()
 }
 
-/// Whether it is a port, which some leave empty.
+/// Whether the text is a port; some proxies leave it empty.
 fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && (text.is_empty() || text.parse::<u16>().is_ok())
 }
 
-/// Whether the word of a proxy at this address is taken.
+/// Whether the fields of a proxy at this address are trusted.
 pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// The hops in `X-Forwarded-For`, however many lines they stand in. Empty ones are none: RFC 9110, section 5.6.1.
+/// The hops in `X-Forwarded-For`, over all its lines. Empty entries do not count: RFC 9110, section 5.6.1.
 fn hops(headers: &Headers) -> impl Iterator<Item = &[u8]> {
     all_listed(headers, &CHAIN).filter(|hop| !hop.is_empty())
 }
 
-/// Says who sent the request. What a client says about itself is replaced, not extended, unless it is a proxy that may
-/// speak for others. `said` tells whether there is any field that [`tells_the_way`].
+/// Writes which client sent the request. The fields of a client are replaced, not extended, unless the client
+/// is a trusted proxy. `said` tells whether there is any field that [`tells_the_way`].
 pub(super) fn tell_who_asked(headers: &mut Headers, hop: Hop<'_>, said: bool) {
     if said && hop.trusted {
         return extend(headers, hop);
@@ -114,7 +116,7 @@ pub(super) fn tell_who_asked(headers: &mut Headers, hop: Hop<'_>, said: bool) {
     }
 }
 
-/// Adds to what a trusted proxy says what it does not say.
+/// Adds the fields that a trusted proxy did not set.
 fn extend(headers: &mut Headers, hop: Hop<'_>) {
     let mut chain: Vec<_> = hops(headers).collect();
     chain.push(hop.client.as_bytes());

@@ -1,7 +1,8 @@
-//! The head of a message: what a request or an answer says before its body.
+//! The head of a message: the part of a request or an answer before its body.
 //!
-//! The headers are a list, and not the hash map that `http` has for them. A message has about ten: to look along so few
-//! costs less than to hash every one of them, and they leave in the order in which they came.
+//! The headers are a list, and not the hash map of the crate `http`. A message has about ten headers: a
+//! search through so few costs less than a hash of each name, and the list keeps the order in which they
+//! came.
 
 use http::{Extensions, HeaderName, HeaderValue, Method, StatusCode, Version};
 
@@ -10,65 +11,66 @@ use super::target::Target;
 /// The head of a request.
 #[derive(Debug, Clone, Default)]
 pub struct RequestHead {
-    /// What to do.
+    /// The method.
     pub method: Method,
-    /// With what.
+    /// The target.
     pub uri: Target,
-    /// What its client speaks. Each hop speaks its own version (RFC 9112, section 2.3), so that backends see another.
+    /// The version of the client. Each hop uses its own version (RFC 9112, section 2.3), so that backends see
+    /// another one.
     pub version: Version,
-    /// How.
+    /// The headers.
     pub headers: Headers,
-    /// What the request remembers: see [`super::context`].
+    /// The context of the request: see [`super::context`].
     pub context: Extensions,
 }
 
 /// The head of an answer.
 #[derive(Debug, Clone, Default)]
 pub struct ResponseHead {
-    /// How it went.
+    /// The status.
     pub status: StatusCode,
-    /// What there is to say of it.
+    /// The headers.
     pub headers: Headers,
 }
 
 impl ResponseHead {
-    /// That of an answer with this status, and nothing else yet.
+    /// A head with this status and no headers.
     pub fn new(status: StatusCode) -> Self {
         Self { status, headers: Headers::default() }
     }
 }
 
-/// Headers in the order in which they came. One name may have several of them: RFC 9110, section 5.3.
+/// Headers in the order in which they came. A name may occur several times: RFC 9110, section 5.3.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(HeaderName, HeaderValue)>);
 
 impl Headers {
-    /// None yet, with room for so many.
+    /// An empty list, with memory for this number of headers.
     pub fn with_room(room: usize) -> Self {
         Self(Vec::with_capacity(room))
     }
 
-    /// How many there are.
+    /// The number of headers.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no headers.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them.
+    /// All headers.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
-    /// The name of every one of them.
+    /// The names of all headers.
     pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
         self.0.iter().map(|(name, _)| name)
     }
 
-    /// The values of all with this name.
+    /// The values of all headers with this name.
     pub fn get_all<'h, 'n>(
         &'h self,
         name: &'n HeaderName,
@@ -76,35 +78,35 @@ impl Headers {
         self.iter().filter(move |(found, _)| **found == *name).map(|(_, value)| value)
     }
 
-    /// The value of the first one with this name.
+    /// The value of the first header with this name.
     pub fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.get_all(name).next()
     }
 
-    /// Whether there is one with this name.
+    /// Whether there is a header with this name.
     pub fn contains(&self, name: &HeaderName) -> bool {
         self.get(name).is_some()
     }
 
-    /// Adds one behind all others.
+    /// Adds a header at the end.
     pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
         self.0.push((name, value));
     }
 
-    /// Puts one in the place of all that have its name.
+    /// Replaces all headers with this name by one.
     pub fn insert(&mut self, name: HeaderName, value: HeaderValue) {
         self.remove(&name);
         self.append(name, value);
     }
 
-    /// Removes all with this name.
+    /// Removes all headers with this name.
     pub fn remove(&mut self, name: &HeaderName) {
         self.retain(|found| found != name);
     }
 
-    /// Keeps those whose names are to be kept.
+    /// Keeps the headers whose names match.
     pub fn retain(&mut self, keep: impl Fn(&HeaderName) -> bool) {
-        // Mostly there is nothing to remove, and then nothing is moved.
+        // In most cases nothing is removed, and then nothing is moved.
         if !self.names().all(&keep) {
             self.0.retain(|(name, _)| keep(name));
         }

@@ -1,24 +1,24 @@
-//! Bytes that are held so that they can be sent again: in one piece, whatever pieces they came in. A piece by itself would cost
-//! more than the bytes of a small one, and keep alive what it was read into.
+//! Bytes that are held so that they can be sent again: in one block, whatever pieces they came in. Small
+//! pieces by themselves would cost more than their bytes, and keep their read buffers alive.
 
 use bytes::Bytes;
 
-/// What has come of a body so far.
+/// The bytes of a body that have come so far.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// The only piece, which is not copied: most bodies come in one.
+    /// The only piece, without a copy: most bodies come in one piece.
     single: Bytes,
-    /// More than one piece, all in a row.
+    /// Several pieces, as one block.
     together: Vec<u8>,
 }
 
 impl Held {
-    /// How many bytes there are.
+    /// The number of bytes.
     pub(super) fn len(&self) -> usize {
         self.bytes().len()
     }
 
-    /// Holds another piece. Together they are `expected` bytes, if that is known.
+    /// Holds another piece. The whole body has `expected` bytes, if that is known.
     pub(super) fn push(&mut self, piece: &Bytes, expected: Option<usize>) {
         if self.len() == 0 {
             self.single = piece.clone();
@@ -31,11 +31,11 @@ impl Held {
         self.together.extend_from_slice(piece);
     }
 
-    /// All bytes from this one on.
+    /// All bytes from this position on.
     pub(super) fn from(&self, first: usize) -> Bytes {
         match self.together.is_empty() {
             true => self.single.slice(first..),
-            // Only a request that is sent again comes here.
+            // Only a request that is sent again gets here.
             false => Bytes::copy_from_slice(&self.together[first..]),
         }
     }

@@ -1,4 +1,4 @@
-//! What makes two requests belong together? The key by which a hashing policy picks, taken from the request as it came.
+//! Which requests belong together? The key for the policies that hash, read from the request as it came.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,11 +12,11 @@ use super::forwarded::client_key;
 use super::head::{Headers, RequestHead};
 use super::http1::fields::is_token;
 
-/// Where the key of a request is found.
+/// The source of a request's key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Source {
-    /// The IP address of the client, without its port: the one that connects; or, behind proxies whose word is taken, the
-    /// last one in `X-Forwarded-For` that is not such a proxy itself.
+    /// The IP address of the client, without its port: the other end of the connection; or, behind trusted
+    /// proxies, the last address in `X-Forwarded-For` that is not such a proxy itself.
     #[default]
     Client,
     /// The path, without the query.
@@ -28,8 +28,9 @@ pub enum Source {
 }
 
 impl Source {
-    /// The key of a request, as a backend is going to see it: the same number for the same words on every machine. `None`
-    /// if the request has no such header or cookie; it belongs to nobody then. The word of `trusted` networks is taken.
+    /// The key of a request, from the head as a backend will see it: the same number for the same text on
+    /// every machine. `None` if the request has no such header or cookie; then it belongs to no backend. The
+    /// proxies in `trusted` networks are trusted.
     pub fn key(&self, head: &RequestHead, trusted: &[IpNet]) -> Option<u64> {
         match self {
             Self::Client => client_key(&head.headers, trusted).map(|key| xxh3_64(&key)),
@@ -40,7 +41,7 @@ impl Source {
     }
 }
 
-/// The value of a cookie: RFC 6265, section 4.2. If it comes more than once, the first counts.
+/// The value of a cookie: RFC 6265, section 4.2. If the cookie occurs more than once, the first counts.
 pub fn cookie<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     headers.get_all(&COOKIE).find_map(|line| {
         line.as_bytes().split(|byte| *byte == b';').find_map(|pair| {
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_whoever_stands_before_the_trusted_proxies() {
+    fn the_client_is_the_last_hop_before_the_trusted_proxies() {
         let table = [
             ("192.0.2.7", "192.0.2.7"),
             ("192.0.2.7, 10.0.0.3", "192.0.2.7"),

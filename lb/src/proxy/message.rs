@@ -1,4 +1,4 @@
-//! What must change in a message on its way through? Hop-by-hop headers, forwarding headers, framing.
+//! How must a message change between the two sides? Hop-by-hop headers, forwarding headers, framing.
 //!
 //! Pure functions on heads that `http1` has read, each rule with its section of RFC 9110 or 9112.
 
@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::via::{self, Mark};
 use super::way::tells_the_way;
 
-/// Says which attempt of its request a backend sees, from the second on.
+/// Tells a backend the number of the attempt, from the second on.
 pub const ATTEMPT: HeaderName = HeaderName::from_static("x-lb-attempt");
 
 const UPGRADE_TOKEN: HeaderValue = HeaderValue::from_static("upgrade");
@@ -26,23 +26,23 @@ const TE_TOKEN: HeaderValue = HeaderValue::from_static("te");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
-/// The way a request has come to this balancer.
+/// The hop between the client and this balancer.
 #[derive(Debug, Clone, Copy)]
 pub struct Hop<'a> {
-    /// The IP address of whoever sent it.
+    /// The IP address of the client.
     pub client: &'a HeaderValue,
-    /// That one is a proxy whose word is taken for where it got the request from.
+    /// The client is a proxy that is trusted to tell the origin of the request.
     pub trusted: bool,
-    /// What this balancer calls itself.
+    /// The name of this balancer.
     pub name: &'a str,
-    /// What it leaves on the request, so that it knows it again.
+    /// The mark that this balancer adds to the request, to recognise the request if it comes back.
     pub via: &'a Mark,
 }
 
-/// Makes a request's head ready for a backend. `chunked` says that there is a body whose length is not known.
+/// Prepares a request's head for a backend. `chunked` says that there is a body of unknown length.
 ///
 /// # Errors
-/// A [`Refusal`] for a request that no backend may see.
+/// A [`Refusal`] for a request that no backend may get.
 pub fn prepare_request(head: &mut RequestHead, hop: Hop<'_>, chunked: bool) -> Result<(), Refusal> {
     let special = Special::among(&head.headers);
     admit(head, special)?;
@@ -59,7 +59,8 @@ pub fn prepare_request(head: &mut RequestHead, hop: Hop<'_>, chunked: bool) -> R
         head.headers.remove(&ATTEMPT);
     }
     if takes_trailers {
-        // As the client takes them and they are passed on, so does this hop: RFC 9110, section 10.1.4.
+        // The client accepts trailers and they are forwarded, so this hop accepts them, too: RFC 9110,
+        // section 10.1.4.
         head.headers.insert(TE, TRAILERS);
         head.headers.append(CONNECTION, TE_TOKEN);
     }
@@ -68,7 +69,7 @@ pub fn prepare_request(head: &mut RequestHead, hop: Hop<'_>, chunked: bool) -> R
         head.headers.insert(UPGRADE, protocol);
     }
     if chunked {
-        // It was this hop's before, and it is the next one's again.
+        // The header was for the previous hop, and is needed again for the next one.
         head.headers.insert(TRANSFER_ENCODING, CHUNKED);
     }
 
@@ -77,8 +78,8 @@ pub fn prepare_request(head: &mut RequestHead, hop: Hop<'_>, chunked: bool) -> R
     Ok(())
 }
 
-/// Counts this balancer among the hops that a `TRACE` or `OPTIONS` may take, and returns whether it is the last one:
-/// then it has to answer itself (RFC 9110, section 7.6.2).
+/// Counts this balancer as one of the hops of a `TRACE` or `OPTIONS`, and returns whether it is the last one:
+/// in that case, the balancer has to answer itself (RFC 9110, section 7.6.2).
 pub fn is_last_hop(head: &mut RequestHead) -> bool {
     if head.method != Method::TRACE && head.method != Method::OPTIONS {
         return false;
@@ -90,17 +91,17 @@ pub fn is_last_hop(head: &mut RequestHead) -> bool {
     left == Some(0)
 }
 
-/// Refuses what no backend may see.
+/// Refuses requests that no backend may get.
 fn admit(head: &RequestHead, special: Special) -> Result<(), Refusal> {
     if head.method == Method::CONNECT {
         return Err(Refusal::Connect);
     }
-    // A host is needed in every request of HTTP/1.1, and one is enough: RFC 9112, section 3.2.
+    // Every request of HTTP/1.1 needs exactly one host: RFC 9112, section 3.2.
     let name = HOST;
     let mut hosts = head.headers.get_all(&name);
     let authority = head.uri.authority();
     let is_fine = match (hosts.next(), hosts.next()) {
-        // What an absolute target names counts instead: RFC 9112, section 3.2.2.
+        // The host of an absolute target has priority: RFC 9112, section 3.2.2.
         (Some(host), None) if host.is_empty() => authority.is_some(),
         (Some(host), None) => is_host(host.as_bytes()),
         (None, _) => head.version == Version::HTTP_10,
@@ -121,7 +122,8 @@ fn admit(head: &RequestHead, special: Special) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether a client waits for a word before it sends its body, and for nothing else: RFC 9110, section 10.1.1.
+/// Whether a client waits for 100 Continue before it sends its body, and expects nothing else: RFC 9110,
+/// section 10.1.1.
 fn expects_continue(headers: &Headers) -> bool {
     let name = EXPECT;
     let mut expectations = headers.get_all(&name);
@@ -129,7 +131,7 @@ fn expects_continue(headers: &Headers) -> bool {
     first && expectations.next().is_none()
 }
 
-/// What a host may consist of, by byte, unless it has encoded bytes.
+/// The bytes that are allowed in a host, unless it has encoded bytes.
 const HOST_BYTES: [bool; 256] = {
     let (mut table, mut byte) = ([false; 256], 0);
     while byte < 256 {
@@ -144,7 +146,8 @@ const HOST_BYTES: [bool; 256] = {
     table
 };
 
-/// Whether it is a host, with or without a port: RFC 3986, section 3.2.2. In HTTP it is never empty: RFC 9110, section 4.2.1.
+/// Whether the text is a host, with or without a port: RFC 3986, section 3.2.2. In HTTP it is never empty:
+/// RFC 9110, section 4.2.1.
 fn is_host(text: &[u8]) -> bool {
     let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
         Some(colon) if !text[colon..].contains(&b']') => (&text[..colon], &text[colon + 1..]),
@@ -165,8 +168,8 @@ fn is_host(text: &[u8]) -> bool {
         }
 }
 
-/// Whether it is a name with encoded bytes, each of them a percent sign with two digits (RFC 3986, section
-/// 2.1). No name has control characters, and a server that decodes one could end the name there.
+/// Whether the text is a name with encoded bytes, each of them a percent sign with two digits (RFC 3986,
+/// section 2.1). Names have no control characters: a server that decodes one could end the name there.
 #[cold]
 fn is_encoded_name(name: &[u8]) -> bool {
     let mut rest = name;
@@ -186,8 +189,8 @@ fn is_encoded_name(name: &[u8]) -> bool {
     true
 }
 
-/// Whether a name differs only by underscores from one that frames or routes a message, or says who sent it. Many
-/// servers make one variable of both, as CGI asks for (RFC 3875, section 4.1.18).
+/// Whether a name differs only by underscores from a header that frames or routes a message, or names its
+/// client. Many servers make one variable of both, as CGI requires (RFC 3875, section 4.1.18).
 fn is_disguised(name: &HeaderName) -> bool {
     let name = name.as_str();
     memchr(b'_', name.as_bytes()).is_some()
@@ -202,8 +205,8 @@ fn is_disguised(name: &HeaderName) -> bool {
         )
 }
 
-/// An answer that cannot be passed on: its framing contradicts itself, or it switches to a protocol that
-/// nobody asked for.
+/// An answer that cannot be forwarded: its framing contradicts itself, or it switches to a protocol without a
+/// request for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nonsense;
 
@@ -214,7 +217,7 @@ fn joined(headers: &Headers, name: &HeaderName) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&value).ok()
 }
 
-/// Makes the head of an answer to `request` ready for the client.
+/// Prepares the head of an answer to `request` for the client.
 ///
 /// # Errors
 /// [`Nonsense`], by RFC 9112, section 6.3, and RFC 9110, section 7.8.
@@ -227,10 +230,10 @@ pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Res
     if !headers.names().any(is_hop_by_hop) {
         return Ok(());
     }
-    // A 426 must say what to switch to: RFC 9110, section 15.5.22.
+    // A 426 must name the protocols to switch to: RFC 9110, section 15.5.22.
     let names_protocol = switched || answer.status == StatusCode::UPGRADE_REQUIRED;
     let protocol = if names_protocol { joined(headers, &UPGRADE) } else { None };
-    // Those that may pass are announced to a client that takes them.
+    // The trailers that may pass are announced to a client that accepts them.
     let trailers = if request.headers.contains(&TE) { announcement(headers) } else { None };
     strip_hop_by_hop(headers);
     if let Some(trailers) = trailers {
@@ -243,13 +246,13 @@ pub fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Res
     Ok(())
 }
 
-/// What an answer in which trailers may pass says of those that do.
+/// The `Trailer` header of an answer for the trailers that may pass.
 fn announcement(headers: &Headers) -> Option<HeaderValue> {
     let is_usual = |option: &[u8]| {
         option.is_empty()
             || [&b"close"[..], b"keep-alive"].iter().any(|usual| option.eq_ignore_ascii_case(usual))
     };
-    // What `Connection` lists may stand behind the body as well, so that no trailers pass.
+    // Headers that `Connection` lists could also be trailers, so then no trailers pass.
     if !headers.contains(&TRAILER) || !all_listed(headers, &CONNECTION).all(is_usual) {
         return None;
     }
@@ -258,8 +261,8 @@ fn announcement(headers: &Headers) -> Option<HeaderValue> {
     (!names.is_empty()).then(|| HeaderValue::try_from(names.join(", ")).ok())?
 }
 
-/// The protocols a request asks to switch to, if it asks properly: RFC 9110, section 7.8. An upgrade to another version of
-/// HTTP concerns this hop alone and is not passed on.
+/// The protocols that a request asks to switch to, if the request is correct: RFC 9110, section 7.8. An
+/// upgrade to another version of HTTP concerns this hop alone and is not forwarded.
 pub fn requested_upgrade(head: &RequestHead) -> Option<HeaderValue> {
     let asks = head.version == Version::HTTP_11
         && all_listed(&head.headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
@@ -268,7 +271,7 @@ pub fn requested_upgrade(head: &RequestHead) -> Option<HeaderValue> {
     (asks && !protocols.is_empty()).then(|| HeaderValue::from_bytes(&protocols.join(&b", "[..])).ok())?
 }
 
-/// Whether it is a protocol, with or without a version, and not HTTP itself: `h2c`, `h2`, `HTTP/2.0`.
+/// Whether the text is a protocol, with or without a version, and not HTTP itself: `h2c`, `h2`, `HTTP/2.0`.
 fn may_be_spoken(protocol: &[u8]) -> bool {
     let (name, version) = versioned(protocol);
     let name_is = |start: &[u8]| name.get(..start.len()).is_some_and(|name| name.eq_ignore_ascii_case(start));
@@ -284,7 +287,8 @@ fn versioned(protocol: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Whether an answer switches to what its request has asked for, and to nothing else: RFC 9110, section 7.8.
+/// Whether an answer switches to the protocols that its request asked for, and to no other: RFC 9110, section
+/// 7.8.
 fn is_asked_for(answer: &Headers, request: &Headers) -> bool {
     let is_same = |one: &[u8], other: &[u8]| {
         let ((one, version), (other, others)) = (versioned(one), versioned(other));
@@ -295,8 +299,8 @@ fn is_asked_for(answer: &Headers, request: &Headers) -> bool {
     answer.contains(&UPGRADE) && all_listed(answer, &UPGRADE).all(was_asked)
 }
 
-/// Which headers there are that need a closer look. Most heads have none or one of them, so that one look along
-/// the names is much cheaper than a look-up for each.
+/// The headers that need further checks. Most heads have none or one of them, so one pass over the names is
+/// much cheaper than a search for each.
 #[derive(Debug, Default, Clone, Copy)]
 struct Special {
     hop_by_hop: bool,
@@ -330,8 +334,8 @@ impl Special {
     }
 }
 
-/// Whether a header concerns one connection only, be it listed in `Connection` or not. So does `Trailer`: trailers
-/// mostly end here.
+/// Whether a header concerns one connection only, listed in `Connection` or not. So does `Trailer`, because
+/// trailers usually end here.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
@@ -346,8 +350,8 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// Removes what concerns one connection only: RFC 9110, section 7.6.1. Headers that frame or route the
-/// message stay even if `Connection` lists them, or a client could make this balancer drop them.
+/// Removes headers that concern one connection only: RFC 9110, section 7.6.1. Headers that frame or route the
+/// message stay even if `Connection` lists them: otherwise a client could make this balancer drop them.
 fn strip_hop_by_hop(headers: &mut Headers) {
     let named: Vec<_> = all_listed(headers, &CONNECTION)
         .filter(|token| ![&b"keep-alive"[..], b"close"].contains(token))
@@ -357,7 +361,8 @@ fn strip_hop_by_hop(headers: &mut Headers) {
     headers.retain(|name| !is_hop_by_hop(name) && !named.contains(name));
 }
 
-/// A target such as `http://host/path` becomes `/path`, and its authority the `Host`: RFC 9112, section 3.2.2.
+/// Changes a target such as `http://host/path` to `/path`, and its authority to `Host`: RFC 9112, section
+/// 3.2.2.
 fn to_origin_form(head: &mut RequestHead) {
     let Some(authority) = head.uri.authority() else { return };
     if let Ok(host) = HeaderValue::from_maybe_shared(authority) {

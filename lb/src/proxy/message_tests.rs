@@ -1,4 +1,4 @@
-//! What becomes of a head on its way through, rule by rule.
+//! Tests: how a head changes on its way through the balancer, rule by rule.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ fn hop() -> Hop<'static> {
     Hop { client: &CLIENT, trusted: false, name: "lb-1", via: &MARK }
 }
 
-/// What a backend gets of a request with these headers.
+/// The head that a backend gets for a request with these headers.
 fn forwarded(target: &str, headers: &[(&str, &str)]) -> RequestHead {
     let mut request = Request::builder().uri(target);
     for (name, value) in headers {
@@ -201,7 +201,7 @@ fn a_disguise_is_seen_through() {
 }
 
 #[test]
-fn a_switch_that_nobody_asked_for_is_refused() {
+fn a_switch_without_a_request_for_it_is_refused() {
     let request = forwarded("/", &[]);
     let answer = |status: u16, headers: &[(&str, &str)]| {
         let mut answer = ResponseHead::new(StatusCode::from_u16(status).unwrap());
@@ -210,7 +210,7 @@ fn a_switch_that_nobody_asked_for_is_refused() {
         }
         prepare_response(&mut answer, &request)
     };
-    assert_eq!(answer(101, &[("upgrade", "websocket")]), Err(Nonsense), "nobody asked for it");
+    assert_eq!(answer(101, &[("upgrade", "websocket")]), Err(Nonsense), "no request for it");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! How does a request travel? Admit, pick, send, judge the failure, retry or move on, answer, account.
+//! The path of a request: admit, pick, send, judge the failure, retry or move on, answer, account.
 //!
-//! This file tells that story from top to bottom. Each verb is one call into a module named for it: `message`
-//! admits, `balance` picks, `upstream` sends, `verdict` judges, `context` remembers, `answer` answers and
-//! `account` accounts.
+//! This file shows the path from top to bottom. Each step is one call into a module with the name of the
+//! step: `message` admits, `balance` picks, `upstream` sends, `verdict` judges, `context` remembers, `answer`
+//! answers and `account` accounts.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -79,7 +79,7 @@ use crate::clock::moment;
 use crate::config::Config;
 use crate::pool::{Backend, Pool};
 
-/// One worker's share of the balancer: all it needs to take a request through.
+/// The part of the balancer that belongs to one worker: all that a request needs.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) pool: Arc<Pool>,
@@ -93,23 +93,24 @@ pub(crate) struct Proxy {
     date: Date,
 }
 
-/// What stays the same for all tries of a request, and what it remembers of them.
+/// The constant data of a request in all its tries, and its context.
 struct Errand<'a> {
     caller: &'a Caller,
     settings: Rc<InForce>,
     head: RequestHead,
     body: ReplayBody,
-    /// What the policy may pick by, and the backend it says that it belongs to.
+    /// The key for the policy, and the backend that the cookie names.
     key: Option<u64>,
     home: Option<u64>,
-    /// When it must have its answer. It is put off for as long as the client is sending.
+    /// The deadline for the answer. It moves as long as the client is sending.
     deadline: Cell<Instant>,
     /// A hedged try has failed after the backend may have run the request.
     hedge_may_have_run: Cell<bool>,
 }
 
 impl Errand<'_> {
-    /// Whether a second backend may be asked as well: only at first, and only what may be executed twice.
+    /// Whether a second backend may be tried as well: only at first, and only for requests that may be
+    /// executed twice.
     fn may_be_hedged(&self) -> bool {
         let context = &self.head.context;
         self.settings.hedge_after.is_some()
@@ -120,7 +121,7 @@ impl Errand<'_> {
     }
 }
 
-/// An answer whose head has come, and the connection that the rest of it comes over.
+/// An answer whose head has come, with the connection for the rest.
 type Begun = (ResponseHead, Box<Connection>);
 
 impl Proxy {
@@ -144,18 +145,18 @@ impl Proxy {
         }
     }
 
-    /// From now on the balancer is on its way out, and everybody hears of it who waits for something.
+    /// Starts the shutdown of the balancer, and wakes all waiting tasks.
     pub(crate) fn begin_draining(&self) {
         self.draining.set(true);
         self.deadlines.wake_all();
     }
 
-    /// Whether the balancer is on its way out.
+    /// Whether the balancer shuts down.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.get()
     }
 
-    /// Takes one request from a client through to its answer.
+    /// Handles one request of a client until its answer.
     pub(crate) async fn handle(
         self: &Rc<Self>,
         caller: &Caller,
@@ -169,8 +170,8 @@ impl Proxy {
         }
         let deadline = account.began + settings.total_timeout;
 
-        // 1. Admit: what no backend may see ends here; the rest is made ready to be sent, once and for all
-        //    tries, so that every try starts from the request as it came.
+        // 1. Admit: a request that no backend may get ends here. The head is prepared once for all tries, so
+        //    that every try starts from the same request.
         if body.is_too_large() {
             return answer::refuse(account, Refusal::BodyTooLarge, &settings.name);
         }
@@ -203,11 +204,11 @@ impl Proxy {
             hedge_may_have_run: Cell::new(false),
         };
         let mut any_alive = false;
-        // An answer that is passed on only if no better one comes.
+        // An answer for the client in case no better one comes.
         let mut held: Option<Box<Held>> = None;
 
         loop {
-            // 2. Pick: whose turn is it, among those that are alive and have not failed this request?
+            // 2. Pick: choose one of the backends that are alive and have not failed this request.
             let tried: Tried = context::get(&errand.head.context);
             let Some(backend) = self.pick(&errand, &tried.numbers(), &mut account) else {
                 account.remember(&errand.head.context);
@@ -227,7 +228,7 @@ impl Proxy {
             loop {
                 // 3. Send, and wait for the head of the answer.
                 let failure = match self.send(&errand, &mut lease, fresh, &mut account).await {
-                    // 4. Answer: the rest of it streams through, and is accounted for when it ends.
+                    // 4. Answer: the rest streams through, and is accounted for when it ends.
                     Ok(answer)
                         if errand.settings.retry_on.is_empty()
                             || !self.wants_another(&mut errand, &answer, &lease, &mut account) =>
@@ -247,7 +248,7 @@ impl Proxy {
                     Err(failure) => failure,
                 };
 
-                // 5. Judge: who is to blame, and what now?
+                // 5. Judge: who is to blame, and what is the next step?
                 let backend = lease.backend();
                 let verdict = self.judge(&errand, failure, backend);
                 account.tried(failure, verdict.blame);
@@ -286,7 +287,7 @@ impl Proxy {
         }
     }
 
-    /// Whose turn it is, among those that are not `tried` (numbers).
+    /// Picks a backend that is not in `tried` (numbers).
     fn pick(&self, errand: &Errand<'_>, tried: &[usize], account: &mut Account) -> Option<Arc<Backend>> {
         let now = if tried.is_empty() { account.began } else { Instant::now() };
         let mut random = self.random.borrow_mut();
@@ -302,7 +303,7 @@ impl Proxy {
         }
     }
 
-    /// Has a failed try judged by what its request and the pool know.
+    /// Judges a failed try by the facts of its request and of the pool.
     fn judge(&self, errand: &Errand<'_>, failure: Failure, backend: &Backend) -> Verdict {
         let Errand { settings, head, body, deadline, .. } = errand;
         let (context, now) = (&head.context, Instant::now());
@@ -319,7 +320,7 @@ impl Proxy {
         self.pool.judge(failed, backend, settings.limits, now)
     }
 
-    /// Passes the backend's answer on.
+    /// Sends the backend's answer to the client.
     fn answer(
         self: &Rc<Self>,
         (mut head, backend): Begun,
@@ -345,12 +346,12 @@ impl Proxy {
         Answer { head, body }
     }
 
-    /// There is no backend to try (any more). `last` is what the last one was left for; without `any_alive`, all that were
-    /// tried were known to be down.
+    /// The answer when there is no backend (left) to try. `last` is the last backend with its failure;
+    /// without `any_alive`, all backends that were tried were known to be down.
     fn nobody_left(&self, account: Account, last: Option<(usize, Failure)>, any_alive: bool) -> Answer {
         match last {
             Some((number, failure)) if any_alive || !failure.is_no_connection() => {
-                let why = format!("backend {number}: {}, and no other is left", failure.words());
+                let why = format!("backend {number}: {}, and no other backend is left", failure.words());
                 self.end(account, failure, &why)
             }
             _ => self.end(account, Failure::NoBackend, Failure::NoBackend.words()),
@@ -378,7 +379,7 @@ impl Proxy {
     }
 }
 
-/// Tells the next backend which attempt it sees, so that a student can watch a request move on.
+/// Tells the next backend the number of the attempt, so that an observer can see how a request moves.
 fn set_attempt(head: &mut RequestHead) {
     let Attempts(attempt) = context::get(&head.context);
     head.headers.insert(message::ATTEMPT, HeaderValue::from(attempt));

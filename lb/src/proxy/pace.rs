@@ -1,32 +1,34 @@
-//! Does a client send its request's body fast enough? A body that trickles in holds a place at its backend for as long as the client
-//! likes, though it never comes to a halt.
+//! Does a client send the body of its request fast enough? A body that comes in single bytes would occupy a
+//! place at its backend for any length of time, although it never stops.
 //!
-//! As Apache's `mod_reqtimeout` does (`body=5,MinRate=…`), a client gets a time for the beginning, and more for every byte. Only
-//! the time counts in which the client is waited for: a backend that reads slowly is not its fault.
+//! As in Apache's `mod_reqtimeout` (`body=5,MinRate=…`), a client gets some time for the beginning, and more
+//! for every byte. Only the time counts in which the balancer waits for the client: a backend that reads
+//! slowly is not the client's fault.
 
 use std::time::{Duration, Instant};
 
-/// How long any client may take, whatever it sends.
+/// The time that every client gets, whatever it sends.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How fast one body comes.
+/// The pace of one body.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    /// Bytes per second that are asked for.
+    /// The required bytes per second.
     least: u64,
-    /// How long the client was waited for, but for the present wait.
+    /// The time that the balancer has waited for the client, without the present wait.
     waited: Duration,
-    /// Since when it is waited for.
+    /// The start of the present wait, if there is one.
     since: Option<Instant>,
 }
 
 impl Pace {
-    /// Asks for so many bytes per second, at least one.
+    /// Requires this number of bytes per second, at least one.
     pub(super) fn new(least: u64) -> Self {
         Self { least: least.max(1), waited: Duration::ZERO, since: None }
     }
 
-    /// So many bytes have come by `now`, and from now on the client is waited for, or it is not. Returns when more must have come.
+    /// The total of bytes at `now`; `awaits_client` says whether the balancer waits for the client from now
+    /// on. Returns the time by which more bytes must have come.
     pub(super) fn deadline(&mut self, now: Instant, bytes: u64, awaits_client: bool) -> Option<Instant> {
         if let Some(since) = self.since.take() {
             self.waited += now.saturating_duration_since(since);
@@ -36,7 +38,7 @@ impl Pace {
         }
         self.since = Some(now);
         let allowed = GRACE.saturating_add(Duration::from_millis(bytes.saturating_mul(1000) / self.least));
-        // What is far off need not be exact.
+        // A time far in the future need not be exact.
         now.checked_add(allowed.saturating_sub(self.waited))
     }
 }
@@ -45,18 +47,19 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// What a client has sent by a time in seconds, whether it is waited for from then on, and when more must have come.
+    /// The bytes from a client at a time in seconds, whether the balancer waits for it from then on, and the
+    /// time for the next bytes.
     type Case = (u64, u64, bool, Option<u64>);
 
     #[test]
     fn only_the_time_counts_in_which_the_client_is_waited_for() {
         let start = Instant::now();
         let table: [&[Case]; 4] = [
-            // Nothing comes.
+            // No bytes come.
             &[(0, 0, true, Some(5))],
-            // A trickle: a byte a second.
+            // One byte a second.
             &[(0, 0, true, Some(5)), (1, 1, true, Some(5)), (4, 4, true, Some(5)), (5, 5, true, Some(5))],
-            // Ten times as much as is asked for.
+            // Ten times the required pace.
             &[(0, 0, true, Some(5)), (1, 1000, true, Some(15)), (2, 2000, true, Some(25))],
             // A backend that does not read for an hour.
             &[(0, 0, true, Some(5)), (2, 100, false, None), (3602, 100, true, Some(3606))],

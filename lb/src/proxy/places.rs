@@ -1,7 +1,8 @@
-//! How many connections to backends may there be? As many as there are descriptors for, over all workers together.
+//! The limit on connections to backends: as many as there are descriptors for, over all workers together.
 //!
-//! Kept connections that nobody uses take places as others do. So when a request finds no place, the ones that have been idle for
-//! longest are given up for it: this worker's at once, and if it has none, those of the others, which are asked.
+//! Idle connections take places, too. So when a request finds no place, the connections that have been idle
+//! for longest are closed for it: those of this worker at once, and if it has none, those of the other
+//! workers, which are notified.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::deadline::Deadlines;
 use super::upstream::Upstream;
 
-/// How many kept connections each worker gives up when something else is short of descriptors, such as the door.
+/// The number of idle connections that each worker closes when another part, such as the listener, lacks
+/// descriptors.
 const AT_ONCE: usize = 16;
 
 /// The places for connections to backends, shared by all workers.
@@ -22,18 +24,18 @@ pub(crate) struct Places {
     free: Arc<Semaphore>,
     /// Requests that wait for a place.
     waiting: AtomicUsize,
-    /// Tells every worker that somebody waits.
+    /// Tells every worker that a request waits.
     shortage: Notify,
 }
 
-/// A connection's place, for as long as this lives.
+/// The place of one connection, held while this value exists.
 #[derive(Debug)]
 pub(crate) struct Place(
     #[expect(dead_code, reason = "it is given back when it is dropped")] OwnedSemaphorePermit,
 );
 
 impl Places {
-    /// So many places, at least one.
+    /// This number of places, at least one.
     pub(crate) fn new(places: usize) -> Self {
         let places = places.clamp(1, Semaphore::MAX_PERMITS);
         Self { free: Arc::new(Semaphore::new(places)), waiting: AtomicUsize::new(0), shortage: Notify::new() }
@@ -44,7 +46,7 @@ impl Places {
         Arc::clone(&self.free).try_acquire_owned().ok().map(Place)
     }
 
-    /// Waits for a place, and has all workers give up what they do not use.
+    /// Waits for a place, and makes all workers close connections that they do not use.
     pub(crate) async fn take(&self) -> Option<Place> {
         self.waiting.fetch_add(1, Relaxed);
         let _waits = Waits(&self.waiting);
@@ -52,21 +54,21 @@ impl Places {
         Arc::clone(&self.free).acquire_owned().await.ok().map(Place)
     }
 
-    /// How many requests wait for a place.
+    /// The number of requests that wait for a place.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Relaxed)
     }
 
-    /// Something else is short of descriptors: all workers are to give up what they do not use.
+    /// Another part lacks descriptors: all workers close connections that they do not use.
     pub(crate) fn tell_of_shortage(&self) {
         self.shortage.notify_waiters();
     }
 
-    /// Calls `give_up` whenever connections are to be given up, with how many.
+    /// Calls `give_up` whenever connections are to be closed, with their number.
     pub(crate) async fn heed_shortages(&self, give_up: impl Fn(usize)) -> ! {
         loop {
             let mut told = pin!(self.shortage.notified());
-            // What is told from here on is heard below.
+            // Notifications from here on are received below.
             told.as_mut().enable();
             give_up(self.waiting());
             told.await;
@@ -78,14 +80,14 @@ impl Places {
 }
 
 impl Default for Places {
-    /// As many as anybody may want.
+    /// As many places as possible.
     fn default() -> Self {
         Self::new(Semaphore::MAX_PERMITS)
     }
 }
 
 impl Upstream {
-    /// A place for one more connection. If none is free, a kept connection is given up for it.
+    /// A place for one more connection. If none is free, an idle connection is closed for it.
     pub(super) async fn place(
         &self,
         patience: tokio::time::Instant,
@@ -111,7 +113,8 @@ impl Upstream {
         place.ok().flatten().ok_or(Failure::OutOfResources)
     }
 
-    /// Gives up so many kept connections of this worker, those first that have been idle for longest; returns how many it were.
+    /// Closes up to `wanted` idle connections of this worker, those first that have been idle for longest;
+    /// returns their number.
     pub(crate) fn give_up(&self, wanted: usize) -> usize {
         (0..wanted).take_while(|_| self.give_up_one()).count()
     }

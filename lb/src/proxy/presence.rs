@@ -1,9 +1,11 @@
-//! Is a client still there? The end of what it sends does not say so: a client that has nothing more to ask may close its side of
-//! the connection and read on (RFC 9112, section 9.6). A reset says that it has left, and so does a write that fails.
+//! Is a client still there? The end of its data does not decide this: a client that sends nothing more may
+//! close its side of the connection and read on (RFC 9112, section 9.6). A reset says that the client has
+//! left, and so does a write that fails.
 //!
-//! A client that closes its socket altogether looks the same at first as one that closes one side: the kernel tells them apart
-//! only by what it answers to something that is sent. So the kernel is made to send something, TCP's own probes, and is asked
-//! whether a reset has come. A runtime would not tell: it reports an end once.
+//! At first, a client that closes its socket looks the same as a client that closes one side: the kernel
+//! learns the difference only from the reply to something that it sends. So the balancer makes the kernel
+//! send TCP's own probes, and asks the kernel whether a reset has come. A runtime would not report this: it
+//! reports an end once.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -19,43 +21,44 @@ use tokio::time::{Instant, Sleep};
 use super::http1::body::Found;
 use super::wire::Reader;
 
-/// Bytes that are read ahead while a request is on its way, so that it is noticed when its client leaves.
+/// Bytes that are read in advance while a request is in progress, to notice when its client leaves.
 const AHEAD: usize = 64 * 1024;
 
-/// How long the first pause between two questions to the kernel is. Each is twice as long as the one before.
+/// The first pause between two questions to the kernel. Each pause is twice as long as the one before.
 const FIRST: Duration = Duration::from_millis(10);
 
-/// The longest pause: how late a reset is noticed at most.
+/// The longest pause: a reset is noticed with at most this delay.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// How often the kernel asks the other side of a connection whose client sends nothing more. A socket that was closed altogether
-/// answers with a reset after a minute at most (Linux: `tcp_fin_timeout`), and a machine that has gone does not answer.
+/// The time between two probes of the kernel on a connection whose client sends nothing more. A closed socket
+/// answers with a reset after a minute at most (Linux: `tcp_fin_timeout`), and a machine that is gone does
+/// not answer.
 const PROBE: Duration = Duration::from_secs(15);
 
-/// Probes without an answer that say that nobody is there.
+/// The number of probes without an answer that show that the client is gone.
 const PROBES: u32 = 3;
 
-/// What there is to see of a client while its request is on its way.
+/// The state of a client while its request is in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// It is there, or nothing says that it is not.
+    /// The client is there, or nothing shows that it is not.
     Here,
-    /// It has left.
+    /// The client has left.
     Left,
-    /// It sends nothing more, and its request is not whole.
+    /// The client sends nothing more, and its request is incomplete.
     CutShort,
 }
 
-/// Looks whether a client is there. Costs nothing for as long as the client may send something.
+/// Checks whether a client is there. It costs nothing while the client may still send something.
 #[derive(Debug, Default)]
 pub(super) struct Watch(Option<Box<Questions>>);
 
-/// When the kernel is asked next.
+/// The schedule of the questions to the kernel.
 #[derive(Debug)]
 struct Questions {
     next: Pin<Box<Sleep>>,
     pause: Duration,
-    /// It was looked at whether the request is whole.
+    /// Whether the request is complete was checked.
     checked: bool,
 }
 
@@ -67,8 +70,9 @@ impl Watch {
         }
     }
 
-    /// Looks whether the client is there. What it sends meanwhile is kept for those who take it: the rest of the present body, or
-    /// further requests. With `aborts`, the end of what it sends is taken for its end.
+    /// Checks whether the client is there. Bytes that come meanwhile are kept for their reader: they are the
+    /// rest of the present body, or further requests. With `aborts`, the end of the client's data counts as
+    /// the end of the client.
     pub(super) fn look(
         &mut self,
         incoming: &RefCell<Reader>,
@@ -78,7 +82,7 @@ impl Watch {
         let incoming = &mut *incoming.borrow_mut();
         while !incoming.ended && incoming.buffer.len() < AHEAD {
             match incoming.poll_fill(cx) {
-                // Whatever reads the body must not sleep over it.
+                // The reader of the body must be woken.
                 Poll::Ready(Ok(_)) if !incoming.body.is_end() => cx.waker().wake_by_ref(),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Presence::Left,
@@ -88,12 +92,12 @@ impl Watch {
         self.look_closer(incoming, aborts, cx)
     }
 
-    /// The same, while something else reads what the client sends.
+    /// The same, while another task reads the bytes of the client.
     pub(super) fn look_only(&mut self, incoming: &RefCell<Reader>, cx: &mut Context<'_>) -> Presence {
         self.ask(incoming.borrow().stream(), cx)
     }
 
-    /// Looks at a client that has sent its last byte, or more than is read ahead.
+    /// Checks a client that has sent its last byte, or more than is read in advance.
     #[cold]
     fn look_closer(
         &mut self,
@@ -110,7 +114,7 @@ impl Watch {
                 return Presence::CutShort;
             }
             let probes = TcpKeepalive::new().with_time(PROBE).with_interval(PROBE).with_retries(PROBES);
-            // Without them, a client that has left is noticed when its answer is written.
+            // Without probes, the balancer notices that a client has left when it writes the answer.
             let _ = SockRef::from(incoming.stream()).set_tcp_keepalive(&probes);
         }
         self.ask(incoming.stream(), cx)
@@ -143,14 +147,14 @@ impl Questions {
     }
 }
 
-/// Whether the rest of the present request has come, and is only to be taken.
+/// Whether the rest of the present request is already in the buffer.
 fn is_whole(incoming: &Reader) -> bool {
     let (mut body, mut rest) = (incoming.body, incoming.buffer.clone());
     loop {
         match body.take(&mut rest) {
             Ok(Found::Nothing) => return false,
             Ok(Found::Frame(_)) if !body.is_end() => {}
-            // Whatever reads it finds out what is wrong with it.
+            // The reader finds out what is wrong with it.
             Ok(_) | Err(_) => return true,
         }
     }
@@ -182,7 +186,7 @@ mod tests {
         (stream, listener.accept().await.unwrap().0)
     }
 
-    /// What becomes of a client that sends this and no more, in a body that is read like this.
+    /// The presence of a client that sends these bytes and no more, in this kind of body.
     async fn seen(body: Decoder, bytes: &[u8], aborts: bool) -> Presence {
         let (mut client, ours) = pair().await;
         let (mut reader, _writer) =

@@ -1,5 +1,5 @@
-//! May a request go to its backend at once? With a limit on what a backend has to do, it may have to wait for its
-//! turn; but never in a long queue, and never for long.
+//! May a request go to its backend at once? If the backend has a limit, the request may have to wait, but
+//! never in a long queue, and never for long.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -14,32 +14,33 @@ use super::deadline::{Deadlines, Interrupt, Unless};
 use super::places::Places;
 use crate::pool::{Backend, InFlight};
 
-/// How much a backend has to do at most.
+/// The limit of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// Requests it may have in flight, at least 1, over all workers together.
+    /// The largest number of requests in flight, at least 1, over all workers together.
     pub in_flight: usize,
-    /// Requests that may wait for one of these to end.
+    /// The number of requests that may wait.
     pub queue: usize,
-    /// How long each of them may wait.
+    /// The time that each of them may wait.
     pub patience: Duration,
 }
 
-/// How requests wait for a backend that has as many in flight as it may.
+/// The rule for requests that wait for a backend that has reached its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// How many may wait; more are refused.
+    /// The number of requests that may wait; more are refused.
     pub longest: usize,
-    /// How long each of them may.
+    /// The time that each of them may wait.
     pub patience: Duration,
 }
 
-/// What requests may have to wait for, shared by all workers: the queues before the backends, and places for connections.
+/// The things that requests may have to wait for, shared by all workers: queues of backends, and places for
+/// connections.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
     /// The places for connections to all backends together.
     pub(crate) places: Places,
-    /// By backend number, as far as there are limits.
+    /// By backend number, for backends with a limit.
     queues: RwLock<HashMap<usize, Arc<Queue>>>,
 }
 
@@ -56,8 +57,8 @@ impl Queue {
     }
 }
 
-/// A request's place at a backend: it counts as in flight there, and takes one of its places if they are limited,
-/// for as long as this lives.
+/// The place of a request at a backend. While this value exists, the request counts as in flight, and takes
+/// one of the places of the backend if they are limited.
 #[derive(Debug)]
 pub(crate) struct Lease {
     in_flight: InFlight,
@@ -69,19 +70,19 @@ impl Lease {
         Self { in_flight: InFlight::new(backend), place: None }
     }
 
-    /// Where the request is.
+    /// The backend of the request.
     pub(crate) fn backend(&self) -> &Arc<Backend> {
         self.in_flight.backend()
     }
 }
 
 impl Queues {
-    /// Empty ones, with so many places for connections.
+    /// Empty queues, with this number of places for connections.
     pub(crate) fn new(places: usize) -> Self {
         Self { places: Places::new(places), ..Self::default() }
     }
 
-    /// The queue before a backend with this limit. Another limit makes a new queue: it holds for what comes from then on.
+    /// The queue of a backend with this limit. Another limit makes a new queue for the requests from then on.
     fn before(&self, backend: &Backend, limit: u32) -> Arc<Queue> {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = queues.get(&backend.number).filter(|queue| queue.limit == limit) {
@@ -96,7 +97,7 @@ impl Queues {
         Arc::clone(queue)
     }
 
-    /// Waits until it is the request's turn at the backend of its lease; its next tries need not wait again.
+    /// Waits for a place at the backend of the lease; the next tries of the request need not wait again.
     pub(crate) async fn wait(
         &self,
         lease: &mut Lease,
@@ -127,14 +128,14 @@ impl Queues {
     }
 }
 
-/// A request waits in a queue for as long as this lives.
+/// While this value exists, a request waits in a queue.
 struct InQueue<'a>(&'a AtomicUsize);
 
 impl<'a> InQueue<'a> {
     fn enter(waiting: &'a AtomicUsize, longest: usize) -> Option<Self> {
         let entered =
             waiting.fetch_update(Relaxed, Relaxed, |waiting| (waiting < longest).then_some(waiting + 1));
-        // Not made before it is in: dropping it counts down.
+        // Not created before the request is in the queue, because dropping it counts down.
         entered.is_ok().then(|| Self(waiting))
     }
 }

@@ -1,47 +1,47 @@
-//! Why is a request refused before any backend sees it? Every reason, with its status and its words.
+//! The reasons for which a request is refused before any backend gets it, each with its status and its words.
 
 use http::StatusCode;
 use strum::{IntoStaticStr, VariantArray};
 
-/// Why a request is refused.
+/// The reason for a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray, IntoStaticStr)]
 #[strum(serialize_all = "snake_case", prefix = "refused_")]
 pub enum Refusal {
-    /// It is not HTTP at all, or has a line that no header is written like.
+    /// The bytes are no HTTP request, or contain a line that is no header.
     Syntax,
-    /// A line ends with a line feed alone. Some readers take that for a line end and some do not, so it is a
-    /// way to hide one header from one of them: RFC 9112, section 2.2.
+    /// A line ends with a single line feed. Some readers accept this as a line end and some do not, so it can
+    /// hide a header from one of them: RFC 9112, section 2.2.
     BareLineFeed,
-    /// HTTP, but neither 1.1 nor 1.0: RFC 9110, section 15.6.6.
+    /// The version is neither HTTP/1.1 nor HTTP/1.0: RFC 9110, section 15.6.6.
     Version,
-    /// The method is longer than 256 bytes, and so none that anybody knows: RFC 9112, section 3.
+    /// The method is longer than 256 bytes, which is longer than any known method: RFC 9112, section 3.
     Method,
     /// The target is longer than 8 KiB: RFC 9110, section 15.5.15.
     TargetTooLong,
-    /// More than 64 KiB, or more than 100 headers: RFC 6585, section 5.
+    /// The head has more than 64 KiB, or more than 100 headers: RFC 6585, section 5.
     HeadTooLarge,
-    /// The target is in none of the forms of RFC 9112, section 3.2, or holds a byte that must be encoded.
+    /// The target has none of the forms of RFC 9112, section 3.2, or contains a byte that must be encoded.
     Target,
-    /// `Host` is missing, doubled or not a host: RFC 9112, section 3.2.
+    /// `Host` is missing, occurs twice or is no valid host: RFC 9112, section 3.2.
     Host,
-    /// `Content-Length` is no number, or not the only one: RFC 9112, section 6.3.
+    /// `Content-Length` is no number, or occurs twice: RFC 9112, section 6.3.
     Length,
-    /// Its body is in a coding that is not taken off here: RFC 9112, section 6.1.
+    /// The body has a coding that is not supported: RFC 9112, section 6.1.
     Coding,
-    /// Its end could be seen in two places: `Transfer-Encoding` that is not exactly `chunked`, beside a length,
-    /// or in HTTP/1.0.
+    /// The end of the request is ambiguous: `Transfer-Encoding` that is not exactly `chunked`, beside a
+    /// length, or in HTTP/1.0.
     Framing,
-    /// A header such as `Content_Length`, which some backends cannot tell from the one with a hyphen.
+    /// A header such as `Content_Length`, which some backends do not distinguish from the one with a hyphen.
     Underscore,
-    /// Its body is larger than it may be here: RFC 9110, section 15.5.14.
+    /// The body is larger than the limit: RFC 9110, section 15.5.14.
     BodyTooLarge,
-    /// It expects something else than `100-continue`: RFC 9110, section 10.1.1.
+    /// The request expects something other than `100-continue`: RFC 9110, section 10.1.1.
     Expectation,
-    /// `CONNECT` asks for a forward proxy, and this is a gateway: RFC 9110, section 9.3.6.
+    /// `CONNECT` needs a forward proxy, and this is a gateway: RFC 9110, section 9.3.6.
     Connect,
-    /// It has been here before: RFC 9110, section 7.6.3.
+    /// The request has passed through this balancer before: RFC 9110, section 7.6.3.
     Loop,
-    /// Its head did not come in time: RFC 9110, section 15.5.9.
+    /// The head did not arrive in time: RFC 9110, section 15.5.9.
     TooSlow,
     /// `Connection` lists more than 32 options.
     ConnectionOptions,
@@ -49,17 +49,17 @@ pub enum Refusal {
     Tls,
     /// A PROXY protocol header, of version 1 or 2.
     ProxyProtocol,
-    /// The client sends nothing more, and has not sent all of it: RFC 9112, section 8.
+    /// The client sends nothing more, and the request is incomplete: RFC 9112, section 8.
     CutShort,
 }
 
 impl Refusal {
-    /// Whether the client was set up for another protocol, so that all it ever sends is refused.
+    /// Whether the client is configured for another protocol, so that everything it sends is refused.
     pub fn is_foreign(self) -> bool {
         matches!(self, Self::Tls | Self::ProxyProtocol)
     }
 
-    /// What the client gets.
+    /// The status for the client.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Syntax
@@ -84,37 +84,39 @@ impl Refusal {
         }
     }
 
-    /// Why, in one line. Nothing of the request is repeated in it.
+    /// The reason in one line. It repeats nothing of the request.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Syntax => "this is not an HTTP request",
             Self::BareLineFeed => "a line ends without a carriage return",
-            Self::Version => "only HTTP/1.1 and HTTP/1.0 are spoken here",
-            Self::Method => "the method is longer than any that is known",
+            Self::Version => "only HTTP/1.1 and HTTP/1.0 are supported",
+            Self::Method => "the method is too long",
             Self::TargetTooLong => "the target is too long",
             Self::HeadTooLarge => "the headers are too large or too many",
             Self::Target => {
-                "the target must be a path, or an http address with one, without spaces, controls or '#'"
+                "the target must be a path, or an http URL with a path, without spaces, control characters \
+                 or '#'"
             }
             Self::Host => "there must be one Host header, with a valid host",
             Self::Length => "there must be at most one Content-Length, and it must be a number",
-            Self::Coding => "the only transfer coding understood here is chunked",
+            Self::Coding => "the only supported transfer coding is chunked",
             Self::Framing => {
                 "Transfer-Encoding must be chunked, once, in HTTP/1.1 and without a Content-Length"
             }
             Self::Underscore => "a header name with an underscore could be mistaken for one with a hyphen",
-            Self::BodyTooLarge => "the body is larger than it may be here (--max-body)",
-            Self::Expectation => "the only expectation understood here is 100-continue",
+            Self::BodyTooLarge => "the body is larger than the limit (--max-body)",
+            Self::Expectation => "the only supported expectation is 100-continue",
             Self::Connect => "CONNECT is for forward proxies; this is a load balancer",
-            Self::Loop => "this request has been here before; a backend sends it back to this balancer",
-            Self::TooSlow => "the request's head did not come in time",
+            Self::Loop => "this request has passed through this balancer before: a backend sends it back",
+            Self::TooSlow => "the head of the request did not arrive in time",
             Self::ConnectionOptions => "Connection lists more than 32 options",
             Self::Tls => {
-                "this looks like TLS, and this port speaks plain HTTP; use http://, or end TLS before it"
+                "this looks like TLS, but this port accepts plain HTTP only; use http://, or terminate TLS in \
+                 front of the balancer"
             }
             Self::ProxyProtocol => {
-                "this looks like a PROXY protocol header, which is not understood here; switch it off in the proxy \
-                 that sends it, and let that one send X-Forwarded-For (--trusted-proxies)"
+                "this looks like a PROXY protocol header, which is not supported; switch it off in the proxy that \
+                 sends it, and let that proxy send X-Forwarded-For (--trusted-proxies)"
             }
             Self::CutShort => "the request ended before it was complete",
         }

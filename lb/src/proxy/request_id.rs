@@ -1,16 +1,18 @@
-//! What is a request called, here and at its backend? `X-Request-ID`: taken over from a trusted proxy, or made.
+//! The id of a request, here and at its backend: `X-Request-ID`, kept from a trusted proxy, or new.
 
 use http::{HeaderName, HeaderValue};
 
 use super::head::Headers;
 
-/// What a request is called by all who see it: no standard, but what Envoy, HAProxy, nginx and most frameworks use.
+/// The header for the id of a request. It is no standard, but Envoy, HAProxy, nginx and most frameworks use
+/// it.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longest id that is taken over, in bytes.
+/// The longest id that is kept, in bytes.
 const LONGEST: usize = 128;
 
-/// The id that a request brings, if it brings one alone, and that is a token (RFC 9110, section 5.6.2) of up to 128 bytes.
+/// The id in the headers of a request, if there is exactly one, and it is a token (RFC 9110, section 5.6.2)
+/// of up to 128 bytes.
 pub(super) fn brought(headers: &Headers) -> Option<&HeaderValue> {
     let name = REQUEST_ID;
     let mut ids = headers.get_all(&name);
@@ -23,7 +25,8 @@ fn is_sane(id: &[u8]) -> bool {
     (1..=LONGEST).contains(&id.len()) && id.iter().all(is_token)
 }
 
-/// The id of a request: the one that it brings, if it comes from a `trusted` proxy, or a new one of these random bits.
+/// The id of a request: the id in its headers, if it comes from a `trusted` proxy, or a new one from these
+/// random bits.
 pub(super) fn choose(headers: &Headers, trusted: bool, random: impl FnOnce() -> u128) -> HeaderValue {
     let given = if trusted { brought(headers).cloned() } else { None };
     given.unwrap_or_else(|| {

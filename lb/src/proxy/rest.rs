@@ -1,7 +1,7 @@
-//! What does a client cost that says nothing? A socket and a place among the deadlines: as little as there can be.
+//! The cost of an idle client: a socket and an entry among the deadlines, which is the minimum.
 //!
-//! Clients keep their connections for minutes and say nothing for most of the time, thousands of them. What it takes to
-//! talk to one, some KiB, is given back once the client has been silent for a moment.
+//! Clients keep their connections for minutes and are idle most of the time, thousands of them. The memory
+//! for a client with a request is some KiB, and is given back when the client has been idle for a short time.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -12,17 +12,18 @@ use tokio::time::Instant;
 
 use super::Proxy;
 
-/// How long a client may be silent within a conversation.
+/// The time that a client may be idle before its memory is given back.
 pub(super) const PAUSE: Duration = Duration::from_millis(25);
 
-/// Waits until there is something to read, or its end; not for ever, and less long once the balancer is on its way out.
+/// Waits until there is something to read, or the end of the connection; but not indefinitely, and for less
+/// time once the balancer shuts down.
 pub(crate) async fn speaks_again(stream: &TcpStream, proxy: &Proxy) -> bool {
     let rest = proxy.settings.now().idle_timeout.saturating_sub(PAUSE);
     let (until, is_short) = (Cell::new(Instant::now() + rest), Cell::new(false));
     let something = poll_fn(|cx| {
         let ready = stream.poll_read_ready(cx).map(drop);
         if ready.is_pending() && proxy.is_draining() && !is_short.replace(true) {
-            // A request may be on its way that the client cannot know to be unwelcome.
+            // A request may be on its way, because the client cannot know about the shutdown.
             until.set(until.get().min(Instant::now() + proxy.settings.now().drain_idle));
         }
         ready

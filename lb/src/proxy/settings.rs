@@ -1,7 +1,7 @@
-//! Which settings hold for a request? Those in force when it came, from its first try to its last.
+//! Which settings hold for a request? Those that are valid when it comes, from its first try to its last.
 //!
-//! Settings can change while the balancer serves. Every worker keeps what it uses for itself, so that taking it costs no
-//! word that other workers write to; a look at one pointer tells whether there is something newer.
+//! Settings can change while the balancer serves. Every worker has its own copy, so that reading them uses no
+//! memory that other workers write; a check of one pointer tells whether there are newer ones.
 
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -14,7 +14,7 @@ use super::via::Mark;
 use crate::config::Config;
 use arc_swap::{ArcSwap, Cache};
 
-/// The settings as one worker sees them.
+/// The settings of one worker.
 #[derive(Debug)]
 pub(crate) struct Settings {
     mine: RefCell<Mine>,
@@ -26,13 +26,13 @@ struct Mine {
     in_force: Rc<InForce>,
 }
 
-/// Settings, and what follows from them.
+/// Settings, and values that are derived from them.
 #[derive(Debug)]
 pub(crate) struct InForce {
     config: Arc<Config>,
-    /// What this balancer leaves on requests.
+    /// The mark that this balancer adds to requests.
     pub(crate) via: Mark,
-    /// How often a request may try.
+    /// The limits for the tries of a request.
     pub(crate) limits: Limits,
 }
 
@@ -42,7 +42,7 @@ impl Settings {
         Self { mine: RefCell::new(Mine { latest: Cache::new(latest), in_force }) }
     }
 
-    /// Those that hold for what comes now.
+    /// The settings for requests that come now.
     pub(crate) fn now(&self) -> Rc<InForce> {
         let Mine { latest, in_force } = &mut *self.mine.borrow_mut();
         let latest = latest.load();

@@ -1,8 +1,9 @@
-//! Does a request belong to a backend? A cookie says so, if the balancer is told to give one out.
+//! Does a request belong to a backend? A cookie names the backend, if the balancer is configured to set one.
 //!
-//! The cookie holds a hash of the backend's address: it says nothing about the network behind, survives a restart, and means
-//! the same to every balancer. Scripts cannot read it. By default it is a session cookie (RFC 6265, section 4.1.2). A client
-//! whose backend is gone gets another one and a new cookie.
+//! The cookie contains a hash of the backend's address: it shows nothing about the network behind the
+//! balancer, survives a restart, and means the same to every balancer. Scripts cannot read it. By default it
+//! is a session cookie (RFC 6265, section 4.1.2). A client whose backend is gone gets another backend and a
+//! new cookie.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,22 +17,22 @@ use super::head::Headers;
 use super::key::cookie;
 use crate::pool::Backend;
 
-/// How the cookie is given out: RFC 6265bis, section 4.1.2.
+/// The attributes of the cookie: RFC 6265bis, section 4.1.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attributes {
-    /// Whether browsers send it over https alone.
+    /// Whether browsers send it over https only.
     pub secure: Secure,
-    /// Which sites' requests carry it.
+    /// The sites whose requests carry it.
     pub same_site: SameSite,
-    /// How long a browser keeps it, in whole seconds; `None` for as long as the browser runs.
+    /// The time that a browser keeps it, in whole seconds; `None` for as long as the browser runs.
     pub max_age: Option<Duration>,
 }
 
-/// Whether browsers send the cookie over https alone.
+/// Whether browsers send the cookie over https only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum Secure {
-    /// If it is given out over https.
+    /// If the request came over https.
     #[default]
     Auto,
     /// Yes.
@@ -48,16 +49,16 @@ impl FromStr for Secure {
     }
 }
 
-/// Which sites' requests carry the cookie.
+/// The sites whose requests carry the cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum SameSite {
-    /// Those of its own site, and visits from others.
+    /// Requests of its own site, and visits from other sites.
     #[default]
     Lax,
-    /// Those of its own site alone.
+    /// Requests of its own site only.
     Strict,
-    /// Those of all sites. Browsers take such a cookie with `Secure` alone.
+    /// Requests of all sites. Browsers accept such a cookie only with `Secure`.
     None,
 }
 
@@ -70,7 +71,8 @@ impl FromStr for SameSite {
 }
 
 impl Attributes {
-    /// As they stand behind the cookie in an answer to `request`, whose headers are as a backend gets them.
+    /// The attributes as text after the cookie in an answer to `request`, whose headers are as a backend gets
+    /// them.
     fn written(self, request: &Headers) -> String {
         let secure = match self.secure {
             Secure::Auto => self.same_site == SameSite::None || came_by_https(request),
@@ -89,7 +91,8 @@ impl Attributes {
     }
 }
 
-/// Whether the client has asked over https. What is said of that is a trusted proxy's word, or this balancer's; the first of
+/// Whether the client used https. The information comes from a trusted proxy or from this balancer; the first
+/// of several proxies is the one that the client used.
 /// several proxies has met the client.
 fn came_by_https(request: &Headers) -> bool {
     let said = request.get(&FORWARDED_PROTO).map(HeaderValue::as_bytes).unwrap_or_default();
@@ -98,16 +101,17 @@ fn came_by_https(request: &Headers) -> bool {
         .is_some_and(|first| first.trim_ascii().eq_ignore_ascii_case(b"https"))
 }
 
-/// The backend a request says that it belongs to: a [`balance::Backend::id`], if the cookie holds any such thing.
+/// The backend that the cookie of a request names: a [`balance::Backend::id`], if the cookie has a valid
+/// value.
 pub fn belongs_to(headers: &Headers, name: &str) -> Option<u64> {
     let value = cookie(headers, name)?;
-    // Rust's parser would take a sign as well.
+    // Rust's parser would accept a sign, too.
     let is_id = value.len() == 16 && value.iter().all(u8::is_ascii_hexdigit);
     u64::from_str_radix(std::str::from_utf8(value).ok().filter(|_| is_id)?, 16).ok()
 }
 
-/// Tells the client where it belongs from now on, by a cookie with this name and these attributes. The headers of its
-/// `request` are as a backend gets them.
+/// Tells the client its backend by a cookie with this name and these attributes. The headers of its `request`
+/// are as a backend gets them.
 pub fn tell(
     headers: &mut Headers,
     (name, attributes): (&str, Attributes),
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn strange_cookies_belong_to_nobody() {
+    fn strange_cookies_name_no_backend() {
         for value in
             ["", "3", "zzzzzzzzzzzzzzzz", "+000000000000001", "00000000000000001", "\u{1f600}000000000000"]
         {

@@ -1,5 +1,5 @@
-//! What is told of a request to the access log, and to readers of the events. It is collected only while there is one of
-//! them.
+//! The data about a request for the access log and for readers of events. It is collected only while there is
+//! a reader.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use super::request_id::{REQUEST_ID, brought};
 use super::settings::InForce;
 use crate::log::escape::shortened;
 
-/// What a request was, and what it remembers.
+/// The data of a request, and its context.
 #[derive(Debug)]
 pub(super) struct Tale {
     method: String,
@@ -32,19 +32,19 @@ pub(super) struct Tale {
     tried: Tried,
     /// Bytes of its body that were read.
     pub(super) received: Rc<Cell<u64>>,
-    /// Bytes of its answer's body that were passed on.
+    /// Bytes of its answer's body that were sent to the client.
     pub(super) sent: u64,
 }
 
 impl Tale {
-    /// That of a request whose head has come.
+    /// The data of a request whose head has come.
     pub(super) fn of(head: &RequestHead, caller: &Caller, settings: &InForce) -> Box<Self> {
         let protocol = if head.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
         let line = (head.method.to_string(), head.uri.to_string(), protocol);
         Self::new(line, &head.headers, caller, settings)
     }
 
-    /// That of what came instead of a request.
+    /// The data of bytes that are no request.
     pub(super) fn of_refused(came: &Glimpse, caller: &Caller, settings: &InForce) -> Box<Self> {
         let line = (came.method.clone(), came.path.clone(), came.protocol);
         Self::new(line, &came.headers, caller, settings)
@@ -64,7 +64,7 @@ impl Tale {
             protocol,
             client: client(headers, caller, &settings.trusted),
             host: header(HOST),
-            // The page before may have secrets in its query as well.
+            // The referring page may also have secrets in its query.
             referer: header(REFERER).map(|page| without_query(page, settings.log_query)),
             user_agent: header(USER_AGENT),
             request_id: brought(headers).map(text),
@@ -75,18 +75,18 @@ impl Tale {
         })
     }
 
-    /// Reads off what the request remembers.
+    /// Copies the data from the context of the request.
     pub(super) fn remember(&mut self, context: &Extensions) {
         self.retries = context::get(context);
         self.tried = context::get(context);
     }
 
-    /// Whether an answer to it has no body, whatever its headers say.
+    /// Whether an answer to the request has no body, whatever its headers say.
     pub(super) fn is_head(&self) -> bool {
         self.method == Method::HEAD.as_str()
     }
 
-    /// Fills in what it knows.
+    /// Adds its data to an outcome.
     pub(super) fn tell(self, outcome: RequestEnd) -> RequestEnd {
         RequestEnd {
             method: self.method,
@@ -112,8 +112,8 @@ impl Tale {
     }
 }
 
-/// How many backends a request was given to: those that it left, and the one that it ended at. A request
-/// leaves a backend before it is known whether there is another one.
+/// The number of backends that a request was given to: those that it left, and the one at which it ended. A
+/// request leaves a backend before it is known whether there is another one.
 fn attempts(left: &Tried, last: Option<usize>) -> u32 {
     let ended_elsewhere = last.is_some_and(|last| left.0.iter().all(|(number, _)| *number != last));
     u32::try_from(left.0.len()).unwrap_or(u32::MAX).saturating_add(ended_elsewhere.into())
@@ -127,8 +127,8 @@ pub(super) fn without_query(mut target: String, query: bool) -> String {
     target
 }
 
-/// The IP address of a request's client: the one that connects, or the one that stands before the proxies whose word is
-/// taken.
+/// The IP address of a request's client: the other end of the connection, or the address that trusted proxies
+/// give.
 fn client(headers: &Headers, caller: &Caller, trusted: &[IpNet]) -> String {
     let peer = caller.address.to_str().ok().and_then(|address| address.parse().ok());
     match peer {
@@ -137,22 +137,23 @@ fn client(headers: &Headers, caller: &Caller, trusted: &[IpNet]) -> String {
     }
 }
 
-/// What can be made out of something that is refused and no request: it may have broken off, or be no HTTP at all.
+/// The data that can be read from bytes that are refused and no request: they may be incomplete, or not HTTP
+/// at all.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Glimpse {
     /// `-` if there is none; then the path is the first line, as far as it came.
     method: String,
     path: String,
     protocol: &'static str,
-    /// Those that logs want to know of.
+    /// The headers that logs contain.
     pub(super) headers: Headers,
 }
 
-/// Lines that are looked at.
+/// The largest number of lines that are read.
 const MOST_LINES: usize = 200;
 
 impl Glimpse {
-    /// Looks at what has come.
+    /// Reads the bytes that have come.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
         let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
@@ -171,7 +172,7 @@ impl Glimpse {
     }
 }
 
-/// Method, target and version of a line that is one of a request; else the line in place of the target.
+/// Method, target and version of a request line; for any other line, the line in place of the target.
 fn request_line(line: &[u8]) -> (&str, &[u8], &'static str) {
     const LONGEST_METHOD: usize = 32;
     let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());

@@ -1,9 +1,10 @@
-//! What does a request ask for? Its target, with every byte as its client wrote it.
+//! The target of a request, with every byte as its client wrote it.
 //!
-//! One rule holds for the whole of it: every visible ASCII character may stand in a target but `#`. That is RFC 3986 and
-//! those characters beside it that browsers and curl send as they are, such as `"`, `<`, `{`, `|` or a backtick. None of
-//! them ends a request line, and all backends get the same bytes. What is left out is what readers understand differently:
-//! spaces and controls split a request line, a fragment is never sent, and bytes beyond ASCII have no agreed meaning.
+//! One rule holds for all of its bytes: every visible ASCII character is allowed in a target except `#`.
+//! These are the characters of RFC 3986 and those that browsers and curl send without encoding, such as `"`,
+//! `<`, `{`, `|` or a backtick. None of them ends a request line, and all backends get the same bytes. Bytes
+//! that readers understand differently are refused: spaces and control characters split a request line, a
+//! fragment is never sent, and bytes beyond ASCII have no agreed meaning.
 
 use std::fmt;
 
@@ -13,7 +14,7 @@ use memchr::{memchr, memchr2};
 
 use super::refusal::Refusal;
 
-/// Longest target, in bytes: RFC 9112, section 3, asks for at least 8000.
+/// The longest target, in bytes: RFC 9112, section 3, asks for at least 8000.
 pub(crate) const MAX_TARGET: usize = 8 * 1024;
 
 /// A request's target, in one of the forms of RFC 9112, section 3.2.
@@ -21,10 +22,11 @@ pub(crate) const MAX_TARGET: usize = 8 * 1024;
 pub struct Target(Bytes);
 
 impl Target {
-    /// Takes a target of a request with this method.
+    /// Reads the target of a request with this method.
     ///
     /// # Errors
-    /// It is too long, has a byte that must not stand in it, or is in none of the forms that the method allows.
+    /// The target is too long, contains a byte that is not allowed, or has none of the forms that the method
+    /// allows.
     pub(crate) fn read(text: Bytes, method: &Method) -> Result<Self, Refusal> {
         if text.len() > MAX_TARGET {
             return Err(Refusal::TargetTooLong);
@@ -37,12 +39,12 @@ impl Target {
         if fits && text.iter().all(is_clean) { Ok(Self(text)) } else { Err(Refusal::Target) }
     }
 
-    /// All of it.
+    /// The whole target.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The path, up to the query; `*` if that is all.
+    /// The path, up to the query; `*` if that is the whole target.
     pub fn path(&self) -> &[u8] {
         let path = match self.authority() {
             Some(authority) => &self.0[self.behind_scheme() + authority.len()..],
@@ -51,7 +53,7 @@ impl Target {
         &path[..memchr(b'?', path).unwrap_or(path.len())]
     }
 
-    /// Host and port of a target such as `http://host:port/path`, whatever they look like.
+    /// Host and port of a target such as `http://host:port/path`, without a check.
     pub fn authority(&self) -> Option<Bytes> {
         if self.0.starts_with(b"/") {
             return None;
@@ -61,7 +63,8 @@ impl Target {
         Some(rest.slice(..end))
     }
 
-    /// The same without scheme and authority: RFC 9112, section 3.2.1. An empty path becomes a slash, also before a query.
+    /// The same without scheme and authority: RFC 9112, section 3.2.1. An empty path becomes a slash, also
+    /// before a query.
     #[must_use]
     pub(crate) fn origin_form(&self) -> Self {
         let Some(authority) = self.authority() else { return self.clone() };
@@ -77,7 +80,7 @@ impl Target {
     }
 }
 
-/// The length of the scheme with what stands between it and the authority, if it is one that is spoken here.
+/// The length of the scheme and the characters up to the authority, if the scheme is supported.
 fn scheme(target: &[u8]) -> Option<usize> {
     let is_scheme =
         |scheme: &&[u8]| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
@@ -92,7 +95,7 @@ impl Default for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // It is ASCII.
+        // The target is ASCII.
         f.write_str(&String::from_utf8_lossy(&self.0))
     }
 }

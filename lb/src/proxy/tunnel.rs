@@ -1,5 +1,5 @@
-//! What happens after a switch of protocols? The balancer understands nothing more and passes bytes both ways until
-//! both sides are done, or neither has anything to say for `--tunnel-timeout`.
+//! After a switch of protocols, the balancer no longer interprets the bytes. It forwards them in both
+//! directions until both sides are done, or until neither side has sent anything for `--tunnel-timeout`.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -26,11 +26,12 @@ pub(crate) struct Tunnel {
     pub(crate) lease: Lease,
 }
 
-/// Passes bytes between a client and a backend that have switched protocols. Each socket comes with what was
-/// read from it already.
+/// Forwards bytes between a client and a backend that have switched protocols. Each socket comes with the
+/// bytes that were already read from it.
 ///
-/// A backend may switch before it has the whole request. The rest of that goes first, as the client sends it first: RFC 9110,
-/// section 7.8. `client` is asked for its socket when nothing else reads from it any more.
+/// A backend may switch before it has the complete request. The rest of the request goes first, as the client
+/// sends it first: RFC 9110, section 7.8. `client` is called for its socket when nothing else reads from it
+/// any more.
 pub(crate) async fn run(
     client: impl FnOnce() -> Option<(TcpStream, BytesMut)>,
     tunnel: Tunnel,
@@ -39,7 +40,7 @@ pub(crate) async fn run(
     let Tunnel { mut backend, mut account, lease } = tunnel;
     let rest = backend.send_rest(proxy.settings.now().stall_timeout, &proxy.deadlines).await;
     if let Err(failure) = rest {
-        // How a backend ends another protocol is its own business.
+        // The balancer does not know how a backend ends another protocol.
         let blame = if failure.blame() == Blame::Client { Blame::Client } else { Blame::Nobody };
         account.tried(failure, blame);
         account.failed(failure, blame);
@@ -52,7 +53,7 @@ pub(crate) async fn run(
         let books = &proxy.books;
         let (ours, theirs) = (books.meter(books.clients()), books.meter(books.at(lease.backend())));
         let put_off = || patience.set(later());
-        // What is read on one side is written on the other.
+        // Bytes that are read on one side are written on the other.
         let watched = |stream, from: &Meter, to: &Meter, passed: &Rc<Cell<u64>>| {
             let (from, to, passed) = (from.clone(), to.clone(), Rc::clone(passed));
             InspectReader::new(stream, move |bytes: &[u8]| {
@@ -72,7 +73,7 @@ pub(crate) async fn run(
             theirs.sent(asked.len());
             copy_bidirectional(&mut client, &mut backend).await
         };
-        // However a tunnel ends, nobody is to blame: what its bytes mean is not ours to know.
+        // However a tunnel ends, no side is to blame: the balancer does not know the meaning of its bytes.
         let _ = proxy.deadlines.wait(pin!(pass), || patience.get(), None).await;
         account.tunnelled(up.get(), down.get());
     }

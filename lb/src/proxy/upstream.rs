@@ -1,8 +1,8 @@
-//! One worker's connections to the backends: check out, put back.
+//! The connections of one worker to the backends: take one, put it back.
 //!
-//! Which connection a request takes is decided here; what is said on it is [`super::connection`]'s. Every worker has
-//! its own connections, so nothing here is locked. A pooled client from a library would repeat requests on its own,
-//! and the balancer has to know about every single try.
+//! This module decides which connection a request takes; [`super::connection`] does the transfer. Every
+//! worker has its own connections, so nothing here is locked. The connection pool of a library would repeat
+//! requests by itself, and the balancer has to know about every single try.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,37 +21,38 @@ use super::queue::Queues;
 use crate::pool::{Backend, Fleet, Pool};
 use crate::resolver::Resolver;
 
-/// Idle connections kept to one backend by one worker.
+/// The largest number of idle connections of one worker to one backend.
 const MAX_IDLE: usize = 512;
 
 #[derive(Debug)]
 pub(super) struct Idle {
     connection: Box<Connection>,
     pub(super) since: Instant,
-    /// When it must be given up at the latest, if the backend has said so.
+    /// The latest time to close the connection, if the backend has told one.
     until: Option<Instant>,
 }
 
-/// What kind of connection is wanted.
+/// The kind of connection that is wanted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
-    /// A new one.
+    /// A new connection.
     pub(crate) fresh: bool,
-    /// The request must not be repeated: the kernel is asked what it has heard before a kept connection is trusted, at
-    /// the price of one system call. What is left of the race between a dying backend and a request is the time that
-    /// either is on its way.
+    /// The request must not be repeated: before the balancer uses an idle connection, it asks the kernel
+    /// whether the connection has ended, at the price of one system call. The remaining risk is that the
+    /// backend closes the connection while the request is on its way.
     pub(crate) look_first: bool,
-    /// How long connecting may take, and before it the look-up of a name that was never looked up; but not beyond the
-    /// deadline.
+    /// The time that connecting may take, and before it the look-up of a name that was never looked up; but
+    /// not beyond the deadline.
     pub(crate) patience: Duration,
     pub(crate) deadline: Instant,
 }
 
-/// One worker's connections.
+/// The connections of one worker.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    /// By backend number, minus one, as far as there were any; the most recently used last. A number stands for one
-    /// name, and a name for addresses that change: each connection knows whether it still leads to one of them.
+    /// By backend number, minus one, as far as there were any; the most recently used last. A number stands
+    /// for one name, and a name stands for addresses that change: each connection knows whether it still
+    /// leads to one of them.
     pub(super) idle: RefCell<Vec<Vec<Idle>>>,
     pub(super) books: Rc<Books>,
     pub(super) pool: Arc<Pool>,
@@ -64,12 +65,13 @@ impl Upstream {
         Self { idle: RefCell::default(), books, pool, queues, resolver: Resolver::system() }
     }
 
-    /// The places of all workers' connections.
+    /// The places of the connections of all workers.
     pub(crate) fn places(&self) -> &Places {
         &self.queues.places
     }
 
-    /// A connection to the backend: a kept one if there is any, else, or if a fresh one is wanted, a new one.
+    /// A connection to the backend: an idle one if there is any; otherwise, or if a new one is wanted, a new
+    /// one.
     pub(crate) async fn checkout(
         &self,
         backend: &Arc<Backend>,
@@ -105,8 +107,9 @@ impl Upstream {
         }
     }
 
-    /// Drops the connections that were closed by the backend, have been idle for too long, lead to a backend that has
-    /// left, or to an address at which it is no more. To be called often enough that the closed ones do not pile up.
+    /// Closes the connections that the backend has closed, that have been idle for too long, or that lead to
+    /// a removed backend or to an address that the backend no longer has. The caller calls this often, so
+    /// that closed connections do not pile up.
     pub(crate) fn prune(&self, fleet: &Fleet, longest: Duration, now: Instant) {
         let backends = fleet.backends();
         let mut backends = backends.iter().peekable();
@@ -117,7 +120,8 @@ impl Upstream {
             };
             let before = idle.len();
             idle.retain_mut(|kept| {
-                // A backend that serves one connection at a time cannot answer while it is kept busy by one of these.
+                // A backend that serves one connection at a time cannot answer a question while one of these
+                // connections keeps it busy.
                 !(backend.is_leaving() || backend.is_silent())
                     && kept.connection.leads_to(backend)
                     && kept.connection.is_quiet()
@@ -128,8 +132,8 @@ impl Upstream {
         }
     }
 
-    /// The most recently used connection that is still good: the least likely to have been closed meanwhile,
-    /// and the others can age and go.
+    /// The most recently used connection that is still good: the backend has probably not closed it yet, and
+    /// the other connections can age and be closed.
     fn take_idle(&self, backend: &Backend, look: bool) -> Option<Box<Connection>> {
         let mut kept = self.idle.borrow_mut();
         let idle = kept.get_mut(backend.number - 1)?;
@@ -144,8 +148,8 @@ impl Upstream {
         )
     }
 
-    /// Connects, but not for longer than others need to find out that the backend is down: a host that dies
-    /// while it is asked may leave the asker without an answer until the network asks again, after a second.
+    /// Connects, but gives up when the backend is found to be down meanwhile: if a host dies during a
+    /// connection attempt, the kernel tries again only after a second.
     async fn connect(
         &self,
         backend: &Arc<Backend>,
@@ -164,12 +168,13 @@ impl Upstream {
             let looking_up = Box::pin(self.resolver.resolve(backend));
             deadlines.wait(looking_up, || until, unless).await.map_err(in_time)??;
         }
-        // Asked for before the addresses: see there.
+        // Read before the addresses: see there.
         let generation = backend.own.resolved.generation();
         let (addresses, until) = (backend.own.resolved.addresses(), until());
         let connecting = Box::pin(async {
             match connect_to_any(&addresses, patience).await {
-                // Something else has taken what was counted on: what is kept here goes before the request does.
+                // The descriptors are used up by something else: the idle connections are closed before the
+                // request fails.
                 Err(Failure::OutOfResources) if self.give_up(usize::MAX) > 0 => {
                     connect_to_any(&addresses, patience).await
                 }
@@ -180,7 +185,7 @@ impl Upstream {
             deadlines.wait(connecting, || until, unless).await.map_err(in_time).and_then(|outcome| outcome);
         match &stream {
             Ok(stream) => _ = notice_the_gone(&SockRef::from(stream)),
-            // It may be somewhere else by now.
+            // The name may lead to other addresses by now.
             Err(_) => self.resolver.refresh(backend),
         }
         Ok(Connection::new(stream?, generation, self.books.meter(self.books.at(backend)), place))

@@ -1,7 +1,8 @@
-//! Has a request been here before? Every request takes a mark along, and one that comes with it goes round in circles.
+//! Has a request passed through this balancer before? Every request gets a mark, and a request that already
+//! has it is in a loop.
 //!
-//! The mark is the entry in `Via` that a gateway must add (RFC 9110, section 7.6.3). Where that is switched off, it is an entry
-//! in `CDN-Loop` (RFC 8586), which is made for this alone and changes no answer.
+//! The mark is the entry in `Via` that a gateway must add (RFC 9110, section 7.6.3). If that is switched off,
+//! it is an entry in `CDN-Loop` (RFC 8586), which serves only this purpose and changes no answer.
 
 use http::header::VIA;
 use http::{HeaderName, HeaderValue};
@@ -11,7 +12,7 @@ use super::http1::fields::all_listed;
 
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
-/// What this balancer leaves on a request.
+/// The mark of this balancer on a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     field: HeaderName,
@@ -19,7 +20,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// That of the balancer with this name, which is a token: in `Via`, or else in `CDN-Loop`.
+    /// The mark of the balancer with this name, which is a token: in `Via`, or else in `CDN-Loop`.
     pub fn new(name: &str, via: bool) -> Self {
         let (field, text) = match via {
             true => (VIA, format!("1.1 {name}")),
@@ -28,18 +29,18 @@ impl Mark {
         Self { field, value: HeaderValue::try_from(text).expect("the name is a token") }
     }
 
-    /// Leaves it on a request.
+    /// Adds the mark to a request.
     pub(super) fn leave(&self, headers: &mut Headers) {
         headers.append(self.field.clone(), self.value.clone());
     }
 }
 
-/// Whether a field of this name may tell where a request has been.
+/// Whether a field of this name may contain a mark.
 pub(super) fn tells_where(name: &str) -> bool {
     matches!(name, "via" | "cdn-loop")
 }
 
-/// Whether a request has been at the balancer with this name, whichever mark that leaves now.
+/// Whether a request has passed through the balancer with this name, with either mark.
 pub(super) fn has_come_by(headers: &Headers, name: &str) -> bool {
     let name = name.as_bytes();
     let passed = all_listed(headers, &VIA).any(|hop| {

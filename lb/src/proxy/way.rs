@@ -1,14 +1,16 @@
-//! Which fields say who has asked, or by which way? A rule knows them by their names.
+//! Which fields name the client of a request, or its path over proxies? A rule recognises them by their
+//! names.
 //!
-//! There are many of them, and each maker of a proxy adds some. So the rule looks at the beginning and the
-//! end of a name, and a list has only what does not fit there.
+//! There are many of them, and each maker of a proxy adds some. So the rule checks the beginning and the end
+//! of a name, and a list has only the names that do not fit this.
 
 use std::borrow::Cow;
 
-/// Whether a field of this name, in lower case, says who has asked or by which way, as proxies tell servers.
-/// Underscores stand for hyphens, since many servers cannot tell them apart (RFC 3875, section 4.1.18).
+/// Whether a field of this name, in lower case, tells servers about the client or the path of a request, as
+/// proxies do. Underscores count as hyphens, because many servers do not distinguish them (RFC 3875, section
+/// 4.1.18).
 pub(crate) fn tells_the_way(name: &str) -> bool {
-    // Most names are neither, and one look is enough.
+    // Most names are neither, and this check is enough for them.
     let may_be = matches!(
         name.as_bytes(),
         [b'x' | b'f', ..]
@@ -22,7 +24,7 @@ pub(crate) fn tells_the_way(name: &str) -> bool {
     may_be && is_of_the_way(name)
 }
 
-/// Names that fit no beginning and no end.
+/// Names that match no beginning and no end.
 const NAMES: [&str; 18] = [
     "forwarded",
     // CGI programs take it for the setting HTTP_PROXY ("httpoxy").
@@ -45,9 +47,9 @@ const NAMES: [&str; 18] = [
     "x-envoy-internal",
 ];
 
-/// Addresses, schemes, hosts and paths as proxies tell them; what CGI calls `REMOTE_ADDR`, `REMOTE_USER` and
-/// so on; certificates of clients (RFC 9440, and what nginx and Apache usually send); what content delivery
-/// networks say of their clients; and what this balancer says itself.
+/// Addresses, schemes, hosts and paths as proxies send them; the CGI names such as `REMOTE_ADDR` and
+/// `REMOTE_USER`; certificates of clients (RFC 9440, and the usual names in nginx and Apache); the fields of
+/// content delivery networks about their clients; and the fields of this balancer.
 const BEGINNINGS: [&str; 16] = [
     "forwarded-",
     "x-forward",
@@ -67,7 +69,7 @@ const BEGINNINGS: [&str; 16] = [
     OWN,
 ];
 
-/// Addresses. A hyphen stands before each of them, or nothing.
+/// Addresses. Before each of them there is a hyphen, or nothing.
 const ENDS: [&str; 9] = [
     "user-ip",
     "cluster-ip",
@@ -80,15 +82,14 @@ const ENDS: [&str; 9] = [
     "socketip",
 ];
 
-/// What names of this balancer's own fields begin with.
+/// The beginning of the names of this balancer's own fields.
 const OWN: &str = "x-lb-";
 
-/// The one of them that a client may send: it asks for something, and claims nothing.
+/// The only one of them that a client may send: it is a wish, and no claim.
 const WISH: &str = "x-lb-explain";
 
-/// The name under which the balancer gives a request its id. The balancer replaces this spelling, so that a
-/// server must not find the client's word under another one. Where requests get no ids, this spelling is the
-/// client's word.
+/// The name of the field for the id of a request. The balancer replaces this spelling, so a server must not
+/// find the client's id under another spelling. If requests get no ids, this spelling is from the client.
 const ID: &str = "x-request-id";
 
 #[cold]
@@ -109,7 +110,7 @@ fn is_of_the_way(spelled: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// They say who has asked or by which way.
+    /// Fields that tell about the client or the path.
     const OF_THE_WAY: &str = "\
         forwarded x-forwarded x-forwarded-for x-forwarded-port x-forwarded-server \
         x-forwarded-prefix x-forwarded-ssl x-forwarded-by x-forwardedfor x-forwarded-anything \
@@ -122,7 +123,7 @@ mod tests {
         x-envoy-internal client-cert-chain ssl-client-verify x-ssl-client-s-dn x-lb-client \
         x_lb_client x-lb_attempt x-request_id x_request_id";
 
-    /// They do not.
+    /// Fields that do not.
     const OTHERS: &str = "\
         x-request-id x-lb-explain x-lbx request_id x_custom referer remotely cf-ray \
         cf-access-jwt-assertion client-id ssl x-envoy-retry-on from x-requested-with x-surreal-ip \

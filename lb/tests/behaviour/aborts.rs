@@ -32,7 +32,7 @@ fn an_answer_that_breaks_off_never_looks_whole() {
         assert!(answer.is_err(), "{what}: it looks whole: {answer:?}");
         let record = events.request("/");
         assert_eq!((&record["blame"], &record["status"]), (&json!("backend"), &json!(200)), "{what}");
-        let failure = if what == "bad chunk" { "malformed answer" } else { "answer broke off" };
+        let failure = if what == "bad chunk" { "malformed answer" } else { "answer ended early" };
         assert_eq!(record["failure"], failure, "{what}");
         assert_eq!((upstream.count(), well.count()), (1, 0), "{what}: never repeated");
         let backend = lb.backend(1);

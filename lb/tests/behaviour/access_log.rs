@@ -364,6 +364,6 @@ fn a_broken_chunk_of_an_answer_is_logged_once_with_what_is_wrong() {
     });
     let lb = Lb::start(&[&upstream], &flags);
     assert!(lb.client().ask("GET /broken", b"").try_answer().is_err());
-    assert_eq!(line(&lb, "/broken")["failure"], "answer broke off");
+    assert_eq!(line(&lb, "/broken")["failure"], "answer ended early");
     assert!(!lb.log().contains("malformed"), "{}", lb.log());
 }

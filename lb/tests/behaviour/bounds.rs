@@ -124,7 +124,7 @@ fn an_upload_that_trickles_gives_its_place_back() {
     for path in ["/late", "/early"] {
         let record = events.request(path);
         let seen = (&record["failure"], &record["blame"]);
-        assert_eq!(seen, (&json!("the request's body did not come on"), &json!("client")), "{path}");
+        assert_eq!(seen, (&json!("the request's body came too slowly"), &json!("client")), "{path}");
     }
     assert_eq!(lb.backend(1)["failures"], 0);
 }

@@ -49,13 +49,13 @@ fn every_try_and_every_attempt_is_told() {
     let told = told(&lb, answer.head.get("x-lb-explain").expect("a name"));
     let [first, second] = &told["decisions"].as_array().unwrap()[..] else { panic!("{told}") };
     let tries: Vec<_> = first["tries"].as_array().unwrap().iter().map(|one| &one["outcome"]).collect();
-    assert_eq!(tries, ["connection closed before an answer"]);
+    assert_eq!(tries, ["connection closed before the answer began"]);
     assert_eq!(first["tries"][0]["blame"], "backend");
     assert_eq!(
         (&second["attempt"], &second["chosen"], &second["hedge"]),
         (&json!(2), &json!(2), &json!(false))
     );
-    assert_eq!(second["excluded"], json!([{"backend": 1, "why": "this request has left it"}]));
+    assert_eq!(second["excluded"], json!([{"backend": 1, "why": "this request has tried it already"}]));
     assert_eq!(second["tries"][0]["outcome"], "answered");
 }
 

@@ -114,7 +114,7 @@ fn failed_requests_make_the_balancer_ask_and_answers_start_the_count_anew() {
     let cause = lb.backend(1)["cause"].clone();
     assert_eq!(
         cause,
-        "asked because a request failed or waits: connection closed before an answer, 3 failures in a row"
+        "asked because a request failed or waits: connection closed before the answer began, 3 failures in a row"
     );
 }
 

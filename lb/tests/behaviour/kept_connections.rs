@@ -82,7 +82,7 @@ fn what_may_have_run_is_not_repeated_when_a_kept_connection_dies() {
         let record = events.request("/once");
         assert_eq!(
             (&record["blame"], &record["failure"]),
-            (&json!("nobody"), &json!("kept connection died before it answered"))
+            (&json!("nobody"), &json!("the reused connection failed before the answer began"))
         );
         assert_nobody_is_blamed(&lb);
     }

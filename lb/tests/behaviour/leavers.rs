@@ -112,7 +112,7 @@ fn a_broken_upload_ends_an_answer_that_has_begun() {
     let chunk = format!("Transfer-Encoding: chunked\r\n\r\n800\r\n{}", "x".repeat(0x800));
     let table = [
         ("Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n", "zz\r\n", "the request's body is malformed"),
-        (CHUNKS, &chunk[chunk.find("800").unwrap()..], "the request's body is larger than it may be here"),
+        (CHUNKS, &chunk[chunk.find("800").unwrap()..], "the request's body is larger than --max-body"),
     ];
     for (number, (begins, goes_on, failure)) in table.into_iter().enumerate() {
         let mut client = in_the_middle(&lb, begins);
@@ -146,7 +146,7 @@ fn an_upload_that_comes_to_a_halt_within_its_answer_is_its_clients_fault() {
     });
     for record in records {
         let seen = (&record["failure"], &record["blame"]);
-        assert_eq!(seen, (&json!("the request's body did not come on"), &json!("client")));
+        assert_eq!(seen, (&json!("the request's body came too slowly"), &json!("client")));
     }
     assert_eq!(lb.backend(1)["failures"], 0);
 }

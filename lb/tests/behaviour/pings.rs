@@ -62,7 +62,7 @@ fn an_answer_must_be_as_configured() {
             "--ping-method=GET",
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nready",
             "down",
-            "ping: answer broke off",
+            "ping: answer ended early",
         ),
         ("--ping-method=HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "up", ""),
     ];

@@ -130,7 +130,7 @@ fn a_black_hole_is_ejected() {
     let failed = (0..200).filter(|_| client.get("/").status == 500).count();
     assert_eq!(failed, 5);
     assert_eq!(lb.states(), ["ejected", "up", "up", "up"]);
-    lb.wait_for_log("backend 1 ejected: 5 errors in a row: out for 30 s");
+    lb.wait_for_log("backend 1 ejected: 5 errors in a row: ejected for 30 s");
 }
 
 #[test]

@@ -25,13 +25,13 @@ fn with_all_backends_down_a_client_is_told_at_once_to_come_back() {
         let took = begun.elapsed();
         assert_eq!((answer.status, answer.proxy_error()), (503, "destination_unavailable"));
         assert_eq!(answer.head.get("retry-after"), Some("1"));
-        assert!(answer.text().contains("no backend is alive"), "{}", answer.text());
+        assert!(answer.text().contains("no backend is available"), "{}", answer.text());
         took
     });
     let fastest = fastest.min().unwrap();
     assert!(fastest < AT_ONCE, "{fastest:?}");
     let record = events.request("/");
-    assert_eq!((&record["blame"], &record["failure"]), (&json!("nobody"), &json!("no backend is alive")));
+    assert_eq!((&record["blame"], &record["failure"]), (&json!("nobody"), &json!("no backend is available")));
 
     upstreams[1].start();
     let answer = eventually("it is served again", || {
@@ -100,7 +100,7 @@ fn a_request_that_still_connects_leaves_a_backend_that_is_found_to_be_down() {
     }
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let records = ["/1", "/2"].map(|path| events.request(path)["tried"].clone());
-    assert!(records.contains(&json!([[1, "went down meanwhile"]])), "{records:?}");
+    assert!(records.contains(&json!([[1, "it went down while the request waited"]])), "{records:?}");
     assert_eq!(lb.backend(1)["failures"], 0, "it was the pings' to judge");
 }
 

@@ -157,7 +157,7 @@ pub(super) const SECTIONS: &[Section] = &[
                     assert_eq!((stage.lb.states(), &stage.lb.backend(1)["failures"]), (vec!["up".to_owned(); 2], &3.into()));
                     Vec::new()
                 }),
-            fault("F34", "Each backend is restarted, one after the other", "Nothing is sent over connections that have ended. Under load: `rolling_restarts_of_the_backends_cost_nobody_an_answer`, `backends_that_are_killed_one_after_the_other_cost_no_get`.")
+            fault("F34", "Each backend is restarted, one after the other", "Nothing is sent over connections that have ended. Under load: `rolling_restarts_of_the_backends_cost_no_client_an_answer`, `backends_that_are_killed_one_after_the_other_cost_no_get`.")
                 .after(|stage| {
                     for upstream in [stage.broken, stage.other] {
                         gone(upstream);

@@ -16,11 +16,11 @@ use crate::shown::shown;
 mod mistakes;
 mod values;
 
-/// An HTTP load balancer to trust and to learn from.
+/// An HTTP load balancer.
 ///
-/// Listens for HTTP/1.1 requests and shares them among backends in turn. A backend that fails is left alone
-/// until it answers pings again; a request that meets a failing backend is repeated there or elsewhere, as
-/// long as that cannot execute it twice by accident.
+/// It accepts HTTP/1.1 requests and distributes them to backends. A backend that fails gets no requests until it
+/// answers pings again. A request that fails at a backend is sent again, there or to another backend, if this
+/// cannot execute it twice by accident.
 #[derive(Debug, Parser)]
 #[command(
     name = "lb",
@@ -31,22 +31,22 @@ mod values;
     disable_help_subcommand = true
 )]
 pub struct Cli {
-    /// What to do instead of balancing.
+    /// A command other than balancing.
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// File with settings, which flags are laid over; lb.example.toml has all of them. It is read again when it changes
+    /// Configuration file. Flags override its settings. lb.example.toml shows all settings. The file is read again when it changes
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     #[command(flatten)]
     flags: Flags,
 
-    /// End when standard input does: for whoever starts this process and wants it gone with himself
+    /// Exit when standard input closes, for supervisors that hold the other end of a pipe
     #[arg(long, hide_short_help = true, help_heading = "For other programs")]
     pub exit_with_parent: bool,
 
-    /// Ask a running balancer whether it is well, such as at http://127.0.0.1:4030/healthz, and exit 0 or 1
+    /// Request this URL of a running balancer, such as http://127.0.0.1:4030/healthz, and exit with 0 if it is healthy or with 1
     #[arg(long, value_name = "URL", hide_short_help = true, help_heading = "For other programs")]
     pub check_health: Option<Uri>,
 
@@ -57,25 +57,25 @@ pub struct Cli {
 /// What `lb` can do besides balancing.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say what a configuration means, or all that is wrong with it
+    /// Check a configuration: show what it means, or all its errors
     ///
-    /// Nothing is started. Exits 0 with what it means, or 2 with what is wrong.
+    /// Starts nothing. Exits with 0 and shows the meaning, or exits with 2 and shows the errors.
     Check(Check),
 
-    /// Tell a running balancer what to do: drain, add or remove backends, switch the policy, and more
+    /// Control a running balancer: drain, add or remove backends, change the policy, and more
     ///
-    /// It is asked at its admin port, where the same can be done by HTTP and JSON. Each change is written into its log
-    /// and told to whoever reads its events.
+    /// The command sends requests to the admin port. Other programs can send the same requests with HTTP and JSON. The
+    /// log and the events of the balancer record each change.
     Ctl(Ctl),
 }
 
 /// What is to be checked.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// File with settings
+    /// Configuration file
     file: Option<PathBuf>,
 
-    /// Print the JSON schema of such files instead, for editors
+    /// Print the JSON schema of configuration files for editors, and check nothing
     #[arg(long, conflicts_with = "file")]
     schema: bool,
 
@@ -93,29 +93,28 @@ Examples:
 
 Times are written as 250ms, 10s or 2m, sizes as 64KiB or 1MiB, shares as 50%.
 
-Seeing what it does:
+Observe the balancer:
   GET /state, GET /events, GET /metrics and GET /healthz at the --admin address, or lb ctl state.
-  An answer that the balancer makes itself says why in its body and in a Proxy-Status header
+  An answer of the balancer itself gives the reason in its body and in a Proxy-Status header
   (RFC 9209).
 
-Changing what it does:
-  lb ctl --help tells how. Beyond the loopback address, that takes a token: admin_token in the
-  file or LB_ADMIN_TOKEN in the environment.
+Change the balancer:
+  See lb ctl --help. If the admin port is not on the loopback address, changes need a token:
+  admin_token in the file or LB_ADMIN_TOKEN in the environment.
 
-Ports that outlive it:
-  A listening socket handed over as systemd does it (LISTEN_FDS) takes the place of --port and
-  --bind. It stays open between one balancer and the next, so that clients wait instead of being
+Socket activation:
+  A listening socket from a supervisor such as systemd (LISTEN_FDS) replaces --port and --bind.
+  The socket stays open between two balancers, so clients wait during a restart and are not
   refused.
 
 Signals:
-  SIGHUP            read the configuration again, as when its file changes; one that is wrong
-                    changes nothing.
-  SIGUSR1           open the log file anew, after it was moved away.
+  SIGHUP            read the configuration again; a configuration with errors changes nothing.
+  SIGUSR1           open the log file again, after it was moved.
   SIGUSR2           ignored.
-  SIGTERM, SIGINT   stop accepting, finish what is in flight, exit 0; a second one ends it at once.
+  SIGTERM, SIGINT   stop accepting, finish requests in flight, exit 0; a second signal ends lb at once.
 
 Exit status:
-  0 drained, 1 ended with requests in flight, 2 cannot start: a setting is wrong or a port is taken.";
+  0 drained, 1 ended with requests in flight, 2 cannot start: a setting is wrong or a port is in use.";
 
 /// The exit status when it cannot start: the one that clap uses for a wrong flag.
 pub const CANNOT_START: u8 = 2;
@@ -252,7 +251,7 @@ mod tests {
             (&[OK, "stray"], "see lb --help"),
             (&[OK, "--ping-interval=100ms"], "make the timeout at most as long as the interval"),
             (&[OK, "--ping-interval=5"], "write 5ms or 5s"),
-            (&[OK, "--ping-interval=0s"], "more than nothing"),
+            (&[OK, "--ping-interval=0s"], "a time above zero"),
             (&[OK, "--ping-path=healthz"], "begins with '/'"),
             (&[OK, "--port=65000"], "add --admin=127.0.0.1:4030"),
             (&[OK, "--attempts=0"], "0 is not in 1..=100"),

@@ -166,7 +166,7 @@ impl Control {
         let unread = || {
             let patience = READ.as_secs();
             let why = format!(
-                "the configuration could not be read within {patience} s; when it is, the log says what came of it"
+                "the configuration could not be read within {patience} s; the log will show the result"
             );
             tracing::error!("{why} (by {by})");
             NotReloaded::Unread(why)
@@ -184,7 +184,7 @@ impl Control {
         let taken = match read {
             Ok(read) => Ok(self.take_in(*read, &by)),
             Err(problems) => {
-                tracing::error!("configuration not taken, everything stays as it is (by {by}):\n{problems}");
+                tracing::error!("configuration refused, nothing changes (by {by}):\n{problems}");
                 Err(problems)
             }
         };
@@ -203,7 +203,7 @@ impl Control {
         let old = self.settings.load_full();
         let (config, after_restart) = keep_fixed(config, &old);
         if !after_restart.is_empty() {
-            tracing::warn!("{} changes with a restart only; it stays as it is", after_restart.join(", "));
+            tracing::warn!("{} can change only with a restart; the old value stays", after_restart.join(", "));
         }
         changed.retain(|id| !after_restart.contains(id));
         if config.log_level != old.log_level {
@@ -363,7 +363,7 @@ impl Control {
         loop {
             tokio::select! {
                 _ = reopen.recv() => self.reopen_log().await,
-                _ = other.recv() => tracing::info!("SIGUSR2 asks for nothing here; it is ignored"),
+                _ = other.recv() => tracing::info!("SIGUSR2 is ignored"),
             }
         }
     }

@@ -75,7 +75,7 @@ impl Server {
             served
         });
         served.unwrap_or_else(|error| {
-            tracing::error!("the system refuses what a server needs: {error}");
+            tracing::error!("the system does not provide a resource that the balancer needs: {error}");
             ExitCode::FAILURE
         })
     }
@@ -120,7 +120,7 @@ impl Server {
             return Ok(ExitCode::FAILURE);
         }
         self.observer.begin_draining();
-        tracing::info!("draining: accepting no more, finishing what is in flight");
+        tracing::info!("draining: no new connections, requests in flight finish");
         let cut_short = tokio::select! {
             () = crew.finish() => {
                 tracing::info!("drained");
@@ -145,7 +145,7 @@ async fn leave(settings: &ArcSwap<Config>, observer: &Observer, stop: &mut Stop)
         return Ok(());
     }
     observer.begin_leaving();
-    tracing::info!("leaving: not ready any more, still accepting for {} ms", lame_duck.as_millis());
+    tracing::info!("lame duck: /readyz says 503, connections are still accepted for {} ms", lame_duck.as_millis());
     tokio::select! {
         why = stop.asked() => Err(why),
         () = tokio::time::sleep(lame_duck) => Ok(()),
@@ -170,7 +170,7 @@ impl Why {
     fn words(self) -> &'static str {
         match self {
             Self::Signal => "second signal",
-            Self::Orphaned => "parent is gone",
+            Self::Orphaned => "the parent process has ended",
         }
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn refused(Refusal { status, error }: Refusal) -> Response<Body> {
 
 /// Something is there, but for other methods.
 pub(super) fn wrong_method(path: &str, methods: &str) -> Response<Body> {
-    let error = format!("only {methods} is understood at {path}");
+    let error = format!("{path} accepts only {methods}");
     let mut response = refused(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error));
     if let Ok(methods) = HeaderValue::from_str(methods) {
         response.headers_mut().insert(ALLOW, methods);

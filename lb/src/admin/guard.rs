@@ -60,10 +60,10 @@ pub(super) fn judge(headers: &HeaderMap, changes: bool, door: &Door<'_>) -> Resu
     let host = host(headers)?;
     if let Some(host) = host.filter(|host| !shows_token && !is_near(host)) {
         return Err(forbidden(format!(
-            "'{host}' could be any page's name for this address; ask by the IP address, or show the token"
+            "a page in a browser could use the name '{host}' for this address; use the IP address, or send the token"
         )));
     }
-    let other_site = || forbidden("a page of another site may not ask here; open this address by itself");
+    let other_site = || forbidden("requests from pages of other sites are refused; open this address directly");
     let text = |name: HeaderName| headers.get(name).map(http::HeaderValue::as_bytes);
     let is_visit = || text(SEC_FETCH_MODE) == Some(b"navigate") && text(SEC_FETCH_DEST) == Some(b"document");
     match text(SEC_FETCH_SITE) {
@@ -101,7 +101,7 @@ pub(super) fn judge(headers: &HeaderMap, changes: bool, door: &Door<'_>) -> Resu
         true => Ok(()),
         false => Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "what changes anything has to come with Content-Type: application/json, even if there is nothing to say",
+            "a change needs Content-Type: application/json, even with an empty body",
         )),
     }
 }

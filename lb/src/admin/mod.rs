@@ -157,7 +157,7 @@ impl Admin {
                 let (method, by, mut path) = (&head.method, who(head, peer), String::new());
                 // The path is chosen by a client that may not ask.
                 escape::bare(&mut path, head.uri.path());
-                tracing::warn!("not taken: {method} {path} (by {by}): {}", refusal.error);
+                tracing::warn!("refused: {method} {path} (by {by}): {}", refusal.error);
             }
         })
     }
@@ -176,12 +176,12 @@ async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
     let whole = match tokio::time::timeout(PATIENCE, reading).await {
         Ok(Ok(whole)) => whole.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            let error = format!("that is more than {} KiB; say less at a time", LONGEST / 1024);
+            let error = format!("the body has more than {} KiB; send less at a time", LONGEST / 1024);
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error));
         }
-        Ok(Err(_)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body broke off; send it whole")),
+        Ok(Err(_)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is incomplete; send it completely")),
         Err(_) => {
-            let error = format!("the body did not come within {} s; send it at once", PATIENCE.as_secs());
+            let error = format!("the body did not arrive within {} s; send it without a pause", PATIENCE.as_secs());
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error));
         }
     };
@@ -189,7 +189,7 @@ async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
         return Ok(Map::new());
     }
     serde_json::from_slice(&whole).map_err(|error| {
-        let error = format!("this is no JSON object: {error}; write it as {{\"weight\": 5}}");
+        let error = format!("this is not a JSON object: {error}; write it as {{\"weight\": 5}}");
         Refusal::new(StatusCode::BAD_REQUEST, error)
     })
 }

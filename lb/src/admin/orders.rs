@@ -33,7 +33,7 @@ pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, 
     let url = parameter(asked.query, "url");
     let (which, number) = match (asked.one, url) {
         ("", None) => {
-            return Err(bad("which backend? Write /backends/3, or /backends?url=http://localhost:3031"));
+            return Err(bad("the request names no backend; write /backends/3, or /backends?url=http://localhost:3031"));
         }
         ("", Some(url)) => (url, None),
         (text, _) => (text.to_owned(), number(text.as_bytes()).and_then(|number| number.try_into().ok())),
@@ -93,7 +93,7 @@ pub(super) fn say(admin: &Admin, asked: &Asked<'_>) -> Answer {
         return Err(Refusal::new(StatusCode::CONFLICT, error));
     }
     if asked.body.is_empty() {
-        return Err(bad("nothing is said; write {\"mode\": \"drain\"} or {\"weight\": 5}"));
+        return Err(bad("the body changes nothing; write {\"mode\": \"drain\"} or {\"weight\": 5}"));
     }
     let member = with_limit(admin, read_member(&asked.body, Some(&backend.said())).map_err(bad)?);
     admin.control.say(&backend, member, &asked.by);
@@ -182,7 +182,7 @@ fn word<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal
     let [value] = members(body, [name])?;
     value
         .and_then(Value::as_str)
-        .ok_or_else(|| bad(format!("there has to be a {name}; write {{\"{name}\": \"…\"}}")))
+        .ok_or_else(|| bad(format!("{name} is missing; write {{\"{name}\": \"…\"}}")))
 }
 
 #[cfg(test)]
@@ -232,8 +232,8 @@ mod tests {
         let body = body.as_object().unwrap();
         assert_eq!(word(body, "policy"), Ok("ring"));
         let table = [
-            (json!({}), "there has to be a policy; write {\"policy\": \"…\"}"),
-            (json!({"policy": 5}), "there has to be a policy"),
+            (json!({}), "policy is missing; write {\"policy\": \"…\"}"),
+            (json!({"policy": 5}), "policy is missing"),
             (json!({"policy": "ring", "polcy": 1}), "polcy is not known here; write policy"),
             (json!({"x": 1}), "x is not known here; there is policy"),
         ];

@@ -125,7 +125,7 @@ fn document(written: serde_json::Result<Vec<u8>>) -> Answer {
 pub(super) fn events(admin: &Admin, _: &Asked<'_>) -> Answer {
     let reader = Arc::clone(&admin.readers).try_acquire_owned().map_err(|_| {
         let error =
-            "as many as may read the events do so already; close one of their connections and ask again";
+            "too many connections read the events; close one of them and try again";
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
     })?;
     let events = admin.control.observer().subscribe();
@@ -174,7 +174,7 @@ pub(super) fn explain(admin: &Admin, asked: &Asked<'_>) -> Answer {
     let id = percent_decode_str(asked.one).decode_utf8_lossy();
     let found = admin.control.observer().explanations.find(&id).ok_or_else(|| {
         let error =
-            "no such request was explained lately; send it with x-lb-explain: 1, and start lb with --explain";
+            "there is no explanation for this request; start lb with --explain, and send the request with x-lb-explain: 1";
         Refusal::new(StatusCode::NOT_FOUND, error)
     })?;
     Ok(json(StatusCode::OK, &found))

@@ -104,7 +104,7 @@ impl Room {
             if self.warned.is_due(Instant::now()) {
                 let most = self.most;
                 tracing::warn!(
-                    "all {most} connections of the admin port are in use: those that are silent for longest are closed"
+                    "all {most} connections of the admin port are in use: the connections that have been silent longest are closed"
                 );
             }
         }

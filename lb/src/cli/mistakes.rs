@@ -53,7 +53,7 @@ pub(super) fn explain(error: &clap::Error, args: &[String]) -> Option<Mistake> {
             word.and_then(|_| of_ctl(&words)).or_else(|| unknown_flag(command, given, args))
         }
         ErrorKind::UnknownArgument if command == Command::Check => Some((
-            format!("'{given}' is one file too many"),
+            format!("'{given}' is a second file, and lb check reads one"),
             "name one file, as in lb check lb.toml".to_owned(),
         )),
         ErrorKind::ArgumentConflict => twice(given, args),
@@ -80,7 +80,7 @@ fn twice(given: &str, args: &[String]) -> Option<Mistake> {
     let fix = match (values.len(), flag) {
         (0 | 1, _) => return None,
         (_, "--backends") => format!("write --backends={}", values.join(",")),
-        _ => "give it once".to_owned(),
+        _ => "use the flag once".to_owned(),
     };
     Some((format!("{flag} is given {} times", values.len()), fix))
 }
@@ -204,9 +204,9 @@ impl<'a> Flag<'a> {
             }
             (_, 'v') => text("write --version, or --log-level debug to see more"),
             (_, 'q') => text("write --log-level error"),
-            (_, 't') => text("write lb check lb.toml, which says what a file means or what is wrong with it"),
+            (_, 't') => text("write lb check lb.toml, which shows what a file means, or its errors"),
             (_, 'd' | 'D') => {
-                text("lb stays in the foreground: leave it out, and let systemd or a container look after it")
+                text("lb stays in the foreground: remove this flag, and run lb under systemd or in a container")
             }
             (_, 's') => text("write lb ctl reload, or send the process SIGTERM to end it"),
             _ => None,
@@ -264,7 +264,7 @@ const ORDERS: [&str; 11] =
 
 /// What `lb ctl` does, under this name or another: the words to write after it.
 fn of_ctl(words: &[&str]) -> Option<Mistake> {
-    const ENDS: &str = "send the process SIGTERM: it finishes what is in flight and ends; what started it may start it again";
+    const ENDS: &str = "send SIGTERM to the process: it finishes requests in flight and ends; its supervisor may start it again";
     let (word, rest) = words.split_first()?;
     let rest: String = rest.iter().map(|word| format!(" {}", quoted(word))).collect();
     let lower = word.to_lowercase();
@@ -284,7 +284,7 @@ fn of_ctl(words: &[&str]) -> Option<Mistake> {
         "stop" | "quit" | "shutdown" | "kill" | "restart" | "exit" => ENDS.to_owned(),
         _ => return None,
     };
-    Some((format!("'{word}' is no command"), fix))
+    Some((format!("'{word}' is not a command"), fix))
 }
 
 /// An order of `lb ctl` with a slip of the keyboard.
@@ -299,7 +299,7 @@ fn nearly_of_ctl(words: &[&str]) -> Option<Mistake> {
 pub(super) fn stray(words: &[String], config: Option<&str>, backends: Option<&str>) -> Mistake {
     let all: Vec<_> = words.iter().map(String::as_str).collect();
     let word = all.first().copied().unwrap_or_default();
-    let no_command = || format!("'{word}' is no command");
+    let no_command = || format!("'{word}' is not a command");
     let file = all.get(1).copied().or(config).unwrap_or("lb.toml");
     let is_url = |word: &&str| word.contains("://") || (word.contains(':') && !word.starts_with(':'));
     let listed = backends.is_some_and(|backends| backends.contains("://"));
@@ -310,7 +310,7 @@ pub(super) fn stray(words: &[String], config: Option<&str>, backends: Option<&st
                 (None, Some(backends)) => format!("--backends={}", quoted(backends)),
                 (file, _) => format!("--config {}", quoted(file.unwrap_or("lb.toml"))),
             };
-            (no_command(), format!("lb balances without one, so leave it out: lb {rest}"))
+            (no_command(), format!("lb needs no command to balance: write lb {rest}"))
         }
         "validate" | "test" | "configtest" | "lint" | "verify" | "chekc" | "chck" | "cehck" => {
             (no_command(), format!("write lb check {}", quoted(file)))
@@ -320,7 +320,7 @@ pub(super) fn stray(words: &[String], config: Option<&str>, backends: Option<&st
             (no_command(), format!("write lb {lower}{rest}"))
         }
         "check" | "ctl" => {
-            (format!("'{word}' does not come first"), format!("write lb {word} and, behind it, its flags"))
+            (format!("'{word}' must be the first argument"), format!("write lb {word}, and then its flags"))
         }
         "help" | "version" => (no_command(), format!("write lb --{lower}")),
         _ if is_url(&word) || backends.is_some_and(|backends| !listed && !backends.contains(':')) => {
@@ -348,7 +348,7 @@ fn several_backends(words: &[&str], backends: Option<&str>) -> Mistake {
     let list = all.map(with_scheme).collect::<Vec<_>>().join(",");
     let what = match backends {
         Some(_) => format!("'{}' belongs to no flag", words.join(" ")),
-        None => format!("'{}' stands without its flag", words.join(" ")),
+        None => format!("the flag of '{}' is missing", words.join(" ")),
     };
     (what, format!("separate backends by commas alone: write --backends={}", quoted(&list)))
 }

@@ -24,10 +24,10 @@ pub(crate) enum Instead {
 /// How to name a backend in the file.
 pub(crate) const BACKEND: &str = "[[backend]] and, below it, url = \"http://host:port\"";
 
-const TLS: &str = "TLS is not supported yet: put a program in front that ends it, such as Caddy, nginx or stunnel, and name its address in trusted_proxies";
+const TLS: &str = "TLS is not supported yet: use a program in front that terminates TLS, such as Caddy, nginx or stunnel, and put its address in trusted_proxies";
 const HTTP_2: &str =
-    "only HTTP/1.1 is spoken yet: put a program in front that speaks the other, such as Caddy or nginx";
-const FOREGROUND: &str = "lb stays in the foreground and keeps its user: leave it out, and let systemd or a container look after it";
+    "only HTTP/1.1 is supported yet: use a program in front that speaks the other protocol, such as Caddy or nginx";
+const FOREGROUND: &str = "lb stays in the foreground and does not change its user: remove this setting, and run lb under systemd or in a container";
 const LISTEN: &str = "write listen = \"0.0.0.0:3030\" above the first section";
 const URL: &str = "write [[backend]] and, below it, url = \"http://host:port\"";
 const TIMES: &str = "write total, connect or response in [timeouts]";
@@ -87,8 +87,8 @@ const ALIASES: &[Alias] = &[
     },
     Alias {
         words: &["server"],
-        file: "write listen = \"0.0.0.0:3030\" above the first section for where clients connect, and [[backend]] for a \
-               server behind it",
+        file: "write listen = \"0.0.0.0:3030\" above the first section for the address that clients connect to, and [[backend]] for \
+               a backend",
         flag: Instead::Flag("backends"),
     },
     Alias {
@@ -185,7 +185,7 @@ const ALIASES: &[Alias] = &[
         words: &["token", "admin_token"],
         file: "write admin_token above the first section",
         flag: Instead::Words(
-            "a command line is there for all to see: write admin_token in the file, or set LB_ADMIN_TOKEN in the environment",
+            "every user of this machine can see the command line: write admin_token in the file, or set LB_ADMIN_TOKEN in the environment",
         ),
     },
 ];

@@ -26,7 +26,7 @@ pub(crate) fn nobody() -> BadAddress {
 fn with_a_space(entry: &str) -> BadAddress {
     bad(
         format!("backend '{entry}' contains a space"),
-        "separate backends by commas alone: --backends=http://a:1,http://b:2",
+        "separate backends by commas without spaces: --backends=http://a:1,http://b:2",
     )
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn entries(list: &str) -> Result<Vec<&str>, BadAddress> {
     let entries: Vec<_> = list.split(',').collect();
     match entries.contains(&"") {
         true => {
-            let fix = format!("write it without a comma too many: '{list}'");
+            let fix = format!("remove the extra comma: '{list}'");
             Err(bad("the list of backends has an empty entry", fix))
         }
         false => Ok(entries),
@@ -56,7 +56,7 @@ pub(crate) fn parse(entry: &str) -> Result<Address, BadAddress> {
     const QUOTES: [char; 10] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '«', '»'];
     if entry.contains(QUOTES) {
         return Err(bad(
-            format!("backend '{entry}' has quotes in it"),
+            format!("backend '{entry}' contains quotes"),
             format!("write {}", entry.replace(QUOTES, "")),
         ));
     }
@@ -82,14 +82,14 @@ pub(crate) fn parse(entry: &str) -> Result<Address, BadAddress> {
         "https" => {
             let what = format!("backend '{entry}' asks for https, which is not supported yet");
             let fix = format!(
-                "write {} if it answers without TLS there, or let a program between, such as stunnel, speak TLS to it",
+                "write {} if the backend answers without TLS there, or use a program such as stunnel between lb and the backend",
                 tidy(rest)
             );
             return Err(bad(what, fix));
         }
         _ => {
             let what = format!("backend '{entry}' has the scheme '{scheme}'");
-            return Err(bad(what, "only http is known: write http://host:port"));
+            return Err(bad(what, "only http is supported: write http://host:port"));
         }
     }
     plain(entry, rest)
@@ -117,7 +117,7 @@ fn plain(entry: &str, rest: &str) -> Result<Address, BadAddress> {
         && host.contains(':')
         && !host.starts_with('[')
     {
-        let what = format!("backend '{entry}' is not an address: IPv6 addresses stand in brackets");
+        let what = format!("backend '{entry}' is not an address: IPv6 addresses need brackets");
         let whole = authority(rest);
         let fix = match tidy(rest) {
             tidy if whole.parse::<Ipv6Addr>().is_ok() && !tidy.ends_with(']') => {

@@ -159,7 +159,7 @@ fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
         0 => 0,
         port => port.checked_add(1000).unwrap_or_else(|| {
             let by = ["port", "listen"].into_iter().find_map(|id| read.layer.said(id)).cloned();
-            let what = format!("port {port} leaves no room for the admin port at {port} + 1000");
+            let what = format!("port {port} is too high: the admin port {port} + 1000 does not exist");
             let in_file = by.as_ref().is_some_and(|given| given.place().is_some());
             let fix = if in_file { "add admin = \"127.0.0.1:4030\"" } else { "add --admin=127.0.0.1:4030" };
             read.problems.push(Problem::new(what, fix).at_place(by.and_then(|given| given.place())));

@@ -21,7 +21,7 @@ pub(crate) fn foreign(text: &str) -> Option<Problem> {
     let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
     if first.starts_with('{') || (first.starts_with('[') && is_json()) {
         let fix =
-            format!("write each key on a line of its own, as in listen = \"0.0.0.0:3030\", and {backend}");
+            format!("write each key on a separate line, such as listen = \"0.0.0.0:3030\", and {backend}");
         return looks_like("JSON", fix, place);
     }
     if first.starts_with('<') {
@@ -53,10 +53,10 @@ pub(crate) fn habit(text: &str, place: &Range<usize>) -> Option<(String, String)
     let whole = text.get(start..)?.lines().next()?;
     let (line, at) = (whole.trim(), text.get(place.start..)?);
     if let Some(straight) = straightened(line) {
-        return Some(("typographic quotes are no quotes in TOML".to_owned(), format!("write {straight}")));
+        return Some(("TOML does not accept typographic quotes".to_owned(), format!("write {straight}")));
     }
     if let Some(space) = whole.chars().find(|letter| letter.is_whitespace() && !letter.is_ascii()) {
-        let what = format!("there is a space of another kind, U+{:04X}", u32::from(space));
+        let what = format!("there is a special space character, U+{:04X}", u32::from(space));
         return Some((what, "write a plain space".to_owned()));
     }
     if let Some((key, value)) = yaml(line).filter(|_| !is_toml(line)) {
@@ -65,10 +65,10 @@ pub(crate) fn habit(text: &str, place: &Range<usize>) -> Option<(String, String)
     let comment =
         ["//", ";", "--", "/*"].into_iter().find(|mark| at.starts_with(mark) || line.starts_with(mark));
     if let Some(mark) = comment.filter(|mark| line.starts_with(mark) || *mark != ";") {
-        return Some((format!("'{mark}' begins no comment"), "begin comments with #".to_owned()));
+        return Some((format!("'{mark}' does not begin a comment"), "begin comments with #".to_owned()));
     }
     if at.starts_with([';', ',']) {
-        let what = "a line ends with its value".to_owned();
+        let what = "a line must end after its value".to_owned();
         return Some((
             what,
             format!("leave out the {}", if at.starts_with(';') { "semicolon" } else { "comma" }),
@@ -77,7 +77,7 @@ pub(crate) fn habit(text: &str, place: &Range<usize>) -> Option<(String, String)
     let (key, value) = line.split_once('=')?;
     let inner = value.trim().strip_prefix('"')?.strip_suffix('"')?;
     (inner.contains('\\') && !inner.contains('\'')).then(|| {
-        let what = "a backslash in double quotes begins an escape".to_owned();
+        let what = "a backslash in double quotes starts an escape sequence".to_owned();
         (what, format!("write {} = '{inner}', in single quotes", key.trim()))
     })
 }
@@ -87,7 +87,7 @@ pub(crate) fn not_text(bytes: &[u8]) -> Option<&'static str> {
     const HEAD: usize = 1024;
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("is UTF-16"),
-        _ if bytes[..bytes.len().min(HEAD)].contains(&0) => Some("is no text"),
+        _ if bytes[..bytes.len().min(HEAD)].contains(&0) => Some("is not a text file"),
         _ => None,
     }
 }

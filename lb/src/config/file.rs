@@ -83,14 +83,14 @@ impl File {
                         }
                         _ => {
                             let fix = "write [[backend]] and, below it, url = \"http://host:port\"";
-                            let what = "a backend is not a section of its own";
+                            let what = "a backend must be a separate section";
                             problems.push(Problem::new(what, fix).at_place(Some(entry.span())));
                         }
                     }
                 }
             }
-            (DeValue::Table(_), true) => wrong("one section, and there may be several", key.1.clone()),
-            (DeValue::Array(_), false) => wrong("a list, and there is only one", key.1.clone()),
+            (DeValue::Table(_), true) => wrong("a single section, but there may be several", key.1.clone()),
+            (DeValue::Array(_), false) => wrong("a list, but only one section is allowed", key.1.clone()),
             _ => wrong("a section", value.span()),
         }
     }

@@ -66,7 +66,7 @@ impl Args for Flags {
             .long("backends")
             .value_name("URLS")
             .allow_hyphen_values(true)
-            .help("The backends, separated by commas and no spaces: http://localhost:3031,http://localhost:3032");
+            .help("The backends, separated by commas without spaces: http://localhost:3031,http://localhost:3032");
         command.arg(backends).args(with_flags().map(|(section, setting)| arg(section, setting)))
     }
 

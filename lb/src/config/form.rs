@@ -175,18 +175,18 @@ impl Form {
         }
         match humantime::parse_duration(self.text(written)?) {
             Ok(Duration::ZERO) if !zero => {
-                let fix = format!("write more than nothing, such as {}", quoted("250ms", quotes));
+                let fix = format!("write a time above zero, such as {}", quoted("250ms", quotes));
                 Err(Wrong::new("too short", fix))
             }
             Ok(time) if time <= LONGEST => Ok(time),
             Ok(_) => Err(Wrong::new("too long", format!("write at most {}", quoted("365d", quotes)))),
-            Err(_) => Err(Wrong::new("no time", self.example(quotes))),
+            Err(_) => Err(Wrong::new("not a time", self.example(quotes))),
         }
     }
 
     fn read_size(self, written: &Written) -> Result<u64, Wrong> {
         let quotes = written.is_in_file();
-        let wrong = || Wrong::new("no size", self.example(quotes));
+        let wrong = || Wrong::new("not a size", self.example(quotes));
         if let Written::Number(Some(number)) = written {
             return u64::try_from(*number).map_err(|_| wrong());
         }
@@ -196,7 +196,7 @@ impl Form {
             // A rate is written as a size: the settings of rates are all per second.
             let bare = ["/s", "/sec", "ps"].into_iter().find_map(|second| text.strip_suffix(second));
             let bare = bare.filter(|bare| size(bare).is_some());
-            bare.map_or_else(wrong, |bare| Wrong::new("no size", format!("write {}", quoted(bare, quotes))))
+            bare.map_or_else(wrong, |bare| Wrong::new("not a size", format!("write {}", quoted(bare, quotes))))
         })
     }
 
@@ -226,7 +226,7 @@ impl Form {
                     let fix = format!("write {}", quoted(&format!("{number}%"), quotes));
                     Wrong::new("without its sign", fix)
                 }
-                Err(_) => Wrong::new("no share", self.example(quotes)),
+                Err(_) => Wrong::new("not a percentage", self.example(quotes)),
             });
         };
         let within =
@@ -292,7 +292,7 @@ impl Form {
                 let fix = "write a status code between 100 and 599, such as 200";
                 Err(Wrong::new("not in 100..=599", fix))
             }
-            (None, _) => Err(wrong("no status code")),
+            (None, _) => Err(wrong("not a status code")),
         }
     }
 

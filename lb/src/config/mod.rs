@@ -78,17 +78,17 @@ pub struct Config {
     /// How far above its fair share of the requests in flight a backend may be under `bounded-ring`, in percent;
     /// more than 100.
     pub load_factor: u32,
-    /// What all draws start from, so that a run can be repeated; by default something new at each start.
+    /// Seed of all random choices, so that a run can be repeated; by default a new seed at each start.
     pub seed: Option<u64>,
     /// With fewer than so many percent of a level's backends up, health is not heeded; 0 for never.
     pub panic_threshold: u8,
-    /// How long it takes a backend that has come up to get its full share; zero for no time at all.
+    /// Time in which a backend that has come up grows to its full share; zero for none.
     pub slow_start: Duration,
     /// When a backend is ejected for what it answers.
     pub outlier: outlier::Rule,
     /// How many retries all requests together may have; `None` for as many as each may.
     pub retry_budget: Option<budget::Rule>,
-    /// After how long without an answer a second backend is asked as well; `None` for never.
+    /// Time without an answer after which a second backend gets the request too; `None` for never.
     pub hedge_after: Option<Duration>,
     /// The cookie by which clients return to the backend they were at; `None` for no such cookie.
     pub sticky_cookie: Option<String>,
@@ -112,7 +112,7 @@ pub struct Config {
     pub workers: usize,
     /// Time between two pings of a backend, before jitter.
     pub ping_interval: Duration,
-    /// How long a ping may take to connect, and then to be answered; not longer than the interval.
+    /// Time limit of a ping for the connection, and again for the answer; not longer than the interval.
     pub ping_timeout: Duration,
     /// What a ping asks, and where.
     pub ping: Ping,
@@ -124,7 +124,7 @@ pub struct Config {
     pub retries: u32,
     /// Pause before a retry.
     pub retry_delay: Duration,
-    /// Backends that a request may be given to; at least 1.
+    /// Limit of backends that a request is sent to; at least 1.
     pub attempts: u32,
     /// Statuses, of 400 to 599, for which another backend is asked; mostly none.
     pub retry_on: Vec<StatusCode>,
@@ -140,7 +140,7 @@ pub struct Config {
     pub backend_idle: Duration,
     /// From the first byte of a request to the end of its head.
     pub head_timeout: Duration,
-    /// How long a body may come to a halt, on its way to a backend or to a client.
+    /// How long no byte of a body may move, to a backend or to a client.
     pub stall_timeout: Duration,
     /// Bytes of a request's body that its client has to send per second; `None` for no limit.
     pub min_upload_rate: Option<u64>,
@@ -161,13 +161,13 @@ pub struct Config {
     pub limit: Option<Limit>,
     /// How requests wait for a backend that has a limit.
     pub queue: queue::Rule,
-    /// Bytes of a request's body that are held so that it can be sent again.
+    /// Limit for the size of a request's body that the balancer holds so that it can send it again.
     pub replay_limit: usize,
-    /// Bytes that a request's body may have.
+    /// Limit for the size of a request's body.
     pub max_body: u64,
-    /// How log lines are written.
+    /// Format of log lines.
     pub log_format: LogFormat,
-    /// The least important lines that are written.
+    /// The lowest level of lines that are written.
     pub log_level: Level,
     /// The file that the log is written to; `None` for standard error.
     pub log_file: Option<PathBuf>,
@@ -204,7 +204,7 @@ impl Config {
     }
 }
 
-/// How log lines are written.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum LogFormat {
@@ -347,7 +347,7 @@ fn understood<'a>(
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problems {
     let start = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    let problem = Problem::new("this is no UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
+    let problem = Problem::new("this is not UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
     Problems::errors(&Source { name: name.to_owned(), text: without_secrets(&text) }, problem)
 }
 

@@ -16,11 +16,11 @@ use crate::statuses::Statuses;
 pub struct Ping {
     /// Ask for this path instead of only connecting.
     pub path: Option<Uri>,
-    /// The method of a ping of a path.
+    /// Method of pings with a path.
     pub method: Method,
     /// What a ping says in `Host`; `None` for the backend's address.
     pub host: Option<HeaderValue>,
-    /// Headers that a ping says besides.
+    /// More headers of pings.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The port that pings connect to; `None` for the one that requests do.
     pub port: Option<u16>,
@@ -71,10 +71,10 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
         Some((name, value))
     });
     match parts {
-        None => Err("write its name, a colon and its value, such as \"X-Probe: 1\"".to_owned()),
-        Some((HOST, _)) => Err("leave it out, and set ping_host instead".to_owned()),
+        None => Err("write a name, a colon and a value, such as \"X-Probe: 1\"".to_owned()),
+        Some((HOST, _)) => Err("remove it, and set ping_host instead".to_owned()),
         Some((name, _)) if OWN.contains(&name) => {
-            Err("leave it out: a ping says it as it needs to".to_owned())
+            Err("remove it: the balancer sets this header itself".to_owned())
         }
         Some(header) => Ok(header),
     }

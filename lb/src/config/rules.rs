@@ -22,7 +22,7 @@ pub(super) fn broken(config: &Config, said: &Said<'_>, problems: &mut Found) {
         (
             ("outlier.ejection_time", config.outlier.ejection_time),
             ("outlier.max_ejection_time", config.outlier.max_ejection_time),
-            "make the first ejection at most as long as the longest",
+            "make ejection_time at most max_ejection_time",
         ),
     ];
     for (short, long, fix) in longer {
@@ -111,13 +111,13 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 fn one_port(config: &Config, said: &Said<'_>) -> Problem {
     let sayings = ["admin", "listen", "port"].map(|id| said.settings.said(id));
     let what = match config.listen == config.admin {
-        true => format!("clients and admin cannot both be served at {}", config.listen),
+        true => format!("clients and the admin port cannot both use {}", config.listen),
         false => {
-            format!("clients at {} and admin at {} cannot have the same port", config.listen, config.admin)
+            format!("clients at {} and admin at {} cannot use the same port", config.listen, config.admin)
         }
     };
     let other = if config.listen.port() == 4030 { 4031 } else { 4030 };
-    let fix = format!("give one of them another port, such as {other} for admin");
+    let fix = format!("set another port for one of them, such as {other} for admin");
     Problem::new(what, fix).at_place(sayings.into_iter().flatten().filter_map(Given::place))
 }
 

@@ -25,10 +25,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
         }
         io::ErrorKind::NotFound => wrong(
             "there is no such file",
-            "name a file that exists; lb.example.toml shows what belongs into it",
+            "name a file that exists; lb.example.toml shows its contents",
         ),
         io::ErrorKind::PermissionDenied => {
-            wrong(&error.to_string(), "let the user of this process read it, or name another file")
+            wrong(&error.to_string(), "give the user of this process read permission, or name another file")
         }
         _ => wrong(&error.to_string(), "name a file that can be read"),
     };

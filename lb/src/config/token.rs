@@ -21,7 +21,7 @@ impl Token {
         match text.len() >= Self::LEAST && text.trim_end_matches('=').bytes().all(fits) {
             true => Ok(Self(text.to_owned())),
             false => Err(format!(
-                "write at least {} letters, digits and -._~+/, such as 'openssl rand -hex 32' draws",
+                "write at least {} letters, digits and -._~+/; 'openssl rand -hex 32' makes such a token",
                 Self::LEAST
             )),
         }

@@ -45,13 +45,13 @@ impl Odd<'_> {
         self.idle(
             !policy.uses_key(),
             "balance.hash_by",
-            &format!("{policy} has no use for a key"),
+            &format!("{policy} does not use a key"),
             &format!("choose the policy {keys}"),
         );
         self.idle(
             policy != Kind::BoundedRing,
             "balance.load_factor",
-            &format!("{policy} does not look at it"),
+            &format!("{policy} does not use it"),
             "choose the policy bounded-ring",
         );
         let weights = self.said.backends.iter().filter_map(|layer| layer.said("backend.weight"));
@@ -60,7 +60,7 @@ impl Odd<'_> {
             .filter_map(Given::place)
             .collect();
         if !policy.uses_weights() && !idle.is_empty() {
-            let what = format!("weights have no effect: {policy} does not look at them");
+            let what = format!("weights have no effect: {policy} does not use them");
             let fix = match policy {
                 Kind::Random => "choose the policy weighted-random",
                 _ => "choose the policy weighted-round-robin",
@@ -72,7 +72,7 @@ impl Odd<'_> {
     /// Settings of pings that ask for a path.
     fn about_pings(&mut self, config: &Config) {
         for id in OF_PATHS {
-            self.idle(config.ping.path.is_none(), id, "no path is asked for", "set ping_path as well");
+            self.idle(config.ping.path.is_none(), id, "pings have no path", "set ping_path as well");
         }
         self.idle(
             config.ping.path.is_some() && config.ping.method == Method::HEAD,
@@ -106,7 +106,7 @@ impl Odd<'_> {
             );
         }
         let few = config.backends.len() < outlier::MIN_BACKENDS;
-        let why = format!("fewer than {} backends have no mean worth comparing with", outlier::MIN_BACKENDS);
+        let why = format!("with fewer than {} backends, success rates are not compared", outlier::MIN_BACKENDS);
         self.idle(
             config.outlier.success_rate && few,
             "outlier.success_rate",
@@ -118,14 +118,14 @@ impl Odd<'_> {
     /// Settings of a cookie that is not given out, or that browsers drop.
     fn about_cookies(&mut self, config: &Config) {
         for id in ["sticky.secure", "sticky.same_site", "sticky.max_age"] {
-            self.idle(config.sticky_cookie.is_none(), id, "no cookie is given out", "set cookie as well");
+            self.idle(config.sticky_cookie.is_none(), id, "there is no cookie", "set cookie as well");
         }
         let sticky = config.sticky_attributes;
         let is_dropped = sticky.same_site == SameSite::None && sticky.secure == Secure::Never;
         self.idle(
             is_dropped && config.sticky_cookie.is_some(),
             "sticky.same_site",
-            "browsers drop a cookie for all sites that is not Secure",
+            "browsers drop a cookie with SameSite=None that is not Secure",
             "set secure to auto or always",
         );
         self.prefixed_cookie(config);
@@ -188,7 +188,7 @@ impl Odd<'_> {
             {
                 let time = humantime::format_duration(time);
                 let what = format!(
-                    "{} is {time}, and never reached: {} ends it first",
+                    "{} is {time}, which has no effect: {} ends the wait earlier",
                     said.name(),
                     self.told(end, ends)
                 );
@@ -214,12 +214,12 @@ impl Odd<'_> {
                 .rev()
                 .filter_map(|index| place("backend.mode", index).or_else(|| place("backend.weight", index)));
             let what =
-                "no backend gets new requests: each is in another mode than ready, or has the weight 0";
-            self.problems.push(Problem::new(what, "leave one of them ready").at_place(places));
+                "no backend gets new requests: each has a mode other than ready, or the weight 0";
+            self.problems.push(Problem::new(what, "set one of them to ready, with a weight above 0").at_place(places));
         } else if ready.iter().all(|index| config.backends[*index].backup) {
             let places = ready.iter().filter_map(|index| place("backend.backup", *index));
             let what = "all backends are backups, and there is no other backend";
-            self.problems.push(Problem::new(what, "leave one of them no backup").at_place(places));
+            self.problems.push(Problem::new(what, "remove backup = true from one of them").at_place(places));
         }
     }
 

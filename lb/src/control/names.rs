@@ -45,7 +45,7 @@ impl Control {
         remember(&mut self.resolved.borrow_mut(), name, found);
         let changes = self.take_up();
         if changes != UNCHANGED {
-            self.observer.intervened(format!("names stand for other addresses: {changes}"), "names");
+            self.observer.intervened(format!("names have new addresses: {changes}"), "names");
         }
     }
 }

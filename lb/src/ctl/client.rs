@@ -30,7 +30,7 @@ pub(super) fn admin(text: &str) -> Result<Uri, String> {
     let is_number = text.parse::<u16>().is_ok();
     let uri =
         text.parse::<Uri>().ok().filter(|uri| uri.host().is_some_and(|host| !host.is_empty()) && !is_number);
-    uri.ok_or_else(|| format!("it is no address; {}", guess()))
+    uri.ok_or_else(|| format!("it is not an address; {}", guess()))
 }
 
 /// Whom to ask, and how.
@@ -51,9 +51,9 @@ impl Client {
     pub(super) fn new(admin: &Uri) -> Result<Self, String> {
         let authority = admin
             .authority()
-            .ok_or_else(|| format!("'{admin}' is no address; write http://127.0.0.1:4030"))?;
+            .ok_or_else(|| format!("'{admin}' is not an address; write http://127.0.0.1:4030"))?;
         if admin.scheme_str() == Some("https") {
-            return Err(format!("the admin port speaks no TLS; write http://{authority}"));
+            return Err(format!("the admin port does not support TLS; write http://{authority}"));
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Ok(Self {
@@ -79,7 +79,7 @@ impl Client {
         let answer = self.runtime.block_on(limited);
         let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
         answer.map_err(|why| {
-            format!("http://{}: {why}; name the balancer's admin address with --admin", self.authority)
+            format!("http://{}: {why}; give the admin address of the balancer with --admin", self.authority)
         })
     }
 
@@ -99,10 +99,10 @@ impl Client {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = request.body(Full::<Bytes>::from(said.to_string()));
-        let request = request.map_err(|_| "LB_ADMIN_TOKEN has characters that no token has".to_owned())?;
+        let request = request.map_err(|_| "LB_ADMIN_TOKEN has characters that a token cannot have".to_owned())?;
         let connected = connect_to_name(&self.host, self.port, PATIENCE).await;
         let stream = connected.map_err(|failure| failure.words().to_owned())?;
-        let speaks_http = |error: hyper::Error| format!("it does not speak HTTP there ({error})");
+        let speaks_http = |error: hyper::Error| format!("the server there does not speak HTTP ({error})");
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(speaks_http)?;
         let asking = async {
@@ -111,7 +111,7 @@ impl Client {
             let body = answer.into_body().collect().await.map_err(speaks_http)?.to_bytes();
             let document: Value = serde_json::from_slice(&body).unwrap_or_default();
             match status.is_success() && !(document.is_object() || document.is_array()) {
-                true => Err("what answers there is not the admin port of a balancer".to_owned()),
+                true => Err("the server there is not the admin port of a balancer".to_owned()),
                 false => Ok((status, document)),
             }
         };

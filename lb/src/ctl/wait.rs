@@ -59,7 +59,7 @@ pub(super) fn finished(
     found.ok_or_else(|| {
         let wait = humantime::format_duration(wait);
         Failure::Refused(format!(
-            "backend {number} still has {in_flight} in flight after {wait}; nothing was cut off, so ask again with a longer --wait"
+            "backend {number} still has requests in flight ({in_flight}) after {wait}; no request was cut off, so try again with a longer --wait"
         ))
     })
 }
@@ -81,7 +81,7 @@ pub(super) fn serving(client: &Client, backend: &Value, wait: Duration) -> Resul
             (mode, leaving) => {
                 let is = if leaving { "leaving" } else { mode };
                 let why = format!(
-                    "backend {number} is {is} now, and gets no new requests; make it ready before waiting for it to serve"
+                    "backend {number} is now {is} and gets no new requests; run lb ctl ready {number} first"
                 );
                 Some(Err(Failure::Refused(why)))
             }
@@ -90,8 +90,8 @@ pub(super) fn serving(client: &Client, backend: &Value, wait: Duration) -> Resul
     found.ok_or_else(|| {
         let (wait, url) = (humantime::format_duration(wait), text(&last, "url"));
         Failure::Refused(format!(
-            "backend {number} is not up after {wait}, but {}; it gets its share as soon as it answers pings, so look after {url}, \
-             or ask again with a longer --wait",
+            "backend {number} is not up after {wait}, but {}; it gets requests when it answers pings: check {url}, or try again \
+             with a longer --wait",
             state(&last)
         ))
     })

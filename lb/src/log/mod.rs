@@ -32,7 +32,7 @@ use writer::Output;
 /// How long the end of the process waits at most until the last lines are written.
 pub const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// The least important lines that are written.
+/// The lowest level of lines that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum Level {

@@ -29,7 +29,7 @@ pub enum OpenError {
     },
     /// The system refuses what a log needs.
     #[error(
-        "the system refuses what a log needs: {0}; raise the limits of threads and open files of this process"
+        "the system does not provide a resource that the log needs: {0}; raise the limits of threads and open files of this process"
     )]
     Resources(#[from] io::Error),
 }

@@ -53,13 +53,13 @@ pub struct Try {
 impl Explanation {
     /// The last decision in one line, for whoever sees only headers.
     pub fn in_short(&self) -> String {
-        let Some(decision) = self.decisions.last() else { return "nobody was asked".to_owned() };
+        let Some(decision) = self.decisions.last() else { return "no backend was tried".to_owned() };
         let Decision { attempt, pick, .. } = decision;
         let Pick { policy, because, .. } = pick;
         let candidates: Vec<_> =
             pick.candidates.iter().map(|candidate| candidate.backend.to_string()).collect();
-        let chosen = pick.chosen.map_or_else(|| "nobody".to_owned(), |number| number.to_string());
-        let of = if candidates.is_empty() { "nobody".to_owned() } else { candidates.join(" ") };
+        let chosen = pick.chosen.map_or_else(|| "none".to_owned(), |number| number.to_string());
+        let of = if candidates.is_empty() { "none".to_owned() } else { candidates.join(" ") };
         format!("attempt {attempt}: {policy} chose {chosen} of {of}: {because}")
     }
 }

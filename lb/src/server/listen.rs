@@ -26,7 +26,7 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Somebody else has the port.
-    #[error("port {port} is taken; stop the program that holds it, or choose another with {flag}")]
+    #[error("port {port} is in use; stop the program that uses it, or choose another port with {flag}")]
     Taken {
         /// The port.
         port: u16,
@@ -35,7 +35,7 @@ pub enum StartError {
     },
     /// Ports below a number that the system sets are for those who have the right to them.
     #[error(
-        "port {port} needs rights that this process has not got; choose one from 1024 on with {flag}, or give it the right: \
+        "this process has no permission to use port {port}; choose a port from 1024 on with {flag}, or give the permission: \
          setcap cap_net_bind_service=+ep on the lb program, authbind --deep lb, a systemd .socket unit with \
          ListenStream={port}, or sysctl net.ipv4.ip_unprivileged_port_start={port}"
     )]
@@ -69,8 +69,8 @@ pub enum StartError {
     },
     /// What was handed over in place of a port is of no use.
     #[error(
-        "LISTEN_FDS promises a listening TCP socket as descriptor 3, and one alone, but {0}; hand over one, or \
-         unset LISTEN_FDS"
+        "LISTEN_FDS must name exactly one listening TCP socket, descriptor 3, but {0}; pass one socket, or unset \
+         LISTEN_FDS"
     )]
     Inherited(String),
 }

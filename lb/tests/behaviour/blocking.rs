@@ -89,7 +89,7 @@ fn a_file_without_end_is_not_read_to_its_end() {
     let lb = Lb::configured(&config.path(), &PINGS);
     let comment = "# a comment that goes on and on, and says nothing at all\n";
     config.write(&comment.repeat((50 << 20) / comment.len()));
-    let refused = || lb.log().contains("configuration not taken");
+    let refused = || lb.log().contains("configuration refused");
     let pause = longest_pause(&upstream, refused);
     assert!(pause < PAUSE, "{pause:?} without a ping");
     assert!(lb.log().contains("it has more than 16 MiB"), "{}", lb.log());

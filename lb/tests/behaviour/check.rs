@@ -100,7 +100,7 @@ fn a_file_that_is_wrong_keeps_it_from_starting_and_a_flag_can_mend_it() {
 
     let lb = Lb::spawn(lb_command(), &[], &[&config, "--ping-timeout=100ms"]);
     assert_eq!(lb.get("/").text(), "ok");
-    let warning = lb.wait_for_log("weights have no effect: round-robin does not look at them");
+    let warning = lb.wait_for_log("weights have no effect: round-robin does not use them");
     assert!(warning.contains(&format!("{}:3:10: ", file.display())), "{warning}");
 }
 
@@ -119,7 +119,7 @@ fn a_file_in_another_encoding_is_refused_where_it_begins_to_be() {
     std::fs::write(&file, b"# caf\xe9\n[[backend]]\nurl = \"http://a:1\"\n").unwrap();
     let ended = Ended::of(&["check", file.to_str().unwrap()]);
     assert_eq!((ended.code, &ended.stdout[..]), (Some(2), ""));
-    let place = format!("error: this is no UTF-8\n --> {}:1:6\n", file.display());
+    let place = format!("error: this is not UTF-8\n --> {}:1:6\n", file.display());
     assert!(ended.stderr.starts_with(&place), "{}", ended.stderr);
 }
 

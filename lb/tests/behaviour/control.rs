@@ -339,7 +339,7 @@ fn wrong_orders_say_what_to_do_instead() {
         ),
         ("PATCH /backends", json!({"weight": 1}), 400, "Write /backends/3, or /backends?url=".to_owned()),
         ("DELETE /backends", json!({}), 400, "which backend?".to_owned()),
-        ("PATCH /backends/1", json!({}), 400, "nothing is said; write {\"mode\": \"drain\"}".to_owned()),
+        ("PATCH /backends/1", json!({}), 400, "the body changes nothing; write {\"mode\": \"drain\"}".to_owned()),
         (
             "PATCH /backends/1",
             json!({"weight": 1001}),
@@ -364,8 +364,8 @@ fn wrong_orders_say_what_to_do_instead() {
         ("DELETE /backends/1", json!({"wait": 1}), 400, "write {}, or nothing".to_owned()),
         ("PUT /policy", json!({"policy": "leastconn"}), 400, "write one of round-robin, ".to_owned()),
         ("PUT /log", json!({"level": "loud"}), 400, "write one of error, warn".to_owned()),
-        ("PUT /log", json!([]), 400, "this is no JSON object".to_owned()),
-        ("POST /reload", json!(5), 400, "this is no JSON object".to_owned()),
+        ("PUT /log", json!([]), 400, "this is not a JSON object".to_owned()),
+        ("POST /reload", json!(5), 400, "this is not a JSON object".to_owned()),
         ("POST /nothing", json!({}), 404, "there is no /nothing; there is GET /state".to_owned()),
     ];
     for (line, body, status, words) in table {

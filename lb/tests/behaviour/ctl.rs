@@ -92,7 +92,7 @@ fn it_can_wait_until_a_backend_has_finished() {
         assert_eq!((late.code, &late.stdout[..]), (Some(1), ""), "{verb}");
         assert_eq!(
             late.stderr,
-            "error: backend 1 still has 1 in flight after 100ms; nothing was cut off, so ask again with a longer --wait\n"
+            "error: backend 1 still has requests in flight (1) after 100ms; no request was cut off, so try again with a longer --wait\n"
         );
     }
     let url = slow.url();
@@ -141,7 +141,7 @@ fn what_goes_wrong_is_told_and_shows_in_the_exit_status() {
     assert!(nobody.stderr.contains("refused") && nobody.stderr.contains("--admin"), "{}", nobody.stderr);
     let clients = Ended::of(&["ctl", "reset", "--admin", &format!("http://{}", lb.address)]);
     assert_eq!(clients.code, Some(1), "that is the clients' port");
-    assert!(clients.stderr.contains("is this its admin address?"), "{}", clients.stderr);
+    assert!(clients.stderr.contains("is this the admin address of a balancer?"), "{}", clients.stderr);
 }
 
 /// What a server that is no friend may say.

@@ -27,7 +27,7 @@ fn a_wrong_flag_ends_it_with_one_message_that_names_the_fix() {
         ),
         (&[OK, "--ping-interval=1"], "write 1ms or 1s"),
         (&[OK, "--ping-timeout=soon"], "write it as 250ms, 10s or 2m"),
-        (&[OK, "--total-timeout=0s"], "more than nothing"),
+        (&[OK, "--total-timeout=0s"], "a time above zero"),
         (&[OK, "--ping-path=ready"], "begins with '/'"),
         (&[OK, "--ping-status=ok"], "status code between 100 and 599"),
         (&[OK, "--port=70000"], "0..=65535"),

@@ -40,7 +40,7 @@ fn no_page_in_a_browser_gets_through() {
         assert_eq!(answer.status, status);
         assert!(!answer.head.text.to_lowercase().contains("access-control"), "{}", answer.head.text);
     }
-    lb.wait_for_log("not taken: POST /statistics/reset (by admin port, 127.0.0.1): a page of another site");
+    lb.wait_for_log("refused: POST /statistics/reset (by admin port, 127.0.0.1): requests from pages of other sites");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_token_in_the_file_can_be_changed_and_is_shown_nowhere() {
     lb.wait_for_log("move admin_token up");
     config.write("admin_token = the-fourth-of-all-secrets\n");
     eventually("three are refused", || {
-        when(lb.log().matches("configuration not taken").count() == 3, lb.log())
+        when(lb.log().matches("configuration refused").count() == 3, lb.log())
     });
     assert!(!lb.log().contains("secret"), "{}", lb.log());
 }

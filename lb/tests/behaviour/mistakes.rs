@@ -72,9 +72,9 @@ fn flags_of_other_programs_are_translated() {
 #[test]
 fn words_that_are_no_command_lead_to_what_is_meant() {
     expect(&[
-        (&["start"], &["'start' is no command", "lb --config lb.toml"]),
-        (&["run", OK], &["'run' is no command", "leave it out"]),
-        (&["serve", "--config", "my.toml"], &["'serve' is no command", "lb --config my.toml"]),
+        (&["start"], &["'start' is not a command", "lb --config lb.toml"]),
+        (&["run", OK], &["'run' is not a command", "lb needs no command"]),
+        (&["serve", "--config", "my.toml"], &["'serve' is not a command", "lb --config my.toml"]),
         (&["stop"], &["SIGTERM"]),
         (&["restart"], &["SIGTERM"]),
         (&["reload"], &["write lb ctl reload"]),
@@ -91,8 +91,8 @@ fn words_that_are_no_command_lead_to_what_is_meant() {
         (&["http://a:1", "http://b:2"], &["write --backends=http://a:1,http://b:2"]),
         (&["--backends", "a:1", "b:2"], &["write --backends=http://a:1,http://b:2"]),
         (&["--backends", "a", "b"], &["write --backends=http://a,http://b"]),
-        (&["--backends", "http://a:1", "http://b:2"], &["commas alone", "--backends=http://a:1,http://b:2"]),
-        (&["--backends=http://a:1;http://b:2"], &["commas alone", "--backends=http://a:1,http://b:2"]),
+        (&["--backends", "http://a:1", "http://b:2"], &["commas without spaces", "--backends=http://a:1,http://b:2"]),
+        (&["--backends=http://a:1;http://b:2"], &["commas without spaces", "--backends=http://a:1,http://b:2"]),
         (&[OK, "8080"], &["write --port 8080"]),
         (&["ctl", "status"], &["lb ctl state"]),
         (&["ctl", "list"], &["lb ctl state"]),
@@ -100,12 +100,12 @@ fn words_that_are_no_command_lead_to_what_is_meant() {
         (&["ctl", "disable", "1"], &["lb ctl drain 1", "lb ctl maintenance 1"]),
         (&["ctl", "rm", "1"], &["write lb ctl remove 1"]),
         (&["ctl", "stop"], &["SIGTERM"]),
-        (&["ctl", "DRAIN", "1"], &["'DRAIN' is no command", "write lb ctl drain 1"]),
-        (&["ctl", "drian", "1"], &["'drian' is no command", "write lb ctl drain 1"]),
+        (&["ctl", "DRAIN", "1"], &["'DRAIN' is not a command", "write lb ctl drain 1"]),
+        (&["ctl", "drian", "1"], &["'drian' is not a command", "write lb ctl drain 1"]),
         (&["ctl", "Status"], &["write lb ctl state"]),
-        (&["Drain", "1"], &["'Drain' is no command", "write lb ctl drain 1"]),
-        (&["CHECK", "my.toml"], &["'CHECK' is no command", "write lb check my.toml"]),
-        (&["Ctl", "state"], &["'Ctl' is no command", "write lb ctl state"]),
+        (&["Drain", "1"], &["'Drain' is not a command", "write lb ctl drain 1"]),
+        (&["CHECK", "my.toml"], &["'CHECK' is not a command", "write lb check my.toml"]),
+        (&["Ctl", "state"], &["'Ctl' is not a command", "write lb ctl state"]),
     ]);
 }
 

@@ -94,7 +94,7 @@ fn flags_stay_in_force_and_what_needs_a_restart_says_so() {
     // The flag says workers as well.
     assert!(!lb.log().contains("with a restart only"), "{}", lb.log());
     config.write(&format!("name = \"other\"\n{table}"));
-    lb.wait_for_log("name changes with a restart only; it stays as it is");
+    lb.wait_for_log("name can change only with a restart; the old value stays");
 }
 
 #[test]

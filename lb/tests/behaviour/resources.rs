@@ -137,7 +137,7 @@ fn clients_beyond_the_limit_wait_for_their_turn() {
     for client in &mut clients {
         client.ask("GET /", b"");
     }
-    lb.wait_for_log("all 17 connections are in use: more have to wait (--max-connections)");
+    lb.wait_for_log("all 17 connections are in use: further clients wait (--max-connections)");
     for client in &mut clients[..17] {
         assert_eq!(client.answer().status, 200);
     }

@@ -16,7 +16,7 @@ fn values_are_taken_as_people_write_them_or_the_error_says_how() {
         (&["--backends=unix@/tmp/x"], &["is a unix socket", "write http://host:port"]),
         (&["--backends=/tmp/x.sock"], &["is a unix socket", "write http://host:port"]),
         (&["--backends=unix:80"], &["has no scheme", "write http://unix:80"]),
-        (&[OK, rate, "500B/s"], &["500B/s is no size", "write 500B\n"]),
+        (&[OK, rate, "500B/s"], &["500B/s is not a size", "write 500B\n"]),
         (&[OK, rate, "10KiB/s"], &["write 10KiB\n"]),
         (&[OK, rate, "10KBps"], &["write 10KB\n"]),
         (&[OK, rate, "fast/s"], &["write 64KiB or 1MiB"]),

@@ -1,4 +1,4 @@
-//! The command line of `lb`: flags, which may be laid over a file, and what else it can be asked to do.
+//! The command line of `lb`: flags, which override the file, and the other commands.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub struct Cli {
     stray: Vec<String>,
 }
 
-/// What `lb` can do besides balancing.
+/// The commands of `lb`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check a configuration: show what it means, or all its errors
@@ -69,7 +69,7 @@ pub enum Command {
     Ctl(Ctl),
 }
 
-/// What is to be checked.
+/// Arguments of `lb check`.
 #[derive(Debug, Args)]
 pub struct Check {
     /// Configuration file
@@ -116,14 +116,14 @@ Signals:
 Exit status:
   0 drained, 1 ended with requests in flight, 2 cannot start: a setting is wrong or a port is in use.";
 
-/// The exit status when it cannot start: the one that clap uses for a wrong flag.
+/// The exit status if the balancer cannot start: the same as that of clap for a wrong flag.
 pub const CANNOT_START: u8 = 2;
 
 impl Cli {
-    /// Reads a command line, the program's name first. What is wrong with it, and what it asks to be told, is printed.
+    /// Reads a command line, with the name of the program first. Prints errors, and texts such as the help.
     ///
     /// # Errors
-    /// The status to exit with: there is nothing more to be done.
+    /// The exit status if nothing remains to be done.
     pub fn read(args: Vec<OsString>) -> Result<Self, ExitCode> {
         let error = match Self::try_parse_from(&args) {
             Ok(cli) if cli.is_in_order() => return Ok(cli),
@@ -139,18 +139,18 @@ impl Cli {
             let _ = error.print();
             return Err(ExitCode::SUCCESS);
         }
-        // What an error quotes goes to a terminal.
+        // The quotes in an error are written to a terminal.
         let args: Vec<_> = args.iter().map(|arg| shown(&arg.to_string_lossy()).into_owned()).collect();
         let behind = args.get(1..).unwrap_or_default();
         match values::of_a_switch(behind).or_else(|| mistakes::explain(&error, behind)) {
             Some((what, fix)) => eprint!("{}", Problems::mistake(what, fix)),
-            // It is refused as before, in words that show what acts.
+            // The same error, with control characters in the quotes escaped.
             None => _ = Self::try_parse_from(&args).err().unwrap_or(error).print(),
         }
         Err(CANNOT_START.into())
     }
 
-    /// Whether every word belongs to a flag, or is what it looks like.
+    /// Whether each argument belongs to a flag, or can be the value that it looks like.
     fn is_in_order(&self) -> bool {
         let is_switch = |path: &PathBuf| path.to_str().is_some_and(|word| config::as_switch(word).is_some());
         match &self.command {
@@ -159,15 +159,15 @@ impl Cli {
         }
     }
 
-    /// The settings that its flags give.
+    /// The settings in the flags.
     pub fn flags(&self) -> &Flags {
         &self.flags
     }
 
-    /// The settings that file and flags add up to.
+    /// The settings of file and flags together.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// All errors in the settings.
     pub fn load(&self) -> Result<Loaded, Problems> {
         if !self.stray.is_empty() {
             let config = self.config.as_ref().map(|path| path.display().to_string());
@@ -178,21 +178,21 @@ impl Cli {
     }
 }
 
-/// The arguments behind the program's name, fit for a terminal.
+/// The arguments after the name of the program, safe for a terminal.
 fn behind_name(args: &[OsString]) -> Vec<String> {
     args.iter().skip(1).map(|arg| shown(&arg.to_string_lossy()).into_owned()).collect()
 }
 
 impl Check {
-    /// The settings that file and flags add up to.
+    /// The settings of file and flags together.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// All errors in the settings.
     pub fn load(&self) -> Result<Loaded, Problems> {
         config::load(self.file.as_deref(), &self.flags)
     }
 
-    /// Says what the settings mean, or what is wrong with them.
+    /// Prints the meaning of the settings, or their errors.
     pub fn run(&self) -> ExitCode {
         if self.schema {
             println!("{:#}", config::schema());
@@ -246,7 +246,7 @@ mod tests {
             (&[], "--backends"),
             (&["--backends="], "name at least one"),
             (&["--backends=localhost:3031"], "write http://localhost:3031"),
-            (&["--backends=http://a:1,", "http://b:2"], "separate backends by commas alone"),
+            (&["--backends=http://a:1,", "http://b:2"], "separate backends by commas without spaces"),
             (&["--backends=http://a:1,http://a:1"], "list each backend once"),
             (&[OK, "stray"], "see lb --help"),
             (&[OK, "--ping-interval=100ms"], "make the timeout at most as long as the interval"),

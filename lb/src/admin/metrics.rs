@@ -1,6 +1,6 @@
-//! What `GET /metrics` tells Prometheus: one table of all that is counted, and how each entry is read off.
+//! `GET /metrics` for Prometheus: one table of all metrics, with a function that reads each value.
 //!
-//! `docs/statistics.md` is written from this table as well.
+//! A test writes `docs/statistics.md` from the same table.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,20 +12,20 @@ use crate::pool::{Backend, Pool};
 use crate::proxy::books::Statistics;
 use crate::proxy::causes;
 
-/// What there is to read off.
+/// The source of the values.
 pub(super) struct View<'a> {
     /// All backends, by number, with their addresses.
     backends: Vec<(Arc<Backend>, String)>,
     pub(super) observer: &'a Observer,
-    /// Lines of the log that were dropped.
+    /// Log lines that were dropped.
     pub(super) lines_dropped: u64,
-    /// When the balancer began.
+    /// Start time of the balancer.
     started: SystemTime,
     now: Instant,
 }
 
 impl<'a> View<'a> {
-    /// What there is now, of a balancer that began then.
+    /// A view of the present values, of a balancer with this start time.
     pub(super) fn new(
         pool: &Pool,
         observer: &'a Observer,
@@ -42,10 +42,10 @@ impl<'a> View<'a> {
     }
 }
 
-/// One metric, and how it is read off.
+/// One metric, and the function that reads it.
 pub(super) struct Entry {
     pub(super) metric: Metric,
-    /// It is not there with `--statistics=basic`.
+    /// `--statistics=basic` omits this metric.
     pub(super) full_only: bool,
     read: fn(&View<'_>, &mut Values<'_>),
 }
@@ -59,7 +59,7 @@ pub(super) fn page(view: &View<'_>, statistics: Statistics) -> String {
     page.finish()
 }
 
-/// An entry, in the order in which it is told.
+/// An entry of the table. The page has the same order.
 const fn entry(
     name: &'static str,
     kind: Kind,
@@ -71,7 +71,7 @@ const fn entry(
 }
 
 impl Entry {
-    /// The same with `--statistics=full` alone.
+    /// Marks a metric that exists only with `--statistics=full`.
     const fn full_only(self) -> Self {
         Self { full_only: true, ..self }
     }
@@ -190,7 +190,7 @@ fn of_clients(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Tally) -
     values.add(&[], view.observer.totals.sum(which));
 }
 
-/// Does something for every backend and its address.
+/// Calls a function for each backend and its address.
 fn each(view: &View<'_>, mut what: impl FnMut(&Backend, &str)) {
     for (backend, url) in &view.backends {
         what(backend, url);
@@ -213,7 +213,7 @@ fn times_in_states(view: &View<'_>, values: &mut Values<'_>) {
     });
 }
 
-/// Answers by class; `classes` are the last ones of all.
+/// Answers by class; `classes` are the last entries of the list of all classes.
 fn responses(values: &mut Values<'_>, tallies: &Tallies, backend: Option<&str>, classes: &[&str]) {
     let first = Tally::CLASSES.len() - classes.len();
     for (class, name) in (first..).zip(classes) {

@@ -1,4 +1,4 @@
-//! The page for people says what the page for Prometheus says.
+//! `docs/statistics.md` has the same metrics as the page for Prometheus.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use crate::proxy::refusal::Refusal;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/statistics.md");
 
-/// Where the part begins that is written by this test.
+/// Beginning of the part that this test writes.
 const TABLES: &str = "\n## Metrics\n";
 
 fn tables() -> String {

@@ -1,4 +1,4 @@
-//! What can be changed at the admin port. Whoever asks is told what is in force now, or what was wrong with his request.
+//! The changes that the admin port accepts. The client gets the new settings, or the error in its request.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ fn bad(error: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, error)
 }
 
-/// The backend that a request is about, by its number in the path or its address in the query.
+/// The backend that a request names, by number in the path or by address in the query.
 ///
 /// # Errors
-/// It names none, or one that does not exist.
+/// The request names no backend, or one that does not exist.
 pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, Refusal> {
     let url = parameter(asked.query, "url");
     let (which, number) = match (asked.one, url) {
@@ -54,17 +54,17 @@ pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, 
     })
 }
 
-/// Backends that are named to somebody who asks for one that does not exist.
+/// Limit of backends that an error lists.
 const NAMED: usize = 20;
 
-/// What a query says of a name, without its percent signs.
+/// The value of a query parameter, with percent signs decoded.
 fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(found, _)| *found == name)?;
     Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
 }
 
-/// The limit of a backend of which none is said is that of all.
+/// Gives a backend without its own limit the common limit.
 fn with_limit(admin: &Admin, member: Member) -> Member {
     let limit = admin.control.settings().limit.map(|limit| limit.in_flight as u32);
     Member { limit: member.limit.or(limit), ..member }
@@ -122,7 +122,7 @@ pub(super) fn remove(admin: &Admin, asked: &Asked<'_>) -> Answer {
     Ok(json(StatusCode::OK, &Brief::from(&*backend)))
 }
 
-/// Whether nobody would be left without this one: no member at all, or none that gets new requests.
+/// Whether the pool needs this member: without it there is no member at all, or none that gets new requests.
 fn is_last(members: &[Member], this: &Member) -> bool {
     let mut others = members.iter().filter(|member| member.address != this.address).peekable();
     others.peek().is_none() || (is_wanted(this) && !others.any(is_wanted))
@@ -159,7 +159,7 @@ pub(super) fn reset(admin: &Admin, asked: &Asked<'_>) -> Answer {
     Ok(json(StatusCode::OK, &json!({ "counting_ms": 0 })))
 }
 
-/// The members of an object; an error if there is one that nobody knows.
+/// The members of an object; an error if one is unknown.
 fn members<'a, const N: usize>(
     body: &'a Map<String, Value>,
     known: [&str; N],
@@ -177,7 +177,7 @@ fn members<'a, const N: usize>(
     }
 }
 
-/// The only member of an object, which has to be a text.
+/// The text of the one member that an object must have.
 fn word<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal> {
     let [value] = members(body, [name])?;
     value

@@ -1,4 +1,4 @@
-//! What the admin port shows. To look at it changes nothing.
+//! The pages of the admin port. Reading them changes nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +22,7 @@ use crate::log::Level;
 use crate::observe::StateChange;
 use crate::pool::Backend;
 
-/// What is said of a backend, and how it is, in a few words.
+/// The settings and the state of a backend, in short.
 #[derive(Debug, Serialize)]
 pub(super) struct Brief {
     number: usize,
@@ -33,11 +33,12 @@ pub(super) struct Brief {
     backup: bool,
     max_in_flight: Option<u32>,
     state: State,
-    /// Why it is in that state.
+    /// The reason for the state.
     cause: Cause,
-    /// Whether anything has been seen of it since it came, or came back; before, its state is what is assumed.
+    /// Whether there has been evidence about the backend since it was added or came back. Before that, its
+    /// state is an assumption.
     proven: bool,
-    /// It was taken out of the pool, and finishes what it has.
+    /// The backend was removed from the pool and finishes its requests.
     leaving: bool,
     in_flight: u32,
 }
@@ -45,7 +46,8 @@ pub(super) struct Brief {
 impl From<&Backend> for Brief {
     fn from(backend: &Backend) -> Self {
         let (said, health) = (backend.said(), backend.health());
-        // An answer matters to a backend that is down, or up with nothing against it, only if it is the first word of it.
+        // For a backend that is down, or up without a failure, an answer matters only if it is the first
+        // evidence.
         let on_its_way = health.progress(Thresholds { rise: 1, fall: 1 }).is_some();
         let is_first = health.answer_matters()
             && (health.state() == State::Down || (health.state() == State::Up && !on_its_way));
@@ -66,7 +68,7 @@ impl From<&Backend> for Brief {
     }
 }
 
-/// Whether it is alive: for whoever would start it anew otherwise.
+/// Whether the process is alive, for supervisors that restart it otherwise.
 pub(super) fn healthz(admin: &Admin, _: &Asked<'_>) -> Answer {
     Ok(match admin.control.observer().is_draining() {
         false => text(StatusCode::OK, "ok\n"),
@@ -74,7 +76,7 @@ pub(super) fn healthz(admin: &Admin, _: &Asked<'_>) -> Answer {
     })
 }
 
-/// Whether requests are welcome: for whoever would send them elsewhere otherwise.
+/// Whether the balancer wants requests, for load balancers in front that send requests elsewhere otherwise.
 pub(super) fn readyz(admin: &Admin, _: &Asked<'_>) -> Answer {
     Ok(match admin.control.not_ready() {
         None => text(StatusCode::OK, "ready\n"),
@@ -114,14 +116,14 @@ pub(super) fn metrics<'a>(admin: &'a Admin, _: &'a Asked<'a>) -> Later<'a> {
     })
 }
 
-/// A document as it was written, if it could be.
+/// An answer with a document, if it could be written.
 fn document(written: serde_json::Result<Vec<u8>>) -> Answer {
     let failed =
         |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     written.map(|json| answers::written(StatusCode::OK, json)).map_err(failed)
 }
 
-/// Every backend's present state first, then whatever happens.
+/// The present state of each backend, and then all events.
 pub(super) fn events(admin: &Admin, _: &Asked<'_>) -> Answer {
     let reader = Arc::clone(&admin.readers).try_acquire_owned().map_err(|_| {
         let error =
@@ -169,7 +171,7 @@ pub(super) fn log(admin: &Admin, _: &Asked<'_>) -> Answer {
     Ok(json(StatusCode::OK, &json!({ "level": level, "known": names::of::<Level>() })))
 }
 
-/// How a request was decided, by the name it was given.
+/// The decisions about a request, by the id of the request.
 pub(super) fn explain(admin: &Admin, asked: &Asked<'_>) -> Answer {
     let id = percent_decode_str(asked.one).decode_utf8_lossy();
     let found = admin.control.observer().explanations.find(&id).ok_or_else(|| {
@@ -180,7 +182,7 @@ pub(super) fn explain(admin: &Admin, asked: &Asked<'_>) -> Answer {
     Ok(json(StatusCode::OK, &found))
 }
 
-/// There is no such thing, but there is this.
+/// The error for an unknown path, with the paths that exist.
 pub(super) fn nothing(path: &str) -> Refusal {
     let all: Vec<_> =
         super::routes::ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();

@@ -1,4 +1,4 @@
-//! The balancer's state as one JSON document.
+//! The state of the balancer as one JSON document.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,7 +14,7 @@ use crate::observe::{ErrorCause, LatencyQuantiles, Observer, Tallies, unix_ms};
 use crate::pool::{Backend, Pool};
 use crate::proxy::causes;
 
-/// What `GET /state` answers. All of it but the identity is as of now.
+/// The answer to `GET /state`: the present state, except for the identity.
 #[derive(Debug, Serialize)]
 pub(super) struct Report<'a> {
     version: &'static str,
@@ -23,10 +23,10 @@ pub(super) struct Report<'a> {
     workers: usize,
     draining: bool,
     uptime_ms: u128,
-    /// What is counted is counted since so long ago: since the start, or since the last reset.
+    /// Time since the counts began: at the start or at the last reset.
     counting_ms: u128,
     connections: i64,
-    /// Lines of the log that did not fit or could not be written.
+    /// Log lines that did not fit or could not be written.
     log_lines_dropped: u64,
     totals: TotalsReport,
     backends: Vec<BackendReport>,
@@ -41,7 +41,7 @@ struct TotalsReport {
     in_flight: u64,
     /// Answers that have begun.
     status: StatusReport,
-    /// By cause, those that have occurred.
+    /// Errors by cause; only causes that have occurred.
     errors: BTreeMap<&'static str, u64>,
     bytes: BytesReport,
 }
@@ -74,7 +74,7 @@ struct BackendReport {
     priority: u8,
     backup: bool,
     mode: Mode,
-    /// It was taken out of the pool, and finishes what it has.
+    /// The backend was removed from the pool and finishes its requests.
     leaving: bool,
     state: State,
     cause: Cause,
@@ -88,14 +88,14 @@ struct BackendReport {
     retries: u64,
     reconnects: u64,
     status: StatusReport,
-    /// By cause, those that have occurred.
+    /// Errors by cause; only causes that have occurred.
     errors: BTreeMap<&'static str, u64>,
     bytes: BytesReport,
     connections: ConnectionsReport,
     transitions: u64,
-    /// How long it was in which state, by the state's name.
+    /// Time in each state, by the name of the state.
     states_ms: BTreeMap<&'static str, u128>,
-    /// Of the last 10 to 15 seconds; nulls if nothing was answered.
+    /// Quantiles of the last 10 to 15 seconds; nulls if there were no answers.
     latency_us: LatencyQuantiles,
 }
 
@@ -133,23 +133,23 @@ fn errors(tallies: &Tallies, causes: impl Iterator<Item = ErrorCause>) -> BTreeM
     counts.filter(|(_, count)| *count > 0).collect()
 }
 
-/// What there is to read off.
+/// The source of the values.
 pub(super) struct Subject<'a> {
     pub(super) pool: &'a Pool,
     pub(super) observer: &'a Observer,
-    /// Where clients connect.
+    /// Address that clients connect to.
     pub(super) listen: &'a str,
     pub(super) workers: usize,
-    /// When the balancer began.
+    /// Start time of the balancer.
     pub(super) started: Instant,
-    /// Since when it counts.
+    /// Time at which the counts began.
     pub(super) counting: Instant,
-    /// Lines of the log that were dropped since then.
+    /// Log lines dropped since then.
     pub(super) lines_dropped: u64,
     pub(super) now: Instant,
 }
 
-/// Reads everything off.
+/// Reads all values.
 pub(super) fn report<'a>(subject: &Subject<'a>) -> Report<'a> {
     let &Subject { pool, observer, listen, workers, started, counting, lines_dropped, now } = subject;
     let totals = &observer.totals;

@@ -1,4 +1,4 @@
-//! What a configuration means, told to people: `lb check`.
+//! `lb check`: shows people what a configuration means.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,7 +65,8 @@ fn policy(config: &Config) -> String {
     format!("{}{key}{cookie}", config.policy)
 }
 
-/// The backends by level, the backups behind all others, and those that are not wanted at the end.
+/// The backends by level: first the levels, then the backups, and at the end the backends that get no
+/// requests.
 fn levels(config: &Config) -> Vec<(String, Vec<&Member>)> {
     let place = |member: &Member| match (is_wanted(member), member.backup) {
         (false, _) => (2, 0, "unwanted".to_owned()),
@@ -202,7 +203,7 @@ fn range(Span { best, worst }: Span) -> String {
     if best == worst { time(best) } else { format!("{} to {}", time(best), time(worst)) }
 }
 
-/// To the millisecond: less says nothing about a network.
+/// A time to the millisecond: on a network, smaller units mean nothing.
 fn time(time: Duration) -> String {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     humantime::format_duration(Duration::from_millis(millis)).to_string()

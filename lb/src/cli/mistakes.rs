@@ -1,4 +1,4 @@
-//! What is typed by habit: flags and commands of other programs, and what to write here instead.
+//! Mistakes by habit: flags and commands of other programs, and what to write instead.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -8,10 +8,10 @@ use crate::config::listen::Guess;
 use crate::config::problems::nearest;
 use crate::config::settings::SECTIONS;
 
-/// What is wrong, and what to write instead.
+/// The error, and what to write instead.
 pub(super) type Mistake = (String, String);
 
-/// Which command the arguments are for.
+/// The command that the arguments are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Command {
     Balance,
@@ -28,7 +28,7 @@ impl Command {
         }
     }
 
-    /// How its help is asked for.
+    /// The command line that shows its help.
     fn help(self) -> &'static str {
         match self {
             Self::Balance => "lb --help",
@@ -38,7 +38,8 @@ impl Command {
     }
 }
 
-/// Says in other words what clap refuses, if it is a mistake that is known; `args` are those after the program's name.
+/// Explains an error of clap if the mistake is a known one; `args` are the arguments after the name of the
+/// program.
 pub(super) fn explain(error: &clap::Error, args: &[String]) -> Option<Mistake> {
     let command = Command::of(args);
     let Some(ContextValue::String(given)) =
@@ -85,7 +86,7 @@ fn twice(given: &str, args: &[String]) -> Option<Mistake> {
     Some((format!("{flag} is given {} times", values.len()), fix))
 }
 
-/// A flag that is not there.
+/// A flag that does not exist.
 fn unknown_flag(command: Command, given: &str, args: &[String]) -> Option<Mistake> {
     let is_it = |arg: &String| match given.strip_prefix("--") {
         Some(_) => arg.split('=').next() == Some(given),
@@ -103,14 +104,14 @@ fn unknown_flag(command: Command, given: &str, args: &[String]) -> Option<Mistak
     Some((format!("'{}' is not known", flag.given()), fix))
 }
 
-/// A flag as it stands there.
+/// A flag as the user wrote it.
 #[derive(Debug)]
 struct Flag<'a> {
-    /// With its hyphens, and all that follows them up to the sign.
+    /// The flag with its hyphens, up to the equals sign.
     word: &'a str,
-    /// What stands for its value.
+    /// The text that is its value.
     value: Option<&'a str>,
-    /// Whether there is a sign between them.
+    /// Whether an equals sign stands between them.
     sign: bool,
 }
 
@@ -122,7 +123,7 @@ impl<'a> Flag<'a> {
         }
     }
 
-    /// How it is shown: one letter without what is attached to it.
+    /// The flag as an error shows it: of a one-letter flag without the attached value.
     fn given(&self) -> &'a str {
         match self.letter() {
             Some(_) => &self.word[..self.word.char_indices().nth(2).map_or(self.word.len(), |(end, _)| end)],
@@ -130,7 +131,7 @@ impl<'a> Flag<'a> {
         }
     }
 
-    /// Its one letter, if it is not the word for a long flag with one hyphen.
+    /// The letter of a one-letter flag; `None` if it is a long flag with one hyphen.
     fn letter(&self) -> Option<char> {
         let word = self.word.strip_prefix('-').filter(|word| !word.starts_with('-'))?;
         (known(word).is_none() || word.len() == 1).then(|| word.chars().next()).flatten()
@@ -157,7 +158,7 @@ impl<'a> Flag<'a> {
         }
     }
 
-    /// One with two hyphens, or with one where two are meant.
+    /// A flag with two hyphens, or with one hyphen in place of two.
     fn long(&self, word: &str) -> Option<String> {
         match known(word) {
             Some(Known::Flag(flag)) => return Some(self.with(flag, "…")),
@@ -183,7 +184,7 @@ impl<'a> Flag<'a> {
         }
     }
 
-    /// The letters that other programs have.
+    /// One-letter flags of other programs.
     fn of_letter(&self, letter: char, command: Command) -> Option<String> {
         let text = |text: &str| Some(text.to_owned());
         match (command, letter) {
@@ -213,7 +214,7 @@ impl<'a> Flag<'a> {
         }
     }
 
-    /// Another flag with the same value, or with an example where there is none.
+    /// Another flag with the same value, or with an example if there is no value.
     fn with(&self, flag: &str, example: &str) -> String {
         let sign = if self.sign { '=' } else { ' ' };
         match self.value.unwrap_or(example) {
@@ -223,15 +224,15 @@ impl<'a> Flag<'a> {
     }
 }
 
-/// What the name of a setting is.
+/// What a name means as a setting.
 enum Known {
     /// A flag.
     Flag(&'static str),
-    /// A key of the file alone, in this section.
+    /// A key that exists only in the file, with its section.
     Key(&'static str, String),
 }
 
-/// What there is by this name, written with hyphens or not.
+/// The setting with this name, written with hyphens or underscores.
 fn known(name: &str) -> Option<Known> {
     let (flag, key) = (name.replace('_', "-"), name.replace('-', "_"));
     let others = ["backends", "config", "exit-with-parent", "check-health"];
@@ -250,7 +251,7 @@ fn known(name: &str) -> Option<Known> {
     }
 }
 
-/// A word as a shell takes it for one.
+/// A word, quoted so that a shell takes it as one word.
 fn quoted(word: &str) -> String {
     match word.contains(|letter: char| letter.is_whitespace() || "'\"\\$&|;<>()*?#`".contains(letter)) {
         true => format!("'{}'", word.replace('\'', "'\\''")),
@@ -258,11 +259,11 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// What `lb ctl` does.
+/// The commands of `lb ctl`.
 const ORDERS: [&str; 11] =
     ["drain", "ready", "maintenance", "weight", "add", "remove", "policy", "reload", "reset", "log", "state"];
 
-/// What `lb ctl` does, under this name or another: the words to write after it.
+/// A command of `lb ctl`, under its own or another name: the words to write instead.
 fn of_ctl(words: &[&str]) -> Option<Mistake> {
     const ENDS: &str = "send SIGTERM to the process: it finishes requests in flight and ends; its supervisor may start it again";
     let (word, rest) = words.split_first()?;
@@ -287,7 +288,7 @@ fn of_ctl(words: &[&str]) -> Option<Mistake> {
     Some((format!("'{word}' is not a command"), fix))
 }
 
-/// An order of `lb ctl` with a slip of the keyboard.
+/// A command of `lb ctl` with a typing error.
 fn nearly_of_ctl(words: &[&str]) -> Option<Mistake> {
     let (word, rest) = words.split_first()?;
     let order = nearest(word, ORDERS.into_iter())?;
@@ -295,7 +296,7 @@ fn nearly_of_ctl(words: &[&str]) -> Option<Mistake> {
     Some((what.replace(order, word), fix))
 }
 
-/// Words that belong to no flag; `config` and `backends` are what the flags say.
+/// Words that belong to no flag; `config` and `backends` are the values of those flags.
 pub(super) fn stray(words: &[String], config: Option<&str>, backends: Option<&str>) -> Mistake {
     let all: Vec<_> = words.iter().map(String::as_str).collect();
     let word = all.first().copied().unwrap_or_default();
@@ -350,7 +351,7 @@ fn several_backends(words: &[&str], backends: Option<&str>) -> Mistake {
         Some(_) => format!("'{}' belongs to no flag", words.join(" ")),
         None => format!("the flag of '{}' is missing", words.join(" ")),
     };
-    (what, format!("separate backends by commas alone: write --backends={}", quoted(&list)))
+    (what, format!("separate backends by commas without spaces: write --backends={}", quoted(&list)))
 }
 
 #[cfg(test)]

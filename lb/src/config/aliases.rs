@@ -1,4 +1,4 @@
-//! What other programs call what is called otherwise here, and what is not there at all.
+//! Words of other programs: the names of the same settings here, and features that do not exist here.
 
 /// What to write instead of some words.
 #[derive(Debug)]
@@ -15,9 +15,9 @@ pub(crate) struct Alias {
 pub(crate) enum Instead {
     /// This flag, with the same value.
     Flag(&'static str),
-    /// The address and the port, each with a flag of its own.
+    /// The address and the port, with a separate flag for each.
     Listen,
-    /// Something else, in words.
+    /// Another remedy, in words.
     Words(&'static str),
 }
 
@@ -32,7 +32,7 @@ const LISTEN: &str = "write listen = \"0.0.0.0:3030\" above the first section";
 const URL: &str = "write [[backend]] and, below it, url = \"http://host:port\"";
 const TIMES: &str = "write total, connect or response in [timeouts]";
 
-/// Words of nginx, HAProxy, Envoy, Caddy and Traefik, and those that come to mind; with `_` for hyphens.
+/// Words of nginx, HAProxy, Envoy, Caddy and Traefik, and other likely words; with `_` for hyphens.
 const ALIASES: &[Alias] = &[
     Alias {
         words: &[
@@ -190,7 +190,7 @@ const ALIASES: &[Alias] = &[
     },
 ];
 
-/// Values that other programs have, with `-` for underscores, and the value to write instead.
+/// Values of other programs, with `-` for underscores, and the value to write instead.
 const VALUES: &[(&[&str], &str)] = &[
     (&["leastconn", "least-conn", "least-request", "leastrequest"], "least-connections"),
     (&["roundrobin", "rr", "static-rr"], "round-robin"),
@@ -208,7 +208,7 @@ const VALUES: &[(&[&str], &str)] = &[
     (&["up", "active", "enabled"], "ready"),
 ];
 
-/// The one of these words that another program calls so.
+/// The value here that means the same as this value of another program.
 pub(crate) fn value<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase().replace('_', "-");
     let (_, meant) =
@@ -216,7 +216,7 @@ pub(crate) fn value<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     words.iter().copied().find(|word| word == meant)
 }
 
-/// What there is for a word, written with `_` for hyphens.
+/// The entry for a word, written with `_` for hyphens.
 pub(crate) fn find(word: &str) -> Option<&'static Alias> {
     let word = word.to_lowercase();
     ALIASES.iter().find(|alias| alias.words.contains(&&*word))

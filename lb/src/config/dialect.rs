@@ -1,4 +1,5 @@
-//! A file that is no TOML: another language, or typing habits of one. The error says what to write in TOML.
+//! A file that is not TOML: it is in another language, or has habits of one. The error shows what to write in
+//! TOML.
 
 use std::ops::Range;
 
@@ -6,10 +7,10 @@ use super::aliases;
 use super::problems::Problem;
 use super::settings;
 
-/// What to add to an error about a whole file.
+/// An addition to errors about a whole file.
 const SHOWS_ALL: &str = "lb.example.toml shows every setting";
 
-/// Says which other language a text is written in, if it is one.
+/// Tells which other language a text is written in, if it is not TOML.
 pub(crate) fn foreign(text: &str) -> Option<Problem> {
     let lines = || significant(text);
     let (first, place) = lines().next()?;
@@ -47,7 +48,7 @@ pub(crate) fn foreign(text: &str) -> Option<Problem> {
     None
 }
 
-/// What is wrong in the line at this place, if it is a habit from elsewhere: what it is, and what to write instead.
+/// A habit from another language in the line at this place: the error, and what to write instead.
 pub(crate) fn habit(text: &str, place: &Range<usize>) -> Option<(String, String)> {
     let start = text.get(..place.start)?.rfind('\n').map_or(0, |newline| newline + 1);
     let whole = text.get(start..)?.lines().next()?;
@@ -82,7 +83,7 @@ pub(crate) fn habit(text: &str, place: &Range<usize>) -> Option<(String, String)
     })
 }
 
-/// Says why these bytes are no text, if they are none at all.
+/// Tells why these bytes are not text, if they are not.
 pub(crate) fn not_text(bytes: &[u8]) -> Option<&'static str> {
     const HEAD: usize = 1024;
     match bytes {
@@ -92,10 +93,10 @@ pub(crate) fn not_text(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The lines that say something, without the spaces around them, and where they stand.
+/// The lines with content, without the spaces around them, and their places.
 fn significant(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     let line = move |line: &str| {
-        // All lines are parts of the text, so that their distance from its start is their place.
+        // All lines are parts of the text, so the distance from the start of the text is the place of a line.
         let start = line.as_ptr() as usize - text.as_ptr() as usize;
         start..start + line.len()
     };
@@ -111,7 +112,7 @@ fn is_toml(line: &str) -> bool {
     is_section || line.split_once('=').is_some_and(|(key, _)| is_key(key) && !key.trim().is_empty())
 }
 
-/// Key and value of a line of YAML; of an entry of a list without a key, the key is empty.
+/// Key and value of a line of YAML; for a list entry without a key, the key is empty.
 fn yaml(line: &str) -> Option<(&str, &str)> {
     let (entry, rest) = match line.strip_prefix("- ") {
         Some(rest) => (true, rest.trim()),
@@ -130,7 +131,7 @@ fn yaml(line: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// How a line of YAML reads in TOML.
+/// A line of YAML as TOML.
 fn in_toml(key: &str, value: &str) -> String {
     let value = value.split(" #").next().unwrap_or_default().trim();
     let is_bare = value.parse::<i64>().is_ok() || matches!(value, "true" | "false");
@@ -150,12 +151,13 @@ fn in_toml(key: &str, value: &str) -> String {
     }
 }
 
-/// Whether a key has this name, in whatever section.
+/// Whether a key has this name, in any section.
 fn is_setting(key: &str) -> bool {
     settings::SECTIONS.iter().any(|section| section.setting(key).is_some())
 }
 
-/// The line with straight quotes in place of typographic ones; nothing if it has none outside of straight ones.
+/// The line with straight quotes in place of typographic ones; `None` if it has no typographic quotes outside
+/// straight ones.
 fn straightened(line: &str) -> Option<String> {
     const TYPOGRAPHIC: [char; 9] = ['“', '”', '„', '‟', '«', '»', '‘', '’', '‚'];
     let value = line.split_once('=').map_or(line, |(_, value)| value).trim_start();

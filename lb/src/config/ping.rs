@@ -1,4 +1,4 @@
-//! What a ping asks, as it is written.
+//! The settings of pings.
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
@@ -11,27 +11,27 @@ use super::convert::{entries, path};
 use super::reader::Reader;
 use crate::statuses::Statuses;
 
-/// What a ping asks, and where.
+/// The request and the destination of pings.
 #[derive(Debug, Clone)]
 pub struct Ping {
-    /// Ask for this path instead of only connecting.
+    /// Path that pings request, instead of only connecting.
     pub path: Option<Uri>,
     /// Method of pings with a path.
     pub method: Method,
-    /// What a ping says in `Host`; `None` for the backend's address.
+    /// Host header of pings; `None` for the address of the backend.
     pub host: Option<HeaderValue>,
     /// More headers of pings.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The port that pings connect to; `None` for the one that requests do.
+    /// Port for pings; `None` for the port for requests.
     pub port: Option<u16>,
-    /// The statuses of which a ping of a path must get one.
+    /// Statuses that count as a successful answer to a ping with a path.
     pub status: Statuses,
-    /// What the answer to a ping of a path must contain.
+    /// A text that the answer to a ping with a path must contain.
     pub body: Option<String>,
 }
 
 impl Ping {
-    /// What the settings say of it.
+    /// Reads the settings of pings.
     pub(super) fn of(read: &mut Reader<'_>) -> Self {
         Self {
             path: read.parsed("health.ping_path", path),
@@ -45,10 +45,10 @@ impl Ping {
     }
 }
 
-/// Headers that the connection needs, and that a ping says itself.
+/// Headers of the connection, which a ping sets itself.
 const OWN: [HeaderName; 7] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, TE, TRAILER, EXPECT];
 
-/// A method, which the table of settings has a list of.
+/// A method; the table of settings lists the possible ones.
 fn method(text: &str) -> Result<Method, String> {
     text.parse().map_err(|_| "write GET".to_owned())
 }
@@ -66,7 +66,7 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let parts = text.split_once(':').and_then(|(name, value)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         let mut value = HeaderValue::from_str(value.trim()).ok()?;
-        // It may be what lets the balancer in: it is shown nowhere.
+        // The value may be a secret that gives access: it is never shown.
         value.set_sensitive(true);
         Some((name, value))
     });

@@ -1,4 +1,4 @@
-//! What is allowed, but hardly meant?
+//! Warnings: settings that are allowed but probably not meant.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::problems::{Found, Problem};
 use super::{Config, Said, is_wanted};
 use crate::proxy::sticky::{SameSite, Secure};
 
-/// What is odd about a configuration.
+/// The warnings of a configuration.
 pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {
     let mut odd = Odd { said, problems: Found::default() };
     odd.about_policies(config);
@@ -26,10 +26,10 @@ pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {
     odd.problems
 }
 
-/// Settings that only a ping of a path looks at.
+/// Settings that only pings with a path use.
 const OF_PATHS: [&str; 3] = ["health.ping_status", "health.ping_method", "health.ping_body"];
 
-/// Beginnings of the names of cookies that browsers take with `Secure` alone: RFC 6265bis, section 4.1.3.
+/// Prefixes of the names of cookies that browsers accept only with `Secure`: RFC 6265bis, section 4.1.3.
 const SECURE_PREFIXES: [&str; 2] = ["__Secure-", "__Host-"];
 
 struct Odd<'a> {
@@ -38,7 +38,7 @@ struct Odd<'a> {
 }
 
 impl Odd<'_> {
-    /// Settings that another policy would use.
+    /// Settings that only other policies use.
     fn about_policies(&mut self, config: &Config) {
         let policy = config.policy;
         let keys = "ring, bounded-ring, maglev or rendezvous";
@@ -69,7 +69,7 @@ impl Odd<'_> {
         }
     }
 
-    /// Settings of pings that ask for a path.
+    /// Settings of pings with a path.
     fn about_pings(&mut self, config: &Config) {
         for id in OF_PATHS {
             self.idle(config.ping.path.is_none(), id, "pings have no path", "set ping_path as well");
@@ -115,7 +115,7 @@ impl Odd<'_> {
         );
     }
 
-    /// Settings of a cookie that is not given out, or that browsers drop.
+    /// Settings of a cookie that is off, or that browsers drop.
     fn about_cookies(&mut self, config: &Config) {
         for id in ["sticky.secure", "sticky.same_site", "sticky.max_age"] {
             self.idle(config.sticky_cookie.is_none(), id, "there is no cookie", "set cookie as well");
@@ -131,8 +131,8 @@ impl Odd<'_> {
         self.prefixed_cookie(config);
     }
 
-    /// A cookie whose name promises that it is Secure, but is not. What such a name promises besides is so:
-    /// the path of the cookie is /, and it has no domain.
+    /// A cookie whose name requires Secure, but that is not Secure. The other requirements of such a name are
+    /// met: the path of the cookie is /, and it has no domain.
     fn prefixed_cookie(&mut self, config: &Config) {
         let Some(name) = &config.sticky_cookie else { return };
         // Browsers ignore the case of the prefix.
@@ -203,7 +203,7 @@ impl Odd<'_> {
         format!("{id}, {by_default}{},", humantime::format_duration(value))
     }
 
-    /// Backends that nobody is sent to.
+    /// Backends that get no requests.
     fn about_backends(&mut self, config: &Config) {
         let wanted = |index: &usize| is_wanted(&config.backends[*index]);
         let all = 0..config.backends.len();
@@ -223,7 +223,7 @@ impl Odd<'_> {
         }
     }
 
-    /// A setting that was given without need, if it is. To write down what holds anyway is nothing odd.
+    /// A setting without effect, if it was given. It is no mistake to write down the default.
     fn idle(&mut self, idle: bool, id: &str, why: &str, fix: &str) {
         if let Some(said) = self.said.settings.said(id).filter(|said| idle && !said.is_as_by_default()) {
             self.problems.push(Problem::new(format!("{} has no effect: {why}", said.name()), fix).at(said));
@@ -231,7 +231,7 @@ impl Odd<'_> {
     }
 }
 
-/// The weight 0 keeps requests away under any policy.
+/// Whether the weight is 0, which keeps requests away under every policy.
 fn is_zero(weight: &Given<Written>) -> bool {
     weight.value == Written::Number(Some(0))
 }

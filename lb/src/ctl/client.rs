@@ -1,4 +1,4 @@
-//! Asks the admin port, one connection for each question.
+//! Sends requests to the admin port, with one connection for each.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::admin::CTL;
 use crate::config::listen::Guess;
 use crate::proxy::connect::connect_to_name;
 
-/// How long an answer may take.
+/// Time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads the address of an admin port.
@@ -33,7 +33,7 @@ pub(super) fn admin(text: &str) -> Result<Uri, String> {
     uri.ok_or_else(|| format!("it is not an address; {}", guess()))
 }
 
-/// Whom to ask, and how.
+/// The address and the token of a balancer.
 #[derive(Debug)]
 pub(super) struct Client {
     runtime: Runtime,
@@ -44,10 +44,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client of the balancer whose admin address this is.
+    /// A client of the balancer with this admin address.
     ///
     /// # Errors
-    /// It is no address.
+    /// It is not an address.
     pub(super) fn new(admin: &Uri) -> Result<Self, String> {
         let authority = admin
             .authority()
@@ -65,7 +65,8 @@ impl Client {
         })
     }
 
-    /// Asks, and returns the status and the document that is answered; nothing in place of what is none.
+    /// Sends a request, and returns the status and the JSON document of the answer; null if the answer is not
+    /// JSON.
     ///
     /// # Errors
     /// There is no answer.
@@ -118,7 +119,7 @@ impl Client {
         tokio::pin!(asking);
         tokio::select! {
             answer = &mut asking => answer,
-            // All that was to be read has been.
+            // The answer has been read to its end.
             _ = connection => asking.await,
         }
     }

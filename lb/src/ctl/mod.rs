@@ -1,4 +1,4 @@
-//! `lb ctl`: tells a running balancer what to do, by its admin port.
+//! `lb ctl`: controls a running balancer through its admin port.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -169,17 +169,17 @@ The token:
 Exit status:
   0 done, 1 the balancer refused or the time of --wait is over, 2 the balancer cannot be reached.";
 
-/// Why it did not work.
+/// Why a command failed.
 #[derive(Debug)]
 enum Failure {
-    /// The balancer refuses, or time is over.
+    /// The balancer refused, or the time is over.
     Refused(String),
-    /// Nobody could be asked.
+    /// The balancer could not be reached.
     Unasked(String),
 }
 
 impl Ctl {
-    /// Does it, and says what came of it.
+    /// Runs the command, and prints the result.
     pub fn run(&self) -> ExitCode {
         let done =
             Client::new(&self.admin).map_err(Failure::Unasked).and_then(|client| self.order.obey(&client));
@@ -201,7 +201,7 @@ impl Ctl {
 }
 
 impl Order {
-    /// Asks for it, and returns what is to be told.
+    /// Sends the requests, and returns the text to print.
     fn obey(&self, client: &Client) -> Result<String, Failure> {
         match self {
             Self::Drain { whom, patience } => {
@@ -255,7 +255,7 @@ impl Order {
 }
 
 impl Serving {
-    /// Tells of a backend that is to serve: when it does, or as soon as it is known whether it does.
+    /// Reports on a backend that should serve: when it serves, or as soon as it is known whether it does.
     fn watch(&self, client: &Client, backend: Value) -> Result<String, Failure> {
         let backend = match self.wait {
             None => pinged(client, backend),
@@ -266,7 +266,7 @@ impl Serving {
 }
 
 impl Whom {
-    /// Where the backend is to be found at the admin port.
+    /// The path of the backend at the admin port.
     fn path(&self) -> String {
         match self.backend.parse::<usize>() {
             Ok(number) => format!("/backends/{number}"),
@@ -276,7 +276,7 @@ impl Whom {
 }
 
 impl Whom {
-    /// The same, to be taken out even if it is the last one.
+    /// The same path, with permission to remove even the last backend.
     fn path_with_force(&self, force: bool) -> String {
         let path = self.path();
         let before = if path.contains('?') { '&' } else { '?' };
@@ -299,7 +299,7 @@ impl New {
     }
 }
 
-/// Asks for something, and returns what the balancer answers, fit for a terminal.
+/// Sends a request, and returns the answer of the balancer, safe for a terminal.
 fn ask(client: &Client, method: Method, path: &str, said: &Value) -> Result<Value, Failure> {
     let (status, answer) = client.ask(method, path, said).map_err(Failure::Unasked)?;
     let answer = shown_document(answer);
@@ -309,10 +309,10 @@ fn ask(client: &Client, method: Method, path: &str, said: &Value) -> Result<Valu
     }
 }
 
-/// Why something is refused. A text of several lines comes as a list of them besides: no line feed within a text begins a
-/// line, and no line of the balancer's stands where one of this program's could.
+/// The reason of a refusal. A text of several lines also comes as a list of lines. So no line feed within a
+/// text begins a new line, and no line of the balancer looks like one of this program.
 fn why(status: StatusCode, answer: &Value) -> String {
-    // A configuration's problems say themselves that they are errors.
+    // The problems of a configuration already begin with "error".
     let bare = |error: &str| error.strip_prefix("error: ").unwrap_or(error).to_owned();
     let lines: Option<Vec<_>> =
         answer["lines"].as_array().map(|lines| lines.iter().filter_map(Value::as_str).collect());
@@ -323,7 +323,7 @@ fn why(status: StatusCode, answer: &Value) -> String {
     }
 }
 
-/// Says something else of a backend; if so asked, waits until it has finished what it has.
+/// Changes the settings of a backend; on request, waits until it has finished its requests.
 fn change(client: &Client, whom: &Whom, said: &Value, wait: Option<Duration>) -> Result<String, Failure> {
     let backend = ask(client, Method::PATCH, &whom.path(), said)?;
     match wait {

@@ -1,4 +1,4 @@
-//! Waits for what an order leads to: that a backend has finished what it has, or that it serves.
+//! Waits for the effect of a command: a backend has finished its requests, or it serves.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,14 @@ use super::client::Client;
 use super::{Failure, text, why};
 use crate::shown::shown_document;
 
-/// How often a backend is looked at.
+/// Interval at which a backend is checked.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long `add` and `ready` wait for the first ping, so that it tells what is so and not what is assumed. A ping takes 500 ms at most
-/// by default.
+/// How long `add` and `ready` wait for the first ping, so that they report evidence instead of an assumption.
+/// By default, a ping takes 500 ms at most.
 const FIRST_PING: Duration = Duration::from_secs(1);
 
-/// Looks at a backend again and again, until `done` returns something or `wait` is over; `None` then.
+/// Checks a backend repeatedly, until `done` returns a value or `wait` is over; then `None`.
 fn watch<T>(
     client: &Client,
     number: &Value,
@@ -37,10 +37,10 @@ fn watch<T>(
     }
 }
 
-/// Waits until a backend has finished what it has; if it is to be gone, until it is.
+/// Waits until a backend has finished its requests; if `gone`, until it has left the pool.
 ///
 /// # Errors
-/// It has not within `wait`, or the balancer does not say.
+/// That does not happen within `wait`, or the balancer does not answer.
 pub(super) fn finished(
     client: &Client,
     backend: &Value,
@@ -67,7 +67,8 @@ pub(super) fn finished(
 /// Waits until a backend serves: it is ready, and up because it has answered.
 ///
 /// # Errors
-/// It does not within `wait`, somebody else changes it meanwhile, or the balancer does not say.
+/// That does not happen within `wait`, another command changes the backend meanwhile, or the balancer does
+/// not answer.
 pub(super) fn serving(client: &Client, backend: &Value, wait: Duration) -> Result<Value, Failure> {
     let number = &backend["number"];
     let mut last = backend.clone();
@@ -97,10 +98,10 @@ pub(super) fn serving(client: &Client, backend: &Value, wait: Duration) -> Resul
     })
 }
 
-/// A backend that has just come, or come back, as it is once its first ping has come back, or a second later.
+/// A backend that was just added, or made ready, after its first ping, or a second later.
 ///
 /// # Errors
-/// The balancer does not say.
+/// The balancer does not answer.
 pub(super) fn pinged(client: &Client, backend: Value) -> Result<Value, Failure> {
     if is_known(&backend) || backend["mode"] == "maintenance" {
         return Ok(backend);
@@ -112,7 +113,7 @@ pub(super) fn pinged(client: &Client, backend: Value) -> Result<Value, Failure> 
     Ok(found.unwrap_or(backend))
 }
 
-/// Whether anything has been seen of a backend. A balancer that does not say so has seen it.
+/// Whether there has been evidence about a backend. A balancer without this field counts as having evidence.
 fn is_known(backend: &Value) -> bool {
     backend["proven"] != false
 }

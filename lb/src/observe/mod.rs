@@ -1,8 +1,8 @@
-//! What happened? One record for each request, one for each change of state, for whoever wants to know.
+//! Records of all events: one for each request and one for each change of state.
 //!
-//! Counters are always kept; every other record costs nothing while nobody listens. Log, admin page and tests
-//! read the same records, so they cannot disagree. The records hold words and numbers, not the types of those
-//! who report, so that everybody may report here and this depends on nobody.
+//! Counters are always kept. All other records cost nothing while there is no reader. Log, admin port and
+//! tests read the same records, so they cannot disagree. The records hold strings and numbers, not the types
+//! of the modules that report. So every module can report here, and this module depends on none.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -25,102 +25,102 @@ pub use stats::{BackendStats, LatencyQuantiles};
 pub use tallies::Tallies;
 pub use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tally};
 
-/// Something that happened, as the event stream tells it.
+/// An event, as the event stream shows it.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A backend changed its state.
     State(StateChange),
     /// A request ended.
     Request(Box<Outcome>),
-    /// Somebody changed something.
+    /// A setting was changed.
     Control(Intervention),
 }
 
-/// A change that somebody asked for.
+/// A change that a user or a program asked for.
 #[derive(Debug, Clone, Serialize)]
 pub struct Intervention {
-    /// When, in milliseconds since 1970.
+    /// Time, in milliseconds since 1970.
     pub at_unix_ms: u64,
-    /// What has changed, in words.
+    /// The change, in words.
     pub what: String,
-    /// Who asked for it: the configuration file, a signal, names that stand for other addresses, or somebody at the
-    /// admin port.
+    /// The origin of the change: the configuration file, a signal, names with new addresses, or a client of
+    /// the admin port.
     pub by: String,
 }
 
-/// A backend's change of state, and why.
+/// A change of state of a backend, and its cause.
 #[derive(Debug, Clone, Serialize)]
 pub struct StateChange {
-    /// When, in milliseconds since 1970.
+    /// Time, in milliseconds since 1970.
     pub at_unix_ms: u64,
     /// The backend's number.
     pub backend: usize,
     /// The state before.
     pub from: &'static str,
-    /// The state from now on.
+    /// The new state.
     pub to: &'static str,
-    /// Why.
+    /// The cause.
     pub cause: Cow<'static, str>,
 }
 
 impl StateChange {
-    /// The change as of now.
+    /// A change at the present time.
     pub fn new(backend: usize, from: &'static str, to: &'static str, cause: Cow<'static, str>) -> Self {
         Self { at_unix_ms: unix_ms(SystemTime::now()), backend, from, to, cause }
     }
 }
 
-/// All there is to say about one request, from its head's arrival to its answer's last byte. What its client says stands
-/// here as it came: it is escaped where it is shown.
+/// All facts about one request, from the arrival of its head to the last byte of its answer. Texts of the
+/// client are stored as they arrived; each output escapes them.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Outcome {
-    /// When it ended, in milliseconds since 1970.
+    /// Time of its end, in milliseconds since 1970.
     pub at_unix_ms: u64,
     /// Its method.
     pub method: String,
-    /// Its target, as the client wrote it, without its query if that is not to be shown.
+    /// The target, as the client wrote it; without its query if the query is not to be shown.
     pub path: String,
-    /// The version of HTTP that its client speaks, such as `HTTP/1.1`; `-` if it is not known.
+    /// The HTTP version of the client, such as `HTTP/1.1`; `-` if it is unknown.
     pub protocol: &'static str,
-    /// The status the client got; 499 if it went away before the end, as nginx logs it.
+    /// The status that the client got; 499 if it left before the end, as nginx logs it.
     pub status: u16,
-    /// The number of the backend whose answer, or failure, the client got.
+    /// The number of the backend that gave the client's answer or failure.
     pub backend: Option<usize>,
-    /// Backends that it was given to; 0 for a request that is refused.
+    /// Number of backends that the request was sent to; 0 for a refused request.
     pub attempts: u32,
     /// Retries at the last backend.
     pub retries: u32,
-    /// The backends that were left, and what for.
+    /// The earlier backends, and the failure at each of them.
     pub tried: Vec<(usize, &'static str)>,
-    /// Why it failed, if it did.
+    /// The failure of the request, if it failed.
     pub failure: Option<&'static str>,
-    /// Whose fault that was.
+    /// The party to blame.
     pub blame: Option<&'static str>,
-    /// Microseconds from its arrival until it went to a backend for the last time: picking, waiting for a place, connecting,
-    /// failed tries.
+    /// Microseconds from the arrival until the request was sent to a backend for the last time: picking,
+    /// waiting in a queue, connecting, failed tries.
     pub queue_us: u64,
-    /// Microseconds from then until its last byte was sent: its client takes its time to send its body. 0 if it was sent
-    /// at once.
+    /// Microseconds from then until its last byte was sent, which is the time in which the client sends the
+    /// body. 0 if it was sent at once.
     pub upload_us: u64,
-    /// Microseconds from then until the answer's head.
+    /// Microseconds from then until the head of the answer.
     pub head_us: u64,
-    /// Microseconds from then until the answer's last byte.
+    /// Microseconds from then until the last byte of the answer.
     pub body_us: u64,
     /// Microseconds in all.
     pub total_us: u64,
-    /// The IP address of its client: of the one that stands before the proxies whose word is taken.
+    /// The IP address of the client; with trusted proxies, of the client in front of them.
     pub client: String,
-    /// The host that it is for, as its client wrote it.
+    /// The host that the request is for, as the client wrote it.
     pub host: Option<String>,
-    /// Bytes of its body that were read.
+    /// Bytes of the request's body that were read.
     pub received_bytes: u64,
-    /// Bytes of its answer's body that were passed on.
+    /// Bytes of the answer's body that were passed on.
     pub sent_bytes: u64,
-    /// Its `X-Request-ID`.
+    /// The `X-Request-ID`.
     pub request_id: Option<String>,
-    /// The page that led to it, as its client says.
+    /// The referring page, as the client wrote it.
     pub referer: Option<String>,
-    /// The program that sent it, as that says.
+    /// The program of the client, as the client wrote it.
     pub user_agent: Option<String>,
 }
 
@@ -130,7 +130,7 @@ pub trait AccessLog: Send + Sync + Debug {
     fn ended(&self, outcome: &Outcome);
 }
 
-/// Where records go.
+/// Receives all events, keeps counters and distributes records.
 #[derive(Debug)]
 pub struct Observer {
     events: broadcast::Sender<Event>,
@@ -138,21 +138,21 @@ pub struct Observer {
     access_lines: OnceLock<Box<dyn AccessLog>>,
     draining: AtomicBool,
     leaving: AtomicBool,
-    /// Told when the balancer begins to leave.
+    /// Notified when the balancer begins to leave.
     leaves: Notify,
-    /// What is counted of all clients' requests.
+    /// Counters of the requests of all clients.
     pub totals: Tallies,
-    /// Client connections open now.
+    /// Open connections of clients.
     pub connections: AtomicI64,
-    /// How requests were decided whose clients asked for that.
+    /// Explanations of requests whose clients asked for one.
     pub explanations: Explanations,
 }
 
-/// Events a slow reader may lag behind before it misses some.
+/// Events that a slow reader may be late before it misses some.
 const BACKLOG: usize = 1024;
 
 impl Observer {
-    /// An observer with nobody listening yet; `access_log` writes one line per request.
+    /// An observer without readers; with `access_log`, it writes one line per request.
     pub fn new(access_log: bool) -> Self {
         Self {
             events: broadcast::Sender::new(BACKLOG),
@@ -167,43 +167,44 @@ impl Observer {
         }
     }
 
-    /// The lines of the access log go there, if there are to be any. To be called once.
+    /// Sets the destination of the access log. To be called once.
     pub fn write_access_log(&self, lines: impl AccessLog + 'static) {
         // The first one stays.
         let _ = self.access_lines.set(Box::new(lines));
     }
 
-    /// From now on one line per request is written, or none.
+    /// Switches the access log on or off.
     pub fn set_access_log(&self, access_log: bool) {
         self.access_log.store(access_log, Relaxed);
     }
 
-    /// A stream of events from now on. A reader that is too slow misses some; it never slows the balancer.
+    /// A stream of events from now on. A reader that is too slow misses events; it never slows the balancer
+    /// down.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
 
-    /// Whether anybody wants to know how requests end. The request path asks before it builds a record.
+    /// Whether there is a reader of records of requests. The request path asks before it builds a record.
     pub fn wants_requests(&self) -> bool {
         self.access_log.load(Relaxed) || self.events.receiver_count() > 0
     }
 
-    /// Whether the balancer is on its way out.
+    /// Whether the balancer is draining before it ends.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
     }
 
-    /// From now on the balancer is on its way out.
+    /// Begins draining.
     pub fn begin_draining(&self) {
         self.draining.store(true, Relaxed);
     }
 
-    /// Whether the balancer is about to drain, and still accepts connections.
+    /// Whether the balancer is about to drain and still accepts connections.
     pub fn is_leaving(&self) -> bool {
         self.leaving.load(Relaxed)
     }
 
-    /// From now on the balancer is about to drain, and those are told who wait for it.
+    /// The balancer is about to drain; notifies all tasks that wait for that.
     pub fn begin_leaving(&self) {
         self.leaving.store(true, Relaxed);
         self.leaves.notify_waiters();
@@ -218,18 +219,18 @@ impl Observer {
         }
     }
 
-    /// A backend changed its state: the one place where this is logged.
+    /// A backend changed its state: the one place that logs this.
     pub fn state_changed(&self, change: StateChange) {
         let StateChange { backend, to, cause, .. } = &change;
         match *to {
             "up" => tracing::info!("backend {backend} {to}: {cause}"),
             _ => tracing::warn!("backend {backend} {to}: {cause}"),
         }
-        // Nobody listening is the usual case, not an error.
+        // Usually there is no reader, which is not an error.
         let _ = self.events.send(Event::State(change));
     }
 
-    /// Somebody changed something: the one place where this is logged.
+    /// A setting was changed: the one place that logs this.
     pub fn intervened(&self, what: String, by: &str) {
         tracing::info!("{what} (by {by})");
         let at_unix_ms = unix_ms(SystemTime::now());
@@ -252,7 +253,7 @@ pub(crate) fn unix_ms(time: SystemTime) -> u64 {
     micros(time.duration_since(UNIX_EPOCH).unwrap_or_default()) / 1000
 }
 
-/// Whole microseconds, as far as they go.
+/// Whole microseconds, up to the largest number.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

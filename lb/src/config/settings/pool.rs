@@ -1,4 +1,4 @@
-//! Who gets a request, and who is alive.
+//! Settings of policies, backends and health.
 
 use balance::member::Mode;
 use balance::names;

@@ -1,4 +1,4 @@
-//! Where requests come in, how they travel, and what is said of them.
+//! Settings of listeners, of the way of requests, and of the log.
 
 use balance::names;
 

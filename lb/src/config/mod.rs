@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! defaults ─┐
-//! file ─────┼─► one layer ─► Config, or problems ─► what it means, and what is odd about it
+//! file ─────┼─► one layer ─► Config, or problems ─► figures, and warnings
 //! flags ────┘
 //! ```
 

@@ -1,4 +1,5 @@
-//! Ends that come too early: of an answer, which must never look whole, and of a client, which is nobody's fault.
+//! Early ends: of an answer, which must never look complete, and of a client, for which no backend is to
+//! blame.
 
 use std::time::Duration;
 
@@ -127,7 +128,7 @@ fn a_burst_of_clients_that_vanish_changes_no_state() {
     assert_eq!(lb.get("/well").text(), "ok");
 }
 
-/// `gone` clients left, and no backend has anything to answer for.
+/// `gone` clients left, and no backend has a failure.
 fn assert_innocent(lb: &Lb, gone: u64) {
     eventually("every client is accounted for", || {
         let totals = lb.state()["totals"].clone();

@@ -1,29 +1,30 @@
-//! What a trustworthy HTTP balancer does with strange requests and answers: one line a case, over raw sockets.
+//! The reactions of a correct HTTP balancer to unusual requests and answers: one line for each case, over raw
+//! sockets.
 //!
-//! Every case is sent as it stands, followed by a message that must not be found in it. Rules are sections of
-//! RFC 9110 and RFC 9112.
+//! Each case is sent as it is written, followed by a message that must not be found in it. Rules are sections
+//! of RFC 9110 and RFC 9112.
 
 use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
 
-/// What must become of the bytes of a case.
+/// The expected result of a case.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Expect {
-    /// The answer has this status, the connection is closed, and no backend sees a whole request.
+    /// The answer has this status, the connection is closed, and no backend sees a complete request.
     Refused(u16),
-    /// The answer has this status, no backend sees anything, and the connection goes on.
+    /// The answer has this status, no backend sees anything, and the connection stays open.
     Declined(u16),
-    /// A backend sees these requests, each with its body, and each is answered.
+    /// A backend sees these requests, each with its body, and each gets an answer.
     Served(&'static [(&'static str, &'static str)]),
 }
 use Expect::{Declined, Refused, Served};
 
-/// A case: which rule, what is sent, what must become of it.
+/// A case: the rule, the bytes to send, and the expected result.
 pub(crate) type Case = (&'static str, &'static str, Expect);
 
 const SERVED_ROOT: Expect = Served(&[("GET /", "")]);
 
 #[rustfmt::skip]
-/// Where a request ends, and that nobody can be made to see another end.
+/// Where a request ends; no reader may see another end.
 pub(crate) const FRAMING: &[Case] = &[
     ("9112 6.3: a length and chunks", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
     ("9112 6.3: chunks and a length", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", Refused(400)),
@@ -212,10 +213,10 @@ pub(crate) const TARGETS: &[Case] = &[
     ("9110 10.1.1: a disguised expectation", "POST / HTTP/1.1\r\nHost: h\r\nExpect: y 100-continue\r\nContent-Length: 5\r\n\r\nhello", Declined(417)),
 ];
 
-/// What stands behind every case. It asks for the end, so that everything before it has been answered.
+/// The bytes after each case. They ask for the end of the connection, so everything before has been answered.
 pub(crate) const EVIL: &str = "GET /evil HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 
-/// Sends a case and returns what is wrong with what became of it.
+/// Sends a case, and returns the error in the result.
 fn flaw(lb: &Lb, upstream: &Upstream, bytes: &str, expect: Expect) -> Option<String> {
     let before = upstream.count();
     let mut client = lb.client();
@@ -272,12 +273,13 @@ fn a_request_has_one_target_and_one_host() {
     check(TARGETS);
 }
 
-/// What must become of an answer: its status and body at the client, or `None` where it must not look whole.
+/// The expected result of an answer: status and body at the client, or `None` if the answer must not look
+/// complete.
 type Passed = Option<(u16, &'static str)>;
 
 const BAD: Passed = Some((502, ""));
 
-/// Answers to `GET`. What follows each of them is surplus.
+/// Answers to `GET`. The bytes after each of them are surplus.
 #[rustfmt::skip]
 const ANSWERS: &[(&str, &str, Passed)] = &[
     ("9112 6.3: a length and chunks", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD),
@@ -323,7 +325,7 @@ const ANSWERS: &[(&str, &str, Passed)] = &[
 
 #[test]
 fn an_answer_has_one_end() {
-    // After its strange answer it closes, and what it says next must reach nobody else.
+    // After the unusual answer it closes, and its further bytes must reach no other client.
     let upstream = Upstream::new(|seen| match seen.line().strip_prefix("GET /case/") {
         Some(case) => Reply::Last(ANSWERS[case.parse::<usize>().unwrap()].1.into()),
         None => ok("next"),

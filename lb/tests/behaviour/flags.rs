@@ -1,4 +1,4 @@
-//! The command line: what is wrong with it is said in one message that names the fix.
+//! The command line: one message describes the error and its remedy.
 
 use std::net::TcpListener;
 

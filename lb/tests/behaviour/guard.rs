@@ -1,4 +1,4 @@
-//! Who may change anything at the admin port, and who must not get through to it.
+//! Which changes and which readers the admin port allows.
 
 use crate::common::{
     Client, Config, Lb, NO_PINGS, Upstream, eventually, lb_command, order_with, tables, when,
@@ -13,7 +13,8 @@ fn no_page_in_a_browser_gets_through() {
     let own = format!("Host: {}", lb.admin);
     let origin = format!("Origin: http://{}", lb.admin);
     let evil = "Host: evil.example:4030";
-    // What a page can send without asking first, what it can after rebinding its name, and what it cannot.
+    // Headers that a page can send without permission, headers after DNS rebinding, and headers that a page
+    // cannot send.
     let table: [(&[&str], u16, u16); 8] = [
         (&[&own, JSON], 200, 200),
         (&[&own, JSON, &origin], 200, 200),

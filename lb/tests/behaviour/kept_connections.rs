@@ -1,4 +1,4 @@
-//! A kept connection may end at any moment, and that is nobody's fault.
+//! A kept connection may end at any moment, and no backend is to blame.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn assert_nobody_is_blamed(lb: &Lb) {
 
 #[test]
 fn a_connection_that_closed_between_requests_costs_no_client_an_error() {
-    // It closes after each answer, without a word in its head.
+    // It closes after each answer, without a header that announces it.
     let upstream = Upstream::new(|_| Reply::Last("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()));
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let mut client = lb.client();
@@ -88,7 +88,7 @@ fn what_may_have_run_is_not_repeated_when_a_kept_connection_dies() {
     }
 }
 
-/// Says how long it keeps its connections.
+/// Announces how long it keeps its connections.
 fn that_says(keep_alive: &'static str) -> Upstream {
     Upstream::new(move |_| {
         Reply::Bytes(
@@ -97,7 +97,8 @@ fn that_says(keep_alive: &'static str) -> Upstream {
     })
 }
 
-/// An origin that does not read the body of what is no POST or PUT, as Python's `http.server` does: it takes it for the next request.
+/// An origin that reads a body only for POST and PUT, as Python's `http.server` does: it takes other bodies
+/// as the next request.
 fn deaf_to_bodies() -> Upstream {
     Upstream::raw(|mut wire| {
         while let Ok(Some(head)) = wire.head() {
@@ -107,7 +108,7 @@ fn deaf_to_bodies() -> Upstream {
                 return;
             }
             if line.contains("/hidden") {
-                // Long enough for another request to come over this connection.
+                // Long enough for another request to arrive on this connection.
                 std::thread::sleep(Duration::from_millis(200));
             }
             let length = if line.starts_with("HEAD ") { String::new() } else { line.clone() };
@@ -121,7 +122,7 @@ fn deaf_to_bodies() -> Upstream {
 
 #[test]
 fn a_backend_that_says_how_long_it_keeps_a_connection_is_believed() {
-    // Half a second, so that none is on its way when the backend closes.
+    // Half a second, so that no request is being sent when the backend closes.
     let (short, long) = (that_says("timeout=1"), that_says("timeout=100, max=100"));
     for (upstream, on_connection) in [(&short, 1), (&long, 2)] {
         let lb = Lb::start(&[upstream], &[NO_PINGS]);

@@ -1,4 +1,4 @@
-//! Where log lines go, and that writing them holds up nothing: not with a log without a reader, nor with a full disk.
+//! The destination of log lines. Writing them blocks nothing: not a log without a reader, nor a full disk.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use crate::common::{
 
 const DROPPED: &str = "lb_log_lines_dropped_total";
 
-/// The balancer with this redirection of a shell behind it; `$0` is the binary and `$LOG` a path.
+/// The balancer with this shell redirection; `$0` is the binary and `$LOG` a path.
 fn redirected(script: &str, path: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script]).arg(lb_command().get_program()).env("LOG", path);
@@ -78,9 +78,9 @@ fn a_standard_output_without_a_reader_holds_up_no_start() {
     let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::well("ok"));
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // As the one before left it, who shared it.
+    // As the previous process, which shared the pipe, left it.
     let full = r#"exec 3<>"$LOG"; head -c 65536 /dev/zero >&3; exec "$0" "$@" >"$LOG" 2>&1"#;
-    // It cannot say which ports it got.
+    // It cannot print its ports, so the test chooses them.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut child = redirected(full, &pipe)
         .args(["--bind=127.0.0.1", "--port=0", "--exit-with-parent", "--access-log"])

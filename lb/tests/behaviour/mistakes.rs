@@ -1,4 +1,4 @@
-//! What an operator types by habit and the balancer does not know: the message says what to write instead.
+//! Typical typing habits that the balancer does not know: the message says what to write instead.
 
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv6Addr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use crate::common::{Client, Ended, Lb, NO_PINGS, Upstream, lb_command};
 
 const OK: &str = "--backends=http://127.0.0.1:1";
 
-/// Runs each command line, and expects one error with all of these words.
+/// Runs each command line, and expects one error with all these words.
 pub(crate) fn expect(table: &[(&[&str], &[&str])]) {
     let mut wrong = Vec::new();
     for (flags, words) in table {
@@ -170,7 +170,7 @@ fn the_loopback_address_of_ipv6_may_stand_in_brackets() {
     assert_eq!((check.code, check.stdout.contains("[::1]:3030")), (Some(0), true), "{check:?}");
 }
 
-/// A balancer with no other flags than these: what the tests' own helper adds is not there.
+/// A balancer with only these flags: without those that the usual test helper adds.
 struct Listening {
     child: std::process::Child,
     address: String,
@@ -193,7 +193,7 @@ impl Listening {
         Self { child, address: address.unwrap_or_else(|| panic!("{ready}")).to_owned() }
     }
 
-    /// What a `GET` over a connection to this address is answered.
+    /// The answer to a `GET` over a connection to this address.
     fn get(&mut self, address: &str) -> String {
         let stream = TcpStream::connect(address).unwrap();
         let peer = stream.peer_addr().unwrap();
@@ -286,7 +286,7 @@ fn control_characters_of_a_command_line_are_shown_and_not_executed() {
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(!ended.stderr.contains(raw), "{command:?}: {ended:?}");
         assert!(!ended.stderr.lines().any(|line| line.starts_with("line")), "{command:?}: {ended:?}");
-        // Of letters that are attached to a flag of one letter, only that one is shown.
+        // Of letters that are attached to a one-letter flag, only the flag is shown.
         let shown = command.iter().any(|word| word.starts_with("-x")) || ended.stderr.contains("\\u{1b}[31m");
         assert!(shown, "{command:?}: {ended:?}");
     }

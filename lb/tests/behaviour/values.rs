@@ -1,4 +1,4 @@
-//! Values that a command line cannot have: the message says how to write what is meant.
+//! Wrong values on the command line: the message shows the right form.
 
 use crate::common::{Ended, lb_command};
 use crate::mistakes::expect;
@@ -70,7 +70,7 @@ fn a_switch_takes_its_value_behind_an_equals_sign_or_not_at_all() {
         (&["ctl", "add", "http://a:1", "--backup", "no"], &["leave --backup out"]),
         (&["check", "--schema=true"], &["write --schema alone"]),
     ]);
-    // What follows such a switch may be a backend.
+    // The word after such a switch may be a backend.
     let ended = Ended::of(&["ctl", "remove", "--force", "1", "--admin=http://127.0.0.1:1"]);
     assert!(ended.stderr.contains("connection refused"), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! The fault model: everything that may go wrong around one request, and what the balancer makes of it.
+//! The fault model: all faults around one request, and the reaction of the balancer to each.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::common::{Reply, Upstream, eventually, ok, when};
 pub(super) struct Section {
     pub(super) title: &'static str,
     pub(super) faults: &'static [Fault],
-    /// What is not measured here: number, name, and what becomes of it.
+    /// Faults that are not measured here: number, name, and result.
     pub(super) elsewhere: &'static [[&'static str; 3]],
 }
 
@@ -66,7 +66,7 @@ pub(super) const SECTIONS: &[Section] = &[
             fault("F11", "It sends its body byte by byte", "A slow answer is no failure while bytes arrive.")
                 .hurried().answers(|_| Reply::Take(Box::new(|mut wire| {
                     let _ = wire.write("HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n");
-                    // In all, longer than the time for a head.
+                    // Together longer than the time limit for a head.
                     for _ in 0..40 {
                         let _ = wire.write("1");
                         std::thread::sleep(Duration::from_millis(50));
@@ -152,7 +152,7 @@ pub(super) const SECTIONS: &[Section] = &[
             fault("F30", "A backend whose pings succeed has failed three requests in a row", "The request may be at fault, so the balancer asks the backend. The backend answers and stays up: `strange_answers_take_no_backend_down_that_answers_otherwise`. To eject backends by errors, use `--outlier-errors`.")
                 .otherwise(|seen| if seen.line() == "GET /red" { says("red\r\n\r\n") } else { ok("1") })
                 .after(|stage| {
-                    // Every other one is the broken one's turn.
+                    // Every second request goes to the broken one.
                     (0..6).for_each(|_| _ = stage.lb.get("/red"));
                     assert_eq!((stage.lb.states(), &stage.lb.backend(1)["failures"]), (vec!["up".to_owned(); 2], &3.into()));
                     Vec::new()
@@ -187,7 +187,7 @@ pub(super) const SECTIONS: &[Section] = &[
                         eventually("its only place is taken", || when(upstream.count_of("GET /held") == 1, ()));
                         client
                     };
-                    // As long as one of them had a place, the request would go there.
+                    // If one of them had a free place, the request would go there.
                     [stage.broken, stage.other].map(hold).into()
                 })
                 .client(LeavesWhen(|stage| stage.lb.state()["totals"]["in_flight"] == 3)),

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_one_is_the_one_without_which_nobody_serves() {
+    fn the_last_backend_that_gets_requests_is_found() {
         let member =
             |port, mode, weight| Member { mode, weight, ..Member::new(Address { host: "a".into(), port }) };
         let (ready, drained) = (|port| member(port, Mode::Ready, 1), |port| member(port, Mode::Drain, 1));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_refused() {
+    fn unknown_members_are_refused() {
         let body = json!({"policy": "ring"});
         let body = body.as_object().unwrap();
         assert_eq!(word(body, "policy"), Ok("ring"));

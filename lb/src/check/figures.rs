@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(usual.stall_without_traffic, None);
         assert_eq!(of(&["--ping-path=/"]).stall_without_traffic, Some(span(3300, 4800)));
         let alone = of(&["--backends=http://a:1"]);
-        assert_eq!(alone.stall_under_load, None, "nobody else answers meanwhile");
+        assert_eq!(alone.stall_under_load, None, "no other backend answers meanwhile");
     }
 
     #[test]

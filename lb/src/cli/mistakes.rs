@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_left_to_clap() {
+    fn unknown_words_are_left_to_clap() {
         for arg in ["--frobnicate", "--fro=1"] {
             assert_eq!(Flag::read(arg, None).instead(Command::Balance), None, "{arg}");
         }

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_welcome_when_there_is_somebody_to_give_them_to() {
+    fn requests_are_welcome_when_a_backend_can_take_them() {
         let table = [
             ((false, true, true), None),
             ((true, true, true), Some("draining")),

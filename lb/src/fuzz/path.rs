@@ -68,8 +68,8 @@ async fn take_through(stream: &[u8]) {
     let mut client = lb.client().await;
     client.stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
     client.read_to_the_end().await;
-    assert_eq!(client.answers().len(), 1, "nobody is worse off");
-    assert_eq!(lb.failures(), 0, "nobody is blamed");
+    assert_eq!(client.answers().len(), 1, "later requests are answered");
+    assert_eq!(lb.failures(), 0, "no backend is blamed");
     while backend.open() != lb.kept() {
         yield_now().await;
     }

@@ -200,7 +200,7 @@ mod tests {
         assert!(next.poll(&mut Context::from_waker(&Arc::clone(&bell).into())).is_pending());
         // A task that must let others run is woken after that.
         tokio::task::yield_now().await;
-        assert!(!bell.0.load(Relaxed), "nobody has come");
+        assert!(!bell.0.load(Relaxed), "no client has come");
     }
 
     #[tokio::test]

@@ -42,7 +42,7 @@ fn an_answer_that_breaks_off_never_looks_whole() {
 }
 
 #[test]
-fn a_client_that_leaves_before_the_answer_blames_nobody() {
+fn a_client_that_leaves_before_the_answer_blames_no_backend() {
     let upstream = Upstream::new(|_| Reply::Silence);
     let lb = Lb::start(&[&upstream], &[NO_PINGS, "--access-log"]);
     let events = lb.events();
@@ -58,7 +58,7 @@ fn a_client_that_leaves_before_the_answer_blames_nobody() {
 }
 
 #[test]
-fn a_client_that_leaves_within_the_answer_blames_nobody() {
+fn a_client_that_leaves_within_the_answer_blames_no_backend() {
     let upstream = Upstream::new(|_| {
         Reply::Take(Box::new(|mut wire| {
             let _ = wire.write("HTTP/1.1 200 OK\r\n\r\n");
@@ -77,7 +77,7 @@ fn a_client_that_leaves_within_the_answer_blames_nobody() {
 }
 
 #[test]
-fn a_client_that_leaves_within_its_request_blames_nobody() {
+fn a_client_that_leaves_within_its_request_blames_no_backend() {
     let upstream = Upstream::well("ok");
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let events = lb.events();
@@ -96,10 +96,10 @@ fn a_client_that_leaves_within_its_request_blames_nobody() {
         assert_eq!((&record["status"], &record["blame"]), (&json!(499), &json!("client")), "{record}");
     }
     upstream.wait_until_unconnected();
-    assert_eq!(upstream.count(), 0, "nobody mistook a part for the whole");
+    assert_eq!(upstream.count(), 0, "no backend took a part for a complete request");
     assert_innocent(&lb, 2);
     let status = lb.state()["totals"]["status"].clone();
-    assert_eq!(status["5xx"], 0, "nobody got an answer: {status}");
+    assert_eq!(status["5xx"], 0, "no client got an answer: {status}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn answering(status: u16, name: &'static str) -> Upstream {
 }
 
 #[test]
-fn what_may_run_twice_goes_to_another_backend_and_takes_nobody_down() {
+fn what_may_run_twice_goes_to_another_backend_and_takes_no_backend_down() {
     let (bad, well) = (answering(503, "bad"), Upstream::well("well"));
     let lb = Lb::start(&[&bad, &well], &[NO_PINGS, ON]);
     for _ in 0..10 {
@@ -133,7 +133,7 @@ fn the_budget_bounds_it() {
 }
 
 #[test]
-fn an_answer_that_nobody_wants_does_not_hold_up_the_next() {
+fn an_unwanted_answer_does_not_delay_the_next() {
     // The body never ends: the connection is closed, and the client gets its answer at once.
     let endless = Upstream::new(|_| {
         Reply::Take(Box::new(|mut wire| {

@@ -102,7 +102,7 @@ fn a_drained_backend_finishes_what_it_has_and_gets_nothing_new() {
 }
 
 #[test]
-fn backends_come_and_go_under_load_and_nobody_notices() {
+fn backends_come_and_go_under_load_and_no_client_notices() {
     let (one, third) = (Upstream::well("one"), Upstream::well("third").counting_only());
     let second = Upstream::well("second");
     let lb = Lb::start(&[&one, &second], &["--ping-interval=100ms", "--ping-timeout=100ms"]);
@@ -134,7 +134,7 @@ fn backends_come_and_go_under_load_and_nobody_notices() {
 }
 
 #[test]
-fn policies_change_under_load_and_nobody_notices() {
+fn policies_change_under_load_and_no_client_notices() {
     let (one, two, lb) = two();
     let load = Load::of(&lb, 4);
     let known = order(&lb, "GET /policy", &json!({})).1["known"].clone();
@@ -332,10 +332,10 @@ fn wrong_orders_say_what_to_do_instead() {
         ("PATCH /backends/x", json!({"weight": 1}), 404, "there is no backend x".to_owned()),
         ("PATCH /backends/+1", json!({"weight": 1}), 404, "there is no backend +1".to_owned()),
         (
-            "PATCH /backends?url=http://nobody:1",
+            "PATCH /backends?url=http://unknown:1",
             json!({"weight": 1}),
             404,
-            "there is no backend http://nobody:1".to_owned(),
+            "there is no backend http://unknown:1".to_owned(),
         ),
         ("PATCH /backends", json!({"weight": 1}), 400, "Write /backends/3, or /backends?url=".to_owned()),
         ("DELETE /backends", json!({}), 400, "which backend?".to_owned()),

@@ -136,9 +136,9 @@ fn what_goes_wrong_is_told_and_shows_in_the_exit_status() {
         assert_eq!(ended.stderr.matches("error:").count(), 1, "{}", ended.stderr);
     }
     upstream.stop();
-    let nobody = Ended::of(&["ctl", "state", "--admin", &upstream.url()]);
-    assert_eq!(nobody.code, Some(2));
-    assert!(nobody.stderr.contains("refused") && nobody.stderr.contains("--admin"), "{}", nobody.stderr);
+    let closed = Ended::of(&["ctl", "state", "--admin", &upstream.url()]);
+    assert_eq!(closed.code, Some(2));
+    assert!(closed.stderr.contains("refused") && closed.stderr.contains("--admin"), "{}", closed.stderr);
     let clients = Ended::of(&["ctl", "reset", "--admin", &format!("http://{}", lb.address)]);
     assert_eq!(clients.code, Some(1), "that is the clients' port");
     assert!(clients.stderr.contains("is this the admin address of a balancer?"), "{}", clients.stderr);

@@ -60,7 +60,7 @@ fn every_try_and_every_attempt_is_told() {
 }
 
 #[test]
-fn when_nobody_is_left_that_is_explained_too() {
+fn when_no_backend_is_left_that_is_explained_too() {
     let unwell = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
     let upstream = Upstream::new(|_| crate::common::Reply::Bytes(unwell.into()));
     let lb = Lb::start(&[&upstream], &[NO_PINGS, "--explain", "--ping-path=/"]);

@@ -101,10 +101,10 @@ fn it_can_ask_another_one_whether_it_is_well() {
     let missing = check(format!("http://{}/nothing", lb.admin));
     assert_eq!(missing.code, Some(1));
     assert!(missing.stderr.contains("404"), "{}", missing.stderr);
-    let nobody = Upstream::well("gone");
-    nobody.stop();
-    let refused = check(format!("{}/healthz", nobody.url()));
+    let gone = Upstream::well("gone");
+    gone.stop();
+    let refused = check(format!("{}/healthz", gone.url()));
     assert_eq!((refused.code, refused.stderr.is_empty()), (Some(1), false));
     let silent = Upstream::new(|_| crate::common::Reply::Silence);
-    assert_eq!(check(silent.url()).code, Some(1), "it does not wait for ever");
+    assert_eq!(check(silent.url()).code, Some(1), "its wait has a limit");
 }

@@ -209,7 +209,7 @@ fn a_backend_of_old_keeps_its_connection_if_it_says_so() {
 }
 
 #[test]
-fn what_a_backend_says_too_much_reaches_nobody() {
+fn surplus_bytes_of_a_backend_reach_no_client() {
     let upstream = Upstream::new(|seen| match seen.number {
         1 => Reply::Bytes(
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"

@@ -69,7 +69,7 @@ fn elsewhere_changes_take_the_token() {
         assert_eq!(reset(&lb, &["Authorization: Bearer 0123456789abcdef-public"]).status, 401);
         assert_eq!(reset(&lb, &[&right]).status, 200, "{admin}");
         let far = order_with(&lb, "GET /state", &["Host: lb.example:4030", &right], "");
-        assert_eq!(far.status, 200, "whoever knows it may call the balancer as he likes");
+        assert_eq!(far.status, 200, "a client with the token may use any name for the balancer");
         assert!(!lb.log().contains(TOKEN) && !far.text().contains(TOKEN));
     }
 }

@@ -23,7 +23,7 @@ fn everything(client: &mut Client) -> String {
 }
 
 #[test]
-fn whoever_sends_no_more_gets_all_answers() {
+fn a_client_that_sends_no_more_gets_all_answers() {
     let upstream = slow();
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -74,7 +74,7 @@ fn the_last_answer_says_that_the_connection_ends() {
 }
 
 #[test]
-fn an_answer_streams_on_to_whoever_sends_no_more() {
+fn an_answer_streams_on_to_a_client_that_sends_no_more() {
     let upstream = Upstream::new(|_| {
         Reply::Take(Box::new(|mut wire| {
             wire.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
@@ -155,7 +155,7 @@ fn an_upload_that_ends_in_its_middle_gives_its_place_back() {
 }
 
 #[test]
-fn whoever_leaves_after_its_last_byte_is_noticed_by_the_reset() {
+fn a_client_that_leaves_after_its_last_byte_is_noticed_by_the_reset() {
     let upstream = Upstream::new(|_| Reply::Silence);
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let events = lb.events();
@@ -173,7 +173,7 @@ fn whoever_leaves_after_its_last_byte_is_noticed_by_the_reset() {
 }
 
 #[test]
-fn whoever_leaves_is_noticed_when_something_is_written() {
+fn a_client_that_leaves_is_noticed_when_something_is_written() {
     // The first piece finds no client; the reset shows this to the balancer before the next piece.
     let upstream = Upstream::new(|_| {
         Reply::Take(Box::new(|mut wire| {
@@ -210,7 +210,7 @@ fn the_end_of_what_a_client_sends_can_be_taken_for_its_end() {
 }
 
 #[test]
-fn clients_that_vanish_without_a_reset_blame_nobody() {
+fn clients_that_vanish_without_a_reset_blame_no_backend() {
     let upstreams: Vec<_> = (0..2).map(|_| slow()).collect();
     let flags = ["--ping-interval=50ms", "--ping-timeout=50ms"];
     let lb = Lb::start(&[&upstreams[0], &upstreams[1]], &flags);

@@ -14,7 +14,7 @@ fn once_per_connection() -> Upstream {
     })
 }
 
-fn assert_nobody_is_blamed(lb: &Lb) {
+fn assert_no_backend_is_blamed(lb: &Lb) {
     let backend = lb.backend(1);
     let seen = [&backend["failures"], &backend["retries"], &backend["progress"], &backend["state"]];
     assert_eq!(seen, [&json!(0), &json!(0), &json!(null), &json!("up")]);
@@ -32,7 +32,7 @@ fn a_connection_that_closed_between_requests_costs_no_client_an_error() {
         assert_eq!((answer.status, upstream.count()), (200, n), "{line}: executed once");
         upstream.wait_until_unconnected();
     }
-    assert_nobody_is_blamed(&lb);
+    assert_no_backend_is_blamed(&lb);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_restarted_backend_costs_no_client_an_error() {
         upstream.start();
     }
     assert_eq!(upstream.count(), 16);
-    assert_nobody_is_blamed(&lb);
+    assert_no_backend_is_blamed(&lb);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn what_may_be_repeated_is_repeated_when_a_kept_connection_dies() {
         let seen = upstream.requests();
         assert_eq!(seen.iter().map(|seen| seen.on_connection).collect::<Vec<_>>(), [1, 2, 1], "{line}");
         assert_eq!(seen[2].body, body);
-        assert_nobody_is_blamed(&lb);
+        assert_no_backend_is_blamed(&lb);
     }
 }
 
@@ -84,7 +84,7 @@ fn what_may_have_run_is_not_repeated_when_a_kept_connection_dies() {
             (&record["blame"], &record["failure"]),
             (&json!("nobody"), &json!("kept connection died before it answered"))
         );
-        assert_nobody_is_blamed(&lb);
+        assert_no_backend_is_blamed(&lb);
     }
 }
 
@@ -132,7 +132,7 @@ fn a_backend_that_says_how_long_it_keeps_a_connection_is_believed() {
             std::thread::sleep(Duration::from_millis(600));
         }
         assert_eq!(upstream.requests()[1].on_connection, on_connection);
-        assert_nobody_is_blamed(&lb);
+        assert_no_backend_is_blamed(&lb);
     }
     let lb = Lb::start(&[&short], &[NO_PINGS]);
     assert_eq!(lb.get("/").text(), "ok");
@@ -163,7 +163,7 @@ fn the_kernel_watches_silent_connections_on_both_sides() {
 }
 
 #[test]
-fn a_body_that_a_backend_may_not_read_reaches_nobody_else() {
+fn a_body_that_a_backend_may_not_read_reaches_no_other_client() {
     let upstream = deaf_to_bodies();
     let lb = Lb::start(&[&upstream], &[NO_PINGS, "--workers=1"]);
     let hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -83,7 +83,7 @@ fn clients_that_leave_in_an_upload_whose_answer_has_begun_end_it_at_once() {
             assert_eq!(events.changes(), Vec::<String>::new());
             for upstream in &upstreams {
                 upstream.wait_until_unconnected();
-                assert_eq!(upstream.count(), 0, "nobody mistook a part for the whole");
+                assert_eq!(upstream.count(), 0, "no backend took a part for a complete request");
             }
         }
     }

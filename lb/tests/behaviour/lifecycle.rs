@@ -18,7 +18,7 @@ fn it_says_in_one_line_where_it_listens_and_serves_from_then_on() {
 }
 
 #[test]
-fn it_ends_with_whoever_started_it() {
+fn it_ends_with_its_parent_process() {
     let upstream = Upstream::new(|_| Reply::Silence);
     let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let mut client = lb.client();

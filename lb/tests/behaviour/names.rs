@@ -93,7 +93,7 @@ fn a_name_server_that_says_nothing_takes_no_backend_down() {
 }
 
 #[test]
-fn names_that_cannot_be_looked_up_cost_few_threads_and_nobody_else_anything() {
+fn names_that_cannot_be_looked_up_cost_few_threads_and_delay_nothing_else() {
     let Some(names) = Names::new("127.0.0.1 app.test") else { return };
     let upstream = Upstream::well("ok");
     let hanging = (0..100).map(|n| url(&format!("hangs-{n}.test"), &upstream));

@@ -34,7 +34,7 @@ fn a_file_that_changes_is_taken_up_and_what_stays_keeps_its_turn() {
 
     config.write(&format!("{}[timeouts]\nresponse = \"5s\"\n", two()));
     wait_for_reloads(&lb, 1);
-    assert_eq!(answers(&mut client, 2), ["two", "one"], "nobody's turn began anew");
+    assert_eq!(answers(&mut client, 2), ["two", "one"], "the turn did not start again");
 
     config.write(&tables([(&upstreams[1], ""), (&upstreams[2], "")]));
     let line = lb.wait_for_log("added");

@@ -171,7 +171,7 @@ fn the_last_alive_backend_is_never_suspected() {
 }
 
 #[test]
-fn when_all_are_silent_nobody_is_suspected() {
+fn when_all_are_silent_no_backend_is_suspected() {
     let pairs = [stallable("1"), stallable("2")];
     let lb = Lb::start(&[&pairs[0].0, &pairs[1].0], &[PINGS[0], PINGS[1], "--silence=1s"]);
     let mut clients: Vec<_> = (0..8).map(|_| lb.client()).collect();
@@ -277,7 +277,7 @@ fn a_crash_is_not_held_against_a_backend_that_is_back() {
 }
 
 #[test]
-fn a_balancer_that_was_asleep_blames_nobody() {
+fn a_balancer_that_was_asleep_blames_no_backend() {
     let slow = |name: &'static str| {
         Upstream::new(move |_| {
             std::thread::sleep(Duration::from_millis(100));

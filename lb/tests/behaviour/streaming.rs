@@ -96,7 +96,7 @@ fn a_client_that_does_not_read_blocks_its_backend() {
     eventually("the backend is blocked", || when(blocked.load(SeqCst), ()));
     let held = written.load(SeqCst);
     assert!(held < BOUND, "{held} bytes were taken from the backend");
-    assert_eq!(lb.get("/other").text(), "served", "one slow reader disturbs nobody");
+    assert_eq!(lb.get("/other").text(), "served", "one slow reader delays no other client");
 
     client.head_of_answer().unwrap();
     let begun = Instant::now();
@@ -128,7 +128,7 @@ fn a_backend_that_does_not_read_blocks_its_client() {
 }
 
 #[test]
-fn an_answer_that_nobody_reads_yet_does_not_hold_up_the_request() {
+fn an_unread_answer_does_not_delay_the_request() {
     let upstream = Upstream::raw(|mut wire| {
         let Ok(Some(_)) = wire.head() else { return };
         wire.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {BOUND}\r\n\r\n")).unwrap();

@@ -115,7 +115,7 @@ fn a_backend_may_decline_an_upgrade() {
 }
 
 #[test]
-fn a_switch_that_nobody_asked_for_is_a_malformed_answer() {
+fn a_switch_without_a_request_for_it_is_a_malformed_answer() {
     let upstream = Upstream::new(|_| Reply::Bytes(SWITCH.into()));
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let answer = lb.get("/");
@@ -125,7 +125,7 @@ fn a_switch_that_nobody_asked_for_is_a_malformed_answer() {
 }
 
 #[test]
-fn a_tunnel_in_which_nobody_speaks_is_closed_in_time() {
+fn a_silent_tunnel_is_closed_in_time() {
     let (_upstream, lb) = chatting(&["--tunnel-timeout=500ms"]);
     let mut client = lb.client();
     client.send(ASK).head_of_answer().unwrap();

@@ -211,7 +211,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 .client(Pauses(|stage| eventually("it is given up", || when(stage.lb.state()["totals"]["client_gone"] == 1, ())))),
         ],
         elsewhere: &[
-            ["F33", "The balancer is stopped and continues later, or the clock is set", "The balancer does not judge waits after it was stopped, and it uses monotonic time: `a_balancer_that_was_asleep_blames_nobody`."],
+            ["F33", "The balancer is stopped and continues later, or the clock is set", "The balancer does not judge waits after it was stopped, and it uses monotonic time: `a_balancer_that_was_asleep_blames_no_backend`."],
         ],
     },
 ];

@@ -91,7 +91,7 @@ Examples:
   lb check lb.toml
   lb ctl drain 3 --wait 30s
 
-Times are written as 250ms, 10s or 2m, sizes as 64KiB or 1MiB, shares as 50%.
+Times are written as 250ms, 10s or 2m, sizes as 64KiB or 1MiB, percentages as 50%.
 
 Observe the balancer:
   GET /state, GET /events, GET /metrics and GET /healthz at the --admin address, or lb ctl state.

@@ -272,7 +272,7 @@ impl Control {
             return Err(known);
         }
         self.change(vec![Change::Add(member)]);
-        let backend = find().expect("this thread alone changes the pool, and has just added it");
+        let backend = find().expect("only this thread changes the pool, and it has just added the backend");
         self.observer.intervened(format!("backend {} added: {address}", backend.number), by);
         Ok(backend)
     }

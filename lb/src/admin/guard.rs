@@ -85,14 +85,14 @@ pub(super) fn judge(headers: &HeaderMap, changes: bool, door: &Door<'_>) -> Resu
     match door.token {
         Some(_) if shows_token => {}
         Some(_) => {
-            let error = "changing anything takes the token: send Authorization: Bearer and the token, or set \
+            let error = "changes need the token: send Authorization: Bearer and the token, or set \
                          LB_ADMIN_TOKEN for lb ctl";
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, error));
         }
         None if door.listens.ip().to_canonical().is_loopback() => {}
         None => {
             return Err(forbidden(format!(
-                "nothing can be changed at {}, which other machines may reach, without a token: set admin_token in \
+                "changes at {}, which other machines may reach, need a token: set admin_token in \
                  the file or LB_ADMIN_TOKEN in the balancer's environment",
                 door.listens
             )));

@@ -122,7 +122,7 @@ impl Admin {
         make: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let no_thread = || {
-            let error = "the system has no thread left to write this page; ask again";
+            let error = "the system has no thread left to write this page; try again";
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
         };
         let _turn = self.pages.acquire().await.map_err(|_| no_thread())?;

@@ -112,8 +112,8 @@ pub(super) fn remove(admin: &Admin, asked: &Asked<'_>) -> Answer {
         if !force && is_last(&admin.control.pool().said(), &backend.said()) {
             let number = backend.number;
             let error = format!(
-                "backend {number} is the last one that gets requests: without it each is answered with 503; to remove \
-                 it all the same, add ?force=true, or write lb ctl remove {number} --force"
+                "backend {number} is the last one that gets requests: without it, every request gets a 503; to remove \
+                 it anyway, add ?force=true, or write lb ctl remove {number} --force"
             );
             return Err(Refusal::new(StatusCode::CONFLICT, error));
         }

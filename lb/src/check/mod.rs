@@ -190,7 +190,7 @@ fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
         ));
     }
     if let Some(after) = config.hedge_after {
-        lines.push(("is asked a second time", format!("after {} without an answer", time(after))));
+        lines.push(("is hedged", format!("after {} without an answer", time(after))));
     }
     lines
 }

@@ -281,7 +281,7 @@ fn max_age(read: &mut Reader<'_>) -> Option<Duration> {
     }
     let given = read.layer.get("sticky.max_age")?.clone();
     let whole = humantime::format_duration(Duration::from_secs(age.as_secs() + 1));
-    let fix = format!("write whole seconds, such as \"{whole}\", because browsers count in them");
+    let fix = format!("write whole seconds, such as \"{whole}\", because browsers count whole seconds");
     read.reject(&given, Wrong { is: "not a number of whole seconds".to_owned(), fix });
     None
 }

@@ -227,7 +227,7 @@ fn not_toml(error: &toml::de::Error, text: &str, place: Range<usize>) -> Problem
         ("string values must be quoted", Some("no" | "No" | "False")) => "write false".to_owned(),
         ("string values must be quoted", Some(word)) => format!("write \"{word}\""),
         ("duplicate key", _) => "keep one of them".to_owned(),
-        (_, _) if expected == "nothing" => "put texts, times, sizes and shares in quotes".to_owned(),
+        (_, _) if expected == "nothing" => "put texts, times, sizes and percentages in quotes".to_owned(),
         _ if expected.is_empty() => "this is not TOML".to_owned(),
         _ => format!("expected {expected}"),
     };

@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         match given.form().read(&given.value) {
-            Ok(value) => Some(T::of(value).expect("a setting is read as what its form makes of it")),
+            Ok(value) => Some(T::of(value).expect("the form of a setting determines the type of its value")),
             Err(wrong) => {
                 self.reject(&given, wrong);
                 self.maybe(id)
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn maybe_number<T: TryFrom<u64>>(&mut self, id: &str) -> Option<T> {
         let number = self.maybe::<u64>(id)?;
-        Some(T::try_from(number).ok().expect("the range of a number fits what it is for"))
+        Some(T::try_from(number).ok().expect("the range of a number fits its type"))
     }
 
     /// Parses the text of a setting further. `read` returns what to write instead if it cannot.

@@ -55,7 +55,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn regular(kind: FileType, wrong: impl Fn(&str, &str) -> Problem) -> Result<(), Problem> {
-    const PIPE: &str = "name a regular file, and write what comes out of the pipe into it first";
+    const PIPE: &str = "name a regular file, and first write the output of the pipe into it";
     let (is, fix) = match kind {
         kind if kind.is_file() => return Ok(()),
         kind if kind.is_dir() => ("a directory", "name a regular file"),

@@ -144,7 +144,7 @@ impl Odd<'_> {
             (Secure::Always, _) | (Secure::Auto, SameSite::None) => return,
             (Secure::Auto, _) if is_behind_proxies => return,
             (Secure::Auto, _) => {
-                "set secure to always, or name the proxy that ends TLS in trusted_proxies; or choose another name"
+                "set secure to always, or name the proxy that terminates TLS in trusted_proxies; or choose another name"
             }
             (Secure::Never, _) => "set secure to always, or choose another name",
         };
@@ -251,7 +251,7 @@ mod tests {
         let table = [
             ("cookie = \"backend\"", "", ""),
             ("cookie = \"__Host\"", "", ""),
-            ("cookie = \"__Host-b\"", "", "name the proxy that ends TLS in trusted_proxies"),
+            ("cookie = \"__Host-b\"", "", "name the proxy that terminates TLS in trusted_proxies"),
             ("cookie = \"__secure-b\"", "", "begins with __Secure-"),
             ("cookie = \"__Host-b\"", proxies, ""),
             (

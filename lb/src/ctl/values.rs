@@ -55,6 +55,6 @@ pub(super) fn max_in_flight(text: &str) -> Result<u32, String> {
 fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, String> {
     text.parse().map_err(|_| {
         let refused = checked(ValueForm::of_key("backend", key), text);
-        refused.err().unwrap_or_else(|| format!("{text} is no number; write a whole number"))
+        refused.err().unwrap_or_else(|| format!("{text} is not a number; write a whole number"))
     })
 }

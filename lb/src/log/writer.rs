@@ -42,7 +42,7 @@ fn remedy(error: &io::Error, path: &Path) -> String {
             format!("it is a directory; write the path of a file in it, such as {}", example.display())
         }
         Some(Errno::NXIO) => {
-            "it is a named pipe that no program reads; start what reads it first, or write the path of a file"
+            "it is a named pipe that no program reads; first start the program that reads it, or write the path of a file"
                 .to_owned()
         }
         _ => format!(

@@ -51,7 +51,7 @@ impl BackendStats {
             states: Mutex::new(States::new(state, now)),
             before: Mutex::default(),
             latency: AtomicHistogram::new(GROUPING_POWER, MAX_VALUE_POWER)
-                .expect("the powers are constants that fit together"),
+                .expect("these constant powers are valid together"),
             recent: Mutex::default(),
         }
     }

@@ -237,7 +237,7 @@ async fn keep_company(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<
 }
 
 /// Waits until a client sends bytes again, and returns it unless it has been silent for too long.
-#[expect(clippy::manual_async_fn, reason = "an async fn would have room for its arguments twice")]
+#[expect(clippy::manual_async_fn, reason = "an async fn would store its arguments twice")]
 fn speaks_again(client: Client, proxy: &Proxy) -> impl Future<Output = Option<Client>> {
     async move { rest::speaks_again(&client.stream, proxy).await.then_some(client) }
 }

@@ -206,7 +206,7 @@ fn a_log_file_that_cannot_be_opened_is_an_error_with_a_remedy() {
         (folder.path().to_owned(), "it is a directory; write the path of a file in it"),
         (
             fifo,
-            "it is a named pipe that no program reads; start what reads it first, or write the path of a file",
+            "it is a named pipe that no program reads; first start the program that reads it, or write the path of a file",
         ),
     ];
     for (path, remedy) in table {

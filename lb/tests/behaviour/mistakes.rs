@@ -254,7 +254,7 @@ fn a_file_that_cannot_be_read_says_why_and_what_to_name() {
     expect(&[
         (
             &["check", &fifo],
-            &["is a named pipe", "name a regular file, and write what comes out of the pipe"],
+            &["is a named pipe", "name a regular file, and first write the output of the pipe"],
         ),
         (&["check", folder], &["is a directory", "name a regular file"]),
         (&["--config", folder], &["is a directory", "name a regular file"]),

@@ -55,7 +55,7 @@ fn values_are_taken_as_people_write_them_or_the_error_says_how() {
 #[test]
 fn a_switch_takes_its_value_behind_an_equals_sign_or_not_at_all() {
     expect(&[
-        (&[OK, "--via", "off"], &["'off' stands apart from --via", "write --via=false\n"]),
+        (&[OK, "--via", "off"], &["'off' follows --via after a space", "write --via=false\n"]),
         (&["--access-log", "false", OK], &["write --access-log=false\n"]),
         (&[OK, "--explain", "yes"], &["write --explain=true\n"]),
         (&["check", OK, "--via", "off"], &["write --via=false\n"]),

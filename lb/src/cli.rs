@@ -18,9 +18,9 @@ mod values;
 
 /// An HTTP load balancer.
 ///
-/// It accepts HTTP/1.1 requests and distributes them to backends. A backend that fails gets no requests until it
-/// answers pings again. A request that fails at a backend is sent again, there or to another backend, if this
-/// cannot execute it twice by accident.
+/// It accepts HTTP/1.1 requests and distributes them to backends. A backend that fails gets no requests until
+/// it answers pings again. A request that fails at a backend is sent again, there or to another backend, if
+/// this cannot execute it twice by accident.
 #[derive(Debug, Parser)]
 #[command(
     name = "lb",
@@ -35,7 +35,8 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Configuration file. Flags override its settings. lb.example.toml shows all settings. The file is read again when it changes
+    /// Configuration file. Flags override its settings. lb.example.toml shows all settings. The file is read
+    /// again when it changes
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -46,7 +47,8 @@ pub struct Cli {
     #[arg(long, hide_short_help = true, help_heading = "For other programs")]
     pub exit_with_parent: bool,
 
-    /// Request this URL of a running balancer, such as http://127.0.0.1:4030/healthz, and exit with 0 if it is healthy or with 1
+    /// Request this URL of a running balancer, such as http://127.0.0.1:4030/healthz, and exit with 0 if it
+    /// is healthy or with 1
     #[arg(long, value_name = "URL", hide_short_help = true, help_heading = "For other programs")]
     pub check_health: Option<Uri>,
 
@@ -64,8 +66,8 @@ pub enum Command {
 
     /// Control a running balancer: drain, add or remove backends, change the policy, and more
     ///
-    /// The command sends requests to the admin port. Other programs can send the same requests with HTTP and JSON. The
-    /// log and the events of the balancer record each change.
+    /// The command sends requests to the admin port. Other programs can send the same requests with HTTP and
+    /// JSON. The log and the events of the balancer record each change.
     Ctl(Ctl),
 }
 

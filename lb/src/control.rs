@@ -205,7 +205,10 @@ impl Control {
         let old = self.settings.load_full();
         let (config, after_restart) = keep_fixed(config, &old);
         if !after_restart.is_empty() {
-            tracing::warn!("{} can change only with a restart; the old value stays", after_restart.join(", "));
+            tracing::warn!(
+                "{} can change only with a restart; the old value stays",
+                after_restart.join(", ")
+            );
         }
         changed.retain(|id| !after_restart.contains(id));
         if config.log_level != old.log_level {

@@ -148,7 +148,10 @@ async fn leave(settings: &ArcSwap<Config>, observer: &Observer, stop: &mut Stop)
         return Ok(());
     }
     observer.begin_leaving();
-    tracing::info!("lame duck: /readyz says 503, connections are still accepted for {} ms", lame_duck.as_millis());
+    tracing::info!(
+        "lame duck: /readyz says 503, connections are still accepted for {} ms",
+        lame_duck.as_millis()
+    );
     tokio::select! {
         why = stop.asked() => Err(why),
         () = tokio::time::sleep(lame_duck) => Ok(()),

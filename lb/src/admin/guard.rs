@@ -64,7 +64,8 @@ pub(super) fn judge(headers: &HeaderMap, changes: bool, door: &Door<'_>) -> Resu
             "a page in a browser could use the name '{host}' for this address; use the IP address, or send the token"
         )));
     }
-    let other_site = || forbidden("requests from pages of other sites are refused; open this address directly");
+    let other_site =
+        || forbidden("requests from pages of other sites are refused; open this address directly");
     let text = |name: HeaderName| headers.get(name).map(http::HeaderValue::as_bytes);
     let is_visit = || text(SEC_FETCH_MODE) == Some(b"navigate") && text(SEC_FETCH_DEST) == Some(b"document");
     match text(SEC_FETCH_SITE) {

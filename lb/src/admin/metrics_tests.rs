@@ -40,7 +40,7 @@ fn the_documentation_lists_every_metric_and_every_cause() {
     let differs = written.lines().zip(page.lines()).find(|(written, expected)| written != expected);
     assert!(
         written == page,
-        "docs/statistics.md is not what the table in metrics.rs says; write it anew with \
+        "docs/statistics.md differs from the table in metrics.rs; write it again with \
          ROUNDABOUT_WRITE_STATISTICS=1 cargo test -p lb --lib the_documentation\nfirst difference: {differs:?}"
     );
 }

@@ -183,9 +183,12 @@ async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
             let error = format!("the body has more than {} KiB; send less at a time", LONGEST / 1024);
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error));
         }
-        Ok(Err(_)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is incomplete; send it completely")),
+        Ok(Err(_)) => {
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is incomplete; send it completely"));
+        }
         Err(_) => {
-            let error = format!("the body did not arrive within {} s; send it without a pause", PATIENCE.as_secs());
+            let error =
+                format!("the body did not arrive within {} s; send it without a pause", PATIENCE.as_secs());
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error));
         }
     };

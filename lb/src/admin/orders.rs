@@ -33,7 +33,9 @@ pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, 
     let url = parameter(asked.query, "url");
     let (which, number) = match (asked.one, url) {
         ("", None) => {
-            return Err(bad("the request names no backend; write /backends/3, or /backends?url=http://localhost:3031"));
+            return Err(bad(
+                "the request names no backend; write /backends/3, or /backends?url=http://localhost:3031",
+            ));
         }
         ("", Some(url)) => (url, None),
         (text, _) => (text.to_owned(), number(text.as_bytes()).and_then(|number| number.try_into().ok())),

@@ -126,8 +126,7 @@ fn document(written: serde_json::Result<Vec<u8>>) -> Answer {
 /// The present state of each backend, and then all events.
 pub(super) fn events(admin: &Admin, _: &Asked<'_>) -> Answer {
     let reader = Arc::clone(&admin.readers).try_acquire_owned().map_err(|_| {
-        let error =
-            "too many connections read the events; close one of them and try again";
+        let error = "too many connections read the events; close one of them and try again";
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
     })?;
     let events = admin.control.observer().subscribe();

@@ -206,9 +206,9 @@ impl<'a> Flag<'a> {
             (_, 'v') => text("write --version, or --log-level debug to see more"),
             (_, 'q') => text("write --log-level error"),
             (_, 't') => text("write lb check lb.toml, which shows what a file means, or its errors"),
-            (_, 'd' | 'D') => {
-                text("lb stays in the foreground: remove this flag, and run lb under systemd or in a container")
-            }
+            (_, 'd' | 'D') => text(
+                "lb stays in the foreground: remove this flag, and run lb under systemd or in a container",
+            ),
             (_, 's') => text("write lb ctl reload, or send the process SIGTERM to end it"),
             _ => None,
         }

@@ -26,7 +26,9 @@ pub(super) fn of_a_switch(args: &[String]) -> Option<Mistake> {
 /// A switch that is a setting, with a space before its value.
 fn apart(flag: &str, value: &str) -> Option<Mistake> {
     let on = as_switch(value).filter(|_| ValueForm::of_flag(flag).is_some_and(ValueForm::is_switch))?;
-    let what = format!("'{value}' follows --{flag} after a space, but --{flag} takes its value after an equals sign");
+    let what = format!(
+        "'{value}' follows --{flag} after a space, but --{flag} takes its value after an equals sign"
+    );
     Some((what, format!("write --{flag}={on}")))
 }
 

@@ -25,8 +25,7 @@ pub(crate) enum Instead {
 pub(crate) const BACKEND: &str = "[[backend]] and, below it, url = \"http://host:port\"";
 
 const TLS: &str = "TLS is not supported yet: use a program in front that terminates TLS, such as Caddy, nginx or stunnel, and put its address in trusted_proxies";
-const HTTP_2: &str =
-    "only HTTP/1.1 is supported yet: use a program in front that speaks the other protocol, such as Caddy or nginx";
+const HTTP_2: &str = "only HTTP/1.1 is supported yet: use a program in front that speaks the other protocol, such as Caddy or nginx";
 const FOREGROUND: &str = "lb stays in the foreground and does not change its user: remove this setting, and run lb under systemd or in a container";
 const LISTEN: &str = "write listen = \"0.0.0.0:3030\" above the first section";
 const URL: &str = "write [[backend]] and, below it, url = \"http://host:port\"";

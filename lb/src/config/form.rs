@@ -197,7 +197,9 @@ impl Form {
             // A rate is written as a size: all rates are per second.
             let bare = ["/s", "/sec", "ps"].into_iter().find_map(|second| text.strip_suffix(second));
             let bare = bare.filter(|bare| size(bare).is_some());
-            bare.map_or_else(wrong, |bare| Wrong::new("not a size", format!("write {}", quoted(bare, quotes))))
+            bare.map_or_else(wrong, |bare| {
+                Wrong::new("not a size", format!("write {}", quoted(bare, quotes)))
+            })
         })
     }
 

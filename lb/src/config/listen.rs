@@ -63,7 +63,8 @@ pub(crate) fn ip(text: &str) -> Option<IpAddr> {
 pub(crate) fn bind(text: &str) -> Result<IpAddr, String> {
     ip(text).ok_or_else(|| match Guess::of(text).flags() {
         Some(flags) => format!("write {flags}"),
-        None => "write an IP address, such as 127.0.0.1, or 0.0.0.0 for all IPv4 addresses of this machine".to_owned(),
+        None => "write an IP address, such as 127.0.0.1, or 0.0.0.0 for all IPv4 addresses of this machine"
+            .to_owned(),
     })
 }
 

@@ -351,7 +351,8 @@ fn understood<'a>(
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problems {
     let start = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    let problem = Problem::new("this is not UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
+    let problem =
+        Problem::new("this is not UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
     Problems::errors(&Source { name: name.to_owned(), text: without_secrets(&text) }, problem)
 }
 

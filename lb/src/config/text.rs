@@ -23,10 +23,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
         io::ErrorKind::NotFound if path == Path::new("-") => {
             wrong("standard input is not read", "name a regular file")
         }
-        io::ErrorKind::NotFound => wrong(
-            "there is no such file",
-            "name a file that exists; lb.example.toml shows its contents",
-        ),
+        io::ErrorKind::NotFound => {
+            wrong("there is no such file", "name a file that exists; lb.example.toml shows its contents")
+        }
         io::ErrorKind::PermissionDenied => {
             wrong(&error.to_string(), "give the user of this process read permission, or name another file")
         }

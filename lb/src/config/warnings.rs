@@ -106,7 +106,8 @@ impl Odd<'_> {
             );
         }
         let few = config.backends.len() < outlier::MIN_BACKENDS;
-        let why = format!("with fewer than {} backends, success rates are not compared", outlier::MIN_BACKENDS);
+        let why =
+            format!("with fewer than {} backends, success rates are not compared", outlier::MIN_BACKENDS);
         self.idle(
             config.outlier.success_rate && few,
             "outlier.success_rate",
@@ -213,9 +214,9 @@ impl Odd<'_> {
             let places = all
                 .rev()
                 .filter_map(|index| place("backend.mode", index).or_else(|| place("backend.weight", index)));
-            let what =
-                "no backend gets new requests: each has a mode other than ready, or the weight 0";
-            self.problems.push(Problem::new(what, "set one of them to ready, with a weight above 0").at_place(places));
+            let what = "no backend gets new requests: each has a mode other than ready, or the weight 0";
+            self.problems
+                .push(Problem::new(what, "set one of them to ready, with a weight above 0").at_place(places));
         } else if ready.iter().all(|index| config.backends[*index].backup) {
             let places = ready.iter().filter_map(|index| place("backend.backup", *index));
             let what = "all backends are backups, and there is no other backend";

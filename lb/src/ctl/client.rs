@@ -100,7 +100,8 @@ impl Client {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = request.body(Full::<Bytes>::from(said.to_string()));
-        let request = request.map_err(|_| "LB_ADMIN_TOKEN has characters that a token cannot have".to_owned())?;
+        let request =
+            request.map_err(|_| "LB_ADMIN_TOKEN has characters that a token cannot have".to_owned())?;
         let connected = connect_to_name(&self.host, self.port, PATIENCE).await;
         let stream = connected.map_err(|failure| failure.words().to_owned())?;
         let speaks_http = |error: hyper::Error| format!("the server there does not speak HTTP ({error})");

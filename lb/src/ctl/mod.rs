@@ -319,7 +319,9 @@ fn why(status: StatusCode, answer: &Value) -> String {
     match (lines.filter(|lines| !lines.is_empty()), answer["error"].as_str()) {
         (Some(lines), _) => bare(&lines.join("\n  ")),
         (None, Some(error)) => bare(error),
-        (None, None) => format!("the server answers with status {status}; is this the admin address of a balancer?"),
+        (None, None) => {
+            format!("the server answers with status {status}; is this the admin address of a balancer?")
+        }
     }
 }
 

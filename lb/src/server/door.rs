@@ -184,7 +184,10 @@ impl Slots {
         }
         if self.warned.is_none_or(|warned| warned.elapsed() >= WARN_AGAIN) {
             self.warned = Some(Instant::now());
-            tracing::warn!("all {} connections are in use: further clients wait (--max-connections)", self.all);
+            tracing::warn!(
+                "all {} connections are in use: further clients wait (--max-connections)",
+                self.all
+            );
         }
         Arc::clone(&self.free).acquire_owned().await.ok()
     }

@@ -339,7 +339,12 @@ fn wrong_orders_say_what_to_do_instead() {
         ),
         ("PATCH /backends", json!({"weight": 1}), 400, "Write /backends/3, or /backends?url=".to_owned()),
         ("DELETE /backends", json!({}), 400, "which backend?".to_owned()),
-        ("PATCH /backends/1", json!({}), 400, "the body changes nothing; write {\"mode\": \"drain\"}".to_owned()),
+        (
+            "PATCH /backends/1",
+            json!({}),
+            400,
+            "the body changes nothing; write {\"mode\": \"drain\"}".to_owned(),
+        ),
         (
             "PATCH /backends/1",
             json!({"weight": 1001}),

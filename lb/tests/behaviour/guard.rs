@@ -41,7 +41,9 @@ fn no_page_in_a_browser_gets_through() {
         assert_eq!(answer.status, status);
         assert!(!answer.head.text.to_lowercase().contains("access-control"), "{}", answer.head.text);
     }
-    lb.wait_for_log("refused: POST /statistics/reset (by admin port, 127.0.0.1): requests from pages of other sites");
+    lb.wait_for_log(
+        "refused: POST /statistics/reset (by admin port, 127.0.0.1): requests from pages of other sites",
+    );
 }
 
 #[test]

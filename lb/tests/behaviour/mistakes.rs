@@ -91,8 +91,14 @@ fn words_that_are_no_command_lead_to_what_is_meant() {
         (&["http://a:1", "http://b:2"], &["write --backends=http://a:1,http://b:2"]),
         (&["--backends", "a:1", "b:2"], &["write --backends=http://a:1,http://b:2"]),
         (&["--backends", "a", "b"], &["write --backends=http://a,http://b"]),
-        (&["--backends", "http://a:1", "http://b:2"], &["commas without spaces", "--backends=http://a:1,http://b:2"]),
-        (&["--backends=http://a:1;http://b:2"], &["commas without spaces", "--backends=http://a:1,http://b:2"]),
+        (
+            &["--backends", "http://a:1", "http://b:2"],
+            &["commas without spaces", "--backends=http://a:1,http://b:2"],
+        ),
+        (
+            &["--backends=http://a:1;http://b:2"],
+            &["commas without spaces", "--backends=http://a:1,http://b:2"],
+        ),
         (&[OK, "8080"], &["write --port 8080"]),
         (&["ctl", "status"], &["lb ctl state"]),
         (&["ctl", "list"], &["lb ctl state"]),

@@ -100,7 +100,11 @@ fn send_streams(seed: u64) {
         let (seen, most) = (notes.whole, answered + left);
         assert!((answered..=most).contains(&seen), "{seen} seen, {answered} answered, {left} left, {which}");
     }
-    assert_eq!((lb.get("/").status, &lb.backend(1)["failures"]), (200, &0.into()), "and later requests are answered");
+    assert_eq!(
+        (lb.get("/").status, &lb.backend(1)["failures"]),
+        (200, &0.into()),
+        "and later requests are answered"
+    );
 }
 
 #[test]

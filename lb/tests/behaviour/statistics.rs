@@ -61,7 +61,10 @@ fn assert_adds_up(metrics: &Metrics) {
         };
         let counts = ["queue", "head", "body"].map(|name| phase("count", name));
         assert!(phase("count", "upload") <= counts[0], "only what is not sent at once is uploaded");
-        assert!(counts.is_sorted_by(|a, b| a >= b), "a request in a phase has been in the earlier phases: {counts:?}");
+        assert!(
+            counts.is_sorted_by(|a, b| a >= b),
+            "a request in a phase has been in the earlier phases: {counts:?}"
+        );
         assert_eq!(counts[0], phase("count", "total"));
         let sum = ["queue", "upload", "head", "body"].map(|name| phase("sum", name)).iter().sum::<f64>();
         assert!((sum - phase("sum", "total")).abs() < 1e-6, "{sum} {}", phase("sum", "total"));

@@ -84,7 +84,7 @@ pub(super) const BACKEND: Section = Section {
         .fix("write 0 to 1000; 0 means no new requests"),
         Setting::new("backend.priority", "", count(0, 9), "Level of the backend; lower levels get requests first")
             .default("0")
-            .fix("write 0 to 9; lower levels come first"),
+            .fix("write 0 to 9; lower levels get requests first"),
         Setting::new(
             "backend.backup",
             "",
@@ -103,7 +103,7 @@ pub(super) const BACKEND: Section = Section {
             "",
             Form::Word("MODE", names::of::<Mode>),
             "ready: the backend gets its share. drain: it finishes its requests, and gets only new requests whose cookie names \
-             it. maintenance: it gets no requests and no pings",
+             it. maintenance: it gets no new requests and no pings",
         )
         .default("ready"),
         Setting::new(
@@ -157,7 +157,7 @@ pub(super) const HEALTH: Section = Section {
     name: "health",
     repeated: false,
     heading: "Health",
-    help: "Which backends are alive.",
+    help: "Health checks: which backends are alive.",
     settings: &[
         Setting::new(
             "health.ping_interval",
@@ -215,7 +215,7 @@ pub(super) const HEALTH: Section = Section {
             "health.ping_body",
             "ping-body",
             Form::Text("TEXT"),
-            "What the answer to a ping of a path must contain, in the first 64 KiB of its body",
+            "Text that the answer to a ping with a path must contain, in the first 64 KiB of its body",
         ),
         Setting::new("health.rise", "rise", count(1, 1000), "Answered pings in a row that bring a backend up")
             .default("2"),
@@ -268,15 +268,17 @@ pub(super) const OUTLIER: Section = Section {
             "Whether to eject a backend whose success rate is far below that of the others",
         )
         .default("false"),
-        Setting::new("outlier.interval", "", TIME, "How often success rates are compared").default("10s"),
+        Setting::new("outlier.interval", "", TIME, "Time between two comparisons of success rates")
+            .default("10s"),
         Setting::new(
             "outlier.ejection_time",
             "",
             TIME,
-            "How long the first ejection lasts; the second, twice that",
+            "How long the first ejection lasts; the second lasts twice as long, the third three times",
         )
         .default("30s"),
-        Setting::new("outlier.max_ejection_time", "", TIME, "Limit for the duration of one ejection").default("5m"),
+        Setting::new("outlier.max_ejection_time", "", TIME, "Limit for the duration of one ejection")
+            .default("5m"),
         Setting::new(
             "outlier.max_ejected",
             "",

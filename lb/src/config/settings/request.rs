@@ -178,8 +178,8 @@ pub(super) const TIMEOUTS: Section = Section {
             "timeouts.total",
             "total-timeout",
             TIME,
-            "From a request's arrival to the head of its answer, all tries included; the time that the client \
-             takes to send the request's body does not count",
+            "Time limit from the arrival of a request to the head of its answer, for all tries together; the time in \
+             which the client sends the request's body does not count",
         )
         .default("60s"),
         Setting::new("timeouts.connect", "connect-timeout", TIME, "Time limit to connect to a backend").default("1s"),
@@ -187,7 +187,7 @@ pub(super) const TIMEOUTS: Section = Section {
             "timeouts.response",
             "response-timeout",
             TIME,
-            "From a request's last byte to the head of its answer",
+            "Time limit from the last byte of a request to the head of its answer",
         )
         .default("30s"),
         Setting::new(
@@ -209,7 +209,7 @@ pub(super) const TIMEOUTS: Section = Section {
             "timeouts.head",
             "head-timeout",
             TIME,
-            "From the first byte of a request to the end of its head",
+            "Time limit from the first byte of a request to the end of its head",
         )
         .default("10s"),
         Setting::new(
@@ -246,7 +246,7 @@ pub(super) const TIMEOUTS: Section = Section {
             "timeouts.drain",
             "drain-time",
             TIME_OR_ZERO,
-            "How long requests in flight may take to finish after SIGTERM or SIGINT",
+            "Time limit for requests in flight after SIGTERM or SIGINT",
         )
         .default("30s"),
         Setting::new(
@@ -279,8 +279,13 @@ pub(super) const QUEUES: Section = Section {
             "Limit of requests that wait for a backend at its limit; further requests are refused",
         )
         .default("1024"),
-        Setting::new("queues.queue_timeout", "queue-timeout", TIME, "How long a request may wait in the queue")
-            .default("5s"),
+        Setting::new(
+            "queues.queue_timeout",
+            "queue-timeout",
+            TIME,
+            "How long a request may wait in the queue",
+        )
+        .default("5s"),
     ],
 };
 
@@ -288,7 +293,7 @@ pub(super) const LOG: Section = Section {
     name: "log",
     repeated: false,
     heading: "Logs and statistics",
-    help: "What is logged and where, and what is counted.",
+    help: "Log lines and statistics.",
     settings: &[
         Setting::new(
             "log.file",

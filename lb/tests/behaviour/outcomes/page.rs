@@ -15,8 +15,7 @@ pub(super) fn page<'a>(
 ) -> String {
     let mut page = introduction.to_owned();
     for Section { title, faults, elsewhere } in sections {
-        let columns =
-            "| | what happens | request | client gets | tries | blamed | runs | explanation |";
+        let columns = "| | what happens | request | client gets | tries | blamed | runs | explanation |";
         let _ = write!(page, "\n## {title}\n\n{columns}\n|---|---|---|---|---|---|---|---|\n");
         let mut lines: Vec<_> = (faults.iter().zip(&mut seen))
             .map(|(fault, sights)| (number(fault.id), rows(fault, sights)))

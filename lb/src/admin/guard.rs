@@ -108,7 +108,7 @@ pub(super) fn judge(headers: &HeaderMap, changes: bool, door: &Door<'_>) -> Resu
     }
 }
 
-/// The host in the request; `None` for a client so old that it sends none, which a browser never is.
+/// The host in the request; `None` for an old client that sends none. Browsers always send one.
 fn host(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut all = headers.get_all(HOST).iter();
     match (all.next(), all.next()) {

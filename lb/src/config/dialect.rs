@@ -204,8 +204,8 @@ mod tests {
             ("rise = 3 // three", 9, "'//'", "#"),
             ("; three", 0, "';'", "#"),
             ("-- three", 0, "'--'", "#"),
-            ("rise = 3;", 8, "ends", "leave out the semicolon"),
-            ("rise = 3,", 8, "ends", "leave out the comma"),
+            ("rise = 3;", 8, "must end", "leave out the semicolon"),
+            ("rise = 3,", 8, "must end", "leave out the comma"),
             ("file = \"C:\\logs\\lb\"", 10, "backslash", "write file = 'C:\\logs\\lb', in single quotes"),
         ];
         for (line, at, what, fix) in table {

@@ -55,7 +55,7 @@ async fn take_through(stream: &[u8]) {
     let lb = Balancer::start(backend.address);
 
     let mut client = lb.client().await;
-    client.stream.write_all(stream).await.expect("it is taken, be it only to be thrown away");
+    client.stream.write_all(stream).await.expect("the balancer reads the bytes, if only to discard them");
     client.read_what_comes().await;
     let _ = client.stream.shutdown().await;
     client.read_to_the_end().await;

@@ -337,8 +337,8 @@ fn wrong_orders_say_what_to_do_instead() {
             404,
             "there is no backend http://unknown:1".to_owned(),
         ),
-        ("PATCH /backends", json!({"weight": 1}), 400, "Write /backends/3, or /backends?url=".to_owned()),
-        ("DELETE /backends", json!({}), 400, "which backend?".to_owned()),
+        ("PATCH /backends", json!({"weight": 1}), 400, "write /backends/3, or /backends?url=".to_owned()),
+        ("DELETE /backends", json!({}), 400, "the request names no backend".to_owned()),
         (
             "PATCH /backends/1",
             json!({}),
@@ -396,7 +396,7 @@ fn a_body_that_does_not_come_is_not_waited_for() {
     client.send(format!("PATCH /backends/1 HTTP/1.1\r\n{JSON}\r\nContent-Length: 13\r\n\r\n{{\"weight\""));
     let answer = client.answer();
     assert_eq!(
-        (answer.status, answer.text().contains("did not come within 5 s")),
+        (answer.status, answer.text().contains("did not arrive within 5 s")),
         (408, true),
         "{}",
         answer.text()

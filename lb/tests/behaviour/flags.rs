@@ -17,7 +17,7 @@ fn a_wrong_flag_ends_it_with_one_message_that_names_the_fix() {
         (&["--backends=ftp://a:1"], "write http://host:port"),
         (&["--backends=http://a:1, http://b:2"], "commas without spaces"),
         (&["--backends=http://a:1,", "http://b:2"], "commas without spaces"),
-        (&["--backends=http://a:1,,http://b:2"], "a comma too many"),
+        (&["--backends=http://a:1,,http://b:2"], "remove the extra comma"),
         (&["--backends=http://a:1,http://b:2,http://a:1"], "list each backend once"),
         (&["--backends=http://a:1/app"], "write http://a:1"),
         (&["--backends=http://a:port"], "write http://host:port"),
@@ -54,13 +54,13 @@ fn a_taken_port_is_reported_with_the_flag_that_chooses_another() {
     let taken = Ended::of(&[OK, "--bind=127.0.0.1", &format!("--port={port}"), "--admin=127.0.0.1:0"]);
     assert_eq!(taken.code, Some(2));
     assert!(
-        taken.stderr.contains(&format!("port {port} is taken")) && taken.stderr.contains("--port"),
+        taken.stderr.contains(&format!("port {port} is in use")) && taken.stderr.contains("--port"),
         "{taken:?}"
     );
     let admin = Ended::of(&[OK, "--bind=127.0.0.1", "--port=0", &format!("--admin=127.0.0.1:{port}")]);
     assert_eq!((admin.code, &admin.stdout[..]), (Some(2), ""));
     assert!(
-        admin.stderr.contains(&format!("port {port} is taken")) && admin.stderr.contains("--admin"),
+        admin.stderr.contains(&format!("port {port} is in use")) && admin.stderr.contains("--admin"),
         "{admin:?}"
     );
     let foreign = Ended::of(&[OK, "--bind=192.0.2.1", "--port=0"]);

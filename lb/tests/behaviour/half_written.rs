@@ -94,7 +94,7 @@ fn an_emptied_file_is_no_news_while_it_is_filled_again() {
     stays(&lb, 4);
     fs::write(config.path(), file(&upstreams)).unwrap();
     wait_for_backends(&lb, 5);
-    assert!(!lb.log().contains("configuration not taken"), "{}", lb.log());
+    assert!(!lb.log().contains("configuration refused"), "{}", lb.log());
 }
 
 #[test]

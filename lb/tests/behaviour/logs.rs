@@ -234,6 +234,6 @@ fn the_file_of_settings_names_the_log_file() {
     config.write(&(tables([(&upstream, "")]) + &log.replace("lb.log", "other.log")));
     eventually("it says that this takes a restart", || {
         let text = fs::read_to_string(&file).unwrap();
-        when(text.contains("log.file changes with a restart only"), text)
+        when(text.contains("log.file can change only with a restart"), text)
     });
 }

@@ -157,7 +157,7 @@ fn addresses_are_taken_as_people_write_them_or_the_error_says_how() {
         (&["ctl", "state", "--admin=4030"], &["write http://127.0.0.1:4030"]),
         (&["ctl", "state", "--admin=:4030"], &["write http://127.0.0.1:4030"]),
         (&["ctl", "state", "--admin=::1:4030"], &["write http://[::1]:4030"]),
-        (&["ctl", "state", "--admin=https://127.0.0.1:4030"], &["no TLS", "write http://127.0.0.1:4030"]),
+        (&["ctl", "state", "--admin=https://127.0.0.1:4030"], &["does not support TLS", "write http://127.0.0.1:4030"]),
     ]);
 }
 
@@ -375,5 +375,5 @@ fn an_address_of_another_machine_says_which_to_choose() {
     let upstream = Upstream::well("ok");
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let taken = Ended::of(&[OK, &format!("--admin={}", lb.admin), "--bind=127.0.0.1", "--port=0"]);
-    assert!(taken.stderr.contains("is taken") && taken.stderr.contains("--admin"), "{}", taken.stderr);
+    assert!(taken.stderr.contains("is in use") && taken.stderr.contains("--admin"), "{}", taken.stderr);
 }

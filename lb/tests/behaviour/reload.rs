@@ -69,7 +69,7 @@ fn a_wrong_file_changes_nothing_and_says_why() {
     let config = Config::new(&tables([(&upstreams[0], "")]));
     let lb = Lb::configured(&config.path(), &[NO_PINGS]);
     config.write(&tables([(&upstreams[1], "weight = -1")]));
-    lb.wait_for_log("configuration not taken, everything stays as it is");
+    lb.wait_for_log("configuration refused, nothing changes");
     lb.wait_for_log("error: weight is -1");
     lb.wait_for_log("lb.toml:3:10");
     assert_eq!(lb.get("/").text(), "one");
@@ -92,7 +92,7 @@ fn flags_stay_in_force_and_what_needs_a_restart_says_so() {
     wait_for_reloads(&lb, 1);
     assert_eq!(lb.state()["policy"], "ring");
     // The flag sets the workers too.
-    assert!(!lb.log().contains("with a restart only"), "{}", lb.log());
+    assert!(!lb.log().contains("only with a restart"), "{}", lb.log());
     config.write(&format!("name = \"other\"\n{table}"));
     lb.wait_for_log("name can change only with a restart; the old value stays");
 }

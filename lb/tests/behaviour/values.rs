@@ -45,7 +45,7 @@ fn values_are_taken_as_people_write_them_or_the_error_says_how() {
         (&[OK, "--ping-interval", "-1s"], &["--ping-interval is -1s", "write it as 250ms, 10s or 2m"]),
         (&[OK, "--name", "-1"], &["--name=-1"]),
         (&["check", OK, "--port", "-1"], &["--port is -1", "write 0 to 65535"]),
-        (&[OK, "--port=3030", "--admin=0.0.0.0:3030"], &["clients and admin", "4030 for admin"]),
+        (&[OK, "--port=3030", "--admin=0.0.0.0:3030"], &["cannot both use", "4030 for admin"]),
         (&[OK, "--port=3030", "--admin=127.0.0.1:3030"], &["127.0.0.1:3030", "same port", "4030 for admin"]),
         (&[OK, "--bind=::", "--port=4030", "--admin=127.0.0.1:4030"], &["same port", "4031 for admin"]),
         (&["check", "-"], &["standard input is not read", "name a regular file"]),

@@ -1,7 +1,9 @@
-//! When does the balancer ask a backend, and when does it judge? Many times a second it looks at all traffic, asks the
-//! backends at which a request has waited for long or has failed, and suspects those that do not answer.
+//! When the balancer asks a backend and when it judges silence. Many times a second, this task looks at the
+//! traffic. It asks the backends at which a request has waited for long or has failed, and suspects those
+//! that do not answer.
 //!
-//! What to ask and what to conclude is decided in [`balance`]; this file does the waiting and the talking.
+//! The crate [`balance`] decides which backends to ask and what follows; this file waits and sends the
+//! questions.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +15,11 @@ use crate::config::Config;
 use crate::ping;
 use crate::pool::{Backend, Pool};
 
-/// How often the control thread looks at the traffic of all backends.
+/// Interval at which the control thread looks at the traffic of all backends.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
-/// How long one question may take at least, however short a ping may be. The rule of silence decides sooner.
+/// Minimum time limit of a question, even if the time limit of pings is shorter. The rule of silence usually
+/// decides earlier.
 const QUESTION: Duration = Duration::from_secs(2);
 
 /// Asks and judges the backends by their traffic, without end.
@@ -25,7 +28,8 @@ pub(crate) async fn keep_judging(pool: Arc<Pool>, settings: Arc<ArcSwap<Config>>
     loop {
         tokio::time::sleep(LOOK).await;
         let now = Instant::now();
-        // If this thread was asleep, the workers were too, and what the backends said meanwhile lies unread.
+        // If this thread did not run, the workers did not run either, and bytes of the backends are still
+        // unread.
         let overslept = now.duration_since(last) > LOOK * 4;
         last = now;
         if !overslept {
@@ -38,9 +42,9 @@ pub(crate) async fn keep_judging(pool: Arc<Pool>, settings: Arc<ArcSwap<Config>>
     }
 }
 
-/// Asks one backend until something is known.
+/// Asks one backend until there is a result.
 async fn ask(pool: Arc<Pool>, backend: Arc<Backend>, config: Arc<Config>) {
-    // Longer than the rule of silence waits before it judges.
+    // Longer than the rule of silence waits before its judgement.
     let patience = QUESTION.max(config.ping_timeout).max(config.silence.at_least * 4);
     loop {
         let reply = of_question(ping::ask_anything(&backend, &config, patience).await);

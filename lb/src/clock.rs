@@ -1,14 +1,14 @@
-//! What time is it for the decisions in `balance`? Their moments count from the start of this process.
+//! The clock for the decisions in `balance`. Its moments count from the start of this process.
 
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use balance::Moment;
 
-/// When the clock started: when it was first read.
+/// The start of the clock: the first time that it was read.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// The moment of an instant. What was before the start of the clock is the start.
+/// The moment of an instant. Instants before the start of the clock become the start.
 pub(crate) fn moment(instant: Instant) -> Moment {
     Moment::after(instant.saturating_duration_since(*START))
 }

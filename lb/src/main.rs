@@ -1,4 +1,4 @@
-//! `lb`: settings in, balancer runs, exit status out.
+//! `lb`: reads the settings, runs the balancer, and returns the exit status.
 
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let origin = Origin::new(cli.config.clone(), move || cli.load());
     let started = origin.load().map_err(|problems| problems.to_string()).and_then(|loaded| {
         let config = loaded.config;
-        // The ports come first: the log file of a balancer that runs already stays as it is.
+        // The ports come first: so a second balancer does not touch the log file of one that already runs.
         let server = Server::bind(config.clone(), origin).map_err(|error| format!("error: {error}\n"))?;
         let log = Log::begin(&config).map_err(|error| format!("error: {error}\n"))?;
         Ok((server, log, loaded.warnings))

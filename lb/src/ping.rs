@@ -1,12 +1,12 @@
-//! Is anybody there? Active health checks: every backend is asked on its own, from the first moment on.
+//! Active health checks: each backend gets pings of its own, from the start of the balancer.
 //!
-//! A ping is a TCP connection, closed at once, as in the seed; or a request for a path if one is configured.
-//! A backend that is suspected of silence is asked in HTTP even so, because a stopped process still completes
-//! handshakes (`anything`).
+//! A ping is a TCP connection that is closed at once, as in the Go balancer from which Roundabout started, or
+//! a request for a path if one is configured. A backend that is suspected of silence always gets an HTTP
+//! question, because a stopped process still completes handshakes (`anything`).
 //!
-//! A ping goes to the last address that is known for the backend's name. The name is looked up beside it, so a name
-//! server that says nothing takes no backend down. And a ping that could not be sent, because this process is out of
-//! descriptors or ports, says nothing about any backend.
+//! A ping goes to the last known address of the backend's name. The name is looked up in parallel, so a name
+//! server that does not answer takes no backend down. And a ping that cannot be sent, because this process
+//! has no descriptors or ports left, is no evidence about any backend.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,24 +31,24 @@ mod well;
 pub(crate) use anything::ask_anything;
 pub use well::check_health;
 
-/// How often a log line says that pings cannot be sent, while that lasts.
+/// Interval of log lines that pings cannot be sent, while this lasts.
 const REMIND: Duration = Duration::from_secs(60);
 
-/// What all pings share.
+/// Values that all pings share.
 #[derive(Debug)]
 pub(crate) struct Pings {
     resolver: Resolver,
-    /// Whether to say again that pings cannot be sent.
+    /// Limits the log lines that pings cannot be sent.
     shortage: Seldom,
 }
 
 impl Pings {
-    /// Pings to names that are looked up by this resolver.
+    /// Pings whose names this resolver looks up.
     pub(crate) fn new(resolver: Resolver) -> Self {
         Self { resolver, shortage: Seldom::every(REMIND) }
     }
 
-    /// Says that pings cannot be sent, unless that was said a moment ago.
+    /// Logs that pings cannot be sent, unless a line was written shortly before.
     fn tell_of_shortage(&self, now: Instant) {
         if self.shortage.is_due(now) {
             tracing::warn!("pings cannot be sent: {}", Failure::OutOfResources.words());
@@ -56,8 +56,8 @@ impl Pings {
     }
 }
 
-/// Pings one backend again and again, unless it is in maintenance, and tells the pool what comes of it; `pinged` is called
-/// after each ping. Jitter, drawn from `random`, keeps many balancers from asking in step.
+/// Pings one backend repeatedly, unless it is in maintenance, and passes the results to the pool; `pinged` is
+/// called after each ping. Jitter, from `random`, prevents that many balancers ping at the same moments.
 pub(crate) async fn keep_pinging(
     pool: Arc<Pool>,
     backend: Arc<Backend>,
@@ -82,7 +82,7 @@ pub(crate) async fn keep_pinging(
     }
 }
 
-/// What came of a ping, for the log.
+/// The result of a ping, for the log.
 fn words(evidence: &Evidence) -> &str {
     match evidence {
         Evidence::Connected => "connected",
@@ -92,12 +92,12 @@ fn words(evidence: &Evidence) -> &str {
     }
 }
 
-/// Nine to eleven tenths of the interval, by a number between 0 and 1.
+/// Between nine and eleven tenths of the interval, by a number between 0 and 1.
 pub(crate) fn jittered(interval: Duration, random: f64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * random)
 }
 
-/// One ping, and what it says, if it says anything about the backend.
+/// Sends one ping, and returns the evidence, if the ping gives evidence about the backend.
 async fn ping(backend: &Arc<Backend>, config: &Config, resolver: &Resolver) -> Option<Evidence> {
     let (suspect, must_answer) = {
         let health = backend.health();

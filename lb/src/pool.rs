@@ -1,7 +1,8 @@
-//! The pool of `balance`, with the machine's clock, and with its changes published: in the statistics, in the log and in the
-//! stream of events.
+//! The pool of `balance`, with the clock of the machine. It publishes changes in the statistics, in the log
+//! and in the stream of events.
 //!
-//! Changes of state are rare. Each one is made and published under one lock, so that all readers see them in one order.
+//! Changes of state are rare. Each is made and published under one lock, so that all readers see the changes
+//! in the same order.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,17 +19,17 @@ use crate::clock::{instant, moment};
 use crate::observe::{BackendStats, Observer, state_change};
 use crate::resolved::Resolved;
 
-/// What the balancer keeps for each backend.
+/// The data that the balancer keeps for each backend.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// What its host name stands for.
+    /// The addresses of its host name.
     pub resolved: Resolved,
-    /// What it did so far.
+    /// Its statistics.
     pub stats: BackendStats,
 }
 
 impl Endpoint {
-    /// That of a backend of which nothing is known yet.
+    /// The data of a backend without any evidence.
     pub fn new(member: &Member, now: Moment) -> Self {
         let stats = BackendStats::new(State::Up.name(), instant(now));
         Self { resolved: Resolved::new(member.address.literal()), stats }
@@ -41,10 +42,10 @@ pub type Backend = balance::Peer<Endpoint>;
 /// One view of the balancer's pool.
 pub type Fleet = balance::Fleet<Endpoint>;
 
-/// A request is in flight at one of the balancer's backends for as long as this lives.
+/// A request is in flight at a backend while this value lives.
 pub type InFlight = balance::InFlight<Backend>;
 
-/// The backend of this number at this address, of which nothing is known yet.
+/// The backend with this number and address, without any evidence.
 #[cfg(test)]
 pub(crate) fn backend(number: usize, host: &str, port: u16) -> Backend {
     let member = Member::new(balance::Address { host: host.into(), port });
@@ -53,7 +54,7 @@ pub(crate) fn backend(number: usize, host: &str, port: u16) -> Backend {
     Backend::new(number, member, own, now)
 }
 
-/// The backends behind one address, and who hears of their changes.
+/// The backends behind one address, and the observer of their changes.
 #[derive(Debug)]
 pub struct Pool {
     pool: ServerPool<Endpoint>,
@@ -71,13 +72,13 @@ impl Deref for Pool {
 }
 
 impl Pool {
-    /// A pool of backends, all taken to be up until something is known of them.
+    /// A pool of backends, which all count as up until there is evidence.
     pub fn new(members: Vec<Member>, rules: Rules, observer: Arc<Observer>, now: Instant) -> Self {
         let pool = ServerPool::new(members, rules, Endpoint::new, moment(now));
         Self { pool, observer, publishing: Mutex::default() }
     }
 
-    /// Makes a change that may be one of a backend's state, and publishes it.
+    /// Makes a change that may change the state of a backend, and publishes it.
     fn publish<T: IntoIterator<Item = Transition>>(&self, change: impl FnOnce(&ServerPool<Endpoint>) -> T) {
         let _in_order = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         for Transition { backend: number, from, to, cause } in change(&self.pool) {
@@ -99,28 +100,29 @@ impl Pool {
         self.publish(|pool| pool.learn(backend, evidence, moment(now)));
     }
 
-    /// A byte came from the backend: an answer, or more of one.
+    /// A byte of an answer arrived from the backend.
     pub fn heard(&self, backend: &Backend, now: Instant) {
         if let Some(evidence) = backend.heard(moment(now)) {
             self.learn(backend, evidence, now);
         }
     }
 
-    /// The backend has given a whole answer. The clock is read only if that changes anything.
+    /// The backend has given a complete answer. The clock is read only if that changes anything.
     pub fn answered(&self, backend: &Backend, now: impl FnOnce() -> Instant) {
         if let Some(evidence) = backend.answered() {
             self.learn(backend, evidence, now());
         }
     }
 
-    /// The backend has given an answer, which may be an error; it is ejected if that makes it an outlier.
+    /// The backend has given an answer, which may be an error; the backend is ejected if it is now an
+    /// outlier.
     pub fn rate(&self, backend: &Backend, is_error: bool, now: Instant) {
         if let Some(why) = self.pool.rate(backend, is_error) {
             self.publish(|pool| pool.eject(backend, why, moment(now)));
         }
     }
 
-    /// A try at the backend failed while its answer was on its way, and its client is not to blame.
+    /// A try at the backend failed during its answer, and the client is not to blame.
     pub fn broke_off(&self, backend: &Backend, now: Instant) {
         if let Some(why) = self.pool.failed(backend, moment(now)) {
             self.publish(|pool| pool.eject(backend, why, moment(now)));
@@ -150,7 +152,7 @@ impl Pool {
         self.pool.to_ask(moment(now))
     }
 
-    /// A question to a backend has ended. Returns whether to ask it again.
+    /// A question to a backend has ended. Returns whether to ask again.
     pub fn asked(&self, backend: &Backend, reply: Reply, now: Instant) -> bool {
         let mut again = false;
         self.publish(|pool| {

@@ -1,9 +1,8 @@
-//! Where is a backend at present? The addresses that its name stands for, and whether a connection still leads to one
-//! of them.
+//! The present addresses of a backend's name, and whether a connection still leads to one of them.
 //!
-//! A name can move to other addresses while the old ones still answer. So what belongs to an address, such as a kept
-//! connection, remembers the generation of the addresses that it was made under. As long as that is the present one,
-//! nothing has to be compared.
+//! A name can move to other addresses while the old ones still answer. So each object that belongs to an
+//! address, such as a kept connection, stores the generation of the addresses at its creation. As long as
+//! this is the present generation, no addresses need to be compared.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,12 +17,13 @@ pub struct Resolved {
     generation: AtomicU64,
 }
 
-/// Which addresses these are: another number whenever they change, and for each backend another one.
+/// The generation of addresses: a new number at each change, and different for each backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generation(u64);
 
 impl Generation {
-    /// One that no backend has. Two backends of one name, one after the other, must not have the same.
+    /// A number that no backend has. Two backends with the same name, one after the other, must have
+    /// different numbers.
     fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
@@ -31,7 +31,7 @@ impl Generation {
 }
 
 impl Resolved {
-    /// The one address of a backend that needs no look-up, or none yet.
+    /// The one address of a backend that needs no look-up, or no address yet.
     pub(crate) fn new(literal: Option<SocketAddr>) -> Self {
         Self {
             addresses: ArcSwap::from_pointee(literal.into_iter().collect()),
@@ -39,8 +39,8 @@ impl Resolved {
         }
     }
 
-    /// The addresses, in the order in which they are to be tried; none until the name was looked up, the last good
-    /// answer ever after.
+    /// The addresses, in the order in which they are tried; empty until the name was looked up, and then
+    /// always the last good answer.
     pub fn addresses(&self) -> Arc<Vec<SocketAddr>> {
         self.addresses.load_full()
     }
@@ -50,17 +50,17 @@ impl Resolved {
         self.addresses.load().is_empty()
     }
 
-    /// Takes in what the name stands for now.
+    /// Stores the present addresses of the name.
     pub fn set(&self, addresses: Vec<SocketAddr>) {
         if **self.addresses.load() != addresses {
             self.addresses.store(Arc::new(addresses));
-            // Behind the addresses: a reader of the new number sees them.
+            // After the addresses: so a reader of the new number sees the new addresses.
             self.generation.store(Generation::next().0, Ordering::Release);
         }
     }
 
-    /// The present generation. What is made under it must look at the addresses after it has asked for this: then at
-    /// worst it looks older than it is.
+    /// The present generation. Read it before the addresses: then a new object seems too old at worst, and
+    /// never too new.
     pub fn generation(&self) -> Generation {
         Generation(self.generation.load(Ordering::Acquire))
     }

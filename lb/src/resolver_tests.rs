@@ -1,4 +1,4 @@
-//! Look-ups that hang, that come late, and that are asked for by many.
+//! Tests of look-ups that hang, that end late, and that have many callers.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -7,12 +7,12 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Name servers that a test holds up: names with "hang" in them wait until it lets them go.
+/// Name servers that a test can stop: names that contain "hang" wait until the test releases them.
 struct Held {
     resolver: Resolver,
     running: Arc<AtomicUsize>,
     asked: Arc<AtomicUsize>,
-    /// Dropped to let all go.
+    /// Dropped to release all.
     hold: Option<mpsc::Sender<()>>,
 }
 
@@ -93,7 +93,7 @@ async fn look_ups_that_hang_take_few_threads_and_leave_some_to_others() {
     }
     let most = MOST - RESERVED;
     eventually("they run", || held.running.load(SeqCst) == most).await;
-    // A name whose look-ups are quick has one for itself.
+    // A name with fast look-ups has a thread of its own.
     assert!(soon(&held.resolver, "app").await.is_ok());
     assert_eq!(held.running.load(SeqCst), most);
     held.let_go();

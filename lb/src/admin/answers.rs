@@ -1,4 +1,4 @@
-//! How the admin port answers: pages, JSON, and errors that say what to do instead.
+//! Answers of the admin port: pages, JSON, and errors with a remedy.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -16,25 +16,25 @@ use serde_json::json;
 
 use super::guard::Refusal;
 
-/// What an answer brings: all at once, or as it happens.
+/// The body of an answer: all bytes at once, or a stream of events.
 pub(super) struct Body {
     bytes: Either<Full<Bytes>, Channel<Bytes>>,
-    /// What is taken for as long as the answer is on its way.
+    /// Values that live until the answer has been sent.
     held: Vec<Box<dyn Any>>,
 }
 
 impl Body {
-    /// All at once.
+    /// A body that is complete.
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
         Self { bytes: Either::Left(Full::new(bytes.into())), held: Vec::new() }
     }
 
-    /// As it happens.
+    /// A stream whose bytes come through a channel.
     pub(super) fn told(channel: Channel<Bytes>) -> Self {
         Self { bytes: Either::Right(channel), held: Vec::new() }
     }
 
-    /// The same, holding something until it has been sent or its reader is gone.
+    /// The same body, which also holds a value until the body has been sent or its reader has left.
     pub(super) fn holding(mut self, what: impl Any) -> Self {
         self.held.push(Box::new(what));
         self
@@ -70,13 +70,13 @@ impl http_body::Body for Body {
     }
 }
 
-/// An answer, or why there is none.
+/// An answer, or the reason for a refusal.
 pub(super) type Answer = Result<Response<Body>, Refusal>;
 
 const NO_SNIFF: (HeaderName, HeaderValue) =
     (http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
-/// A document.
+/// An answer with a JSON document.
 pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response<Body> {
     match serde_json::to_vec(document) {
         Ok(json) => written(status, json),
@@ -84,12 +84,13 @@ pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response<Bo
     }
 }
 
-/// A document that is written already.
+/// An answer with JSON that is already text.
 pub(super) fn written(status: StatusCode, json: impl Into<Bytes>) -> Response<Body> {
     respond(status, "application/json", Body::whole(json))
 }
 
-/// An error, as a document. One of several lines comes as a list of them besides, for those who print it.
+/// An error as a JSON document. If the error has several lines, the document also has them as a list, for
+/// programs that print them.
 pub(super) fn refused(Refusal { status, error }: Refusal) -> Response<Body> {
     let document = match error.contains('\n') {
         false => json!({ "error": error }),
@@ -102,9 +103,9 @@ pub(super) fn refused(Refusal { status, error }: Refusal) -> Response<Body> {
     response
 }
 
-/// Something is there, but for other methods.
+/// The path exists, but only for other methods.
 pub(super) fn wrong_method(path: &str, methods: &str) -> Response<Body> {
-    let error = format!("only {methods} is understood at {path}");
+    let error = format!("{path} accepts only {methods}");
     let mut response = refused(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error));
     if let Ok(methods) = HeaderValue::from_str(methods) {
         response.headers_mut().insert(ALLOW, methods);
@@ -112,12 +113,12 @@ pub(super) fn wrong_method(path: &str, methods: &str) -> Response<Body> {
     response
 }
 
-/// A few words.
+/// An answer with plain text.
 pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     respond(status, "text/plain; charset=utf-8", Body::whole(body))
 }
 
-/// Any answer.
+/// An answer with any body.
 pub(super) fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;

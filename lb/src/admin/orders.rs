@@ -1,4 +1,4 @@
-//! What can be changed at the admin port. Whoever asks is told what is in force now, or what was wrong with his request.
+//! The changes that the admin port accepts. The client gets the new settings, or the error in its request.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,15 +25,17 @@ fn bad(error: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, error)
 }
 
-/// The backend that a request is about, by its number in the path or its address in the query.
+/// The backend that a request names, by number in the path or by address in the query.
 ///
 /// # Errors
-/// It names none, or one that does not exist.
+/// The request names no backend, or one that does not exist.
 pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, Refusal> {
     let url = parameter(asked.query, "url");
     let (which, number) = match (asked.one, url) {
         ("", None) => {
-            return Err(bad("which backend? Write /backends/3, or /backends?url=http://localhost:3031"));
+            return Err(bad(
+                "the request names no backend; write /backends/3, or /backends?url=http://localhost:3031",
+            ));
         }
         ("", Some(url)) => (url, None),
         (text, _) => (text.to_owned(), number(text.as_bytes()).and_then(|number| number.try_into().ok())),
@@ -54,17 +56,17 @@ pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, 
     })
 }
 
-/// Backends that are named to somebody who asks for one that does not exist.
+/// Limit of backends that an error lists.
 const NAMED: usize = 20;
 
-/// What a query says of a name, without its percent signs.
+/// The value of a query parameter, with percent signs decoded.
 fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(found, _)| *found == name)?;
     Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
 }
 
-/// The limit of a backend of which none is said is that of all.
+/// Gives a backend without its own limit the common limit.
 fn with_limit(admin: &Admin, member: Member) -> Member {
     let limit = admin.control.settings().limit.map(|limit| limit.in_flight as u32);
     Member { limit: member.limit.or(limit), ..member }
@@ -93,7 +95,7 @@ pub(super) fn say(admin: &Admin, asked: &Asked<'_>) -> Answer {
         return Err(Refusal::new(StatusCode::CONFLICT, error));
     }
     if asked.body.is_empty() {
-        return Err(bad("nothing is said; write {\"mode\": \"drain\"} or {\"weight\": 5}"));
+        return Err(bad("the body changes nothing; write {\"mode\": \"drain\"} or {\"weight\": 5}"));
     }
     let member = with_limit(admin, read_member(&asked.body, Some(&backend.said())).map_err(bad)?);
     admin.control.say(&backend, member, &asked.by);
@@ -112,8 +114,8 @@ pub(super) fn remove(admin: &Admin, asked: &Asked<'_>) -> Answer {
         if !force && is_last(&admin.control.pool().said(), &backend.said()) {
             let number = backend.number;
             let error = format!(
-                "backend {number} is the last one that gets requests: without it each is answered with 503; to remove \
-                 it all the same, add ?force=true, or write lb ctl remove {number} --force"
+                "backend {number} is the last one that gets requests: without it, every request gets a 503; to remove \
+                 it anyway, add ?force=true, or write lb ctl remove {number} --force"
             );
             return Err(Refusal::new(StatusCode::CONFLICT, error));
         }
@@ -122,7 +124,7 @@ pub(super) fn remove(admin: &Admin, asked: &Asked<'_>) -> Answer {
     Ok(json(StatusCode::OK, &summary(&backend)))
 }
 
-/// Whether nobody would be left without this one: no member at all, or none that gets new requests.
+/// Whether the pool needs this member: without it there is no member at all, or none that gets new requests.
 fn is_last(members: &[Member], this: &Member) -> bool {
     let mut others = members.iter().filter(|member| member.address != this.address).peekable();
     others.peek().is_none() || (is_wanted(this) && !others.any(is_wanted))
@@ -159,7 +161,7 @@ pub(super) fn reset(admin: &Admin, asked: &Asked<'_>) -> Answer {
     Ok(json(StatusCode::OK, &json!({ "counting_ms": 0 })))
 }
 
-/// The members of an object; an error if there is one that nobody knows.
+/// The members of an object; an error if one is unknown.
 fn members<'a, const N: usize>(
     body: &'a Map<String, Value>,
     known: [&str; N],
@@ -177,12 +179,12 @@ fn members<'a, const N: usize>(
     }
 }
 
-/// The only member of an object, which has to be a text.
+/// The text of the one member that an object must have.
 fn word<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal> {
     let [value] = members(body, [name])?;
     value
         .and_then(Value::as_str)
-        .ok_or_else(|| bad(format!("there has to be a {name}; write {{\"{name}\": \"…\"}}")))
+        .ok_or_else(|| bad(format!("{name} is missing; write {{\"{name}\": \"…\"}}")))
 }
 
 #[cfg(test)]
@@ -193,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_one_is_the_one_without_which_nobody_serves() {
+    fn the_last_backend_that_gets_requests_is_found() {
         let member =
             |port, mode, weight| Member { mode, weight, ..Member::new(Address { host: "a".into(), port }) };
         let (ready, drained) = (|port| member(port, Mode::Ready, 1), |port| member(port, Mode::Drain, 1));
@@ -227,13 +229,13 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_refused() {
+    fn unknown_members_are_refused() {
         let body = json!({"policy": "ring"});
         let body = body.as_object().unwrap();
         assert_eq!(word(body, "policy"), Ok("ring"));
         let table = [
-            (json!({}), "there has to be a policy; write {\"policy\": \"…\"}"),
-            (json!({"policy": 5}), "there has to be a policy"),
+            (json!({}), "policy is missing; write {\"policy\": \"…\"}"),
+            (json!({"policy": 5}), "policy is missing"),
             (json!({"policy": "ring", "polcy": 1}), "polcy is not known here; write policy"),
             (json!({"x": 1}), "x is not known here; there is policy"),
         ];

@@ -1,4 +1,4 @@
-//! What the admin port shows. To look at it changes nothing.
+//! The pages of the admin port. Reading them changes nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,10 +21,10 @@ use crate::log::Level;
 use crate::observe::state_change;
 use crate::pool::Backend;
 
-/// What is said of a backend, and how it is, in a few words.
+/// The settings and the state of a backend, in short.
 pub(super) fn summary(backend: &Backend) -> BackendSummary {
     let (said, health) = (backend.said(), backend.health());
-    // An answer matters to a backend that is down, or up with nothing against it, only if it is the first word of it.
+    // For a backend that is down, or up without a failure, an answer matters only if it is the first evidence.
     let on_its_way = health.progress(Thresholds { rise: 1, fall: 1 }).is_some();
     let is_first = health.answer_matters()
         && (health.state() == State::Down || (health.state() == State::Up && !on_its_way));
@@ -44,7 +44,7 @@ pub(super) fn summary(backend: &Backend) -> BackendSummary {
     }
 }
 
-/// Whether it is alive: for whoever would start it anew otherwise.
+/// Whether the process is alive, for supervisors that restart it otherwise.
 pub(super) fn healthz(admin: &Admin, _: &Asked<'_>) -> Answer {
     Ok(match admin.control.observer().is_draining() {
         false => text(StatusCode::OK, "ok\n"),
@@ -52,7 +52,7 @@ pub(super) fn healthz(admin: &Admin, _: &Asked<'_>) -> Answer {
     })
 }
 
-/// Whether requests are welcome: for whoever would send them elsewhere otherwise.
+/// Whether the balancer wants requests, for load balancers in front that send requests elsewhere otherwise.
 pub(super) fn readyz(admin: &Admin, _: &Asked<'_>) -> Answer {
     Ok(match admin.control.not_ready() {
         None => text(StatusCode::OK, "ready\n"),
@@ -92,18 +92,17 @@ pub(super) fn metrics<'a>(admin: &'a Admin, _: &'a Asked<'a>) -> Later<'a> {
     })
 }
 
-/// A document as it was written, if it could be.
+/// An answer with a document, if it could be written.
 fn document(written: serde_json::Result<Vec<u8>>) -> Answer {
     let failed =
         |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     written.map(|json| answers::written(StatusCode::OK, json)).map_err(failed)
 }
 
-/// Every backend's present state first, then whatever happens.
+/// The present state of each backend, and then all events.
 pub(super) fn events(admin: &Admin, _: &Asked<'_>) -> Answer {
     let reader = Arc::clone(&admin.readers).try_acquire_owned().map_err(|_| {
-        let error =
-            "as many as may read the events do so already; close one of their connections and ask again";
+        let error = "too many connections read the events; close one of them and try again";
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
     })?;
     let events = admin.control.observer().subscribe();
@@ -147,18 +146,18 @@ pub(super) fn log(admin: &Admin, _: &Asked<'_>) -> Answer {
     Ok(json(StatusCode::OK, &json!({ "level": level, "known": names::of::<Level>() })))
 }
 
-/// How a request was decided, by the name it was given.
+/// The decisions about a request, by the id of the request.
 pub(super) fn explain(admin: &Admin, asked: &Asked<'_>) -> Answer {
     let id = percent_decode_str(asked.one).decode_utf8_lossy();
     let found = admin.control.observer().explanations.find(&id).ok_or_else(|| {
         let error =
-            "no such request was explained lately; send it with x-lb-explain: 1, and start lb with --explain";
+            "there is no explanation for this request; start lb with --explain, and send the request with x-lb-explain: 1";
         Refusal::new(StatusCode::NOT_FOUND, error)
     })?;
     Ok(json(StatusCode::OK, &found))
 }
 
-/// There is no such thing, but there is this.
+/// The error for an unknown path, with the paths that exist.
 pub(super) fn nothing(path: &str) -> Refusal {
     let all: Vec<_> =
         super::routes::ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();

@@ -1,4 +1,4 @@
-//! The balancer's state as one JSON document.
+//! The state of the balancer as one JSON document.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,23 +35,23 @@ fn errors(tallies: &Tallies, causes: impl Iterator<Item = ErrorCause>) -> BTreeM
     counts.filter(|(_, count)| *count > 0).collect()
 }
 
-/// What there is to read off.
+/// The source of the values.
 pub(super) struct Subject<'a> {
     pub(super) pool: &'a Pool,
     pub(super) observer: &'a Observer,
-    /// Where clients connect.
+    /// Address that clients connect to.
     pub(super) listen: &'a str,
     pub(super) workers: usize,
-    /// When the balancer began.
+    /// Start time of the balancer.
     pub(super) started: Instant,
-    /// Since when it counts.
+    /// Time at which the counts began.
     pub(super) counting: Instant,
-    /// Lines of the log that were dropped since then.
+    /// Log lines dropped since then.
     pub(super) lines_dropped: u64,
     pub(super) now: Instant,
 }
 
-/// Reads everything off.
+/// Reads all values.
 pub(super) fn report(subject: &Subject<'_>) -> api::State {
     let &Subject { pool, observer, listen, workers, started, counting, lines_dropped, now } = subject;
     let totals = &observer.totals;

@@ -1,4 +1,4 @@
-//! What a configuration means, told to people: `lb check`.
+//! `lb check`: shows people what a configuration means.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,16 +42,16 @@ fn write(f: &mut fmt::Formatter<'_>, lines: &[(&str, String)]) -> fmt::Result {
 fn clients(config: &Config) -> String {
     let most = match config.max_connections {
         Some(most) => format!("at most {most} connections"),
-        None => "as many connections as there are descriptors for".to_owned(),
+        None => "as many connections as the file descriptors allow".to_owned(),
     };
     format!("{}, {most}, {}", config.listen, count(config.workers as u64, "worker", "workers"))
 }
 
 fn admin(config: &Config) -> String {
     let whose = match (&config.admin_token, config.admin.ip().to_canonical().is_loopback()) {
-        (Some(_), _) => "changes are taken with the token",
-        (None, true) => "changes are taken from this machine",
-        (None, false) => "no changes are taken, because there is no token",
+        (Some(_), _) => "changes need the token",
+        (None, true) => "changes are accepted from this machine only",
+        (None, false) => "no changes are accepted, because there is no token",
     };
     format!("{}, {whose}", config.admin)
 }
@@ -59,13 +59,14 @@ fn admin(config: &Config) -> String {
 fn policy(config: &Config) -> String {
     let key = if config.policy.uses_key() { format!(" by {}", config.key) } else { String::new() };
     let cookie = match &config.sticky_cookie {
-        Some(name) => format!("; clients return by the cookie {name}"),
+        Some(name) => format!("; sticky sessions with the cookie {name}"),
         None => String::new(),
     };
     format!("{}{key}{cookie}", config.policy)
 }
 
-/// The backends by level, the backups behind all others, and those that are not wanted at the end.
+/// The backends by level: first the levels, then the backups, and at the end the backends that get no
+/// requests.
 fn levels(config: &Config) -> Vec<(String, Vec<&Member>)> {
     let place = |member: &Member| match (is_wanted(member), member.backup) {
         (false, _) => (2, 0, "unwanted".to_owned()),
@@ -97,7 +98,7 @@ fn level_lines(f: &mut fmt::Formatter<'_>, level: &str, members: &[&Member], con
 
 fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
     let silence = match figures.stall_under_load {
-        None => "not found: there is no other to compare it with".to_owned(),
+        None => "not detected: there is no other backend to compare with".to_owned(),
         Some(span) => format!(
             "asked, and suspected {} after {} there, if it usually answers within {}",
             range(span),
@@ -109,11 +110,11 @@ fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
         ),
     };
     let silence_of_one = match figures.stall_at_one_request {
-        None => "not found: there is no other to compare it with".to_owned(),
+        None => "not detected: there is no other backend to compare with".to_owned(),
         Some(span) => format!("suspected {} after one request waits there", range(span)),
     };
     let asked = match figures.stall_without_traffic {
-        None => "not found: pings only connect; set ping_path".to_owned(),
+        None => "not detected: pings only connect; set ping_path".to_owned(),
         Some(span) => format!("down after {}", range(span)),
     };
     let slow_start = match config.slow_start {
@@ -143,9 +144,9 @@ fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
 fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
     let tries = u64::from(config.retries) + 1;
     let queue = match config.limit {
-        None => "for nobody: backends have no limit".to_owned(),
+        None => "not at all: backends have no limit".to_owned(),
         Some(limit) => format!(
-            "for one of {} places at a backend: up to {} of them, for at most {}",
+            "in the queue of a backend with {} requests in flight: up to {} requests, for at most {}",
             limit.in_flight,
             limit.queue,
             time(limit.patience)
@@ -154,7 +155,7 @@ fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
     let budget = match config.retry_budget {
         None => String::new(),
         Some(rule) => {
-            format!("; of all together, {}% again and {} per second", rule.percent, rule.per_second)
+            format!("; retry budget of all requests: {}% and {} per second", rule.percent, rule.per_second)
         }
     };
     let each = ByteSize(config.replay_limit as u64).display().iec();
@@ -189,7 +190,7 @@ fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
         ));
     }
     if let Some(after) = config.hedge_after {
-        lines.push(("is asked a second time", format!("after {} without an answer", time(after))));
+        lines.push(("is hedged", format!("after {} without an answer", time(after))));
     }
     lines
 }
@@ -202,7 +203,7 @@ fn range(Span { best, worst }: Span) -> String {
     if best == worst { time(best) } else { format!("{} to {}", time(best), time(worst)) }
 }
 
-/// To the millisecond: less says nothing about a network.
+/// A time to the millisecond: on a network, smaller units mean nothing.
 fn time(time: Duration) -> String {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     humantime::format_duration(Duration::from_millis(millis)).to_string()

@@ -1,4 +1,4 @@
-//! From all that was said to a [`Config`].
+//! Makes a [`Config`] from all given settings.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -21,11 +21,11 @@ use crate::proxy::key;
 use crate::proxy::queue::{self, Limit};
 use crate::proxy::sticky;
 
-/// What it is called if nobody says: drawn once, so that it keeps its name when its file is read again.
+/// The default name: a random one that stays the same when the file is read again.
 static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}", fastrand::u32(..) >> 8));
 
-/// Makes a configuration of it, and returns it with what is left of what was said: all but what was wrong. What was
-/// wrong is told to `problems`, and its default takes its place.
+/// Makes a configuration, and returns it with the given settings that were right. `problems` gets the errors,
+/// and defaults replace the wrong settings.
 pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Found) -> (Config, Said<'a>) {
     let (members, sound) =
         said.backends.into_iter().filter_map(|layer| member(layer, said.source, problems)).unzip();
@@ -34,7 +34,7 @@ pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Found) -> (Config, Said
     (config, Said { settings: read.layer, backends: sound, ..said })
 }
 
-/// The configuration of these backends: a line for each setting, or for settings that make one rule.
+/// The configuration with these backends: one line for each setting, or for settings that make one rule.
 fn config(read: &mut Reader<'_>, backends: Vec<Member>) -> Config {
     let listen = clients(read);
     Config {
@@ -95,7 +95,8 @@ fn config(read: &mut Reader<'_>, backends: Vec<Member>) -> Config {
     }
 }
 
-/// Makes a member of what was said of a backend, if its address can be read, and returns it with what was not wrong.
+/// Makes a member from the settings of a backend if its address can be read, and returns it with the settings
+/// that were right.
 pub(super) fn member(layer: Layer, source: &super::Source, problems: &mut Found) -> Option<(Member, Layer)> {
     let defaults = Layer::defaults(settings::section(BACKEND));
     let mut read = Reader::new(defaults.under(layer), source, problems);
@@ -119,7 +120,7 @@ impl Reader<'_> {
         parsed.inspect_err(|bad| self.complain("backend.url", &bad.what, &bad.fix)).ok()
     }
 
-    /// Notes a problem of a setting in words of its own.
+    /// Adds a problem of a setting in its own words.
     fn complain(&mut self, id: &str, what: &str, fix: &str) {
         if let Some(given) = self.layer.remove(id) {
             self.problems.push(Problem::new(what, fix).at(&given));
@@ -127,7 +128,7 @@ impl Reader<'_> {
     }
 }
 
-/// Where clients connect. The flags say address and port each for itself.
+/// Address that clients connect to. The flags give address and port separately.
 fn clients(read: &mut Reader<'_>) -> SocketAddr {
     let [port_said, bind_said] = ["port", "bind"].map(|id| read.layer.said(id).is_some());
     let port = read.number("port");
@@ -137,7 +138,7 @@ fn clients(read: &mut Reader<'_>) -> SocketAddr {
     SocketAddr::new(if bind_said { bind } else { both.ip() }, if port_said { port } else { both.port() })
 }
 
-/// An IP address and a port, which most have as `usual`.
+/// An IP address and a port; `usual` is the most common value.
 fn socket(read: &mut Reader<'_>, id: &str, usual: (Ipv4Addr, u16)) -> Option<SocketAddr> {
     let given = read.layer.get(id)?.clone();
     if let Written::Number(Some(number)) = given.value
@@ -150,7 +151,7 @@ fn socket(read: &mut Reader<'_>, id: &str, usual: (Ipv4Addr, u16)) -> Option<Soc
     read.parsed(id, |text| listen::socket(text, usual, in_file))
 }
 
-/// Where state and events can be seen.
+/// Address of the admin port.
 fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
     if let Some(admin) = socket(read, "admin", (Ipv4Addr::LOCALHOST, 4030)) {
         return admin;
@@ -159,7 +160,7 @@ fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
         0 => 0,
         port => port.checked_add(1000).unwrap_or_else(|| {
             let by = ["port", "listen"].into_iter().find_map(|id| read.layer.said(id)).cloned();
-            let what = format!("port {port} leaves no room for the admin port at {port} + 1000");
+            let what = format!("port {port} is too high: the admin port {port} + 1000 does not exist");
             let in_file = by.as_ref().is_some_and(|given| given.place().is_some());
             let fix = if in_file { "add admin = \"127.0.0.1:4030\"" } else { "add --admin=127.0.0.1:4030" };
             read.problems.push(Problem::new(what, fix).at_place(by.and_then(|given| given.place())));
@@ -169,7 +170,7 @@ fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// The entries of a list, each read by itself. What is wrong with one is told at its place.
+/// The entries of a list, each read separately. An error points to the place of its entry.
 pub(super) fn entries<T>(
     read: &mut Reader<'_>,
     id: &str,
@@ -195,7 +196,7 @@ pub(super) fn entries<T>(
     entries
 }
 
-/// A status for which another backend is asked.
+/// A status after which the request goes to another backend.
 fn error_status(text: &str) -> Result<StatusCode, String> {
     let status = text.trim().parse().ok().filter(|status| (400..=599).contains(status));
     status
@@ -230,19 +231,19 @@ fn network_meant(text: &str) -> Option<String> {
     listen::Guess::of(text).ip.filter(|_| !is_name).map(|ip| ip.to_string())
 }
 
-/// A network of IPv4 that is written as one of IPv6 is one of IPv4: addresses are compared as what they are.
+/// An IPv4 network written as IPv6 becomes IPv4, so that addresses compare correctly.
 fn canonical(network: IpNet) -> IpNet {
     let IpNet::V6(v6) = network else { return network };
     let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
     v4.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(network, IpNet::V4)
 }
 
-/// Whether each request gets an id: by default, if there is an access log to find it in.
+/// Whether each request gets an id: by default, only if there is an access log.
 fn request_id(read: &mut Reader<'_>) -> bool {
     read.maybe("request_id").unwrap_or_else(|| read.get("log.access_log"))
 }
 
-/// When a backend is ejected for what it answers.
+/// When answers of a backend lead to its ejection.
 fn outlier(read: &mut Reader<'_>) -> outlier::Rule {
     outlier::Rule {
         consecutive_errors: read.number("outlier.consecutive_errors"),
@@ -262,7 +263,7 @@ fn silence(read: &mut Reader<'_>) -> silence::Rule {
     silence::Rule { waiting: read.number("health.silence_waiting"), at_least: read.get("health.silence") }
 }
 
-/// How the cookie of [`sticky`] is given out.
+/// The attributes of the cookie of [`sticky`].
 fn cookie(read: &mut Reader<'_>) -> sticky::Attributes {
     sticky::Attributes {
         secure: read.parsed("sticky.secure", str::parse).unwrap_or_default(),
@@ -271,8 +272,8 @@ fn cookie(read: &mut Reader<'_>) -> sticky::Attributes {
     }
 }
 
-/// How long a browser keeps the cookie. `Max-Age` counts in seconds (RFC 6265bis, section 4.1.2.2), so that a
-/// part of a second cannot be said.
+/// How long a browser keeps the cookie. `Max-Age` counts whole seconds (RFC 6265bis, section 4.1.2.2), so
+/// parts of a second are not possible.
 fn max_age(read: &mut Reader<'_>) -> Option<Duration> {
     let age = read.maybe::<Duration>("sticky.max_age")?;
     if age.subsec_nanos() == 0 {
@@ -280,7 +281,7 @@ fn max_age(read: &mut Reader<'_>) -> Option<Duration> {
     }
     let given = read.layer.get("sticky.max_age")?.clone();
     let whole = humantime::format_duration(Duration::from_secs(age.as_secs() + 1));
-    let fix = format!("write whole seconds, such as \"{whole}\", because browsers count in them");
+    let fix = format!("write whole seconds, such as \"{whole}\", because browsers count whole seconds");
     read.reject(&given, Wrong { is: "not a number of whole seconds".to_owned(), fix });
     None
 }
@@ -299,7 +300,7 @@ fn limit(read: &mut Reader<'_>) -> Option<Limit> {
     read.maybe_number("queues.backend_limit").map(|in_flight| Limit { in_flight, queue, patience })
 }
 
-/// What it calls itself: a token of RFC 9110, section 5.6.2, without its stranger characters.
+/// The name of the balancer: a token of RFC 9110, section 5.6.2, without the rarer characters.
 fn name(text: &str) -> Result<String, String> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     match !text.is_empty() && text.bytes().all(is_word) {
@@ -328,7 +329,7 @@ pub(super) fn path(text: &str) -> Result<Uri, String> {
         .ok_or_else(|| "write a path that begins with '/', such as /healthz".to_owned())
 }
 
-/// What to write instead, of an error that says what is wrong, a semicolon, and what to write instead.
+/// The remedy, from an error text that has the error, a semicolon, and the remedy.
 fn fix(error: String) -> String {
     match error.split_once("; ") {
         Some((_, fix)) => fix.to_owned(),

@@ -1,5 +1,5 @@
-//! What JSON says of a backend, at run time: one more layer, so that it means what it means in the file, and is refused in
-//! the same words.
+//! Settings of a backend as JSON, at run time. They are one more layer, so they mean the same as in the file,
+//! and errors have the same words.
 
 use balance::member::Member;
 use serde_json::{Map, Value};
@@ -10,20 +10,21 @@ use super::layer::{Layer, Origin};
 use super::problems::{Found, Problem, Problems, Source, besides, nearest, shortened};
 use super::settings::{self, BACKEND};
 
-/// Reads what is said of a backend: of a new one, or of one of which this is `known` already and whose address stays.
+/// Reads the settings of a backend: of a new one, or of an existing one with the settings `known`, whose
+/// address stays.
 ///
 /// # Errors
-/// All that is wrong with it, a line each, with what to write instead.
+/// All errors, one per line, with what to write instead.
 pub(crate) fn backend(said: &Map<String, Value>, known: Option<&Member>) -> Result<Member, String> {
     let section = settings::section(BACKEND).expect("there is a section for backends");
-    // Names are looked up again and again only while they stand in the configuration.
+    // The names in the configuration are looked up repeatedly, but other names are not.
     let cannot = |key: &str| key == "every_address" || (key == "url" && known.is_some());
     let keys = || section.settings.iter().map(|setting| setting.key()).filter(|key| !cannot(key));
     let mut problems = Found::default();
     let mut layer = known.map(layer_of).unwrap_or_default();
     for (key, value) in said {
         match section.setting(key).filter(|_| !cannot(key)) {
-            // Nothing is said of it any more.
+            // The setting is removed.
             Some(setting) if value.is_null() => _ = layer.remove(setting.id()),
             Some(setting) => layer.add(setting, written(value), Origin::Json),
             None => {
@@ -48,7 +49,7 @@ pub(crate) fn backend(said: &Map<String, Value>, known: Option<&Member>) -> Resu
     }
 }
 
-/// What is known of a backend, as if it had been said.
+/// The known settings of a backend, as if they were given now.
 fn layer_of(member: &Member) -> Layer {
     let section = settings::section(BACKEND).expect("there is a section for backends");
     let mut layer = Layer::default();

@@ -1,11 +1,12 @@
-//! What the balancer is told to do: every setting, with its default, from a file and from flags.
+//! The configuration of the balancer: all settings with their defaults, from a file and from flags.
 //!
-//! Parse, do not validate: what is written (`layer.rs`) becomes a [`Config`] in one step, and a `Config` that exists is
-//! valid. What is wrong is told all at once, with its place in the file and what to write instead ([`problems`]).
+//! The principle is to parse instead of to validate: written settings (`layer.rs`) become a [`Config`] in one
+//! step, and a `Config` that exists is valid. All errors are reported at once, each with its place in the
+//! file and what to write instead ([`problems`]).
 //!
 //! ```text
 //! defaults ─┐
-//! file ─────┼─► one layer ─► Config, or problems ─► what it means, and what is odd about it
+//! file ─────┼─► one layer ─► Config, or problems ─► figures, and warnings
 //! flags ────┘
 //! ```
 
@@ -66,7 +67,7 @@ pub use schema::schema;
 use settings::SECTIONS;
 pub use token::Token;
 
-/// Every setting of the balancer.
+/// All settings of the balancer.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The backends, in the order of their numbers; at least one.
@@ -75,114 +76,116 @@ pub struct Config {
     pub policy: Kind,
     /// Where hashing policies find the key of a request.
     pub key: key::Source,
-    /// How far above its fair share of the requests in flight a backend may be under `bounded-ring`, in percent;
-    /// more than 100.
+    /// Limit for the requests in flight of a backend under `bounded-ring`, in percent of its fair share; more
+    /// than 100.
     pub load_factor: u32,
-    /// What all draws start from, so that a run can be repeated; by default something new at each start.
+    /// Seed of all random choices, so that a run can be repeated; by default a new seed at each start.
     pub seed: Option<u64>,
-    /// With fewer than so many percent of a level's backends up, health is not heeded; 0 for never.
+    /// If fewer than this percentage of a level's backends are up, health is ignored; 0 for never.
     pub panic_threshold: u8,
-    /// How long it takes a backend that has come up to get its full share; zero for no time at all.
+    /// Time in which a backend that has come up grows to its full share; zero for none.
     pub slow_start: Duration,
-    /// When a backend is ejected for what it answers.
+    /// When answers of a backend lead to its ejection.
     pub outlier: outlier::Rule,
-    /// How many retries all requests together may have; `None` for as many as each may.
+    /// The limit of retries of all requests together; `None` for no common limit.
     pub retry_budget: Option<budget::Rule>,
-    /// After how long without an answer a second backend is asked as well; `None` for never.
+    /// Time without an answer after which a second backend gets the request too; `None` for never.
     pub hedge_after: Option<Duration>,
-    /// The cookie by which clients return to the backend they were at; `None` for no such cookie.
+    /// Name of the cookie that sends clients back to their backend; `None` for no cookie.
     pub sticky_cookie: Option<String>,
-    /// How that cookie is given out.
+    /// The attributes of that cookie.
     pub sticky_attributes: sticky::Attributes,
-    /// Whether a client may ask, with `x-lb-explain: 1`, how its request was decided.
+    /// Whether a client may ask, with `x-lb-explain: 1`, for the decisions about its request.
     pub explain: bool,
-    /// Where clients connect.
+    /// Address that clients connect to.
     pub listen: SocketAddr,
-    /// Where state and events can be seen.
+    /// Address of the admin port.
     pub admin: SocketAddr,
-    /// What whoever changes anything at run time has to know; `None` for nobody, unless only this machine can ask.
+    /// The token that is required for changes at run time. With `None`, changes are possible only if the
+    /// admin port is on a loopback address.
     pub admin_token: Option<Token>,
-    /// What it calls itself towards others, in `Via` and `Proxy-Status`: a token of RFC 9110, section 5.6.2.
+    /// Name of the balancer in `Via` and `Proxy-Status`: a token of RFC 9110, section 5.6.2.
     pub name: String,
-    /// Whether it adds itself to `Via`; else it marks requests in `CDN-Loop`, so that it knows those that come back.
+    /// Whether to add the name to `Via`; otherwise it is in `CDN-Loop`, so that the balancer detects requests
+    /// that come back.
     pub via: bool,
-    /// Proxies in front of it, whose word is taken for where they got a request from.
+    /// Trusted proxies in front of the balancer, whose `X-Forwarded` headers are believed.
     pub trusted: Vec<IpNet>,
     /// Threads that serve requests; at least 1.
     pub workers: usize,
     /// Time between two pings of a backend, before jitter.
     pub ping_interval: Duration,
-    /// How long a ping may take to connect, and then to be answered; not longer than the interval.
+    /// Time limit of a ping for the connection, and again for the answer; not longer than the interval.
     pub ping_timeout: Duration,
-    /// What a ping asks, and where.
+    /// The request and the destination of pings.
     pub ping: Ping,
-    /// Evidence that a change of state needs.
+    /// The number of pings that a change of state needs.
     pub thresholds: Thresholds,
-    /// When waiting becomes silence.
+    /// When the balancer suspects a backend that is silent.
     pub silence: silence::Rule,
     /// Retries of the same backend.
     pub retries: u32,
     /// Pause before a retry.
     pub retry_delay: Duration,
-    /// Backends that a request may be given to; at least 1.
+    /// Limit of backends that a request is sent to; at least 1.
     pub attempts: u32,
-    /// Statuses, of 400 to 599, for which another backend is asked; mostly none.
+    /// Statuses from 400 to 599 after which the request goes to another backend; usually none.
     pub retry_on: Vec<StatusCode>,
-    /// From a request's arrival to its answer's head, all tries included.
+    /// Time limit from the arrival of a request to the head of its answer, for all tries together.
     pub total_timeout: Duration,
-    /// To establish a connection to a backend.
+    /// Time limit to connect to a backend.
     pub connect_timeout: Duration,
-    /// From sending a request to its answer's head.
+    /// Time limit from the end of a request to the head of its answer.
     pub response_timeout: Duration,
-    /// How long a client may keep a connection without a request.
+    /// How long a client may keep an idle connection open.
     pub idle_timeout: Duration,
-    /// How long a connection to a backend is kept without a request.
+    /// How long an idle connection to a backend is kept.
     pub backend_idle: Duration,
-    /// From the first byte of a request to the end of its head.
+    /// Time limit from the first byte of a request to the end of its head.
     pub head_timeout: Duration,
-    /// How long a body may come to a halt, on its way to a backend or to a client.
+    /// How long no byte of a body may move, to a backend or to a client.
     pub stall_timeout: Duration,
-    /// Bytes of a request's body that its client has to send per second; `None` for no limit.
+    /// Bytes per second that a client must send of a request's body; `None` for no limit.
     pub min_upload_rate: Option<u64>,
-    /// A client that closes its side of the connection is taken to have left, and its request ends.
+    /// Whether a client that closes its side of the connection counts as gone, so that its request ends.
     pub abort_on_close: bool,
-    /// How long both sides of a tunnel may be silent.
+    /// How long both sides of a tunnel may send nothing.
     pub tunnel_timeout: Duration,
-    /// How long connections are still accepted after the order to end, before draining begins; zero for no time at all.
+    /// How long connections are still accepted after the signal to end, before draining begins; may be zero.
     pub lame_duck: Duration,
-    /// How long draining may take.
+    /// Time limit of draining.
     pub drain_time: Duration,
-    /// How long a connection without a request stays open when draining begins.
+    /// How long an idle connection stays open when draining begins.
     pub drain_idle: Duration,
-    /// Connections that clients may have open at a time, at least 1; by default as many as there are descriptors
-    /// for, one for the client and one for a backend.
+    /// Limit of open connections of clients, at least 1; by default as many as the descriptors allow, with
+    /// one for the client and one for a backend.
     pub max_connections: Option<usize>,
-    /// How much a backend has to do at most; `None` for no limit.
+    /// Limits of each backend; `None` for no limits.
     pub limit: Option<Limit>,
-    /// How requests wait for a backend that has a limit.
+    /// How requests wait for a backend at its limit.
     pub queue: queue::Rule,
-    /// Bytes of a request's body that are held so that it can be sent again.
+    /// Limit for the size of a request's body that the balancer holds so that it can send it again.
     pub replay_limit: usize,
-    /// Bytes that a request's body may have.
+    /// Limit for the size of a request's body.
     pub max_body: u64,
-    /// How log lines are written.
+    /// Format of log lines.
     pub log_format: LogFormat,
-    /// The least important lines that are written.
+    /// The lowest level of lines that are written.
     pub log_level: Level,
-    /// The file that the log is written to; `None` for standard error.
+    /// The file for the log; `None` for standard error.
     pub log_file: Option<PathBuf>,
-    /// Write one line per request.
+    /// Whether to write a log line for each request.
     pub access_log: bool,
-    /// Show the query of a target, and of a referring page, wherever targets are shown.
+    /// Whether to show the query of targets and of referring pages in logs, events and explanations.
     pub log_query: bool,
-    /// Give each request an `X-Request-ID`, unless a trusted proxy has given it one.
+    /// Whether to give each request an `X-Request-ID`, unless a trusted proxy has given it one.
     pub request_id: bool,
-    /// What is counted.
+    /// What `GET /metrics` counts.
     pub statistics: Statistics,
 }
 
 impl Config {
-    /// The backends, each with the limit that holds for it.
+    /// The backends, each with the limit that applies to it.
     pub fn members(&self) -> Vec<Member> {
         let limit = self.limit.map(|limit| limit.in_flight as u32);
         let with_limit = |member: &Member| Member { limit: member.limit.or(limit), ..member.clone() };
@@ -204,7 +207,7 @@ impl Config {
     }
 }
 
-/// How log lines are written.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum LogFormat {
@@ -213,7 +216,7 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
-    /// The access log in the combined log format of Apache and nginx, and everything else as text.
+    /// The access log in the combined log format of Apache and nginx, and all other lines as text.
     Combined,
 }
 
@@ -230,48 +233,49 @@ pub(crate) fn is_wanted(member: &Member) -> bool {
     member.mode == Mode::Ready && member.weight > 0
 }
 
-/// All that was said, one layer over the other, and what it was read from.
+/// All given settings as one layer, and their source.
 #[derive(Debug)]
 struct Said<'a> {
     settings: Layer,
-    /// One for each backend.
+    /// One layer for each backend.
     backends: Vec<Layer>,
-    /// Whether anybody tried to name some.
+    /// Whether the file or the flags try to name backends.
     names_backends: bool,
     source: &'a Source,
     has_file: bool,
-    /// Whether the process was given a socket to listen at.
+    /// Whether the process got a socket to listen on.
     has_socket: bool,
 }
 
-/// A configuration, and what is odd about it.
+/// A configuration with its warnings.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What is allowed, but hardly meant: a setting without effect, or backends that get nothing.
+    /// What is allowed but probably not meant: a setting without effect, or backends that get no requests.
     pub warnings: Problems,
     settings: Layer,
-    /// A hash of the file that it was read from; of an empty one if there was none.
+    /// A hash of the file that was read; of an empty one if there was no file.
     digest: u64,
 }
 
 impl Loaded {
-    /// Whether it was read from a file with the same bytes as another.
+    /// Whether both were read from files with the same bytes.
     pub(crate) fn reads_as(&self, other: &Self) -> bool {
         self.digest == other.digest
     }
 
-    /// The settings that this says other than another did, such as `health.ping_interval`; of the backends, nothing.
+    /// The settings that differ, such as `health.ping_interval`, without those of backends.
     pub(crate) fn differs_from(&self, other: &Self) -> Vec<&'static str> {
         self.settings.differs_from(&other.settings)
     }
 }
 
-/// Reads a file, if there is one, and lays the flags over it. Nothing else happens, so it can be done again at any time.
+/// Reads a file, if there is one, and adds the flags. This has no other effect, so it can be repeated at any
+/// time.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// All errors in the settings.
 pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
     let Some(path) = file else { return read(None, flags) };
     let name = shown(&path.display().to_string()).into_owned();
@@ -288,10 +292,10 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
     }
 }
 
-/// The same with a file that has been read: its name, as errors are to call it, and its text.
+/// The same for a file that has been read: its name for errors, and its text.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// All errors in the settings.
 pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problems> {
     if let Some(problems) = file.and_then(|(name, text)| beginning::problems(name, text, flags)) {
         return Err(problems);
@@ -316,9 +320,9 @@ pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problem
     }
 }
 
-/// What the text of a file and the flags mean, setting by setting; `None` if the text is not TOML. The
-/// settings are not compared with each other. `source` is the file with its secrets hidden; what is wrong is
-/// told to `found`.
+/// The meaning of the text of a file and the flags, setting by setting; `None` if the text is not TOML. The
+/// settings are not compared with each other. `source` is the file with its secrets hidden; `found` gets the
+/// errors.
 fn understood<'a>(
     source: &'a Source,
     text: Option<&str>,
@@ -347,7 +351,8 @@ fn understood<'a>(
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problems {
     let start = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    let problem = Problem::new("this is no UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
+    let problem =
+        Problem::new("this is not UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
     Problems::errors(&Source { name: name.to_owned(), text: without_secrets(&text) }, problem)
 }
 

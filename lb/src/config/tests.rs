@@ -1,4 +1,5 @@
-//! The example is what it says, the schema knows what the file knows, and no damage makes reading it panic.
+//! Tests: the example is right, the schema and the file have the same settings, and no damaged file makes the
+//! reader panic.
 
 use clap::Parser;
 use proptest::prelude::*;
@@ -110,7 +111,7 @@ fn every_setting_of_the_file_reaches_the_configuration() {
             "log.query" => "false",
             "admin_token" => "\"sixteen-and-more-letters\"",
             "log.statistics" => "\"basic\"",
-            // It shows with a budget alone.
+            // This setting has an effect only with a budget.
             "retries.budget_per_second" => "7\nbudget = \"30%\"",
             "queues.queue" => "7\nbackend_limit = 9",
             "queues.queue_timeout" => "\"7s\"\nbackend_limit = 9",
@@ -189,18 +190,18 @@ fn what_was_said_wrong_is_not_said_twice() {
     assert_eq!(error.list().len(), 1, "{error}");
 }
 
-/// Something that may befall a file.
+/// One kind of damage to a file.
 #[derive(Debug, Clone)]
 enum Damage {
     /// This line has another value.
     Value(usize, &'static str),
-    /// This line's key has lost a letter.
+    /// The key of this line has lost a letter.
     Key(usize, usize),
-    /// This line is gone.
+    /// This line is missing.
     Line(usize),
-    /// This line comes once more, there.
+    /// This line is repeated, there.
     Again(usize, usize),
-    /// At this place, something else stands instead of so many characters.
+    /// At this place, another text replaces this number of characters.
     Text(usize, usize, String),
 }
 

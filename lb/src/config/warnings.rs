@@ -1,4 +1,4 @@
-//! What is allowed, but hardly meant?
+//! Warnings: settings that are allowed but probably not meant.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::problems::{Found, Problem};
 use super::{Config, Said, is_wanted};
 use crate::proxy::sticky::{SameSite, Secure};
 
-/// What is odd about a configuration.
+/// The warnings of a configuration.
 pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {
     let mut odd = Odd { said, problems: Found::default() };
     odd.about_policies(config);
@@ -26,10 +26,10 @@ pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {
     odd.problems
 }
 
-/// Settings that only a ping of a path looks at.
+/// Settings that only pings with a path use.
 const OF_PATHS: [&str; 3] = ["health.ping_status", "health.ping_method", "health.ping_body"];
 
-/// Beginnings of the names of cookies that browsers take with `Secure` alone: RFC 6265bis, section 4.1.3.
+/// Prefixes of the names of cookies that browsers accept only with `Secure`: RFC 6265bis, section 4.1.3.
 const SECURE_PREFIXES: [&str; 2] = ["__Secure-", "__Host-"];
 
 struct Odd<'a> {
@@ -38,20 +38,20 @@ struct Odd<'a> {
 }
 
 impl Odd<'_> {
-    /// Settings that another policy would use.
+    /// Settings that only other policies use.
     fn about_policies(&mut self, config: &Config) {
         let policy = config.policy;
         let keys = "ring, bounded-ring, maglev or rendezvous";
         self.idle(
             !policy.uses_key(),
             "balance.hash_by",
-            &format!("{policy} has no use for a key"),
+            &format!("{policy} does not use a key"),
             &format!("choose the policy {keys}"),
         );
         self.idle(
             policy != Kind::BoundedRing,
             "balance.load_factor",
-            &format!("{policy} does not look at it"),
+            &format!("{policy} does not use it"),
             "choose the policy bounded-ring",
         );
         let weights = self.said.backends.iter().filter_map(|layer| layer.said("backend.weight"));
@@ -60,7 +60,7 @@ impl Odd<'_> {
             .filter_map(Given::place)
             .collect();
         if !policy.uses_weights() && !idle.is_empty() {
-            let what = format!("weights have no effect: {policy} does not look at them");
+            let what = format!("weights have no effect: {policy} does not use them");
             let fix = match policy {
                 Kind::Random => "choose the policy weighted-random",
                 _ => "choose the policy weighted-round-robin",
@@ -69,10 +69,10 @@ impl Odd<'_> {
         }
     }
 
-    /// Settings of pings that ask for a path.
+    /// Settings of pings with a path.
     fn about_pings(&mut self, config: &Config) {
         for id in OF_PATHS {
-            self.idle(config.ping.path.is_none(), id, "no path is asked for", "set ping_path as well");
+            self.idle(config.ping.path.is_none(), id, "pings have no path", "set ping_path as well");
         }
         self.idle(
             config.ping.path.is_some() && config.ping.method == Method::HEAD,
@@ -106,7 +106,8 @@ impl Odd<'_> {
             );
         }
         let few = config.backends.len() < outlier::MIN_BACKENDS;
-        let why = format!("fewer than {} backends have no mean worth comparing with", outlier::MIN_BACKENDS);
+        let why =
+            format!("with fewer than {} backends, success rates are not compared", outlier::MIN_BACKENDS);
         self.idle(
             config.outlier.success_rate && few,
             "outlier.success_rate",
@@ -115,24 +116,24 @@ impl Odd<'_> {
         );
     }
 
-    /// Settings of a cookie that is not given out, or that browsers drop.
+    /// Settings of a cookie that is off, or that browsers drop.
     fn about_cookies(&mut self, config: &Config) {
         for id in ["sticky.secure", "sticky.same_site", "sticky.max_age"] {
-            self.idle(config.sticky_cookie.is_none(), id, "no cookie is given out", "set cookie as well");
+            self.idle(config.sticky_cookie.is_none(), id, "there is no cookie", "set cookie as well");
         }
         let sticky = config.sticky_attributes;
         let is_dropped = sticky.same_site == SameSite::None && sticky.secure == Secure::Never;
         self.idle(
             is_dropped && config.sticky_cookie.is_some(),
             "sticky.same_site",
-            "browsers drop a cookie for all sites that is not Secure",
+            "browsers drop a cookie with SameSite=None that is not Secure",
             "set secure to auto or always",
         );
         self.prefixed_cookie(config);
     }
 
-    /// A cookie whose name promises that it is Secure, but is not. What such a name promises besides is so:
-    /// the path of the cookie is /, and it has no domain.
+    /// A cookie whose name requires Secure, but that is not Secure. The other requirements of such a name are
+    /// met: the path of the cookie is /, and it has no domain.
     fn prefixed_cookie(&mut self, config: &Config) {
         let Some(name) = &config.sticky_cookie else { return };
         // Browsers ignore the case of the prefix.
@@ -144,7 +145,7 @@ impl Odd<'_> {
             (Secure::Always, _) | (Secure::Auto, SameSite::None) => return,
             (Secure::Auto, _) if is_behind_proxies => return,
             (Secure::Auto, _) => {
-                "set secure to always, or name the proxy that ends TLS in trusted_proxies; or choose another name"
+                "set secure to always, or name the proxy that terminates TLS in trusted_proxies; or choose another name"
             }
             (Secure::Never, _) => "set secure to always, or choose another name",
         };
@@ -188,7 +189,7 @@ impl Odd<'_> {
             {
                 let time = humantime::format_duration(time);
                 let what = format!(
-                    "{} is {time}, and never reached: {} ends it first",
+                    "{} is {time}, which has no effect: {} ends the wait earlier",
                     said.name(),
                     self.told(end, ends)
                 );
@@ -203,7 +204,7 @@ impl Odd<'_> {
         format!("{id}, {by_default}{},", humantime::format_duration(value))
     }
 
-    /// Backends that nobody is sent to.
+    /// Backends that get no requests.
     fn about_backends(&mut self, config: &Config) {
         let wanted = |index: &usize| is_wanted(&config.backends[*index]);
         let all = 0..config.backends.len();
@@ -213,17 +214,17 @@ impl Odd<'_> {
             let places = all
                 .rev()
                 .filter_map(|index| place("backend.mode", index).or_else(|| place("backend.weight", index)));
-            let what =
-                "no backend gets new requests: each is in another mode than ready, or has the weight 0";
-            self.problems.push(Problem::new(what, "leave one of them ready").at_place(places));
+            let what = "no backend gets new requests: each has a mode other than ready, or the weight 0";
+            self.problems
+                .push(Problem::new(what, "set one of them to ready, with a weight above 0").at_place(places));
         } else if ready.iter().all(|index| config.backends[*index].backup) {
             let places = ready.iter().filter_map(|index| place("backend.backup", *index));
             let what = "all backends are backups, and there is no other backend";
-            self.problems.push(Problem::new(what, "leave one of them no backup").at_place(places));
+            self.problems.push(Problem::new(what, "remove backup = true from one of them").at_place(places));
         }
     }
 
-    /// A setting that was given without need, if it is. To write down what holds anyway is nothing odd.
+    /// A setting without effect, if it was given. It is no mistake to write down the default.
     fn idle(&mut self, idle: bool, id: &str, why: &str, fix: &str) {
         if let Some(said) = self.said.settings.said(id).filter(|said| idle && !said.is_as_by_default()) {
             self.problems.push(Problem::new(format!("{} has no effect: {why}", said.name()), fix).at(said));
@@ -231,7 +232,7 @@ impl Odd<'_> {
     }
 }
 
-/// The weight 0 keeps requests away under any policy.
+/// Whether the weight is 0, which keeps requests away under every policy.
 fn is_zero(weight: &Given<Written>) -> bool {
     weight.value == Written::Number(Some(0))
 }
@@ -251,7 +252,7 @@ mod tests {
         let table = [
             ("cookie = \"backend\"", "", ""),
             ("cookie = \"__Host\"", "", ""),
-            ("cookie = \"__Host-b\"", "", "name the proxy that ends TLS in trusted_proxies"),
+            ("cookie = \"__Host-b\"", "", "name the proxy that terminates TLS in trusted_proxies"),
             ("cookie = \"__secure-b\"", "", "begins with __Secure-"),
             ("cookie = \"__Host-b\"", proxies, ""),
             (

@@ -1,4 +1,4 @@
-//! What does a configuration ask for, and what has changed? The part of it that only thinks.
+//! The backends of a configuration, and the changes between configurations, in words. Pure functions.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -10,8 +10,8 @@ use balance::member::Member;
 use crate::config::Config;
 use crate::config::problems::grouped;
 
-/// Takes in what a name stands for, in an order that does not depend on the server's. Nothing is no answer: the last good
-/// one holds then.
+/// Stores the addresses of a name, in an order that does not depend on the server. An empty list is no
+/// answer: then the last good answer stays valid.
 pub(super) fn remember(resolved: &mut HashMap<Address, Vec<IpAddr>>, name: Address, mut found: Vec<IpAddr>) {
     found.sort_unstable();
     found.dedup();
@@ -20,10 +20,10 @@ pub(super) fn remember(resolved: &mut HashMap<Address, Vec<IpAddr>>, name: Addre
     }
 }
 
-/// The members that a configuration asks for, when names stand for these addresses.
+/// The members of a configuration if its names have these addresses.
 pub(super) fn wanted(configured: &[Member], resolved: &HashMap<Address, Vec<IpAddr>>) -> Vec<Member> {
     let each = |member: &Member| match resolved.get(&member.address).filter(|_| member.every_address) {
-        // Until its name has been looked up for the first time, it is one backend like any other.
+        // Until the name has been looked up once, it is one ordinary backend.
         None => vec![member.clone()],
         Some(addresses) => {
             let at = |ip: &IpAddr| Address { host: ip.to_string(), port: member.address.port };
@@ -35,7 +35,7 @@ pub(super) fn wanted(configured: &[Member], resolved: &HashMap<Address, Vec<IpAd
     configured.iter().flat_map(each).filter(|member| known.insert(member.address.clone())).collect()
 }
 
-/// Keeps what cannot change while the balancer runs, and names what somebody wanted to change of it.
+/// Keeps settings that cannot change while the balancer runs, and returns the names of those that differ.
 pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str>) {
     let fixed = [
         ("listen", new.listen != old.listen),
@@ -63,10 +63,10 @@ pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str
     (config, fixed.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect())
 }
 
-/// Changes that are told one by one; what is more than that is counted.
+/// Limit of changes that are listed; the others are counted.
 const TOLD: usize = 50;
 
-/// What is said of no changes.
+/// The text if nothing changes.
 pub(super) const UNCHANGED: &str = "the backends stay as they are";
 
 /// Changes in words, such as `removed http://localhost:3031, added http://localhost:3035`.
@@ -89,7 +89,7 @@ pub(super) fn describe(changes: &[Change]) -> String {
     words.join(", ")
 }
 
-/// What is said of a backend now, as far as it is something else than before: `weight 1 -> 5, mode ready -> drain`.
+/// The settings of a backend that differ: `weight 1 -> 5, mode ready -> drain`.
 pub(super) fn difference(before: &Member, after: &Member) -> String {
     let limit = |member: &Member| member.limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string());
     let each = [

@@ -1,4 +1,4 @@
-//! The state for people: a line for the balancer, and a table of the backends.
+//! The state for people: one line for the balancer, and a table of the backends.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use api::{BackendState, State};
 
 const HEADINGS: [&str; 8] = ["number", "url", "state", "mode", "weight", "in flight", "picks", "p99"];
 
-/// Columns of words; the others are of numbers, which end one below the other.
+/// Columns of words; the other columns are numbers, which are right-aligned.
 const WORDS: [usize; 3] = [1, 2, 3];
 
-/// What `GET /state` says, as a table.
+/// The answer to `GET /state` as a table.
 pub(super) fn of(state: &State) -> String {
     let rows: Vec<_> = state.backends.iter().map(row).collect();
     let width = |column: usize| {
@@ -54,7 +54,7 @@ fn row(backend: &BackendState) -> [String; HEADINGS.len()] {
     ]
 }
 
-/// Milliseconds, with a tenth as long as that says anything.
+/// Milliseconds, with one decimal place if it is significant.
 fn millis(micros: u64) -> String {
     match micros {
         0..100_000 => format!("{}.{} ms", micros / 1000, micros % 1000 / 100),

@@ -1,4 +1,4 @@
-//! Waits for what an order leads to: that a backend has finished what it has, or that it serves.
+//! Waits for the effect of a command: a backend has finished its requests, or it serves.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use super::client::Client;
 use super::{Failure, read, why};
 use crate::shown::shown_document;
 
-/// How often a backend is looked at.
+/// Interval at which a backend is checked.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long `add` and `ready` wait for the first ping, so that it tells what is so and not what is assumed. A ping takes 500 ms at most
-/// by default.
+/// How long `add` and `ready` wait for the first ping, so that they report evidence instead of an assumption.
+/// By default, a ping takes 500 ms at most.
 const FIRST_PING: Duration = Duration::from_secs(1);
 
-/// Looks at a backend again and again, until `done` returns something or `wait` is over; `None` then.
+/// Checks a backend repeatedly, until `done` returns a value or `wait` is over; then `None`.
 fn watch<T>(
     client: &Client,
     number: usize,
@@ -43,7 +43,7 @@ fn watch<T>(
     }
 }
 
-/// Why the balancer does not tell of a backend.
+/// Why the balancer does not describe a backend.
 struct Refused {
     status: StatusCode,
     why: String,
@@ -55,10 +55,10 @@ impl From<Refused> for Failure {
     }
 }
 
-/// Waits until a backend has no requests left; with `gone`, until the balancer has forgotten it, and `None` is returned.
+/// Waits until a backend has finished its requests; if `gone`, until it has left the pool, and `None` is returned.
 ///
 /// # Errors
-/// It has not within `wait`, or the balancer does not say.
+/// That does not happen within `wait`, or the balancer does not answer.
 pub(super) fn finished(
     client: &Client,
     backend: &BackendSummary,
@@ -77,7 +77,7 @@ pub(super) fn finished(
     found.ok_or_else(|| {
         let wait = humantime::format_duration(wait);
         Failure::Refused(format!(
-            "backend {number} still has {in_flight} in flight after {wait}; nothing was cut off, so ask again with a longer --wait"
+            "backend {number} still has requests in flight ({in_flight}) after {wait}; no request was cut off, so try again with a longer --wait"
         ))
     })
 }
@@ -85,7 +85,8 @@ pub(super) fn finished(
 /// Waits until a backend serves: it is ready, and up because it has answered.
 ///
 /// # Errors
-/// It does not within `wait`, another client changes it meanwhile, or the balancer does not say.
+/// That does not happen within `wait`, another command changes the backend meanwhile, or the balancer does
+/// not answer.
 pub(super) fn serving(
     client: &Client,
     backend: BackendSummary,
@@ -104,7 +105,7 @@ pub(super) fn serving(
             (mode, leaving) => {
                 let is = if leaving { "leaving" } else { mode };
                 let why = format!(
-                    "backend {number} is {is} now, and gets no new requests; make it ready before waiting for it to serve"
+                    "backend {number} is now {is} and gets no new requests; run lb ctl ready {number} first"
                 );
                 Some(Err(Failure::Refused(why)))
             }
@@ -113,17 +114,17 @@ pub(super) fn serving(
     found.ok_or_else(|| {
         let (wait, url) = (humantime::format_duration(wait), &last.url);
         Failure::Refused(format!(
-            "backend {number} is not up after {wait}, but {}; it gets its share as soon as it answers pings, so look after {url}, \
-             or ask again with a longer --wait",
+            "backend {number} is not up after {wait}, but {}; it gets requests when it answers pings: check {url}, or try again \
+             with a longer --wait",
             state(&last)
         ))
     })
 }
 
-/// A backend that has just come, or come back, as it is once its first ping has come back, or a second later.
+/// A backend that was just added, or made ready, after its first ping, or a second later.
 ///
 /// # Errors
-/// The balancer does not say.
+/// The balancer does not answer.
 pub(super) fn pinged(client: &Client, backend: BackendSummary) -> Result<BackendSummary, Failure> {
     if backend.proven || backend.mode == "maintenance" {
         return Ok(backend);

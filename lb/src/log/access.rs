@@ -1,4 +1,4 @@
-//! The access log: one line per request, in three formats. Pure; what a line says is an argument.
+//! The access log: one line per request, in three formats. Pure: the values of a line are arguments.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,7 +31,7 @@ impl AccessLog for AccessLines {
     }
 }
 
-/// The line of one request, with its line feed. No value in it can end the line, or look like another value.
+/// The line of one request, with its line feed. No value in the line can end it or look like another value.
 fn line(outcome: &RequestEnd, format: LogFormat) -> String {
     let mut line = String::with_capacity(512);
     match format {
@@ -45,14 +45,14 @@ fn line(outcome: &RequestEnd, format: LogFormat) -> String {
 
 /// A value in a line.
 enum Value<'a> {
-    /// A word: nothing in it ends it.
+    /// A word, which cannot contain its own end.
     Word(&'a str),
-    /// A word that the text format has in quotes, as it may have spaces.
+    /// A word that has quotes in the text format, because it may contain spaces.
     Text(&'a str),
     Number(u64),
 }
 
-/// What a line says, in its order, under which names. New values come behind the others.
+/// The values of a line, with their names and in their order. New values are added at the end.
 fn values<'a>(outcome: &'a RequestEnd, backend: &'a str) -> [(&'static str, Value<'a>); 21] {
     use Value::{Number, Text, Word};
     let optional = |text: &'a Option<String>| Text(text.as_deref().unwrap_or("-"));
@@ -89,9 +89,9 @@ fn at(outcome: &RequestEnd) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(outcome.at_unix_ms)
 }
 
-/// As the lines of other kinds are written for people: `time LEVEL name=value …`.
+/// A line of text like all other lines of the log: `time LEVEL name=value …`.
 fn text(line: &mut String, outcome: &RequestEnd) {
-    // A string takes everything.
+    // Writing to a string cannot fail.
     let _ = write!(line, "{}  INFO", humantime::format_rfc3339_micros(at(outcome)));
     for (name, value) in values(outcome, &backend(outcome)) {
         let _ = write!(line, " {name}=");
@@ -103,7 +103,7 @@ fn text(line: &mut String, outcome: &RequestEnd) {
     }
 }
 
-/// One object of JSON.
+/// A JSON object.
 fn object(line: &mut String, outcome: &RequestEnd) {
     let time = humantime::format_rfc3339_micros(at(outcome));
     let _ = write!(line, "{{\"timestamp\":\"{time}\",\"level\":\"INFO\",\"target\":\"access\"");
@@ -121,7 +121,7 @@ fn object(line: &mut String, outcome: &RequestEnd) {
 fn combined(line: &mut String, outcome: &RequestEnd) {
     bare(line, &outcome.client);
     let _ = write!(line, " - - [{}] \"", combined_time(at(outcome)));
-    // What was no request has a first line all the same, or nothing.
+    // Invalid requests also have a first line in this format, or an empty one.
     match (&outcome.method[..], &outcome.protocol[..]) {
         ("-", _) => inside(line, &outcome.path),
         (method, protocol) => {
@@ -141,7 +141,7 @@ fn combined(line: &mut String, outcome: &RequestEnd) {
 
 /// `30/Nov/2026:05:38:30 +0000`.
 fn combined_time(time: SystemTime) -> String {
-    // It is "Mon, 30 Nov 2026 05:38:30 GMT".
+    // The date looks like "Mon, 30 Nov 2026 05:38:30 GMT".
     let date = httpdate::fmt_http_date(time);
     let mut words = date.split(' ').skip(1);
     let mut next = || words.next().unwrap_or_default();

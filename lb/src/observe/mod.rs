@@ -1,8 +1,8 @@
-//! What happened? One record for each request, one for each change of state, for whoever wants to know.
+//! Records of all events: one for each request and one for each change of state.
 //!
-//! Counters are always kept; every other record costs nothing while nobody listens. Log, admin page and tests
-//! read the same records, so they cannot disagree. The records hold words and numbers, not the types of those
-//! who report, so that everybody may report here and this depends on nobody.
+//! Counters are always kept. All other records cost nothing while there is no reader. Log, admin port and
+//! tests read the same records, so they cannot disagree. The records hold strings and numbers, not the types
+//! of the modules that report. So every module can report here, and this module depends on none.
 
 use std::fmt::Debug;
 use std::sync::OnceLock;
@@ -24,14 +24,14 @@ pub use stats::BackendStats;
 pub use tallies::Tallies;
 pub use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tally};
 
-/// Something that happened, as the event stream tells it.
+/// An event, as the event stream shows it.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A backend changed its state.
     State(StateChange),
     /// A request ended.
     Request(Box<RequestEnd>),
-    /// Somebody changed something.
+    /// A setting was changed.
     Control(ControlChange),
 }
 
@@ -41,7 +41,7 @@ pub trait AccessLog: Send + Sync + Debug {
     fn ended(&self, outcome: &RequestEnd);
 }
 
-/// Where records go.
+/// Receives all events, keeps counters and distributes records.
 #[derive(Debug)]
 pub struct Observer {
     events: broadcast::Sender<Event>,
@@ -49,21 +49,21 @@ pub struct Observer {
     access_lines: OnceLock<Box<dyn AccessLog>>,
     draining: AtomicBool,
     leaving: AtomicBool,
-    /// Told when the balancer begins to leave.
+    /// Notified when the balancer begins to leave.
     leaves: Notify,
-    /// What is counted of all clients' requests.
+    /// Counters of the requests of all clients.
     pub totals: Tallies,
-    /// Client connections open now.
+    /// Open connections of clients.
     pub connections: AtomicI64,
-    /// How requests were decided whose clients asked for that.
+    /// Explanations of requests whose clients asked for one.
     pub explanations: Explanations,
 }
 
-/// Events a slow reader may lag behind before it misses some.
+/// Events that a slow reader may be late before it misses some.
 const BACKLOG: usize = 1024;
 
 impl Observer {
-    /// An observer with nobody listening yet; `access_log` writes one line per request.
+    /// An observer without readers; with `access_log`, it writes one line per request.
     pub fn new(access_log: bool) -> Self {
         Self {
             events: broadcast::Sender::new(BACKLOG),
@@ -78,43 +78,44 @@ impl Observer {
         }
     }
 
-    /// The lines of the access log go there, if there are to be any. To be called once.
+    /// Sets the destination of the access log. To be called once.
     pub fn write_access_log(&self, lines: impl AccessLog + 'static) {
         // The first one stays.
         let _ = self.access_lines.set(Box::new(lines));
     }
 
-    /// From now on one line per request is written, or none.
+    /// Switches the access log on or off.
     pub fn set_access_log(&self, access_log: bool) {
         self.access_log.store(access_log, Relaxed);
     }
 
-    /// A stream of events from now on. A reader that is too slow misses some; it never slows the balancer.
+    /// A stream of events from now on. A reader that is too slow misses events; it never slows the balancer
+    /// down.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
 
-    /// Whether anybody wants to know how requests end. The request path asks before it builds a record.
+    /// Whether there is a reader of records of requests. The request path asks before it builds a record.
     pub fn wants_requests(&self) -> bool {
         self.access_log.load(Relaxed) || self.events.receiver_count() > 0
     }
 
-    /// Whether the balancer is on its way out.
+    /// Whether the balancer is draining before it ends.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
     }
 
-    /// From now on the balancer is on its way out.
+    /// Begins draining.
     pub fn begin_draining(&self) {
         self.draining.store(true, Relaxed);
     }
 
-    /// Whether the balancer is about to drain, and still accepts connections.
+    /// Whether the balancer is about to drain and still accepts connections.
     pub fn is_leaving(&self) -> bool {
         self.leaving.load(Relaxed)
     }
 
-    /// From now on the balancer is about to drain, and those are told who wait for it.
+    /// The balancer is about to drain; notifies all tasks that wait for that.
     pub fn begin_leaving(&self) {
         self.leaving.store(true, Relaxed);
         self.leaves.notify_waiters();
@@ -129,18 +130,18 @@ impl Observer {
         }
     }
 
-    /// A backend changed its state: the one place where this is logged.
+    /// A backend changed its state: the one place that logs this.
     pub fn state_changed(&self, change: StateChange) {
         let StateChange { backend, to, cause, .. } = &change;
         match &**to {
             "up" => tracing::info!("backend {backend} {to}: {cause}"),
             _ => tracing::warn!("backend {backend} {to}: {cause}"),
         }
-        // Nobody listening is the usual case, not an error.
+        // Usually there is no reader, which is not an error.
         let _ = self.events.send(Event::State(change));
     }
 
-    /// Somebody changed something: the one place where this is logged.
+    /// A setting was changed: the one place that logs this.
     pub fn intervened(&self, what: String, by: &str) {
         tracing::info!("{what} (by {by})");
         let at_unix_ms = unix_ms(SystemTime::now());
@@ -169,7 +170,7 @@ pub(crate) fn unix_ms(time: SystemTime) -> u64 {
     micros(time.duration_since(UNIX_EPOCH).unwrap_or_default()) / 1000
 }
 
-/// Whole microseconds, as far as they go.
+/// Whole microseconds, up to the largest number.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

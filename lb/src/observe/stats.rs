@@ -1,4 +1,4 @@
-//! What a backend did so far: counts, states, latencies.
+//! Statistics of a backend: counts, states, latencies.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use super::tallies::Tallies;
 /// One backend's counters, states and latencies.
 #[derive(Debug)]
 pub struct BackendStats {
-    /// What is counted of the tries at it.
+    /// Counters of the tries at the backend.
     pub tallies: Tallies,
     states: Mutex<States>,
-    /// What was to be seen of them at the last reset.
+    /// The view of the states at the last reset.
     before: Mutex<Option<Seen>>,
     latency: AtomicHistogram,
-    /// The time before the present slice of latencies, in two slices.
+    /// Latencies before the present slice, in two slices.
     recent: Mutex<[Option<Histogram>; 2]>,
 }
 
@@ -29,38 +29,38 @@ const GROUPING_POWER: u8 = 6;
 const MAX_VALUE_POWER: u8 = 36;
 
 impl BackendStats {
-    /// How long latencies are collected before a new slice begins.
+    /// Duration of a slice.
     pub const SLICE: Duration = Duration::from_secs(5);
 
-    /// Those of a backend that begins in this state.
+    /// The statistics of a backend that begins in this state.
     pub fn new(state: &'static str, now: Instant) -> Self {
         Self {
             tallies: Tallies::default(),
             states: Mutex::new(States::new(state, now)),
             before: Mutex::default(),
             latency: AtomicHistogram::new(GROUPING_POWER, MAX_VALUE_POWER)
-                .expect("the powers are constants that fit together"),
+                .expect("these constant powers are valid together"),
             recent: Mutex::default(),
         }
     }
 
-    /// The backend goes over into another state.
+    /// The backend changes to another state.
     pub fn state_changed(&self, to: &'static str, now: Instant) {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).change(to, now);
     }
 
-    /// Its states so far.
+    /// The states so far.
     pub fn states(&self) -> States {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Its states since the last reset; what was entered before and not since has no time.
+    /// The states since the last reset. A state that was entered only before the reset has no time.
     pub fn states_since_reset(&self, now: Instant) -> Seen {
         let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
         self.states().since(before.as_ref(), now)
     }
 
-    /// From now on, whatever is said to count since the last reset counts from zero.
+    /// From now on, all counts since the last reset start from zero.
     pub fn reset(&self, now: Instant) {
         self.tallies.reset();
         let seen = self.states().since(None, now);
@@ -69,7 +69,7 @@ impl BackendStats {
 
     /// Records the time from sending a request to its answer's head.
     pub fn record_latency(&self, latency: Duration) {
-        // Whatever took longer than the histogram reaches is as good as the longest.
+        // Times beyond the range of the histogram count as the longest.
         let _ = self.latency.increment(micros(latency).min((1 << MAX_VALUE_POWER) - 1));
     }
 
@@ -84,7 +84,7 @@ impl BackendStats {
     pub fn quantiles(&self) -> LatencyMicros {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut slices = recent.iter().flatten();
-        // Slices of one shape can always be added up.
+        // Slices of the same shape can always be added.
         let all = slices.try_fold(self.latency.load(), |all, slice| all.checked_add(slice)).ok();
         let quantiles = all.and_then(|all| all.quantiles(&[0.5, 0.9, 0.99]).ok().flatten());
         let mut ends = quantiles.iter().flat_map(|found| found.entries().values()).map(Bucket::end);

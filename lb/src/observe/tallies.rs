@@ -1,8 +1,8 @@
-//! Who counts where? Each worker has tallies of its own, so that none of them waits for another's cache line to count a
-//! request; whoever reads adds them up.
+//! Counters of each worker. Each worker has its own, so that no worker waits for the cache line of another to
+//! count a request. Readers add them up.
 //!
-//! Nobody but its worker writes to a tally. So when somebody wants to count from zero, the tallies go on, and what they
-//! had come to by then is kept to be subtracted.
+//! Only its worker writes to a tally. So a reset does not change the tallies: it stores their present sums,
+//! which readers subtract.
 
 use std::sync::Arc;
 
@@ -10,31 +10,31 @@ use arc_swap::ArcSwapOption;
 
 use super::{Counter, Tally};
 
-/// Tallies that are kept apart. With more workers than that some share one, which costs time and nothing else.
+/// Number of separate tallies. With more workers, some workers share a tally, which costs only time.
 const APART: usize = 8;
 
 /// The tallies of all workers.
 #[derive(Debug, Default)]
 pub struct Tallies {
     apart: [Arc<Tally>; APART],
-    /// What they had come to at the last reset.
+    /// The sums at the last reset.
     before: ArcSwapOption<Tally>,
 }
 
 impl Tallies {
-    /// Where the worker of this number counts.
+    /// The tally of the worker with this number.
     pub fn of(&self, worker: usize) -> &Arc<Tally> {
         &self.apart[worker % APART]
     }
 
-    /// What all workers together have counted.
+    /// The sum over all workers.
     pub fn sum(&self, which: impl Fn(&Tally) -> &Counter) -> u64 {
         self.apart.iter().map(|tally| which(tally).get()).sum()
     }
 
-    /// The same from the last reset on.
+    /// The sum since the last reset.
     pub fn since_reset(&self, which: impl Fn(&Tally) -> &Counter) -> u64 {
-        // Read before the sum, so that it is never more.
+        // Read before the sum, so that it is never larger.
         let before = self.before.load().as_ref().map_or(0, |before| which(before).get());
         self.sum(which).saturating_sub(before)
     }
@@ -48,13 +48,14 @@ impl Tallies {
         self.before.store(Some(Arc::new(before)));
     }
 
-    /// How many of those that came have not gone: `gone` is read first, so that it is never more than `came`.
+    /// The number of things that arrived and have not left. `gone` is read first, so that it is never larger
+    /// than `came`.
     pub fn left(&self, came: impl Fn(&Tally) -> &Counter, gone: impl Fn(&Tally) -> &Counter) -> u64 {
         let gone = self.sum(gone);
         self.sum(came).saturating_sub(gone)
     }
 
-    /// Requests that came in and have not ended.
+    /// Requests that have arrived and have not ended.
     pub fn in_flight(&self) -> u64 {
         self.left(|tally| &tally.requests, |tally| &tally.ended)
     }

@@ -1,4 +1,4 @@
-//! What is counted? What each worker has counted by itself; `tallies.rs` puts the workers together.
+//! The counters of one worker; `tallies.rs` adds up the workers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,64 +11,65 @@ use http::StatusCode;
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Counts one more.
+    /// Counts one.
     pub fn one(&self) {
         self.add(1);
     }
 
-    /// Counts some more.
+    /// Counts several.
     pub fn add(&self, more: u64) {
         self.0.fetch_add(more, Relaxed);
     }
 
-    /// How many it has counted.
+    /// The number counted so far.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
-/// Why a request or a try failed, as statistics name it. The vocabulary is closed, and belongs to whoever judges.
+/// Why a request or a try failed, as statistics name it. The vocabulary is closed, and belongs to the module
+/// that judges failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorCause {
-    /// Its place in the vocabulary, from 0; less than [`Tally::CAUSES`].
+    /// Its index in the vocabulary, from 0; less than [`Tally::CAUSES`].
     pub place: usize,
-    /// One word.
+    /// Its name, in one word.
     pub name: &'static str,
-    /// Whose fault it is.
+    /// The party to blame.
     pub blame: &'static str,
 }
 
-/// What some workers have counted: of the requests of all clients, or of the tries at one backend.
+/// Counters of some workers: of the requests of all clients, or of the tries at one backend.
 ///
-/// It has cache lines to itself: 128 bytes, because processors fetch them in pairs.
+/// A tally has separate cache lines: 128 bytes, because processors fetch lines in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Tally {
-    /// Bytes that came from there, those that frame messages included.
+    /// Bytes received, including the framing of messages.
     pub received: Counter,
-    /// Bytes that went there.
+    /// Bytes sent.
     pub sent: Counter,
-    /// Requests that came in; or requests that were given to the backend.
+    /// Requests that arrived; or requests that were sent to the backend.
     pub requests: Counter,
-    /// Requests that came in and have ended.
+    /// Requests that arrived and have ended.
     pub ended: Counter,
-    /// Answers that came from the backend whole.
+    /// Answers of the backend that arrived completely.
     pub answers: Counter,
     /// Connections that were accepted; or that were opened to the backend.
     pub opened: Counter,
-    /// Tries over a connection that had served before.
+    /// Tries over a connection that was used before.
     pub reused: Counter,
     /// Connections that were kept for the next request.
     pub kept: Counter,
-    /// Those of them that are kept no longer.
+    /// Kept connections that are no longer kept.
     pub taken: Counter,
     /// Further tries at the backend after a pause.
     pub retries: Counter,
-    /// Further tries at the backend at once, because a kept connection had ended.
+    /// Further tries at the backend without a pause, because a kept connection had ended.
     pub reconnects: Counter,
-    /// Tries that failed and are the backend's fault.
+    /// Failed tries for which the backend is to blame.
     pub blamed: Counter,
-    /// Answers that have begun, by the class of their status, behind the requests that ended without any.
+    /// Answers that have begun, by class of status, after the requests that ended without an answer.
     responses: [Counter; 6],
     phases: [Histogram; 5],
     errors: [Counter; Self::CAUSES],
@@ -91,20 +92,21 @@ impl Default for Tally {
             blamed: Counter::default(),
             responses: Default::default(),
             phases: Default::default(),
-            // The standard library makes arrays of up to 32 defaults, and no longer ones.
+            // The standard library makes arrays of at most 32 defaults.
             errors: std::array::from_fn(|_| Counter::default()),
         }
     }
 }
 
 impl Tally {
-    /// Room for so many causes of errors.
+    /// Limit of causes of errors.
     pub const CAUSES: usize = 48;
 
-    /// The classes of statuses, in the order of [`Tally::responses`]; the first is of requests without an answer.
+    /// The classes of statuses, in the order of [`Tally::responses`]; the first is for requests without an
+    /// answer.
     pub const CLASSES: [&'static str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-    /// An answer with this status begins; or a request has ended without any.
+    /// An answer with this status begins; or a request has ended without an answer.
     pub fn responded(&self, status: Option<StatusCode>) {
         let class = status.map_or(0, |status| usize::from(status.as_u16() / 100).clamp(1, 5));
         self.responses[class].one();
@@ -115,17 +117,17 @@ impl Tally {
         &self.responses[class]
     }
 
-    /// Something failed.
+    /// Counts a failure.
     pub fn failed(&self, cause: ErrorCause) {
         self.errors[cause.place].one();
     }
 
-    /// How often something failed for this cause.
+    /// The number of failures with this cause.
     pub fn errors(&self, cause: ErrorCause) -> &Counter {
         &self.errors[cause.place]
     }
 
-    /// Every counter, always in the same order.
+    /// All counters, always in the same order.
     pub(super) fn counters(&self) -> impl Iterator<Item = &Counter> {
         let Self { received, sent, requests, ended, answers, opened, reused, kept, taken, .. } = self;
         let Self { retries, reconnects, blamed, responses, phases, errors, .. } = self;
@@ -134,37 +136,39 @@ impl Tally {
         single.into_iter().chain([retries, reconnects, blamed]).chain(responses).chain(times).chain(errors)
     }
 
-    /// A request has been through this phase.
+    /// A request has finished this phase.
     pub fn took(&self, phase: Phase, time: Duration) {
         self.phases[phase as usize].record(time);
     }
 
-    /// How long requests took for this phase.
+    /// The times of requests in this phase.
     pub fn times(&self, phase: Phase) -> &Histogram {
         &self.phases[phase as usize]
     }
 }
 
-/// A part of a request's way, or all of it.
+/// A part of the time of a request, or all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// From its arrival until it went to a backend for the last time: waiting for a place, connecting, failed tries.
+    /// From the arrival until the request was sent to a backend for the last time: waiting in a queue,
+    /// connecting, failed tries.
     Queue,
-    /// From then until its last byte was sent, if it was not sent at once: its client takes its time to send its body.
+    /// From then until its last byte was sent, if it was not sent at once: the time in which the client sends
+    /// the body.
     Upload,
     /// From then until the head of the answer.
     Head,
-    /// From then until the answer's last byte, or until both sides have switched to another protocol.
+    /// From then until the last byte of the answer, or until both sides have switched to another protocol.
     Body,
     /// All of these.
     Total,
 }
 
 impl Phase {
-    /// All of them.
+    /// All phases.
     pub const ALL: [Self; 5] = [Self::Queue, Self::Upload, Self::Head, Self::Body, Self::Total];
 
-    /// The word used in statistics.
+    /// The word in statistics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
@@ -176,17 +180,18 @@ impl Phase {
     }
 }
 
-/// How many requests took how long.
+/// A histogram of times of requests.
 #[derive(Debug, Default)]
 pub struct Histogram {
-    /// By the first bound that is not exceeded; the last is of those beyond all bounds.
+    /// Counts by the first bound that is not exceeded; the last one is for times above all bounds.
     buckets: [Counter; Self::BOUNDS.len() + 1],
     nanos: Counter,
 }
 
 impl Histogram {
-    /// The bounds, in seconds, of the field's usual steps: from what a backend on the same machine takes to the
-    /// default limit for an answer's head. They are fixed, because histograms can be added up only with equal bounds.
+    /// The bounds, in seconds, in the usual steps: from the time of a backend on the same machine to the
+    /// default limit for the head of an answer. The bounds are fixed, because only histograms with equal
+    /// bounds can be added.
     pub const BOUNDS: [f64; 17] = [
         1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     ];
@@ -203,24 +208,24 @@ impl Histogram {
 
     fn record(&self, time: Duration) {
         let nanos = time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into());
-        // Most requests are found early, so looking from the start beats searching.
+        // Most requests are in the first buckets, so a linear search is the fastest.
         let bucket = Self::NANOS.iter().position(|bound| nanos <= *bound).unwrap_or(Self::NANOS.len());
         self.buckets[bucket].one();
         self.nanos.add(nanos);
     }
 
-    /// Requests that exceeded the bound before this one and not this one.
+    /// Requests above the previous bound and within this one.
     pub fn bucket(&self, number: usize) -> &Counter {
         &self.buckets[number]
     }
 
-    /// All their times together, in nanoseconds.
+    /// The sum of all times, in nanoseconds.
     pub fn nanos(&self) -> &Counter {
         &self.nanos
     }
 }
 
-/// Counts the bytes of one connection, if they are counted.
+/// Counts the bytes of one connection, if bytes are counted.
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Option<Arc<Tally>>);
 
@@ -230,14 +235,14 @@ impl Meter {
         Self(Some(Arc::clone(tally)))
     }
 
-    /// Bytes came.
+    /// Bytes were received.
     pub fn received(&self, bytes: usize) {
         if let Some(tally) = &self.0 {
             tally.received.add(bytes as u64);
         }
     }
 
-    /// Bytes went.
+    /// Bytes were sent.
     pub fn sent(&self, bytes: usize) {
         if let Some(tally) = &self.0 {
             tally.sent.add(bytes as u64);

@@ -1,13 +1,14 @@
-//! Where clients come in: they are accepted one by one, and each goes to the worker that has the fewest.
+//! Accepts the connections of clients one by one, and gives each to the worker that has the fewest.
 //!
-//! One of the workers does this, on its own thread. Those whom it serves itself, which with one worker are all, never
-//! change threads. A thread for nothing but the door would wake a worker for every connection, which takes system calls
-//! on either side and a switch between them; and being faster than who serves, it would find one client at a time, and ask
-//! in vain for another one each time. That was a fifth of what a request cost that has a connection for itself.
+//! One of the workers does this, on its own thread. A client that this worker serves itself never changes
+//! threads; with one worker, that is every client. A separate thread for accepting would wake a worker for
+//! each connection, which costs system calls on both sides and a switch between threads. And because it would
+//! be faster than the workers, it would find one client at a time, and call `accept` in vain after each. This
+//! was a fifth of the cost of a request with a connection of its own.
 //!
-//! So one place decides about all, and knows how many each worker has. Were every worker to accept for itself, then
-//! whoever wakes first would have most of the kept connections for as long as they last; with a listener each
-//! (SO_REUSEPORT) it would be up to a hash, and a listener of its own is nothing that a supervisor could hand over.
+//! So one place decides for all workers, and knows how many connections each has. If each worker accepted for
+//! itself, the worker that wakes first would get most of the kept connections. With one listener per worker
+//! (SO_REUSEPORT), a hash would decide, and a supervisor could not pass such listeners.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -22,68 +23,70 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::listen;
 use super::worker::Clients;
 
-/// How long accepting rests when there are no descriptors left; the field's usual second is far longer than
-/// it takes a connection to end.
+/// Pause of accepting when no descriptors are left. Other servers usually pause for a second, which is much
+/// longer than it takes until a connection ends.
 const REST: Duration = Duration::from_millis(100);
 
-/// How often it is worth saying that clients have to wait.
+/// Shortest time between two log lines about clients that wait.
 const WARN_AGAIN: Duration = Duration::from_secs(10);
 
 /// A connection from a client.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    /// It does not block.
+    /// The socket, which does not block.
     pub(crate) stream: TcpStream,
-    /// Its other end.
+    /// The address of the client.
     pub(crate) peer: SocketAddr,
-    /// The place it takes among those that there may be.
+    /// The place of the connection within the limit of connections.
     pub(crate) slot: Option<OwnedSemaphorePermit>,
 }
 
-/// A worker as it is seen from the door.
+/// A worker, as the acceptor sees it.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    /// Closed to say that no more connections will come.
+    /// Closed to announce that no more connections will arrive.
     connections: mpsc::UnboundedSender<Accepted>,
-    /// Connections it has open.
+    /// Open connections of the worker.
     open: Arc<AtomicUsize>,
 }
 
-/// The other side of a desk: a worker's own.
+/// The side of a desk that belongs to the worker.
 pub(crate) struct Place {
-    /// Ends when no more connections will come.
+    /// Ends when no more connections will arrive.
     pub(super) coming: mpsc::UnboundedReceiver<Accepted>,
-    /// Connections it has open: one more for each that came, and one less when it ends.
+    /// Open connections of the worker: plus one for each that arrives, and minus one when it ends.
     pub(super) open: Arc<AtomicUsize>,
 }
 
 impl Desk {
-    /// A worker's desk, from both sides.
+    /// The desk of a worker, with both sides.
     pub(crate) fn new() -> (Self, Place) {
         let (connections, coming) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
         (Self { connections, open: Arc::clone(&open) }, Place { coming, open })
     }
 
-    /// Gives its worker a connection. One that has ended has panicked, and its connections end with it.
+    /// Gives a connection to the worker. A worker that has ended has panicked, and its connections end with
+    /// it.
     pub(crate) fn give(&self, accepted: Accepted) {
         self.open.fetch_add(1, Relaxed);
         let _ = self.connections.send(accepted);
     }
 }
 
-/// The door, and all who sit behind it.
+/// The acceptor, with all workers that get connections from it.
 pub(crate) struct Door {
     listener: AsyncFd<TcpListener>,
     slots: Slots,
-    /// The last is of the worker that keeps the door. As long as one of these is there, its worker has no end.
+    /// The last desk belongs to the worker that accepts. As long as one of the desks exists, its worker does
+    /// not end.
     desks: Vec<Desk>,
-    /// Ends when no more shall be accepted.
+    /// Ends when no more connections may be accepted.
     closing: oneshot::Receiver<()>,
 }
 
 impl Door {
-    /// Opens it on this thread, which keeps it from now on.
+    /// Opens the acceptor on this thread, which accepts from now on.
     pub(super) fn open(
         listener: TcpListener,
         slots: Slots,
@@ -93,7 +96,8 @@ impl Door {
         Ok(Self { listener: listen::watch(listener)?, slots, desks, closing })
     }
 
-    /// Accepts connections until it is to be closed. Those that are the own worker's become its clients at once.
+    /// Accepts connections until the acceptor is closed. Connections for the own worker become its clients at
+    /// once.
     pub(super) async fn keep(self, own: Rc<Clients>) {
         let Self { listener, slots, desks, closing } = self;
         let mut hall = Hall { desks, turn: 0, own };
@@ -106,13 +110,13 @@ impl Door {
     }
 }
 
-/// Accepts connections for ever.
+/// Accepts connections without end.
 async fn accept(listener: &AsyncFd<TcpListener>, mut slots: Slots, hall: &mut Hall) -> ! {
     loop {
         let slot = slots.one().await;
         match listen::next(listener).await {
             Ok((stream, peer)) => hall.seat(Accepted { stream, peer, slot }),
-            // The client has gone before it was its turn: that concerns nobody else.
+            // The client has left before it was accepted, which concerns no other client.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::error!("cannot accept connections for the moment: {error}");
@@ -123,15 +127,16 @@ async fn accept(listener: &AsyncFd<TcpListener>, mut slots: Slots, hall: &mut Ha
     }
 }
 
-/// Accepts those who are waiting, and closes the listener. Whoever completed the handshake believes to be connected,
-/// and would be reset; the kernel is asked until it has no more, and not the runtime, which hears of them later.
+/// Accepts the waiting clients, and closes the listener. A client whose handshake is complete counts as
+/// connected, and would be reset otherwise. The kernel is asked until no client waits; the runtime would
+/// learn of them later.
 fn accept_the_last(listener: TcpListener, hall: &mut Hall) {
     while let Ok((stream, peer)) = listen::accept(&listener) {
         hall.seat(Accepted { stream, peer, slot: None });
     }
 }
 
-/// Where those go who are let in.
+/// The destination of accepted connections.
 struct Hall {
     desks: Vec<Desk>,
     turn: usize,
@@ -139,7 +144,7 @@ struct Hall {
 }
 
 impl Hall {
-    /// Gives a connection to the worker that is to have it.
+    /// Gives a connection to the worker that must get it.
     fn seat(&mut self, accepted: Accepted) {
         let Some(next) = fewest(&self.desks, self.turn) else { return };
         self.turn = self.turn.wrapping_add(1);
@@ -153,8 +158,8 @@ impl Hall {
     }
 }
 
-/// Who has the fewest connections, and among equals who is next in turn: a keep-alive connection stays where it lands,
-/// so an uneven spread would last.
+/// The worker with the fewest connections, and among equals the next one in turn: a keep-alive connection
+/// stays at its worker, so an uneven distribution would last.
 fn fewest(desks: &[Desk], turn: usize) -> Option<usize> {
     let n = desks.len();
     (0..n).map(|step| (turn % n + step) % n).min_by_key(|&desk| desks[desk].open.load(Relaxed))
@@ -172,14 +177,17 @@ impl Slots {
         Self { all, free: Arc::new(Semaphore::new(all)), warned: None }
     }
 
-    /// Waits until there is room for one more connection.
+    /// Waits until one more connection is allowed.
     async fn one(&mut self) -> Option<OwnedSemaphorePermit> {
         if let Ok(slot) = Arc::clone(&self.free).try_acquire_owned() {
             return Some(slot);
         }
         if self.warned.is_none_or(|warned| warned.elapsed() >= WARN_AGAIN) {
             self.warned = Some(Instant::now());
-            tracing::warn!("all {} connections are in use: more have to wait (--max-connections)", self.all);
+            tracing::warn!(
+                "all {} connections are in use: further clients wait (--max-connections)",
+                self.all
+            );
         }
         Arc::clone(&self.free).acquire_owned().await.ok()
     }
@@ -198,7 +206,7 @@ mod tests {
             next
         };
         assert_eq!([0, 1, 2, 3, 4, 5].map(seat), [0, 1, 2, 0, 1, 2]);
-        // Two leave the second, whose place the next ones take, whoever's turn it is.
+        // Two connections leave the second worker, which therefore gets the next two, in any turn.
         desks[1].open.store(0, Relaxed);
         assert_eq!([6, 7].map(seat), [1, 1]);
         assert_eq!(fewest(&desks, usize::MAX - 2), Some((usize::MAX - 2) % 3), "the turn may be any number");

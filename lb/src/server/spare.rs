@@ -1,13 +1,13 @@
-//! Tasks that have nothing to do, and wait for the next one to work for.
+//! Idle tasks that wait for the next client.
 //!
-//! A task of some KiB costs more to make and to throw away than most of what it does for a client that comes with a single
-//! request. So some of them stay.
+//! A task of some KiB costs more to make and to destroy than most of its work for a client with a single
+//! request. So some tasks stay.
 
 use std::cell::RefCell;
 
 use tokio::sync::oneshot;
 
-/// Those of a thread that wait, each for one `T`.
+/// The idle tasks of a thread, each of which waits for one `T`.
 #[derive(Debug)]
 pub(super) struct Spare<T> {
     waiting: RefCell<Vec<oneshot::Sender<T>>>,
@@ -15,15 +15,16 @@ pub(super) struct Spare<T> {
 }
 
 impl<T> Spare<T> {
-    /// None yet, and never more than so many.
+    /// No tasks yet, and never more than this number.
     pub(super) fn new(most: usize) -> Self {
         Self { waiting: RefCell::default(), most }
     }
 
-    /// Hands this to one that waits: to the last one that came, whose memory is the most likely to be in a cache.
+    /// Gives a value to an idle task: to the one that has waited for the shortest time, whose memory is the
+    /// most likely to be in a cache.
     ///
     /// # Errors
-    /// Gives it back if none waits.
+    /// Returns the value if no task waits.
     pub(super) fn hand(&self, one: T) -> Result<(), T> {
         let waiting = self.waiting.borrow_mut().pop();
         match waiting {
@@ -32,7 +33,7 @@ impl<T> Spare<T> {
         }
     }
 
-    /// Waits for the next one; `None` at once if enough others do.
+    /// Waits for the next value; `None` at once if enough tasks wait already.
     pub(super) async fn next(&self) -> Option<T> {
         let coming = {
             let mut waiting = self.waiting.borrow_mut();
@@ -58,7 +59,7 @@ mod tests {
         let spare = Spare::new(2);
         assert_eq!(spare.hand('a'), Err('a'), "none waits yet");
         let handing = async {
-            // By now all three have come.
+            // By now all three are here.
             ['b', 'c', 'd'].map(|one| spare.hand(one))
         };
         let waiting = join_all([spare.next(), spare.next(), spare.next()]);

@@ -1,4 +1,4 @@
-//! The workers: a thread each, with everything that a request needs on its way.
+//! The workers: one thread for each, with everything that requests need.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,23 +29,23 @@ use crate::proxy::queue::Queues;
 use crate::proxy::wire::Buffers;
 use crate::proxy::{Proxy, rest};
 
-/// How often idle backend connections are looked over.
+/// Interval at which idle backend connections are checked.
 const PRUNE: Duration = Duration::from_secs(1);
 
-/// How many tasks of a worker may have nobody to talk with. Each keeps 3 KiB for itself, and as a rule 3 for its buffers.
+/// Limit of idle tasks of a worker. Each uses 3 KiB, and usually 3 KiB for its buffers.
 const SPARE: usize = 32;
 
 /// All workers together.
 #[derive(Debug)]
 pub(super) struct Crew {
-    /// Dropped to have the door closed.
+    /// Dropped to close the acceptor.
     open: oneshot::Sender<()>,
-    /// Yields nothing until every worker has finished and let go of its end.
+    /// Yields nothing until all workers have finished and dropped their ends.
     finished: mpsc::Receiver<Infallible>,
 }
 
 impl Crew {
-    /// Starts the workers, who accept from this listener.
+    /// Starts the workers, which accept from this listener.
     pub(super) fn start(
         settings: &Arc<ArcSwap<Config>>,
         pool: &Arc<Pool>,
@@ -60,11 +60,11 @@ impl Crew {
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let queues = Arc::new(Queues::new(places));
         let (desks, places): (Vec<_>, Vec<_>) = (0..config.workers).map(|_| Desk::new()).unzip();
-        // The last worker keeps the door: all others are there when it lets the first client in.
+        // The last worker accepts: all others are ready when it accepts the first client.
         let mut door = Some(move || Door::open(listener, slots, desks, closing));
         for (number, place) in (1..).zip(places) {
             let shared = (Arc::clone(pool), Arc::clone(observer), Arc::clone(settings), Arc::clone(&queues));
-            // Workers that draw the same would all run to the same backend.
+            // Workers with the same random numbers would all send requests to the same backend.
             let random = fastrand::Rng::with_seed(seed.wrapping_add(number as u64));
             let door = door.take_if(|_| number == config.workers);
             let working = working.clone();
@@ -74,7 +74,7 @@ impl Crew {
                     Ok((runtime, door)) => {
                         let _ = tell.send(Ok(()));
                         runtime.block_on(work(number, shared, random, place, door));
-                        // Look-ups may hang for long; nobody waits for what they find.
+                        // Look-ups may hang for long, and their results are no longer needed.
                         runtime.shutdown_background();
                     }
                     Err(error) => _ = tell.send(Err(error)),
@@ -86,14 +86,14 @@ impl Crew {
         Ok(Self { open, finished })
     }
 
-    /// Has the workers accept those who are waiting and nobody else, and waits until all is finished.
+    /// Lets the workers accept only the waiting clients, and waits until all requests have finished.
     pub(super) async fn finish(mut self) {
         drop(self.open);
         let _ = self.finished.recv().await;
     }
 }
 
-/// What a worker needs of its thread: a runtime, and the door if it is to keep it.
+/// Prepares a thread for a worker: a runtime, and the acceptor if this worker accepts.
 fn prepare(door: Option<impl FnOnce() -> io::Result<Door>>) -> io::Result<(LocalRuntime, Option<Door>)> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
@@ -103,10 +103,10 @@ fn prepare(door: Option<impl FnOnce() -> io::Result<Door>>) -> io::Result<(Local
     Ok((runtime, door))
 }
 
-/// What all workers share.
+/// Values that all workers share.
 pub(crate) type Shared = (Arc<Pool>, Arc<Observer>, Arc<ArcSwap<Config>>, Arc<Queues>);
 
-/// The life of the worker of this number.
+/// Runs the worker with this number.
 pub(crate) async fn work(
     number: usize,
     (pool, observer, settings, queues): Shared,
@@ -126,7 +126,7 @@ pub(crate) async fn work(
     let (leaving, leaves) = (Rc::downgrade(&proxy), Arc::clone(&observer));
     tokio::task::spawn_local(async move {
         leaves.leaves().await;
-        // Connections are still accepted, but each answer is told to be the last one of its own.
+        // Connections are still accepted, but each answer says that it is the last one on its connection.
         leaving.upgrade().iter().for_each(|proxy| proxy.begin_draining());
     });
     let idle = Rc::downgrade(&proxy);
@@ -155,26 +155,27 @@ pub(crate) async fn work(
     while let Some(accepted) = coming.recv().await {
         clients.serve(accepted);
     }
-    // Connections finish the request they are at and close; idle ones close soon. Tunnels end by themselves.
+    // Connections finish their present request and close; idle connections close soon. Tunnels end without
+    // help.
     clients.proxy.begin_draining();
     clients.connections.close();
     clients.connections.wait().await;
 }
 
-/// A worker's clients.
+/// The clients of a worker.
 pub(super) struct Clients {
     proxy: Rc<Proxy>,
     observer: Arc<Observer>,
-    /// Connections it has open; whoever gives it one adds to them.
+    /// Open connections of the worker; a caller that gives it a connection adds one.
     open: Arc<AtomicUsize>,
     connections: TaskTracker,
-    /// Tasks that have nobody to talk with.
+    /// Idle tasks.
     spare: Spare<Client>,
-    /// Where those go who have fallen silent.
+    /// The channel for clients that have become idle.
     silent: mpsc::UnboundedSender<Client>,
 }
 
-/// A client's connection, and what it holds to its end.
+/// The connection of a client, with the values that it holds to its end.
 struct Client {
     stream: TcpStream,
     ip: IpAddr,
@@ -182,12 +183,12 @@ struct Client {
 }
 
 impl Clients {
-    /// There are no descriptors left for clients: backend connections that nobody uses are given up.
+    /// No descriptors are left for clients: idle backend connections are closed.
     pub(super) fn tell_of_shortage(&self) {
         self.proxy.upstream.places().tell_of_shortage();
     }
 
-    /// Serves a connection that is counted as open already.
+    /// Serves a connection that already counts as open.
     pub(super) fn serve(self: &Rc<Self>, Accepted { stream, peer, slot }: Accepted) {
         self.proxy.books.clients().opened.one();
         let connection = Guard::new(&self.observer, &self.open);
@@ -197,7 +198,7 @@ impl Clients {
         }
     }
 
-    /// Talks with a client until it falls silent, in a task of its own: one that has nobody to talk with, or a new one.
+    /// Serves a client until it is idle, in a separate task: an idle task, or a new one.
     fn talk(self: &Rc<Self>, client: Client) {
         if let Err(client) = self.spare.hand(client) {
             tokio::task::spawn_local(Rc::clone(self).talk_to_one_after_the_other(client));
@@ -218,8 +219,8 @@ impl Clients {
     }
 }
 
-/// Waits until those who have fallen silent speak again, for ever. One task does so for all of them, because thousands of
-/// tasks that wait would be most of what they cost.
+/// Waits without end until idle clients send bytes again. One task does this for all of them, because
+/// thousands of waiting tasks would be most of the cost of idle clients.
 async fn keep_company(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<Client>) {
     let mut silent = FuturesUnordered::new();
     loop {
@@ -235,13 +236,13 @@ async fn keep_company(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<
     }
 }
 
-/// Waits until a client speaks again, and returns it unless it has been silent for too long.
-#[expect(clippy::manual_async_fn, reason = "an async fn would have room for its arguments twice")]
+/// Waits until a client sends bytes again, and returns it unless it has been silent for too long.
+#[expect(clippy::manual_async_fn, reason = "an async fn would store its arguments twice")]
 fn speaks_again(client: Client, proxy: &Proxy) -> impl Future<Output = Option<Client>> {
     async move { rest::speaks_again(&client.stream, proxy).await.then_some(client) }
 }
 
-/// A client connection is counted for as long as this lives.
+/// A client connection counts as open while this value lives.
 struct Guard {
     observer: Arc<Observer>,
     open: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-//! `/readyz` says whether requests are welcome, and after SIGTERM there is time for others to hear of it.
+//! `/readyz` says whether the balancer wants requests, and after SIGTERM there is time for others to react.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};

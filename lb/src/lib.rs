@@ -23,7 +23,7 @@
 //!   holds its whole body.
 
 mod admin;
-pub mod asking;
+mod asking;
 pub mod check;
 pub mod cli;
 mod clock;
@@ -33,12 +33,12 @@ pub mod ctl;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod log;
-pub mod observe;
+mod observe;
 pub mod ping;
-pub mod pool;
-pub mod proxy;
-pub mod resolved;
+mod pool;
+mod proxy;
+mod resolved;
 pub(crate) mod resolver;
 pub mod server;
 mod shown;
-pub mod statuses;
+mod statuses;

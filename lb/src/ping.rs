@@ -21,7 +21,7 @@ use balance::verdict::Failure;
 use crate::config::Config;
 use crate::log::seldom::Seldom;
 use crate::pool::{Backend, Pool};
-use crate::proxy::connect::reach;
+use crate::proxy::upstream::connect::reach;
 use crate::resolver::Resolver;
 
 mod anything;

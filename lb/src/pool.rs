@@ -21,7 +21,7 @@ use crate::resolved::Resolved;
 
 /// The data that the balancer keeps for each backend.
 #[derive(Debug)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// The addresses of its host name.
     pub resolved: Resolved,
     /// Its statistics.
@@ -30,20 +30,20 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The data of a backend without any evidence.
-    pub fn new(member: &Member, now: Moment) -> Self {
+    pub(crate) fn new(member: &Member, now: Moment) -> Self {
         let stats = BackendStats::new(State::Up.name(), instant(now));
         Self { resolved: Resolved::new(member.address.literal()), stats }
     }
 }
 
 /// A backend of the balancer.
-pub type Backend = balance::Peer<Endpoint>;
+pub(crate) type Backend = balance::Peer<Endpoint>;
 
 /// One view of the balancer's pool.
-pub type Fleet = balance::Fleet<Endpoint>;
+pub(crate) type Fleet = balance::Fleet<Endpoint>;
 
 /// A request is in flight at a backend while this value lives.
-pub type InFlight = balance::InFlight<Backend>;
+pub(crate) type InFlight = balance::InFlight<Backend>;
 
 /// The backend with this number and address, without any evidence.
 #[cfg(test)]
@@ -56,7 +56,7 @@ pub(crate) fn backend(number: usize, host: &str, port: u16) -> Backend {
 
 /// The backends behind one address, and the observer of their changes.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     pool: ServerPool<Endpoint>,
     observer: Arc<Observer>,
     /// Held from before a change is made until it is published.
@@ -73,7 +73,7 @@ impl Deref for Pool {
 
 impl Pool {
     /// A pool of backends, which all count as up until there is evidence.
-    pub fn new(members: Vec<Member>, rules: Rules, observer: Arc<Observer>, now: Instant) -> Self {
+    pub(crate) fn new(members: Vec<Member>, rules: Rules, observer: Arc<Observer>, now: Instant) -> Self {
         let pool = ServerPool::new(members, rules, Endpoint::new, moment(now));
         Self { pool, observer, publishing: Mutex::default() }
     }
@@ -91,24 +91,24 @@ impl Pool {
     }
 
     /// See [`ServerPool::pinged`].
-    pub fn pinged(&self, backend: &Backend, evidence: Evidence, now: Instant) {
+    pub(crate) fn pinged(&self, backend: &Backend, evidence: Evidence, now: Instant) {
         self.publish(|pool| pool.pinged(backend, evidence, moment(now)));
     }
 
     /// See [`ServerPool::learn`].
-    pub fn learn(&self, backend: &Backend, evidence: Evidence, now: Instant) {
+    pub(crate) fn learn(&self, backend: &Backend, evidence: Evidence, now: Instant) {
         self.publish(|pool| pool.learn(backend, evidence, moment(now)));
     }
 
     /// A byte of an answer arrived from the backend.
-    pub fn heard(&self, backend: &Backend, now: Instant) {
+    pub(crate) fn heard(&self, backend: &Backend, now: Instant) {
         if let Some(evidence) = backend.heard(moment(now)) {
             self.learn(backend, evidence, now);
         }
     }
 
     /// The backend has given a complete answer. The clock is read only if that changes anything.
-    pub fn answered(&self, backend: &Backend, now: impl FnOnce() -> Instant) {
+    pub(crate) fn answered(&self, backend: &Backend, now: impl FnOnce() -> Instant) {
         if let Some(evidence) = backend.answered() {
             self.learn(backend, evidence, now());
         }
@@ -116,14 +116,14 @@ impl Pool {
 
     /// The backend has given an answer, which may be an error; the backend is ejected if it is now an
     /// outlier.
-    pub fn rate(&self, backend: &Backend, is_error: bool, now: Instant) {
+    pub(crate) fn rate(&self, backend: &Backend, is_error: bool, now: Instant) {
         if let Some(why) = self.pool.rate(backend, is_error) {
             self.publish(|pool| pool.eject(backend, why, moment(now)));
         }
     }
 
     /// A try at the backend failed during its answer, and the client is not to blame.
-    pub fn broke_off(&self, backend: &Backend, now: Instant) {
+    pub(crate) fn broke_off(&self, backend: &Backend, now: Instant) {
         if let Some(why) = self.pool.failed(backend, moment(now)) {
             self.publish(|pool| pool.eject(backend, why, moment(now)));
         }
@@ -131,12 +131,18 @@ impl Pool {
     }
 
     /// See [`ServerPool::judge`].
-    pub fn judge(&self, failed: FailedTry<'_>, backend: &Backend, limits: Limits, now: Instant) -> Verdict {
+    pub(crate) fn judge(
+        &self,
+        failed: FailedTry<'_>,
+        backend: &Backend,
+        limits: Limits,
+        now: Instant,
+    ) -> Verdict {
         self.pool.judge(failed, backend, limits, moment(now))
     }
 
     /// See [`ServerPool::take_in`].
-    pub fn take_in(
+    pub(crate) fn take_in(
         &self,
         failure: Failure,
         verdict: Verdict,
@@ -148,12 +154,12 @@ impl Pool {
     }
 
     /// See [`ServerPool::to_ask`].
-    pub fn to_ask(&self, now: Instant) -> Vec<Arc<Backend>> {
+    pub(crate) fn to_ask(&self, now: Instant) -> Vec<Arc<Backend>> {
         self.pool.to_ask(moment(now))
     }
 
     /// A question to a backend has ended. Returns whether to ask again.
-    pub fn asked(&self, backend: &Backend, reply: Reply, now: Instant) -> bool {
+    pub(crate) fn asked(&self, backend: &Backend, reply: Reply, now: Instant) -> bool {
         let mut again = false;
         self.publish(|pool| {
             let asked = pool.asked(backend, reply, moment(now));
@@ -164,27 +170,27 @@ impl Pool {
     }
 
     /// See [`ServerPool::judge_silence`].
-    pub fn judge_silence(&self, now: Instant) {
+    pub(crate) fn judge_silence(&self, now: Instant) {
         self.publish(|pool| pool.judge_silence(moment(now)));
     }
 
     /// See [`ServerPool::pass_time`].
-    pub fn pass_time(&self, now: Instant) {
+    pub(crate) fn pass_time(&self, now: Instant) {
         self.publish(|pool| pool.pass_time(moment(now)));
     }
 
     /// See [`ServerPool::change`].
-    pub fn change(&self, changes: Vec<Change>, now: Instant) {
+    pub(crate) fn change(&self, changes: Vec<Change>, now: Instant) {
         self.publish(|pool| pool.change(changes, moment(now)));
     }
 
     /// See [`ServerPool::may_retry`].
-    pub fn may_retry(&self, now: Instant) -> bool {
+    pub(crate) fn may_retry(&self, now: Instant) -> bool {
         self.pool.may_retry(moment(now))
     }
 
     /// See [`ServerPool::retries`].
-    pub fn retries(&self, now: Instant) {
+    pub(crate) fn retries(&self, now: Instant) {
         self.pool.retries(moment(now));
     }
 }

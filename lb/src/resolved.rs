@@ -12,14 +12,14 @@ use arc_swap::ArcSwap;
 
 /// A backend's addresses.
 #[derive(Debug)]
-pub struct Resolved {
+pub(crate) struct Resolved {
     addresses: ArcSwap<Vec<SocketAddr>>,
     generation: AtomicU64,
 }
 
 /// The generation of addresses: a new number at each change, and different for each backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Generation(u64);
+pub(crate) struct Generation(u64);
 
 impl Generation {
     /// A number that no backend has. Two backends with the same name, one after the other, must have
@@ -41,17 +41,17 @@ impl Resolved {
 
     /// The addresses, in the order in which they are tried; empty until the name was looked up, and then
     /// always the last good answer.
-    pub fn addresses(&self) -> Arc<Vec<SocketAddr>> {
+    pub(crate) fn addresses(&self) -> Arc<Vec<SocketAddr>> {
         self.addresses.load_full()
     }
 
     /// Whether the name was never looked up with success.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.addresses.load().is_empty()
     }
 
     /// Stores the present addresses of the name.
-    pub fn set(&self, addresses: Vec<SocketAddr>) {
+    pub(crate) fn set(&self, addresses: Vec<SocketAddr>) {
         if **self.addresses.load() != addresses {
             self.addresses.store(Arc::new(addresses));
             // After the addresses: so a reader of the new number sees the new addresses.
@@ -61,12 +61,12 @@ impl Resolved {
 
     /// The present generation. Read it before the addresses: then a new object seems too old at worst, and
     /// never too new.
-    pub fn generation(&self) -> Generation {
+    pub(crate) fn generation(&self) -> Generation {
         Generation(self.generation.load(Ordering::Acquire))
     }
 
     /// Whether this is one of the addresses.
-    pub fn has(&self, peer: SocketAddr) -> bool {
+    pub(crate) fn has(&self, peer: SocketAddr) -> bool {
         let at = |address: &SocketAddr| (address.ip().to_canonical(), address.port());
         self.addresses.load().iter().any(|address| at(address) == at(&peer))
     }

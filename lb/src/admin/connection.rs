@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::room::Visit;
 use crate::proxy::http1::foreign::{First, first};
-use crate::proxy::refusal::Refusal;
+use crate::proxy::message::refusal::Refusal;
 
 /// How long a connection may be silent before its next request, and how long the head of a request may take.
 pub(super) const HEAD: Duration = Duration::from_secs(10);

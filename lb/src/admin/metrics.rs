@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::exposition::{Kind, Metric, Page, Values};
 use crate::observe::{Counter, ErrorCause, Histogram, Observer, Phase, Tallies, Tally};
 use crate::pool::{Backend, Pool};
-use crate::proxy::books::Statistics;
-use crate::proxy::causes;
+use crate::proxy::record::books::Statistics;
+use crate::proxy::record::causes;
 
 /// The source of the values.
 pub(super) struct View<'a> {

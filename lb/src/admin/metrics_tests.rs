@@ -6,7 +6,7 @@ use balance::verdict::Failure;
 use strum::VariantArray;
 
 use super::*;
-use crate::proxy::refusal::Refusal;
+use crate::proxy::message::refusal::Refusal;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/statistics.md");
 

@@ -43,7 +43,7 @@ mod routes;
 use crate::control::Control;
 use crate::log::escape;
 use crate::log::seldom::Seldom;
-use crate::proxy::client::WARN_AGAIN;
+use crate::proxy::downstream::client::WARN_AGAIN;
 use answers::{Answer, Body, refused, wrong_method};
 use connection::Watched;
 use guard::{Door, Refusal, judge};

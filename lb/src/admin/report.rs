@@ -10,7 +10,7 @@ use balance::verdict::Failure;
 use crate::clock::moment;
 use crate::observe::{ErrorCause, Observer, Tallies, unix_ms};
 use crate::pool::{Backend, Pool};
-use crate::proxy::causes;
+use crate::proxy::record::causes;
 
 fn responses(tallies: &Tallies) -> ResponsesByClass {
     let class = |class| tallies.since_reset(|tally| tally.responses(class));

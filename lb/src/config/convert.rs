@@ -17,9 +17,9 @@ use super::problems::{Found, Problem};
 use super::reader::Reader;
 use super::settings::BACKEND;
 use super::{Config, Ping, Said, Token, backends, listen, settings};
-use crate::proxy::key;
-use crate::proxy::queue::{self, Limit};
-use crate::proxy::sticky;
+use crate::proxy::message::key;
+use crate::proxy::message::sticky;
+use crate::proxy::upstream::queue::{self, Limit};
 
 /// The default name: a random one that stays the same when the file is read again.
 static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}", fastrand::u32(..) >> 8));

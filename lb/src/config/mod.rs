@@ -26,10 +26,10 @@ use strum::{Display, IntoStaticStr, VariantArray};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::log::Level;
-use crate::proxy::books::Statistics;
-use crate::proxy::key;
-use crate::proxy::queue::{self, Limit};
-use crate::proxy::sticky;
+use crate::proxy::message::key;
+use crate::proxy::message::sticky;
+use crate::proxy::record::books::Statistics;
+use crate::proxy::upstream::queue::{self, Limit};
 use crate::shown::shown;
 
 pub(crate) mod aliases;

@@ -10,7 +10,7 @@ use super::form::Written;
 use super::layer::Given;
 use super::problems::{Found, Problem};
 use super::{Config, Said, is_wanted};
-use crate::proxy::sticky::{SameSite, Secure};
+use crate::proxy::message::sticky::{SameSite, Secure};
 
 /// The warnings of a configuration.
 pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {

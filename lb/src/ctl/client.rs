@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::admin::CTL;
 use crate::config::listen::Guess;
-use crate::proxy::connect::connect_to_name;
+use crate::proxy::upstream::connect::connect_to_name;
 
 /// Time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);

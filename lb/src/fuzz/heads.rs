@@ -6,9 +6,9 @@ use http::header::UPGRADE;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::{in_any_pieces, server, strict};
-use crate::proxy::head::RequestHead;
 use crate::proxy::http1::{request as requests, response as responses};
-use crate::proxy::message;
+use crate::proxy::message::head::RequestHead;
+use crate::proxy::message::prepare;
 
 /// Target: the head of a request.
 pub fn request_head(bytes: &[u8]) {
@@ -73,7 +73,7 @@ fn passed_on(head: responses::Head, asked: &RequestHead, old: bool) {
         responses::write_interim(&mut out, &response);
     }
     if out.is_empty() {
-        if message::prepare_response(&mut response, asked).is_err() {
+        if prepare::prepare_response(&mut response, asked).is_err() {
             return;
         }
         let length = if let responses::Framing::Length(length) = framing { Some(length) } else { None };

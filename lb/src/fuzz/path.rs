@@ -25,7 +25,7 @@ use crate::cli::Cli;
 use crate::config::Config;
 use crate::observe::Observer;
 use crate::pool::Pool;
-use crate::proxy::queue::Queues;
+use crate::proxy::upstream::queue::Queues;
 use crate::server::door::{Accepted, Desk};
 use crate::server::worker::work;
 

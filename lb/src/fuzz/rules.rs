@@ -10,12 +10,12 @@ use http::header::{
 use http::{Method, StatusCode, Version};
 
 use super::{server, strict};
-use crate::proxy::head::{Headers, RequestHead};
 use crate::proxy::http1::request::{Framing, Head, take, write_head};
 use crate::proxy::http1::response;
-use crate::proxy::message::{ATTEMPT, Hop, is_last_hop, prepare_request, prepare_response};
-use crate::proxy::via::Mark;
-use crate::proxy::way::tells_the_way;
+use crate::proxy::message::head::{Headers, RequestHead};
+use crate::proxy::message::prepare::{ATTEMPT, Hop, is_last_hop, prepare_request, prepare_response};
+use crate::proxy::message::via::Mark;
+use crate::proxy::message::way::tells_the_way;
 
 static CLIENT: HeaderValue = HeaderValue::from_static("192.0.2.7");
 static MARK: LazyLock<Mark> = LazyLock::new(|| Mark::new("lb-1", true));

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// The decisions about one request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Explanation {
+pub(crate) struct Explanation {
     /// The id of the request: its `X-Request-Id`, or a random number.
     pub id: String,
     /// Time of its arrival, in milliseconds since 1970.
@@ -25,7 +25,7 @@ pub struct Explanation {
 
 /// How one backend was picked, and the result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// The number of the attempt, from 1.
     pub attempt: u32,
     /// Whether this is a hedge: the request is still at the backend of the previous attempt, which is slow.
@@ -39,7 +39,7 @@ pub struct Decision {
 
 /// One try at a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Try {
+pub(crate) struct Try {
     /// The result: `answered`, or the failure.
     pub outcome: &'static str,
     /// The status of the answer, if there was one.
@@ -52,7 +52,7 @@ pub struct Try {
 
 impl Explanation {
     /// The last decision in one line, for clients that see only headers.
-    pub fn in_short(&self) -> String {
+    pub(crate) fn in_short(&self) -> String {
         let Some(decision) = self.decisions.last() else { return "no backend was tried".to_owned() };
         let Decision { attempt, pick, .. } = decision;
         let Pick { policy, because, .. } = pick;
@@ -66,14 +66,14 @@ impl Explanation {
 
 /// The latest explanations.
 #[derive(Debug, Default)]
-pub struct Explanations(Mutex<VecDeque<Explanation>>);
+pub(crate) struct Explanations(Mutex<VecDeque<Explanation>>);
 
 impl Explanations {
     /// The number of explanations that are kept.
-    pub const KEPT: usize = 256;
+    pub(crate) const KEPT: usize = 256;
 
     /// Keeps an explanation, in place of an earlier one of the same request.
-    pub fn keep(&self, explanation: Explanation) {
+    pub(crate) fn keep(&self, explanation: Explanation) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|other| other.id != explanation.id);
         if kept.len() == Self::KEPT {
@@ -83,7 +83,7 @@ impl Explanations {
     }
 
     /// The explanation of the request with this id.
-    pub fn find(&self, id: &str) -> Option<Explanation> {
+    pub(crate) fn find(&self, id: &str) -> Option<Explanation> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find(|explanation| explanation.id == id).cloned()
     }

@@ -12,21 +12,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use api::{ControlChange, RequestEnd, StateChange, Word};
 use tokio::sync::{Notify, broadcast};
 
-pub mod explain;
+pub(crate) mod explain;
 mod states;
 mod stats;
 mod tallies;
 mod tally;
 
 use explain::Explanations;
-pub use states::{Seen, States};
-pub use stats::BackendStats;
-pub use tallies::Tallies;
-pub use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tally};
+pub(crate) use stats::BackendStats;
+pub(crate) use tallies::Tallies;
+pub(crate) use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tally};
 
 /// An event, as the event stream shows it.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub(crate) enum Event {
     /// A backend changed its state.
     State(StateChange),
     /// A request ended.
@@ -36,14 +35,14 @@ pub enum Event {
 }
 
 /// Writes one line per request.
-pub trait AccessLog: Send + Sync + Debug {
+pub(crate) trait AccessLog: Send + Sync + Debug {
     /// A request ended.
     fn ended(&self, outcome: &RequestEnd);
 }
 
 /// Receives all events, keeps counters and distributes records.
 #[derive(Debug)]
-pub struct Observer {
+pub(crate) struct Observer {
     events: broadcast::Sender<Event>,
     access_log: AtomicBool,
     access_lines: OnceLock<Box<dyn AccessLog>>,
@@ -64,7 +63,7 @@ const BACKLOG: usize = 1024;
 
 impl Observer {
     /// An observer without readers; with `access_log`, it writes one line per request.
-    pub fn new(access_log: bool) -> Self {
+    pub(crate) fn new(access_log: bool) -> Self {
         Self {
             events: broadcast::Sender::new(BACKLOG),
             access_log: AtomicBool::new(access_log),
@@ -79,50 +78,50 @@ impl Observer {
     }
 
     /// Sets the destination of the access log. To be called once.
-    pub fn write_access_log(&self, lines: impl AccessLog + 'static) {
+    pub(crate) fn write_access_log(&self, lines: impl AccessLog + 'static) {
         // The first one stays.
         let _ = self.access_lines.set(Box::new(lines));
     }
 
     /// Switches the access log on or off.
-    pub fn set_access_log(&self, access_log: bool) {
+    pub(crate) fn set_access_log(&self, access_log: bool) {
         self.access_log.store(access_log, Relaxed);
     }
 
     /// A stream of events from now on. A reader that is too slow misses events; it never slows the balancer
     /// down.
-    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
 
     /// Whether there is a reader of records of requests. The request path asks before it builds a record.
-    pub fn wants_requests(&self) -> bool {
+    pub(crate) fn wants_requests(&self) -> bool {
         self.access_log.load(Relaxed) || self.events.receiver_count() > 0
     }
 
     /// Whether the balancer is draining before it ends.
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
     }
 
     /// Begins draining.
-    pub fn begin_draining(&self) {
+    pub(crate) fn begin_draining(&self) {
         self.draining.store(true, Relaxed);
     }
 
     /// Whether the balancer is about to drain and still accepts connections.
-    pub fn is_leaving(&self) -> bool {
+    pub(crate) fn is_leaving(&self) -> bool {
         self.leaving.load(Relaxed)
     }
 
     /// The balancer is about to drain; notifies all tasks that wait for that.
-    pub fn begin_leaving(&self) {
+    pub(crate) fn begin_leaving(&self) {
         self.leaving.store(true, Relaxed);
         self.leaves.notify_waiters();
     }
 
     /// Waits until the balancer is about to drain.
-    pub async fn leaves(&self) {
+    pub(crate) async fn leaves(&self) {
         let mut told = std::pin::pin!(self.leaves.notified());
         told.as_mut().enable();
         if !self.is_leaving() {
@@ -131,7 +130,7 @@ impl Observer {
     }
 
     /// A backend changed its state: the one place that logs this.
-    pub fn state_changed(&self, change: StateChange) {
+    pub(crate) fn state_changed(&self, change: StateChange) {
         let StateChange { backend, to, cause, .. } = &change;
         match &**to {
             "up" => tracing::info!("backend {backend} {to}: {cause}"),
@@ -142,14 +141,14 @@ impl Observer {
     }
 
     /// A setting was changed: the one place that logs this.
-    pub fn intervened(&self, what: String, by: &str) {
+    pub(crate) fn intervened(&self, what: String, by: &str) {
         tracing::info!("{what} (by {by})");
         let at_unix_ms = unix_ms(SystemTime::now());
         let _ = self.events.send(Event::Control(ControlChange { at_unix_ms, what, by: by.to_owned() }));
     }
 
     /// A request ended.
-    pub fn request_ended(&self, outcome: RequestEnd) {
+    pub(crate) fn request_ended(&self, outcome: RequestEnd) {
         if let Some(lines) = self.access_lines.get().filter(|_| self.access_log.load(Relaxed)) {
             lines.ended(&outcome);
         }

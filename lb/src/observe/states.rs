@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// The past and present states of a backend, with any names.
 #[derive(Debug, Clone)]
-pub struct States {
+pub(crate) struct States {
     now: &'static str,
     since: Instant,
     /// The time in each state that has ended, by name.
@@ -14,7 +14,7 @@ pub struct States {
 
 /// A view of the states at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// The time in each state, in the order of first entry.
     pub times: Vec<(&'static str, Duration)>,
     /// The number of changes.
@@ -53,17 +53,17 @@ impl States {
     }
 
     /// The present state.
-    pub fn now(&self) -> &'static str {
+    pub(crate) fn now(&self) -> &'static str {
         self.now
     }
 
     /// The number of changes.
-    pub fn changes(&self) -> u64 {
+    pub(crate) fn changes(&self) -> u64 {
         self.changes
     }
 
     /// The time in each state until `now`, in the order of first entry.
-    pub fn times(&self, now: Instant) -> Vec<(&'static str, Duration)> {
+    pub(crate) fn times(&self, now: Instant) -> Vec<(&'static str, Duration)> {
         let mut all = self.clone();
         all.change(self.now, now);
         all.before

@@ -12,7 +12,7 @@ use super::tallies::Tallies;
 
 /// One backend's counters, states and latencies.
 #[derive(Debug)]
-pub struct BackendStats {
+pub(crate) struct BackendStats {
     /// Counters of the tries at the backend.
     pub tallies: Tallies,
     states: Mutex<States>,
@@ -30,10 +30,10 @@ const MAX_VALUE_POWER: u8 = 36;
 
 impl BackendStats {
     /// Duration of a slice.
-    pub const SLICE: Duration = Duration::from_secs(5);
+    pub(crate) const SLICE: Duration = Duration::from_secs(5);
 
     /// The statistics of a backend that begins in this state.
-    pub fn new(state: &'static str, now: Instant) -> Self {
+    pub(crate) fn new(state: &'static str, now: Instant) -> Self {
         Self {
             tallies: Tallies::default(),
             states: Mutex::new(States::new(state, now)),
@@ -45,43 +45,43 @@ impl BackendStats {
     }
 
     /// The backend changes to another state.
-    pub fn state_changed(&self, to: &'static str, now: Instant) {
+    pub(crate) fn state_changed(&self, to: &'static str, now: Instant) {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).change(to, now);
     }
 
     /// The states so far.
-    pub fn states(&self) -> States {
+    pub(crate) fn states(&self) -> States {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The states since the last reset. A state that was entered only before the reset has no time.
-    pub fn states_since_reset(&self, now: Instant) -> Seen {
+    pub(crate) fn states_since_reset(&self, now: Instant) -> Seen {
         let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
         self.states().since(before.as_ref(), now)
     }
 
     /// From now on, all counts since the last reset start from zero.
-    pub fn reset(&self, now: Instant) {
+    pub(crate) fn reset(&self, now: Instant) {
         self.tallies.reset();
         let seen = self.states().since(None, now);
         *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 
     /// Records the time from sending a request to its answer's head.
-    pub fn record_latency(&self, latency: Duration) {
+    pub(crate) fn record_latency(&self, latency: Duration) {
         // Times beyond the range of the histogram count as the longest.
         let _ = self.latency.increment(micros(latency).min((1 << MAX_VALUE_POWER) - 1));
     }
 
     /// Begins a new slice; to be called every [`Self::SLICE`].
-    pub fn rotate(&self) {
+    pub(crate) fn rotate(&self) {
         let slice = self.latency.drain();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         *recent = [Some(slice), recent[0].take()];
     }
 
     /// Quantiles of the recent latencies.
-    pub fn quantiles(&self) -> LatencyMicros {
+    pub(crate) fn quantiles(&self) -> LatencyMicros {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut slices = recent.iter().flatten();
         // Slices of the same shape can always be added.

@@ -15,7 +15,7 @@ const APART: usize = 8;
 
 /// The tallies of all workers.
 #[derive(Debug, Default)]
-pub struct Tallies {
+pub(crate) struct Tallies {
     apart: [Arc<Tally>; APART],
     /// The sums at the last reset.
     before: ArcSwapOption<Tally>,
@@ -23,24 +23,24 @@ pub struct Tallies {
 
 impl Tallies {
     /// The tally of the worker with this number.
-    pub fn of(&self, worker: usize) -> &Arc<Tally> {
+    pub(crate) fn of(&self, worker: usize) -> &Arc<Tally> {
         &self.apart[worker % APART]
     }
 
     /// The sum over all workers.
-    pub fn sum(&self, which: impl Fn(&Tally) -> &Counter) -> u64 {
+    pub(crate) fn sum(&self, which: impl Fn(&Tally) -> &Counter) -> u64 {
         self.apart.iter().map(|tally| which(tally).get()).sum()
     }
 
     /// The sum since the last reset.
-    pub fn since_reset(&self, which: impl Fn(&Tally) -> &Counter) -> u64 {
+    pub(crate) fn since_reset(&self, which: impl Fn(&Tally) -> &Counter) -> u64 {
         // Read before the sum, so that it is never larger.
         let before = self.before.load().as_ref().map_or(0, |before| which(before).get());
         self.sum(which).saturating_sub(before)
     }
 
     /// From now on, [`Self::since_reset`] counts from zero.
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         let before = Tally::default();
         for tally in &self.apart {
             before.counters().zip(tally.counters()).for_each(|(sum, counter)| sum.add(counter.get()));
@@ -50,13 +50,13 @@ impl Tallies {
 
     /// The number of things that arrived and have not left. `gone` is read first, so that it is never larger
     /// than `came`.
-    pub fn left(&self, came: impl Fn(&Tally) -> &Counter, gone: impl Fn(&Tally) -> &Counter) -> u64 {
+    pub(crate) fn left(&self, came: impl Fn(&Tally) -> &Counter, gone: impl Fn(&Tally) -> &Counter) -> u64 {
         let gone = self.sum(gone);
         self.sum(came).saturating_sub(gone)
     }
 
     /// Requests that have arrived and have not ended.
-    pub fn in_flight(&self) -> u64 {
+    pub(crate) fn in_flight(&self) -> u64 {
         self.left(|tally| &tally.requests, |tally| &tally.ended)
     }
 }

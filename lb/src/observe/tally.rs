@@ -8,21 +8,21 @@ use http::StatusCode;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     /// Counts one.
-    pub fn one(&self) {
+    pub(crate) fn one(&self) {
         self.add(1);
     }
 
     /// Counts several.
-    pub fn add(&self, more: u64) {
+    pub(crate) fn add(&self, more: u64) {
         self.0.fetch_add(more, Relaxed);
     }
 
     /// The number counted so far.
-    pub fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
@@ -30,7 +30,7 @@ impl Counter {
 /// Why a request or a try failed, as statistics name it. The vocabulary is closed, and belongs to the module
 /// that judges failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ErrorCause {
+pub(crate) struct ErrorCause {
     /// Its index in the vocabulary, from 0; less than [`Tally::CAUSES`].
     pub place: usize,
     /// Its name, in one word.
@@ -44,7 +44,7 @@ pub struct ErrorCause {
 /// A tally has separate cache lines: 128 bytes, because processors fetch lines in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Bytes received, including the framing of messages.
     pub received: Counter,
     /// Bytes sent.
@@ -100,30 +100,30 @@ impl Default for Tally {
 
 impl Tally {
     /// Limit of causes of errors.
-    pub const CAUSES: usize = 48;
+    pub(crate) const CAUSES: usize = 48;
 
     /// The classes of statuses, in the order of [`Tally::responses`]; the first is for requests without an
     /// answer.
-    pub const CLASSES: [&'static str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+    pub(crate) const CLASSES: [&'static str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
     /// An answer with this status begins; or a request has ended without an answer.
-    pub fn responded(&self, status: Option<StatusCode>) {
+    pub(crate) fn responded(&self, status: Option<StatusCode>) {
         let class = status.map_or(0, |status| usize::from(status.as_u16() / 100).clamp(1, 5));
         self.responses[class].one();
     }
 
     /// Answers that have begun, by class of status; see [`Tally::CLASSES`].
-    pub fn responses(&self, class: usize) -> &Counter {
+    pub(crate) fn responses(&self, class: usize) -> &Counter {
         &self.responses[class]
     }
 
     /// Counts a failure.
-    pub fn failed(&self, cause: ErrorCause) {
+    pub(crate) fn failed(&self, cause: ErrorCause) {
         self.errors[cause.place].one();
     }
 
     /// The number of failures with this cause.
-    pub fn errors(&self, cause: ErrorCause) -> &Counter {
+    pub(crate) fn errors(&self, cause: ErrorCause) -> &Counter {
         &self.errors[cause.place]
     }
 
@@ -137,19 +137,19 @@ impl Tally {
     }
 
     /// A request has finished this phase.
-    pub fn took(&self, phase: Phase, time: Duration) {
+    pub(crate) fn took(&self, phase: Phase, time: Duration) {
         self.phases[phase as usize].record(time);
     }
 
     /// The times of requests in this phase.
-    pub fn times(&self, phase: Phase) -> &Histogram {
+    pub(crate) fn times(&self, phase: Phase) -> &Histogram {
         &self.phases[phase as usize]
     }
 }
 
 /// A part of the time of a request, or all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// From the arrival until the request was sent to a backend for the last time: waiting in a queue,
     /// connecting, failed tries.
     Queue,
@@ -166,10 +166,10 @@ pub enum Phase {
 
 impl Phase {
     /// All phases.
-    pub const ALL: [Self; 5] = [Self::Queue, Self::Upload, Self::Head, Self::Body, Self::Total];
+    pub(crate) const ALL: [Self; 5] = [Self::Queue, Self::Upload, Self::Head, Self::Body, Self::Total];
 
     /// The word in statistics.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
             Self::Upload => "upload",
@@ -182,7 +182,7 @@ impl Phase {
 
 /// A histogram of times of requests.
 #[derive(Debug, Default)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     /// Counts by the first bound that is not exceeded; the last one is for times above all bounds.
     buckets: [Counter; Self::BOUNDS.len() + 1],
     nanos: Counter,
@@ -192,7 +192,7 @@ impl Histogram {
     /// The bounds, in seconds, in the usual steps: from the time of a backend on the same machine to the
     /// default limit for the head of an answer. The bounds are fixed, because only histograms with equal
     /// bounds can be added.
-    pub const BOUNDS: [f64; 17] = [
+    pub(crate) const BOUNDS: [f64; 17] = [
         1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     ];
 
@@ -215,35 +215,35 @@ impl Histogram {
     }
 
     /// Requests above the previous bound and within this one.
-    pub fn bucket(&self, number: usize) -> &Counter {
+    pub(crate) fn bucket(&self, number: usize) -> &Counter {
         &self.buckets[number]
     }
 
     /// The sum of all times, in nanoseconds.
-    pub fn nanos(&self) -> &Counter {
+    pub(crate) fn nanos(&self) -> &Counter {
         &self.nanos
     }
 }
 
 /// Counts the bytes of one connection, if bytes are counted.
 #[derive(Debug, Clone, Default)]
-pub struct Meter(Option<Arc<Tally>>);
+pub(crate) struct Meter(Option<Arc<Tally>>);
 
 impl Meter {
     /// Counts in this tally.
-    pub fn of(tally: &Arc<Tally>) -> Self {
+    pub(crate) fn of(tally: &Arc<Tally>) -> Self {
         Self(Some(Arc::clone(tally)))
     }
 
     /// Bytes were received.
-    pub fn received(&self, bytes: usize) {
+    pub(crate) fn received(&self, bytes: usize) {
         if let Some(tally) = &self.0 {
             tally.received.add(bytes as u64);
         }
     }
 
     /// Bytes were sent.
-    pub fn sent(&self, bytes: usize) {
+    pub(crate) fn sent(&self, bytes: usize) {
         if let Some(tally) = &self.0 {
             tally.sent.add(bytes as u64);
         }

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::exchange::host;
 use crate::config::Config;
 use crate::pool::Backend;
-use crate::proxy::connect::reach;
+use crate::proxy::upstream::connect::reach;
 use crate::resolver::Resolver;
 
 /// Limit for the bytes of a status line. It has three words, and the last one is for people.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::pool::Backend;
-use crate::proxy::connect::reach;
+use crate::proxy::upstream::connect::reach;
 use crate::resolver::Resolver;
 use crate::statuses::Statuses;
 

@@ -10,7 +10,7 @@ use http::{Request, Uri};
 use tokio::time::timeout;
 
 use super::exchange::ask;
-use crate::proxy::connect::connect_to_name;
+use crate::proxy::upstream::connect::connect_to_name;
 use crate::shown::shown;
 
 /// Time limit of each step: to look up the name, to connect, and to get the answer.

@@ -11,11 +11,11 @@ use balance::verdict::Failure;
 
 /// Tries at the present backend after the first one; it starts at zero for every backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Retries(pub u32);
+pub(crate) struct Retries(pub u32);
 
 /// Backends that the request was given to, including the present one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attempts(pub u32);
+pub(crate) struct Attempts(pub u32);
 
 impl Default for Attempts {
     fn default() -> Self {
@@ -25,26 +25,26 @@ impl Default for Attempts {
 
 /// The backends that the request has left, by number, each with the failure.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tried(pub Vec<(usize, Failure)>);
+pub(crate) struct Tried(pub Vec<(usize, Failure)>);
 
 impl Tried {
     /// The numbers of the backends, in the order they were tried.
-    pub fn numbers(&self) -> Vec<usize> {
+    pub(crate) fn numbers(&self) -> Vec<usize> {
         self.0.iter().map(|(number, _)| *number).collect()
     }
 }
 
 /// Whether a backend may have executed the request already, although no answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MayHaveRun(pub bool);
+pub(crate) struct MayHaveRun(pub bool);
 
 /// Reads a value, or its default if it was never set.
-pub fn get<T: Clone + Default + Send + Sync + 'static>(context: &Extensions) -> T {
+pub(crate) fn get<T: Clone + Default + Send + Sync + 'static>(context: &Extensions) -> T {
     context.get().cloned().unwrap_or_default()
 }
 
 /// One more try at the same backend.
-pub fn retry(context: &mut Extensions) {
+pub(crate) fn retry(context: &mut Extensions) {
     let Retries(retries) = get(context);
     context.insert(Retries(retries + 1));
 }
@@ -52,7 +52,7 @@ pub fn retry(context: &mut Extensions) {
 /// The next backend: one more attempt, and retries from zero.
 ///
 /// The original does not reset the retries, and so gives its later backends a single try each.
-pub fn move_on(context: &mut Extensions, from: usize, failure: Failure) {
+pub(crate) fn move_on(context: &mut Extensions, from: usize, failure: Failure) {
     let Attempts(attempts) = get(context);
     context.insert(Attempts(attempts + 1));
     context.insert(Retries(0));
@@ -60,7 +60,7 @@ pub fn move_on(context: &mut Extensions, from: usize, failure: Failure) {
 }
 
 /// Records that the request leaves a backend.
-pub fn leave(context: &mut Extensions, backend: usize, failure: Failure) {
+pub(crate) fn leave(context: &mut Extensions, backend: usize, failure: Failure) {
     context.get_or_insert_default::<Tried>().0.push((backend, failure));
 }
 

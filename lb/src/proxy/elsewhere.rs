@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use balance::verdict::{Failure, Next};
 
-use super::account::Account;
-use super::answer::Answer;
-use super::queue::Lease;
-use super::wire::Cut;
-use super::{Begun, Errand, Proxy, context, set_attempt};
+use crate::proxy::context;
+use crate::proxy::downstream::answer::Answer;
+use crate::proxy::record::account::Account;
+use crate::proxy::upstream::queue::Lease;
+use crate::proxy::wire::Cut;
+use crate::proxy::{Begun, Errand, Proxy, set_attempt};
 
 /// The largest unwanted body that is read to keep its connection: this is more than an error page has, and
 /// less than a new connection costs.

@@ -11,69 +11,40 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use balance::evidence::FailedTry;
+use balance::health::State;
+use balance::policy;
 use balance::verdict::{self, Blame, Failure, Next, Verdict};
 use http::{HeaderValue, StatusCode};
 
-pub(crate) mod account;
-pub(crate) mod answer;
-mod apart;
-mod attempt;
-pub mod body;
-pub(crate) mod books;
-mod caller;
-pub mod causes;
-pub(crate) mod client;
-mod complaint;
-pub(crate) mod connect;
-pub(crate) mod connection;
-pub mod context;
-pub mod cut;
-mod date;
+pub(crate) mod context;
 pub(crate) mod deadline;
+pub(crate) mod downstream;
 mod elsewhere;
-pub(crate) mod explained;
-pub mod forwarded;
-pub mod head;
-mod held;
 pub(crate) mod http1;
-pub mod key;
-pub mod message;
-mod pace;
-pub(crate) mod places;
-mod presence;
-pub mod queue;
-pub mod refusal;
-mod request_id;
-pub(crate) mod rest;
+pub(crate) mod message;
+pub(crate) mod record;
 mod settings;
-pub mod sticky;
-mod tale;
-pub mod target;
-mod tunnel;
 pub(crate) mod upstream;
-pub mod via;
-pub(crate) mod way;
 pub(crate) mod wire;
 
-use account::Account;
-use answer::{Answer, AnswerBody, End};
-use balance::health::State;
-use balance::policy;
-use body::{ClientBody, ReplayBody};
-use books::Books;
-use caller::Caller;
-use connection::Connection;
 use context::{Attempts, MayHaveRun, Retries, Tried};
-use date::Date;
 use deadline::Deadlines;
+use downstream::answer::{self, Answer, AnswerBody, End};
+use downstream::body::{ClientBody, ReplayBody};
+use downstream::caller::Caller;
+use downstream::tunnel::Tunnel;
 use elsewhere::Held;
-use head::{RequestHead, ResponseHead};
-use message::Hop;
-use queue::{Lease, Queues};
-use refusal::Refusal;
+use message::date::Date;
+use message::head::{RequestHead, ResponseHead};
+use message::prepare::{self, Hop};
+use message::refusal::Refusal;
+use message::sticky;
+use record::account::Account;
+use record::books::Books;
 use settings::{InForce, Settings};
-use tunnel::Tunnel;
-use upstream::Upstream;
+use upstream::connection::Connection;
+use upstream::connections::Upstream;
+use upstream::queue::{Lease, Queues};
 
 use crate::clock::moment;
 use crate::config::Config;
@@ -94,7 +65,7 @@ pub(crate) struct Proxy {
 }
 
 /// The constant data of a request in all its tries, and its context.
-struct Errand<'a> {
+pub(crate) struct Errand<'a> {
     caller: &'a Caller,
     settings: Rc<InForce>,
     head: RequestHead,
@@ -176,7 +147,7 @@ impl Proxy {
             return answer::refuse(account, Refusal::BodyTooLarge, &settings.name);
         }
         let body = ReplayBody::new(body, settings.replay_limit);
-        if message::is_last_hop(&mut head) {
+        if prepare::is_last_hop(&mut head) {
             return answer::last_hop(account, &head.method, &settings.name);
         }
         let hop = Hop {
@@ -185,7 +156,7 @@ impl Proxy {
             name: &settings.name,
             via: &settings.via,
         };
-        if let Err(refusal) = message::prepare_request(&mut head, hop, !body.has_length()) {
+        if let Err(refusal) = prepare::prepare_request(&mut head, hop, !body.has_length()) {
             return answer::refuse(account, refusal, &settings.name);
         }
         if settings.explain || settings.request_id {
@@ -382,5 +353,5 @@ impl Proxy {
 /// Tells the next backend the number of the attempt, so that an observer can see how a request moves.
 fn set_attempt(head: &mut RequestHead) {
     let Attempts(attempt) = context::get(&head.context);
-    head.headers.insert(message::ATTEMPT, HeaderValue::from(attempt));
+    head.headers.insert(prepare::ATTEMPT, HeaderValue::from(attempt));
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use balance::verdict::Limits;
 
-use super::via::Mark;
 use crate::config::Config;
+use crate::proxy::message::via::Mark;
 use arc_swap::{ArcSwap, Cache};
 
 /// The settings of one worker.

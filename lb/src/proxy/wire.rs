@@ -17,10 +17,10 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::io::poll_read_buf;
 
-pub(crate) use super::cut::Cut;
-use super::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
-use super::http1::fault::Fault;
 use crate::observe::Meter;
+pub(crate) use crate::proxy::downstream::cut::Cut;
+use crate::proxy::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
+use crate::proxy::http1::fault::Fault;
 
 /// The size of further reads, after the first buffer was full. A slow reader needs the same memory.
 const LARGE_READ: usize = 32 * 1024;

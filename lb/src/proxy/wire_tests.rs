@@ -4,8 +4,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::answer::AnswerBody;
 use super::*;
+use crate::proxy::downstream::answer::AnswerBody;
 
 const ROOM: usize = 1024;
 

@@ -17,7 +17,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::coop::consume_budget;
 
-use crate::proxy::connect::notice_the_gone;
+use crate::proxy::upstream::connect::notice_the_gone;
 
 /// Limit of connections that wait to be accepted.
 const BACKLOG: i32 = 4096;

@@ -23,11 +23,12 @@ use crate::asking::LOOK;
 use crate::config::Config;
 use crate::observe::Observer;
 use crate::pool::Pool;
-use crate::proxy::books::Books;
-use crate::proxy::client::converse;
-use crate::proxy::queue::Queues;
+use crate::proxy::Proxy;
+use crate::proxy::downstream::client::converse;
+use crate::proxy::downstream::rest;
+use crate::proxy::record::books::Books;
+use crate::proxy::upstream::queue::Queues;
 use crate::proxy::wire::Buffers;
-use crate::proxy::{Proxy, rest};
 
 /// Interval at which idle backend connections are checked.
 const PRUNE: Duration = Duration::from_secs(1);

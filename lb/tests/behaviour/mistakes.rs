@@ -157,7 +157,10 @@ fn addresses_are_taken_as_people_write_them_or_the_error_says_how() {
         (&["ctl", "state", "--admin=4030"], &["write http://127.0.0.1:4030"]),
         (&["ctl", "state", "--admin=:4030"], &["write http://127.0.0.1:4030"]),
         (&["ctl", "state", "--admin=::1:4030"], &["write http://[::1]:4030"]),
-        (&["ctl", "state", "--admin=https://127.0.0.1:4030"], &["does not support TLS", "write http://127.0.0.1:4030"]),
+        (
+            &["ctl", "state", "--admin=https://127.0.0.1:4030"],
+            &["does not support TLS", "write http://127.0.0.1:4030"],
+        ),
     ]);
 }
 

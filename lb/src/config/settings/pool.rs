@@ -6,7 +6,7 @@ use balance::policy::Kind;
 
 use super::{BACKEND as NAME, Section, Setting, TIME, TIME_OR_ZERO, count, percent};
 use crate::config::form::Form;
-use crate::proxy::sticky::{SameSite, Secure};
+use crate::proxy::message::sticky::{SameSite, Secure};
 
 pub(super) const BALANCE: Section = Section {
     name: "balance",

@@ -7,7 +7,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, 
 use memchr::memchr;
 
 use super::Malformed;
-use crate::proxy::head::Headers;
+use crate::proxy::message::head::Headers;
 
 /// The largest number of headers of one message.
 pub(super) const MAX_HEADERS: usize = 100;

@@ -2,7 +2,7 @@
 //! specific error. This is checked only after the bytes were found to be no request, or not a complete one
 //! yet.
 
-use crate::proxy::refusal::Refusal;
+use crate::proxy::message::refusal::Refusal;
 
 /// The beginning of a PROXY header of version 2, without the two empty lines, which are ignored before a
 /// request.

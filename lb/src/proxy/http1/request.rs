@@ -10,9 +10,9 @@ use memchr::{memchr, memchr_iter};
 
 use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, all_listed, collect, is_token_byte};
 use super::{foreign, write_field};
-use crate::proxy::head::{Headers, RequestHead};
-use crate::proxy::refusal::Refusal;
-use crate::proxy::target::{MAX_TARGET, Target};
+use crate::proxy::message::head::{Headers, RequestHead};
+use crate::proxy::message::refusal::Refusal;
+use crate::proxy::message::target::{MAX_TARGET, Target};
 
 /// The longest method, in bytes.
 const MAX_METHOD: usize = 256;

@@ -12,7 +12,7 @@ use memchr::memchr_iter;
 use super::fault::Fault;
 use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, collect};
 use super::write_field;
-use crate::proxy::head::{Headers, ResponseHead};
+use crate::proxy::message::head::{Headers, ResponseHead};
 
 /// How a body ends: RFC 9112, section 6.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,8 +15,8 @@
 use http::header::{HeaderMap, HeaderName, TRAILER};
 
 use super::fields::all_listed;
-use crate::proxy::head::Headers;
-use crate::proxy::way::tells_the_way;
+use crate::proxy::message::head::Headers;
+use crate::proxy::message::way::tells_the_way;
 
 /// The largest number of announced names of one answer that are used. A section of trailers has no more
 /// fields.

@@ -33,7 +33,7 @@ fn picks(criterion: &mut Criterion) {
         for n in [4, 100, 10_000] {
             let field = backends(n);
             let policy = kind.make(Settings { load_factor: 125 });
-            policy.arrange(&field, &field);
+            policy.rebuild(&field, &field);
             let mut random = fastrand::Rng::with_seed(1);
             let mut in_flight: VecDeque<_> =
                 field.iter().step_by(2).map(|backend| InFlight::new(Arc::clone(backend))).collect();

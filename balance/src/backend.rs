@@ -56,7 +56,7 @@ pub struct Backend {
     /// The address of the backend.
     pub address: Address,
     /// The latest settings of the backend.
-    said: ArcSwap<Member>,
+    spec: ArcSwap<Member>,
     /// The backend was removed from the pool, and finishes the requests that it has.
     leaving: AtomicBool,
     /// The source of truth for health. It is written on a change or while failures are counted, which are
@@ -81,7 +81,7 @@ impl Backend {
             id: xxh3_64(address.authority().as_bytes()),
             load: Load::new(&member),
             leaving: AtomicBool::new(false),
-            said: ArcSwap::from_pointee(member),
+            spec: ArcSwap::from_pointee(member),
             address,
             answer_matters: AtomicBool::new(health.answer_matters()),
             state: AtomicU8::new(health.state() as u8),
@@ -129,14 +129,14 @@ impl Backend {
     }
 
     /// The latest settings of the backend.
-    pub fn said(&self) -> Arc<Member> {
-        self.said.load_full()
+    pub fn spec(&self) -> Arc<Member> {
+        self.spec.load_full()
     }
 
     /// Replaces the settings of the backend.
-    pub(super) fn say(&self, member: Member) {
-        self.load.say(&member);
-        self.said.store(Arc::new(member));
+    pub(super) fn set_spec(&self, member: Member) {
+        self.load.set_spec(&member);
+        self.spec.store(Arc::new(member));
     }
 
     /// Whether the backend was removed from the pool. It finishes the requests that it has.

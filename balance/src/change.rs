@@ -16,7 +16,7 @@ pub enum Change {
     /// A backend is removed. It finishes the requests that it has, and gets no new ones.
     Remove(Address),
     /// A backend that stays gets other settings.
-    Say(Member),
+    Update(Member),
 }
 
 /// The changes from one list of members to another: the removed members first, then the members with other
@@ -27,7 +27,7 @@ pub fn diff(old: &[Member], new: &[Member]) -> Vec<Change> {
     let gone = old.iter().filter(|member| !after.contains_key(&member.address));
     let mut changes: Vec<_> = gone.map(|member| Change::Remove(member.address.clone())).collect();
     let told = new.iter().filter_map(|member| match before.get(&member.address) {
-        Some(known) => (*known != member).then(|| Change::Say(member.clone())),
+        Some(known) => (*known != member).then(|| Change::Update(member.clone())),
         None => Some(Change::Add(member.clone())),
     });
     changes.extend(told);
@@ -57,13 +57,13 @@ mod tests {
                 vec![member(2)],
                 vec![Change::Remove(member(1).address)],
             ),
-            ("a weight", vec![member(1), member(2)], vec![member(1), heavy()], vec![Change::Say(heavy())]),
-            ("a mode", vec![heavy()], vec![drained()], vec![Change::Say(drained())]),
+            ("a weight", vec![member(1), member(2)], vec![member(1), heavy()], vec![Change::Update(heavy())]),
+            ("a mode", vec![heavy()], vec![drained()], vec![Change::Update(drained())]),
             (
                 "all at once",
                 vec![member(1), member(2)],
                 vec![member(3), heavy()],
-                vec![Change::Remove(member(1).address), Change::Add(member(3)), Change::Say(heavy())],
+                vec![Change::Remove(member(1).address), Change::Add(member(3)), Change::Update(heavy())],
             ),
         ];
         for (what, old, new, changes) in table {

@@ -113,12 +113,12 @@ impl<X> ServerPool<X> {
 
 /// The reason why a member is no candidate.
 fn why_not(backend: &Backend, tried: &[usize]) -> Cow<'static, str> {
-    let (said, health) = (backend.said(), backend.health());
-    match (said.mode, health.state()) {
+    let (spec, health) = (backend.spec(), backend.health());
+    match (spec.mode, health.state()) {
         _ if tried.contains(&backend.number) => "this request has tried it already".into(),
-        (Mode::Drain | Mode::Maintenance, _) => format!("it is in {}", said.mode).into(),
-        (Mode::Ready, _) if said.weight == 0 => "it has no weight".into(),
-        (Mode::Ready, State::Up) if said.backup => "it is a backup, and other backends are available".into(),
+        (Mode::Drain | Mode::Maintenance, _) => format!("it is in {}", spec.mode).into(),
+        (Mode::Ready, _) if spec.weight == 0 => "it has no weight".into(),
+        (Mode::Ready, State::Up) if spec.backup => "it is a backup, and other backends are available".into(),
         (Mode::Ready, State::Up) => "another level takes this request".into(),
         (Mode::Ready, state) => format!("it is {}: {}", state.name(), health.cause()).into(),
     }

@@ -66,10 +66,10 @@ impl Turns {
         Self { first, again }
     }
 
-    fn arrange(&self, members: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
-        self.first.arrange(members, candidates);
+    fn rebuild(&self, members: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
+        self.first.rebuild(members, candidates);
         if !Arc::ptr_eq(&self.first, &self.again) {
-            self.again.arrange(members, candidates);
+            self.again.rebuild(members, candidates);
         }
     }
 }
@@ -115,16 +115,16 @@ impl Picker {
     fn of(members: Vec<Arc<Backend>>, rules: &Rules, mut turns_of: impl FnMut(Rank) -> Arc<Turns>) -> Self {
         let mut ranks: BTreeMap<Rank, Vec<Arc<Backend>>> = BTreeMap::new();
         for backend in &members {
-            let said = backend.said();
-            if said.mode == Mode::Ready && said.weight > 0 {
-                ranks.entry((said.backup, said.priority)).or_default().push(Arc::clone(backend));
+            let spec = backend.spec();
+            if spec.mode == Mode::Ready && spec.weight > 0 {
+                ranks.entry((spec.backup, spec.priority)).or_default().push(Arc::clone(backend));
             }
         }
         let levels = eligible(&ranks, rules)
             .into_iter()
             .map(|(rank, candidates, up_to)| {
                 let turns = turns_of(rank);
-                turns.arrange(&ranks[&rank], &candidates);
+                turns.rebuild(&ranks[&rank], &candidates);
                 Level { candidates, turns, up_to }
             })
             .collect();
@@ -180,8 +180,8 @@ impl Picker {
     /// backend is probably wrong.
     fn last_resort(&self, tried: &[usize], request: &mut Request<'_>) -> Option<Arc<Backend>> {
         let is_wanted = |backend: &Backend| {
-            let said = backend.said();
-            said.mode == Mode::Ready && said.weight > 0 && !tried.contains(&backend.number)
+            let spec = backend.spec();
+            spec.mode == Mode::Ready && spec.weight > 0 && !tried.contains(&backend.number)
         };
         let ways: [&dyn Fn(&Backend) -> bool; 4] = [
             // A backend that came up after this view was made; the next view will contain it.
@@ -216,7 +216,7 @@ impl Picker {
     /// gets these requests.
     fn own(&self, id: u64) -> Option<&Arc<Backend>> {
         let own = &self.members[*self.by_id.get(&id)?];
-        (own.is(State::Up) && own.said().mode != Mode::Maintenance).then_some(own)
+        (own.is(State::Up) && own.spec().mode != Mode::Maintenance).then_some(own)
     }
 
     /// The level that takes this request.

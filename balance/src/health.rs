@@ -96,7 +96,7 @@ pub enum Evidence {
     /// requests.
     Returned(Cause),
     /// The backend answers with too many errors. It is ejected for this long.
-    StoodOut(Cause, Duration),
+    Outlier(Cause, Duration),
     /// Time has passed: if the ejection of the backend is over, the backend gets requests again.
     TimePassed,
 }
@@ -252,7 +252,7 @@ impl Health {
             }
             Evidence::CannotConnect { cause, .. } => self.change(now, State::Down, cause),
             Evidence::FellSilent(cause) => self.change(now, State::Suspect, cause),
-            Evidence::StoodOut(cause, lasts) => self.eject(now, cause, lasts),
+            Evidence::Outlier(cause, lasts) => self.eject(now, cause, lasts),
             Evidence::StillSilent | Evidence::Returned(_) | Evidence::TimePassed => None,
         }
     }
@@ -266,7 +266,7 @@ impl Health {
                 self.fail(now, cause, fall)
             }
             Evidence::CannotConnect { cause, .. } => self.change(now, State::Down, cause),
-            Evidence::StoodOut(cause, lasts) => self.eject(now, cause, lasts),
+            Evidence::Outlier(cause, lasts) => self.eject(now, cause, lasts),
             Evidence::Connected
             | Evidence::StillSilent
             | Evidence::FellSilent(_)
@@ -287,7 +287,7 @@ impl Health {
             Evidence::TimePassed if self.ejected_until.is_none_or(|until| now >= until) => {
                 self.change(now, State::Up, "its ejection is over".into())
             }
-            Evidence::StillSilent | Evidence::StoodOut(..) | Evidence::Returned(_) | Evidence::TimePassed => {
+            Evidence::StillSilent | Evidence::Outlier(..) | Evidence::Returned(_) | Evidence::TimePassed => {
                 None
             }
         }
@@ -318,7 +318,7 @@ impl Health {
             | Evidence::NotHttp(_)
             | Evidence::CannotConnect { .. } => self.reset(),
             Evidence::FellSilent(_) => self.fall_silent(),
-            Evidence::StillSilent | Evidence::StoodOut(..) | Evidence::Returned(_) | Evidence::TimePassed => {
+            Evidence::StillSilent | Evidence::Outlier(..) | Evidence::Returned(_) | Evidence::TimePassed => {
                 None
             }
         }
@@ -364,7 +364,7 @@ impl Health {
             Evidence::StillSilent
             | Evidence::FellSilent(_)
             | Evidence::Returned(_)
-            | Evidence::StoodOut(..)
+            | Evidence::Outlier(..)
             | Evidence::TimePassed => {}
         }
     }

@@ -30,7 +30,7 @@ fn states(evidence: &[Evidence]) -> Vec<State> {
 fn evidence_leads_to_states() {
     use Evidence::{Answered, Connected, StillSilent, TimePassed};
     use State::{Down, Ejected, Suspect, Up};
-    let stood_out = |ms| Evidence::StoodOut("5 errors in a row".into(), Duration::from_millis(ms));
+    let stood_out = |ms| Evidence::Outlier("5 errors in a row".into(), Duration::from_millis(ms));
     let failed = || Evidence::PingFailed("no answer in time".into());
     let not_http = || Evidence::NotHttp("connection closed before the answer began".into());
     let gave_up = || cannot_connect(true);
@@ -159,7 +159,7 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
         any::<bool>().prop_map(cannot_connect),
         Just(Evidence::Returned("new".into())),
         Just(Evidence::FellSilent("silent".into())),
-        Just(Evidence::StoodOut("5 errors in a row".into(), Duration::ZERO)),
+        Just(Evidence::Outlier("5 errors in a row".into(), Duration::ZERO)),
         Just(Evidence::TimePassed),
     ]
 }

@@ -54,7 +54,7 @@ impl Load {
     }
 
     /// Replaces the settings of the backend.
-    pub(super) fn say(&self, member: &Member) {
+    pub(super) fn set_spec(&self, member: &Member) {
         self.weight.store(member.weight, Relaxed);
         self.limit.store(member.limit.unwrap_or(u32::MAX), Relaxed);
     }

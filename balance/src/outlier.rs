@@ -64,14 +64,14 @@ impl Rule {
 
 /// The answers of one backend since the last check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct SuccessCounts {
     /// Answers.
     pub answers: u64,
     /// Answers with a status of 500 and above, and answers that did not come or ended early.
     pub errors: u64,
 }
 
-impl Tally {
+impl SuccessCounts {
     fn success_rate(self) -> f64 {
         1.0 - self.errors as f64 / self.answers as f64
     }
@@ -85,12 +85,12 @@ pub const MIN_ANSWERS: u64 = 100;
 pub const DEVIATIONS: f64 = 1.9;
 
 /// The tallies (by index) with a success rate far below the mean, the worst first.
-pub fn unsuccessful(tallies: &[Tally]) -> Vec<usize> {
-    let mut rates: Vec<_> = tallies
+pub fn unsuccessful(counts: &[SuccessCounts]) -> Vec<usize> {
+    let mut rates: Vec<_> = counts
         .iter()
         .enumerate()
-        .filter(|(_, tally)| tally.answers >= MIN_ANSWERS)
-        .map(|(index, tally)| (index, tally.success_rate()))
+        .filter(|(_, counts)| counts.answers >= MIN_ANSWERS)
+        .map(|(index, counts)| (index, counts.success_rate()))
         .collect();
     if rates.len() < MIN_BACKENDS {
         return Vec::new();
@@ -108,17 +108,17 @@ pub fn unsuccessful(tallies: &[Tally]) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn tallies(errors: &[u64]) -> Vec<Tally> {
-        errors.iter().map(|errors| Tally { answers: 1000, errors: *errors }).collect()
+    fn counts(errors: &[u64]) -> Vec<SuccessCounts> {
+        errors.iter().map(|errors| SuccessCounts { answers: 1000, errors: *errors }).collect()
     }
 
     #[test]
     fn a_failing_backend_among_healthy_ones_is_an_outlier() {
-        assert_eq!(unsuccessful(&tallies(&[0, 10, 400, 5, 0, 3])), [2]);
+        assert_eq!(unsuccessful(&counts(&[0, 10, 400, 5, 0, 3])), [2]);
         let none = Vec::<usize>::new();
-        assert_eq!(unsuccessful(&tallies(&[0, 0, 0, 0, 0])), none, "equal backends have no outlier");
+        assert_eq!(unsuccessful(&counts(&[0, 0, 0, 0, 0])), none, "equal backends have no outlier");
         assert_eq!(
-            unsuccessful(&tallies(&[500, 500, 500, 500, 500])),
+            unsuccessful(&counts(&[500, 500, 500, 500, 500])),
             none,
             "when all fail, no backend is an outlier"
         );
@@ -126,11 +126,11 @@ mod tests {
 
     #[test]
     fn few_backends_or_few_answers_prove_nothing() {
-        assert!(unsuccessful(&tallies(&[0, 0, 0, 900])).is_empty());
-        let mut few = tallies(&[0, 0, 0, 0, 0]);
-        few.push(Tally { answers: MIN_ANSWERS - 1, errors: MIN_ANSWERS - 1 });
+        assert!(unsuccessful(&counts(&[0, 0, 0, 900])).is_empty());
+        let mut few = counts(&[0, 0, 0, 0, 0]);
+        few.push(SuccessCounts { answers: MIN_ANSWERS - 1, errors: MIN_ANSWERS - 1 });
         assert!(unsuccessful(&few).is_empty());
-        few[5] = Tally { answers: MIN_ANSWERS, errors: MIN_ANSWERS };
+        few[5] = SuccessCounts { answers: MIN_ANSWERS, errors: MIN_ANSWERS };
         assert_eq!(unsuccessful(&few), [5]);
     }
 

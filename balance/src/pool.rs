@@ -144,8 +144,8 @@ impl<X> ServerPool<X> {
     pub fn has_other(&self, tried: &[usize], than: &Backend) -> bool {
         self.fleet.load().members.iter().any(|other| {
             let is_new = other.number != than.number && !tried.contains(&other.number);
-            let said = other.said();
-            is_new && other.is(State::Up) && said.mode == Mode::Ready && said.weight > 0
+            let spec = other.spec();
+            is_new && other.is(State::Up) && spec.mode == Mode::Ready && spec.weight > 0
         })
     }
 
@@ -175,7 +175,7 @@ impl<X> ServerPool<X> {
         let rules = self.rules();
         let change = backend.with_health(|health| health.step(now, evidence, rules.thresholds))?;
         if change.to == State::Up {
-            backend.begin_anew();
+            backend.reset_waiting();
             if change.from == State::Down && rules.slow_start > Duration::ZERO {
                 backend.begin_warming(now);
             }
@@ -222,7 +222,7 @@ impl<X> ServerPool<X> {
         now: Moment,
     ) -> Option<Transition> {
         let rule = self.rules().outlier;
-        let level = |backend: &Backend| (backend.said().backup, backend.said().priority);
+        let level = |backend: &Backend| (backend.spec().backup, backend.spec().priority);
         let out = roster.members.iter().filter(|backend| backend.is(State::Ejected)).count();
         let in_level = roster.members.iter().filter(|other| level(other) == level(backend));
         let up = in_level.filter(|other| other.is(State::Up)).count();
@@ -231,7 +231,7 @@ impl<X> ServerPool<X> {
         }
         let lasts = rule.lasts(backend.health().ejections() + 1);
         let why = format!("{why}: ejected for {} s", lasts.as_secs_f64());
-        self.learn_with(roster, backend, Evidence::StoodOut(why.into(), lasts), now)
+        self.learn_with(roster, backend, Evidence::Outlier(why.into(), lasts), now)
     }
 
     /// Handles the passing of time: ejections end, success rates are compared, and removed backends without
@@ -271,8 +271,8 @@ impl<X> ServerPool<X> {
     /// Compares success rates, and forgives one ejection of each backend without errors.
     fn compare(&self, roster: &mut Roster<X>, rule: outlier::Rule, now: Moment) -> Vec<Transition> {
         let members = roster.members.clone();
-        let tallies: Vec<_> = members.iter().map(|backend| backend.take_tally()).collect();
-        for (backend, _) in members.iter().zip(&tallies).filter(|(_, tally)| tally.errors == 0) {
+        let counts: Vec<_> = members.iter().map(|backend| backend.take_success_counts()).collect();
+        for (backend, _) in members.iter().zip(&counts).filter(|(_, counts)| counts.errors == 0) {
             if backend.is(State::Up) {
                 backend.with_health(Health::forgive);
             }
@@ -281,11 +281,11 @@ impl<X> ServerPool<X> {
             return Vec::new();
         }
         let eject = |index: usize| {
-            let outlier::Tally { answers, errors } = tallies[index];
+            let outlier::SuccessCounts { answers, errors } = counts[index];
             let why = format!("{errors} errors in {answers} answers, far more than the others");
             self.eject_with(roster, &members[index], why, now)
         };
-        outlier::unsuccessful(&tallies).into_iter().filter_map(eject).collect()
+        outlier::unsuccessful(&counts).into_iter().filter_map(eject).collect()
     }
 
     /// Whether the budget of retries allows another one.
@@ -314,8 +314,8 @@ impl<X> ServerPool<X> {
     }
 
     /// The present settings of the members.
-    pub fn said(&self) -> Vec<Member> {
-        self.fleet.load().members.iter().map(|backend| Member::clone(&backend.said())).collect()
+    pub fn specs(&self) -> Vec<Member> {
+        self.fleet.load().members.iter().map(|backend| Member::clone(&backend.spec())).collect()
     }
 
     /// Adds and removes members and replaces their settings, all at once. A change that conflicts with an
@@ -335,12 +335,12 @@ impl<X> ServerPool<X> {
                 let cause = "it is new, and has not answered its first ping yet";
                 self.learn_with(roster, &backend, Evidence::Returned(cause.into()), now)
             }
-            Change::Say(member) | Change::Add(member) => {
+            Change::Update(member) | Change::Add(member) => {
                 let place = roster.place(&member.address).ok()?;
                 let backend = Arc::clone(&roster.members[place]);
-                let before = backend.said().mode;
+                let before = backend.spec().mode;
                 let returns = before != Mode::Ready && member.mode == Mode::Ready;
-                backend.say(member);
+                backend.set_spec(member);
                 // The backend may have been restarted meanwhile, so earlier observations mean nothing now.
                 let cause = || format!("it is back from {before}, and has not answered its first ping yet");
                 returns
@@ -410,7 +410,7 @@ impl<X> Roster<X> {
         let leaving = self.leaving.iter().position(|backend| backend.number == number);
         let backend = match leaving.map(|index| self.leaving.remove(index)) {
             Some(back) => {
-                back.say(member);
+                back.set_spec(member);
                 back.set_leaving(false);
                 back
             }

@@ -106,7 +106,7 @@ fn retries_do_not_take_turns_from_first_attempts() {
 
 #[test]
 fn a_backend_that_returns_gets_nothing_before_a_ping_is_answered() {
-    let mode = |mode| vec![Change::Say(Member { mode, ..member(2) })];
+    let mode = |mode| vec![Change::Update(Member { mode, ..member(2) })];
     for out in [Mode::Drain, Mode::Maintenance] {
         let pool = pool(2);
         let now = Moment::START;
@@ -293,7 +293,7 @@ fn in_a_panic_health_is_ignored() {
 
 #[test]
 fn a_draining_backend_gets_only_requests_with_its_cookie() {
-    let said = |mode| Change::Say(Member { mode, ..member(2) });
+    let spec = |mode| Change::Update(Member { mode, ..member(2) });
     let pool = pool(2);
     let home = Some(pool.backends()[1].id);
     let visit = || {
@@ -302,14 +302,14 @@ fn a_draining_backend_gets_only_requests_with_its_cookie() {
         pool.next_peer(&[], home, &mut request).unwrap().number
     };
     assert_eq!([visit(), visit()], [2, 2]);
-    pool.change(vec![said(Mode::Drain)], Moment::START);
+    pool.change(vec![spec(Mode::Drain)], Moment::START);
     assert_eq!((shares(&pool, 10), visit()), (vec![10, 0], 2));
-    pool.change(vec![said(Mode::Maintenance)], Moment::START);
+    pool.change(vec![spec(Mode::Maintenance)], Moment::START);
     assert_eq!((shares(&pool, 10), visit()), (vec![10, 0], 1));
-    pool.change(vec![said(Mode::Ready)], Moment::START);
+    pool.change(vec![spec(Mode::Ready)], Moment::START);
     take_down(&pool, 2);
     assert_eq!(visit(), 1, "a cookie cannot lead to a backend that is down");
-    pool.change(vec![Change::Say(Member { weight: 0, ..member(1) })], Moment::START);
+    pool.change(vec![Change::Update(Member { weight: 0, ..member(1) })], Moment::START);
     assert_eq!(next(&pool, &[]), None, "no weight, no request");
 }
 

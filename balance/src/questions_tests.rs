@@ -18,7 +18,7 @@ fn a_backend_is_asked_before_it_is_suspected_and_taken_back_when_it_answers() {
     let states = || [0, 1].map(|index: usize| pool.backends()[index].health().state());
     let (silent, other) = (&pool.backends()[0], &pool.backends()[1]);
     let _uploads = [1, 2, 3].map(|ms| Waiting::new(silent, at(ms), 3));
-    let _ = other.heard(at(550));
+    let _ = other.on_byte(at(550));
     pool.judge_silence(at(600));
     assert_eq!(states(), [State::Up; 2], "it was not asked");
     assert_eq!(asks(&pool, at(600)), [1]);
@@ -37,7 +37,7 @@ fn a_backend_is_asked_before_it_is_suspected_and_taken_back_when_it_answers() {
     let _more = [1110, 1120, 1130].map(|ms| Waiting::new(silent, at(ms), 3));
     assert_eq!(asks(&pool, at(1359)), [0; 0]);
     assert_eq!(asks(&pool, at(1360)), [1]);
-    let _ = other.heard(at(1400));
+    let _ = other.on_byte(at(1400));
     pool.judge_silence(at(1629));
     assert_eq!(states(), [State::Up, State::Up]);
     pool.judge_silence(at(1630));
@@ -101,7 +101,7 @@ fn a_backend_that_answers_requests_is_judged_by_questions_only_if_it_answers_tho
 fn a_backend_that_is_out_is_asked_for_the_requests_that_wait_there_and_stays_out() {
     let refused = || Evidence::PingRefused("refused".into());
     let unreachable = || Evidence::PingFailed("connecting took too long".into());
-    let ejected = || Evidence::StoodOut("5 errors in a row".into(), Duration::from_secs(30));
+    let ejected = || Evidence::Outlier("5 errors in a row".into(), Duration::from_secs(30));
     let answered = || Reply::Evidence(Evidence::Answered);
     for (state, evidence) in [(State::Down, refused()), (State::Ejected, ejected())] {
         for (reply, silent) in
@@ -114,7 +114,7 @@ fn a_backend_that_is_out_is_asked_for_the_requests_that_wait_there_and_stays_out
             (0..3).for_each(|_| _ = pool.learn(out, evidence.clone(), at(20)));
             assert!(out.is(state), "{:?}", out.health());
             assert_eq!(asks(&pool, at(400)), [1]);
-            let _ = other.heard(at(500));
+            let _ = other.on_byte(at(500));
             let again = pool.asked(out, reply.clone(), at(1500)).again;
             assert_eq!(again, reply == Reply::None, "{state:?} {reply:?}");
             pool.judge_silence(at(1501));

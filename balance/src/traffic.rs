@@ -12,7 +12,7 @@ use crate::Moment;
 use super::backend::Backend;
 use super::health::{Evidence, State};
 use super::latency::remaining;
-use super::outlier::Tally;
+use super::outlier::SuccessCounts;
 use super::silence::{Estimate, TrafficSnapshot};
 
 /// Failures of tries within this time are one observation.
@@ -54,7 +54,7 @@ impl Backend {
     /// byte is evidence, and for the other states a complete answer is, because the answer may still end
     /// early.
     #[must_use]
-    pub fn heard(&self, now: Moment) -> Option<Evidence> {
+    pub fn on_byte(&self, now: Moment) -> Option<Evidence> {
         self.traffic.recount(Unanswered::answered);
         self.traffic.word.store(now.to_stamp(), Relaxed);
         self.is(State::Suspect).then_some(Evidence::Answered)
@@ -107,7 +107,7 @@ impl Backend {
 
     /// Starts the count of waiting requests again, as after a byte: the backend is up again, and its silence
     /// before says nothing about the present.
-    pub(super) fn begin_anew(&self) {
+    pub(super) fn reset_waiting(&self) {
         self.traffic.recount(Unanswered::answered);
     }
 
@@ -164,9 +164,9 @@ impl Backend {
     }
 
     /// The answers since the last check.
-    pub(super) fn take_tally(&self) -> Tally {
+    pub(super) fn take_success_counts(&self) -> SuccessCounts {
         let traffic = &self.traffic;
-        Tally { answers: traffic.answers.swap(0, Relaxed), errors: traffic.errors.swap(0, Relaxed) }
+        SuccessCounts { answers: traffic.answers.swap(0, Relaxed), errors: traffic.errors.swap(0, Relaxed) }
     }
 
     /// The data for the rule of silence.
@@ -314,7 +314,7 @@ mod tests {
         let _one = Waiting::new(&backend, at(1), 3);
         let _two = Waiting::new(&backend, at(2), 3);
         assert_eq!(backend.traffic_snapshot().enough_since, None);
-        let _ = backend.heard(at(3));
+        let _ = backend.on_byte(at(3));
         let _three = Waiting::new(&backend, at(4), 3);
         let _four = Waiting::new(&backend, at(5), 3);
         assert_eq!(backend.traffic_snapshot().enough_since, None, "a byte starts the count anew");
@@ -353,7 +353,7 @@ mod tests {
     fn a_request_written_off_by_an_answer_is_not_taken_off_twice() {
         let backend = backend();
         let early = Waiting::new(&backend, Moment::START, 3);
-        let _ = backend.heard(Moment::START);
+        let _ = backend.on_byte(Moment::START);
         let _late = Waiting::new(&backend, Moment::START, 3);
         drop(early);
         assert_eq!(backend.traffic_snapshot().unanswered, 1);

@@ -105,14 +105,14 @@ fn states() -> String {
         ("a request cannot connect", Evidence::CannotConnect { cause: "".into(), refused: true }),
         ("a suspect does not answer an HTTP ping in time", Evidence::StillSilent),
         ("it is silent", Evidence::FellSilent("".into())),
-        ("it is an outlier", Evidence::StoodOut("".into(), second)),
+        ("it is an outlier", Evidence::Outlier("".into(), second)),
         ("its ejection is over", Evidence::TimePassed),
         ("it is new, or returns from drain or maintenance", Evidence::Returned("".into())),
     ];
     let ways = [
         (State::Up, None),
         (State::Suspect, Some(Evidence::FellSilent("".into()))),
-        (State::Ejected, Some(Evidence::StoodOut("".into(), Duration::ZERO))),
+        (State::Ejected, Some(Evidence::Outlier("".into(), Duration::ZERO))),
         (State::Down, Some(Evidence::CannotConnect { cause: "".into(), refused: true })),
     ];
     let mut table = "| observation | up | suspect | ejected | down |\n|---|---|---|---|---|\n".to_owned();

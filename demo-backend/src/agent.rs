@@ -9,11 +9,11 @@
 //! other programs cannot.
 
 mod control;
-mod desk;
-mod inbox;
-mod keeper;
 mod port;
 mod process;
+mod registry;
+mod report_reader;
+mod supervisor;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::LocalSet;
 
 use crate::cli::AgentConfig;
-use keeper::Keeper;
+use supervisor::Supervisor;
 
 /// The time for a worker to finish its requests in flight, after the agent was told to end.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -51,8 +51,8 @@ async fn serve(mut config: AgentConfig) -> Result<()> {
     let (data, exit_with_parent) = (config.data, config.exit_with_parent);
     let control_address = config.control;
 
-    let keeper = Rc::new(Keeper::new(config));
-    keeper.start().await.context("cannot start a worker")?;
+    let supervisor = Rc::new(Supervisor::new(config));
+    supervisor.start().await.context("cannot start a worker")?;
     // If nothing reads the standard output any more, the line is not needed.
     let _ = writeln!(std::io::stdout(), "listening on http://{data}, control on http://{control_address}");
 
@@ -62,13 +62,13 @@ async fn serve(mut config: AgentConfig) -> Result<()> {
             () = signals.next() => End::Polite,
         }
     };
-    if control::serve(control, Rc::clone(&keeper), end).await == End::Polite {
+    if control::serve(control, Rc::clone(&supervisor), end).await == End::Polite {
         tokio::select! {
-            () = keeper.drain(DRAIN_TIME) => {}
+            () = supervisor.drain(DRAIN_TIME) => {}
             () = signals.next() => {}
         }
     }
-    keeper.kill().await
+    supervisor.kill().await
 }
 
 /// The way in which an agent ends.

@@ -27,7 +27,7 @@ mod tests;
 use std::time::{Duration, Instant};
 
 pub use parse::InvalidFault;
-pub use plan::{Act, Cut, Plan, Wait, Wreck};
+pub use plan::{Act, Break, Cut, Plan, Wait};
 
 /// The largest latency, for any random number.
 pub const MAX_LATENCY: Duration = Duration::from_secs(60);

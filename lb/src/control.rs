@@ -32,14 +32,14 @@ use crate::resolver::Resolver;
 mod names;
 mod notice;
 mod origin;
+mod plan;
 mod readiness;
 mod watch;
-mod words;
 
 pub use origin::Origin;
 use origin::{News, Read, Reading};
+use plan::{describe, difference, keep_fixed, wanted};
 use readiness::{FirstRound, can_pick, not_ready};
-use words::{describe, difference, keep_fixed, wanted};
 
 /// Time after which a request to read the configuration gets an error if reading has not ended. `lb ctl`
 /// waits for 10 s.
@@ -258,10 +258,10 @@ impl Control {
 
     /// The number of the backend that this change brings back from drain or maintenance.
     fn comes_back(&self, change: &Change) -> Option<usize> {
-        let Change::Say(member) = change else { return None };
+        let Change::Update(member) = change else { return None };
         let fleet = self.pool.fleet();
         let backend = fleet.members.iter().find(|backend| backend.address == member.address)?;
-        (member.mode == Mode::Ready && backend.said().mode != Mode::Ready).then_some(backend.number)
+        (member.mode == Mode::Ready && backend.spec().mode != Mode::Ready).then_some(backend.number)
     }
 
     /// Adds a backend. If the same one is leaving, it comes back.
@@ -281,10 +281,10 @@ impl Control {
     }
 
     /// Changes the settings of a backend.
-    pub(crate) fn say(&self, backend: &Backend, member: Member, by: &str) {
-        let difference = difference(&backend.said(), &member);
+    pub(crate) fn update(&self, backend: &Backend, member: Member, by: &str) {
+        let difference = difference(&backend.spec(), &member);
         if !difference.is_empty() {
-            self.change(vec![Change::Say(member)]);
+            self.change(vec![Change::Update(member)]);
             self.observer.intervened(format!("backend {} changed: {difference}", backend.number), by);
         }
     }

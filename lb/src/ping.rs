@@ -68,7 +68,7 @@ pub(crate) async fn keep_pinging(
 ) -> ! {
     loop {
         let config = settings.load_full();
-        if backend.said().mode != Mode::Maintenance {
+        if backend.spec().mode != Mode::Maintenance {
             match ping(&backend, &config, &pings.resolver).await {
                 Some(evidence) => {
                     tracing::debug!("backend {} pinged: {}", backend.number, words(&evidence));

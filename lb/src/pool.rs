@@ -101,8 +101,8 @@ impl Pool {
     }
 
     /// A byte of an answer arrived from the backend.
-    pub(crate) fn heard(&self, backend: &Backend, now: Instant) {
-        if let Some(evidence) = backend.heard(moment(now)) {
+    pub(crate) fn on_byte(&self, backend: &Backend, now: Instant) {
+        if let Some(evidence) = backend.on_byte(moment(now)) {
             self.learn(backend, evidence, now);
         }
     }

@@ -25,15 +25,15 @@ use crate::log::Log;
 use crate::observe::{BackendStats, Observer};
 use crate::pool::Pool;
 
-pub(crate) mod door;
+pub(crate) mod acceptor;
 mod listen;
-mod spare;
+mod task_pool;
 pub(crate) mod worker;
 
-use door::Slots;
+use acceptor::Slots;
 pub use listen::StartError;
 use listen::{inherited, listen};
-use worker::Crew;
+use worker::Workers;
 
 /// A balancer whose ports are bound and that is ready to run.
 #[derive(Debug)]
@@ -95,7 +95,8 @@ impl Server {
         let affordable = affordable(descriptors, admin_connections, config.workers, config.backends.len());
         let clients = config.max_connections.unwrap_or(affordable);
         let (slots, places) = (Slots::new(clients), places(affordable, clients));
-        let crew = Crew::start(&self.settings, &self.pool, &self.observer, self.listener, slots, places)?;
+        let workers =
+            Workers::start(&self.settings, &self.pool, &self.observer, self.listener, slots, places)?;
         let admin = TcpListener::from_std(self.admin)?;
         let (reading, news) = self.origin.watch()?;
         // The one line on standard output tells people, and programs that start this on port 0, that the
@@ -125,7 +126,7 @@ impl Server {
         self.observer.begin_draining();
         tracing::info!("draining: no new connections, requests in flight finish");
         let cut_short = tokio::select! {
-            () = crew.finish() => {
+            () = workers.finish() => {
                 tracing::info!("drained");
                 return Ok(ExitCode::SUCCESS);
             }

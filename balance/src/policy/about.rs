@@ -21,7 +21,7 @@ pub trait Policy: Debug + Send + Sync {
     /// before the first pick, and away from the request path: policies make their tables here. A pick may
     /// still come with the previous candidates, and picks for a second attempt always come without some of
     /// the candidates.
-    fn arrange(&self, _members: &[Arc<Backend>], _candidates: &[Arc<Backend>]) {}
+    fn rebuild(&self, _members: &[Arc<Backend>], _candidates: &[Arc<Backend>]) {}
 
     /// The value by which the policy compares candidates (lower is better); `None` if it does not compare.
     fn score(&self, _backend: &Backend, _now: Moment) -> Option<f64> {

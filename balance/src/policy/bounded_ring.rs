@@ -95,7 +95,7 @@ impl Policy for BoundedRing {
         roomy.or(first).or_else(|| anyone(candidates, key))
     }
 
-    fn arrange(&self, members: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
+    fn rebuild(&self, members: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
         if !self.circle.load().is_of(members) {
             self.circle.store(Arc::new(Circle::of(members)));
         }
@@ -118,7 +118,7 @@ mod tests {
     fn no_backend_gets_more_than_its_bounded_share() {
         let field = backends(&[1, 1, 2]);
         let policy = BoundedRing::new(125);
-        policy.arrange(&field, &field);
+        policy.rebuild(&field, &field);
         let mut random = fastrand::Rng::with_seed(7);
         let mut leases = Vec::new();
         // All requests have the same key, and none is answered.
@@ -136,8 +136,8 @@ mod tests {
     fn below_the_limit_a_key_stays_where_the_ring_has_it() {
         let field = backends(&[1, 1, 1, 1]);
         let (bounded, ring) = (BoundedRing::new(125), super::super::ring::Ring::default());
-        bounded.arrange(&field, &field);
-        ring.arrange(&field, &field);
+        bounded.rebuild(&field, &field);
+        ring.rebuild(&field, &field);
         let mut random = fastrand::Rng::with_seed(7);
         for key in 0..1000 {
             let key = Some(super::super::list::mix(key, 0));

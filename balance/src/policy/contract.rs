@@ -91,7 +91,7 @@ struct Promise {
 impl Promise {
     fn ready(self, members: &[Arc<Backend>], candidates: &[Arc<Backend>]) -> Arc<dyn Policy> {
         let policy = (self.make)(self.kind);
-        policy.arrange(members, candidates);
+        policy.rebuild(members, candidates);
         policy
     }
 
@@ -256,14 +256,14 @@ fn keys_stay(promise: Promise) -> Result<(), String> {
         let strays = |after: &[usize]| {
             before.iter().zip(after).filter(|(old, new)| **old != gone && old != new).count()
         };
-        policy.arrange(&field, &left);
+        policy.rebuild(&field, &left);
         let dead = strays(&owners(&*policy, &left));
         check(dead == 0, || format!("{gone} went down, and {dead} keys of others moved"))?;
         let removed = strays(&owners(&*promise.ready(&left, &left), &left));
         check(removed <= promise.terms.moved_keys, || {
             format!("{gone} was removed, and {removed} keys of others moved")
         })?;
-        policy.arrange(&field, &field);
+        policy.rebuild(&field, &field);
         check(before == owners(&*policy, &field), || format!("{gone} came back, and not all of its keys"))?;
     }
     Ok(())
@@ -288,7 +288,7 @@ fn numbers_may_change(promise: Promise) -> Result<(), String> {
         (0..200).map(owner).collect()
     };
     let before = owners(&field)?;
-    policy.arrange(&anew, &anew);
+    policy.rebuild(&anew, &anew);
     let after = owners(&anew)?;
     check(!promise.kind.uses_key() || before == after, || "keys moved with the numbers".into())
 }

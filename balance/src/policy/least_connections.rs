@@ -62,7 +62,7 @@ impl Policy for LeastConnections {
         ranked.or_else(|| lowest(candidates, Backend::load))
     }
 
-    fn arrange(&self, _: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
+    fn rebuild(&self, _: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
         self.ranking.store(Some(Ranking::of(candidates)));
     }
 

@@ -71,7 +71,7 @@ impl Policy for Maglev {
         met.next().or_else(|| anyone(candidates, key))
     }
 
-    fn arrange(&self, members: &[Arc<Backend>], _: &[Arc<Backend>]) {
+    fn rebuild(&self, members: &[Arc<Backend>], _: &[Arc<Backend>]) {
         let members: Vec<_> = members.iter().map(|backend| identity(backend)).collect();
         if members != self.table.load().members {
             self.table.store(Arc::new(Table { places: fill(&members), members }));

@@ -90,7 +90,7 @@ impl Policy for StaleNumbers {
         index.or((!candidates.is_empty()).then_some(0))
     }
 
-    fn arrange(&self, members: &[Arc<Backend>], _: &[Arc<Backend>]) {
+    fn rebuild(&self, members: &[Arc<Backend>], _: &[Arc<Backend>]) {
         self.0.get_or_init(|| members.iter().map(|backend| backend.number).collect());
     }
 }

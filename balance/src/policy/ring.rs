@@ -63,7 +63,7 @@ impl Policy for Ring {
         self.circle.load().walk(key, candidates).next().or_else(|| anyone(candidates, key))
     }
 
-    fn arrange(&self, members: &[Arc<Backend>], _: &[Arc<Backend>]) {
+    fn rebuild(&self, members: &[Arc<Backend>], _: &[Arc<Backend>]) {
         let old = self.circle.load_full();
         if !old.is_of(members) {
             self.circle.store(Arc::new(Circle::of(members)));

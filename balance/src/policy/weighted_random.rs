@@ -65,7 +65,7 @@ impl Policy for WeightedRandom {
         Some(index)
     }
 
-    fn arrange(&self, _: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
+    fn rebuild(&self, _: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
         let tickets = candidates.iter().scan(0, |sum, backend| {
             *sum += u64::from(backend.weight());
             Some((backend.number, *sum))

@@ -78,7 +78,7 @@ impl Policy for WeightedRoundRobin {
 
     /// Credit that was earned beside a heavy backend is worth hundreds of picks among light ones. So all
     /// credits start again when the candidates or weights change, and only then.
-    fn arrange(&self, _: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
+    fn rebuild(&self, _: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
         let company = candidates.iter().map(|backend| (backend.number, backend.weight())).collect();
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if accounts.company != company {
@@ -123,12 +123,12 @@ mod tests {
     fn credits_do_not_survive_a_change_of_the_candidates() {
         let policy = WeightedRoundRobin::default();
         let field = backends(&[1000, 1, 1]);
-        policy.arrange(&field, &field);
+        policy.rebuild(&field, &field);
         picks(&policy, &field, 600);
         let light = &field[1..];
-        policy.arrange(&field, light);
+        policy.rebuild(&field, light);
         assert_eq!(picks(&policy, light, 4), [0, 1, 0, 1]);
-        policy.arrange(&field, light);
+        policy.rebuild(&field, light);
         assert_eq!(picks(&policy, light, 1), [0], "the same candidates continue where they were");
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
-use super::inbox::{Inbox, SharedLedger};
+use super::report_reader::{ReportReader, SharedLedger};
 use crate::cli::AgentConfig;
 use crate::link::Orders;
 
@@ -41,7 +41,7 @@ pub(super) enum Life {
 /// One worker process.
 pub(super) struct Worker {
     pid: Pid,
-    inbox: Arc<Inbox>,
+    inbox: Arc<ReportReader>,
     orders: watch::Sender<Orders>,
     obeyed: watch::Receiver<u64>,
     ended: watch::Receiver<bool>,
@@ -58,7 +58,7 @@ impl Worker {
         let pid = child.id().and_then(|id| Pid::from_raw(id as i32)).context("the process has no id")?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let stdout = stdout.context("the process has no standard output")?.into_owned_fd()?;
-        let (inbox, obeyed) = Inbox::open(stdout, ledger)?;
+        let (inbox, obeyed) = ReportReader::open(stdout, ledger)?;
         let (orders, news) = watch::channel(orders);
         spawn_local(deliver(news, stdin.context("the process has no standard input")?));
         let (has_ended, ended) = watch::channel(false);

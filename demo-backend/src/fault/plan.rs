@@ -14,7 +14,7 @@ pub struct Plan {
     /// Send the body at this pace; the key is that of the fault.
     pub drip: Option<(u64, Drip)>,
     /// Do this in place of an answer.
-    pub instead: Option<Wreck>,
+    pub instead: Option<Break>,
     /// At these points of the body, do this.
     pub cuts: Vec<Cut>,
     /// Send the body without a declared length.
@@ -49,12 +49,12 @@ pub enum Act {
     /// A pause; then the body continues.
     Wait(Wait),
     /// The end of the connection.
-    Wreck(Wreck),
+    Break(Break),
 }
 
 /// The way in which a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wreck {
+pub enum Break {
     /// With a TCP reset.
     Reset,
     /// With an ordinary close.
@@ -67,7 +67,7 @@ impl Plan {
     /// Adds the effect of a fired fault; `false` if an earlier fault of its stage replaces it.
     pub(super) fn add(&mut self, key: u64, kind: Kind, dice: &mut fastrand::Rng) -> bool {
         let wrecked = |plan: &Self| {
-            plan.instead.is_some() || plan.cuts.iter().any(|cut| matches!(cut.act, Act::Wreck(_)))
+            plan.instead.is_some() || plan.cuts.iter().any(|cut| matches!(cut.act, Act::Break(_)))
         };
         match kind {
             Kind::Refuse => return false,
@@ -84,14 +84,14 @@ impl Plan {
             Kind::Drip(drip) if self.drip.is_none() => self.drip = Some((key, drip)),
             Kind::Truncate { bytes, chunked } if !wrecked(self) => {
                 self.chunked = chunked;
-                self.cuts.push(Cut { after: bytes, act: Act::Wreck(Wreck::Close) });
+                self.cuts.push(Cut { after: bytes, act: Act::Break(Break::Close) });
             }
             Kind::Reset(Moment::Mid) if !wrecked(self) => {
-                self.cuts.push(Cut { after: None, act: Act::Wreck(Wreck::Reset) });
+                self.cuts.push(Cut { after: None, act: Act::Break(Break::Reset) });
             }
-            Kind::Reset(Moment::Before) if !wrecked(self) => self.instead = Some(Wreck::Reset),
-            Kind::CloseEarly if !wrecked(self) => self.instead = Some(Wreck::Close),
-            Kind::Garbage if !wrecked(self) => self.instead = Some(Wreck::Garbage),
+            Kind::Reset(Moment::Before) if !wrecked(self) => self.instead = Some(Break::Reset),
+            Kind::CloseEarly if !wrecked(self) => self.instead = Some(Break::Close),
+            Kind::Garbage if !wrecked(self) => self.instead = Some(Break::Garbage),
             _ => return false,
         }
         true

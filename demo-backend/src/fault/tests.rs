@@ -138,7 +138,7 @@ fn faults_act_in_the_order_of_the_table() {
     assert_eq!(plan.waits, [Wait { key: 40, lasts: lasts(30) }, Wait { key: 50, lasts: lasts(10) }]);
     assert_eq!(plan.status, Some(Status { code: 503, retry_after: Some(2) }));
     assert_eq!(plan.drip, Some((20, Drip { bytes: 2, every: Duration::from_millis(5) })));
-    assert_eq!(plan.cuts, [Cut { after: None, act: Act::Wreck(Wreck::Reset) }]);
+    assert_eq!(plan.cuts, [Cut { after: None, act: Act::Break(Break::Reset) }]);
     assert_eq!(plan.instead, None);
 }
 

@@ -22,7 +22,7 @@ use super::identity::{Identity, X_REQUEST_ID};
 use super::report::Ticket;
 use super::route::Route;
 use super::wire::Switch;
-use crate::fault::{Plan, Wreck};
+use crate::fault::{Break, Plan};
 use crate::link::{MAX_REQUEST_ID, Report};
 
 const X_BACKEND: HeaderName = HeaderName::from_static("x-backend");
@@ -40,10 +40,10 @@ pub(super) async fn answer(
     }
     let plan = draw(&shared, &request, &route);
     wait(&shared, &plan, &route).await;
-    let close = (route == Route::Die).then_some(Wreck::Close);
-    if let Some(wreck) = plan.instead.or(close) {
+    let close = (route == Route::Die).then_some(Break::Close);
+    if let Some(break_off) = plan.instead.or(close) {
         ticket.break_off();
-        switch.flip(wreck);
+        switch.flip(break_off);
         anyhow::bail!("a fault, or the path, ends this connection");
     }
     let is_head = request.method() == Method::HEAD;

@@ -195,9 +195,9 @@ impl Script {
                 self.cuts.pop_front();
                 match act {
                     Act::Wait(wait) => self.wait(wait),
-                    Act::Wreck(wreck) => {
+                    Act::Break(break_off) => {
                         ticket.break_off();
-                        self.switch.flip(wreck);
+                        self.switch.flip(break_off);
                         // hyper flushes its buffer, and the connection breaks there: no wake-up is needed.
                         return Poll::Pending;
                     }

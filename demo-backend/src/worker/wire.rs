@@ -15,7 +15,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::fault::Wreck;
+use crate::fault::Break;
 
 const WHOLE: u8 = 0;
 const RESET: u8 = 1;
@@ -37,13 +37,13 @@ impl Switch {
     }
 
     /// Ends the connection in this way after all bytes that are written so far.
-    pub(super) fn flip(&self, wreck: Wreck) {
-        let wreck = match wreck {
-            Wreck::Reset => RESET,
-            Wreck::Close => CLOSE,
-            Wreck::Garbage => GARBAGE,
+    pub(super) fn flip(&self, break_off: Break) {
+        let break_off = match break_off {
+            Break::Reset => RESET,
+            Break::Close => CLOSE,
+            Break::Garbage => GARBAGE,
         };
-        self.0.store(wreck, Ordering::Relaxed);
+        self.0.store(break_off, Ordering::Relaxed);
     }
 
     fn get(&self) -> u8 {

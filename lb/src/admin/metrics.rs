@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::exposition::{Kind, Metric, Page, Values};
-use crate::observe::{Counter, ErrorCause, Histogram, Observer, Phase, Tallies, Tally};
+use crate::observe::{Counter, Counters, ErrorCause, Histogram, Observer, Phase, ShardedCounters};
 use crate::pool::{Backend, Pool};
-use crate::proxy::record::books::Statistics;
 use crate::proxy::record::causes;
+use crate::proxy::record::metrics::Statistics;
 
 /// The source of the values.
 pub(super) struct View<'a> {
@@ -97,14 +97,14 @@ pub(super) const METRICS: &[Entry] = &[
 
     entry("roundabout_requests_total", C, &[],
         "Requests that arrived, including refused input that is no valid request.",
-        |view, values| of_clients(view, values, |tally| &tally.requests)),
+        |view, values| of_clients(view, values, |counters| &counters.requests)),
     entry("roundabout_requests_in_flight", G, &[],
         "Requests that have arrived and have not ended: the last byte of the answer has not been sent.",
         |view, values| values.add(&[], view.observer.totals.in_flight())),
     entry("roundabout_responses_total", C, &["code"],
         "Answers that have begun, by class of status, including the balancer's own answers. The code none counts requests \
          whose client left before the answer began.",
-        |view, values| responses(values, &view.observer.totals, None, &Tally::CLASSES)),
+        |view, values| responses(values, &view.observer.totals, None, &Counters::CLASSES)),
     entry("roundabout_errors_total", C, &["cause", "blame"],
         "Requests that failed for their client, by cause and by the party to blame.",
         |view, values| errors(values, &view.observer.totals, None, causes::of_requests())),
@@ -113,13 +113,13 @@ pub(super) const METRICS: &[Entry] = &[
         |view, values| values.add(&[], view.observer.connections.load(Relaxed))),
     entry("roundabout_client_connections_accepted_total", C, &[],
         "Connections of clients that were accepted. Further requests on the same connection do not count here.",
-        |view, values| of_clients(view, values, |tally| &tally.opened)),
+        |view, values| of_clients(view, values, |counters| &counters.opened)),
     entry("roundabout_client_received_bytes_total", C, &[],
         "Bytes received from clients, including heads.",
-        |view, values| of_clients(view, values, |tally| &tally.received)).full_only(),
+        |view, values| of_clients(view, values, |counters| &counters.received)).full_only(),
     entry("roundabout_client_sent_bytes_total", C, &[],
         "Bytes sent to clients, including heads.",
-        |view, values| of_clients(view, values, |tally| &tally.sent)).full_only(),
+        |view, values| of_clients(view, values, |counters| &counters.sent)).full_only(),
 
     entry("roundabout_backend_up", G, &["backend"],
         "Whether the backend is up: 1 or 0.",
@@ -137,46 +137,46 @@ pub(super) const METRICS: &[Entry] = &[
         |view, values| of_backends(view, values, |backend| backend.own.stats.states().changes())),
     entry("roundabout_backend_attempts_total", C, &["backend"],
         "Requests that were given to the backend.",
-        |view, values| tallied(view, values, |tally| &tally.requests)),
+        |view, values| tallied(view, values, |counters| &counters.requests)),
     entry("roundabout_backend_retries_total", C, &["backend"],
         "Further tries at the same backend, after a pause.",
-        |view, values| tallied(view, values, |tally| &tally.retries)),
+        |view, values| tallied(view, values, |counters| &counters.retries)),
     entry("roundabout_backend_reconnects_total", C, &["backend"],
         "Further tries at the same backend without a pause, because a kept connection had ended.",
-        |view, values| tallied(view, values, |tally| &tally.reconnects)),
+        |view, values| tallied(view, values, |counters| &counters.reconnects)),
     entry("roundabout_backend_requests_in_flight", G, &["backend"],
         "Requests that are in flight at the backend or wait for it.",
         |view, values| of_backends(view, values, |backend| backend.in_flight().into())),
     entry("roundabout_backend_responses_total", C, &["backend", "code"],
         "Answers of the backend that were passed on, by class of status.",
         |view, values| each(view, |backend, url| {
-            responses(values, &backend.own.stats.tallies, Some(url), &Tally::CLASSES[1..]);
+            responses(values, &backend.own.stats.counters, Some(url), &Counters::CLASSES[1..]);
         })),
     entry("roundabout_backend_completed_total", C, &["backend"],
         "Answers of the backend that arrived completely.",
-        |view, values| tallied(view, values, |tally| &tally.answers)),
+        |view, values| tallied(view, values, |counters| &counters.answers)),
     entry("roundabout_backend_errors_total", C, &["backend", "cause", "blame"],
         "Tries at the backend that failed, by cause and by the party to blame, even if another try succeeded.",
         |view, values| each(view, |backend, url| {
-            errors(values, &backend.own.stats.tallies, Some(url), causes::of_tries());
+            errors(values, &backend.own.stats.counters, Some(url), causes::of_tries());
         })),
     entry("roundabout_backend_connections_opened_total", C, &["backend"],
         "Connections opened to the backend, without those of pings.",
-        |view, values| tallied(view, values, |tally| &tally.opened)),
+        |view, values| tallied(view, values, |counters| &counters.opened)),
     entry("roundabout_backend_connections_reused_total", C, &["backend"],
         "Tries over a connection that was used before.",
-        |view, values| tallied(view, values, |tally| &tally.reused)),
+        |view, values| tallied(view, values, |counters| &counters.reused)),
     entry("roundabout_backend_connections_idle", G, &["backend"],
         "Idle connections that are kept for the next request.",
         |view, values| of_backends(view, values, |backend| {
-            backend.own.stats.tallies.left(|tally| &tally.kept, |tally| &tally.taken)
+            backend.own.stats.counters.left(|counters| &counters.kept, |counters| &counters.taken)
         })),
     entry("roundabout_backend_received_bytes_total", C, &["backend"],
         "Bytes received from the backend, including heads.",
-        |view, values| tallied(view, values, |tally| &tally.received)).full_only(),
+        |view, values| tallied(view, values, |counters| &counters.received)).full_only(),
     entry("roundabout_backend_sent_bytes_total", C, &["backend"],
         "Bytes sent to the backend, including heads.",
-        |view, values| tallied(view, values, |tally| &tally.sent)).full_only(),
+        |view, values| tallied(view, values, |counters| &counters.sent)).full_only(),
     entry("roundabout_backend_request_duration_seconds", H, &["backend", "phase"],
         "Duration of requests at the last backend that they were given to, by phase.",
         durations).full_only(),
@@ -186,7 +186,7 @@ fn since_1970(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn of_clients(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Tally) -> &Counter) {
+fn of_clients(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Counters) -> &Counter) {
     values.add(&[], view.observer.totals.sum(which));
 }
 
@@ -201,8 +201,8 @@ fn of_backends(view: &View<'_>, values: &mut Values<'_>, value: impl Fn(&Backend
     each(view, |backend, url| values.add(&[url], value(backend)));
 }
 
-fn tallied(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Tally) -> &Counter) {
-    of_backends(view, values, |backend| backend.own.stats.tallies.sum(&which));
+fn tallied(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Counters) -> &Counter) {
+    of_backends(view, values, |backend| backend.own.stats.counters.sum(&which));
 }
 
 fn times_in_states(view: &View<'_>, values: &mut Values<'_>) {
@@ -214,34 +214,34 @@ fn times_in_states(view: &View<'_>, values: &mut Values<'_>) {
 }
 
 /// Answers by class; `classes` are the last entries of the list of all classes.
-fn responses(values: &mut Values<'_>, tallies: &Tallies, backend: Option<&str>, classes: &[&str]) {
-    let first = Tally::CLASSES.len() - classes.len();
+fn responses(values: &mut Values<'_>, counters: &ShardedCounters, backend: Option<&str>, classes: &[&str]) {
+    let first = Counters::CLASSES.len() - classes.len();
     for (class, name) in (first..).zip(classes) {
         let labels: Vec<_> = backend.into_iter().chain([*name]).collect();
-        values.add(&labels, tallies.sum(|tally| tally.responses(class)));
+        values.add(&labels, counters.sum(|counters| counters.responses(class)));
     }
 }
 
 fn errors(
     values: &mut Values<'_>,
-    tallies: &Tallies,
+    counters: &ShardedCounters,
     backend: Option<&str>,
     causes: impl Iterator<Item = ErrorCause>,
 ) {
     for cause in causes {
         let labels: Vec<_> = backend.into_iter().chain([cause.name, cause.blame]).collect();
-        values.add(&labels, tallies.sum(|tally| tally.errors(cause)));
+        values.add(&labels, counters.sum(|counters| counters.errors(cause)));
     }
 }
 
 fn durations(view: &View<'_>, values: &mut Values<'_>) {
     each(view, |backend, url| {
-        let tallies = &backend.own.stats.tallies;
+        let counters = &backend.own.stats.counters;
         for phase in Phase::ALL {
-            let bucket = |number| tallies.sum(|tally| tally.times(phase).bucket(number));
+            let bucket = |number| counters.sum(|counters| counters.times(phase).bucket(number));
             let buckets = Histogram::BOUNDS.iter().zip(0..).map(|(bound, number)| (*bound, bucket(number)));
             let beyond = bucket(Histogram::BOUNDS.len());
-            let nanos = tallies.sum(|tally| tally.times(phase).nanos());
+            let nanos = counters.sum(|counters| counters.times(phase).nanos());
             let sum = Duration::from_nanos(nanos).as_secs_f64();
             values.add_histogram(&[url, phase.name()], buckets, beyond, sum);
         }

@@ -28,15 +28,15 @@ use serde_json::{Map, Value};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
-mod answers;
+mod commands;
 mod connection;
 mod events;
 mod exposition;
 mod guard;
 mod metrics;
-mod orders;
-mod pages;
+mod queries;
 mod report;
+mod responses;
 mod room;
 mod routes;
 
@@ -44,9 +44,9 @@ use crate::control::Control;
 use crate::log::escape;
 use crate::log::seldom::Seldom;
 use crate::proxy::downstream::client::WARN_AGAIN;
-use answers::{Answer, Body, refused, wrong_method};
 use connection::Watched;
 use guard::{Door, Refusal, judge};
+use responses::{Answer, Body, refused, wrong_method};
 use room::{Place, Room};
 use routes::{Found, Run, find};
 
@@ -149,7 +149,7 @@ impl Admin {
                 }
             }
             Found::Methods(methods) => Ok(wrong_method(path, &methods)),
-            Found::Nothing => Err(pages::nothing(path)),
+            Found::Nothing => Err(queries::nothing(path)),
         }
     }
 

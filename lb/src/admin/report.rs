@@ -8,12 +8,12 @@ use api::{BackendState, Bytes, Connections, Progress, ResponsesByClass, Totals, 
 use balance::verdict::Failure;
 
 use crate::clock::moment;
-use crate::observe::{ErrorCause, Observer, Tallies, unix_ms};
+use crate::observe::{ErrorCause, Observer, ShardedCounters, unix_ms};
 use crate::pool::{Backend, Pool};
 use crate::proxy::record::causes;
 
-fn responses(tallies: &Tallies) -> ResponsesByClass {
-    let class = |class| tallies.since_reset(|tally| tally.responses(class));
+fn responses(counters: &ShardedCounters) -> ResponsesByClass {
+    let class = |class| counters.since_reset(|counters| counters.responses(class));
     ResponsesByClass {
         informational: class(1),
         success: class(2),
@@ -23,15 +23,16 @@ fn responses(tallies: &Tallies) -> ResponsesByClass {
     }
 }
 
-fn bytes(tallies: &Tallies) -> Bytes {
+fn bytes(counters: &ShardedCounters) -> Bytes {
     Bytes {
-        received: tallies.since_reset(|tally| &tally.received),
-        sent: tallies.since_reset(|tally| &tally.sent),
+        received: counters.since_reset(|counters| &counters.received),
+        sent: counters.since_reset(|counters| &counters.sent),
     }
 }
 
-fn errors(tallies: &Tallies, causes: impl Iterator<Item = ErrorCause>) -> BTreeMap<Word, u64> {
-    let counts = causes.map(|cause| (cause.name.into(), tallies.since_reset(|tally| tally.errors(cause))));
+fn errors(counters: &ShardedCounters, causes: impl Iterator<Item = ErrorCause>) -> BTreeMap<Word, u64> {
+    let counts =
+        causes.map(|cause| (cause.name.into(), counters.since_reset(|counters| counters.errors(cause))));
     counts.filter(|(_, count)| *count > 0).collect()
 }
 
@@ -55,7 +56,7 @@ pub(super) struct Subject<'a> {
 pub(super) fn report(subject: &Subject<'_>) -> api::State {
     let &Subject { pool, observer, listen, workers, started, counting, lines_dropped, now } = subject;
     let totals = &observer.totals;
-    let failed = |cause: ErrorCause| totals.since_reset(|tally| tally.errors(cause));
+    let failed = |cause: ErrorCause| totals.since_reset(|counters| counters.errors(cause));
     api::State {
         version: env!("CARGO_PKG_VERSION").into(),
         listen: listen.to_owned(),
@@ -67,7 +68,7 @@ pub(super) fn report(subject: &Subject<'_>) -> api::State {
         connections: observer.connections.load(Relaxed),
         log_lines_dropped: lines_dropped,
         totals: Totals {
-            requests: totals.since_reset(|tally| &tally.requests),
+            requests: totals.since_reset(|counters| &counters.requests),
             no_backend: failed(Failure::NoBackend.into()),
             client_gone: failed(Failure::ClientGone.into()),
             refused: causes::of_refusals().map(failed).sum(),
@@ -81,18 +82,18 @@ pub(super) fn report(subject: &Subject<'_>) -> api::State {
 }
 
 fn backend_report(pool: &Pool, backend: &Backend, now: Instant) -> BackendState {
-    let (health, said) = (backend.health(), backend.said());
+    let (health, spec) = (backend.health(), backend.spec());
     let lasts = moment(now).since(health.since());
-    let tallies = &backend.own.stats.tallies;
+    let counters = &backend.own.stats.counters;
     let states = backend.own.stats.states_since_reset(now);
     let times = states.times.into_iter();
     BackendState {
         number: backend.number,
         url: backend.address.to_string(),
         weight: backend.weight(),
-        priority: said.priority,
-        backup: said.backup,
-        mode: said.mode.name().into(),
+        priority: spec.priority,
+        backup: spec.backup,
+        mode: spec.mode.name().into(),
         leaving: backend.is_leaving(),
         state: health.state().name().into(),
         cause: health.cause().clone(),
@@ -104,18 +105,18 @@ fn backend_report(pool: &Pool, backend: &Backend, now: Instant) -> BackendState 
             of: progress.of,
         }),
         in_flight: backend.in_flight(),
-        picks: tallies.since_reset(|tally| &tally.requests),
-        answers: tallies.since_reset(|tally| &tally.answers),
-        failures: tallies.since_reset(|tally| &tally.blamed),
-        retries: tallies.since_reset(|tally| &tally.retries),
-        reconnects: tallies.since_reset(|tally| &tally.reconnects),
-        status: responses(tallies),
-        errors: errors(tallies, causes::of_tries()),
-        bytes: bytes(tallies),
+        picks: counters.since_reset(|counters| &counters.requests),
+        answers: counters.since_reset(|counters| &counters.answers),
+        failures: counters.since_reset(|counters| &counters.blamed),
+        retries: counters.since_reset(|counters| &counters.retries),
+        reconnects: counters.since_reset(|counters| &counters.reconnects),
+        status: responses(counters),
+        errors: errors(counters, causes::of_tries()),
+        bytes: bytes(counters),
         connections: Connections {
-            opened: tallies.since_reset(|tally| &tally.opened),
-            reused: tallies.since_reset(|tally| &tally.reused),
-            idle: tallies.left(|tally| &tally.kept, |tally| &tally.taken),
+            opened: counters.since_reset(|counters| &counters.opened),
+            reused: counters.since_reset(|counters| &counters.reused),
+            idle: counters.left(|counters| &counters.kept, |counters| &counters.taken),
         },
         transitions: states.changes,
         states_ms: times.map(|(state, time)| (state.into(), millis(time))).collect(),

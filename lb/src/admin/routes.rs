@@ -4,8 +4,8 @@ use std::pin::Pin;
 
 use http::Method;
 
-use super::answers::Answer;
-use super::{Admin, Asked, orders, pages};
+use super::responses::Answer;
+use super::{Admin, Asked, commands, queries};
 
 /// A request that the port answers, and the function that answers it.
 pub(super) struct Route {
@@ -29,26 +29,26 @@ pub(super) type Later<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
 
 /// All routes. `HEAD` works wherever `GET` does.
 pub(super) const ROUTES: &[Route] = &[
-    get("/state", Run::Later(pages::state)),
-    get("/events", Run::Now(pages::events)),
-    get("/metrics", Run::Later(pages::metrics)),
-    get("/healthz", Run::Now(pages::healthz)),
-    get("/readyz", Run::Now(pages::readyz)),
-    get("/backends", Run::Later(pages::backends)),
-    get("/backends/{}", Run::Now(pages::backend)),
-    get("/policy", Run::Now(pages::policy)),
-    get("/log", Run::Now(pages::log)),
-    get("/explain/{}", Run::Now(pages::explain)),
-    change(Method::POST, "/backends", Run::Now(orders::add)),
+    get("/state", Run::Later(queries::state)),
+    get("/events", Run::Now(queries::events)),
+    get("/metrics", Run::Later(queries::metrics)),
+    get("/healthz", Run::Now(queries::healthz)),
+    get("/readyz", Run::Now(queries::readyz)),
+    get("/backends", Run::Later(queries::backends)),
+    get("/backends/{}", Run::Now(queries::backend)),
+    get("/policy", Run::Now(queries::policy)),
+    get("/log", Run::Now(queries::log)),
+    get("/explain/{}", Run::Now(queries::explain)),
+    change(Method::POST, "/backends", Run::Now(commands::add)),
     // The first names a backend by number, the second by address: /backends?url=http://localhost:3031.
-    change(Method::PATCH, "/backends/{}", Run::Now(orders::say)),
-    change(Method::PATCH, "/backends", Run::Now(orders::say)),
-    change(Method::DELETE, "/backends/{}", Run::Now(orders::remove)),
-    change(Method::DELETE, "/backends", Run::Now(orders::remove)),
-    change(Method::PUT, "/policy", Run::Now(orders::policy)),
-    change(Method::PUT, "/log", Run::Now(orders::log)),
-    change(Method::POST, "/reload", Run::Later(orders::reload)),
-    change(Method::POST, "/statistics/reset", Run::Now(orders::reset)),
+    change(Method::PATCH, "/backends/{}", Run::Now(commands::update)),
+    change(Method::PATCH, "/backends", Run::Now(commands::update)),
+    change(Method::DELETE, "/backends/{}", Run::Now(commands::remove)),
+    change(Method::DELETE, "/backends", Run::Now(commands::remove)),
+    change(Method::PUT, "/policy", Run::Now(commands::policy)),
+    change(Method::PUT, "/log", Run::Now(commands::log)),
+    change(Method::POST, "/reload", Run::Later(commands::reload)),
+    change(Method::POST, "/statistics/reset", Run::Now(commands::reset)),
 ];
 
 const fn get(path: &'static str, run: Run) -> Route {

@@ -16,7 +16,7 @@ pub(super) fn problems(name: &str, text: &str, flags: &Flags) -> Option<Problems
         let source = Source { name: name.to_owned(), text: without_secrets(part) };
         let mut found = Found::default();
         match understood(&source, Some(part), flags, &mut found) {
-            Some((config, said)) => rules::twice(&config, &said, &mut found),
+            Some((config, raw)) => rules::twice(&config, &raw, &mut found),
             // The beginning of a JSON list can look like TOML, because the end of the list is missing. The
             // other languages are recognised in every part of a file.
             None if text.trim_start().starts_with('[') => {

@@ -16,7 +16,7 @@ use super::layer::Layer;
 use super::problems::{Found, Problem};
 use super::reader::Reader;
 use super::settings::BACKEND;
-use super::{Config, Ping, Said, Token, backends, listen, settings};
+use super::{Config, Ping, RawConfig, Token, backends, listen, settings};
 use crate::proxy::message::key;
 use crate::proxy::message::sticky;
 use crate::proxy::upstream::queue::{self, Limit};
@@ -26,12 +26,12 @@ static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}"
 
 /// Makes a configuration, and returns it with the given settings that were right. `problems` gets the errors,
 /// and defaults replace the wrong settings.
-pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Found) -> (Config, Said<'a>) {
+pub(super) fn convert<'a>(raw: RawConfig<'a>, problems: &mut Found) -> (Config, RawConfig<'a>) {
     let (members, sound) =
-        said.backends.into_iter().filter_map(|layer| member(layer, said.source, problems)).unzip();
-    let mut read = Reader::new(said.settings, said.source, problems);
+        raw.backends.into_iter().filter_map(|layer| member(layer, raw.source, problems)).unzip();
+    let mut read = Reader::new(raw.settings, raw.source, problems);
     let config = config(&mut read, members);
-    (config, Said { settings: read.layer, backends: sound, ..said })
+    (config, RawConfig { settings: read.layer, backends: sound, ..raw })
 }
 
 /// The configuration with these backends: one line for each setting, or for settings that make one rule.
@@ -130,12 +130,15 @@ impl Reader<'_> {
 
 /// Address that clients connect to. The flags give address and port separately.
 fn clients(read: &mut Reader<'_>) -> SocketAddr {
-    let [port_said, bind_said] = ["port", "bind"].map(|id| read.layer.said(id).is_some());
+    let [port_written, bind_written] = ["port", "bind"].map(|id| read.layer.written(id).is_some());
     let port = read.number("port");
     let bind = read.parsed("bind", listen::bind).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let both =
         socket(read, "listen", (Ipv4Addr::UNSPECIFIED, 3030)).unwrap_or_else(|| SocketAddr::new(bind, port));
-    SocketAddr::new(if bind_said { bind } else { both.ip() }, if port_said { port } else { both.port() })
+    SocketAddr::new(
+        if bind_written { bind } else { both.ip() },
+        if port_written { port } else { both.port() },
+    )
 }
 
 /// An IP address and a port; `usual` is the most common value.
@@ -159,7 +162,7 @@ fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
     let port = match listen.port() {
         0 => 0,
         port => port.checked_add(1000).unwrap_or_else(|| {
-            let by = ["port", "listen"].into_iter().find_map(|id| read.layer.said(id)).cloned();
+            let by = ["port", "listen"].into_iter().find_map(|id| read.layer.written(id)).cloned();
             let what = format!("port {port} is too high: the admin port {port} + 1000 does not exist");
             let in_file = by.as_ref().is_some_and(|given| given.place().is_some());
             let fix = if in_file { "add admin = \"127.0.0.1:4030\"" } else { "add --admin=127.0.0.1:4030" };

@@ -15,14 +15,14 @@ use super::settings::{self, BACKEND};
 ///
 /// # Errors
 /// All errors, one per line, with what to write instead.
-pub(crate) fn backend(said: &Map<String, Value>, known: Option<&Member>) -> Result<Member, String> {
+pub(crate) fn backend(document: &Map<String, Value>, known: Option<&Member>) -> Result<Member, String> {
     let section = settings::section(BACKEND).expect("there is a section for backends");
     // The names in the configuration are looked up repeatedly, but other names are not.
     let cannot = |key: &str| key == "every_address" || (key == "url" && known.is_some());
     let keys = || section.settings.iter().map(|setting| setting.key()).filter(|key| !cannot(key));
     let mut problems = Found::default();
     let mut layer = known.map(layer_of).unwrap_or_default();
-    for (key, value) in said {
+    for (key, value) in document {
         match section.setting(key).filter(|_| !cannot(key)) {
             // The setting is removed.
             Some(setting) if value.is_null() => _ = layer.remove(setting.id()),
@@ -93,8 +93,8 @@ mod tests {
 
     use super::*;
 
-    fn read(said: &Value, known: Option<&Member>) -> Result<Member, String> {
-        backend(said.as_object().unwrap(), known)
+    fn read(document: &Value, known: Option<&Member>) -> Result<Member, String> {
+        backend(document.as_object().unwrap(), known)
     }
 
     #[test]
@@ -148,11 +148,11 @@ mod tests {
             (json!({"every_address": true}), "every_address is not known here"),
             (json!({"weight": -1, "priority": 10}), "\nweight is"),
         ];
-        let errors = new.map(|(said, error)| (read(&said, None), said, error));
-        let others = changes.map(|(said, error)| (read(&said, Some(&known)), said, error));
-        for (found, said, error) in errors.into_iter().chain(others) {
+        let errors = new.map(|(document, error)| (read(&document, None), document, error));
+        let others = changes.map(|(document, error)| (read(&document, Some(&known)), document, error));
+        for (found, document, error) in errors.into_iter().chain(others) {
             let found = found.expect_err(error);
-            assert!(found.contains(error) || format!("\n{found}").contains(error), "{said}: {found}");
+            assert!(found.contains(error) || format!("\n{found}").contains(error), "{document}: {found}");
         }
     }
 }

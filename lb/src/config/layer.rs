@@ -54,7 +54,7 @@ impl<T> Given<T> {
     }
 
     /// Whether the setting was given.
-    pub(crate) fn is_said(&self) -> bool {
+    pub(crate) fn is_written(&self) -> bool {
         matches!(self.origin, Origin::File(_) | Origin::Flag(_) | Origin::Variable(_) | Origin::Json)
     }
 }
@@ -108,8 +108,8 @@ impl Layer {
     }
 
     /// The given value of a setting.
-    pub(crate) fn said(&self, id: &str) -> Option<&Given<Written>> {
-        self.get(id).filter(|given| given.is_said())
+    pub(crate) fn written(&self, id: &str) -> Option<&Given<Written>> {
+        self.get(id).filter(|given| given.is_written())
     }
 
     /// The settings that differ, or that only one of the layers has.

@@ -28,7 +28,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::log::Level;
 use crate::proxy::message::key;
 use crate::proxy::message::sticky;
-use crate::proxy::record::books::Statistics;
+use crate::proxy::record::metrics::Statistics;
 use crate::proxy::upstream::queue::{self, Limit};
 use crate::shown::shown;
 
@@ -235,7 +235,7 @@ pub(crate) fn is_wanted(member: &Member) -> bool {
 
 /// All given settings as one layer, and their source.
 #[derive(Debug)]
-struct Said<'a> {
+struct RawConfig<'a> {
     settings: Layer,
     /// One layer for each backend.
     backends: Vec<Layer>,
@@ -306,15 +306,15 @@ pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problem
     };
     let text = file.map(|(_, text)| text);
     let mut found = Found::default();
-    let Some((config, said)) = understood(&source, text, flags, &mut found) else {
+    let Some((config, raw)) = understood(&source, text, flags, &mut found) else {
         return Err(Problems::errors(&source, found));
     };
-    rules::broken(&config, &said, &mut found);
+    rules::broken(&config, &raw, &mut found);
     match found.count() {
         0 => {
             let digest = xxh3_64(text.unwrap_or_default().as_bytes());
-            let warnings = Problems::warnings(&source, warnings::of(&config, &said));
-            Ok(Loaded { config, warnings, settings: said.settings, digest })
+            let warnings = Problems::warnings(&source, warnings::of(&config, &raw));
+            Ok(Loaded { config, warnings, settings: raw.settings, digest })
         }
         _ => Err(Problems::errors(&source, found)),
     }
@@ -328,7 +328,7 @@ fn understood<'a>(
     text: Option<&str>,
     flags: &Flags,
     found: &mut Found,
-) -> Option<(Config, Said<'a>)> {
+) -> Option<(Config, RawConfig<'a>)> {
     let contents = text.map_or_else(|| Some(File::default()), |text| File::read(text, found))?;
     let sections = || SECTIONS.iter().filter(|section| !section.repeated);
     let settings = Layer::defaults(sections()).under(contents.settings).under(flags.settings());
@@ -337,7 +337,7 @@ fn understood<'a>(
         Some(list) => flags::backends(list, found),
         None => contents.backends,
     };
-    let said = Said {
+    let raw = RawConfig {
         settings,
         backends,
         names_backends,
@@ -345,7 +345,7 @@ fn understood<'a>(
         has_file: text.is_some(),
         has_socket: flags.has_socket(),
     };
-    Some(convert::convert(said, found))
+    Some(convert::convert(raw, found))
 }
 
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problems {

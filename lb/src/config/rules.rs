@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::form::Written;
 use super::layer::{Given, Origin};
 use super::problems::{Found, Problem};
-use super::{Config, Said, backends};
+use super::{Config, RawConfig, backends};
 
 /// Adds the rules that a configuration breaks to `problems`.
-pub(super) fn broken(config: &Config, said: &Said<'_>, problems: &mut Found) {
-    problems.extend((!said.names_backends).then(|| nobody(said)));
-    twice(config, said, problems);
+pub(super) fn broken(config: &Config, raw: &RawConfig<'_>, problems: &mut Found) {
+    problems.extend((!raw.names_backends).then(|| nobody(raw)));
+    twice(config, raw, problems);
     let longer = [
         (
             ("health.ping_timeout", config.ping_timeout),
@@ -26,20 +26,20 @@ pub(super) fn broken(config: &Config, said: &Said<'_>, problems: &mut Found) {
         ),
     ];
     for (short, long, fix) in longer {
-        problems.extend((short.1 > long.1).then(|| contradiction(said, short, long, fix)).flatten());
+        problems.extend((short.1 > long.1).then(|| contradiction(raw, short, long, fix)).flatten());
     }
     // A socket that a supervisor passes replaces the port for clients.
-    let is_one = !said.has_socket && overlap(config.listen, config.admin);
-    problems.extend(is_one.then(|| one_port(config, said)));
+    let is_one = !raw.has_socket && overlap(config.listen, config.admin);
+    problems.extend(is_one.then(|| one_port(config, raw)));
 }
 
 /// There is no backend, and the user has not tried to name one.
-fn nobody(said: &Said<'_>) -> Problem {
+fn nobody(raw: &RawConfig<'_>) -> Problem {
     let backends::BadAddress { what, fix } = backends::nobody();
-    match said.has_file {
+    match raw.has_file {
         false => Problem::new(what, fix),
         true => {
-            let end = said.source.text.trim_end().len();
+            let end = raw.source.text.trim_end().len();
             let fix = "add [[backend]] and, below it, url = \"http://localhost:3031\"";
             Problem::new(what, fix).at_place(Some(end..end))
         }
@@ -47,9 +47,9 @@ fn nobody(said: &Said<'_>) -> Problem {
 }
 
 /// Adds backends that are listed more than once to `problems`.
-pub(super) fn twice(config: &Config, said: &Said<'_>, problems: &mut Found) {
+pub(super) fn twice(config: &Config, raw: &RawConfig<'_>, problems: &mut Found) {
     let mut first = HashMap::new();
-    for (member, layer) in config.backends.iter().zip(&said.backends) {
+    for (member, layer) in config.backends.iter().zip(&raw.backends) {
         let place = layer.get("backend.url").and_then(Given::place);
         match first.get(&member.address) {
             None => _ = first.insert(&member.address, place),
@@ -64,20 +64,20 @@ pub(super) fn twice(config: &Config, said: &Said<'_>, problems: &mut Found) {
 
 /// A time is longer than another one that limits it; `None` if either of them is wrong by itself.
 fn contradiction(
-    said: &Said<'_>,
+    raw: &RawConfig<'_>,
     (short, short_is): (&str, Duration),
     (long, long_is): (&str, Duration),
     fix: &str,
 ) -> Option<Problem> {
-    let sound = |id| said.settings.get(id).filter(|given| given.origin != Origin::InsteadOfWrong);
+    let sound = |id| raw.settings.get(id).filter(|given| given.origin != Origin::InsteadOfWrong);
     let (short, long) = (sound(short)?, sound(long)?);
     let time = humantime::format_duration;
     let what = format!(
         "{} is {}{}, longer than {}, {}{}",
-        name(short, said),
+        name(short, raw),
         time(short_is),
         by_default(short),
-        name(long, said),
+        name(long, raw),
         time(long_is),
         by_default(long)
     );
@@ -88,15 +88,15 @@ fn contradiction(
 }
 
 /// The name by which the user can change the setting: a flag if there is no file.
-fn name(setting: &Given<Written>, said: &Said<'_>) -> String {
-    match setting.is_said() || said.has_file {
+fn name(setting: &Given<Written>, raw: &RawConfig<'_>) -> String {
+    match setting.is_written() || raw.has_file {
         true => setting.name(),
         false => format!("--{}", setting.setting.flag),
     }
 }
 
 fn by_default(setting: &Given<Written>) -> &'static str {
-    if setting.is_said() { "" } else { " by default" }
+    if setting.is_written() { "" } else { " by default" }
 }
 
 /// Whether only one program can listen on both addresses.
@@ -108,8 +108,8 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     is_one && one.port() == other.port() && one.port() != 0
 }
 
-fn one_port(config: &Config, said: &Said<'_>) -> Problem {
-    let sayings = ["admin", "listen", "port"].map(|id| said.settings.said(id));
+fn one_port(config: &Config, raw: &RawConfig<'_>) -> Problem {
+    let sayings = ["admin", "listen", "port"].map(|id| raw.settings.written(id));
     let what = match config.listen == config.admin {
         true => format!("clients and the admin port cannot both use {}", config.listen),
         false => {

@@ -9,12 +9,12 @@ use http::Method;
 use super::form::Written;
 use super::layer::Given;
 use super::problems::{Found, Problem};
-use super::{Config, Said, is_wanted};
+use super::{Config, RawConfig, is_wanted};
 use crate::proxy::message::sticky::{SameSite, Secure};
 
 /// The warnings of a configuration.
-pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {
-    let mut odd = Odd { said, problems: Found::default() };
+pub(super) fn of(config: &Config, raw: &RawConfig<'_>) -> Found {
+    let mut odd = Odd { raw, problems: Found::default() };
     odd.about_policies(config);
     odd.about_pings(config);
     odd.about_retries(config);
@@ -33,7 +33,7 @@ const OF_PATHS: [&str; 3] = ["health.ping_status", "health.ping_method", "health
 const SECURE_PREFIXES: [&str; 2] = ["__Secure-", "__Host-"];
 
 struct Odd<'a> {
-    said: &'a Said<'a>,
+    raw: &'a RawConfig<'a>,
     problems: Found,
 }
 
@@ -54,7 +54,7 @@ impl Odd<'_> {
             &format!("{policy} does not use it"),
             "choose the policy bounded-ring",
         );
-        let weights = self.said.backends.iter().filter_map(|layer| layer.said("backend.weight"));
+        let weights = self.raw.backends.iter().filter_map(|layer| layer.written("backend.weight"));
         let idle: Vec<_> = weights
             .filter(|weight| !is_zero(weight) && !weight.is_as_by_default())
             .filter_map(Given::place)
@@ -153,7 +153,7 @@ impl Odd<'_> {
             "browsers drop the cookie {name}: a name that begins with {prefix} is for cookies that are Secure"
         );
         let places = ["sticky.cookie", "sticky.secure"].into_iter();
-        let places = places.filter_map(|id| self.said.settings.said(id).and_then(Given::place));
+        let places = places.filter_map(|id| self.raw.settings.written(id).and_then(Given::place));
         self.problems.push(Problem::new(what, fix).at_place(places));
     }
 
@@ -184,23 +184,23 @@ impl Odd<'_> {
             ),
         ];
         for (id, time, end, ends) in times {
-            if let (Some(said), Some(time)) = (self.said.settings.said(id), time)
+            if let (Some(given), Some(time)) = (self.raw.settings.written(id), time)
                 && time >= ends
             {
                 let time = humantime::format_duration(time);
                 let what = format!(
                     "{} is {time}, which has no effect: {} ends the wait earlier",
-                    said.name(),
+                    given.name(),
                     self.told(end, ends)
                 );
-                self.problems.push(Problem::new(what, "make it shorter").at(said));
+                self.problems.push(Problem::new(what, "make it shorter").at(given));
             }
         }
     }
 
     /// A setting with its value.
     fn told(&self, id: &str, value: Duration) -> String {
-        let by_default = if self.said.settings.said(id).is_some() { "" } else { "by default " };
+        let by_default = if self.raw.settings.written(id).is_some() { "" } else { "by default " };
         format!("{id}, {by_default}{},", humantime::format_duration(value))
     }
 
@@ -209,7 +209,7 @@ impl Odd<'_> {
         let wanted = |index: &usize| is_wanted(&config.backends[*index]);
         let all = 0..config.backends.len();
         let ready: Vec<_> = all.clone().filter(wanted).collect();
-        let place = |id: &str, index: usize| self.said.backends[index].said(id).and_then(Given::place);
+        let place = |id: &str, index: usize| self.raw.backends[index].written(id).and_then(Given::place);
         if ready.is_empty() {
             let places = all
                 .rev()
@@ -226,8 +226,8 @@ impl Odd<'_> {
 
     /// A setting without effect, if it was given. It is no mistake to write down the default.
     fn idle(&mut self, idle: bool, id: &str, why: &str, fix: &str) {
-        if let Some(said) = self.said.settings.said(id).filter(|said| idle && !said.is_as_by_default()) {
-            self.problems.push(Problem::new(format!("{} has no effect: {why}", said.name()), fix).at(said));
+        if let Some(given) = self.raw.settings.written(id).filter(|given| idle && !given.is_as_by_default()) {
+            self.problems.push(Problem::new(format!("{} has no effect: {why}", given.name()), fix).at(given));
         }
     }
 }

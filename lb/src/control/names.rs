@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::Control;
-use super::words::{UNCHANGED, remember};
+use super::plan::{UNCHANGED, remember};
 
 /// Interval of look-ups of backends' names, in addition to those of pings.
 const RESOLVE: Duration = Duration::from_secs(2);

@@ -27,7 +27,7 @@ impl FirstRound {
     pub(super) fn is_over(&self, fleet: &Fleet) -> bool {
         let mut waiting = self.0.borrow_mut();
         if !waiting.is_empty() {
-            let pinged = fleet.members.iter().filter(|backend| backend.said().mode != Mode::Maintenance);
+            let pinged = fleet.members.iter().filter(|backend| backend.spec().mode != Mode::Maintenance);
             let pinged: HashSet<_> = pinged.map(|backend| backend.number).collect();
             waiting.retain(|number| pinged.contains(number));
         }
@@ -37,13 +37,13 @@ impl FirstRound {
 
 /// Whether there is a backend that a request could go to.
 pub(super) fn can_pick(fleet: &Fleet, panic_threshold: u8) -> bool {
-    fleet.members.iter().any(|backend| takes(&backend.said(), backend.is(State::Down), panic_threshold))
+    fleet.members.iter().any(|backend| takes(&backend.spec(), backend.is(State::Down), panic_threshold))
 }
 
 /// Whether a backend can be picked. A backend that answers badly or not at all can be picked if there is no
 /// better one; a backend that is down only if health is ignored because too many are down.
-fn takes(said: &Member, is_down: bool, panic_threshold: u8) -> bool {
-    said.mode == Mode::Ready && said.weight > 0 && (!is_down || panic_threshold > 0)
+fn takes(spec: &Member, is_down: bool, panic_threshold: u8) -> bool {
+    spec.mode == Mode::Ready && spec.weight > 0 && (!is_down || panic_threshold > 0)
 }
 
 /// The reason why the balancer wants no requests; `None` if it wants them.
@@ -88,11 +88,11 @@ mod tests {
             (Member { mode: Mode::Drain, ..plain.clone() }, false, 50, false),
             (Member { mode: Mode::Maintenance, ..plain }, false, 0, false),
         ];
-        for (said, is_down, panic_threshold, expected) in table {
+        for (spec, is_down, panic_threshold, expected) in table {
             assert_eq!(
-                takes(&said, is_down, panic_threshold),
+                takes(&spec, is_down, panic_threshold),
                 expected,
-                "{said:?} {is_down} {panic_threshold}"
+                "{spec:?} {is_down} {panic_threshold}"
             );
         }
     }

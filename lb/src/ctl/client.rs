@@ -74,9 +74,9 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        said: &Value,
+        body: &Value,
     ) -> Result<(StatusCode, Value), String> {
-        let limited = async { tokio::time::timeout(PATIENCE, self.converse(method, path, said)).await };
+        let limited = async { tokio::time::timeout(PATIENCE, self.converse(method, path, body)).await };
         let answer = self.runtime.block_on(limited);
         let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
         answer.map_err(|why| {
@@ -88,7 +88,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        said: &Value,
+        body: &Value,
     ) -> Result<(StatusCode, Value), String> {
         let mut request = Request::builder()
             .method(method)
@@ -99,7 +99,7 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Full::<Bytes>::from(said.to_string()));
+        let request = request.body(Full::<Bytes>::from(body.to_string()));
         let request =
             request.map_err(|_| "LB_ADMIN_TOKEN has characters that a token cannot have".to_owned())?;
         let connected = connect_to_name(&self.host, self.port, PATIENCE).await;

@@ -218,7 +218,7 @@ impl Order {
             }
             Self::Weight { whom, weight } => change(client, whom, &json!({ "weight": weight }), None),
             Self::Add(new) => {
-                let backend = ask(client, Method::POST, "/backends", &new.said())?;
+                let backend = ask(client, Method::POST, "/backends", &new.body())?;
                 new.serving.watch(client, read(backend)?)
             }
             Self::Remove { whom, force, patience } => {
@@ -287,23 +287,23 @@ impl Whom {
 }
 
 impl New {
-    fn said(&self) -> Value {
+    fn body(&self) -> Value {
         let Self { url, weight, priority, backup, max_in_flight, mode, serving: _ } = self;
-        let mut said = Map::from_iter([("url".to_owned(), json!(url))]);
-        let mut say =
-            |key: &str, value: Option<Value>| said.extend(value.map(|value| (key.to_owned(), value)));
-        say("weight", weight.map(Value::from));
-        say("priority", priority.map(Value::from));
-        say("backup", backup.then_some(Value::Bool(true)));
-        say("max_in_flight", max_in_flight.map(Value::from));
-        say("mode", mode.clone().map(Value::from));
-        said.into()
+        let mut body = Map::from_iter([("url".to_owned(), json!(url))]);
+        let mut put =
+            |key: &str, value: Option<Value>| body.extend(value.map(|value| (key.to_owned(), value)));
+        put("weight", weight.map(Value::from));
+        put("priority", priority.map(Value::from));
+        put("backup", backup.then_some(Value::Bool(true)));
+        put("max_in_flight", max_in_flight.map(Value::from));
+        put("mode", mode.clone().map(Value::from));
+        body.into()
     }
 }
 
 /// Sends a request, and returns the answer of the balancer, safe for a terminal.
-fn ask(client: &Client, method: Method, path: &str, said: &Value) -> Result<Value, Failure> {
-    let (status, answer) = client.ask(method, path, said).map_err(Failure::Unasked)?;
+fn ask(client: &Client, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
+    let (status, answer) = client.ask(method, path, body).map_err(Failure::Unasked)?;
     let answer = shown_document(answer);
     match status.is_success() {
         true => Ok(answer),
@@ -338,8 +338,8 @@ fn why(status: StatusCode, answer: &Value) -> String {
 }
 
 /// Changes the settings of a backend; on request, waits until it has finished its requests.
-fn change(client: &Client, whom: &Whom, said: &Value, wait: Option<Duration>) -> Result<String, Failure> {
-    let backend: BackendSummary = read(ask(client, Method::PATCH, &whom.path(), said)?)?;
+fn change(client: &Client, whom: &Whom, body: &Value, wait: Option<Duration>) -> Result<String, Failure> {
+    let backend: BackendSummary = read(ask(client, Method::PATCH, &whom.path(), body)?)?;
     match wait {
         None => Ok(told(&backend)),
         Some(wait) => finished(client, &backend, wait, false).map(|now| told(&now.unwrap_or(backend))),

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::observe::Observer;
 use crate::pool::Pool;
 use crate::proxy::upstream::queue::Queues;
-use crate::server::door::{Accepted, Desk};
+use crate::server::acceptor::{Accepted, WorkerHandle};
 use crate::server::worker::work;
 
 /// Time limit of each step. It is reached only if something hangs.
@@ -79,7 +79,7 @@ async fn take_through(stream: &[u8]) {
 /// A worker with its surroundings.
 struct Balancer {
     listener: TcpListener,
-    desk: Desk,
+    handle: WorkerHandle,
     worker: JoinHandle<()>,
     pool: Arc<Pool>,
 }
@@ -92,36 +92,40 @@ impl Balancer {
         let pool =
             Arc::new(Pool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now()));
         let queues = Arc::new(Queues::default());
-        let (desk, place) = Desk::new();
+        let (handle, inbox) = WorkerHandle::new();
         let random = fastrand::Rng::with_seed(1);
         let settings = Arc::new(ArcSwap::from(config));
         let shared = (Arc::clone(&pool), observer, settings, queues);
-        let worker = spawn_local(work(1, shared, random, place, None));
-        Self { listener: CLIENTS.with(listen), desk, worker, pool }
+        let worker = spawn_local(work(1, shared, random, inbox, None));
+        Self { listener: CLIENTS.with(listen), handle, worker, pool }
     }
 
     async fn client(&self) -> Client {
         let stream = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
         let (accepted, peer) = self.listener.accept().await.unwrap();
         let accepted = Accepted { stream: accepted.into_std().unwrap(), peer, slot: None };
-        self.desk.give(accepted);
+        self.handle.give(accepted);
         Client { stream, read: Vec::new() }
     }
 
     /// Failures that the balancer blames on the backend.
     fn failures(&self) -> u64 {
-        self.pool.backends()[0].own.stats.tallies.sum(|tally| &tally.blamed)
+        self.pool.backends()[0].own.stats.counters.sum(|counters| &counters.blamed)
     }
 
     /// Idle connections that are kept for the next request.
     fn kept(&self) -> usize {
-        let kept = self.pool.backends()[0].own.stats.tallies.left(|tally| &tally.kept, |tally| &tally.taken);
+        let kept = self.pool.backends()[0]
+            .own
+            .stats
+            .counters
+            .left(|counters| &counters.kept, |counters| &counters.taken);
         usize::try_from(kept).expect("a number of connections")
     }
 
     /// Waits until all its connections have ended.
     async fn stop(self) {
-        drop(self.desk);
+        drop(self.handle);
         self.worker.await.expect("no panic");
     }
 }

@@ -12,16 +12,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use api::{ControlChange, RequestEnd, StateChange, Word};
 use tokio::sync::{Notify, broadcast};
 
+mod counters;
 pub(crate) mod explain;
+mod sharded;
 mod states;
 mod stats;
-mod tallies;
-mod tally;
 
+pub(crate) use counters::{Counter, Counters, ErrorCause, Histogram, Meter, Phase};
 use explain::Explanations;
+pub(crate) use sharded::ShardedCounters;
 pub(crate) use stats::BackendStats;
-pub(crate) use tallies::Tallies;
-pub(crate) use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tally};
 
 /// An event, as the event stream shows it.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub(crate) struct Observer {
     /// Notified when the balancer begins to leave.
     leaves: Notify,
     /// Counters of the requests of all clients.
-    pub totals: Tallies,
+    pub totals: ShardedCounters,
     /// Open connections of clients.
     pub connections: AtomicI64,
     /// Explanations of requests whose clients asked for one.
@@ -71,7 +71,7 @@ impl Observer {
             draining: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             leaves: Notify::new(),
-            totals: Tallies::default(),
+            totals: ShardedCounters::default(),
             connections: AtomicI64::new(0),
             explanations: Explanations::default(),
         }

@@ -7,14 +7,14 @@ use api::LatencyMicros;
 use histogram::{AtomicHistogram, Bucket, Histogram};
 
 use super::micros;
+use super::sharded::ShardedCounters;
 use super::states::{Seen, States};
-use super::tallies::Tallies;
 
 /// One backend's counters, states and latencies.
 #[derive(Debug)]
 pub(crate) struct BackendStats {
     /// Counters of the tries at the backend.
-    pub tallies: Tallies,
+    pub counters: ShardedCounters,
     states: Mutex<States>,
     /// The view of the states at the last reset.
     before: Mutex<Option<Seen>>,
@@ -35,7 +35,7 @@ impl BackendStats {
     /// The statistics of a backend that begins in this state.
     pub(crate) fn new(state: &'static str, now: Instant) -> Self {
         Self {
-            tallies: Tallies::default(),
+            counters: ShardedCounters::default(),
             states: Mutex::new(States::new(state, now)),
             before: Mutex::default(),
             latency: AtomicHistogram::new(GROUPING_POWER, MAX_VALUE_POWER)
@@ -62,7 +62,7 @@ impl BackendStats {
 
     /// From now on, all counts since the last reset start from zero.
     pub(crate) fn reset(&self, now: Instant) {
-        self.tallies.reset();
+        self.counters.reset();
         let seen = self.states().since(None, now);
         *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }

@@ -11,10 +11,10 @@ use balance::verdict::{Failure, Next};
 
 use crate::proxy::context;
 use crate::proxy::downstream::answer::Answer;
-use crate::proxy::record::account::Account;
+use crate::proxy::record::request_record::RequestRecord;
 use crate::proxy::upstream::queue::Lease;
 use crate::proxy::wire::Cut;
-use crate::proxy::{Begun, Errand, Proxy, set_attempt};
+use crate::proxy::{Begun, Exchange, Proxy, set_attempt};
 
 /// The largest unwanted body that is read to keep its connection: this is more than an error page has, and
 /// less than a new connection costs.
@@ -46,24 +46,24 @@ impl Proxy {
     #[cold]
     pub(super) fn wants_another(
         &self,
-        errand: &mut Errand<'_>,
+        exchange: &mut Exchange<'_>,
         (head, connection): &Begun,
         lease: &Lease,
-        account: &mut Account,
+        record: &mut RequestRecord,
     ) -> bool {
         let (failure, backend) = (Failure::ChosenStatus, lease.backend());
         // The request could go to another backend only if its transfer to this one ended early, and then
         // there is no answer to hold.
-        if !errand.settings.retry_on.contains(&head.status) || !connection.is_sent() {
+        if !exchange.settings.retry_on.contains(&head.status) || !connection.is_sent() {
             return false;
         }
-        let verdict = self.judge(errand, failure, backend);
+        let verdict = self.judge(exchange, failure, backend);
         if verdict.next != Next::MoveOn {
             return false;
         }
-        account.tried(failure, verdict.blame);
-        context::move_on(&mut errand.head.context, backend.number, failure);
-        set_attempt(&mut errand.head);
+        record.tried(failure, verdict.blame);
+        context::move_on(&mut exchange.head.context, backend.number, failure);
+        set_attempt(&mut exchange.head);
         true
     }
 
@@ -73,7 +73,7 @@ impl Proxy {
     pub(super) fn discard(&self, held: Held) {
         let ((head, mut connection), lease) = (held.begun, held.lease);
         let (backend, now) = (lease.backend(), Instant::now());
-        let there = self.books.at(backend);
+        let there = self.metrics.at(backend);
         there.responded(Some(head.status));
         let (mut cx, mut read) = (Context::from_waker(Waker::noop()), 0);
         while !connection.is_end() && read <= CHEAP {
@@ -98,10 +98,10 @@ impl Proxy {
     pub(super) fn fall_back(
         self: &std::rc::Rc<Self>,
         held: Held,
-        mut account: Account,
-        errand: &Errand<'_>,
+        mut record: RequestRecord,
+        exchange: &Exchange<'_>,
     ) -> Answer {
-        account.back_at(held.lease.backend());
-        self.answer(held.begun, account, held.lease, errand)
+        record.back_at(held.lease.backend());
+        self.answer(held.begun, record, held.lease, exchange)
     }
 }

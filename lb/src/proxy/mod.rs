@@ -31,7 +31,7 @@ use context::{Attempts, MayHaveRun, Retries, Tried};
 use deadline::Deadlines;
 use downstream::answer::{self, Answer, AnswerBody, End};
 use downstream::body::{ClientBody, ReplayBody};
-use downstream::caller::Caller;
+use downstream::peer::Downstream;
 use downstream::tunnel::Tunnel;
 use elsewhere::Held;
 use message::date::Date;
@@ -39,8 +39,8 @@ use message::head::{RequestHead, ResponseHead};
 use message::prepare::{self, Hop};
 use message::refusal::Refusal;
 use message::sticky;
-use record::account::Account;
-use record::books::Books;
+use record::metrics::WorkerMetrics;
+use record::request_record::RequestRecord;
 use settings::{InForce, Settings};
 use upstream::connection::Connection;
 use upstream::connections::Upstream;
@@ -54,7 +54,7 @@ use crate::pool::{Backend, Pool};
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) pool: Arc<Pool>,
-    pub(crate) books: Rc<Books>,
+    pub(crate) metrics: Rc<WorkerMetrics>,
     queues: Arc<Queues>,
     random: RefCell<fastrand::Rng>,
     pub(crate) settings: Settings,
@@ -65,8 +65,8 @@ pub(crate) struct Proxy {
 }
 
 /// The constant data of a request in all its tries, and its context.
-pub(crate) struct Errand<'a> {
-    caller: &'a Caller,
+pub(crate) struct Exchange<'a> {
+    downstream: &'a Downstream,
     settings: Rc<InForce>,
     head: RequestHead,
     body: ReplayBody,
@@ -79,7 +79,7 @@ pub(crate) struct Errand<'a> {
     hedge_may_have_run: Cell<bool>,
 }
 
-impl Errand<'_> {
+impl Exchange<'_> {
     /// Whether a second backend may be tried as well: only at first, and only for requests that may be
     /// executed twice.
     fn may_be_hedged(&self) -> bool {
@@ -98,13 +98,13 @@ type Begun = (ResponseHead, Box<Connection>);
 impl Proxy {
     pub(crate) fn new(
         pool: Arc<Pool>,
-        books: Rc<Books>,
+        metrics: Rc<WorkerMetrics>,
         config: Arc<ArcSwap<Config>>,
         queues: Arc<Queues>,
         random: fastrand::Rng,
     ) -> Self {
         Self {
-            upstream: Upstream::new(Rc::clone(&books), Arc::clone(&pool), Arc::clone(&queues)),
+            upstream: Upstream::new(Rc::clone(&metrics), Arc::clone(&pool), Arc::clone(&queues)),
             queues,
             random: RefCell::new(random),
             settings: Settings::new(config),
@@ -112,7 +112,7 @@ impl Proxy {
             draining: Cell::new(false),
             date: Date::default(),
             pool,
-            books,
+            metrics,
         }
     }
 
@@ -130,42 +130,42 @@ impl Proxy {
     /// Handles one request of a client until its answer.
     pub(crate) async fn handle(
         self: &Rc<Self>,
-        caller: &Caller,
+        downstream: &Downstream,
         mut head: RequestHead,
         mut body: ClientBody,
     ) -> Answer {
         let settings = self.settings.now();
-        let mut account = Account::open(&self.books, caller, &head, &mut body, &settings);
+        let mut record = RequestRecord::open(&self.metrics, downstream, &head, &mut body, &settings);
         if settings.request_id {
-            account.identify(&head.headers, caller);
+            record.identify(&head.headers, downstream);
         }
-        let deadline = account.began + settings.total_timeout;
+        let deadline = record.began + settings.total_timeout;
 
         // 1. Admit: a request that no backend may get ends here. The head is prepared once for all tries, so
         //    that every try starts from the same request.
         if body.is_too_large() {
-            return answer::refuse(account, Refusal::BodyTooLarge, &settings.name);
+            return answer::refuse(record, Refusal::BodyTooLarge, &settings.name);
         }
         let body = ReplayBody::new(body, settings.replay_limit);
         if prepare::is_last_hop(&mut head) {
-            return answer::last_hop(account, &head.method, &settings.name);
+            return answer::last_hop(record, &head.method, &settings.name);
         }
         let hop = Hop {
-            client: &caller.address,
-            trusted: caller.trusted,
+            client: &downstream.address,
+            trusted: downstream.trusted,
             name: &settings.name,
             via: &settings.via,
         };
         if let Err(refusal) = prepare::prepare_request(&mut head, hop, !body.has_length()) {
-            return answer::refuse(account, refusal, &settings.name);
+            return answer::refuse(record, refusal, &settings.name);
         }
         if settings.explain || settings.request_id {
-            account.mark(&mut head, &settings);
+            record.mark(&mut head, &settings);
         }
         let key = self.pool.wants_key().then(|| settings.key.key(&head, &settings.trusted)).flatten();
         let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head.headers, name));
-        let mut errand = Errand {
-            caller,
+        let mut exchange = Exchange {
+            downstream,
             settings,
             head,
             body,
@@ -180,35 +180,35 @@ impl Proxy {
 
         loop {
             // 2. Pick: choose one of the backends that are alive and have not failed this request.
-            let tried: Tried = context::get(&errand.head.context);
-            let Some(backend) = self.pick(&errand, &tried.numbers(), &mut account) else {
-                account.remember(&errand.head.context);
+            let tried: Tried = context::get(&exchange.head.context);
+            let Some(backend) = self.pick(&exchange, &tried.numbers(), &mut record) else {
+                record.remember(&exchange.head.context);
                 return match held {
-                    Some(held) => self.fall_back(*held, account, &errand),
-                    None => self.nobody_left(account, tried.0.last().copied(), any_alive),
+                    Some(held) => self.fall_back(*held, record, &exchange),
+                    None => self.nobody_left(record, tried.0.last().copied(), any_alive),
                 };
             };
             any_alive |= !backend.is(State::Down);
             if let Some(held) = &mut held {
                 held.is_repeated(self);
             }
-            account.at(&backend);
+            record.at(&backend);
             let mut lease = Lease::new(backend);
             let mut fresh = false;
 
             loop {
                 // 3. Send, and wait for the head of the answer.
-                let failure = match self.send(&errand, &mut lease, fresh, &mut account).await {
+                let failure = match self.send(&exchange, &mut lease, fresh, &mut record).await {
                     // 4. Answer: the rest streams through, and is accounted for when it ends.
                     Ok(answer)
-                        if errand.settings.retry_on.is_empty()
-                            || !self.wants_another(&mut errand, &answer, &lease, &mut account) =>
+                        if exchange.settings.retry_on.is_empty()
+                            || !self.wants_another(&mut exchange, &answer, &lease, &mut record) =>
                     {
                         if let Some(held) = held {
                             self.discard(*held);
                         }
-                        account.remember(&errand.head.context);
-                        return self.answer(answer, account, lease, &errand);
+                        record.remember(&exchange.head.context);
+                        return self.answer(answer, record, lease, &exchange);
                     }
                     Ok(answer) => {
                         if let Some(before) = held.replace(Held::new(answer, lease)) {
@@ -221,37 +221,37 @@ impl Proxy {
 
                 // 5. Judge: who is to blame, and what is the next step?
                 let backend = lease.backend();
-                let verdict = self.judge(&errand, failure, backend);
-                account.tried(failure, verdict.blame);
-                let limits = errand.settings.limits;
+                let verdict = self.judge(&exchange, failure, backend);
+                record.tried(failure, verdict.blame);
+                let limits = exchange.settings.limits;
                 self.pool.take_in(failure, verdict, backend, limits, Instant::now());
                 if verdict.may_have_run {
-                    errand.head.context.insert(MayHaveRun(true));
+                    exchange.head.context.insert(MayHaveRun(true));
                 }
                 if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
                     self.pool.retries(Instant::now());
                 }
                 match verdict.next {
                     Next::Reconnect => {
-                        account.reconnects();
+                        record.reconnects();
                         fresh = true;
                     }
                     Next::Retry(pause) => {
-                        account.retries();
-                        context::retry(&mut errand.head.context);
+                        record.retries();
+                        context::retry(&mut exchange.head.context);
                         tokio::time::sleep(pause).await;
                     }
                     Next::MoveOn => {
-                        context::move_on(&mut errand.head.context, backend.number, failure);
-                        set_attempt(&mut errand.head);
+                        context::move_on(&mut exchange.head.context, backend.number, failure);
+                        set_attempt(&mut exchange.head);
                         break;
                     }
                     Next::GiveUp => {
-                        account.remember(&errand.head.context);
+                        record.remember(&exchange.head.context);
                         if let Some(held) = held.filter(|_| verdict.blame != Blame::Client) {
-                            return self.fall_back(*held, account, &errand);
+                            return self.fall_back(*held, record, &exchange);
                         }
-                        return self.give_up(account, failure, any_alive, backend);
+                        return self.give_up(record, failure, any_alive, backend);
                     }
                 }
             }
@@ -259,15 +259,20 @@ impl Proxy {
     }
 
     /// Picks a backend that is not in `tried` (numbers).
-    fn pick(&self, errand: &Errand<'_>, tried: &[usize], account: &mut Account) -> Option<Arc<Backend>> {
-        let now = if tried.is_empty() { account.began } else { Instant::now() };
+    fn pick(
+        &self,
+        exchange: &Exchange<'_>,
+        tried: &[usize],
+        record: &mut RequestRecord,
+    ) -> Option<Arc<Backend>> {
+        let now = if tried.is_empty() { record.began } else { Instant::now() };
         let mut random = self.random.borrow_mut();
         let mut request =
-            policy::Request { key: errand.key, now: moment(now), random: &mut random, notes: None };
-        match account.explanation() {
-            None => self.pool.next_peer(tried, errand.home, &mut request),
+            policy::Request { key: exchange.key, now: moment(now), random: &mut random, notes: None };
+        match record.explanation() {
+            None => self.pool.next_peer(tried, exchange.home, &mut request),
             Some(explanation) => {
-                let (backend, decision) = self.pool.explain_next_peer(tried, errand.home, &mut request);
+                let (backend, decision) = self.pool.explain_next_peer(tried, exchange.home, &mut request);
                 explanation.decides(decision);
                 backend
             }
@@ -275,8 +280,8 @@ impl Proxy {
     }
 
     /// Judges a failed try by the facts of its request and of the pool.
-    fn judge(&self, errand: &Errand<'_>, failure: Failure, backend: &Backend) -> Verdict {
-        let Errand { settings, head, body, deadline, .. } = errand;
+    fn judge(&self, exchange: &Exchange<'_>, failure: Failure, backend: &Backend) -> Verdict {
+        let Exchange { settings, head, body, deadline, .. } = exchange;
         let (context, now) = (&head.context, Instant::now());
         let failed = FailedTry {
             failure,
@@ -284,8 +289,8 @@ impl Proxy {
             retries: context::get::<Retries>(context).0,
             attempts: context::get::<Attempts>(context).0,
             tried: &context::get::<Tried>(context).numbers(),
-            may_have_run: context::get::<MayHaveRun>(context).0 || errand.hedge_may_have_run.get(),
-            home: errand.home,
+            may_have_run: context::get::<MayHaveRun>(context).0 || exchange.hedge_may_have_run.get(),
+            home: exchange.home,
             time_left: now + settings.limits.retry_delay < deadline.get(),
         };
         self.pool.judge(failed, backend, settings.limits, now)
@@ -295,57 +300,57 @@ impl Proxy {
     fn answer(
         self: &Rc<Self>,
         (mut head, backend): Begun,
-        mut account: Account,
+        mut record: RequestRecord,
         lease: Lease,
-        errand: &Errand<'_>,
+        exchange: &Exchange<'_>,
     ) -> Answer {
-        account.relaying(head.status);
-        if let Some(name) = &errand.settings.sticky_cookie
-            && errand.home != Some(lease.backend().id)
+        record.relaying(head.status);
+        if let Some(name) = &exchange.settings.sticky_cookie
+            && exchange.home != Some(lease.backend().id)
         {
-            let cookie = (name.as_str(), errand.settings.sticky_attributes);
-            sticky::tell(&mut head.headers, cookie, lease.backend(), &errand.head.headers);
+            let cookie = (name.as_str(), exchange.settings.sticky_attributes);
+            sticky::tell(&mut head.headers, cookie, lease.backend(), &exchange.head.headers);
         }
-        account.tell(&mut head.headers);
+        record.tell(&mut head.headers);
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             self.pool.answered(lease.backend(), Instant::now);
-            let body = AnswerBody::Switch(Box::new(Tunnel { backend, account, lease }));
+            let body = AnswerBody::Switch(Box::new(Tunnel { backend, record, lease }));
             return Answer { head, body };
         }
         let proxy = Rc::clone(self);
-        let body = AnswerBody::relay(End { proxy, account, lease, connection: backend });
+        let body = AnswerBody::relay(End { proxy, record, lease, connection: backend });
         Answer { head, body }
     }
 
     /// The answer when there is no backend (left) to try. `last` is the last backend with its failure;
     /// without `any_alive`, all backends that were tried were known to be down.
-    fn nobody_left(&self, account: Account, last: Option<(usize, Failure)>, any_alive: bool) -> Answer {
+    fn nobody_left(&self, record: RequestRecord, last: Option<(usize, Failure)>, any_alive: bool) -> Answer {
         match last {
             Some((number, failure)) if any_alive || !failure.is_no_connection() => {
                 let why = format!("backend {number}: {}, and no other backend is left", failure.words());
-                self.end(account, failure, &why)
+                self.end(record, failure, &why)
             }
-            _ => self.end(account, Failure::NoBackend, Failure::NoBackend.words()),
+            _ => self.end(record, Failure::NoBackend, Failure::NoBackend.words()),
         }
     }
 
     /// The last try has failed.
-    fn give_up(&self, account: Account, failure: Failure, any_alive: bool, backend: &Backend) -> Answer {
+    fn give_up(&self, record: RequestRecord, failure: Failure, any_alive: bool, backend: &Backend) -> Answer {
         if !any_alive && failure.is_no_connection() {
-            return self.end(account, Failure::NoBackend, Failure::NoBackend.words());
+            return self.end(record, Failure::NoBackend, Failure::NoBackend.words());
         }
-        self.end(account, failure, &format!("backend {}: {}", backend.number, failure.words()))
+        self.end(record, failure, &format!("backend {}: {}", backend.number, failure.words()))
     }
 
-    fn end(&self, mut account: Account, failure: Failure, why: &str) -> Answer {
-        account.failed(failure, failure.blame());
+    fn end(&self, mut record: RequestRecord, failure: Failure, why: &str) -> Answer {
+        record.failed(failure, failure.blame());
         let (status, settings) = (failure.status(), self.settings.now());
         let come_back = (status == StatusCode::SERVICE_UNAVAILABLE)
             .then(|| self.pool.recovery_time(settings.ping_interval));
-        account.answering(status);
+        record.answering(status);
         let mut answer = answer::own(&settings.name, status, failure.proxy_status(), why, come_back);
-        account.says(&mut answer);
-        account.close(Instant::now());
+        record.says(&mut answer);
+        record.close(Instant::now());
         answer
     }
 }

@@ -198,7 +198,7 @@ pub(crate) enum Framing {
 
 /// The reason why a message could not be sent.
 #[derive(Debug)]
-pub(crate) enum Unsent<E> {
+pub(crate) enum SendError<E> {
     /// Its body could not be read.
     Body(E),
     /// The connection is gone.
@@ -325,15 +325,15 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
     }
 
     /// Sends the message as long as there are bytes to send.
-    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unsent<B::Error>>> {
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<B::Error>>> {
         loop {
             let gathered = self.poll_gather(cx);
             if let Poll::Ready(Err(error)) = gathered {
                 // The bytes before the error are sent if that is possible at once.
                 let _ = self.poll_flush(cx);
-                return Poll::Ready(Err(Unsent::Body(error)));
+                return Poll::Ready(Err(SendError::Body(error)));
             }
-            ready!(self.poll_flush(cx)).map_err(|_| Unsent::Broken)?;
+            ready!(self.poll_flush(cx)).map_err(|_| SendError::Broken)?;
             if self.body.is_none() {
                 return Poll::Ready(Ok(()));
             }

@@ -17,16 +17,16 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::door::{Accepted, Desk, Door, Place, Slots};
-use super::spare::Spare;
+use super::acceptor::{Accepted, Acceptor, Inbox, Slots, WorkerHandle};
+use super::task_pool::TaskPool;
 use crate::asking::LOOK;
 use crate::config::Config;
 use crate::observe::Observer;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
 use crate::proxy::downstream::client::converse;
-use crate::proxy::downstream::rest;
-use crate::proxy::record::books::Books;
+use crate::proxy::downstream::idle;
+use crate::proxy::record::metrics::WorkerMetrics;
 use crate::proxy::upstream::queue::Queues;
 use crate::proxy::wire::Buffers;
 
@@ -34,18 +34,18 @@ use crate::proxy::wire::Buffers;
 const PRUNE: Duration = Duration::from_secs(1);
 
 /// Limit of idle tasks of a worker. Each uses 3 KiB, and usually 3 KiB for its buffers.
-const SPARE: usize = 32;
+const PARKED_TASKS: usize = 32;
 
 /// All workers together.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct Workers {
     /// Dropped to close the acceptor.
     open: oneshot::Sender<()>,
     /// Yields nothing until all workers have finished and dropped their ends.
     finished: mpsc::Receiver<Infallible>,
 }
 
-impl Crew {
+impl Workers {
     /// Starts the workers, which accept from this listener.
     pub(super) fn start(
         settings: &Arc<ArcSwap<Config>>,
@@ -60,21 +60,21 @@ impl Crew {
         let config = settings.load_full();
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let queues = Arc::new(Queues::new(places));
-        let (desks, places): (Vec<_>, Vec<_>) = (0..config.workers).map(|_| Desk::new()).unzip();
+        let (handles, places): (Vec<_>, Vec<_>) = (0..config.workers).map(|_| WorkerHandle::new()).unzip();
         // The last worker accepts: all others are ready when it accepts the first client.
-        let mut door = Some(move || Door::open(listener, slots, desks, closing));
-        for (number, place) in (1..).zip(places) {
+        let mut acceptor = Some(move || Acceptor::open(listener, slots, handles, closing));
+        for (number, inbox) in (1..).zip(places) {
             let shared = (Arc::clone(pool), Arc::clone(observer), Arc::clone(settings), Arc::clone(&queues));
             // Workers with the same random numbers would all send requests to the same backend.
             let random = fastrand::Rng::with_seed(seed.wrapping_add(number as u64));
-            let door = door.take_if(|_| number == config.workers);
+            let acceptor = acceptor.take_if(|_| number == config.workers);
             let working = working.clone();
             let (tell, told) = std::sync::mpsc::channel();
             std::thread::Builder::new().name(format!("worker {number}")).spawn(move || {
-                match prepare(door) {
-                    Ok((runtime, door)) => {
+                match prepare(acceptor) {
+                    Ok((runtime, acceptor)) => {
                         let _ = tell.send(Ok(()));
-                        runtime.block_on(work(number, shared, random, place, door));
+                        runtime.block_on(work(number, shared, random, inbox, acceptor));
                         // Look-ups may hang for long, and their results are no longer needed.
                         runtime.shutdown_background();
                     }
@@ -95,13 +95,15 @@ impl Crew {
 }
 
 /// Prepares a thread for a worker: a runtime, and the acceptor if this worker accepts.
-fn prepare(door: Option<impl FnOnce() -> io::Result<Door>>) -> io::Result<(LocalRuntime, Option<Door>)> {
+fn prepare(
+    acceptor: Option<impl FnOnce() -> io::Result<Acceptor>>,
+) -> io::Result<(LocalRuntime, Option<Acceptor>)> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let inside = runtime.enter();
-    let door = door.map(|open| open()).transpose()?;
+    let acceptor = acceptor.map(|open| open()).transpose()?;
     drop(inside);
-    Ok((runtime, door))
+    Ok((runtime, acceptor))
 }
 
 /// Values that all workers share.
@@ -112,11 +114,11 @@ pub(crate) async fn work(
     number: usize,
     (pool, observer, settings, queues): Shared,
     random: fastrand::Rng,
-    Place { mut coming, open }: Place,
-    door: Option<Door>,
+    Inbox { mut coming, open }: Inbox,
+    acceptor: Option<Acceptor>,
 ) {
-    let books = Rc::new(Books::new(Arc::clone(&observer), number, settings.load().statistics));
-    let proxy = Rc::new(Proxy::new(pool, books, settings, queues, random));
+    let metrics = Rc::new(WorkerMetrics::new(Arc::clone(&observer), number, settings.load().statistics));
+    let proxy = Rc::new(Proxy::new(pool, metrics, settings, queues, random));
     let clock = Rc::clone(&proxy);
     tokio::task::spawn_local(async move { clock.deadlines.strike().await });
     let keeper = Rc::clone(&proxy);
@@ -140,18 +142,18 @@ pub(crate) async fn work(
         }
     });
 
-    let (silent, falling_silent) = mpsc::unbounded_channel();
+    let (idle_clients, becoming_idle) = mpsc::unbounded_channel();
     let clients = Rc::new(Clients {
         proxy,
         observer,
         open,
         connections: TaskTracker::new(),
-        spare: Spare::new(SPARE),
-        silent,
+        task_pool: TaskPool::new(PARKED_TASKS),
+        idle_clients,
     });
-    tokio::task::spawn_local(keep_company(Rc::clone(&clients), falling_silent));
-    if let Some(door) = door {
-        tokio::task::spawn_local(door.keep(Rc::clone(&clients)));
+    tokio::task::spawn_local(watch_idle(Rc::clone(&clients), becoming_idle));
+    if let Some(acceptor) = acceptor {
+        tokio::task::spawn_local(acceptor.keep(Rc::clone(&clients)));
     }
     while let Some(accepted) = coming.recv().await {
         clients.serve(accepted);
@@ -171,9 +173,9 @@ pub(super) struct Clients {
     open: Arc<AtomicUsize>,
     connections: TaskTracker,
     /// Idle tasks.
-    spare: Spare<Client>,
+    task_pool: TaskPool<Client>,
     /// The channel for clients that have become idle.
-    silent: mpsc::UnboundedSender<Client>,
+    idle_clients: mpsc::UnboundedSender<Client>,
 }
 
 /// The connection of a client, with the values that it holds to its end.
@@ -191,7 +193,7 @@ impl Clients {
 
     /// Serves a connection that already counts as open.
     pub(super) fn serve(self: &Rc<Self>, Accepted { stream, peer, slot }: Accepted) {
-        self.proxy.books.clients().opened.one();
+        self.proxy.metrics.clients().opened.one();
         let connection = Guard::new(&self.observer, &self.open);
         if let Ok(stream) = TcpStream::from_std(stream) {
             let held = (connection, slot, self.connections.token());
@@ -201,7 +203,7 @@ impl Clients {
 
     /// Serves a client until it is idle, in a separate task: an idle task, or a new one.
     fn talk(self: &Rc<Self>, client: Client) {
-        if let Err(client) = self.spare.hand(client) {
+        if let Err(client) = self.task_pool.hand(client) {
             tokio::task::spawn_local(Rc::clone(self).talk_to_one_after_the_other(client));
         }
     }
@@ -211,10 +213,10 @@ impl Clients {
         loop {
             let Client { stream, ip, held } = client;
             match converse(stream, ip, &self.proxy, &mut buffers).await {
-                Some(stream) => _ = self.silent.send(Client { stream, ip, held }),
+                Some(stream) => _ = self.idle_clients.send(Client { stream, ip, held }),
                 None => drop(held),
             }
-            let Some(next) = self.spare.next().await else { return };
+            let Some(next) = self.task_pool.next().await else { return };
             client = next;
         }
     }
@@ -222,12 +224,12 @@ impl Clients {
 
 /// Waits without end until idle clients send bytes again. One task does this for all of them, because
 /// thousands of waiting tasks would be most of the cost of idle clients.
-async fn keep_company(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<Client>) {
-    let mut silent = FuturesUnordered::new();
+async fn watch_idle(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<Client>) {
+    let mut idle_clients = FuturesUnordered::new();
     loop {
         tokio::select! {
-            Some(client) = coming.recv() => silent.push(speaks_again(client, &clients.proxy)),
-            Some(client) = silent.next() => {
+            Some(client) = coming.recv() => idle_clients.push(wait_readable(client, &clients.proxy)),
+            Some(client) = idle_clients.next() => {
                 if let Some(client) = client {
                     clients.talk(client);
                 }
@@ -239,8 +241,8 @@ async fn keep_company(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<
 
 /// Waits until a client sends bytes again, and returns it unless it has been silent for too long.
 #[expect(clippy::manual_async_fn, reason = "an async fn would store its arguments twice")]
-fn speaks_again(client: Client, proxy: &Proxy) -> impl Future<Output = Option<Client>> {
-    async move { rest::speaks_again(&client.stream, proxy).await.then_some(client) }
+fn wait_readable(client: Client, proxy: &Proxy) -> impl Future<Output = Option<Client>> {
+    async move { idle::wait_readable(&client.stream, proxy).await.then_some(client) }
 }
 
 /// A client connection counts as open while this value lives.
@@ -268,11 +270,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_silent_client_costs_little() {
+    fn an_idle_client_costs_little() {
         fn size<'a, F>(_: fn(Client, &'a Proxy) -> F) -> usize {
             size_of::<F>()
         }
-        let silent = size(speaks_again);
-        assert!(silent <= 256, "{silent} bytes");
+        let idle_clients = size(wait_readable);
+        assert!(idle_clients <= 256, "{idle_clients} bytes");
     }
 }

@@ -6,7 +6,7 @@ use super::{Section, Setting, TIME, TIME_OR_ZERO, count, percent};
 use crate::config::LogFormat;
 use crate::config::form::Form;
 use crate::log::Level;
-use crate::proxy::record::books::Statistics;
+use crate::proxy::record::metrics::Statistics;
 
 pub(super) const TOP: Section = Section {
     name: "",

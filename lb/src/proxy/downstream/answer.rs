@@ -16,7 +16,7 @@ use crate::proxy::downstream::pace::Pace;
 use crate::proxy::downstream::tunnel::Tunnel;
 use crate::proxy::message::head::{Headers, ResponseHead};
 use crate::proxy::message::refusal::Refusal;
-use crate::proxy::record::account::Account;
+use crate::proxy::record::request_record::RequestRecord;
 use crate::proxy::upstream::connection::Connection;
 use crate::proxy::upstream::queue::Lease;
 use crate::proxy::wire::Cut;
@@ -52,7 +52,7 @@ pub(crate) struct Relay {
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) proxy: Rc<Proxy>,
-    pub(crate) account: Account,
+    pub(crate) record: RequestRecord,
     pub(crate) lease: Lease,
     pub(crate) connection: Box<Connection>,
 }
@@ -84,18 +84,18 @@ impl AnswerBody {
 impl Relay {
     /// The answer is complete: records this, and keeps the connection.
     fn complete(&mut self) {
-        let Some(End { proxy, mut account, lease, connection }) = self.end.take() else { return };
+        let Some(End { proxy, mut record, lease, connection }) = self.end.take() else { return };
         let (backend, now) = (lease.backend(), Instant::now());
-        account.answered();
+        record.answered();
         proxy.pool.answered(backend, || now);
         proxy.upstream.put_back(backend, connection, now);
-        account.close(now);
+        record.close(now);
     }
 
     /// The answer ended early, stalled, or is malformed. The client has its head already, so the balancer can
     /// only end the answer early, too.
     fn broke_off(&mut self, cut: Cut) {
-        let Some(End { proxy, mut account, lease, connection }) = self.end.take() else { return };
+        let Some(End { proxy, mut record, lease, connection }) = self.end.take() else { return };
         let failure = match cut {
             Cut::Malformed => Failure::Malformed,
             Cut::BrokeOff | Cut::TooLarge => Failure::BrokeOff,
@@ -104,19 +104,19 @@ impl Relay {
             connection.complain(lease.backend(), proxy.settings.now().log_query);
         }
         let (blame, now) = (Blame::Backend, Instant::now());
-        account.tried(failure, blame);
+        record.tried(failure, blame);
         proxy.pool.broke_off(lease.backend(), now);
-        account.failed(failure, blame);
-        account.close(now);
+        record.failed(failure, blame);
+        record.close(now);
     }
 
     /// The client failed while its answer was on its way, so that the backend cannot get the complete
     /// request: the try ends here, and so does the connection to the backend.
     fn client_failed(&mut self, failure: Failure) {
-        let Some(End { mut account, .. }) = self.end.take() else { return };
-        account.tried(failure, failure.blame());
-        account.failed(failure, failure.blame());
-        account.close(Instant::now());
+        let Some(End { mut record, .. }) = self.end.take() else { return };
+        record.tried(failure, failure.blame());
+        record.failed(failure, failure.blame());
+        record.close(Instant::now());
     }
 
     /// No bytes of the answer have come for too long.
@@ -130,11 +130,11 @@ impl Relay {
         }
     }
 
-    fn heard(&mut self, frame: &Frame<Bytes>) {
-        let Some(End { proxy, account, lease, .. }) = &mut self.end else { return };
-        account.passes(|| frame.data_ref().map_or(0, Bytes::len));
+    fn on_byte(&mut self, frame: &Frame<Bytes>) {
+        let Some(End { proxy, record, lease, .. }) = &mut self.end else { return };
+        record.passes(|| frame.data_ref().map_or(0, Bytes::len));
         if lease.backend().is_listened_to() {
-            proxy.pool.heard(lease.backend(), Instant::now());
+            proxy.pool.on_byte(lease.backend(), Instant::now());
         }
     }
 }
@@ -159,7 +159,7 @@ impl Body for AnswerBody {
         let frame = ready!(polled);
         match &frame {
             Some(Ok(frame)) => {
-                relay.heard(frame);
+                relay.on_byte(frame);
                 if is_end {
                     relay.complete();
                 }
@@ -189,12 +189,12 @@ impl Body for AnswerBody {
 }
 
 /// The answer to a request that no backend may get.
-pub(crate) fn refuse(mut account: Account, refusal: Refusal, by: &str) -> Answer {
-    account.refused(refusal);
-    account.answering(refusal.status());
+pub(crate) fn refuse(mut record: RequestRecord, refusal: Refusal, by: &str) -> Answer {
+    record.refused(refusal);
+    record.answering(refusal.status());
     let mut answer = own(by, refusal.status(), "http_request_denied", refusal.reason(), None);
-    account.says(&mut answer);
-    account.close(Instant::now());
+    record.says(&mut answer);
+    record.close(Instant::now());
     answer
 }
 
@@ -205,7 +205,7 @@ pub(crate) fn refused(refusal: Refusal, by: &str) -> Answer {
 
 /// The answer to a `TRACE` or `OPTIONS` that goes no further. A trace shows data that a client may not see,
 /// such as cookies, so the balancer does not answer it with a trace.
-pub(crate) fn last_hop(mut account: Account, method: &Method, by: &str) -> Answer {
+pub(crate) fn last_hop(mut record: RequestRecord, method: &Method, by: &str) -> Answer {
     let mut answer = match *method {
         Method::OPTIONS => Answer { head: ResponseHead::new(StatusCode::OK), body: AnswerBody::Own(None) },
         _ => {
@@ -215,9 +215,9 @@ pub(crate) fn last_hop(mut account: Account, method: &Method, by: &str) -> Answe
             refused
         }
     };
-    account.answering(answer.head.status);
-    account.says(&mut answer);
-    account.close(Instant::now());
+    record.answering(answer.head.status);
+    record.says(&mut answer);
+    record.close(Instant::now());
     answer
 }
 

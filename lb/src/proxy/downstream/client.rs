@@ -24,16 +24,16 @@ use crate::log::seldom::Seldom;
 use crate::proxy::Proxy;
 use crate::proxy::downstream::answer::{self, Answer, AnswerBody};
 use crate::proxy::downstream::body::ClientBody;
-use crate::proxy::downstream::caller::{self, Caller};
+use crate::proxy::downstream::idle::IDLE_AFTER;
+use crate::proxy::downstream::peer::{self, Downstream};
 use crate::proxy::downstream::presence::{Presence, Watch};
-use crate::proxy::downstream::rest::PAUSE;
 use crate::proxy::downstream::tunnel::{self, Tunnel};
 use crate::proxy::http1::request::{self, Head};
-use crate::proxy::http1::response::{Shape, shape, write_head};
+use crate::proxy::http1::response::{ResponseFraming, shape, write_head};
 use crate::proxy::message::forwarded::is_trusted;
 use crate::proxy::message::refusal::Refusal;
-use crate::proxy::record::account::Account;
-use crate::proxy::wire::{self, Buffers, Framing, Reader, Unsent, Writer};
+use crate::proxy::record::request_record::RequestRecord;
+use crate::proxy::wire::{self, Buffers, Framing, Reader, SendError, Writer};
 
 /// Requests up to this size are read at once.
 const ROOM: usize = 2 * 1024;
@@ -61,7 +61,7 @@ struct Asked {
 
 /// The next step after a request.
 #[derive(Debug)]
-enum Then {
+enum AfterResponse {
     /// The next request.
     Next,
     /// Close the connection, but the client may still be sending.
@@ -74,7 +74,7 @@ enum Then {
     /// Another protocol.
     Switch(Box<Tunnel>),
     /// Wait until the client sends something again.
-    Rest,
+    Idle,
 }
 
 /// The result of sending an answer.
@@ -96,14 +96,14 @@ enum NoRequest {
     /// The bytes that came are refused.
     Refused(Refusal),
     /// Nothing has come for a short time.
-    Silence,
+    Idle,
 }
 
 struct Client<'a> {
     incoming: Rc<RefCell<Reader>>,
     outgoing: Writer<AnswerBody>,
     watch: Watch,
-    caller: Caller,
+    downstream: Downstream,
     proxy: &'a Rc<Proxy>,
 }
 
@@ -116,31 +116,32 @@ pub(crate) async fn converse(
     buffers: &mut Buffers,
 ) -> Option<TcpStream> {
     let trusted = is_trusted(ip, &proxy.settings.now().trusted);
-    let books = &proxy.books;
-    let (incoming, outgoing) = wire::split(stream, ROOM, mem::take(buffers), books.meter(books.clients()));
+    let metrics = &proxy.metrics;
+    let (incoming, outgoing) =
+        wire::split(stream, ROOM, mem::take(buffers), metrics.meter(metrics.clients()));
     let mut client = Client {
         incoming: Rc::new(RefCell::new(incoming)),
         outgoing,
         watch: Watch::default(),
-        caller: Caller::new(caller::spelled(ip), trusted),
+        downstream: Downstream::new(peer::spelled(ip), trusted),
         proxy,
     };
     loop {
         let then = match client.next_request().await {
             Ok(head) => client.take_through(head).await,
             Err(NoRequest::Refused(refusal)) => client.refuse(refusal).await,
-            Err(NoRequest::Over) => Then::Close,
-            Err(NoRequest::Silence) => Then::Rest,
+            Err(NoRequest::Over) => AfterResponse::Close,
+            Err(NoRequest::Idle) => AfterResponse::Idle,
         };
         match then {
-            Then::Next => continue,
-            Then::Close => *buffers = client.close(),
-            Then::Reset => client.outgoing.reset(),
-            Then::Linger => client.linger().await,
-            Then::Switch(tunnel) => {
+            AfterResponse::Next => continue,
+            AfterResponse::Close => *buffers = client.close(),
+            AfterResponse::Reset => client.outgoing.reset(),
+            AfterResponse::Linger => client.linger().await,
+            AfterResponse::Switch(tunnel) => {
                 Box::pin(tunnel::run(|| client.into_stream(), *tunnel, proxy)).await;
             }
-            Then::Rest => return client.into_stream().map(|(stream, _)| stream),
+            AfterResponse::Idle => return client.into_stream().map(|(stream, _)| stream),
         }
         return None;
     }
@@ -168,9 +169,9 @@ impl Client<'_> {
                 Ok(1..) => Poll::Ready(Ok(())),
                 _ => Poll::Ready(Err(NoRequest::Over)),
             });
-            let pause = Instant::now() + PAUSE;
-            let silence = |_| NoRequest::Silence;
-            proxy.deadlines.wait(something, || pause, None).await.map_err(silence)??;
+            let pause = Instant::now() + IDLE_AFTER;
+            let idle = |_| NoRequest::Idle;
+            proxy.deadlines.wait(something, || pause, None).await.map_err(idle)??;
         }
         let head = poll_fn(|cx| {
             let incoming = &mut *incoming.borrow_mut();
@@ -198,28 +199,29 @@ impl Client<'_> {
     }
 
     /// Handles a request, and sends its answer.
-    async fn take_through(&mut self, head: Head) -> Then {
+    async fn take_through(&mut self, head: Head) -> AfterResponse {
         let asked = Asked {
             method: head.request.method.clone(),
             old: head.request.version == Version::HTTP_10,
             keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers,
         };
-        self.caller.begin(&head);
+        self.downstream.begin(&head);
         self.watch.begin();
         let body = ClientBody::new(Rc::clone(&self.incoming), self.proxy.settings.now().max_body);
         let answer = {
-            let mut impatient = self.caller.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
-            let mut handling = pin!(self.proxy.handle(&self.caller, head.request, body));
+            let mut impatient =
+                self.downstream.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
+            let mut handling = pin!(self.proxy.handle(&self.downstream, head.request, body));
             poll_fn(|cx| {
                 if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
                     return Poll::Ready(Ok(answer));
                 }
                 if impatient.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready()) {
                     impatient = None;
-                    self.caller.go_on();
+                    self.downstream.go_on();
                 }
-                self.caller.flush(&mut self.outgoing);
+                self.downstream.flush(&mut self.outgoing);
                 if let Poll::Ready(Err(_)) = self.outgoing.poll_flush(cx) {
                     return Poll::Ready(Err(Presence::Left));
                 }
@@ -237,12 +239,12 @@ impl Client<'_> {
                 let refused = answer::refused(Refusal::CutShort, &self.proxy.settings.now().name);
                 self.answer(&asked, refused).await
             }
-            Err(_) => Then::Close,
+            Err(_) => AfterResponse::Close,
         }
     }
 
     /// Sends an answer.
-    async fn answer(&mut self, asked: &Asked, answer: Answer) -> Then {
+    async fn answer(&mut self, asked: &Asked, answer: Answer) -> AfterResponse {
         let Answer { head, body } = answer;
         // A backend that answers early may still be reading the request. With an answer of the balancer, the
         // received bytes of the body are discarded.
@@ -268,20 +270,20 @@ impl Client<'_> {
         let date = &self.proxy.date;
         if unread && tunnel.is_some() {
             // A backend that switches protocols gets the rest of the request first: RFC 9110, section 7.8.
-            self.caller.go_on();
+            self.downstream.go_on();
         }
-        self.caller.flush(&mut self.outgoing);
+        self.downstream.flush(&mut self.outgoing);
         self.outgoing.begin(body, framing, |out| write_head(out, &head, shape, asked.old, || date.now()));
         if !shape.keep_alive && tunnel.is_none() {
             self.outgoing.is_last();
         }
         match self.send().await {
             Sent::Whole => match tunnel {
-                Some(tunnel) => Then::Switch(tunnel),
+                Some(tunnel) => AfterResponse::Switch(tunnel),
                 None => self.after(shape, unread),
             },
-            Sent::CutShort if !shape.chunked && length.is_none() => Then::Reset,
-            Sent::CutShort | Sent::Unwanted => Then::Close,
+            Sent::CutShort if !shape.chunked && length.is_none() => AfterResponse::Reset,
+            Sent::CutShort | Sent::Unwanted => AfterResponse::Close,
         }
     }
 
@@ -292,8 +294,8 @@ impl Client<'_> {
         let (patience, mut moved) = (Cell::new(None), None);
         let sending = poll_fn(|cx| match outgoing.poll_send(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Sent::Whole),
-            Poll::Ready(Err(Unsent::Body(_))) => Poll::Ready(Sent::CutShort),
-            Poll::Ready(Err(Unsent::Broken)) => Poll::Ready(Sent::Unwanted),
+            Poll::Ready(Err(SendError::Body(_))) => Poll::Ready(Sent::CutShort),
+            Poll::Ready(Err(SendError::Broken)) => Poll::Ready(Sent::Unwanted),
             Poll::Pending => {
                 let read_whole = incoming.borrow().body.is_end();
                 let presence = match read_whole {
@@ -327,31 +329,31 @@ impl Client<'_> {
     }
 
     /// The next step after an answer of this shape.
-    fn after(&mut self, shape: Shape, unread: bool) -> Then {
+    fn after(&mut self, shape: ResponseFraming, unread: bool) -> AfterResponse {
         let mut incoming = self.incoming.borrow_mut();
         incoming.shrink();
         match shape.keep_alive {
-            true => Then::Next,
+            true => AfterResponse::Next,
             // If the balancer closed the connection while the client is sending, the connection would be
             // reset and the answer lost.
-            false if unread || !incoming.buffer.is_empty() => Then::Linger,
-            false => Then::Close,
+            false if unread || !incoming.buffer.is_empty() => AfterResponse::Linger,
+            false => AfterResponse::Close,
         }
     }
 
     /// Refuses bytes that are not a valid request. The start of the next request is unknown.
-    async fn refuse(&mut self, refusal: Refusal) -> Then {
+    async fn refuse(&mut self, refusal: Refusal) -> AfterResponse {
         if refusal.is_foreign() {
-            warn_of(refusal, &self.caller.address);
+            warn_of(refusal, &self.downstream.address);
         }
         let settings = self.proxy.settings.now();
-        let account = {
+        let record = {
             let came = &self.incoming.borrow().buffer;
-            Account::unread(&self.proxy.books, &self.caller, came, &settings)
+            RequestRecord::unread(&self.proxy.metrics, &self.downstream, came, &settings)
         };
         let asked = Asked { method: Method::GET, old: false, keep_alive: false, takes_trailers: false };
-        match self.answer(&asked, answer::refuse(account, refusal, &settings.name)).await {
-            Then::Close | Then::Linger => Then::Linger,
+        match self.answer(&asked, answer::refuse(record, refusal, &settings.name)).await {
+            AfterResponse::Close | AfterResponse::Linger => AfterResponse::Linger,
             then => then,
         }
     }

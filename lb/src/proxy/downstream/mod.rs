@@ -2,11 +2,11 @@
 
 pub(crate) mod answer;
 pub(crate) mod body;
-pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod cut;
 pub(crate) mod held;
+pub(crate) mod idle;
 pub(crate) mod pace;
+pub(crate) mod peer;
 pub(crate) mod presence;
-pub(crate) mod rest;
 pub(crate) mod tunnel;

@@ -14,7 +14,7 @@ use tokio_util::io::InspectReader;
 
 use crate::observe::Meter;
 use crate::proxy::Proxy;
-use crate::proxy::record::account::Account;
+use crate::proxy::record::request_record::RequestRecord;
 use crate::proxy::upstream::connection::Connection;
 use crate::proxy::upstream::queue::Lease;
 
@@ -22,7 +22,7 @@ use crate::proxy::upstream::queue::Lease;
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     pub(crate) backend: Box<Connection>,
-    pub(crate) account: Account,
+    pub(crate) record: RequestRecord,
     pub(crate) lease: Lease,
 }
 
@@ -37,21 +37,21 @@ pub(crate) async fn run(
     tunnel: Tunnel,
     proxy: &Proxy,
 ) {
-    let Tunnel { mut backend, mut account, lease } = tunnel;
+    let Tunnel { mut backend, mut record, lease } = tunnel;
     let rest = backend.send_rest(proxy.settings.now().stall_timeout, &proxy.deadlines).await;
     if let Err(failure) = rest {
         // The balancer does not know how a backend ends another protocol.
         let blame = if failure.blame() == Blame::Client { Blame::Client } else { Blame::Nobody };
-        account.tried(failure, blame);
-        account.failed(failure, blame);
-        account.close(Instant::now().into_std());
+        record.tried(failure, blame);
+        record.failed(failure, blame);
+        record.close(Instant::now().into_std());
         return;
     }
     let later = || Instant::now() + proxy.settings.now().tunnel_timeout;
     let patience = Cell::new(later());
     if let (Some((client, asked)), Some((backend, answered, _place))) = (client(), backend.into_stream()) {
-        let books = &proxy.books;
-        let (ours, theirs) = (books.meter(books.clients()), books.meter(books.at(lease.backend())));
+        let metrics = &proxy.metrics;
+        let (ours, theirs) = (metrics.meter(metrics.clients()), metrics.meter(metrics.at(lease.backend())));
         let put_off = || patience.set(later());
         // Bytes that are read on one side are written on the other.
         let watched = |stream, from: &Meter, to: &Meter, passed: &Rc<Cell<u64>>| {
@@ -75,9 +75,9 @@ pub(crate) async fn run(
         };
         // However a tunnel ends, no side is to blame: the balancer does not know the meaning of its bytes.
         let _ = proxy.deadlines.wait(pin!(pass), || patience.get(), None).await;
-        account.tunnelled(up.get(), down.get());
+        record.tunnelled(up.get(), down.get());
     }
-    account.answered();
-    account.close(Instant::now().into_std());
+    record.answered();
+    record.close(Instant::now().into_std());
     drop(lease);
 }

@@ -21,7 +21,7 @@ pub(super) const MAX_HEAD: usize = 64 * 1024;
 
 /// The facts from the headers.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Said {
+pub(super) struct FramingHeaders {
     /// The only length that is given.
     pub(super) length: Option<u64>,
     /// A length is no number, or there is more than one. Two equal lengths are also an error, as in nginx:
@@ -49,8 +49,8 @@ pub(super) struct Said {
     pub(super) expect: bool,
 }
 
-impl Said {
-    fn hear(&mut self, name: &HeaderName, value: &[u8]) {
+impl FramingHeaders {
+    fn note(&mut self, name: &HeaderName, value: &[u8]) {
         if *name == CONTENT_LENGTH {
             let length = number(value);
             self.bad_length |= length.is_none() || self.length.is_some();
@@ -109,7 +109,7 @@ impl Said {
     }
 }
 
-/// Whether [`Said`] uses a header with a name of this length. Most headers have names of other lengths, so
+/// Whether [`FramingHeaders`] uses a header with a name of this length. Most headers have names of other lengths, so
 /// that their names need not be compared with each one.
 const fn may_matter(length: usize) -> bool {
     // te, expect, connection or keep-alive, content-length, transfer-encoding.
@@ -157,18 +157,18 @@ pub(super) fn collect(
     bytes: &Bytes,
     fields: &[httparse::Header<'_>],
     room: usize,
-) -> Result<(Headers, Said), Malformed> {
+) -> Result<(Headers, FramingHeaders), Malformed> {
     let mut headers = Headers::with_room(fields.len() + room);
-    let mut said = Said::default();
+    let mut noted = FramingHeaders::default();
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
         let value = bytes.slice_ref(field.value);
         if may_matter(field.name.len()) {
-            said.hear(&name, &value);
+            noted.note(&name, &value);
         }
         headers.append(name, HeaderValue::from_maybe_shared(value).map_err(|_| Malformed)?);
     }
-    Ok((headers, said))
+    Ok((headers, noted))
 }
 
 #[cfg(test)]
@@ -199,9 +199,9 @@ mod tests {
             ("", None),
         ];
         for (value, expected) in table {
-            let mut said = Said::default();
-            said.hear(&HeaderName::from_static("keep-alive"), value.as_bytes());
-            assert_eq!(said.kept_for, expected, "{value}");
+            let mut noted = FramingHeaders::default();
+            noted.note(&HeaderName::from_static("keep-alive"), value.as_bytes());
+            assert_eq!(noted.kept_for, expected, "{value}");
         }
     }
 }

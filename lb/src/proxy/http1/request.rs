@@ -8,7 +8,7 @@ use http::header::{HOST, TE};
 use http::{Extensions, Method, Version};
 use memchr::{memchr, memchr_iter};
 
-use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, all_listed, collect, is_token_byte};
+use super::fields::{FramingHeaders, MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, all_listed, collect, is_token_byte};
 use super::{foreign, write_field};
 use crate::proxy::message::head::{Headers, RequestHead};
 use crate::proxy::message::refusal::Refusal;
@@ -49,7 +49,7 @@ pub(crate) enum Framing {
 /// bytes are known to contain no end of a head.
 ///
 /// # Errors
-/// The reason for the refusal. Then the start of the next request is unknown.
+/// The reason for the refusal. AfterResponse the start of the next request is unknown.
 pub(crate) fn take(buffer: &mut BytesMut, searched: usize) -> Result<Option<Head>, Refusal> {
     // Empty lines before a request are ignored: RFC 9112, section 2.2.
     let mut searched = searched;
@@ -121,22 +121,22 @@ fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
         _ => return Err(Refusal::Syntax),
     }
     let (Some(method), Some(path)) = (parsed.method, parsed.path) else { return Err(Refusal::Syntax) };
-    let (headers, said) = collect(bytes, parsed.headers, ADDED).map_err(|_| Refusal::Syntax)?;
-    if said.options > MAX_OPTIONS {
+    let (headers, noted) = collect(bytes, parsed.headers, ADDED).map_err(|_| Refusal::Syntax)?;
+    if noted.options > MAX_OPTIONS {
         return Err(Refusal::ConnectionOptions);
     }
     let old = parsed.version == Some(0);
-    let framing = framing(said, old)?;
+    let framing = framing(noted, old)?;
     if method.len() > MAX_METHOD {
         return Err(Refusal::Method);
     }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Syntax)?;
     let uri = Target::read(bytes.slice_ref(path.as_bytes()), &method)?;
     let version = if old { Version::HTTP_10 } else { Version::HTTP_11 };
-    let takes_trailers = said.te && takes_trailers(&headers);
+    let takes_trailers = noted.te && takes_trailers(&headers);
     let request = RequestHead { method, uri, version, headers, context: Extensions::new() };
-    let keep_alive = !said.close && (!old || said.keep_alive);
-    Ok(Head { request, framing, keep_alive, expects: said.expect, takes_trailers })
+    let keep_alive = !noted.close && (!old || noted.keep_alive);
+    Ok(Head { request, framing, keep_alive, expects: noted.expect, takes_trailers })
 }
 
 /// Whether the first line names another version of HTTP, and has no other fault.
@@ -147,17 +147,17 @@ fn names_a_version(bytes: &[u8]) -> bool {
         if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-fn framing(said: Said, old: bool) -> Result<Framing, Refusal> {
-    if said.bad_length {
+fn framing(noted: FramingHeaders, old: bool) -> Result<Framing, Refusal> {
+    if noted.bad_length {
         return Err(Refusal::Length);
     }
-    if said.bad_coding || (said.has_coding() && (old || said.length.is_some())) {
+    if noted.bad_coding || (noted.has_coding() && (old || noted.length.is_some())) {
         return Err(Refusal::Framing);
     }
-    if said.other_coding {
+    if noted.other_coding {
         return Err(Refusal::Coding);
     }
-    Ok(if said.chunked { Framing::Chunked } else { Framing::Length(said.length.unwrap_or(0)) })
+    Ok(if noted.chunked { Framing::Chunked } else { Framing::Length(noted.length.unwrap_or(0)) })
 }
 
 /// Whether a client accepts trailers: RFC 9110, section 6.5.1.

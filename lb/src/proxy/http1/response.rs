@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use memchr::memchr_iter;
 
 use super::fault::Fault;
-use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, collect};
+use super::fields::{FramingHeaders, MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, collect};
 use super::write_field;
 use crate::proxy::message::head::{Headers, ResponseHead};
 
@@ -77,28 +77,28 @@ fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Fault> {
         return Err(Fault::Line);
     }
 
-    let (headers, said) = collect(bytes, parsed.headers, 0)?;
-    if said.options > MAX_OPTIONS {
+    let (headers, noted) = collect(bytes, parsed.headers, 0)?;
+    if noted.options > MAX_OPTIONS {
         return Err(Fault::Options);
     }
     let status = StatusCode::from_u16(code).map_err(|_| Fault::StatusLine)?;
     let old = parsed.version == Some(0);
-    let framing = framing(said, asked, status, old)?;
-    let keep_alive = !said.close && (!old || said.keep_alive) && framing != Framing::Close;
+    let framing = framing(noted, asked, status, old)?;
+    let keep_alive = !noted.close && (!old || noted.keep_alive) && framing != Framing::Close;
     let response = ResponseHead { status, headers };
-    let (kept_for, passes_trailers) = (said.kept_for, !said.lists_others);
+    let (kept_for, passes_trailers) = (noted.kept_for, !noted.lists_others);
     Ok(Head { response, framing, keep_alive, kept_for, passes_trailers })
 }
 
-fn framing(said: Said, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Fault> {
+fn framing(noted: FramingHeaders, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Fault> {
     // HTTP/1.0 has no chunks, and a length beside chunks is a way to smuggle answers.
-    let contradiction = said.chunked && (old || said.length.is_some());
-    if contradiction || said.bad_length || said.bad_coding || said.other_coding {
-        return Err(fault(said, old));
+    let contradiction = noted.chunked && (old || noted.length.is_some());
+    if contradiction || noted.bad_length || noted.bad_coding || noted.other_coding {
+        return Err(fault(noted, old));
     }
-    Ok(match said.length {
+    Ok(match noted.length {
         _ if *asked == Method::HEAD || has_no_body(status) => Framing::Length(0),
-        _ if said.chunked => Framing::Chunked,
+        _ if noted.chunked => Framing::Chunked,
         Some(length) => Framing::Length(length),
         None => Framing::Close,
     })
@@ -106,11 +106,11 @@ fn framing(said: Said, asked: &Method, status: StatusCode, old: bool) -> Result<
 
 /// The fault of a framing.
 #[cold]
-fn fault(said: Said, old: bool) -> Fault {
-    match said {
-        _ if said.bad_length => Fault::Length,
-        _ if said.bad_coding || said.other_coding => Fault::Coding,
-        _ if said.length.is_some() => Fault::Both,
+fn fault(noted: FramingHeaders, old: bool) -> Fault {
+    match noted {
+        _ if noted.bad_length => Fault::Length,
+        _ if noted.bad_coding || noted.other_coding => Fault::Coding,
+        _ if noted.length.is_some() => Fault::Both,
         _ if old => Fault::CodingInOld,
         _ => Fault::Coding,
     }
@@ -123,7 +123,7 @@ fn has_no_body(status: StatusCode) -> bool {
 
 /// The form in which an answer is sent to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct ResponseFraming {
     /// The answer has a body, or at least could have one.
     pub(crate) body: bool,
     /// The body is sent in chunks.
@@ -143,10 +143,10 @@ pub(crate) fn shape(
     status: StatusCode,
     headers: &Headers,
     length: Option<u64>,
-) -> Shape {
+) -> ResponseFraming {
     let body = *asked != Method::HEAD && !has_no_body(status);
     let stated = headers.contains(&CONTENT_LENGTH);
-    Shape {
+    ResponseFraming {
         body,
         chunked: body && length.is_none() && !old,
         // The answer to a GET may have any length: only the backend knows the length for an answer to HEAD.
@@ -161,7 +161,7 @@ pub(crate) fn shape(
 pub(crate) fn write_head<D: Deref<Target = str>>(
     out: &mut Vec<u8>,
     answer: &ResponseHead,
-    shape: Shape,
+    shape: ResponseFraming,
     old: bool,
     date: impl FnOnce() -> D,
 ) {

@@ -6,7 +6,7 @@ use http::Method;
 use crate::log::escape::bare;
 use crate::proxy::http1::fault::Fault;
 use crate::proxy::message::target::Target;
-use crate::proxy::record::tale::without_query;
+use crate::proxy::record::details::without_query;
 
 /// Logs what is wrong with an answer, and which request it answers: once for each answer. `query` says
 /// whether the query of the target is shown.

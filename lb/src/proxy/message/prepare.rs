@@ -208,7 +208,7 @@ fn is_disguised(name: &HeaderName) -> bool {
 /// An answer that cannot be forwarded: its framing contradicts itself, or it switches to a protocol without a
 /// request for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Nonsense;
+pub(crate) struct InvalidResponse;
 
 /// All values of a header as one, if there are any: RFC 9110, section 5.3.
 fn joined(headers: &Headers, name: &HeaderName) -> Option<HeaderValue> {
@@ -220,11 +220,14 @@ fn joined(headers: &Headers, name: &HeaderName) -> Option<HeaderValue> {
 /// Prepares the head of an answer to `request` for the client.
 ///
 /// # Errors
-/// [`Nonsense`], by RFC 9112, section 6.3, and RFC 9110, section 7.8.
-pub(crate) fn prepare_response(answer: &mut ResponseHead, request: &RequestHead) -> Result<(), Nonsense> {
+/// [`InvalidResponse`], by RFC 9112, section 6.3, and RFC 9110, section 7.8.
+pub(crate) fn prepare_response(
+    answer: &mut ResponseHead,
+    request: &RequestHead,
+) -> Result<(), InvalidResponse> {
     let switched = answer.status == StatusCode::SWITCHING_PROTOCOLS;
     if switched && !is_asked_for(&answer.headers, &request.headers) {
-        return Err(Nonsense);
+        return Err(InvalidResponse);
     }
     let headers = &mut answer.headers;
     if !headers.names().any(is_hop_by_hop) {

@@ -210,7 +210,7 @@ fn a_switch_without_a_request_for_it_is_refused() {
         }
         prepare_response(&mut answer, &request)
     };
-    assert_eq!(answer(101, &[("upgrade", "websocket")]), Err(Nonsense), "no request for it");
+    assert_eq!(answer(101, &[("upgrade", "websocket")]), Err(InvalidResponse), "no request for it");
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_switch_to_something_else_than_was_asked_for_is_refused() {
         assert_eq!(switch(asked), Ok(()), "{asked}");
     }
     for other in ["h2c", "foo/1", "baz", "", "bar, baz"] {
-        assert_eq!(switch(other), Err(Nonsense), "{other}");
+        assert_eq!(switch(other), Err(InvalidResponse), "{other}");
     }
 }
 

@@ -4,11 +4,11 @@
 use balance::verdict::{Blame, Failure};
 use strum::VariantArray;
 
-use crate::observe::{ErrorCause, Tally};
+use crate::observe::{Counters, ErrorCause};
 use crate::proxy::message::refusal::Refusal;
 
 const _: () =
-    assert!(Failure::VARIANTS.len() + Refusal::VARIANTS.len() <= Tally::CAUSES, "every cause has a place");
+    assert!(Failure::VARIANTS.len() + Refusal::VARIANTS.len() <= Counters::CAUSES, "every cause has a place");
 
 /// The causes of a failed try.
 pub(crate) fn of_tries() -> impl Iterator<Item = ErrorCause> {

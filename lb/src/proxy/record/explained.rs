@@ -10,7 +10,7 @@ use crate::observe::explain::{Decision, Explanation, Try};
 use crate::observe::{Observer, micros, unix_ms};
 use crate::proxy::message::head::{Headers, RequestHead};
 use crate::proxy::message::request_id::REQUEST_ID;
-use crate::proxy::record::tale::without_query;
+use crate::proxy::record::details::without_query;
 
 /// The client's wish; and in the answer, the name of the request at the admin port.
 const EXPLAIN: HeaderName = HeaderName::from_static("x-lb-explain");

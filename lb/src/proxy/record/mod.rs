@@ -1,7 +1,7 @@
 //! What is counted and told of a request.
 
-pub(crate) mod account;
-pub(crate) mod books;
 pub(crate) mod causes;
+pub(crate) mod details;
 pub(crate) mod explained;
-pub(crate) mod tale;
+pub(crate) mod metrics;
+pub(crate) mod request_record;

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::proxy::downstream::body::TryBody;
 use crate::proxy::downstream::pace::Pace;
-use crate::proxy::wire::{Unsent, Writer};
+use crate::proxy::wire::{SendError, Writer};
 
 /// The task, and the write half that it returns. The write half stays open, because a backend could take a
 /// closed one for a client that has left.
@@ -47,7 +47,7 @@ impl Apart {
                     late = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline.into())));
                 }
                 match (sent, &mut late) {
-                    (Poll::Ready(Err(Unsent::Body(error))), _) => Poll::Ready(Some(Failure::from(error))),
+                    (Poll::Ready(Err(SendError::Body(error))), _) => Poll::Ready(Some(Failure::from(error))),
                     // If the backend accepts no more bytes, its answer gives the reason.
                     (Poll::Ready(_), _) => Poll::Ready(None),
                     (Poll::Pending, Some(late)) => {

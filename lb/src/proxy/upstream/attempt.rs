@@ -20,27 +20,27 @@ use crate::proxy::downstream::pace::Pace;
 use crate::proxy::http1::fault::Fault;
 use crate::proxy::message::complaint;
 use crate::proxy::message::prepare;
-use crate::proxy::record::account::{Account, Times};
+use crate::proxy::record::request_record::{RequestRecord, Times};
 use crate::proxy::upstream::connection::Progress;
 use crate::proxy::upstream::connections::Wanted;
 use crate::proxy::upstream::queue::Lease;
-use crate::proxy::{Begun, Errand, Proxy};
+use crate::proxy::{Begun, Exchange, Proxy};
 
 impl Proxy {
     /// Sends the request to the backend of its lease, and waits for the head of the answer. If the request is
     /// hedged, the lease may belong to the other backend afterwards.
     pub(crate) async fn send(
         &self,
-        errand: &Errand<'_>,
+        exchange: &Exchange<'_>,
         lease: &mut Lease,
         fresh: bool,
-        account: &mut Account,
+        record: &mut RequestRecord,
     ) -> Result<Begun, Failure> {
-        if errand.may_be_hedged() {
+        if exchange.may_be_hedged() {
             // In a box, because it needs memory for two requests, and hedging is rare.
-            return Box::pin(self.hedge(errand, lease, fresh, account)).await;
+            return Box::pin(self.hedge(exchange, lease, fresh, record)).await;
         }
-        self.attempt(errand, lease, fresh, account.times()).await
+        self.attempt(exchange, lease, fresh, record.times()).await
     }
 
     /// Tries a second backend as well if the first takes long, and uses the answer that comes first. The idea
@@ -49,24 +49,24 @@ impl Proxy {
     /// sent twice.
     async fn hedge(
         &self,
-        errand: &Errand<'_>,
+        exchange: &Exchange<'_>,
         lease: &mut Lease,
         fresh: bool,
-        account: &mut Account,
+        record: &mut RequestRecord,
     ) -> Result<Begun, Failure> {
-        let after = errand.settings.hedge_after.unwrap_or(errand.settings.total_timeout);
+        let after = exchange.settings.hedge_after.unwrap_or(exchange.settings.total_timeout);
         let first = Arc::clone(lease.backend());
         let (mut times, mut other_times) = (Times::default(), Times::default());
         let mut other: Option<Lease> = None;
         let (outcome, is_others) = {
-            let mut asking = pin!(self.attempt(errand, lease, fresh, &mut times));
+            let mut asking = pin!(self.attempt(exchange, lease, fresh, &mut times));
             let early = (Instant::now() + after).into();
             let in_time = self.deadlines.wait(asking.as_mut(), || early, None).await.ok();
             let second = match in_time {
                 Some(_) => None,
                 None if self.pool.may_retry(Instant::now()) => {
                     // A last resort is no good place for a request that already waits for an answer.
-                    self.pick(errand, &[first.number], account).filter(|second| second.is(State::Up))
+                    self.pick(exchange, &[first.number], record).filter(|second| second.is(State::Up))
                 }
                 None => None,
             };
@@ -75,21 +75,21 @@ impl Proxy {
                 (None, None) => (asking.await, false),
                 (None, Some(second)) => {
                     self.pool.retries(Instant::now());
-                    account.hedges(&second);
+                    record.hedges(&second);
                     let backends = [first, Arc::clone(&second)];
                     let lease = other.insert(Lease::new(second));
-                    let also = pin!(self.attempt(errand, lease, false, &mut other_times));
-                    self.first_of(asking.as_mut(), also, &backends, errand, account).await
+                    let also = pin!(self.attempt(exchange, lease, false, &mut other_times));
+                    self.first_of(asking.as_mut(), also, &backends, exchange, record).await
                 }
             }
         };
-        account.settles(is_others);
+        record.settles(is_others);
         // The connection to the slower backend is closed.
         if let Some(other) = other.filter(|_| is_others) {
             *lease = other;
             times = other_times;
         }
-        account.timed(times);
+        record.timed(times);
         outcome
     }
 
@@ -99,8 +99,8 @@ impl Proxy {
         mut one: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
         mut other: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
         backends: &[Arc<Backend>; 2],
-        errand: &Errand<'_>,
-        account: &mut Account,
+        exchange: &Exchange<'_>,
+        record: &mut RequestRecord,
     ) -> (Result<Begun, Failure>, bool) {
         let mut failed = [false; 2];
         poll_fn(|cx| {
@@ -112,9 +112,9 @@ impl Proxy {
                 match polled {
                     Poll::Ready(Err(failure)) if !failed[1 - index] => {
                         // The caller judges the last failure. This failure is only counted.
-                        errand.hedge_may_have_run.set(failure.rule().ran != Ran::No);
+                        exchange.hedge_may_have_run.set(failure.rule().ran != Ran::No);
                         let blame = failure.blame();
-                        account.hedge_failed(is_other, failure, blame);
+                        record.hedge_failed(is_other, failure, blame);
                         if blame == Blame::Backend {
                             self.pool.broke_off(&backends[index], Instant::now());
                         }
@@ -132,16 +132,16 @@ impl Proxy {
     /// One try: a connection, the request, the head of the answer.
     async fn attempt(
         &self,
-        errand: &Errand<'_>,
+        exchange: &Exchange<'_>,
         lease: &mut Lease,
         fresh: bool,
         times: &mut Times,
     ) -> Result<Begun, Failure> {
-        let Errand { caller, settings, head, body, .. } = errand;
-        self.queues.wait(lease, settings.queue, errand.deadline.get(), &self.deadlines).await?;
+        let Exchange { downstream, settings, head, body, .. } = exchange;
+        self.queues.wait(lease, settings.queue, exchange.deadline.get(), &self.deadlines).await?;
         let backend = lease.backend();
         let repeatable = verdict::is_idempotent(&head.method);
-        let (patience, deadline) = (settings.connect_timeout, errand.deadline.get());
+        let (patience, deadline) = (settings.connect_timeout, exchange.deadline.get());
         let wanted = Wanted { fresh, look_first: !repeatable, patience, deadline };
         let mut connection = self.upstream.checkout(backend, wanted, &self.deadlines).await?;
 
@@ -155,10 +155,10 @@ impl Proxy {
             if progress.whole {
                 sent = Some(now);
                 waiting = Some(Waiting::new(backend, moment(now), self.pool.enough_waiting()));
-                patience.set((now + settings.response_timeout).min(errand.deadline.get()).into());
+                patience.set((now + settings.response_timeout).min(exchange.deadline.get()).into());
             } else {
                 times.upload.get_or_insert(now);
-                errand.deadline.set(now + settings.total_timeout);
+                exchange.deadline.set(now + settings.total_timeout);
                 let slow =
                     pace.as_mut().and_then(|pace| pace.deadline(now, progress.bytes, progress.awaits_client));
                 let stalled = now + settings.stall_timeout;
@@ -170,7 +170,7 @@ impl Proxy {
         let may_leave = repeatable && body.is_held() && !context::get::<MayHaveRun>(&head.context).0;
         let unless = may_leave.then_some((backend, Unless::Silent));
         let outcome = {
-            let sending = pin!(connection.send(head, &backend.address, body.for_try(), caller, report));
+            let sending = pin!(connection.send(head, &backend.address, body.for_try(), downstream, report));
             self.deadlines.wait(sending, || patience.get(), unless).await
         };
         let now = Instant::now();
@@ -183,7 +183,7 @@ impl Proxy {
             })
         });
         if let (Err(Failure::Malformed), Some(fault)) = (&answer, connection.fault()) {
-            complain(errand, backend, fault);
+            complain(exchange, backend, fault);
         }
         let mut answer = answer.map_err(|failure| match body.is_held() {
             true => failure,
@@ -197,9 +197,9 @@ impl Proxy {
             backend.learn_latency(latency, answer.status.is_server_error(), moment(now));
         }
         self.pool.rate(backend, answer.status.is_server_error(), now);
-        self.pool.heard(backend, now);
-        prepare::prepare_response(&mut answer, head).map_err(|prepare::Nonsense| {
-            complain(errand, backend, Fault::Upgrade);
+        self.pool.on_byte(backend, now);
+        prepare::prepare_response(&mut answer, head).map_err(|prepare::InvalidResponse| {
+            complain(exchange, backend, Fault::Upgrade);
             Failure::Malformed
         })?;
         Ok((answer, connection))
@@ -208,8 +208,8 @@ impl Proxy {
 
 /// Logs what is wrong with an answer, and which request it answers.
 #[cold]
-fn complain(errand: &Errand<'_>, backend: &Backend, fault: Fault) {
-    let (head, query) = (&errand.head, errand.settings.log_query);
+fn complain(exchange: &Exchange<'_>, backend: &Backend, fault: Fault) {
+    let (head, query) = (&exchange.head, exchange.settings.log_query);
     complaint::malformed(backend.number, &head.method, &head.uri, query, fault);
 }
 

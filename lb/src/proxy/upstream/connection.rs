@@ -22,8 +22,8 @@ use crate::observe::Meter;
 use crate::pool::Backend;
 use crate::proxy::deadline::Deadlines;
 use crate::proxy::downstream::body::{BodyError, TryBody};
-use crate::proxy::downstream::caller::Caller;
 use crate::proxy::downstream::pace::Pace;
+use crate::proxy::downstream::peer::Downstream;
 use crate::proxy::http1::fault::Fault;
 use crate::proxy::http1::request::write_head;
 use crate::proxy::http1::response::{self, Head};
@@ -33,7 +33,7 @@ use crate::proxy::message::head::{RequestHead, ResponseHead};
 use crate::proxy::message::target::Target;
 use crate::proxy::upstream::apart::Apart;
 use crate::proxy::upstream::places::Place;
-use crate::proxy::wire::{self, Buffers, Cut, Framing, Reader, Unsent, Writer};
+use crate::proxy::wire::{self, Buffers, Cut, Framing, Reader, SendError, Writer};
 use crate::resolved::Generation;
 
 /// Answers up to this size, including their heads, are read at once.
@@ -115,7 +115,7 @@ impl Connection {
 
     /// Prepares the connection for its next request. Returns whether it can serve one: the last request and
     /// its answer were both transferred completely, and neither side wants to close the connection.
-    pub(crate) fn rest(&mut self) -> bool {
+    pub(crate) fn make_idle(&mut self) -> bool {
         self.reused = true;
         // This value refers to the buffer of the client's connection.
         self.chunked = None;
@@ -127,7 +127,7 @@ impl Connection {
     /// The time that the connection may be idle, from the information of the backend; `None` if there is
     /// none. It ends before the backend closes the connection, so that no request is on its way at that
     /// moment.
-    pub(crate) fn rests_for(&self) -> Option<Duration> {
+    pub(crate) fn idle_for(&self) -> Option<Duration> {
         self.kept_for.map(|seconds| {
             let kept = Duration::from_secs(seconds.into());
             kept - MARGIN.min(kept / 2)
@@ -162,7 +162,7 @@ impl Connection {
         is_there
     }
 
-    /// Sends a request and waits for the head of the answer. Interim answers go to the `caller`. `report`
+    /// Sends a request and waits for the head of the answer. Interim answers go to the `downstream`. `report`
     /// gets the progress of the request: at once, and whenever more was sent.
     ///
     /// # Errors
@@ -172,7 +172,7 @@ impl Connection {
         head: &RequestHead,
         backend: &Address,
         body: TryBody,
-        caller: &Caller,
+        downstream: &Downstream,
         mut report: impl FnMut(Progress),
     ) -> Result<ResponseHead, Failure> {
         let Ok(outgoing) = &mut self.outgoing else { return Err(Failure::StaleUnsent) };
@@ -188,8 +188,8 @@ impl Connection {
         let answer = poll_fn(|cx| {
             if let Ok(outgoing) = &mut self.outgoing {
                 match outgoing.poll_send(cx) {
-                    Poll::Ready(Err(Unsent::Body(error))) => return Poll::Ready(Err(error.into())),
-                    Poll::Ready(Err(Unsent::Broken)) if outgoing.moved() == 0 => {
+                    Poll::Ready(Err(SendError::Body(error))) => return Poll::Ready(Err(error.into())),
+                    Poll::Ready(Err(SendError::Broken)) if outgoing.moved() == 0 => {
                         let failure = if self.reused { Failure::StaleUnsent } else { Failure::ClosedUnsent };
                         return Poll::Ready(Err(failure));
                     }
@@ -203,7 +203,7 @@ impl Connection {
                     report(progress);
                 }
             }
-            self.poll_head(cx, head, caller)
+            self.poll_head(cx, head, downstream)
         })
         .await;
         self.keep_alive &= !misread;
@@ -215,7 +215,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         asked: &RequestHead,
-        caller: &Caller,
+        downstream: &Downstream,
     ) -> Poll<Result<ResponseHead, Failure>> {
         loop {
             let Some(head) = self.take_head(&asked.method).map_err(|fault| self.malformed(fault))? else {
@@ -234,7 +234,7 @@ impl Connection {
                 if self.interim > MAX_INTERIM {
                     return Poll::Ready(Err(self.malformed(Fault::TooManyInterim)));
                 }
-                caller.tell(&head.response);
+                downstream.tell(&head.response);
                 continue;
             }
             self.incoming.body = head.framing.into();
@@ -317,8 +317,8 @@ impl Connection {
         });
         match deadlines.wait(sending, || until.get(), None).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(Unsent::Body(error))) => Err(error.into()),
-            Ok(Err(Unsent::Broken)) => Err(Failure::BrokeOff),
+            Ok(Err(SendError::Body(error))) => Err(error.into()),
+            Ok(Err(SendError::Broken)) => Err(Failure::BrokeOff),
             Err(_) if self.awaits_client() => Err(Failure::SlowUpload),
             Err(_) => Err(Failure::BrokeOff),
         }

@@ -75,9 +75,9 @@ async fn a_connection_rests_for_less_long_than_its_backend_keeps_it() {
     let table = [(None, None), (Some(0), Some(0)), (Some(1), Some(500)), (Some(5), Some(4000))];
     let (stream, _other) = pair().await;
     let mut connection = Connection::new(stream, generation(), Meter::default(), place());
-    for (kept_for, rests_for) in table {
+    for (kept_for, idle_for) in table {
         connection.kept_for = kept_for;
-        assert_eq!(connection.rests_for(), rests_for.map(Duration::from_millis), "{kept_for:?} s");
+        assert_eq!(connection.idle_for(), idle_for.map(Duration::from_millis), "{kept_for:?} s");
     }
 }
 
@@ -87,13 +87,13 @@ async fn what_a_dead_connection_does_not_take_was_not_sent() {
     let (from_client, _client) = pair().await;
     let (incoming, _) = wire::split::<AnswerBody>(from_client, ROOM, Buffers::default(), Meter::default());
     let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming)), 0), 1024);
-    let caller = Caller::new(HeaderValue::from_static("192.0.2.7"), false);
+    let downstream = Downstream::new(HeaderValue::from_static("192.0.2.7"), false);
     let head = RequestHead::default();
     let backend = Address { host: "127.0.0.1".into(), port: 1 };
     for (reused, expected) in [(true, Failure::StaleUnsent), (false, Failure::ClosedUnsent)] {
         let mut connection = reset_connection().await;
         connection.reused = reused;
-        let sent = connection.send(&head, &backend, body.for_try(), &caller, |_| {}).await;
+        let sent = connection.send(&head, &backend, body.for_try(), &downstream, |_| {}).await;
         assert_eq!(sent.unwrap_err(), expected);
     }
 }

@@ -14,7 +14,7 @@ use socket2::SockRef;
 
 use crate::pool::{Backend, Fleet, Pool};
 use crate::proxy::deadline::{Deadlines, Interrupt, Unless};
-use crate::proxy::record::books::Books;
+use crate::proxy::record::metrics::WorkerMetrics;
 use crate::proxy::upstream::connect::{connect_to_any, notice_the_gone};
 use crate::proxy::upstream::connection::Connection;
 use crate::proxy::upstream::places::Places;
@@ -54,15 +54,15 @@ pub(crate) struct Upstream {
     /// for one name, and a name stands for addresses that change: each connection knows whether it still
     /// leads to one of them.
     pub(crate) idle: RefCell<Vec<Vec<Idle>>>,
-    pub(crate) books: Rc<Books>,
+    pub(crate) metrics: Rc<WorkerMetrics>,
     pub(crate) pool: Arc<Pool>,
     queues: Arc<Queues>,
     resolver: Resolver,
 }
 
 impl Upstream {
-    pub(crate) fn new(books: Rc<Books>, pool: Arc<Pool>, queues: Arc<Queues>) -> Self {
-        Self { idle: RefCell::default(), books, pool, queues, resolver: Resolver::system() }
+    pub(crate) fn new(metrics: Rc<WorkerMetrics>, pool: Arc<Pool>, queues: Arc<Queues>) -> Self {
+        Self { idle: RefCell::default(), metrics, pool, queues, resolver: Resolver::system() }
     }
 
     /// The places of the connections of all workers.
@@ -81,18 +81,18 @@ impl Upstream {
         if !wanted.fresh
             && let Some(connection) = self.take_idle(backend, wanted.look_first)
         {
-            self.books.at(backend).reused.one();
+            self.metrics.at(backend).reused.one();
             return Ok(connection);
         }
         let connection = self.connect(backend, wanted, deadlines).await?;
-        self.books.at(backend).opened.one();
+        self.metrics.at(backend).opened.one();
         Ok(connection)
     }
 
     /// Keeps a connection for the next request, if it can take one.
     pub(crate) fn put_back(&self, backend: &Backend, mut connection: Box<Connection>, now: Instant) {
         // A request that waits for a place needs it more.
-        if !connection.rest() || backend.is_leaving() || self.places().waiting() > 0 {
+        if !connection.make_idle() || backend.is_leaving() || self.places().waiting() > 0 {
             return;
         }
         let mut kept = self.idle.borrow_mut();
@@ -101,9 +101,9 @@ impl Upstream {
         }
         let idle = &mut kept[backend.number - 1];
         if idle.len() < MAX_IDLE {
-            let until = connection.rests_for().map(|rest| now + rest);
+            let until = connection.idle_for().map(|rest| now + rest);
             idle.push(Idle { connection, since: now, until });
-            self.books.at(backend).kept.one();
+            self.metrics.at(backend).kept.one();
         }
     }
 
@@ -128,7 +128,7 @@ impl Upstream {
                     && now.saturating_duration_since(kept.since) < longest
                     && kept.until.is_none_or(|until| now < until)
             });
-            self.books.at(backend).taken.add((before - idle.len()) as u64);
+            self.metrics.at(backend).taken.add((before - idle.len()) as u64);
         }
     }
 
@@ -137,7 +137,7 @@ impl Upstream {
     fn take_idle(&self, backend: &Backend, look: bool) -> Option<Box<Connection>> {
         let mut kept = self.idle.borrow_mut();
         let idle = kept.get_mut(backend.number - 1)?;
-        std::iter::from_fn(|| idle.pop()).inspect(|_| self.books.at(backend).taken.one()).find_map(
+        std::iter::from_fn(|| idle.pop()).inspect(|_| self.metrics.at(backend).taken.one()).find_map(
             |Idle { mut connection, until, .. }| {
                 let is_good = connection.is_quiet()
                     && (!look || connection.is_quiet_by_now())
@@ -188,6 +188,6 @@ impl Upstream {
             // The name may lead to other addresses by now.
             Err(_) => self.resolver.refresh(backend),
         }
-        Ok(Connection::new(stream?, generation, self.books.meter(self.books.at(backend)), place))
+        Ok(Connection::new(stream?, generation, self.metrics.meter(self.metrics.at(backend)), place))
     }
 }

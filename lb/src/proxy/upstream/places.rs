@@ -126,7 +126,7 @@ impl Upstream {
         let Some((idle, number)) = oldest.min_by_key(|(idle, _)| idle[0].since) else { return false };
         idle.remove(0);
         if let Some(backend) = self.pool.fleet().backends().iter().find(|backend| backend.number == number) {
-            self.books.at(backend).taken.one();
+            self.metrics.at(backend).taken.one();
         }
         true
     }

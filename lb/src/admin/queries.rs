@@ -12,18 +12,18 @@ use http_body_util::channel::Channel;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
-use super::answers::{self, Answer, Body, json, respond, text};
 use super::guard::Refusal;
 use super::report::{Subject, report};
+use super::responses::{self, Answer, Body, json, respond, text};
 use super::routes::Later;
-use super::{Admin, Asked, events, exposition, metrics, orders};
+use super::{Admin, Asked, commands, events, exposition, metrics};
 use crate::log::Level;
 use crate::observe::state_change;
 use crate::pool::Backend;
 
 /// The settings and the state of a backend, in short.
 pub(super) fn summary(backend: &Backend) -> BackendSummary {
-    let (said, health) = (backend.said(), backend.health());
+    let (spec, health) = (backend.spec(), backend.health());
     // For a backend that is down, or up without a failure, an answer matters only if it is the first evidence.
     let on_its_way = health.progress(Thresholds { rise: 1, fall: 1 }).is_some();
     let is_first = health.answer_matters()
@@ -31,11 +31,11 @@ pub(super) fn summary(backend: &Backend) -> BackendSummary {
     BackendSummary {
         number: backend.number,
         url: backend.address.to_string(),
-        mode: said.mode.name().into(),
-        weight: said.weight,
-        priority: said.priority,
-        backup: said.backup,
-        max_in_flight: said.limit,
+        mode: spec.mode.name().into(),
+        weight: spec.weight,
+        priority: spec.priority,
+        backup: spec.backup,
+        max_in_flight: spec.limit,
         state: health.state().name().into(),
         cause: health.cause().clone(),
         proven: !is_first,
@@ -96,7 +96,7 @@ pub(super) fn metrics<'a>(admin: &'a Admin, _: &'a Asked<'a>) -> Later<'a> {
 fn document(written: serde_json::Result<Vec<u8>>) -> Answer {
     let failed =
         |error: serde_json::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-    written.map(|json| answers::written(StatusCode::OK, json)).map_err(failed)
+    written.map(|json| responses::written(StatusCode::OK, json)).map_err(failed)
 }
 
 /// The present state of each backend, and then all events.
@@ -132,7 +132,7 @@ pub(super) fn backends<'a>(admin: &'a Admin, asked: &'a Asked<'a>) -> Later<'a> 
 }
 
 pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Answer {
-    let backend = orders::backend(admin, asked)?;
+    let backend = commands::backend(admin, asked)?;
     Ok(json(StatusCode::OK, &summary(&backend)))
 }
 

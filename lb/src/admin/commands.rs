@@ -9,11 +9,11 @@ use http::header::{HeaderValue, LOCATION};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-use super::answers::{Answer, json};
 use super::guard::Refusal;
-use super::pages::summary;
+use super::queries::summary;
+use super::responses::{Answer, json};
 use super::routes::Later;
-use super::{Admin, Asked, pages};
+use super::{Admin, Asked, queries};
 use crate::config::is_wanted;
 use crate::config::json::backend as read_member;
 use crate::config::problems::{grouped, nearest};
@@ -88,7 +88,7 @@ pub(super) fn add(admin: &Admin, asked: &Asked<'_>) -> Answer {
     Ok(answer)
 }
 
-pub(super) fn say(admin: &Admin, asked: &Asked<'_>) -> Answer {
+pub(super) fn update(admin: &Admin, asked: &Asked<'_>) -> Answer {
     let backend = backend(admin, asked)?;
     if backend.is_leaving() {
         let error = format!("backend {} was removed and is leaving; add it again first", backend.number);
@@ -97,8 +97,8 @@ pub(super) fn say(admin: &Admin, asked: &Asked<'_>) -> Answer {
     if asked.body.is_empty() {
         return Err(bad("the body changes nothing; write {\"mode\": \"drain\"} or {\"weight\": 5}"));
     }
-    let member = with_limit(admin, read_member(&asked.body, Some(&backend.said())).map_err(bad)?);
-    admin.control.say(&backend, member, &asked.by);
+    let member = with_limit(admin, read_member(&asked.body, Some(&backend.spec())).map_err(bad)?);
+    admin.control.update(&backend, member, &asked.by);
     Ok(json(StatusCode::OK, &summary(&backend)))
 }
 
@@ -111,7 +111,7 @@ pub(super) fn remove(admin: &Admin, asked: &Asked<'_>) -> Answer {
     };
     let backend = backend(admin, asked)?;
     if !backend.is_leaving() {
-        if !force && is_last(&admin.control.pool().said(), &backend.said()) {
+        if !force && is_last(&admin.control.pool().specs(), &backend.spec()) {
             let number = backend.number;
             let error = format!(
                 "backend {number} is the last one that gets requests: without it, every request gets a 503; to remove \
@@ -133,13 +133,13 @@ fn is_last(members: &[Member], this: &Member) -> bool {
 pub(super) fn policy(admin: &Admin, asked: &Asked<'_>) -> Answer {
     let policy = word(&asked.body, "policy")?.parse().map_err(bad)?;
     admin.control.set_policy(policy, &asked.by);
-    pages::policy(admin, asked)
+    queries::policy(admin, asked)
 }
 
 pub(super) fn log(admin: &Admin, asked: &Asked<'_>) -> Answer {
     let level = word(&asked.body, "level")?.parse().map_err(bad)?;
     admin.control.set_level(level, &asked.by);
-    pages::log(admin, asked)
+    queries::log(admin, asked)
 }
 
 pub(super) fn reload<'a>(admin: &'a Admin, asked: &'a Asked<'a>) -> Later<'a> {

@@ -19,7 +19,7 @@ pub(super) type Definition = Map<String, Value>;
 
 /// The list of active faults.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct FaultRegistry {
     seed: u64,
     version: u64,
     next_key: u64,
@@ -36,7 +36,7 @@ struct Entry {
     until: Option<Instant>,
 }
 
-impl Desk {
+impl FaultRegistry {
     pub(super) fn new(seed: u64) -> Self {
         Self { seed, version: 1, next_key: 1, entries: Vec::new(), next_id: 1 }
     }
@@ -188,48 +188,48 @@ mod tests {
 
     #[test]
     fn ids_count_up_and_start_anew_only_when_all_are_replaced() {
-        let (mut desk, ledger, now) = (Desk::new(1), Ledger::default(), Instant::now());
+        let (mut registry, ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
         let reset = || definition(r#"{"kind": "reset"}"#);
-        assert_eq!(desk.add(reset(), &ledger, now), Ok(1));
-        assert_eq!(desk.add(reset(), &ledger, now), Ok(2));
-        assert!(desk.remove(2));
-        assert!(!desk.remove(2));
-        assert_eq!(desk.add(reset(), &ledger, now), Ok(3));
-        desk.replace(vec![reset()], now).unwrap();
-        assert_eq!(desk.orders(&ledger, now).faults[0].id, 1);
-        assert_eq!(desk.orders(&ledger, now).faults[0].key, 4, "keys are never given twice");
+        assert_eq!(registry.add(reset(), &ledger, now), Ok(1));
+        assert_eq!(registry.add(reset(), &ledger, now), Ok(2));
+        assert!(registry.remove(2));
+        assert!(!registry.remove(2));
+        assert_eq!(registry.add(reset(), &ledger, now), Ok(3));
+        registry.replace(vec![reset()], now).unwrap();
+        assert_eq!(registry.orders(&ledger, now).faults[0].id, 1);
+        assert_eq!(registry.orders(&ledger, now).faults[0].key, 4, "keys are never given twice");
     }
 
     #[test]
     fn one_bad_definition_changes_nothing() {
-        let (mut desk, ledger, now) = (Desk::new(1), Ledger::default(), Instant::now());
-        desk.replace(vec![definition(r#"{"kind": "reset"}"#)], now).unwrap();
-        let before = desk.orders(&ledger, now);
-        let error = desk.replace(vec![definition(r#"{"kind": "reset"}"#), Map::new()], now).unwrap_err();
+        let (mut registry, ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        registry.replace(vec![definition(r#"{"kind": "reset"}"#)], now).unwrap();
+        let before = registry.orders(&ledger, now);
+        let error = registry.replace(vec![definition(r#"{"kind": "reset"}"#), Map::new()], now).unwrap_err();
         assert!(error.to_string().starts_with("faults[1].kind: is missing"), "{error}");
-        assert_eq!(desk.orders(&ledger, now), before);
+        assert_eq!(registry.orders(&ledger, now), before);
     }
 
     #[test]
     fn the_next_worker_is_told_how_far_a_fault_had_come() {
-        let (mut desk, mut ledger, now) = (Desk::new(1), Ledger::default(), Instant::now());
+        let (mut registry, mut ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
         let fault = definition(r#"{"kind": "reset", "first": 5, "for": "10s"}"#);
-        desk.add(fault, &ledger, now).unwrap();
+        registry.add(fault, &ledger, now).unwrap();
         ledger.add(Report::Drawn { key: 1, matched: 7, fired: 4 });
-        let orders = desk.orders(&ledger, now + Duration::from_secs(3));
+        let orders = registry.orders(&ledger, now + Duration::from_secs(3));
         let order = &orders.faults[0];
         assert_eq!((order.matched, order.fired, order.left_ms), (7, 4, Some(7000)));
-        let a_moment_later = desk.orders(&ledger, now + Duration::from_micros(3_000_001));
+        let a_moment_later = registry.orders(&ledger, now + Duration::from_micros(3_000_001));
         assert_eq!(a_moment_later.faults[0].left_ms, Some(7000), "it stands for all its time");
     }
 
     #[test]
     fn another_seed_rolls_from_the_start_but_forgets_no_hit() {
-        let (mut desk, mut ledger, now) = (Desk::new(1), Ledger::default(), Instant::now());
-        desk.add(definition(r#"{"kind": "reset"}"#), &ledger, now).unwrap();
+        let (mut registry, mut ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        registry.add(definition(r#"{"kind": "reset"}"#), &ledger, now).unwrap();
         ledger.add(Report::Drawn { key: 1, matched: 7, fired: 4 });
-        desk.reseed(9, &mut ledger);
-        let orders = desk.orders(&ledger, now);
+        registry.reseed(9, &mut ledger);
+        let orders = registry.orders(&ledger, now);
         let order = &orders.faults[0];
         assert_eq!((orders.seed, order.id, order.matched, order.fired), (9, 1, 0, 4));
         assert_ne!(order.key, 1);
@@ -237,14 +237,14 @@ mod tests {
 
     #[test]
     fn spent_faults_make_room_for_new_ones() {
-        let (mut desk, ledger, now) = (Desk::new(1), Ledger::default(), Instant::now());
+        let (mut registry, ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
         for _ in 0..MAX_FAULTS {
-            desk.add(definition(r#"{"kind": "reset", "for": 1000}"#), &ledger, now).unwrap();
+            registry.add(definition(r#"{"kind": "reset", "for": 1000}"#), &ledger, now).unwrap();
         }
         let another = || definition(r#"{"kind": "reset"}"#);
-        assert!(desk.add(another(), &ledger, now).unwrap_err().to_string().contains("100"));
+        assert!(registry.add(another(), &ledger, now).unwrap_err().to_string().contains("100"));
         let later = now + Duration::from_secs(1);
-        assert_eq!(desk.add(another(), &ledger, later), Ok(101));
-        assert_eq!(desk.view(&ledger, later).len(), 1);
+        assert_eq!(registry.add(another(), &ledger, later), Ok(101));
+        assert_eq!(registry.view(&ledger, later).len(), 1);
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn spelled(ip: IpAddr) -> HeaderValue {
 
 /// The client of a request, and the interim answers to it.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct Downstream {
     /// The IP address of the client, as forwarding headers contain it.
     pub(crate) address: HeaderValue,
     /// The client is a proxy whose forwarding headers are trusted.
@@ -43,7 +43,7 @@ pub(crate) struct Caller {
     awaits_continue: Cell<bool>,
 }
 
-impl Caller {
+impl Downstream {
     pub(crate) fn new(address: HeaderValue, trusted: bool) -> Self {
         Self {
             address,

@@ -27,7 +27,7 @@ const PIPE_SIZE: usize = 1 << 20;
 pub(super) type SharedLedger = Arc<Mutex<Ledger>>;
 
 /// The agent's end of one worker's pipe.
-pub(super) struct Inbox {
+pub(super) struct ReportReader {
     pipe: OwnedFd,
     reading: Mutex<Reading>,
     ledger: SharedLedger,
@@ -41,7 +41,7 @@ struct Reading {
     ended: bool,
 }
 
-impl Inbox {
+impl ReportReader {
     /// Starts to read `pipe` into `ledger`; the second value is the version of the orders that the worker
     /// obeys.
     pub(super) fn open(pipe: OwnedFd, ledger: SharedLedger) -> Result<(Arc<Self>, watch::Receiver<u64>)> {

@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 
 /// The idle tasks of a thread, each of which waits for one `T`.
 #[derive(Debug)]
-pub(super) struct Spare<T> {
+pub(super) struct TaskPool<T> {
     waiting: RefCell<Vec<oneshot::Sender<T>>>,
     most: usize,
 }
 
-impl<T> Spare<T> {
+impl<T> TaskPool<T> {
     /// No tasks yet, and never more than this number.
     pub(super) fn new(most: usize) -> Self {
         Self { waiting: RefCell::default(), most }
@@ -56,13 +56,13 @@ mod tests {
 
     #[tokio::test]
     async fn only_so_many_wait_and_each_is_handed_one() {
-        let spare = Spare::new(2);
-        assert_eq!(spare.hand('a'), Err('a'), "none waits yet");
+        let task_pool = TaskPool::new(2);
+        assert_eq!(task_pool.hand('a'), Err('a'), "none waits yet");
         let handing = async {
             // By now all three are here.
-            ['b', 'c', 'd'].map(|one| spare.hand(one))
+            ['b', 'c', 'd'].map(|one| task_pool.hand(one))
         };
-        let waiting = join_all([spare.next(), spare.next(), spare.next()]);
+        let waiting = join_all([task_pool.next(), task_pool.next(), task_pool.next()]);
         let (waited, handed) = tokio::join!(biased; waiting, handing);
         assert_eq!(waited, [Some('c'), Some('b'), None]);
         assert_eq!(handed, [Ok(()), Ok(()), Err('d')]);

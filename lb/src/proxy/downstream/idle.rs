@@ -13,12 +13,12 @@ use tokio::time::Instant;
 use crate::proxy::Proxy;
 
 /// The time that a client may be idle before its memory is given back.
-pub(crate) const PAUSE: Duration = Duration::from_millis(25);
+pub(crate) const IDLE_AFTER: Duration = Duration::from_millis(25);
 
 /// Waits until there is something to read, or the end of the connection; but not indefinitely, and for less
 /// time once the balancer shuts down.
-pub(crate) async fn speaks_again(stream: &TcpStream, proxy: &Proxy) -> bool {
-    let rest = proxy.settings.now().idle_timeout.saturating_sub(PAUSE);
+pub(crate) async fn wait_readable(stream: &TcpStream, proxy: &Proxy) -> bool {
+    let rest = proxy.settings.now().idle_timeout.saturating_sub(IDLE_AFTER);
     let (until, is_short) = (Cell::new(Instant::now() + rest), Cell::new(false));
     let something = poll_fn(|cx| {
         let ready = stream.poll_read_ready(cx).map(drop);

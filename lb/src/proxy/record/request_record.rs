@@ -9,33 +9,33 @@ use api::RequestEnd;
 use balance::verdict::{Blame, Failure};
 use http::{Extensions, HeaderValue, StatusCode};
 
-use crate::observe::{Phase, Tally, micros, unix_ms};
+use crate::observe::{Counters, Phase, micros, unix_ms};
 use crate::pool::Backend;
 use crate::proxy::downstream::answer::{Answer, AnswerBody};
 use crate::proxy::downstream::body::ClientBody;
-use crate::proxy::downstream::caller::Caller;
+use crate::proxy::downstream::peer::Downstream;
 use crate::proxy::message::head::{Headers, RequestHead};
 use crate::proxy::message::refusal::Refusal;
 use crate::proxy::message::request_id::{self, REQUEST_ID};
-use crate::proxy::record::books::Books;
+use crate::proxy::record::details::{Glimpse, RequestDetails};
 use crate::proxy::record::explained::Explained;
-use crate::proxy::record::tale::{Glimpse, Tale};
+use crate::proxy::record::metrics::WorkerMetrics;
 use crate::proxy::settings::InForce;
 
 /// The record of a request in progress. If it is dropped before it is closed, the client closed its
 /// connection: no other code reports this end.
 #[derive(Debug)]
-pub(crate) struct Account {
-    books: Rc<Books>,
+pub(crate) struct RequestRecord {
+    metrics: Rc<WorkerMetrics>,
     /// The data for the access log and events, if there is a reader for them.
-    tale: Option<Box<Tale>>,
+    details: Option<Box<RequestDetails>>,
     pub(crate) began: Instant,
     times: Times,
     backend: Option<usize>,
     /// The tally for tries at that backend.
-    there: Option<Arc<Tally>>,
+    there: Option<Arc<Counters>>,
     /// The first backend and its tally, while a second backend is tried as well.
-    hedged: Option<(usize, Arc<Tally>)>,
+    hedged: Option<(usize, Arc<Counters>)>,
     rare: Option<Box<Rare>>,
     failure: Option<(&'static str, Blame)>,
     client_gone: bool,
@@ -73,37 +73,42 @@ impl Times {
 /// Client closed request: the number that nginx uses in its log, never sent to a client.
 const CLIENT_GONE: u16 = 499;
 
-impl Account {
+impl RequestRecord {
     /// The record of a request, from the arrival of its head on.
     pub(crate) fn open(
-        books: &Rc<Books>,
-        caller: &Caller,
+        metrics: &Rc<WorkerMetrics>,
+        downstream: &Downstream,
         head: &RequestHead,
         body: &mut ClientBody,
         settings: &InForce,
     ) -> Self {
-        Self::begin(books, || {
-            let tale = Tale::of(head, caller, settings);
-            body.count_in(&tale.received);
-            tale
+        Self::begin(metrics, || {
+            let details = RequestDetails::of(head, downstream, settings);
+            body.count_in(&details.received);
+            details
         })
     }
 
     /// The record of bytes that are no request.
-    pub(crate) fn unread(books: &Rc<Books>, caller: &Caller, came: &[u8], settings: &InForce) -> Self {
+    pub(crate) fn unread(
+        metrics: &Rc<WorkerMetrics>,
+        downstream: &Downstream,
+        came: &[u8],
+        settings: &InForce,
+    ) -> Self {
         let came = Glimpse::of(came);
-        let mut account = Self::begin(books, || Tale::of_refused(&came, caller, settings));
+        let mut record = Self::begin(metrics, || RequestDetails::of_refused(&came, downstream, settings));
         if settings.request_id {
-            account.identify(&came.headers, caller);
+            record.identify(&came.headers, downstream);
         }
-        account
+        record
     }
 
-    fn begin(books: &Rc<Books>, tale: impl FnOnce() -> Box<Tale>) -> Self {
-        books.clients().requests.one();
+    fn begin(metrics: &Rc<WorkerMetrics>, details: impl FnOnce() -> Box<RequestDetails>) -> Self {
+        metrics.clients().requests.one();
         Self {
-            books: Rc::clone(books),
-            tale: books.observer().wants_requests().then(tale),
+            metrics: Rc::clone(metrics),
+            details: metrics.observer().wants_requests().then(details),
             began: Instant::now(),
             times: Times::default(),
             backend: None,
@@ -120,7 +125,7 @@ impl Account {
     /// The request goes to this backend.
     pub(crate) fn at(&mut self, backend: &Backend) {
         self.backend = Some(backend.number);
-        let there = self.books.at(backend);
+        let there = self.metrics.at(backend);
         there.requests.one();
         self.there = Some(Arc::clone(there));
     }
@@ -128,7 +133,7 @@ impl Account {
     /// The client gets the answer of this backend after all, although other backends were tried since.
     pub(crate) fn back_at(&mut self, backend: &Backend) {
         self.backend = Some(backend.number);
-        self.there = Some(Arc::clone(self.books.at(backend)));
+        self.there = Some(Arc::clone(self.metrics.at(backend)));
     }
 
     /// The request also goes to this backend.
@@ -170,10 +175,10 @@ impl Account {
     }
 
     /// Gives the request an id, or keeps the id that it has.
-    pub(crate) fn identify(&mut self, headers: &Headers, caller: &Caller) {
-        let id = request_id::choose(headers, caller.trusted, || fastrand::u128(..));
-        if let Some(tale) = &mut self.tale {
-            tale.request_id = Some(String::from_utf8_lossy(id.as_bytes()).into_owned());
+    pub(crate) fn identify(&mut self, headers: &Headers, downstream: &Downstream) {
+        let id = request_id::choose(headers, downstream.trusted, || fastrand::u128(..));
+        if let Some(details) = &mut self.details {
+            details.request_id = Some(String::from_utf8_lossy(id.as_bytes()).into_owned());
         }
         self.rare.get_or_insert_default().id = Some(id);
     }
@@ -200,7 +205,7 @@ impl Account {
     pub(crate) fn tell(&mut self, headers: &mut Headers) {
         let Some(rare) = &mut self.rare else { return };
         if let Some(explained) = &mut rare.explained {
-            explained.tell(headers, self.status.map(|status| status.as_u16()), self.books.observer());
+            explained.tell(headers, self.status.map(|status| status.as_u16()), self.metrics.observer());
         }
         if let Some(id) = &rare.id {
             headers.insert(REQUEST_ID, id.clone());
@@ -210,25 +215,25 @@ impl Account {
     /// The balancer sends an answer of its own.
     pub(crate) fn says(&mut self, answer: &mut Answer) {
         self.tell(&mut answer.head.headers);
-        if let (Some(tale), AnswerBody::Own(Some(text))) = (&mut self.tale, &answer.body)
-            && !tale.is_head()
+        if let (Some(details), AnswerBody::Own(Some(text))) = (&mut self.details, &answer.body)
+            && !details.is_head()
         {
-            tale.sent = text.len() as u64;
+            details.sent = text.len() as u64;
         }
     }
 
     /// This number of bytes of the answer's body is sent to the client.
     pub(crate) fn passes(&mut self, bytes: impl FnOnce() -> usize) {
-        if let Some(tale) = &mut self.tale {
-            tale.sent += bytes() as u64;
+        if let Some(details) = &mut self.details {
+            details.sent += bytes() as u64;
         }
     }
 
     /// These numbers of bytes were received from the client and sent to it after a switch of protocols.
     pub(crate) fn tunnelled(&mut self, received: u64, sent: u64) {
-        if let Some(tale) = &mut self.tale {
-            tale.received.set(tale.received.get() + received);
-            tale.sent += sent;
+        if let Some(details) = &mut self.details {
+            details.received.set(details.received.get() + received);
+            details.sent += sent;
         }
     }
 
@@ -259,8 +264,8 @@ impl Account {
 
     /// Copies the data of the access log from the context of the request.
     pub(crate) fn remember(&mut self, context: &Extensions) {
-        if let Some(tale) = self.tale.as_mut().filter(|_| !context.is_empty()) {
-            tale.remember(context);
+        if let Some(details) = self.details.as_mut().filter(|_| !context.is_empty()) {
+            details.remember(context);
         }
     }
 
@@ -268,7 +273,7 @@ impl Account {
     pub(crate) fn answering(&mut self, status: StatusCode) {
         if !self.client_gone {
             self.status = Some(status);
-            self.books.clients().responded(self.status);
+            self.metrics.clients().responded(self.status);
         }
     }
 
@@ -284,14 +289,14 @@ impl Account {
 
     /// The request failed.
     pub(crate) fn failed(&mut self, failure: Failure, blame: Blame) {
-        self.books.clients().failed(failure.into());
+        self.metrics.clients().failed(failure.into());
         self.client_gone = failure == Failure::ClientGone;
         self.failure = Some((failure.words(), blame));
     }
 
     /// The request was refused.
     pub(crate) fn refused(&mut self, refusal: Refusal) {
-        self.books.clients().failed(refusal.into());
+        self.metrics.clients().failed(refusal.into());
         self.failure = Some((refusal.reason(), Blame::Client));
     }
 
@@ -302,17 +307,17 @@ impl Account {
         }
         self.count(now);
         if let Some(explained) = self.rare.take().and_then(|rare| rare.explained) {
-            explained.keep(self.books.observer());
+            explained.keep(self.metrics.observer());
         }
-        if let Some(tale) = self.tale.take() {
-            self.books.observer().request_ended(self.outcome(*tale, now));
+        if let Some(details) = self.details.take() {
+            self.metrics.observer().request_ended(self.outcome(*details, now));
         }
     }
 
     /// The outcome of a request that has ended.
-    fn outcome(&self, tale: Tale, now: Instant) -> RequestEnd {
+    fn outcome(&self, details: RequestDetails, now: Instant) -> RequestEnd {
         let (begun, sent, head) = self.times.until(now);
-        tale.tell(RequestEnd {
+        details.tell(RequestEnd {
             at_unix_ms: unix_ms(SystemTime::now()),
             status: self.status.filter(|_| !self.client_gone).map_or(CLIENT_GONE, |status| status.as_u16()),
             backend: self.backend,
@@ -329,12 +334,12 @@ impl Account {
 
     /// Counts how the request ended, and how long it took.
     fn count(&self, now: Instant) {
-        let clients = self.books.clients();
+        let clients = self.metrics.clients();
         clients.ended.one();
         if self.status.is_none() {
             clients.responded(None);
         }
-        let Some(there) = self.there.as_ref().filter(|_| self.books.keeps_times()) else { return };
+        let Some(there) = self.there.as_ref().filter(|_| self.metrics.keeps_times()) else { return };
         // After a switch of protocols, the bytes of both sides are no body of an answer.
         let now = match self.status {
             Some(StatusCode::SWITCHING_PROTOCOLS) => self.times.head.unwrap_or(now),
@@ -359,14 +364,14 @@ impl Account {
     }
 }
 
-fn count_failure(there: &Tally, failure: Failure, blame: Blame) {
+fn count_failure(there: &Counters, failure: Failure, blame: Blame) {
     there.failed(failure.into());
     if blame == Blame::Backend {
         there.blamed.one();
     }
 }
 
-impl Drop for Account {
+impl Drop for RequestRecord {
     fn drop(&mut self) {
         if !self.closed {
             self.tried(Failure::ClientGone, Blame::Client);

@@ -15,9 +15,9 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::DRAIN_TIME;
-use super::desk::Desk;
-use super::inbox::{SharedLedger, lock};
 use super::process::{Life, Worker};
+use super::registry::FaultRegistry;
+use super::report_reader::{SharedLedger, lock};
 use crate::cli::AgentConfig;
 use crate::ledger::Ledger;
 use crate::link::Orders;
@@ -26,10 +26,10 @@ use crate::link::Orders;
 const START_TIME: Duration = Duration::from_secs(10);
 
 /// Manages one worker at a time.
-pub(super) struct Keeper {
+pub(super) struct Supervisor {
     config: AgentConfig,
     /// The active faults.
-    pub(super) desk: RefCell<Desk>,
+    pub(super) registry: RefCell<FaultRegistry>,
     ledger: SharedLedger,
     worker: RefCell<Option<Rc<Worker>>>,
     /// Held by the running command, so that there is one at a time.
@@ -43,10 +43,10 @@ pub(super) struct Keeper {
 #[error("{0}")]
 pub(super) struct Impossible(&'static str);
 
-impl Keeper {
+impl Supervisor {
     pub(super) fn new(config: AgentConfig) -> Self {
         Self {
-            desk: RefCell::new(Desk::new(config.seed)),
+            registry: RefCell::new(FaultRegistry::new(config.seed)),
             config,
             ledger: SharedLedger::default(),
             worker: RefCell::new(None),
@@ -115,8 +115,8 @@ impl Keeper {
     /// Back to no faults, the first seed, and a running worker.
     pub(super) async fn reset(self: &Rc<Self>) -> Result<()> {
         let now = Instant::now();
-        self.ledger(|ledger| self.desk.borrow_mut().reseed(self.config.seed, ledger));
-        self.desk.borrow_mut().replace(Vec::new(), now)?;
+        self.ledger(|ledger| self.registry.borrow_mut().reseed(self.config.seed, ledger));
+        self.registry.borrow_mut().replace(Vec::new(), now)?;
         self.tell().await;
         match self.life() {
             Life::Running => Ok(()),
@@ -179,9 +179,9 @@ impl Keeper {
 
     fn orders(&self) -> Orders {
         self.ledger(|ledger| {
-            let desk = self.desk.borrow();
-            ledger.keep_draws(|key| desk.has_key(key));
-            desk.orders(ledger, Instant::now())
+            let registry = self.registry.borrow();
+            ledger.keep_draws(|key| registry.has_key(key));
+            registry.orders(ledger, Instant::now())
         })
     }
 

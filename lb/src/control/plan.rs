@@ -80,7 +80,7 @@ pub(super) fn describe(changes: &[Change]) -> String {
         .map(|change| match change {
             Change::Add(member) => format!("added {}", member.address),
             Change::Remove(address) => format!("removed {address}"),
-            Change::Say(member) => format!("changed {}", member.address),
+            Change::Update(member) => format!("changed {}", member.address),
         })
         .collect();
     if changes.len() > TOLD {
@@ -150,7 +150,7 @@ mod tests {
     fn changes_are_told_in_words() {
         assert_eq!(describe(&[]), UNCHANGED);
         let changes =
-            [Change::Remove(member("a").address), Change::Add(member("b")), Change::Say(member("c"))];
+            [Change::Remove(member("a").address), Change::Add(member("b")), Change::Update(member("c"))];
         assert_eq!(describe(&changes), "removed http://a:80, added http://b:80, changed http://c:80");
         let many: Vec<_> = (0..5_000).map(|n| Change::Remove(member(&format!("h{n}")).address)).collect();
         let told = describe(&many);

@@ -31,7 +31,7 @@ impl Counter {
 /// that judges failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ErrorCause {
-    /// Its index in the vocabulary, from 0; less than [`Tally::CAUSES`].
+    /// Its index in the vocabulary, from 0; less than [`Counters::CAUSES`].
     pub place: usize,
     /// Its name, in one word.
     pub name: &'static str,
@@ -44,7 +44,7 @@ pub(crate) struct ErrorCause {
 /// A tally has separate cache lines: 128 bytes, because processors fetch lines in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     /// Bytes received, including the framing of messages.
     pub received: Counter,
     /// Bytes sent.
@@ -75,7 +75,7 @@ pub(crate) struct Tally {
     errors: [Counter; Self::CAUSES],
 }
 
-impl Default for Tally {
+impl Default for Counters {
     fn default() -> Self {
         Self {
             received: Counter::default(),
@@ -98,11 +98,11 @@ impl Default for Tally {
     }
 }
 
-impl Tally {
+impl Counters {
     /// Limit of causes of errors.
     pub(crate) const CAUSES: usize = 48;
 
-    /// The classes of statuses, in the order of [`Tally::responses`]; the first is for requests without an
+    /// The classes of statuses, in the order of [`Counters::responses`]; the first is for requests without an
     /// answer.
     pub(crate) const CLASSES: [&'static str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -112,7 +112,7 @@ impl Tally {
         self.responses[class].one();
     }
 
-    /// Answers that have begun, by class of status; see [`Tally::CLASSES`].
+    /// Answers that have begun, by class of status; see [`Counters::CLASSES`].
     pub(crate) fn responses(&self, class: usize) -> &Counter {
         &self.responses[class]
     }
@@ -227,25 +227,25 @@ impl Histogram {
 
 /// Counts the bytes of one connection, if bytes are counted.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Meter(Option<Arc<Tally>>);
+pub(crate) struct Meter(Option<Arc<Counters>>);
 
 impl Meter {
     /// Counts in this tally.
-    pub(crate) fn of(tally: &Arc<Tally>) -> Self {
-        Self(Some(Arc::clone(tally)))
+    pub(crate) fn of(counters: &Arc<Counters>) -> Self {
+        Self(Some(Arc::clone(counters)))
     }
 
     /// Bytes were received.
     pub(crate) fn received(&self, bytes: usize) {
-        if let Some(tally) = &self.0 {
-            tally.received.add(bytes as u64);
+        if let Some(counters) = &self.0 {
+            counters.received.add(bytes as u64);
         }
     }
 
     /// Bytes were sent.
     pub(crate) fn sent(&self, bytes: usize) {
-        if let Some(tally) = &self.0 {
-            tally.sent.add(bytes as u64);
+        if let Some(counters) = &self.0 {
+            counters.sent.add(bytes as u64);
         }
     }
 }
@@ -283,12 +283,12 @@ mod tests {
 
     #[test]
     fn statuses_are_counted_by_class() {
-        let tally = Tally::default();
+        let counters = Counters::default();
         let statuses = [200, 204, 101, 502, 999].map(|status| StatusCode::from_u16(status).ok());
         for status in statuses.into_iter().chain([None]) {
-            tally.responded(status);
+            counters.responded(status);
         }
-        let counts: Vec<_> = (0..6).map(|class| tally.responses(class).get()).collect();
+        let counts: Vec<_> = (0..6).map(|class| counters.responses(class).get()).collect();
         assert_eq!(counts, [1, 1, 2, 0, 0, 2]);
     }
 }

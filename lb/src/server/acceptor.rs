@@ -25,7 +25,7 @@ use super::worker::Clients;
 
 /// Pause of accepting when no descriptors are left. Other servers usually pause for a second, which is much
 /// longer than it takes until a connection ends.
-const REST: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Shortest time between two log lines about clients that wait.
 const WARN_AGAIN: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ pub(crate) struct Accepted {
 
 /// A worker, as the acceptor sees it.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct WorkerHandle {
     /// Closed to announce that no more connections will arrive.
     connections: mpsc::UnboundedSender<Accepted>,
     /// Open connections of the worker.
@@ -51,19 +51,19 @@ pub(crate) struct Desk {
 }
 
 /// The side of a desk that belongs to the worker.
-pub(crate) struct Place {
+pub(crate) struct Inbox {
     /// Ends when no more connections will arrive.
     pub(super) coming: mpsc::UnboundedReceiver<Accepted>,
     /// Open connections of the worker: plus one for each that arrives, and minus one when it ends.
     pub(super) open: Arc<AtomicUsize>,
 }
 
-impl Desk {
+impl WorkerHandle {
     /// The desk of a worker, with both sides.
-    pub(crate) fn new() -> (Self, Place) {
+    pub(crate) fn new() -> (Self, Inbox) {
         let (connections, coming) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
-        (Self { connections, open: Arc::clone(&open) }, Place { coming, open })
+        (Self { connections, open: Arc::clone(&open) }, Inbox { coming, open })
     }
 
     /// Gives a connection to the worker. A worker that has ended has panicked, and its connections end with
@@ -75,53 +75,53 @@ impl Desk {
 }
 
 /// The acceptor, with all workers that get connections from it.
-pub(crate) struct Door {
+pub(crate) struct Acceptor {
     listener: AsyncFd<TcpListener>,
     slots: Slots,
     /// The last desk belongs to the worker that accepts. As long as one of the desks exists, its worker does
     /// not end.
-    desks: Vec<Desk>,
+    handles: Vec<WorkerHandle>,
     /// Ends when no more connections may be accepted.
     closing: oneshot::Receiver<()>,
 }
 
-impl Door {
+impl Acceptor {
     /// Opens the acceptor on this thread, which accepts from now on.
     pub(super) fn open(
         listener: TcpListener,
         slots: Slots,
-        desks: Vec<Desk>,
+        handles: Vec<WorkerHandle>,
         closing: oneshot::Receiver<()>,
     ) -> io::Result<Self> {
-        Ok(Self { listener: listen::watch(listener)?, slots, desks, closing })
+        Ok(Self { listener: listen::watch(listener)?, slots, handles, closing })
     }
 
     /// Accepts connections until the acceptor is closed. Connections for the own worker become its clients at
     /// once.
     pub(super) async fn keep(self, own: Rc<Clients>) {
-        let Self { listener, slots, desks, closing } = self;
-        let mut hall = Hall { desks, turn: 0, own };
+        let Self { listener, slots, handles, closing } = self;
+        let mut dispatcher = Dispatcher { handles, turn: 0, own };
         tokio::select! {
             biased;
             _ = closing => {}
-            never = accept(&listener, slots, &mut hall) => never,
+            never = accept(&listener, slots, &mut dispatcher) => never,
         }
-        accept_the_last(listener.into_inner(), &mut hall);
+        accept_the_last(listener.into_inner(), &mut dispatcher);
     }
 }
 
 /// Accepts connections without end.
-async fn accept(listener: &AsyncFd<TcpListener>, mut slots: Slots, hall: &mut Hall) -> ! {
+async fn accept(listener: &AsyncFd<TcpListener>, mut slots: Slots, dispatcher: &mut Dispatcher) -> ! {
     loop {
         let slot = slots.one().await;
         match listen::next(listener).await {
-            Ok((stream, peer)) => hall.seat(Accepted { stream, peer, slot }),
+            Ok((stream, peer)) => dispatcher.dispatch(Accepted { stream, peer, slot }),
             // The client has left before it was accepted, which concerns no other client.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::error!("cannot accept connections for the moment: {error}");
-                hall.own.tell_of_shortage();
-                tokio::time::sleep(REST).await;
+                dispatcher.own.tell_of_shortage();
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -130,39 +130,39 @@ async fn accept(listener: &AsyncFd<TcpListener>, mut slots: Slots, hall: &mut Ha
 /// Accepts the waiting clients, and closes the listener. A client whose handshake is complete counts as
 /// connected, and would be reset otherwise. The kernel is asked until no client waits; the runtime would
 /// learn of them later.
-fn accept_the_last(listener: TcpListener, hall: &mut Hall) {
+fn accept_the_last(listener: TcpListener, dispatcher: &mut Dispatcher) {
     while let Ok((stream, peer)) = listen::accept(&listener) {
-        hall.seat(Accepted { stream, peer, slot: None });
+        dispatcher.dispatch(Accepted { stream, peer, slot: None });
     }
 }
 
 /// The destination of accepted connections.
-struct Hall {
-    desks: Vec<Desk>,
+struct Dispatcher {
+    handles: Vec<WorkerHandle>,
     turn: usize,
     own: Rc<Clients>,
 }
 
-impl Hall {
+impl Dispatcher {
     /// Gives a connection to the worker that must get it.
-    fn seat(&mut self, accepted: Accepted) {
-        let Some(next) = fewest(&self.desks, self.turn) else { return };
+    fn dispatch(&mut self, accepted: Accepted) {
+        let Some(next) = fewest(&self.handles, self.turn) else { return };
         self.turn = self.turn.wrapping_add(1);
-        let desk = &self.desks[next];
-        if next + 1 == self.desks.len() {
-            desk.open.fetch_add(1, Relaxed);
+        let handle = &self.handles[next];
+        if next + 1 == self.handles.len() {
+            handle.open.fetch_add(1, Relaxed);
             self.own.serve(accepted);
         } else {
-            desk.give(accepted);
+            handle.give(accepted);
         }
     }
 }
 
 /// The worker with the fewest connections, and among equals the next one in turn: a keep-alive connection
 /// stays at its worker, so an uneven distribution would last.
-fn fewest(desks: &[Desk], turn: usize) -> Option<usize> {
-    let n = desks.len();
-    (0..n).map(|step| (turn % n + step) % n).min_by_key(|&desk| desks[desk].open.load(Relaxed))
+fn fewest(handles: &[WorkerHandle], turn: usize) -> Option<usize> {
+    let n = handles.len();
+    (0..n).map(|step| (turn % n + step) % n).min_by_key(|&handle| handles[handle].open.load(Relaxed))
 }
 
 /// The connections that clients may have open.
@@ -199,16 +199,20 @@ mod tests {
 
     #[test]
     fn connections_go_where_the_fewest_are_and_to_equals_in_turn() {
-        let desks = [(); 3].map(|()| Desk::new().0);
+        let handles = [(); 3].map(|()| WorkerHandle::new().0);
         let seat = |turn| {
-            let next = fewest(&desks, turn).unwrap();
-            desks[next].open.fetch_add(1, Relaxed);
+            let next = fewest(&handles, turn).unwrap();
+            handles[next].open.fetch_add(1, Relaxed);
             next
         };
         assert_eq!([0, 1, 2, 3, 4, 5].map(seat), [0, 1, 2, 0, 1, 2]);
         // Two connections leave the second worker, which therefore gets the next two, in any turn.
-        desks[1].open.store(0, Relaxed);
+        handles[1].open.store(0, Relaxed);
         assert_eq!([6, 7].map(seat), [1, 1]);
-        assert_eq!(fewest(&desks, usize::MAX - 2), Some((usize::MAX - 2) % 3), "the turn may be any number");
+        assert_eq!(
+            fewest(&handles, usize::MAX - 2),
+            Some((usize::MAX - 2) % 3),
+            "the turn may be any number"
+        );
     }
 }

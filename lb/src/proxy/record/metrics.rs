@@ -6,7 +6,7 @@ use std::sync::Arc;
 use balance::names;
 use strum::{Display, IntoStaticStr, VariantArray};
 
-use crate::observe::{Meter, Observer, Tally};
+use crate::observe::{Counters, Meter, Observer};
 use crate::pool::Backend;
 
 /// The extent of the statistics.
@@ -30,13 +30,13 @@ impl FromStr for Statistics {
 
 /// The tallies of one worker.
 #[derive(Debug)]
-pub(crate) struct Books {
+pub(crate) struct WorkerMetrics {
     observer: Arc<Observer>,
     worker: usize,
     statistics: Statistics,
 }
 
-impl Books {
+impl WorkerMetrics {
     pub(crate) fn new(observer: Arc<Observer>, worker: usize, statistics: Statistics) -> Self {
         Self { observer, worker, statistics }
     }
@@ -46,13 +46,13 @@ impl Books {
     }
 
     /// The tally for clients.
-    pub(crate) fn clients(&self) -> &Arc<Tally> {
+    pub(crate) fn clients(&self) -> &Arc<Counters> {
         self.observer.totals.of(self.worker)
     }
 
     /// The tally for this backend.
-    pub(crate) fn at<'a>(&self, backend: &'a Backend) -> &'a Arc<Tally> {
-        backend.own.stats.tallies.of(self.worker)
+    pub(crate) fn at<'a>(&self, backend: &'a Backend) -> &'a Arc<Counters> {
+        backend.own.stats.counters.of(self.worker)
     }
 
     /// Whether the worker counts the durations of requests.
@@ -61,9 +61,9 @@ impl Books {
     }
 
     /// Counts the bytes of a connection in this tally, if they are counted.
-    pub(crate) fn meter(&self, tally: &Arc<Tally>) -> Meter {
+    pub(crate) fn meter(&self, counters: &Arc<Counters>) -> Meter {
         match self.statistics {
-            Statistics::Full => Meter::of(tally),
+            Statistics::Full => Meter::of(counters),
             Statistics::Basic => Meter::default(),
         }
     }

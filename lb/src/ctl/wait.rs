@@ -80,10 +80,11 @@ pub(super) fn serving(client: &Client, backend: &Value, wait: Duration) -> Resul
         match (text(&now, "mode"), now["leaving"] == true) {
             ("ready", false) => (now["state"] == "up" && is_known(&now)).then_some(Ok(now)),
             (mode, leaving) => {
-                let is = if leaving { "leaving" } else { mode };
-                let why = format!(
-                    "backend {number} is now {is} and gets no new requests; run lb ctl ready {number} first"
-                );
+                let (is, fix) = match leaving {
+                    true => ("leaving".to_owned(), format!("lb ctl add {}", text(&now, "url"))),
+                    false => (format!("in mode {mode}"), format!("lb ctl ready {number}")),
+                };
+                let why = format!("backend {number} is now {is} and gets no new requests; run {fix} first");
                 Some(Err(Failure::Refused(why)))
             }
         }

@@ -49,7 +49,7 @@ fn replaced(text: &str, from: &str, to: &str, between: &str) -> String {
 fn what_people_read_about_the_policies_is_printed_from_the_code() {
     let lists = [
         (PAGE, "<!-- policies -->\n", "<!-- end -->\n", table()),
-        (EXAMPLE, "# How a backend is picked:\n", "policy = \"", comments()),
+        (EXAMPLE, "# The policy, which picks a backend for each request:\n", "policy = \"", comments()),
     ];
     for (path, from, to, between) in lists {
         let written = std::fs::read_to_string(path).unwrap();

@@ -103,10 +103,11 @@ pub(super) fn serving(
         match (&now.mode[..], now.leaving) {
             ("ready", false) => (now.state == "up" && now.proven).then_some(Ok(now)),
             (mode, leaving) => {
-                let is = if leaving { "leaving" } else { mode };
-                let why = format!(
-                    "backend {number} is now {is} and gets no new requests; run lb ctl ready {number} first"
-                );
+                let (is, fix) = match leaving {
+                    true => ("leaving".to_owned(), format!("lb ctl add {}", now.url)),
+                    false => (format!("in mode {mode}"), format!("lb ctl ready {number}")),
+                };
+                let why = format!("backend {number} is now {is} and gets no new requests; run {fix} first");
                 Some(Err(Failure::Refused(why)))
             }
         }

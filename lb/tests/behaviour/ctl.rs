@@ -241,7 +241,7 @@ fn ready_can_wait_until_a_backend_serves() {
         told(&lb, &["maintenance", "1"]);
         let ended = waits.join().unwrap();
         assert_eq!(ended.code, Some(1), "{ended:?}");
-        assert!(ended.stderr.contains("backend 1 is maintenance now"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("backend 1 is now in mode maintenance"), "{}", ended.stderr);
     });
 }
 

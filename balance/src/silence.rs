@@ -23,6 +23,9 @@
 //! them by the same rule: if it answers, they continue to wait; if it is silent, those that may be repeated
 //! leave it.
 //!
+//! A backend may leave every question without an answer and serve requests. The balancer notices this when an answer to a
+//! request arrives while a question waits. From then on, silence on questions says nothing about the backend.
+//!
 //! So a slow path never counts as silence, because the backend answers the question. The byte from another
 //! backend distinguishes a silent backend from a balancer that was itself suspended, and from a network that
 //! fails for all. When there is too little traffic for this, the balancer asks other backends as well.
@@ -89,6 +92,8 @@ pub struct TrafficSnapshot {
     pub asked: Option<Moment>,
     /// The time of the last question, if there was one.
     pub last_asked: Option<Moment>,
+    /// The backend answered a request while it left a question without an answer, and has never answered one.
+    pub ignores_questions: bool,
     /// The backend has answered a question before, so that later silence is evidence.
     pub answers_questions: bool,
     /// The usual time of an answer.
@@ -141,6 +146,11 @@ impl TrafficSnapshot {
             let means_something = self.up && self.answers_questions;
             return (means_something && asked_for >= rule.at_least * 2).then_some(asked_for);
         };
+        if self.ignores_questions {
+            return None;
+        }
+        // A question from before the wait says nothing about the time before it.
+        let asked_for = asked_for.min(waited);
         let patience = rule.at_least.max(self.usual * TIMES_USUAL);
         let many = self.unanswered >= rule.waiting
             && self.enough_since.is_some_and(|since| now.since(since) >= patience);

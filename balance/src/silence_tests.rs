@@ -23,6 +23,7 @@ fn well() -> TrafficSnapshot {
         word: Some(at(2990)),
         asked: None,
         last_asked: None,
+        ignores_questions: false,
         answers_questions: true,
         usual: ms(2),
     }
@@ -172,4 +173,30 @@ fn the_estimate_follows_the_latency() {
     assert!(estimate.usual() < ms(11), "{estimate:?}");
     // One answer in fifty takes 5 s: for the next few answers long waits are ordinary.
     assert!(estimate.with(ms(5000)).usual() > ms(5000));
+}
+
+/// A backend that sent its last byte then.
+fn answered(n: u64) -> TrafficSnapshot {
+    TrafficSnapshot { word: Some(at(n)), ..well() }
+}
+
+#[test]
+fn a_question_from_before_the_wait_counts_from_the_wait() {
+    // Asked at 1,000 ms because it got no requests; a request waits since 2,900 ms.
+    let early = TrafficSnapshot {
+        answers_questions: false,
+        word: None,
+        waiting_since: Some(at(2900)),
+        asked: Some(at(1000)),
+        ..waited_for()
+    };
+    assert_eq!(silent(&[well(), early], at(2990), RULE), []);
+    assert_eq!(silent(&[answered(3800), early], at(3899), RULE), []);
+    assert_eq!(silent(&[answered(3800), early], at(3900), RULE), [(1, ms(1000))]);
+}
+
+#[test]
+fn a_backend_that_ignores_questions_is_never_silent() {
+    let ignores = TrafficSnapshot { ignores_questions: true, answers_questions: false, ..stalled() };
+    assert_eq!(silent(&[answered(9000), ignores], at(9000), RULE), []);
 }

@@ -18,6 +18,9 @@ use super::silence::{Estimate, TrafficSnapshot};
 /// Failures of tries within this time are one observation.
 const ONE_OBSERVATION: Duration = Duration::from_millis(100);
 
+/// A question that waits for so long while the backend answers requests is ignored.
+const IGNORED: Duration = Duration::from_millis(250);
+
 /// The traffic of a backend. Points in time are stamps: see [`Moment::to_stamp`].
 #[derive(Debug)]
 pub(super) struct Traffic {
@@ -37,6 +40,8 @@ pub(super) struct Traffic {
     answers_requests: AtomicBool,
     /// A request failed in a way that makes the balancer ask.
     wants_asking: AtomicBool,
+    /// It answered a request while it left a question without an answer.
+    ignores_questions: AtomicBool,
     asked: AtomicU64,
     last_asked: AtomicU64,
     mean_us: AtomicU64,
@@ -57,6 +62,11 @@ impl Backend {
     pub fn on_byte(&self, now: Moment) -> Option<Evidence> {
         self.traffic.recount(Unanswered::answered);
         self.traffic.word.store(now.to_stamp(), Relaxed);
+        if let Some(asked) = Moment::from_stamp(self.traffic.asked.load(Relaxed))
+            && now.since(asked) >= IGNORED
+        {
+            self.traffic.ignores_questions.store(true, Relaxed);
+        }
         self.is(State::Suspect).then_some(Evidence::Answered)
     }
 
@@ -172,6 +182,7 @@ impl Backend {
     /// The data for the rule of silence.
     pub fn traffic_snapshot(&self) -> TrafficSnapshot {
         let moment = |stamp: &AtomicU64| Moment::from_stamp(stamp.load(Relaxed));
+        let answers_questions = self.traffic.answers_questions.load(Relaxed);
         TrafficSnapshot {
             up: self.is(State::Up),
             out: (self.is(State::Down) || self.is(State::Ejected)) && !self.is_silent(),
@@ -182,7 +193,8 @@ impl Backend {
             word: moment(&self.traffic.word),
             asked: moment(&self.traffic.asked),
             last_asked: moment(&self.traffic.last_asked),
-            answers_questions: self.traffic.answers_questions.load(Relaxed),
+            ignores_questions: self.traffic.ignores_questions.load(Relaxed) && !answers_questions,
+            answers_questions,
             usual: self.traffic.estimate().usual(),
         }
     }
@@ -203,6 +215,7 @@ impl Traffic {
             answers_questions: AtomicBool::new(false),
             answers_requests: AtomicBool::new(false),
             wants_asking: AtomicBool::new(false),
+            ignores_questions: AtomicBool::new(false),
             asked: AtomicU64::new(0),
             last_asked: AtomicU64::new(0),
             mean_us: AtomicU64::new(0),
@@ -357,5 +370,18 @@ mod tests {
         let _late = Waiting::new(&backend, Moment::START, 3);
         drop(early);
         assert_eq!(backend.traffic_snapshot().unanswered, 1);
+    }
+
+    #[test]
+    fn a_backend_that_answers_requests_and_no_question_ignores_questions() {
+        let at = |ms| Moment::START + Duration::from_millis(ms);
+        let backend = backend();
+        backend.set_asked(Some(at(1000)));
+        let _ = backend.on_byte(at(1249));
+        assert!(!backend.traffic_snapshot().ignores_questions, "the answer may be on its way");
+        let _ = backend.on_byte(at(1250));
+        assert!(backend.traffic_snapshot().ignores_questions);
+        backend.answered_question(true, at(1300));
+        assert!(!backend.traffic_snapshot().ignores_questions);
     }
 }

@@ -163,7 +163,9 @@ mod tests {
             (json!({}), "?"),
         ];
         for (backend, expected) in table {
-            let backend: BackendSummary = serde_json::from_value(backend).unwrap();
+            let mut document = json!({"number": 1, "url": "http://a", "mode": "ready", "state": ""});
+            document.as_object_mut().unwrap().extend(backend.as_object().unwrap().clone());
+            let backend: BackendSummary = serde_json::from_value(document).unwrap();
             assert_eq!(state(&backend), expected, "{backend:?}");
         }
     }

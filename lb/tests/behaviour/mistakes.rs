@@ -363,7 +363,8 @@ fn a_port_that_needs_rights_says_how_to_get_them() {
         return eprintln!("not root here: {}", ended.stderr);
     }
     assert_eq!((ended.code, &ended.stdout[..]), (Some(2), ""), "{ended:?}");
-    for word in ["no permission to use port 80", "setcap", "systemd", "ip_unprivileged_port_start", "--port"] {
+    for word in ["no permission to use port 80", "setcap", "systemd", "ip_unprivileged_port_start", "--port"]
+    {
         assert!(ended.stderr.contains(word), "'{word}' is missing: {}", ended.stderr);
     }
 }

@@ -214,6 +214,22 @@ fn what_waits_at_a_stopped_backend_moves_on_although_pings_took_it_down() {
 }
 
 #[test]
+fn what_panic_mode_sends_to_a_silent_backend_leaves_it() {
+    let (silent, stalled) = stallable("silent");
+    let well = Upstream::well("ok");
+    let lb = Lb::start(&[&silent, &well], &["--panic-threshold=60%"]);
+    lb.wait_for_states(&["up", "up"]);
+    stalled.store(true, SeqCst);
+    let mut client = lb.client();
+    for n in 0..6 {
+        let begun = Instant::now();
+        assert_eq!(client.get(&format!("/{n}")).status, 200);
+        assert!(begun.elapsed() < Duration::from_secs(4), "request {n} waited for {:?}", begun.elapsed());
+    }
+    assert_eq!(lb.states()[0], "suspect");
+}
+
+#[test]
 fn what_waits_at_a_slow_path_stays_although_pings_took_the_backend_down() {
     let pairs = [0, 1].map(|_| {
         let unwell = Arc::new(AtomicBool::new(false));

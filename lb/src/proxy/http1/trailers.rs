@@ -83,22 +83,32 @@ const AUTHENTICATES: [&str; 6] =
     ["authorization", "www-authenticate", "cookie", "cookie2", "set-cookie", "set-cookie2"];
 
 /// Fields that control caches, browsers and servers.
-const CONTROLS: [&str; 28] = [
+const CONTROLS: [&str; 43] = [
+    "activate-storage-access",
     "age",
     "allow",
     "alt-svc",
+    "available-dictionary",
     "clear-site-data",
     "critical-ch",
     "date",
+    "delta-base",
+    "expect-ct",
     "expires",
     "feature-policy",
+    "im",
+    "integrity-policy",
     "last-modified",
     "link",
     "location",
+    "login-status",
     "nel",
+    "no-vary-search",
     "origin",
     "permissions-policy",
     "pragma",
+    "priority",
+    "public-key-pins",
     "range",
     "referrer-policy",
     "refresh",
@@ -107,15 +117,19 @@ const CONTROLS: [&str; 28] = [
     "retry-after",
     "server",
     "service-worker-allowed",
+    "set-login",
     "sourcemap",
+    "speculation-rules",
     "status",
+    "supports-loading-mode",
     "timing-allow-origin",
+    "use-as-dictionary",
     "vary",
     "warning",
 ];
 
 /// The beginnings of the names of fields of all these kinds.
-const BEGINNINGS: [&str; 30] = [
+const BEGINNINGS: [&str; 32] = [
     "content-",
     "proxy-",
     "access-control-",
@@ -126,6 +140,8 @@ const BEGINNINGS: [&str; 30] = [
     "cross-origin-",
     "origin-",
     "document-",
+    "require-document-",
+    "attribution-reporting-",
     // Caches.
     "cache-",
     "cdn-",
@@ -156,6 +172,8 @@ const BEGINNINGS: [&str; 30] = [
 /// underscore passes.
 fn decides(name: &str) -> bool {
     name.contains('_')
+        // Any cache may have directives of its own: RFC 9213, section 2.1.
+        || name.ends_with("-cache-control")
         || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || [&FRAMES_OR_ROUTES[..], &AUTHENTICATES, &CONTROLS].into_iter().any(|kind| kind.contains(&name))
         || tells_the_way(name)
@@ -187,7 +205,9 @@ mod tests {
         edge-control age expires vary range if-match access-control-allow-origin location refresh \
         link server allow status accept-encoding x-frame-options x-content-type-options \
         x-accel-redirect x-accel-expires x-sendfile x-litespeed-location x_sum grpc_status \
-        referrer-policy strict-transport-security x-robots-tag clear-site-data";
+        referrer-policy strict-transport-security x-robots-tag clear-site-data \
+        netlify-cdn-cache-control akamai-cache-control no-vary-search public-key-pins \
+        speculation-rules require-document-policy attribution-reporting-register-source priority im";
 
     /// Whether a trailer with this name passes, unannounced and announced.
     fn passes(name: &str) -> [bool; 2] {

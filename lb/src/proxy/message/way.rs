@@ -19,6 +19,8 @@ pub(crate) fn tells_the_way(name: &str) -> bool {
             | [b's', b's', b'l', ..]
             | [.., b'i', b'p']
             | [.., b'p', b'v', b'6']
+            | [b't', b'l', b's', ..]
+            | [b'z', b'-' | b'_', ..]
             | b"proxy"
     );
     may_be && is_of_the_way(name)
@@ -50,7 +52,7 @@ const NAMES: [&str; 18] = [
 /// Addresses, schemes, hosts and paths as proxies send them; the CGI names such as `REMOTE_ADDR` and
 /// `REMOTE_USER`; certificates of clients (RFC 9440, and the usual names in nginx and Apache); the fields of
 /// content delivery networks about their clients; and the fields of this balancer.
-const BEGINNINGS: [&str; 16] = [
+const BEGINNINGS: [&str; 18] = [
     "forwarded-",
     "x-forward",
     "x-original-",
@@ -66,11 +68,13 @@ const BEGINNINGS: [&str; 16] = [
     "cloudfront-",
     "fastly-",
     "x-azure-",
+    "x-envoy-original-",
+    "tls-client-",
     OWN,
 ];
 
 /// Addresses. Before each of them there is a hyphen, or nothing.
-const ENDS: [&str; 9] = [
+const ENDS: [&str; 19] = [
     "user-ip",
     "cluster-ip",
     "real-ip",
@@ -80,6 +84,16 @@ const ENDS: [&str; 9] = [
     "connecting-ip",
     "connecting-ipv6",
     "socketip",
+    "clientip",
+    "client-addr",
+    "remote-addr",
+    "source-ip",
+    "src-ip",
+    "client-verify",
+    "client-dn",
+    "clientcert",
+    "clientcert-leaf",
+    "client-cert",
 ];
 
 /// The beginning of the names of this balancer's own fields.
@@ -101,6 +115,7 @@ fn is_of_the_way(spelled: &str) -> bool {
     let ends_so =
         |end: &&str| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'));
     let is_known = NAMES.contains(&&*name)
+        || name.contains("forwarded-")
         || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || ENDS.iter().any(ends_so);
     (is_known && spelled != WISH) || (name == ID && spelled != ID)
@@ -121,7 +136,10 @@ mod tests {
         remote-addr remote_user x-remote-user cf-visitor cf-ipcountry cf_visitor \
         cloudfront-viewer-address cloudfront_forwarded_proto fastly-ssl x-azure-fdid \
         x-envoy-internal client-cert-chain ssl-client-verify x-ssl-client-s-dn x-lb-client \
-        x_lb_client x-lb_attempt x-request_id x_request_id";
+        x_lb_client x-lb_attempt x-request_id x_request_id x-vercel-forwarded-for z-forwarded-for \
+        fly-forwarded-proto x-nf-client-connection-ip x-appengine-remote-addr x-sucuri-clientip clientip \
+        x-client-addr x-source-ip cdn-src-ip x-envoy-original-path x-client-verify x-client-dn \
+        x-arr-clientcert x-amzn-mtls-clientcert-leaf tls-client-cert x-tls-client-cert";
 
     /// Fields that do not.
     const OTHERS: &str = "\

@@ -129,6 +129,12 @@ impl Proxy {
         .await
     }
 
+    /// When a request leaves a backend that was silent from the start.
+    #[cold]
+    fn grace(&self) -> tokio::time::Instant {
+        (Instant::now() + self.pool.rules().silence.at_least * 2).into()
+    }
+
     /// One try: a connection, the request, the head of the answer.
     async fn attempt(
         &self,
@@ -169,15 +175,22 @@ impl Proxy {
         // have run twice waits here, because the backend may only be busy.
         let may_leave = repeatable && body.is_held() && !context::get::<MayHaveRun>(&head.context).0;
         let unless = may_leave.then_some((backend, Unless::Silent));
+        // A last resort, or a pick in panic mode, may be silent from the start. The request gives it some time.
+        let grace = (may_leave && backend.is_silent()).then(|| self.grace());
+        let until = || match grace {
+            Some(grace) if backend.is_silent() => patience.get().min(grace),
+            _ => patience.get(),
+        };
         let outcome = {
             let sending = pin!(connection.send(head, &backend.address, body.for_try(), downstream, report));
-            self.deadlines.wait(sending, || patience.get(), unless).await
+            self.deadlines.wait(sending, until, unless).await
         };
         let now = Instant::now();
         times.sent = sent.or(Some(now));
         let answer = outcome.unwrap_or_else(|interrupt| {
             Err(match interrupt {
                 Interrupt::Deadline if connection.awaits_client() => Failure::SlowUpload,
+                Interrupt::Deadline if grace.is_some() && backend.is_silent() => Failure::FellSilent,
                 Interrupt::Deadline => Failure::HeadTimeout,
                 Interrupt::State => Failure::FellSilent,
             })

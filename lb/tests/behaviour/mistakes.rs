@@ -157,7 +157,10 @@ fn addresses_are_taken_as_people_write_them_or_the_error_says_how() {
         (&["ctl", "state", "--admin=4030"], &["write http://127.0.0.1:4030"]),
         (&["ctl", "state", "--admin=:4030"], &["write http://127.0.0.1:4030"]),
         (&["ctl", "state", "--admin=::1:4030"], &["write http://[::1]:4030"]),
-        (&["ctl", "state", "--admin=https://127.0.0.1:4030"], &["does not support TLS", "write http://127.0.0.1:4030"]),
+        (
+            &["ctl", "state", "--admin=https://127.0.0.1:4030"],
+            &["does not support TLS", "write http://127.0.0.1:4030"],
+        ),
     ]);
 }
 
@@ -360,7 +363,8 @@ fn a_port_that_needs_rights_says_how_to_get_them() {
         return eprintln!("not root here: {}", ended.stderr);
     }
     assert_eq!((ended.code, &ended.stdout[..]), (Some(2), ""), "{ended:?}");
-    for word in ["no permission to use port 80", "setcap", "systemd", "ip_unprivileged_port_start", "--port"] {
+    for word in ["no permission to use port 80", "setcap", "systemd", "ip_unprivileged_port_start", "--port"]
+    {
         assert!(ended.stderr.contains(word), "'{word}' is missing: {}", ended.stderr);
     }
 }

@@ -90,7 +90,7 @@ fn a_second_signal_ends_a_lame_duck_at_once() {
         let upstream = Upstream::well("ok");
         let mut lb = Lb::start(&[&upstream], &[NO_PINGS, "--lame-duck=1m"]);
         lb.signal(Signal::TERM);
-        lb.wait_for_log("leaving");
+        lb.wait_for_log("lame duck");
         lb.signal(second);
         assert_eq!(lb.exit_status(Duration::from_secs(5)), Some(1));
     }

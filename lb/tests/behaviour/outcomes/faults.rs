@@ -47,7 +47,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 .answers(|seen| if seen.on_connection > 1 { closes("") } else { ok("1") }),
             fault("F6", "A backend never answers", "A request that has waited for the full time limit is not tried again. Before that, the balancer asks the backend. If the backend does not answer, a request that may run twice moves to another backend: `a_silent_backend_is_suspected_left_and_taken_back_when_it_answers`, `a_stopped_backend_is_found_under_every_policy_by_one_client`.")
                 .hurried().answers(|_| Reply::Silence),
-            fault("F7", "A backend closes in the middle of the head of its answer", "As F3, but the answer had begun on the kept connection, so the backend is to blame.")
+            fault("F7", "A backend closes in the middle of the head of its answer", "As F3, but the answer had begun, so the backend is to blame even on a kept connection.")
                 .answers(|_| closes("HTTP/1.1 200 OK\r\nContent-Le")),
             fault("F8", "A backend sends its head byte by byte", "The time limit for a head does not start again with each byte.")
                 .hurried().answers(|_| repeats("HTTP/1.1 200 OK\r\nX: ", "x", Duration::from_millis(10))),

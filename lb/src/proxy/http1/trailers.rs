@@ -83,7 +83,7 @@ const AUTHENTICATES: [&str; 6] =
     ["authorization", "www-authenticate", "cookie", "cookie2", "set-cookie", "set-cookie2"];
 
 /// Fields that control caches, browsers and servers.
-const CONTROLS: [&str; 43] = [
+const CONTROLS: [&str; 42] = [
     "activate-storage-access",
     "age",
     "allow",

@@ -74,7 +74,7 @@ const BEGINNINGS: [&str; 18] = [
 ];
 
 /// Addresses. Before each of them there is a hyphen, or nothing.
-const ENDS: [&str; 19] = [
+const ENDS: [&str; 20] = [
     "user-ip",
     "cluster-ip",
     "real-ip",
@@ -82,6 +82,7 @@ const ENDS: [&str; 19] = [
     "remote-ip",
     "originating-ip",
     "connecting-ip",
+    "connection-ip",
     "connecting-ipv6",
     "socketip",
     "clientip",

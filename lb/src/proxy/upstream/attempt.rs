@@ -154,7 +154,7 @@ impl Proxy {
         *times = Times::default();
         // Until the request is completely sent, the client may be slow, and not the backend.
         let (mut sent, mut waiting) = (None, None);
-        let patience = Cell::new(deadline.into());
+        let patience = Cell::new(tokio::time::Instant::from(deadline));
         let mut pace = settings.min_upload_rate.map(Pace::new);
         let report = |progress: Progress| {
             let now = Instant::now();

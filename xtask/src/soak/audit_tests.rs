@@ -14,7 +14,7 @@ fn entry(number: u64, call: usize, start: u64, outcome: Outcome, backend: Option
 /// Calls: 0 is a short GET, 1 a POST, 2 a GET that closes its connection. Garbage from 100 ms to 200 ms, a
 /// kill from 200 ms to 300 ms.
 fn entries() -> Vec<Entry> {
-    let cut = Outcome::Failed("the answer broke off: reset".into());
+    let cut = Outcome::Failed("the answer ended early: reset".into());
     vec![
         entry(0, 0, 10, Outcome::Answered(200), Some(1)),
         entry(1, 1, 20, Outcome::Answered(200), Some(1)),

@@ -338,7 +338,7 @@ mod tests {
             (Outcome::Answered(504), None, Some(Wrong::GatewayTimeout)),
             (Outcome::Answered(504), Some(1), Some(Wrong::Other)),
             (Outcome::Answered(404), Some(1), Some(Wrong::Other)),
-            (failed("the answer broke off: connection reset"), None, Some(Wrong::Cut)),
+            (failed("the answer ended early: connection reset"), None, Some(Wrong::Cut)),
             (failed("cannot connect: refused"), None, Some(Wrong::Other)),
             (failed("no complete answer within 30s"), None, Some(Wrong::Other)),
             (Outcome::Mistaken("it is the answer to x".into()), Some(1), Some(Wrong::Other)),

@@ -1,4 +1,5 @@
-//! Stops the process of one of four backends under load: the port still accepts connections, and nothing answers.
+//! Stops the process of one of four backends under load: the port still accepts connections, and nothing
+//! answers.
 //!
 //! ```text
 //! cargo run -p lab --example stall_one

@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::ring::{Circle, anyone};
 use super::about::{About, Policy, Settings};
 #[cfg(test)]
 use super::contract::{Bound, Terms};
 use super::request::Request;
+use super::ring::{Circle, anyone};
 use crate::Moment;
 use crate::backend::Backend;
 use crate::ranking::Total;

@@ -15,12 +15,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::ring::{anyone, identity};
 use super::about::{About, Policy, Settings};
 #[cfg(test)]
 use super::contract::{Bound, Terms};
 use super::list::{mix, position};
 use super::request::Request;
+use super::ring::{anyone, identity};
 use crate::backend::Backend;
 
 /// The sizes from the paper: with a hundred places each, shares differ by about one percent.

@@ -110,12 +110,7 @@ impl Circle {
             |part: u64| points.partition_point(|(point, _)| *point < part << (u64::BITS - bits)) as u32;
         let parts = (0..1 << bits).map(first).collect();
         let below = u64::BITS - bits;
-        Self {
-            points,
-            parts,
-            below,
-            members: members.iter().map(|backend| identity(backend)).collect(),
-        }
+        Self { points, parts, below, members: members.iter().map(|backend| identity(backend)).collect() }
     }
 
     pub(super) fn is_of(&self, members: &[Arc<Backend>]) -> bool {

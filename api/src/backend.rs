@@ -30,8 +30,8 @@ pub struct BackendSummary {
     /// Why it is in that state.
     #[serde(default)]
     pub cause: Word,
-    /// Whether anything was seen of it since it was added or came back. Before that, its state is an assumption. A balancer that
-    /// does not say so has seen it.
+    /// Whether anything was seen of it since it was added or came back. Before that, its state is an
+    /// assumption. A balancer that does not say so has seen it.
     #[serde(default = "yes")]
     pub proven: bool,
     /// Whether it was removed and finishes its last requests.

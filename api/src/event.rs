@@ -26,12 +26,13 @@ pub struct ControlChange {
     pub at_unix_ms: u64,
     /// What changed, in words.
     pub what: String,
-    /// The origin of the change: the configuration file, a signal, names that stand for other addresses, or a client of the
-    /// admin port.
+    /// The origin of the change: the configuration file, a signal, names that stand for other addresses, or a
+    /// client of the admin port.
     pub by: String,
 }
 
-/// The event `request`: a request ended. Text that came from a client stands here as it came; whoever shows it escapes it.
+/// The event `request`: a request ended. Text that came from a client stands here as it came; whoever shows
+/// it escapes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RequestEnd {
@@ -57,8 +58,8 @@ pub struct RequestEnd {
     pub failure: Option<Word>,
     /// What is to blame for the failure.
     pub blame: Option<Word>,
-    /// Microseconds from its arrival until it went to a backend for the last time: picking, waiting for a place, connecting,
-    /// failed tries.
+    /// Microseconds from its arrival until it went to a backend for the last time: picking, waiting for a
+    /// place, connecting, failed tries.
     pub queue_us: u64,
     /// Microseconds from then until its last byte was sent; 0 if it was sent at once.
     pub upload_us: u64,

@@ -1,7 +1,8 @@
-//! The documents of the balancer's admin port, as types: the balancer writes them, and `lb ctl` and the lab read them.
+//! The documents of the balancer's admin port, as types: the balancer writes them, and `lb ctl` and the lab
+//! read them.
 //!
-//! A reader ignores fields that it does not know, so a newer balancer may add some. Words such as the name of a state are
-//! text here: a reader can show a word that it does not know.
+//! A reader ignores fields that it does not know, so a newer balancer may add some. Words such as the name of
+//! a state are text here: a reader can show a word that it does not know.
 
 mod backend;
 mod event;

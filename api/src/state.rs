@@ -182,8 +182,8 @@ pub struct Connections {
     pub idle: u64,
 }
 
-/// Latencies of the last 10 to 15 seconds, from sending a request to the head of its answer, in microseconds. `None` where
-/// no answer came lately.
+/// Latencies of the last 10 to 15 seconds, from sending a request to the head of its answer, in microseconds.
+/// `None` where no answer came lately.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LatencyMicros {

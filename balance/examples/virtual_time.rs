@@ -4,8 +4,8 @@
 //! cargo run -p balance --example virtual_time -- least-connections
 //! ```
 //!
-//! The decisions are those of the balancer. The clock is a counter, so the run takes milliseconds and prints the same
-//! table each time.
+//! The decisions are those of the balancer. The clock is a counter, so the run takes milliseconds and prints
+//! the same table each time.
 
 #![expect(clippy::disallowed_macros, reason = "an example prints what it does")]
 

@@ -424,8 +424,8 @@ impl<X> Roster<X> {
         backend
     }
 
-    /// The number of an address: the number that it has or had last, or else the lowest free number. So numbers stay
-    /// small, however many addresses come and go.
+    /// The number of an address: the number that it has or had last, or else the lowest free number. So
+    /// numbers stay small, however many addresses come and go.
     fn number(&mut self, address: &Address) -> usize {
         if let Some(number) = self.numbers.get(address) {
             return *number;

@@ -23,8 +23,9 @@
 //! them by the same rule: if it answers, they continue to wait; if it is silent, those that may be repeated
 //! leave it.
 //!
-//! A backend may leave every question without an answer and serve requests. The balancer notices this when an answer to a
-//! request arrives while a question waits. From then on, silence on questions says nothing about the backend.
+//! A backend may leave every question without an answer and serve requests. The balancer notices this when an
+//! answer to a request arrives while a question waits. From then on, silence on questions says nothing about
+//! the backend.
 //!
 //! So a slow path never counts as silence, because the backend answers the question. The byte from another
 //! backend distinguishes a silent backend from a balancer that was itself suspended, and from a network that

@@ -11,6 +11,7 @@ use http::Uri;
 use crate::check::Summary;
 use crate::config::{self, Flags, Loaded, Problems};
 use crate::ctl::Ctl;
+use crate::exit::CANNOT_START;
 use crate::shown::shown;
 
 mod mistakes;
@@ -117,9 +118,6 @@ Signals:
 
 Exit status:
   0 drained, 1 ended with requests in flight, 2 cannot start: a setting is wrong or a port is in use.";
-
-/// The exit status if the balancer cannot start: the same as that of clap for a wrong flag.
-pub const CANNOT_START: u8 = 2;
 
 impl Cli {
     /// Reads a command line, with the name of the program first. Prints errors, and texts such as the help.

@@ -30,6 +30,7 @@ mod clock;
 pub mod config;
 pub mod control;
 pub mod ctl;
+pub mod exit;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod log;
@@ -39,6 +40,7 @@ mod pool;
 mod proxy;
 mod resolved;
 pub(crate) mod resolver;
+mod resources;
 pub mod server;
 mod shown;
 mod statuses;

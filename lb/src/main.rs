@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use lb::cli::{CANNOT_START, Cli, Command};
+use lb::cli::{Cli, Command};
 use lb::control::Origin;
+use lb::exit::CANNOT_START;
 use lb::log::{LAST_LINES, Log};
 use lb::server::Server;
 
@@ -26,7 +27,8 @@ fn main() -> ExitCode {
         let config = loaded.config;
         // The ports come first: so a second balancer does not touch the log file of one that already runs.
         let server = Server::bind(config.clone(), origin).map_err(|error| format!("error: {error}\n"))?;
-        let log = Log::begin(&config).map_err(|error| format!("error: {error}\n"))?;
+        let log = Log::begin(config.log_format, config.log_level, config.log_file.clone())
+            .map_err(|error| format!("error: {error}\n"))?;
         Ok((server, log, loaded.warnings))
     });
     let (server, log, warnings) = match started {

@@ -18,7 +18,7 @@ use balance::verdict::Failure;
 use tokio::sync::watch;
 
 use crate::pool::Backend;
-use crate::proxy::upstream::connect::is_out_of_resources;
+use crate::resources::is_out_of_resources;
 
 /// Limit of look-ups at a time, each on a thread.
 const MOST: usize = 16;

@@ -62,7 +62,13 @@ fn balancer(backend: SocketAddr) -> SocketAddr {
             let config = origin.load().unwrap().config;
             match Server::bind(config.clone(), origin) {
                 Err(StartError::Taken { .. }) => {}
-                server => break (server.unwrap(), free, Log::begin(&config).unwrap()),
+                server => {
+                    break (
+                        server.unwrap(),
+                        free,
+                        Log::begin(config.log_format, config.log_level, config.log_file.clone()).unwrap(),
+                    );
+                }
             }
         };
         tell.send(address).unwrap();

@@ -24,7 +24,8 @@ use crate::pool::Backend;
 /// The settings and the state of a backend, in short.
 pub(super) fn summary(backend: &Backend) -> BackendSummary {
     let (spec, health) = (backend.spec(), backend.health());
-    // For a backend that is down, or up without a failure, an answer matters only if it is the first evidence.
+    // For a backend that is down, or up without a failure, an answer matters only if it is the first
+    // evidence.
     let on_its_way = health.progress(Thresholds { rise: 1, fall: 1 }).is_some();
     let is_first = health.answer_matters()
         && (health.state() == State::Down || (health.state() == State::Up && !on_its_way));

@@ -12,20 +12,17 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use balance::health::Thresholds;
 use balance::member::{Member, Mode};
-use balance::names;
 use balance::policy::Kind;
 use balance::{Rules, budget, outlier, silence};
 use http::StatusCode;
 use ipnet::IpNet;
-use strum::{Display, IntoStaticStr, VariantArray};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::log::Level;
+use crate::log::{Level, LogFormat};
 use crate::proxy::message::key;
 use crate::proxy::message::sticky;
 use crate::proxy::record::metrics::Statistics;
@@ -204,27 +201,6 @@ impl Config {
             outlier: self.outlier,
             retry_budget: self.retry_budget,
         }
-    }
-}
-
-/// Format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-    /// The access log in the combined log format of Apache and nginx, and all other lines as text.
-    Combined,
-}
-
-impl FromStr for LogFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        names::parse(text, "not known")
     }
 }
 

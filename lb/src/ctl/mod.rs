@@ -196,7 +196,7 @@ impl Ctl {
             }
             Err(Failure::Unasked(why)) => {
                 eprintln!("error: {why}");
-                crate::cli::CANNOT_START.into()
+                crate::exit::CANNOT_START.into()
             }
         }
     }

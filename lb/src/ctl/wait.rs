@@ -55,7 +55,8 @@ impl From<Refused> for Failure {
     }
 }
 
-/// Waits until a backend has finished its requests; if `gone`, until it has left the pool, and `None` is returned.
+/// Waits until a backend has finished its requests; if `gone`, until it has left the pool, and `None` is
+/// returned.
 ///
 /// # Errors
 /// That does not happen within `wait`, or the balancer does not answer.

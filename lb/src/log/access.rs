@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::RequestEnd;
 
+use super::LogFormat;
 use super::escape::{bare, inside, json, quoted};
 use super::lines::Lines;
-use crate::config::LogFormat;
 use crate::observe::AccessLog;
 
 /// Writes a line of the access log for each request.

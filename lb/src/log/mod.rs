@@ -17,8 +17,6 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt as layer, reload};
 
-use crate::config::{Config, LogFormat};
-
 pub(crate) mod access;
 pub mod escape;
 mod lines;
@@ -32,6 +30,27 @@ use writer::Output;
 
 /// How long the end of the process waits for the last lines.
 pub const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Format of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+    /// The access log in the combined log format of Apache and nginx, and all other lines as text.
+    Combined,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        names::parse(text, "not known")
+    }
+}
 
 /// The lowest level of lines that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
@@ -81,13 +100,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log as the configuration says. From now on, lines are written there, and so are panics. To
-    /// be called once in a process.
+    /// Opens the log in this format, from this level on, in this file or on standard error. From now on,
+    /// lines are written there, and so are panics. To be called once in a process.
     ///
     /// # Errors
     /// The log file cannot be opened, or the system does not start the thread that writes.
-    pub fn begin(config: &Config) -> Result<Self, OpenError> {
-        let (format, level, file) = (config.log_format, config.log_level, config.log_file.clone());
+    pub fn begin(format: LogFormat, level: Level, file: Option<PathBuf>) -> Result<Self, OpenError> {
         let output = Output::open(file.as_deref())?;
         let colours = output.is_terminal();
         let lines = Lines::default();

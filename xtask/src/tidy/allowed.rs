@@ -105,9 +105,9 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "lb",
         rows: &[
             // The program and its commands.
-            ("main", "cli server control ping log"),
-            ("ctl", "cli admin proxy config shown"),
-            ("cli", "check config shown"),
+            ("main", "cli server control ping log exit"),
+            ("cli", "ctl check config shown exit"),
+            ("ctl", "admin proxy config shown exit"),
             ("check", "asking ping config"),
             // What surrounds requests.
             ("server", "admin control asking proxy log config pool observe"),
@@ -117,31 +117,28 @@ pub(super) const TABLES: &[Allowed] = &[
             ("asking", "ping config pool"),
             ("ping", "proxy log config resolver pool statuses shown"),
             // The path of a request.
-            ("proxy", "log config resolver pool resolved observe clock"),
+            ("proxy", "config log resolver pool resolved resources observe clock"),
             // What every part above needs: log, settings, names, and the pool with the clock of the machine.
-            ("log", "config observe"),
-            ("config", "statuses shown"),
-            ("resolver", "pool"),
+            ("config", "log statuses shown"),
+            ("log", "observe"),
+            ("resolver", "pool resources"),
             ("pool", "resolved observe clock"),
             ("resolved", ""),
             // The records. They use nothing else of the balancer.
             ("observe", ""),
             // Tools without a state.
             ("clock", ""),
+            ("resources", ""),
+            ("exit", ""),
             ("statuses", ""),
             ("shown", ""),
             ("lib", ""),
         ],
-        up: &[
-            ("cli", "ctl", "`lb ctl` is a command, and returns a status that the command line defines"),
-            ("config", "log", "the settings have the level of the log, which the log defines"),
-            (
-                "config",
-                "proxy",
-                "the settings have values of the path of a request, which the modules there define",
-            ),
-            ("resolver", "proxy", "a look-up for which no thread starts is judged like a connection"),
-        ],
+        up: &[(
+            "config",
+            "proxy",
+            "the settings have values of the path of a request, which the modules there define",
+        )],
     },
     // The path of a request.
     Allowed {

@@ -16,7 +16,7 @@ pub(super) const WITHOUT_BEGINNING: &[(&str, &str)] = &[
 ];
 
 /// How many comment lines of a folder are still too wide.
-pub(super) const WIDE_COMMENTS: &[(&str, usize)] = &[("api/", 7), ("balance/", 3), ("lb/", 6)];
+pub(super) const WIDE_COMMENTS: &[(&str, usize)] = &[];
 
 /// Names that several types of one crate have.
 pub(super) const SHARED_NAMES: &[Shared] = &[

@@ -3,9 +3,8 @@
 use balance::names;
 
 use super::{Section, Setting, TIME, TIME_OR_ZERO, count, percent};
-use crate::config::LogFormat;
 use crate::config::form::Form;
-use crate::log::Level;
+use crate::log::{Level, LogFormat};
 use crate::proxy::record::metrics::Statistics;
 
 pub(super) const TOP: Section = Section {

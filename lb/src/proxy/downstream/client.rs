@@ -1,8 +1,8 @@
 //! The connection of a client: reads its requests, handles each of them, and writes the answers, one after
 //! the other.
 //!
-//! As on the other side, in [`crate::proxy::upstream::connection`], the only task is the one that serves the client: while a
-//! request is in progress, this task also checks whether the client is still there.
+//! As on the other side, in [`crate::proxy::upstream::connection`], the only task is the one that serves the
+//! client: while a request is in progress, this task also checks whether the client is still there.
 
 use std::cell::{Cell, LazyCell, RefCell};
 use std::future::poll_fn;

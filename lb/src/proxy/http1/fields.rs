@@ -109,8 +109,8 @@ impl FramingHeaders {
     }
 }
 
-/// Whether [`FramingHeaders`] uses a header with a name of this length. Most headers have names of other lengths, so
-/// that their names need not be compared with each one.
+/// Whether [`FramingHeaders`] uses a header with a name of this length. Most headers have names of other
+/// lengths, so that their names need not be compared with each one.
 const fn may_matter(length: usize) -> bool {
     // te, expect, connection or keep-alive, content-length, transfer-encoding.
     matches!(length, 2 | 6 | 10 | 14 | 17)

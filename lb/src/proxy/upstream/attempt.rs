@@ -175,7 +175,8 @@ impl Proxy {
         // have run twice waits here, because the backend may only be busy.
         let may_leave = repeatable && body.is_held() && !context::get::<MayHaveRun>(&head.context).0;
         let unless = may_leave.then_some((backend, Unless::Silent));
-        // A last resort, or a pick in panic mode, may be silent from the start. The request gives it some time.
+        // A last resort, or a pick in panic mode, may be silent from the start. The request gives it some
+        // time.
         let grace = (may_leave && backend.is_silent()).then(|| self.grace());
         let until = || match grace {
             Some(grace) if backend.is_silent() => patience.get().min(grace),

@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::pool::Backend;
 use crate::resolver::Resolver;
+use crate::resources::is_out_of_resources;
 
 /// The time to wait for one address before the next one is tried as well: RFC 8305, section 5.
 const PACE: Duration = Duration::from_millis(250);
@@ -165,14 +166,6 @@ fn has_way_to(address: SocketAddr) -> bool {
 pub(crate) fn notice_the_gone(socket: &Socket) -> io::Result<()> {
     let every = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
     socket.set_tcp_keepalive(&every.with_retries(4))
-}
-
-/// Whether an error says that this process or its machine is out of some resource.
-pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
-    /// The numbers in Linux for: too many open files in the system and in the process, no buffer space, out
-    /// of memory, and no more threads. The standard library has names for only some of them.
-    const NUMBERS: [i32; 5] = [23, 24, 105, 12, 11];
-    error.raw_os_error().is_some_and(|code| NUMBERS.contains(&code))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The connections of one worker to the backends: take one, put it back.
 //!
-//! This module decides which connection a request takes; [`crate::proxy::upstream::connection`] does the transfer. Every
-//! worker has its own connections, so nothing here is locked. The connection pool of a library would repeat
-//! requests by itself, and the balancer has to know about every single try.
+//! This module decides which connection a request takes; [`crate::proxy::upstream::connection`] does the
+//! transfer. Every worker has its own connections, so nothing here is locked. The connection pool of a
+//! library would repeat requests by itself, and the balancer has to know about every single try.
 
 use std::cell::RefCell;
 use std::rc::Rc;

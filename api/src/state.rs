@@ -25,7 +25,7 @@ pub struct State {
     #[serde(default)]
     pub counting_ms: u64,
     /// Clients that are connected.
-    pub connections: i64,
+    pub connections: u64,
     /// Lines of the log that did not fit or could not be written.
     #[serde(default)]
     pub log_lines_dropped: u64,

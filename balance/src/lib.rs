@@ -34,6 +34,7 @@ pub mod policy;
 pub mod pool;
 pub mod questions;
 pub mod ranking;
+mod roster;
 mod rules;
 pub mod silence;
 mod traffic;

@@ -3,7 +3,6 @@
 //! Observations of a backend come in as [`Evidence`], and changes of state go out as a [`Transition`]. The
 //! caller publishes them: this crate writes no log.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,14 +10,15 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::Moment;
-use crate::backend::{Address, Backend, Peer};
+use crate::backend::{Backend, Peer};
 use crate::budget::Budget;
 use crate::change::Change;
-use crate::fleet::{Fleet, Rank, Turns};
+use crate::fleet::{Fleet, Turns};
 use crate::health::{Cause, Evidence, Health, State};
 use crate::member::{Member, Mode};
 use crate::outlier;
 use crate::policy::Request;
+use crate::roster::Roster;
 use crate::rules::{InForce, Rules};
 
 /// A backend's change of state.
@@ -50,21 +50,6 @@ pub struct ServerPool<X = ()> {
     /// First picks of backends that were removed.
     forgotten_picks: AtomicU64,
     own: fn(&Member, Moment) -> X,
-}
-
-/// The members of the pool.
-#[derive(Debug)]
-struct Roster<X> {
-    members: Vec<Arc<Peer<X>>>,
-    leaving: Vec<Arc<Peer<X>>>,
-    /// The numbers of members and of removed backends that still have requests.
-    numbers: HashMap<Address, usize>,
-    /// The free numbers, each with the address that had it last.
-    free: BTreeMap<usize, Address>,
-    /// The turns of each level.
-    turns: BTreeMap<Rank, Arc<Turns>>,
-    /// The time of the last comparison of success rates.
-    compared: Option<Moment>,
 }
 
 impl<X> ServerPool<X> {
@@ -386,69 +371,6 @@ impl<X> ServerPool<X> {
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// There is no such member.
-struct NoMember;
-
-impl<X> Roster<X> {
-    fn empty() -> Self {
-        Self {
-            members: Vec::new(),
-            leaving: Vec::new(),
-            numbers: HashMap::new(),
-            free: BTreeMap::new(),
-            turns: BTreeMap::new(),
-            compared: None,
-        }
-    }
-
-    /// Adds a member. A removed backend that still has requests comes back with all that is known about it.
-    fn add(&mut self, member: Member, own: fn(&Member, Moment) -> X, now: Moment) -> Arc<Peer<X>> {
-        let number = self.number(&member.address);
-        let leaving = self.leaving.iter().position(|backend| backend.number == number);
-        let backend = match leaving.map(|index| self.leaving.remove(index)) {
-            Some(back) => {
-                back.set_spec(member);
-                back.set_leaving(false);
-                back
-            }
-            None => {
-                let own = own(&member, now);
-                Arc::new(Peer::new(number, member, own, now))
-            }
-        };
-        let place = self.members.partition_point(|other| other.number < number);
-        self.members.insert(place, Arc::clone(&backend));
-        backend
-    }
-
-    /// The number of an address: the number that it has or had last, or else the lowest free number. So
-    /// numbers stay small, however many addresses come and go.
-    fn number(&mut self, address: &Address) -> usize {
-        if let Some(number) = self.numbers.get(address) {
-            return *number;
-        }
-        let own = self.free.iter().find(|(_, last)| *last == address).map(|(number, _)| *number);
-        let next = self.numbers.len() + self.free.len() + 1;
-        let number = own.or_else(|| self.free.keys().next().copied()).unwrap_or(next);
-        self.free.remove(&number);
-        self.numbers.insert(address.clone(), number);
-        number
-    }
-
-    /// A removed backend has finished its last request: its number is free.
-    fn forget(&mut self, address: &Address) {
-        if let Some(number) = self.numbers.remove(address) {
-            self.free.insert(number, address.clone());
-        }
-    }
-
-    /// The index of a member in the list, or an error if there is no such member.
-    fn place(&self, address: &Address) -> Result<usize, NoMember> {
-        let number = self.numbers.get(address).ok_or(NoMember)?;
-        self.members.binary_search_by_key(number, |backend| backend.number).map_err(|_| NoMember)
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::health::Thresholds;
 use crate::policy::Kind;
-use crate::{InFlight, silence};
+use crate::{Address, InFlight, silence};
 
 pub(crate) fn rules() -> Rules {
     Rules {

@@ -181,7 +181,7 @@ async fn clients_that_vanish_blame_no_backend() -> Result<()> {
         })
         .await?;
     for backend in &state.backends {
-        assert_eq!((backend.state.as_str(), backend.failures), ("up", 0), "{backend:?}");
+        assert_eq!((&backend.state[..], backend.failures), ("up", 0), "{backend:?}");
         assert_eq!(backend.progress, None, "not even on the way down: {backend:?}");
         assert_eq!(backend.cause, "assumed at start", "its state never changed: {backend:?}");
     }

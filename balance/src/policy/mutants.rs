@@ -87,7 +87,7 @@ impl Policy for StaleNumbers {
         let numbers = self.0.get()?;
         let number = numbers[(request.key() as usize).checked_rem(numbers.len())?];
         let index = candidates.iter().position(|backend| backend.number == number);
-        index.or((!candidates.is_empty()).then_some(0))
+        index.or_else(|| (!candidates.is_empty()).then_some(0))
     }
 
     fn rebuild(&self, members: &[Arc<Backend>], _: &[Arc<Backend>]) {

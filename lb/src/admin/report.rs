@@ -65,7 +65,7 @@ pub(super) fn report(subject: &Subject<'_>) -> api::State {
         draining: observer.is_draining(),
         uptime_ms: millis(now.duration_since(started)),
         counting_ms: millis(now.saturating_duration_since(counting)),
-        connections: observer.connections.load(Relaxed),
+        connections: observer.connections.load(Relaxed).try_into().unwrap_or(0),
         log_lines_dropped: lines_dropped,
         totals: Totals {
             requests: totals.since_reset(|counters| &counters.requests),

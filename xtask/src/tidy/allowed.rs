@@ -58,7 +58,8 @@ pub(super) const TABLES: &[Allowed] = &[
             ("questions", "pool backend health silence moment"),
             ("explain", "pool policy member backend health"),
             // The pool, and one view of it at a time.
-            ("pool", "change fleet rules policy member backend health outlier budget moment"),
+            ("pool", "roster change fleet rules policy member backend health outlier budget moment"),
+            ("roster", "fleet member backend moment"),
             ("change", "member backend"),
             ("fleet", "rules levels policy member backend health moment"),
             ("rules", "policy health silence outlier budget"),

@@ -331,7 +331,7 @@ fn a_malformed_answer_is_logged_with_its_path_and_the_header_that_is_wrong() {
 
 #[test]
 fn a_broken_chunk_of_an_answer_is_logged_once_with_what_is_wrong() {
-    let line_end = "end of a chunk";
+    let line_end = "a chunk does not end";
     let table = [
         ("0x2\r\nok\r\n0\r\n\r\n", "size of a chunk"),
         ("2\r\nok\r\n\r\n", "size of a chunk"),

@@ -153,7 +153,7 @@ impl Client {
         response: http::Response<Incoming>,
     ) -> Result<Answer> {
         let (head, body) = response.into_parts();
-        let body = body.collect().await.context("the answer broke off")?.to_bytes();
+        let body = body.collect().await.context("the answer ended early")?.to_bytes();
         self.connection = Some(connection);
         Ok(Answer { status: head.status, headers: head.headers, body })
     }

@@ -34,7 +34,7 @@ pub async fn eventually<T>(
     mut check: impl AsyncFnMut() -> Result<T>,
 ) -> Result<T> {
     let deadline = Instant::now() + within;
-    let mut last = anyhow::anyhow!("the first look has not come back");
+    let mut last = anyhow::anyhow!("the first check has not ended");
     loop {
         match timeout_at(deadline, check()).await {
             Ok(Ok(value)) => return Ok(value),
@@ -42,7 +42,7 @@ pub async fn eventually<T>(
             Err(_) => {}
         }
         if Instant::now() + PAUSE >= deadline {
-            return Err(last.context(format!("waited {within:?} for {what}; what was seen last is below")));
+            return Err(last.context(format!("waited {within:?} for {what}; the last state is below")));
         }
         sleep(PAUSE).await;
     }

@@ -128,7 +128,7 @@ fn pack(name: &'static str, binary: &Path, ports: &[u16]) -> anyhow::Result<Imag
     let bytes = said.trim().parse().with_context(|| format!("the size of {name} is no number: {said:?}"))?;
     ensure!(
         bytes <= SIZE_LIMIT,
-        "{name} weighs {:.1} MB, more than the {} MB it may: see what made the binary grow",
+        "{name} has {:.1} MB, more than the limit of {} MB: find the reason for the growth",
         bytes as f64 / 1e6,
         SIZE_LIMIT / 1_000_000
     );

@@ -58,7 +58,7 @@ impl Events {
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(frame) => {
-                    if let Ok(data) = frame.context("the stream of events broke off")?.into_data() {
+                    if let Ok(data) = frame.context("the stream of events ended early")?.into_data() {
                         self.parser.feed(&data);
                     }
                 }

@@ -126,7 +126,8 @@ impl Backend {
     /// As [`Backend::kill`].
     pub async fn ledger(&self) -> Result<Executed> {
         let ledger = self.ask(Method::GET, "/ledger", None).await?;
-        Executed::from_ledger(&ledger).with_context(|| format!("backend {} keeps an odd ledger", self.number))
+        Executed::from_ledger(&ledger)
+            .with_context(|| format!("backend {} has an invalid ledger", self.number))
     }
 
     /// Empties its ledger.

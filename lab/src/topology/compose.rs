@@ -92,7 +92,7 @@ impl Containers {
         if said.trim() != "up" {
             drop(containers);
             let complaints = complaints.join().ok().flatten().and_then(Result::ok).unwrap_or_default();
-            anyhow::bail!("Compose cannot bring the lab up:\n{complaints}");
+            anyhow::bail!("Compose cannot start the lab:\n{complaints}");
         }
         Ok(containers)
     }

@@ -33,7 +33,8 @@ fn taken(port: u16) -> String {
         ),
         // The process belongs to another user, or to a container that this user cannot inspect.
         Err(_) => format!(
-            "port {port} is taken by a process we may not look at; `docker ps` and `sudo ss -ltnp 'sport = {port}'` show whose it is"
+            "port {port} is taken by a process of another user or container; `docker ps` and \
+             `sudo ss -ltnp 'sport = {port}'` show the process"
         ),
     }
 }

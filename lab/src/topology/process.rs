@@ -118,7 +118,7 @@ impl Process {
                 bail!("{name} ended at once ({status})\n{}", self.log())
             }
             Ok(Ok(line)) => Serving::parse(&line)
-                .with_context(|| format!("{name} should say where it listens, but says {line:?}")),
+                .with_context(|| format!("{name} should print its address, but prints {line:?}")),
         }
     }
 
@@ -169,7 +169,7 @@ impl Process {
     }
 
     async fn log_is_complete(&self) -> Result<()> {
-        eventually(Duration::from_secs(1), "its last words", async || {
+        eventually(Duration::from_secs(1), "the rest of its output", async || {
             ensure!(self.readers.iter().all(JoinHandle::is_finished), "its output is still open");
             Ok(())
         })

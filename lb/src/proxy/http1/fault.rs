@@ -60,7 +60,7 @@ impl Fault {
             Self::CodingInOld => "Transfer-Encoding comes in HTTP/1.0",
             Self::Options => "Connection lists more than 32 options",
             Self::TooManyInterim => "more than 32 interim answers come before it",
-            Self::Upgrade => "it switches to a protocol (101) that the request did not ask for",
+            Self::Upgrade => "it answers 101, but its Upgrade header does not match the request",
             Self::ChunkSize => "the size of a chunk is not 1 to 16 hexadecimal digits",
             Self::ChunkExtension => "the text after the size of a chunk is no extension",
             Self::ChunkExtensions => "its chunks have more than 16 KiB of extensions",

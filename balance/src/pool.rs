@@ -292,12 +292,6 @@ impl<X> ServerPool<X> {
         picks + self.forgotten_picks.load(Relaxed)
     }
 
-    /// The time after which a backend that came back now would get requests: an accurate value for
-    /// `Retry-After`.
-    pub fn recovery_time(&self, ping_interval: Duration) -> Duration {
-        ping_interval * self.rules().thresholds.rise
-    }
-
     /// The present settings of the members.
     pub fn specs(&self) -> Vec<Member> {
         self.fleet.load().members.iter().map(|backend| Member::clone(&backend.spec())).collect()

@@ -237,7 +237,10 @@ mod tests {
         assert_eq!(config.backends.len(), 4);
         assert_eq!(config.listen.port(), 3030);
         assert_eq!(config.admin.to_string(), "127.0.0.1:4030");
-        assert_eq!((config.retries, config.retry_delay, config.attempts), (3, Duration::from_millis(10), 3));
+        assert_eq!(
+            (config.proxy.retries, config.proxy.retry_delay, config.proxy.attempts),
+            (3, Duration::from_millis(10), 3)
+        );
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::log::{Level, Log};
 use crate::observe::Observer;
 use crate::ping::{self, Pings};
 use crate::pool::{Backend, Pool};
+use crate::proxy::settings::Settings;
 use crate::resolver::Resolver;
 
 mod names;
@@ -51,6 +52,8 @@ const READ: Duration = Duration::from_secs(8);
 pub(crate) struct Control {
     pool: Arc<Pool>,
     settings: Arc<ArcSwap<Config>>,
+    /// The part of the settings that the workers use.
+    proxy_settings: Arc<ArcSwap<Settings>>,
     observer: Arc<Observer>,
     log: Log,
     /// Reads the configuration again, on a separate thread.
@@ -95,7 +98,7 @@ pub(crate) enum NotReloaded {
 impl Control {
     pub(crate) fn new(
         pool: Arc<Pool>,
-        settings: Arc<ArcSwap<Config>>,
+        (settings, proxy_settings): (Arc<ArcSwap<Config>>, Arc<ArcSwap<Settings>>),
         observer: Arc<Observer>,
         log: Log,
         reading: Reading,
@@ -106,6 +109,7 @@ impl Control {
         let control = Self {
             pool,
             settings,
+            proxy_settings,
             observer,
             log,
             reading,
@@ -218,6 +222,7 @@ impl Control {
         let in_force = self.pool.rules();
         let policy = if config.policy == old.policy { in_force.policy } else { config.policy };
         let rules = Rules { policy, ..config.rules() };
+        self.proxy_settings.store(Arc::clone(&config.proxy));
         self.settings.store(Arc::new(config));
         if rules != in_force {
             self.pool.set_rules(rules);

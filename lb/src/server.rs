@@ -24,6 +24,7 @@ use crate::control::{Control, Origin};
 use crate::log::Log;
 use crate::observe::{BackendStats, Observer};
 use crate::pool::Pool;
+use crate::proxy::settings::Settings;
 
 pub(crate) mod acceptor;
 mod listen;
@@ -41,6 +42,8 @@ pub struct Server {
     listener: std::net::TcpListener,
     admin: std::net::TcpListener,
     settings: Arc<ArcSwap<Config>>,
+    /// The part of the settings that the workers use.
+    proxy_settings: Arc<ArcSwap<Settings>>,
     origin: Origin,
     pool: Arc<Pool>,
     observer: Arc<Observer>,
@@ -61,8 +64,9 @@ impl Server {
         let admin = listen(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
         let pool = Pool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now());
+        let proxy_settings = Arc::new(ArcSwap::from(Arc::clone(&config.proxy)));
         let settings = Arc::new(ArcSwap::from_pointee(config));
-        Ok(Self { listener, admin, settings, origin, pool: Arc::new(pool), observer })
+        Ok(Self { listener, admin, settings, proxy_settings, origin, pool: Arc::new(pool), observer })
     }
 
     /// Prints its addresses on standard output, serves until a signal to stop, and then until all requests
@@ -95,8 +99,15 @@ impl Server {
         let affordable = affordable(descriptors, admin_connections, config.workers, config.backends.len());
         let clients = config.max_connections.unwrap_or(affordable);
         let (slots, places) = (Slots::new(clients), places(affordable, clients));
-        let workers =
-            Workers::start(&self.settings, &self.pool, &self.observer, self.listener, slots, places)?;
+        let workers = Workers::start(
+            &config,
+            &self.proxy_settings,
+            &self.pool,
+            &self.observer,
+            self.listener,
+            slots,
+            places,
+        )?;
         let admin = TcpListener::from_std(self.admin)?;
         let (reading, news) = self.origin.watch()?;
         // The one line on standard output tells people, and programs that start this on port 0, that the
@@ -104,6 +115,7 @@ impl Server {
         say(format!("listening on http://{address}, admin on http://{admin_address}\n"))?;
 
         let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
+        let settings = (settings, Arc::clone(&self.proxy_settings));
         let control = Rc::new(Control::new(pool, settings, Arc::clone(&self.observer), log, reading));
         let (reloading, heeding, resolving, reopening) =
             (Rc::clone(&control), Rc::clone(&control), Rc::clone(&control), Rc::clone(&control));

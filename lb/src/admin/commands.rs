@@ -68,8 +68,7 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 
 /// Gives a backend without its own limit the common limit.
 fn with_limit(admin: &Admin, member: Member) -> Member {
-    let limit = admin.control.settings().limit.map(|limit| limit.in_flight as u32);
-    Member { limit: member.limit.or(limit), ..member }
+    Member { limit: member.limit.or(admin.control.settings().limit), ..member }
 }
 
 pub(super) fn add(admin: &Admin, asked: &Asked<'_>) -> Answer {

@@ -10,7 +10,7 @@ use super::exposition::{Kind, Metric, Page, Values};
 use crate::observe::{Counter, Counters, ErrorCause, Histogram, Observer, Phase, ShardedCounters};
 use crate::pool::{Backend, Pool};
 use crate::proxy::record::causes;
-use crate::proxy::record::metrics::Statistics;
+use crate::proxy::settings::Statistics;
 
 /// The source of the values.
 pub(super) struct View<'a> {

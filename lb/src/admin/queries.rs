@@ -83,7 +83,7 @@ pub(super) fn metrics<'a>(admin: &'a Admin, _: &'a Asked<'a>) -> Later<'a> {
     Box::pin(async move {
         let control = &admin.control;
         let (pool, observer) = (Arc::clone(control.pool()), Arc::clone(control.observer()));
-        let (started, statistics) = (admin.started.1, control.settings().statistics);
+        let (started, statistics) = (admin.started.1, control.settings().proxy.statistics);
         let lines_dropped = control.lines_dropped().0;
         let page = admin.beside(move || {
             let view = metrics::View::new(&pool, &observer, started, Instant::now(), lines_dropped);

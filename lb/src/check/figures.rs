@@ -58,7 +58,7 @@ impl Figures {
     /// The figures of a configuration.
     pub fn of(config: &Config) -> Self {
         let wanted = config.backends.iter().filter(|member| is_wanted(member)).count();
-        let backends_tried = config.attempts.min(u32::try_from(wanted).unwrap_or(u32::MAX)).max(1);
+        let backends_tried = config.proxy.attempts.min(u32::try_from(wanted).unwrap_or(u32::MAX)).max(1);
         let (rise, fall) = (config.thresholds.rise, config.thresholds.fall);
         // The first failed ping comes at once or an interval later; each further ping takes another interval.
         // A ping without an answer takes its whole time limit in addition.
@@ -70,7 +70,8 @@ impl Figures {
         let crash_without_traffic = pings(fall, Duration::ZERO);
         let unanswered = pings(fall, config.ping_timeout);
         // A request that has used up its retries takes the backend down by itself.
-        let by_requests = times(config.retry_delay, config.retries).min(config.total_timeout);
+        let by_requests =
+            times(config.proxy.retry_delay, config.proxy.retries).min(config.proxy.total_timeout);
         let silence = Span { best: config.silence.at_least, worst: config.silence.at_least + LOOK * 2 };
         // Half of the time passes before the question, and four halves before the judgement.
         let of_one = times(config.silence.at_least, 5) / 2;
@@ -87,15 +88,15 @@ impl Figures {
             stall_without_traffic: config.ping.path.as_ref().map(|_| unanswered),
             recovery: pings(rise, Duration::ZERO),
             backends_tried,
-            most_tries: backends_tried.saturating_mul(config.retries + 1),
+            most_tries: backends_tried.saturating_mul(config.proxy.retries + 1),
             longest: times(longest_to_connect(config), backends_tried)
-                .saturating_add(times(config.response_timeout, RUNS))
-                .min(config.total_timeout),
-            all_refuse: times(times(config.retry_delay, config.retries), backends_tried)
-                .min(config.total_timeout),
+                .saturating_add(times(config.proxy.response_timeout, RUNS))
+                .min(config.proxy.total_timeout),
+            all_refuse: times(times(config.proxy.retry_delay, config.proxy.retries), backends_tried)
+                .min(config.proxy.total_timeout),
             held: config
                 .max_connections
-                .map(|clients| (clients as u64).saturating_mul(config.replay_limit as u64)),
+                .map(|clients| (clients as u64).saturating_mul(config.proxy.replay_limit as u64)),
         }
     }
 }
@@ -103,10 +104,13 @@ impl Figures {
 /// The longest time in which a request may try to reach one backend: the wait in the queue, the first try and
 /// the retries, each of which fails to connect at the last moment.
 fn longest_to_connect(config: &Config) -> Duration {
-    let queued = config.limit.map_or(Duration::ZERO, |limit| limit.patience);
-    [times(config.connect_timeout, config.retries + 1), times(config.retry_delay, config.retries)]
-        .into_iter()
-        .fold(queued, Duration::saturating_add)
+    let queued = config.limit.map_or(Duration::ZERO, |_| config.proxy.queue.patience);
+    [
+        times(config.proxy.connect_timeout, config.proxy.retries + 1),
+        times(config.proxy.retry_delay, config.proxy.retries),
+    ]
+    .into_iter()
+    .fold(queued, Duration::saturating_add)
 }
 
 /// How often one request may run: once, and once more if that is safe.

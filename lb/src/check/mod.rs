@@ -57,8 +57,8 @@ fn admin(config: &Config) -> String {
 }
 
 fn policy(config: &Config) -> String {
-    let key = if config.policy.uses_key() { format!(" by {}", config.key) } else { String::new() };
-    let cookie = match &config.sticky_cookie {
+    let key = if config.policy.uses_key() { format!(" by {}", config.proxy.key) } else { String::new() };
+    let cookie = match &config.proxy.sticky_cookie {
         Some(name) => format!("; sticky sessions with the cookie {name}"),
         None => String::new(),
     };
@@ -142,14 +142,13 @@ fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
 }
 
 fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
-    let tries = u64::from(config.retries) + 1;
+    let tries = u64::from(config.proxy.retries) + 1;
     let queue = match config.limit {
         None => "not at all: backends have no limit".to_owned(),
         Some(limit) => format!(
-            "in the queue of a backend with {} requests in flight: up to {} requests, for at most {}",
-            limit.in_flight,
-            limit.queue,
-            time(limit.patience)
+            "in the queue of a backend with {limit} requests in flight: up to {} requests, for at most {}",
+            config.proxy.queue.longest,
+            time(config.proxy.queue.patience)
         ),
     };
     let budget = match config.retry_budget {
@@ -158,7 +157,7 @@ fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
             format!("; retry budget of all requests: {}% and {} per second", rule.percent, rule.per_second)
         }
     };
-    let each = ByteSize(config.replay_limit as u64).display().iec();
+    let each = ByteSize(config.proxy.replay_limit as u64).display().iec();
     let held = match figures.held {
         None => format!("up to {each} of its body"),
         Some(all) => format!("up to {each} of its body, {} of all together", ByteSize(all).display().iec()),
@@ -182,14 +181,15 @@ fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
         ("waits", queue),
         ("is held for another try", held),
     ];
-    if !config.retry_on.is_empty() && config.attempts > 1 {
-        let statuses: Vec<_> = config.retry_on.iter().map(|status| status.as_str().to_owned()).collect();
+    if !config.proxy.retry_on.is_empty() && config.proxy.attempts > 1 {
+        let statuses: Vec<_> =
+            config.proxy.retry_on.iter().map(|status| status.as_str().to_owned()).collect();
         lines.push((
             "is tried elsewhere",
             format!("after an answer with {}, if it may run twice", statuses.join(", ")),
         ));
     }
-    if let Some(after) = config.hedge_after {
+    if let Some(after) = config.proxy.hedge_after {
         lines.push(("is hedged", format!("after {} without an answer", time(after))));
     }
     lines

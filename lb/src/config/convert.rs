@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use balance::health::Thresholds;
@@ -19,7 +19,7 @@ use super::settings::BACKEND;
 use super::{Config, Ping, RawConfig, Token, backends, listen, settings};
 use crate::proxy::message::key;
 use crate::proxy::message::sticky;
-use crate::proxy::upstream::queue::{self, Limit};
+use crate::proxy::settings::{QueueRule, Settings as ProxySettings};
 
 /// The default name: a random one that stays the same when the file is read again.
 static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}", fastrand::u32(..) >> 8));
@@ -37,32 +37,49 @@ pub(super) fn convert<'a>(raw: RawConfig<'a>, problems: &mut Found) -> (Config, 
 /// The configuration with these backends: one line for each setting, or for settings that make one rule.
 fn config(read: &mut Reader<'_>, backends: Vec<Member>) -> Config {
     let listen = clients(read);
+    let thresholds = thresholds(read);
+    let proxy = proxy_settings(read, thresholds);
     Config {
         backends,
         policy: read.parsed("balance.policy", str::parse).unwrap_or_default(),
-        key: read.parsed("balance.hash_by", |text| text.parse().map_err(fix)).unwrap_or_default(),
         load_factor: read.number("balance.load_factor"),
         seed: read.maybe("balance.seed"),
         panic_threshold: read.number("balance.panic_threshold"),
         slow_start: read.get("balance.slow_start"),
         outlier: outlier(read),
         retry_budget: retry_budget(read),
-        hedge_after: read.maybe("hedging.after"),
-        sticky_cookie: read.parsed("sticky.cookie", cookie_name),
-        sticky_attributes: cookie(read),
-        explain: read.get("balance.explain"),
         listen,
         admin: admin(read, listen),
         admin_token: read.parsed("admin_token", Token::read),
-        name: read.parsed("name", name).unwrap_or_else(|| OWN_NAME.clone()),
-        via: read.get("via"),
-        trusted: entries(read, "trusted_proxies", "a network", network),
         workers: read.maybe_number("workers").unwrap_or_else(cores),
         ping_interval: read.get("health.ping_interval"),
         ping_timeout: read.get("health.ping_timeout"),
         ping: Ping::of(read),
-        thresholds: thresholds(read),
+        thresholds,
         silence: silence(read),
+        lame_duck: read.get("timeouts.lame_duck"),
+        drain_time: read.get("timeouts.drain"),
+        max_connections: read.maybe_number("max_connections"),
+        limit: read.maybe_number("queues.backend_limit"),
+        log_format: read.parsed("log.format", str::parse).unwrap_or_default(),
+        log_level: read.parsed("log.level", str::parse).unwrap_or_default(),
+        log_file: read.parsed("log.file", log_file),
+        access_log: read.get("log.access_log"),
+        proxy: Arc::new(proxy),
+    }
+}
+
+/// The settings of the path of a request.
+fn proxy_settings(read: &mut Reader<'_>, thresholds: Thresholds) -> ProxySettings {
+    ProxySettings {
+        key: read.parsed("balance.hash_by", |text| text.parse().map_err(fix)).unwrap_or_default(),
+        hedge_after: read.maybe("hedging.after"),
+        sticky_cookie: read.parsed("sticky.cookie", cookie_name),
+        sticky_attributes: cookie(read),
+        explain: read.get("balance.explain"),
+        name: read.parsed("name", name).unwrap_or_else(|| OWN_NAME.clone()),
+        via: read.get("via"),
+        trusted: entries(read, "trusted_proxies", "a network", network),
         retries: read.number("retries.retries"),
         retry_delay: read.get("retries.retry_delay"),
         attempts: read.number("retries.attempts"),
@@ -77,21 +94,14 @@ fn config(read: &mut Reader<'_>, backends: Vec<Member>) -> Config {
         min_upload_rate: read.maybe("timeouts.min_upload_rate"),
         abort_on_close: read.get("abort_on_close"),
         tunnel_timeout: read.get("timeouts.tunnel"),
-        lame_duck: read.get("timeouts.lame_duck"),
-        drain_time: read.get("timeouts.drain"),
         drain_idle: read.get("timeouts.drain_idle"),
-        max_connections: read.maybe_number("max_connections"),
-        limit: limit(read),
         queue: queue(read),
         replay_limit: usize::try_from(read.get::<u64>("retries.replay_limit")).unwrap_or(usize::MAX),
         max_body: read.maybe("max_body").unwrap_or(u64::MAX),
-        log_format: read.parsed("log.format", str::parse).unwrap_or_default(),
-        log_level: read.parsed("log.level", str::parse).unwrap_or_default(),
-        log_file: read.parsed("log.file", log_file),
-        access_log: read.get("log.access_log"),
         log_query: read.get("log.query"),
         request_id: request_id(read),
         statistics: read.parsed("log.statistics", str::parse).unwrap_or_default(),
+        recovery: read.get::<Duration>("health.ping_interval").saturating_mul(thresholds.rise),
     }
 }
 
@@ -294,13 +304,9 @@ fn retry_budget(read: &mut Reader<'_>) -> Option<budget::Rule> {
     read.maybe_number("retries.budget").map(|percent| budget::Rule { percent, per_second })
 }
 
-fn queue(read: &mut Reader<'_>) -> queue::Rule {
-    queue::Rule { longest: read.number("queues.queue"), patience: read.get("queues.queue_timeout") }
-}
-
-fn limit(read: &mut Reader<'_>) -> Option<Limit> {
-    let queue::Rule { longest: queue, patience } = queue(read);
-    read.maybe_number("queues.backend_limit").map(|in_flight| Limit { in_flight, queue, patience })
+/// The rule for requests that wait.
+fn queue(read: &mut Reader<'_>) -> QueueRule {
+    QueueRule { longest: read.number("queues.queue"), patience: read.get("queues.queue_timeout") }
 }
 
 /// The name of the balancer: a token of RFC 9110, section 5.6.2, without the rarer characters.

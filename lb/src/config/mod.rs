@@ -12,21 +12,17 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use balance::health::Thresholds;
 use balance::member::{Member, Mode};
 use balance::policy::Kind;
 use balance::{Rules, budget, outlier, silence};
-use http::StatusCode;
-use ipnet::IpNet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::log::{Level, LogFormat};
-use crate::proxy::message::key;
-use crate::proxy::message::sticky;
-use crate::proxy::record::metrics::Statistics;
-use crate::proxy::upstream::queue::{self, Limit};
+use crate::proxy::settings::Settings as ProxySettings;
 use crate::shown::shown;
 
 pub(crate) mod aliases;
@@ -69,10 +65,10 @@ pub use token::Token;
 pub struct Config {
     /// The backends, in the order of their numbers; at least one.
     pub backends: Vec<Member>,
+    /// The settings of the path of a request.
+    pub(crate) proxy: Arc<ProxySettings>,
     /// How a backend is picked.
     pub policy: Kind,
-    /// Where hashing policies find the key of a request.
-    pub key: key::Source,
     /// Limit for the requests in flight of a backend under `bounded-ring`, in percent of its fair share; more
     /// than 100.
     pub load_factor: u32,
@@ -86,14 +82,6 @@ pub struct Config {
     pub outlier: outlier::Rule,
     /// The limit of retries of all requests together; `None` for no common limit.
     pub retry_budget: Option<budget::Rule>,
-    /// Time without an answer after which a second backend gets the request too; `None` for never.
-    pub hedge_after: Option<Duration>,
-    /// Name of the cookie that sends clients back to their backend; `None` for no cookie.
-    pub sticky_cookie: Option<String>,
-    /// The attributes of that cookie.
-    pub sticky_attributes: sticky::Attributes,
-    /// Whether a client may ask, with `x-lb-explain: 1`, for the decisions about its request.
-    pub explain: bool,
     /// Address that clients connect to.
     pub listen: SocketAddr,
     /// Address of the admin port.
@@ -101,13 +89,6 @@ pub struct Config {
     /// The token that is required for changes at run time. With `None`, changes are possible only if the
     /// admin port is on a loopback address.
     pub admin_token: Option<Token>,
-    /// Name of the balancer in `Via` and `Proxy-Status`: a token of RFC 9110, section 5.6.2.
-    pub name: String,
-    /// Whether to add the name to `Via`; otherwise it is in `CDN-Loop`, so that the balancer detects requests
-    /// that come back.
-    pub via: bool,
-    /// Trusted proxies in front of the balancer, whose `X-Forwarded` headers are believed.
-    pub trusted: Vec<IpNet>,
     /// Threads that serve requests; at least 1.
     pub workers: usize,
     /// Time between two pings of a backend, before jitter.
@@ -120,51 +101,15 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// When the balancer suspects a backend that is silent.
     pub silence: silence::Rule,
-    /// Retries of the same backend.
-    pub retries: u32,
-    /// Pause before a retry.
-    pub retry_delay: Duration,
-    /// Limit of backends that a request is sent to; at least 1.
-    pub attempts: u32,
-    /// Statuses from 400 to 599 after which the request goes to another backend; usually none.
-    pub retry_on: Vec<StatusCode>,
-    /// Time limit from the arrival of a request to the head of its answer, for all tries together.
-    pub total_timeout: Duration,
-    /// Time limit to connect to a backend.
-    pub connect_timeout: Duration,
-    /// Time limit from the end of a request to the head of its answer.
-    pub response_timeout: Duration,
-    /// How long a client may keep an idle connection open.
-    pub idle_timeout: Duration,
-    /// How long an idle connection to a backend is kept.
-    pub backend_idle: Duration,
-    /// Time limit from the first byte of a request to the end of its head.
-    pub head_timeout: Duration,
-    /// How long no byte of a body may move, to a backend or to a client.
-    pub stall_timeout: Duration,
-    /// Bytes per second that a client must send of a request's body; `None` for no limit.
-    pub min_upload_rate: Option<u64>,
-    /// Whether a client that closes its side of the connection counts as gone, so that its request ends.
-    pub abort_on_close: bool,
-    /// How long both sides of a tunnel may send nothing.
-    pub tunnel_timeout: Duration,
     /// How long connections are still accepted after the signal to end, before draining begins; may be zero.
     pub lame_duck: Duration,
     /// Time limit of draining.
     pub drain_time: Duration,
-    /// How long an idle connection stays open when draining begins.
-    pub drain_idle: Duration,
     /// Limit of open connections of clients, at least 1; by default as many as the descriptors allow, with
     /// one for the client and one for a backend.
     pub max_connections: Option<usize>,
     /// Limits of each backend; `None` for no limits.
-    pub limit: Option<Limit>,
-    /// How requests wait for a backend at its limit.
-    pub queue: queue::Rule,
-    /// Limit for the size of a request's body that the balancer holds so that it can send it again.
-    pub replay_limit: usize,
-    /// Limit for the size of a request's body.
-    pub max_body: u64,
+    pub limit: Option<u32>,
     /// Format of log lines.
     pub log_format: LogFormat,
     /// The lowest level of lines that are written.
@@ -173,19 +118,12 @@ pub struct Config {
     pub log_file: Option<PathBuf>,
     /// Whether to write a log line for each request.
     pub access_log: bool,
-    /// Whether to show the query of targets and of referring pages in logs, events and explanations.
-    pub log_query: bool,
-    /// Whether to give each request an `X-Request-ID`, unless a trusted proxy has given it one.
-    pub request_id: bool,
-    /// What `GET /metrics` counts.
-    pub statistics: Statistics,
 }
 
 impl Config {
     /// The backends, each with the limit that applies to it.
     pub fn members(&self) -> Vec<Member> {
-        let limit = self.limit.map(|limit| limit.in_flight as u32);
-        let with_limit = |member: &Member| Member { limit: member.limit.or(limit), ..member.clone() };
+        let with_limit = |member: &Member| Member { limit: member.limit.or(self.limit), ..member.clone() };
         self.backends.iter().map(with_limit).collect()
     }
 

@@ -54,8 +54,8 @@ fn the_example_has_every_setting_and_what_it_leaves_out_is_right_as_well() {
     let whole: Vec<_> =
         EXAMPLE.lines().map(|line| if is_setting(line) == Some(true) { &line[2..] } else { line }).collect();
     let whole = read_file(&whole.join("\n")).unwrap();
-    assert_eq!(whole.config.name, "edge-1");
-    assert_eq!(whole.config.sticky_cookie.as_deref(), Some("backend"));
+    assert_eq!(whole.config.proxy.name, "edge-1");
+    assert_eq!(whole.config.proxy.sticky_cookie.as_deref(), Some("backend"));
 }
 
 #[test]
@@ -79,11 +79,11 @@ fn flags_are_laid_over_the_file() {
     };
     let alone = load(&[]);
     assert_eq!((alone.listen.to_string(), alone.admin.port()), ("127.0.0.1:80".to_owned(), 1080));
-    assert_eq!((alone.explain, alone.retry_budget.map(|rule| rule.percent)), (true, Some(20)));
+    assert_eq!((alone.proxy.explain, alone.retry_budget.map(|rule| rule.percent)), (true, Some(20)));
     assert_eq!(load(&["--port=81"]).listen.to_string(), "127.0.0.1:81");
     assert_eq!(load(&["--bind=::1"]).listen.to_string(), "[::1]:80");
     let over = load(&["--explain=false", "--retry-budget=off", "--backends=http://b:2,http://c:3"]);
-    assert_eq!((over.explain, over.retry_budget, over.backends.len()), (false, None, 2));
+    assert_eq!((over.proxy.explain, over.retry_budget, over.backends.len()), (false, None, 2));
 }
 
 #[test]

@@ -84,8 +84,18 @@ impl Odd<'_> {
 
     /// Settings of retries while retries are off.
     fn about_retries(&mut self, config: &Config) {
-        self.idle(config.retries == 0, "retries.retry_delay", "there are no retries", "set retries as well");
-        self.idle(config.attempts == 1, "retries.on", "there is one attempt", "set attempts to 2 or more");
+        self.idle(
+            config.proxy.retries == 0,
+            "retries.retry_delay",
+            "there are no retries",
+            "set retries as well",
+        );
+        self.idle(
+            config.proxy.attempts == 1,
+            "retries.on",
+            "there is one attempt",
+            "set attempts to 2 or more",
+        );
         self.idle(
             config.retry_budget.is_none(),
             "retries.budget_per_second",
@@ -119,12 +129,12 @@ impl Odd<'_> {
     /// Settings of a cookie that is off, or that browsers drop.
     fn about_cookies(&mut self, config: &Config) {
         for id in ["sticky.secure", "sticky.same_site", "sticky.max_age"] {
-            self.idle(config.sticky_cookie.is_none(), id, "there is no cookie", "set cookie as well");
+            self.idle(config.proxy.sticky_cookie.is_none(), id, "there is no cookie", "set cookie as well");
         }
-        let sticky = config.sticky_attributes;
+        let sticky = config.proxy.sticky_attributes;
         let is_dropped = sticky.same_site == SameSite::None && sticky.secure == Secure::Never;
         self.idle(
-            is_dropped && config.sticky_cookie.is_some(),
+            is_dropped && config.proxy.sticky_cookie.is_some(),
             "sticky.same_site",
             "browsers drop a cookie with SameSite=None that is not Secure",
             "set secure to auto or always",
@@ -135,13 +145,13 @@ impl Odd<'_> {
     /// A cookie whose name requires Secure, but that is not Secure. The other requirements of such a name are
     /// met: the path of the cookie is /, and it has no domain.
     fn prefixed_cookie(&mut self, config: &Config) {
-        let Some(name) = &config.sticky_cookie else { return };
+        let Some(name) = &config.proxy.sticky_cookie else { return };
         // Browsers ignore the case of the prefix.
         let begins =
             |prefix: &&str| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
         let Some(prefix) = SECURE_PREFIXES.into_iter().find(begins) else { return };
-        let is_behind_proxies = !config.trusted.is_empty();
-        let fix = match (config.sticky_attributes.secure, config.sticky_attributes.same_site) {
+        let is_behind_proxies = !config.proxy.trusted.is_empty();
+        let fix = match (config.proxy.sticky_attributes.secure, config.proxy.sticky_attributes.same_site) {
             (Secure::Always, _) | (Secure::Auto, SameSite::None) => return,
             (Secure::Auto, _) if is_behind_proxies => return,
             (Secure::Auto, _) => {
@@ -173,14 +183,24 @@ impl Odd<'_> {
     /// Times that are never reached.
     fn about_times(&mut self, config: &Config) {
         let times = [
-            ("hedging.after", config.hedge_after, "timeouts.response", config.response_timeout),
-            ("timeouts.response", Some(config.response_timeout), "timeouts.total", config.total_timeout),
-            ("timeouts.connect", Some(config.connect_timeout), "timeouts.total", config.total_timeout),
+            ("hedging.after", config.proxy.hedge_after, "timeouts.response", config.proxy.response_timeout),
+            (
+                "timeouts.response",
+                Some(config.proxy.response_timeout),
+                "timeouts.total",
+                config.proxy.total_timeout,
+            ),
+            (
+                "timeouts.connect",
+                Some(config.proxy.connect_timeout),
+                "timeouts.total",
+                config.proxy.total_timeout,
+            ),
             (
                 "queues.queue_timeout",
-                config.limit.map(|limit| limit.patience),
+                config.limit.map(|_| config.proxy.queue.patience),
                 "timeouts.total",
-                config.total_timeout,
+                config.proxy.total_timeout,
             ),
         ];
         for (id, time, end, ends) in times {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use balance::Address;
 use balance::change::Change;
@@ -9,6 +10,7 @@ use balance::member::Member;
 
 use crate::config::Config;
 use crate::config::problems::grouped;
+use crate::proxy::settings::Settings;
 
 /// Stores the addresses of a name, in an order that does not depend on the server. An empty list is no
 /// answer: then the last good answer stays valid.
@@ -40,24 +42,28 @@ pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str
     let fixed = [
         ("listen", new.listen != old.listen),
         ("admin", new.admin != old.admin),
-        ("name", new.name != old.name),
+        ("name", new.proxy.name != old.proxy.name),
         ("workers", new.workers != old.workers),
         ("max_connections", new.max_connections != old.max_connections),
         ("balance.seed", new.seed != old.seed),
         ("log.format", new.log_format != old.log_format),
         ("log.file", new.log_file != old.log_file),
-        ("log.statistics", new.statistics != old.statistics),
+        ("log.statistics", new.proxy.statistics != old.proxy.statistics),
     ];
+    let proxy = Settings {
+        name: old.proxy.name.clone(),
+        statistics: old.proxy.statistics,
+        ..Settings::clone(&new.proxy)
+    };
     let config = Config {
         listen: old.listen,
         admin: old.admin,
-        name: old.name.clone(),
         workers: old.workers,
         max_connections: old.max_connections,
         seed: old.seed,
         log_format: old.log_format,
         log_file: old.log_file.clone(),
-        statistics: old.statistics,
+        proxy: Arc::new(proxy),
         ..new
     };
     (config, fixed.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect())

@@ -94,7 +94,7 @@ impl Balancer {
         let queues = Arc::new(Queues::default());
         let (handle, inbox) = WorkerHandle::new();
         let random = fastrand::Rng::with_seed(1);
-        let settings = Arc::new(ArcSwap::from(config));
+        let settings = Arc::new(ArcSwap::from(Arc::clone(&config.proxy)));
         let shared = (Arc::clone(&pool), observer, settings, queues);
         let worker = spawn_local(work(1, shared, random, inbox, None));
         Self { listener: CLIENTS.with(listen), handle, worker, pool }

@@ -134,7 +134,7 @@ fn same_to_others(head: &RequestHead, read: &Head) {
         headers.append(HOST, HeaderValue::try_from(server().authority()).unwrap());
     }
     let Ok(Some(again)) = take(&mut BytesMut::from(&out[..]), 0) else {
-        return assert!(headers.len() > MANY, "it takes what it writes");
+        return assert!(headers.iter().count() > MANY, "it takes what it writes");
     };
     assert_eq!((again.framing, again.request.headers), (read.framing, headers));
 }

@@ -23,7 +23,7 @@ mod elsewhere;
 pub(crate) mod http1;
 pub(crate) mod message;
 pub(crate) mod record;
-mod settings;
+pub(crate) mod settings;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
@@ -41,13 +41,12 @@ use message::refusal::Refusal;
 use message::sticky;
 use record::metrics::WorkerMetrics;
 use record::request_record::RequestRecord;
-use settings::{InForce, Settings};
+use settings::{InForce, Settings, WorkerSettings};
 use upstream::connection::Connection;
 use upstream::connections::Upstream;
 use upstream::queue::{Lease, Queues};
 
 use crate::clock::moment;
-use crate::config::Config;
 use crate::pool::{Backend, Pool};
 
 /// The part of the balancer that belongs to one worker: all that a request needs.
@@ -57,7 +56,7 @@ pub(crate) struct Proxy {
     pub(crate) metrics: Rc<WorkerMetrics>,
     queues: Arc<Queues>,
     random: RefCell<fastrand::Rng>,
-    pub(crate) settings: Settings,
+    pub(crate) settings: WorkerSettings,
     pub(crate) upstream: Upstream,
     pub(crate) deadlines: Deadlines,
     draining: Cell<bool>,
@@ -99,7 +98,7 @@ impl Proxy {
     pub(crate) fn new(
         pool: Arc<Pool>,
         metrics: Rc<WorkerMetrics>,
-        config: Arc<ArcSwap<Config>>,
+        settings: Arc<ArcSwap<Settings>>,
         queues: Arc<Queues>,
         random: fastrand::Rng,
     ) -> Self {
@@ -107,7 +106,7 @@ impl Proxy {
             upstream: Upstream::new(Rc::clone(&metrics), Arc::clone(&pool), Arc::clone(&queues)),
             queues,
             random: RefCell::new(random),
-            settings: Settings::new(config),
+            settings: WorkerSettings::new(settings),
             deadlines: Deadlines::default(),
             draining: Cell::new(false),
             date: Date::default(),
@@ -345,8 +344,7 @@ impl Proxy {
     fn end(&self, mut record: RequestRecord, failure: Failure, why: &str) -> Answer {
         record.failed(failure, failure.blame());
         let (status, settings) = (failure.status(), self.settings.now());
-        let come_back = (status == StatusCode::SERVICE_UNAVAILABLE)
-            .then(|| self.pool.recovery_time(settings.ping_interval));
+        let come_back = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(settings.recovery);
         record.answering(status);
         let mut answer = answer::own(&settings.name, status, failure.proxy_status(), why, come_back);
         record.says(&mut answer);

@@ -27,6 +27,7 @@ use crate::proxy::Proxy;
 use crate::proxy::downstream::client::converse;
 use crate::proxy::downstream::idle;
 use crate::proxy::record::metrics::WorkerMetrics;
+use crate::proxy::settings::Settings;
 use crate::proxy::upstream::queue::Queues;
 use crate::proxy::wire::Buffers;
 
@@ -48,7 +49,8 @@ pub(super) struct Workers {
 impl Workers {
     /// Starts the workers, which accept from this listener.
     pub(super) fn start(
-        settings: &Arc<ArcSwap<Config>>,
+        config: &Config,
+        settings: &Arc<ArcSwap<Settings>>,
         pool: &Arc<Pool>,
         observer: &Arc<Observer>,
         listener: std::net::TcpListener,
@@ -57,7 +59,6 @@ impl Workers {
     ) -> io::Result<Self> {
         let (working, finished) = mpsc::channel(1);
         let (open, closing) = oneshot::channel();
-        let config = settings.load_full();
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let queues = Arc::new(Queues::new(places));
         let (handles, places): (Vec<_>, Vec<_>) = (0..config.workers).map(|_| WorkerHandle::new()).unzip();
@@ -107,7 +108,7 @@ fn prepare(
 }
 
 /// Values that all workers share.
-pub(crate) type Shared = (Arc<Pool>, Arc<Observer>, Arc<ArcSwap<Config>>, Arc<Queues>);
+pub(crate) type Shared = (Arc<Pool>, Arc<Observer>, Arc<ArcSwap<Settings>>, Arc<Queues>);
 
 /// Runs the worker with this number.
 pub(crate) async fn work(

@@ -114,13 +114,14 @@ pub(super) const TABLES: &[Allowed] = &[
             ("server", "admin control asking proxy log config pool observe"),
             // The control thread.
             ("admin", "control proxy log config pool observe clock"),
-            ("control", "ping log config resolver pool observe"),
+            ("control", "ping log config proxy resolver pool observe"),
             ("asking", "ping config pool"),
             ("ping", "proxy log config resolver pool statuses shown"),
+            // The settings: the parts below define those that they read.
+            ("config", "proxy log statuses shown"),
             // The path of a request.
-            ("proxy", "config log resolver pool resolved resources observe clock"),
+            ("proxy", "log resolver pool resolved resources observe clock"),
             // What every part above needs: log, settings, names, and the pool with the clock of the machine.
-            ("config", "log statuses shown"),
             ("log", "observe"),
             ("resolver", "pool resources"),
             ("pool", "resolved observe clock"),
@@ -135,11 +136,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("shown", ""),
             ("lib", ""),
         ],
-        up: &[(
-            "config",
-            "proxy",
-            "the settings have values of the path of a request, which the modules there define",
-        )],
+        up: &[],
     },
     // The path of a request.
     Allowed {
@@ -150,7 +147,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("elsewhere", "downstream upstream record context"),
             // The two sides.
             ("downstream", "upstream record wire message http1"),
-            ("upstream", "record context wire message http1 deadline"),
+            ("upstream", "record settings context wire message http1 deadline"),
             // What every step writes down, and what it reads.
             ("record", "settings context message"),
             ("settings", "message"),

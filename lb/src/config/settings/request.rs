@@ -5,7 +5,7 @@ use balance::names;
 use super::{Section, Setting, TIME, TIME_OR_ZERO, count, percent};
 use crate::config::form::Form;
 use crate::log::{Level, LogFormat};
-use crate::proxy::record::metrics::Statistics;
+use crate::proxy::settings::Statistics;
 
 pub(super) const TOP: Section = Section {
     name: "",

@@ -10,7 +10,7 @@ use crate::proxy::message::target::Target;
 
 /// The head of a request.
 #[derive(Debug, Clone, Default)]
-pub struct RequestHead {
+pub(crate) struct RequestHead {
     /// The method.
     pub method: Method,
     /// The target.
@@ -42,36 +42,26 @@ impl ResponseHead {
 
 /// Headers in the order in which they came. A name may occur several times: RFC 9110, section 5.3.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(HeaderName, HeaderValue)>);
+pub(crate) struct Headers(Vec<(HeaderName, HeaderValue)>);
 
 impl Headers {
     /// An empty list, with memory for this number of headers.
-    pub fn with_room(room: usize) -> Self {
+    pub(crate) fn with_room(room: usize) -> Self {
         Self(Vec::with_capacity(room))
     }
 
-    /// The number of headers.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are no headers.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// All headers.
-    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
     /// The names of all headers.
-    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
         self.0.iter().map(|(name, _)| name)
     }
 
     /// The values of all headers with this name.
-    pub fn get_all<'h, 'n>(
+    pub(crate) fn get_all<'h, 'n>(
         &'h self,
         name: &'n HeaderName,
     ) -> impl Iterator<Item = &'h HeaderValue> + use<'h, 'n> {
@@ -79,33 +69,33 @@ impl Headers {
     }
 
     /// The value of the first header with this name.
-    pub fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
+    pub(crate) fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.get_all(name).next()
     }
 
     /// Whether there is a header with this name.
-    pub fn contains(&self, name: &HeaderName) -> bool {
+    pub(crate) fn contains(&self, name: &HeaderName) -> bool {
         self.get(name).is_some()
     }
 
     /// Adds a header at the end.
-    pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
+    pub(crate) fn append(&mut self, name: HeaderName, value: HeaderValue) {
         self.0.push((name, value));
     }
 
     /// Replaces all headers with this name by one.
-    pub fn insert(&mut self, name: HeaderName, value: HeaderValue) {
+    pub(crate) fn insert(&mut self, name: HeaderName, value: HeaderValue) {
         self.remove(&name);
         self.append(name, value);
     }
 
     /// Removes all headers with this name.
-    pub fn remove(&mut self, name: &HeaderName) {
+    pub(crate) fn remove(&mut self, name: &HeaderName) {
         self.retain(|found| found != name);
     }
 
     /// Keeps the headers whose names match.
-    pub fn retain(&mut self, keep: impl Fn(&HeaderName) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl Fn(&HeaderName) -> bool) {
         // In most cases nothing is removed, and then nothing is moved.
         if !self.names().all(&keep) {
             self.0.retain(|(name, _)| keep(name));
@@ -154,7 +144,7 @@ mod tests {
     fn what_is_removed_leaves_the_others_in_order() {
         let mut list = headers(&[(COOKIE, "a"), (HOST, "h"), (COOKIE, "b"), (TE, "x")]);
         list.remove(&ACCEPT);
-        assert_eq!(list.len(), 4);
+        assert_eq!(list.iter().count(), 4);
         list.remove(&COOKIE);
         assert_eq!(list, headers(&[(HOST, "h"), (TE, "x")]));
         assert!(list.contains(&HOST) && !list.contains(&COOKIE));

@@ -14,7 +14,7 @@ use crate::proxy::message::head::{Headers, RequestHead};
 
 /// The source of a request's key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Source {
+pub(crate) enum Source {
     /// The IP address of the client, without its port: the other end of the connection; or, behind trusted
     /// proxies, the last address in `X-Forwarded-For` that is not such a proxy itself.
     #[default]
@@ -31,7 +31,7 @@ impl Source {
     /// The key of a request, from the head as a backend will see it: the same number for the same text on
     /// every machine. `None` if the request has no such header or cookie; then it belongs to no backend. The
     /// proxies in `trusted` networks are trusted.
-    pub fn key(&self, head: &RequestHead, trusted: &[IpNet]) -> Option<u64> {
+    pub(crate) fn key(&self, head: &RequestHead, trusted: &[IpNet]) -> Option<u64> {
         match self {
             Self::Client => client_key(&head.headers, trusted).map(|key| xxh3_64(&key)),
             Self::Path => Some(xxh3_64(head.uri.path())),

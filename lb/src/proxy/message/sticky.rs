@@ -19,7 +19,7 @@ use crate::proxy::message::key::cookie;
 
 /// The attributes of the cookie: RFC 6265bis, section 4.1.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Attributes {
+pub(crate) struct Attributes {
     /// Whether browsers send it over https only.
     pub secure: Secure,
     /// The sites whose requests carry it.

@@ -19,7 +19,7 @@ pub(crate) const MAX_TARGET: usize = 8 * 1024;
 
 /// A request's target, in one of the forms of RFC 9112, section 3.2.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target(Bytes);
+pub(crate) struct Target(Bytes);
 
 impl Target {
     /// Reads the target of a request with this method.
@@ -40,12 +40,12 @@ impl Target {
     }
 
     /// The whole target.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// The path, up to the query; `*` if that is the whole target.
-    pub fn path(&self) -> &[u8] {
+    pub(crate) fn path(&self) -> &[u8] {
         let path = match self.authority() {
             Some(authority) => &self.0[self.behind_scheme() + authority.len()..],
             None => &self.0,
@@ -54,7 +54,7 @@ impl Target {
     }
 
     /// Host and port of a target such as `http://host:port/path`, without a check.
-    pub fn authority(&self) -> Option<Bytes> {
+    pub(crate) fn authority(&self) -> Option<Bytes> {
         if self.0.starts_with(b"/") {
             return None;
         }

@@ -1,32 +1,10 @@
 //! Where does a worker count? It has its own tallies, one for all clients and one for each backend.
 
-use std::str::FromStr;
 use std::sync::Arc;
-
-use balance::names;
-use strum::{Display, IntoStaticStr, VariantArray};
 
 use crate::observe::{Counters, Meter, Observer};
 use crate::pool::Backend;
-
-/// The extent of the statistics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "lowercase")]
-pub enum Statistics {
-    /// Everything.
-    #[default]
-    Full,
-    /// Everything except bytes and durations of requests.
-    Basic,
-}
-
-impl FromStr for Statistics {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        names::parse(text, "not known")
-    }
-}
+use crate::proxy::settings::Statistics;
 
 /// The tallies of one worker.
 #[derive(Debug)]

@@ -5,34 +5,15 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use balance::verdict::Failure;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::pool::{Backend, InFlight};
 use crate::proxy::deadline::{Deadlines, Interrupt, Unless};
+use crate::proxy::settings::QueueRule;
 use crate::proxy::upstream::places::Places;
-
-/// The limit of a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// The largest number of requests in flight, at least 1, over all workers together.
-    pub in_flight: usize,
-    /// The number of requests that may wait.
-    pub queue: usize,
-    /// The time that each of them may wait.
-    pub patience: Duration,
-}
-
-/// The rule for requests that wait for a backend that has reached its limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
-    /// The number of requests that may wait; more are refused.
-    pub longest: usize,
-    /// The time that each of them may wait.
-    pub patience: Duration,
-}
 
 /// The things that requests may have to wait for, shared by all workers: queues of backends, and places for
 /// connections.
@@ -101,7 +82,7 @@ impl Queues {
     pub(crate) async fn wait(
         &self,
         lease: &mut Lease,
-        rule: Rule,
+        rule: QueueRule,
         deadline: Instant,
         deadlines: &Deadlines,
     ) -> Result<(), Failure> {

@@ -168,7 +168,7 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
         elsewhere: &[
             ["F22", "The balancer is out of descriptors", "503, the balancer is to blame, accepting rests, and it recovers by itself: `a_balancer_out_of_descriptors_blames_no_backend_and_recovers`."],
-            ["F24", "The balancer is out of ports", "Not brought about: a machine's ports are everybody's. That the error means 503 and that the balancer is to blame: `connect_errors_tell_who_is_to_blame`, `the_table`."],
+            ["F24", "The balancer is out of ports", "Not brought about: a machine's ports are everybody's. That the error means 503 and that the balancer is to blame: `connect_errors_decide_who_is_to_blame`, `the_table`."],
             ["F25", "A backend's name resolves to nothing, or to something else", "It is looked up with every ping, beside it, and every two seconds. To nothing, or without an answer: the last good addresses stay (`a_name_server_that_says_nothing_takes_no_backend_down`); without any, as F1 (`a_backend_that_does_not_resolve_is_no_reason_not_to_start`). To something else: the new addresses are used, and connections to the old ones are not used again (`kept_connections_are_left_when_a_name_moves_to_another_address`), **without a slow start**."],
             ["F28", "A backend comes and goes", "A change takes three failed pings or two answered ones in a row (`it_takes_fall_failures_to_go_down_and_rise_pings_to_come_back`). **The time it is left alone does not grow**."],
         ],

@@ -5,8 +5,8 @@
 //! *Source*: HAProxy's `leastconn`, with the heap that the description of the original names as a possible
 //! improvement. *Cost*: O(log n) a pick, and the same for every request that ends, in a lock for that time.
 //! *When it is wrong*: a backend that fails at once looks idle and attracts all requests; a backend that has
-//! just come up does so for a moment, which [slow start](crate::Rules::slow_start) prevents; and many balancers that
-//! all see the same idle backend send their requests to it at once.
+//! just come up does so for a moment, which [slow start](crate::Rules::slow_start) prevents; and many
+//! balancers that all see the same idle backend send their requests to it at once.
 //!
 //! A search through all backends would be shorter code, and as fast for a few backends. With thousands of
 //! backends, the search costs more than all other work for a request, and most of the values have not changed

@@ -69,7 +69,7 @@ fn when_nobody_is_left_that_is_explained_too() {
     assert_eq!(answer.status, 503);
     assert_eq!(
         answer.head.get("x-lb-why"),
-        Some("attempt 1: round-robin chose nobody of nobody: nobody could be picked")
+        Some("attempt 1: round-robin chose none of none: no backend could be picked")
     );
     assert_eq!(told(&lb, "lost")["status"], 503);
 }

@@ -46,7 +46,7 @@ fn replaced(text: &str, from: &str, to: &str, between: &str) -> String {
 }
 
 #[test]
-fn what_people_read_about_the_policies_is_printed_from_the_code() {
+fn the_lists_of_policies_are_printed_from_the_code() {
     let lists = [
         (PAGE, "<!-- policies -->\n", "<!-- end -->\n", table()),
         (EXAMPLE, "# The policy, which picks a backend for each request:\n", "policy = \"", comments()),

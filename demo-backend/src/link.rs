@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_report_is_not_taken_for_one() {
+    fn an_invalid_report_is_ignored() {
         for line in ["", "o", "ox", "+1", "q", "d1 2", "é"] {
             assert_eq!(Report::decode(line), None, "{line:?}");
         }

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_worker_is_told_how_far_a_fault_had_come() {
+    fn the_next_worker_gets_the_counts_of_a_fault() {
         let (mut registry, mut ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
         let fault = definition(r#"{"kind": "reset", "first": 5, "for": "10s"}"#);
         registry.add(fault, &ledger, now).unwrap();

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_reported_with_who_holds_it() {
+    fn a_taken_port_is_reported_with_its_process() {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap();
         let error = must_be_free([address]).unwrap_err().to_string();

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_deadline_strikes_on_time() {
+    async fn a_deadline_is_met_on_time() {
         let deadlines = Deadlines::default();
         let start = Instant::now();
         // Immediately after a check, whatever the time between two checks is.
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_in_time_is_not_disturbed() {
+    async fn a_result_in_time_is_not_interrupted() {
         let deadlines = Deadlines::default();
         let deadline = Cell::new(Instant::now() + Duration::from_secs(1));
         let work = pin!(tokio::time::sleep(Duration::from_millis(500)));

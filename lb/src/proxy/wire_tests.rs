@@ -39,7 +39,7 @@ async fn the_last_message_leaves_with_the_end_even_if_received_bytes_were_never_
     for something_came in [false, true] {
         let (reader, mut writer, mut other) = connection().await;
         if something_came {
-            other.write_all(b"anybody there?").await.unwrap();
+            other.write_all(b"are you there").await.unwrap();
             reader.read.readable().await.unwrap();
         }
         for (message, is_last) in [("one", false), ("the last", true)] {

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_starting_cost_cancels_out() {
+    fn the_cost_of_starting_cancels_out() {
         let costs = per_request(
             &counts(&[("read", 300), ("open", 50)]),
             &counts(&[("read", 700), ("open", 50), ("write", 800)]),

@@ -147,7 +147,7 @@ fn a_request_without_an_end_is_missed() {
 }
 
 #[test]
-fn what_no_client_sent_must_not_be_executed() {
+fn requests_that_no_client_sent_must_not_be_executed() {
     let audit = found(|_, executed| executed["stranger"] = json!(1));
     assert!(audit.findings().contains("no client sent, none: 1 and 0"), "{}", audit.findings());
 }

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_may_see_is_what_the_table_says() {
+    fn clients_may_see_the_errors_of_the_table() {
         use Wrong::{BadGateway, Cut, Status500};
         let written = include_str!("faults.rs").lines().filter_map(|line| line.strip_prefix("//! | "));
         let rows: Vec<Vec<&str>> =
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_wrong_is_told_apart() {
+    fn kinds_of_errors_are_distinguished() {
         let failed = |why: &str| Outcome::Failed(why.into());
         for (outcome, backend, wrong) in [
             (Outcome::Answered(200), Some(1), None),

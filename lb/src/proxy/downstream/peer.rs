@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_spelled_as_everywhere() {
+    fn addresses_have_their_usual_spelling() {
         for text in ["0.0.0.0", "192.0.2.7", "255.255.255.255", "::1", "2001:db8::7"] {
             assert_eq!(spelled(text.parse().unwrap()), text);
         }

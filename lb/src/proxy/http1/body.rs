@@ -318,7 +318,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_chunked_is_read_whole(
+        fn a_chunked_body_is_read_completely(
             chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..8),
             piece in 1..20_usize,
         ) {

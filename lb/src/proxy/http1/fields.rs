@@ -176,14 +176,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_header_that_matters_is_passed_over() {
+    fn no_relevant_header_is_skipped() {
         let names = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, TE, EXPECT];
         assert!(names.iter().all(|name| may_matter(name.as_str().len())));
         assert!(may_matter("keep-alive".len()));
     }
 
     #[test]
-    fn how_long_a_connection_is_kept_is_the_shortest_time_that_is_said() {
+    fn the_shortest_keep_alive_time_counts() {
         let table = [
             ("timeout=5", Some(5)),
             ("timeout=5, max=100", Some(5)),

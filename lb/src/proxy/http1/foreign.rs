@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_protocols_are_told_from_requests() {
+    fn other_protocols_are_distinguished_from_requests() {
         let table: [(&[u8], Option<Refusal>); 9] = [
             (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", Some(Refusal::Tls)),
             (b"\x16\x03\x03\x00\x05", Some(Refusal::Tls)),

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_trusted_proxy_leaves_empty_it_does_not_say() {
+    fn an_empty_field_of_a_trusted_proxy_counts_as_missing() {
         let mark = Mark::new("lb-1", true);
         for (chain, expected) in
             [("", "192.0.2.7"), (" , ,", "192.0.2.7"), ("a,,b", "a, b, 192.0.2.7"), (",a", "a, 192.0.2.7")]

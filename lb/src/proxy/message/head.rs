@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inserted_stands_for_all_of_its_name() {
+    fn an_inserted_header_replaces_all_with_its_name() {
         let mut list = headers(&[(COOKIE, "a"), (HOST, "h"), (COOKIE, "b")]);
         assert_eq!(list.get_all(&COOKIE).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(list.get(&COOKIE).unwrap(), "a");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_leaves_the_others_in_order() {
+    fn a_removed_header_leaves_the_others_in_order() {
         let mut list = headers(&[(COOKIE, "a"), (HOST, "h"), (COOKIE, "b"), (TE, "x")]);
         list.remove(&ACCEPT);
         assert_eq!(list.iter().count(), 4);

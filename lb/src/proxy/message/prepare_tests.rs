@@ -34,7 +34,7 @@ fn values(headers: &Headers, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn forwarding_headers_tell_who_asked() {
+fn forwarding_headers_name_the_client() {
     let head = forwarded("/", &[("host", "a.example"), ("via", "1.0 other")]);
     assert_eq!(values(&head.headers, "x-forwarded-for"), ["192.0.2.7"]);
     assert_eq!(values(&head.headers, "x-forwarded-proto"), ["http"]);
@@ -122,7 +122,7 @@ fn an_absolute_target_may_have_a_query_and_no_path() {
 }
 
 #[test]
-fn what_is_listed_beside_nonsense_is_heard() {
+fn options_beside_malformed_ones_are_used() {
     let request = Request::get("/").header(HOST, "h").header("x-secret", "1");
     let mut head = RequestHead::from(request.body(()).unwrap().into_parts().0);
     head.headers.insert(CONNECTION, HeaderValue::from_bytes(b"x-secret, \xff").unwrap());
@@ -167,7 +167,7 @@ fn trailers_are_asked_for_again() {
 }
 
 #[test]
-fn hosts_are_told_from_what_is_none() {
+fn valid_hosts_are_distinguished_from_invalid_ones() {
     for host in [
         "a",
         "a.example.",
@@ -194,7 +194,7 @@ fn hosts_are_told_from_what_is_none() {
 }
 
 #[test]
-fn a_disguise_is_seen_through() {
+fn disguised_names_are_recognised() {
     let is_disguised = |name: &'static str| is_disguised(&HeaderName::from_static(name));
     assert!(is_disguised("transfer_encoding") && is_disguised("x_forwarded-for"));
     assert!(!is_disguised("x-forwarded-for") && !is_disguised("x_custom"));

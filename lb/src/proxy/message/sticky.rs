@@ -132,7 +132,7 @@ mod tests {
     use crate::pool;
 
     #[test]
-    fn what_is_told_is_understood() {
+    fn a_cookie_names_its_backend() {
         let field = [1, 2].map(|number| pool::backend(number, &format!("10.0.0.{number}"), 80));
         let mut headers = Headers::default();
         let attributes = Attributes::default();

@@ -199,7 +199,7 @@ mod tests {
     use crate::proxy::message::via::Mark;
 
     #[test]
-    fn what_is_no_request_is_made_out_as_far_as_that_goes() {
+    fn invalid_requests_are_read_as_far_as_possible() {
         type Line<'a> = (&'a str, &'a str, &'a str);
         let table: [(&[u8], Line<'_>); 10] = [
             (b"", ("-", "-", "-")),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_made_out_as_well() {
+    fn headers_of_invalid_requests_are_read_as_well() {
         let seen = Glimpse::of(
             b"GET / x\r\nhost: a\r\nX: y\r\nUser-Agent:  b c \r\nReferer: \x1b\r\n\r\nX-Request-ID: body",
         );
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_logged_as_the_client_is_what_its_requests_are_hashed_by() {
+    fn the_logged_client_is_the_key_of_its_requests() {
         let trusted: [IpNet; 3] =
             ["10.0.0.0/8", "127.0.0.0/8", "2001:db8:ffff::/48"].map(|network| network.parse().unwrap());
         let chains = [

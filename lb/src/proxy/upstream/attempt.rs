@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_held_is_not_sent_again() {
+    fn a_body_that_is_not_held_is_not_sent_again() {
         assert_eq!(without_body(Failure::StaleUnsent), Failure::StaleMaybeSent);
         assert_eq!(without_body(Failure::ClosedUnsent), Failure::ClosedEarly);
         // No byte of a body is read before there is a connection.

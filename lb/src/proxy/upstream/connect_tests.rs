@@ -76,7 +76,7 @@ async fn an_address_that_answers_late_may_still_be_the_first() {
 }
 
 #[tokio::test]
-async fn if_none_answers_that_is_told_when_the_last_has_failed() {
+async fn if_no_address_answers_the_error_comes_after_the_last_failure() {
     let refusing = refusing().await;
     assert_eq!(connect_to_any(&[], PATIENCE).await.unwrap_err(), Failure::Unresolved);
     for addresses in [vec![refusing], vec![refusing; 3]] {
@@ -112,7 +112,7 @@ fn the_kinds_of_addresses_take_turns() {
 }
 
 #[test]
-fn connect_errors_tell_who_is_to_blame() {
+fn connect_errors_decide_who_is_to_blame() {
     let here: SocketAddr = "127.0.0.1:9".parse().unwrap();
     // Many machines have no route to this address: the network is reserved for examples.
     let nowhere: SocketAddr = "[2001:db8::1]:9".parse().unwrap();
@@ -134,7 +134,7 @@ fn connect_errors_tell_who_is_to_blame() {
 }
 
 #[test]
-fn what_another_address_said_is_graver_than_that_none_could_be_asked() {
+fn an_answer_of_an_address_is_more_important_than_a_local_error() {
     use Failure::{ConnectRefused, OutOfResources, Unreachable};
     assert_eq!(graver(None, OutOfResources), OutOfResources);
     assert_eq!(graver(Some(ConnectRefused), OutOfResources), ConnectRefused);

@@ -83,7 +83,7 @@ async fn a_connection_rests_for_less_long_than_its_backend_keeps_it() {
 
 /// The connection was good when it was taken, and breaks before the first byte of the request is written.
 #[tokio::test]
-async fn what_a_dead_connection_does_not_take_was_not_sent() {
+async fn a_request_on_a_dead_connection_counts_as_not_sent() {
     let (from_client, _client) = pair().await;
     let (incoming, _) = wire::split::<AnswerBody>(from_client, ROOM, Buffers::default(), Meter::default());
     let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming)), 0), 1024);

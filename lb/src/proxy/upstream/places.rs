@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_waits_gets_what_others_give_up() {
+    async fn a_waiting_request_gets_a_place_that_others_give_up() {
         let places = Places::new(1);
         let kept = places.try_take().unwrap();
         assert!(places.try_take().is_none());
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_gives_up_waiting_is_not_waited_for() {
+    async fn a_request_that_gives_up_leaves_the_queue() {
         let places = Places::new(1);
         let _kept = places.try_take().unwrap();
         assert!(tokio::time::timeout(std::time::Duration::from_millis(5), places.take()).await.is_err());

@@ -168,7 +168,7 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
         elsewhere: &[
             ["F22", "The balancer is out of descriptors", "503, and the balancer is to blame. It pauses accepting, and it recovers without help: `a_balancer_out_of_descriptors_blames_no_backend_and_recovers`."],
-            ["F24", "The balancer is out of ports", "Not tested as a whole, because all programs share the ports of a machine. These tests show that the error means 503 and that the balancer is to blame: `connect_errors_tell_who_is_to_blame`, `the_table`."],
+            ["F24", "The balancer is out of ports", "Not tested as a whole, because all programs share the ports of a machine. These tests show that the error means 503 and that the balancer is to blame: `connect_errors_decide_who_is_to_blame`, `the_table`."],
             ["F25", "A backend's name resolves to nothing, or to something else", "The balancer looks the name up with every ping, in parallel, and every two seconds. If there is no address or no answer, the last good addresses stay (`a_name_server_that_says_nothing_takes_no_backend_down`); if there never was an address, as F1 (`a_backend_that_does_not_resolve_is_no_reason_not_to_start`). If the name has new addresses, the balancer uses them and does not use connections to the old ones again (`kept_connections_are_left_when_a_name_moves_to_another_address`), **without a slow start**."],
             ["F28", "A backend comes and goes", "A change of state needs three failed pings or two answered pings in a row (`it_takes_fall_failures_to_go_down_and_rise_pings_to_come_back`). **The time out of service does not grow with each failure**."],
         ],

@@ -1,18 +1,19 @@
-//! How is a backend kept, killed and brought back?
+//! The agent: how a backend is started, stopped and killed.
 //!
-//! The agent holds the control port and looks after one worker at a time. It runs on one thread, and that is
-//! needed: Linux kills a worker when the *thread* that started it ends.
+//! The agent holds the control port and manages one worker at a time. It must run on one thread: Linux kills
+//! a worker when the *thread* that started it ends.
 //!
 //! # The data port
-//! Port 3031 shall refuse connections while its worker is dead, and still belong to this backend. So the agent
-//! binds a socket to it and never listens; see `port.rs` for how the worker gets in beside it and others do not.
+//! Port 3031 must refuse connections while there is no worker, and still belong to this backend. So the agent
+//! binds a socket to it and never listens. `port.rs` explains why the worker can still bind to the port, and
+//! other programs cannot.
 
 mod control;
-mod desk;
-mod inbox;
-mod keeper;
 mod port;
 mod process;
+mod registry;
+mod report_reader;
+mod supervisor;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -24,15 +25,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::LocalSet;
 
 use crate::cli::AgentConfig;
-use keeper::Keeper;
+use supervisor::Supervisor;
 
-/// How long a worker may take to finish what is in flight, once the agent is told to end.
+/// The time for a worker to finish its requests in flight, after the agent was told to end.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// Runs a backend until a signal ends it.
 ///
 /// # Errors
-/// If a port is taken, or no worker can be started.
+/// If a port is taken, or if no worker can be started.
 pub fn run(config: AgentConfig) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, serve(config))?;
@@ -40,7 +41,8 @@ pub fn run(config: AgentConfig) -> Result<ExitCode> {
 }
 
 async fn serve(mut config: AgentConfig) -> Result<()> {
-    // First of all, so that no signal finds us without a handler: as process 1 of a container that has no effect.
+    // The signal handlers come first: as process 1 of a container, a process without handlers ignores these
+    // signals.
     let mut signals = Signals::new()?;
     let reserved = port::reserve(config.data)?;
     config.data = reserved.address();
@@ -49,9 +51,9 @@ async fn serve(mut config: AgentConfig) -> Result<()> {
     let (data, exit_with_parent) = (config.data, config.exit_with_parent);
     let control_address = config.control;
 
-    let keeper = Rc::new(Keeper::new(config));
-    keeper.start().await.context("cannot start a worker")?;
-    // If nobody reads our standard output any more, nobody misses the line.
+    let supervisor = Rc::new(Supervisor::new(config));
+    supervisor.start().await.context("cannot start a worker")?;
+    // If nothing reads the standard output any more, the line is not needed.
     let _ = writeln!(std::io::stdout(), "listening on http://{data}, control on http://{control_address}");
 
     let end = async {
@@ -60,21 +62,21 @@ async fn serve(mut config: AgentConfig) -> Result<()> {
             () = signals.next() => End::Polite,
         }
     };
-    if control::serve(control, Rc::clone(&keeper), end).await == End::Polite {
+    if control::serve(control, Rc::clone(&supervisor), end).await == End::Polite {
         tokio::select! {
-            () = keeper.drain(DRAIN_TIME) => {}
+            () = supervisor.drain(DRAIN_TIME) => {}
             () = signals.next() => {}
         }
     }
-    keeper.kill().await
+    supervisor.kill().await
 }
 
-/// How an agent ends.
+/// The way in which an agent ends.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// Its worker finishes first what is in flight.
+    /// The worker finishes its requests in flight first.
     Polite,
-    /// Whoever started it is gone.
+    /// The parent process is gone.
     AtOnce,
 }
 
@@ -97,13 +99,13 @@ impl Signals {
     }
 }
 
-/// Ends when standard input does, if it is watched at all.
+/// Ends when standard input closes, if it is watched at all.
 async fn end_of_stdin(watched: bool) {
     if !watched {
         std::future::pending::<()>().await;
     }
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
-    // A thread of its own: the runtime would wait for a blocking read when it shuts down.
+    // In a thread of its own: the runtime would wait for a blocking read when it shuts down.
     std::thread::spawn(move || {
         let mut buffer = [0; 64];
         while matches!(std::io::stdin().read(&mut buffer), Ok(1..)) {}

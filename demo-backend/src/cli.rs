@@ -1,14 +1,14 @@
-//! What can be asked of `demo-backend` on its command line?
+//! The command line of `demo-backend`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-/// A control port is its data port plus this, unless told otherwise.
+/// The default control port is the data port plus this number.
 const CONTROL_OFFSET: u16 = 1000;
 
-/// Without `--port`, backend n has this port plus n: 3031 for backend 1.
+/// Without `--port`, the port of backend n is this number plus n: 3031 for backend 1.
 const PORT_BASE: u16 = 3030;
 
 /// The flags of `demo-backend`.
@@ -16,13 +16,13 @@ const PORT_BASE: u16 = 3030;
 #[command(
     name = "demo-backend",
     version,
-    about = "A backend that answers who it is, and breaks on command",
-    long_about = "A backend that answers who it is, and breaks on command.\n\n\
-        Two processes: the agent, which this command starts, holds the control port; the worker, which \
-        the agent starts, answers HTTP/1.1 on the data port. The agent kills, stops and continues the \
-        worker for real (SIGKILL, SIGSTOP, SIGCONT), and it outlives each of its workers, so a crashed \
-        backend can still be asked and started again. While the worker is dead its port refuses \
-        connections, and nobody else can take it. The worker dies with the agent, whatever ends it.\n\n\
+    about = "A demo backend that names itself in its answers, and fails on command",
+    long_about = "A demo backend that names itself in its answers, and fails on command.\n\n\
+        It has two processes. This command starts the agent, which holds the control port. The agent \
+        starts the worker, which answers HTTP/1.1 on the data port. The agent kills, stops and continues \
+        the worker with real signals (SIGKILL, SIGSTOP, SIGCONT). The agent outlives its workers, so it can \
+        still answer and start a new worker after a crash. While there is no worker, the data port refuses \
+        connections, and no other program can take it. The worker always ends with the agent.\n\n\
         When the worker serves, one line is printed on standard output:\n  \
         listening on http://127.0.0.1:3031, control on http://127.0.0.1:4031\n\
         Everything else goes to standard error.",
@@ -37,7 +37,7 @@ pub struct Cli {
     #[arg(long)]
     port: Option<u16>,
 
-    /// The address the data port is opened on
+    /// Address of the data port
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "IP")]
     bind: IpAddr,
 
@@ -45,66 +45,66 @@ pub struct Cli {
     #[arg(long, value_name = "PORT")]
     control_port: Option<u16>,
 
-    /// The address the control port is opened on. Whoever reaches it can break this backend
+    /// Address of the control port. Every client that can reach it can break this backend
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "IP")]
     control_bind: IpAddr,
 
-    /// Where the faults' dice start: the same seed and the same requests meet the same faults
+    /// Seed of the random faults: the same seed and the same requests give the same faults
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
 
-    /// Exit at once when standard input ends: whoever starts this holds the other end of a pipe
+    /// Exit at once when standard input closes, for a parent process that holds the other end of a pipe
     #[arg(long)]
     exit_with_parent: bool,
 
-    /// Only GET the URL: exit with 0 if the status is 2xx, else with 1
+    /// Only request the URL with GET: exit with 0 if the status is 2xx, otherwise with 1
     #[arg(long, value_name = "URL")]
     check_health: Option<String>,
 
-    /// Be the worker of the agent with this process id; agents pass it, people need not
+    /// Be the worker of the agent with this process id; only agents use this flag
     #[arg(long, hide = true, value_name = "PID", requires = "port")]
     worker_of: Option<i32>,
 }
 
-/// What this process shall be.
+/// The role of this process.
 #[derive(Debug)]
 pub enum Role {
-    /// The agent: holds the control port and looks after a worker.
+    /// The agent: holds the control port and manages a worker.
     Agent(AgentConfig),
     /// The worker: holds the data port and answers.
     Worker(WorkerConfig),
-    /// Asks this URL once, and exits.
+    /// Requests this URL once, and exits.
     HealthCheck(String),
 }
 
-/// What an agent needs to know.
+/// The configuration of an agent.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
     /// The backend's number.
     pub id: u32,
-    /// Where the worker answers; port 0 stands for any free port.
+    /// The address of the worker; port 0 stands for any free port.
     pub data: SocketAddr,
-    /// Where the agent is commanded; port 0 stands for any free port.
+    /// The address for commands; port 0 stands for any free port.
     pub control: SocketAddr,
-    /// The first seed of the faults' dice.
+    /// The first seed of the random faults.
     pub seed: u64,
-    /// Whether the end of standard input ends the agent.
+    /// Whether the agent ends when standard input closes.
     pub exit_with_parent: bool,
 }
 
-/// What a worker needs to know before it reads its first orders.
+/// The configuration of a worker, before its first orders.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
     /// The backend's number.
     pub id: u32,
-    /// Where to answer; the agent holds this port reserved.
+    /// The address for requests; the agent has this port reserved.
     pub data: SocketAddr,
     /// The agent's process id: the worker must not outlive it.
     pub agent_pid: i32,
 }
 
 impl Cli {
-    /// What these flags make of the process.
+    /// The role of the process according to these flags.
     ///
     /// # Errors
     /// If no port can be derived from the flags; the error names the flag to give.
@@ -147,7 +147,7 @@ fn bad(message: String) -> clap::Error {
 
 const HELP: &str = "\
 What it answers on the data port:
-  GET /anything      who answers, which request of this worker, which attempt, and what was asked;
+  GET /anything      the number of the backend, of the request and of the attempt, and the request;
                      as JSON with 'Accept: application/json' or '?format=json'
   POST /echo         the body that was sent
   GET /delay/<ms>    the same as /anything, after up to 60000 milliseconds
@@ -155,30 +155,30 @@ What it answers on the data port:
   GET /die           no answer: the connection closes, as when a handler panics
   GET /upgrade       with 'Connection: upgrade' and 'Upgrade: echo': 101, then every byte comes back
 
-What it obeys on the control port (JSON):
+Commands on the control port (JSON):
   GET /healthz, /state, /counters, /ledger, /faults
-  POST /start, /kill, /stop, /continue, /restart     answered once it is true
-  POST /drain        finish what is in flight, tell clients so, and end; answered once it has
-  POST /faults       add one fault          PUT /faults      replace all of them by an array
-  DELETE /faults/1   take back the one with the id 1, which POST answered and GET /faults shows
-  DELETE /faults     take back all of them
-  POST /seed         {\"seed\": 7}: roll the dice from there
+  POST /start, /kill, /stop, /continue, /restart     answered when the command has taken effect
+  POST /drain        finish requests in flight with Connection: close, and end; answered after the end
+  POST /faults       add one fault          PUT /faults      replace all faults by an array
+  DELETE /faults/1   remove the fault with the id 1 (POST returns the id, GET /faults shows it)
+  DELETE /faults     remove all faults
+  POST /seed         {\"seed\": 7}: restart the random faults with this seed
   POST /reset        no faults, first seed, worker running
   DELETE /ledger     forget which requests were executed
 
 Faults are objects: {\"kind\": ..., and any of \"percent\": 30, \"first\": 5, \"for\": \"10s\",
 \"match\": {\"path\": \"/exact\" or \"/prefix*\", \"method\": \"GET\"}}. Durations are \"250ms\", \"2s\" or a number
 of milliseconds. Kinds, in the order they act:
-  refuse                                  the port refuses connections, kept ones are closed
+  refuse                                  the port refuses connections, open connections are closed
   latency  \"fixed\": \"400ms\" | \"uniform\": [\"10ms\", \"1s\"] | \"exponential\": \"200ms\" (its mean)
            | \"bimodal\": {\"fast\": \"10ms\", \"slow\": \"2s\", \"slow_percent\": 5}
-  stall    \"at\": \"before\" | \"mid\", \"hold\": \"30s\"    silence, for ever without \"hold\"
+  stall    \"at\": \"before\" | \"mid\", \"hold\": \"30s\"    no answer; without \"hold\", forever
   status   \"code\": 503, \"retry_after\": 2
   drip     \"bytes\": 16, \"every\": \"100ms\"            the body in small pieces
   truncate \"bytes\": 100, \"chunked\": false           promises a whole body, closes inside it
   reset    \"at\": \"before\" | \"mid\"                   a TCP reset
   close_early                             closes before the answer
-  garbage                                 answers what is not HTTP
+  garbage                                 sends an answer that is not HTTP
 
 Examples:
   demo-backend --id 1
@@ -188,5 +188,5 @@ Examples:
   curl -X POST 127.0.0.1:4031/faults -d '{\"kind\": \"status\", \"code\": 503, \"percent\": 30, \"for\": \"10s\"}'
   curl -X DELETE 127.0.0.1:4031/faults/1
 
-Exit status: 0 after SIGTERM or SIGINT, 2 if the flags or the ports are no good.
+Exit status: 0 after SIGTERM or SIGINT, 2 if a flag is wrong or a port cannot be used.
 ";

@@ -1,22 +1,23 @@
-//! Which fault hits this request?
+//! The faults: which fault hits a request?
 //!
-//! Pure: the request and the time come in, a [`Plan`] goes out; the [worker](crate::worker) carries it out.
-//! Faults act in a fixed order, whatever the order they were added in:
+//! Pure: the request and the time are arguments, and the result is a [`Plan`], which the
+//! [worker](crate::worker) carries out. Faults act in a fixed order, independent of the order in which they
+//! were added:
 //!
 //! | stage | kinds | if several fire |
 //! |---|---|---|
-//! | admission | refuse | the port refuses while any of them stands |
+//! | admission | refuse | the port refuses connections while any of them is active |
 //! | delay | latency, stall before | their waits add up |
 //! | status | status | the first one counts |
 //! | body | drip, truncate, stall mid | the first of each kind counts |
 //! | close | reset, close early, garbage | the first one counts |
 //!
-//! What happens in the middle of a body needs a body: an answer to HEAD has none, and comes whole.
+//! A fault in the middle of a body needs a body: an answer to HEAD has none, and is always complete.
 //!
-//! # Why every fault has its own dice
-//! Whether a fault hits a request depends on three numbers: the seed, the fault's id, and how many requests it
-//! was drawn for before. So the same seed and the same requests meet the same faults, and adding a second fault
-//! does not change whom the first one hits.
+//! # Why every fault has its own random numbers
+//! Whether a fault hits a request depends on three numbers: the seed, the fault's id, and the number of
+//! requests before that the fault could have hit. So the same seed and the same requests give the same
+//! faults, and a second fault does not change which requests the first one hits.
 
 mod parse;
 mod plan;
@@ -26,58 +27,58 @@ mod tests;
 use std::time::{Duration, Instant};
 
 pub use parse::InvalidFault;
-pub use plan::{Act, Cut, Plan, Wait, Wreck};
+pub use plan::{Act, Break, Cut, Plan, Wait};
 
-/// No latency is longer than this, however the dice fall.
+/// The largest latency, for any random number.
 pub const MAX_LATENCY: Duration = Duration::from_secs(60);
 
-/// One fault as it was asked for: what goes wrong, and for whom.
+/// The definition of one fault: what goes wrong, and for which requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// What goes wrong.
+    /// The kind of fault.
     pub kind: Kind,
-    /// Which share of the matching requests it hits, 0 to 100.
+    /// The percentage of the matching requests that it hits, 0 to 100.
     pub percent: f64,
     /// It hits this many requests at most.
     pub first: Option<u64>,
     /// It expires this long after it was added.
     pub lasts: Option<Duration>,
-    /// Only these requests can be hit.
+    /// The requests that it can hit.
     pub matches: Match,
 }
 
-/// Which requests a fault is for.
+/// A filter for requests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Match {
-    /// A path without its query; one that ends in `*` stands for all paths that begin like it.
+    /// A path without its query; a path that ends in `*` stands for all paths with this beginning.
     pub path: Option<String>,
     /// A method, in capitals.
     pub method: Option<String>,
 }
 
-/// What goes wrong.
+/// The kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// The port refuses connections, and kept connections are closed.
+    /// The port refuses connections, and open connections are closed.
     Refuse,
     /// The answer comes late.
     Latency(Latency),
-    /// Nothing is sent, until `hold` is over, the fault is, or the client's patience.
+    /// No byte is sent, until `hold` or the fault is over, or the client gives up.
     Stall {
         /// Before the head, or in the middle of the body.
         at: Moment,
-        /// For how long; for ever without it.
+        /// The duration; without it, until the fault is removed.
         hold: Option<Duration>,
     },
     /// An answer with this status.
     Status(Status),
     /// The body comes in small pieces.
     Drip(Drip),
-    /// The body ends too early, and the connection with it.
+    /// The body and the connection end early.
     Truncate {
-        /// Body bytes that are sent; half of the body without it.
+        /// The number of body bytes that are sent; without it, half of the body.
         bytes: Option<u64>,
-        /// Whether the body comes in chunks, of which the last is missing, instead of with a Content-Length.
+        /// Whether the body comes in chunks without the last one, instead of with a Content-Length.
         chunked: bool,
     },
     /// A TCP reset (RST).
@@ -88,7 +89,7 @@ pub enum Kind {
     Garbage,
 }
 
-/// Where in an answer something happens.
+/// The position of a fault in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// Before its first byte.
@@ -97,32 +98,32 @@ pub enum Moment {
     Mid,
 }
 
-/// How late an answer comes: a distribution.
+/// The delay of an answer: a distribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Latency {
-    /// Always the same.
+    /// Always the same delay.
     Fixed(Duration),
     /// Evenly between two bounds.
     Uniform(Duration, Duration),
-    /// Many short ones, few long ones, with this mean; never above [`MAX_LATENCY`].
+    /// Many short delays, few long ones, with this mean; never above [`MAX_LATENCY`].
     Exponential(Duration),
-    /// One of two: what a cache with misses looks like.
+    /// One of two delays, as with a cache that has misses.
     Bimodal {
         /// The usual latency.
         fast: Duration,
-        /// The other one.
+        /// The other latency.
         slow: Duration,
-        /// How often it is the other one, 0 to 100.
+        /// The percentage of the other latency, 0 to 100.
         slow_percent: f64,
     },
 }
 
-/// A status instead of the usual 200.
+/// A status in place of the usual 200.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     /// 200 to 599.
     pub code: u16,
-    /// Seconds for the header Retry-After.
+    /// The value of the header Retry-After, in seconds.
     pub retry_after: Option<u32>,
 }
 
@@ -135,24 +136,24 @@ pub struct Drip {
     pub every: Duration,
 }
 
-/// A fault at work.
+/// An active fault.
 #[derive(Debug, Clone)]
 pub struct Active {
-    /// Never used for another fault.
+    /// A key that no other fault ever has.
     pub key: u64,
-    /// The number people see, and the stream of dice.
+    /// The number for people; it also selects the random numbers.
     pub id: u32,
-    /// What was asked for.
+    /// The definition.
     pub fault: Fault,
-    /// When it expires.
+    /// The time at which it expires.
     pub until: Option<Instant>,
-    /// How many requests it was drawn for.
+    /// The number of matching requests so far.
     pub matched: u64,
-    /// How many of them it hit.
+    /// The number of them that it hit.
     pub fired: u64,
 }
 
-/// All faults at work in one worker.
+/// All active faults of one worker.
 #[derive(Debug, Default)]
 pub struct Faults {
     seed: u64,
@@ -161,7 +162,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// From now on these faults and this seed count. Faults whose key is known keep their own counts.
+    /// Replaces the faults and the seed. Faults whose key is known keep their own counts.
     pub fn replace(&mut self, seed: u64, faults: Vec<Active>) {
         let known = std::mem::take(&mut self.active);
         self.seed = seed;
@@ -172,7 +173,7 @@ impl Faults {
         self.active.sort_by_key(|active| (active.fault.kind.stage(), active.id));
     }
 
-    /// Draws every fault that is for this request, and says what shall happen to it.
+    /// Draws every fault that matches this request, and returns the plan for it.
     pub fn plan(&mut self, method: &str, path: &str, now: Instant) -> Plan {
         let mut plan = Plan::default();
         for active in &mut self.active {
@@ -196,19 +197,19 @@ impl Faults {
         plan
     }
 
-    /// Whether the port shall refuse connections: the key of the fault that wants it.
+    /// The key of a fault that makes the port refuse connections, if there is one.
     pub fn refusing(&self, now: Instant) -> Option<u64> {
         let refuses = |active: &&Active| active.fault.kind == Kind::Refuse && active.stands(now);
         self.active.iter().find(refuses).map(|active| active.key)
     }
 
-    /// Whether a fault is there and not expired; if so, until when.
+    /// Whether a fault is active and not expired; if so, the time at which it expires.
     pub fn standing(&self, key: u64, now: Instant) -> Option<Option<Instant>> {
         let active = self.active.iter().find(|active| active.key == key)?;
         active.stands(now).then_some(active.until)
     }
 
-    /// When the next fault expires.
+    /// The time at which the next fault expires.
     pub fn next_expiry(&self, now: Instant) -> Option<Instant> {
         self.active.iter().filter_map(|active| active.until).filter(|until| *until > now).min()
     }
@@ -250,13 +251,13 @@ impl Kind {
     }
 }
 
-/// The dice of one draw: they depend on nothing but these three numbers.
+/// The random numbers of one draw: they depend only on these three numbers.
 fn dice(seed: u64, id: u32, draw: u64) -> fastrand::Rng {
     fastrand::Rng::with_seed(scramble(scramble(scramble(seed) ^ u64::from(id)) ^ draw))
 }
 
 /// The finalizer of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014):
-/// neighbouring numbers come out unlike each other.
+/// neighbouring numbers give very different results.
 fn scramble(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

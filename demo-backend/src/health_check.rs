@@ -1,4 +1,4 @@
-//! Is something healthy at this URL? For containers that hold nothing but this program.
+//! A health check of a URL, for containers that contain only this program.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -10,10 +10,11 @@ use http::Uri;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// GETs `url` once and succeeds if the answer's status is 2xx; otherwise says why on standard error.
+/// Requests `url` once with GET. Succeeds if the status of the answer is 2xx; otherwise writes the reason to
+/// standard error.
 ///
 /// # Errors
-/// If `url` is not an `http://` URL: that is a bad flag, not a sick server.
+/// If `url` is not an `http://` URL: this is a wrong flag, not an unhealthy server.
 pub fn run(url: &str) -> Result<ExitCode> {
     let uri: Uri = url.parse().with_context(|| format!("--check-health {url}: not a URL"))?;
     ensure!(

@@ -1,8 +1,8 @@
-//! What has this backend done so far, over all of its workers?
+//! The ledger: what all workers of this backend have done so far.
 //!
-//! The ledger is the sum of the workers' reports. It lives in the agent and so survives any worker; comparing
-//! it with what the clients saw tells which requests were lost and which were executed twice. Pure: reports go
-//! in, numbers come out.
+//! The ledger is the sum of the workers' reports. It belongs to the agent, so it survives each worker. A
+//! comparison with the results of the clients shows which requests were lost and which were executed twice.
+//! Pure: reports go in, numbers come out.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::link::Report;
 
-/// How many different request ids are remembered; further ones are only counted, as `forgotten`.
+/// The largest number of different request ids in the ledger; further ones are only counted, as `forgotten`.
 pub const MAX_IDS: usize = 1_000_000;
 
 /// The sum of all reports.
@@ -21,51 +21,51 @@ pub struct Ledger {
     draws: HashMap<u64, Draws>,
 }
 
-/// Which requests were executed, and how often.
+/// The executed requests, and how often each was executed.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Executed {
     /// Times executed, by request id.
     executed: HashMap<String, u32>,
     /// Executions, with and without a request id.
     total: u64,
-    /// Executions whose id was not kept, because [`MAX_IDS`] others were.
+    /// Executions whose id was not stored, because the ledger already had [`MAX_IDS`].
     forgotten: u64,
 }
 
-/// How many requests came, and how they ended.
+/// The number of requests, and how they ended.
 ///
 /// `arrived` is always the sum of `finished`, `abandoned`, `broken`, `lost` and `in_flight`.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Counters {
     /// Requests whose head was read.
     pub arrived: u64,
-    /// Requests that were executed: each of them is in the ledger.
+    /// Requests that were executed: the ledger has each of them.
     pub started: u64,
-    /// Answers handed to their connection up to the last byte.
+    /// Answers whose last byte was given to the connection.
     pub finished: u64,
-    /// Requests whose client went away first.
+    /// Requests whose client closed its connection first.
     pub abandoned: u64,
     /// Answers broken by a fault.
     pub broken: u64,
-    /// Requests that died with their worker.
+    /// Requests that ended because their worker died.
     pub lost: u64,
-    /// Requests that are being answered now.
+    /// Requests in flight.
     pub in_flight: u64,
-    /// The highest `in_flight` ever.
+    /// The highest `in_flight` so far.
     pub max_in_flight: u64,
 }
 
 /// How often a fault was drawn for a request, and how often it hit.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Draws {
-    /// Requests it was drawn for.
+    /// Requests for which it was drawn.
     pub matched: u64,
     /// Requests it hit.
     pub fired: u64,
 }
 
 impl Ledger {
-    /// Adds one report. [`Report::Obeyed`] is not history and changes nothing.
+    /// Adds one report. [`Report::Obeyed`] is no event of a request and changes nothing.
     pub fn add(&mut self, report: Report<'_>) {
         let counters = &mut self.counters;
         match report {
@@ -88,37 +88,37 @@ impl Ledger {
         }
     }
 
-    /// The worker is dead and all of its reports were added: what was in flight is lost.
+    /// The worker is dead and all of its reports were added: the requests in flight are lost.
     pub fn worker_died(&mut self) {
         self.counters.lost += std::mem::take(&mut self.counters.in_flight);
     }
 
-    /// Which requests were executed so far.
+    /// The requests that were executed so far.
     pub fn executed(&self) -> &Executed {
         &self.executed
     }
 
-    /// How many requests came, and how they ended.
+    /// The number of requests, and how they ended.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// How far the fault with this key has come.
+    /// The counts of the fault with this key.
     pub fn draws(&self, key: u64) -> Draws {
         self.draws.get(&key).copied().unwrap_or_default()
     }
 
-    /// Forgets the draws of every fault but these.
+    /// Removes the draws of all faults except these.
     pub fn keep_draws(&mut self, keep: impl Fn(u64) -> bool) {
         self.draws.retain(|key, _| keep(*key));
     }
 
-    /// Notes how far a fault has come, for one that goes on under a new key.
+    /// Sets the counts of a fault that continues under a new key.
     pub fn set_draws(&mut self, key: u64, draws: Draws) {
         self.draws.insert(key, draws);
     }
 
-    /// Forgets which requests were executed. The counters go on.
+    /// Forgets which requests were executed. The counters continue.
     pub fn forget_executed(&mut self) {
         self.executed = Executed::default();
     }

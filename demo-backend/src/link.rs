@@ -1,62 +1,64 @@
-//! What do the agent and its worker tell each other?
+//! The messages between the agent and its worker.
 //!
-//! The agent writes [`Orders`] as JSON lines into the worker's standard input: always the whole truth, so that
-//! the newest line is all that counts. The worker writes [`Report`]s into its standard output, a line each and
-//! as short as can be, because there are three of them for every request. Both ends are pipes: what a worker
-//! wrote before it was killed is still there to be read.
+//! The agent writes [`Orders`] as JSON lines into the worker's standard input. Each line is complete, so only
+//! the newest line counts. The worker writes [`Report`]s to its standard output, one per line and as short as
+//! possible, because there are three of them for every request. Both connections are pipes: the agent can
+//! still read everything that a worker wrote before it was killed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A request id longer than this many bytes is refused: a line of the link must fit into one atomic write.
+/// The largest length of a request id in bytes: a line of the link must fit into one atomic write.
 pub const MAX_REQUEST_ID: usize = 128;
 
-/// Everything the agent wants of its worker.
+/// All orders of the agent for its worker.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Orders {
     /// Grows with every change; the worker reports it back as [`Report::Obeyed`].
     pub version: u64,
-    /// The seed of the faults' dice.
+    /// The seed of the random faults.
     pub seed: u64,
-    /// Whether to finish what is in flight and exit.
+    /// Whether to finish the requests in flight and exit.
     pub drain: bool,
-    /// The faults that stand, all of them.
+    /// All active faults.
     pub faults: Vec<FaultOrder>,
 }
 
-/// One fault, and how far it had come when the orders were written.
+/// One fault, with its counts when the orders were written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultOrder {
-    /// Never given twice by one agent: a worker that knows the key knows the fault, and keeps its own counts.
+    /// An agent never uses a key twice: a worker that knows the key knows the fault, and keeps its own
+    /// counts.
     pub key: u64,
-    /// The number people see; it also selects the fault's stream of dice.
+    /// The number for people; it also selects the random numbers of the fault.
     pub id: u32,
     /// The definition as [`Fault::parse`](crate::fault::Fault::parse) reads it.
     pub definition: Map<String, Value>,
-    /// How many requests it was drawn for so far.
+    /// The number of matching requests so far.
     pub matched: u64,
-    /// How many of them it hit.
+    /// The number of them that it hit.
     pub fired: u64,
-    /// Milliseconds until it expires, if it ever does.
+    /// Milliseconds until it expires, if it does.
     pub left_ms: Option<u64>,
 }
 
-/// One thing that happened in the worker.
+/// One event in the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report<'a> {
-    /// The orders of this version hold from now on; after the first orders, also: the data port accepts.
+    /// The worker obeys the orders of this version from now on; after the first orders, the data port is also
+    /// open.
     Obeyed(u64),
     /// A request's head was read.
     Arrived,
-    /// A request was read to its end and will be answered; its id, if it had one.
+    /// A request was completely read and will be answered; its id, if it has one.
     Executed(Option<&'a str>),
-    /// An answer was handed to the connection up to its last byte.
+    /// The last byte of an answer was given to the connection.
     Finished,
-    /// The client went away before its answer was finished.
+    /// The client closed its connection before its answer was finished.
     Abandoned,
     /// A fault broke the answer.
     Broken,
-    /// A fault was drawn: its key, how often it was drawn by now, and how often it fired.
+    /// A fault was drawn: its key, and how often it was drawn and fired so far.
     Drawn {
         /// See [`FaultOrder::key`].
         key: u64,
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_report_is_not_taken_for_one() {
+    fn an_invalid_report_is_ignored() {
         for line in ["", "o", "ox", "+1", "q", "d1 2", "é"] {
             assert_eq!(Report::decode(line), None, "{line:?}");
         }

@@ -1,4 +1,4 @@
-//! `demo-backend`: reads the flags and becomes what they ask for.
+//! `demo-backend`: reads the flags and runs the role that they select.
 
 use std::process::ExitCode;
 

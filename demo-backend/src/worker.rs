@@ -1,7 +1,7 @@
-//! How does the worker answer, and how is it made to fail?
+//! The worker: how it answers, and how faults are carried out.
 //!
-//! One thread, one runtime: that is enough for tens of thousands of small requests a second, and everything the
-//! requests share lives in plain cells. A second thread only waits for the agent's orders.
+//! One thread with one runtime is enough for tens of thousands of small requests a second, and the shared
+//! data of the requests is in plain cells. A second thread only waits for the agent's orders.
 
 mod answer;
 mod body;
@@ -33,20 +33,21 @@ use crate::link::{FaultOrder, Orders, Report};
 use report::Reporter;
 use wire::{Switch, Wire};
 
-/// Connections the kernel holds for us until we accept them; Linux caps it at `net.core.somaxconn`.
+/// The number of connections that the kernel holds before the worker accepts them; Linux limits it to
+/// `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// The pause after a failed accept, which is most often "out of file descriptors".
+/// The pause after a failed accept. The usual cause is "out of file descriptors".
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// How long, in the end, a connection stays open on which nothing is asked: whoever asks something on it meanwhile gets
-/// his answer, and learns that it was the last one.
+/// During the shutdown, the time for which an idle connection stays open: a client that sends a request
+/// meanwhile gets an answer, which says that it is the last one.
 const LAST_CHANCE: Duration = Duration::from_millis(250);
 
-/// Answers on the data port until the agent is gone or orders to drain.
+/// Answers on the data port until the agent is gone or orders a drain.
 ///
 /// # Errors
-/// If this is not the child of the agent named in `config`, or the data port cannot be opened.
+/// If this process is not the child of the agent named in `config`, or if the data port cannot be opened.
 pub fn run(config: &WorkerConfig) -> Result<ExitCode> {
     die_with(config.agent_pid)?;
     let mut stdin = BufReader::new(std::io::stdin());
@@ -66,21 +67,21 @@ pub fn run(config: &WorkerConfig) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What all requests of this worker share.
+/// The data that all requests of this worker share.
 struct Shared {
     config: WorkerConfig,
-    /// This process; asking the kernel for it costs a system call.
+    /// The id of this process; a question to the kernel would cost a system call.
     pid: u32,
     faults: RefCell<Faults>,
-    /// Notified when the faults changed.
+    /// Notified when the faults change.
     changed: Notify,
-    /// It is on its way out: every answer says that it is the last one of its connection.
+    /// The worker shuts down: every answer says that it is the last one of its connection.
     ending: Cell<bool>,
     reporter: Reporter,
 }
 
 impl Shared {
-    /// Waits as planned, but no longer than the fault stands: healing a backend frees those who wait at it.
+    /// Waits as planned, but not longer than the fault is active: removing a fault ends these waits.
     async fn pause(&self, wait: Wait) {
         let end = wait.lasts.map(|lasts| Instant::now() + lasts);
         loop {
@@ -97,7 +98,7 @@ impl Shared {
         }
     }
 
-    /// From now on these orders count.
+    /// Replaces the orders.
     fn obey(&self, orders: Orders) {
         let faults = orders.faults.into_iter().filter_map(active).collect();
         self.faults.borrow_mut().replace(orders.seed, faults);
@@ -106,7 +107,8 @@ impl Shared {
 }
 
 async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedReceiver<Orders>) -> Result<()> {
-    // Whoever holds a receiver of `closing` is a connection; a change asks it to end after its current answer.
+    // Each connection holds a receiver of `closing`; a change asks the connections to end after their current
+    // answers.
     let (closing, _) = watch::channel(());
     let mut port = Port { address: shared.config.data, listener: None };
     let mut version = first.version;
@@ -118,7 +120,7 @@ async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedRec
             closing.send_replace(());
         }
         if let Some(key) = refusing {
-            // How many it turns away the kernel does not say; that it does is what counts.
+            // The kernel does not tell how many connections it refuses; one hit is recorded.
             shared.reporter.note(Report::Drawn { key, matched: 1, fired: 1 });
         }
         shared.reporter.send(Report::Obeyed(version));
@@ -143,7 +145,7 @@ async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedRec
     }
 }
 
-/// Accepts connections until news come, and hands the news back.
+/// Accepts connections until news come, and returns the news.
 async fn accept_until(
     port: &Port,
     news: impl Future<Output = Option<Orders>>,
@@ -168,14 +170,15 @@ async fn accept_until(
     }
 }
 
-/// One connection from its first request to its last.
+/// Serves one connection from its first request to its last.
 async fn converse(shared: Rc<Shared>, stream: TcpStream, mut closing: watch::Receiver<()>) {
     let switch = Switch::new();
     let io = TokioIo::new(Wire::new(stream, switch.clone()));
     let service = service_fn(move |request| answer::answer(Rc::clone(&shared), switch.clone(), request));
     let connection = http1::Builder::new().half_close(false).serve_connection(io, service).with_upgrades();
     tokio::pin!(connection);
-    // Errors are not news: a client went away, or a fault did its work; both are in the reports.
+    // Errors are not reported here: a client closed its connection, or a fault broke it; the reports contain
+    // both.
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = closing.changed() => {}
@@ -191,7 +194,7 @@ struct Port {
 }
 
 impl Port {
-    /// Opens or closes the port; true if it was open and is closed now.
+    /// Opens or closes the port; true if it was open and is now closed.
     fn set_open(&mut self, open: bool) -> Result<bool> {
         match (&self.listener, open) {
             (None, true) => self.listener = Some(listen(self.address)?),
@@ -204,8 +207,9 @@ impl Port {
         Ok(false)
     }
 
-    /// Closes the port for good, and hands back whoever the kernel has let in already: they would be reset, and a request
-    /// with them. The kernel is asked until it has no more, and not the runtime, which hears of them later.
+    /// Closes the port permanently, and returns the connections that the kernel has accepted already:
+    /// otherwise they and their requests would be reset. This asks the kernel until it has no more
+    /// connections, because the runtime learns of them later.
     fn close(self) -> std::io::Result<Vec<TcpStream>> {
         let Some(listener) = self.listener else { return Ok(Vec::new()) };
         let listener = listener.into_std()?;
@@ -223,21 +227,21 @@ impl Port {
     }
 }
 
-/// Has the runtime watch a connection that was accepted without it.
+/// Registers a connection with the runtime that was accepted without it.
 fn adopt(stream: std::net::TcpStream) -> std::io::Result<TcpStream> {
     stream.set_nonblocking(true)?;
     TcpStream::from_std(stream)
 }
 
-/// Listens beside the agent's reservation (see [`crate::agent`]), which asks for `SO_REUSEPORT`; with
-/// `SO_REUSEADDR` too, connections that linger in TIME_WAIT do not keep the next agent from the port.
+/// Listens beside the agent's reservation (see [`crate::agent`]), which requires `SO_REUSEPORT`; with
+/// `SO_REUSEADDR` as well, connections in TIME_WAIT do not keep the next agent from the port.
 fn listen(address: SocketAddr) -> Result<TcpListener> {
     let open = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
         socket.set_nonblocking(true)?;
-        // Connections inherit it: answers are not held back until there is more to send.
+        // Connections inherit this: answers are not delayed until there is more to send.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
@@ -246,14 +250,16 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
     open().with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Makes the kernel kill this process when the agent dies: at once, even while it is stopped.
+/// Makes the kernel kill this process when the agent dies: at once, even while the process is stopped.
 ///
-/// Only Linux can do that; elsewhere the end of standard input has to do, which a stopped process cannot see.
+/// Only Linux can do this. On other systems, the process ends when its standard input closes, which a stopped
+/// process cannot see.
 fn die_with(agent_pid: i32) -> Result<()> {
     #[cfg(target_os = "linux")]
     {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-        // The agent starts us through /proc/self/exe; without this, lists of processes would show "exe".
+        // The agent starts the worker through /proc/self/exe; without this, lists of processes would show
+        // "exe".
         rustix::thread::set_name(c"demo-backend")?;
     }
     // The agent may have died before the line above.
@@ -266,7 +272,7 @@ fn die_with(agent_pid: i32) -> Result<()> {
     Ok(())
 }
 
-/// Reads the agent's orders on a thread of its own, and ends this process when there can be no more of them.
+/// Reads the agent's orders in a thread of its own, and ends this process when no more orders can come.
 fn orders_from(mut stdin: BufReader<Stdin>) -> mpsc::UnboundedReceiver<Orders> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -288,7 +294,7 @@ fn next_orders(stdin: &mut BufReader<Stdin>) -> Result<Option<Orders>> {
     serde_json::from_str(&line).map(Some).context("cannot read the agent's orders")
 }
 
-/// The agent has checked the definition, so one that cannot be read here does not exist.
+/// The agent has checked the definition, so definitions that cannot be read here do not exist.
 fn active(order: FaultOrder) -> Option<Active> {
     Some(Active {
         key: order.key,
@@ -312,14 +318,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_was_let_in_is_served_when_the_port_closes() {
+    async fn accepted_clients_are_served_when_the_port_closes() {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        // The kernel has let them in as soon as they are connected, whatever the runtime knows of it.
+        // The kernel has accepted the clients as soon as they are connected, even if the runtime does not
+        // know it yet.
         let clients = [(); 3].map(|()| std::net::TcpStream::connect(address).unwrap());
         let waiting = Port { address, listener: Some(listener) }.close().unwrap();
         assert_eq!(waiting.len(), clients.len());
         assert!(waiting.iter().all(|stream| stream.nodelay().unwrap()), "answers are not held back");
-        assert!(std::net::TcpStream::connect(address).is_err(), "and nobody else is let in");
+        assert!(std::net::TcpStream::connect(address).is_err(), "and no other client is accepted");
     }
 }

@@ -1,8 +1,8 @@
-//! Where are the binaries that a lab starts, and who builds them?
+//! Where are the binaries that a lab starts, and how are they built?
 //!
-//! Cargo tells a test where the binaries of its own package are, not those of others. So they are built once
-//! per process by the cargo that is running us, and cargo itself says where it put them: that holds for every
-//! profile, target directory and configuration, where a guess beside the running program would not.
+//! Cargo tells a test the paths of the binaries of its own package only. So the same cargo builds the others
+//! once per process, and cargo's own messages give their paths. This works for every profile, target
+//! directory and configuration, unlike a guess from the path of the running program.
 
 use std::env;
 use std::ffi::OsString;
@@ -13,29 +13,29 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-/// The packages a lab needs; each has one binary of the same name.
+/// The packages for a lab; each has one binary of the same name.
 const PACKAGES: [&str; 2] = ["lb", "demo-backend"];
 
 /// How the binaries are compiled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
-    /// Quick to build: what the demo and the tests run.
+    /// Quick to build: for the demo and the tests.
     #[default]
     Dev,
-    /// Fully optimised: what is measured.
+    /// Fully optimised: for measurements.
     Release,
 }
 
-/// Whether people see cargo at work.
+/// Whether cargo's output is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Cargo's own progress goes to stderr.
     Shown,
-    /// Nothing is seen unless the build fails; then the error carries the compiler's words.
+    /// There is no output unless the build fails; then the error contains the compiler's messages.
     Quiet,
 }
 
-/// Where the binaries are.
+/// The paths of the binaries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binaries {
     /// The balancer.
@@ -44,14 +44,14 @@ pub struct Binaries {
     pub demo_backend: PathBuf,
 }
 
-/// Builds both binaries, unless this process has done so before, and says where they are. Blocks: about two
-/// minutes from nothing on two cores, a fraction of a second when nothing has changed.
+/// Builds both binaries, unless this process has done so before, and returns their paths. It blocks: about
+/// two minutes for a complete build on two cores, a fraction of a second without changes.
 ///
 /// # Errors
-/// When cargo cannot be run or the build fails.
+/// If cargo cannot be run or the build fails.
 pub fn build(profile: Profile, progress: Progress) -> Result<Binaries> {
     static BUILT: Mutex<Vec<(Profile, Binaries)>> = Mutex::new(Vec::new());
-    // Held while building, so that tests that start at the same time wait for one build.
+    // Held during the build, so that tests that start at the same time wait for one build.
     let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some((_, binaries)) = built.iter().find(|(known, _)| *known == profile) {
         return Ok(binaries.clone());
@@ -70,7 +70,7 @@ pub fn workspace() -> PathBuf {
 fn run_cargo(profile: Profile, progress: Progress) -> Result<Binaries> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(&cargo);
-    // The directory is left alone: a relative CARGO_TARGET_DIR means what it meant to the cargo above us.
+    // The working directory stays: a relative CARGO_TARGET_DIR has the same meaning as for the outer cargo.
     command
         .args(["build", "--message-format=json-render-diagnostics", "--manifest-path"])
         .arg(workspace().join("Cargo.toml"))
@@ -109,7 +109,7 @@ struct Target {
     name: String,
 }
 
-/// Finds in cargo's messages where it put an executable.
+/// Finds the path of an executable in cargo's messages.
 fn executable(messages: &str, name: &str) -> Result<PathBuf> {
     for message in messages.lines() {
         if let Ok(Artifact { target, executable: Some(path) }) = serde_json::from_str(message)

@@ -1,4 +1,5 @@
-//! What may a small request cost? That stands in `lb/budget.toml`; whoever counts it, compares it here.
+//! The allowed cost of a small request: it is in `lb/budget.toml`, and measurements are compared with it
+//! here.
 
 use std::fs;
 
@@ -7,10 +8,10 @@ use serde::Deserialize;
 
 use crate::binaries::workspace;
 
-/// Where the budget is, seen from the workspace.
+/// The path of the budget in the workspace.
 const FILE: &str = "lb/budget.toml";
 
-/// What a small request may cost.
+/// The allowed cost of a small request.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
@@ -18,17 +19,17 @@ pub struct Budget {
     allocations: f64,
 }
 
-/// What can be counted of a request without a clock.
+/// Costs of a request that can be counted without a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// Those that the processor executes in user space.
+    /// Instructions that the processor executes in user space.
     Instructions,
-    /// How often memory is asked for, new or larger.
+    /// Requests for memory, new or larger.
     Allocations,
 }
 
 impl Cost {
-    /// What it is called, in the file as well.
+    /// The name, also in the file.
     fn name(self) -> &'static str {
         match self {
             Self::Instructions => "instructions",
@@ -36,12 +37,12 @@ impl Cost {
         }
     }
 
-    /// What a count may be with such a budget, at least and at most.
+    /// The lowest and the highest count that this budget allows.
     fn bounds(self, budget: f64) -> (f64, f64) {
         match self {
-            // Counts of one binary were at most 1.3 % apart, whatever else the machine had to do.
+            // Counts of one binary differed by at most 1.3 %, for any other load of the machine.
             Self::Instructions => (budget * 0.9, budget * 1.03),
-            // One that all requests do without must show, and what clocks allocate must not.
+            // One allocation less for all requests must be noticed, and the allocations of clocks must not.
             Self::Allocations => (budget - 0.5, budget + 0.1),
         }
     }
@@ -51,7 +52,7 @@ impl Budget {
     /// Reads the budget of this workspace.
     ///
     /// # Errors
-    /// When the file is not there, or is wrong.
+    /// If the file is missing or malformed.
     pub fn load() -> Result<Self> {
         let text =
             fs::read_to_string(workspace().join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
@@ -66,10 +67,11 @@ impl Budget {
         }
     }
 
-    /// Compares what a request was counted to cost with what it may cost.
+    /// Compares the counted cost of a request with the budget.
     ///
     /// # Errors
-    /// When it is more, or so much less that the budget would not notice if it came back; says what to do.
+    /// If it is higher, or so much lower that the budget would not notice an increase later; the error says
+    /// what to do.
     pub fn compare(&self, cost: Cost, counted: f64) -> Result<()> {
         let (budget, name) = (self.of(cost), cost.name());
         let (least, most) = cost.bounds(budget);

@@ -1,9 +1,9 @@
-//! How does the bench talk to the balancer and to the backends?
+//! The HTTP client of the lab, for the balancer and the backends.
 //!
-//! A [`Client`] holds one keep-alive connection and sends one request at a time over it, without any retry
-//! of its own: what the server does wrong must reach the caller. The one thing it does by itself is what
-//! RFC 9112 section 9.3.1 asks of every client: a request that never left, because the server had closed the
-//! idle connection in the meantime, is sent on a new one.
+//! A [`Client`] has one keep-alive connection and sends one request at a time over it, without retries:
+//! errors of the server must reach the caller. There is one exception, which RFC 9112 section 9.3.1 demands
+//! of every client: a request that was never sent, because the server had closed the idle connection
+//! meanwhile, is sent on a new one.
 
 mod events;
 
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 pub use events::{Event, Events};
 
-/// What a server answered, read to its end.
+/// A complete answer of a server.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Its status.
@@ -39,7 +39,7 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as text; what is no UTF-8 shows as replacement characters.
+    /// The body as text, with replacement characters for invalid UTF-8.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -47,7 +47,7 @@ impl Answer {
     /// The body read as JSON.
     ///
     /// # Errors
-    /// When it is no JSON or not of that shape; quotes the start of the body.
+    /// If it is no JSON or has another structure; quotes the start of the body.
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body)
             .with_context(|| format!("the answer is not the JSON expected: {:.200}", self.text()))
@@ -56,14 +56,14 @@ impl Answer {
     /// The answer itself if its status is a success (2xx).
     ///
     /// # Errors
-    /// For any other status; quotes the start of the body, where the server says why.
+    /// For any other status; quotes the start of the body, where the server gives the reason.
     pub fn ok(self) -> Result<Self> {
         ensure!(self.status.is_success(), "answered {}: {:.200}", self.status, self.text().trim());
         Ok(self)
     }
 }
 
-/// One keep-alive connection to one server, opened when it is first needed.
+/// One keep-alive connection to one server, opened for the first request.
 #[derive(Debug)]
 pub struct Client {
     server: SocketAddr,
@@ -73,13 +73,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for the server at this address. It gives an answer 10 seconds.
+    /// A client for the server at this address, with a time limit of 10 seconds for an answer.
     pub fn new(server: SocketAddr) -> Self {
         let host = HeaderValue::try_from(server.to_string()).unwrap_or(HeaderValue::from_static("lab"));
         Self { server, host, patience: Duration::from_secs(10), connection: None }
     }
 
-    /// Changes how long a whole exchange may take, from connecting to the last byte of the body.
+    /// Changes the time limit for a whole exchange, from connecting to the last byte of the body.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -102,15 +102,15 @@ impl Client {
         self.send(request(Method::POST, path, body.into())?).await
     }
 
-    /// Sends any request. A `Host` header is added where there is none.
+    /// Sends any request. Adds a `Host` header if there is none.
     ///
     /// # Errors
-    /// When the server cannot be reached, breaks off, or takes longer than the client has patience. Any
-    /// complete answer is `Ok`, whatever its status.
+    /// If the server cannot be reached, ends the connection early, or exceeds the time limit. Any complete
+    /// answer is `Ok`, whatever its status.
     pub async fn send(&mut self, request: Request<Bytes>) -> Result<Answer> {
         let (method, path) = (request.method().clone(), request.uri().clone());
         let outcome = timeout(self.patience, self.exchange(request)).await;
-        // A connection that failed, or that may still deliver a late answer, must not carry another request.
+        // A connection that failed, or that may still deliver a late answer, must not be used again.
         if !matches!(outcome, Ok(Ok(_))) {
             self.connection = None;
         }
@@ -119,11 +119,11 @@ impl Client {
             .with_context(|| format!("{method} http://{}{path}", self.server))
     }
 
-    /// Sends any request on a connection of its own and hands back the body as it comes, for answers
-    /// that never end.
+    /// Sends any request on a connection of its own and returns the body as a stream, for answers that never
+    /// end.
     ///
     /// # Errors
-    /// When the server cannot be reached or breaks off before the head of its answer.
+    /// If the server cannot be reached or ends the connection before the head of its answer.
     async fn stream(&self, request: Request<Bytes>) -> Result<http::Response<Incoming>> {
         let mut connection = self.connect().await?;
         Ok(connection.send_request(self.prepare(request)).await?)
@@ -153,7 +153,7 @@ impl Client {
         response: http::Response<Incoming>,
     ) -> Result<Answer> {
         let (head, body) = response.into_parts();
-        let body = body.collect().await.context("the answer broke off")?.to_bytes();
+        let body = body.collect().await.context("the answer ended early")?.to_bytes();
         self.connection = Some(connection);
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
@@ -162,7 +162,7 @@ impl Client {
         let stream = TcpStream::connect(self.server).await.context("cannot connect")?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // The connection's own error also reaches whoever waits for the answer.
+        // The future that waits for the answer also gets the error of the connection.
         tokio::spawn(async move { drop(connection.await) });
         Ok(sender)
     }
@@ -194,8 +194,8 @@ mod tests {
 
     const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
 
-    /// A server that plays one script per connection, a step of it for each request it reads.
-    /// An empty step closes the connection without an answer.
+    /// A server that plays one script per connection, one step for each request that it reads. An empty step
+    /// closes the connection without an answer.
     async fn server(scripts: &'static [&'static [&'static [u8]]]) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

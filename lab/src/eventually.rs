@@ -1,16 +1,17 @@
-//! How does one wait for something without sleeping for luck?
+//! Waits for a condition without fixed sleeps.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long to leave things alone between two looks at them.
+/// The time between two checks.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Looks again and again until `check` returns a value, and returns that value.
+/// Calls `check` again and again until it returns a value, and returns that value.
 ///
-/// `check` says by an error why its condition does not hold yet. `what` completes the sentence "waited for …".
+/// `check` returns an error with the reason why its condition does not hold yet. `what` completes the
+/// sentence "waited for …".
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -26,14 +27,14 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// ```
 ///
 /// # Errors
-/// When the time is up: names what was waited for, for how long, and the last reason `check` gave.
+/// If the time is up: the error has `what`, the time, and the last reason from `check`.
 pub async fn eventually<T>(
     within: Duration,
     what: &str,
     mut check: impl AsyncFnMut() -> Result<T>,
 ) -> Result<T> {
     let deadline = Instant::now() + within;
-    let mut last = anyhow::anyhow!("the first look has not come back");
+    let mut last = anyhow::anyhow!("the first check has not ended");
     loop {
         match timeout_at(deadline, check()).await {
             Ok(Ok(value)) => return Ok(value),
@@ -41,7 +42,7 @@ pub async fn eventually<T>(
             Err(_) => {}
         }
         if Instant::now() + PAUSE >= deadline {
-            return Err(last.context(format!("waited {within:?} for {what}; what was seen last is below")));
+            return Err(last.context(format!("waited {within:?} for {what}; the last state is below")));
         }
         sleep(PAUSE).await;
     }

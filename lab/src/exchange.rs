@@ -1,8 +1,9 @@
-//! How does one send always the same, so that what it costs can be counted?
+//! Sends always the same request, so that its cost can be counted.
 //!
-//! Clients and backends that say the same few bytes again and again, from buffers that they already have: they
-//! allocate nothing while they do, so they can live in the process whose allocations are counted. One thread asks on
-//! all connections and then waits for all answers, so the balancer always has as many requests in flight.
+//! Clients and backends that repeat the same few bytes from buffers that they already have. They allocate
+//! nothing meanwhile, so they can be in the process whose allocations are counted. One thread sends on all
+//! connections and then waits for all answers, so the balancer always has the same number of requests in
+//! flight.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,24 +12,25 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-/// What every backend answers, as those of `cargo xtask bench` do.
+/// The answer of every backend, as in `cargo xtask bench`.
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 18\r\n\r\nhello from backend";
 
-/// How every answer ends, whatever the balancer does to its head.
+/// The end of every answer, whatever the balancer does to its head.
 const BODY: &[u8] = b"\r\n\r\nhello from backend";
 
-/// What a request or an answer may be at most, in bytes; none here is near it.
+/// The largest request or answer, in bytes; the real ones are much smaller.
 const LIMIT: usize = 4096;
 
-/// How long an answer may take; under valgrind everything takes its time.
+/// The time limit for an answer; everything is slow under valgrind.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts a backend that answers 18 bytes to whatever it is asked, for as long as this process lives, and returns
-/// where it listens. Each connection is a thread, as there are few and a thread that blocks allocates nothing.
+/// Starts a backend that answers every request with 18 bytes as long as this process runs, and returns its
+/// address. Each connection has a thread, because there are few connections, and a blocked thread allocates
+/// nothing.
 ///
 /// # Errors
-/// When the system has no port for it.
+/// If the system has no free port.
 pub fn backend() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot start a backend")?;
     let address = listener.local_addr()?;
@@ -40,7 +42,7 @@ pub fn backend() -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// Answers request after request, none of which has a body, until the balancer closes the connection.
+/// Answers requests without a body until the balancer closes the connection.
 fn converse(mut stream: TcpStream) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = [0; LIMIT];
@@ -50,7 +52,8 @@ fn converse(mut stream: TcpStream) -> Result<()> {
     Ok(())
 }
 
-/// Reads until what has come ends with `end`, and returns how much that is: nothing if the connection ends before.
+/// Reads until the received bytes end with `end`, and returns their number: zero if the connection ends
+/// before.
 fn receive(stream: &mut TcpStream, buffer: &mut [u8; LIMIT], end: &[u8]) -> Result<usize> {
     let mut held = 0;
     while !buffer[..held].ends_with(end) {
@@ -71,7 +74,7 @@ fn receive(stream: &mut TcpStream, buffer: &mut [u8; LIMIT], end: &[u8]) -> Resu
     Ok(held)
 }
 
-/// Clients of a balancer, each with a connection that it keeps.
+/// Clients of a balancer, each with a keep-alive connection.
 #[derive(Debug)]
 pub struct Clients {
     connections: Vec<TcpStream>,
@@ -79,10 +82,10 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Connects so many clients.
+    /// Connects this number of clients.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// If there is no server at the address.
     pub fn connect(address: SocketAddr, count: usize) -> Result<Self> {
         let connect = |_| {
             let stream = TcpStream::connect(address)?;
@@ -91,15 +94,15 @@ impl Clients {
             Ok(stream)
         };
         let connections = (0..count).map(connect).collect::<Result<_>>();
-        // The head of wrk, the load generator of `cargo xtask bench`.
+        // The request head of wrk, the load generator of `cargo xtask bench`.
         let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n").into_bytes();
         Ok(Self { connections: connections.context("cannot connect to the balancer")?, request })
     }
 
-    /// So many times: each client sends a request, then each waits for its answer.
+    /// Repeats this number of times: each client sends a request, then each waits for its answer.
     ///
     /// # Errors
-    /// When an answer is no 200, is not what the backends say, or does not come.
+    /// If an answer is not 200, is not the answer of the backends, or does not come.
     pub fn exchange(&mut self, rounds: usize) -> Result<()> {
         let mut buffer = [0; LIMIT];
         for _ in 0..rounds {

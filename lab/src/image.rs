@@ -1,8 +1,8 @@
-//! How do the balancer and the backend get into containers, with no registry in reach?
+//! Container images of the balancer and the backend, built without a registry.
 //!
-//! Both are built as static binaries, and a static binary needs nothing else: its image starts from
-//! `scratch`, so nothing is pulled. The `Dockerfile` at the root does the same inside the official Rust
-//! image, for those who have Docker and no Rust; a test below holds the two together.
+//! Both programs are built as static binaries, which need no other files: an image starts from `scratch`, so
+//! nothing is downloaded. The `Dockerfile` at the root does the same inside the official Rust image, for
+//! users with Docker but without Rust; a test below compares the two.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ pub const BALANCER: &str = "roundabout-lb:latest";
 /// The image of the backend.
 pub const BACKEND: &str = "roundabout-backend:latest";
 
-/// What one image may weigh, in bytes: more than this and something crept in that a static binary
-/// does not need.
+/// The largest size of an image, in bytes: a larger image contains something that a static binary does not
+/// need.
 pub const SIZE_LIMIT: u64 = 15_000_000;
 
-/// The C library goes into the binary, so that an image without any file of a system can run it.
+/// Links the C library into the binary, so that an image without any system files can run it.
 const RUSTFLAGS: &str = "-C target-feature=+crt-static";
 
-/// Nobody's number on Linux. A name would need a file of users in the image.
+/// The number of the user `nobody` on Linux. A name would need a file of users in the image.
 const USER: &str = "65534:65534";
 
 /// An image that is ready to run.
@@ -34,16 +34,16 @@ const USER: &str = "65534:65534";
 pub struct Image {
     /// Its name and tag, for `docker run`.
     pub name: &'static str,
-    /// What it weighs, in bytes.
+    /// The size in bytes.
     pub bytes: u64,
 }
 
-/// Builds both images and returns what they weigh, the balancer's first. Where nothing has changed since
-/// the last time this takes about a second. It blocks, and the compiler's progress goes to stderr.
+/// Builds both images and returns them, the balancer's first. Without changes since the last build, this
+/// takes about a second. It blocks, and the compiler's progress goes to stderr.
 ///
 /// # Errors
-/// Says what is missing when the machine is no Linux or the Docker Engine does not answer; passes on what
-/// the compiler or Docker complains about; and fails if an image weighs more than [`SIZE_LIMIT`].
+/// If the machine is no Linux or the Docker Engine does not answer: says what is missing. If the compiler or
+/// Docker fails: has their messages. If an image is larger than [`SIZE_LIMIT`].
 pub fn build() -> anyhow::Result<[Image; 2]> {
     ensure!(
         cfg!(target_os = "linux"),
@@ -56,10 +56,10 @@ pub fn build() -> anyhow::Result<[Image; 2]> {
     Ok([lb, backend])
 }
 
-/// Asks whether Docker can be used.
+/// Checks whether Docker can be used.
 ///
 /// # Errors
-/// Says why not: the command is missing, or the Engine behind it does not answer.
+/// The reason: the command is missing, or its Engine does not answer.
 pub fn docker_answers() -> anyhow::Result<()> {
     let asked = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
     match asked {
@@ -74,16 +74,16 @@ pub fn docker_answers() -> anyhow::Result<()> {
     }
 }
 
-/// Compiles both binaries as the images carry them, and returns the folder they are in. It blocks, and the compiler's
-/// progress goes to stderr.
+/// Compiles both binaries for the images, and returns their folder. It blocks, and the compiler's progress
+/// goes to stderr.
 ///
 /// # Errors
-/// When cargo cannot be run or the build fails.
+/// If cargo cannot be run or the build fails.
 pub fn compile() -> anyhow::Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let triple = host_triple()?;
-    // Naming the target keeps the flags away from build scripts and macros, which cannot be static,
-    // and keeps these binaries apart from those of a plain `cargo build`.
+    // An explicit target keeps the flags away from build scripts and macros, which cannot be static, and
+    // separates these binaries from those of a plain `cargo build`.
     let status = Command::new(&cargo)
         .args(["build", "--release", "--locked", "--target", &triple, "-p", "lb", "-p", "demo-backend"])
         .current_dir(workspace())
@@ -96,7 +96,7 @@ pub fn compile() -> anyhow::Result<PathBuf> {
     Ok(target_directory(&cargo)?.join(triple).join("release"))
 }
 
-/// The triple of this machine, as the compiler spells it.
+/// The target triple of this machine, as the compiler writes it.
 fn host_triple() -> anyhow::Result<String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let said = run(Command::new(rustc).arg("-vV"))?;
@@ -104,7 +104,7 @@ fn host_triple() -> anyhow::Result<String> {
     Ok(triple.context("`rustc -vV` names no host")?.to_owned())
 }
 
-/// Where cargo puts what it builds; people move it by environment or by configuration, so cargo is asked.
+/// The target directory. It can be set by the environment or by the configuration, so this asks cargo.
 fn target_directory(cargo: &OsStr) -> anyhow::Result<PathBuf> {
     let said = run(Command::new(cargo)
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
@@ -114,8 +114,8 @@ fn target_directory(cargo: &OsStr) -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
-/// Packs one binary. The context Docker gets is a folder with that one file, so its cache notices
-/// by itself whether anything changed.
+/// Builds the image of one binary. Docker's build context is a folder with this one file, so Docker's cache
+/// notices whether the file changed.
 fn pack(name: &'static str, binary: &Path, ports: &[u16]) -> anyhow::Result<Image> {
     let file = binary.file_name().and_then(|file| file.to_str()).context("a binary without a name")?;
     let context = tempfile::tempdir().context("cannot make a temporary folder")?;
@@ -128,20 +128,20 @@ fn pack(name: &'static str, binary: &Path, ports: &[u16]) -> anyhow::Result<Imag
     let bytes = said.trim().parse().with_context(|| format!("the size of {name} is no number: {said:?}"))?;
     ensure!(
         bytes <= SIZE_LIMIT,
-        "{name} weighs {:.1} MB, more than the {} MB it may: see what made the binary grow",
+        "{name} has {:.1} MB, more than the limit of {} MB: find the reason for the growth",
         bytes as f64 / 1e6,
         SIZE_LIMIT / 1_000_000
     );
     Ok(Image { name, bytes })
 }
 
-/// What the image of one binary is made of.
+/// The Dockerfile of the image of one binary.
 fn dockerfile(binary: &str, ports: &[u16]) -> String {
     let ports: String = ports.iter().map(|port| format!("EXPOSE {port}\n")).collect();
     format!("FROM scratch\nCOPY {binary} /{binary}\n{ports}USER {USER}\nENTRYPOINT [\"/{binary}\"]\n")
 }
 
-/// Runs a command to its end and returns what it printed; its complaints become the error.
+/// Runs a command to its end and returns its output; its error output becomes the error.
 fn run(command: &mut Command) -> anyhow::Result<String> {
     let shown = command.get_program().display().to_string();
     let Output { status, stdout, stderr } =
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_one_binary_run_by_nobody() {
+    fn an_image_is_one_binary_without_privileges() {
         assert_eq!(
             dockerfile("lb", &[3030]),
             "FROM scratch\nCOPY lb /lb\nEXPOSE 3030\nUSER 65534:65534\nENTRYPOINT [\"/lb\"]\n"

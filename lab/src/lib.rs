@@ -1,18 +1,19 @@
-//! The bench around the balancer: how does one put a whole lab on the table, load it, break it and see
-//! what really happened?
+//! The test bench around the balancer: it starts a whole lab, puts load on it, breaks it, and shows the
+//! results.
 //!
-//! - [`topology`] starts a balancer and its backends, as processes or in containers, and leaves nothing
-//!   running behind it.
-//! - [`load`] sends requests in closed or open loop and keeps a ledger of every one of them, to be compared
-//!   with what the backends say they executed.
-//! - [`client`] is the small HTTP client under both.
-//! - [`eventually`] waits for a condition with a deadline, and says what it saw last when there is no hope.
-//! - [`memory`] tells what a process occupies.
-//! - [`exchange`] sends always the same, so that what a request costs can be counted, and [`budget`] says what it may
-//!   cost.
-//! - [`binaries`] builds what the topology starts, and [`image`] packs it for containers.
+//! - [`topology`] starts a balancer and its backends, as processes or in containers, and leaves no process
+//!   behind.
+//! - [`load`] sends requests in closed or open loop and keeps a ledger of all of them, to compare it with the
+//!   executions that the backends report.
+//! - [`client`] is the small HTTP client that both use.
+//! - [`eventually`] waits for a condition with a deadline, and reports the last state if the condition does
+//!   not hold in time.
+//! - [`memory`] reads how much memory a process occupies.
+//! - [`exchange`] sends always the same request, so that its cost can be counted, and [`budget`] has the
+//!   allowed cost.
+//! - [`binaries`] builds the programs for the topology, and [`image`] packs them for containers.
 //!
-//! The demo, the scenario and the end-to-end tests all read like this:
+//! The demo, the scenario and the end-to-end tests all use the lab like this:
 //!
 //! ```no_run
 //! # async fn story() -> anyhow::Result<()> {

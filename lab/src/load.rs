@@ -1,17 +1,19 @@
-//! How does one load a balancer so that the numbers are true and no request is unaccounted for?
+//! Load on a balancer, with correct numbers and without an unaccounted request.
 //!
-//! - **Closed loop** ([`Load::closed`]): so many clients, each sends its next request when it has the answer to
-//!   the last. Throughput is what comes out; a server that stalls is asked less, and looks better than it is.
-//! - **Open loop** ([`Load::open`]): requests start at set times, whatever the server does. Latency is counted
-//!   from the time a request should have started, so that waiting for a free connection is in it. Leaving it
-//!   out is the mistake known as coordinated omission (Gil Tene, "How NOT to Measure Latency").
+//! - **Closed loop** ([`Load::closed`]): a number of clients, each of which sends its next request when it
+//!   has the answer to the last one. The throughput is the result; a server that stalls gets fewer requests,
+//!   and so looks better than it is.
+//! - **Open loop** ([`Load::open`]): requests start at fixed times, whatever the server does. Latency counts
+//!   from the time at which a request should have started, so it includes the wait for a free connection. A
+//!   measurement without this wait makes the mistake known as coordinated omission (Gil Tene, "How NOT to
+//!   Measure Latency").
 //!
-//! Every request carries an `X-Request-Id` of its own and ends as one [`Entry`] of a ledger; an answer that is not the
-//! one to its request is an outcome of its own kind. All figures are drawn from that ledger afterwards, for any
-//! stretch of time, and [`Report::compare`] holds it against what the backends say they executed.
+//! Every request has its own `X-Request-Id` and ends as one [`Entry`] of a ledger; an answer to another
+//! request is an outcome of its own kind. All figures are calculated from that ledger later, for any period,
+//! and [`Report::compare`] compares it with the executions that the backends report.
 //!
-//! The load runs on a thread of its own and disturbs nobody: one thread sends more than ten thousand requests
-//! a second.
+//! The load runs on a thread of its own, so that it does not disturb other work: one thread sends more than
+//! ten thousand requests a second.
 
 mod check;
 mod crowd;
@@ -36,7 +38,7 @@ pub use report::{Phase, Report, Summary, summarise};
 pub use run::Running;
 pub use schedule::Schedule;
 
-/// A load that is being described; [`Load::start`] sets it off.
+/// The description of a load; [`Load::start`] starts it.
 ///
 /// ```no_run
 /// # async fn story(address: std::net::SocketAddr) -> anyhow::Result<()> {
@@ -65,7 +67,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// This many clients, each on one keep-alive connection, one request after the other.
+    /// This number of clients, each with one keep-alive connection, one request after the other.
     pub fn closed(server: SocketAddr, clients: usize) -> Self {
         Self {
             server,
@@ -77,39 +79,39 @@ impl Load {
         }
     }
 
-    /// Requests at the times that the calls' rates say, over at most 64 keep-alive connections.
+    /// Requests at the rates of the calls, over at most 64 keep-alive connections.
     pub fn open(server: SocketAddr) -> Self {
         Self { open: true, ..Self::closed(server, 64) }
     }
 
-    /// Adds a kind of request; without any, it is `GET /`.
+    /// Adds a kind of request; the default is `GET /`.
     pub fn call(mut self, call: Call) -> Self {
         self.calls.push(call);
         self
     }
 
-    /// How many connections there are at the most, opened when first needed.
+    /// The largest number of connections, opened when they are needed.
     pub fn connections(mut self, most: usize) -> Self {
         self.connections = most;
         self
     }
 
-    /// How long an exchange may take before it counts as failed; 30 s unless told otherwise.
+    /// The time limit for an exchange; the default is 30 s.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Keeps only the last so many entries of the ledger, for a load that runs for hours.
+    /// Keeps only this number of the latest entries of the ledger, for a load that runs for hours.
     pub fn keep_last(mut self, entries: usize) -> Self {
         self.keep = entries;
         self
     }
 
-    /// Sets it off on a thread of its own.
+    /// Starts the load on a thread of its own.
     ///
     /// # Errors
-    /// When a path is no path, a rate no positive number, or there is no connection to use.
+    /// If a path is invalid, a rate is no positive number, or there is no connection to use.
     pub fn start(mut self) -> Result<Running> {
         if self.calls.is_empty() {
             self.calls.push(Call::get("/"));
@@ -141,14 +143,14 @@ impl Call {
         Self { method: Method::GET, path: path.into(), bytes: 0, rate: 1.0 }
     }
 
-    /// A POST of a body of so many bytes, once a second. The body begins with the request's id, as far as it fits, so
-    /// that no two are alike.
+    /// A POST with a body of this size, once a second. The body begins with the request's id, as far as it
+    /// fits, so that all bodies are different.
     pub fn post(path: impl Into<String>, bytes: usize) -> Self {
         Self { method: Method::POST, bytes, ..Self::get(path) }
     }
 
-    /// How many a second there are in open loop. In closed loop, where the pace is the server's, the rates
-    /// say how often one call is made as compared with the others.
+    /// The number of requests a second in open loop. In closed loop, where the server sets the pace, the
+    /// rates give the ratio of the calls.
     #[must_use]
     pub fn rate(mut self, per_second: f64) -> Self {
         self.rate = per_second;
@@ -160,7 +162,7 @@ impl Call {
         self.rate
     }
 
-    /// The body of the request of this id.
+    /// The body of the request with this id.
     fn body(&self, id: &str) -> Bytes {
         let filled = id.bytes().chain(std::iter::repeat(b'x'));
         filled.take(self.bytes).collect()

@@ -1,13 +1,14 @@
-//! How much memory does a process occupy? As the kernel says in `/proc/<pid>/status`, see proc(5).
+//! The memory that a process occupies, from the kernel's `/proc/<pid>/status`, see proc(5).
 
 use std::fs;
 
 use anyhow::{Context, Result};
 
-/// Memory of a process in bytes: the `VmRSS` of all that is resident, or the `RssAnon` of what belongs to no file.
+/// Memory of a process in bytes: `VmRSS` for all resident memory, or `RssAnon` for memory that belongs to no
+/// file.
 ///
 /// # Errors
-/// When there is no such process, or no such line about it.
+/// If there is no such process, or no such line about it.
 pub fn memory(pid: u32, which: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     parse(&status, which).with_context(|| format!("process {pid} shows no {which}"))

@@ -1,4 +1,4 @@
-//! How does one put a whole lab on the table, break it on command, and leave nothing behind?
+//! Starts a whole lab, breaks it on command, and leaves no process behind.
 //!
 //! ```no_run
 //! # async fn story() -> anyhow::Result<()> {
@@ -17,8 +17,8 @@
 //! # }
 //! ```
 //!
-//! A lab runs as processes of this machine or, with [`Lab::compose`], in containers. Either way backends are
-//! broken through their control ports, so a story is the same for both.
+//! A lab runs as processes of this machine or, with [`Lab::compose`], in containers. In both cases, the
+//! backends' control ports break the backends, so the same test works for both.
 
 mod backend;
 mod balancer;
@@ -27,7 +27,6 @@ mod configuration;
 mod ports;
 mod process;
 mod start;
-mod state;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,21 +36,21 @@ use anyhow::{Context, Result, ensure};
 use crate::eventually;
 use crate::load::Executed;
 
+pub use api::{BackendState, Connections, LatencyMicros, Progress, State, Totals};
 pub use backend::Backend;
 pub use balancer::Balancer;
 pub use start::Setup;
-pub use state::{BackendState, Connections, LatencyMicros, Progress, State, Totals};
 
-/// The balancer's port in a lab on fixed ports; its admin port is 1000 higher.
+/// The balancer's port in a lab with fixed ports; its admin port is 1000 higher.
 pub const BALANCER_PORT: u16 = 3030;
 
-/// The first backend's port in a lab on fixed ports, the others follow; control ports are 1000 higher.
+/// The first backend's port in a lab with fixed ports, the others follow; control ports are 1000 higher.
 pub const FIRST_BACKEND_PORT: u16 = 3031;
 
-/// From a data port to its control port, on fixed ports.
+/// The difference between a data port and its control port, with fixed ports.
 const CONTROL_OFFSET: u16 = 1000;
 
-/// Where one of the lab's programs listens.
+/// The addresses of one of the lab's programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Serving {
     data: SocketAddr,
@@ -67,7 +66,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// A lab of processes, on free ports unless told otherwise, so that many can run side by side.
+    /// A lab of processes, by default with free ports, so that many labs can run side by side.
     pub fn processes() -> Setup {
         Setup::processes()
     }
@@ -82,23 +81,24 @@ impl Lab {
         &self.balancer
     }
 
-    /// Lets the balancer drain and end (SIGTERM), and starts another one, which takes the same socket over: to
-    /// clients it is one balancer. Its admin port may be another one afterwards.
+    /// Makes the balancer drain and end (SIGTERM), and starts another one, which takes over the same socket:
+    /// for clients it is one balancer. Its admin port may be different afterwards.
     ///
     /// # Errors
-    /// When the lab was not described with [`Setup::held_port`], or the balancer has not ended well in this time.
+    /// If the lab was not described with [`Setup::held_port`], or if the balancer has not ended well in this
+    /// time.
     pub async fn restart_balancer(&mut self, within: Duration) -> Result<()> {
         self.balancer.restart(within).await
     }
 
-    /// Writes other settings (TOML) into the file that the balancer was started with, with these backends (numbers). The
-    /// balancer notices by itself, or at once with [`Balancer::reload`].
+    /// Writes other settings (TOML) into the balancer's configuration file, with these backends (numbers).
+    /// The balancer notices by itself, or at once with [`Balancer::reload`].
     ///
     /// # Errors
-    /// When the lab was not described with [`Setup::settings`], or the file cannot be written.
+    /// If the lab was not described with [`Setup::settings`], or if the file cannot be written.
     ///
     /// # Panics
-    /// When there is no backend of such a number.
+    /// If there is no backend with such a number.
     pub fn configure(&self, settings: &str, backends: &[usize]) -> Result<()> {
         self.balancer.configuration()?.write(settings, backends.iter().map(|number| self.backend(*number)))
     }
@@ -106,7 +106,7 @@ impl Lab {
     /// One backend by its number; the first is 1, as in the balancer's state and in the ids of the backends.
     ///
     /// # Panics
-    /// When there is no backend of that number.
+    /// If there is no backend with that number.
     pub fn backend(&self, number: usize) -> &Backend {
         let backend = number.checked_sub(1).and_then(|index| self.backends.get(index));
         backend.unwrap_or_else(|| panic!("there is no backend {number}, only 1 to {}", self.backends.len()))
@@ -117,10 +117,10 @@ impl Lab {
         &self.backends
     }
 
-    /// Waits until the balancer says that a backend is in a state (`up`, `down` or `suspect`).
+    /// Waits until the balancer reports that a backend is in a state (`up`, `down` or `suspect`).
     ///
     /// # Errors
-    /// When the time is up: carries the state seen last and the programs' logs.
+    /// If the time is up: has the last state and the programs' logs.
     pub async fn until_state(&self, number: usize, state: &str, within: Duration) -> Result<()> {
         self.until(within, &format!("backend {number} to be {state}"), |seen| {
             let backend = seen.backend(number).with_context(|| format!("backend {number} is unknown"))?;
@@ -130,11 +130,11 @@ impl Lab {
         .await
     }
 
-    /// Waits until the balancer's state passes `check`, which says by an error what is still missing.
-    /// `what` completes the sentence "waited for …".
+    /// Waits until the balancer's state passes `check`, which returns an error with the reason why it does
+    /// not. `what` completes the sentence "waited for …".
     ///
     /// # Errors
-    /// When the time is up: carries the last error of `check` and the programs' logs.
+    /// If the time is up: has the last error of `check` and the programs' logs.
     pub async fn until<T>(
         &self,
         within: Duration,
@@ -151,7 +151,7 @@ impl Lab {
     /// How often each request was executed, over all backends.
     ///
     /// # Errors
-    /// When a backend's control port does not answer.
+    /// If a backend's control port does not answer.
     pub async fn ledger(&self) -> Result<Executed> {
         let mut all = Executed::default();
         for backend in &self.backends {
@@ -160,7 +160,7 @@ impl Lab {
         Ok(all)
     }
 
-    /// What all programs printed last, each line marked with its program's name.
+    /// The last output of all programs, each line with its program's name.
     pub fn logs(&self) -> String {
         match &self.containers {
             Some(containers) => containers.logs(),
@@ -168,7 +168,7 @@ impl Lab {
         }
     }
 
-    /// Ends the lab and returns when all of it is gone. Dropping it does the same.
+    /// Ends the lab and returns when all of it is gone. Dropping the lab does the same.
     pub fn stop(self) {
         drop(self);
     }

@@ -1,4 +1,4 @@
-//! The command line of `lb`: flags, which may be laid over a file, and what else it can be asked to do.
+//! The command line of `lb`: flags, which override the file, and the other commands.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,16 +11,17 @@ use http::Uri;
 use crate::check::Summary;
 use crate::config::{self, Flags, Loaded, Problems};
 use crate::ctl::Ctl;
+use crate::exit::CANNOT_START;
 use crate::shown::shown;
 
 mod mistakes;
 mod values;
 
-/// An HTTP load balancer to trust and to learn from.
+/// An HTTP load balancer.
 ///
-/// Listens for HTTP/1.1 requests and shares them among backends in turn. A backend that fails is left alone
-/// until it answers pings again; a request that meets a failing backend is repeated there or elsewhere, as
-/// long as that cannot execute it twice by accident.
+/// It accepts HTTP/1.1 requests and distributes them to backends. A backend that fails gets no requests until
+/// it answers pings again. A request that fails at a backend is sent again, there or to another backend, if
+/// this cannot execute it twice by accident.
 #[derive(Debug, Parser)]
 #[command(
     name = "lb",
@@ -31,22 +32,24 @@ mod values;
     disable_help_subcommand = true
 )]
 pub struct Cli {
-    /// What to do instead of balancing.
+    /// A command other than balancing.
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// File with settings, which flags are laid over; lb.example.toml has all of them. It is read again when it changes
+    /// Configuration file. Flags override its settings. lb.example.toml shows all settings. The file is read
+    /// again when it changes
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     #[command(flatten)]
     flags: Flags,
 
-    /// End when standard input does: for whoever starts this process and wants it gone with himself
+    /// Exit when standard input closes, for supervisors that hold the other end of a pipe
     #[arg(long, hide_short_help = true, help_heading = "For other programs")]
     pub exit_with_parent: bool,
 
-    /// Ask a running balancer whether it is well, such as at http://127.0.0.1:4030/healthz, and exit 0 or 1
+    /// Request this URL of a running balancer, such as http://127.0.0.1:4030/healthz, and exit with 0 if it
+    /// is healthy or with 1
     #[arg(long, value_name = "URL", hide_short_help = true, help_heading = "For other programs")]
     pub check_health: Option<Uri>,
 
@@ -54,28 +57,28 @@ pub struct Cli {
     stray: Vec<String>,
 }
 
-/// What `lb` can do besides balancing.
+/// The commands of `lb`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say what a configuration means, or all that is wrong with it
+    /// Check a configuration: show what it means, or all its errors
     ///
-    /// Nothing is started. Exits 0 with what it means, or 2 with what is wrong.
+    /// Starts nothing. Exits with 0 and shows the meaning, or exits with 2 and shows the errors.
     Check(Check),
 
-    /// Tell a running balancer what to do: drain, add or remove backends, switch the policy, and more
+    /// Control a running balancer: drain, add or remove backends, change the policy, and more
     ///
-    /// It is asked at its admin port, where the same can be done by HTTP and JSON. Each change is written into its log
-    /// and told to whoever reads its events.
+    /// The command sends requests to the admin port. Other programs can send the same requests with HTTP and
+    /// JSON. The log and the events of the balancer record each change.
     Ctl(Ctl),
 }
 
-/// What is to be checked.
+/// Arguments of `lb check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// File with settings
+    /// Configuration file
     file: Option<PathBuf>,
 
-    /// Print the JSON schema of such files instead, for editors
+    /// Print the JSON schema of configuration files for editors, and check nothing
     #[arg(long, conflicts_with = "file")]
     schema: bool,
 
@@ -91,40 +94,36 @@ Examples:
   lb check lb.toml
   lb ctl drain 3 --wait 30s
 
-Times are written as 250ms, 10s or 2m, sizes as 64KiB or 1MiB, shares as 50%.
+Times are written as 250ms, 10s or 2m, sizes as 64KiB or 1MiB, percentages as 50%.
 
-Seeing what it does:
+Observe the balancer:
   GET /state, GET /events, GET /metrics and GET /healthz at the --admin address, or lb ctl state.
-  An answer that the balancer makes itself says why in its body and in a Proxy-Status header
+  An answer of the balancer itself gives the reason in its body and in a Proxy-Status header
   (RFC 9209).
 
-Changing what it does:
-  lb ctl --help tells how. Beyond the loopback address, that takes a token: admin_token in the
-  file or LB_ADMIN_TOKEN in the environment.
+Change the balancer:
+  See lb ctl --help. If the admin port is not on the loopback address, changes need a token:
+  admin_token in the file or LB_ADMIN_TOKEN in the environment.
 
-Ports that outlive it:
-  A listening socket handed over as systemd does it (LISTEN_FDS) takes the place of --port and
-  --bind. It stays open between one balancer and the next, so that clients wait instead of being
+Socket activation:
+  A listening socket from a supervisor such as systemd (LISTEN_FDS) replaces --port and --bind.
+  The socket stays open between two balancers, so clients wait during a restart and are not
   refused.
 
 Signals:
-  SIGHUP            read the configuration again, as when its file changes; one that is wrong
-                    changes nothing.
-  SIGUSR1           open the log file anew, after it was moved away.
+  SIGHUP            read the configuration again; a configuration with errors changes nothing.
+  SIGUSR1           open the log file again, after it was moved.
   SIGUSR2           ignored.
-  SIGTERM, SIGINT   stop accepting, finish what is in flight, exit 0; a second one ends it at once.
+  SIGTERM, SIGINT   stop accepting, finish requests in flight, exit 0; a second signal ends lb at once.
 
 Exit status:
-  0 drained, 1 ended with requests in flight, 2 cannot start: a setting is wrong or a port is taken.";
-
-/// The exit status when it cannot start: the one that clap uses for a wrong flag.
-pub const CANNOT_START: u8 = 2;
+  0 drained, 1 ended with requests in flight, 2 cannot start: a setting is wrong or a port is in use.";
 
 impl Cli {
-    /// Reads a command line, the program's name first. What is wrong with it, and what it asks to be told, is printed.
+    /// Reads a command line, with the name of the program first. Prints errors, and texts such as the help.
     ///
     /// # Errors
-    /// The status to exit with: there is nothing more to be done.
+    /// The exit status if nothing remains to be done.
     pub fn read(args: Vec<OsString>) -> Result<Self, ExitCode> {
         let error = match Self::try_parse_from(&args) {
             Ok(cli) if cli.is_in_order() => return Ok(cli),
@@ -140,18 +139,18 @@ impl Cli {
             let _ = error.print();
             return Err(ExitCode::SUCCESS);
         }
-        // What an error quotes goes to a terminal.
+        // The quotes in an error are written to a terminal.
         let args: Vec<_> = args.iter().map(|arg| shown(&arg.to_string_lossy()).into_owned()).collect();
         let behind = args.get(1..).unwrap_or_default();
         match values::of_a_switch(behind).or_else(|| mistakes::explain(&error, behind)) {
             Some((what, fix)) => eprint!("{}", Problems::mistake(what, fix)),
-            // It is refused as before, in words that show what acts.
+            // The same error, with control characters in the quotes escaped.
             None => _ = Self::try_parse_from(&args).err().unwrap_or(error).print(),
         }
         Err(CANNOT_START.into())
     }
 
-    /// Whether every word belongs to a flag, or is what it looks like.
+    /// Whether each argument belongs to a flag, or can be the value that it looks like.
     fn is_in_order(&self) -> bool {
         let is_switch = |path: &PathBuf| path.to_str().is_some_and(|word| config::as_switch(word).is_some());
         match &self.command {
@@ -160,15 +159,15 @@ impl Cli {
         }
     }
 
-    /// The settings that its flags give.
+    /// The settings in the flags.
     pub fn flags(&self) -> &Flags {
         &self.flags
     }
 
-    /// The settings that file and flags add up to.
+    /// The settings of file and flags together.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// All errors in the settings.
     pub fn load(&self) -> Result<Loaded, Problems> {
         if !self.stray.is_empty() {
             let config = self.config.as_ref().map(|path| path.display().to_string());
@@ -179,21 +178,21 @@ impl Cli {
     }
 }
 
-/// The arguments behind the program's name, fit for a terminal.
+/// The arguments after the name of the program, safe for a terminal.
 fn behind_name(args: &[OsString]) -> Vec<String> {
     args.iter().skip(1).map(|arg| shown(&arg.to_string_lossy()).into_owned()).collect()
 }
 
 impl Check {
-    /// The settings that file and flags add up to.
+    /// The settings of file and flags together.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// All errors in the settings.
     pub fn load(&self) -> Result<Loaded, Problems> {
         config::load(self.file.as_deref(), &self.flags)
     }
 
-    /// Says what the settings mean, or what is wrong with them.
+    /// Prints the meaning of the settings, or their errors.
     pub fn run(&self) -> ExitCode {
         if self.schema {
             println!("{:#}", config::schema());
@@ -238,7 +237,10 @@ mod tests {
         assert_eq!(config.backends.len(), 4);
         assert_eq!(config.listen.port(), 3030);
         assert_eq!(config.admin.to_string(), "127.0.0.1:4030");
-        assert_eq!((config.retries, config.retry_delay, config.attempts), (3, Duration::from_millis(10), 3));
+        assert_eq!(
+            (config.proxy.retries, config.proxy.retry_delay, config.proxy.attempts),
+            (3, Duration::from_millis(10), 3)
+        );
     }
 
     #[test]
@@ -247,12 +249,12 @@ mod tests {
             (&[], "--backends"),
             (&["--backends="], "name at least one"),
             (&["--backends=localhost:3031"], "write http://localhost:3031"),
-            (&["--backends=http://a:1,", "http://b:2"], "separate backends by commas alone"),
+            (&["--backends=http://a:1,", "http://b:2"], "separate backends by commas without spaces"),
             (&["--backends=http://a:1,http://a:1"], "list each backend once"),
             (&[OK, "stray"], "see lb --help"),
             (&[OK, "--ping-interval=100ms"], "make the timeout at most as long as the interval"),
             (&[OK, "--ping-interval=5"], "write 5ms or 5s"),
-            (&[OK, "--ping-interval=0s"], "more than nothing"),
+            (&[OK, "--ping-interval=0s"], "a time above zero"),
             (&[OK, "--ping-path=healthz"], "begins with '/'"),
             (&[OK, "--port=65000"], "add --admin=127.0.0.1:4030"),
             (&[OK, "--attempts=0"], "0 is not in 1..=100"),

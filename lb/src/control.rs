@@ -1,9 +1,9 @@
-//! What changes while the balancer serves, and what stays? One place for all that is changed at run time, by the
-//! configuration file and by hand.
+//! One place for all changes at run time, by the configuration file and by hand.
 //!
-//! A reload changes what differs between the configuration as it was read last and as it is read now, and nothing else:
-//! a backend that somebody drains by hand is not brought back by a new time limit, and a policy that somebody chose by
-//! hand stays until the file names another. What is wrong with a configuration is said, and changes nothing.
+//! A reload changes what differs between the previous and the new configuration, and nothing else. For
+//! example, if a user drains a backend by hand, a new time limit in the file does not bring the backend back;
+//! and a policy that was chosen by hand stays until the policy in the file changes. A configuration with
+//! errors is reported, and changes nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,78 +13,83 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use balance::change::{Change, diff};
+use balance::member::{Member, Mode};
+use balance::policy::Kind;
+use balance::{Address, Rules};
 use serde::Serialize;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::balance::change::{Change, diff};
-use crate::balance::member::{Member, Mode};
-use crate::balance::policy::Kind;
-use crate::balance::{Address, Backend, Rules, ServerPool};
 use crate::config::{Config, Loaded};
 use crate::log::{Level, Log};
 use crate::observe::Observer;
 use crate::ping::{self, Pings};
+use crate::pool::{Backend, Pool};
+use crate::proxy::settings::Settings;
 use crate::resolver::Resolver;
 
 mod names;
 mod notice;
 mod origin;
+mod plan;
 mod readiness;
 mod watch;
-mod words;
 
 pub use origin::Origin;
 use origin::{News, Read, Reading};
+use plan::{describe, difference, keep_fixed, wanted};
 use readiness::{FirstRound, can_pick, not_ready};
-use words::{describe, difference, keep_fixed, wanted};
 
-/// How long it may take to read the configuration before somebody who asked for it is told so. `lb ctl` waits for 10 s.
+/// Time after which a request to read the configuration gets an error if reading has not ended. `lb ctl`
+/// waits for 10 s.
 const READ: Duration = Duration::from_secs(8);
 
-/// Whoever may change the balancer. It lives on the control thread, so that changes come one after the other. Each of them
-/// is logged and told to whoever reads the events, with who asked for it.
+/// Makes the changes. It lives on the control thread, so that changes happen one after the other. Each change
+/// is logged and sent to the readers of events, with its origin.
 #[derive(Debug)]
 pub(crate) struct Control {
-    pool: Arc<ServerPool>,
+    pool: Arc<Pool>,
     settings: Arc<ArcSwap<Config>>,
+    /// The part of the settings that the workers use.
+    proxy_settings: Arc<ArcSwap<Settings>>,
     observer: Arc<Observer>,
     log: Log,
-    /// Reads the configuration again, on a thread of its own.
+    /// Reads the configuration again, on a separate thread.
     reading: Reading,
-    /// The backends that the configuration asks for, as far as they were known when it was looked at last.
+    /// The backends in the configuration, as far as they were known at the last look.
     wanted: RefCell<Vec<Member>>,
-    /// What names stood for when they were looked up last and had an answer.
+    /// The addresses of names at the last look-up with an answer.
     resolved: RefCell<HashMap<Address, Vec<IpAddr>>>,
     resolver: Resolver,
-    /// Who pings which backend, by number.
+    /// The tasks that ping the backends, by number.
     pinging: RefCell<HashMap<usize, AbortHandle>>,
     pings: Rc<Pings>,
-    /// Whether the backends have been pinged.
+    /// Whether all backends have been pinged once.
     first_round: Rc<FirstRound>,
-    /// Since when is counted, and how many lines of the log had been dropped by then.
+    /// Start of the counts, and the number of log lines that had been dropped by then.
     counting: Cell<Instant>,
     dropped_before: Cell<u64>,
 }
 
-/// What came of reading the configuration again.
+/// The result of a reload.
 #[derive(Debug, Serialize)]
 pub(crate) struct Reloaded {
-    /// The settings that are others now, such as `health.ping_interval`.
+    /// The settings that changed, such as `health.ping_interval`.
     changed: Vec<&'static str>,
-    /// Those that are to be others, and cannot without a restart.
+    /// Settings that differ but can change only with a restart.
     after_restart: Vec<&'static str>,
-    /// What has become of the backends, in words.
+    /// The changes of backends, in words.
     backends: String,
-    /// What is odd about the configuration.
+    /// The warnings of the configuration.
     warnings: Vec<String>,
 }
 
-/// Why the configuration was not read again.
+/// The reason why the configuration was not read again.
 #[derive(Debug)]
 pub(crate) enum NotReloaded {
-    /// It is wrong: all problems, in words.
+    /// It has errors: all of them, in words.
     Wrong(String),
     /// It could not be read in time.
     Unread(String),
@@ -92,8 +97,8 @@ pub(crate) enum NotReloaded {
 
 impl Control {
     pub(crate) fn new(
-        pool: Arc<ServerPool>,
-        settings: Arc<ArcSwap<Config>>,
+        pool: Arc<Pool>,
+        (settings, proxy_settings): (Arc<ArcSwap<Config>>, Arc<ArcSwap<Settings>>),
         observer: Arc<Observer>,
         log: Log,
         reading: Reading,
@@ -104,6 +109,7 @@ impl Control {
         let control = Self {
             pool,
             settings,
+            proxy_settings,
             observer,
             log,
             reading,
@@ -120,7 +126,7 @@ impl Control {
         control
     }
 
-    pub(crate) fn pool(&self) -> &Arc<ServerPool> {
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }
 
@@ -128,7 +134,7 @@ impl Control {
         &self.observer
     }
 
-    /// The settings in force, but for what was changed by hand.
+    /// The present settings, except for changes by hand.
     pub(crate) fn settings(&self) -> Arc<Config> {
         self.settings.load_full()
     }
@@ -138,13 +144,13 @@ impl Control {
         self.log.level()
     }
 
-    /// Lines of the log that were dropped: since the start, and since the last reset.
+    /// Log lines that were dropped: since the start, and since the last reset.
     pub(crate) fn lines_dropped(&self) -> (u64, u64) {
         let dropped = self.log.lines().dropped();
         (dropped, dropped.saturating_sub(self.dropped_before.get()))
     }
 
-    /// Why requests should go elsewhere; nothing if they are welcome.
+    /// The reason why the balancer wants no requests; `None` if it wants them.
     pub(crate) fn not_ready(&self) -> Option<&'static str> {
         let fleet = self.pool.fleet();
         let ends = self.observer.is_leaving() || self.observer.is_draining();
@@ -152,20 +158,21 @@ impl Control {
         not_ready(ends, self.first_round.is_over(&fleet), can_pick)
     }
 
-    /// Since when is counted: since the start, or since the last reset.
+    /// Start of the counts: the start of the balancer, or the last reset.
     pub(crate) fn counting_since(&self) -> Instant {
         self.counting.get()
     }
 
-    /// Has the configuration read again, waits until it is in force, and says what is different.
+    /// Reads the configuration again, waits until it is valid, and returns the changes.
     ///
     /// # Errors
-    /// All that is wrong with it, and nothing has changed; or it cannot be read in time, and nothing has changed so far.
+    /// All errors in the configuration, and nothing has changed; or it cannot be read in time, and nothing
+    /// has changed yet.
     pub(crate) async fn reload(&self, by: &str) -> Result<Reloaded, NotReloaded> {
         let unread = || {
             let patience = READ.as_secs();
             let why = format!(
-                "the configuration could not be read within {patience} s; when it is, the log says what came of it"
+                "the configuration could not be read within {patience} s; the log will show the result"
             );
             tracing::error!("{why} (by {by})");
             NotReloaded::Unread(why)
@@ -177,23 +184,23 @@ impl Control {
         }
     }
 
-    /// Takes up what was read, or says what is wrong with it.
+    /// Applies a configuration that was read, or reports its errors.
     fn take(&self, news: News) {
         let News { read, by, reply } = news;
         let taken = match read {
             Ok(read) => Ok(self.take_in(*read, &by)),
             Err(problems) => {
-                tracing::error!("configuration not taken, everything stays as it is (by {by}):\n{problems}");
+                tracing::error!("configuration refused, nothing changes (by {by}):\n{problems}");
                 Err(problems)
             }
         };
         if let Some(reply) = reply {
-            // Somebody who waits no longer finds it in the log.
+            // If the client no longer waits, the result is in the log.
             let _ = reply.send(taken);
         }
     }
 
-    /// Takes up what is different, and says what that is.
+    /// Applies the differences, and returns them.
     fn take_in(&self, read: Read, by: &str) -> Reloaded {
         let Read { loaded: Loaded { config, .. }, mut changed, warnings } = read;
         for warning in &warnings {
@@ -202,7 +209,10 @@ impl Control {
         let old = self.settings.load_full();
         let (config, after_restart) = keep_fixed(config, &old);
         if !after_restart.is_empty() {
-            tracing::warn!("{} changes with a restart only; it stays as it is", after_restart.join(", "));
+            tracing::warn!(
+                "{} can change only with a restart; the old value stays",
+                after_restart.join(", ")
+            );
         }
         changed.retain(|id| !after_restart.contains(id));
         if config.log_level != old.log_level {
@@ -212,6 +222,7 @@ impl Control {
         let in_force = self.pool.rules();
         let policy = if config.policy == old.policy { in_force.policy } else { config.policy };
         let rules = Rules { policy, ..config.rules() };
+        self.proxy_settings.store(Arc::clone(&config.proxy));
         self.settings.store(Arc::new(config));
         if rules != in_force {
             self.pool.set_rules(rules);
@@ -223,10 +234,10 @@ impl Control {
         Reloaded { changed, after_restart, backends, warnings }
     }
 
-    /// Makes the pool what the configuration, and the names in it, ask for.
+    /// Changes the pool to the backends that the configuration and its names give.
     fn take_up(&self) -> String {
         let members = self.settings.load().members();
-        // A name that comes back after it was gone may stand for something else by then.
+        // A name that is removed and added again may have other addresses by then.
         self.resolved.borrow_mut().retain(|name, _| members.iter().any(|member| member.address == *name));
         let wanted = wanted(&members, &self.resolved.borrow());
         let changes = diff(&self.wanted.borrow(), &wanted);
@@ -236,12 +247,12 @@ impl Control {
         text
     }
 
-    /// Changes the members of the pool, or what is said of them.
+    /// Changes the members of the pool, or their settings.
     fn change(&self, changes: Vec<Change>) {
         if changes.is_empty() {
             return;
         }
-        // A backend that comes back must answer a ping first, so its first ping does not wait for its turn.
+        // A backend that comes back must answer a ping first, so its first ping is sent without delay.
         let back: Vec<_> = changes.iter().filter_map(|change| self.comes_back(change)).collect();
         self.pool.change(changes, Instant::now());
         for number in back {
@@ -252,13 +263,13 @@ impl Control {
 
     /// The number of the backend that this change brings back from drain or maintenance.
     fn comes_back(&self, change: &Change) -> Option<usize> {
-        let Change::Say(member) = change else { return None };
+        let Change::Update(member) = change else { return None };
         let fleet = self.pool.fleet();
         let backend = fleet.members.iter().find(|backend| backend.address == member.address)?;
-        (member.mode == Mode::Ready && backend.said().mode != Mode::Ready).then_some(backend.number)
+        (member.mode == Mode::Ready && backend.spec().mode != Mode::Ready).then_some(backend.number)
     }
 
-    /// A backend comes; or the one that has been there before, if it is leaving, comes back.
+    /// Adds a backend. If the same one is leaving, it comes back.
     ///
     /// # Errors
     /// It belongs to the pool already.
@@ -269,27 +280,27 @@ impl Control {
             return Err(known);
         }
         self.change(vec![Change::Add(member)]);
-        let backend = find().expect("this thread alone changes the pool, and has just added it");
+        let backend = find().expect("only this thread changes the pool, and it has just added the backend");
         self.observer.intervened(format!("backend {} added: {address}", backend.number), by);
         Ok(backend)
     }
 
-    /// Something else is said of a backend.
-    pub(crate) fn say(&self, backend: &Backend, member: Member, by: &str) {
-        let difference = difference(&backend.said(), &member);
+    /// Changes the settings of a backend.
+    pub(crate) fn update(&self, backend: &Backend, member: Member, by: &str) {
+        let difference = difference(&backend.spec(), &member);
         if !difference.is_empty() {
-            self.change(vec![Change::Say(member)]);
+            self.change(vec![Change::Update(member)]);
             self.observer.intervened(format!("backend {} changed: {difference}", backend.number), by);
         }
     }
 
-    /// A backend goes. It finishes what it has.
+    /// Removes a backend, which finishes its requests.
     pub(crate) fn remove(&self, backend: &Backend, by: &str) {
         self.change(vec![Change::Remove(backend.address.clone())]);
         self.observer.intervened(format!("backend {} removed: {}", backend.number, backend.address), by);
     }
 
-    /// Backends are picked in another way. What is in flight stays where it is.
+    /// Changes the policy. Requests in flight stay at their backends.
     pub(crate) fn set_policy(&self, policy: Kind, by: &str) {
         let rules = self.pool.rules();
         if rules.policy != policy {
@@ -298,7 +309,7 @@ impl Control {
         }
     }
 
-    /// Another level of the log.
+    /// Changes the level of the log.
     pub(crate) fn set_level(&self, level: Level, by: &str) {
         let before = self.log.level();
         if before != level {
@@ -307,17 +318,18 @@ impl Control {
         }
     }
 
-    /// The state counts from zero. Metrics go on: whoever collects them takes a smaller number for a restart.
+    /// Sets the counts of the state to zero. The metrics continue, because collectors take a smaller number
+    /// as a restart.
     pub(crate) fn reset_statistics(&self, by: &str) {
         let now = Instant::now();
         self.observer.totals.reset();
-        self.pool.backends().iter().for_each(|backend| backend.stats.reset(now));
+        self.pool.backends().iter().for_each(|backend| backend.own.stats.reset(now));
         self.counting.set(now);
         self.dropped_before.set(self.log.lines().dropped());
         self.observer.intervened("statistics reset".to_owned(), by);
     }
 
-    /// Whoever belongs to the pool is pinged, and nobody else.
+    /// Pings all members of the pool, and no other backends.
     fn ping_members(&self) {
         let fleet = self.pool.fleet();
         let mut pinging = self.pinging.borrow_mut();
@@ -341,28 +353,28 @@ impl Control {
         }
     }
 
-    /// Takes up the configuration whenever it was read again, in the order in which it was, until the balancer ends.
+    /// Applies each configuration that was read, in order, until the balancer ends.
     pub(crate) async fn keep_reloading(&self, mut news: mpsc::UnboundedReceiver<News>) {
         while let Some(news) = news.recv().await {
             self.take(news);
         }
     }
 
-    /// Has the configuration read again whenever a signal asks for it, until the balancer ends.
+    /// Reads the configuration again at each signal, until the balancer ends.
     pub(crate) async fn heed_signals(&self, mut asked: Signal) {
         while asked.recv().await.is_some() {
-            // What is wrong with it is in the log.
+            // Errors are in the log.
             let _ = self.reload("signal").await;
         }
     }
 
-    /// Has the log file opened anew whenever a signal asks for it. Another signal, which many servers know, changes
-    /// nothing here.
+    /// Opens the log file again at each signal. The other signal, which many servers know, changes nothing
+    /// here.
     pub(crate) async fn keep_reopening(&self, mut reopen: Signal, mut other: Signal) -> ! {
         loop {
             tokio::select! {
                 _ = reopen.recv() => self.reopen_log().await,
-                _ = other.recv() => tracing::info!("SIGUSR2 asks for nothing here; it is ignored"),
+                _ = other.recv() => tracing::info!("SIGUSR2 is ignored"),
             }
         }
     }

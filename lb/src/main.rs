@@ -1,9 +1,10 @@
-//! `lb`: settings in, balancer runs, exit status out.
+//! `lb`: reads the settings, runs the balancer, and returns the exit status.
 
 use std::process::ExitCode;
 
-use lb::cli::{CANNOT_START, Cli, Command};
+use lb::cli::{Cli, Command};
 use lb::control::Origin;
+use lb::exit::CANNOT_START;
 use lb::log::{LAST_LINES, Log};
 use lb::server::Server;
 
@@ -24,9 +25,10 @@ fn main() -> ExitCode {
     let origin = Origin::new(cli.config.clone(), move || cli.load());
     let started = origin.load().map_err(|problems| problems.to_string()).and_then(|loaded| {
         let config = loaded.config;
-        // The ports come first: the log file of a balancer that runs already stays as it is.
+        // The ports come first: so a second balancer does not touch the log file of one that already runs.
         let server = Server::bind(config.clone(), origin).map_err(|error| format!("error: {error}\n"))?;
-        let log = Log::begin(&config).map_err(|error| format!("error: {error}\n"))?;
+        let log = Log::begin(config.log_format, config.log_level, config.log_file.clone())
+            .map_err(|error| format!("error: {error}\n"))?;
         Ok((server, log, loaded.warnings))
     });
     let (server, log, warnings) = match started {

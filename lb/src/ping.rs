@@ -1,26 +1,27 @@
-//! Is anybody there? Active health checks: every backend is asked on its own, from the first moment on.
+//! Active health checks: each backend gets pings of its own, from the start of the balancer.
 //!
-//! A ping is a TCP connection, closed at once, as in the seed; or a request for a path if one is configured.
-//! A backend that is suspected of silence is asked in HTTP even so, because a stopped process still completes
-//! handshakes (`anything`).
+//! A ping is a TCP connection that is closed at once, as in the Go balancer from which Roundabout started, or
+//! a request for a path if one is configured. A backend that is suspected of silence always gets an HTTP
+//! question, because a stopped process still completes handshakes (`anything`).
 //!
-//! A ping goes to the last address that is known for the backend's name. The name is looked up beside it, so a name
-//! server that says nothing takes no backend down. And a ping that could not be sent, because this process is out of
-//! descriptors or ports, says nothing about any backend.
+//! A ping goes to the last known address of the backend's name. The name is looked up in parallel, so a name
+//! server that does not answer takes no backend down. And a ping that cannot be sent, because this process
+//! has no descriptors or ports left, is no evidence about any backend.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use balance::evidence::of_ping;
+use balance::health::{Evidence, State};
+use balance::member::Mode;
+use balance::verdict::Failure;
 
-use crate::balance::health::{Evidence, State};
-use crate::balance::member::Mode;
-use crate::balance::{Backend, ServerPool};
 use crate::config::Config;
 use crate::log::seldom::Seldom;
-use crate::proxy::connect::reach;
-use crate::proxy::verdict::Failure;
+use crate::pool::{Backend, Pool};
+use crate::proxy::upstream::connect::reach;
 use crate::resolver::Resolver;
 
 mod anything;
@@ -30,24 +31,24 @@ mod well;
 pub(crate) use anything::ask_anything;
 pub use well::check_health;
 
-/// How often a log line says that pings cannot be sent, while that lasts.
+/// Interval of log lines that pings cannot be sent, while this lasts.
 const REMIND: Duration = Duration::from_secs(60);
 
-/// What all pings share.
+/// Values that all pings share.
 #[derive(Debug)]
 pub(crate) struct Pings {
     resolver: Resolver,
-    /// Whether to say again that pings cannot be sent.
+    /// Limits the log lines that pings cannot be sent.
     shortage: Seldom,
 }
 
 impl Pings {
-    /// Pings to names that are looked up by this resolver.
+    /// Pings whose names this resolver looks up.
     pub(crate) fn new(resolver: Resolver) -> Self {
         Self { resolver, shortage: Seldom::every(REMIND) }
     }
 
-    /// Says that pings cannot be sent, unless that was said a moment ago.
+    /// Logs that pings cannot be sent, unless a line was written shortly before.
     fn tell_of_shortage(&self, now: Instant) {
         if self.shortage.is_due(now) {
             tracing::warn!("pings cannot be sent: {}", Failure::OutOfResources.words());
@@ -55,10 +56,10 @@ impl Pings {
     }
 }
 
-/// Pings one backend again and again, unless it is in maintenance, and tells the pool what comes of it; `pinged` is called
-/// after each ping. Jitter, drawn from `random`, keeps many balancers from asking in step.
+/// Pings one backend repeatedly, unless it is in maintenance, and passes the results to the pool; `pinged` is
+/// called after each ping. Jitter, from `random`, prevents that many balancers ping at the same moments.
 pub(crate) async fn keep_pinging(
-    pool: Arc<ServerPool>,
+    pool: Arc<Pool>,
     backend: Arc<Backend>,
     settings: Arc<ArcSwap<Config>>,
     pings: Rc<Pings>,
@@ -67,7 +68,7 @@ pub(crate) async fn keep_pinging(
 ) -> ! {
     loop {
         let config = settings.load_full();
-        if backend.said().mode != Mode::Maintenance {
+        if backend.spec().mode != Mode::Maintenance {
             match ping(&backend, &config, &pings.resolver).await {
                 Some(evidence) => {
                     tracing::debug!("backend {} pinged: {}", backend.number, words(&evidence));
@@ -81,7 +82,7 @@ pub(crate) async fn keep_pinging(
     }
 }
 
-/// What came of a ping, for the log.
+/// The result of a ping, for the log.
 fn words(evidence: &Evidence) -> &str {
     match evidence {
         Evidence::Connected => "connected",
@@ -91,12 +92,12 @@ fn words(evidence: &Evidence) -> &str {
     }
 }
 
-/// Nine to eleven tenths of the interval, by a number between 0 and 1.
+/// Between nine and eleven tenths of the interval, by a number between 0 and 1.
 pub(crate) fn jittered(interval: Duration, random: f64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * random)
 }
 
-/// One ping, and what it says, if it says anything about the backend.
+/// Sends one ping, and returns the evidence, if the ping gives evidence about the backend.
 async fn ping(backend: &Arc<Backend>, config: &Config, resolver: &Resolver) -> Option<Evidence> {
     let (suspect, must_answer) = {
         let health = backend.health();
@@ -113,24 +114,7 @@ async fn ping(backend: &Arc<Backend>, config: &Config, resolver: &Resolver) -> O
             connected.map(|_| Evidence::Connected)
         }
     };
-    outcome.map_or_else(|failure| evidence(failure, suspect), Some)
-}
-
-/// What a ping that failed says, if it says anything about the backend.
-fn evidence(failure: Failure, suspect: bool) -> Option<Evidence> {
-    match failure {
-        Failure::OutOfResources => None,
-        // The kernel connects for a process that is stopped; a host that does not even connect is gone.
-        Failure::HeadTimeout if suspect => Some(Evidence::StillSilent),
-        failure => {
-            let cause = format!("ping: {}", failure.words()).into();
-            Some(match failure {
-                Failure::ConnectRefused => Evidence::PingRefused(cause),
-                Failure::ClosedEarly | Failure::Malformed => Evidence::NotHttp(cause),
-                _ => Evidence::PingFailed(cause),
-            })
-        }
-    }
+    outcome.map_or_else(|failure| of_ping(failure, suspect), Some)
 }
 
 #[cfg(test)]
@@ -143,32 +127,5 @@ mod tests {
         assert_eq!(jittered(second, 0.0), Duration::from_millis(900));
         assert_eq!(jittered(second, 0.5), second);
         assert!(jittered(second, 1.0) <= Duration::from_millis(1100));
-    }
-
-    #[test]
-    fn what_is_not_the_backends_fault_is_no_evidence() {
-        let failed = |words: &'static str| Some(Evidence::PingFailed(words.into()));
-        let refused = || Some(Evidence::PingRefused("ping: connection refused".into()));
-        let not_http = || Some(Evidence::NotHttp("ping: connection closed before an answer".into()));
-        let table = [
-            (Failure::OutOfResources, None, None),
-            (
-                Failure::ConnectTimeout,
-                failed("ping: connecting took too long"),
-                failed("ping: connecting took too long"),
-            ),
-            (Failure::HeadTimeout, failed("ping: no answer in time"), Some(Evidence::StillSilent)),
-            (Failure::ConnectRefused, refused(), refused()),
-            (Failure::ClosedEarly, not_http(), not_http()),
-            (
-                Failure::Unresolved,
-                failed("ping: its name does not resolve"),
-                failed("ping: its name does not resolve"),
-            ),
-        ];
-        for (failure, of_one_that_is_up, of_a_suspect) in table {
-            assert_eq!(evidence(failure, false), of_one_that_is_up, "{failure:?}");
-            assert_eq!(evidence(failure, true), of_a_suspect, "{failure:?}");
-        }
     }
 }

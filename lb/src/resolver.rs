@@ -1,11 +1,11 @@
-//! What does a name stand for? Look-ups in the system's resolver, few at once and beside everything else.
+//! Look-ups of names in the system's resolver, few at a time and in parallel to all other work.
 //!
-//! The system's resolver blocks its caller, for as long as a name server is silent. So each look-up runs on a thread of
-//! its own, and no caller waits for longer than it wants to: an answer that comes later is kept all the same. There is
-//! one look-up for each name at a time, and a bounded number of threads for all names. Names whose look-up took long the
-//! last time leave some of these threads to the others, so a silent name server holds up only its own names.
+//! The system's resolver blocks its caller while a name server is silent. So each look-up runs on a separate
+//! thread, and no caller waits longer than its own limit: a later answer is still kept. There is one look-up
+//! at a time for each name, and a bounded number of threads for all names. Names whose last look-up was slow
+//! leave some of these threads free for the other names, so a silent name server delays only its own names.
 //!
-//! The threads are not the runtime's, because a runtime waits for its threads when it ends.
+//! The threads do not belong to the runtime, because a runtime waits for its threads when it ends.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -14,30 +14,30 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use balance::verdict::Failure;
 use tokio::sync::watch;
 
-use crate::balance::Backend;
-use crate::proxy::connect::is_out_of_resources;
-use crate::proxy::verdict::Failure;
+use crate::pool::Backend;
+use crate::resources::is_out_of_resources;
 
-/// Look-ups that run at once, each on a thread.
+/// Limit of look-ups at a time, each on a thread.
 const MOST: usize = 16;
 
-/// How many of them are kept free of names whose last look-up took long, and of names that are new.
+/// The part of them that is reserved for names whose last look-up was fast.
 const RESERVED: usize = 4;
 
-/// A look-up that takes longer than this is a long one.
+/// A look-up that takes longer than this is slow.
 const LONG: Duration = Duration::from_secs(1);
 
-/// How soon after a look-up [`Resolver::refresh`] begins the next one of the same name.
+/// Shortest time after a look-up before [`Resolver::refresh`] begins another one of the same name.
 const SOON: Duration = Duration::from_millis(100);
 
-/// The addresses that a name stands for, with the port 0; at least one.
+/// The addresses of a name, with port 0; at least one.
 pub(crate) type Found = Result<Arc<[SocketAddr]>, Failure>;
 
 type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-/// Looks names up. Copies share everything.
+/// Looks names up. Copies share all state.
 #[derive(Clone)]
 pub(crate) struct Resolver {
     shared: Arc<Shared>,
@@ -48,57 +48,59 @@ struct Shared {
     names: Mutex<Names>,
 }
 
-/// All names that were ever asked for, and the look-ups that run or wait.
+/// All names that were ever looked up, and the look-ups that run or wait.
 #[derive(Default)]
 struct Names {
     by_name: HashMap<Arc<str>, Name>,
     waiting: VecDeque<Arc<str>>,
     running: usize,
-    /// Those of them that run for names that may not use the reserved threads.
+    /// Running look-ups of names that may not use the reserved threads.
     running_unproven: usize,
 }
 
 #[derive(Default)]
 struct Name {
-    /// Its present look-up, running or waiting.
+    /// The present look-up, running or waiting.
     open: Option<Open>,
-    /// When its last look-up ended, and whether that took no longer than [`LONG`].
+    /// The end of the last look-up, and whether it took no longer than [`LONG`].
     last: Option<(Instant, bool)>,
 }
 
-/// A look-up that has no answer yet.
+/// A look-up without an answer yet.
 struct Open {
     answer: watch::Sender<Option<Found>>,
-    /// The backends that get its addresses.
+    /// The backends that get the addresses.
     backends: Vec<Arc<Backend>>,
 }
 
 impl Resolver {
-    /// Looks names up by `look_up`, which may block.
+    /// Looks names up with `look_up`, which may block.
     pub(crate) fn new(look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Self {
         let look_up: Box<LookUp> = Box::new(look_up);
         Self { shared: Arc::new(Shared { look_up, names: Mutex::default() }) }
     }
 
-    /// The system's resolver. All of the process share it, so that its bounds hold for the process.
+    /// The resolver of the system. All parts of the process share it, so that its limits apply to the
+    /// process.
     pub(crate) fn system() -> Self {
         static SYSTEM: LazyLock<Resolver> =
             LazyLock::new(|| Resolver::new(|name| Ok((name, 0).to_socket_addrs()?.collect())));
         SYSTEM.clone()
     }
 
-    /// Looks a name up, or waits for the look-up that is on its way. It goes on when nothing waits for it any more.
+    /// Looks a name up, or waits for a look-up in progress. The look-up continues even if no caller waits any
+    /// more.
     ///
     /// # Errors
-    /// [`Failure::Unresolved`], or [`Failure::OutOfResources`] if it could not be asked for.
+    /// [`Failure::Unresolved`], or [`Failure::OutOfResources`] if the look-up could not start.
     pub(crate) async fn look_up(&self, name: &str) -> Found {
         let mut answer = self.open(name, None);
         let found = answer.wait_for(Option::is_some).await;
         found.ok().and_then(|found| found.clone()).unwrap_or(Err(Failure::Unresolved))
     }
 
-    /// Looks the name of a backend up, and gives the backend its addresses. When the look-up fails, the backend keeps
-    /// those it had.
+    /// Looks the name of a backend up, and gives the backend its addresses. If the look-up fails, the backend
+    /// keeps its addresses.
     ///
     /// # Errors
     /// As for [`Resolver::look_up`].
@@ -108,14 +110,14 @@ impl Resolver {
         Ok(())
     }
 
-    /// Does the same beside everything else, unless it was done a moment ago.
+    /// Does the same in the background, unless a look-up ended shortly before.
     pub(crate) fn refresh(&self, backend: &Arc<Backend>) {
         if backend.address.literal().is_none() {
             drop(self.open(&backend.address.host, Some(backend)));
         }
     }
 
-    /// The look-up of a name that is on its way, or else a new one. For a backend, there is no new one soon after the
+    /// The look-up of a name in progress, or a new one. For a backend, there is no new one shortly after the
     /// last one.
     fn open(&self, name: &str, backend: Option<&Arc<Backend>>) -> watch::Receiver<Option<Found>> {
         let (answer, told) = watch::channel(None);
@@ -159,7 +161,7 @@ impl Names {
         self.by_name.get(name).and_then(|name| name.last).is_some_and(|(_, quick)| quick)
     }
 
-    /// The name to look up next, if a thread may, and whether it is one that was quick the last time.
+    /// The next name to look up, if a thread is free for it, and whether its last look-up was fast.
     fn next(&mut self) -> Option<(Arc<str>, bool)> {
         if self.running >= MOST {
             return None;
@@ -179,7 +181,7 @@ impl Shared {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins the look-ups that may begin.
+    /// Starts the look-ups that may start.
     fn begin(self: &Arc<Self>, names: &mut Names) {
         while let Some((name, proven)) = names.next() {
             let (shared, task) = (Arc::clone(self), Arc::clone(&name));
@@ -190,7 +192,7 @@ impl Shared {
         }
     }
 
-    /// Looks up one name after the other, until none waits that may be looked up.
+    /// Looks up one name after the other, until no name waits that may be looked up.
     fn work(&self, mut name: Arc<str>, mut proven: bool) {
         loop {
             let begun = Instant::now();
@@ -205,7 +207,7 @@ impl Shared {
     }
 }
 
-/// What a look-up has found. An answer without addresses is none.
+/// The result of a look-up. An answer without addresses is a failure.
 fn found(answer: io::Result<Vec<SocketAddr>>) -> Found {
     match answer {
         Ok(addresses) if addresses.is_empty() => Err(Failure::Unresolved),
@@ -215,7 +217,7 @@ fn found(answer: io::Result<Vec<SocketAddr>>) -> Found {
     }
 }
 
-/// Notes the end of a look-up, and tells what it has found.
+/// Stores the end of a look-up, and sends its result.
 fn end(names: &mut Names, name: &str, proven: bool, found: Found, quick: bool) {
     names.running -= 1;
     names.running_unproven -= usize::from(!proven);
@@ -225,18 +227,18 @@ fn end(names: &mut Names, name: &str, proven: bool, found: Found, quick: bool) {
     if let Ok(addresses) = &found {
         backends.iter().for_each(|backend| give(backend, addresses));
     }
-    // Those who wait are told last: what they look at is there by then.
+    // The waiting callers are notified last, when all data is in place.
     answer.send_replace(Some(found));
 }
 
-/// Gives a backend the addresses that its name stands for.
+/// Gives a backend the addresses of its name.
 fn give(backend: &Backend, addresses: &[SocketAddr]) {
     let at_port = |address: &SocketAddr| {
         let mut address = *address;
         address.set_port(backend.address.port);
         address
     };
-    backend.resolved.set(addresses.iter().map(at_port).collect());
+    backend.own.resolved.set(addresses.iter().map(at_port).collect());
 }
 
 #[cfg(test)]

@@ -1,20 +1,18 @@
-//! Look-ups that hang, that come late, and that are asked for by many.
+//! Tests of look-ups that hang, that end late, and that have many callers.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 
 use super::*;
-use crate::balance::Address;
-use crate::balance::member::Member;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Name servers that a test holds up: names with "hang" in them wait until it lets them go.
+/// Name servers that a test can stop: names that contain "hang" wait until the test releases them.
 struct Held {
     resolver: Resolver,
     running: Arc<AtomicUsize>,
     asked: Arc<AtomicUsize>,
-    /// Dropped to let all go.
+    /// Dropped to release all.
     hold: Option<mpsc::Sender<()>>,
 }
 
@@ -47,8 +45,7 @@ impl Held {
 }
 
 fn backend(name: &str) -> Arc<Backend> {
-    let now = Instant::now();
-    Arc::new(Backend::new(1, Member::new(Address { host: name.into(), port: 80 }), now, now))
+    Arc::new(crate::pool::backend(1, name, 80))
 }
 
 async fn eventually(what: &str, holds: impl Fn() -> bool) {
@@ -96,11 +93,12 @@ async fn look_ups_that_hang_take_few_threads_and_leave_some_to_others() {
     }
     let most = MOST - RESERVED;
     eventually("they run", || held.running.load(SeqCst) == most).await;
-    // A name whose look-ups are quick has one for itself.
+    // A name with fast look-ups has a thread of its own.
     assert!(soon(&held.resolver, "app").await.is_ok());
     assert_eq!(held.running.load(SeqCst), most);
     held.let_go();
-    eventually("all have addresses", || backends.iter().all(|backend| !backend.resolved.is_empty())).await;
+    eventually("all have addresses", || backends.iter().all(|backend| !backend.own.resolved.is_empty()))
+        .await;
     assert_eq!(held.asked.load(SeqCst), 102);
 }
 
@@ -110,19 +108,19 @@ async fn an_answer_that_nothing_waits_for_any_more_is_kept() {
     let app = backend("hang");
     held.resolver.refresh(&app);
     let impatient = tokio::time::timeout(Duration::from_millis(10), held.resolver.resolve(&app)).await;
-    assert!(impatient.is_err() && app.resolved.is_empty());
+    assert!(impatient.is_err() && app.own.resolved.is_empty());
     held.let_go();
-    eventually("it has an address", || !app.resolved.is_empty()).await;
-    assert_eq!(app.resolved.addresses()[..], ["10.0.0.1:80".parse().unwrap()]);
+    eventually("it has an address", || !app.own.resolved.is_empty()).await;
+    assert_eq!(app.own.resolved.addresses()[..], ["10.0.0.1:80".parse().unwrap()]);
 }
 
 #[tokio::test]
 async fn the_last_good_answer_stays() {
     let held = Held::new();
     let none = backend("none");
-    none.resolved.set(vec!["10.0.0.9:80".parse().unwrap()]);
+    none.own.resolved.set(vec!["10.0.0.9:80".parse().unwrap()]);
     assert_eq!(held.resolver.resolve(&none).await, Err(Failure::Unresolved));
-    assert_eq!(none.resolved.addresses()[..], ["10.0.0.9:80".parse().unwrap()]);
+    assert_eq!(none.own.resolved.addresses()[..], ["10.0.0.9:80".parse().unwrap()]);
 }
 
 #[tokio::test]
@@ -135,6 +133,6 @@ async fn a_backend_does_not_ask_again_at_once() {
     assert_eq!(held.asked.load(SeqCst), 1);
     tokio::time::sleep(SOON).await;
     held.resolver.refresh(&app);
-    eventually("it has an address", || !app.resolved.is_empty()).await;
+    eventually("it has an address", || !app.own.resolved.is_empty()).await;
     assert_eq!(held.asked.load(SeqCst), 2);
 }

@@ -1,8 +1,8 @@
-//! What surrounds a request: the listener, the workers, and an end that loses nobody.
+//! The surroundings of requests: the listener, the workers, and an end that loses no request.
 //!
-//! One control thread pings backends, watches for silence and serves the admin port. Requests are served by
-//! workers: a thread each, with a runtime and backend connections of its own, so that the request path shares
-//! nothing but a few atomics. One of the workers accepts the connections for all of them.
+//! One control thread pings backends, watches for silence and serves the admin port. Workers serve the
+//! requests: each is a thread with its own runtime and its own backend connections, so the request path
+//! shares only a few atomics. One of the workers accepts the connections for all workers.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -19,21 +19,22 @@ use tokio::sync::oneshot;
 
 use crate::admin::{self, Admin};
 use crate::asking;
-use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::control::{Control, Origin};
 use crate::log::Log;
 use crate::observe::{BackendStats, Observer};
+use crate::pool::Pool;
+use crate::proxy::settings::Settings;
 
-pub(crate) mod door;
+pub(crate) mod acceptor;
 mod listen;
-mod spare;
+mod task_pool;
 pub(crate) mod worker;
 
-use door::Slots;
+use acceptor::Slots;
 pub use listen::StartError;
 use listen::{inherited, listen};
-use worker::Crew;
+use worker::Workers;
 
 /// A balancer whose ports are bound and that is ready to run.
 #[derive(Debug)]
@@ -41,16 +42,20 @@ pub struct Server {
     listener: std::net::TcpListener,
     admin: std::net::TcpListener,
     settings: Arc<ArcSwap<Config>>,
+    /// The part of the settings that the workers use.
+    proxy_settings: Arc<ArcSwap<Settings>>,
     origin: Origin,
-    pool: Arc<ServerPool>,
+    pool: Arc<Pool>,
     observer: Arc<Observer>,
 }
 
 impl Server {
-    /// Binds the ports of a configuration that can be read again from its `origin`; or takes the socket for clients from whoever started this process and hands it one.
+    /// Binds the ports of a configuration that can be read again from its `origin`; if a supervisor passes a
+    /// socket for clients, this socket is used.
     ///
     /// # Errors
-    /// A port is taken, an address is not this machine's, or what was handed over is no listening socket.
+    /// A port is in use, an address does not belong to this machine, or the passed descriptor is not a
+    /// listening socket.
     pub fn bind(config: Config, origin: Origin) -> Result<Self, StartError> {
         let listener = match inherited()? {
             Some(listener) => listener,
@@ -58,24 +63,26 @@ impl Server {
         };
         let admin = listen(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
-        let pool = ServerPool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now());
+        let pool = Pool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now());
+        let proxy_settings = Arc::new(ArcSwap::from(Arc::clone(&config.proxy)));
         let settings = Arc::new(ArcSwap::from_pointee(config));
-        Ok(Self { listener, admin, settings, origin, pool: Arc::new(pool), observer })
+        Ok(Self { listener, admin, settings, proxy_settings, origin, pool: Arc::new(pool), observer })
     }
 
-    /// Says on standard output where it listens, serves until a signal says to stop, and then until all is
-    /// finished or the drain time is over. With `exit_with_parent`, the end of standard input ends it at once.
+    /// Prints its addresses on standard output, serves until a signal to stop, and then until all requests
+    /// have finished or the drain time is over. With `exit_with_parent`, the end of standard input ends it at
+    /// once.
     pub fn run(self, log: Log, exit_with_parent: bool) -> ExitCode {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         let served = runtime.and_then(|runtime| {
             let served = runtime.block_on(self.serve(log, exit_with_parent));
-            // Look-ups may hang for long; nobody waits for what they find.
+            // Look-ups may hang for long, and their results are no longer needed.
             runtime.shutdown_background();
             served
         });
         served.unwrap_or_else(|error| {
-            tracing::error!("the system refuses what a server needs: {error}");
+            tracing::error!("the system does not provide a resource that the balancer needs: {error}");
             ExitCode::FAILURE
         })
     }
@@ -92,14 +99,23 @@ impl Server {
         let affordable = affordable(descriptors, admin_connections, config.workers, config.backends.len());
         let clients = config.max_connections.unwrap_or(affordable);
         let (slots, places) = (Slots::new(clients), places(affordable, clients));
-        let crew = Crew::start(&self.settings, &self.pool, &self.observer, self.listener, slots, places)?;
+        let workers = Workers::start(
+            &config,
+            &self.proxy_settings,
+            &self.pool,
+            &self.observer,
+            self.listener,
+            slots,
+            places,
+        )?;
         let admin = TcpListener::from_std(self.admin)?;
         let (reading, news) = self.origin.watch()?;
-        // The one line on standard output tells people, and whoever started this on port 0, that it is ready:
-        // clients are accepted from now on, and signals are heeded.
+        // The one line on standard output tells people, and programs that start this on port 0, that the
+        // balancer is ready: from now on, it accepts clients and handles signals.
         say(format!("listening on http://{address}, admin on http://{admin_address}\n"))?;
 
         let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
+        let settings = (settings, Arc::clone(&self.proxy_settings));
         let control = Rc::new(Control::new(pool, settings, Arc::clone(&self.observer), log, reading));
         let (reloading, heeding, resolving, reopening) =
             (Rc::clone(&control), Rc::clone(&control), Rc::clone(&control), Rc::clone(&control));
@@ -120,9 +136,9 @@ impl Server {
             return Ok(ExitCode::FAILURE);
         }
         self.observer.begin_draining();
-        tracing::info!("draining: accepting no more, finishing what is in flight");
+        tracing::info!("draining: no new connections, requests in flight finish");
         let cut_short = tokio::select! {
-            () = crew.finish() => {
+            () = workers.finish() => {
                 tracing::info!("drained");
                 return Ok(ExitCode::SUCCESS);
             }
@@ -134,32 +150,35 @@ impl Server {
     }
 }
 
-/// Goes on to accept connections for the lame-duck time, so that whoever asks whether this balancer is ready has time to
+/// Accepts connections for the lame-duck time, so that load balancers that check this balancer have time to
 /// send requests elsewhere.
 ///
 /// # Errors
-/// Somebody asks to end at once.
+/// A second signal, or the end of the parent process, ends the balancer at once.
 async fn leave(settings: &ArcSwap<Config>, observer: &Observer, stop: &mut Stop) -> Result<(), Why> {
     let lame_duck = settings.load().lame_duck;
     if lame_duck.is_zero() {
         return Ok(());
     }
     observer.begin_leaving();
-    tracing::info!("leaving: not ready any more, still accepting for {} ms", lame_duck.as_millis());
+    tracing::info!(
+        "lame duck: /readyz says 503, connections are still accepted for {} ms",
+        lame_duck.as_millis()
+    );
     tokio::select! {
         why = stop.asked() => Err(why),
         () = tokio::time::sleep(lame_duck) => Ok(()),
     }
 }
 
-/// Listens for whatever may ask this process to end.
+/// Waits for events that end this process.
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
     orphaned: Option<oneshot::Receiver<()>>,
 }
 
-/// Who asked this process to end.
+/// The event that ends this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
     Signal,
@@ -170,7 +189,7 @@ impl Why {
     fn words(self) -> &'static str {
         match self {
             Self::Signal => "second signal",
-            Self::Orphaned => "parent is gone",
+            Self::Orphaned => "the parent process has ended",
         }
     }
 }
@@ -199,28 +218,30 @@ impl Stop {
     }
 }
 
-/// Says something on standard output. A thread of its own does so, because a pipe without a reader may be full.
+/// Prints a line on standard output. A separate thread does this, because a pipe without a reader may be
+/// full.
 fn say(line: String) -> io::Result<()> {
     std::thread::Builder::new().spawn(move || {
-        // It serves whether its line is read or not.
+        // The balancer serves even if no process reads the line.
         let _ = io::stdout().write_all(line.as_bytes());
     })?;
     Ok(())
 }
 
-/// Tells when standard input ends. A thread of its own reads it, because a runtime would wait for its threads
-/// when it ends, and this one may never.
+/// Completes when standard input ends. A separate thread reads it, because a runtime waits for its own
+/// threads when it ends, and this one may never end.
 fn stdin_ends() -> oneshot::Receiver<()> {
     let (ended, end) = oneshot::channel();
     std::thread::spawn(move || {
-        // Whatever is written there, only the end matters.
+        // The bytes do not matter, only the end.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         let _ = ended.send(());
     });
     end
 }
 
-/// Claims as many descriptors as this process may have, and returns how many these are; `None` for no limit.
+/// Raises the limit of descriptors of this process to the allowed maximum, and returns it; `None` for no
+/// limit.
 fn raise_descriptors() -> Option<u64> {
     let limits = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limits.maximum, maximum: limits.maximum };
@@ -230,32 +251,33 @@ fn raise_descriptors() -> Option<u64> {
     }
 }
 
-/// How many connections the admin port may have at a time: enough for people, collectors and readers of the events, and
-/// few where there are few descriptors.
+/// Limit of connections to the admin port: enough for people, collectors and readers of events, and less if
+/// there are few descriptors.
 fn admin_connections(descriptors: Option<u64>) -> usize {
     usize::try_from(descriptors.unwrap_or(u64::MAX) / 16).unwrap_or(usize::MAX).clamp(8, 64)
 }
 
-/// How many clients so many descriptors are enough for; without a limit, for a million. Each may need one more for
-/// a backend. A worker needs some, a ping and a question to a backend one each, the admin port one for each of its
-/// connections, and the rest of the process has its own.
+/// The number of clients that this number of descriptors is enough for; a million if there is no limit. Each
+/// client may need a second descriptor for a backend. A worker needs some; each ping, each question to a
+/// backend and each connection of the admin port needs one; and the rest of the process needs some.
 fn affordable(descriptors: Option<u64>, admin: usize, workers: usize, backends: usize) -> usize {
     let descriptors = usize::try_from(descriptors.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(2_000_000);
     (descriptors.saturating_sub(24 + admin + 4 * workers + 2 * backends) / 2).max(1)
 }
 
-/// How many connections to backends there may be, kept ones included, beside so many clients. If there may be more clients
-/// than are affordable, they share what there is with the backends as they come.
+/// Limit of connections to backends, including idle ones, with this number of clients. If more clients are
+/// allowed than the descriptors are enough for, clients and backends share the descriptors in order of
+/// arrival.
 fn places(affordable: usize, clients: usize) -> usize {
     (2 * affordable).saturating_sub(clients).max(affordable)
 }
 
-async fn rotate_latencies(pool: Arc<ServerPool>) -> ! {
+async fn rotate_latencies(pool: Arc<Pool>) -> ! {
     loop {
         tokio::time::sleep(BackendStats::SLICE).await;
         for (backend, n) in pool.backends().iter().zip(1..) {
-            backend.stats.rotate();
-            // With thousands of backends, others shall have their turn in between.
+            backend.own.stats.rotate();
+            // With thousands of backends, other tasks must run in between.
             if n % 32 == 0 {
                 tokio::task::yield_now().await;
             }

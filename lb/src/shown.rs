@@ -1,26 +1,28 @@
-//! Text from outside, made fit for a terminal: what would move the cursor, colour the screen or begin a line of its own is
-//! written out instead.
+//! Makes text from outside safe for a terminal: characters that would move the cursor, colour the screen or
+//! begin a new line are written as escapes.
 //!
-//! A file, a command line, an answer of the admin port: each can carry escape sequences (ECMA-48) that a terminal obeys, line
-//! feeds that make up lines, and marks that turn the direction of writing (Unicode TR 36, "Trojan Source").
+//! A file, a command line or an answer of the admin port can contain escape sequences (ECMA-48) that a
+//! terminal obeys, line feeds that add false lines, and marks that change the direction of writing (Unicode
+//! TR 36, "Trojan Source").
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde_json::Value;
 
-/// Whether a terminal does something else with it than to show it.
+/// Whether a terminal does more with the character than show it.
 fn acts(letter: char) -> bool {
     let turns = matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     letter.is_control() || turns || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
-/// The text with what acts written as Rust writes it: `\n`, `\u{1b}`. A text without is returned as it is.
+/// The text with such characters as Rust writes them: `\n`, `\u{1b}`. A text without them is returned
+/// unchanged.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     written(text, |letter, written| written.extend(letter.escape_default()))
 }
 
-/// The same for all texts of a document, and for the names in it.
+/// The same for all texts and names in a document.
 pub(crate) fn shown_document(document: Value) -> Value {
     match document {
         Value::String(text) => Value::String(shown(&text).into_owned()),
@@ -33,7 +35,8 @@ pub(crate) fn shown_document(document: Value) -> Value {
     }
 }
 
-/// The same for a JSON document as text, which stays the same document. Its line feeds stand between its strings.
+/// The same for a JSON document as text, which stays the same document. Its line feeds are between its
+/// strings.
 pub(crate) fn shown_json(document: &str) -> String {
     let lines = document
         .split('\n')
@@ -41,8 +44,8 @@ pub(crate) fn shown_json(document: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The text with a stand-in of as many bytes for each letter that acts, but for line feeds, tabs and carriage returns: bytes
-/// and lines stay where they are.
+/// The text with a replacement of the same number of bytes for each such character, except line feeds, tabs
+/// and carriage returns: bytes and lines keep their places.
 pub(crate) fn in_place(text: &str) -> String {
     let stand_in = |letter: char| match (acts(letter), letter, letter.len_utf8()) {
         (false, _, _) | (_, '\n' | '\r' | '\t', _) => letter,

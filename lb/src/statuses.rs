@@ -1,4 +1,4 @@
-//! Which status codes are meant? Single ones and ranges, such as `200` and `300-399`.
+//! Sets of status codes: single ones and ranges, such as `200` and `300-399`.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -10,13 +10,13 @@ use http::StatusCode;
 pub struct Statuses(Vec<RangeInclusive<u16>>);
 
 impl Statuses {
-    /// Reads codes and ranges; `None` if one of them is neither.
+    /// Reads codes and ranges; `None` if one of the texts is neither.
     pub(crate) fn read<T: AsRef<str>>(texts: &[T]) -> Option<Self> {
         let ranges: Option<Vec<_>> = texts.iter().map(|text| range(text.as_ref())).collect();
         ranges.filter(|ranges| !ranges.is_empty()).map(Self)
     }
 
-    /// Whether this is one of them.
+    /// Whether the set contains this status.
     pub fn has(&self, status: StatusCode) -> bool {
         self.0.iter().any(|range| range.contains(&status.as_u16()))
     }

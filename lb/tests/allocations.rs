@@ -1,7 +1,7 @@
-//! How often does a small request ask for memory? Counted while the whole balancer runs in this process, and compared
-//! with the budget in `lb/budget.toml`.
+//! Counts the allocations of a small request, while the whole balancer runs in this process, and compares
+//! them with the budget in `lb/budget.toml`.
 //!
-//! A crate of its own, because it counts whatever any thread of its process allocates.
+//! This is a separate crate, because it counts the allocations of all threads of its process.
 
 use std::alloc::System;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -20,7 +20,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Requests until everything is as it will stay: connections are open, buffers have grown.
+/// Requests before counting, until connections are open and buffers have grown.
 const WARM_UP: usize = 1_000;
 
 /// Requests that are counted.
@@ -41,7 +41,7 @@ fn a_small_request_allocates_what_it_may() {
     }
 }
 
-/// Runs a balancer on a thread of this process, and returns where it listens.
+/// Runs a balancer on a thread of this process, and returns its address.
 #[expect(
     clippy::unwrap_used,
     reason = "helpers fail a test as tests do; clippy excuses only functions marked as tests"
@@ -49,19 +49,26 @@ fn a_small_request_allocates_what_it_may() {
 fn balancer(backend: SocketAddr) -> SocketAddr {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
-        // With port 0, it would say on standard output alone which one it got, so it is offered ports until it gets one.
+        // With port 0, the balancer would print its port only on standard output. So the test tries free
+        // ports until one works.
         let (server, address, log) = loop {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
             let (backends, port) =
                 (format!("--backends=http://{backend}"), format!("--port={}", free.port()));
-            // What happens by the clock is no cost of a request.
+            // Timed events must not count as a cost of a request.
             let flags = ["--bind=127.0.0.1", "--admin=127.0.0.1:0", "--workers=1", "--ping-interval=1h"];
             let cli = Cli::parse_from(["lb", &backends, &port].into_iter().chain(flags));
             let origin = Origin::new(None, move || cli.load());
             let config = origin.load().unwrap().config;
             match Server::bind(config.clone(), origin) {
                 Err(StartError::Taken { .. }) => {}
-                server => break (server.unwrap(), free, Log::begin(&config).unwrap()),
+                server => {
+                    break (
+                        server.unwrap(),
+                        free,
+                        Log::begin(config.log_format, config.log_level, config.log_file.clone()).unwrap(),
+                    );
+                }
             }
         };
         tell.send(address).unwrap();

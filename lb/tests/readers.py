@@ -1,10 +1,10 @@
-"""What do readers that share nothing with the balancer find in the bytes that backends received?
+"""Checks the bytes that backends received with readers that share nothing with the balancer.
 
-llhttp takes only methods that it has heard of: at another one it stops, and is believed up to there.
+The tests of second_reader.rs save the bytes of each connection, with the requests that they found in them, as
+target/tmp/received-*.json. h11 (a reader in Python) and llhttp (the one of Node.js, through httptools) must find the
+same requests in the bytes, and no errors.
 
-The tests of second_reader.rs leave what came over each connection, with the requests that they found in it, as
-target/tmp/received-*.json. h11 (a reader in Python) and llhttp (the one of Node.js, by way of httptools) must find the
-same requests in it, and nothing wrong with them.
+llhttp accepts only known methods. It stops at an unknown method, and its requests up to there count.
 
     python -m venv target/readers && target/readers/bin/pip install h11 httptools
     target/readers/bin/python lb/tests/readers.py target/tmp/received-*.json
@@ -20,9 +20,9 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 def by_h11(received):
-    """The whole requests that h11 finds."""
+    """The complete requests that h11 finds."""
     connection = h11.Connection(h11.SERVER)
-    if received:  # for h11, nothing is the end
+    if received:  # for h11, an empty input is the end
         connection.receive_data(received)
     found, body = [], b""
     while True:
@@ -35,7 +35,7 @@ def by_h11(received):
             body += event.data
         elif isinstance(event, h11.EndOfMessage):
             found.append([request.method.decode(), request.target.decode(), body.hex()])
-            # It reads on once the request is answered.
+            # It continues to read when the request has an answer.
             length = [("Content-Length", "0")]
             connection.send(h11.Response(status_code=200, headers=length))
             connection.send(h11.EndOfMessage())
@@ -45,7 +45,7 @@ def by_h11(received):
 
 
 class Listener:
-    """Takes down what llhttp finds."""
+    """Collects the requests that llhttp finds."""
 
     def __init__(self):
         self.found = []
@@ -64,7 +64,7 @@ class Listener:
 
 
 def by_llhttp(received):
-    """The whole requests that llhttp finds before a method that it has not heard of."""
+    """The complete requests that llhttp finds before an unknown method."""
     listener = Listener()
     listener.parser = httptools.HttpRequestParser(listener)
     while received:
@@ -72,7 +72,7 @@ def by_llhttp(received):
             listener.parser.feed_data(received)
             break
         except httptools.HttpParserUpgrade as switch:
-            # It stops where another protocol might begin, and is told that none does.
+            # It stops where another protocol could begin, but none begins there.
             received = received[switch.args[0] :]
             listener.parser = httptools.HttpRequestParser(listener)
         except httptools.HttpParserInvalidMethodError:
@@ -81,7 +81,7 @@ def by_llhttp(received):
 
 
 def agree(expected, found, strange_method):
-    """Whether two readers agree, as far as the second one came."""
+    """Whether two readers agree, up to where the second one stopped."""
     if strange_method:
         come = len(found)
         return expected[:come] == found and come < len(expected) and expected[come][0] not in METHODS

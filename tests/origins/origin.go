@@ -33,7 +33,7 @@ type origin struct {
 func (o origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := r.Header.Get("X-Request-Id")
 	if id != "" {
-		// One write of a file that is opened to append is one piece, whoever else writes.
+		// A write to a file that is opened for appending is one piece, even if other processes write too.
 		fmt.Fprintf(o.ledger, "%s %s %s\n", r.Method, r.URL.Path, id)
 	}
 	w.Header().Set("X-Backend", o.number)

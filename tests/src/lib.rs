@@ -1,8 +1,8 @@
-//! What the end-to-end tests share: a lab in containers that can be cut off from its network, and [real
-//! servers](origins) behind a balancer.
+//! The shared code of the end-to-end tests: a lab in containers that can be disconnected from its network,
+//! and [real servers](origins) behind a balancer.
 //!
-//! Labs of processes come from [`lab::topology`]. Containers are started here by testcontainers, on a network of
-//! their own for each test, because a test disconnects them from it.
+//! Labs of processes come from [`lab::topology`]. Here, testcontainers starts containers, on a separate
+//! network for each test, because a test disconnects them from it.
 
 pub mod origins;
 
@@ -18,10 +18,10 @@ use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio::process::Command;
 
-/// How long a container may take from its start to the line that says it listens.
+/// The time limit from the start of a container to the line that says it listens.
 const STARTUP: Duration = Duration::from_secs(60);
 
-/// A balancer and its backends, each in a container, on a network that nobody else uses.
+/// A balancer and its backends, each in a container, on a network of their own.
 pub struct ContainerLab {
     network: String,
     balancer: ContainerAsync<GenericImage>,
@@ -37,11 +37,11 @@ pub struct ContainerBackend<'a> {
 }
 
 impl ContainerLab {
-    /// Starts `count` backends and a balancer in front of them; `name` tells this lab from all others that run
-    /// at the same time.
+    /// Starts `count` backends and a balancer in front of them; `name` distinguishes this lab from others at
+    /// the same time.
     ///
     /// # Errors
-    /// What Docker complains about, or that not all backends are up in time.
+    /// If Docker fails, or if not all backends are up in time.
     pub async fn start(name: &str, count: usize) -> Result<Self> {
         let network = format!("roundabout-{name}-{}", std::process::id());
         let host = |number: usize| format!("{network}-backend{number}");
@@ -81,7 +81,7 @@ impl ContainerLab {
         Ok(lab)
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -91,18 +91,18 @@ impl ContainerLab {
         ContainerBackend { lab: self, number }
     }
 
-    /// The balancer's state, as its admin port tells it.
+    /// The balancer's state, from its admin port.
     ///
     /// # Errors
-    /// The admin port does not answer.
+    /// If the admin port does not answer.
     pub async fn state(&self) -> Result<State> {
         Client::new(self.admin).get("/state").await?.ok()?.json()
     }
 
-    /// Waits until the balancer says that a backend is in a state.
+    /// Waits until the balancer reports that a backend is in a state.
     ///
     /// # Errors
-    /// It was not in time; says what it was instead, and what the balancer logged.
+    /// If the time is up: has the last state, and the balancer's log.
     pub async fn until_state(&self, number: usize, state: &str, within: Duration) -> Result<()> {
         let what = format!("backend {number} to be {state}");
         let reached = lab::eventually(within, &what, async || {
@@ -124,10 +124,10 @@ impl ContainerLab {
 }
 
 impl ContainerBackend<'_> {
-    /// Ends the container's processes by `SIGKILL`.
+    /// Ends the container's processes with `SIGKILL`.
     ///
     /// # Errors
-    /// What Docker complains about; the same holds for all that follow.
+    /// If Docker fails; the same holds for all commands below.
     pub async fn kill(&self) -> Result<()> {
         docker(&["kill", "--signal", "KILL", self.id()]).await
     }
@@ -137,22 +137,22 @@ impl ContainerBackend<'_> {
         docker(&["start", self.id()]).await
     }
 
-    /// Freezes the container's processes; its kernel goes on accepting connections.
+    /// Freezes the container's processes; the kernel continues to accept connections.
     pub async fn pause(&self) -> Result<()> {
         docker(&["pause", self.id()]).await
     }
 
-    /// Lets a frozen container go on.
+    /// Continues a frozen container.
     pub async fn unpause(&self) -> Result<()> {
         docker(&["unpause", self.id()]).await
     }
 
-    /// Takes the container off the network: packets to it are lost, and its name no longer resolves.
+    /// Disconnects the container from the network: packets to it are lost, and its name no longer resolves.
     pub async fn disconnect(&self) -> Result<()> {
         docker(&["network", "disconnect", &self.lab.network, self.id()]).await
     }
 
-    /// Puts the container back on the network, perhaps at another address.
+    /// Connects the container to the network again, perhaps at another address.
     pub async fn connect(&self) -> Result<()> {
         docker(&["network", "connect", &self.lab.network, self.id()]).await
     }

@@ -1,7 +1,8 @@
-//! Real servers behind the balancer: Go's net/http, node, WEBrick, Python's `http.server`, uvicorn and gunicorn.
+//! Real servers behind the balancer: Go's net/http, node, WEBrick, Python's `http.server`, uvicorn and
+//! gunicorn.
 //!
-//! The programs stand in `tests/origins`, with what they understand. `.ci/origins` installs the servers. A server that
-//! is not installed is missing, with a reason; its tests say so.
+//! The programs are in `tests/origins`, with a description of what they understand. `.ci/origins` installs
+//! the servers. If a server is not installed, its tests are ignored with a reason.
 
 mod fleet;
 mod process;
@@ -31,7 +32,7 @@ pub enum Kind {
     Gunicorn,
 }
 
-/// Where the servers and the programs are.
+/// The folders of the servers and the programs.
 #[derive(Clone, Debug)]
 pub struct Kit {
     installed: PathBuf,
@@ -39,7 +40,7 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// The kit in the target folder of which `tmp` is cargo's folder for tests (`CARGO_TARGET_TMPDIR`).
+    /// The kit in the target folder that contains `tmp`, cargo's folder for tests (`CARGO_TARGET_TMPDIR`).
     pub fn beside(tmp: &str) -> Self {
         let tmp = Path::new(tmp);
         Self {
@@ -48,7 +49,7 @@ impl Kit {
         }
     }
 
-    /// Why a server cannot be started, if it cannot.
+    /// The reason why a server cannot be started, if there is one.
     pub fn missing(&self, kind: Kind) -> Option<String> {
         let command = self.command(kind);
         let program = command.get_program().to_owned();
@@ -63,7 +64,7 @@ impl Kit {
         (!works).then(|| format!("{kind:?} is not installed: run .ci/origins"))
     }
 
-    /// The command that starts a server, but for its environment.
+    /// The command that starts a server, without its environment.
     fn command(&self, kind: Kind) -> Command {
         let program = |name: &str| self.programs.join(name);
         let python = self.installed.join("venv/bin/python");
@@ -96,7 +97,7 @@ impl Kit {
         command
     }
 
-    /// What tells a server its port, where the environment does not.
+    /// The arguments with the port, for servers that do not read it from the environment.
     fn port_arguments(kind: Kind, port: u16) -> Vec<String> {
         match kind {
             Kind::Uvicorn => vec![format!("--port={port}")],

@@ -1,6 +1,6 @@
-//! The same promises in containers, where a backend can also be frozen whole or lose its network.
+//! The same promises in containers, where a backend can also be frozen or lose its network.
 //!
-//! These tests need Docker. Without it they are reported as ignored, with the reason; where the variable
+//! These tests need Docker. Without it they are reported as ignored, with the reason; if the variable
 //! `ROUNDABOUT_REQUIRE_DOCKER` is set, as in continuous integration, they fail instead.
 
 use std::process::ExitCode;
@@ -11,10 +11,10 @@ use e2e::ContainerLab;
 use lab::load::{Call, Load, Running};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// How long a backend may take to be left alone, and to be used again.
+/// The time limit until the balancer avoids a backend, and until it uses the backend again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A test's name, and how it is run.
+/// A test's name, and the function that runs it.
 type Story = (&'static str, fn() -> Result<()>);
 
 fn main() -> ExitCode {
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let trials = stories.map(|(name, story)| {
         let (missing, ready) = (missing.clone(), ready.clone());
         let ignored = missing.is_some() && !insisted;
-        // The reason stands beside the name, because the report has no other place for it.
+        // The name contains the reason, because the report has no other place for it.
         let name = if ignored { format!("{name} (Docker is missing)") } else { name.to_owned() };
         let trial = Trial::test(name, move || match missing {
             Some(reason) => Err(Failed::from(reason)),
@@ -61,8 +61,8 @@ fn gentle_load(lab: &ContainerLab) -> Result<Running> {
     Load::open(lab.address()).call(Call::get("/").rate(100.0)).start()
 }
 
-/// Lets the load go on for a second after all is well again, ends it, and checks that no client noticed anything.
-async fn nobody_noticed(load: Running) -> Result<()> {
+/// Lets the load run for a second after the recovery, ends it, and checks that no client saw an error.
+async fn no_client_noticed(load: Running) -> Result<()> {
     let so_far = load.begun();
     lab::eventually(PATIENCE, "a hundred more requests", async || {
         ensure!(load.begun() >= so_far + 100, "only {} more", load.begun() - so_far);
@@ -83,7 +83,7 @@ async fn a_killed_container_costs_no_get() -> Result<()> {
     lab.until_state(2, "down", PATIENCE).await.context("after the kill")?;
     lab.backend(2).start().await?;
     lab.until_state(2, "up", PATIENCE).await.context("after the start")?;
-    nobody_noticed(load).await
+    no_client_noticed(load).await
 }
 
 async fn a_frozen_container_is_left_alone() -> Result<()> {
@@ -93,7 +93,7 @@ async fn a_frozen_container_is_left_alone() -> Result<()> {
     lab.until_state(3, "suspect", PATIENCE).await.context("after the freeze")?;
     lab.backend(3).unpause().await?;
     lab.until_state(3, "up", PATIENCE).await.context("after the thaw")?;
-    nobody_noticed(load).await
+    no_client_noticed(load).await
 }
 
 async fn a_container_cut_off_from_its_network_costs_no_get() -> Result<()> {
@@ -103,5 +103,5 @@ async fn a_container_cut_off_from_its_network_costs_no_get() -> Result<()> {
     lab.until_state(4, "down", PATIENCE).await.context("after the cut")?;
     lab.backend(4).connect().await?;
     lab.until_state(4, "up", PATIENCE).await.context("after the repair")?;
-    nobody_noticed(load).await
+    no_client_noticed(load).await
 }

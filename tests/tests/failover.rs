@@ -1,7 +1,7 @@
-//! What the balancer promises when backends die, stall, slow down or vanish: told as stories, on real processes
-//! under real load, and measured.
+//! The promises of the balancer when backends die, stall, become slow or disappear: scenarios with real
+//! processes under real load, with measurements.
 //!
-//! The stories measure, so they run one at a time; each still has a lab and ports of its own.
+//! The scenarios measure, so they run one at a time; each still has its own lab and ports.
 
 use std::time::{Duration, Instant};
 
@@ -13,29 +13,30 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Clients of the closed-loop stories, each on a keep-alive connection.
+/// Clients of the closed-loop scenarios, each on a keep-alive connection.
 const CLIENTS: usize = 32;
 
-/// By when a backend that came back must serve again.
+/// The time limit until a backend that came back serves again.
 const RECOVERY: Duration = Duration::from_secs(3);
 
-/// By when pings alone must have found that a backend is gone: the third in a row tells, and each comes up to 1.1 s
-/// after the one before.
+/// The time limit until pings alone find that a backend is gone: the third failure in a row decides, and each
+/// ping comes up to 1.1 s after the one before.
 const DETECTION: Duration = Duration::from_secs(5);
 
-/// The machine has two cores and a story wants them: whoever holds this measures.
+/// The machine has two cores and a scenario needs them: only the holder of this lock measures.
 static MACHINE: Mutex<()> = Mutex::const_new(());
 
 async fn alone() -> MutexGuard<'static, ()> {
     MACHINE.lock().await
 }
 
-/// Lets the load go on for a stretch of its own time, which is what its rates are measured over.
+/// Lets the load run for a period, over which the rates are measured.
 async fn measure(stretch: Duration) {
     tokio::time::sleep(stretch).await;
 }
 
-/// Waits until the clients see answers of a backend that was brought back, and says how long that took.
+/// Waits until the clients get answers of a backend that was brought back, and returns the time that this
+/// took.
 async fn until_it_serves(load: &Running, backend: u32, since: Instant) -> Result<Duration> {
     lab::eventually(RECOVERY, &format!("backend {backend} to serve"), async || {
         let answers = load.recent(Duration::from_millis(50)).answers;
@@ -82,8 +83,8 @@ async fn a_killed_backend_fails_only_the_posts_that_were_at_it() -> Result<()> {
     let mut witness = TcpStream::connect(lab.backend(2).address()).await?;
     let before = load.elapsed();
     lab.backend(2).kill().await?;
-    // On a busy machine the kernel tells the other sides a while after the process is gone, in the order in which
-    // its connections were opened; so whoever was connected before knows by now, too.
+    // On a busy machine, the kernel informs the other sides some time after the end of the process, in the
+    // order in which its connections were opened; so earlier connections are also informed by now.
     let _ = witness.read(&mut [0]).await;
     let after = load.elapsed();
     measure(Duration::from_secs(1)).await;
@@ -108,7 +109,7 @@ async fn a_killed_backend_fails_only_the_posts_that_were_at_it() -> Result<()> {
 async fn a_stopped_backend_is_left_alone_within_two_seconds() -> Result<()> {
     let _alone = alone().await;
     let lab = Lab::processes().backends(4).start().await?;
-    // 20 ms each: the pace is then set by the answers, and not by what else this machine has to do.
+    // 20 ms each: then the answers set the pace, and not the other load of this machine.
     let load = Load::closed(lab.balancer().address(), CLIENTS).call(Call::get("/delay/20")).start()?;
     measure(Duration::from_millis(500)).await;
     load.phase("steady");
@@ -161,7 +162,7 @@ async fn a_slow_path_among_fast_ones_is_no_silence() -> Result<()> {
 }
 
 #[tokio::test]
-async fn clients_that_vanish_blame_nobody() -> Result<()> {
+async fn clients_that_vanish_blame_no_backend() -> Result<()> {
     let _alone = alone().await;
     let lab = Lab::processes().backends(4).start().await?;
     let crowd = Crowd::ask(lab.balancer().address(), 64, "/delay/10000").await?;
@@ -180,7 +181,7 @@ async fn clients_that_vanish_blame_nobody() -> Result<()> {
         })
         .await?;
     for backend in &state.backends {
-        assert_eq!((backend.state.as_str(), backend.failures), ("up", 0), "{backend:?}");
+        assert_eq!((&backend.state[..], backend.failures), ("up", 0), "{backend:?}");
         assert_eq!(backend.progress, None, "not even on the way down: {backend:?}");
         assert_eq!(backend.cause, "assumed at start", "its state never changed: {backend:?}");
     }

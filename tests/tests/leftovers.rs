@@ -1,4 +1,4 @@
-//! Nothing is left running, however a runner ends.
+//! No process is left running, however a runner ends.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use lab::topology::Lab;
 
-/// Set in the process that plays the runner.
+/// Set in the process that acts as the runner.
 const RUNNER: &str = "ROUNDABOUT_TEST_RUNNER";
 
-/// Plays the runner when it is asked to: starts a lab, stops one of its backends, says which processes there are,
-/// and waits to be killed. Asked by nobody, it has nothing to do.
+/// Acts as the runner if the variable is set: starts a lab, stops one of its backends, prints the process
+/// ids, and waits to be killed. Without the variable, it does nothing.
 #[tokio::test]
 async fn a_runner_to_be_killed() -> Result<()> {
     if std::env::var_os(RUNNER).is_none() {
@@ -50,7 +50,7 @@ async fn a_lab_dies_with_its_runner() -> Result<()> {
     .await
 }
 
-/// Whether a process runs: one that has ended and waits for its parent to notice does not.
+/// Whether a process runs: a process that has ended and waits for its parent does not.
 fn is_running(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))

@@ -1,4 +1,4 @@
-//! What a policy is good for: one slow backend among four, seen by clients who wait a second.
+//! The effect of a policy: one slow backend among four, with clients that wait a second.
 
 use std::time::Duration;
 
@@ -6,29 +6,30 @@ use anyhow::{Result, ensure};
 use lab::load::{Call, Load, Report};
 use lab::topology::Lab;
 
-/// Requests per second, and how long they come.
+/// Requests per second.
 const RATE: f64 = 50.0;
 const TIME: Duration = Duration::from_secs(40);
 
-/// How long a client waits before it takes an answer for lost.
+/// The time that a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Backend 4 takes 2 s for everything, the others 20 ms; the same load under this policy.
+/// Backend 4 needs 2 s for every answer, the others 20 ms; the same load under this policy.
 async fn one_slow_of_four(policy: &str) -> Result<Report> {
-    // Nothing but the policy may help.
+    // Only the policy may help.
     let flags = [format!("--policy={policy}"), "--silence=1m".into(), "--seed=1".into()];
     let lab = flags.into_iter().fold(Lab::processes(), |setup, flag| setup.lb_arg(flag)).start().await?;
     for backend in lab.backends() {
         let time = if backend.number() == 4 { "2s" } else { "20ms" };
         backend.faults(serde_json::json!([{"kind": "latency", "fixed": time}])).await?;
     }
-    // The clients wait for whatever comes: one that hangs up would make the slow backend look idle.
+    // The clients wait for all answers: a client that closes its connection would make the slow backend look
+    // idle.
     let load = Load::open(lab.balancer().address()).call(Call::get("/").rate(RATE)).start()?;
     tokio::time::sleep(TIME).await;
     load.stop().await
 }
 
-/// The share of requests that were answered well within the clients' patience.
+/// The share of requests that were answered well and in time.
 fn success(report: &Report) -> f64 {
     let entries = report.entries();
     let well = entries.iter().filter(|entry| !entry.is_error() && entry.latency() <= PATIENCE).count();

@@ -1,4 +1,4 @@
-//! Another configuration ten times a second, and nobody notices but those who look.
+//! A new configuration ten times a second, without an error for any client.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use lab::load::{Call, Load};
 use lab::topology::Lab;
 
-/// How long configurations change. `ROUNDABOUT_RELOAD_SECONDS` says otherwise.
+/// The duration of the changes. `ROUNDABOUT_RELOAD_SECONDS` overrides it.
 const SECONDS: u64 = 10;
 
 const EVERY: Duration = Duration::from_millis(100);
@@ -21,7 +21,7 @@ fn seconds() -> u64 {
     std::env::var("ROUNDABOUT_RELOAD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS)
 }
 
-/// Waits until the balancer has read its configuration so many times.
+/// Waits until the balancer has read its configuration this number of times.
 async fn until_read(lab: &Lab, times: usize) -> Result<()> {
     lab::eventually(Duration::from_secs(10), "the configuration to be read", async || {
         let read = lab.balancer().log().matches("configuration read again").count();
@@ -47,16 +47,16 @@ async fn the_exact_turn_outlives_every_reload() -> Result<()> {
     until_read(&lab, reloads).await?;
     let report = load.stop().await?;
     println!("{reloads} reloads, {} requests", report.summary().requests);
-    assert_eq!(report.errors(), [], "nobody may notice");
+    assert_eq!(report.errors(), [], "no client may notice");
     let state = lab.balancer().state().await?;
     let shares: Vec<_> = state.backends.iter().map(|backend| backend.picks).collect();
     let (least, most) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());
-    ensure!(most - least <= 1, "everybody in turn, all the time: {shares:?}");
+    ensure!(most - least <= 1, "each backend in turn, all the time: {shares:?}");
     Ok(())
 }
 
 #[tokio::test]
-async fn backends_that_come_and_go_cost_nobody_an_answer() -> Result<()> {
+async fn backends_that_come_and_go_cost_no_client_an_answer() -> Result<()> {
     let lab = Lab::processes().settings(SETTINGS[0]).start().await?;
     let calls = [Call::get("/").rate(3.0), Call::post("/", 512).rate(1.0), Call::get("/delay/20").rate(0.5)];
     let load = calls.into_iter().fold(Load::closed(lab.balancer().address(), 16), Load::call).start()?;

@@ -1,6 +1,7 @@
-//! Restarts that nobody notices: of the balancer, whose port outlives it, and of the backends, one after the other.
+//! Restarts without an error for any client: of the balancer, while its port stays open, and of the backends,
+//! one after the other.
 //!
-//! The clients keep their connections, heed `Connection: close`, and never repeat a request.
+//! The clients keep their connections, obey `Connection: close`, and never repeat a request.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,7 +16,7 @@ const RESTARTS: usize = 100;
 /// Clients, each on a keep-alive connection.
 const CLIENTS: usize = 16;
 
-/// Waits until every client must have been answered anew.
+/// Waits until every client has got another answer.
 async fn serve_some(load: &Running) -> Result<()> {
     let enough = load.begun() + 4 * CLIENTS as u64;
     lab::eventually(Duration::from_secs(10), "more requests", async || {
@@ -26,7 +27,7 @@ async fn serve_some(load: &Running) -> Result<()> {
 }
 
 #[tokio::test]
-async fn restarts_of_the_balancer_cost_nobody_an_answer() -> Result<()> {
+async fn restarts_of_the_balancer_cost_no_client_an_answer() -> Result<()> {
     let mut lab = Lab::processes().backends(2).held_port().start().await?;
     let calls = [Call::get("/").rate(3.0), Call::post("/", 512).rate(1.0), Call::get("/delay/20").rate(0.5)];
     let load = calls.into_iter().fold(Load::closed(lab.balancer().address(), CLIENTS), Load::call).start()?;
@@ -44,7 +45,7 @@ async fn restarts_of_the_balancer_cost_nobody_an_answer() -> Result<()> {
     Ok(())
 }
 
-/// Three backends, and pings so frequent that a hundred restarts do not take minutes.
+/// Three backends, with frequent pings, so that a hundred restarts do not take minutes.
 async fn lab_with_frequent_pings() -> Result<Lab> {
     let pings = ["--ping-interval=25ms", "--ping-timeout=25ms"];
     pings.into_iter().fold(Lab::processes().backends(3), |setup, flag| setup.lb_arg(flag)).start().await
@@ -70,7 +71,7 @@ async fn roll(lab: &Lab, load: &Running, end: impl AsyncFn(&Backend) -> Result<(
 }
 
 #[tokio::test]
-async fn rolling_restarts_of_the_backends_cost_nobody_an_answer() -> Result<()> {
+async fn rolling_restarts_of_the_backends_cost_no_client_an_answer() -> Result<()> {
     let lab = lab_with_frequent_pings().await?;
     let load = start_load(&lab)?;
     roll(&lab, &load, Backend::drain).await?;

@@ -1,4 +1,5 @@
-//! A thousand clients that never finish asking, and a thousand that hardly read: what do they cost the others?
+//! The cost of a thousand clients that never finish a request, and a thousand that hardly read, for the other
+//! clients.
 
 use std::time::Duration;
 
@@ -9,21 +10,21 @@ use lab::topology::Lab;
 /// Clients of each kind.
 const SLOW: usize = 1000;
 
-/// Memory that one of them may occupy.
+/// The memory that one of them may occupy.
 const EACH: u64 = 64 * 1024;
 
-/// Calm and crowded stretches, in turn, so that what else this machine does falls on both.
+/// Calm and crowded periods, in turn, so that other load of this machine affects both.
 const ROUNDS: usize = 5;
 
-/// How long a stretch lasts.
+/// The length of a period.
 const STRETCH: Duration = Duration::from_secs(2);
 
-/// An answer that takes longer is still part of the burst of work when so many clients come at once.
+/// A slower answer still belongs to the burst of work when so many clients come at once.
 const BURST: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_thousand_slow_clients_of_each_kind_slow_down_nobody_else() -> Result<()> {
-    // Nobody's time is up within this story.
+async fn a_thousand_slow_clients_of_each_kind_do_not_slow_down_others() -> Result<()> {
+    // No client exceeds a time limit in this test.
     let lab = Lab::processes().backends(4).lb_arg("--head-timeout=60s").start().await?;
     let server = lab.balancer().address();
     let load = Load::open(server).call(Call::get("/").rate(500.0)).start()?;
@@ -35,7 +36,8 @@ async fn a_thousand_slow_clients_of_each_kind_slow_down_nobody_else() -> Result<
         })
         .await
     };
-    // A thousand answers that begin at once are a burst of work for everybody: this is about what comes after.
+    // A thousand answers that begin at once are a burst of work for all: this test is about the time
+    // afterwards.
     let settled = async || {
         lab::eventually(Duration::from_secs(20), "the burst to be over", async || {
             let slowest = load.recent(Duration::from_millis(200)).max;
@@ -64,7 +66,7 @@ async fn a_thousand_slow_clients_of_each_kind_slow_down_nobody_else() -> Result<
         tokio::time::sleep(STRETCH).await;
         rounds.push((calm, crowded..load.elapsed()));
         connected(2 * SLOW, 3 * SLOW).await?;
-        // A later round finds memory that was occupied before.
+        // A later round finds memory that is already occupied.
         asking = asking.max(between.saturating_sub(before) / SLOW as u64);
         reading = reading.max(lab.balancer().resident()?.saturating_sub(between) / SLOW as u64);
     }

@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: what does a request cost here, and what does it cost nginx, HAProxy and others?
+//! `cargo xtask bench`: the cost of a request here, and with nginx, HAProxy and other proxies.
 //!
-//! Equal work for all: one proxy at a time on one core, the same four backends, connections kept on both
-//! sides, forwarding headers on. The contenders take turns in every round, so that whatever else the machine
-//! does hits them alike, and what counts is the median of the rounds' ratios. Statistics are on, as always; with
-//! `--statistics` the balancer also runs with as few of them as there may be, which shows what they cost.
+//! Equal work for all: one proxy at a time on one core, the same four backends, keep-alive connections on
+//! both sides, forwarding headers on. The contenders take turns in every round, so that other load of the
+//! machine affects all of them, and the result is the median of the rounds' ratios. Statistics are on, as by
+//! default; with `--statistics` the balancer also runs with basic statistics, which shows the cost of the
+//! others.
 
 mod backends;
 mod client;
@@ -42,22 +43,22 @@ use measure::Lab;
 use report::Series;
 use workload::Workload;
 
-/// The core that the proxy gets for itself.
+/// The core of the proxy.
 const PROXY_CORE: &str = "0";
 
-/// The core that the load generator and the backends share, and everything else here.
+/// The core of the load generator, the backends, and everything else here.
 const LOAD_CORE: &str = "1";
 
-/// Both of them.
+/// Both cores.
 const BOTH_CORES: &str = "0,1";
 
-/// Whose speed the load at a fixed rate is taken from.
+/// The proxy whose speed determines the load at a fixed rate.
 const YARDSTICK: &str = "nginx";
 
 /// Compare the balancer with nginx, HAProxy and others, where they are installed.
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// What the proxies are asked to do; may be given several times
+    /// Workload; may be given several times
     #[arg(long, value_name = "NAME", default_value = "small")]
     workload: Vec<Workload>,
     /// All workloads
@@ -72,7 +73,7 @@ pub(crate) struct Bench {
     /// Keep-alive clients
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
     clients: u16,
-    /// Three rounds of one second: a first impression
+    /// Quick run: three rounds of one second
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
     /// Measure the balancer with basic statistics as well
@@ -90,7 +91,7 @@ pub(crate) struct Bench {
     /// Measure the balancer with two workers as well
     #[arg(long)]
     scaling: bool,
-    /// The folder where the plots go
+    /// Folder for the plots
     #[arg(long, value_name = "FOLDER", conflicts_with = "write")]
     out: Option<PathBuf>,
     /// Write docs/performance.md and its plots
@@ -108,7 +109,7 @@ impl Bench {
         let (rounds, seconds) = if self.quick { (3, 1) } else { (self.rounds, self.seconds) };
         let setting = setting(rounds, seconds);
         println!("{setting}");
-        // Only now: the compiler shall have all cores.
+        // Only after the build: the compiler needs all cores.
         process::stay_on(LOAD_CORE)?;
         let idle = idle::connections(process::raise_descriptors()?);
         let backends = Backends::start(4)?;
@@ -148,13 +149,13 @@ impl Bench {
         wanted.into_iter().filter_map(|(wanted, counter)| wanted.then_some(counter))
     }
 
-    /// The workloads that are asked for, in the order in which they need each other.
+    /// The selected workloads, in the order in which they depend on each other.
     fn workloads(&self) -> impl Iterator<Item = Workload> {
         let all = Workload::value_variants().iter().copied();
         all.filter(|workload| self.all || self.workload.contains(workload))
     }
 
-    /// Measures everybody under each of the workloads.
+    /// Measures all contenders under each of the workloads.
     fn compare(&self, lab: &Lab<'_>, contenders: &[Contender]) -> anyhow::Result<Vec<Chapter>> {
         let mut chapters = Vec::new();
         let mut fastest = None;
@@ -181,7 +182,7 @@ impl Bench {
         Ok(chapters)
     }
 
-    /// Draws what was measured, and returns where it is.
+    /// Draws the measurements, and returns the path of the picture.
     fn draw(&self, workload: Workload, series: &[Series], words: &str) -> anyhow::Result<PathBuf> {
         let usual = if self.write { "docs/performance" } else { "target/bench" };
         let folder = self.out.clone().unwrap_or_else(|| workspace().join(usual));
@@ -193,7 +194,7 @@ impl Bench {
     }
 }
 
-/// How all of it is measured, and on what.
+/// The method and the machine of the measurements.
 fn setting(rounds: u16, seconds: u16) -> String {
     format!(
         "{}.\nProxy on core {PROXY_CORE}, load and backends on core {LOAD_CORE}; {rounds} rounds of {seconds} s for each \
@@ -203,22 +204,22 @@ fn setting(rounds: u16, seconds: u16) -> String {
     )
 }
 
-/// Prints a chapter as soon as there is one.
+/// Prints a chapter as soon as it exists.
 fn shown(chapter: Chapter) -> Chapter {
     print!("{}", chapter.plain());
     chapter
 }
 
-/// How many small requests a second the yardstick answers at most, from what was measured already.
+/// The highest rate of small requests a second that the yardstick answered, from earlier measurements.
 fn yardstick(series: &[Series]) -> Option<(String, f64)> {
     let one = series.iter().find(|one| one.name == YARDSTICK).or_else(|| series.first())?;
     Some((one.name.clone(), one.median(Figure::Rate)))
 }
 
-/// The same if nothing was measured already.
+/// The same without earlier measurements.
 fn speed(lab: &Lab<'_>, contenders: &[Contender]) -> anyhow::Result<(String, f64)> {
     let whose = contenders.iter().find(|one| one.name() == YARDSTICK).or_else(|| contenders.first());
-    let whose = whose.context("there is nobody to measure")?;
+    let whose = whose.context("there is no proxy to measure")?;
     let series = lab.measure(Workload::Small, slice::from_ref(whose), 0.0)?;
     yardstick(&series).context("nothing was measured")
 }

@@ -1,7 +1,8 @@
-//! `cargo xtask budget`: what a small request costs in instructions, compared with what it may cost.
+//! `cargo xtask budget`: the cost of a small request in instructions, compared with the budget.
 //!
-//! The balancer runs behind valgrind twice, for a few requests and for many. The difference is what the requests cost;
-//! what starting and ending cost cancels out. What they allocate is counted by a test, `lb/tests/allocations.rs`.
+//! The balancer runs under valgrind twice, for a few requests and for many. The difference is the cost of the
+//! requests; the cost of the start and the end cancels out. A test counts the allocations,
+//! `lb/tests/allocations.rs`.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -22,17 +23,17 @@ use crate::callgrind;
 /// Backends, as in `cargo xtask bench`.
 const BACKENDS: usize = 4;
 
-/// Clients, each with a request in flight: so many that the balancer finds more than one event when it wakes up, as
-/// it does under load.
+/// Clients, each with a request in flight: their number makes the balancer find more than one event when it
+/// wakes up, as under load.
 const CLIENTS: usize = 16;
 
-/// Requests of each client in the first run; enough that all connections are open and all buffers have grown.
+/// Requests of each client in the first run; enough to open all connections and to grow all buffers.
 const FEW: usize = 125;
 
 /// Requests of each client in the second run.
 const MANY: usize = 1_125;
 
-/// How long the balancer may take to end.
+/// The time limit for the end of the balancer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Count the instructions of a small request and compare them with lb/budget.toml (needs valgrind).
@@ -49,7 +50,7 @@ impl Budget {
         let is_installed = installed.is_ok_and(|status| status.success());
         ensure!(is_installed, "valgrind is not installed: apt install valgrind");
         let budget = budget::Budget::load()?;
-        // What the images carry, as it is: another build for this alone would take minutes.
+        // The same build as for the images: a special build would take minutes.
         let lb = image::compile()?.join("lb");
         let (few, many) = (count(&lb, FEW)?, count(&lb, MANY)?);
         let each = many.saturating_sub(few) as f64 / ((MANY - FEW) * CLIENTS) as f64;
@@ -61,7 +62,7 @@ impl Budget {
     }
 }
 
-/// The instructions of a balancer from its start to its end, with so many requests of each client between.
+/// The instructions of a balancer from its start to its end, with this number of requests of each client.
 fn count(lb: &Path, requests: usize) -> anyhow::Result<u64> {
     let backends = (0..BACKENDS).map(|_| Ok(format!("http://{}", exchange::backend()?)));
     let backends = backends.collect::<anyhow::Result<Vec<_>>>()?.join(",");
@@ -70,22 +71,22 @@ fn count(lb: &Path, requests: usize) -> anyhow::Result<u64> {
     if let Err(error) = clients.exchange(requests) {
         return Err(error.context(format!("the balancer says: {}", counted.finish()?.trim())));
     }
-    // Connections that are closed are none that the balancer waits for.
+    // The balancer does not wait for closed connections.
     drop(clients);
     let said = counted.finish()?;
     callgrind::instructions(&said).with_context(|| format!("valgrind counted nothing: {}", said.trim()))
 }
 
-/// A balancer behind valgrind. It ends when this is dropped, and when this process dies.
+/// A balancer under valgrind. It ends when this value is dropped, and when this process dies.
 struct Counted {
     child: Child,
     address: SocketAddr,
 }
 
 impl Counted {
-    /// Starts it, and waits until it says that it listens.
+    /// Starts it, and waits for the line with its address.
     fn start(lb: &Path, backends: &str) -> anyhow::Result<Self> {
-        // A profile of a binary without symbols tells nobody anything.
+        // A profile of a binary without symbols is useless.
         let mut child = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
             .arg(lb)
@@ -97,7 +98,7 @@ impl Counted {
                 "--exit-with-parent",
                 "--workers=1",
             ])
-            // What happens by the clock is no cost of a request.
+            // Work that a timer starts is not a cost of a request.
             .arg("--ping-interval=1h")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -106,7 +107,7 @@ impl Counted {
             .context("cannot run valgrind")?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
-        // It names its admin port as well, but second.
+        // The line contains the admin port as well, as the second address.
         let Some(address) = line.split(['/', ',']).find_map(|word| word.parse().ok()) else {
             let output = child.wait_with_output()?;
             bail!("the balancer does not start: {}", String::from_utf8_lossy(&output.stderr).trim());
@@ -114,9 +115,9 @@ impl Counted {
         Ok(Self { child, address })
     }
 
-    /// Asks it to end, and returns what it and valgrind wrote to stderr.
+    /// Asks it to end, and returns the stderr of the balancer and valgrind.
     fn finish(mut self) -> anyhow::Result<String> {
-        // Gone already is as good as ended.
+        // If the process has ended already, the aim is reached.
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait()?.is_none() {

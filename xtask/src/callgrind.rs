@@ -1,7 +1,7 @@
-//! What valgrind's callgrind says.
+//! The output of valgrind's callgrind.
 
-/// The instructions of all processes together, from what callgrind says at the end of each; `None` if it says nothing of
-/// the kind.
+/// The instructions of all processes together, from the line that callgrind prints at the end of each; `None`
+/// without such a line.
 pub(crate) fn instructions(said: &str) -> Option<u64> {
     let counts =
         said.lines().filter_map(|line| line.split_once("Collected : ")?.1.trim().parse::<u64>().ok());

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the whole lab on one screen, to watch and to break.
+//! `cargo xtask demo`: the whole lab on one screen; keys break its backends.
 
 mod failover;
 pub(crate) mod glyphs;
@@ -19,28 +19,28 @@ use lab::load::{Call, Load};
 use lab::topology::{Lab, Setup};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What the demo sends by itself, in requests a second: enough to see every backend at work.
+/// The load of the demo, in requests a second: enough to show every backend at work.
 const GENTLE: f64 = 30.0;
 
-/// Start the lab, send gentle traffic, and break it while you watch.
+/// Start the lab and send light traffic; keys break backends.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// Run the lab in containers, as docker-compose.yml describes it.
     #[arg(long)]
     compose: bool,
 
-    /// Run a story without a person, check what is promised, and fail if a promise is broken.
+    /// Run a scenario without keys, check the promises, and fail if a promise is broken.
     #[arg(long, value_name = "NAME", conflicts_with = "seconds")]
     scenario: Option<Scenario>,
 
-    /// End by itself after so many seconds.
+    /// End after this number of seconds.
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Scenario {
-    /// Kill a backend under load, start it, stall another one, let it go on.
+    /// Kill and start a backend under load, then stop and continue another one.
     Failover,
 }
 
@@ -82,8 +82,8 @@ impl Demo {
     }
 }
 
-/// Waits for a signal that asks us to end, and names it. Ending in the usual way then restores the terminal and
-/// takes the lab down.
+/// Waits for a signal to end, and returns its name. The normal end then restores the terminal and stops the
+/// lab.
 async fn stop_signal() -> Result<&'static str> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

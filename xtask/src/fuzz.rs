@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: bytes that nobody has thought of, for whatever reads or decides on bytes.
+//! `cargo xtask fuzz`: unexpected bytes for all code that reads bytes or decides on them.
 //!
 //! The targets are functions in `lb/src/fuzz`; cargo-fuzz builds them with libFuzzer, on stable Rust.
 
@@ -12,13 +12,13 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use lab::binaries::workspace;
 
-/// Seconds for one input. Beyond that it hangs.
+/// Seconds for one input. A longer run counts as a hang.
 const PATIENCE: u32 = 20;
 
-/// Search for bytes that break a rule of the balancer (needs cargo-fuzz and a C++ compiler).
+/// Search for input that breaks a rule of the balancer (needs cargo-fuzz and a C++ compiler).
 #[derive(Args)]
 pub(crate) struct Fuzz {
-    /// The target; without it all of them, one after the other
+    /// Fuzz target; without a target, all targets, one after the other
     #[arg(value_name = "TARGET")]
     target: Option<String>,
     /// Minutes for each target
@@ -51,7 +51,7 @@ impl Fuzz {
     }
 }
 
-/// Every target has a folder of seeds.
+/// Every target has a folder of seed inputs.
 fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
     let seeds = fs::read_dir(folder.join("seeds")).context("cannot read lb/fuzz/seeds")?;
     let mut targets: Vec<_> = seeds.flatten().map(|seed| seed.file_name().to_string_lossy().into()).collect();
@@ -59,7 +59,7 @@ fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
     Ok(targets)
 }
 
-/// Fuzzes one target. What it finds new on its way is kept in `corpus`, from where the next search goes on.
+/// Fuzzes one target. New inputs that it finds are kept in `corpus`, for the next search.
 fn search(folder: &Path, target: &str, minutes: u32) -> anyhow::Result<()> {
     println!("\n{target}, for {minutes} min");
     let corpus = folder.join("corpus").join(target);
@@ -75,7 +75,7 @@ fn search(folder: &Path, target: &str, minutes: u32) -> anyhow::Result<()> {
         .context("cannot run cargo fuzz")?;
     ensure!(
         status.success(),
-        "{target} fails on the bytes named above; keep them in lb/fuzz/seeds/{target} once that is mended"
+        "{target} fails on the bytes named above; keep them in lb/fuzz/seeds/{target} once the fault is fixed"
     );
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// Build the container images from static binaries; no registry is asked.
+/// Build the container images from static binaries, without a registry.
 #[derive(Args)]
 pub(crate) struct Image {}
 

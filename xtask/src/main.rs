@@ -1,4 +1,4 @@
-//! The runner: everything one does with the lab is one `cargo xtask` command, one file each.
+//! The runner: each task of the lab is one `cargo xtask` command in one file.
 
 mod bench;
 mod budget;
@@ -8,6 +8,7 @@ mod fuzz;
 mod image;
 mod pictures;
 mod soak;
+mod tidy;
 mod verdict;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     Pictures(pictures::Pictures),
     Soak(soak::Soak),
+    Tidy(tidy::Tidy),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Fuzz(command) => command.run(),
         Command::Pictures(command) => command.run(),
         Command::Soak(command) => command.run(),
+        Command::Tidy(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

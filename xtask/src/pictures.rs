@@ -1,4 +1,4 @@
-//! `cargo xtask pictures`: the pictures in `img/` are made by code, so that they stay true to it.
+//! `cargo xtask pictures`: code draws the pictures in `img/`, so that they stay correct.
 
 mod health;
 mod overview;
@@ -16,7 +16,7 @@ use lab::binaries::workspace;
 /// Draw the pictures in img/.
 #[derive(Args)]
 pub(crate) struct Pictures {
-    /// Change nothing; fail if a picture in img/ is not what would be drawn
+    /// Only check: fail if a picture in img/ is out of date
     #[arg(long)]
     check: bool,
 }

@@ -1,18 +1,19 @@
-//! `cargo xtask soak`: does everything still add up after hours of faults?
+//! `cargo xtask soak`: are all counts still correct after hours of faults?
 //!
-//! A lap takes a minute. A mixed load runs through it, every fault strikes once at some backend, in an order drawn
-//! from a seed, and is healed before the next one. At the end of a lap the load is stopped, everything comes to
-//! rest, and the books of clients, backends and balancer are compared to the last request. So a run may take as
-//! long as one likes, and what it has to remember never grows beyond a minute.
+//! A lap takes a minute. A mixed load runs through it. Every fault strikes once at some backend, in an order
+//! drawn from a seed, and is removed before the next one. At the end of a lap, the load stops, everything
+//! comes to rest, and the counts of clients, backends and balancer are compared for every request. So a run
+//! may take any time, and its data never grows beyond a minute.
 //!
-//! Two faults stand all the time: every second a path is asked for that closes its connection at whichever backend it is
-//! asked of, and the balancer writes a line for each request into a log that nobody reads.
+//! Two faults are active all the time: every second there is a request for a path whose handler closes the
+//! connection at any backend, and the balancer writes a line for each request into a log without a reader.
 //!
-//! # What memory is compared with
-//! A process keeps much of what it needed at its worst moment, and the balancer keeps connections for a minute. So
-//! before anything is measured it goes through moments that are worse than those to come: more clients, who ask as fast
-//! as they can, get stuck at each backend in turn, and then get their answers from it in drips. Look-ups hang, and
-//! clients leave. What grows beyond that is a leak. It has gaps to fill first: one of 32 bytes a request shows in the second minute.
+//! # The baseline for memory
+//! A process keeps much of the memory that it needed at its worst moment, and the balancer keeps connections
+//! for a minute. So the run begins with moments that are worse than all later ones: more clients send
+//! requests as fast as they can, get stuck at each backend in turn, and then get their answers in small
+//! pieces. Look-ups hang, and clients leave. Growth beyond that is a leak. It first fills gaps: a leak of 32
+//! bytes a request appears in the second minute.
 
 mod audit;
 mod faults;
@@ -38,46 +39,46 @@ use resources::{at_rest, descriptors, healed, lines_dropped, memory};
 
 const BACKENDS: usize = 4;
 
-/// Connections that the load uses, at most.
+/// The largest number of connections of the load.
 const CONNECTIONS: usize = 64;
 
-/// Clients that leave while they wait, and what they wait for.
+/// The number of clients that leave while they wait, and the path that they request.
 const VANISHING: usize = 32;
 const NEVER: &str = "/delay/60000";
 
-/// Clients that leave in the middle of an upload, and the path that answers while it reads.
+/// The number of clients that leave in the middle of an upload, and the path that answers while it reads.
 const LEAVING: usize = 24;
 const ECHO: &str = "/echo";
 
-/// Backends that are added under names without an address.
+/// The number of backends that are added with names without an address.
 const NAMELESS: usize = 4;
 
-/// How long a lap takes, the first with the warm-up; longer if healing does.
+/// The duration of a lap, the first including the warm-up; longer if the recovery takes longer.
 const LAP: Duration = Duration::from_secs(60);
 
-/// How long a fault stands.
+/// The duration of a fault.
 const STANDS: Duration = Duration::from_millis(1500);
 
-/// How long the load runs without faults at the beginning of a lap and, at least, at its end: in the second half of it
-/// memory is measured.
+/// The shortest time without faults at the beginning and at the end of a lap: in its second half, memory is
+/// measured.
 const QUIET: Duration = Duration::from_secs(4);
 
-/// What settling the accounts of a lap takes of its minute.
+/// The time of a lap for the comparison of the counts.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// Let every fault strike under load, minute by minute, and compare what clients, backends and balancer counted.
+/// Apply every fault under load, once per minute, and compare the counts of clients, backends and balancer.
 #[derive(Args)]
 pub(crate) struct Soak {
-    /// How many minutes it takes: in each, every fault strikes once.
+    /// Duration in minutes; each minute applies every fault once.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     minutes: u32,
 
-    /// What the order of the faults is drawn from; another one each time unless told otherwise.
+    /// Seed for the order of the faults; by default a new seed for each run.
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
 }
 
-/// The load, in calls a second: mainly small GETs.
+/// The load, in calls a second: mostly small GETs.
 fn mix() -> [(Call, Kind); 9] {
     [
         (Call::get("/").rate(800.0), Kind::ShortGet),
@@ -103,14 +104,14 @@ impl Soak {
         println!("building and starting the lab ...");
         let names = NameServer::start();
         match &names {
-            Ok(_) => println!("look-ups of names hang: their questions are swallowed"),
+            Ok(_) => println!("look-ups of names hang: their questions get no answer"),
             Err(why) => println!("look-ups of names fail, but do not hang: {why:#}"),
         }
         let lab = Lab::processes()
             .backends(BACKENDS)
             .lb_arg("--workers=2")
             .lb_arg("--access-log")
-            // The clients' own ids are the ones in the books.
+            // The logs contain the ids from the clients.
             .lb_arg("--request-id=false")
             .unread_log()
             .lb_under(names.iter().flat_map(NameServer::command))
@@ -133,23 +134,23 @@ impl Soak {
     }
 }
 
-/// A run under way.
+/// A run in progress.
 struct Run<'a> {
     lab: &'a Lab,
     began: Instant,
-    /// The balancer's descriptors at rest after the warm-up.
+    /// The number of the balancer's descriptors at rest after the warm-up.
     descriptors: usize,
-    /// What the balancer had counted when everything was at rest for the last time.
+    /// The balancer's counts when everything was last at rest.
     counted: State,
     audit: Audit,
-    /// What each strike has hit.
+    /// The number of hits of each strike.
     hits: Vec<(Fault, u64)>,
-    /// The balancer's memory whenever there was no fault.
+    /// The balancer's memory at each time without faults.
     memory: Vec<u64>,
 }
 
 impl<'a> Run<'a> {
-    /// Goes through the worst moments, and counts the descriptors that are open afterwards.
+    /// Runs through the worst moments, and counts the open descriptors afterwards.
     async fn begin(lab: &'a Lab) -> Result<Self> {
         println!(" time  fault           at requests     p50     p99 slowest  errors, memory");
         let mut run = Self {
@@ -163,7 +164,7 @@ impl<'a> Run<'a> {
         };
         let stops = (1..=BACKENDS).map(|backend| (Fault::Stop, backend));
         let drips = (1..=BACKENDS).map(|backend| (Fault::Drip, backend));
-        // These take memory of their own: threads that look names up, and uploads of clients that leave.
+        // These need memory of their own: threads for look-ups, and uploads of clients that leave.
         let others = [(Fault::LookUps, 1), (Fault::Leave, 1), (Fault::Vanish, 1)];
         let strikes =
             stops.chain(drips).chain(others).map(|(fault, backend)| Strike { fault, backend, percent: 100 });
@@ -188,8 +189,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// One fault after the other, then the accounts. With `until` the load runs a while without faults at the
-    /// beginning, and again at the end up to that time of the run.
+    /// One fault after the other, then the comparison of the counts. With `until`, the load runs without
+    /// faults for some time at the beginning, and again at the end up to that time of the run.
     async fn lap(&mut self, load: Load, strikes: Vec<Strike>, until: Option<Duration>) -> Result<()> {
         let load = mix().into_iter().fold(load, |load, (call, _)| load.call(call)).start()?;
         let mut phases = Vec::new();
@@ -228,7 +229,7 @@ impl<'a> Run<'a> {
         forget(self.lab).await
     }
 
-    /// A stretch without faults.
+    /// A phase without faults.
     async fn quiet(&mut self, load: &Running, lasts: Duration) -> Result<Phase> {
         let from = load.elapsed();
         tokio::time::sleep(lasts / 2).await;
@@ -237,8 +238,8 @@ impl<'a> Run<'a> {
         Ok(self.end_phase(load, None, from, Some(mebibytes(memory))))
     }
 
-    /// A stretch with one fault, up to the moment at which the balancer has seen that it is over. Returns also how
-    /// many requests, or processes, it hit.
+    /// A phase with one fault, until the balancer has noticed that it is over. Also returns the number of
+    /// requests or processes that it hit.
     async fn strike(&self, load: &Running, strike: Strike) -> Result<(Phase, u64)> {
         let from = load.elapsed();
         let backend = self.lab.backend(strike.backend);
@@ -314,7 +315,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Empties the backends' ledgers, which may be done when nothing is in flight.
+/// Empties the backends' ledgers, which is allowed when nothing is in flight.
 async fn forget(lab: &Lab) -> Result<()> {
     for backend in lab.backends() {
         backend.clear_ledger().await?;
@@ -322,7 +323,7 @@ async fn forget(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// What went wrong, by kind.
+/// The errors, by kind.
 fn errors(entries: &[Entry]) -> Vec<String> {
     let mut counts = BTreeMap::<Wrong, u64>::new();
     for wrong in entries.iter().filter_map(|entry| Wrong::of(&entry.outcome, entry.backend)) {

@@ -1,8 +1,8 @@
-//! What was promised, and was it kept? The last lines of every command that judges.
+//! Promises, and whether they were kept: the last lines of every command that judges.
 
 use anyhow::{Result, ensure};
 
-/// One promise and how it was kept.
+/// One promise, and whether it was kept.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Verdict {
     pub(crate) promise: String,
@@ -10,7 +10,7 @@ pub(crate) struct Verdict {
     pub(crate) kept: bool,
 }
 
-/// Prints them, a line each.
+/// Prints the verdicts, one line each.
 pub(crate) fn print(verdicts: &[Verdict]) {
     for Verdict { promise, measured, kept } in verdicts {
         let word = if *kept { "ok    " } else { "BROKEN" };
@@ -18,7 +18,7 @@ pub(crate) fn print(verdicts: &[Verdict]) {
     }
 }
 
-/// Fails if a promise is broken, with what helps to find out why.
+/// Fails if a promise is broken, with hints for finding the reason.
 pub(crate) fn ensure_kept(verdicts: &[Verdict], traces: impl FnOnce() -> String) -> Result<()> {
     let broken = verdicts.iter().filter(|verdict| !verdict.kept).count();
     ensure!(broken == 0, "{broken} of {} promises broken\n{}", verdicts.len(), traces());

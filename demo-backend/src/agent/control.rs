@@ -1,6 +1,6 @@
-//! What can be asked and ordered on the control port?
+//! The requests and commands on the control port.
 //!
-//! Small JSON over HTTP/1.1. Every error has a JSON body `{"error": "..."}` that says what to do instead.
+//! Small JSON over HTTP/1.1. Every error has a JSON body `{"error": "..."}` with a remedy.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -19,23 +19,27 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
-use super::desk::Definition;
-use super::keeper::{Impossible, Keeper};
+use super::registry::Definition;
+use super::supervisor::{Impossible, Supervisor};
 use crate::fault::InvalidFault;
 
 /// Larger request bodies are refused.
 const MAX_BODY: usize = 1 << 20;
 
-/// The pause after a failed accept, which is most often "out of file descriptors".
+/// The pause after a failed accept. The usual cause is "out of file descriptors".
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// An answer that is not 200: the status, and what to tell.
+/// An answer other than 200: the status, and the text.
 struct Refusal(StatusCode, String);
 
 type Answer = Result<Value, Refusal>;
 
-/// Answers on the control port until `end` comes, and hands its value back.
-pub(super) async fn serve<T>(listener: TcpListener, keeper: Rc<Keeper>, end: impl Future<Output = T>) -> T {
+/// Answers on the control port until `end` is ready, and returns its value.
+pub(super) async fn serve<T>(
+    listener: TcpListener,
+    supervisor: Rc<Supervisor>,
+    end: impl Future<Output = T>,
+) -> T {
     tokio::pin!(end);
     loop {
         let accepted = tokio::select! {
@@ -44,30 +48,30 @@ pub(super) async fn serve<T>(listener: TcpListener, keeper: Rc<Keeper>, end: imp
         };
         match accepted {
             Ok((stream, _)) => {
-                spawn_local(converse(stream, Rc::clone(&keeper)));
+                spawn_local(converse(stream, Rc::clone(&supervisor)));
             }
             Err(error) => {
-                eprintln!("backend {}: cannot accept on the control port: {error}", keeper.config().id);
+                eprintln!("backend {}: cannot accept on the control port: {error}", supervisor.config().id);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn converse(stream: TcpStream, keeper: Rc<Keeper>) {
-    let service = service_fn(move |request| answer(Rc::clone(&keeper), request));
-    // Whoever asked is gone if this fails.
+async fn converse(stream: TcpStream, supervisor: Rc<Supervisor>) {
+    let service = service_fn(move |request| answer(Rc::clone(&supervisor), request));
+    // If this fails, the client is gone.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(
-    keeper: Rc<Keeper>,
+    supervisor: Rc<Supervisor>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, http::Error> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let answer = match guard(&parts.headers) {
-        Ok(()) => route(&keeper, &parts.method, path, body).await,
+        Ok(()) => route(&supervisor, &parts.method, path, body).await,
         Err(refusal) => Err(refusal),
     };
     let (status, value) = match answer {
@@ -81,7 +85,7 @@ async fn answer(
     response.body(Full::from(format!("{value}\n")))
 }
 
-/// A page of some other site, open in the same browser, must not be able to break backends.
+/// A page of another site in the same browser must not be able to break backends.
 fn guard(headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let Some(origin) = headers.get(ORIGIN).map(text) else { return Ok(()) };
@@ -95,7 +99,7 @@ fn guard(headers: &HeaderMap) -> Result<(), Refusal> {
     ))
 }
 
-async fn route(keeper: &Rc<Keeper>, method: &Method, path: &str, body: Incoming) -> Answer {
+async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: Incoming) -> Answer {
     let known = methods(path);
     if known.is_empty() {
         return Err(Refusal(StatusCode::NOT_FOUND, format!("no {path} here; see demo-backend --help")));
@@ -106,57 +110,57 @@ async fn route(keeper: &Rc<Keeper>, method: &Method, path: &str, body: Incoming)
     }
     match (method.as_str(), path) {
         (_, "/healthz") => Ok(json!("ok")),
-        (_, "/state") => Ok(state(keeper)),
-        (_, "/counters") => Ok(keeper.ledger(|ledger| shown(ledger.counters()))),
+        (_, "/state") => Ok(state(supervisor)),
+        (_, "/counters") => Ok(supervisor.ledger(|ledger| shown(ledger.counters()))),
         ("DELETE", "/ledger") => {
-            keeper.ledger(|ledger| ledger.forget_executed());
+            supervisor.ledger(|ledger| ledger.forget_executed());
             Ok(json!({}))
         }
-        (_, "/ledger") => Ok(keeper.ledger(|ledger| shown(ledger.executed()))),
-        (_, "/start") => commanded(keeper, keeper.start().await),
-        (_, "/kill") => commanded(keeper, keeper.kill().await),
-        (_, "/drain") => commanded(keeper, keeper.finish().await),
-        (_, "/stop") => commanded(keeper, keeper.stop().await),
-        (_, "/continue") => commanded(keeper, keeper.r#continue().await),
-        (_, "/restart") => commanded(keeper, keeper.restart().await),
-        (_, "/reset") => commanded(keeper, keeper.reset().await),
+        (_, "/ledger") => Ok(supervisor.ledger(|ledger| shown(ledger.executed()))),
+        (_, "/start") => commanded(supervisor, supervisor.start().await),
+        (_, "/kill") => commanded(supervisor, supervisor.kill().await),
+        (_, "/drain") => commanded(supervisor, supervisor.finish().await),
+        (_, "/stop") => commanded(supervisor, supervisor.stop().await),
+        (_, "/continue") => commanded(supervisor, supervisor.r#continue().await),
+        (_, "/restart") => commanded(supervisor, supervisor.restart().await),
+        (_, "/reset") => commanded(supervisor, supervisor.reset().await),
         (_, "/seed") => {
             let Seed { seed } = read(body, "an object such as {\"seed\": 7}").await?;
-            keeper.ledger(|ledger| keeper.desk.borrow_mut().reseed(seed, ledger));
-            Ok(json!({ "seed": seed, "applied": keeper.tell().await }))
+            supervisor.ledger(|ledger| supervisor.registry.borrow_mut().reseed(seed, ledger));
+            Ok(json!({ "seed": seed, "applied": supervisor.tell().await }))
         }
         ("POST", "/faults") => {
             let definition: Definition = read(body, "a fault such as {\"kind\": \"reset\"}").await?;
-            let added =
-                keeper.ledger(|ledger| keeper.desk.borrow_mut().add(definition, ledger, Instant::now()));
+            let added = supervisor
+                .ledger(|ledger| supervisor.registry.borrow_mut().add(definition, ledger, Instant::now()));
             let id = added.map_err(invalid)?;
-            Ok(json!({ "id": id, "applied": keeper.tell().await }))
+            Ok(json!({ "id": id, "applied": supervisor.tell().await }))
         }
         ("PUT", "/faults") => {
             let definitions: Vec<Definition> =
                 read(body, "an array of faults such as [{\"kind\": \"reset\"}]").await?;
             let ids: Vec<_> = (1..=definitions.len()).collect();
-            keeper.desk.borrow_mut().replace(definitions, Instant::now()).map_err(invalid)?;
-            Ok(json!({ "ids": ids, "applied": keeper.tell().await }))
+            supervisor.registry.borrow_mut().replace(definitions, Instant::now()).map_err(invalid)?;
+            Ok(json!({ "ids": ids, "applied": supervisor.tell().await }))
         }
         ("DELETE", "/faults") => {
-            keeper.desk.borrow_mut().replace(Vec::new(), Instant::now()).map_err(invalid)?;
-            Ok(json!({ "applied": keeper.tell().await }))
+            supervisor.registry.borrow_mut().replace(Vec::new(), Instant::now()).map_err(invalid)?;
+            Ok(json!({ "applied": supervisor.tell().await }))
         }
-        (_, "/faults") => Ok(faults(keeper)),
+        (_, "/faults") => Ok(faults(supervisor)),
         (_, path) => {
             let id = path.rsplit('/').next().unwrap_or_default();
-            let removed = id.parse().is_ok_and(|id| keeper.desk.borrow_mut().remove(id));
+            let removed = id.parse().is_ok_and(|id| supervisor.registry.borrow_mut().remove(id));
             if !removed {
                 let reason = format!("there is no fault {id}; GET /faults lists them");
                 return Err(Refusal(StatusCode::NOT_FOUND, reason));
             }
-            Ok(json!({ "applied": keeper.tell().await }))
+            Ok(json!({ "applied": supervisor.tell().await }))
         }
     }
 }
 
-/// The methods a path takes; none if there is no such path.
+/// The methods of a path; empty if there is no such path.
 fn methods(path: &str) -> &'static [&'static str] {
     match path {
         "/healthz" | "/state" | "/counters" => &["GET"],
@@ -168,28 +172,28 @@ fn methods(path: &str) -> &'static [&'static str] {
     }
 }
 
-fn state(keeper: &Keeper) -> Value {
-    let config = keeper.config();
-    let faults = faults(keeper);
+fn state(supervisor: &Supervisor) -> Value {
+    let config = supervisor.config();
+    let faults = faults(supervisor);
     json!({
         "id": config.id,
         "port": config.data.port(),
         "control_port": config.control.port(),
-        "worker": keeper.worker_view(),
-        "seed": keeper.desk.borrow().seed(),
+        "worker": supervisor.worker_view(),
+        "seed": supervisor.registry.borrow().seed(),
         "faults": faults,
-        "counters": keeper.ledger(|ledger| shown(ledger.counters())),
+        "counters": supervisor.ledger(|ledger| shown(ledger.counters())),
     })
 }
 
-fn faults(keeper: &Keeper) -> Value {
-    keeper.ledger(|ledger| Value::Array(keeper.desk.borrow().view(ledger, Instant::now())))
+fn faults(supervisor: &Supervisor) -> Value {
+    supervisor.ledger(|ledger| Value::Array(supervisor.registry.borrow().view(ledger, Instant::now())))
 }
 
-/// Commands answer with the state they led to.
-fn commanded(keeper: &Keeper, outcome: anyhow::Result<()>) -> Answer {
+/// Commands answer with the state after the command.
+fn commanded(supervisor: &Supervisor, outcome: anyhow::Result<()>) -> Answer {
     match outcome {
-        Ok(()) => Ok(state(keeper)),
+        Ok(()) => Ok(state(supervisor)),
         Err(error) if error.is::<Impossible>() => Err(Refusal(StatusCode::CONFLICT, error.to_string())),
         Err(error) => Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))),
     }
@@ -216,7 +220,7 @@ fn invalid(error: InvalidFault) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, error.to_string())
 }
 
-/// These are plain numbers and texts; there is no way for them not to be JSON.
+/// These are plain numbers and texts, which always are valid JSON.
 fn shown(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }

@@ -1,15 +1,17 @@
-//! How does a port stay ours while nobody listens on it?
+//! How does the backend keep its port while no process listens on it?
 //!
-//! A bound socket that never listens holds the port: connections to it are refused, as they shall be while the
-//! worker is dead. The rest is about who else may bind:
+//! A bound socket that never listens holds the port: connections to it are refused, as they must be while
+//! there is no worker. The table shows which other programs can bind to the port:
 //!
-//! | who | finds | because |
+//! | program | port is | because |
 //! |---|---|---|
-//! | our worker | free | it asks for `SO_REUSEPORT`, the reservation grants it |
-//! | a second agent, another server | taken | the reservation does not grant `SO_REUSEADDR`, they do not ask for `SO_REUSEPORT` |
+//! | our worker | free | it asks for `SO_REUSEPORT`, and the reservation grants it |
+//! | a second agent, another server | taken | the reservation does not grant `SO_REUSEADDR`, and they do not
+//! ask for `SO_REUSEPORT` |
 //! | the next agent after us | free | it asks for `SO_REUSEADDR`, and connections in TIME_WAIT grant it |
 //!
-//! What a socket asks for counts when it binds, what it grants counts when another one binds. So the options are
+//! The options at the time of `bind` are those that a socket asks for. The options at the time of another
+//! socket's `bind` are those that it grants. So some options are set before `bind` and others after it.
 //! set for the first before `bind` and for the second after it.
 
 use std::io::ErrorKind;
@@ -19,14 +21,14 @@ use anyhow::{Result, anyhow};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 
-/// A data port that is ours until this is dropped.
+/// A data port that belongs to this process until this value is dropped.
 pub(super) struct Reservation {
     address: SocketAddr,
     _socket: Socket,
 }
 
 impl Reservation {
-    /// The address, with the port that was picked if any was free to pick.
+    /// The address, with the actual port if any free port was allowed.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }

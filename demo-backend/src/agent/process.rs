@@ -1,7 +1,7 @@
-//! What is one worker process to its agent?
+//! One worker process, as its agent sees it.
 //!
-//! Whether it runs, is stopped or is dead is never remembered but asked of the kernel, because others can send
-//! signals too: a lesson, a shell, the kernel when memory runs out.
+//! Whether the worker runs, is stopped or is dead is never stored: the agent asks the kernel, because other
+//! programs can send signals too (a shell, or the kernel when memory runs out).
 
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
@@ -16,38 +16,39 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
-use super::inbox::{Inbox, SharedLedger};
+use super::report_reader::{ReportReader, SharedLedger};
 use crate::cli::AgentConfig;
 use crate::link::Orders;
 
-/// A running worker that has not obeyed after this long is told of later: the whole machine may be busy.
+/// The longest wait for a running worker to obey. After that, the agent answers that the orders are not in
+/// force yet: the whole machine may be busy.
 const OBEY_TIME: Duration = Duration::from_secs(3);
 
-/// How often we look whether the kernel has done what we asked.
+/// The time between two checks whether the kernel has done what the agent asked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Whether a worker runs.
+/// The state of a worker process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
     /// It runs.
     Running,
-    /// It exists, but SIGSTOP holds it.
+    /// It exists, but SIGSTOP has stopped it.
     Stopped,
-    /// There is none.
+    /// There is no worker.
     Dead,
 }
 
 /// One worker process.
 pub(super) struct Worker {
     pid: Pid,
-    inbox: Arc<Inbox>,
+    inbox: Arc<ReportReader>,
     orders: watch::Sender<Orders>,
     obeyed: watch::Receiver<u64>,
     ended: watch::Receiver<bool>,
 }
 
 impl Worker {
-    /// Starts a process. The child is for whoever waits for its end, and then says so by the sender.
+    /// Starts a process. The caller waits for the end of the child, and then reports it through the sender.
     pub(super) fn spawn(
         config: &AgentConfig,
         orders: Orders,
@@ -57,7 +58,7 @@ impl Worker {
         let pid = child.id().and_then(|id| Pid::from_raw(id as i32)).context("the process has no id")?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let stdout = stdout.context("the process has no standard output")?.into_owned_fd()?;
-        let (inbox, obeyed) = Inbox::open(stdout, ledger)?;
+        let (inbox, obeyed) = ReportReader::open(stdout, ledger)?;
         let (orders, news) = watch::channel(orders);
         spawn_local(deliver(news, stdin.context("the process has no standard input")?));
         let (has_ended, ended) = watch::channel(false);
@@ -69,7 +70,7 @@ impl Worker {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Whether it runs, now.
+    /// The present state of the process.
     pub(super) fn life(&self) -> Life {
         let looking = WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let options = looking | WaitIdOptions::EXITED | WaitIdOptions::STOPPED;
@@ -80,19 +81,19 @@ impl Worker {
         }
     }
 
-    /// Reads everything that it has reported into the ledger.
+    /// Reads all its reports into the ledger.
     pub(super) fn read_reports(&self) {
         self.inbox.drain();
     }
 
-    /// Sends SIGKILL; returns when it is reaped.
+    /// Sends SIGKILL; returns when the process is reaped.
     pub(super) async fn kill(&self) {
-        // It may be a zombie already, or be reaped since; then there is nothing left to kill.
+        // The process may be a zombie or reaped already; then there is nothing left to kill.
         let _ = kill_process(self.pid, Signal::KILL);
         self.ended().await;
     }
 
-    /// Sends SIGSTOP; returns when the kernel has stopped it.
+    /// Sends SIGSTOP; returns when the kernel has stopped the process.
     pub(super) async fn stop(&self) -> Result<()> {
         kill_process(self.pid, Signal::STOP)?;
         while self.life() == Life::Running {
@@ -101,7 +102,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends SIGCONT; returns when it obeys all that was ordered meanwhile.
+    /// Sends SIGCONT; returns when the worker obeys all orders that were given meanwhile.
     pub(super) async fn r#continue(&self) -> Result<()> {
         kill_process(self.pid, Signal::CONT)?;
         while self.life() == Life::Stopped {
@@ -112,16 +113,17 @@ impl Worker {
         Ok(())
     }
 
-    /// Hands it these orders.
+    /// Gives the worker these orders.
     pub(super) fn tell(&self, orders: Orders) {
         self.orders.send_replace(orders);
     }
 
-    /// Waits until orders of this version hold; false if it is dead or stopped, or does not react.
+    /// Waits until the worker obeys the orders of this version; false if it is dead or stopped, or does not
+    /// react.
     pub(super) async fn obeys(&self, version: u64) -> bool {
         let deadline = Instant::now() + OBEY_TIME;
         while self.life() == Life::Running && Instant::now() < deadline {
-            // Short waits, because it may be stopped at any time.
+            // Short waits, because the process may be stopped at any time.
             if timeout(50 * LOOK_AGAIN, self.has_obeyed(version)).await.is_ok() {
                 return true;
             }
@@ -129,21 +131,21 @@ impl Worker {
         *self.obeyed.borrow() >= version
     }
 
-    /// Waits until orders of this version hold, if it takes for ever.
+    /// Waits until the worker obeys the orders of this version, without a time limit.
     pub(super) async fn has_obeyed(&self, version: u64) {
-        // The sender lives in our inbox, so this cannot fail.
+        // The sender is part of our inbox, so this cannot fail.
         let _ = self.obeyed.clone().wait_for(|obeyed| *obeyed >= version).await;
     }
 
-    /// Waits until it is reaped and everything it reported is in the ledger.
+    /// Waits until the process is reaped and all its reports are in the ledger.
     pub(super) async fn ended(&self) {
-        // An error means that nobody is left to tell, which is an end too.
+        // An error means that the sender is gone, which is an end, too.
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 }
 
 fn command_line(config: &AgentConfig) -> Result<Command> {
-    // A path to the running program itself: it stays right when a new build replaces the file.
+    // A path to the running program itself: it stays valid when a new build replaces the file.
     #[cfg(target_os = "linux")]
     let program = "/proc/self/exe";
     #[cfg(not(target_os = "linux"))]
@@ -157,14 +159,14 @@ fn command_line(config: &AgentConfig) -> Result<Command> {
         .args(["--worker-of", &std::process::id().to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        // A group of its own: Ctrl-C on a terminal reaches the agent only, which then ends it politely.
+        // In a group of its own: Ctrl-C in a terminal reaches only the agent, which then ends the worker.
         .process_group(0);
     let mut command = Command::from(command);
     command.kill_on_drop(true);
     Ok(command)
 }
 
-/// Writes orders into a worker's standard input, the newest ones whenever there are newer ones.
+/// Writes orders into a worker's standard input, always the newest ones.
 async fn deliver(mut news: watch::Receiver<Orders>, mut stdin: ChildStdin) {
     news.mark_changed();
     while news.changed().await.is_ok() {

@@ -1,6 +1,7 @@
-//! How does a fault's JSON become a [`Fault`], and what does its author hear if it does not?
+//! How does the JSON of a fault become a [`Fault`], and which errors are there?
 //!
-//! By hand and not by derive: a derived message says what the parser met, ours says what to write instead.
+//! Written by hand, not derived: a derived message says what the parser found, our message says what to write
+//! instead.
 
 use std::time::Duration;
 
@@ -8,28 +9,28 @@ use serde_json::{Map, Value};
 
 use super::{Drip, Fault, Kind, Latency, MAX_LATENCY, Match, Moment, Status};
 
-/// Why a definition is no fault: which field, what is wrong, what to write instead.
+/// The error of a definition: the field, what is wrong, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidFault(String);
 
 type Parsed<T> = Result<T, InvalidFault>;
 
-/// Pauses that can be asked for, other than latencies, are at most this long.
+/// The longest pause of a fault other than a latency.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
-/// Longer paths are not matched.
+/// The longest path that can match.
 const MAX_PATH: usize = 1024;
 
 const KINDS: &str = "refuse, latency, stall, status, drip, truncate, reset, close_early, garbage";
 
 impl InvalidFault {
-    /// There is a limit to how many faults can stand at once.
+    /// The error for too many faults at once.
     pub fn too_many(limit: usize) -> Self {
         Self(format!("there are {limit} faults already; remove some with DELETE /faults/<id> or POST /reset"))
     }
 
-    /// The same, about a definition that is part of something.
+    /// The same error for a definition that is part of something larger.
     #[must_use]
     pub fn within(self, place: &str) -> Self {
         Self(format!("{place}{}", self.0))
@@ -155,7 +156,7 @@ fn matches(fields: &mut Fields<'_>) -> Parsed<Match> {
     Ok(Match { path, method })
 }
 
-/// The fields of an object, of which each is asked for by name; what nobody asked for is unknown.
+/// The fields of an object. The parser takes each by its name; the rest are unknown fields.
 struct Fields<'a> {
     object: &'a Map<String, Value>,
     asked: Vec<&'static str>,

@@ -1,23 +1,23 @@
-//! What shall happen to one request?
+//! The plan for one request.
 
 use std::time::Duration;
 
 use super::{Drip, Kind, Latency, MAX_LATENCY, Moment, Status};
 
-/// What shall happen to one request.
+/// The plan for one request.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
-    /// Wait for these, one after the other, before anything else.
+    /// Wait for these, one after the other, before everything else.
     pub waits: Vec<Wait>,
     /// Answer with this status.
     pub status: Option<Status>,
     /// Send the body at this pace; the key is that of the fault.
     pub drip: Option<(u64, Drip)>,
-    /// Instead of an answer, do this.
-    pub instead: Option<Wreck>,
+    /// Do this in place of an answer.
+    pub instead: Option<Break>,
     /// At these points of the body, do this.
     pub cuts: Vec<Cut>,
-    /// Send the body without saying how long it will be.
+    /// Send the body without a declared length.
     pub chunked: bool,
     /// The ids of the faults that fired.
     pub fired: Vec<u32>,
@@ -30,31 +30,31 @@ pub struct Plan {
 pub struct Wait {
     /// The key of the fault.
     pub key: u64,
-    /// How long; as long as the fault stands without it.
+    /// The duration; without it, until the fault is removed or expires.
     pub lasts: Option<Duration>,
 }
 
-/// A point inside a body, and what happens there.
+/// A point inside a body, with an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
     /// After this many bytes, or after half of the body.
     pub after: Option<u64>,
-    /// What happens.
+    /// The action.
     pub act: Act,
 }
 
-/// What happens at a [`Cut`].
+/// The action at a [`Cut`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
-    /// A pause; then the body goes on.
+    /// A pause; then the body continues.
     Wait(Wait),
     /// The end of the connection.
-    Wreck(Wreck),
+    Break(Break),
 }
 
-/// How a connection ends.
+/// The way in which a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wreck {
+pub enum Break {
     /// With a TCP reset.
     Reset,
     /// With an ordinary close.
@@ -64,10 +64,10 @@ pub enum Wreck {
 }
 
 impl Plan {
-    /// Adds what a fired fault does; `false` if an earlier fault of its stage leaves it nothing to do.
+    /// Adds the effect of a fired fault; `false` if an earlier fault of its stage replaces it.
     pub(super) fn add(&mut self, key: u64, kind: Kind, dice: &mut fastrand::Rng) -> bool {
         let wrecked = |plan: &Self| {
-            plan.instead.is_some() || plan.cuts.iter().any(|cut| matches!(cut.act, Act::Wreck(_)))
+            plan.instead.is_some() || plan.cuts.iter().any(|cut| matches!(cut.act, Act::Break(_)))
         };
         match kind {
             Kind::Refuse => return false,
@@ -84,14 +84,14 @@ impl Plan {
             Kind::Drip(drip) if self.drip.is_none() => self.drip = Some((key, drip)),
             Kind::Truncate { bytes, chunked } if !wrecked(self) => {
                 self.chunked = chunked;
-                self.cuts.push(Cut { after: bytes, act: Act::Wreck(Wreck::Close) });
+                self.cuts.push(Cut { after: bytes, act: Act::Break(Break::Close) });
             }
             Kind::Reset(Moment::Mid) if !wrecked(self) => {
-                self.cuts.push(Cut { after: None, act: Act::Wreck(Wreck::Reset) });
+                self.cuts.push(Cut { after: None, act: Act::Break(Break::Reset) });
             }
-            Kind::Reset(Moment::Before) if !wrecked(self) => self.instead = Some(Wreck::Reset),
-            Kind::CloseEarly if !wrecked(self) => self.instead = Some(Wreck::Close),
-            Kind::Garbage if !wrecked(self) => self.instead = Some(Wreck::Garbage),
+            Kind::Reset(Moment::Before) if !wrecked(self) => self.instead = Some(Break::Reset),
+            Kind::CloseEarly if !wrecked(self) => self.instead = Some(Break::Close),
+            Kind::Garbage if !wrecked(self) => self.instead = Some(Break::Garbage),
             _ => return false,
         }
         true
@@ -99,7 +99,7 @@ impl Plan {
 }
 
 impl Latency {
-    /// One latency out of the distribution.
+    /// One random latency of the distribution.
     fn draw(self, dice: &mut fastrand::Rng) -> Duration {
         match self {
             Self::Fixed(latency) => latency,

@@ -22,7 +22,7 @@ fn active(id: u32, definition: &Value) -> Active {
     Active { key: u64::from(id) * 10, id, fault, until: None, matched: 0, fired: 0 }
 }
 
-/// The numbers of those of `requests` requests that fault `id` hits.
+/// The numbers of the requests (of `requests` in total) that fault `id` hits.
 fn hits(faults: &mut Faults, id: u32, requests: u32) -> BTreeSet<u32> {
     let now = Instant::now();
     (0..requests).filter(|_| faults.plan("GET", "/", now).fired.contains(&id)).collect()
@@ -35,7 +35,7 @@ proptest! {
         let mut faults = faults(seed, &[json!({"kind": "close_early", "percent": percent})]);
         let hit = hits(&mut faults, 1, requests as u32).len() as f64;
         let share = percent / 100.0;
-        // Six standard deviations: wrong by chance less than once in 500 million runs.
+        // Six standard deviations: this fails by chance less than once in 500 million runs.
         let tolerance = 6.0 * (requests * share * (1.0 - share)).sqrt() + 1.0;
         prop_assert!((hit - requests * share).abs() <= tolerance, "{hit} hits at {percent} percent");
     }
@@ -51,7 +51,7 @@ proptest! {
     }
 
     #[test]
-    fn a_second_fault_does_not_change_whom_the_first_one_hits(seed: u64, kind in 0..3usize) {
+    fn a_second_fault_does_not_change_which_requests_the_first_one_hits(seed: u64, kind in 0..3usize) {
         let first = json!({"kind": "status", "code": 500, "percent": 30});
         let second = [
             json!({"kind": "latency", "exponential": 5}),
@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn requests_it_is_not_for_do_not_change_whom_a_fault_hits(seed: u64, others in 0..5u32) {
+    fn other_requests_do_not_change_which_requests_a_fault_hits(seed: u64, others in 0..5u32) {
         let definition = json!({"kind": "reset", "percent": 30, "match": {"path": "/a"}});
         let mut alone = faults(seed, std::slice::from_ref(&definition));
         let mut among_others = faults(seed, &[definition]);
@@ -138,7 +138,7 @@ fn faults_act_in_the_order_of_the_table() {
     assert_eq!(plan.waits, [Wait { key: 40, lasts: lasts(30) }, Wait { key: 50, lasts: lasts(10) }]);
     assert_eq!(plan.status, Some(Status { code: 503, retry_after: Some(2) }));
     assert_eq!(plan.drip, Some((20, Drip { bytes: 2, every: Duration::from_millis(5) })));
-    assert_eq!(plan.cuts, [Cut { after: None, act: Act::Wreck(Wreck::Reset) }]);
+    assert_eq!(plan.cuts, [Cut { after: None, act: Act::Break(Break::Reset) }]);
     assert_eq!(plan.instead, None);
 }
 

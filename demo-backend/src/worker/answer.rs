@@ -1,7 +1,8 @@
-//! How does one request travel through the worker?
+//! The path of one request through the worker.
 //!
-//! Read it whole, draw its faults, report it, wait as planned, answer as planned. Where a client goes away, hyper
-//! drops the future of [`answer`], or the body it made, and with it the request's [`Ticket`]: nothing goes on.
+//! Read the whole request, draw its faults, report it, wait as planned, answer as planned. When a client
+//! closes its connection, hyper drops the future of [`answer`] or the body that it made, and with it the
+//! request's [`Ticket`]: the work ends.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -21,7 +22,7 @@ use super::identity::{Identity, X_REQUEST_ID};
 use super::report::Ticket;
 use super::route::Route;
 use super::wire::Switch;
-use crate::fault::{Plan, Wreck};
+use crate::fault::{Break, Plan};
 use crate::link::{MAX_REQUEST_ID, Report};
 
 const X_BACKEND: HeaderName = HeaderName::from_static("x-backend");
@@ -39,10 +40,10 @@ pub(super) async fn answer(
     }
     let plan = draw(&shared, &request, &route);
     wait(&shared, &plan, &route).await;
-    let close = (route == Route::Die).then_some(Wreck::Close);
-    if let Some(wreck) = plan.instead.or(close) {
+    let close = (route == Route::Die).then_some(Break::Close);
+    if let Some(break_off) = plan.instead.or(close) {
         ticket.break_off();
-        switch.flip(wreck);
+        switch.flip(break_off);
         anyhow::bail!("a fault, or the path, ends this connection");
     }
     let is_head = request.method() == Method::HEAD;
@@ -51,12 +52,12 @@ pub(super) async fn answer(
     if shared.ending.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    // hyper neither sends these bodies nor asks for them.
+    // hyper does not send or poll these bodies.
     if is_head || matches!(response.status().as_u16(), 101 | 204 | 304) {
         ticket.finish();
     }
     let response = response.map(|()| AnswerBody::new(source, ticket, &plan, &shared, &switch));
-    // From here on hyper writes: what was noted of this request must be in the pipe first.
+    // From here on hyper writes, so the reports of this request must be in the pipe before.
     shared.reporter.flush();
     Ok(response)
 }
@@ -70,7 +71,7 @@ fn route(request: &Request<Incoming>) -> Route {
     }
 }
 
-/// A request that never came whole is not executed; and its connection could not be used again.
+/// An incomplete request is not executed, and its connection cannot be used again.
 async fn read_whole(shared: &Shared, body: &mut Incoming) -> Result<()> {
     while !body.is_end_stream() {
         shared.reporter.flush();
@@ -81,7 +82,7 @@ async fn read_whole(shared: &Shared, body: &mut Incoming) -> Result<()> {
     Ok(())
 }
 
-/// Draws the faults of this request, and notes that it is executed.
+/// Draws the faults of this request, and reports that it is executed.
 fn draw(shared: &Shared, request: &Request<Incoming>, route: &Route) -> Plan {
     if matches!(route, Route::Mistake(_)) {
         shared.reporter.note(Report::Executed(None));
@@ -97,7 +98,7 @@ fn draw(shared: &Shared, request: &Request<Incoming>, route: &Route) -> Plan {
     plan
 }
 
-/// Waits for what faults and the path ask for.
+/// Waits as the faults and the path demand.
 async fn wait(shared: &Shared, plan: &Plan, route: &Route) {
     for wait in &plan.waits {
         shared.reporter.flush();
@@ -109,7 +110,7 @@ async fn wait(shared: &Shared, plan: &Plan, route: &Route) {
     }
 }
 
-/// The head of the answer, and where its body comes from.
+/// The head of the answer, and the source of its body.
 async fn respond(
     shared: &Shared,
     mut request: Request<Incoming>,

@@ -1,4 +1,4 @@
-//! How does an answer's body reach the client: whole, in pieces, or not to its end?
+//! The body of an answer: complete, in pieces, or cut off.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -14,42 +14,42 @@ use super::report::Ticket;
 use super::wire::Switch;
 use crate::fault::{Act, Drip, Plan, Wait};
 
-/// Piece by piece, `/bytes/<n>` repeats these.
+/// The source of the pieces of `/bytes/<n>`.
 static PATTERN: [u8; 64 * 1024] = [b'.'; 64 * 1024];
 
-/// The body of one answer. Holds the request's [`Ticket`]: the request is over when the body is.
+/// The body of one answer. It holds the request's [`Ticket`]: the request is over when the body is.
 pub(super) struct AnswerBody {
     source: Source,
     ticket: Ticket,
     script: Option<Box<Script>>,
 }
 
-/// Where the bytes come from.
+/// The source of the bytes.
 pub(super) enum Source {
     /// From memory.
     Held(Bytes),
-    /// As many dots as asked for.
+    /// This number of dots.
     Dots(u64),
     /// From the request.
     Echo(Incoming),
 }
 
-/// What faults make of a body.
+/// The effects of faults on a body.
 struct Script {
     shared: Rc<Shared>,
     switch: Switch,
     drip: Option<(u64, Drip)>,
-    /// What happens after how many bytes, in this order.
+    /// The actions and their positions, in this order.
     cuts: VecDeque<(u64, Act)>,
     chunked: bool,
     sent: u64,
-    /// Bytes taken from the source that were not sent yet.
+    /// Bytes from the source that are not sent yet.
     held: Bytes,
     pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 impl AnswerBody {
-    /// A body out of `source`; `plan` says what happens to it.
+    /// A body from `source`, with the faults of `plan`.
     pub(super) fn new(
         source: Source,
         mut ticket: Ticket,
@@ -59,7 +59,7 @@ impl AnswerBody {
     ) -> Self {
         let script = (plan.drip.is_some() || !plan.cuts.is_empty())
             .then(|| Box::new(Script::new(plan, source.length(), Rc::clone(shared), switch.clone())));
-        // hyper takes these bytes as soon as it has the answer. Saying so now saves a report of its own.
+        // hyper takes these bytes together with the answer. Reporting the end now saves a report of its own.
         if script.is_none() && matches!(source, Source::Held(_)) {
             ticket.finish();
         }
@@ -111,7 +111,7 @@ impl Body for AnswerBody {
 }
 
 impl Source {
-    /// How many bytes are to come, if known.
+    /// The number of missing bytes, if known.
     fn length(&self) -> Option<u64> {
         match self {
             Self::Held(bytes) => Some(bytes.len() as u64),
@@ -140,7 +140,7 @@ impl Source {
             }
             Self::Echo(body) => loop {
                 match ready!(Pin::new(&mut *body).poll_frame(context)) {
-                    // Trailers are not echoed: the client did not say that it would take any.
+                    // Trailers are not echoed, because the client did not say that it accepts them.
                     Some(Ok(frame)) => {
                         if let Ok(bytes) = frame.into_data() {
                             return Poll::Ready(Some(Ok(bytes)));
@@ -156,7 +156,7 @@ impl Source {
 
 impl Script {
     fn new(plan: &Plan, length: Option<u64>, shared: Rc<Shared>, switch: Switch) -> Self {
-        // Of a body of unknown length, "half" is its first byte. A cut is always before the last byte.
+        // For a body of unknown length, "half" is its first byte. A cut is always before the last byte.
         let half = length.map_or(1, |length| length / 2);
         let last = length.map_or(u64::MAX, |length| length.saturating_sub(1));
         let mut cuts: Vec<_> =
@@ -195,10 +195,10 @@ impl Script {
                 self.cuts.pop_front();
                 match act {
                     Act::Wait(wait) => self.wait(wait),
-                    Act::Wreck(wreck) => {
+                    Act::Break(break_off) => {
                         ticket.break_off();
-                        self.switch.flip(wreck);
-                        // hyper flushes what it holds, and there the wire breaks: nobody needs to wake us.
+                        self.switch.flip(break_off);
+                        // hyper flushes its buffer, and the connection breaks there: no wake-up is needed.
                         return Poll::Pending;
                     }
                 }
@@ -214,7 +214,7 @@ impl Script {
         }
     }
 
-    /// The next bytes to send: up to the next cut, and no more than one drop of a drip.
+    /// The next bytes to send: up to the next cut, and at most one piece of a drip.
     fn piece(&mut self, source: &Source) -> Bytes {
         let to_cut = self.cuts.front().map_or(u64::MAX, |(after, _)| after - self.sent);
         let drop = self.drip.map_or(u64::MAX, |(_, drip)| drip.bytes);

@@ -1,4 +1,4 @@
-//! Who answers, and what was it asked? The body of most answers.
+//! The body of most answers: the identity of the backend, and the request.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -15,7 +15,7 @@ use crate::fault::Plan;
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_LB_ATTEMPT: HeaderName = HeaderName::from_static("x-lb-attempt");
 
-/// The headers that show which way a request came.
+/// The headers that show the path of a request.
 static SHOWN: [HeaderName; 6] = [
     HOST,
     HeaderName::from_static("x-forwarded-for"),
@@ -25,17 +25,17 @@ static SHOWN: [HeaderName; 6] = [
     VIA,
 ];
 
-/// Who answers, and what was asked; displayed as text, or serialized.
+/// The identity of the backend, and the request; displayed as text, or serialised.
 #[derive(Serialize)]
 pub(super) struct Identity<'a> {
     backend: u32,
     port: u16,
     pid: u32,
-    /// The number of this request among those of this worker.
+    /// The number of this request among the requests of this worker.
     request: u64,
-    /// Requests in flight when this one came, itself among them.
+    /// Requests in flight when this one came, including itself.
     in_flight: u64,
-    /// Which try this is of a balancer; 1 if nobody says.
+    /// The number of the balancer's attempt; 1 without a header.
     attempt: u32,
     request_id: Option<&'a str>,
     method: &'a str,

@@ -1,7 +1,7 @@
-//! How does the agent learn what happens to each request?
+//! How does the agent learn the fate of each request?
 //!
-//! The worker writes lines before it waits or answers: what was reported is in the pipe, and stays there when the
-//! worker is killed in the next instant. A quick answer costs one write, with its whole story in it.
+//! The worker writes lines before it waits or answers. So the reports are in the pipe, and stay there if the
+//! worker is killed in the next moment. A quick answer costs one write with all of its reports.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -29,21 +29,21 @@ impl Reporter {
         Ok(Self { pipe, lines: RefCell::default(), arrived: Cell::new(0), in_flight: Cell::new(0) })
     }
 
-    /// Remembers a report for the next [`Self::send`], which is only a moment away: a write costs a system call.
+    /// Stores a report for the next [`Self::send`], which comes soon: a write costs a system call.
     pub(super) fn note(&self, report: Report<'_>) {
         report.encode(&mut self.lines.borrow_mut());
     }
 
-    /// Writes this report, and with it what was noted before.
+    /// Writes this report, together with the stored ones.
     pub(super) fn send(&self, report: Report<'_>) {
         self.note(report);
         self.flush();
     }
 
-    /// Writes what was noted.
+    /// Writes the stored reports.
     ///
-    /// Blocks while the pipe is full, which lasts as long as the agent is kept from reading. Without an agent
-    /// there is nothing left to do, and the process ends.
+    /// Blocks while the pipe is full, which lasts as long as the agent does not read. Without an agent there
+    /// is nothing left to do, and the process ends.
     pub(super) fn flush(&self) {
         let mut lines = self.lines.borrow_mut();
         if (&self.pipe).write_all(&lines).is_err() {
@@ -53,18 +53,20 @@ impl Reporter {
     }
 }
 
-/// One request in flight. It reports how the request ended; if nobody says how, its client went away.
+/// One request in flight. It reports how the request ended; without another report, its client closed its
+/// connection.
 pub(super) struct Ticket {
     shared: Rc<Shared>,
-    /// The number of the request among those of this worker, from 1.
+    /// The number of the request among the requests of this worker, from 1.
     pub(super) number: u64,
-    /// Requests in flight when this one came, itself among them.
+    /// Requests in flight when this one came, including itself.
     pub(super) in_flight: u64,
     ended: bool,
 }
 
 impl Ticket {
-    /// A request's head was read. That is only noted: whoever waits before the next report flushes first.
+    /// A request's head was read. This report is only stored: code that waits before the next report flushes
+    /// first.
     pub(super) fn arrive(shared: Rc<Shared>) -> Self {
         let reporter = &shared.reporter;
         reporter.note(Report::Arrived);
@@ -74,7 +76,7 @@ impl Ticket {
         Self { shared, number, in_flight, ended: false }
     }
 
-    /// The last byte of the answer was handed over.
+    /// The last byte of the answer was given to the connection.
     pub(super) fn finish(&mut self) {
         self.end(Report::Finished);
     }

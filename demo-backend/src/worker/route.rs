@@ -1,4 +1,4 @@
-//! What does a path ask for?
+//! The meaning of a path.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ const MAX_DELAY_MS: u64 = 60_000;
 /// The longest `/bytes/<n>`: 1 GiB.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// What a request asks for.
+/// The action for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
-    /// Who answers, and what was asked.
+    /// The identity of the backend, and the request.
     Identity,
-    /// The same, later.
+    /// The same after a delay.
     Delay(Duration),
-    /// The body that was sent.
+    /// The body of the request.
     Echo,
     /// This many bytes.
     Bytes(u64),
@@ -23,12 +23,12 @@ pub(super) enum Route {
     Upgrade,
     /// No answer: the connection closes, as when a handler panics.
     Die,
-    /// Nothing this backend can do, and why.
+    /// A mistake in the request, with the reason.
     Mistake(String),
 }
 
 impl Route {
-    /// Reads a path. Paths without a meaning ask for [`Route::Identity`].
+    /// Reads a path. Unknown paths mean [`Route::Identity`].
     pub(super) fn of(path: &str) -> Self {
         if path == "/echo" {
             Self::Echo

@@ -1,7 +1,7 @@
-//! How does a connection break below HTTP?
+//! Faults of a connection below HTTP.
 //!
-//! hyper writes correct answers only. So each connection's socket is wrapped, and the wrapper shares a
-//! [`Switch`] with the answers on it: an answer flips the switch, and the wrapper ends the connection as asked.
+//! hyper only writes correct answers. So each connection's socket has a wrapper that shares a [`Switch`] with
+//! the answers on it: an answer sets the switch, and the wrapper ends the connection in that way.
 
 use std::io;
 use std::net::Shutdown;
@@ -15,19 +15,19 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::fault::Wreck;
+use crate::fault::Break;
 
 const WHOLE: u8 = 0;
 const RESET: u8 = 1;
 const CLOSE: u8 = 2;
 const GARBAGE: u8 = 3;
 
-/// No status line begins like this; it even holds a byte that no header may hold.
+/// No status line begins like this; it even contains a byte that is not allowed in a header.
 const NOT_HTTP: &[u8] = b"\x00\xffthis is not HTTP\r\n\r\n";
 
-/// How a connection shall end, if not in the ordinary way.
+/// The way in which a connection ends, if it is not the normal way.
 ///
-/// Atomic only because hyper wants to move connections between threads when they are upgraded.
+/// It is atomic only because hyper must be able to move connections between threads when they are upgraded.
 #[derive(Clone)]
 pub(super) struct Switch(Arc<AtomicU8>);
 
@@ -36,14 +36,14 @@ impl Switch {
         Self(Arc::new(AtomicU8::new(WHOLE)))
     }
 
-    /// Ends the connection like this when all bytes written so far are on their way.
-    pub(super) fn flip(&self, wreck: Wreck) {
-        let wreck = match wreck {
-            Wreck::Reset => RESET,
-            Wreck::Close => CLOSE,
-            Wreck::Garbage => GARBAGE,
+    /// Ends the connection in this way after all bytes that are written so far.
+    pub(super) fn flip(&self, break_off: Break) {
+        let break_off = match break_off {
+            Break::Reset => RESET,
+            Break::Close => CLOSE,
+            Break::Garbage => GARBAGE,
         };
-        self.0.store(wreck, Ordering::Relaxed);
+        self.0.store(break_off, Ordering::Relaxed);
     }
 
     fn get(&self) -> u8 {
@@ -51,7 +51,7 @@ impl Switch {
     }
 }
 
-/// A connection's socket, and its switch.
+/// The socket of a connection, with its switch.
 pub(super) struct Wire {
     stream: TcpStream,
     switch: Switch,
@@ -66,9 +66,9 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         let socket = SockRef::from(&self.stream);
-        // If one of these fails, the client was faster, and the connection is broken already.
+        // If one of these fails, the client was faster, and the connection is already broken.
         let _ = match self.switch.get() {
-            // Closing a socket that must not linger sends a reset.
+            // Closing a socket with a linger time of zero sends a reset.
             RESET => socket.set_linger(Some(Duration::ZERO)),
             CLOSE => socket.shutdown(Shutdown::Write),
             GARBAGE => self.stream.try_write(NOT_HTTP).and_then(|_| socket.shutdown(Shutdown::Write)),
@@ -108,7 +108,7 @@ impl AsyncWrite for Wire {
         self.stream.is_write_vectored()
     }
 
-    /// hyper flushes after it has written everything it held. That is the moment to break inside an answer: the
+    /// hyper flushes after it has written its whole buffer. This is the moment to break inside an answer: the
     /// client has the first part, and the error makes hyper drop the connection.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.switch.get() != WHOLE {

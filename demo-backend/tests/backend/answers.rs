@@ -1,4 +1,4 @@
-//! What the data port answers, and what is counted.
+//! Tests: the answers of the data port, and the counts.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Backend, eventually};
 
 #[test]
-fn every_answer_names_who_gave_it() {
+fn every_answer_names_its_backend() {
     let backend = Backend::start();
     let headers = "X-Request-Id: abc\r\nX-Lb-Attempt: 2\r\nX-Forwarded-For: 1.2.3.4\r\nVia: 1.1 lb\r\n";
     let answer = backend.get_with("/some/path?a=b", headers);

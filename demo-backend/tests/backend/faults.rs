@@ -1,4 +1,4 @@
-//! Each fault, as a client sees it.
+//! Tests: each fault, as a client sees it.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -193,7 +193,7 @@ fn a_fault_that_hits_the_first_two_still_has_after_a_kill() {
 }
 
 #[test]
-fn a_stopped_or_dead_worker_is_told_later() {
+fn a_stopped_or_dead_worker_gets_its_orders_later() {
     let backend = Backend::start();
     backend.order("POST /stop");
     let added = backend.order_with("POST /faults", r#"{"kind": "status", "code": 501}"#);
@@ -217,7 +217,7 @@ fn all_faults_are_taken_back_at_once() {
 }
 
 #[test]
-fn how_to_take_back_a_fault_is_told_where_faults_are_told() {
+fn the_help_says_how_to_remove_a_fault() {
     let readme = include_str!("../../../README.md");
     let help = String::from_utf8(
         std::process::Command::new(env!("CARGO_BIN_EXE_demo-backend")).arg("--help").output().unwrap().stdout,

@@ -1,4 +1,4 @@
-//! Bad input: one clear message, and nothing breaks.
+//! Tests: wrong input gives one clear message, and breaks nothing.
 
 use std::net::TcpListener;
 

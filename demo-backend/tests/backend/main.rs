@@ -1,4 +1,4 @@
-//! The backend from outside: the real program, real processes, raw sockets.
+//! Tests of the backend from outside: the real program, real processes, raw sockets.
 
 #![expect(clippy::unwrap_used, reason = "in a test, also in its helpers, what must not fail may panic")]
 

@@ -1,4 +1,4 @@
-//! Kill, stop, continue, start: what is true after each, and what survives.
+//! Tests: kill, stop, continue, start; the state after each command, and what survives.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -42,7 +42,7 @@ fn a_draining_backend_finishes_what_it_is_at_and_says_that_it_leaves() {
 }
 
 #[test]
-fn nobody_else_can_take_the_port_of_a_dead_backend() {
+fn no_other_program_can_take_the_port_of_a_dead_backend() {
     let backend = Backend::start();
     assert!(TcpListener::bind(backend.data).is_err());
     backend.order("POST /kill");
@@ -73,7 +73,7 @@ fn the_next_agent_gets_the_port_although_connections_linger() {
             .unwrap();
         agent.status.success()
     };
-    // The first worker is still being taken down by the kernel.
+    // The kernel is still removing the first worker.
     eventually("a second agent can start on the port", start);
 }
 
@@ -131,7 +131,7 @@ fn the_ledger_survives_a_killed_worker() {
             Some(id)
         );
     }
-    // This one is executed, but its client never hears of it.
+    // This request is executed, but its client gets no answer.
     let mut client = backend.client();
     client.send("GET /delay/60000 HTTP/1.1\r\nHost: test\r\nX-Request-Id: slow\r\n\r\n");
     eventually("the slow one is executed", || backend.order("GET /ledger")["total"] == 4);
@@ -174,7 +174,8 @@ fn the_worker_dies_with_a_killed_agent() {
     eventually("the data port refuses", || backend.refuses());
 }
 
-/// Only Linux kills a stopped process when its parent dies; elsewhere it would have to read its own end.
+/// Only Linux kills a stopped process when its parent dies; on other systems the process would have to notice
+/// it itself.
 #[cfg(target_os = "linux")]
 #[test]
 fn even_a_stopped_worker_dies_with_a_killed_agent() {
@@ -229,7 +230,7 @@ fn health_is_an_exit_status() {
     assert_eq!(check(backend.control), Some(0));
 }
 
-/// Asks on one connection until it breaks; the number of answers that came.
+/// Sends requests on one connection until it breaks; returns the number of answers.
 fn answers_until_broken(backend: &Backend) -> usize {
     let mut stream = TcpStream::connect(backend.data).unwrap();
     let mut buffer = [0; 4096];

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Nothing here should take longer; a test that waits so long has failed.
+/// The longest wait in these tests; a test that waits so long has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A running backend; dropping it ends it.
+/// A running backend; it ends when this value is dropped.
 pub(crate) struct Backend {
     /// The agent's process.
     pub(crate) agent: Child,
-    /// Where the worker answers.
+    /// The address of the worker.
     pub(crate) data: SocketAddr,
-    /// Where the agent is commanded.
+    /// The address for commands.
     pub(crate) control: SocketAddr,
 }
 
@@ -60,12 +60,12 @@ impl Backend {
         (answer.status, value)
     }
 
-    /// Replaces all faults, and expects that they hold at once.
+    /// Replaces all faults, and checks that they are active at once.
     pub(crate) fn faults(&self, faults: &str) {
         assert_eq!(self.order_with("PUT /faults", faults)["applied"], true);
     }
 
-    /// Asks for a path on a fresh connection.
+    /// Requests a path on a new connection.
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.get_with(path, "")
     }
@@ -93,7 +93,7 @@ impl Drop for Backend {
     }
 }
 
-/// The program, with everything piped.
+/// The program, with pipes for all its standard streams.
 pub(crate) fn command(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo-backend"));
     command.args(flags).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -104,7 +104,7 @@ pub(crate) fn refuses(address: SocketAddr) -> bool {
     matches!(TcpStream::connect(address), Err(error) if error.kind() == ErrorKind::ConnectionRefused)
 }
 
-/// Waits until something is true.
+/// Waits until a condition holds.
 pub(crate) fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {
@@ -128,18 +128,18 @@ impl Client {
         self
     }
 
-    /// Asks for a path and keeps the connection.
+    /// Requests a path and keeps the connection.
     pub(crate) fn ask(&mut self, path: &str) -> &mut Self {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))
     }
 
-    /// Everything up to the end of the connection, or how it broke.
+    /// All bytes up to the end of the connection, or the error.
     pub(crate) fn rest(&mut self) -> Result<Vec<u8>, ErrorKind> {
         let mut bytes = Vec::new();
         self.0.read_to_end(&mut bytes).map(|_| bytes).map_err(|error| error.kind())
     }
 
-    /// What came before the connection ended, however it ended.
+    /// The bytes before the connection ended, in any way.
     pub(crate) fn until_broken(&mut self) -> (String, Option<ErrorKind>) {
         let mut bytes = Vec::new();
         let error = self.0.read_to_end(&mut bytes).err().map(|error| error.kind());
@@ -178,7 +178,7 @@ impl Client {
         String::from_utf8(bytes).unwrap()
     }
 
-    /// Whether nothing comes for a while.
+    /// Whether no byte comes for this time.
     pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
         self.0.get_ref().set_read_timeout(Some(time)).unwrap();
         let error = self.0.read(&mut [0]).err().map(|error| error.kind());

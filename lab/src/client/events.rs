@@ -1,6 +1,6 @@
-//! How does one follow a stream of server-sent events?
+//! Reads a stream of server-sent events.
 //!
-//! Only what the balancer's `/events` uses is understood: the fields `event` and `data` of
+//! This supports only the fields that the balancer's `/events` uses: `event` and `data` of
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>.
 
 use std::net::SocketAddr;
@@ -18,9 +18,9 @@ use super::{Client, request};
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// What it is about, `message` where the server does not say.
+    /// The type; `message` if the server gives none.
     pub name: String,
-    /// What happened, read as JSON.
+    /// The data, read as JSON.
     pub data: Value,
 }
 
@@ -32,10 +32,11 @@ pub struct Events {
 }
 
 impl Events {
-    /// Asks a server for its events.
+    /// Requests the events of a server.
     ///
     /// # Errors
-    /// When it cannot be reached, breaks off, takes longer than 5 seconds, or answers with an error.
+    /// If the server cannot be reached, ends the connection, takes longer than 5 seconds, or answers with an
+    /// error.
     pub async fn open(server: SocketAddr, path: &str) -> Result<Self> {
         let client = Client::new(server);
         let body = tokio::time::timeout(Duration::from_secs(5), client.stream_of(path))
@@ -48,7 +49,7 @@ impl Events {
     /// Waits for the next event; `None` when the server has ended the stream.
     ///
     /// # Errors
-    /// When the stream breaks off or an event's data is no JSON.
+    /// If the stream ends early or an event's data is no JSON.
     pub async fn next(&mut self) -> Result<Option<Event>> {
         loop {
             if let Some(event) = self.parser.next_event()? {
@@ -57,7 +58,7 @@ impl Events {
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(frame) => {
-                    if let Ok(data) = frame.context("the stream of events broke off")?.into_data() {
+                    if let Ok(data) = frame.context("the stream of events ended early")?.into_data() {
                         self.parser.feed(&data);
                     }
                 }
@@ -74,7 +75,7 @@ impl Client {
     }
 }
 
-/// Cuts a stream of bytes, however it is split into pieces, into events.
+/// Splits a stream of bytes, received in any pieces, into events.
 #[derive(Debug, Default)]
 struct Parser {
     unread: Vec<u8>,
@@ -85,7 +86,7 @@ impl Parser {
         self.unread.extend_from_slice(piece);
     }
 
-    /// The next event that is complete; blocks without data, such as heartbeats, are passed over.
+    /// The next complete event; blocks without data, such as heartbeats, are ignored.
     fn next_event(&mut self) -> Result<Option<Event>> {
         while let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
             let block: Vec<u8> = self.unread.drain(..end + 2).collect();

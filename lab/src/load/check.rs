@@ -1,13 +1,13 @@
-//! Is this the answer to that request, and all of it?
+//! Is this the complete answer to that request?
 //!
-//! A balancer that mixes up two connections hands a client somebody else's answer, and every status looks well. So
-//! every request carries an id, and backends repeat it: always in the header `X-Request-Id`, and in the body unless
-//! the body is said to be something else.
+//! If a balancer confuses two connections, a client gets the answer to another request, with a normal status.
+//! So every request has an id, and backends repeat it: always in the header `X-Request-Id`, and also in the
+//! body, unless the path defines another body.
 
 use crate::client::Answer;
 
-/// What shows that an answer is not the one to the request of this path, id and body. Only what comes in a
-/// backend's name can be judged: the balancer's own answers name no request.
+/// The evidence that an answer does not belong to the request with this path, id and body. Only answers of a
+/// backend can be judged: the balancer's own answers contain no id.
 pub(super) fn mistake(path: &str, id: &str, body: &[u8], answer: &Answer) -> Option<String> {
     answer.header("x-backend")?;
     let named = answer.header("x-request-id");
@@ -25,7 +25,7 @@ pub(super) fn mistake(path: &str, id: &str, body: &[u8], answer: &Answer) -> Opt
     (!is_right).then(|| format!("its body of {} bytes is another one", answer.body.len()))
 }
 
-/// Whether a text holds this id, and not just one that begins like it.
+/// Whether a text contains this id, and not only a longer id with the same beginning.
 fn mentions(text: &str, id: &str) -> bool {
     text.split(id).skip(1).any(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
 }
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_somebody_else_is_noticed() {
+    fn an_answer_to_another_request_is_noticed() {
         let of = |id| [("x-backend", "1"), ("x-request-id", id)];
         for (path, answer, is_right) in [
             ("/", answer(200, &of("l-1"), "x-request-id: l-1\n"), true),

@@ -1,4 +1,4 @@
-//! Clients that nobody wishes for: those that hang up while they wait, and those that are endlessly slow.
+//! Bad clients: those that close their connections while they wait, and those that are extremely slow.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 /// A slow client sends or reads one byte in this time.
 const PACE: Duration = Duration::from_secs(1);
 
-/// Slow clients take their turns spread over the time, and not all at once.
+/// The turns of slow clients are spread over the time.
 const TURNS: u32 = 100;
 
-/// What a slow reader's kernel keeps for it, in bytes.
+/// The size of the receive buffer of a slow reader, in bytes.
 const WINDOW: u32 = 4096;
 
 /// Many clients of one kind, each on a connection of its own.
@@ -25,24 +25,25 @@ pub struct Crowd {
     waiting: Vec<TcpStream>,
 }
 
-/// Many slow clients, which stay as they are until this is dropped.
+/// Many slow clients, which stay slow until this value is dropped.
 #[derive(Debug)]
 pub struct SlowCrowd {
     dawdling: JoinHandle<()>,
 }
 
 impl Crowd {
-    /// Lets so many clients each send a GET; none reads the answer. To be sure that all of them are in flight,
-    /// wait until the balancer says so.
+    /// Makes each of this number of clients send a GET; none reads the answer. To be sure that all of them
+    /// are in flight, wait until the balancer reports it.
     ///
     /// # Errors
+    /// If the server cannot be reached.
     /// When the server cannot be reached.
     pub async fn ask(server: SocketAddr, clients: usize, path: &str) -> Result<Self> {
         Self::send(server, clients, &format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n")).await
     }
 
-    /// Lets so many clients each ask for this path and read the answer at a byte a second. Returns when each of them
-    /// has something to read.
+    /// Makes each of this number of clients request this path and read the answer at a byte a second. Returns
+    /// when each of them has something to read.
     ///
     /// # Errors
     /// As [`Crowd::ask`].
@@ -54,7 +55,7 @@ impl Crowd {
         Ok(crowd.dawdle(|stream| stream.try_read(&mut [0])))
     }
 
-    /// Lets so many clients each begin a request whose head goes on for ever, at a byte a second.
+    /// Makes each of this number of clients begin a request with an endless head, at a byte a second.
     ///
     /// # Errors
     /// As [`Crowd::ask`].
@@ -64,8 +65,9 @@ impl Crowd {
         Ok(crowd.dawdle(|stream| stream.try_write(b"x")))
     }
 
-    /// Lets so many clients each begin to send a body to this path, which has to answer before it has all of it. Returns
-    /// when each of them has read the beginning of its answer; none sends any more.
+    /// Makes each of this number of clients begin to send a body to this path, whose answer must begin before
+    /// the body has ended. Returns when each of them has read the beginning of its answer; none sends any
+    /// more.
     ///
     /// # Errors
     /// As [`Crowd::ask`].
@@ -81,17 +83,17 @@ impl Crowd {
         Ok(crowd)
     }
 
-    /// All hang up at once, with a reset: a mere end of what they send would leave it open whether they still read. Returns how
-    /// many there were.
+    /// Closes all connections at once, with a reset: a mere end of the data would not tell whether the
+    /// clients still read. Returns their number.
     pub fn vanish(self) -> usize {
         for stream in &self.waiting {
-            // One that the server has left already has nothing to reset.
+            // If the server has already left a client, there is nothing to reset.
             let _ = set_socket_linger(stream, Some(Duration::ZERO));
         }
         self.waiting.len()
     }
 
-    /// All close their connections at once, and send no more. Returns how many there were.
+    /// Closes all connections at once, without a reset. Returns their number.
     pub fn close(self) -> usize {
         self.waiting.len()
     }
@@ -108,14 +110,14 @@ impl Crowd {
         Ok(Self { waiting })
     }
 
-    /// Lets each client take a step a second, for ever.
+    /// Makes each client take one step a second, without an end.
     fn dawdle(self, step: fn(&TcpStream) -> io::Result<usize>) -> SlowCrowd {
         let dawdling = tokio::spawn(async move {
             let mut clock = tokio::time::interval(PACE / TURNS);
             for turn in (0..TURNS as usize).cycle() {
                 clock.tick().await;
                 for stream in self.waiting.iter().skip(turn).step_by(TURNS as usize) {
-                    // Whoever was left by the server has nothing more to do.
+                    // If the server has left a client, the client has nothing more to do.
                     let _ = step(stream);
                 }
             }

@@ -1,7 +1,8 @@
-//! What is to be sent next, and when?
+//! Which request is sent next, and when?
 //!
-//! In closed loop whoever is free takes the next job at once. In open loop the pacer hands jobs out when they are due; it
-//! is a thread, because a plain sleep is finer than the runtime's timer with its whole milliseconds.
+//! In closed loop, a free connection takes the next job at once. In open loop, the pacer gives out jobs when
+//! they are due; it is a thread, because a plain sleep is finer than the runtime's timer with its whole
+//! milliseconds.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -12,21 +13,21 @@ use tokio::sync::mpsc;
 use super::Schedule;
 use super::run::Shared;
 
-/// How long the pacer sleeps at the most before it looks whether it should stop.
+/// The longest sleep of the pacer before it checks whether to stop.
 const NAP: Duration = Duration::from_millis(20);
 
-/// What to send next; in open loop also when it should have been sent.
+/// The next request; in open loop with the time at which it should be sent.
 #[derive(Clone, Copy)]
 pub(super) struct Job {
     pub(super) call: usize,
     pub(super) due: Option<Duration>,
 }
 
-/// Where the connections get their jobs.
+/// The source of jobs for the connections.
 pub(super) enum Jobs {
-    /// Whoever asks gets the next one at once.
+    /// A free connection gets the next job at once.
     Closed(Mutex<Schedule>),
-    /// They are handed out in order, to one that waits.
+    /// The jobs are given out in order, each to one waiting connection.
     Open(tokio::sync::Mutex<mpsc::UnboundedReceiver<Job>>),
 }
 
@@ -42,7 +43,7 @@ impl Jobs {
     }
 }
 
-/// Hands out the jobs of a schedule when they are due, until the load is stopped.
+/// Gives out the jobs of a schedule when they are due, until the load is stopped.
 pub(super) fn pace(schedule: Schedule, shared: Arc<Shared>) -> mpsc::UnboundedReceiver<Job> {
     let (hand_out, jobs) = mpsc::unbounded_channel();
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! What became of every request, on the clients' side and on the backends'?
+//! The fate of every request, on the side of the clients and on the side of the backends.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,31 +7,32 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-/// One request as its client saw it. Times count from the beginning of the load.
+/// One request as its client saw it. Times count from the start of the load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// The request's number; with the load's name it makes its `X-Request-Id`.
+    /// The request's number; together with the load's name it is the `X-Request-Id`.
     pub number: u64,
-    /// Which of the load's calls it was, by its place in the list.
+    /// The call of the load, by its place in the list.
     pub call: usize,
-    /// When latency starts to count: in open loop when it should have been sent, in closed loop when it was.
+    /// The start of the latency: in open loop the time at which it should have been sent, in closed loop the
+    /// time at which it was sent.
     pub start: Duration,
-    /// When the answer was complete, or had failed.
+    /// The time at which the answer was complete or had failed.
     pub end: Duration,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Which backend says it answered, by the `X-Backend` header.
+    /// The backend that answered, from the header `X-Backend`.
     pub backend: Option<u32>,
 }
 
-/// How a request ended for its client.
+/// The outcome of a request for its client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// With a complete answer of this status.
+    /// A complete answer with this status.
     Answered(u16),
-    /// With a complete answer that is not the one to this request, which shows in this way.
+    /// A complete answer to another request, with the evidence for this.
     Mistaken(Box<str>),
-    /// Without one, for this reason.
+    /// No complete answer, with the reason.
     Failed(Box<str>),
 }
 
@@ -41,8 +42,8 @@ impl Entry {
         self.end.saturating_sub(self.start)
     }
 
-    /// Whether the client did not get what it asked for: no complete answer, somebody else's, or a status of 400 or
-    /// more.
+    /// Whether the client did not get what it asked for: no complete answer, the answer to another request,
+    /// or a status of 400 or more.
     pub fn is_error(&self) -> bool {
         match self.outcome {
             Outcome::Answered(status) => status >= 400,
@@ -51,17 +52,18 @@ impl Entry {
     }
 }
 
-/// How often each request was executed, as the backends say.
+/// How often each request was executed, from the ledgers of the backends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Executed {
     times: HashMap<String, u64>,
 }
 
 impl Executed {
-    /// Reads what `GET /ledger` of a backend answers: `{"executed": {"<request id>": <times>}}`.
+    /// Reads the answer to `GET /ledger` of a backend: `{"executed": {"<request id>": <times>}}`.
     ///
     /// # Errors
-    /// When it has another shape, or does not hold all ids: then it can prove nothing about those it lacks.
+    /// If it has another structure, or does not contain all ids: then it proves nothing about the missing
+    /// ones.
     pub fn from_ledger(ledger: &Value) -> Result<Self> {
         let executed = ledger.get("executed").context("it lacks the member `executed`")?;
         let times = HashMap::deserialize(executed).context("`executed` does not map ids to numbers")?;
@@ -70,36 +72,36 @@ impl Executed {
         Ok(Self { times })
     }
 
-    /// Adds what another backend executed.
+    /// Adds the executions of another backend.
     pub fn merge(&mut self, other: Self) {
         for (id, times) in other.times {
             *self.times.entry(id).or_default() += times;
         }
     }
 
-    /// How many different requests were executed.
+    /// The number of different requests that were executed.
     pub fn requests(&self) -> usize {
         self.times.len()
     }
 
-    /// How often the request of this id was executed.
+    /// How often the request with this id was executed.
     pub fn times(&self, id: &str) -> u64 {
         self.times.get(id).copied().unwrap_or(0)
     }
 }
 
-/// Where the ledger of the clients and that of the backends differ, as ids of requests.
+/// The differences between the ledgers of the clients and of the backends, as ids of requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Answered in the name of a backend, yet no backend executed it.
+    /// Requests with an answer from a backend that no backend executed.
     pub lost: Vec<String>,
-    /// Executed more than once. For an idempotent request that is allowed, for others it never is.
+    /// Requests that were executed more than once. This is allowed for idempotent requests only.
     pub doubled: Vec<String>,
-    /// Executed, yet its client got an error that was not the backend's own.
+    /// Requests that were executed, but whose client got an error that was not the backend's own.
     pub executed_but_failed: Vec<String>,
 }
 
-/// Holds the clients' entries against what the backends executed.
+/// Compares the clients' entries with the executions of the backends.
 pub(super) fn compare<'a>(
     entries: impl IntoIterator<Item = &'a Entry>,
     id: impl Fn(&Entry) -> String,
@@ -135,10 +137,10 @@ mod tests {
         let failed = || Outcome::Failed("reset".into());
         let entries = [
             entry(0, Outcome::Answered(200), Some(1)), // executed once: all is well
-            entry(1, Outcome::Answered(200), Some(1)), // executed by nobody
+            entry(1, Outcome::Answered(200), Some(1)), // executed by no backend
             entry(2, Outcome::Answered(200), Some(2)), // executed by both
             entry(3, failed(), None),                  // executed, and the answer was lost
-            entry(4, failed(), None),                  // never arrived anywhere
+            entry(4, failed(), None),                  // never arrived at a backend
             entry(5, Outcome::Answered(502), None),    // executed twice, and still failed
             entry(6, Outcome::Answered(500), Some(2)), // the backend's own error is its answer
             entry(7, Outcome::Answered(503), None),    // refused by the balancer

@@ -1,4 +1,4 @@
-//! What do the entries of a ledger add up to?
+//! Figures from the entries of a ledger.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use hdrhistogram::Histogram;
 use super::ledger::compare;
 use super::{Comparison, Entry, Executed, Outcome};
 
-/// The longest latency that is told apart, in microseconds: an hour.
+/// The longest latency that the histogram distinguishes, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
 
-/// A stretch of time with a name, from its beginning to that of the next one.
+/// A named period, from its start to the start of the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase {
     /// Its name.
     pub name: String,
-    /// When it began, from the beginning of the load.
+    /// Its start, counted from the start of the load.
     pub from: Duration,
 }
 
-/// All that a load did.
+/// The results of a load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     pub(super) name: String,
@@ -32,66 +32,66 @@ pub struct Report {
 }
 
 impl Report {
-    /// Every request in the order in which they ended.
+    /// All requests, in the order in which they ended.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// How long it ran.
+    /// The duration of the load.
     pub fn duration(&self) -> Duration {
         self.duration
     }
 
-    /// How many requests it has begun: as many as there are entries, unless only the last ones were kept.
+    /// The number of requests that the load began: the number of entries, unless only the latest were kept.
     pub fn begun(&self) -> u64 {
         self.begun
     }
 
-    /// Requests that were due and had no free connection when the load was stopped. They are in no other
-    /// figure: many of them in open loop mean that the latencies look better than they are.
+    /// Requests that were due and had no free connection when the load was stopped. No other figure contains
+    /// them: many of them in open loop mean that the latencies look better than they are.
     pub fn unsent(&self) -> u64 {
         self.unsent
     }
 
-    /// The `X-Request-Id` that a request carried.
+    /// The `X-Request-Id` of a request.
     pub fn id(&self, entry: &Entry) -> String {
         request_id(&self.name, entry.number)
     }
 
-    /// The whole of it in figures.
+    /// The figures of the whole load.
     pub fn summary(&self) -> Summary {
         self.between(Duration::ZERO, self.duration)
     }
 
-    /// A phase in figures, if there was one of that name. If there were several, the first.
+    /// The figures of a phase, if there was one with this name. If there were several, the first.
     pub fn phase(&self, name: &str) -> Option<Summary> {
         let at = self.phases.iter().position(|phase| phase.name == name)?;
         let to = self.phases.get(at + 1).map_or(self.duration, |next| next.from);
         Some(self.between(self.phases[at].from, to))
     }
 
-    /// The phases in the order in which they were begun.
+    /// The phases, in their order.
     pub fn phases(&self) -> &[Phase] {
         &self.phases
     }
 
-    /// The requests that ended in a stretch of time, in figures.
+    /// The figures of the requests that ended in this period.
     pub fn between(&self, from: Duration, to: Duration) -> Summary {
         summarise(&self.entries, from, to)
     }
 
-    /// One second after the other, in figures.
+    /// The figures of each second.
     pub fn seconds(&self) -> Vec<Summary> {
         let starts = (0..).map(Duration::from_secs).take_while(|from| *from < self.duration);
         starts.map(|from| self.between(from, self.duration.min(from + Duration::from_secs(1)))).collect()
     }
 
-    /// The first answer that came from a backend after this time.
+    /// The first answer of a backend after this time.
     pub fn first_answer(&self, backend: u32, after: Duration) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.end > after && entry.backend == Some(backend))
     }
 
-    /// What went wrong and how often, worst first: reasons, and statuses of 400 or more.
+    /// The errors with their counts, the most frequent first: reasons, and statuses of 400 or more.
     pub fn errors(&self) -> Vec<(String, u64)> {
         let mut counts = BTreeMap::<String, u64>::new();
         for entry in self.entries.iter().filter(|entry| entry.is_error()) {
@@ -107,28 +107,28 @@ impl Report {
         counts
     }
 
-    /// Holds it against what the backends executed.
+    /// Compares the entries with the executions of the backends.
     pub fn compare(&self, executed: &Executed) -> Comparison {
         compare(&self.entries, |entry| self.id(entry), executed)
     }
 }
 
-/// A stretch of time in figures.
+/// The figures of a period.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// How long it lasted.
+    /// The length of the period.
     pub duration: Duration,
-    /// Requests that ended in it, well or badly.
+    /// Requests that ended in it, with or without an error.
     pub requests: u64,
-    /// Requests among them that ended badly, see [`Entry::is_error`].
+    /// The number of them that ended with an error, see [`Entry::is_error`].
     pub errors: u64,
-    /// How many answers came from each backend.
+    /// The number of answers of each backend.
     pub answers: BTreeMap<u32, u64>,
-    /// Half of the requests took no longer; zero where there was none.
+    /// The median latency; zero without requests.
     pub p50: Duration,
-    /// 99 in a hundred took no longer.
+    /// The 99th percentile of the latency.
     pub p99: Duration,
-    /// None took longer.
+    /// The longest latency.
     pub max: Duration,
 }
 
@@ -139,7 +139,7 @@ impl Summary {
         if seconds > 0.0 { self.requests as f64 / seconds } else { 0.0 }
     }
 
-    /// A backend's part of all answers, from 0 to 1; zero where there was none.
+    /// A backend's share of all answers, from 0 to 1; zero without answers.
     pub fn share(&self, backend: u32) -> f64 {
         let all: u64 = self.answers.values().sum();
         let own = self.answers.get(&backend).copied().unwrap_or(0);
@@ -147,7 +147,7 @@ impl Summary {
     }
 }
 
-/// Adds up the entries that ended at `from` or later and before `to`. Quantiles are exact to three digits.
+/// Adds up the entries that ended at `from` or later and before `to`. Quantiles have three exact digits.
 pub fn summarise<'a>(entries: impl IntoIterator<Item = &'a Entry>, from: Duration, to: Duration) -> Summary {
     let mut summary = Summary {
         duration: to.saturating_sub(from),
@@ -158,7 +158,7 @@ pub fn summarise<'a>(entries: impl IntoIterator<Item = &'a Entry>, from: Duratio
         p99: Duration::ZERO,
         max: Duration::ZERO,
     };
-    // Bounds in the wrong order are the only thing that can fail here, and these are in order.
+    // Only bounds in the wrong order can fail here, and these are in order.
     let Ok(mut latencies) = Histogram::<u64>::new_with_bounds(1, LONGEST, 3) else { return summary };
     for entry in entries.into_iter().filter(|entry| (from..to).contains(&entry.end)) {
         summary.requests += 1;
@@ -169,7 +169,7 @@ pub fn summarise<'a>(entries: impl IntoIterator<Item = &'a Entry>, from: Duratio
         summary.max = summary.max.max(entry.latency());
         latencies.saturating_record(u64::try_from(entry.latency().as_micros()).unwrap_or(LONGEST));
     }
-    // The histogram answers with the upper end of a range of values, the longest may lie below that.
+    // The histogram returns the upper end of a range of values; the longest latency may be lower.
     let quantile = |q| Duration::from_micros(latencies.value_at_quantile(q)).min(summary.max);
     (summary.p50, summary.p99) = (quantile(0.5), quantile(0.99));
     summary
@@ -186,8 +186,8 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
-    /// One request a millisecond for three seconds, by four backends in turn; each takes as many
-    /// microseconds as its number, and every hundredth fails.
+    /// One request a millisecond for three seconds, to four backends in turn; the latency of each in
+    /// microseconds is its number, and every hundredth fails.
     fn report() -> Report {
         let entries = (0..3000).map(|number| Entry {
             number,

@@ -1,4 +1,4 @@
-//! How are the requests sent, on a thread that nothing else disturbs?
+//! Sends the requests, on a thread that no other work disturbs.
 //!
 //! Each connection has a task of its own that takes one [job](super::jobs) after the other.
 
@@ -18,17 +18,17 @@ use super::report::request_id;
 use super::{Call, Entry, Load, Outcome, Phase, Report, Schedule, Summary, summarise};
 use crate::client::{Client, request};
 
-/// A load that is running. It stops when it is dropped; [`Running::stop`] gives its report.
+/// A running load. It stops when it is dropped; [`Running::stop`] returns its report.
 #[derive(Debug)]
 pub struct Running {
     shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// What the load's thread and its owner both see.
+/// The data that the load's thread and its owner share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// The first part of every request's id, so that two loads never share one.
+    /// The first part of every request's id, different for each load.
     name: String,
     pub(super) began: Instant,
     stopping: AtomicBool,
@@ -64,32 +64,32 @@ impl Running {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Begins a new phase; [`Report::phase`] tells what happened in it.
+    /// Begins a new phase; [`Report::phase`] has its figures.
     pub fn phase(&self, name: impl Into<String>) {
         let phase = Phase { name: name.into(), from: self.elapsed() };
         self.shared.record().phases.push(phase);
     }
 
-    /// How long it has been running: the clock that entries and phases are told by.
+    /// The time since the start of the load: the clock of entries and phases.
     pub fn elapsed(&self) -> Duration {
         self.shared.began.elapsed()
     }
 
-    /// How many requests it has begun.
+    /// The number of requests that the load has begun.
     pub fn begun(&self) -> u64 {
         self.shared.next_number.load(Ordering::Relaxed)
     }
 
-    /// The last stretch of this length in figures, such as the last second.
+    /// The figures of the last period of this length, such as the last second.
     pub fn recent(&self, stretch: Duration) -> Summary {
         let now = self.elapsed();
         let from = now.saturating_sub(stretch);
         let record = self.shared.record();
-        // They are in the order of their ends, so the last ones are enough.
+        // The entries are in the order of their ends, so the last ones are enough.
         summarise(record.entries.iter().rev().take_while(|entry| entry.end >= from), from, now)
     }
 
-    /// What has ended since this moment, in the order of the ends.
+    /// The requests that have ended since this moment, in this order.
     pub fn since(&self, from: Duration) -> Vec<Entry> {
         let record = self.shared.record();
         let newest_first = record.entries.iter().rev().take_while(|entry| entry.end >= from);
@@ -98,10 +98,10 @@ impl Running {
         entries
     }
 
-    /// Begins nothing new, waits for what is in flight, and reports.
+    /// Begins no new request, waits for the requests in flight, and reports.
     ///
     /// # Errors
-    /// When the load's own thread panicked.
+    /// If the load's own thread panicked.
     pub async fn stop(mut self) -> Result<Report> {
         self.shared.stopping.store(true, Ordering::Relaxed);
         let duration = self.elapsed();
@@ -112,7 +112,7 @@ impl Running {
         }
         let mut record = self.shared.record();
         let entries: Vec<Entry> = std::mem::take(&mut record.entries).into();
-        // What was in flight at the end still belongs to it.
+        // Requests in flight at the end still belong to the load.
         let last = entries.last().map(|entry| entry.end + Duration::from_nanos(1));
         Ok(Report {
             name: self.shared.name.clone(),
@@ -154,7 +154,7 @@ async fn run(load: Load, shared: Arc<Shared>) {
         connections.spawn(work(load.clone(), shared.clone(), jobs.clone()));
     }
     while let Some(ended) = connections.join_next().await {
-        // The only way for a connection's task not to end well is a panic, which must not pass unseen.
+        // A connection's task fails only by a panic, which must be reported.
         if let Err(error) = ended
             && let Ok(panic) = error.try_into_panic()
         {
@@ -168,7 +168,7 @@ async fn work(load: Arc<Load>, shared: Arc<Shared>, jobs: Arc<Jobs>) {
     let mut client = Client::new(load.server).patience(load.patience);
     while let Some(job) = jobs.next().await {
         if shared.stopping() {
-            // In open loop it was due, and counts as such; the others that wait come by here as well.
+            // In open loop the job was due, and counts as unsent; the other waiting jobs get here as well.
             shared.unsent.fetch_add(u64::from(job.due.is_some()), Ordering::Relaxed);
             if job.due.is_some() { continue } else { return }
         }
@@ -181,13 +181,13 @@ async fn work(load: Arc<Load>, shared: Arc<Shared>, jobs: Arc<Jobs>) {
         let failed = matches!(outcome, Outcome::Failed(_));
         shared.record().push(Entry { number, call: job.call, start, end, outcome, backend });
         if failed {
-            // Whoever cannot connect fails at once; without a pause a closed loop would spin.
+            // A connection error comes at once; without a pause, a closed loop would spin.
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }
 
-/// Sends one request; returns how it ended, and which backend says that it answered.
+/// Sends one request; returns its outcome, and the backend that answered.
 async fn exchange(client: &mut Client, call: &Call, id: &str) -> Result<(Outcome, Option<u32>)> {
     let body = call.body(id);
     let mut request = request(call.method.clone(), &call.path, body.clone())?;
@@ -200,7 +200,7 @@ async fn exchange(client: &mut Client, call: &Call, id: &str) -> Result<(Outcome
     Ok((outcome, answer.header("x-backend").and_then(|number| number.parse().ok())))
 }
 
-/// Why a request failed, without what is the same for all of them.
+/// The reason of a failed request, without the part that is the same for all of them.
 fn root(error: &anyhow::Error) -> String {
     error.chain().skip(1).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
@@ -225,16 +225,16 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::sync::mpsc;
 
-    /// A server that answers in the name of backend 7, with the id it was asked with, and tells each request's
-    /// head; its very first answer comes late.
+    /// A server that answers as backend 7, with the id of the request, and reports each request's head; its
+    /// very first answer comes late.
     async fn server(first_takes: Duration) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
         server_for(first_takes, |id| id.to_owned()).await
     }
 
-    /// The same, which says that it answers the request of another id.
+    /// The same, but it answers with another id.
     async fn server_for(
         first_takes: Duration,
-        whom: fn(&str) -> String,
+        named: fn(&str) -> String,
     ) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -248,7 +248,7 @@ mod tests {
                     let mut head = String::new();
                     while stream.read_line(&mut head).await.is_ok_and(|read| read > 0) {
                         if head.ends_with("\r\n\r\n") {
-                            let id = whom(id_in(&head));
+                            let id = named(id_in(&head));
                             drop(tell.send(std::mem::take(&mut head)));
                             let wait = std::mem::take(&mut *wait.lock().unwrap());
                             tokio::time::sleep(wait).await;
@@ -269,7 +269,7 @@ mod tests {
         head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap()
     }
 
-    /// Lets a load run until it has begun so many requests.
+    /// Runs a load until it has begun this number of requests.
     async fn run_until(running: Running, begun: u64) -> Report {
         crate::eventually(Duration::from_secs(5), "the load to get going", async || {
             anyhow::ensure!(running.begun() >= begun, "it has begun {}", running.begun());
@@ -312,8 +312,8 @@ mod tests {
         let (address, _heads) = server(Duration::from_millis(300)).await;
         let load = Load::open(address).call(Call::get("/").rate(100.0)).connections(1);
         let report = run_until(load.start().unwrap(), 60).await;
-        // On the only connection, whoever was due while the first answer was awaited waited for the rest of
-        // that time. A load that waits with its client would say that they took a millisecond.
+        // On the only connection, requests that were due during the first answer waited for the rest of that
+        // time. A load that waits with its client would report a millisecond.
         let first = report.entries().iter().find(|entry| entry.number == 0).unwrap();
         assert!(first.latency() >= Duration::from_millis(300), "{first:?}");
         let due = report.entries().iter().filter(|entry| (1..30).contains(&entry.number));
@@ -336,17 +336,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_is_not_there_is_an_error_each_time() {
-        let nobody = {
+        let closed_port = {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             listener.local_addr().unwrap()
         };
-        let report = run_until(Load::closed(nobody, 2).start().unwrap(), 4).await;
+        let report = run_until(Load::closed(closed_port, 2).start().unwrap(), 4).await;
         assert_eq!(report.summary().errors, report.summary().requests);
         assert!(report.errors()[0].0.contains("cannot connect"), "{:?}", report.errors());
     }
 
     #[tokio::test]
-    async fn somebody_elses_answer_is_an_error() {
+    async fn an_answer_to_another_request_is_an_error() {
         let (address, _heads) = server_for(Duration::ZERO, |id| format!("{id}0")).await;
         let running = Load::closed(address, 2).start().unwrap();
         let report = run_until(running, 4).await;

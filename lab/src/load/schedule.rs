@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// Merges streams of requests, each at its own even rate, into one in the order of their starts.
+/// Merges streams of requests, each with its own constant rate, into one stream in the order of their starts.
 ///
-/// A pure value: the `n`-th request of a stream of `rate` a second starts `n / rate` seconds after the
-/// beginning, the first at once.
+/// A pure value: request `n` of a stream with `rate` requests a second starts `n / rate` seconds after the
+/// beginning, the first one at once.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     streams: Vec<Stream>,
@@ -18,24 +18,25 @@ struct Stream {
 }
 
 impl Stream {
-    /// When its next request should start, in seconds after the beginning.
+    /// The time of its next request, in seconds after the beginning.
     fn due(&self) -> f64 {
         self.issued as f64 / self.rate
     }
 }
 
 impl Schedule {
-    /// A schedule of streams with these rates, in requests a second; each is a positive number.
+    /// A schedule of streams with these rates, in requests a second; each rate is a positive number.
     pub fn new(rates: impl IntoIterator<Item = f64>) -> Self {
         Self { streams: rates.into_iter().map(|rate| Stream { rate, issued: 0 }).collect() }
     }
 }
 
 impl Iterator for Schedule {
-    /// When the next request should start, counted from the beginning, and its stream's place in the list.
+    /// The start time of the next request, counted from the beginning, and the place of its stream in the
+    /// list.
     type Item = (Duration, usize);
 
-    /// Never ends, unless there are no streams. Of two that are due at once the first in the list starts.
+    /// Never ends, unless there are no streams. If two are due at once, the first in the list starts.
     fn next(&mut self) -> Option<(Duration, usize)> {
         let by_due = |a: &(usize, f64), b: &(usize, f64)| a.1.total_cmp(&b.1);
         let (next, due) = self.streams.iter().map(Stream::due).enumerate().min_by(by_due)?;
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_scheduled_for_nobody() {
+    fn nothing_is_scheduled_without_streams() {
         assert_eq!(Schedule::new([]).next(), None);
     }
 }

@@ -1,7 +1,7 @@
-//! One backend of a running lab, and all that can be done to it.
+//! One backend of a running lab, and the commands for it.
 //!
-//! Everything goes through the backend's control port: its agent kills, stops and continues the worker
-//! process that answers requests. That is a true crash and a true stall, the same in a container.
+//! All commands go through the backend's control port: its agent kills, stops and continues the worker
+//! process that answers requests. So crashes and stalls are real, and the same in a container.
 
 use std::net::SocketAddr;
 
@@ -32,17 +32,17 @@ impl Backend {
         self.number
     }
 
-    /// Where it answers requests.
+    /// The address for requests.
     pub fn address(&self) -> SocketAddr {
         self.serving.data
     }
 
-    /// The same as a URL, as the balancer is told.
+    /// The same as a URL, as in the balancer's settings.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    /// Where it takes commands.
+    /// The address for commands.
     pub fn control(&self) -> SocketAddr {
         self.serving.control
     }
@@ -50,12 +50,13 @@ impl Backend {
     /// Kills the worker (SIGKILL) and returns when it is gone: connections break, new ones are refused.
     ///
     /// # Errors
-    /// As all commands here: when the control port does not answer or refuses, with its reason.
+    /// For all commands here: if the control port does not answer, or refuses with a reason.
     pub async fn kill(&self) -> Result<()> {
         self.command("/kill").await
     }
 
-    /// Lets the worker finish what is in flight, tell its clients that it is leaving, and end; returns when it is gone.
+    /// Lets the worker finish its requests in flight, tell its clients that it is leaving, and end; returns
+    /// when it is gone.
     ///
     /// # Errors
     /// As [`Backend::kill`].
@@ -71,7 +72,7 @@ impl Backend {
         self.command("/start").await
     }
 
-    /// Stalls the worker (SIGSTOP): connections are accepted, nothing is answered.
+    /// Stalls the worker (SIGSTOP): connections are accepted, no request is answered.
     ///
     /// # Errors
     /// As [`Backend::kill`].
@@ -79,7 +80,7 @@ impl Backend {
         self.command("/stop").await
     }
 
-    /// Lets a stalled worker go on (SIGCONT).
+    /// Continues a stalled worker (SIGCONT).
     ///
     /// # Errors
     /// As [`Backend::kill`].
@@ -95,7 +96,7 @@ impl Backend {
         self.command("/restart").await
     }
 
-    /// Makes the worker misbehave in these ways, an array of faults, in place of those it had.
+    /// Replaces the worker's faults by these, an array.
     ///
     /// # Errors
     /// As [`Backend::kill`].
@@ -103,7 +104,7 @@ impl Backend {
         self.ask(Method::PUT, "/faults", Some(faults)).await.map(drop)
     }
 
-    /// Takes all faults away.
+    /// Removes all faults.
     ///
     /// # Errors
     /// As [`Backend::kill`].
@@ -111,7 +112,7 @@ impl Backend {
         self.command("/reset").await
     }
 
-    /// What it says about itself: its worker, faults and counters.
+    /// The state of the backend: its worker, faults and counters.
     ///
     /// # Errors
     /// As [`Backend::kill`].
@@ -125,7 +126,8 @@ impl Backend {
     /// As [`Backend::kill`].
     pub async fn ledger(&self) -> Result<Executed> {
         let ledger = self.ask(Method::GET, "/ledger", None).await?;
-        Executed::from_ledger(&ledger).with_context(|| format!("backend {} keeps an odd ledger", self.number))
+        Executed::from_ledger(&ledger)
+            .with_context(|| format!("backend {} has an invalid ledger", self.number))
     }
 
     /// Empties its ledger.
@@ -136,7 +138,7 @@ impl Backend {
         self.ask(Method::DELETE, "/ledger", None).await.map(drop)
     }
 
-    /// What it printed last; nothing when it runs in a container, where [`super::Lab::logs`] has it.
+    /// Its last output; empty if it runs in a container, where [`super::Lab::logs`] has it.
     pub fn log(&self) -> String {
         self.process.as_ref().map(Process::log).unwrap_or_default()
     }
@@ -145,7 +147,7 @@ impl Backend {
         self.ask(Method::POST, path, None).await.map(drop)
     }
 
-    /// Sends one request to the control port and reads the JSON it answers, null for an empty answer.
+    /// Sends one request to the control port and reads the JSON of the answer, null for an empty answer.
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
         let what = format!("backend {}: {method} {path}", self.number);
         let mut request =

@@ -24,31 +24,31 @@ pub struct Balancer {
     process: Option<(Process, Launch)>,
 }
 
-/// What `GET /policy` answers.
+/// The answer to `GET /policy`.
 #[derive(Deserialize)]
 struct Policies {
     policy: String,
     known: Vec<String>,
 }
 
-/// What is needed of what `POST /backends` answers.
+/// The needed part of the answer to `POST /backends`.
 #[derive(Deserialize)]
 struct BackendNumber {
     number: usize,
 }
 
-/// What it takes to start a balancer.
+/// The data to start a balancer.
 #[derive(Debug)]
 pub(super) struct Launch {
     pub(super) binary: PathBuf,
     pub(super) args: Vec<String>,
     /// The socket for clients, if the lab holds it.
     pub(super) held: Option<TcpListener>,
-    /// The file with its settings, if they are in one.
+    /// The file with its settings, if there is one.
     pub(super) configuration: Option<Configuration>,
-    /// A command that runs the binary, and its arguments; none for the binary itself.
+    /// A command that runs the binary, with its arguments; empty for the binary itself.
     pub(super) under: Vec<String>,
-    /// Whether anybody reads its log.
+    /// Whether its log is read.
     pub(super) log: Log,
 }
 
@@ -75,11 +75,11 @@ impl Balancer {
         Ok(Self { serving, process: Some((process, launch)) })
     }
 
-    /// Builds the balancer and starts it on free ports, with these arguments, in front of backends that are no part of
-    /// a lab. It ends when it is dropped.
+    /// Builds the balancer and starts it on free ports, with these arguments, in front of backends outside
+    /// the lab. It ends when it is dropped.
     ///
     /// # Errors
-    /// When it does not build or start; carries its log.
+    /// If it does not build or start; has its log.
     pub async fn in_front_of(urls: &[String], args: &[String]) -> Result<Self> {
         let build = || binaries::build(Profile::Dev, Progress::Quiet);
         let binary = tokio::task::spawn_blocking(build).await??.lb;
@@ -121,12 +121,12 @@ impl Balancer {
         Ok(())
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         self.serving.data
     }
 
-    /// Where it can be asked about itself.
+    /// The address of its admin port.
     pub fn admin(&self) -> SocketAddr {
         self.serving.control
     }
@@ -134,15 +134,15 @@ impl Balancer {
     /// Sends one GET through the balancer, on a connection of its own.
     ///
     /// # Errors
-    /// When no complete answer comes; any answer is `Ok`, whatever its status.
+    /// If no complete answer comes; any answer is `Ok`, whatever its status.
     pub async fn get(&self, path: &str) -> Result<Answer> {
         Client::new(self.address()).get(path).await
     }
 
-    /// What it says about itself and the backends.
+    /// The state of the balancer and the backends.
     ///
     /// # Errors
-    /// When the admin port does not answer, or not in the shape of [`State`].
+    /// If the admin port does not answer, or with another structure than [`State`].
     pub async fn state(&self) -> Result<State> {
         Client::new(self.admin()).get("/state").await?.ok()?.json()
     }
@@ -151,15 +151,15 @@ impl Balancer {
     /// start), `request` for a sample of the requests.
     ///
     /// # Errors
-    /// When the admin port does not answer.
+    /// If the admin port does not answer.
     pub async fn events(&self) -> Result<Events> {
         Events::open(self.admin(), "/events").await
     }
 
-    /// Puts the policy behind the present one in force, in the order in which the balancer names them, and returns its name.
+    /// Switches to the next policy, in the order of the balancer's list, and returns its name.
     ///
     /// # Errors
-    /// When the admin port does not answer, or wants a token.
+    /// If the admin port does not answer, or wants a token.
     pub async fn next_policy(&self) -> Result<String> {
         let mut admin = Client::new(self.admin());
         let Policies { policy, known } = admin.get("/policy").await?.ok()?.json()?;
@@ -169,17 +169,17 @@ impl Balancer {
         Ok(next)
     }
 
-    /// Adds a backend, such as `http://nobody.example:80`, and returns its number.
+    /// Adds a backend, such as `http://backend.example:80`, and returns its number.
     ///
     /// # Errors
-    /// When the admin port does not answer, refuses, or wants a token.
+    /// If the admin port does not answer, refuses, or wants a token.
     pub async fn add(&self, url: &str) -> Result<usize> {
         let added: BackendNumber =
             self.order(Method::POST, "/backends", &json!({ "url": url })).await?.json()?;
         Ok(added.number)
     }
 
-    /// Takes a backend out.
+    /// Removes a backend.
     ///
     /// # Errors
     /// As [`Balancer::add`].
@@ -196,15 +196,15 @@ impl Balancer {
     /// The id of its process.
     ///
     /// # Errors
-    /// When it runs in a container.
+    /// If it runs in a container.
     pub fn pid(&self) -> Result<u32> {
         Ok(self.process()?.pid())
     }
 
-    /// Bytes of memory that its process occupies now.
+    /// The memory that its process occupies now, in bytes.
     ///
     /// # Errors
-    /// When it runs in a container, or has ended.
+    /// If it runs in a container, or has ended.
     pub fn resident(&self) -> Result<u64> {
         crate::memory(self.pid()?, "VmRSS")
     }
@@ -212,7 +212,7 @@ impl Balancer {
     /// Asks it to drain and end (SIGTERM), and returns at once.
     ///
     /// # Errors
-    /// When it runs in a container or has ended already.
+    /// If it runs in a container or has already ended.
     pub fn terminate(&self) -> Result<()> {
         self.process()?.terminate()
     }
@@ -220,7 +220,7 @@ impl Balancer {
     /// Asks it to read its configuration again (SIGHUP), and returns at once.
     ///
     /// # Errors
-    /// When it runs in a container or has ended already.
+    /// If it runs in a container or has already ended.
     pub fn reload(&self) -> Result<()> {
         self.process()?.hang_up()
     }
@@ -228,7 +228,7 @@ impl Balancer {
     /// Ends it at once (SIGKILL).
     ///
     /// # Errors
-    /// When it runs in a container or has ended already.
+    /// If it runs in a container or has already ended.
     pub fn kill(&self) -> Result<()> {
         self.process()?.kill()
     }
@@ -236,12 +236,12 @@ impl Balancer {
     /// Waits until its process has ended.
     ///
     /// # Errors
-    /// When it runs in a container, or still runs after this time.
+    /// If it runs in a container, or still runs after this time.
     pub async fn exited(&self, within: Duration) -> Result<ExitStatus> {
         self.process()?.exited(within).await
     }
 
-    /// What it printed last; nothing when it runs in a container, where [`super::Lab::logs`] has it.
+    /// Its last output; empty if it runs in a container, where [`super::Lab::logs`] has it.
     pub fn log(&self) -> String {
         self.process.as_ref().map(|(process, _)| process.log()).unwrap_or_default()
     }

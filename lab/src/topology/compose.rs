@@ -1,9 +1,9 @@
-//! How does the lab run in containers, and who removes them if we cannot?
+//! A lab in containers, and their removal even if this process is killed.
 //!
-//! A shell keeps the containers: it brings them up, waits for its stdin to end, and takes them down. We hold
-//! the other end of that pipe, and the kernel closes it however we end. The keeper is in a process group of
-//! its own and deaf to signals, so that Ctrl-C and a closing terminal leave it alone; and as it is the keeper
-//! itself that brings the containers up, none can appear after it has cleaned up.
+//! A shell, the keeper, owns the containers: it starts them, waits for its stdin to close, and removes them.
+//! This process holds the other end of that pipe, and the kernel closes it however this process ends. The
+//! keeper is in a process group of its own and ignores signals, so that Ctrl-C and a closing terminal do not
+//! end it. And because the keeper itself starts the containers, none can appear after it has cleaned up.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -19,14 +19,14 @@ use crate::binaries::workspace;
 /// The services that `docker-compose.yml` describes.
 const SERVICES: [&str; 5] = ["lb", "backend1", "backend2", "backend3", "backend4"];
 
-/// How many of them are backends.
+/// The number of backends among them.
 pub(super) const BACKENDS: usize = SERVICES.len() - 1;
 
-/// Every container of a lab carries this label, with the lab's id as its value.
+/// Every container of a lab has this label, with the lab's id as its value.
 const LABEL: &str = "roundabout.lab";
 
-/// `$1` is the lab's label, `$2` the file to remove at the end, the rest the compose command. Once we are
-/// gone nobody reads its output, so what takes the lab down must not write there.
+/// `$1` is the lab's label, `$2` the file to remove at the end, the rest the compose command. When this
+/// process is gone, its output has no reader, so the commands that remove the lab must not write there.
 const KEEPER: &str = r#"
 trap '' HUP INT TERM PIPE
 label=$1; file=$2; shift 2
@@ -40,7 +40,7 @@ left=$(docker ps --all --quiet --filter "label=$label")
 rm -f "$file"
 "#;
 
-/// The containers of one lab; they are removed when this is dropped.
+/// The containers of one lab; they are removed when this value is dropped.
 #[derive(Debug)]
 pub(super) struct Containers {
     keeper: Child,
@@ -49,10 +49,10 @@ pub(super) struct Containers {
 }
 
 impl Containers {
-    /// Brings the lab of `docker-compose.yml` up, from images that are there already.
+    /// Starts the lab of `docker-compose.yml`, from images that exist already.
     ///
     /// # Errors
-    /// When Compose is missing or fails; carries what it says.
+    /// If Compose is missing or fails; has its messages.
     pub(super) async fn start() -> Result<Self> {
         spawn_blocking(Self::up).await?
     }
@@ -60,7 +60,7 @@ impl Containers {
     fn up() -> Result<Self> {
         let id = format!("{:08x}", fastrand::u32(..));
         let mut labels = NamedTempFile::with_prefix("roundabout-")?;
-        // JSON is YAML too.
+        // JSON is also YAML.
         write!(labels, "{}", labels_for(&id))?;
         // From here on the keeper removes the file.
         let labels = labels.into_temp_path().keep()?;
@@ -83,21 +83,21 @@ impl Containers {
             .context("cannot run sh")?;
         let lifeline = keeper.stdin.take();
         let (said, complaints) = (keeper.stdout.take(), keeper.stderr.take());
-        // From here on the containers go down if anything goes wrong.
+        // From here on, the containers are removed if there is an error.
         let containers = Self { keeper, lifeline, compose };
-        // The keeper closes its stdout when it is up or has failed, but holds on to its stderr, which
-        // has to be read all the while, or Compose would wait for a reader.
+        // The keeper closes its stdout when it is up or has failed, but keeps its stderr open. This must be
+        // read all the time, or Compose would wait for a reader.
         let complaints = std::thread::spawn(move || complaints.map(std::io::read_to_string));
         let said = said.map(std::io::read_to_string).transpose()?.unwrap_or_default();
         if said.trim() != "up" {
             drop(containers);
             let complaints = complaints.join().ok().flatten().and_then(Result::ok).unwrap_or_default();
-            anyhow::bail!("Compose cannot bring the lab up:\n{complaints}");
+            anyhow::bail!("Compose cannot start the lab:\n{complaints}");
         }
         Ok(containers)
     }
 
-    /// What the containers printed last.
+    /// The last output of the containers.
     pub(super) fn logs(&self) -> String {
         let Some((program, args)) = self.compose.split_first() else { return String::new() };
         let output = Command::new(program).args(args).args(["logs", "--no-color", "--tail", "40"]).output();
@@ -114,12 +114,12 @@ impl Drop for Containers {
             eprint!("what the containers printed last:\n{}", self.logs());
         }
         self.lifeline = None;
-        // It fails only for a keeper that is gone.
+        // This fails only if the keeper is gone.
         drop(self.keeper.wait());
     }
 }
 
-/// The command that runs Compose: its second version where Docker has it, else the first one.
+/// The command that runs Compose: its second version if Docker has it, otherwise the first one.
 fn command() -> Result<Vec<String>> {
     for (program, args) in [("docker", &["compose"][..]), ("docker-compose", &[])] {
         let asked = Command::new(program).args(args).arg("version").output();
@@ -130,7 +130,7 @@ fn command() -> Result<Vec<String>> {
     anyhow::bail!("there is no Compose here: install it (Debian: `apt install docker-compose`)")
 }
 
-/// What is added to `docker-compose.yml`: the label of this lab for every service.
+/// The addition to `docker-compose.yml`: the label of this lab for every service.
 fn labels_for(id: &str) -> Value {
     let services = SERVICES.map(|service| (service.to_owned(), json!({"labels": {LABEL: id}})));
     json!({"services": serde_json::Map::from_iter(services)})

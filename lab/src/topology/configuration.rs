@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::Backend;
 
-/// A file in a folder of its own, which is gone with this value.
+/// A file in a folder of its own, which is removed when this value is dropped.
 #[derive(Debug)]
 pub(super) struct Configuration {
     folder: TempDir,
@@ -23,7 +23,8 @@ impl Configuration {
         self.folder.path().join("lb.toml")
     }
 
-    /// Replaces the file by one with these settings and backends, so that nobody ever reads half of it.
+    /// Replaces the file by one with these settings and backends, in one step, so that a reader never sees
+    /// half of it.
     pub(super) fn write<'a>(
         &self,
         settings: &str,
@@ -31,7 +32,7 @@ impl Configuration {
     ) -> Result<()> {
         let mut text = settings.to_owned();
         for backend in backends {
-            // Settings may end in any table; this begins another.
+            // Settings may end inside any table; this begins a new table.
             write!(text, "\n[[backend]]\nurl = \"{}\"\n", backend.url())?;
         }
         let next = self.folder.path().join("next.toml");

@@ -1,4 +1,4 @@
-//! Who sits on a port that we need?
+//! Which process uses a port that the lab needs?
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -6,13 +6,13 @@ use std::net::{SocketAddr, TcpListener};
 use anyhow::{Result, bail};
 use listeners::{Protocol, get_process_by_port};
 
-/// Checks that each of these addresses can be listened at.
+/// Checks that it is possible to listen on each of these addresses.
 ///
 /// # Errors
-/// For the first that cannot: says which process holds it and how to free it.
+/// For the first address that is taken: names the process that holds it, and a way to free it.
 pub(super) fn must_be_free(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<()> {
     for address in addresses {
-        // Listened at for a moment and given back: the one who needs it is about to be started.
+        // Listens for a moment and stops: the program that needs the port starts later.
         if let Err(error) = TcpListener::bind(address) {
             match error.kind() {
                 ErrorKind::AddrInUse => bail!(taken(address.port())),
@@ -23,7 +23,7 @@ pub(super) fn must_be_free(addresses: impl IntoIterator<Item = SocketAddr>) -> R
     Ok(())
 }
 
-/// What to tell somebody about a port that is taken.
+/// The message about a port that is taken.
 fn taken(port: u16) -> String {
     match get_process_by_port(port, Protocol::TCP) {
         Ok(process) => format!(
@@ -31,9 +31,10 @@ fn taken(port: u16) -> String {
             process.name,
             pid = process.pid
         ),
-        // Another user's process, or a container's port held by nobody we may ask about.
+        // The process belongs to another user, or to a container that this user cannot inspect.
         Err(_) => format!(
-            "port {port} is taken by a process we may not look at; `docker ps` and `sudo ss -ltnp 'sport = {port}'` show whose it is"
+            "port {port} is taken by a process of another user or container; `docker ps` and \
+             `sudo ss -ltnp 'sport = {port}'` show the process"
         ),
     }
 }
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_reported_with_who_holds_it() {
+    fn a_taken_port_is_reported_with_its_process() {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap();
         let error = must_be_free([address]).unwrap_err().to_string();

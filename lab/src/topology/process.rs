@@ -1,9 +1,9 @@
-//! How is a process started so that nothing is left of it, however its parent ends?
+//! Starts a process that always ends with its parent.
 //!
 //! - The parent returns or panics: dropping a [`Process`] kills and reaps it.
-//! - The parent is interrupted or killed: the child's stdin is a pipe of which the parent holds the other
-//!   end, the kernel closes that end with the parent, and `--exit-with-parent` makes the child watch for it.
-//! - Ctrl-C in a terminal reaches the parent alone: the child is in a process group of its own.
+//! - The parent is interrupted or killed: the child's stdin is a pipe whose other end the parent holds. The
+//!   kernel closes that end with the parent, and `--exit-with-parent` makes the child watch for it.
+//! - Ctrl-C in a terminal reaches only the parent: the child is in a process group of its own.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -24,13 +24,13 @@ use tokio::sync::oneshot;
 use super::Serving;
 use crate::eventually;
 
-/// How many of a child's last lines are kept, for error messages and for tests that count lines.
+/// The number of last lines of a child that are kept, for error messages and for tests that count lines.
 const KEPT_LINES: usize = 600;
 
-/// How long a child may take from its start to its one line on stdout.
+/// The time limit from the start of a child to its one line on stdout.
 const START_TIME: Duration = Duration::from_secs(10);
 
-/// A running child with what it printed last.
+/// A running child with its last output.
 #[derive(Debug)]
 pub(super) struct Process {
     name: String,
@@ -38,30 +38,30 @@ pub(super) struct Process {
     pid: u32,
     log: Lines,
     readers: Vec<JoinHandle<()>>,
-    /// Its standard error, if nobody reads it.
+    /// Its standard error, if it is not read.
     _unread: Option<ChildStderr>,
 }
 
-/// What a child's standard error is for.
+/// The use of a child's standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Log {
     /// Its last lines are kept for error messages.
     Kept,
-    /// It is a pipe that nobody reads, as behind a log collector that hangs.
+    /// It is a pipe without a reader, as with a log collector that hangs.
     Unread,
 }
 
 impl Process {
-    /// Starts a binary with `--exit-with-parent` and these arguments, and waits for the one line in which
-    /// it says where it listens.
+    /// Starts a binary with `--exit-with-parent` and these arguments, and waits for the one line with its
+    /// addresses.
     ///
     /// # Errors
-    /// When it cannot be run, ends early, takes longer than 10 s or says something else; carries its log.
+    /// If it cannot be run, ends early, takes longer than 10 s or prints another line; has its log.
     pub(super) async fn start(name: String, binary: &Path, args: &[String]) -> Result<(Self, Serving)> {
         Self::spawn(name, Command::new(binary).args(args), Log::Kept).await
     }
 
-    /// The same, and hands over a socket to listen on, by the protocol of sd_listen_fds(3).
+    /// The same, and passes a socket to listen on, by the protocol of sd_listen_fds(3).
     ///
     /// # Errors
     /// As [`Process::start`].
@@ -77,7 +77,7 @@ impl Process {
         Self::spawn(name, &mut command, Log::Kept).await
     }
 
-    /// The same as [`Process::start`], of any command that ends in such a binary and its arguments.
+    /// The same as [`Process::start`], for any command that ends in such a binary and its arguments.
     ///
     /// # Errors
     /// As [`Process::start`].
@@ -102,7 +102,7 @@ impl Process {
         ];
         let readers = readers.into_iter().flatten().collect();
         let pid = child.id();
-        // From here on the child is killed if anything goes wrong.
+        // From here on, the child is killed if there is an error.
         let process = Self { name, child: Mutex::new(child), pid, log, readers, _unread: unread };
         let serving = process.where_it_listens(line).await?;
         Ok((process, serving))
@@ -118,7 +118,7 @@ impl Process {
                 bail!("{name} ended at once ({status})\n{}", self.log())
             }
             Ok(Ok(line)) => Serving::parse(&line)
-                .with_context(|| format!("{name} should say where it listens, but says {line:?}")),
+                .with_context(|| format!("{name} should print its address, but prints {line:?}")),
         }
     }
 
@@ -127,16 +127,16 @@ impl Process {
         self.pid
     }
 
-    /// What it printed last, each line marked with its name.
+    /// Its last output, each line with its name.
     pub(super) fn log(&self) -> String {
         let lines = self.log.lines();
         lines.iter().map(|line| format!("  {} | {line}\n", self.name)).collect()
     }
 
-    /// Asks it to end politely (SIGTERM).
+    /// Asks it to end (SIGTERM).
     ///
     /// # Errors
-    /// When it has ended already.
+    /// If it has already ended.
     pub(super) fn terminate(&self) -> Result<()> {
         self.signal(Signal::TERM)
     }
@@ -144,7 +144,7 @@ impl Process {
     /// Asks it to read its configuration again (SIGHUP).
     ///
     /// # Errors
-    /// When it has ended already.
+    /// If it has already ended.
     pub(super) fn hang_up(&self) -> Result<()> {
         self.signal(Signal::HUP)
     }
@@ -152,7 +152,7 @@ impl Process {
     /// Ends it at once (SIGKILL).
     ///
     /// # Errors
-    /// When it has ended already.
+    /// If it has already ended.
     pub(super) fn kill(&self) -> Result<()> {
         self.signal(Signal::KILL)
     }
@@ -160,7 +160,7 @@ impl Process {
     /// Waits until it has ended.
     ///
     /// # Errors
-    /// When it still runs after this time.
+    /// If it still runs after this time.
     pub(super) async fn exited(&self, within: Duration) -> Result<ExitStatus> {
         eventually(within, &format!("{} to end", self.name), async || {
             self.child().try_wait()?.context("it is still running")
@@ -169,7 +169,7 @@ impl Process {
     }
 
     async fn log_is_complete(&self) -> Result<()> {
-        eventually(Duration::from_secs(1), "its last words", async || {
+        eventually(Duration::from_secs(1), "the rest of its output", async || {
             ensure!(self.readers.iter().all(JoinHandle::is_finished), "its output is still open");
             Ok(())
         })
@@ -177,7 +177,7 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        // A child that was reaped has no id any more: its old one may be a stranger's by now.
+        // A reaped child has no id any more: another process may have it now.
         let mut child = self.child();
         if let Some(status) = child.try_wait()? {
             bail!("{} has ended already ({status})\n{}", self.name, self.log());
@@ -194,7 +194,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let mut child = self.child();
-        // Both fail only for a child that is gone, which is what is wanted.
+        // Both fail only if the child is gone, which is the aim.
         drop(child.kill());
         drop(child.wait());
         drop(child);
@@ -209,8 +209,8 @@ impl Drop for Process {
 struct Lines(Arc<Mutex<VecDeque<String>>>);
 
 impl Lines {
-    /// Reads a pipe to its end on a thread of its own, so that the child never waits for a reader. The
-    /// first line goes to `first` if somebody waits for it, all others are kept for a while.
+    /// Reads a pipe to its end in a thread of its own, so that the child never waits for a reader. The first
+    /// line goes to `first` if there is a receiver, all others are kept for some time.
     fn record(
         &self,
         pipe: impl Read + Send + 'static,
@@ -220,7 +220,7 @@ impl Lines {
         thread::spawn(move || {
             for line in BufReader::new(pipe).lines().map_while(Result::ok) {
                 match first.take() {
-                    // Nobody is waiting any more when the start was given up.
+                    // There is no receiver any more if the start was given up.
                     Some(first) => drop(first.send(line)),
                     None => log.push(line),
                 }
@@ -253,7 +253,7 @@ impl Serving {
     }
 }
 
-/// Where to connect to reach a listener: one on all addresses is reached by loopback.
+/// The address to connect to: a listener on all addresses is reached by loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());

@@ -1,4 +1,4 @@
-//! How does a lab come up, in which order, and when is it ready?
+//! Starts a lab: the order of its programs, and the condition for being ready.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -17,10 +17,10 @@ use crate::binaries::{self, Binaries, Profile, Progress};
 use crate::client::Client;
 use crate::{eventually, image};
 
-/// How long the balancer may take to find all backends up.
+/// The time limit until the balancer reports all backends as up.
 const READY_TIME: Duration = Duration::from_secs(15);
 
-/// A lab that is being described; [`Setup::start`] brings it up.
+/// The description of a lab; [`Setup::start`] starts it.
 #[derive(Clone, Debug)]
 #[must_use = "a lab that is only described does not run"]
 pub struct Setup {
@@ -60,27 +60,27 @@ impl Setup {
         Self { in_containers: true, fixed_ports: true, ..Self::processes() }
     }
 
-    /// How many backends there are; 4 unless told otherwise.
+    /// The number of backends; the default is 4.
     pub fn backends(mut self, count: usize) -> Self {
         self.backends = count;
         self
     }
 
-    /// Use the ports people know: 3030 for the balancer, 3031 and up for the backends, each control port
-    /// 1000 higher. Otherwise free ports are taken.
+    /// Use the well-known ports: 3030 for the balancer, 3031 and up for the backends, each control port 1000
+    /// higher. By default, free ports are used.
     pub fn fixed_ports(mut self) -> Self {
         self.fixed_ports = true;
         self
     }
 
-    /// The lab holds the socket that clients connect to and lends it to the balancer, which then can be replaced
-    /// by another one: [`Lab::restart_balancer`]. Processes only.
+    /// The lab holds the socket for clients and passes it to the balancer, so that another balancer can
+    /// replace it: [`Lab::restart_balancer`]. Processes only.
     pub fn held_port(mut self) -> Self {
         self.held_port = true;
         self
     }
 
-    /// Leave this backend dead at the start: the balancer knows it, but nothing listens there until
+    /// Leave this backend dead at the start: the balancer knows it, but no process listens there until
     /// [`Backend::start`].
     pub fn deferred(mut self, number: usize) -> Self {
         self.deferred.insert(number);
@@ -93,23 +93,23 @@ impl Setup {
         self
     }
 
-    /// Starts the balancer by another command, such as one that gives it a file system of its own: the command's words
-    /// come before the balancer's. The command has to become the balancer (exec). Processes only, and not with
-    /// [`Setup::held_port`].
+    /// Starts the balancer by another command, such as one that gives it a file system of its own: the words
+    /// of the command come before those of the balancer. The command has to become the balancer (exec).
+    /// Processes only, and not with [`Setup::held_port`].
     pub fn lb_under(mut self, command: impl IntoIterator<Item = String>) -> Self {
         self.lb_under = command.into_iter().collect();
         self
     }
 
-    /// Leaves the balancer's standard error unread: what does not fit into the pipe has to be dealt with. Its log is not
-    /// in error messages then. Processes only, and not with [`Setup::held_port`].
+    /// Leaves the balancer's standard error unread, so that the pipe becomes full. Error messages do not
+    /// contain its log then. Processes only, and not with [`Setup::held_port`].
     pub fn unread_log(mut self) -> Self {
         self.lb_log = Log::Unread;
         self
     }
 
-    /// Gives the balancer its backends, and these settings (TOML), in a file that can be changed while it runs:
-    /// [`Lab::configure`]. Processes only.
+    /// Writes the balancer's backends and these settings (TOML) into a file that can be changed while it
+    /// runs: [`Lab::configure`]. Processes only.
     pub fn settings(mut self, settings: impl Into<String>) -> Self {
         self.settings = Some(settings.into());
         self
@@ -121,26 +121,25 @@ impl Setup {
         self
     }
 
-    /// How the binaries are built; [`Profile::Dev`] unless told otherwise. Containers always run optimised
-    /// ones.
+    /// The profile of the binaries; the default is [`Profile::Dev`]. Containers always run optimised
+    /// binaries.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Whether cargo's progress is seen while the binaries are built; [`Progress::Quiet`] unless told
-    /// otherwise.
+    /// Whether cargo's progress is visible during the build; the default is [`Progress::Quiet`].
     pub fn progress(mut self, progress: Progress) -> Self {
         self.progress = progress;
         self
     }
 
-    /// Builds what is needed, starts all of it, and returns when the balancer answers and finds every
-    /// backend up that is not deferred.
+    /// Builds and starts everything, and returns when the balancer answers and reports every backend as up
+    /// that is not deferred.
     ///
     /// # Errors
-    /// When something does not build or start, a fixed port is taken (names who holds it), or the backends
-    /// are not found up in time (carries the logs). Nothing is left running then.
+    /// If something does not build or start, if a fixed port is taken (names the process that holds it), or
+    /// if the backends are not up in time (has the logs). In these cases, no process is left running.
     pub async fn start(self) -> Result<Lab> {
         for number in &self.deferred {
             ensure!(
@@ -231,7 +230,7 @@ impl Setup {
             containers: Some(containers),
         };
         for backend in lab.backends() {
-            // A published port accepts before there is anything behind it.
+            // A published port accepts connections before there is a program behind it.
             let what = format!("the container of backend {} to answer", backend.number());
             eventually(READY_TIME, &what, async || {
                 Client::new(backend.control()).get("/healthz").await?.ok()
@@ -244,14 +243,14 @@ impl Setup {
         Ok(lab)
     }
 
-    /// Every address a lab on fixed ports listens at.
+    /// All addresses of a lab with fixed ports.
     fn fixed_addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
         let all = [BALANCER_PORT].into_iter().chain((1..=self.backends).map(fixed_port));
         all.map(fixed).flat_map(|serving| [serving.data, serving.control])
     }
 }
 
-/// The port of a backend in a lab on fixed ports.
+/// The port of a backend in a lab with fixed ports.
 fn fixed_port(number: usize) -> u16 {
     u16::try_from(number - 1).unwrap_or(u16::MAX).saturating_add(FIRST_BACKEND_PORT)
 }

@@ -1,4 +1,4 @@
-//! One connection of the admin port, and how long it may take for anything.
+//! One connection of the admin port, and its time limits.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,25 +14,25 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::room::Visit;
 use crate::proxy::http1::foreign::{First, first};
-use crate::proxy::refusal::Refusal;
+use crate::proxy::message::refusal::Refusal;
 
-/// How long a connection may be silent before its next request, and how long the head of that may take.
+/// How long a connection may be silent before its next request, and how long the head of a request may take.
 pub(super) const HEAD: Duration = Duration::from_secs(10);
 
-/// How long a reader may read nothing of what is there for it.
+/// How long a client may leave the bytes of an answer unread.
 pub(super) const UNREAD: Duration = Duration::from_secs(10);
 
-/// Bytes of a head.
+/// Limit for the bytes of a head.
 pub(super) const LONGEST_HEAD: usize = 64 * 1024;
 
-/// How long a client that is refused may take to notice.
+/// How long the balancer waits for a refused client to read the answer.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Room for what comes first.
+/// Size of the buffer for the first bytes.
 const ROOM: usize = 1024;
 
-/// Reads until it is clear whether a client speaks another protocol than HTTP. Returns what has come, and why
-/// the client is refused if it does; `None` if the client says too little for too long.
+/// Reads until it is clear whether a client speaks a protocol other than HTTP. Returns the bytes that have
+/// arrived, and the refusal if the client speaks another protocol; `None` if too few bytes arrive in time.
 pub(super) async fn begin(stream: &mut TcpStream, visit: &Visit) -> Option<(Bytes, Option<Refusal>)> {
     let mut came = BytesMut::with_capacity(ROOM);
     let reading = async {
@@ -44,7 +44,7 @@ pub(super) async fn begin(stream: &mut TcpStream, visit: &Visit) -> Option<(Byte
             }
             match stream.read_buf(&mut came).await {
                 Ok(1..) => visit.moves(),
-                // A reader of HTTP finds out the same.
+                // The HTTP reader gets the same result.
                 Ok(0) | Err(_) => return None,
             }
         }
@@ -53,8 +53,9 @@ pub(super) async fn begin(stream: &mut TcpStream, visit: &Visit) -> Option<(Byte
     Some((came.freeze(), foreign))
 }
 
-/// Answers a client that speaks another protocol, and waits until it has noticed: to close the connection
-/// while the client is sending would reset it, and the answer would be lost.
+/// Answers a client that speaks another protocol, and waits until the client has read the answer. If the
+/// balancer closed the connection while the client sends, the kernel would reset it, and the answer would be
+/// lost.
 pub(super) async fn refuse(stream: &mut TcpStream, refusal: Refusal) {
     let body = json!({ "error": refusal.reason() }).to_string();
     let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
@@ -66,27 +67,27 @@ pub(super) async fn refuse(stream: &mut TcpStream, refusal: Refusal) {
         while stream.read(&mut [0; ROOM]).await? > 0 {}
         io::Result::Ok(())
     };
-    // Whether it has noticed or not, the connection is closed.
+    // The connection is closed in both cases.
     let _ = timeout(LINGER, noticed).await;
 }
 
-/// A socket that fails when its other end reads nothing for [`UNREAD`].
+/// A socket that fails when its peer reads nothing for [`UNREAD`].
 pub(super) struct Watched {
     stream: TcpStream,
-    /// What came first, and was not read yet.
+    /// The first bytes, which are not read yet.
     first: Bytes,
     visit: Rc<Visit>,
-    /// Ends when it has been unread for too long; nothing while it is read.
+    /// Ends when bytes have been unread for too long; `None` while the peer reads.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
-    /// A socket over which these bytes have come already.
+    /// A socket on which these bytes have already arrived.
     pub(super) fn new(stream: TcpStream, first: Bytes, visit: Rc<Visit>) -> Self {
         Self { stream, first, visit, stalled: None }
     }
 
-    /// Passes on what came of writing, or an end to that.
+    /// Passes on the result of a write, or an error if the peer has not read for too long.
     fn written<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;

@@ -1,7 +1,8 @@
-//! `GET /events`: what happens, as it happens, as server-sent events.
+//! `GET /events`: server-sent events about requests and changes at the moment they happen.
 
 use std::time::Duration;
 
+use api::StateChange;
 use bytes::Bytes;
 use http_body_util::channel::Sender;
 use serde::Serialize;
@@ -9,15 +10,15 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::observe::{Event, StateChange};
+use crate::observe::Event;
 
-/// Requests told per second and reader; more would be more than anybody can read.
+/// Requests reported per second and reader; a person cannot read more.
 const REQUESTS_PER_SECOND: u32 = 40;
 
-/// A comment is sent this often, so that both sides notice a connection that is gone.
+/// Interval of comments in the stream, so that both sides detect a dead connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Tells one reader what happens, until it goes away.
+/// Sends events to one reader until the reader leaves.
 pub(super) async fn tell(
     states: Vec<StateChange>,
     mut events: broadcast::Receiver<Event>,
@@ -42,7 +43,7 @@ pub(super) async fn tell(
                     told += 1;
                     message("request", &outcome)
                 }
-                // This reader was too slow and has missed some: it is told that, not held up for it.
+                // This reader was too slow and has missed events. It gets their number; nothing waits for it.
                 Err(RecvError::Lagged(missed)) => Bytes::from(format!("event: missed\ndata: {missed}\n\n")),
                 Err(RecvError::Closed) => return,
             },

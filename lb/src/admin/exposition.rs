@@ -1,30 +1,31 @@
-//! Prometheus's text format, as far as it is needed here: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+//! The part of Prometheus's text format that this balancer needs:
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
-/// The media type of the format, and its version.
+/// The media type and version of the format.
 pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What a metric is, besides its values.
+/// Everything about a metric except its values.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Metric {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// The names of its labels.
+    /// The names of the labels.
     pub(super) labels: &'static [&'static str],
-    /// What it says, in one line.
+    /// The meaning of the metric, in one line.
     pub(super) help: &'static str,
 }
 
-/// What the values of a metric do.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It only grows, until the balancer starts anew.
+    /// The value only grows until the balancer restarts.
     Counter,
-    /// It goes up and down.
+    /// The value goes up and down.
     Gauge,
-    /// It counts in buckets.
+    /// The values are counted in buckets.
     Histogram,
 }
 
@@ -38,7 +39,7 @@ impl Kind {
     }
 }
 
-/// A page in the making.
+/// A page that is being written.
 #[derive(Debug, Default)]
 pub(super) struct Page {
     text: String,
@@ -52,32 +53,32 @@ pub(super) struct Values<'a> {
 }
 
 impl Page {
-    /// Begins with another metric.
+    /// Begins the next metric.
     pub(super) fn begin(&mut self, metric: Metric) -> Values<'_> {
         let Metric { name, kind, help, .. } = metric;
         self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {}\n", kind.name()));
         Values { page: self, of: metric }
     }
 
-    /// The whole page.
+    /// The complete page.
     pub(super) fn finish(self) -> String {
         self.text
     }
 
     fn write(&mut self, words: fmt::Arguments<'_>) {
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = self.text.write_fmt(words);
     }
 }
 
 impl Values<'_> {
-    /// A value, with its labels in the order of their names.
+    /// Adds a value, with its labels in the order of the label names.
     pub(super) fn add(&mut self, labels: &[&str], value: impl Display) {
         self.line("", labels, None, value);
     }
 
-    /// The values of a histogram: its bounds, how many stayed within each and not within the one before, how many
-    /// exceeded them all, and the sum of everything.
+    /// Adds a histogram: its bounds, the number of values within each bound and above the previous one, the
+    /// number of values above all bounds, and the sum of all values.
     pub(super) fn add_histogram(
         &mut self,
         labels: &[&str],
@@ -112,7 +113,7 @@ impl Values<'_> {
 
 fn escaped(value: &str) -> Cow<'_, str> {
     match value.contains(['\\', '"', '\n']) {
-        // Most values have nothing of the kind, and there may be millions.
+        // Most values need no escapes, and there may be millions of values.
         false => value.into(),
         true => value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into(),
     }

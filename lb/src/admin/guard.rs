@@ -1,16 +1,17 @@
-//! Who may ask the admin port for anything?
+//! Which requests the admin port allows.
 //!
-//! The port is meant for people, scripts and programs of the operator's. What must not get through to it by accident is a
-//! page in a browser that runs where the port can be reached: browsers let any page send simple requests anywhere, and
-//! a page whose name stands for another address a moment later (DNS rebinding) even reads the answers. So:
+//! People, scripts and programs of the operator use this port. Pages in a browser must not reach it by
+//! accident: a browser lets any page send simple requests to any address. A page can also change the address
+//! of its name (DNS rebinding) and then read the answers. Therefore:
 //!
-//! - `Host` has to be an address, or a name that nobody out there can hand out: without a dot, or below `.localhost`
-//!   (RFC 6761) or `.internal`. Whoever has to use another name shows the token.
-//! - A browser that says that another site's page is asking (`Origin`, RFC 6454, or `Sec-Fetch-Site`) is refused.
-//! - What changes anything has to come as JSON, which browsers send for other sites only after asking whether they may. They
-//!   are never told that they may.
-//! - What changes anything has to show the token, if there is one. Without one, nothing can be changed at a port that
-//!   listens beyond the loopback address.
+//! - `Host` must be an address, or a name that cannot exist in the public DNS: without a dot, or below
+//!   `.localhost` (RFC 6761) or `.internal`. A client that needs another name must send the token.
+//! - A request from a page of another site is refused, as the browser reports it (`Origin`, RFC 6454, or
+//!   `Sec-Fetch-Site`).
+//! - Each change must have the content type JSON. A browser sends JSON to another site only after it has
+//!   asked for permission, and the admin port never gives this permission.
+//! - If there is a token, each change must have it. Without a token, changes are possible only if the port
+//!   listens on a loopback address.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -24,20 +25,20 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-/// What there is to guard.
+/// The settings of the port that the guard needs.
 #[derive(Debug)]
 pub(super) struct Door<'a> {
-    /// Where the port listens.
+    /// The address that the port listens on.
     pub(super) listens: SocketAddr,
-    /// What whoever changes anything has to know.
+    /// The token that is required for changes.
     pub(super) token: Option<&'a Token>,
 }
 
-/// Why a request is turned away.
+/// The refusal of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
-    /// What is wrong, and what to do instead.
+    /// The error and its remedy.
     pub(super) error: String,
 }
 
@@ -51,24 +52,25 @@ fn forbidden(error: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, error)
 }
 
-/// Judges a request by its headers; `changes` says whether it is to change anything.
+/// Checks a request by its headers; `changes` is true if the request is a change.
 ///
 /// # Errors
-/// It must not be answered.
+/// The request must be refused.
 pub(super) fn judge(headers: &HeaderMap, changes: bool, door: &Door<'_>) -> Result<(), Refusal> {
     let shows_token = door.token.is_some_and(|token| bearer(headers).is_some_and(|shown| token.is(shown)));
     let host = host(headers)?;
     if let Some(host) = host.filter(|host| !shows_token && !is_near(host)) {
         return Err(forbidden(format!(
-            "'{host}' could be any page's name for this address; ask by the IP address, or show the token"
+            "a page in a browser could use the name '{host}' for this address; use the IP address, or send the token"
         )));
     }
-    let other_site = || forbidden("a page of another site may not ask here; open this address by itself");
+    let other_site =
+        || forbidden("requests from pages of other sites are refused; open this address directly");
     let text = |name: HeaderName| headers.get(name).map(http::HeaderValue::as_bytes);
     let is_visit = || text(SEC_FETCH_MODE) == Some(b"navigate") && text(SEC_FETCH_DEST) == Some(b"document");
     match text(SEC_FETCH_SITE) {
         None | Some(b"same-origin" | b"none") => {}
-        // Somebody has followed a link: he sees the answer, the page does not.
+        // The user has followed a link: the user sees the answer, but the page does not.
         Some(_) if !changes && is_visit() => {}
         Some(_) => return Err(other_site()),
     }
@@ -84,14 +86,14 @@ pub(super) fn judge(headers: &HeaderMap, changes: bool, door: &Door<'_>) -> Resu
     match door.token {
         Some(_) if shows_token => {}
         Some(_) => {
-            let error = "changing anything takes the token: send Authorization: Bearer and the token, or set \
+            let error = "changes need the token: send Authorization: Bearer and the token, or set \
                          LB_ADMIN_TOKEN for lb ctl";
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, error));
         }
         None if door.listens.ip().to_canonical().is_loopback() => {}
         None => {
             return Err(forbidden(format!(
-                "nothing can be changed at {}, which other machines may reach, without a token: set admin_token in \
+                "changes at {}, which other machines may reach, need a token: set admin_token in \
                  the file or LB_ADMIN_TOKEN in the balancer's environment",
                 door.listens
             )));
@@ -101,12 +103,12 @@ pub(super) fn judge(headers: &HeaderMap, changes: bool, door: &Door<'_>) -> Resu
         true => Ok(()),
         false => Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "what changes anything has to come with Content-Type: application/json, even if there is nothing to say",
+            "a change needs Content-Type: application/json, even with an empty body",
         )),
     }
 }
 
-/// The host that the request names; nothing from a client so old that it names none, which no browser is.
+/// The host in the request; `None` for an old client that sends none. Browsers always send one.
 fn host(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut all = headers.get_all(HOST).iter();
     match (all.next(), all.next()) {
@@ -116,10 +118,10 @@ fn host(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     }
 }
 
-/// Whether a host is an address, or a name that no stranger can make stand for one.
+/// Whether a host is an address, or a name that an outsider cannot give to another address.
 fn is_near(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
-    // Nothing may stand there besides: it is lenient with what follows brackets.
+    // The port is the only thing allowed after the host; `host()` ignores other text after brackets.
     let port = authority.as_str().strip_prefix(authority.host());
     if !port.is_some_and(|port| port.is_empty() || port.starts_with(':')) {
         return false;

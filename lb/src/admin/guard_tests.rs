@@ -1,4 +1,4 @@
-//! Every way in that there is, and every one that there must not be.
+//! All requests that the admin port must allow, and all that it must refuse.
 
 use super::*;
 
@@ -6,7 +6,7 @@ const TOKEN: &str = "0123456789abcdef";
 const RIGHT: &str = "authorization: Bearer 0123456789abcdef";
 const JSON: &str = "content-type: application/json";
 
-/// The status that a request with these headers is refused with; 0 if it is not.
+/// The status of the refusal for a request with these headers; 0 if the request is allowed.
 fn judged(headers: &[&str], changes: bool, listens: &str, token: bool) -> u16 {
     let token = token.then(|| Token::read(TOKEN).unwrap());
     let mut map = HeaderMap::new();
@@ -58,7 +58,7 @@ fn hosts_that_a_stranger_can_name_are_refused() {
 #[test]
 fn other_sites_pages_are_refused() {
     let host = "host: localhost:4030";
-    // The headers, whether reading is refused, and whether a change is.
+    // The headers, whether the guard refuses to read, and whether it refuses a change.
     let table: [(&[&str], u16, u16); 14] = [
         (&[], 0, 0),
         (&["origin: http://localhost:4030"], 0, 0),

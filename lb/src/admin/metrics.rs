@@ -1,33 +1,33 @@
-//! What `GET /metrics` tells Prometheus: one table of all that is counted, and how each entry is read off.
+//! `GET /metrics` for Prometheus: one table of all metrics, with a function that reads each value.
 //!
-//! `docs/statistics.md` is written from this table as well.
+//! A test writes `docs/statistics.md` from the same table.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::exposition::{Kind, Metric, Page, Values};
-use crate::balance::{Backend, ServerPool};
-use crate::observe::{Counter, ErrorCause, Histogram, Observer, Phase, Tallies, Tally};
-use crate::proxy::books::Statistics;
-use crate::proxy::causes;
+use crate::observe::{Counter, Counters, ErrorCause, Histogram, Observer, Phase, ShardedCounters};
+use crate::pool::{Backend, Pool};
+use crate::proxy::record::causes;
+use crate::proxy::settings::Statistics;
 
-/// What there is to read off.
+/// The source of the values.
 pub(super) struct View<'a> {
     /// All backends, by number, with their addresses.
     backends: Vec<(Arc<Backend>, String)>,
     pub(super) observer: &'a Observer,
-    /// Lines of the log that were dropped.
+    /// Log lines that were dropped.
     pub(super) lines_dropped: u64,
-    /// When the balancer began.
+    /// Start time of the balancer.
     started: SystemTime,
     now: Instant,
 }
 
 impl<'a> View<'a> {
-    /// What there is now, of a balancer that began then.
+    /// A view of the present values, of a balancer with this start time.
     pub(super) fn new(
-        pool: &ServerPool,
+        pool: &Pool,
         observer: &'a Observer,
         started: SystemTime,
         now: Instant,
@@ -42,10 +42,10 @@ impl<'a> View<'a> {
     }
 }
 
-/// One metric, and how it is read off.
+/// One metric, and the function that reads it.
 pub(super) struct Entry {
     pub(super) metric: Metric,
-    /// It is not there with `--statistics=basic`.
+    /// `--statistics=basic` omits this metric.
     pub(super) full_only: bool,
     read: fn(&View<'_>, &mut Values<'_>),
 }
@@ -59,7 +59,7 @@ pub(super) fn page(view: &View<'_>, statistics: Statistics) -> String {
     page.finish()
 }
 
-/// An entry, in the order in which it is told.
+/// An entry of the table. The page has the same order.
 const fn entry(
     name: &'static str,
     kind: Kind,
@@ -71,7 +71,7 @@ const fn entry(
 }
 
 impl Entry {
-    /// The same with `--statistics=full` alone.
+    /// Marks a metric that exists only with `--statistics=full`.
     const fn full_only(self) -> Self {
         Self { full_only: true, ..self }
     }
@@ -85,100 +85,100 @@ pub(super) const METRICS: &[Entry] = &[
         "Always 1; the version is in the label.",
         |_, values| values.add(&[env!("CARGO_PKG_VERSION")], 1)),
     entry("process_start_time_seconds", G, &[],
-        "When the balancer began, in seconds since 1970.",
+        "When the balancer started, in seconds since 1970.",
         |view, values| values.add(&[], since_1970(view.started).as_secs_f64())),
     entry("roundabout_draining", G, &[],
-        "Whether the balancer is on its way out: 1 or 0.",
+        "Whether the balancer is draining before it ends: 1 or 0.",
         |view, values| values.add(&[], u8::from(view.observer.is_draining()))),
 
     entry("lb_log_lines_dropped_total", C, &[],
-        "Lines of the log that were dropped, because the log is not read fast enough or its disk is full.",
+        "Log lines that were dropped because the log is not read fast enough or its disk is full.",
         |view, values| values.add(&[], view.lines_dropped)),
 
     entry("roundabout_requests_total", C, &[],
-        "Requests that came in, and whatever came instead of one.",
-        |view, values| of_clients(view, values, |tally| &tally.requests)),
+        "Requests that arrived, including refused input that is no valid request.",
+        |view, values| of_clients(view, values, |counters| &counters.requests)),
     entry("roundabout_requests_in_flight", G, &[],
-        "Requests that came in and have not ended: the answer's last byte is still to come.",
+        "Requests that have arrived and have not ended: the last byte of the answer has not been sent.",
         |view, values| values.add(&[], view.observer.totals.in_flight())),
     entry("roundabout_responses_total", C, &["code"],
-        "Answers that have begun, by class of status, the balancer's own included; with the code none, requests whose \
-         client left before.",
-        |view, values| responses(values, &view.observer.totals, None, &Tally::CLASSES)),
+        "Answers that have begun, by class of status, including the balancer's own answers. The code none counts requests \
+         whose client left before the answer began.",
+        |view, values| responses(values, &view.observer.totals, None, &Counters::CLASSES)),
     entry("roundabout_errors_total", C, &["cause", "blame"],
-        "Requests that failed for their client, by cause and by whose fault it was.",
+        "Requests that failed for their client, by cause and by the party to blame.",
         |view, values| errors(values, &view.observer.totals, None, causes::of_requests())),
     entry("roundabout_client_connections_open", G, &[],
-        "Connections of clients that are open.",
+        "Open connections of clients.",
         |view, values| values.add(&[], view.observer.connections.load(Relaxed))),
     entry("roundabout_client_connections_accepted_total", C, &[],
-        "Connections of clients that were accepted; other requests came over connections that had served before.",
-        |view, values| of_clients(view, values, |tally| &tally.opened)),
+        "Connections of clients that were accepted. Further requests on the same connection do not count here.",
+        |view, values| of_clients(view, values, |counters| &counters.opened)),
     entry("roundabout_client_received_bytes_total", C, &[],
-        "Bytes that came from clients, heads included.",
-        |view, values| of_clients(view, values, |tally| &tally.received)).full_only(),
+        "Bytes received from clients, including heads.",
+        |view, values| of_clients(view, values, |counters| &counters.received)).full_only(),
     entry("roundabout_client_sent_bytes_total", C, &[],
-        "Bytes that went to clients, heads included.",
-        |view, values| of_clients(view, values, |tally| &tally.sent)).full_only(),
+        "Bytes sent to clients, including heads.",
+        |view, values| of_clients(view, values, |counters| &counters.sent)).full_only(),
 
     entry("roundabout_backend_up", G, &["backend"],
         "Whether the backend is up: 1 or 0.",
-        |view, values| of_backends(view, values, |backend| u64::from(backend.stats.states().now() == "up"))),
+        |view, values| of_backends(view, values, |backend| u64::from(backend.own.stats.states().now() == "up"))),
     entry("roundabout_backend_state", G, &["backend", "state"],
-        "Always 1; the backend's present state is in the label.",
+        "Always 1; the backend's current state is in the label.",
         |view, values| each(view, |backend, url| {
-            values.add(&[url, backend.stats.states().now()], 1);
+            values.add(&[url, backend.own.stats.states().now()], 1);
         })),
     entry("roundabout_backend_state_seconds_total", C, &["backend", "state"],
-        "How long the backend has been in which state, from the first time that it was.",
+        "Seconds that the backend has spent in each state. A state appears when the backend first enters it.",
         times_in_states),
     entry("roundabout_backend_transitions_total", C, &["backend"],
         "Changes of the backend's state.",
-        |view, values| of_backends(view, values, |backend| backend.stats.states().changes())),
+        |view, values| of_backends(view, values, |backend| backend.own.stats.states().changes())),
     entry("roundabout_backend_attempts_total", C, &["backend"],
         "Requests that were given to the backend.",
-        |view, values| tallied(view, values, |tally| &tally.requests)),
+        |view, values| tallied(view, values, |counters| &counters.requests)),
     entry("roundabout_backend_retries_total", C, &["backend"],
         "Further tries at the same backend, after a pause.",
-        |view, values| tallied(view, values, |tally| &tally.retries)),
+        |view, values| tallied(view, values, |counters| &counters.retries)),
     entry("roundabout_backend_reconnects_total", C, &["backend"],
-        "Further tries at the same backend, at once, because a kept connection had ended.",
-        |view, values| tallied(view, values, |tally| &tally.reconnects)),
+        "Further tries at the same backend without a pause, because a kept connection had ended.",
+        |view, values| tallied(view, values, |counters| &counters.reconnects)),
     entry("roundabout_backend_requests_in_flight", G, &["backend"],
-        "Requests that are at the backend or wait for it.",
+        "Requests that are in flight at the backend or wait for it.",
         |view, values| of_backends(view, values, |backend| backend.in_flight().into())),
     entry("roundabout_backend_responses_total", C, &["backend", "code"],
         "Answers of the backend that were passed on, by class of status.",
         |view, values| each(view, |backend, url| {
-            responses(values, &backend.stats.tallies, Some(url), &Tally::CLASSES[1..]);
+            responses(values, &backend.own.stats.counters, Some(url), &Counters::CLASSES[1..]);
         })),
     entry("roundabout_backend_completed_total", C, &["backend"],
-        "Answers of the backend that came whole.",
-        |view, values| tallied(view, values, |tally| &tally.answers)),
+        "Answers of the backend that arrived completely.",
+        |view, values| tallied(view, values, |counters| &counters.answers)),
     entry("roundabout_backend_errors_total", C, &["backend", "cause", "blame"],
-        "Tries at the backend that failed, by cause and by whose fault it was, even if another try made good for it.",
+        "Tries at the backend that failed, by cause and by the party to blame, even if another try succeeded.",
         |view, values| each(view, |backend, url| {
-            errors(values, &backend.stats.tallies, Some(url), causes::of_tries());
+            errors(values, &backend.own.stats.counters, Some(url), causes::of_tries());
         })),
     entry("roundabout_backend_connections_opened_total", C, &["backend"],
-        "Connections that were opened to the backend; pings have their own, which are not counted.",
-        |view, values| tallied(view, values, |tally| &tally.opened)),
+        "Connections opened to the backend, without those of pings.",
+        |view, values| tallied(view, values, |counters| &counters.opened)),
     entry("roundabout_backend_connections_reused_total", C, &["backend"],
-        "Tries over a connection that had served before.",
-        |view, values| tallied(view, values, |tally| &tally.reused)),
+        "Tries over a connection that was used before.",
+        |view, values| tallied(view, values, |counters| &counters.reused)),
     entry("roundabout_backend_connections_idle", G, &["backend"],
-        "Connections that are kept for the next request.",
+        "Idle connections that are kept for the next request.",
         |view, values| of_backends(view, values, |backend| {
-            backend.stats.tallies.left(|tally| &tally.kept, |tally| &tally.taken)
+            backend.own.stats.counters.left(|counters| &counters.kept, |counters| &counters.taken)
         })),
     entry("roundabout_backend_received_bytes_total", C, &["backend"],
-        "Bytes that came from the backend, heads included.",
-        |view, values| tallied(view, values, |tally| &tally.received)).full_only(),
+        "Bytes received from the backend, including heads.",
+        |view, values| tallied(view, values, |counters| &counters.received)).full_only(),
     entry("roundabout_backend_sent_bytes_total", C, &["backend"],
-        "Bytes that went to the backend, heads included.",
-        |view, values| tallied(view, values, |tally| &tally.sent)).full_only(),
+        "Bytes sent to the backend, including heads.",
+        |view, values| tallied(view, values, |counters| &counters.sent)).full_only(),
     entry("roundabout_backend_request_duration_seconds", H, &["backend", "phase"],
-        "How long requests took at the last backend they were given to, by phase.",
+        "Duration of requests at the last backend that they were given to, by phase.",
         durations).full_only(),
 ];
 
@@ -186,11 +186,11 @@ fn since_1970(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn of_clients(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Tally) -> &Counter) {
+fn of_clients(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Counters) -> &Counter) {
     values.add(&[], view.observer.totals.sum(which));
 }
 
-/// Does something for every backend and its address.
+/// Calls a function for each backend and its address.
 fn each(view: &View<'_>, mut what: impl FnMut(&Backend, &str)) {
     for (backend, url) in &view.backends {
         what(backend, url);
@@ -201,47 +201,47 @@ fn of_backends(view: &View<'_>, values: &mut Values<'_>, value: impl Fn(&Backend
     each(view, |backend, url| values.add(&[url], value(backend)));
 }
 
-fn tallied(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Tally) -> &Counter) {
-    of_backends(view, values, |backend| backend.stats.tallies.sum(&which));
+fn tallied(view: &View<'_>, values: &mut Values<'_>, which: impl Fn(&Counters) -> &Counter) {
+    of_backends(view, values, |backend| backend.own.stats.counters.sum(&which));
 }
 
 fn times_in_states(view: &View<'_>, values: &mut Values<'_>) {
     each(view, |backend, url| {
-        for (state, time) in backend.stats.states().times(view.now) {
+        for (state, time) in backend.own.stats.states().times(view.now) {
             values.add(&[url, state], time.as_secs_f64());
         }
     });
 }
 
-/// Answers by class; `classes` are the last ones of all.
-fn responses(values: &mut Values<'_>, tallies: &Tallies, backend: Option<&str>, classes: &[&str]) {
-    let first = Tally::CLASSES.len() - classes.len();
+/// Answers by class; `classes` are the last entries of the list of all classes.
+fn responses(values: &mut Values<'_>, counters: &ShardedCounters, backend: Option<&str>, classes: &[&str]) {
+    let first = Counters::CLASSES.len() - classes.len();
     for (class, name) in (first..).zip(classes) {
         let labels: Vec<_> = backend.into_iter().chain([*name]).collect();
-        values.add(&labels, tallies.sum(|tally| tally.responses(class)));
+        values.add(&labels, counters.sum(|counters| counters.responses(class)));
     }
 }
 
 fn errors(
     values: &mut Values<'_>,
-    tallies: &Tallies,
+    counters: &ShardedCounters,
     backend: Option<&str>,
     causes: impl Iterator<Item = ErrorCause>,
 ) {
     for cause in causes {
         let labels: Vec<_> = backend.into_iter().chain([cause.name, cause.blame]).collect();
-        values.add(&labels, tallies.sum(|tally| tally.errors(cause)));
+        values.add(&labels, counters.sum(|counters| counters.errors(cause)));
     }
 }
 
 fn durations(view: &View<'_>, values: &mut Values<'_>) {
     each(view, |backend, url| {
-        let tallies = &backend.stats.tallies;
+        let counters = &backend.own.stats.counters;
         for phase in Phase::ALL {
-            let bucket = |number| tallies.sum(|tally| tally.times(phase).bucket(number));
+            let bucket = |number| counters.sum(|counters| counters.times(phase).bucket(number));
             let buckets = Histogram::BOUNDS.iter().zip(0..).map(|(bound, number)| (*bound, bucket(number)));
             let beyond = bucket(Histogram::BOUNDS.len());
-            let nanos = tallies.sum(|tally| tally.times(phase).nanos());
+            let nanos = counters.sum(|counters| counters.times(phase).nanos());
             let sum = Duration::from_nanos(nanos).as_secs_f64();
             values.add_histogram(&[url, phase.name()], buckets, beyond, sum);
         }

@@ -1,16 +1,16 @@
-//! The page for people says what the page for Prometheus says.
+//! `docs/statistics.md` has the same metrics as the page for Prometheus.
 
 use std::fmt::Write;
 
+use balance::verdict::Failure;
 use strum::VariantArray;
 
 use super::*;
-use crate::proxy::refusal::Refusal;
-use crate::proxy::verdict::Failure;
+use crate::proxy::message::refusal::Refusal;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/statistics.md");
 
-/// Where the part begins that is written by this test.
+/// Beginning of the part that this test writes.
 const TABLES: &str = "\n## Metrics\n";
 
 fn tables() -> String {
@@ -40,7 +40,7 @@ fn the_documentation_lists_every_metric_and_every_cause() {
     let differs = written.lines().zip(page.lines()).find(|(written, expected)| written != expected);
     assert!(
         written == page,
-        "docs/statistics.md is not what the table in metrics.rs says; write it anew with \
+        "docs/statistics.md differs from the table in metrics.rs; write it again with \
          ROUNDABOUT_WRITE_STATISTICS=1 cargo test -p lb --lib the_documentation\nfirst difference: {differs:?}"
     );
 }

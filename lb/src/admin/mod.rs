@@ -1,12 +1,14 @@
-//! The admin port: what the balancer is doing, and what it is to do, for people, scripts and the lab's console.
+//! The admin port: it shows the state of the balancer and accepts changes, for people, scripts and the
+//! console of the lab.
 //!
-//! `routes.rs` has all that can be asked, a line each; `guard.rs` says who may ask. `pages.rs` shows: `GET /state` is
-//! everything as of now, `GET /events` tells what happens as server-sent events, `GET /metrics` is what Prometheus
-//! collects, `GET /healthz` says whether it is alive, and `GET /readyz` whether requests are welcome. `orders.rs` changes,
-//! by way of [`Control`]. `room.rs` and `connection.rs` say how many may ask at a time, and for how long.
+//! `routes.rs` has one line for each request that the port answers; `guard.rs` decides which requests are
+//! allowed. `pages.rs` has the pages: `GET /state` is the present state, `GET /events` sends events as they
+//! happen, Prometheus collects `GET /metrics`, `GET /healthz` tells whether the process is alive, and `GET
+//! /readyz` tells whether it wants requests. `orders.rs` makes changes through [`Control`]. `room.rs` and
+//! `connection.rs` limit the number of connections and their time.
 //!
-//! The port is served on the control thread, which pings as well. So what takes long with many backends is written on
-//! another thread ([`Admin::beside`]).
+//! The control thread serves the port, and it also pings the backends. So another thread writes the pages
+//! that take long with many backends ([`Admin::beside`]).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -26,25 +28,25 @@ use serde_json::{Map, Value};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
-mod answers;
+mod commands;
 mod connection;
 mod events;
 mod exposition;
 mod guard;
 mod metrics;
-mod orders;
-mod pages;
+mod queries;
 mod report;
+mod responses;
 mod room;
 mod routes;
 
 use crate::control::Control;
 use crate::log::escape;
 use crate::log::seldom::Seldom;
-use crate::proxy::client::WARN_AGAIN;
-use answers::{Answer, Body, refused, wrong_method};
+use crate::proxy::downstream::client::WARN_AGAIN;
 use connection::Watched;
 use guard::{Door, Refusal, judge};
+use responses::{Answer, Body, refused, wrong_method};
 use room::{Place, Room};
 use routes::{Found, Run, find};
 
@@ -52,49 +54,51 @@ use routes::{Found, Run, find};
 #[derive(Debug)]
 pub(crate) struct Admin {
     control: Rc<Control>,
-    /// Where clients connect.
+    /// Address that clients connect to.
     listen: String,
-    /// Where this port listens.
+    /// Address of this port.
     listens: SocketAddr,
     started: (Instant, SystemTime),
     room: Rc<Room>,
-    /// Readers of the events that may still come. They stay, and must leave places for others.
+    /// Further readers of events that are allowed. Readers stay, so they must leave places for other
+    /// connections.
     readers: Arc<Semaphore>,
-    /// Whose turn it is to have a page written.
+    /// Permits to write a page.
     pages: Semaphore,
-    /// Whether to say again that a client speaks another protocol.
+    /// Limits the log lines about clients that speak another protocol.
     foreign: Seldom,
 }
 
-/// What somebody asks.
+/// A request to the admin port.
 #[derive(Debug)]
 struct Asked<'a> {
-    /// What the path names out of many; nothing if it names none.
+    /// The name of one thing in the path; empty if the path names none.
     one: &'a str,
     query: Option<&'a str>,
-    /// What the request says; nothing if it is to change nothing.
+    /// The body of the request; empty if the request changes nothing.
     body: Map<String, Value>,
-    /// Who asks.
+    /// The origin of the request.
     by: String,
 }
 
-/// Bytes that a request may bring; what there is to say takes a few hundred.
+/// Limit for the body of a request; usual bodies have a few hundred bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// How long they may take to come.
+/// Time limit for a body.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long it takes to find out that the other end of a connection is gone.
+/// Time after which a dead peer is detected.
 const GONE: Duration = Duration::from_secs(30);
 
-/// How long accepting rests after a failure.
+/// Pause of accepting after a failure.
 const REST: Duration = Duration::from_millis(100);
 
-/// What [`crate::ctl`] calls itself.
+/// The user agent of [`crate::ctl`].
 pub(crate) const CTL: &str = "lb-ctl";
 
 impl Admin {
-    /// The admin port, listening there, of a balancer whose clients connect to `listen`, for so many connections at a time.
+    /// The admin port on this listener, of a balancer whose clients connect to `listen`, with a limit of
+    /// connections.
     pub(crate) fn new(
         control: Rc<Control>,
         listen: SocketAddr,
@@ -109,22 +113,22 @@ impl Admin {
         Self { control, listen: listen.to_string(), listens, started, room, readers, pages, foreign }
     }
 
-    /// Has something made on another thread, one thing at a time, and waits for it there.
+    /// Runs a function on another thread and waits for the result. Only one runs at a time.
     ///
     /// # Errors
-    /// There is no thread to be had.
+    /// The system starts no thread.
     async fn beside<T: Send + 'static>(
         &self,
         make: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let no_thread = || {
-            let error = "the system has no thread left to write this page; ask again";
+            let error = "the system has no thread left to write this page; try again";
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
         };
         let _turn = self.pages.acquire().await.map_err(|_| no_thread())?;
         let (tell, made) = oneshot::channel();
         let thread = std::thread::Builder::new().name("page".into());
-        // Whoever asked may be gone by then.
+        // The client may have left by then.
         thread.spawn(move || _ = tell.send(make())).map_err(|_| no_thread())?;
         made.await.map_err(|_| no_thread())
     }
@@ -145,7 +149,7 @@ impl Admin {
                 }
             }
             Found::Methods(methods) => Ok(wrong_method(path, &methods)),
-            Found::Nothing => Err(pages::nothing(path)),
+            Found::Nothing => Err(queries::nothing(path)),
         }
     }
 
@@ -155,33 +159,36 @@ impl Admin {
         judge(&head.headers, changes, &door).inspect_err(|refusal| {
             if changes {
                 let (method, by, mut path) = (&head.method, who(head, peer), String::new());
-                // The path is chosen by a client that may not ask.
+                // The client chooses the path, and this client is not allowed.
                 escape::bare(&mut path, head.uri.path());
-                tracing::warn!("not taken: {method} {path} (by {by}): {}", refusal.error);
+                tracing::warn!("refused: {method} {path} (by {by}): {}", refusal.error);
             }
         })
     }
 }
 
-/// Who asks, for the log and the events.
+/// The origin of a request, for the log and the events.
 fn who(head: &Parts, peer: SocketAddr) -> String {
     let agent = head.headers.get(USER_AGENT).map_or(&b""[..], http::HeaderValue::as_bytes);
     let by = if agent.starts_with(CTL.as_bytes()) { "lb ctl" } else { "admin port" };
     format!("{by}, {}", peer.ip().to_canonical())
 }
 
-/// Reads what a request says: an object, or nothing.
+/// Reads the body of a request: a JSON object, or nothing.
 async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
     let reading = Limited::new(body, LONGEST).collect();
     let whole = match tokio::time::timeout(PATIENCE, reading).await {
         Ok(Ok(whole)) => whole.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            let error = format!("that is more than {} KiB; say less at a time", LONGEST / 1024);
+            let error = format!("the body has more than {} KiB; send less at a time", LONGEST / 1024);
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error));
         }
-        Ok(Err(_)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body broke off; send it whole")),
+        Ok(Err(_)) => {
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is incomplete; send it completely"));
+        }
         Err(_) => {
-            let error = format!("the body did not come within {} s; send it at once", PATIENCE.as_secs());
+            let error =
+                format!("the body did not arrive within {} s; send it without a pause", PATIENCE.as_secs());
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error));
         }
     };
@@ -189,7 +196,7 @@ async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
         return Ok(Map::new());
     }
     serde_json::from_slice(&whole).map_err(|error| {
-        let error = format!("this is no JSON object: {error}; write it as {{\"weight\": 5}}");
+        let error = format!("this is not a JSON object: {error}; write it as {{\"weight\": 5}}");
         Refusal::new(StatusCode::BAD_REQUEST, error)
     })
 }
@@ -209,9 +216,9 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin) -> ! {
     }
 }
 
-/// Answers what is asked over one connection, until it ends or has to make room.
+/// Answers the requests of one connection, until the connection ends or must make room.
 async fn converse(stream: TcpStream, peer: SocketAddr, admin: Rc<Admin>, place: Place) {
-    // A peer that is gone without a word acknowledges nothing.
+    // A peer that is dead acknowledges nothing.
     let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(GONE));
     tokio::select! {
         () = talk(stream, peer, admin, &place) => {}
@@ -241,6 +248,6 @@ async fn talk(mut stream: TcpStream, peer: SocketAddr, admin: Rc<Admin>, place: 
         .header_read_timeout(connection::HEAD)
         .max_buf_size(connection::LONGEST_HEAD)
         .serve_connection(io, service);
-    // However it ends, there is nothing left to do.
+    // The result does not matter.
     let _ = connection.await;
 }

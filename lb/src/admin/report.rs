@@ -1,217 +1,129 @@
-//! The balancer's state as one JSON document.
+//! The state of the balancer as one JSON document.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use serde::Serialize;
+use api::{BackendState, Bytes, Connections, Progress, ResponsesByClass, Totals, Word};
+use balance::verdict::Failure;
 
-use crate::balance::health::{Cause, Progress, State};
-use crate::balance::member::Mode;
-use crate::balance::{Backend, ServerPool};
-use crate::observe::{ErrorCause, LatencyQuantiles, Observer, Tallies, unix_ms};
-use crate::proxy::causes;
-use crate::proxy::verdict::Failure;
+use crate::clock::moment;
+use crate::observe::{ErrorCause, Observer, ShardedCounters, unix_ms};
+use crate::pool::{Backend, Pool};
+use crate::proxy::record::causes;
 
-/// What `GET /state` answers. All of it but the identity is as of now.
-#[derive(Debug, Serialize)]
-pub(super) struct Report<'a> {
-    version: &'static str,
-    listen: &'a str,
-    policy: &'static str,
-    workers: usize,
-    draining: bool,
-    uptime_ms: u128,
-    /// What is counted is counted since so long ago: since the start, or since the last reset.
-    counting_ms: u128,
-    connections: i64,
-    /// Lines of the log that did not fit or could not be written.
-    log_lines_dropped: u64,
-    totals: TotalsReport,
-    backends: Vec<BackendReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct TotalsReport {
-    requests: u64,
-    no_backend: u64,
-    client_gone: u64,
-    refused: u64,
-    in_flight: u64,
-    /// Answers that have begun.
-    status: StatusReport,
-    /// By cause, those that have occurred.
-    errors: BTreeMap<&'static str, u64>,
-    bytes: BytesReport,
-}
-
-#[derive(Debug, Serialize)]
-struct StatusReport {
-    #[serde(rename = "1xx")]
-    informational: u64,
-    #[serde(rename = "2xx")]
-    success: u64,
-    #[serde(rename = "3xx")]
-    redirection: u64,
-    #[serde(rename = "4xx")]
-    client_error: u64,
-    #[serde(rename = "5xx")]
-    server_error: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct BytesReport {
-    received: u64,
-    sent: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct BackendReport {
-    number: usize,
-    url: String,
-    weight: u32,
-    priority: u8,
-    backup: bool,
-    mode: Mode,
-    /// It was taken out of the pool, and finishes what it has.
-    leaving: bool,
-    state: State,
-    cause: Cause,
-    since_unix_ms: u64,
-    for_ms: u128,
-    progress: Option<Progress>,
-    in_flight: u32,
-    picks: u64,
-    answers: u64,
-    failures: u64,
-    retries: u64,
-    reconnects: u64,
-    status: StatusReport,
-    /// By cause, those that have occurred.
-    errors: BTreeMap<&'static str, u64>,
-    bytes: BytesReport,
-    connections: ConnectionsReport,
-    transitions: u64,
-    /// How long it was in which state, by the state's name.
-    states_ms: BTreeMap<&'static str, u128>,
-    /// Of the last 10 to 15 seconds; nulls if nothing was answered.
-    latency_us: LatencyQuantiles,
-}
-
-#[derive(Debug, Serialize)]
-struct ConnectionsReport {
-    opened: u64,
-    reused: u64,
-    idle: u64,
-}
-
-impl StatusReport {
-    fn of(tallies: &Tallies) -> Self {
-        let class = |class| tallies.since_reset(|tally| tally.responses(class));
-        Self {
-            informational: class(1),
-            success: class(2),
-            redirection: class(3),
-            client_error: class(4),
-            server_error: class(5),
-        }
+fn responses(counters: &ShardedCounters) -> ResponsesByClass {
+    let class = |class| counters.since_reset(|counters| counters.responses(class));
+    ResponsesByClass {
+        informational: class(1),
+        success: class(2),
+        redirection: class(3),
+        client_error: class(4),
+        server_error: class(5),
     }
 }
 
-impl BytesReport {
-    fn of(tallies: &Tallies) -> Self {
-        Self {
-            received: tallies.since_reset(|tally| &tally.received),
-            sent: tallies.since_reset(|tally| &tally.sent),
-        }
+fn bytes(counters: &ShardedCounters) -> Bytes {
+    Bytes {
+        received: counters.since_reset(|counters| &counters.received),
+        sent: counters.since_reset(|counters| &counters.sent),
     }
 }
 
-fn errors(tallies: &Tallies, causes: impl Iterator<Item = ErrorCause>) -> BTreeMap<&'static str, u64> {
-    let counts = causes.map(|cause| (cause.name, tallies.since_reset(|tally| tally.errors(cause))));
+fn errors(counters: &ShardedCounters, causes: impl Iterator<Item = ErrorCause>) -> BTreeMap<Word, u64> {
+    let counts =
+        causes.map(|cause| (cause.name.into(), counters.since_reset(|counters| counters.errors(cause))));
     counts.filter(|(_, count)| *count > 0).collect()
 }
 
-/// What there is to read off.
+/// The source of the values.
 pub(super) struct Subject<'a> {
-    pub(super) pool: &'a ServerPool,
+    pub(super) pool: &'a Pool,
     pub(super) observer: &'a Observer,
-    /// Where clients connect.
+    /// Address that clients connect to.
     pub(super) listen: &'a str,
     pub(super) workers: usize,
-    /// When the balancer began.
+    /// Start time of the balancer.
     pub(super) started: Instant,
-    /// Since when it counts.
+    /// Time at which the counts began.
     pub(super) counting: Instant,
-    /// Lines of the log that were dropped since then.
+    /// Log lines dropped since then.
     pub(super) lines_dropped: u64,
     pub(super) now: Instant,
 }
 
-/// Reads everything off.
-pub(super) fn report<'a>(subject: &Subject<'a>) -> Report<'a> {
+/// Reads all values.
+pub(super) fn report(subject: &Subject<'_>) -> api::State {
     let &Subject { pool, observer, listen, workers, started, counting, lines_dropped, now } = subject;
     let totals = &observer.totals;
-    let failed = |cause: ErrorCause| totals.since_reset(|tally| tally.errors(cause));
-    Report {
-        version: env!("CARGO_PKG_VERSION"),
-        listen,
-        policy: pool.rules().policy.name(),
+    let failed = |cause: ErrorCause| totals.since_reset(|counters| counters.errors(cause));
+    api::State {
+        version: env!("CARGO_PKG_VERSION").into(),
+        listen: listen.to_owned(),
+        policy: pool.rules().policy.name().into(),
         workers,
         draining: observer.is_draining(),
-        uptime_ms: now.duration_since(started).as_millis(),
-        counting_ms: now.saturating_duration_since(counting).as_millis(),
-        connections: observer.connections.load(Relaxed),
+        uptime_ms: millis(now.duration_since(started)),
+        counting_ms: millis(now.saturating_duration_since(counting)),
+        connections: observer.connections.load(Relaxed).try_into().unwrap_or(0),
         log_lines_dropped: lines_dropped,
-        totals: TotalsReport {
-            requests: totals.since_reset(|tally| &tally.requests),
+        totals: Totals {
+            requests: totals.since_reset(|counters| &counters.requests),
             no_backend: failed(Failure::NoBackend.into()),
             client_gone: failed(Failure::ClientGone.into()),
             refused: causes::of_refusals().map(failed).sum(),
             in_flight: totals.in_flight(),
-            status: StatusReport::of(totals),
+            status: responses(totals),
             errors: errors(totals, causes::of_requests()),
-            bytes: BytesReport::of(totals),
+            bytes: bytes(totals),
         },
         backends: pool.backends().iter().map(|backend| backend_report(pool, backend, now)).collect(),
     }
 }
 
-fn backend_report(pool: &ServerPool, backend: &Backend, now: Instant) -> BackendReport {
-    let (health, said) = (backend.health(), backend.said());
-    let lasts = now.saturating_duration_since(health.since());
-    let tallies = &backend.stats.tallies;
-    let states = backend.stats.states_since_reset(now);
+fn backend_report(pool: &Pool, backend: &Backend, now: Instant) -> BackendState {
+    let (health, spec) = (backend.health(), backend.spec());
+    let lasts = moment(now).since(health.since());
+    let counters = &backend.own.stats.counters;
+    let states = backend.own.stats.states_since_reset(now);
     let times = states.times.into_iter();
-    BackendReport {
+    BackendState {
         number: backend.number,
         url: backend.address.to_string(),
         weight: backend.weight(),
-        priority: said.priority,
-        backup: said.backup,
-        mode: said.mode,
+        priority: spec.priority,
+        backup: spec.backup,
+        mode: spec.mode.name().into(),
         leaving: backend.is_leaving(),
-        state: health.state(),
+        state: health.state().name().into(),
         cause: health.cause().clone(),
         since_unix_ms: unix_ms(SystemTime::now().checked_sub(lasts).unwrap_or(SystemTime::UNIX_EPOCH)),
-        for_ms: lasts.as_millis(),
-        progress: health.progress(pool.rules().thresholds),
+        for_ms: millis(lasts),
+        progress: health.progress(pool.rules().thresholds).map(|progress| Progress {
+            towards: progress.towards.name().into(),
+            count: progress.count,
+            of: progress.of,
+        }),
         in_flight: backend.in_flight(),
-        picks: tallies.since_reset(|tally| &tally.requests),
-        answers: tallies.since_reset(|tally| &tally.answers),
-        failures: tallies.since_reset(|tally| &tally.blamed),
-        retries: tallies.since_reset(|tally| &tally.retries),
-        reconnects: tallies.since_reset(|tally| &tally.reconnects),
-        status: StatusReport::of(tallies),
-        errors: errors(tallies, causes::of_tries()),
-        bytes: BytesReport::of(tallies),
-        connections: ConnectionsReport {
-            opened: tallies.since_reset(|tally| &tally.opened),
-            reused: tallies.since_reset(|tally| &tally.reused),
-            idle: tallies.left(|tally| &tally.kept, |tally| &tally.taken),
+        picks: counters.since_reset(|counters| &counters.requests),
+        answers: counters.since_reset(|counters| &counters.answers),
+        failures: counters.since_reset(|counters| &counters.blamed),
+        retries: counters.since_reset(|counters| &counters.retries),
+        reconnects: counters.since_reset(|counters| &counters.reconnects),
+        status: responses(counters),
+        errors: errors(counters, causes::of_tries()),
+        bytes: bytes(counters),
+        connections: Connections {
+            opened: counters.since_reset(|counters| &counters.opened),
+            reused: counters.since_reset(|counters| &counters.reused),
+            idle: counters.left(|counters| &counters.kept, |counters| &counters.taken),
         },
         transitions: states.changes,
-        states_ms: times.map(|(state, time)| (state, time.as_millis())).collect(),
-        latency_us: backend.stats.quantiles(),
+        states_ms: times.map(|(state, time)| (state.into(), millis(time))).collect(),
+        latency_us: backend.own.stats.quantiles(),
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

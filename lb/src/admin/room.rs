@@ -1,8 +1,8 @@
-//! How many may ask the admin port at a time, and who has to go when one more comes?
+//! How many connections the admin port accepts, and which one closes when another arrives.
 //!
-//! Each connection takes a descriptor and some memory, and there are clients to serve. So there are places for some, and
-//! when all are taken, the connection that has been silent for longest gives up its own: a port whose places are held by
-//! connections that never say a whole request still answers everybody else.
+//! Each connection needs a descriptor and some memory, and the clients need descriptors too. So the port has
+//! a limited number of places. If all are taken, the port closes the connection that has been silent longest.
+//! So connections that never send a complete request cannot block the port for others.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::log::seldom::Seldom;
 
-/// How often it is worth saying that connections are closed for others.
+/// Shortest time between two log lines about closed connections.
 const WARN_AGAIN: Duration = Duration::from_secs(10);
 
 /// The places of a port.
@@ -22,7 +22,7 @@ pub(super) struct Room {
     most: usize,
     visits: RefCell<BTreeMap<u64, Rc<Visit>>>,
     next: Cell<u64>,
-    /// Told when a place may have become free.
+    /// Notified when a place may have become free.
     changed: Notify,
     warned: Seldom,
 }
@@ -30,11 +30,11 @@ pub(super) struct Room {
 /// A connection that has a place.
 #[derive(Debug)]
 pub(super) struct Visit {
-    /// When bytes were last read or written.
+    /// Time of the last byte that was read or written.
     moved: Cell<Instant>,
-    /// Requests of it that are being answered.
+    /// Requests of this connection that are being answered.
     busy: Cell<usize>,
-    /// Told when it has to go.
+    /// Notified when the connection must close.
     pub(super) leave: Notify,
 }
 
@@ -45,7 +45,7 @@ impl Visit {
     }
 }
 
-/// A place that is taken for as long as this lives.
+/// A place that is taken while this value lives.
 #[derive(Debug)]
 pub(super) struct Place {
     room: Rc<Room>,
@@ -53,14 +53,14 @@ pub(super) struct Place {
     pub(super) visit: Rc<Visit>,
 }
 
-/// A request is being answered for as long as this lives.
+/// A request that is being answered while this value lives.
 pub(super) struct Busy {
     room: Rc<Room>,
     visit: Rc<Visit>,
 }
 
 impl Room {
-    /// A room with so many places, at least one.
+    /// A room with this number of places, at least one.
     pub(super) fn new(most: usize) -> Rc<Self> {
         Rc::new(Self {
             most: most.max(1),
@@ -71,12 +71,12 @@ impl Room {
         })
     }
 
-    /// How many places there are.
+    /// The number of places.
     pub(super) fn places(&self) -> usize {
         self.most
     }
 
-    /// Waits until a place is free, or can be freed because nobody is being answered there.
+    /// Waits until a place is free, or a connection without a request in progress can give up its place.
     pub(super) async fn place_for_one(&self) {
         while !self.is_free() && self.silent_for_longest().is_none() {
             self.changed.notified().await;
@@ -87,14 +87,14 @@ impl Room {
         self.visits.borrow().len() < self.most
     }
 
-    /// The connection that is not being answered and has been silent for longest.
+    /// The connection without a request in progress that has been silent longest.
     fn silent_for_longest(&self) -> Option<u64> {
         let visits = self.visits.borrow();
         let idle = visits.iter().filter(|(_, visit)| visit.busy.get() == 0);
         idle.min_by_key(|(_, visit)| visit.moved.get()).map(|(number, _)| *number)
     }
 
-    /// Takes a place; the connection that has been silent for longest gives up its own if all are taken.
+    /// Takes a place. If all are taken, the connection that has been silent longest gives up its place.
     pub(super) fn enter(self: &Rc<Self>) -> Place {
         if !self.is_free()
             && let Some(number) = self.silent_for_longest()
@@ -104,7 +104,7 @@ impl Room {
             if self.warned.is_due(Instant::now()) {
                 let most = self.most;
                 tracing::warn!(
-                    "all {most} connections of the admin port are in use: those that are silent for longest are closed"
+                    "all {most} connections of the admin port are in use: the connections that have been silent longest are closed"
                 );
             }
         }
@@ -118,7 +118,7 @@ impl Room {
 }
 
 impl Place {
-    /// A request came over it.
+    /// A request has arrived on this connection.
     pub(super) fn busy(&self) -> Busy {
         self.visit.busy.set(self.visit.busy.get() + 1);
         Busy { room: Rc::clone(&self.room), visit: Rc::clone(&self.visit) }
@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether it has been told to leave.
+    /// Whether this connection has been told to close.
     fn has_to_leave(place: &Place) -> bool {
         place.visit.leave.notified().now_or_never().is_some()
     }

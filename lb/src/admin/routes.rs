@@ -1,54 +1,54 @@
-//! What is there at the admin port? One table: a line for everything that can be asked.
+//! One table of all requests that the admin port answers, with one line for each.
 
 use std::pin::Pin;
 
 use http::Method;
 
-use super::answers::Answer;
-use super::{Admin, Asked, orders, pages};
+use super::responses::Answer;
+use super::{Admin, Asked, commands, queries};
 
-/// Something that can be asked, and who answers.
+/// A request that the port answers, and the function that answers it.
 pub(super) struct Route {
     pub(super) method: Method,
-    /// Where: a `{}` at the end stands for one thing out of many, such as the number of a backend.
+    /// The path. A `{}` at the end stands for one of many things, such as the number of a backend.
     pub(super) path: &'static str,
     pub(super) run: Run,
 }
 
-/// Who answers.
+/// The function that answers.
 #[derive(Clone, Copy)]
 pub(super) enum Run {
-    /// At once, on the control thread: what takes no longer with many backends.
+    /// Runs at once, on the control thread: its time does not grow with the number of backends.
     Now(fn(&Admin, &Asked<'_>) -> Answer),
-    /// When another thread has done its part.
+    /// Runs on another thread first.
     Later(for<'a> fn(&'a Admin, &'a Asked<'a>) -> Later<'a>),
 }
 
-/// An answer to come.
+/// An answer that is not ready yet.
 pub(super) type Later<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
 
-/// All there is. `HEAD` is understood wherever `GET` is.
+/// All routes. `HEAD` works wherever `GET` does.
 pub(super) const ROUTES: &[Route] = &[
-    get("/state", Run::Later(pages::state)),
-    get("/events", Run::Now(pages::events)),
-    get("/metrics", Run::Later(pages::metrics)),
-    get("/healthz", Run::Now(pages::healthz)),
-    get("/readyz", Run::Now(pages::readyz)),
-    get("/backends", Run::Later(pages::backends)),
-    get("/backends/{}", Run::Now(pages::backend)),
-    get("/policy", Run::Now(pages::policy)),
-    get("/log", Run::Now(pages::log)),
-    get("/explain/{}", Run::Now(pages::explain)),
-    change(Method::POST, "/backends", Run::Now(orders::add)),
-    // The first by number, the second by address: /backends?url=http://localhost:3031.
-    change(Method::PATCH, "/backends/{}", Run::Now(orders::say)),
-    change(Method::PATCH, "/backends", Run::Now(orders::say)),
-    change(Method::DELETE, "/backends/{}", Run::Now(orders::remove)),
-    change(Method::DELETE, "/backends", Run::Now(orders::remove)),
-    change(Method::PUT, "/policy", Run::Now(orders::policy)),
-    change(Method::PUT, "/log", Run::Now(orders::log)),
-    change(Method::POST, "/reload", Run::Later(orders::reload)),
-    change(Method::POST, "/statistics/reset", Run::Now(orders::reset)),
+    get("/state", Run::Later(queries::state)),
+    get("/events", Run::Now(queries::events)),
+    get("/metrics", Run::Later(queries::metrics)),
+    get("/healthz", Run::Now(queries::healthz)),
+    get("/readyz", Run::Now(queries::readyz)),
+    get("/backends", Run::Later(queries::backends)),
+    get("/backends/{}", Run::Now(queries::backend)),
+    get("/policy", Run::Now(queries::policy)),
+    get("/log", Run::Now(queries::log)),
+    get("/explain/{}", Run::Now(queries::explain)),
+    change(Method::POST, "/backends", Run::Now(commands::add)),
+    // The first names a backend by number, the second by address: /backends?url=http://localhost:3031.
+    change(Method::PATCH, "/backends/{}", Run::Now(commands::update)),
+    change(Method::PATCH, "/backends", Run::Now(commands::update)),
+    change(Method::DELETE, "/backends/{}", Run::Now(commands::remove)),
+    change(Method::DELETE, "/backends", Run::Now(commands::remove)),
+    change(Method::PUT, "/policy", Run::Now(commands::policy)),
+    change(Method::PUT, "/log", Run::Now(commands::log)),
+    change(Method::POST, "/reload", Run::Later(commands::reload)),
+    change(Method::POST, "/statistics/reset", Run::Now(commands::reset)),
 ];
 
 const fn get(path: &'static str, run: Run) -> Route {
@@ -60,12 +60,13 @@ const fn change(method: Method, path: &'static str, run: Run) -> Route {
 }
 
 impl Route {
-    /// Whether it changes anything.
+    /// Whether this request is a change.
     pub(super) fn changes(&self) -> bool {
         self.method != Method::GET
     }
 
-    /// Whether it is for this path, and what stands in place of the `{}`; nothing if there is none.
+    /// Whether the route is for this path. Returns the text in place of the `{}`, which is empty if there is
+    /// none.
     fn matches<'a>(&self, path: &'a str) -> Option<&'a str> {
         match self.path.strip_suffix("{}") {
             None => (path == self.path).then_some(""),
@@ -74,16 +75,16 @@ impl Route {
     }
 }
 
-/// Where a request leads.
+/// The result of a search for a route.
 pub(super) enum Found<'a> {
-    /// Here, with what stands in place of the `{}`.
+    /// The route, and the text in place of the `{}`.
     Route(&'static Route, &'a str),
-    /// There is something, for these methods.
+    /// The path exists, but only for these methods.
     Methods(String),
     Nothing,
 }
 
-/// Finds out where a request leads.
+/// Finds the route of a request.
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
     let here: Vec<_> = ROUTES.iter().filter_map(|route| Some((route, route.matches(path)?))).collect();

@@ -1,6 +1,6 @@
-//! What does a configuration come to? How soon a failure is found, how often a request is tried, how long it may take:
-//! pure arithmetic on the settings, by the rules that [`crate::balance::health`], [`crate::balance::silence`],
-//! [`crate::proxy::verdict`] and [`crate::ping`] follow.
+//! What a configuration means in numbers: how soon a failure is found, how often a request is tried, how long
+//! it may take. Pure arithmetic on the settings, by the rules of [`balance::health`], [`balance::silence`],
+//! [`balance::verdict`] and [`crate::ping`].
 
 use std::time::Duration;
 
@@ -8,45 +8,49 @@ use crate::asking::LOOK;
 use crate::config::{Config, is_wanted};
 use crate::ping::jittered;
 
-/// From the luckiest moment to the unluckiest.
+/// The shortest and the longest time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// If everything falls together well.
+    /// The time in the best case.
     pub best: Duration,
-    /// If nothing does.
+    /// The time in the worst case.
     pub worst: Duration,
 }
 
-/// What a configuration comes to. A time counts from the event to the moment when everybody acts on it; what the
-/// machine itself takes, a few milliseconds on an idle one, comes on top.
+/// The figures of a configuration. Each time counts from the event until all workers act on it. The machine
+/// itself takes some milliseconds more, if it is idle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
-    /// Until a backend that refuses connections is down while requests come: counted from the first of them.
+    /// Until a backend that refuses connections is down while requests arrive; counted from the first such
+    /// request.
     pub crash_under_load: Span,
-    /// The same while no requests come, so that only pings find out.
+    /// The same without requests, so that only pings detect it.
     pub crash_without_traffic: Span,
-    /// Until a backend that answers no handshake any more is down, while no requests come.
+    /// Until a backend that answers no handshake is down, without requests.
     pub vanished_without_traffic: Span,
-    /// Until a backend that accepts and says nothing is suspected: counted from the request that is one too many to
-    /// wait there. `None` if there is no other backend to compare it with.
+    /// Until a backend that accepts connections and sends nothing is suspected; counted from the waiting
+    /// request that reaches `silence_waiting`. `None` if there is no other backend to compare with.
     pub stall_under_load: Option<Span>,
     /// The same, counted from the only request that waits there.
     pub stall_at_one_request: Option<Span>,
-    /// Until such a backend is down while no requests come. `None` if pings only connect: they do not notice.
+    /// Until such a backend is down without requests. `None` if pings only connect, because such pings do not
+    /// detect it.
     pub stall_without_traffic: Option<Span>,
-    /// Until a backend that has been started again is up.
+    /// Until a backend that was started again is up.
     pub recovery: Span,
-    /// Backends that one request may be given to.
+    /// Limit of backends for one request.
     pub backends_tried: u32,
-    /// Tries of one request, when no connection can be made. Where a kept connection turns out to be closed, there is one
-    /// more, once for each backend.
+    /// Limit of tries of one request if no connection can be made. If a kept connection turns out to be
+    /// closed, there is one more try, once for each backend.
     pub most_tries: u32,
-    /// Until a request has the head of an answer, the balancer's own included, not counting the time that its client
-    /// takes to send its body.
+    /// Until a request has the head of an answer, even if the balancer makes it, without the time in which
+    /// its client sends the body.
     pub longest: Duration,
-    /// Until a request has the balancer's 503 when all backends refuse connections, and none is known to be down.
+    /// Until a request gets the 503 of the balancer if all backends refuse connections and none is known to
+    /// be down.
     pub all_refuse: Duration,
-    /// Bytes that are held of all requests together, so that they can be sent again, if the clients are limited.
+    /// Bytes that the balancer holds of all requests together, to send them again, if the number of clients
+    /// is limited.
     pub held: Option<u64>,
 }
 
@@ -54,10 +58,10 @@ impl Figures {
     /// The figures of a configuration.
     pub fn of(config: &Config) -> Self {
         let wanted = config.backends.iter().filter(|member| is_wanted(member)).count();
-        let backends_tried = config.attempts.min(u32::try_from(wanted).unwrap_or(u32::MAX)).max(1);
+        let backends_tried = config.proxy.attempts.min(u32::try_from(wanted).unwrap_or(u32::MAX)).max(1);
         let (rise, fall) = (config.thresholds.rise, config.thresholds.fall);
-        // The first ping to fail comes at once or an interval later; each further one takes another interval. One that
-        // nobody answers takes its whole time besides.
+        // The first failed ping comes at once or an interval later; each further ping takes another interval.
+        // A ping without an answer takes its whole time limit in addition.
         let pings = |n: u32, each: Duration| {
             let (shortest, longest) =
                 (jittered(config.ping_interval, 0.0), jittered(config.ping_interval, 1.0));
@@ -66,7 +70,8 @@ impl Figures {
         let crash_without_traffic = pings(fall, Duration::ZERO);
         let unanswered = pings(fall, config.ping_timeout);
         // A request that has used up its retries takes the backend down by itself.
-        let by_requests = times(config.retry_delay, config.retries).min(config.total_timeout);
+        let by_requests =
+            times(config.proxy.retry_delay, config.proxy.retries).min(config.proxy.total_timeout);
         let silence = Span { best: config.silence.at_least, worst: config.silence.at_least + LOOK * 2 };
         // Half of the time passes before the question, and four halves before the judgement.
         let of_one = times(config.silence.at_least, 5) / 2;
@@ -83,29 +88,32 @@ impl Figures {
             stall_without_traffic: config.ping.path.as_ref().map(|_| unanswered),
             recovery: pings(rise, Duration::ZERO),
             backends_tried,
-            most_tries: backends_tried.saturating_mul(config.retries + 1),
+            most_tries: backends_tried.saturating_mul(config.proxy.retries + 1),
             longest: times(longest_to_connect(config), backends_tried)
-                .saturating_add(times(config.response_timeout, RUNS))
-                .min(config.total_timeout),
-            all_refuse: times(times(config.retry_delay, config.retries), backends_tried)
-                .min(config.total_timeout),
+                .saturating_add(times(config.proxy.response_timeout, RUNS))
+                .min(config.proxy.total_timeout),
+            all_refuse: times(times(config.proxy.retry_delay, config.proxy.retries), backends_tried)
+                .min(config.proxy.total_timeout),
             held: config
                 .max_connections
-                .map(|clients| (clients as u64).saturating_mul(config.replay_limit as u64)),
+                .map(|clients| (clients as u64).saturating_mul(config.proxy.replay_limit as u64)),
         }
     }
 }
 
-/// The longest that a request may try to reach one backend: the wait for its turn, then the first try and the retries,
-/// each of which fails to connect at the last moment.
+/// The longest time in which a request may try to reach one backend: the wait in the queue, the first try and
+/// the retries, each of which fails to connect at the last moment.
 fn longest_to_connect(config: &Config) -> Duration {
-    let queued = config.limit.map_or(Duration::ZERO, |limit| limit.patience);
-    [times(config.connect_timeout, config.retries + 1), times(config.retry_delay, config.retries)]
-        .into_iter()
-        .fold(queued, Duration::saturating_add)
+    let queued = config.limit.map_or(Duration::ZERO, |_| config.proxy.queue.patience);
+    [
+        times(config.proxy.connect_timeout, config.proxy.retries + 1),
+        times(config.proxy.retry_delay, config.proxy.retries),
+    ]
+    .into_iter()
+    .fold(queued, Duration::saturating_add)
 }
 
-/// How often one request may run: at first, and once more if that is safe.
+/// How often one request may run: once, and once more if that is safe.
 const RUNS: u32 = 2;
 
 fn times(time: Duration, n: u32) -> Duration {
@@ -150,7 +158,7 @@ mod tests {
         assert_eq!(usual.stall_without_traffic, None);
         assert_eq!(of(&["--ping-path=/"]).stall_without_traffic, Some(span(3300, 4800)));
         let alone = of(&["--backends=http://a:1"]);
-        assert_eq!(alone.stall_under_load, None, "nobody else answers meanwhile");
+        assert_eq!(alone.stall_under_load, None, "no other backend answers meanwhile");
     }
 
     #[test]
@@ -166,7 +174,8 @@ mod tests {
         assert_eq!((usual.longest, usual.all_refuse), (ms(60_000), ms(90)));
         let alone = of(&["--backends=http://a:1", "--retries=1"]);
         assert_eq!((alone.backends_tried, alone.most_tries), (1, 2));
-        // At each backend it waits for its turn and connects twice. It waits for two answers in all.
+        // At each backend, the request waits in the queue and connects twice. In all, it waits for two
+        // answers.
         let quick =
             ["--backend-limit=1", "--queue-timeout=7ms", "--connect-timeout=1s", "--response-timeout=2s"];
         let quick = of(&[&quick[..], &["--retries=1", "--attempts=2"]].concat());

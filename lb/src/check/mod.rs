@@ -1,4 +1,4 @@
-//! What a configuration means, told to people: `lb check`.
+//! `lb check`: shows people what a configuration means.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,9 +8,9 @@ use bytesize::ByteSize;
 
 pub mod figures;
 
+use balance::member::Member;
 use figures::{Figures, Span};
 
-use crate::balance::member::Member;
 use crate::config::{Config, is_wanted};
 
 /// A configuration in words.
@@ -42,30 +42,31 @@ fn write(f: &mut fmt::Formatter<'_>, lines: &[(&str, String)]) -> fmt::Result {
 fn clients(config: &Config) -> String {
     let most = match config.max_connections {
         Some(most) => format!("at most {most} connections"),
-        None => "as many connections as there are descriptors for".to_owned(),
+        None => "as many connections as the file descriptors allow".to_owned(),
     };
     format!("{}, {most}, {}", config.listen, count(config.workers as u64, "worker", "workers"))
 }
 
 fn admin(config: &Config) -> String {
     let whose = match (&config.admin_token, config.admin.ip().to_canonical().is_loopback()) {
-        (Some(_), _) => "changes are taken with the token",
-        (None, true) => "changes are taken from this machine",
-        (None, false) => "no changes are taken, because there is no token",
+        (Some(_), _) => "changes need the token",
+        (None, true) => "changes are accepted from this machine only",
+        (None, false) => "no changes are accepted, because there is no token",
     };
     format!("{}, {whose}", config.admin)
 }
 
 fn policy(config: &Config) -> String {
-    let key = if config.policy.wants_key() { format!(" by {}", config.key) } else { String::new() };
-    let cookie = match &config.sticky_cookie {
-        Some(name) => format!("; clients return by the cookie {name}"),
+    let key = if config.policy.uses_key() { format!(" by {}", config.proxy.key) } else { String::new() };
+    let cookie = match &config.proxy.sticky_cookie {
+        Some(name) => format!("; sticky sessions with the cookie {name}"),
         None => String::new(),
     };
     format!("{}{key}{cookie}", config.policy)
 }
 
-/// The backends by level, the backups behind all others, and those that are not wanted at the end.
+/// The backends by level: first the levels, then the backups, and at the end the backends that get no
+/// requests.
 fn levels(config: &Config) -> Vec<(String, Vec<&Member>)> {
     let place = |member: &Member| match (is_wanted(member), member.backup) {
         (false, _) => (2, 0, "unwanted".to_owned()),
@@ -80,7 +81,7 @@ fn levels(config: &Config) -> Vec<(String, Vec<&Member>)> {
 }
 
 fn level_lines(f: &mut fmt::Formatter<'_>, level: &str, members: &[&Member], config: &Config) -> fmt::Result {
-    let weight = |member: &Member| if config.policy.heeds_weights() { member.weight } else { 1 };
+    let weight = |member: &Member| if config.policy.uses_weights() { member.weight } else { 1 };
     let all: u32 = members.iter().filter(|member| is_wanted(member)).map(|member| weight(member)).sum();
     for (member, n) in members.iter().zip(0..) {
         let share = match is_wanted(member) {
@@ -97,7 +98,7 @@ fn level_lines(f: &mut fmt::Formatter<'_>, level: &str, members: &[&Member], con
 
 fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
     let silence = match figures.stall_under_load {
-        None => "not found: there is no other to compare it with".to_owned(),
+        None => "not detected: there is no other backend to compare with".to_owned(),
         Some(span) => format!(
             "asked, and suspected {} after {} there, if it usually answers within {}",
             range(span),
@@ -109,11 +110,11 @@ fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
         ),
     };
     let silence_of_one = match figures.stall_at_one_request {
-        None => "not found: there is no other to compare it with".to_owned(),
+        None => "not detected: there is no other backend to compare with".to_owned(),
         Some(span) => format!("suspected {} after one request waits there", range(span)),
     };
     let asked = match figures.stall_without_traffic {
-        None => "not found: pings only connect; set ping_path".to_owned(),
+        None => "not detected: pings only connect; set ping_path".to_owned(),
         Some(span) => format!("down after {}", range(span)),
     };
     let slow_start = match config.slow_start {
@@ -141,23 +142,22 @@ fn failures(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
 }
 
 fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
-    let tries = u64::from(config.retries) + 1;
+    let tries = u64::from(config.proxy.retries) + 1;
     let queue = match config.limit {
-        None => "for nobody: backends have no limit".to_owned(),
+        None => "not at all: backends have no limit".to_owned(),
         Some(limit) => format!(
-            "for one of {} places at a backend: up to {} of them, for at most {}",
-            limit.in_flight,
-            limit.queue,
-            time(limit.patience)
+            "in the queue of a backend with {limit} requests in flight: up to {} requests, for at most {}",
+            config.proxy.queue.longest,
+            time(config.proxy.queue.patience)
         ),
     };
     let budget = match config.retry_budget {
         None => String::new(),
         Some(rule) => {
-            format!("; of all together, {}% again and {} per second", rule.percent, rule.per_second)
+            format!("; retry budget of all requests: {}% and {} per second", rule.percent, rule.per_second)
         }
     };
-    let each = ByteSize(config.replay_limit as u64).display().iec();
+    let each = ByteSize(config.proxy.replay_limit as u64).display().iec();
     let held = match figures.held {
         None => format!("up to {each} of its body"),
         Some(all) => format!("up to {each} of its body, {} of all together", ByteSize(all).display().iec()),
@@ -181,15 +181,16 @@ fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
         ("waits", queue),
         ("is held for another try", held),
     ];
-    if !config.retry_on.is_empty() && config.attempts > 1 {
-        let statuses: Vec<_> = config.retry_on.iter().map(|status| status.as_str().to_owned()).collect();
+    if !config.proxy.retry_on.is_empty() && config.proxy.attempts > 1 {
+        let statuses: Vec<_> =
+            config.proxy.retry_on.iter().map(|status| status.as_str().to_owned()).collect();
         lines.push((
             "is tried elsewhere",
             format!("after an answer with {}, if it may run twice", statuses.join(", ")),
         ));
     }
-    if let Some(after) = config.hedge_after {
-        lines.push(("is asked a second time", format!("after {} without an answer", time(after))));
+    if let Some(after) = config.proxy.hedge_after {
+        lines.push(("is hedged", format!("after {} without an answer", time(after))));
     }
     lines
 }
@@ -202,7 +203,7 @@ fn range(Span { best, worst }: Span) -> String {
     if best == worst { time(best) } else { format!("{} to {}", time(best), time(worst)) }
 }
 
-/// To the millisecond: less says nothing about a network.
+/// A time to the millisecond: on a network, smaller units mean nothing.
 fn time(time: Duration) -> String {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     humantime::format_duration(Duration::from_millis(millis)).to_string()

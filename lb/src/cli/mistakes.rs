@@ -1,4 +1,4 @@
-//! What is typed by habit: flags and commands of other programs, and what to write here instead.
+//! Mistakes by habit: flags and commands of other programs, and what to write instead.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -8,10 +8,10 @@ use crate::config::listen::Guess;
 use crate::config::problems::nearest;
 use crate::config::settings::SECTIONS;
 
-/// What is wrong, and what to write instead.
+/// The error, and what to write instead.
 pub(super) type Mistake = (String, String);
 
-/// Which command the arguments are for.
+/// The command that the arguments are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Command {
     Balance,
@@ -28,7 +28,7 @@ impl Command {
         }
     }
 
-    /// How its help is asked for.
+    /// The command line that shows its help.
     fn help(self) -> &'static str {
         match self {
             Self::Balance => "lb --help",
@@ -38,7 +38,8 @@ impl Command {
     }
 }
 
-/// Says in other words what clap refuses, if it is a mistake that is known; `args` are those after the program's name.
+/// Explains an error of clap if the mistake is a known one; `args` are the arguments after the name of the
+/// program.
 pub(super) fn explain(error: &clap::Error, args: &[String]) -> Option<Mistake> {
     let command = Command::of(args);
     let Some(ContextValue::String(given)) =
@@ -53,7 +54,7 @@ pub(super) fn explain(error: &clap::Error, args: &[String]) -> Option<Mistake> {
             word.and_then(|_| of_ctl(&words)).or_else(|| unknown_flag(command, given, args))
         }
         ErrorKind::UnknownArgument if command == Command::Check => Some((
-            format!("'{given}' is one file too many"),
+            format!("'{given}' is a second file, and lb check reads one"),
             "name one file, as in lb check lb.toml".to_owned(),
         )),
         ErrorKind::ArgumentConflict => twice(given, args),
@@ -80,12 +81,12 @@ fn twice(given: &str, args: &[String]) -> Option<Mistake> {
     let fix = match (values.len(), flag) {
         (0 | 1, _) => return None,
         (_, "--backends") => format!("write --backends={}", values.join(",")),
-        _ => "give it once".to_owned(),
+        _ => "use the flag once".to_owned(),
     };
     Some((format!("{flag} is given {} times", values.len()), fix))
 }
 
-/// A flag that is not there.
+/// A flag that does not exist.
 fn unknown_flag(command: Command, given: &str, args: &[String]) -> Option<Mistake> {
     let is_it = |arg: &String| match given.strip_prefix("--") {
         Some(_) => arg.split('=').next() == Some(given),
@@ -103,14 +104,14 @@ fn unknown_flag(command: Command, given: &str, args: &[String]) -> Option<Mistak
     Some((format!("'{}' is not known", flag.given()), fix))
 }
 
-/// A flag as it stands there.
+/// A flag as the user wrote it.
 #[derive(Debug)]
 struct Flag<'a> {
-    /// With its hyphens, and all that follows them up to the sign.
+    /// The flag with its hyphens, up to the equals sign.
     word: &'a str,
-    /// What stands for its value.
+    /// The text that is its value.
     value: Option<&'a str>,
-    /// Whether there is a sign between them.
+    /// Whether an equals sign stands between them.
     sign: bool,
 }
 
@@ -122,7 +123,7 @@ impl<'a> Flag<'a> {
         }
     }
 
-    /// How it is shown: one letter without what is attached to it.
+    /// The flag as an error shows it: of a one-letter flag without the attached value.
     fn given(&self) -> &'a str {
         match self.letter() {
             Some(_) => &self.word[..self.word.char_indices().nth(2).map_or(self.word.len(), |(end, _)| end)],
@@ -130,7 +131,7 @@ impl<'a> Flag<'a> {
         }
     }
 
-    /// Its one letter, if it is not the word for a long flag with one hyphen.
+    /// The letter of a one-letter flag; `None` if it is a long flag with one hyphen.
     fn letter(&self) -> Option<char> {
         let word = self.word.strip_prefix('-').filter(|word| !word.starts_with('-'))?;
         (known(word).is_none() || word.len() == 1).then(|| word.chars().next()).flatten()
@@ -157,7 +158,7 @@ impl<'a> Flag<'a> {
         }
     }
 
-    /// One with two hyphens, or with one where two are meant.
+    /// A flag with two hyphens, or with one hyphen in place of two.
     fn long(&self, word: &str) -> Option<String> {
         match known(word) {
             Some(Known::Flag(flag)) => return Some(self.with(flag, "…")),
@@ -183,7 +184,7 @@ impl<'a> Flag<'a> {
         }
     }
 
-    /// The letters that other programs have.
+    /// One-letter flags of other programs.
     fn of_letter(&self, letter: char, command: Command) -> Option<String> {
         let text = |text: &str| Some(text.to_owned());
         match (command, letter) {
@@ -204,16 +205,16 @@ impl<'a> Flag<'a> {
             }
             (_, 'v') => text("write --version, or --log-level debug to see more"),
             (_, 'q') => text("write --log-level error"),
-            (_, 't') => text("write lb check lb.toml, which says what a file means or what is wrong with it"),
-            (_, 'd' | 'D') => {
-                text("lb stays in the foreground: leave it out, and let systemd or a container look after it")
-            }
+            (_, 't') => text("write lb check lb.toml, which shows what a file means, or its errors"),
+            (_, 'd' | 'D') => text(
+                "lb stays in the foreground: remove this flag, and run lb under systemd or in a container",
+            ),
             (_, 's') => text("write lb ctl reload, or send the process SIGTERM to end it"),
             _ => None,
         }
     }
 
-    /// Another flag with the same value, or with an example where there is none.
+    /// Another flag with the same value, or with an example if there is no value.
     fn with(&self, flag: &str, example: &str) -> String {
         let sign = if self.sign { '=' } else { ' ' };
         match self.value.unwrap_or(example) {
@@ -223,15 +224,15 @@ impl<'a> Flag<'a> {
     }
 }
 
-/// What the name of a setting is.
+/// What a name means as a setting.
 enum Known {
     /// A flag.
     Flag(&'static str),
-    /// A key of the file alone, in this section.
+    /// A key that exists only in the file, with its section.
     Key(&'static str, String),
 }
 
-/// What there is by this name, written with hyphens or not.
+/// The setting with this name, written with hyphens or underscores.
 fn known(name: &str) -> Option<Known> {
     let (flag, key) = (name.replace('_', "-"), name.replace('-', "_"));
     let others = ["backends", "config", "exit-with-parent", "check-health"];
@@ -250,7 +251,7 @@ fn known(name: &str) -> Option<Known> {
     }
 }
 
-/// A word as a shell takes it for one.
+/// A word, quoted so that a shell takes it as one word.
 fn quoted(word: &str) -> String {
     match word.contains(|letter: char| letter.is_whitespace() || "'\"\\$&|;<>()*?#`".contains(letter)) {
         true => format!("'{}'", word.replace('\'', "'\\''")),
@@ -258,13 +259,13 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// What `lb ctl` does.
+/// The commands of `lb ctl`.
 const ORDERS: [&str; 11] =
     ["drain", "ready", "maintenance", "weight", "add", "remove", "policy", "reload", "reset", "log", "state"];
 
-/// What `lb ctl` does, under this name or another: the words to write after it.
+/// A command of `lb ctl`, under its own or another name: the words to write instead.
 fn of_ctl(words: &[&str]) -> Option<Mistake> {
-    const ENDS: &str = "send the process SIGTERM: it finishes what is in flight and ends; what started it may start it again";
+    const ENDS: &str = "send SIGTERM to the process: it finishes requests in flight and ends; its supervisor may start it again";
     let (word, rest) = words.split_first()?;
     let rest: String = rest.iter().map(|word| format!(" {}", quoted(word))).collect();
     let lower = word.to_lowercase();
@@ -284,10 +285,10 @@ fn of_ctl(words: &[&str]) -> Option<Mistake> {
         "stop" | "quit" | "shutdown" | "kill" | "restart" | "exit" => ENDS.to_owned(),
         _ => return None,
     };
-    Some((format!("'{word}' is no command"), fix))
+    Some((format!("'{word}' is not a command"), fix))
 }
 
-/// An order of `lb ctl` with a slip of the keyboard.
+/// A command of `lb ctl` with a typing error.
 fn nearly_of_ctl(words: &[&str]) -> Option<Mistake> {
     let (word, rest) = words.split_first()?;
     let order = nearest(word, ORDERS.into_iter())?;
@@ -295,11 +296,11 @@ fn nearly_of_ctl(words: &[&str]) -> Option<Mistake> {
     Some((what.replace(order, word), fix))
 }
 
-/// Words that belong to no flag; `config` and `backends` are what the flags say.
+/// Words that belong to no flag; `config` and `backends` are the values of those flags.
 pub(super) fn stray(words: &[String], config: Option<&str>, backends: Option<&str>) -> Mistake {
     let all: Vec<_> = words.iter().map(String::as_str).collect();
     let word = all.first().copied().unwrap_or_default();
-    let no_command = || format!("'{word}' is no command");
+    let no_command = || format!("'{word}' is not a command");
     let file = all.get(1).copied().or(config).unwrap_or("lb.toml");
     let is_url = |word: &&str| word.contains("://") || (word.contains(':') && !word.starts_with(':'));
     let listed = backends.is_some_and(|backends| backends.contains("://"));
@@ -310,7 +311,7 @@ pub(super) fn stray(words: &[String], config: Option<&str>, backends: Option<&st
                 (None, Some(backends)) => format!("--backends={}", quoted(backends)),
                 (file, _) => format!("--config {}", quoted(file.unwrap_or("lb.toml"))),
             };
-            (no_command(), format!("lb balances without one, so leave it out: lb {rest}"))
+            (no_command(), format!("lb needs no command to balance: write lb {rest}"))
         }
         "validate" | "test" | "configtest" | "lint" | "verify" | "chekc" | "chck" | "cehck" => {
             (no_command(), format!("write lb check {}", quoted(file)))
@@ -320,7 +321,7 @@ pub(super) fn stray(words: &[String], config: Option<&str>, backends: Option<&st
             (no_command(), format!("write lb {lower}{rest}"))
         }
         "check" | "ctl" => {
-            (format!("'{word}' does not come first"), format!("write lb {word} and, behind it, its flags"))
+            (format!("'{word}' must be the first argument"), format!("write lb {word}, and then its flags"))
         }
         "help" | "version" => (no_command(), format!("write lb --{lower}")),
         _ if is_url(&word) || backends.is_some_and(|backends| !listed && !backends.contains(':')) => {
@@ -348,9 +349,9 @@ fn several_backends(words: &[&str], backends: Option<&str>) -> Mistake {
     let list = all.map(with_scheme).collect::<Vec<_>>().join(",");
     let what = match backends {
         Some(_) => format!("'{}' belongs to no flag", words.join(" ")),
-        None => format!("'{}' stands without its flag", words.join(" ")),
+        None => format!("the flag of '{}' is missing", words.join(" ")),
     };
-    (what, format!("separate backends by commas alone: write --backends={}", quoted(&list)))
+    (what, format!("separate backends by commas without spaces: write --backends={}", quoted(&list)))
 }
 
 #[cfg(test)]
@@ -374,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_left_to_clap() {
+    fn unknown_words_are_left_to_clap() {
         for arg in ["--frobnicate", "--fro=1"] {
             assert_eq!(Flag::read(arg, None).instead(Command::Balance), None, "{arg}");
         }

@@ -1,20 +1,20 @@
-//! Values that a command line cannot have where they stand: of switches, which take theirs behind an equals
-//! sign or not at all, and those that begin with a hyphen.
+//! Wrong values on the command line: a switch accepts a value only after an equals sign, or no value at all;
+//! and a value that begins with a hyphen looks like a flag.
 
 use super::mistakes::{Command, Mistake};
 use crate::config::{ValueForm, as_switch};
 
-/// Switches that are no settings, and take no value.
+/// Switches that are no settings and accept no value.
 const BARE: [&str; 5] = ["exit-with-parent", "schema", "force", "json", "backup"];
 
-/// A switch with a value that stands apart, or that it does not take.
+/// A switch with a separate value, or with a value that it does not accept.
 pub(super) fn of_a_switch(args: &[String]) -> Option<Mistake> {
     let next = |index: usize| args.get(index + 1).map(String::as_str);
     args.iter().enumerate().find_map(|(index, arg)| {
         let flag = arg.strip_prefix("--")?;
         match flag.split_once('=') {
             Some((flag, value)) => bare(flag, value),
-            // A number behind a flag such as --force is the number of a backend.
+            // A number after a flag such as --force is the number of a backend.
             None => next(index).and_then(|value| match value.parse::<u32>() {
                 Err(_) => apart(flag, value).or_else(|| bare(flag, value)),
                 Ok(_) => apart(flag, value),
@@ -23,14 +23,16 @@ pub(super) fn of_a_switch(args: &[String]) -> Option<Mistake> {
     })
 }
 
-/// A switch that is a setting, and its value, with a space between them.
+/// A switch that is a setting, with a space before its value.
 fn apart(flag: &str, value: &str) -> Option<Mistake> {
     let on = as_switch(value).filter(|_| ValueForm::of_flag(flag).is_some_and(ValueForm::is_switch))?;
-    let what = format!("'{value}' stands apart from --{flag}, which takes its value behind an equals sign");
+    let what = format!(
+        "'{value}' follows --{flag} after a space, but --{flag} takes its value after an equals sign"
+    );
     Some((what, format!("write --{flag}={on}")))
 }
 
-/// A switch that takes no value, with a value.
+/// A value for a switch that accepts none.
 fn bare(flag: &str, value: &str) -> Option<Mistake> {
     let on = as_switch(value).filter(|_| BARE.contains(&flag))?;
     let fix = if on { format!("write --{flag} alone") } else { format!("leave --{flag} out") };

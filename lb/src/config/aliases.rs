@@ -1,4 +1,4 @@
-//! What other programs call what is called otherwise here, and what is not there at all.
+//! Words of other programs: the names of the same settings here, and features that do not exist here.
 
 /// What to write instead of some words.
 #[derive(Debug)]
@@ -15,24 +15,23 @@ pub(crate) struct Alias {
 pub(crate) enum Instead {
     /// This flag, with the same value.
     Flag(&'static str),
-    /// The address and the port, each with a flag of its own.
+    /// The address and the port, with a separate flag for each.
     Listen,
-    /// Something else, in words.
+    /// Another remedy, in words.
     Words(&'static str),
 }
 
 /// How to name a backend in the file.
 pub(crate) const BACKEND: &str = "[[backend]] and, below it, url = \"http://host:port\"";
 
-const TLS: &str = "TLS is not supported yet: put a program in front that ends it, such as Caddy, nginx or stunnel, and name its address in trusted_proxies";
-const HTTP_2: &str =
-    "only HTTP/1.1 is spoken yet: put a program in front that speaks the other, such as Caddy or nginx";
-const FOREGROUND: &str = "lb stays in the foreground and keeps its user: leave it out, and let systemd or a container look after it";
+const TLS: &str = "TLS is not supported yet: use a program in front that terminates TLS, such as Caddy, nginx or stunnel, and put its address in trusted_proxies";
+const HTTP_2: &str = "only HTTP/1.1 is supported yet: use a program in front that speaks the other protocol, such as Caddy or nginx";
+const FOREGROUND: &str = "lb stays in the foreground and does not change its user: remove this setting, and run lb under systemd or in a container";
 const LISTEN: &str = "write listen = \"0.0.0.0:3030\" above the first section";
 const URL: &str = "write [[backend]] and, below it, url = \"http://host:port\"";
 const TIMES: &str = "write total, connect or response in [timeouts]";
 
-/// Words of nginx, HAProxy, Envoy, Caddy and Traefik, and those that come to mind; with `_` for hyphens.
+/// Words of nginx, HAProxy, Envoy, Caddy and Traefik, and other likely words; with `_` for hyphens.
 const ALIASES: &[Alias] = &[
     Alias {
         words: &[
@@ -87,8 +86,8 @@ const ALIASES: &[Alias] = &[
     },
     Alias {
         words: &["server"],
-        file: "write listen = \"0.0.0.0:3030\" above the first section for where clients connect, and [[backend]] for a \
-               server behind it",
+        file: "write listen = \"0.0.0.0:3030\" above the first section for the address that clients connect to, and [[backend]] for \
+               a backend",
         flag: Instead::Flag("backends"),
     },
     Alias {
@@ -185,12 +184,12 @@ const ALIASES: &[Alias] = &[
         words: &["token", "admin_token"],
         file: "write admin_token above the first section",
         flag: Instead::Words(
-            "a command line is there for all to see: write admin_token in the file, or set LB_ADMIN_TOKEN in the environment",
+            "every user of this machine can see the command line: write admin_token in the file, or set LB_ADMIN_TOKEN in the environment",
         ),
     },
 ];
 
-/// Values that other programs have, with `-` for underscores, and the value to write instead.
+/// Values of other programs, with `-` for underscores, and the value to write instead.
 const VALUES: &[(&[&str], &str)] = &[
     (&["leastconn", "least-conn", "least-request", "leastrequest"], "least-connections"),
     (&["roundrobin", "rr", "static-rr"], "round-robin"),
@@ -208,7 +207,7 @@ const VALUES: &[(&[&str], &str)] = &[
     (&["up", "active", "enabled"], "ready"),
 ];
 
-/// The one of these words that another program calls so.
+/// The value here that means the same as this value of another program.
 pub(crate) fn value<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase().replace('_', "-");
     let (_, meant) =
@@ -216,7 +215,7 @@ pub(crate) fn value<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     words.iter().copied().find(|word| word == meant)
 }
 
-/// What there is for a word, written with `_` for hyphens.
+/// The entry for a word, written with `_` for hyphens.
 pub(crate) fn find(word: &str) -> Option<&'static Alias> {
     let word = word.to_lowercase();
     ALIASES.iter().find(|alias| alias.words.contains(&&*word))

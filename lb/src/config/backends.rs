@@ -1,12 +1,12 @@
-//! Where are the backends? Their addresses, as people write them.
+//! Addresses of backends, as people write them.
 
 use std::net::Ipv6Addr;
 
 use http::Uri;
 
-use crate::balance::Address;
+use balance::Address;
 
-/// What is wrong with an address, or a list of them, and what to write instead.
+/// The error in an address, or in a list of addresses, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BadAddress {
     pub(crate) what: String,
@@ -17,23 +17,23 @@ fn bad(what: impl Into<String>, fix: impl Into<String>) -> BadAddress {
     BadAddress { what: what.into(), fix: fix.into() }
 }
 
-/// There is nobody to share requests among.
+/// There is no backend.
 pub(crate) fn nobody() -> BadAddress {
     bad("no backend given", "name at least one: --backends=http://localhost:3031,http://localhost:3032")
 }
 
-/// Somebody separated backends by more than commas.
+/// The separators between backends have spaces.
 fn with_a_space(entry: &str) -> BadAddress {
     bad(
         format!("backend '{entry}' contains a space"),
-        "separate backends by commas alone: --backends=http://a:1,http://b:2",
+        "separate backends by commas without spaces: --backends=http://a:1,http://b:2",
     )
 }
 
-/// Takes a comma-separated list apart, such as `http://localhost:3031,http://localhost:3032`.
+/// Splits a comma-separated list, such as `http://localhost:3031,http://localhost:3032`.
 ///
 /// # Errors
-/// It has no entry, or an empty one.
+/// The list has no entry, or an empty one.
 pub(crate) fn entries(list: &str) -> Result<Vec<&str>, BadAddress> {
     if list.trim().is_empty() {
         return Err(nobody());
@@ -41,29 +41,29 @@ pub(crate) fn entries(list: &str) -> Result<Vec<&str>, BadAddress> {
     let entries: Vec<_> = list.split(',').collect();
     match entries.contains(&"") {
         true => {
-            let fix = format!("write it without a comma too many: '{list}'");
+            let fix = format!("remove the extra comma: '{list}'");
             Err(bad("the list of backends has an empty entry", fix))
         }
         false => Ok(entries),
     }
 }
 
-/// Reads one backend's address.
+/// Reads the address of one backend.
 ///
 /// # Errors
-/// What is wrong with it, and how to write it.
+/// The error in the address, and how to write it.
 pub(crate) fn parse(entry: &str) -> Result<Address, BadAddress> {
     const QUOTES: [char; 10] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '«', '»'];
     if entry.contains(QUOTES) {
         return Err(bad(
-            format!("backend '{entry}' has quotes in it"),
+            format!("backend '{entry}' contains quotes"),
             format!("write {}", entry.replace(QUOTES, "")),
         ));
     }
     if entry.contains(';') {
         return Err(bad(
             format!("backend '{entry}' contains a semicolon"),
-            format!("separate backends by commas alone: --backends={}", entry.replace(';', ",")),
+            format!("separate backends by commas without spaces: --backends={}", entry.replace(';', ",")),
         ));
     }
     if entry.contains(char::is_whitespace) {
@@ -82,23 +82,23 @@ pub(crate) fn parse(entry: &str) -> Result<Address, BadAddress> {
         "https" => {
             let what = format!("backend '{entry}' asks for https, which is not supported yet");
             let fix = format!(
-                "write {} if it answers without TLS there, or let a program between, such as stunnel, speak TLS to it",
+                "write {} if the backend answers without TLS there, or use a program such as stunnel between lb and the backend",
                 tidy(rest)
             );
             return Err(bad(what, fix));
         }
         _ => {
             let what = format!("backend '{entry}' has the scheme '{scheme}'");
-            return Err(bad(what, "only http is known: write http://host:port"));
+            return Err(bad(what, "only http is supported: write http://host:port"));
         }
     }
     plain(entry, rest)
 }
 
-/// Whether it is a path in the file system, as nginx, HAProxy, Envoy and curl write one.
+/// Whether the text is a path in the file system, as nginx, HAProxy, Envoy and curl write one.
 fn is_unix_socket(entry: &str) -> bool {
     let lower = entry.to_ascii_lowercase();
-    // A host may be called unix, and have a port.
+    // The name of a host may be unix, with a port.
     let of_scheme = ["unix:", "unix@", "http+unix:", "http://unix:/"]
         .iter()
         .find_map(|scheme| lower.strip_prefix(scheme));
@@ -107,7 +107,7 @@ fn is_unix_socket(entry: &str) -> bool {
     is_scheme || is_path
 }
 
-/// Reads what follows `http://`.
+/// Reads the part after `http://`.
 fn plain(entry: &str, rest: &str) -> Result<Address, BadAddress> {
     let no_address = || {
         let fix = "write http://host:port, such as http://localhost:3031";
@@ -117,7 +117,7 @@ fn plain(entry: &str, rest: &str) -> Result<Address, BadAddress> {
         && host.contains(':')
         && !host.starts_with('[')
     {
-        let what = format!("backend '{entry}' is not an address: IPv6 addresses stand in brackets");
+        let what = format!("backend '{entry}' is not an address: IPv6 addresses need brackets");
         let whole = authority(rest);
         let fix = match tidy(rest) {
             tidy if whole.parse::<Ipv6Addr>().is_ok() && !tidy.ends_with(']') => {
@@ -140,7 +140,7 @@ fn plain(entry: &str, rest: &str) -> Result<Address, BadAddress> {
         return Err(bad(format!("backend '{entry}' names a user"), "write only http://host:port"));
     }
     let port = match authority.port() {
-        // `http` drops a port that is no number, and "http://a:" has none: both are slips of the keyboard.
+        // `http` drops a port that is no number, and "http://a:" has none: both are typing errors.
         None if authority.as_str().trim_start_matches(authority.host()).contains(':') => None,
         None => Some(80),
         Some(port) => Some(port.as_u16()).filter(|port| *port != 0),
@@ -157,7 +157,7 @@ fn plain(entry: &str, rest: &str) -> Result<Address, BadAddress> {
     }
 }
 
-/// Nothing stands before the host that could be a scheme; or something that was meant to be one, as in `http:/a`.
+/// There is no scheme before the host; or a mistyped one, as in `http:/a`.
 fn without_scheme(entry: &str) -> BadAddress {
     let lower = entry.to_ascii_lowercase();
     let scheme = ["http:", "https:"].into_iter().find(|scheme| lower.starts_with(scheme)).unwrap_or_default();
@@ -170,7 +170,7 @@ fn without_scheme(entry: &str) -> BadAddress {
     bad(format!("backend '{entry}' has no scheme"), format!("write {}{path}", tidy(rest)))
 }
 
-/// How to write an address of which this is all but the scheme: without user and path, and IPv6 in brackets.
+/// How to write an address from everything except the scheme: without user and path, and IPv6 in brackets.
 fn tidy(rest: &str) -> String {
     let (host, port) = host_and_port(rest);
     let port = port.filter(|port| !port.is_empty()).map(|port| format!(":{port}")).unwrap_or_default();
@@ -180,14 +180,14 @@ fn tidy(rest: &str) -> String {
     }
 }
 
-/// What stands before the path, without a user.
+/// The part before the path, without a user.
 fn authority(rest: &str) -> &str {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.rsplit_once('@').map_or(authority, |(_, authority)| authority)
 }
 
-/// Host and port as they stand there. Of an IPv6 address without brackets, the last part is taken for the port, if an address
-/// is left without it: so does whoever forgets the brackets.
+/// Host and port as they are written. Of an IPv6 address without brackets, the last part is taken as the port
+/// if the rest is an address: that is the usual meaning if the brackets were forgotten.
 fn host_and_port(rest: &str) -> (&str, Option<&str>) {
     let authority = authority(rest);
     let Some((host, port)) = authority.rsplit_once(':') else { return (authority, None) };
@@ -223,9 +223,9 @@ mod tests {
             ("", "name at least one: --backends="),
             ("localhost:3031", "write http://localhost:3031"),
             ("https://a:1", "write http://a:1"),
-            ("ftp://a", "only http is known"),
-            ("http://a:1, http://b:2", "separate backends by commas alone"),
-            ("http://a:1,", "a comma too many"),
+            ("ftp://a", "only http is supported"),
+            ("http://a:1, http://b:2", "separate backends by commas without spaces"),
+            ("http://a:1,", "remove the extra comma"),
             ("http://a:1/x", "so write http://a:1"),
             ("http://u@a:1", "write only http://host:port"),
             ("http://a:0", "write http://host:port"),

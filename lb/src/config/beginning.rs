@@ -1,24 +1,24 @@
-//! A long file that is wrong throughout: its beginning is enough to say so.
+//! Errors of a long file in which most lines are wrong: its beginning is enough to show them.
 //!
-//! To take apart a file of several MiB in which every line is wrong takes seconds and hundreds of MiB: the
-//! reader of TOML keeps a record of every error. So the beginning of a long file is read first. If there are
-//! more problems in it than are ever shown, the rest is not read.
+//! To parse a file of several MiB with an error in each line takes seconds and hundreds of MiB, because the
+//! TOML parser keeps a record of every error. So the beginning of a long file is read first. If it has more
+//! problems than are ever shown, the rest is not read.
 
 use super::problems::{Found, Problems, Source, without_secrets};
 use super::{Flags, dialect, rules, understood};
 
-/// Lengths of beginnings, in bytes: each costs little compared with the next one, and with the longest file.
+/// Lengths of beginnings, in bytes: each is cheap compared with the next one, and with the longest file.
 const LENGTHS: [usize; 2] = [256 << 10, 2 << 20];
 
-/// The problems of a file's beginning, if there are so many that the rest does not matter.
+/// The problems of the beginning of a file, if there are so many that the rest does not matter.
 pub(super) fn problems(name: &str, text: &str, flags: &Flags) -> Option<Problems> {
     LENGTHS.into_iter().filter_map(|length| beginning(text, length)).find_map(|part| {
         let source = Source { name: name.to_owned(), text: without_secrets(part) };
         let mut found = Found::default();
         match understood(&source, Some(part), flags, &mut found) {
-            Some((config, said)) => rules::twice(&config, &said, &mut found),
-            // The beginning of a JSON list can look like TOML, because the end of the list is missing. The other
-            // languages are recognised in every part of a file.
+            Some((config, raw)) => rules::twice(&config, &raw, &mut found),
+            // The beginning of a JSON list can look like TOML, because the end of the list is missing. The
+            // other languages are recognised in every part of a file.
             None if text.trim_start().starts_with('[') => {
                 let whole = without_secrets(text);
                 if let Some(problem) = dialect::foreign(&whole) {
@@ -27,12 +27,12 @@ pub(super) fn problems(name: &str, text: &str, flags: &Flags) -> Option<Problems
             }
             None => {}
         }
-        // If there are few, what seems wrong may be right with what follows, such as the end of a list.
+        // If there are few problems, the text may be right together with the rest, such as the end of a list.
         (found.count() > Found::KEPT).then(|| Problems::errors_in_part(&source, found))
     })
 }
 
-/// The lines that begin and end within the first bytes of a text; `None` if the text is not longer, or one
+/// The complete lines within the first bytes of a text; `None` if the text is not longer, or has only one
 /// line.
 fn beginning(text: &str, length: usize) -> Option<&str> {
     let newline = text.as_bytes().get(..length)?.iter().rposition(|byte| *byte == b'\n')?;

@@ -1,10 +1,13 @@
-//! From all that was said to a [`Config`].
+//! Makes a [`Config`] from all given settings.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use balance::health::Thresholds;
+use balance::member::{Member, Mode};
+use balance::{Address, budget, outlier, silence};
 use http::{StatusCode, Uri};
 use ipnet::{IpNet, Ipv4Net};
 
@@ -13,56 +16,70 @@ use super::layer::Layer;
 use super::problems::{Found, Problem};
 use super::reader::Reader;
 use super::settings::BACKEND;
-use super::{Config, Ping, Said, Token, backends, listen, settings};
-use crate::balance::health::Thresholds;
-use crate::balance::member::{Member, Mode};
-use crate::balance::{Address, budget, outlier, silence};
-use crate::proxy::key;
-use crate::proxy::queue::{self, Limit};
-use crate::proxy::sticky;
+use super::{Config, Ping, RawConfig, Token, backends, listen, settings};
+use crate::proxy::message::key;
+use crate::proxy::message::sticky;
+use crate::proxy::settings::{QueueRule, Settings as ProxySettings};
 
-/// What it is called if nobody says: drawn once, so that it keeps its name when its file is read again.
+/// The default name: a random one that stays the same when the file is read again.
 static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}", fastrand::u32(..) >> 8));
 
-/// Makes a configuration of it, and returns it with what is left of what was said: all but what was wrong. What was
-/// wrong is told to `problems`, and its default takes its place.
-pub(super) fn convert<'a>(said: Said<'a>, problems: &mut Found) -> (Config, Said<'a>) {
+/// Makes a configuration, and returns it with the given settings that were right. `problems` gets the errors,
+/// and defaults replace the wrong settings.
+pub(super) fn convert<'a>(raw: RawConfig<'a>, problems: &mut Found) -> (Config, RawConfig<'a>) {
     let (members, sound) =
-        said.backends.into_iter().filter_map(|layer| member(layer, said.source, problems)).unzip();
-    let mut read = Reader::new(said.settings, said.source, problems);
+        raw.backends.into_iter().filter_map(|layer| member(layer, raw.source, problems)).unzip();
+    let mut read = Reader::new(raw.settings, raw.source, problems);
     let config = config(&mut read, members);
-    (config, Said { settings: read.layer, backends: sound, ..said })
+    (config, RawConfig { settings: read.layer, backends: sound, ..raw })
 }
 
-/// The configuration of these backends: a line for each setting, or for settings that make one rule.
+/// The configuration with these backends: one line for each setting, or for settings that make one rule.
 fn config(read: &mut Reader<'_>, backends: Vec<Member>) -> Config {
     let listen = clients(read);
+    let thresholds = thresholds(read);
+    let proxy = proxy_settings(read, thresholds);
     Config {
         backends,
         policy: read.parsed("balance.policy", str::parse).unwrap_or_default(),
-        key: read.parsed("balance.hash_by", |text| text.parse().map_err(fix)).unwrap_or_default(),
         load_factor: read.number("balance.load_factor"),
         seed: read.maybe("balance.seed"),
         panic_threshold: read.number("balance.panic_threshold"),
         slow_start: read.get("balance.slow_start"),
         outlier: outlier(read),
         retry_budget: retry_budget(read),
-        hedge_after: read.maybe("hedging.after"),
-        sticky_cookie: read.parsed("sticky.cookie", cookie_name),
-        sticky_attributes: cookie(read),
-        explain: read.get("balance.explain"),
         listen,
         admin: admin(read, listen),
         admin_token: read.parsed("admin_token", Token::read),
-        name: read.parsed("name", name).unwrap_or_else(|| OWN_NAME.clone()),
-        via: read.get("via"),
-        trusted: entries(read, "trusted_proxies", "a network", network),
         workers: read.maybe_number("workers").unwrap_or_else(cores),
         ping_interval: read.get("health.ping_interval"),
         ping_timeout: read.get("health.ping_timeout"),
         ping: Ping::of(read),
-        thresholds: thresholds(read),
+        thresholds,
         silence: silence(read),
+        lame_duck: read.get("timeouts.lame_duck"),
+        drain_time: read.get("timeouts.drain"),
+        max_connections: read.maybe_number("max_connections"),
+        limit: read.maybe_number("queues.backend_limit"),
+        log_format: read.parsed("log.format", str::parse).unwrap_or_default(),
+        log_level: read.parsed("log.level", str::parse).unwrap_or_default(),
+        log_file: read.parsed("log.file", log_file),
+        access_log: read.get("log.access_log"),
+        proxy: Arc::new(proxy),
+    }
+}
+
+/// The settings of the path of a request.
+fn proxy_settings(read: &mut Reader<'_>, thresholds: Thresholds) -> ProxySettings {
+    ProxySettings {
+        key: read.parsed("balance.hash_by", |text| text.parse().map_err(fix)).unwrap_or_default(),
+        hedge_after: read.maybe("hedging.after"),
+        sticky_cookie: read.parsed("sticky.cookie", cookie_name),
+        sticky_attributes: cookie(read),
+        explain: read.get("balance.explain"),
+        name: read.parsed("name", name).unwrap_or_else(|| OWN_NAME.clone()),
+        via: read.get("via"),
+        trusted: entries(read, "trusted_proxies", "a network", network),
         retries: read.number("retries.retries"),
         retry_delay: read.get("retries.retry_delay"),
         attempts: read.number("retries.attempts"),
@@ -77,25 +94,19 @@ fn config(read: &mut Reader<'_>, backends: Vec<Member>) -> Config {
         min_upload_rate: read.maybe("timeouts.min_upload_rate"),
         abort_on_close: read.get("abort_on_close"),
         tunnel_timeout: read.get("timeouts.tunnel"),
-        lame_duck: read.get("timeouts.lame_duck"),
-        drain_time: read.get("timeouts.drain"),
         drain_idle: read.get("timeouts.drain_idle"),
-        max_connections: read.maybe_number("max_connections"),
-        limit: limit(read),
         queue: queue(read),
         replay_limit: usize::try_from(read.get::<u64>("retries.replay_limit")).unwrap_or(usize::MAX),
         max_body: read.maybe("max_body").unwrap_or(u64::MAX),
-        log_format: read.parsed("log.format", str::parse).unwrap_or_default(),
-        log_level: read.parsed("log.level", str::parse).unwrap_or_default(),
-        log_file: read.parsed("log.file", log_file),
-        access_log: read.get("log.access_log"),
         log_query: read.get("log.query"),
         request_id: request_id(read),
         statistics: read.parsed("log.statistics", str::parse).unwrap_or_default(),
+        recovery: read.get::<Duration>("health.ping_interval").saturating_mul(thresholds.rise),
     }
 }
 
-/// Makes a member of what was said of a backend, if its address can be read, and returns it with what was not wrong.
+/// Makes a member from the settings of a backend if its address can be read, and returns it with the settings
+/// that were right.
 pub(super) fn member(layer: Layer, source: &super::Source, problems: &mut Found) -> Option<(Member, Layer)> {
     let defaults = Layer::defaults(settings::section(BACKEND));
     let mut read = Reader::new(defaults.under(layer), source, problems);
@@ -119,7 +130,7 @@ impl Reader<'_> {
         parsed.inspect_err(|bad| self.complain("backend.url", &bad.what, &bad.fix)).ok()
     }
 
-    /// Notes a problem of a setting in words of its own.
+    /// Adds a problem of a setting in its own words.
     fn complain(&mut self, id: &str, what: &str, fix: &str) {
         if let Some(given) = self.layer.remove(id) {
             self.problems.push(Problem::new(what, fix).at(&given));
@@ -127,17 +138,20 @@ impl Reader<'_> {
     }
 }
 
-/// Where clients connect. The flags say address and port each for itself.
+/// Address that clients connect to. The flags give address and port separately.
 fn clients(read: &mut Reader<'_>) -> SocketAddr {
-    let [port_said, bind_said] = ["port", "bind"].map(|id| read.layer.said(id).is_some());
+    let [port_written, bind_written] = ["port", "bind"].map(|id| read.layer.written(id).is_some());
     let port = read.number("port");
     let bind = read.parsed("bind", listen::bind).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let both =
         socket(read, "listen", (Ipv4Addr::UNSPECIFIED, 3030)).unwrap_or_else(|| SocketAddr::new(bind, port));
-    SocketAddr::new(if bind_said { bind } else { both.ip() }, if port_said { port } else { both.port() })
+    SocketAddr::new(
+        if bind_written { bind } else { both.ip() },
+        if port_written { port } else { both.port() },
+    )
 }
 
-/// An IP address and a port, which most have as `usual`.
+/// An IP address and a port; `usual` is the most common value.
 fn socket(read: &mut Reader<'_>, id: &str, usual: (Ipv4Addr, u16)) -> Option<SocketAddr> {
     let given = read.layer.get(id)?.clone();
     if let Written::Number(Some(number)) = given.value
@@ -150,7 +164,7 @@ fn socket(read: &mut Reader<'_>, id: &str, usual: (Ipv4Addr, u16)) -> Option<Soc
     read.parsed(id, |text| listen::socket(text, usual, in_file))
 }
 
-/// Where state and events can be seen.
+/// Address of the admin port.
 fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
     if let Some(admin) = socket(read, "admin", (Ipv4Addr::LOCALHOST, 4030)) {
         return admin;
@@ -158,8 +172,8 @@ fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
     let port = match listen.port() {
         0 => 0,
         port => port.checked_add(1000).unwrap_or_else(|| {
-            let by = ["port", "listen"].into_iter().find_map(|id| read.layer.said(id)).cloned();
-            let what = format!("port {port} leaves no room for the admin port at {port} + 1000");
+            let by = ["port", "listen"].into_iter().find_map(|id| read.layer.written(id)).cloned();
+            let what = format!("port {port} is too high: the admin port {port} + 1000 does not exist");
             let in_file = by.as_ref().is_some_and(|given| given.place().is_some());
             let fix = if in_file { "add admin = \"127.0.0.1:4030\"" } else { "add --admin=127.0.0.1:4030" };
             read.problems.push(Problem::new(what, fix).at_place(by.and_then(|given| given.place())));
@@ -169,7 +183,7 @@ fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// The entries of a list, each read by itself. What is wrong with one is told at its place.
+/// The entries of a list, each read separately. An error points to the place of its entry.
 pub(super) fn entries<T>(
     read: &mut Reader<'_>,
     id: &str,
@@ -195,7 +209,7 @@ pub(super) fn entries<T>(
     entries
 }
 
-/// A status for which another backend is asked.
+/// A status after which the request goes to another backend.
 fn error_status(text: &str) -> Result<StatusCode, String> {
     let status = text.trim().parse().ok().filter(|status| (400..=599).contains(status));
     status
@@ -230,19 +244,19 @@ fn network_meant(text: &str) -> Option<String> {
     listen::Guess::of(text).ip.filter(|_| !is_name).map(|ip| ip.to_string())
 }
 
-/// A network of IPv4 that is written as one of IPv6 is one of IPv4: addresses are compared as what they are.
+/// An IPv4 network written as IPv6 becomes IPv4, so that addresses compare correctly.
 fn canonical(network: IpNet) -> IpNet {
     let IpNet::V6(v6) = network else { return network };
     let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
     v4.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(network, IpNet::V4)
 }
 
-/// Whether each request gets an id: by default, if there is an access log to find it in.
+/// Whether each request gets an id: by default, only if there is an access log.
 fn request_id(read: &mut Reader<'_>) -> bool {
     read.maybe("request_id").unwrap_or_else(|| read.get("log.access_log"))
 }
 
-/// When a backend is ejected for what it answers.
+/// When answers of a backend lead to its ejection.
 fn outlier(read: &mut Reader<'_>) -> outlier::Rule {
     outlier::Rule {
         consecutive_errors: read.number("outlier.consecutive_errors"),
@@ -262,7 +276,7 @@ fn silence(read: &mut Reader<'_>) -> silence::Rule {
     silence::Rule { waiting: read.number("health.silence_waiting"), at_least: read.get("health.silence") }
 }
 
-/// How the cookie of [`sticky`] is given out.
+/// The attributes of the cookie of [`sticky`].
 fn cookie(read: &mut Reader<'_>) -> sticky::Attributes {
     sticky::Attributes {
         secure: read.parsed("sticky.secure", str::parse).unwrap_or_default(),
@@ -271,8 +285,8 @@ fn cookie(read: &mut Reader<'_>) -> sticky::Attributes {
     }
 }
 
-/// How long a browser keeps the cookie. `Max-Age` counts in seconds (RFC 6265bis, section 4.1.2.2), so that a
-/// part of a second cannot be said.
+/// How long a browser keeps the cookie. `Max-Age` counts whole seconds (RFC 6265bis, section 4.1.2.2), so
+/// parts of a second are not possible.
 fn max_age(read: &mut Reader<'_>) -> Option<Duration> {
     let age = read.maybe::<Duration>("sticky.max_age")?;
     if age.subsec_nanos() == 0 {
@@ -280,7 +294,7 @@ fn max_age(read: &mut Reader<'_>) -> Option<Duration> {
     }
     let given = read.layer.get("sticky.max_age")?.clone();
     let whole = humantime::format_duration(Duration::from_secs(age.as_secs() + 1));
-    let fix = format!("write whole seconds, such as \"{whole}\", because browsers count in them");
+    let fix = format!("write whole seconds, such as \"{whole}\", because browsers count whole seconds");
     read.reject(&given, Wrong { is: "not a number of whole seconds".to_owned(), fix });
     None
 }
@@ -290,16 +304,12 @@ fn retry_budget(read: &mut Reader<'_>) -> Option<budget::Rule> {
     read.maybe_number("retries.budget").map(|percent| budget::Rule { percent, per_second })
 }
 
-fn queue(read: &mut Reader<'_>) -> queue::Rule {
-    queue::Rule { longest: read.number("queues.queue"), patience: read.get("queues.queue_timeout") }
+/// The rule for requests that wait.
+fn queue(read: &mut Reader<'_>) -> QueueRule {
+    QueueRule { longest: read.number("queues.queue"), patience: read.get("queues.queue_timeout") }
 }
 
-fn limit(read: &mut Reader<'_>) -> Option<Limit> {
-    let queue::Rule { longest: queue, patience } = queue(read);
-    read.maybe_number("queues.backend_limit").map(|in_flight| Limit { in_flight, queue, patience })
-}
-
-/// What it calls itself: a token of RFC 9110, section 5.6.2, without its stranger characters.
+/// The name of the balancer: a token of RFC 9110, section 5.6.2, without the rarer characters.
 fn name(text: &str) -> Result<String, String> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     match !text.is_empty() && text.bytes().all(is_word) {
@@ -328,7 +338,7 @@ pub(super) fn path(text: &str) -> Result<Uri, String> {
         .ok_or_else(|| "write a path that begins with '/', such as /healthz".to_owned())
 }
 
-/// What to write instead, of an error that says what is wrong, a semicolon, and what to write instead.
+/// The remedy, from an error text that has the error, a semicolon, and the remedy.
 fn fix(error: String) -> String {
     match error.split_once("; ") {
         Some((_, fix)) => fix.to_owned(),

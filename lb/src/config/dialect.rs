@@ -1,4 +1,5 @@
-//! A file that is no TOML: another language, or typing habits of one. The error says what to write in TOML.
+//! A file that is not TOML: it is in another language, or has habits of one. The error shows what to write in
+//! TOML.
 
 use std::ops::Range;
 
@@ -6,10 +7,10 @@ use super::aliases;
 use super::problems::Problem;
 use super::settings;
 
-/// What to add to an error about a whole file.
+/// An addition to errors about a whole file.
 const SHOWS_ALL: &str = "lb.example.toml shows every setting";
 
-/// Says which other language a text is written in, if it is one.
+/// Tells which other language a text is written in, if it is not TOML.
 pub(crate) fn foreign(text: &str) -> Option<Problem> {
     let lines = || significant(text);
     let (first, place) = lines().next()?;
@@ -21,7 +22,7 @@ pub(crate) fn foreign(text: &str) -> Option<Problem> {
     let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
     if first.starts_with('{') || (first.starts_with('[') && is_json()) {
         let fix =
-            format!("write each key on a line of its own, as in listen = \"0.0.0.0:3030\", and {backend}");
+            format!("write each key on a separate line, such as listen = \"0.0.0.0:3030\", and {backend}");
         return looks_like("JSON", fix, place);
     }
     if first.starts_with('<') {
@@ -47,16 +48,16 @@ pub(crate) fn foreign(text: &str) -> Option<Problem> {
     None
 }
 
-/// What is wrong in the line at this place, if it is a habit from elsewhere: what it is, and what to write instead.
+/// A habit from another language in the line at this place: the error, and what to write instead.
 pub(crate) fn habit(text: &str, place: &Range<usize>) -> Option<(String, String)> {
     let start = text.get(..place.start)?.rfind('\n').map_or(0, |newline| newline + 1);
     let whole = text.get(start..)?.lines().next()?;
     let (line, at) = (whole.trim(), text.get(place.start..)?);
     if let Some(straight) = straightened(line) {
-        return Some(("typographic quotes are no quotes in TOML".to_owned(), format!("write {straight}")));
+        return Some(("TOML does not accept typographic quotes".to_owned(), format!("write {straight}")));
     }
     if let Some(space) = whole.chars().find(|letter| letter.is_whitespace() && !letter.is_ascii()) {
-        let what = format!("there is a space of another kind, U+{:04X}", u32::from(space));
+        let what = format!("there is a special space character, U+{:04X}", u32::from(space));
         return Some((what, "write a plain space".to_owned()));
     }
     if let Some((key, value)) = yaml(line).filter(|_| !is_toml(line)) {
@@ -65,10 +66,10 @@ pub(crate) fn habit(text: &str, place: &Range<usize>) -> Option<(String, String)
     let comment =
         ["//", ";", "--", "/*"].into_iter().find(|mark| at.starts_with(mark) || line.starts_with(mark));
     if let Some(mark) = comment.filter(|mark| line.starts_with(mark) || *mark != ";") {
-        return Some((format!("'{mark}' begins no comment"), "begin comments with #".to_owned()));
+        return Some((format!("'{mark}' does not begin a comment"), "begin comments with #".to_owned()));
     }
     if at.starts_with([';', ',']) {
-        let what = "a line ends with its value".to_owned();
+        let what = "a line must end after its value".to_owned();
         return Some((
             what,
             format!("leave out the {}", if at.starts_with(';') { "semicolon" } else { "comma" }),
@@ -77,25 +78,25 @@ pub(crate) fn habit(text: &str, place: &Range<usize>) -> Option<(String, String)
     let (key, value) = line.split_once('=')?;
     let inner = value.trim().strip_prefix('"')?.strip_suffix('"')?;
     (inner.contains('\\') && !inner.contains('\'')).then(|| {
-        let what = "a backslash in double quotes begins an escape".to_owned();
+        let what = "a backslash in double quotes starts an escape sequence".to_owned();
         (what, format!("write {} = '{inner}', in single quotes", key.trim()))
     })
 }
 
-/// Says why these bytes are no text, if they are none at all.
+/// Tells why these bytes are not text, if they are not.
 pub(crate) fn not_text(bytes: &[u8]) -> Option<&'static str> {
     const HEAD: usize = 1024;
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("is UTF-16"),
-        _ if bytes[..bytes.len().min(HEAD)].contains(&0) => Some("is no text"),
+        _ if bytes[..bytes.len().min(HEAD)].contains(&0) => Some("is not a text file"),
         _ => None,
     }
 }
 
-/// The lines that say something, without the spaces around them, and where they stand.
+/// The lines with content, without the spaces around them, and their places.
 fn significant(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     let line = move |line: &str| {
-        // All lines are parts of the text, so that their distance from its start is their place.
+        // All lines are parts of the text, so the distance from the start of the text is the place of a line.
         let start = line.as_ptr() as usize - text.as_ptr() as usize;
         start..start + line.len()
     };
@@ -111,7 +112,7 @@ fn is_toml(line: &str) -> bool {
     is_section || line.split_once('=').is_some_and(|(key, _)| is_key(key) && !key.trim().is_empty())
 }
 
-/// Key and value of a line of YAML; of an entry of a list without a key, the key is empty.
+/// Key and value of a line of YAML; for a list entry without a key, the key is empty.
 fn yaml(line: &str) -> Option<(&str, &str)> {
     let (entry, rest) = match line.strip_prefix("- ") {
         Some(rest) => (true, rest.trim()),
@@ -130,7 +131,7 @@ fn yaml(line: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// How a line of YAML reads in TOML.
+/// A line of YAML as TOML.
 fn in_toml(key: &str, value: &str) -> String {
     let value = value.split(" #").next().unwrap_or_default().trim();
     let is_bare = value.parse::<i64>().is_ok() || matches!(value, "true" | "false");
@@ -150,12 +151,13 @@ fn in_toml(key: &str, value: &str) -> String {
     }
 }
 
-/// Whether a key has this name, in whatever section.
+/// Whether a key has this name, in any section.
 fn is_setting(key: &str) -> bool {
     settings::SECTIONS.iter().any(|section| section.setting(key).is_some())
 }
 
-/// The line with straight quotes in place of typographic ones; nothing if it has none outside of straight ones.
+/// The line with straight quotes in place of typographic ones; `None` if it has no typographic quotes outside
+/// straight ones.
 fn straightened(line: &str) -> Option<String> {
     const TYPOGRAPHIC: [char; 9] = ['“', '”', '„', '‟', '«', '»', '‘', '’', '‚'];
     let value = line.split_once('=').map_or(line, |(_, value)| value).trim_start();
@@ -202,8 +204,8 @@ mod tests {
             ("rise = 3 // three", 9, "'//'", "#"),
             ("; three", 0, "';'", "#"),
             ("-- three", 0, "'--'", "#"),
-            ("rise = 3;", 8, "ends", "leave out the semicolon"),
-            ("rise = 3,", 8, "ends", "leave out the comma"),
+            ("rise = 3;", 8, "must end", "leave out the semicolon"),
+            ("rise = 3,", 8, "must end", "leave out the comma"),
             ("file = \"C:\\logs\\lb\"", 10, "backslash", "write file = 'C:\\logs\\lb', in single quotes"),
         ];
         for (line, at, what, fix) in table {

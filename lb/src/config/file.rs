@@ -1,4 +1,4 @@
-//! What does the file say? TOML, taken apart into layers; what is not known there is an error that says what is.
+//! Splits a TOML file into layers. Unknown keys are errors that name the known ones.
 
 use std::ops::Range;
 
@@ -11,26 +11,27 @@ use super::problems::{Found, Problem, nearest, shortened};
 use super::settings::{self, SECTIONS, Section};
 use super::{aliases, dialect};
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug, Default)]
 pub(crate) struct File {
-    /// What it says of the balancer.
+    /// The settings of the balancer.
     pub(crate) settings: Layer,
-    /// What it says of each backend.
+    /// The settings of each backend.
     pub(crate) backends: Vec<Layer>,
-    /// Whether it tries to name any.
+    /// Whether the file has a section for a backend.
     pub(crate) names_backends: bool,
 }
 
-/// A key, or a value, where it stands.
+/// A key or a value, with its place.
 type Key<'a> = (&'a str, Range<usize>);
 
 impl File {
-    /// Takes a file apart. What cannot be used is left out, and told to `problems`; if it is not TOML, that is all of it.
+    /// Splits a file. Entries with errors are omitted and added to `problems`; if the text is not TOML, that
+    /// is everything.
     pub(crate) fn read(text: &str, problems: &mut Found) -> Option<Self> {
         let (document, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            // What the rest of it means is anybody's guess.
+            // The meaning of the rest is unknown.
             let shown = super::problems::without_secrets(text);
             match dialect::foreign(&shown) {
                 Some(problem) => problems.push(problem),
@@ -83,14 +84,14 @@ impl File {
                         }
                         _ => {
                             let fix = "write [[backend]] and, below it, url = \"http://host:port\"";
-                            let what = "a backend is not a section of its own";
+                            let what = "a backend must be a separate section";
                             problems.push(Problem::new(what, fix).at_place(Some(entry.span())));
                         }
                     }
                 }
             }
-            (DeValue::Table(_), true) => wrong("one section, and there may be several", key.1.clone()),
-            (DeValue::Array(_), false) => wrong("a list, and there is only one", key.1.clone()),
+            (DeValue::Table(_), true) => wrong("a single section, but there may be several", key.1.clone()),
+            (DeValue::Array(_), false) => wrong("a list, but only one section is allowed", key.1.clone()),
             _ => wrong("a section", value.span()),
         }
     }
@@ -116,14 +117,14 @@ fn read_setting(
     }
 }
 
-/// A key that is not known here, without what to write instead: to compare it with all keys takes long, and
-/// with so many problems, the proposal is not read.
+/// An unknown key without a suggestion: to compare a key with all keys takes long, and with so many problems,
+/// no user reads the suggestion.
 fn unexplained(section: &'static Section, key: &Key<'_>) -> Problem {
     let (name, here) = (shortened(key.0), place(section));
     Problem::new(format!("{name} is not known {here}"), "").at_place(Some(key.1.clone()))
 }
 
-/// Where a section's keys stand.
+/// Where the keys of a section belong.
 fn place(section: &'static Section) -> String {
     match section.name {
         "" => "above the sections".to_owned(),
@@ -131,7 +132,7 @@ fn place(section: &'static Section) -> String {
     }
 }
 
-/// What to do about a key that is not known here: known elsewhere, or nearly known.
+/// The remedy for an unknown key: a key of another program, or a typing error.
 fn unknown(section: &'static Section, key: &Key<'_>) -> Problem {
     let here = place(section);
     let is_top = section.name.is_empty();
@@ -141,7 +142,7 @@ fn unknown(section: &'static Section, key: &Key<'_>) -> Problem {
     let sections = || SECTIONS.iter().filter(|other| !other.name.is_empty());
     let word = key.0.replace('-', "_");
     let alias = aliases::find(&word).map(|alias| alias.file).filter(|fix| !fix.is_empty());
-    // "backends" in place of "backend" is a letter too many, and no habit.
+    // "backends" in place of "backend" is a typing error, and not a word of another program.
     let alias = alias.filter(|_| settings::section(word.trim_end_matches('s')).is_none());
     let all = || SECTIONS.iter().flat_map(|home| home.settings.iter().map(move |setting| (home, setting)));
     let into = |home: &Section| match home.name {
@@ -171,8 +172,8 @@ fn unknown(section: &'static Section, key: &Key<'_>) -> Problem {
     Problem::new(format!("{} is not known {here}", shortened(key.0)), fix).at_place(Some(key.1.clone()))
 }
 
-/// Whether a word differs from another by few letters: at most a third, so that a word that only looks a little alike is not
-/// taken for one from elsewhere in the file.
+/// Whether a word differs from another by few letters: at most a third. So a word that is only somewhat
+/// similar is not taken as one from another section.
 fn is_slip(word: &str, known: &str) -> bool {
     strsim::damerau_levenshtein(word, known) * 3 <= word.chars().count()
 }
@@ -193,7 +194,8 @@ fn written(value: &Spanned<DeValue<'_>>) -> Written {
     }
 }
 
-/// The file breaks TOML's own rules. A line is told about once: what follows its first error is a consequence of it.
+/// The file breaks the rules of TOML. Each line is reported once: later errors in a line follow from the
+/// first one.
 fn errors_of_toml(errors: &[toml::de::Error], text: &str, problems: &mut Found) {
     let place = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
     let mut errors: Vec<_> = errors.iter().map(|error| (place(error), error)).collect();
@@ -206,7 +208,7 @@ fn errors_of_toml(errors: &[toml::de::Error], text: &str, problems: &mut Found) 
         told = Some(place.start);
         is_first
     });
-    // They stand in the order of the file, so that only the first ones are ever shown.
+    // The errors are in the order of the file, so only the first ones are ever shown.
     problems.count_more(errors.len().saturating_sub(Found::KEPT));
     let first = errors.into_iter().take(Found::KEPT);
     problems.extend(first.map(|(place, error)| not_toml(error, text, place)));
@@ -225,7 +227,7 @@ fn not_toml(error: &toml::de::Error, text: &str, place: Range<usize>) -> Problem
         ("string values must be quoted", Some("no" | "No" | "False")) => "write false".to_owned(),
         ("string values must be quoted", Some(word)) => format!("write \"{word}\""),
         ("duplicate key", _) => "keep one of them".to_owned(),
-        (_, _) if expected == "nothing" => "put texts, times, sizes and shares in quotes".to_owned(),
+        (_, _) if expected == "nothing" => "put texts, times, sizes and percentages in quotes".to_owned(),
         _ if expected.is_empty() => "this is not TOML".to_owned(),
         _ => format!("expected {expected}"),
     };

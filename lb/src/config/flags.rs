@@ -1,4 +1,5 @@
-//! The settings as flags, and the secrets as environment variables: made from the table, so that a flag and a key of the file can never mean different things.
+//! The settings as flags, and the secrets as environment variables. Both come from the table, so a flag and a
+//! key of the file always mean the same.
 
 use clap::builder::ValueParser;
 use clap::parser::ValueSource;
@@ -10,7 +11,7 @@ use super::problems::{Found, Problem};
 use super::settings::{self, BACKEND, SECTIONS, Section, Setting};
 use super::{backends, listen};
 
-/// The settings that a command line gives, and those that the environment does.
+/// The settings from the command line and from the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     settings: Layer,
@@ -19,26 +20,26 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// What they say of the balancer.
+    /// The settings of the balancer.
     pub(super) fn settings(&self) -> Layer {
         self.settings.clone()
     }
 
-    /// Whether the process was given a socket to listen at.
+    /// Whether the process got a socket to listen on.
     pub(super) fn has_socket(&self) -> bool {
         self.has_socket
     }
 
-    /// The list of backends, if they give one.
+    /// The list of backends, if there is one.
     pub(crate) fn backends(&self) -> Option<&str> {
         self.backends.as_deref()
     }
 }
 
-/// The variable by which systemd says that it hands over sockets: `sd_listen_fds(3)`.
+/// The variable with which systemd passes sockets: `sd_listen_fds(3)`.
 const SOCKETS: &str = "LISTEN_FDS";
 
-/// The backends of `--backends`, a layer each.
+/// The backends of `--backends`, one layer for each.
 pub(super) fn backends(list: &str, problems: &mut Found) -> Vec<Layer> {
     let url =
         settings::section(BACKEND).and_then(|section| section.setting("url")).expect("backends have a url");
@@ -66,7 +67,7 @@ impl Args for Flags {
             .long("backends")
             .value_name("URLS")
             .allow_hyphen_values(true)
-            .help("The backends, separated by commas and no spaces: http://localhost:3031,http://localhost:3032");
+            .help("The backends, separated by commas without spaces: http://localhost:3031,http://localhost:3032");
         command.arg(backends).args(with_flags().map(|(section, setting)| arg(section, setting)))
     }
 
@@ -94,7 +95,7 @@ impl FromArgMatches for Flags {
         self.has_socket = std::env::var_os(SOCKETS).is_some();
         let all = SECTIONS.iter().flat_map(|section| section.settings);
         for setting in all.filter(|setting| !setting.variable.is_empty()) {
-            // A variable that is empty is one that somebody wanted to be without.
+            // An empty variable means that the user wants no value.
             if let Some(text) = std::env::var(setting.variable).ok().filter(|text| !text.is_empty()) {
                 self.settings.add(setting, Written::Plain(text), Origin::Variable(setting.variable));
             }
@@ -118,14 +119,14 @@ fn arg(section: &Section, setting: &'static Setting) -> Arg {
         .action(ArgAction::Set)
         .help(help);
     let arg = match setting.form {
-        // Whoever wants what is off in the file to be on gives the flag alone.
+        // The flag without a value switches on a setting that is off in the file.
         Form::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
         _ => arg,
     };
     if section.heading.is_empty() { arg } else { arg.help_heading(section.heading) }
 }
 
-/// Refuses what cannot be read, and passes on what can as it was written.
+/// A parser that refuses wrong values and keeps right ones as text.
 fn parser(setting: &'static Setting) -> ValueParser {
     let read = move |text: &str| -> Result<String, String> {
         match ValueForm::of(setting).refuses(text) {
@@ -136,7 +137,7 @@ fn parser(setting: &'static Setting) -> ValueParser {
     ValueParser::from(read)
 }
 
-/// How a value is written on a command line, and what is wrong with a text that is no such value.
+/// How a value is written on a command line, and the error for a wrong text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ValueForm {
     form: Form,
@@ -144,19 +145,19 @@ pub(crate) struct ValueForm {
 }
 
 impl ValueForm {
-    /// A time, which may be none at all.
+    /// A time, which may be zero.
     pub(crate) const TIME: Self = Self { form: Form::Time { zero: true }, setting: None };
 
     fn of(setting: &'static Setting) -> Self {
         Self { form: setting.form, setting: Some(setting) }
     }
 
-    /// That of a flag, written without its hyphens.
+    /// The form of the value of a flag, by its name without hyphens.
     pub(crate) fn of_flag(flag: &str) -> Option<Self> {
         with_flags().find(|(_, setting)| setting.flag == flag).map(|(_, setting)| Self::of(setting))
     }
 
-    /// That of a key of the file.
+    /// The form of the value of a key of the file.
     pub(crate) fn of_key(section: &str, key: &str) -> Option<Self> {
         settings::section(section)?.setting(key).map(Self::of)
     }
@@ -166,7 +167,7 @@ impl ValueForm {
         matches!(self.form, Form::Switch)
     }
 
-    /// What a text is that is no such value, and what to write instead; `None` if it is one.
+    /// The error in a text and what to write instead; `None` if the text is right.
     pub(crate) fn refuses(self, text: &str) -> Option<(String, String)> {
         let setting = self.setting;
         if text == "off" && setting.is_some_and(Setting::has_off) {

@@ -1,4 +1,5 @@
-//! How is a setting written? Times, sizes, counts, shares, switches and words: in the file and on the command line.
+//! How each setting is written: times, sizes, counts, percentages, switches and words, in the file and on the
+//! command line.
 
 use std::time::Duration;
 
@@ -8,74 +9,74 @@ use super::aliases;
 use super::problems::nearest;
 use crate::statuses::Statuses;
 
-/// How a setting is written. The texts in some of them stand for the value in the help, such as `PATH`.
+/// The form of a setting. The texts in some forms are the name of the value in the help, such as `PATH`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
     /// A time such as `250ms`.
     Time {
-        /// It may be none at all.
+        /// Whether it may be zero.
         zero: bool,
     },
     /// Bytes, such as `64KiB`.
     Size,
     /// A whole number.
     Count {
-        /// The least.
+        /// The smallest value.
         least: u64,
-        /// The most.
+        /// The largest value.
         most: u64,
     },
-    /// A share such as `50%`.
+    /// A percentage such as `50%`.
     Percent {
-        /// The least.
+        /// The smallest value.
         least: u32,
-        /// The most.
+        /// The largest value.
         most: u32,
     },
     /// Yes or no.
     Switch,
     /// One of these words.
     Word(&'static str, fn() -> Vec<&'static str>),
-    /// Any text; whoever needs it knows what is right.
+    /// Any text; the code that uses it checks it.
     Text(&'static str),
-    /// Several texts.
+    /// A list of texts.
     List(&'static str),
-    /// Status codes, single ones and ranges.
+    /// Status codes and ranges of them.
     Statuses,
 }
 
-/// A setting as it stands there.
+/// The value of a setting as it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Written {
-    /// On the command line, where everything is text.
+    /// A value on the command line, where everything is text.
     Plain(String),
-    /// In quotes.
+    /// A text in quotes.
     Text(String),
-    /// A whole number; `None` if it is one that nobody needs.
+    /// A whole number; `None` if it is too large for any setting.
     Number(Option<i128>),
     /// `true` or `false`.
     Switch(bool),
-    /// A list of what stands at these places of the file.
+    /// A list of values, with their places in the file.
     List(Vec<(Self, std::ops::Range<usize>)>),
-    /// Something that no setting is: what it is, with its article.
+    /// Another kind of value, which no setting has: its name, with an article.
     Other(&'static str),
 }
 
-/// A setting as it is meant.
+/// The value of a setting after parsing.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Time(Duration),
-    /// A count, bytes, or percents.
+    /// A count, bytes, or percent.
     Number(u64),
     Switch(bool),
     Text(String),
     List(Vec<String>),
 }
 
-/// What is wrong with something written.
+/// The error in a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// What it is or is not, as in "5 is …".
+    /// The error, as the end of "5 is …".
     pub(crate) is: String,
     /// What to write instead.
     pub(crate) fix: String,
@@ -88,7 +89,7 @@ impl Wrong {
 }
 
 impl Form {
-    /// What stands for the value in the help; nothing for a switch.
+    /// The name of the value in the help; empty for a switch.
     pub(crate) fn value_name(self) -> &'static str {
         match self {
             Self::Time { .. } => "TIME",
@@ -101,10 +102,10 @@ impl Form {
         }
     }
 
-    /// Reads it.
+    /// Reads a value.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The error in the value.
     pub(crate) fn read(self, written: &Written) -> Result<Value, Wrong> {
         match self {
             Self::Time { zero } => self.read_time(zero, written).map(Value::Time),
@@ -119,7 +120,7 @@ impl Form {
         }
     }
 
-    /// How it may be written, with quotes if that is in the file.
+    /// An example of the form, with quotes if it is for the file.
     fn example(self, quotes: bool) -> String {
         let words = match self {
             Self::Time { .. } => {
@@ -148,7 +149,7 @@ impl Form {
         format!("write {words}")
     }
 
-    /// The text, where it has to be one.
+    /// The text, for forms that are texts.
     fn text(self, written: &Written) -> Result<&str, Wrong> {
         match written {
             Written::Plain(text) | Written::Text(text) => Ok(text),
@@ -175,28 +176,30 @@ impl Form {
         }
         match humantime::parse_duration(self.text(written)?) {
             Ok(Duration::ZERO) if !zero => {
-                let fix = format!("write more than nothing, such as {}", quoted("250ms", quotes));
+                let fix = format!("write a time above zero, such as {}", quoted("250ms", quotes));
                 Err(Wrong::new("too short", fix))
             }
             Ok(time) if time <= LONGEST => Ok(time),
             Ok(_) => Err(Wrong::new("too long", format!("write at most {}", quoted("365d", quotes)))),
-            Err(_) => Err(Wrong::new("no time", self.example(quotes))),
+            Err(_) => Err(Wrong::new("not a time", self.example(quotes))),
         }
     }
 
     fn read_size(self, written: &Written) -> Result<u64, Wrong> {
         let quotes = written.is_in_file();
-        let wrong = || Wrong::new("no size", self.example(quotes));
+        let wrong = || Wrong::new("not a size", self.example(quotes));
         if let Written::Number(Some(number)) = written {
             return u64::try_from(*number).map_err(|_| wrong());
         }
         let text = self.text(written)?;
         let size = |text: &str| text.parse::<ByteSize>().ok();
         size(text).map(|size| size.as_u64()).ok_or_else(|| {
-            // A rate is written as a size: the settings of rates are all per second.
+            // A rate is written as a size: all rates are per second.
             let bare = ["/s", "/sec", "ps"].into_iter().find_map(|second| text.strip_suffix(second));
             let bare = bare.filter(|bare| size(bare).is_some());
-            bare.map_or_else(wrong, |bare| Wrong::new("no size", format!("write {}", quoted(bare, quotes))))
+            bare.map_or_else(wrong, |bare| {
+                Wrong::new("not a size", format!("write {}", quoted(bare, quotes)))
+            })
         })
     }
 
@@ -226,7 +229,7 @@ impl Form {
                     let fix = format!("write {}", quoted(&format!("{number}%"), quotes));
                     Wrong::new("without its sign", fix)
                 }
-                Err(_) => Wrong::new("no share", self.example(quotes)),
+                Err(_) => Wrong::new("not a percentage", self.example(quotes)),
             });
         };
         let within =
@@ -272,7 +275,7 @@ impl Form {
         Err(Wrong::new("not known", fix))
     }
 
-    /// Status codes and ranges of them: one or several, on the command line separated by commas.
+    /// Status codes and ranges: one or several, on the command line separated by commas.
     fn read_statuses(self, written: &Written) -> Result<Vec<String>, Wrong> {
         let wrong = |kind| Wrong::new(kind, self.example(written.is_in_file()));
         let one = |entry: &Written| match entry {
@@ -292,16 +295,17 @@ impl Form {
                 let fix = "write a status code between 100 and 599, such as 200";
                 Err(Wrong::new("not in 100..=599", fix))
             }
-            (None, _) => Err(wrong("no status code")),
+            (None, _) => Err(wrong("not a status code")),
         }
     }
 
-    /// Several texts; on the command line they are separated by commas.
+    /// A list of texts; on the command line they are separated by commas.
     fn read_list(self, written: &Written) -> Result<Vec<String>, Wrong> {
         match written {
             Written::Plain(text) if text.is_empty() => Ok(Vec::new()),
             Written::Plain(text) => Ok(text.split(',').map(str::to_owned).collect()),
-            // What is no text is left empty, for whoever knows what it should be to refuse it with the others.
+            // An entry that is not a text becomes empty, so that the code that knows the right values refuses
+            // it with the others.
             Written::List(entries) => Ok(entries
                 .iter()
                 .map(|(entry, _)| match entry {
@@ -316,7 +320,7 @@ impl Form {
     }
 }
 
-/// Nobody waits longer, and clocks cannot count for ever.
+/// No longer time is useful, and clocks cannot count without limit.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 impl Written {
@@ -324,7 +328,7 @@ impl Written {
         !matches!(self, Self::Plain(_))
     }
 
-    /// What it is, with its article.
+    /// The kind of the value, with an article.
     fn kind(&self) -> &'static str {
         match self {
             Self::Plain(_) | Self::Text(_) => "a text",
@@ -336,7 +340,7 @@ impl Written {
     }
 }
 
-/// What a word for yes or no means, in whatever language of configuration.
+/// The meaning of a word for yes or no, in any configuration language.
 pub(crate) fn as_switch(word: &str) -> Option<bool> {
     match &word.to_ascii_lowercase()[..] {
         "true" | "on" | "yes" | "y" | "1" | "enable" | "enabled" => Some(true),

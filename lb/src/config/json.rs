@@ -1,6 +1,7 @@
-//! What JSON says of a backend, at run time: one more layer, so that it means what it means in the file, and is refused in
-//! the same words.
+//! Settings of a backend as JSON, at run time. They are one more layer, so they mean the same as in the file,
+//! and errors have the same words.
 
+use balance::member::Member;
 use serde_json::{Map, Value};
 
 use super::convert;
@@ -8,22 +9,22 @@ use super::form::Written;
 use super::layer::{Layer, Origin};
 use super::problems::{Found, Problem, Problems, Source, besides, nearest, shortened};
 use super::settings::{self, BACKEND};
-use crate::balance::member::Member;
 
-/// Reads what is said of a backend: of a new one, or of one of which this is `known` already and whose address stays.
+/// Reads the settings of a backend: of a new one, or of an existing one with the settings `known`, whose
+/// address stays.
 ///
 /// # Errors
-/// All that is wrong with it, a line each, with what to write instead.
-pub(crate) fn backend(said: &Map<String, Value>, known: Option<&Member>) -> Result<Member, String> {
+/// All errors, one per line, with what to write instead.
+pub(crate) fn backend(document: &Map<String, Value>, known: Option<&Member>) -> Result<Member, String> {
     let section = settings::section(BACKEND).expect("there is a section for backends");
-    // Names are looked up again and again only while they stand in the configuration.
+    // The names in the configuration are looked up repeatedly, but other names are not.
     let cannot = |key: &str| key == "every_address" || (key == "url" && known.is_some());
     let keys = || section.settings.iter().map(|setting| setting.key()).filter(|key| !cannot(key));
     let mut problems = Found::default();
     let mut layer = known.map(layer_of).unwrap_or_default();
-    for (key, value) in said {
+    for (key, value) in document {
         match section.setting(key).filter(|_| !cannot(key)) {
-            // Nothing is said of it any more.
+            // The setting is removed.
             Some(setting) if value.is_null() => _ = layer.remove(setting.id()),
             Some(setting) => layer.add(setting, written(value), Origin::Json),
             None => {
@@ -48,7 +49,7 @@ pub(crate) fn backend(said: &Map<String, Value>, known: Option<&Member>) -> Resu
     }
 }
 
-/// What is known of a backend, as if it had been said.
+/// The known settings of a backend, as if they were given now.
 fn layer_of(member: &Member) -> Layer {
     let section = settings::section(BACKEND).expect("there is a section for backends");
     let mut layer = Layer::default();
@@ -86,14 +87,14 @@ fn written(value: &Value) -> Written {
 
 #[cfg(test)]
 mod tests {
+    use balance::Address;
+    use balance::member::Mode;
     use serde_json::json;
 
     use super::*;
-    use crate::balance::Address;
-    use crate::balance::member::Mode;
 
-    fn read(said: &Value, known: Option<&Member>) -> Result<Member, String> {
-        backend(said.as_object().unwrap(), known)
+    fn read(document: &Value, known: Option<&Member>) -> Result<Member, String> {
+        backend(document.as_object().unwrap(), known)
     }
 
     #[test]
@@ -147,11 +148,11 @@ mod tests {
             (json!({"every_address": true}), "every_address is not known here"),
             (json!({"weight": -1, "priority": 10}), "\nweight is"),
         ];
-        let errors = new.map(|(said, error)| (read(&said, None), said, error));
-        let others = changes.map(|(said, error)| (read(&said, Some(&known)), said, error));
-        for (found, said, error) in errors.into_iter().chain(others) {
+        let errors = new.map(|(document, error)| (read(&document, None), document, error));
+        let others = changes.map(|(document, error)| (read(&document, Some(&known)), document, error));
+        for (found, document, error) in errors.into_iter().chain(others) {
             let found = found.expect_err(error);
-            assert!(found.contains(error) || format!("\n{found}").contains(error), "{said}: {found}");
+            assert!(found.contains(error) || format!("\n{found}").contains(error), "{document}: {found}");
         }
     }
 }

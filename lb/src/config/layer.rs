@@ -1,6 +1,6 @@
-//! Who said what? Settings as they were given, with where: the raw layer, in which everything is optional.
+//! Settings as they were given, with their origin: the raw layer, in which everything is optional.
 //!
-//! The defaults make a layer, the file makes one and the flags make one; each is laid over the one before.
+//! The defaults, the file and the flags each make a layer. A later layer overrides an earlier one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,12 +9,12 @@ use std::ops::Range;
 use super::form::{Form, Written};
 use super::settings::{Section, Setting};
 
-/// Where a setting comes from.
+/// The origin of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Nobody said anything.
+    /// The setting was not given.
     Default,
-    /// What was said is wrong, and the default takes its place, so that reading can go on.
+    /// The given value is wrong. The default replaces it, so that reading can continue.
     InsteadOfWrong,
     /// These bytes of the file.
     File(Range<usize>),
@@ -26,7 +26,7 @@ pub(crate) enum Origin {
     Json,
 }
 
-/// A setting, or what became of it, and where it comes from.
+/// A setting or its parsed value, with its origin.
 #[derive(Clone)]
 pub(crate) struct Given<T> {
     pub(crate) setting: &'static Setting,
@@ -35,7 +35,7 @@ pub(crate) struct Given<T> {
 }
 
 impl<T> Given<T> {
-    /// What it is called where it was given: `--ping-timeout` or `ping_timeout`.
+    /// The name of the setting at its origin: `--ping-timeout` or `ping_timeout`.
     pub(crate) fn name(&self) -> String {
         match self.origin {
             Origin::Flag(flag) => format!("--{flag}"),
@@ -45,7 +45,7 @@ impl<T> Given<T> {
         }
     }
 
-    /// Where it is in the file, if it is there.
+    /// The place in the file, if it has one.
     pub(crate) fn place(&self) -> Option<Range<usize>> {
         match &self.origin {
             Origin::File(range) => Some(range.clone()),
@@ -53,8 +53,8 @@ impl<T> Given<T> {
         }
     }
 
-    /// Whether anybody has said it.
-    pub(crate) fn is_said(&self) -> bool {
+    /// Whether the setting was given.
+    pub(crate) fn is_written(&self) -> bool {
         matches!(self.origin, Origin::File(_) | Origin::Flag(_) | Origin::Variable(_) | Origin::Json)
     }
 }
@@ -71,7 +71,7 @@ impl<T: fmt::Debug> fmt::Debug for Given<T> {
     }
 }
 
-/// What is shown in place of a secret.
+/// The text that is shown in place of a secret.
 pub(crate) const HIDDEN: &str = "***";
 
 /// Settings by their names within this program; see [`Setting::id`].
@@ -79,7 +79,7 @@ pub(crate) const HIDDEN: &str = "***";
 pub(crate) struct Layer(BTreeMap<&'static str, Given<Written>>);
 
 impl Layer {
-    /// What holds when nobody says anything.
+    /// The values of settings that are not given.
     pub(crate) fn defaults<'a>(sections: impl IntoIterator<Item = &'a Section>) -> Self {
         let mut layer = Self::default();
         for setting in sections.into_iter().flat_map(|section| section.settings) {
@@ -90,29 +90,29 @@ impl Layer {
         layer
     }
 
-    /// Adds what was said.
+    /// Adds a given setting.
     pub(crate) fn add(&mut self, setting: &'static Setting, value: Written, origin: Origin) {
         self.0.insert(setting.id(), Given { setting, value, origin });
     }
 
-    /// Lays another layer over this one: what it has holds.
+    /// Adds another layer, which overrides this one.
     #[must_use]
     pub(crate) fn under(mut self, over: Self) -> Self {
         self.0.extend(over.0);
         self
     }
 
-    /// What was said of a setting, or its default.
+    /// The given value of a setting, or its default.
     pub(crate) fn get(&self, id: &str) -> Option<&Given<Written>> {
         self.0.get(id)
     }
 
-    /// What somebody has said of a setting.
-    pub(crate) fn said(&self, id: &str) -> Option<&Given<Written>> {
-        self.get(id).filter(|given| given.is_said())
+    /// The given value of a setting.
+    pub(crate) fn written(&self, id: &str) -> Option<&Given<Written>> {
+        self.get(id).filter(|given| given.is_written())
     }
 
-    /// The settings that mean something else here, or are said only here or only there.
+    /// The settings that differ, or that only one of the layers has.
     pub(crate) fn differs_from(&self, other: &Self) -> Vec<&'static str> {
         let meaning = |layer: &Self, id| {
             layer
@@ -124,20 +124,20 @@ impl Layer {
         ids.into_iter().filter(|id| meaning(self, id) != meaning(other, id)).collect()
     }
 
-    /// Takes it out.
+    /// Removes a setting.
     pub(crate) fn remove(&mut self, id: &str) -> Option<Given<Written>> {
         self.0.remove(id)
     }
 }
 
 impl Given<Written> {
-    /// Whether it is the word that switches it off.
+    /// Whether the value is the word that switches the setting off.
     pub(crate) fn is_off(&self) -> bool {
         let word = matches!(&self.value, Written::Plain(text) | Written::Text(text) if text == "off");
         word && self.setting.has_off()
     }
 
-    /// Whether it says what holds without it as well.
+    /// Whether the value is the same as the default.
     pub(crate) fn is_as_by_default(&self) -> bool {
         let default = Written::Plain(self.setting.default.to_owned());
         match self.form().read(&self.value) {
@@ -146,7 +146,7 @@ impl Given<Written> {
         }
     }
 
-    /// Where an entry of a list is in the file, if it is there.
+    /// The place of a list entry in the file, if it has one.
     pub(crate) fn place_of(&self, index: usize) -> Option<Range<usize>> {
         match (&self.origin, &self.value) {
             (Origin::File(_), Written::List(entries)) => entries.get(index).map(|(_, place)| place.clone()),
@@ -154,7 +154,7 @@ impl Given<Written> {
         }
     }
 
-    /// How it is written.
+    /// The form of the setting.
     pub(crate) fn form(&self) -> Form {
         self.setting.form
     }

@@ -1,8 +1,8 @@
-//! Where to listen: addresses as people write them, and what to write instead of those that are none.
+//! Addresses to listen on, as people write them, and what to write instead of wrong ones.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// What an address most likely means: an IP address, a port, or both.
+/// The likely meaning of an address: an IP address, a port, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Guess {
     pub(crate) ip: Option<IpAddr>,
@@ -10,7 +10,7 @@ pub(crate) struct Guess {
 }
 
 impl Guess {
-    /// Finds out what is meant by a text that need not be right; nothing if it could be anything.
+    /// Guesses the meaning of a text that may be wrong; empty if it could be anything.
     pub(crate) fn of(text: &str) -> Self {
         let text = text.trim().trim_matches(['"', '\'']);
         let text = text.split_once("://").map_or(text, |(_, rest)| rest).trim_end_matches('/');
@@ -24,13 +24,13 @@ impl Guess {
         }
     }
 
-    /// As a socket address, with these in place of what is not said; `None` if nothing is known of it at all.
+    /// A socket address, with these values for missing parts; `None` if both parts are missing.
     pub(crate) fn socket(self, ip: Ipv4Addr, port: u16) -> Option<SocketAddr> {
         (self != Self::default())
             .then(|| SocketAddr::new(self.ip.unwrap_or_else(|| ip.into()), self.port.unwrap_or(port)))
     }
 
-    /// As flags; `None` if nothing is known of it.
+    /// The meaning as flags; `None` if nothing is known.
     pub(crate) fn flags(self) -> Option<String> {
         let flags =
             [self.ip.map(|ip| format!("--bind {ip}")), self.port.map(|port| format!("--port {port}"))];
@@ -39,7 +39,7 @@ impl Guess {
     }
 }
 
-/// An IP address, in brackets or not, or what two words stand for everywhere.
+/// An IP address, with or without brackets, or one of two common names.
 fn ip_or_name(text: &str) -> Option<IpAddr> {
     match text {
         "*" => Some(Ipv4Addr::UNSPECIFIED.into()),
@@ -48,7 +48,7 @@ fn ip_or_name(text: &str) -> Option<IpAddr> {
     }
 }
 
-/// An IP address. One of IPv6 may stand in brackets, as it does in URLs (RFC 3986, section 3.2.2).
+/// An IP address. An IPv6 address may have brackets, as in URLs (RFC 3986, section 3.2.2).
 pub(crate) fn ip(text: &str) -> Option<IpAddr> {
     match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::from),
@@ -56,23 +56,24 @@ pub(crate) fn ip(text: &str) -> Option<IpAddr> {
     }
 }
 
-/// Reads what `--bind` says.
+/// Reads the value of `--bind`.
 ///
 /// # Errors
 /// What to write instead.
 pub(crate) fn bind(text: &str) -> Result<IpAddr, String> {
     ip(text).ok_or_else(|| match Guess::of(text).flags() {
         Some(flags) => format!("write {flags}"),
-        None => "write an IP address, such as 127.0.0.1, or 0.0.0.0 for all of this machine".to_owned(),
+        None => "write an IP address, such as 127.0.0.1, or 0.0.0.0 for all IPv4 addresses of this machine"
+            .to_owned(),
     })
 }
 
-/// What to write instead of a `--port` that is none, if that can be guessed.
+/// What to write instead of a wrong `--port`, if there is a good guess.
 pub(crate) fn instead_of_port(text: &str) -> Option<String> {
     Guess::of(text).flags().map(|flags| format!("write {flags}"))
 }
 
-/// Reads an IP address and a port; `usual` is what most have there. A file has `quotes` around it.
+/// Reads an IP address and a port; `usual` is the most common value. In a file, the value has `quotes`.
 ///
 /// # Errors
 /// What to write instead.

@@ -1,33 +1,29 @@
-//! What the balancer is told to do: every setting, with its default, from a file and from flags.
+//! The configuration of the balancer: all settings with their defaults, from a file and from flags.
 //!
-//! Parse, do not validate: what is written (`layer.rs`) becomes a [`Config`] in one step, and a `Config` that exists is
-//! valid. What is wrong is told all at once, with its place in the file and what to write instead ([`problems`]).
+//! The principle is to parse instead of to validate: written settings (`layer.rs`) become a [`Config`] in one
+//! step, and a `Config` that exists is valid. All errors are reported at once, each with its place in the
+//! file and what to write instead ([`problems`]).
 //!
 //! ```text
 //! defaults ─┐
-//! file ─────┼─► one layer ─► Config, or problems ─► what it means, and what is odd about it
+//! file ─────┼─► one layer ─► Config, or problems ─► figures, and warnings
 //! flags ────┘
 //! ```
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
-use ipnet::IpNet;
+use balance::health::Thresholds;
+use balance::member::{Member, Mode};
+use balance::policy::Kind;
+use balance::{Rules, budget, outlier, silence};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::balance::health::Thresholds;
-use crate::balance::member::{Member, Mode};
-use crate::balance::policy::Kind;
-use crate::balance::{Rules, budget, outlier, silence};
-use crate::log::Level;
-use crate::proxy::books::Statistics;
-use crate::proxy::key;
-use crate::proxy::queue::{self, Limit};
-use crate::proxy::sticky;
+use crate::log::{Level, LogFormat};
+use crate::proxy::settings::Settings as ProxySettings;
 use crate::shown::shown;
-use crate::words::words;
 
 pub(crate) mod aliases;
 mod backends;
@@ -64,126 +60,70 @@ pub use schema::schema;
 use settings::SECTIONS;
 pub use token::Token;
 
-/// Every setting of the balancer.
+/// All settings of the balancer.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The backends, in the order of their numbers; at least one.
     pub backends: Vec<Member>,
+    /// The settings of the path of a request.
+    pub(crate) proxy: Arc<ProxySettings>,
     /// How a backend is picked.
     pub policy: Kind,
-    /// Where hashing policies find the key of a request.
-    pub key: key::Source,
-    /// How far above its fair share of the requests in flight a backend may be under `bounded-ring`, in percent;
-    /// more than 100.
+    /// Limit for the requests in flight of a backend under `bounded-ring`, in percent of its fair share; more
+    /// than 100.
     pub load_factor: u32,
-    /// What all draws start from, so that a run can be repeated; by default something new at each start.
+    /// Seed of all random choices, so that a run can be repeated; by default a new seed at each start.
     pub seed: Option<u64>,
-    /// With fewer than so many percent of a level's backends up, health is not heeded; 0 for never.
+    /// If fewer than this percentage of a level's backends are up, health is ignored; 0 for never.
     pub panic_threshold: u8,
-    /// How long it takes a backend that has come up to get its full share; zero for no time at all.
+    /// Time in which a backend that has come up grows to its full share; zero for none.
     pub slow_start: Duration,
-    /// When a backend is ejected for what it answers.
+    /// When answers of a backend lead to its ejection.
     pub outlier: outlier::Rule,
-    /// How many retries all requests together may have; `None` for as many as each may.
+    /// The limit of retries of all requests together; `None` for no common limit.
     pub retry_budget: Option<budget::Rule>,
-    /// After how long without an answer a second backend is asked as well; `None` for never.
-    pub hedge_after: Option<Duration>,
-    /// The cookie by which clients return to the backend they were at; `None` for no such cookie.
-    pub sticky_cookie: Option<String>,
-    /// How that cookie is given out.
-    pub sticky_attributes: sticky::Attributes,
-    /// Whether a client may ask, with `x-lb-explain: 1`, how its request was decided.
-    pub explain: bool,
-    /// Where clients connect.
+    /// Address that clients connect to.
     pub listen: SocketAddr,
-    /// Where state and events can be seen.
+    /// Address of the admin port.
     pub admin: SocketAddr,
-    /// What whoever changes anything at run time has to know; `None` for nobody, unless only this machine can ask.
+    /// The token that is required for changes at run time. With `None`, changes are possible only if the
+    /// admin port is on a loopback address.
     pub admin_token: Option<Token>,
-    /// What it calls itself towards others, in `Via` and `Proxy-Status`: a token of RFC 9110, section 5.6.2.
-    pub name: String,
-    /// Whether it adds itself to `Via`; else it marks requests in `CDN-Loop`, so that it knows those that come back.
-    pub via: bool,
-    /// Proxies in front of it, whose word is taken for where they got a request from.
-    pub trusted: Vec<IpNet>,
     /// Threads that serve requests; at least 1.
     pub workers: usize,
     /// Time between two pings of a backend, before jitter.
     pub ping_interval: Duration,
-    /// How long a ping may take to connect, and then to be answered; not longer than the interval.
+    /// Time limit of a ping for the connection, and again for the answer; not longer than the interval.
     pub ping_timeout: Duration,
-    /// What a ping asks, and where.
+    /// The request and the destination of pings.
     pub ping: Ping,
-    /// Evidence that a change of state needs.
+    /// The number of pings that a change of state needs.
     pub thresholds: Thresholds,
-    /// When waiting becomes silence.
+    /// When the balancer suspects a backend that is silent.
     pub silence: silence::Rule,
-    /// Retries of the same backend.
-    pub retries: u32,
-    /// Pause before a retry.
-    pub retry_delay: Duration,
-    /// Backends that a request may be given to; at least 1.
-    pub attempts: u32,
-    /// Statuses, of 400 to 599, for which another backend is asked; mostly none.
-    pub retry_on: Vec<StatusCode>,
-    /// From a request's arrival to its answer's head, all tries included.
-    pub total_timeout: Duration,
-    /// To establish a connection to a backend.
-    pub connect_timeout: Duration,
-    /// From sending a request to its answer's head.
-    pub response_timeout: Duration,
-    /// How long a client may keep a connection without a request.
-    pub idle_timeout: Duration,
-    /// How long a connection to a backend is kept without a request.
-    pub backend_idle: Duration,
-    /// From the first byte of a request to the end of its head.
-    pub head_timeout: Duration,
-    /// How long a body may come to a halt, on its way to a backend or to a client.
-    pub stall_timeout: Duration,
-    /// Bytes of a request's body that its client has to send per second; `None` for no limit.
-    pub min_upload_rate: Option<u64>,
-    /// A client that closes its side of the connection is taken to have left, and its request ends.
-    pub abort_on_close: bool,
-    /// How long both sides of a tunnel may be silent.
-    pub tunnel_timeout: Duration,
-    /// How long connections are still accepted after the order to end, before draining begins; zero for no time at all.
+    /// How long connections are still accepted after the signal to end, before draining begins; may be zero.
     pub lame_duck: Duration,
-    /// How long draining may take.
+    /// Time limit of draining.
     pub drain_time: Duration,
-    /// How long a connection without a request stays open when draining begins.
-    pub drain_idle: Duration,
-    /// Connections that clients may have open at a time, at least 1; by default as many as there are descriptors
-    /// for, one for the client and one for a backend.
+    /// Limit of open connections of clients, at least 1; by default as many as the descriptors allow, with
+    /// one for the client and one for a backend.
     pub max_connections: Option<usize>,
-    /// How much a backend has to do at most; `None` for no limit.
-    pub limit: Option<Limit>,
-    /// How requests wait for a backend that has a limit.
-    pub queue: queue::Rule,
-    /// Bytes of a request's body that are held so that it can be sent again.
-    pub replay_limit: usize,
-    /// Bytes that a request's body may have.
-    pub max_body: u64,
-    /// How log lines are written.
+    /// Limits of each backend; `None` for no limits.
+    pub limit: Option<u32>,
+    /// Format of log lines.
     pub log_format: LogFormat,
-    /// The least important lines that are written.
+    /// The lowest level of lines that are written.
     pub log_level: Level,
-    /// The file that the log is written to; `None` for standard error.
+    /// The file for the log; `None` for standard error.
     pub log_file: Option<PathBuf>,
-    /// Write one line per request.
+    /// Whether to write a log line for each request.
     pub access_log: bool,
-    /// Show the query of a target, and of a referring page, wherever targets are shown.
-    pub log_query: bool,
-    /// Give each request an `X-Request-ID`, unless a trusted proxy has given it one.
-    pub request_id: bool,
-    /// What is counted.
-    pub statistics: Statistics,
 }
 
 impl Config {
-    /// The backends, each with the limit that holds for it.
+    /// The backends, each with the limit that applies to it.
     pub fn members(&self) -> Vec<Member> {
-        let limit = self.limit.map(|limit| limit.in_flight as u32);
-        let with_limit = |member: &Member| Member { limit: member.limit.or(limit), ..member.clone() };
+        let with_limit = |member: &Member| Member { limit: member.limit.or(self.limit), ..member.clone() };
         self.backends.iter().map(with_limit).collect()
     }
 
@@ -202,71 +142,54 @@ impl Config {
     }
 }
 
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-    /// The access log in the combined log format of Apache and nginx, and everything else as text.
-    Combined,
-}
-
-words!(LogFormat, "not known", {
-    Text => "text",
-    Json => "json",
-    Combined => "combined",
-});
-
 /// Whether a backend gets new requests while it is up.
 pub(crate) fn is_wanted(member: &Member) -> bool {
     member.mode == Mode::Ready && member.weight > 0
 }
 
-/// All that was said, one layer over the other, and what it was read from.
+/// All given settings as one layer, and their source.
 #[derive(Debug)]
-struct Said<'a> {
+struct RawConfig<'a> {
     settings: Layer,
-    /// One for each backend.
+    /// One layer for each backend.
     backends: Vec<Layer>,
-    /// Whether anybody tried to name some.
+    /// Whether the file or the flags try to name backends.
     names_backends: bool,
     source: &'a Source,
     has_file: bool,
-    /// Whether the process was given a socket to listen at.
+    /// Whether the process got a socket to listen on.
     has_socket: bool,
 }
 
-/// A configuration, and what is odd about it.
+/// A configuration with its warnings.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What is allowed, but hardly meant: a setting without effect, or backends that get nothing.
+    /// What is allowed but probably not meant: a setting without effect, or backends that get no requests.
     pub warnings: Problems,
     settings: Layer,
-    /// A hash of the file that it was read from; of an empty one if there was none.
+    /// A hash of the file that was read; of an empty one if there was no file.
     digest: u64,
 }
 
 impl Loaded {
-    /// Whether it was read from a file with the same bytes as another.
+    /// Whether both were read from files with the same bytes.
     pub(crate) fn reads_as(&self, other: &Self) -> bool {
         self.digest == other.digest
     }
 
-    /// The settings that this says other than another did, such as `health.ping_interval`; of the backends, nothing.
+    /// The settings that differ, such as `health.ping_interval`, without those of backends.
     pub(crate) fn differs_from(&self, other: &Self) -> Vec<&'static str> {
         self.settings.differs_from(&other.settings)
     }
 }
 
-/// Reads a file, if there is one, and lays the flags over it. Nothing else happens, so it can be done again at any time.
+/// Reads a file, if there is one, and adds the flags. This has no other effect, so it can be repeated at any
+/// time.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// All errors in the settings.
 pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
     let Some(path) = file else { return read(None, flags) };
     let name = shown(&path.display().to_string()).into_owned();
@@ -283,10 +206,10 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problems> {
     }
 }
 
-/// The same with a file that has been read: its name, as errors are to call it, and its text.
+/// The same for a file that has been read: its name for errors, and its text.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// All errors in the settings.
 pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problems> {
     if let Some(problems) = file.and_then(|(name, text)| beginning::problems(name, text, flags)) {
         return Err(problems);
@@ -297,29 +220,29 @@ pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problem
     };
     let text = file.map(|(_, text)| text);
     let mut found = Found::default();
-    let Some((config, said)) = understood(&source, text, flags, &mut found) else {
+    let Some((config, raw)) = understood(&source, text, flags, &mut found) else {
         return Err(Problems::errors(&source, found));
     };
-    rules::broken(&config, &said, &mut found);
+    rules::broken(&config, &raw, &mut found);
     match found.count() {
         0 => {
             let digest = xxh3_64(text.unwrap_or_default().as_bytes());
-            let warnings = Problems::warnings(&source, warnings::of(&config, &said));
-            Ok(Loaded { config, warnings, settings: said.settings, digest })
+            let warnings = Problems::warnings(&source, warnings::of(&config, &raw));
+            Ok(Loaded { config, warnings, settings: raw.settings, digest })
         }
         _ => Err(Problems::errors(&source, found)),
     }
 }
 
-/// What the text of a file and the flags mean, setting by setting; `None` if the text is not TOML. The
-/// settings are not compared with each other. `source` is the file with its secrets hidden; what is wrong is
-/// told to `found`.
+/// The meaning of the text of a file and the flags, setting by setting; `None` if the text is not TOML. The
+/// settings are not compared with each other. `source` is the file with its secrets hidden; `found` gets the
+/// errors.
 fn understood<'a>(
     source: &'a Source,
     text: Option<&str>,
     flags: &Flags,
     found: &mut Found,
-) -> Option<(Config, Said<'a>)> {
+) -> Option<(Config, RawConfig<'a>)> {
     let contents = text.map_or_else(|| Some(File::default()), |text| File::read(text, found))?;
     let sections = || SECTIONS.iter().filter(|section| !section.repeated);
     let settings = Layer::defaults(sections()).under(contents.settings).under(flags.settings());
@@ -328,7 +251,7 @@ fn understood<'a>(
         Some(list) => flags::backends(list, found),
         None => contents.backends,
     };
-    let said = Said {
+    let raw = RawConfig {
         settings,
         backends,
         names_backends,
@@ -336,13 +259,14 @@ fn understood<'a>(
         has_file: text.is_some(),
         has_socket: flags.has_socket(),
     };
-    Some(convert::convert(said, found))
+    Some(convert::convert(raw, found))
 }
 
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problems {
     let start = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    let problem = Problem::new("this is no UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
+    let problem =
+        Problem::new("this is not UTF-8", "save the file as UTF-8").at_place(Some(start..start + 1));
     Problems::errors(&Source { name: name.to_owned(), text: without_secrets(&text) }, problem)
 }
 

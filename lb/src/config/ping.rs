@@ -1,4 +1,4 @@
-//! What a ping asks, as it is written.
+//! The settings of pings.
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
@@ -11,27 +11,27 @@ use super::convert::{entries, path};
 use super::reader::Reader;
 use crate::statuses::Statuses;
 
-/// What a ping asks, and where.
+/// The request and the destination of pings.
 #[derive(Debug, Clone)]
 pub struct Ping {
-    /// Ask for this path instead of only connecting.
+    /// Path that pings request, instead of only connecting.
     pub path: Option<Uri>,
-    /// The method of a ping of a path.
+    /// Method of pings with a path.
     pub method: Method,
-    /// What a ping says in `Host`; `None` for the backend's address.
+    /// Host header of pings; `None` for the address of the backend.
     pub host: Option<HeaderValue>,
-    /// Headers that a ping says besides.
+    /// More headers of pings.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The port that pings connect to; `None` for the one that requests do.
+    /// Port for pings; `None` for the port for requests.
     pub port: Option<u16>,
-    /// The statuses of which a ping of a path must get one.
+    /// Statuses that count as a successful answer to a ping with a path.
     pub status: Statuses,
-    /// What the answer to a ping of a path must contain.
+    /// A text that the answer to a ping with a path must contain.
     pub body: Option<String>,
 }
 
 impl Ping {
-    /// What the settings say of it.
+    /// Reads the settings of pings.
     pub(super) fn of(read: &mut Reader<'_>) -> Self {
         Self {
             path: read.parsed("health.ping_path", path),
@@ -45,10 +45,10 @@ impl Ping {
     }
 }
 
-/// Headers that the connection needs, and that a ping says itself.
+/// Headers of the connection, which a ping sets itself.
 const OWN: [HeaderName; 7] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, TE, TRAILER, EXPECT];
 
-/// A method, which the table of settings has a list of.
+/// A method; the table of settings lists the possible ones.
 fn method(text: &str) -> Result<Method, String> {
     text.parse().map_err(|_| "write GET".to_owned())
 }
@@ -66,15 +66,15 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let parts = text.split_once(':').and_then(|(name, value)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         let mut value = HeaderValue::from_str(value.trim()).ok()?;
-        // It may be what lets the balancer in: it is shown nowhere.
+        // The value may be a secret that gives access: it is never shown.
         value.set_sensitive(true);
         Some((name, value))
     });
     match parts {
-        None => Err("write its name, a colon and its value, such as \"X-Probe: 1\"".to_owned()),
-        Some((HOST, _)) => Err("leave it out, and set ping_host instead".to_owned()),
+        None => Err("write a name, a colon and a value, such as \"X-Probe: 1\"".to_owned()),
+        Some((HOST, _)) => Err("remove it, and set ping_host instead".to_owned()),
         Some((name, _)) if OWN.contains(&name) => {
-            Err("leave it out: a ping says it as it needs to".to_owned())
+            Err("remove it: the balancer sets this header itself".to_owned())
         }
         Some(header) => Ok(header),
     }
@@ -91,13 +91,13 @@ mod tests {
             assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-probe", "1"), "{text}");
         }
         let table = [
-            ("X-Probe", "write its name"),
-            ("", "write its name"),
-            ("X Probe: 1", "write its name"),
-            ("X-Probe: a\nb", "write its name"),
+            ("X-Probe", "write a name"),
+            ("", "write a name"),
+            ("X Probe: 1", "write a name"),
+            ("X-Probe: a\nb", "write a name"),
             ("Host: a", "set ping_host"),
-            ("content-length: 5", "leave it out"),
-            ("Connection: keep-alive", "leave it out"),
+            ("content-length: 5", "remove it"),
+            ("Connection: keep-alive", "remove it"),
         ];
         for (text, fix) in table {
             assert!(header(text).unwrap_err().contains(fix), "{text}");

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, or odd about it, told as a compiler would tell it.
+//! Errors and warnings of a configuration, in the style of a compiler.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,14 +8,14 @@ use super::report::{self, Lines};
 use super::settings::SECTIONS;
 use crate::shown::shown;
 
-/// Something that is wrong, or odd. Its texts quote files and command lines, and are fit for a terminal (`shown`).
+/// An error or a warning. Its texts quote files and command lines, and are safe for a terminal (`shown`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// What it is.
+    /// The description.
     pub what: String,
-    /// What to write instead; in a line that ends with it, it follows a semicolon.
+    /// What to write instead; on one line, it follows the description and a semicolon.
     pub fix: String,
-    /// Bytes of the file that it is about, the most telling first; none if it is about flags alone.
+    /// Bytes of the file that the problem is about, the most useful first; empty if it is only about flags.
     pub places: Vec<Range<usize>>,
 }
 
@@ -25,27 +25,27 @@ impl Problem {
         Self { what, fix, places: Vec::new() }
     }
 
-    /// It is about what was given there.
+    /// Adds the place of a given setting.
     #[must_use]
     pub(crate) fn at<T>(self, given: &Given<T>) -> Self {
         self.at_place(given.place())
     }
 
-    /// It is about these bytes of the file.
+    /// Adds these bytes of the file.
     #[must_use]
     pub(crate) fn at_place(mut self, place: impl IntoIterator<Item = Range<usize>>) -> Self {
         self.places.extend(place);
         self
     }
 
-    /// In one sentence.
+    /// The problem in one sentence.
     pub(crate) fn sentence(&self) -> String {
         if self.fix.is_empty() { self.what.clone() } else { format!("{}; {}", self.what, self.fix) }
     }
 }
 
-/// Problems as they are found. The first ones of the file are kept, and the others are counted, so that a
-/// file in which every line is wrong takes no more memory than one with a few problems.
+/// Problems during reading. The first ones of the file are kept, and the others are counted, so that a file
+/// with an error in each line takes no more memory than one with a few.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
     list: Vec<Problem>,
@@ -53,10 +53,10 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Problems that are kept. More of them are never shown.
+    /// Limit of problems that are kept. Never more than this are shown.
     pub(crate) const KEPT: usize = 1000;
 
-    /// Adds one.
+    /// Adds a problem.
     pub(crate) fn push(&mut self, problem: Problem) {
         self.list.push(problem);
         self.count += 1;
@@ -66,17 +66,17 @@ impl Found {
         }
     }
 
-    /// Counts problems that come after those that are kept.
+    /// Counts problems that come after the kept ones.
     pub(crate) fn count_more(&mut self, more: usize) {
         self.count += more;
     }
 
-    /// How many there are, those that are only counted included.
+    /// The number of problems, including those that are only counted.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// Those that are kept.
+    /// The problems that are kept.
     pub(crate) fn kept(&self) -> &[Problem] {
         &self.list
     }
@@ -94,7 +94,7 @@ impl From<Problem> for Found {
     }
 }
 
-/// Puts problems in the order of the file; what is about flags alone comes first.
+/// Sorts problems in the order of the file; those that are only about flags come first.
 fn in_order(list: &mut [Problem]) {
     list.sort_by_key(|problem| problem.places.first().map(|place| place.start));
 }
@@ -102,19 +102,19 @@ fn in_order(list: &mut [Problem]) {
 /// The file that problems are about.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Source {
-    /// What it is called.
+    /// The name of the file.
     pub(crate) name: String,
-    /// What it says.
+    /// The content of the file.
     pub(crate) text: String,
 }
 
 impl Source {
-    /// The nearest end of a character at or before this byte.
+    /// The last character boundary at or before this byte.
     pub(super) fn floor(&self, byte: usize) -> usize {
         (0..=byte.min(self.text.len())).rev().find(|byte| self.text.is_char_boundary(*byte)).unwrap_or(0)
     }
 
-    /// The part of a place that lies on its first line, and in the text at all.
+    /// The part of a place that lies on its first line and within the text.
     pub(super) fn on_one_line(&self, place: &Range<usize>) -> Range<usize> {
         let (start, end) = (self.floor(place.start), self.floor(place.end.max(place.start)));
         let length = self.text[start..end].find(['\n', '\r']).unwrap_or(end - start);
@@ -122,39 +122,39 @@ impl Source {
     }
 }
 
-/// All that is wrong with a configuration, or odd about it.
+/// All errors or all warnings of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Problems {
     source: Source,
     warnings: bool,
     /// The first ones, in the order of the file.
     list: Vec<Problem>,
-    /// How many there are.
+    /// The number of all problems.
     count: usize,
-    /// Whether there may be more, because only the beginning of the file was looked at.
+    /// Whether there may be more, because only the beginning of the file was read.
     in_part: bool,
 }
 
 impl Problems {
-    /// Problems that are shown; the others are counted.
+    /// Limit of problems that are shown; the others are counted.
     pub const SHOWN: usize = 20;
 
-    /// What is wrong, in the order of the file; what is about flags alone comes first.
+    /// Errors, in the order of the file; those that are only about flags come first.
     pub(crate) fn errors(source: &Source, found: impl Into<Found>) -> Self {
         Self::new(source, false, found.into())
     }
 
-    /// What is wrong with the beginning of a file, whose rest was not looked at.
+    /// Errors of the beginning of a file whose rest was not read.
     pub(crate) fn errors_in_part(source: &Source, found: impl Into<Found>) -> Self {
         Self { in_part: true, ..Self::errors(source, found) }
     }
 
-    /// What is odd, in the same order.
+    /// Warnings, in the same order.
     pub(crate) fn warnings(source: &Source, found: impl Into<Found>) -> Self {
         Self::new(source, true, found.into())
     }
 
-    /// A mistake of a command line.
+    /// An error on a command line.
     pub(crate) fn mistake(what: String, fix: String) -> Self {
         Self::errors(&Source::default(), Problem::new(what, fix))
     }
@@ -165,17 +165,17 @@ impl Problems {
         Self { source: source.clone(), warnings, list, count, in_part: false }
     }
 
-    /// Each of them; of very many, the first ones.
+    /// The problems; if there are very many, the first ones.
     pub fn list(&self) -> &[Problem] {
         &self.list
     }
 
-    /// Line and column of a problem, both counted from 1; `None` if it is about flags alone.
+    /// Line and column of a problem, both counted from 1; `None` if it is only about flags.
     pub fn position(&self, problem: &Problem) -> Option<(usize, usize)> {
         problem.places.first().map(|place| Lines::of(&self.source).position(place.start))
     }
 
-    /// Those that are shown, each in one line, and how many there are besides: for a log.
+    /// The shown problems, one per line, and the number of the others: for a log.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let lines = Lines::of(&self.source);
         let shown = self.list.iter().take(Self::SHOWN).map(move |problem| match problem.places.first() {
@@ -188,13 +188,13 @@ impl Problems {
         shown.chain(self.besides())
     }
 
-    /// How many there are that are not shown; nothing if there are none.
+    /// The number of problems that are not shown, in words; `None` if all are shown.
     fn besides(&self) -> Option<String> {
         besides(self.count, Self::SHOWN, self.in_part)
     }
 }
 
-/// How many problems there are that are not shown, or at least how many; nothing if there are none.
+/// The number of problems that are not shown, or a minimum of it, in words; `None` if all are shown.
 pub(crate) fn besides(all: usize, shown: usize, at_least: bool) -> Option<String> {
     let more = all.checked_sub(shown).filter(|more| *more > 0)?;
     let at_least = if at_least { "at least " } else { "" };
@@ -202,7 +202,7 @@ pub(crate) fn besides(all: usize, shown: usize, at_least: bool) -> Option<String
 }
 
 impl fmt::Display for Problems {
-    /// With the lines of the file that they are about.
+    /// With the lines of the file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines = Lines::of(&self.source);
         for (problem, n) in self.list.iter().take(Self::SHOWN).zip(0..) {
@@ -215,15 +215,15 @@ impl fmt::Display for Problems {
     }
 }
 
-/// A file's text, byte for byte as long and line by line, with asterisks in place of what nobody may see: whatever
-/// follows on a line that names a secret, wherever in the file it stands. Secrets are ASCII.
+/// The text of a file with asterisks in place of secrets, with the same bytes and lines: the rest of each
+/// line that names a secret, at any place in the file. Secrets are ASCII.
 pub(crate) fn without_secrets(text: &str) -> String {
     let all = SECTIONS.iter().flat_map(|section| section.settings);
     let secrets: Vec<_> = all.filter(|setting| setting.is_secret()).map(|setting| setting.key()).collect();
     let mut shown = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let named = secrets.iter().find_map(|secret| line.find(secret));
-        // The sign is a colon in YAML and JSON, which a file may be written in by mistake.
+        // The sign is a colon in YAML and JSON, in which a user may write the file by mistake.
         let begin =
             named.and_then(|start| Some(start + line[start..].find(['=', ':'])? + 1)).unwrap_or(line.len());
         let (open, secret) = line.split_at(begin);
@@ -234,11 +234,11 @@ pub(crate) fn without_secrets(text: &str) -> String {
     shown
 }
 
-/// The one of these words that somebody who wrote `text` most likely meant, if it is near enough.
+/// The word that the user probably meant by `text`, if one is similar enough.
 pub(crate) fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    /// Fewer common letters are no likeness.
+    /// Texts with fewer common letters are not similar.
     const ALIKE: f64 = 0.8;
-    /// What is longer is like no word, and to compare it takes as long as it is.
+    /// A longer text is similar to no word, and the comparison takes time in proportion to its length.
     const LONG: usize = 64;
     if text.len() > LONG {
         return None;
@@ -251,7 +251,7 @@ pub(crate) fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> O
         .map(|(_, word)| word)
 }
 
-/// A text, or as much of it as somebody reads.
+/// A text, cut to a length that people read.
 pub(crate) fn shortened(text: &str) -> String {
     const LONG: usize = 400;
     match text.char_indices().nth(LONG) {
@@ -260,7 +260,7 @@ pub(crate) fn shortened(text: &str) -> String {
     }
 }
 
-/// A number as people read it: `4,321`.
+/// A number with separators for people: `4,321`.
 pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();

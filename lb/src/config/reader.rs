@@ -1,5 +1,5 @@
-//! From what is written to what is meant, setting by setting. An error does not end it: what is wrong is noted, the
-//! default takes its place, and the next setting is read.
+//! From written to parsed values, setting by setting. Errors do not stop this: each is noted, the default
+//! replaces the wrong value, and the next setting is read.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use super::form::{Form, Value, Written, Wrong};
 use super::layer::{Given, HIDDEN, Layer, Origin};
 use super::problems::{Found, Problem, Source};
 
-/// Reads a layer that has everything.
+/// Reads a complete layer.
 pub(crate) struct Reader<'a> {
     pub(crate) layer: Layer,
     pub(crate) source: &'a Source,
     pub(crate) problems: &'a mut Found,
 }
 
-/// What a setting can turn out to be.
+/// A type that the value of a setting can have.
 pub(crate) trait Meaning: Sized {
-    /// Itself, if that is its kind.
+    /// The value, if it is of this type.
     fn of(value: Value) -> Option<Self>;
 }
 
@@ -55,15 +55,15 @@ impl<'a> Reader<'a> {
         Self { layer, source, problems }
     }
 
-    /// What a setting is; `None` if nobody said anything and it has no default, or if it is off. One that is wrong
-    /// leaves the layer, so that nothing else is said against it.
+    /// The value of a setting; `None` if it was not given and has no default, or if it is off. A wrong value
+    /// leaves the layer, so that no other check reports it again.
     pub(crate) fn maybe<T: Meaning>(&mut self, id: &str) -> Option<T> {
         let given = self.layer.get(id)?.clone();
         if given.is_off() {
             return None;
         }
         match given.form().read(&given.value) {
-            Ok(value) => Some(T::of(value).expect("a setting is read as what its form makes of it")),
+            Ok(value) => Some(T::of(value).expect("the form of a setting determines the type of its value")),
             Err(wrong) => {
                 self.reject(&given, wrong);
                 self.maybe(id)
@@ -71,22 +71,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What a setting is that has a default.
+    /// The value of a setting that has a default.
     pub(crate) fn get<T: Meaning>(&mut self, id: &str) -> T {
         self.maybe(id).expect("a setting that is needed has a default")
     }
 
-    /// The same for a number that its range keeps small enough.
+    /// The same for a number whose range is small enough for the type.
     pub(crate) fn number<T: TryFrom<u64>>(&mut self, id: &str) -> T {
         self.maybe_number(id).expect("a setting that is needed has a default")
     }
 
     pub(crate) fn maybe_number<T: TryFrom<u64>>(&mut self, id: &str) -> Option<T> {
         let number = self.maybe::<u64>(id)?;
-        Some(T::try_from(number).ok().expect("the range of a number fits what it is for"))
+        Some(T::try_from(number).ok().expect("the range of a number fits its type"))
     }
 
-    /// Reads a text further. `read` says what to write instead if it cannot.
+    /// Parses the text of a setting further. `read` returns what to write instead if it cannot.
     pub(crate) fn parsed<T>(&mut self, id: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let text = self.maybe::<String>(id)?;
         match read(&text) {
@@ -100,11 +100,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes that something is wrong, and goes on with the default.
+    /// Notes an error, and continues with the default.
     pub(crate) fn reject(&mut self, given: &Given<Written>, wrong: Wrong) {
         let Wrong { is, fix } = wrong;
         let what = match &is[..] {
-            // There is a word for it, and no short way to show it.
+            // There is a word for the kind of value, and no short way to show the value.
             is if matches!(given.value, Written::Other(_)) && given.origin == Origin::Json => {
                 format!("{} is {is}", given.name())
             }
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How it stands there, shortened if it is long.
+    /// The value as it is written, shortened if it is long.
     fn shown(&self, given: &Given<Written>) -> String {
         const LONG: usize = 40;
         if given.setting.is_secret() {

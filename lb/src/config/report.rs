@@ -1,5 +1,5 @@
-//! How is one problem shown? With the lines of the file that it is about, and no more of the file than that: what it takes
-//! to show a problem does not depend on how long the file is.
+//! Shows one problem, with the lines of the file that it is about. The cost does not depend on the length of
+//! the file.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,19 +9,19 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snip
 use super::problems::{Problem, Source, shortened};
 use crate::shown::in_place;
 
-/// Places of one problem that are shown.
+/// Limit of places of one problem that are shown.
 const PLACES: usize = 10;
 
-/// Places that are further apart, in bytes, are shown one after the other.
+/// Places with a larger distance, in bytes, are shown separately.
 const APART: usize = 8192;
 
-/// A line that is longer, in bytes, is not shown.
+/// A longer line, in bytes, is not shown.
 const LONG_LINE: usize = 1000;
 
 /// A file, and where its lines begin.
 pub(super) struct Lines<'a> {
     source: &'a Source,
-    /// The file, fit for a terminal; bytes and lines are where they are in the file.
+    /// The file, safe for a terminal; bytes and lines have the same places as in the file.
     text: String,
     starts: Vec<usize>,
 }
@@ -46,13 +46,13 @@ impl<'a> Lines<'a> {
         (line + 1, self.source.text[self.starts[line]..byte].chars().count() + 1)
     }
 
-    /// The end of a line, without what ends it.
+    /// The end of a line, without its line feed.
     fn end(&self, line: usize) -> usize {
         self.starts.get(line + 1).map_or(self.source.text.len(), |next| next - 1)
     }
 }
 
-/// Shows a problem: as it stands there, or where it stands if that would take too much room.
+/// Shows a problem with its lines, or only with its place if the lines are too long.
 pub(super) fn write(
     f: &mut fmt::Formatter<'_>,
     problem: &Problem,
@@ -73,7 +73,7 @@ pub(super) fn write(
         return writeln!(f, "{word}: {sentence}\n --> {}:{line}:{column}", lines.source.name);
     }
     let (what, fix) = (shortened(&problem.what), shortened(&problem.fix));
-    // Those that are near to each other are shown together, the most telling ones first.
+    // Places that are near to each other are shown together, the most useful first.
     let mut together: Vec<Vec<_>> = Vec::new();
     for (n, place) in places {
         match together.last_mut() {
@@ -101,7 +101,7 @@ fn snippet<'a>(group: &[Place<'_>], fix: &'a str, lines: &'a Lines<'_>) -> Snipp
     let first = shown.first().map_or(0, |(_, place)| lines.line(place.start));
     let last = shown.last().map_or(first, |(_, place)| lines.line(place.start));
     let start = lines.starts[first];
-    // With what ends the last one, so that what is about an end of a line has room there.
+    // With the end of the last line, so that a problem there can be marked.
     let end = lines.starts.get(last + 1).copied().unwrap_or(lines.text.len());
     let annotations = shown.into_iter().map(|(n, place)| {
         let kind = if n == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };

@@ -1,4 +1,4 @@
-//! Which settings contradict each other? What no setting can be checked for alone.
+//! Contradictions between settings: rules that no setting can be checked for alone.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::form::Written;
 use super::layer::{Given, Origin};
 use super::problems::{Found, Problem};
-use super::{Config, Said, backends};
+use super::{Config, RawConfig, backends};
 
-/// Tells `problems` which rules a configuration breaks.
-pub(super) fn broken(config: &Config, said: &Said<'_>, problems: &mut Found) {
-    problems.extend((!said.names_backends).then(|| nobody(said)));
-    twice(config, said, problems);
+/// Adds the rules that a configuration breaks to `problems`.
+pub(super) fn broken(config: &Config, raw: &RawConfig<'_>, problems: &mut Found) {
+    problems.extend((!raw.names_backends).then(|| nobody(raw)));
+    twice(config, raw, problems);
     let longer = [
         (
             ("health.ping_timeout", config.ping_timeout),
@@ -22,34 +22,34 @@ pub(super) fn broken(config: &Config, said: &Said<'_>, problems: &mut Found) {
         (
             ("outlier.ejection_time", config.outlier.ejection_time),
             ("outlier.max_ejection_time", config.outlier.max_ejection_time),
-            "make the first ejection at most as long as the longest",
+            "make ejection_time at most max_ejection_time",
         ),
     ];
     for (short, long, fix) in longer {
-        problems.extend((short.1 > long.1).then(|| contradiction(said, short, long, fix)).flatten());
+        problems.extend((short.1 > long.1).then(|| contradiction(raw, short, long, fix)).flatten());
     }
-    // A socket that is handed over takes the place of the port for clients.
-    let is_one = !said.has_socket && overlap(config.listen, config.admin);
-    problems.extend(is_one.then(|| one_port(config, said)));
+    // A socket that a supervisor passes replaces the port for clients.
+    let is_one = !raw.has_socket && overlap(config.listen, config.admin);
+    problems.extend(is_one.then(|| one_port(config, raw)));
 }
 
-/// There is no backend, and nobody has tried to name one.
-fn nobody(said: &Said<'_>) -> Problem {
+/// There is no backend, and the user has not tried to name one.
+fn nobody(raw: &RawConfig<'_>) -> Problem {
     let backends::BadAddress { what, fix } = backends::nobody();
-    match said.has_file {
+    match raw.has_file {
         false => Problem::new(what, fix),
         true => {
-            let end = said.source.text.trim_end().len();
+            let end = raw.source.text.trim_end().len();
             let fix = "add [[backend]] and, below it, url = \"http://localhost:3031\"";
             Problem::new(what, fix).at_place(Some(end..end))
         }
     }
 }
 
-/// Tells `problems` which backends are listed more than once.
-pub(super) fn twice(config: &Config, said: &Said<'_>, problems: &mut Found) {
+/// Adds backends that are listed more than once to `problems`.
+pub(super) fn twice(config: &Config, raw: &RawConfig<'_>, problems: &mut Found) {
     let mut first = HashMap::new();
-    for (member, layer) in config.backends.iter().zip(&said.backends) {
+    for (member, layer) in config.backends.iter().zip(&raw.backends) {
         let place = layer.get("backend.url").and_then(Given::place);
         match first.get(&member.address) {
             None => _ = first.insert(&member.address, place),
@@ -62,62 +62,62 @@ pub(super) fn twice(config: &Config, said: &Said<'_>, problems: &mut Found) {
     }
 }
 
-/// One time is longer than another that bounds it; `None` if either is wrong by itself.
+/// A time is longer than another one that limits it; `None` if either of them is wrong by itself.
 fn contradiction(
-    said: &Said<'_>,
+    raw: &RawConfig<'_>,
     (short, short_is): (&str, Duration),
     (long, long_is): (&str, Duration),
     fix: &str,
 ) -> Option<Problem> {
-    let sound = |id| said.settings.get(id).filter(|given| given.origin != Origin::InsteadOfWrong);
+    let sound = |id| raw.settings.get(id).filter(|given| given.origin != Origin::InsteadOfWrong);
     let (short, long) = (sound(short)?, sound(long)?);
     let time = humantime::format_duration;
     let what = format!(
         "{} is {}{}, longer than {}, {}{}",
-        name(short, said),
+        name(short, raw),
         time(short_is),
         by_default(short),
-        name(long, said),
+        name(long, raw),
         time(long_is),
         by_default(long)
     );
     let mut places: Vec<_> = [short, long].into_iter().filter_map(Given::place).collect();
-    // The later one is where somebody reading the file first sees that it cannot be.
+    // A reader of the file first sees the contradiction at the later place.
     places.sort_by_key(|place| std::cmp::Reverse(place.start));
     Some(Problem::new(what, fix).at_place(places))
 }
 
-/// The name by which whoever reads this can change it: a flag where there is no file.
-fn name(setting: &Given<Written>, said: &Said<'_>) -> String {
-    match setting.is_said() || said.has_file {
+/// The name by which the user can change the setting: a flag if there is no file.
+fn name(setting: &Given<Written>, raw: &RawConfig<'_>) -> String {
+    match setting.is_written() || raw.has_file {
         true => setting.name(),
         false => format!("--{}", setting.setting.flag),
     }
 }
 
 fn by_default(setting: &Given<Written>) -> &'static str {
-    if setting.is_said() { "" } else { " by default" }
+    if setting.is_written() { "" } else { " by default" }
 }
 
-/// Whether only one program can listen at both of these.
+/// Whether only one program can listen on both addresses.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    // The address :: is every one of both kinds, and 0.0.0.0 every one of IPv4.
+    // The address :: includes all addresses of both kinds, and 0.0.0.0 all of IPv4.
     let holds = |all: IpAddr, ip: IpAddr| all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4());
     let (ip, other_ip) = (one.ip(), other.ip());
     let is_one = ip == other_ip || holds(ip, other_ip) || holds(other_ip, ip);
     is_one && one.port() == other.port() && one.port() != 0
 }
 
-fn one_port(config: &Config, said: &Said<'_>) -> Problem {
-    let sayings = ["admin", "listen", "port"].map(|id| said.settings.said(id));
+fn one_port(config: &Config, raw: &RawConfig<'_>) -> Problem {
+    let sayings = ["admin", "listen", "port"].map(|id| raw.settings.written(id));
     let what = match config.listen == config.admin {
-        true => format!("clients and admin cannot both be served at {}", config.listen),
+        true => format!("clients and the admin port cannot both use {}", config.listen),
         false => {
-            format!("clients at {} and admin at {} cannot have the same port", config.listen, config.admin)
+            format!("clients at {} and admin at {} cannot use the same port", config.listen, config.admin)
         }
     };
     let other = if config.listen.port() == 4030 { 4031 } else { 4030 };
-    let fix = format!("give one of them another port, such as {other} for admin");
+    let fix = format!("set another port for one of them, such as {other} for admin");
     Problem::new(what, fix).at_place(sayings.into_iter().flatten().filter_map(Given::place))
 }
 

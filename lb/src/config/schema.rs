@@ -1,11 +1,11 @@
-//! The JSON schema of configuration files, by which editors complete and check them while they are written.
+//! The JSON schema of configuration files, with which editors complete and check them.
 
 use serde_json::{Map, Value, json};
 
 use super::form::Form;
 use super::settings::{SECTIONS, Section, Setting};
 
-/// The schema: JSON Schema, draft 7, which editors of TOML know.
+/// The schema: JSON Schema, draft 7, which TOML editors support.
 pub fn schema() -> Value {
     let (top, below): (Vec<_>, Vec<_>) = SECTIONS.iter().partition(|section| section.name.is_empty());
     let mut properties = Map::new();
@@ -50,7 +50,7 @@ fn describe(setting: &Setting) -> Value {
     let mut schema = if setting.has_off() { json!({ "anyOf": [form, { "const": "off" }] }) } else { form };
     schema["description"] = json!(setting.help);
     if !setting.default.is_empty() {
-        // Numbers and switches stand in the file as they do on the command line, everything else in quotes.
+        // Numbers and switches are written in the file as on the command line, other values in quotes.
         schema["default"] = match setting.form {
             Form::Count { .. } | Form::Switch | Form::Statuses => {
                 setting.default.parse().unwrap_or_else(|_| json!(setting.default))

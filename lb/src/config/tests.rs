@@ -1,4 +1,5 @@
-//! The example is what it says, the schema knows what the file knows, and no damage makes reading it panic.
+//! Tests: the example is right, the schema and the file have the same settings, and no damaged file makes the
+//! reader panic.
 
 use clap::Parser;
 use proptest::prelude::*;
@@ -53,8 +54,8 @@ fn the_example_has_every_setting_and_what_it_leaves_out_is_right_as_well() {
     let whole: Vec<_> =
         EXAMPLE.lines().map(|line| if is_setting(line) == Some(true) { &line[2..] } else { line }).collect();
     let whole = read_file(&whole.join("\n")).unwrap();
-    assert_eq!(whole.config.name, "edge-1");
-    assert_eq!(whole.config.sticky_cookie.as_deref(), Some("backend"));
+    assert_eq!(whole.config.proxy.name, "edge-1");
+    assert_eq!(whole.config.proxy.sticky_cookie.as_deref(), Some("backend"));
 }
 
 #[test]
@@ -78,11 +79,11 @@ fn flags_are_laid_over_the_file() {
     };
     let alone = load(&[]);
     assert_eq!((alone.listen.to_string(), alone.admin.port()), ("127.0.0.1:80".to_owned(), 1080));
-    assert_eq!((alone.explain, alone.retry_budget.map(|rule| rule.percent)), (true, Some(20)));
+    assert_eq!((alone.proxy.explain, alone.retry_budget.map(|rule| rule.percent)), (true, Some(20)));
     assert_eq!(load(&["--port=81"]).listen.to_string(), "127.0.0.1:81");
     assert_eq!(load(&["--bind=::1"]).listen.to_string(), "[::1]:80");
     let over = load(&["--explain=false", "--retry-budget=off", "--backends=http://b:2,http://c:3"]);
-    assert_eq!((over.explain, over.retry_budget, over.backends.len()), (false, None, 2));
+    assert_eq!((over.proxy.explain, over.retry_budget, over.backends.len()), (false, None, 2));
 }
 
 #[test]
@@ -110,7 +111,7 @@ fn every_setting_of_the_file_reaches_the_configuration() {
             "log.query" => "false",
             "admin_token" => "\"sixteen-and-more-letters\"",
             "log.statistics" => "\"basic\"",
-            // It shows with a budget alone.
+            // This setting has an effect only with a budget.
             "retries.budget_per_second" => "7\nbudget = \"30%\"",
             "queues.queue" => "7\nbackend_limit = 9",
             "queues.queue_timeout" => "\"7s\"\nbackend_limit = 9",
@@ -189,18 +190,18 @@ fn what_was_said_wrong_is_not_said_twice() {
     assert_eq!(error.list().len(), 1, "{error}");
 }
 
-/// Something that may befall a file.
+/// One kind of damage to a file.
 #[derive(Debug, Clone)]
 enum Damage {
     /// This line has another value.
     Value(usize, &'static str),
-    /// This line's key has lost a letter.
+    /// The key of this line has lost a letter.
     Key(usize, usize),
-    /// This line is gone.
+    /// This line is missing.
     Line(usize),
-    /// This line comes once more, there.
+    /// This line is repeated, there.
     Again(usize, usize),
-    /// At this place, something else stands instead of so many characters.
+    /// At this place, another text replaces this number of characters.
     Text(usize, usize, String),
 }
 

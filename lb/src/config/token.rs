@@ -1,18 +1,18 @@
-//! What somebody has to know to change a balancer whose admin port can be reached from elsewhere.
+//! The token that is required to change a balancer whose admin port can be reached from other machines.
 
 use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-/// A secret. It is shown nowhere.
+/// A secret, which is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
 impl Token {
-    /// Fewer characters could be found out by trying.
+    /// A shorter token could be guessed by trying.
     const LEAST: usize = 16;
 
-    /// Reads one: what may follow `Bearer` in `Authorization` (RFC 6750, section 2.1).
+    /// Reads a token: the part after `Bearer` in `Authorization` (RFC 6750, section 2.1).
     ///
     /// # Errors
     /// What to write instead.
@@ -21,13 +21,13 @@ impl Token {
         match text.len() >= Self::LEAST && text.trim_end_matches('=').bytes().all(fits) {
             true => Ok(Self(text.to_owned())),
             false => Err(format!(
-                "write at least {} letters, digits and -._~+/, such as 'openssl rand -hex 32' draws",
+                "write at least {} letters, digits and -._~+/; 'openssl rand -hex 32' makes such a token",
                 Self::LEAST
             )),
         }
     }
 
-    /// Whether this is it. How long that takes to say gives away nothing but its length.
+    /// Whether the given bytes are the token. The time of the comparison reveals nothing except the length.
     pub fn is(&self, shown: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(shown).into()
     }

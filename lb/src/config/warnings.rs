@@ -1,20 +1,20 @@
-//! What is allowed, but hardly meant?
+//! Warnings: settings that are allowed but probably not meant.
 
 use std::time::Duration;
 
+use balance::outlier;
+use balance::policy::Kind;
 use http::Method;
 
 use super::form::Written;
 use super::layer::Given;
 use super::problems::{Found, Problem};
-use super::{Config, Said, is_wanted};
-use crate::balance::outlier;
-use crate::balance::policy::Kind;
-use crate::proxy::sticky::{SameSite, Secure};
+use super::{Config, RawConfig, is_wanted};
+use crate::proxy::message::sticky::{SameSite, Secure};
 
-/// What is odd about a configuration.
-pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {
-    let mut odd = Odd { said, problems: Found::default() };
+/// The warnings of a configuration.
+pub(super) fn of(config: &Config, raw: &RawConfig<'_>) -> Found {
+    let mut odd = Odd { raw, problems: Found::default() };
     odd.about_policies(config);
     odd.about_pings(config);
     odd.about_retries(config);
@@ -26,41 +26,41 @@ pub(super) fn of(config: &Config, said: &Said<'_>) -> Found {
     odd.problems
 }
 
-/// Settings that only a ping of a path looks at.
+/// Settings that only pings with a path use.
 const OF_PATHS: [&str; 3] = ["health.ping_status", "health.ping_method", "health.ping_body"];
 
-/// Beginnings of the names of cookies that browsers take with `Secure` alone: RFC 6265bis, section 4.1.3.
+/// Prefixes of the names of cookies that browsers accept only with `Secure`: RFC 6265bis, section 4.1.3.
 const SECURE_PREFIXES: [&str; 2] = ["__Secure-", "__Host-"];
 
 struct Odd<'a> {
-    said: &'a Said<'a>,
+    raw: &'a RawConfig<'a>,
     problems: Found,
 }
 
 impl Odd<'_> {
-    /// Settings that another policy would use.
+    /// Settings that only other policies use.
     fn about_policies(&mut self, config: &Config) {
         let policy = config.policy;
         let keys = "ring, bounded-ring, maglev or rendezvous";
         self.idle(
-            !policy.wants_key(),
+            !policy.uses_key(),
             "balance.hash_by",
-            &format!("{policy} has no use for a key"),
+            &format!("{policy} does not use a key"),
             &format!("choose the policy {keys}"),
         );
         self.idle(
             policy != Kind::BoundedRing,
             "balance.load_factor",
-            &format!("{policy} does not look at it"),
+            &format!("{policy} does not use it"),
             "choose the policy bounded-ring",
         );
-        let weights = self.said.backends.iter().filter_map(|layer| layer.said("backend.weight"));
+        let weights = self.raw.backends.iter().filter_map(|layer| layer.written("backend.weight"));
         let idle: Vec<_> = weights
             .filter(|weight| !is_zero(weight) && !weight.is_as_by_default())
             .filter_map(Given::place)
             .collect();
-        if !policy.heeds_weights() && !idle.is_empty() {
-            let what = format!("weights have no effect: {policy} does not look at them");
+        if !policy.uses_weights() && !idle.is_empty() {
+            let what = format!("weights have no effect: {policy} does not use them");
             let fix = match policy {
                 Kind::Random => "choose the policy weighted-random",
                 _ => "choose the policy weighted-round-robin",
@@ -69,10 +69,10 @@ impl Odd<'_> {
         }
     }
 
-    /// Settings of pings that ask for a path.
+    /// Settings of pings with a path.
     fn about_pings(&mut self, config: &Config) {
         for id in OF_PATHS {
-            self.idle(config.ping.path.is_none(), id, "no path is asked for", "set ping_path as well");
+            self.idle(config.ping.path.is_none(), id, "pings have no path", "set ping_path as well");
         }
         self.idle(
             config.ping.path.is_some() && config.ping.method == Method::HEAD,
@@ -84,8 +84,18 @@ impl Odd<'_> {
 
     /// Settings of retries while retries are off.
     fn about_retries(&mut self, config: &Config) {
-        self.idle(config.retries == 0, "retries.retry_delay", "there are no retries", "set retries as well");
-        self.idle(config.attempts == 1, "retries.on", "there is one attempt", "set attempts to 2 or more");
+        self.idle(
+            config.proxy.retries == 0,
+            "retries.retry_delay",
+            "there are no retries",
+            "set retries as well",
+        );
+        self.idle(
+            config.proxy.attempts == 1,
+            "retries.on",
+            "there is one attempt",
+            "set attempts to 2 or more",
+        );
         self.idle(
             config.retry_budget.is_none(),
             "retries.budget_per_second",
@@ -106,7 +116,8 @@ impl Odd<'_> {
             );
         }
         let few = config.backends.len() < outlier::MIN_BACKENDS;
-        let why = format!("fewer than {} backends have no mean worth comparing with", outlier::MIN_BACKENDS);
+        let why =
+            format!("with fewer than {} backends, success rates are not compared", outlier::MIN_BACKENDS);
         self.idle(
             config.outlier.success_rate && few,
             "outlier.success_rate",
@@ -115,36 +126,36 @@ impl Odd<'_> {
         );
     }
 
-    /// Settings of a cookie that is not given out, or that browsers drop.
+    /// Settings of a cookie that is off, or that browsers drop.
     fn about_cookies(&mut self, config: &Config) {
         for id in ["sticky.secure", "sticky.same_site", "sticky.max_age"] {
-            self.idle(config.sticky_cookie.is_none(), id, "no cookie is given out", "set cookie as well");
+            self.idle(config.proxy.sticky_cookie.is_none(), id, "there is no cookie", "set cookie as well");
         }
-        let sticky = config.sticky_attributes;
+        let sticky = config.proxy.sticky_attributes;
         let is_dropped = sticky.same_site == SameSite::None && sticky.secure == Secure::Never;
         self.idle(
-            is_dropped && config.sticky_cookie.is_some(),
+            is_dropped && config.proxy.sticky_cookie.is_some(),
             "sticky.same_site",
-            "browsers drop a cookie for all sites that is not Secure",
+            "browsers drop a cookie with SameSite=None that is not Secure",
             "set secure to auto or always",
         );
         self.prefixed_cookie(config);
     }
 
-    /// A cookie whose name promises that it is Secure, but is not. What such a name promises besides is so:
-    /// the path of the cookie is /, and it has no domain.
+    /// A cookie whose name requires Secure, but that is not Secure. The other requirements of such a name are
+    /// met: the path of the cookie is /, and it has no domain.
     fn prefixed_cookie(&mut self, config: &Config) {
-        let Some(name) = &config.sticky_cookie else { return };
+        let Some(name) = &config.proxy.sticky_cookie else { return };
         // Browsers ignore the case of the prefix.
         let begins =
             |prefix: &&str| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
         let Some(prefix) = SECURE_PREFIXES.into_iter().find(begins) else { return };
-        let is_behind_proxies = !config.trusted.is_empty();
-        let fix = match (config.sticky_attributes.secure, config.sticky_attributes.same_site) {
+        let is_behind_proxies = !config.proxy.trusted.is_empty();
+        let fix = match (config.proxy.sticky_attributes.secure, config.proxy.sticky_attributes.same_site) {
             (Secure::Always, _) | (Secure::Auto, SameSite::None) => return,
             (Secure::Auto, _) if is_behind_proxies => return,
             (Secure::Auto, _) => {
-                "set secure to always, or name the proxy that ends TLS in trusted_proxies; or choose another name"
+                "set secure to always, or name the proxy that terminates TLS in trusted_proxies; or choose another name"
             }
             (Secure::Never, _) => "set secure to always, or choose another name",
         };
@@ -152,7 +163,7 @@ impl Odd<'_> {
             "browsers drop the cookie {name}: a name that begins with {prefix} is for cookies that are Secure"
         );
         let places = ["sticky.cookie", "sticky.secure"].into_iter();
-        let places = places.filter_map(|id| self.said.settings.said(id).and_then(Given::place));
+        let places = places.filter_map(|id| self.raw.settings.written(id).and_then(Given::place));
         self.problems.push(Problem::new(what, fix).at_place(places));
     }
 
@@ -172,66 +183,76 @@ impl Odd<'_> {
     /// Times that are never reached.
     fn about_times(&mut self, config: &Config) {
         let times = [
-            ("hedging.after", config.hedge_after, "timeouts.response", config.response_timeout),
-            ("timeouts.response", Some(config.response_timeout), "timeouts.total", config.total_timeout),
-            ("timeouts.connect", Some(config.connect_timeout), "timeouts.total", config.total_timeout),
+            ("hedging.after", config.proxy.hedge_after, "timeouts.response", config.proxy.response_timeout),
+            (
+                "timeouts.response",
+                Some(config.proxy.response_timeout),
+                "timeouts.total",
+                config.proxy.total_timeout,
+            ),
+            (
+                "timeouts.connect",
+                Some(config.proxy.connect_timeout),
+                "timeouts.total",
+                config.proxy.total_timeout,
+            ),
             (
                 "queues.queue_timeout",
-                config.limit.map(|limit| limit.patience),
+                config.limit.map(|_| config.proxy.queue.patience),
                 "timeouts.total",
-                config.total_timeout,
+                config.proxy.total_timeout,
             ),
         ];
         for (id, time, end, ends) in times {
-            if let (Some(said), Some(time)) = (self.said.settings.said(id), time)
+            if let (Some(given), Some(time)) = (self.raw.settings.written(id), time)
                 && time >= ends
             {
                 let time = humantime::format_duration(time);
                 let what = format!(
-                    "{} is {time}, and never reached: {} ends it first",
-                    said.name(),
+                    "{} is {time}, which has no effect: {} ends the wait earlier",
+                    given.name(),
                     self.told(end, ends)
                 );
-                self.problems.push(Problem::new(what, "make it shorter").at(said));
+                self.problems.push(Problem::new(what, "make it shorter").at(given));
             }
         }
     }
 
     /// A setting with its value.
     fn told(&self, id: &str, value: Duration) -> String {
-        let by_default = if self.said.settings.said(id).is_some() { "" } else { "by default " };
+        let by_default = if self.raw.settings.written(id).is_some() { "" } else { "by default " };
         format!("{id}, {by_default}{},", humantime::format_duration(value))
     }
 
-    /// Backends that nobody is sent to.
+    /// Backends that get no requests.
     fn about_backends(&mut self, config: &Config) {
         let wanted = |index: &usize| is_wanted(&config.backends[*index]);
         let all = 0..config.backends.len();
         let ready: Vec<_> = all.clone().filter(wanted).collect();
-        let place = |id: &str, index: usize| self.said.backends[index].said(id).and_then(Given::place);
+        let place = |id: &str, index: usize| self.raw.backends[index].written(id).and_then(Given::place);
         if ready.is_empty() {
             let places = all
                 .rev()
                 .filter_map(|index| place("backend.mode", index).or_else(|| place("backend.weight", index)));
-            let what =
-                "no backend gets new requests: each is in another mode than ready, or has the weight 0";
-            self.problems.push(Problem::new(what, "leave one of them ready").at_place(places));
+            let what = "no backend gets new requests: each has a mode other than ready, or the weight 0";
+            self.problems
+                .push(Problem::new(what, "set one of them to ready, with a weight above 0").at_place(places));
         } else if ready.iter().all(|index| config.backends[*index].backup) {
             let places = ready.iter().filter_map(|index| place("backend.backup", *index));
             let what = "all backends are backups, and there is no other backend";
-            self.problems.push(Problem::new(what, "leave one of them no backup").at_place(places));
+            self.problems.push(Problem::new(what, "remove backup = true from one of them").at_place(places));
         }
     }
 
-    /// A setting that was given without need, if it is. To write down what holds anyway is nothing odd.
+    /// A setting without effect, if it was given. It is no mistake to write down the default.
     fn idle(&mut self, idle: bool, id: &str, why: &str, fix: &str) {
-        if let Some(said) = self.said.settings.said(id).filter(|said| idle && !said.is_as_by_default()) {
-            self.problems.push(Problem::new(format!("{} has no effect: {why}", said.name()), fix).at(said));
+        if let Some(given) = self.raw.settings.written(id).filter(|given| idle && !given.is_as_by_default()) {
+            self.problems.push(Problem::new(format!("{} has no effect: {why}", given.name()), fix).at(given));
         }
     }
 }
 
-/// The weight 0 keeps requests away under any policy.
+/// Whether the weight is 0, which keeps requests away under every policy.
 fn is_zero(weight: &Given<Written>) -> bool {
     weight.value == Written::Number(Some(0))
 }
@@ -251,7 +272,7 @@ mod tests {
         let table = [
             ("cookie = \"backend\"", "", ""),
             ("cookie = \"__Host\"", "", ""),
-            ("cookie = \"__Host-b\"", "", "name the proxy that ends TLS in trusted_proxies"),
+            ("cookie = \"__Host-b\"", "", "name the proxy that terminates TLS in trusted_proxies"),
             ("cookie = \"__secure-b\"", "", "begins with __Secure-"),
             ("cookie = \"__Host-b\"", proxies, ""),
             (

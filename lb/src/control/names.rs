@@ -1,26 +1,27 @@
-//! What do the names of backends stand for? The part of [`Control`] that looks names up and applies the answers.
+//! The part of [`Control`] that looks up the names of backends and applies the answers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use balance::Address;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::Control;
-use super::words::{UNCHANGED, remember};
-use crate::balance::Address;
+use super::plan::{UNCHANGED, remember};
 
-/// How often the names of backends are looked up, besides with each ping.
+/// Interval of look-ups of backends' names, in addition to those of pings.
 const RESOLVE: Duration = Duration::from_secs(2);
 
 impl Control {
-    /// Looks up the names of backends again and again. When there is no answer, the last good one holds. Names are
-    /// looked up side by side, and each answer is taken up when it comes: none waits for another name.
+    /// Looks up the names of backends repeatedly. Without an answer, the last good answer stays valid. The
+    /// names are looked up in parallel, and each answer is applied when it arrives: no name waits for
+    /// another.
     pub(crate) async fn keep_resolving(&self) -> ! {
         loop {
             let end_of_round = tokio::time::sleep(RESOLVE);
             tokio::pin!(end_of_round);
-            // A look-up that takes longer than a round is waited for in the next one again.
+            // The next round also waits for a look-up that takes longer than a round.
             let mut looking_up = FuturesUnordered::new();
             for member in self.settings.load().backends.iter().filter(|member| member.every_address) {
                 let address = member.address.clone();
@@ -39,13 +40,13 @@ impl Control {
         }
     }
 
-    /// A name that stands for a backend at each of its addresses has these.
+    /// Applies the addresses of a name that stands for a separate backend at each address.
     fn take_up_name(&self, name: Address, found: &[SocketAddr]) {
         let found = found.iter().map(SocketAddr::ip).collect();
         remember(&mut self.resolved.borrow_mut(), name, found);
         let changes = self.take_up();
         if changes != UNCHANGED {
-            self.observer.intervened(format!("names stand for other addresses: {changes}"), "names");
+            self.observer.intervened(format!("names have new addresses: {changes}"), "names");
         }
     }
 }

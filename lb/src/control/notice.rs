@@ -1,5 +1,6 @@
-//! What does the system tell of a file that others write? Whether it was renamed into place, and whether a program still
-//! has it open to write, by inotify(7) of its folder. This is a help and no more: the file itself is looked at as well.
+//! Events of the system about a file that other programs write: whether it was renamed into place, and
+//! whether a program still has it open for writing, by inotify(7) of its folder. These events only help: the
+//! file itself is checked too.
 
 use std::ffi::OsString;
 use std::mem::MaybeUninit;
@@ -11,19 +12,19 @@ use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch,
 
 use super::watch::Noticed;
 
-/// Tells what happens to one file.
+/// Reports the events of one file.
 #[derive(Debug)]
 pub(super) struct Notices {
     folder: PathBuf,
     name: OsString,
-    /// Nothing if the system does not tell.
+    /// `None` if the system does not report events.
     events: Option<OwnedFd>,
-    /// A program has written to it and has not closed it.
+    /// A program has written to the file and has not closed it.
     written: bool,
 }
 
 impl Notices {
-    /// Listens from now on.
+    /// Reports events from now on.
     pub(super) fn of(file: &Path) -> Self {
         let folder = match file.parent() {
             Some(folder) if folder != Path::new("") => folder.to_owned(),
@@ -34,7 +35,7 @@ impl Notices {
         Self { folder, name, events, written: false }
     }
 
-    /// What has happened since this was asked last.
+    /// The events since the last call.
     pub(super) fn take(&mut self) -> Noticed {
         let mut noticed = Noticed { told: self.events.is_some(), ..Noticed::default() };
         let mut lost = false;
@@ -43,7 +44,7 @@ impl Notices {
             let mut events = Reader::new(events, &mut room);
             while let Ok(event) = events.next() {
                 let what = event.events();
-                // There were more than are kept, or the folder is another one now.
+                // There were more events than the queue holds, or the folder was replaced.
                 lost |= what.intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED);
                 if event.file_name().is_none_or(|name| name.to_bytes() != self.name.as_bytes()) {
                     continue;
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(notices.take(), nothing, "that is another file");
         fs::rename(&other, &file).unwrap();
         assert_eq!([notices.take(), notices.take()], [Noticed { renamed: true, ..nothing }, nothing]);
-        // The folder may be another one from one moment to the next.
+        // The folder may be replaced at any moment.
         fs::remove_dir_all(folder.path()).unwrap();
         notices.take();
         assert!(!notices.take().told);

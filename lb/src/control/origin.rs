@@ -1,7 +1,7 @@
-//! Where do settings come from, and have they changed there?
+//! The source of settings, and whether it has changed.
 //!
-//! A file may be on a disk that does not answer, or take long to read, and whoever pings cannot wait for it. So a thread of
-//! its own looks at the file, reads it and says what is wrong with it; the control thread is told what came of it.
+//! The file may be on a disk that does not answer, or take long to read, and pings cannot wait for it. So a
+//! separate thread checks the file, reads it and describes its errors; the control thread gets the result.
 
 use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt;
@@ -16,65 +16,65 @@ use super::notice::Notices;
 use super::watch::{Stamp, Watch};
 use crate::config::{Loaded, Problems};
 
-/// How often the configuration file is looked at.
+/// Interval at which the configuration file is checked.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Requests to read the configuration again that may wait for their turn.
+/// Limit of requests to read the configuration again that wait.
 const WAITING: usize = 16;
 
-/// Where settings come from, so that they can be read again.
+/// The source of settings, which can be read again.
 pub struct Origin {
     file: Option<PathBuf>,
-    /// A change while it is read is one that comes after.
+    /// A change during reading counts as a change after it.
     watch: RefCell<Watch>,
-    /// What it said last, if that was right.
+    /// The last configuration without errors.
     last: RefCell<Option<Loaded>>,
     load: Box<dyn Fn() -> Result<Loaded, Problems> + Send>,
 }
 
-/// What was read.
+/// A configuration that was read.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(super) loaded: Loaded,
-    /// The settings that are others than last time, such as `health.ping_interval`.
+    /// The settings that differ from the last time, such as `health.ping_interval`.
     pub(super) changed: Vec<&'static str>,
-    /// What is odd about it, a line each.
+    /// The warnings, one per line.
     pub(super) warnings: Vec<String>,
 }
 
-/// What came of reading the configuration again.
+/// The result of reading the configuration again.
 #[derive(Debug)]
 pub(crate) struct News {
-    /// Or all that is wrong with it, in words.
+    /// The configuration, or all its errors in words.
     pub(super) read: Result<Box<Read>, String>,
-    /// Who asked for it.
+    /// The origin of the request.
     pub(super) by: String,
-    /// Whom to tell what came of it.
+    /// The channel for the result.
     pub(super) reply: Option<oneshot::Sender<Result<Reloaded, String>>>,
 }
 
-/// Somebody asks for the configuration to be read again.
+/// A request to read the configuration again.
 #[derive(Debug)]
 struct Request {
     by: String,
     reply: oneshot::Sender<Result<Reloaded, String>>,
 }
 
-/// The thread that reads the configuration, seen from the control thread.
+/// The thread that reads the configuration, as the control thread sees it.
 #[derive(Debug)]
 pub(crate) struct Reading {
     requests: SyncSender<Request>,
 }
 
-/// Too many have asked already.
+/// Too many requests wait already.
 pub(super) struct TooMany;
 
 impl Reading {
-    /// Has the configuration read again as soon as it is its turn. What was read comes as news, and what came of it by
-    /// what is returned.
+    /// Reads the configuration again when all earlier requests are done. The configuration arrives as news,
+    /// and the result of the change through the returned channel.
     ///
     /// # Errors
-    /// Too many have asked before, because the file cannot be read.
+    /// Too many requests wait already, because the file cannot be read.
     pub(super) fn ask(&self, by: &str) -> Result<oneshot::Receiver<Result<Reloaded, String>>, TooMany> {
         let (reply, told) = oneshot::channel();
         match self.requests.try_send(Request { by: by.to_owned(), reply }) {
@@ -85,15 +85,15 @@ impl Reading {
 }
 
 impl Origin {
-    /// Settings from a file, if there is one, read by `load`.
+    /// Settings that `load` reads, from a file if there is one.
     pub fn new(file: Option<PathBuf>, load: impl Fn() -> Result<Loaded, Problems> + Send + 'static) -> Self {
         Self { file, watch: RefCell::default(), last: RefCell::default(), load: Box::new(load) }
     }
 
-    /// Reads everything.
+    /// Reads all settings.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All errors in them.
     pub fn load(&self) -> Result<Loaded, Problems> {
         let stamp = self.stamp();
         let loaded = (self.load)();
@@ -103,7 +103,7 @@ impl Origin {
         Ok(loaded)
     }
 
-    /// Goes on in a thread of its own, which looks whether the file changes.
+    /// Continues on a separate thread, which checks whether the file changes.
     ///
     /// # Errors
     /// The system starts no thread.
@@ -116,7 +116,7 @@ impl Origin {
         Ok((Reading { requests }, news))
     }
 
-    /// Reads the configuration whenever somebody asks for it or the file has changed, until the balancer ends.
+    /// Reads the configuration at each request, and when the file has changed, until the balancer ends.
     fn keep_reading(
         &self,
         mut notices: Option<Notices>,
@@ -138,7 +138,7 @@ impl Origin {
         }
     }
 
-    /// Looks at the file, and reads it if it has changed.
+    /// Checks the file, and reads it if it has changed.
     fn look(&self, notices: &mut Notices, begun: Instant) -> Option<News> {
         let noticed = notices.take();
         let stamp = self.stamp();
@@ -148,11 +148,11 @@ impl Origin {
         let last = self.last.borrow().clone();
         let read = self.read();
         if self.stamp() != stamp {
-            // It was written while it was read, so that what was read may be half of it. It is looked at further.
+            // The file changed while it was read, so the result may be half of it. The watch continues.
             self.last.replace(last);
             return None;
         }
-        // It was touched, or has come back to what is in force.
+        // The file was only touched, or is again the same as the configuration in use.
         let is_news = match (&read, &last) {
             (Ok(read), Some(last)) => !read.loaded.reads_as(last),
             _ => true,
@@ -160,17 +160,17 @@ impl Origin {
         is_news.then(|| News { read, by: "file".to_owned(), reply: None })
     }
 
-    /// Reads everything, and says what is different.
+    /// Reads all settings, and finds the differences.
     fn read(&self) -> Result<Box<Read>, String> {
         let last = self.last.borrow().clone();
-        // What there is to say can be long, and to put it into words can take long.
+        // The description of errors can be long, and take long to make.
         let loaded = self.load().map_err(|problems| problems.to_string())?;
         let changed = last.map(|last| loaded.differs_from(&last)).unwrap_or_default();
         let warnings = loaded.warnings.lines().collect();
         Ok(Box::new(Read { loaded, changed, warnings }))
     }
 
-    /// What the file is now; nothing if there is none.
+    /// The present state of the file; `None` if there is no file.
     fn stamp(&self) -> Option<Stamp> {
         self.file.as_deref().and_then(stamp)
     }

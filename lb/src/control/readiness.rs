@@ -1,32 +1,33 @@
-//! Are requests welcome? What a load balancer in front, or an orchestrator, asks before it sends any.
+//! Whether the balancer wants requests: the answer to a load balancer in front, or to an orchestrator.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use crate::balance::Fleet;
-use crate::balance::health::State;
-use crate::balance::member::{Member, Mode};
+use balance::health::State;
+use balance::member::{Member, Mode};
 
-/// Which of the backends that were there at the start have not been pinged yet, by number.
+use crate::pool::Fleet;
+
+/// The backends of the start that have not been pinged yet, by number.
 #[derive(Debug)]
 pub(super) struct FirstRound(RefCell<HashSet<usize>>);
 
 impl FirstRound {
-    /// All that are there now.
+    /// All present backends.
     pub(super) fn of(fleet: &Fleet) -> Self {
         Self(RefCell::new(fleet.members.iter().map(|backend| backend.number).collect()))
     }
 
-    /// A backend has been pinged, whatever came of it.
+    /// A backend has been pinged, with any result.
     pub(super) fn pinged(&self, number: usize) {
         self.0.borrow_mut().remove(&number);
     }
 
-    /// Whether all have been pinged that still belong to the pool and are pinged at all.
+    /// Whether all backends have been pinged that still belong to the pool and get pings at all.
     pub(super) fn is_over(&self, fleet: &Fleet) -> bool {
         let mut waiting = self.0.borrow_mut();
         if !waiting.is_empty() {
-            let pinged = fleet.members.iter().filter(|backend| backend.said().mode != Mode::Maintenance);
+            let pinged = fleet.members.iter().filter(|backend| backend.spec().mode != Mode::Maintenance);
             let pinged: HashSet<_> = pinged.map(|backend| backend.number).collect();
             waiting.retain(|number| pinged.contains(number));
         }
@@ -36,16 +37,16 @@ impl FirstRound {
 
 /// Whether there is a backend that a request could go to.
 pub(super) fn can_pick(fleet: &Fleet, panic_threshold: u8) -> bool {
-    fleet.members.iter().any(|backend| takes(&backend.said(), backend.is(State::Down), panic_threshold))
+    fleet.members.iter().any(|backend| takes(&backend.spec(), backend.is(State::Down), panic_threshold))
 }
 
-/// Whether a backend can be picked. One that answers badly or not at all can, for want of a better one; one that is down
-/// can only if health is not heeded when too many are.
-fn takes(said: &Member, is_down: bool, panic_threshold: u8) -> bool {
-    said.mode == Mode::Ready && said.weight > 0 && (!is_down || panic_threshold > 0)
+/// Whether a backend can be picked. A backend that answers badly or not at all can be picked if there is no
+/// better one; a backend that is down only if health is ignored because too many are down.
+fn takes(spec: &Member, is_down: bool, panic_threshold: u8) -> bool {
+    spec.mode == Mode::Ready && spec.weight > 0 && (!is_down || panic_threshold > 0)
 }
 
-/// Why requests should go elsewhere; nothing if they are welcome.
+/// The reason why the balancer wants no requests; `None` if it wants them.
 pub(super) fn not_ready(ends: bool, first_round_is_over: bool, can_pick: bool) -> Option<&'static str> {
     match (ends, first_round_is_over, can_pick) {
         (true, _, _) => Some("draining"),
@@ -57,11 +58,12 @@ pub(super) fn not_ready(ends: bool, first_round_is_over: bool, can_pick: bool) -
 
 #[cfg(test)]
 mod tests {
+    use balance::Address;
+
     use super::*;
-    use crate::balance::Address;
 
     #[test]
-    fn requests_are_welcome_when_there_is_somebody_to_give_them_to() {
+    fn requests_are_welcome_when_a_backend_can_take_them() {
         let table = [
             ((false, true, true), None),
             ((true, true, true), Some("draining")),
@@ -86,11 +88,11 @@ mod tests {
             (Member { mode: Mode::Drain, ..plain.clone() }, false, 50, false),
             (Member { mode: Mode::Maintenance, ..plain }, false, 0, false),
         ];
-        for (said, is_down, panic_threshold, expected) in table {
+        for (spec, is_down, panic_threshold, expected) in table {
             assert_eq!(
-                takes(&said, is_down, panic_threshold),
+                takes(&spec, is_down, panic_threshold),
                 expected,
-                "{said:?} {is_down} {panic_threshold}"
+                "{spec:?} {is_down} {panic_threshold}"
             );
         }
     }

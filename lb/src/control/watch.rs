@@ -1,61 +1,62 @@
-//! When is a file that changes ready to be read? The part of it that only thinks.
+//! When a changed file is ready to be read. A pure function of observations and times.
 //!
-//! A program that writes a file in place empties it first, writes it piece by piece, and may pause at any point; half a
-//! file is often valid. So a file has to stand still before it is read, and longer if it looks unfinished. What another
-//! program renames into place is whole by that.
+//! A program that writes a file in place first empties it, then writes it piece by piece, and may pause at
+//! any point; half of a file is often valid. So a file must stay unchanged for some time before it is read,
+//! and longer if it looks unfinished. A file that another program renames into place is complete.
 
 use std::time::Duration;
 
-/// How long a file that was written in place has to stand still.
+/// How long a file that was written in place must stay unchanged.
 pub(super) const STILL: Duration = Duration::from_secs(1);
 
-/// The same for one that looks unfinished: it is shorter than before, or a program still has it open to write.
+/// The same for a file that looks unfinished: it is shorter than before, or a program still has it open for
+/// writing.
 pub(super) const UNFINISHED: Duration = Duration::from_secs(5);
 
-/// What tells a file from what it was before.
+/// The data that distinguish a file from its earlier version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
-    /// Its device and its number there: another file in its place has others.
+    /// Device and inode: another file in the same place has other numbers.
     pub(super) file: (u64, u64),
-    /// Its bytes.
+    /// The length in bytes.
     pub(super) length: u64,
-    /// When its content changed last, in seconds and nanoseconds.
+    /// Time of the last change of the content, in seconds and nanoseconds.
     pub(super) modified: (i64, i64),
-    /// When anything about it changed last.
+    /// Time of the last change of anything about the file.
     pub(super) changed: (i64, i64),
 }
 
-/// What was noticed of a file since the last look.
+/// Events of a file since the last check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Noticed {
-    /// Whether the system tells such things here. It may not on file systems of other machines.
+    /// Whether the system reports events here. On network file systems it may not.
     pub(super) told: bool,
-    /// A file was renamed into its place.
+    /// A file was renamed into place.
     pub(super) renamed: bool,
-    /// A program has written to it and has not closed it.
+    /// A program has written to the file and has not closed it.
     pub(super) written: bool,
 }
 
-/// A file that is looked at again and again.
+/// A file that is checked repeatedly.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// As it was when it was read last.
+    /// The file when it was last read.
     read: Option<Stamp>,
-    /// As it is now, if that is different, and since when.
+    /// The present file, if it is different, and since when.
     now: Option<(Stamp, Duration)>,
-    /// The one that is there now was renamed into place, and not written since.
+    /// The present file was renamed into place, and not written since.
     renamed: bool,
 }
 
 impl Watch {
-    /// The file has been read, and was this.
+    /// The file has been read in this version.
     pub(super) fn was_read(&mut self, stamp: Option<Stamp>) {
         *self = Self { read: stamp, ..Self::default() };
     }
 
-    /// Whether to read the file, which is now this, or is missing; `at` counts from any one moment.
+    /// Whether to read the file, which is now in this version, or missing; `at` counts from any fixed moment.
     pub(super) fn is_ready(&mut self, stamp: Option<Stamp>, noticed: Noticed, at: Duration) -> bool {
-        // While it is being replaced, there may be none for a moment.
+        // While the file is being replaced, it may be missing for a moment.
         let Some(stamp) = stamp.filter(|stamp| Some(*stamp) != self.read) else {
             (self.now, self.renamed) = (None, false);
             return false;
@@ -65,7 +66,7 @@ impl Watch {
         self.renamed = noticed.renamed || (self.renamed && known.is_some());
         self.now = Some((stamp, since));
         let before = self.read;
-        // Where nothing is told, another file in the same place is taken for a renamed one.
+        // Where the system reports no events, another file in the same place counts as renamed.
         let replaced = !noticed.told && before.is_some_and(|before| before.file != stamp.file);
         let shorter = before.is_some_and(|before| stamp.length < before.length);
         let patience = match (self.renamed || replaced, noticed.written || shorter) {
@@ -90,10 +91,10 @@ mod tests {
         Some(Stamp { file: (1, inode), length, modified: (modified, 0), changed: (modified, 0) })
     }
 
-    /// What is seen of the file at one look.
+    /// The observation of the file at one check.
     type Seen = (Option<Stamp>, Noticed);
 
-    /// When each of these files is read first, in steps of 200 ms, if it was `stamp(1, 100, 0)` before.
+    /// The time at which the file is read first, in steps of 200 ms, if it was `stamp(1, 100, 0)` before.
     fn read_after(steps: &[Seen]) -> Option<u64> {
         let mut watch = Watch::default();
         watch.was_read(stamp(1, 100, 0));
@@ -125,7 +126,7 @@ mod tests {
         for (what, steps, expected) in table {
             assert_eq!(read_after(steps), expected, "{what}");
         }
-        // What was renamed into place and could not be read yet is read at the next look, unless it is written to.
+        // A renamed file that could not be read yet is read at the next check, unless it is written to.
         let mut watch = Watch::default();
         watch.was_read(same);
         assert!(watch.is_ready(longer, RENAMED, Duration::ZERO));

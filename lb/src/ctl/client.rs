@@ -1,4 +1,4 @@
-//! Asks the admin port, one connection for each question.
+//! Sends requests to the admin port, with one connection for each.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use tokio::runtime::Runtime;
 
 use crate::admin::CTL;
 use crate::config::listen::Guess;
-use crate::proxy::connect::connect_to_name;
+use crate::proxy::upstream::connect::connect_to_name;
 
-/// How long an answer may take.
+/// Time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads the address of an admin port.
@@ -30,10 +30,10 @@ pub(super) fn admin(text: &str) -> Result<Uri, String> {
     let is_number = text.parse::<u16>().is_ok();
     let uri =
         text.parse::<Uri>().ok().filter(|uri| uri.host().is_some_and(|host| !host.is_empty()) && !is_number);
-    uri.ok_or_else(|| format!("it is no address; {}", guess()))
+    uri.ok_or_else(|| format!("it is not an address; {}", guess()))
 }
 
-/// Whom to ask, and how.
+/// The address and the token of a balancer.
 #[derive(Debug)]
 pub(super) struct Client {
     runtime: Runtime,
@@ -44,16 +44,16 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client of the balancer whose admin address this is.
+    /// A client of the balancer with this admin address.
     ///
     /// # Errors
-    /// It is no address.
+    /// It is not an address.
     pub(super) fn new(admin: &Uri) -> Result<Self, String> {
         let authority = admin
             .authority()
-            .ok_or_else(|| format!("'{admin}' is no address; write http://127.0.0.1:4030"))?;
+            .ok_or_else(|| format!("'{admin}' is not an address; write http://127.0.0.1:4030"))?;
         if admin.scheme_str() == Some("https") {
-            return Err(format!("the admin port speaks no TLS; write http://{authority}"));
+            return Err(format!("the admin port does not support TLS; write http://{authority}"));
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Ok(Self {
@@ -65,7 +65,8 @@ impl Client {
         })
     }
 
-    /// Asks, and returns the status and the document that is answered; nothing in place of what is none.
+    /// Sends a request, and returns the status and the JSON document of the answer; null if the answer is not
+    /// JSON.
     ///
     /// # Errors
     /// There is no answer.
@@ -73,13 +74,13 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        said: &Value,
+        body: &Value,
     ) -> Result<(StatusCode, Value), String> {
-        let limited = async { tokio::time::timeout(PATIENCE, self.converse(method, path, said)).await };
+        let limited = async { tokio::time::timeout(PATIENCE, self.converse(method, path, body)).await };
         let answer = self.runtime.block_on(limited);
         let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
         answer.map_err(|why| {
-            format!("http://{}: {why}; name the balancer's admin address with --admin", self.authority)
+            format!("http://{}: {why}; give the admin address of the balancer with --admin", self.authority)
         })
     }
 
@@ -87,7 +88,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        said: &Value,
+        body: &Value,
     ) -> Result<(StatusCode, Value), String> {
         let mut request = Request::builder()
             .method(method)
@@ -98,11 +99,12 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Full::<Bytes>::from(said.to_string()));
-        let request = request.map_err(|_| "LB_ADMIN_TOKEN has characters that no token has".to_owned())?;
+        let request = request.body(Full::<Bytes>::from(body.to_string()));
+        let request =
+            request.map_err(|_| "LB_ADMIN_TOKEN has characters that a token cannot have".to_owned())?;
         let connected = connect_to_name(&self.host, self.port, PATIENCE).await;
         let stream = connected.map_err(|failure| failure.words().to_owned())?;
-        let speaks_http = |error: hyper::Error| format!("it does not speak HTTP there ({error})");
+        let speaks_http = |error: hyper::Error| format!("the server there does not speak HTTP ({error})");
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(speaks_http)?;
         let asking = async {
@@ -111,14 +113,14 @@ impl Client {
             let body = answer.into_body().collect().await.map_err(speaks_http)?.to_bytes();
             let document: Value = serde_json::from_slice(&body).unwrap_or_default();
             match status.is_success() && !(document.is_object() || document.is_array()) {
-                true => Err("what answers there is not the admin port of a balancer".to_owned()),
+                true => Err("the server there is not the admin port of a balancer".to_owned()),
                 false => Ok((status, document)),
             }
         };
         tokio::pin!(asking);
         tokio::select! {
             answer = &mut asking => answer,
-            // All that was to be read has been.
+            // The answer has been read to its end.
             _ = connection => asking.await,
         }
     }

@@ -1,12 +1,14 @@
-//! `lb ctl`: tells a running balancer what to do, by its admin port.
+//! `lb ctl`: controls a running balancer through its admin port.
 
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use api::BackendSummary;
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 mod client;
@@ -17,9 +19,9 @@ mod wait;
 use client::{Client, admin};
 use wait::{finished, pinged, serving, state};
 
-use crate::shown::{shown_document, shown_json};
+use crate::shown::{shown, shown_document, shown_json};
 
-/// What a running balancer is to do, and which one.
+/// A command for a running balancer.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP, disable_help_subcommand = true, max_term_width = 100)]
 pub struct Ctl {
@@ -40,64 +42,64 @@ pub struct Ctl {
 
 #[derive(Debug, Subcommand)]
 enum Order {
-    /// Let a backend finish what it has, and give it only what belongs to it by its cookie
+    /// Drain a backend: it finishes its requests, and gets only new requests whose cookie names it
     Drain {
         #[command(flatten)]
         whom: Whom,
         #[command(flatten)]
         patience: Patience,
     },
-    /// Give a backend its share of the requests, from its next answered ping on
+    /// Make a backend ready: it gets its share of the requests after its next answered ping
     Ready {
         #[command(flatten)]
         whom: Whom,
         #[command(flatten)]
         serving: Serving,
     },
-    /// Let a backend finish what it has, give it nothing more, and do not ping it
+    /// Put a backend in maintenance: it finishes its requests, and gets no new requests and no pings
     Maintenance {
         #[command(flatten)]
         whom: Whom,
         #[command(flatten)]
         patience: Patience,
     },
-    /// Change a backend's share compared to the others'
+    /// Change the weight of a backend
     Weight {
         #[command(flatten)]
         whom: Whom,
-        /// From 0, which gives it no new requests, to 1000
+        /// A number from 0 to 1000; 0 means no new requests
         #[arg(value_name = "WEIGHT", value_parser = values::weight)]
         weight: u32,
     },
     /// Add a backend
     Add(New),
-    /// Take a backend out; it finishes what it has
+    /// Remove a backend; it finishes its requests
     Remove {
         #[command(flatten)]
         whom: Whom,
-        /// Take it out even if no other one is left that gets requests
+        /// Remove it even if no other backend gets requests
         #[arg(long)]
         force: bool,
         #[command(flatten)]
         patience: Patience,
     },
-    /// Pick backends in another way; what is in flight stays where it is
+    /// Change the policy; requests in flight stay at their backends
     Policy {
-        /// Such as round-robin or least-connections; lb --help has all of them
+        /// For example round-robin or least-connections; lb --help lists all
         #[arg(value_name = "POLICY", value_parser = values::policy)]
         policy: String,
     },
-    /// Read the configuration again, and say what changes or all that is wrong with it
+    /// Read the configuration again, and show what changes or all its errors
     Reload,
-    /// Count from zero in the state; metrics go on
+    /// Set the counts of the state to zero; the metrics continue
     Reset,
-    /// Write more lines into the log, or fewer
+    /// Change the log level
     Log {
         /// error, warn, info, debug or trace
         #[arg(value_name = "LEVEL", value_parser = values::level)]
         level: String,
     },
-    /// Show the backends, and how they are
+    /// Show the backends and their states
     State {
         /// Show everything, as JSON
         #[arg(long)]
@@ -114,36 +116,36 @@ struct Whom {
 
 #[derive(Debug, Args)]
 struct Patience {
-    /// Wait until it has finished what it has, but no longer than this, such as 30s
+    /// Wait until the backend has finished its requests, but at most this long, such as 30s
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     wait: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
 struct Serving {
-    /// Wait until it serves, because it answers pings, but no longer than this, such as 30s
+    /// Wait until the backend serves (it has answered a ping), but at most this long, such as 30s
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     wait: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
 struct New {
-    /// Where it is: http://host:port
+    /// Address of the backend: http://host:port
     #[arg(value_name = "URL")]
     url: String,
-    /// Its share compared to the others' [default: 1]
+    /// Weight in relation to the other backends [default: 1]
     #[arg(long, value_name = "WEIGHT", value_parser = values::weight)]
     weight: Option<u32>,
-    /// The level it belongs to; lower levels come first [default: 0]
+    /// Level of the backend; lower levels get requests first [default: 0]
     #[arg(long, value_name = "N", value_parser = values::priority)]
     priority: Option<u8>,
-    /// It gets requests only while no other backend can take them
+    /// Backup: gets requests only if no other backend can take them
     #[arg(long)]
     backup: bool,
-    /// Requests it may have in flight at a time
+    /// Limit of requests in flight
     #[arg(long, value_name = "N", value_parser = values::max_in_flight)]
     max_in_flight: Option<u32>,
-    /// How it begins: ready, drain or maintenance [default: ready]
+    /// First mode: ready, drain or maintenance [default: ready]
     #[arg(long, value_name = "MODE", value_parser = values::mode)]
     mode: Option<String>,
     #[command(flatten)]
@@ -158,28 +160,28 @@ Examples:
   lb ctl remove http://10.0.0.3:8080 --wait 1m
   lb ctl policy least-connections
 
-The line with drain and ready restarts one backend after the other without a lost request: the first command
-returns when the backend has finished what it has, and the last one when it answers pings again.
+The line with drain and ready restarts a backend without a lost request; run it for one backend after the other. The
+first command returns when the backend has finished its requests, the last one when the backend answers pings again.
 
-What is changed in this way lasts until the balancer ends, or until its file says something else about the same thing.
+A change lasts until the balancer ends, or until the same setting changes in its file.
 
 The token:
-  If the balancer has an admin_token, the environment variable LB_ADMIN_TOKEN has to hold it.
+  If the balancer has an admin_token, set the environment variable LB_ADMIN_TOKEN to the same token.
 
 Exit status:
-  0 done, 1 the balancer refuses or what --wait waits for has not come, 2 it cannot be asked.";
+  0 done, 1 the balancer refused or the time of --wait is over, 2 the balancer cannot be reached.";
 
-/// Why it did not work.
+/// Why a command failed.
 #[derive(Debug)]
 enum Failure {
-    /// The balancer refuses, or time is over.
+    /// The balancer refused, or the time is over.
     Refused(String),
-    /// Nobody could be asked.
+    /// The balancer could not be reached.
     Unasked(String),
 }
 
 impl Ctl {
-    /// Does it, and says what came of it.
+    /// Runs the command, and prints the result.
     pub fn run(&self) -> ExitCode {
         let done =
             Client::new(&self.admin).map_err(Failure::Unasked).and_then(|client| self.order.obey(&client));
@@ -194,14 +196,14 @@ impl Ctl {
             }
             Err(Failure::Unasked(why)) => {
                 eprintln!("error: {why}");
-                crate::cli::CANNOT_START.into()
+                crate::exit::CANNOT_START.into()
             }
         }
     }
 }
 
 impl Order {
-    /// Asks for it, and returns what is to be told.
+    /// Sends the requests, and returns the text to print.
     fn obey(&self, client: &Client) -> Result<String, Failure> {
         match self {
             Self::Drain { whom, patience } => {
@@ -209,23 +211,23 @@ impl Order {
             }
             Self::Ready { whom, serving: until } => {
                 let backend = ask(client, Method::PATCH, &whom.path(), &json!({ "mode": "ready" }))?;
-                until.watch(client, backend)
+                until.watch(client, read(backend)?)
             }
             Self::Maintenance { whom, patience } => {
                 change(client, whom, &json!({ "mode": "maintenance" }), patience.wait)
             }
             Self::Weight { whom, weight } => change(client, whom, &json!({ "weight": weight }), None),
             Self::Add(new) => {
-                let backend = ask(client, Method::POST, "/backends", &new.said())?;
-                new.serving.watch(client, backend)
+                let backend = ask(client, Method::POST, "/backends", &new.body())?;
+                new.serving.watch(client, read(backend)?)
             }
             Self::Remove { whom, force, patience } => {
                 let backend = ask(client, Method::DELETE, &whom.path_with_force(*force), &json!({}))?;
+                let backend: BackendSummary = read(backend)?;
                 match patience.wait {
                     None => Ok(told(&backend)),
-                    Some(wait) => finished(client, &backend, wait, true).map(|_| {
-                        format!("backend {} is gone: {}\n", backend["number"], text(&backend, "url"))
-                    }),
+                    Some(wait) => finished(client, &backend, wait, true)
+                        .map(|_| format!("backend {} is gone: {}\n", backend.number, backend.url)),
                 }
             }
             Self::Policy { policy } => {
@@ -247,7 +249,7 @@ impl Order {
                 match (status.is_success(), json) {
                     (false, _) => Err(Failure::Refused(why(status, &shown_document(state)))),
                     (true, true) => Ok(shown_json(&format!("{state:#}\n"))),
-                    (true, false) => Ok(table::of(&shown_document(state))),
+                    (true, false) => read(shown_document(state)).map(|state| table::of(&state)),
                 }
             }
         }
@@ -255,18 +257,18 @@ impl Order {
 }
 
 impl Serving {
-    /// Tells of a backend that is to serve: when it does, or as soon as it is known whether it does.
-    fn watch(&self, client: &Client, backend: Value) -> Result<String, Failure> {
+    /// Reports on a backend that should serve: when it serves, or as soon as it is known whether it does.
+    fn watch(&self, client: &Client, backend: BackendSummary) -> Result<String, Failure> {
         let backend = match self.wait {
             None => pinged(client, backend),
-            Some(wait) => serving(client, &backend, wait),
+            Some(wait) => serving(client, backend, wait),
         };
         backend.map(|backend| told(&backend))
     }
 }
 
 impl Whom {
-    /// Where the backend is to be found at the admin port.
+    /// The path of the backend at the admin port.
     fn path(&self) -> String {
         match self.backend.parse::<usize>() {
             Ok(number) => format!("/backends/{number}"),
@@ -276,7 +278,7 @@ impl Whom {
 }
 
 impl Whom {
-    /// The same, to be taken out even if it is the last one.
+    /// The same path, with permission to remove even the last backend.
     fn path_with_force(&self, force: bool) -> String {
         let path = self.path();
         let before = if path.contains('?') { '&' } else { '?' };
@@ -285,23 +287,23 @@ impl Whom {
 }
 
 impl New {
-    fn said(&self) -> Value {
+    fn body(&self) -> Value {
         let Self { url, weight, priority, backup, max_in_flight, mode, serving: _ } = self;
-        let mut said = Map::from_iter([("url".to_owned(), json!(url))]);
-        let mut say =
-            |key: &str, value: Option<Value>| said.extend(value.map(|value| (key.to_owned(), value)));
-        say("weight", weight.map(Value::from));
-        say("priority", priority.map(Value::from));
-        say("backup", backup.then_some(Value::Bool(true)));
-        say("max_in_flight", max_in_flight.map(Value::from));
-        say("mode", mode.clone().map(Value::from));
-        said.into()
+        let mut body = Map::from_iter([("url".to_owned(), json!(url))]);
+        let mut put =
+            |key: &str, value: Option<Value>| body.extend(value.map(|value| (key.to_owned(), value)));
+        put("weight", weight.map(Value::from));
+        put("priority", priority.map(Value::from));
+        put("backup", backup.then_some(Value::Bool(true)));
+        put("max_in_flight", max_in_flight.map(Value::from));
+        put("mode", mode.clone().map(Value::from));
+        body.into()
     }
 }
 
-/// Asks for something, and returns what the balancer answers, fit for a terminal.
-fn ask(client: &Client, method: Method, path: &str, said: &Value) -> Result<Value, Failure> {
-    let (status, answer) = client.ask(method, path, said).map_err(Failure::Unasked)?;
+/// Sends a request, and returns the answer of the balancer, safe for a terminal.
+fn ask(client: &Client, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
+    let (status, answer) = client.ask(method, path, body).map_err(Failure::Unasked)?;
     let answer = shown_document(answer);
     match status.is_success() {
         true => Ok(answer),
@@ -309,40 +311,46 @@ fn ask(client: &Client, method: Method, path: &str, said: &Value) -> Result<Valu
     }
 }
 
-/// Why something is refused. A text of several lines comes as a list of them besides: no line feed within a text begins a
-/// line, and no line of the balancer's stands where one of this program's could.
+/// A document of the balancer, as the type that both sides know.
+fn read<T: DeserializeOwned>(document: Value) -> Result<T, Failure> {
+    serde_json::from_value(document).map_err(|error| {
+        let error = shown(&error.to_string()).into_owned();
+        Failure::Refused(format!(
+            "the answer is not one of a balancer of this version ({error}); is this its admin address?"
+        ))
+    })
+}
+
+/// The reason of a refusal. A text of several lines also comes as a list of lines. So no line feed within a
+/// text begins a new line, and no line of the balancer looks like one of this program.
 fn why(status: StatusCode, answer: &Value) -> String {
-    // A configuration's problems say themselves that they are errors.
+    // The problems of a configuration already begin with "error".
     let bare = |error: &str| error.strip_prefix("error: ").unwrap_or(error).to_owned();
     let lines: Option<Vec<_>> =
         answer["lines"].as_array().map(|lines| lines.iter().filter_map(Value::as_str).collect());
     match (lines.filter(|lines| !lines.is_empty()), answer["error"].as_str()) {
         (Some(lines), _) => bare(&lines.join("\n  ")),
         (None, Some(error)) => bare(error),
-        (None, None) => format!("the balancer answers with status {status}; is this its admin address?"),
+        (None, None) => {
+            format!("the server answers with status {status}; is this the admin address of a balancer?")
+        }
     }
 }
 
-/// Says something else of a backend; if so asked, waits until it has finished what it has.
-fn change(client: &Client, whom: &Whom, said: &Value, wait: Option<Duration>) -> Result<String, Failure> {
-    let backend = ask(client, Method::PATCH, &whom.path(), said)?;
+/// Changes the settings of a backend; on request, waits until it has finished its requests.
+fn change(client: &Client, whom: &Whom, body: &Value, wait: Option<Duration>) -> Result<String, Failure> {
+    let backend: BackendSummary = read(ask(client, Method::PATCH, &whom.path(), body)?)?;
     match wait {
         None => Ok(told(&backend)),
-        Some(wait) => finished(client, &backend, wait, false).map(|backend| told(&backend)),
+        Some(wait) => finished(client, &backend, wait, false).map(|now| told(&now.unwrap_or(backend))),
     }
 }
 
 /// One line about a backend.
-fn told(backend: &Value) -> String {
-    let mode = if backend["leaving"] == true { "leaving" } else { text(backend, "mode") };
-    format!(
-        "backend {}: {}, {mode}, weight {}, {}, {} in flight\n",
-        backend["number"],
-        text(backend, "url"),
-        backend["weight"],
-        state(backend),
-        backend["in_flight"]
-    )
+fn told(backend: &BackendSummary) -> String {
+    let BackendSummary { number, url, weight, in_flight, .. } = backend;
+    let mode = if backend.leaving { "leaving" } else { &backend.mode };
+    format!("backend {number}: {url}, {mode}, weight {weight}, {}, {in_flight} in flight\n", state(backend))
 }
 
 fn told_reload(reloaded: &Value) -> String {

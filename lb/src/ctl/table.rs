@@ -1,19 +1,18 @@
-//! The state for people: a line for the balancer, and a table of the backends.
+//! The state for people: one line for the balancer, and a table of the backends.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde_json::Value;
+use api::{BackendState, State};
 
 const HEADINGS: [&str; 8] = ["number", "url", "state", "mode", "weight", "in flight", "picks", "p99"];
 
-/// Columns of words; the others are of numbers, which end one below the other.
+/// Columns of words; the other columns are numbers, which are right-aligned.
 const WORDS: [usize; 3] = [1, 2, 3];
 
-/// What `GET /state` says, as a table.
-pub(super) fn of(state: &Value) -> String {
-    let backends = state["backends"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let rows: Vec<_> = backends.iter().map(row).collect();
+/// The answer to `GET /state` as a table.
+pub(super) fn of(state: &State) -> String {
+    let rows: Vec<_> = state.backends.iter().map(row).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([HEADINGS[column].len()]).max().unwrap_or_default()
@@ -34,39 +33,28 @@ pub(super) fn of(state: &Value) -> String {
     lines.join("\n") + "\n"
 }
 
-fn summary(state: &Value) -> String {
-    let word = |name: &str| state[name].as_str().unwrap_or("?");
-    let totals = &state["totals"];
-    let counting = Duration::from_secs(state["counting_ms"].as_u64().unwrap_or_default() / 1000);
-    let draining = if state["draining"] == true { ", draining" } else { "" };
-    format!(
-        "{} at {}{draining}: {} requests in {}, {} in flight",
-        word("policy"),
-        word("listen"),
-        totals["requests"],
-        humantime::format_duration(counting),
-        totals["in_flight"]
-    )
+fn summary(state: &State) -> String {
+    let State { policy, listen, totals, .. } = state;
+    let counting = humantime::format_duration(Duration::from_secs(state.counting_ms / 1000));
+    let draining = if state.draining { ", draining" } else { "" };
+    let (requests, in_flight) = (totals.requests, totals.in_flight);
+    format!("{policy} at {listen}{draining}: {requests} requests in {counting}, {in_flight} in flight")
 }
 
-fn row(backend: &Value) -> [String; HEADINGS.len()] {
-    let word = |name: &str| backend[name].as_str().unwrap_or("?").to_owned();
-    let number = |name: &str| backend[name].to_string();
-    let mode = if backend["leaving"] == true { "leaving".to_owned() } else { word("mode") };
-    let p99 = backend["latency_us"]["p99"].as_u64().map_or_else(|| "-".to_owned(), millis);
+fn row(backend: &BackendState) -> [String; HEADINGS.len()] {
     [
-        number("number"),
-        word("url"),
-        word("state"),
-        mode,
-        number("weight"),
-        number("in_flight"),
-        number("picks"),
-        p99,
+        backend.number.to_string(),
+        backend.url.clone(),
+        backend.state.to_string(),
+        if backend.leaving { "leaving".to_owned() } else { backend.mode.to_string() },
+        backend.weight.to_string(),
+        backend.in_flight.to_string(),
+        backend.picks.to_string(),
+        backend.latency_us.p99.map_or_else(|| "-".to_owned(), millis),
     ]
 }
 
-/// Milliseconds, with a tenth as long as that says anything.
+/// Milliseconds, with one decimal place if it is significant.
 fn millis(micros: u64) -> String {
     match micros {
         0..100_000 => format!("{}.{} ms", micros / 1000, micros % 1000 / 100),
@@ -76,7 +64,7 @@ fn millis(micros: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -89,7 +77,8 @@ mod tests {
             })
         };
         let state = json!({
-            "policy": "ring", "listen": "0.0.0.0:3030", "draining": false, "counting_ms": 125_900,
+            "version": "0.1.0", "policy": "ring", "listen": "0.0.0.0:3030", "workers": 2, "draining": false,
+            "uptime_ms": 125_900, "counting_ms": 125_900, "connections": 1,
             "totals": {"requests": 40_001, "in_flight": 4},
             "backends": [backend(1, "up", false, 40_000, json!(1234)), backend(12, "suspect", true, 1, json!(null))]
         });
@@ -100,8 +89,8 @@ number  url                     state    mode     weight  in flight  picks     p
      1  http://localhost:3031   up       ready         1          2  40000  1.2 ms
     12  http://localhost:30312  suspect  leaving       1          2      1       -
 ";
+        let state: State = serde_json::from_value(state).unwrap();
         assert_eq!(of(&state), expected);
         assert_eq!(["99.9 ms", "100 ms"], [99_999, 100_000].map(millis).each_ref().map(String::as_str));
-        of(&json!(null));
     }
 }

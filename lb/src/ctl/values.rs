@@ -1,10 +1,11 @@
-//! Values on the command line of `lb ctl`: they are written as in the file, and refused in the same words.
+//! Values on the command line of `lb ctl`: they have the same form as in the file, and errors have the same
+//! words.
 
 use std::time::Duration;
 
 use crate::config::ValueForm;
 
-/// What is wrong with a value, if it cannot be read.
+/// Returns the text, or the error in it.
 fn checked(form: Option<ValueForm>, text: &str) -> Result<String, String> {
     match form.and_then(|form| form.refuses(text)) {
         Some((is, fix)) => Err(format!("{text} is {is}; {fix}")),
@@ -12,7 +13,7 @@ fn checked(form: Option<ValueForm>, text: &str) -> Result<String, String> {
     }
 }
 
-/// How long to wait.
+/// A time to wait.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     checked(Some(ValueForm::TIME), text)?;
     if text == "0" {
@@ -36,7 +37,7 @@ pub(super) fn mode(text: &str) -> Result<String, String> {
     checked(ValueForm::of_key("backend", "mode"), text)
 }
 
-/// The weight of a backend. Which numbers are too large is for the balancer to say.
+/// The weight of a backend. The balancer decides which numbers are too large.
 pub(super) fn weight(text: &str) -> Result<u32, String> {
     number("weight", text)
 }
@@ -54,6 +55,6 @@ pub(super) fn max_in_flight(text: &str) -> Result<u32, String> {
 fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, String> {
     text.parse().map_err(|_| {
         let refused = checked(ValueForm::of_key("backend", key), text);
-        refused.err().unwrap_or_else(|| format!("{text} is no number; write a whole number"))
+        refused.err().unwrap_or_else(|| format!("{text} is not a number; write a whole number"))
     })
 }

@@ -1,33 +1,39 @@
-//! Waits for what an order leads to: that a backend has finished what it has, or that it serves.
+//! Waits for the effect of a command: a backend has finished its requests, or it serves.
 
 use std::time::{Duration, Instant};
 
+use api::BackendSummary;
 use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::Client;
-use super::{Failure, text, why};
+use super::{Failure, read, why};
 use crate::shown::shown_document;
 
-/// How often a backend is looked at.
+/// Interval at which a backend is checked.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long `add` and `ready` wait for the first ping, so that it tells what is so and not what is assumed. A ping takes 500 ms at most
-/// by default.
+/// How long `add` and `ready` wait for the first ping, so that they report evidence instead of an assumption.
+/// By default, a ping takes 500 ms at most.
 const FIRST_PING: Duration = Duration::from_secs(1);
 
-/// Looks at a backend again and again, until `done` returns something or `wait` is over; `None` then.
+/// Checks a backend repeatedly, until `done` returns a value or `wait` is over; then `None`.
 fn watch<T>(
     client: &Client,
-    number: &Value,
+    number: usize,
     wait: Duration,
-    mut done: impl FnMut(StatusCode, Value) -> Option<Result<T, Failure>>,
+    mut done: impl FnMut(Result<BackendSummary, Refused>) -> Option<Result<T, Failure>>,
 ) -> Result<Option<T>, Failure> {
     let path = format!("/backends/{number}");
     let begun = Instant::now();
     loop {
         let (status, now) = client.ask(Method::GET, &path, &json!({})).map_err(Failure::Unasked)?;
-        if let Some(result) = done(status, shown_document(now)) {
+        let now = shown_document(now);
+        let now = match status.is_success() {
+            true => Ok(read(now)?),
+            false => Err(Refused { status, why: why(status, &now) }),
+        };
+        if let Some(result) = done(now) {
             return result.map(Some);
         }
         if begun.elapsed() >= wait {
@@ -37,29 +43,42 @@ fn watch<T>(
     }
 }
 
-/// Waits until a backend has finished what it has; if it is to be gone, until it is.
+/// Why the balancer does not describe a backend.
+struct Refused {
+    status: StatusCode,
+    why: String,
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused.why)
+    }
+}
+
+/// Waits until a backend has finished its requests; if `gone`, until it has left the pool, and `None` is
+/// returned.
 ///
 /// # Errors
-/// It has not within `wait`, or the balancer does not say.
+/// That does not happen within `wait`, or the balancer does not answer.
 pub(super) fn finished(
     client: &Client,
-    backend: &Value,
+    backend: &BackendSummary,
     wait: Duration,
     gone: bool,
-) -> Result<Value, Failure> {
-    let (number, mut in_flight) = (&backend["number"], 0);
-    let found = watch(client, number, wait, |status, now| {
-        in_flight = now["in_flight"].as_u64().unwrap_or_default();
-        match status {
-            StatusCode::NOT_FOUND => Some(Ok(now)),
-            _ if !status.is_success() => Some(Err(Failure::Refused(why(status, &now)))),
-            _ => (!gone && in_flight == 0).then_some(Ok(now)),
+) -> Result<Option<BackendSummary>, Failure> {
+    let (number, mut in_flight) = (backend.number, 0);
+    let found = watch(client, number, wait, |now| match now {
+        Err(refused) if refused.status == StatusCode::NOT_FOUND => Some(Ok(None)),
+        Err(refused) => Some(Err(refused.into())),
+        Ok(now) => {
+            in_flight = now.in_flight;
+            (!gone && in_flight == 0).then_some(Ok(Some(now)))
         }
     })?;
     found.ok_or_else(|| {
         let wait = humantime::format_duration(wait);
         Failure::Refused(format!(
-            "backend {number} still has {in_flight} in flight after {wait}; nothing was cut off, so ask again with a longer --wait"
+            "backend {number} still has requests in flight ({in_flight}) after {wait}; no request was cut off, so try again with a longer --wait"
         ))
     })
 }
@@ -67,63 +86,66 @@ pub(super) fn finished(
 /// Waits until a backend serves: it is ready, and up because it has answered.
 ///
 /// # Errors
-/// It does not within `wait`, somebody else changes it meanwhile, or the balancer does not say.
-pub(super) fn serving(client: &Client, backend: &Value, wait: Duration) -> Result<Value, Failure> {
-    let number = &backend["number"];
-    let mut last = backend.clone();
-    let found = watch(client, number, wait, |status, now| {
-        if !status.is_success() {
-            return Some(Err(Failure::Refused(why(status, &now))));
-        }
+/// That does not happen within `wait`, another command changes the backend meanwhile, or the balancer does
+/// not answer.
+pub(super) fn serving(
+    client: &Client,
+    backend: BackendSummary,
+    wait: Duration,
+) -> Result<BackendSummary, Failure> {
+    let number = backend.number;
+    let mut last = backend;
+    let found = watch(client, number, wait, |now| {
+        let now = match now {
+            Err(refused) => return Some(Err(refused.into())),
+            Ok(now) => now,
+        };
         last = now.clone();
-        match (text(&now, "mode"), now["leaving"] == true) {
-            ("ready", false) => (now["state"] == "up" && is_known(&now)).then_some(Ok(now)),
+        match (&now.mode[..], now.leaving) {
+            ("ready", false) => (now.state == "up" && now.proven).then_some(Ok(now)),
             (mode, leaving) => {
-                let is = if leaving { "leaving" } else { mode };
-                let why = format!(
-                    "backend {number} is {is} now, and gets no new requests; make it ready before waiting for it to serve"
-                );
+                let (is, fix) = match leaving {
+                    true => ("leaving".to_owned(), format!("lb ctl add {}", now.url)),
+                    false => (format!("in mode {mode}"), format!("lb ctl ready {number}")),
+                };
+                let why = format!("backend {number} is now {is} and gets no new requests; run {fix} first");
                 Some(Err(Failure::Refused(why)))
             }
         }
     })?;
     found.ok_or_else(|| {
-        let (wait, url) = (humantime::format_duration(wait), text(&last, "url"));
+        let (wait, url) = (humantime::format_duration(wait), &last.url);
         Failure::Refused(format!(
-            "backend {number} is not up after {wait}, but {}; it gets its share as soon as it answers pings, so look after {url}, \
-             or ask again with a longer --wait",
+            "backend {number} is not up after {wait}, but {}; it gets requests when it answers pings: check {url}, or try again \
+             with a longer --wait",
             state(&last)
         ))
     })
 }
 
-/// A backend that has just come, or come back, as it is once its first ping has come back, or a second later.
+/// A backend that was just added, or made ready, after its first ping, or a second later.
 ///
 /// # Errors
-/// The balancer does not say.
-pub(super) fn pinged(client: &Client, backend: Value) -> Result<Value, Failure> {
-    if is_known(&backend) || backend["mode"] == "maintenance" {
+/// The balancer does not answer.
+pub(super) fn pinged(client: &Client, backend: BackendSummary) -> Result<BackendSummary, Failure> {
+    if backend.proven || backend.mode == "maintenance" {
         return Ok(backend);
     }
-    let found = watch(client, &backend["number"], FIRST_PING, |status, now| {
-        (!status.is_success() || is_known(&now))
-            .then(|| Ok(if status.is_success() { now } else { backend.clone() }))
+    let found = watch(client, backend.number, FIRST_PING, |now| match now {
+        Err(_) => Some(Ok(backend.clone())),
+        Ok(now) => now.proven.then_some(Ok(now)),
     })?;
     Ok(found.unwrap_or(backend))
 }
 
-/// Whether anything has been seen of a backend. A balancer that does not say so has seen it.
-fn is_known(backend: &Value) -> bool {
-    backend["proven"] != false
-}
-
 /// The state of a backend, with its cause if it is not up.
-pub(super) fn state(backend: &Value) -> String {
-    match (text(backend, "state"), backend["cause"].as_str()) {
-        _ if !is_known(backend) => "not pinged yet".to_owned(),
+pub(super) fn state(backend: &BackendSummary) -> String {
+    match (&backend.state[..], &backend.cause[..]) {
+        _ if !backend.proven => "not pinged yet".to_owned(),
+        ("", _) => "?".to_owned(),
         ("up", _) => "up".to_owned(),
-        (state, Some(cause)) => format!("{state} ({cause})"),
-        (state, None) => state.to_owned(),
+        (state, "") => state.to_owned(),
+        (state, cause) => format!("{state} ({cause})"),
     }
 }
 
@@ -139,10 +161,13 @@ mod tests {
             (json!({"state": "up", "proven": false}), "not pinged yet"),
             (json!({"state": "down", "cause": "ping: refused", "proven": true}), "down (ping: refused)"),
             (json!({"state": "suspect"}), "suspect"),
-            (json!(null), "?"),
+            (json!({}), "?"),
         ];
         for (backend, expected) in table {
-            assert_eq!(state(&backend), expected, "{backend}");
+            let mut document = json!({"number": 1, "url": "http://a", "mode": "ready", "state": ""});
+            document.as_object_mut().unwrap().extend(backend.as_object().unwrap().clone());
+            let backend: BackendSummary = serde_json::from_value(document).unwrap();
+            assert_eq!(state(&backend), expected, "{backend:?}");
         }
     }
 }

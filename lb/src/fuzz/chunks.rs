@@ -1,21 +1,21 @@
-//! A body in chunks that is accepted means one thing: in whatever pieces it comes, to whoever reads it, and again
-//! when it is written.
+//! An accepted body in chunks has one meaning: for any sizes of pieces, for every reader, and after it is
+//! written again.
 
 use bytes::BytesMut;
 use http::HeaderMap;
 use http::header::TRAILER;
 
 use super::{in_any_pieces, strict};
-use crate::proxy::head::Headers;
 use crate::proxy::http1::body::{Chunk, Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
 use crate::proxy::http1::fault::Fault;
 use crate::proxy::http1::trailers::{announced, sift};
+use crate::proxy::message::head::Headers;
 
 /// Below the limits, about which readers may differ.
 const FEW: usize = 16 * 1024;
 const FEW_TRAILERS: usize = 100;
 
-/// A body in chunks.
+/// Target: a body in chunks.
 pub fn chunked_body(bytes: &[u8]) {
     if bytes.len() > FEW {
         return;
@@ -35,7 +35,7 @@ pub fn chunked_body(bytes: &[u8]) {
         out.extend_from_slice(chunk);
         out.extend_from_slice(END_OF_CHUNK);
     }
-    // An answer that announces all of its trailers.
+    // An answer that announces all its trailers.
     let mut head = Headers::default();
     trailers.keys().for_each(|name| head.append(TRAILER, name.clone().into()));
     end_chunks(&mut out, &sift(&trailers, &announced(&head)));
@@ -66,7 +66,7 @@ pub fn chunked_body(bytes: &[u8]) {
     }
 }
 
-/// The data, the trailers, and how many bytes are left, of a body that comes in pieces of this size.
+/// Data, trailers, and the number of remaining bytes of a body that arrives in pieces of this size.
 fn read(bytes: &[u8], piece: usize) -> Result<Option<(Vec<u8>, HeaderMap, usize)>, Fault> {
     let mut decoder = Decoder::Chunked(Chunk::Size, 0);
     let (mut buffer, mut fed, mut data) = (BytesMut::new(), 0, Vec::new());

@@ -1,6 +1,6 @@
-//! Requests that somebody has damaged.
+//! Requests with random damage.
 
-/// What is damaged.
+/// Requests without damage.
 const SOUND: [&str; 10] = [
     "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
     "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
@@ -14,7 +14,7 @@ const SOUND: [&str; 10] = [
     "GET /f HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\nConnection: upgrade\r\nVia: 1.1 a\r\nExpect: \r\n\r\n",
 ];
 
-/// Bytes that mean something.
+/// Bytes with a special meaning in HTTP.
 const MEANINGFUL: &[u8] = b"\r\n\r\n\0 \t:;,#*/?0123456789abcdefxGHT.\"\\=\x0b\x7f\xff";
 
 /// Two or three requests, one after the other, with some damage.

@@ -1,16 +1,16 @@
-//! A head that is accepted means one thing: in whatever pieces it comes, to whoever reads it, and again when it is
-//! written.
+//! An accepted head has one meaning: for any sizes of pieces, for every reader, and after it is written
+//! again.
 
 use bytes::BytesMut;
 use http::header::UPGRADE;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::{in_any_pieces, server, strict};
-use crate::proxy::head::RequestHead;
 use crate::proxy::http1::{request as requests, response as responses};
-use crate::proxy::message;
+use crate::proxy::message::head::RequestHead;
+use crate::proxy::message::prepare;
 
-/// A request's head.
+/// Target: the head of a request.
 pub fn request_head(bytes: &[u8]) {
     let read = |piece| take(bytes, piece, requests::take);
     let Ok(Some((head, end))) = in_any_pieces(bytes, read) else { return };
@@ -20,7 +20,7 @@ pub fn request_head(bytes: &[u8]) {
 
     let target = original.path.unwrap();
     if !target.starts_with('/') && target != "*" {
-        // How it becomes one is a rule for messages.
+        // `rules.rs` tests how a head becomes a message.
         return;
     }
 
@@ -42,7 +42,7 @@ pub fn request_head(bytes: &[u8]) {
     assert_eq!(framing, if said == responses::Framing::Close { responses::Framing::Length(0) } else { said });
 }
 
-/// An answer's head.
+/// Target: the head of an answer.
 pub fn response_head(bytes: &[u8]) {
     for asked in [Method::GET, Method::HEAD] {
         let read = |piece| take(bytes, piece, |buffer, searched| responses::take(buffer, searched, &asked));
@@ -64,7 +64,7 @@ pub fn response_head(bytes: &[u8]) {
     }
 }
 
-/// Passes an answer on, to a client that may be `old`, and reads what comes of it.
+/// Passes an answer on to a client, which may be `old`, and reads the result.
 fn passed_on(head: responses::Head, asked: &RequestHead, old: bool) {
     let responses::Head { mut response, framing, keep_alive, .. } = head;
     let status = response.status;
@@ -73,7 +73,7 @@ fn passed_on(head: responses::Head, asked: &RequestHead, old: bool) {
         responses::write_interim(&mut out, &response);
     }
     if out.is_empty() {
-        if message::prepare_response(&mut response, asked).is_err() {
+        if prepare::prepare_response(&mut response, asked).is_err() {
             return;
         }
         let length = if let responses::Framing::Length(length) = framing { Some(length) } else { None };
@@ -93,7 +93,7 @@ fn passed_on(head: responses::Head, asked: &RequestHead, old: bool) {
     }
 }
 
-/// Takes a head from pieces of this size, and says where it ended.
+/// Reads a head from pieces of this size, and returns where it ended.
 fn take<T, E>(
     bytes: &[u8],
     piece: usize,
@@ -103,7 +103,7 @@ fn take<T, E>(
     for piece in bytes.chunks(piece) {
         buffer.extend_from_slice(piece);
         fed += piece.len();
-        // Which of several flaws is noticed first may depend on the pieces.
+        // The pieces may decide which of several errors is found first.
         if let Some(head) = take(&mut buffer, searched).map_err(|_| ())? {
             return Ok(Some((head, fed - buffer.len())));
         }
@@ -112,7 +112,7 @@ fn take<T, E>(
     Ok(None)
 }
 
-/// How a body ends, if nobody can understand it in another way.
+/// The framing of a body, if all readers agree about it.
 fn framing_by(head: &strict::Head<'_>) -> responses::Framing {
     match (&head.all("transfer-encoding")[..], &head.all("content-length")[..]) {
         ([], []) => responses::Framing::Close,
@@ -129,7 +129,7 @@ fn pairs<'a>(fields: &'a [httparse::Header<'_>]) -> Vec<(&'a [u8], &'a [u8])> {
     fields.iter().map(|field| (field.name.as_bytes(), field.value)).collect()
 }
 
-/// Headers by name; those of one name stay in order.
+/// Headers by name; headers with the same name stay in order.
 fn sorted(fields: &[(&[u8], &[u8])]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut sorted: Vec<_> =
         fields.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_vec())).collect();

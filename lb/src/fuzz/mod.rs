@@ -1,9 +1,9 @@
-//! Does it hold for any bytes at all? Each function here is a fuzzer's target: it takes bytes, and panics where a rule
-//! is broken.
+//! Properties that must be true for any bytes. Each function here is a target of a fuzzer: it takes bytes,
+//! and panics if a property is not true.
 //!
-//! Only tests and fuzzers see this module. It is the door by which a fuzzer reaches what is private to this crate: the
-//! programs that `cargo xtask fuzz` runs are in `lb/fuzz`, of one line each, and so are the seeds they begin with, which
-//! a test here replays on every run.
+//! Only tests and fuzzers use this module. It gives fuzzers access to private parts of this crate. The
+//! programs that `cargo xtask fuzz` runs are in `lb/fuzz`, with one line each. Their seeds are there too; a
+//! test here runs all seeds each time.
 
 #![expect(clippy::unwrap_used, reason = "a target fails as tests do, by a panic")]
 
@@ -17,14 +17,14 @@ mod strict;
 
 use std::fmt::Debug;
 
-use crate::balance::Address;
+use balance::Address;
 
 pub use chunks::chunked_body;
 pub use heads::{request_head, response_head};
 pub use path::whole_path;
 pub use rules::message_rules;
 
-/// Sizes of the pieces that bytes come in, besides all at once.
+/// Sizes of the pieces that bytes arrive in, besides all at once.
 const PIECES: [usize; 4] = [1, 2, 3, 7];
 
 /// The backend that heads are written for.
@@ -32,7 +32,7 @@ fn server() -> Address {
     Address { host: "192.0.2.1".to_owned(), port: 3031 }
 }
 
-/// What is read is the same in whatever pieces it comes: `read` takes their size.
+/// The result is the same for all sizes of pieces: `read` takes the size.
 fn in_any_pieces<T: Debug>(bytes: &[u8], read: impl Fn(usize) -> T) -> T {
     let whole = read(bytes.len().max(1));
     let expected = format!("{whole:?}");
@@ -75,7 +75,7 @@ mod tests {
         for (name, target) in TARGETS {
             for seed in names(&format!("seeds/{name}")) {
                 let path = format!("seeds/{name}/{seed}");
-                // Shown only if it fails: then the last line names the culprit.
+                // Shown only if the test fails: then the last line names the seed that fails.
                 println!("{path}");
                 target(&fs::read(format!("{}/fuzz/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap());
             }

@@ -1,7 +1,8 @@
-//! A stream of requests, taken through the whole balancer: a strict backend takes each for what the balancer took it.
+//! A stream of requests through the whole balancer: a strict backend must read each request as the balancer
+//! did.
 //!
-//! A worker, its client and its backend share one thread and one runtime, so that nothing is left to chance but the
-//! kernel, and a stream takes well under a millisecond. Every stream gets a balancer of its own.
+//! A worker, its client and its backend share one thread and one runtime. So only the kernel adds randomness,
+//! and a stream takes well under a millisecond. Each stream gets a separate balancer.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -10,6 +11,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use balance::Address;
+use balance::member::Member;
 use clap::Parser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,28 +21,27 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tokio::time::timeout;
 
 use super::strict;
-use crate::balance::member::Member;
-use crate::balance::{Address, ServerPool};
 use crate::cli::Cli;
 use crate::config::Config;
 use crate::observe::Observer;
-use crate::proxy::queue::Queues;
-use crate::server::door::{Accepted, Desk};
+use crate::pool::Pool;
+use crate::proxy::upstream::queue::Queues;
+use crate::server::acceptor::{Accepted, WorkerHandle};
 use crate::server::worker::work;
 
-/// How long anything may take. It is never waited for but where something hangs.
+/// Time limit of each step. It is reached only if something hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often everybody else gets a turn before a client concludes that nothing more will come.
+/// How often all other tasks run before a client concludes that no more bytes will arrive.
 const TURNS: usize = 32;
 
-/// The configuration, but for the backend.
+/// The configuration, without the backend.
 static USUAL: LazyLock<Config> = LazyLock::new(|| {
     let cli = Cli::try_parse_from(["lb", "--backends=http://localhost:1", "--name=lb-1"]);
     cli.expect("flags").load().expect("a configuration").config
 });
 
-/// A stream of requests through the whole balancer.
+/// Target: a stream of requests through the whole balancer.
 pub fn whole_path(stream: &[u8]) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     let taken_through = async {
@@ -53,12 +55,12 @@ async fn take_through(stream: &[u8]) {
     let lb = Balancer::start(backend.address);
 
     let mut client = lb.client().await;
-    client.stream.write_all(stream).await.expect("it is taken, be it only to be thrown away");
+    client.stream.write_all(stream).await.expect("the balancer reads the bytes, if only to discard them");
     client.read_what_comes().await;
     let _ = client.stream.shutdown().await;
     client.read_to_the_end().await;
     let (answered, seen) = (client.answers(), backend.seen());
-    // One may have been under way when the client left.
+    // One exchange may have been in progress when the client left.
     assert!(answered.len() <= seen.len() && seen.len() <= answered.len() + 1, "{answered:?} of {seen:?}");
     assert!(seen.starts_with(&answered), "{answered:?} are not the answers to {seen:?}");
     assert!(are_in(stream, &seen), "{seen:?} are not what a strict reader finds");
@@ -66,8 +68,8 @@ async fn take_through(stream: &[u8]) {
     let mut client = lb.client().await;
     client.stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
     client.read_to_the_end().await;
-    assert_eq!(client.answers().len(), 1, "nobody is worse off");
-    assert_eq!(lb.failures(), 0, "nobody is blamed");
+    assert_eq!(client.answers().len(), 1, "later requests are answered");
+    assert_eq!(lb.failures(), 0, "no backend is blamed");
     while backend.open() != lb.kept() {
         yield_now().await;
     }
@@ -77,9 +79,9 @@ async fn take_through(stream: &[u8]) {
 /// A worker with its surroundings.
 struct Balancer {
     listener: TcpListener,
-    desk: Desk,
+    handle: WorkerHandle,
     worker: JoinHandle<()>,
-    pool: Arc<ServerPool>,
+    pool: Arc<Pool>,
 }
 
 impl Balancer {
@@ -87,49 +89,49 @@ impl Balancer {
         let address = Address { host: backend.ip().to_string(), port: backend.port() };
         let config = Arc::new(Config { backends: vec![Member::new(address)], ..USUAL.clone() });
         let observer = Arc::new(Observer::new(false));
-        let pool = Arc::new(ServerPool::new(
-            config.members(),
-            config.rules(),
-            Arc::clone(&observer),
-            Instant::now(),
-        ));
+        let pool =
+            Arc::new(Pool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now()));
         let queues = Arc::new(Queues::default());
-        let (desk, place) = Desk::new();
+        let (handle, inbox) = WorkerHandle::new();
         let random = fastrand::Rng::with_seed(1);
-        let settings = Arc::new(ArcSwap::from(config));
+        let settings = Arc::new(ArcSwap::from(Arc::clone(&config.proxy)));
         let shared = (Arc::clone(&pool), observer, settings, queues);
-        let worker = spawn_local(work(1, shared, random, place, None));
-        Self { listener: CLIENTS.with(listen), desk, worker, pool }
+        let worker = spawn_local(work(1, shared, random, inbox, None));
+        Self { listener: CLIENTS.with(listen), handle, worker, pool }
     }
 
     async fn client(&self) -> Client {
         let stream = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
         let (accepted, peer) = self.listener.accept().await.unwrap();
         let accepted = Accepted { stream: accepted.into_std().unwrap(), peer, slot: None };
-        self.desk.give(accepted);
+        self.handle.give(accepted);
         Client { stream, read: Vec::new() }
     }
 
-    /// Failures that are laid at the backend's door.
+    /// Failures that the balancer blames on the backend.
     fn failures(&self) -> u64 {
-        self.pool.backends()[0].stats.tallies.sum(|tally| &tally.blamed)
+        self.pool.backends()[0].own.stats.counters.sum(|counters| &counters.blamed)
     }
 
-    /// Connections that are kept for the next request.
+    /// Idle connections that are kept for the next request.
     fn kept(&self) -> usize {
-        let kept = self.pool.backends()[0].stats.tallies.left(|tally| &tally.kept, |tally| &tally.taken);
+        let kept = self.pool.backends()[0]
+            .own
+            .stats
+            .counters
+            .left(|counters| &counters.kept, |counters| &counters.taken);
         usize::try_from(kept).expect("a number of connections")
     }
 
     /// Waits until all its connections have ended.
     async fn stop(self) {
-        drop(self.desk);
+        drop(self.handle);
         self.worker.await.expect("no panic");
     }
 }
 
 thread_local! {
-    // Kept for all streams: behind thousands of connections, the kernel searches long for a free port.
+    // Kept for all streams: with thousands of connections, the kernel takes long to find a free port.
     static CLIENTS: std::net::TcpListener = bind();
     static BACKEND: std::net::TcpListener = bind();
 }
@@ -144,14 +146,14 @@ fn listen(listener: &std::net::TcpListener) -> TcpListener {
     listener.try_clone().and_then(TcpListener::from_std).expect("a listener")
 }
 
-/// A client, and what it has read.
+/// A client, and the bytes that it has read.
 struct Client {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Client {
-    /// Reads until nothing more will come of itself.
+    /// Reads until no more bytes will arrive.
     async fn read_what_comes(&mut self) {
         let mut quiet = 0;
         while quiet < TURNS {
@@ -168,7 +170,7 @@ impl Client {
         while self.stream.read_buf(&mut self.read).await.is_ok_and(|read| read > 0) {}
     }
 
-    /// The backend's answers that it has read whole.
+    /// The answers of the backend that the client has read completely.
     fn answers(&self) -> Vec<Exchange> {
         let (mut bytes, mut answers) = (&self.read[..], Vec::new());
         while let Some((head, rest)) = strict::answer(bytes).unwrap() {
@@ -176,7 +178,7 @@ impl Client {
             let why = head.all("proxy-status").concat();
             let fine = status < 500 || why.windows(19).any(|word| word == b"error=http_request_");
             assert!(fine, "{status} for something else than the request: {}", why.escape_ascii());
-            // Behind the balancer's own answers to HEAD comes the next one, whatever length they tell.
+            // After the balancer's own answer to HEAD comes the next answer, at any content length.
             let body = match rest.starts_with(b"HTTP/1.1 ") {
                 true => Some((Vec::new(), rest)),
                 false => strict::body(&head, rest).unwrap(),
@@ -191,18 +193,18 @@ impl Client {
     }
 }
 
-/// A request's method and target, and the body that goes with it both ways.
+/// The method and target of a request, and the body of the request and of the answer.
 type Exchange = (String, Vec<u8>);
 
 fn exchange(head: &strict::Head<'_>, body: Vec<u8>) -> Exchange {
     let [method, target, _] = head.first.map(String::from_utf8_lossy);
-    // To HEAD no body comes back.
+    // An answer to HEAD has no body.
     let body = if method == "HEAD" { Vec::new() } else { body };
     (format!("{method} {target}"), body)
 }
 
-/// Whether a strict reader finds these requests in a stream, in this order. Behind what is not the plainest HTTP/1.1
-/// it finds nothing and anything may come.
+/// Whether a strict reader finds these requests in a stream, in this order. After bytes that are not the
+/// plainest HTTP/1.1 it finds nothing, and any requests may follow.
 fn are_in(stream: &[u8], seen: &[Exchange]) -> bool {
     let (mut rest, mut seen) = (stream, seen.iter().peekable());
     loop {
@@ -218,19 +220,19 @@ fn are_in(stream: &[u8], seen: &[Exchange]) -> bool {
     }
 }
 
-/// A backend that takes only the plainest requests, and answers each with its body.
+/// A backend that accepts only the plainest requests, and answers each with its body.
 struct Backend {
     address: SocketAddr,
     notes: Rc<RefCell<Notes>>,
 }
 
-/// What a backend notes.
+/// The notes of a backend.
 #[derive(Default)]
 struct Notes {
     seen: Vec<Exchange>,
-    /// What was wrong with any request.
+    /// Errors in requests.
     flaws: Vec<String>,
-    /// Connections that are open.
+    /// Open connections.
     open: usize,
 }
 
@@ -252,7 +254,7 @@ impl Backend {
         Self { address, notes }
     }
 
-    /// The requests that it has read whole.
+    /// The requests that it has read completely.
     fn seen(&self) -> Vec<Exchange> {
         let notes = self.notes.borrow();
         assert_eq!(notes.flaws, Vec::<String>::new());
@@ -264,7 +266,7 @@ impl Backend {
     }
 }
 
-/// Reads requests and answers them, until either side has enough.
+/// Reads requests and answers them, until one side ends the connection.
 async fn converse(mut stream: TcpStream, notes: &RefCell<Notes>) {
     let mut unread = Vec::new();
     loop {
@@ -280,7 +282,7 @@ async fn converse(mut stream: TcpStream, notes: &RefCell<Notes>) {
         let Some((answer, left)) = read else {
             match stream.read_buf(&mut unread).await {
                 Ok(1..) => continue,
-                // What does not come whole is cut, and cut is fine.
+                // An incomplete request is cut off, which is allowed.
                 _ => return,
             }
         };
@@ -291,7 +293,7 @@ async fn converse(mut stream: TcpStream, notes: &RefCell<Notes>) {
     }
 }
 
-/// The answer to a request, which sends its body back, framed in the same way.
+/// The answer to a request, which sends its body back with the same framing.
 fn answer(head: &strict::Head<'_>, (request, body): &Exchange) -> Vec<u8> {
     let length = body.len();
     let mut answer = format!("HTTP/1.1 200 OK\r\nX-Request: {request}\r\n").into_bytes();
@@ -311,7 +313,7 @@ mod tests {
     use super::super::damage::damaged;
     use super::*;
 
-    /// Streams sent on every run. `STREAMS=100000 cargo test -p lb damaged_streams` sends more.
+    /// Streams sent on each run. `STREAMS=100000 cargo test -p lb damaged_streams` sends more.
     const STREAMS: u64 = 1_000;
 
     #[test]

@@ -1,4 +1,4 @@
-//! What goes on to a backend, or back to a client, has lost what concerns one connection, and nothing else.
+//! A message on its way to a backend or to a client loses the headers of one connection, and nothing else.
 
 use bytes::BytesMut;
 use std::sync::LazyLock;
@@ -10,28 +10,28 @@ use http::header::{
 use http::{Method, StatusCode, Version};
 
 use super::{server, strict};
-use crate::proxy::head::{Headers, RequestHead};
 use crate::proxy::http1::request::{Framing, Head, take, write_head};
 use crate::proxy::http1::response;
-use crate::proxy::message::{ATTEMPT, Hop, is_last_hop, prepare_request, prepare_response};
-use crate::proxy::via::Mark;
-use crate::proxy::way::tells_the_way;
+use crate::proxy::message::head::{Headers, RequestHead};
+use crate::proxy::message::prepare::{ATTEMPT, Hop, is_last_hop, prepare_request, prepare_response};
+use crate::proxy::message::via::Mark;
+use crate::proxy::message::way::tells_the_way;
 
 static CLIENT: HeaderValue = HeaderValue::from_static("192.0.2.7");
 static MARK: LazyLock<Mark> = LazyLock::new(|| Mark::new("lb-1", true));
 
-/// The way of a request from a client whose word counts for nothing.
+/// The way of a request from an untrusted client.
 fn hop() -> Hop<'static> {
     Hop { client: &CLIENT, trusted: false, name: "lb-1", via: &MARK }
 }
 
-/// With the headers that it adds, a message may have more than the balancer would take.
+/// With the headers that the balancer adds, a message may have more than the balancer would accept.
 const MANY: usize = 100;
 
-/// Never passed on, whatever a message says about them.
+/// Headers that are never passed on.
 const NEVER: [&str; 4] = ["keep-alive", "proxy-connection", "http2-settings", "trailer"];
 
-/// What the balancer says itself on the way to a backend.
+/// Headers that the balancer writes itself in a request.
 const OWN: [&str; 8] = [
     "connection",
     "te",
@@ -43,7 +43,7 @@ const OWN: [&str; 8] = [
     "x-forwarded-host",
 ];
 
-/// The rules for the headers of a request, or of an answer.
+/// Target: the rules for the headers of a request, or of an answer.
 pub fn message_rules(bytes: &[u8]) {
     if bytes.starts_with(b"HTTP/") {
         if let Ok(Some(head)) = response::take(&mut BytesMut::from(bytes), 0, &Method::GET) {
@@ -102,7 +102,7 @@ fn request_rules(read: &Head, trusted: bool) {
     same_to_others(&head, read);
 }
 
-/// What a backend shall see of a target, byte for byte.
+/// The target as a backend must see it, byte for byte.
 fn origin_form(target: &str) -> String {
     let Some((_, address)) = target.split_once("://").filter(|_| !target.starts_with('/')) else {
         return target.to_owned();
@@ -113,7 +113,7 @@ fn origin_form(target: &str) -> String {
     }
 }
 
-/// What is written for the backend is one head, and means there what it means here.
+/// The head written for the backend is one head, and means the same there.
 fn same_to_others(head: &RequestHead, read: &Head) {
     let mut out = Vec::new();
     write_head(&mut out, head, &server());
@@ -134,7 +134,7 @@ fn same_to_others(head: &RequestHead, read: &Head) {
         headers.append(HOST, HeaderValue::try_from(server().authority()).unwrap());
     }
     let Ok(Some(again)) = take(&mut BytesMut::from(&out[..]), 0) else {
-        return assert!(headers.len() > MANY, "it takes what it writes");
+        return assert!(headers.iter().count() > MANY, "it takes what it writes");
     };
     assert_eq!((again.framing, again.request.headers), (read.framing, headers));
 }
@@ -157,7 +157,7 @@ fn answer_rules(read: &response::Head, upgrade: bool) {
     });
 }
 
-/// Nothing is left of what concerned the connection that a message came over.
+/// No header of the connection that a message arrived on is left.
 fn one_connection(after: &Headers, before: &Headers) {
     for name in NEVER {
         assert!(after.names().all(|found| found != name), "{name}");
@@ -172,7 +172,7 @@ fn one_connection(after: &Headers, before: &Headers) {
     }
 }
 
-/// What neither concerns a connection nor is the balancer's to say is as it was.
+/// Headers that neither concern a connection nor belong to the balancer are unchanged.
 fn the_rest_stays(after: &Headers, before: &Headers, changes: impl Fn(&HeaderName) -> bool) {
     let listed = options(before);
     let changes = |name: &HeaderName| {
@@ -185,7 +185,7 @@ fn the_rest_stays(after: &Headers, before: &Headers, changes: impl Fn(&HeaderNam
     }
 }
 
-/// What `Connection` lists, in lower case.
+/// The options in `Connection`, in lower case.
 fn options(headers: &Headers) -> Vec<String> {
     let values = values(headers, &CONNECTION);
     let options = values.iter().flat_map(|value| value.split(|byte| *byte == b','));

@@ -1,15 +1,16 @@
-//! What would a strict reader make of these bytes? A second opinion on what the balancer writes.
+//! A strict reader: a second opinion on the bytes that the balancer writes.
 //!
-//! It shares no code with the balancer, takes only the plainest HTTP/1.1, and says what is wrong with anything else.
+//! It shares no code with the balancer, accepts only the plainest HTTP/1.1, and reports an error for
+//! everything else.
 
-/// A first line in its three parts, and the headers behind it.
+/// A first line in its three parts, and the headers after it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head<'a> {
     pub(crate) first: [&'a [u8]; 3],
     pub(crate) fields: Vec<(&'a [u8], &'a [u8])>,
 }
 
-/// Something and what comes behind it; `None` if it is not there whole; or what is wrong with it.
+/// A value and the bytes after it; `None` if it is incomplete; or an error.
 pub(crate) type Read<'a, T> = Result<Option<(T, &'a [u8])>, String>;
 
 impl<'a> Head<'a> {
@@ -51,7 +52,7 @@ pub(crate) fn answer(bytes: &[u8]) -> Read<'_, Head<'_>> {
     Ok(read)
 }
 
-/// The body behind a head that frames it, if at all, by a length or in chunks.
+/// The body after a head, which gives a length or chunks, or neither.
 pub(crate) fn body<'a>(head: &Head<'_>, rest: &'a [u8]) -> Read<'a, Vec<u8>> {
     match (&head.all("transfer-encoding")[..], &head.all("content-length")[..]) {
         ([], []) => Ok(Some((Vec::new(), rest))),
@@ -87,7 +88,7 @@ pub(crate) fn chunks(mut bytes: &[u8]) -> Read<'_, (Vec<u8>, Vec<&[u8]>)> {
     }
 }
 
-/// Whether what stands behind a chunk's size are names, each of them with a value or without one.
+/// Whether the text after the size of a chunk consists of names, each with or without a value.
 fn are_extensions(text: &[u8]) -> bool {
     let (mut parts, mut is_quoted, mut is_escaped) = (vec![Vec::new()], false, false);
     for byte in text {
@@ -106,7 +107,7 @@ fn are_extensions(text: &[u8]) -> bool {
     !is_quoted && parts[0].trim_ascii().is_empty() && parts[1..].iter().all(is_extension)
 }
 
-/// Whether it is a token, or one string in quotes.
+/// Whether the text is a token, or one string in quotes.
 fn is_value(text: &[u8]) -> bool {
     let [b'"', inner @ .., b'"'] = text else { return is_token(text) };
     let mut is_escaped = false;
@@ -154,13 +155,13 @@ fn wrong<T>(what: &str, bytes: &[u8]) -> Result<T, String> {
     Err(format!("malformed {what}: {}", bytes.escape_ascii()))
 }
 
-/// What stands before and behind the first `mark`.
+/// The parts before and after the first `mark`.
 fn cut<'a>(bytes: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = bytes.windows(mark.len()).position(|window| window == mark)?;
     Some((&bytes[..at], &bytes[at + mark.len()..]))
 }
 
-/// A number of digits alone.
+/// A number of digits only.
 fn number(text: &[u8], radix: u32) -> Option<usize> {
     let digits = text.iter().all(|byte| char::from(*byte).is_digit(radix));
     usize::from_str_radix(std::str::from_utf8(text).ok()?, radix).ok().filter(|_| digits)
@@ -171,13 +172,13 @@ fn is_token(text: &[u8]) -> bool {
         && text.iter().all(|byte| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(byte))
 }
 
-/// Whether it is a path or an asterisk, of visible characters.
+/// Whether the text is a path or an asterisk, of visible characters.
 fn is_target(text: &[u8]) -> bool {
     (text.starts_with(b"/") || text == b"*")
         && text.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#')
 }
 
-/// Whether it has no control characters but tabs.
+/// Whether the text has no control characters except tabs.
 fn is_clean(text: &[u8]) -> bool {
     text.iter().all(|byte| *byte == b'\t' || !byte.is_ascii_control())
 }

@@ -1,12 +1,14 @@
-//! The access log: one line per request, in three formats. Pure; what a line says is an argument.
+//! The access log: one line per request, in three formats. Pure: the values of a line are arguments.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use api::RequestEnd;
+
+use super::LogFormat;
 use super::escape::{bare, inside, json, quoted};
 use super::lines::Lines;
-use crate::config::LogFormat;
-use crate::observe::{AccessLog, Outcome};
+use crate::observe::AccessLog;
 
 /// Writes a line of the access log for each request.
 #[derive(Debug)]
@@ -22,15 +24,15 @@ impl AccessLines {
 }
 
 impl AccessLog for AccessLines {
-    fn ended(&self, outcome: &Outcome) {
+    fn ended(&self, outcome: &RequestEnd) {
         if tracing::enabled!(target: "access", tracing::Level::INFO) {
             self.lines.add_access(line(outcome, self.format).as_bytes());
         }
     }
 }
 
-/// The line of one request, with its line feed. No value in it can end the line, or look like another value.
-fn line(outcome: &Outcome, format: LogFormat) -> String {
+/// The line of one request, with its line feed. No value in the line can end it or look like another value.
+fn line(outcome: &RequestEnd, format: LogFormat) -> String {
     let mut line = String::with_capacity(512);
     match format {
         LogFormat::Text => text(&mut line, outcome),
@@ -43,15 +45,15 @@ fn line(outcome: &Outcome, format: LogFormat) -> String {
 
 /// A value in a line.
 enum Value<'a> {
-    /// A word: nothing in it ends it.
+    /// A word, which cannot contain its own end.
     Word(&'a str),
-    /// A word that the text format has in quotes, as it may have spaces.
+    /// A word that has quotes in the text format, because it may contain spaces.
     Text(&'a str),
     Number(u64),
 }
 
-/// What a line says, in its order, under which names. New values come behind the others.
-fn values<'a>(outcome: &'a Outcome, backend: &'a str) -> [(&'static str, Value<'a>); 21] {
+/// The values of a line, with their names and in their order. New values are added at the end.
+fn values<'a>(outcome: &'a RequestEnd, backend: &'a str) -> [(&'static str, Value<'a>); 21] {
     use Value::{Number, Text, Word};
     let optional = |text: &'a Option<String>| Text(text.as_deref().unwrap_or("-"));
     [
@@ -61,15 +63,15 @@ fn values<'a>(outcome: &'a Outcome, backend: &'a str) -> [(&'static str, Value<'
         ("backend", Text(backend)),
         ("attempts", Number(outcome.attempts.into())),
         ("retries", Number(outcome.retries.into())),
-        ("blame", Text(outcome.blame.unwrap_or("-"))),
-        ("failure", Text(outcome.failure.unwrap_or("-"))),
+        ("blame", Text(outcome.blame.as_deref().unwrap_or("-"))),
+        ("failure", Text(outcome.failure.as_deref().unwrap_or("-"))),
         ("queue_us", Number(outcome.queue_us)),
         ("upload_us", Number(outcome.upload_us)),
         ("head_us", Number(outcome.head_us)),
         ("body_us", Number(outcome.body_us)),
         ("total_us", Number(outcome.total_us)),
         ("client", Word(&outcome.client)),
-        ("protocol", Word(outcome.protocol)),
+        ("protocol", Word(&outcome.protocol)),
         ("host", optional(&outcome.host)),
         ("received_bytes", Number(outcome.received_bytes)),
         ("sent_bytes", Number(outcome.sent_bytes)),
@@ -79,17 +81,17 @@ fn values<'a>(outcome: &'a Outcome, backend: &'a str) -> [(&'static str, Value<'
     ]
 }
 
-fn backend(outcome: &Outcome) -> String {
+fn backend(outcome: &RequestEnd) -> String {
     outcome.backend.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
 
-fn at(outcome: &Outcome) -> SystemTime {
+fn at(outcome: &RequestEnd) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(outcome.at_unix_ms)
 }
 
-/// As the lines of other kinds are written for people: `time LEVEL name=value …`.
-fn text(line: &mut String, outcome: &Outcome) {
-    // A string takes everything.
+/// A line of text like all other lines of the log: `time LEVEL name=value …`.
+fn text(line: &mut String, outcome: &RequestEnd) {
+    // Writing to a string cannot fail.
     let _ = write!(line, "{}  INFO", humantime::format_rfc3339_micros(at(outcome)));
     for (name, value) in values(outcome, &backend(outcome)) {
         let _ = write!(line, " {name}=");
@@ -101,8 +103,8 @@ fn text(line: &mut String, outcome: &Outcome) {
     }
 }
 
-/// One object of JSON.
-fn object(line: &mut String, outcome: &Outcome) {
+/// A JSON object.
+fn object(line: &mut String, outcome: &RequestEnd) {
     let time = humantime::format_rfc3339_micros(at(outcome));
     let _ = write!(line, "{{\"timestamp\":\"{time}\",\"level\":\"INFO\",\"target\":\"access\"");
     for (name, value) in values(outcome, &backend(outcome)) {
@@ -116,11 +118,11 @@ fn object(line: &mut String, outcome: &Outcome) {
 }
 
 /// The combined log format of Apache and nginx: <https://httpd.apache.org/docs/2.4/logs.html#combined>.
-fn combined(line: &mut String, outcome: &Outcome) {
+fn combined(line: &mut String, outcome: &RequestEnd) {
     bare(line, &outcome.client);
     let _ = write!(line, " - - [{}] \"", combined_time(at(outcome)));
-    // What was no request has a first line all the same, or nothing.
-    match (&outcome.method[..], outcome.protocol) {
+    // Invalid requests also have a first line in this format, or an empty one.
+    match (&outcome.method[..], &outcome.protocol[..]) {
         ("-", _) => inside(line, &outcome.path),
         (method, protocol) => {
             bare(line, method);
@@ -139,7 +141,7 @@ fn combined(line: &mut String, outcome: &Outcome) {
 
 /// `30/Nov/2026:05:38:30 +0000`.
 fn combined_time(time: SystemTime) -> String {
-    // It is "Mon, 30 Nov 2026 05:38:30 GMT".
+    // The date looks like "Mon, 30 Nov 2026 05:38:30 GMT".
     let date = httpdate::fmt_http_date(time);
     let mut words = date.split(' ').skip(1);
     let mut next = || words.next().unwrap_or_default();
@@ -151,12 +153,12 @@ fn combined_time(time: SystemTime) -> String {
 mod tests {
     use super::*;
 
-    fn outcome() -> Outcome {
-        Outcome {
+    fn outcome() -> RequestEnd {
+        RequestEnd {
             at_unix_ms: 1_796_017_110_250,
             method: "GET".into(),
             path: "/a?b=\"c\"".into(),
-            protocol: "HTTP/1.1",
+            protocol: "HTTP/1.1".into(),
             status: 200,
             backend: Some(2),
             attempts: 1,
@@ -171,7 +173,7 @@ mod tests {
             sent_bytes: 7,
             request_id: Some("id-1".into()),
             user_agent: Some("x\" 200 \u{1b}[2J\n\"".into()),
-            ..Outcome::default()
+            ..RequestEnd::default()
         }
     }
 
@@ -203,13 +205,17 @@ mod tests {
 
     #[test]
     fn what_was_no_request_has_its_line_as_well() {
-        let nothing =
-            Outcome { method: "-".into(), path: "\u{16}\u{3}\" \"x".into(), protocol: "-", ..outcome() };
+        let nothing = RequestEnd {
+            method: "-".into(),
+            path: "\u{16}\u{3}\" \"x".into(),
+            protocol: "-".into(),
+            ..outcome()
+        };
         assert!(line(&nothing, LogFormat::Combined).contains("] \"\\x16\\x03\\x22 \\x22x\" 200 "));
         assert!(
             line(&nothing, LogFormat::Text).contains(" method=- path=\\x16\\x03\\x22\\x20\\x22x status=")
         );
-        for format in LogFormat::ALL {
+        for format in <LogFormat as strum::VariantArray>::VARIANTS.iter().copied() {
             assert_eq!(line(&nothing, format).matches('\n').count(), 1);
         }
     }

@@ -1,16 +1,16 @@
-//! What clients say, as it stands in a log: no byte of it can end a line or a value, or steer a terminal.
+//! Escapes text of clients in the log: no byte of it can end a line or a value, or control a terminal.
 
 use std::fmt::Write;
 
-/// Characters of one value that are shown; what is longer is cut, and ends with three dots.
+/// Characters of a value that are shown; a longer value is cut, and ends with three dots.
 const LONGEST: usize = 1024;
 
-/// Which characters a value in a log may have as they are.
+/// Which characters of a value need no escape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Within {
-    /// Quotes stand around it, so that spaces do not end it.
+    /// The value is in quotes, so spaces do not end it.
     Quotes,
-    /// Spaces stand around it.
+    /// The value is between spaces.
     Spaces,
 }
 
@@ -21,8 +21,8 @@ impl Within {
     }
 }
 
-/// Adds a value that stands between spaces. All but visible ASCII is written as `\xNN`, as nginx does; so are quotes and
-/// backslashes. An empty value is `-`.
+/// Adds a value between spaces. Only visible ASCII stays as it is; other bytes, quotes and backslashes become
+/// `\xNN`, as in nginx. An empty value is `-`.
 pub fn bare(out: &mut String, value: &str) {
     match value {
         "" => out.push('-'),
@@ -37,7 +37,7 @@ pub fn quoted(out: &mut String, value: &str) {
     out.push('"');
 }
 
-/// Adds a value without the quotes that stand around it.
+/// Adds a value without the quotes around it.
 pub(super) fn inside(out: &mut String, value: &str) {
     escape(out, value, Within::Quotes);
 }
@@ -46,13 +46,13 @@ fn escape(out: &mut String, value: &str, within: Within) {
     for byte in value.bytes() {
         match within.allows(byte) {
             true => out.push(char::from(byte)),
-            // A string takes everything.
+            // Writing to a string cannot fail.
             false => _ = write!(out, "\\x{byte:02x}"),
         }
     }
 }
 
-/// Adds a string of JSON, in ASCII alone: RFC 8259, section 7.
+/// Adds a JSON string in pure ASCII: RFC 8259, section 7.
 pub(super) fn json(out: &mut String, value: &str) {
     out.push('"');
     for letter in value.chars() {
@@ -70,7 +70,7 @@ pub(super) fn json(out: &mut String, value: &str) {
     out.push('"');
 }
 
-/// Bytes as text that is not too long for a log.
+/// Bytes as text, cut to a length that fits into a log.
 pub(crate) fn shortened(value: &[u8]) -> String {
     match value.len() {
         ..=LONGEST => String::from_utf8_lossy(value).into_owned(),

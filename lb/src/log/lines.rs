@@ -1,7 +1,7 @@
-//! Lines on their way to the log: a bounded queue between all threads that log and the one that writes.
+//! Lines on their way to the log: a bounded queue between all threads that log and the thread that writes.
 //!
-//! The lock is held while a line is copied, and never while anything is written. So a reader that does not read, or a disk
-//! that is full, costs lines and never a request.
+//! The lock is held while a line is copied, and never during a write. So a reader that does not read, or a
+//! full disk, costs log lines and never a request.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,22 +13,23 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::writer::OpenError;
 
-/// Bytes of lines that may wait: some thousand lines.
+/// Limit for the bytes of waiting lines: some thousand lines.
 pub(super) const ROOM: usize = 1024 * 1024;
 
-/// How many of them lines of the access log may take. The rest is for what is rarer and matters more.
+/// The part of it that lines of the access log may use. The rest is for lines that are rarer and more
+/// important.
 const ACCESS_ROOM: usize = ROOM / 4 * 3;
 
-/// The lines that wait to be written. All clones stand for the same lines.
+/// The lines that wait to be written. All clones share the same lines.
 #[derive(Debug, Clone, Default)]
 pub struct Lines(Arc<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
     state: Mutex<State>,
-    /// There is something to do for the thread that writes.
+    /// Notified when there is work for the thread that writes.
     work: Condvar,
-    /// That thread has done all there was.
+    /// Notified when that thread has done all its work.
     done: Condvar,
     dropped: AtomicU64,
 }
@@ -36,24 +37,24 @@ struct Queue {
 #[derive(Debug, Default)]
 struct State {
     waiting: Batch,
-    /// Lines are being written.
+    /// Whether lines are being written.
     busy: bool,
     reopen: Option<Reopened>,
 }
 
-/// Tells what came of reopening the log file.
+/// Sends the result of reopening the log file.
 pub(super) type Reopened = oneshot::Sender<Result<(), OpenError>>;
 
-/// Lines one behind the other, each with its line feed.
+/// Several lines in one buffer, each with its line feed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
-    /// Where each line ends.
+    /// The end of each line.
     ends: Vec<usize>,
 }
 
 impl Batch {
-    /// Adds a line if the batch has room for it: `room` bytes in all.
+    /// Adds a line if the batch, with `room` bytes in all, has space for it.
     fn add(&mut self, line: &[u8], room: usize) -> bool {
         let fits = self.bytes.len() + line.len() <= room;
         if fits {
@@ -63,7 +64,7 @@ impl Batch {
         fits
     }
 
-    /// How many lines are not whole in the first `written` bytes.
+    /// The number of lines that are not complete in the first `written` bytes.
     pub(super) fn beyond(&self, written: usize) -> usize {
         self.ends.len() - self.ends.partition_point(|end| *end <= written)
     }
@@ -79,12 +80,12 @@ impl Batch {
 }
 
 impl Lines {
-    /// Adds a line, which ends with its line feed. One that does not fit is counted and dropped.
+    /// Adds a line, which ends with its line feed. A line that does not fit is dropped and counted.
     pub(crate) fn add(&self, line: &[u8]) {
         self.add_within(line, ROOM);
     }
 
-    /// Adds a line of the access log, which leaves room for other lines.
+    /// Adds a line of the access log, which leaves space for other lines.
     pub(crate) fn add_access(&self, line: &[u8]) {
         self.add_within(line, ACCESS_ROOM);
     }
@@ -113,7 +114,7 @@ impl Lines {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Asks for the log file to be opened anew, behind the lines that wait.
+    /// Requests that the log file is opened again, after the lines that wait.
     pub(super) fn reopen(&self) -> oneshot::Receiver<Result<(), OpenError>> {
         let (tell, told) = oneshot::channel();
         self.state().reopen = Some(tell);
@@ -121,8 +122,8 @@ impl Lines {
         told
     }
 
-    /// Waits for work, and takes all there is: `batch`, which is empty, is swapped for the lines that wait. To be called by
-    /// the thread that writes, once it has done what it took before.
+    /// Waits for work, and takes all of it: the waiting lines replace `batch`, which is empty. Only the
+    /// thread that writes calls this, after it has finished the work from the last call.
     pub(super) fn take(&self, batch: &mut Batch) -> Option<Reopened> {
         let mut state = self.state();
         state.busy = false;
@@ -152,7 +153,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// Each write is one line: so the formats of `tracing` write.
+/// Each write is one line, because the formats of `tracing` write one line at a time.
 impl io::Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.add(line);
@@ -211,7 +212,7 @@ mod tests {
         let writing = lines.clone();
         std::thread::spawn(move || {
             let mut batch = Batch::default();
-            // The second time, it says that it has done what it took, and waits.
+            // The second call reports that the work is done, and waits.
             for _ in 0..2 {
                 writing.take(&mut batch);
                 batch.clear();

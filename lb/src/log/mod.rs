@@ -1,20 +1,21 @@
-//! How much is written to the log, how, and where: the level can change while the balancer runs.
+//! The level, format and destination of the log. The level can change while the balancer runs.
 //!
-//! No thread that logs waits for the log. Lines go into a bounded queue (`lines.rs`), and a thread of its own writes them to
-//! standard error or to a file (`writer.rs`). Lines that do not fit, and lines that the file does not take, are counted.
+//! No thread that logs waits for the log. Lines go into a bounded queue (`lines.rs`), and a separate thread
+//! writes them to standard error or to a file (`writer.rs`). Lines that do not fit, and lines that the file
+//! does not accept, are counted.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use balance::names;
+use strum::{Display, IntoStaticStr, VariantArray};
 use tokio::sync::oneshot;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt as layer, reload};
-
-use crate::config::{Config, LogFormat};
-use crate::words::words;
 
 pub(crate) mod access;
 pub mod escape;
@@ -27,32 +28,54 @@ pub use lines::Lines;
 pub use writer::OpenError;
 use writer::Output;
 
-/// How long the end of the process waits at most until the last lines are written.
+/// How long the end of the process waits for the last lines.
 pub const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// The least important lines that are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Format of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+    /// The access log in the combined log format of Apache and nginx, and all other lines as text.
+    Combined,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        names::parse(text, "not known")
+    }
+}
+
+/// The lowest level of lines that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Level {
-    /// What somebody has to look after.
+    /// Errors that an operator must look into.
     Error,
-    /// What somebody should know of.
+    /// Facts that an operator should know.
     Warn,
-    /// What changes, and the access log.
+    /// Changes, and the access log.
     #[default]
     Info,
-    /// Every ping as well.
+    /// Also every ping.
     Debug,
-    /// Everything there is.
+    /// Everything.
     Trace,
 }
 
-words!(Level, "no level", {
-    Error => "error",
-    Warn => "warn",
-    Info => "info",
-    Debug => "debug",
-    Trace => "trace",
-});
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        names::parse(text, "no level")
+    }
+}
 
 impl Level {
     fn filter(self) -> LevelFilter {
@@ -77,13 +100,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log as a configuration asks for it. From now on lines are written there, and panics become lines as well.
-    /// To be called once in a process.
+    /// Opens the log in this format, from this level on, in this file or on standard error. From now on,
+    /// lines are written there, and so are panics. To be called once in a process.
     ///
     /// # Errors
-    /// The log file cannot be opened, or the system refuses the thread that writes.
-    pub fn begin(config: &Config) -> Result<Self, OpenError> {
-        let (format, level, file) = (config.log_format, config.log_level, config.log_file.clone());
+    /// The log file cannot be opened, or the system does not start the thread that writes.
+    pub fn begin(format: LogFormat, level: Level, file: Option<PathBuf>) -> Result<Self, OpenError> {
         let output = Output::open(file.as_deref())?;
         let colours = output.is_terminal();
         let lines = Lines::default();
@@ -98,7 +120,7 @@ impl Log {
             LogFormat::Json => log.with(layer.json().flatten_event(true)).init(),
         }
         let last = lines.clone();
-        // The usual hook writes to standard error at once, and would wait there for a reader.
+        // The default hook writes directly to standard error, and would wait there for a reader.
         std::panic::set_hook(Box::new(move |panic| {
             tracing::error!("{panic}");
             last.flush(LAST_LINES);
@@ -106,12 +128,12 @@ impl Log {
         Ok(Self { level: Mutex::new(level), filter: handle, format, file, lines })
     }
 
-    /// The lines that are still to be written, and how many were dropped.
+    /// The lines that wait to be written, and the number of dropped lines.
     pub fn lines(&self) -> &Lines {
         &self.lines
     }
 
-    /// Where the access log is written.
+    /// The destination of the access log.
     pub(crate) fn access(&self) -> AccessLines {
         AccessLines::new(self.format, self.lines.clone())
     }
@@ -121,21 +143,21 @@ impl Log {
         self.file.as_ref()
     }
 
-    /// Has the log file opened anew, because another program has moved it away. The answer comes once that is done; if it
-    /// cannot be opened, the old file stays in use.
+    /// Opens the log file again, because another program has moved it. The result arrives when that is done;
+    /// if the file cannot be opened, the old file stays in use.
     pub(crate) fn reopen(&self) -> oneshot::Receiver<Result<(), OpenError>> {
         self.lines.reopen()
     }
 
-    /// The level in force.
+    /// The present level.
     pub fn level(&self) -> Level {
         *self.level.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// From now on this is the level.
+    /// Sets the level.
     pub fn set_level(&self, level: Level) {
         *self.level.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = level;
-        // It fails only when the log is gone, and then there is nothing to filter.
+        // This fails only if the log has ended, and then there is nothing to filter.
         let _ = self.filter.reload(level.filter());
     }
 }
@@ -146,7 +168,7 @@ mod tests {
 
     #[test]
     fn names_lead_to_levels_and_back() {
-        assert!(Level::ALL.iter().all(|level| level.name().parse() == Ok(*level)));
+        assert!(Level::VARIANTS.iter().all(|level| level.to_string().parse() == Ok(*level)));
         let error = "verbose".parse::<Level>().unwrap_err();
         assert_eq!(error, "'verbose' is no level; write one of error, warn, info, debug, trace");
     }

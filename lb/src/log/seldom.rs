@@ -1,9 +1,9 @@
-//! A line that would come again and again is worth writing only once in a while.
+//! Limits how often a line that repeats is written.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// Decides whether a line that repeats itself is due again. The clock is an argument.
+/// Decides whether a repeated line is due again. The clock is an argument.
 #[derive(Debug)]
 pub(crate) struct Seldom {
     every: Duration,
@@ -11,12 +11,12 @@ pub(crate) struct Seldom {
 }
 
 impl Seldom {
-    /// The first line is due at once, and each further one so long after the one before.
+    /// The first line is due at once, and each further one after this interval.
     pub(crate) const fn every(every: Duration) -> Self {
         Self { every, last: Cell::new(None) }
     }
 
-    /// Whether the line is due. If so, the wait begins anew.
+    /// Whether the line is due. If so, the interval starts again.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         let is_due = self.last.get().is_none_or(|last| now.saturating_duration_since(last) >= self.every);
         if is_due {

@@ -1,4 +1,4 @@
-//! The thread that writes the log: to standard error, or to a file that can be opened anew.
+//! The thread that writes the log to standard error, or to a file that can be opened again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -13,28 +13,28 @@ use rustix::io::Errno;
 
 use super::lines::{Batch, Lines};
 
-/// How long the thread waits at most for a reader, before it looks again.
+/// The longest wait for a reader before the thread checks again.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file cannot be opened to be written to.
+    /// The file cannot be opened for writing.
     #[error("cannot open the log file {}: {}, or leave out --log-file and [log] file to log to standard error", .path.display(), remedy(error, path))]
     File {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         error: io::Error,
     },
-    /// The system refuses what a log needs.
+    /// The system does not provide a resource that the log needs.
     #[error(
-        "the system refuses what a log needs: {0}; raise the limits of threads and open files of this process"
+        "the system does not provide a resource that the log needs: {0}; raise the limits of threads and open files of this process"
     )]
     Resources(#[from] io::Error),
 }
 
-/// Why a log file cannot be opened, and what to do about it.
+/// The remedy if a log file cannot be opened.
 fn remedy(error: &io::Error, path: &Path) -> String {
     match Errno::from_io_error(error) {
         Some(Errno::ISDIR) => {
@@ -42,7 +42,7 @@ fn remedy(error: &io::Error, path: &Path) -> String {
             format!("it is a directory; write the path of a file in it, such as {}", example.display())
         }
         Some(Errno::NXIO) => {
-            "it is a named pipe that no program reads; start what reads it first, or write the path of a file"
+            "it is a named pipe that no program reads; first start the program that reads it, or write the path of a file"
                 .to_owned()
         }
         _ => format!(
@@ -51,13 +51,13 @@ fn remedy(error: &io::Error, path: &Path) -> String {
     }
 }
 
-/// Where lines are written to.
+/// The destination of lines.
 #[derive(Debug)]
 pub(super) struct Output {
     file: File,
-    /// Where it can be opened anew; `None` for standard error.
+    /// The path to open again; `None` for standard error.
     path: Option<PathBuf>,
-    /// The last line broke off: the next one must not stand behind its beginning.
+    /// The last line is incomplete, so the next line must begin on a new line.
     torn: bool,
 }
 
@@ -68,26 +68,27 @@ impl Output {
     /// It cannot be opened.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, OpenError> {
         let file = match path {
-            // Not by way of the standard library's handle: a thread that waits in a write would hold its lock.
+            // Not through the handle of the standard library: a thread that waits in a write would hold its
+            // lock.
             None => File::from(io::stderr().as_fd().try_clone_to_owned()?),
             Some(path) => append(path).map_err(|error| OpenError::File { path: path.to_owned(), error })?,
         };
         Ok(Self { file, path: path.map(Path::to_owned), torn: false })
     }
 
-    /// Whether a person looks at it.
+    /// Whether the output is a terminal.
     pub(super) fn is_terminal(&self) -> bool {
         self.file.is_terminal()
     }
 
-    /// Opens the file anew. If that is not possible, the present one stays.
+    /// Opens the file again. If that is not possible, the present file stays.
     fn reopen(&mut self) -> Result<(), OpenError> {
         let again = Self::open(self.path.as_deref())?;
         *self = again;
         Ok(())
     }
 
-    /// Writes lines, and returns how many could not be written whole.
+    /// Writes lines, and returns the number of lines that could not be written completely.
     fn write(&mut self, batch: &Batch) -> usize {
         let file = &self.file;
         let wait = || wait_for_room(file);
@@ -101,7 +102,7 @@ impl Output {
     }
 }
 
-/// Opens a file to append to. A pipe without a reader is an error, and not something to wait for.
+/// Opens a file for appending. A pipe without a reader is an error, so that the open never waits.
 fn append(path: &Path) -> io::Result<File> {
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().append(true).create(true).custom_flags(nonblocking).open(path)?;
@@ -109,10 +110,10 @@ fn append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Writes all of it.
+/// Writes all bytes.
 ///
 /// # Errors
-/// How many bytes were written before it failed.
+/// The number of bytes that were written before the failure.
 fn write_all(out: &mut impl Write, bytes: &[u8], mut wait: impl FnMut()) -> Result<(), usize> {
     let mut written = 0;
     while written < bytes.len() {
@@ -120,7 +121,7 @@ fn write_all(out: &mut impl Write, bytes: &[u8], mut wait: impl FnMut()) -> Resu
             Ok(0) => return Err(written),
             Ok(more) => written += more,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Standard error may be shared with a process that does not want to wait at it.
+            // Standard error may be shared with a process that has made it non-blocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => wait(),
             Err(_) => return Err(written),
         }
@@ -130,14 +131,14 @@ fn write_all(out: &mut impl Write, bytes: &[u8], mut wait: impl FnMut()) -> Resu
 
 fn wait_for_room(file: &File) {
     let time = Timespec::try_from(LOOK).ok();
-    // Whatever comes of it, the next write tells.
+    // The next write shows the result.
     let _ = poll(&mut [PollFd::new(file, PollFlags::OUT)], time.as_ref());
 }
 
 /// Starts the thread. It lives as long as the process.
 ///
 /// # Errors
-/// The system has no thread to give.
+/// The system starts no thread.
 pub(super) fn start(lines: Lines, output: Output) -> io::Result<()> {
     std::thread::Builder::new().name("log".to_owned()).spawn(move || keep_writing(&lines, output))?;
     Ok(())
@@ -149,7 +150,7 @@ fn keep_writing(lines: &Lines, mut output: Output) -> ! {
         let reopen = lines.take(&mut batch);
         let lost = output.write(&batch);
         lines.drop_some(lost);
-        // What is in a file that was moved away belongs there.
+        // The lines before this belong into the file that was moved.
         if let Some(tell) = reopen {
             let _ = tell.send(output.reopen());
         }
@@ -169,7 +170,7 @@ fn keep_writing(lines: &Lines, mut output: Output) -> ! {
 mod tests {
     use super::*;
 
-    /// Takes so many bytes, in pieces of three, and is not ready every other time.
+    /// Accepts this number of bytes, in pieces of three, and is not ready every second time.
     struct Slow {
         taken: Vec<u8>,
         room: usize,

@@ -1,111 +1,79 @@
-//! Why did a request go where it went? Its decisions, one for each attempt, with all that was known when they were made.
+//! Explains why a request went to its backend: the decision for each attempt, with all facts at that time.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
+use balance::explain::Pick;
 use serde::Serialize;
 
-/// How one request was decided.
+/// The decisions about one request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Explanation {
-    /// What the request is called: its `X-Request-Id`, or a number drawn for it.
+pub(crate) struct Explanation {
+    /// The id of the request: its `X-Request-Id`, or a random number.
     pub id: String,
-    /// When it came, in milliseconds since 1970.
+    /// Time of its arrival, in milliseconds since 1970.
     pub at_unix_ms: u64,
     /// Its method.
     pub method: String,
     /// Its target, as the client wrote it.
     pub path: String,
-    /// The status the client was sent, once it was.
+    /// The status that the client got; `None` until then.
     pub status: Option<u16>,
-    /// One for each backend that was picked, in their order.
+    /// The decisions, one for each picked backend, in order.
     pub decisions: Vec<Decision>,
 }
 
-/// How one backend was picked, and what came of it.
+/// How one backend was picked, and the result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Decision {
-    /// Which attempt it is, from 1.
+pub(crate) struct Decision {
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// The request is still at the backend of the attempt before, which takes long.
+    /// Whether this is a hedge: the request is still at the backend of the previous attempt, which is slow.
     pub hedge: bool,
-    /// The policy in force.
-    pub policy: &'static str,
-    /// Whoever could be picked.
-    pub candidates: Vec<Candidate>,
-    /// Whoever could not, and why.
-    pub excluded: Vec<Excluded>,
-    /// Whoever was drawn by lot or looked at, if the policy does that, by number.
-    pub drawn: Vec<usize>,
-    /// The number of the one that was picked, if any.
-    pub chosen: Option<usize>,
-    /// Why that one.
-    pub because: String,
-    /// What came of it, try by try.
+    /// How the backend was picked.
+    #[serde(flatten)]
+    pub pick: Pick,
+    /// The result of each try.
     pub tries: Vec<Try>,
-}
-
-/// A backend that could be picked, as it was then.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Candidate {
-    /// Its number.
-    pub backend: usize,
-    /// Its weight.
-    pub weight: u32,
-    /// Its requests in flight.
-    pub in_flight: u32,
-    /// How long it will take to answer, seen pessimistically, in milliseconds.
-    pub latency_ms: f64,
-    /// What the policy compares, the lower the better, if it compares.
-    pub score: Option<f64>,
-}
-
-/// A backend that could not be picked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Excluded {
-    /// Its number.
-    pub backend: usize,
-    /// Why.
-    pub why: Cow<'static, str>,
 }
 
 /// One try at a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Try {
-    /// What came of it: `answered`, or how it failed.
+pub(crate) struct Try {
+    /// The result: `answered`, or the failure.
     pub outcome: &'static str,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
-    /// Whose fault it was, if it failed.
+    /// The party to blame for a failure.
     pub blame: Option<&'static str>,
-    /// Microseconds since the request came.
+    /// Microseconds since the request arrived.
     pub at_us: u64,
 }
 
 impl Explanation {
-    /// The last decision in one line, for whoever sees only headers.
-    pub fn in_short(&self) -> String {
-        let Some(decision) = self.decisions.last() else { return "nobody was asked".to_owned() };
-        let Decision { attempt, policy, because, .. } = decision;
+    /// The last decision in one line, for clients that see only headers.
+    pub(crate) fn in_short(&self) -> String {
+        let Some(decision) = self.decisions.last() else { return "no backend was tried".to_owned() };
+        let Decision { attempt, pick, .. } = decision;
+        let Pick { policy, because, .. } = pick;
         let candidates: Vec<_> =
-            decision.candidates.iter().map(|candidate| candidate.backend.to_string()).collect();
-        let chosen = decision.chosen.map_or_else(|| "nobody".to_owned(), |number| number.to_string());
-        let of = if candidates.is_empty() { "nobody".to_owned() } else { candidates.join(" ") };
+            pick.candidates.iter().map(|candidate| candidate.backend.to_string()).collect();
+        let chosen = pick.chosen.map_or_else(|| "none".to_owned(), |number| number.to_string());
+        let of = if candidates.is_empty() { "none".to_owned() } else { candidates.join(" ") };
         format!("attempt {attempt}: {policy} chose {chosen} of {of}: {because}")
     }
 }
 
-/// The explanations given last.
+/// The latest explanations.
 #[derive(Debug, Default)]
-pub struct Explanations(Mutex<VecDeque<Explanation>>);
+pub(crate) struct Explanations(Mutex<VecDeque<Explanation>>);
 
 impl Explanations {
-    /// How many are kept.
-    pub const KEPT: usize = 256;
+    /// The number of explanations that are kept.
+    pub(crate) const KEPT: usize = 256;
 
-    /// Keeps one more, in the place of what was said of the same request before.
-    pub fn keep(&self, explanation: Explanation) {
+    /// Keeps an explanation, in place of an earlier one of the same request.
+    pub(crate) fn keep(&self, explanation: Explanation) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|other| other.id != explanation.id);
         if kept.len() == Self::KEPT {
@@ -114,8 +82,8 @@ impl Explanations {
         kept.push_back(explanation);
     }
 
-    /// What was said of the request of this name.
-    pub fn find(&self, id: &str) -> Option<Explanation> {
+    /// The explanation of the request with this id.
+    pub(crate) fn find(&self, id: &str) -> Option<Explanation> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find(|explanation| explanation.id == id).cloned()
     }

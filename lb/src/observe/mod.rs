@@ -1,159 +1,69 @@
-//! What happened? One record for each request, one for each change of state, for whoever wants to know.
+//! Records of all events: one for each request and one for each change of state.
 //!
-//! Counters are always kept; every other record costs nothing while nobody listens. Log, admin page and tests
-//! read the same records, so they cannot disagree. The records hold words and numbers, not the types of those
-//! who report, so that everybody may report here and this depends on nobody.
+//! Counters are always kept. All other records cost nothing while there is no reader. Log, admin port and
+//! tests read the same records, so they cannot disagree. The records hold strings and numbers, not the types
+//! of the modules that report. So every module can report here, and this module depends on none.
 
-use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use api::{ControlChange, RequestEnd, StateChange, Word};
 use tokio::sync::{Notify, broadcast};
 
-pub mod explain;
+mod counters;
+pub(crate) mod explain;
+mod sharded;
 mod states;
 mod stats;
-mod tallies;
-mod tally;
 
+pub(crate) use counters::{Counter, Counters, ErrorCause, Histogram, Meter, Phase};
 use explain::Explanations;
-pub use states::{Seen, States};
-pub use stats::{BackendStats, LatencyQuantiles};
-pub use tallies::Tallies;
-pub use tally::{Counter, ErrorCause, Histogram, Meter, Phase, Tally};
+pub(crate) use sharded::ShardedCounters;
+pub(crate) use stats::BackendStats;
 
-/// Something that happened, as the event stream tells it.
+/// An event, as the event stream shows it.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub(crate) enum Event {
     /// A backend changed its state.
     State(StateChange),
     /// A request ended.
-    Request(Box<Outcome>),
-    /// Somebody changed something.
-    Control(Intervention),
-}
-
-/// A change that somebody asked for.
-#[derive(Debug, Clone, Serialize)]
-pub struct Intervention {
-    /// When, in milliseconds since 1970.
-    pub at_unix_ms: u64,
-    /// What has changed, in words.
-    pub what: String,
-    /// Who asked for it: the configuration file, a signal, names that stand for other addresses, or somebody at the
-    /// admin port.
-    pub by: String,
-}
-
-/// A backend's change of state, and why.
-#[derive(Debug, Clone, Serialize)]
-pub struct StateChange {
-    /// When, in milliseconds since 1970.
-    pub at_unix_ms: u64,
-    /// The backend's number.
-    pub backend: usize,
-    /// The state before.
-    pub from: &'static str,
-    /// The state from now on.
-    pub to: &'static str,
-    /// Why.
-    pub cause: Cow<'static, str>,
-}
-
-impl StateChange {
-    /// The change as of now.
-    pub fn new(backend: usize, from: &'static str, to: &'static str, cause: Cow<'static, str>) -> Self {
-        Self { at_unix_ms: unix_ms(SystemTime::now()), backend, from, to, cause }
-    }
-}
-
-/// All there is to say about one request, from its head's arrival to its answer's last byte. What its client says stands
-/// here as it came: it is escaped where it is shown.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Outcome {
-    /// When it ended, in milliseconds since 1970.
-    pub at_unix_ms: u64,
-    /// Its method.
-    pub method: String,
-    /// Its target, as the client wrote it, without its query if that is not to be shown.
-    pub path: String,
-    /// The version of HTTP that its client speaks, such as `HTTP/1.1`; `-` if it is not known.
-    pub protocol: &'static str,
-    /// The status the client got; 499 if it went away before the end, as nginx logs it.
-    pub status: u16,
-    /// The number of the backend whose answer, or failure, the client got.
-    pub backend: Option<usize>,
-    /// Backends that it was given to; 0 for a request that is refused.
-    pub attempts: u32,
-    /// Retries at the last backend.
-    pub retries: u32,
-    /// The backends that were left, and what for.
-    pub tried: Vec<(usize, &'static str)>,
-    /// Why it failed, if it did.
-    pub failure: Option<&'static str>,
-    /// Whose fault that was.
-    pub blame: Option<&'static str>,
-    /// Microseconds from its arrival until it went to a backend for the last time: picking, waiting for a place, connecting,
-    /// failed tries.
-    pub queue_us: u64,
-    /// Microseconds from then until its last byte was sent: its client takes its time to send its body. 0 if it was sent
-    /// at once.
-    pub upload_us: u64,
-    /// Microseconds from then until the answer's head.
-    pub head_us: u64,
-    /// Microseconds from then until the answer's last byte.
-    pub body_us: u64,
-    /// Microseconds in all.
-    pub total_us: u64,
-    /// The IP address of its client: of the one that stands before the proxies whose word is taken.
-    pub client: String,
-    /// The host that it is for, as its client wrote it.
-    pub host: Option<String>,
-    /// Bytes of its body that were read.
-    pub received_bytes: u64,
-    /// Bytes of its answer's body that were passed on.
-    pub sent_bytes: u64,
-    /// Its `X-Request-ID`.
-    pub request_id: Option<String>,
-    /// The page that led to it, as its client says.
-    pub referer: Option<String>,
-    /// The program that sent it, as that says.
-    pub user_agent: Option<String>,
+    Request(Box<RequestEnd>),
+    /// A setting was changed.
+    Control(ControlChange),
 }
 
 /// Writes one line per request.
-pub trait AccessLog: Send + Sync + Debug {
+pub(crate) trait AccessLog: Send + Sync + Debug {
     /// A request ended.
-    fn ended(&self, outcome: &Outcome);
+    fn ended(&self, outcome: &RequestEnd);
 }
 
-/// Where records go.
+/// Receives all events, keeps counters and distributes records.
 #[derive(Debug)]
-pub struct Observer {
+pub(crate) struct Observer {
     events: broadcast::Sender<Event>,
     access_log: AtomicBool,
     access_lines: OnceLock<Box<dyn AccessLog>>,
     draining: AtomicBool,
     leaving: AtomicBool,
-    /// Told when the balancer begins to leave.
+    /// Notified when the balancer begins to leave.
     leaves: Notify,
-    /// What is counted of all clients' requests.
-    pub totals: Tallies,
-    /// Client connections open now.
+    /// Counters of the requests of all clients.
+    pub totals: ShardedCounters,
+    /// Open connections of clients.
     pub connections: AtomicI64,
-    /// How requests were decided whose clients asked for that.
+    /// Explanations of requests whose clients asked for one.
     pub explanations: Explanations,
 }
 
-/// Events a slow reader may lag behind before it misses some.
+/// Events that a slow reader may be late before it misses some.
 const BACKLOG: usize = 1024;
 
 impl Observer {
-    /// An observer with nobody listening yet; `access_log` writes one line per request.
-    pub fn new(access_log: bool) -> Self {
+    /// An observer without readers; with `access_log`, it writes one line per request.
+    pub(crate) fn new(access_log: bool) -> Self {
         Self {
             events: broadcast::Sender::new(BACKLOG),
             access_log: AtomicBool::new(access_log),
@@ -161,56 +71,57 @@ impl Observer {
             draining: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             leaves: Notify::new(),
-            totals: Tallies::default(),
+            totals: ShardedCounters::default(),
             connections: AtomicI64::new(0),
             explanations: Explanations::default(),
         }
     }
 
-    /// The lines of the access log go there, if there are to be any. To be called once.
-    pub fn write_access_log(&self, lines: impl AccessLog + 'static) {
+    /// Sets the destination of the access log. To be called once.
+    pub(crate) fn write_access_log(&self, lines: impl AccessLog + 'static) {
         // The first one stays.
         let _ = self.access_lines.set(Box::new(lines));
     }
 
-    /// From now on one line per request is written, or none.
-    pub fn set_access_log(&self, access_log: bool) {
+    /// Switches the access log on or off.
+    pub(crate) fn set_access_log(&self, access_log: bool) {
         self.access_log.store(access_log, Relaxed);
     }
 
-    /// A stream of events from now on. A reader that is too slow misses some; it never slows the balancer.
-    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+    /// A stream of events from now on. A reader that is too slow misses events; it never slows the balancer
+    /// down.
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
 
-    /// Whether anybody wants to know how requests end. The request path asks before it builds a record.
-    pub fn wants_requests(&self) -> bool {
+    /// Whether there is a reader of records of requests. The request path asks before it builds a record.
+    pub(crate) fn wants_requests(&self) -> bool {
         self.access_log.load(Relaxed) || self.events.receiver_count() > 0
     }
 
-    /// Whether the balancer is on its way out.
-    pub fn is_draining(&self) -> bool {
+    /// Whether the balancer is draining before it ends.
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
     }
 
-    /// From now on the balancer is on its way out.
-    pub fn begin_draining(&self) {
+    /// Begins draining.
+    pub(crate) fn begin_draining(&self) {
         self.draining.store(true, Relaxed);
     }
 
-    /// Whether the balancer is about to drain, and still accepts connections.
-    pub fn is_leaving(&self) -> bool {
+    /// Whether the balancer is about to drain and still accepts connections.
+    pub(crate) fn is_leaving(&self) -> bool {
         self.leaving.load(Relaxed)
     }
 
-    /// From now on the balancer is about to drain, and those are told who wait for it.
-    pub fn begin_leaving(&self) {
+    /// The balancer is about to drain; notifies all tasks that wait for that.
+    pub(crate) fn begin_leaving(&self) {
         self.leaving.store(true, Relaxed);
         self.leaves.notify_waiters();
     }
 
     /// Waits until the balancer is about to drain.
-    pub async fn leaves(&self) {
+    pub(crate) async fn leaves(&self) {
         let mut told = std::pin::pin!(self.leaves.notified());
         told.as_mut().enable();
         if !self.is_leaving() {
@@ -218,26 +129,26 @@ impl Observer {
         }
     }
 
-    /// A backend changed its state: the one place where this is logged.
-    pub fn state_changed(&self, change: StateChange) {
+    /// A backend changed its state: the one place that logs this.
+    pub(crate) fn state_changed(&self, change: StateChange) {
         let StateChange { backend, to, cause, .. } = &change;
-        match *to {
+        match &**to {
             "up" => tracing::info!("backend {backend} {to}: {cause}"),
             _ => tracing::warn!("backend {backend} {to}: {cause}"),
         }
-        // Nobody listening is the usual case, not an error.
+        // Usually there is no reader, which is not an error.
         let _ = self.events.send(Event::State(change));
     }
 
-    /// Somebody changed something: the one place where this is logged.
-    pub fn intervened(&self, what: String, by: &str) {
+    /// A setting was changed: the one place that logs this.
+    pub(crate) fn intervened(&self, what: String, by: &str) {
         tracing::info!("{what} (by {by})");
         let at_unix_ms = unix_ms(SystemTime::now());
-        let _ = self.events.send(Event::Control(Intervention { at_unix_ms, what, by: by.to_owned() }));
+        let _ = self.events.send(Event::Control(ControlChange { at_unix_ms, what, by: by.to_owned() }));
     }
 
     /// A request ended.
-    pub fn request_ended(&self, outcome: Outcome) {
+    pub(crate) fn request_ended(&self, outcome: RequestEnd) {
         if let Some(lines) = self.access_lines.get().filter(|_| self.access_log.load(Relaxed)) {
             lines.ended(&outcome);
         }
@@ -247,12 +158,18 @@ impl Observer {
     }
 }
 
+/// A backend's change of state, as of now.
+pub(crate) fn state_change(backend: usize, from: &'static str, to: &'static str, cause: Word) -> StateChange {
+    let at_unix_ms = unix_ms(SystemTime::now());
+    StateChange { at_unix_ms, backend, from: from.into(), to: to.into(), cause }
+}
+
 /// Milliseconds since 1970.
 pub(crate) fn unix_ms(time: SystemTime) -> u64 {
     micros(time.duration_since(UNIX_EPOCH).unwrap_or_default()) / 1000
 }
 
-/// Whole microseconds, as far as they go.
+/// Whole microseconds, up to the largest number.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,33 +1,33 @@
-//! How long was a backend in which state, and how often did that change?
+//! The time of a backend in each state, and the number of changes.
 
 use std::time::{Duration, Instant};
 
-/// A backend's states so far. Whatever names they have, they are taken as they come.
+/// The past and present states of a backend, with any names.
 #[derive(Debug, Clone)]
-pub struct States {
+pub(crate) struct States {
     now: &'static str,
     since: Instant,
-    /// The time spent in each state that has ended, by name.
+    /// The time in each state that has ended, by name.
     before: Vec<(&'static str, Duration)>,
     changes: u64,
 }
 
-/// What there is to see of states at one moment.
+/// A view of the states at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// The time spent in each state, in the order in which they were entered first.
+pub(crate) struct Seen {
+    /// The time in each state, in the order of first entry.
     pub times: Vec<(&'static str, Duration)>,
-    /// How often it has changed.
+    /// The number of changes.
     pub changes: u64,
 }
 
 impl States {
-    /// It begins in this state.
+    /// Begins with this state.
     pub(super) fn new(state: &'static str, now: Instant) -> Self {
         Self { now: state, since: now, before: Vec::new(), changes: 0 }
     }
 
-    /// It goes over into another state.
+    /// Changes to another state.
     pub(super) fn change(&mut self, to: &'static str, now: Instant) {
         let spent = now.saturating_duration_since(self.since);
         match self.before.iter_mut().find(|(state, _)| *state == self.now) {
@@ -38,7 +38,7 @@ impl States {
         self.changes += 1;
     }
 
-    /// What there was of them after those of an earlier time; both as of `now`.
+    /// The difference to an earlier view; both views are of `now`.
     #[must_use]
     pub(super) fn since(&self, earlier: Option<&Seen>, now: Instant) -> Seen {
         let mut seen = Seen { times: self.times(now), changes: self.changes };
@@ -52,18 +52,18 @@ impl States {
         seen
     }
 
-    /// The state that it is in.
-    pub fn now(&self) -> &'static str {
+    /// The present state.
+    pub(crate) fn now(&self) -> &'static str {
         self.now
     }
 
-    /// How often it has changed.
-    pub fn changes(&self) -> u64 {
+    /// The number of changes.
+    pub(crate) fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// The time spent in each state until `now`, in the order in which they were entered first.
-    pub fn times(&self, now: Instant) -> Vec<(&'static str, Duration)> {
+    /// The time in each state until `now`, in the order of first entry.
+    pub(crate) fn times(&self, now: Instant) -> Vec<(&'static str, Duration)> {
         let mut all = self.clone();
         all.change(self.now, now);
         all.before
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(states.times(at(3)), [("up", Duration::from_secs(3))]);
         states.change("down", at(10));
         states.change("up", at(14));
-        // A change seen by two threads may come with the earlier of their clocks.
+        // If two threads see a change, it may have the earlier of their times.
         states.change("suspect", at(13));
         let times = states.times(at(20));
         assert_eq!(

@@ -1,25 +1,25 @@
-//! What a backend did so far: counts, states, latencies.
+//! Statistics of a backend: counts, states, latencies.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use api::LatencyMicros;
 use histogram::{AtomicHistogram, Bucket, Histogram};
-use serde::Serialize;
 
 use super::micros;
+use super::sharded::ShardedCounters;
 use super::states::{Seen, States};
-use super::tallies::Tallies;
 
 /// One backend's counters, states and latencies.
 #[derive(Debug)]
-pub struct BackendStats {
-    /// What is counted of the tries at it.
-    pub tallies: Tallies,
+pub(crate) struct BackendStats {
+    /// Counters of the tries at the backend.
+    pub counters: ShardedCounters,
     states: Mutex<States>,
-    /// What was to be seen of them at the last reset.
+    /// The view of the states at the last reset.
     before: Mutex<Option<Seen>>,
     latency: AtomicHistogram,
-    /// The time before the present slice of latencies, in two slices.
+    /// Latencies before the present slice, in two slices.
     recent: Mutex<[Option<Histogram>; 2]>,
 }
 
@@ -28,78 +28,67 @@ const GROUPING_POWER: u8 = 6;
 /// Latencies up to 2^36 microseconds, about 19 hours.
 const MAX_VALUE_POWER: u8 = 36;
 
-/// Latencies of the last 10 to 15 seconds, from sending a request to its answer's head, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct LatencyQuantiles {
-    /// Half of the answers were faster. `None`, as the others, if nothing was answered lately.
-    pub p50: Option<u64>,
-    /// Nine of ten were faster.
-    pub p90: Option<u64>,
-    /// 99 of 100 were faster.
-    pub p99: Option<u64>,
-}
-
 impl BackendStats {
-    /// How long latencies are collected before a new slice begins.
-    pub const SLICE: Duration = Duration::from_secs(5);
+    /// Duration of a slice.
+    pub(crate) const SLICE: Duration = Duration::from_secs(5);
 
-    /// Those of a backend that begins in this state.
-    pub fn new(state: &'static str, now: Instant) -> Self {
+    /// The statistics of a backend that begins in this state.
+    pub(crate) fn new(state: &'static str, now: Instant) -> Self {
         Self {
-            tallies: Tallies::default(),
+            counters: ShardedCounters::default(),
             states: Mutex::new(States::new(state, now)),
             before: Mutex::default(),
             latency: AtomicHistogram::new(GROUPING_POWER, MAX_VALUE_POWER)
-                .expect("the powers are constants that fit together"),
+                .expect("these constant powers are valid together"),
             recent: Mutex::default(),
         }
     }
 
-    /// The backend goes over into another state.
-    pub fn state_changed(&self, to: &'static str, now: Instant) {
+    /// The backend changes to another state.
+    pub(crate) fn state_changed(&self, to: &'static str, now: Instant) {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).change(to, now);
     }
 
-    /// Its states so far.
-    pub fn states(&self) -> States {
+    /// The states so far.
+    pub(crate) fn states(&self) -> States {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Its states since the last reset; what was entered before and not since has no time.
-    pub fn states_since_reset(&self, now: Instant) -> Seen {
+    /// The states since the last reset. A state that was entered only before the reset has no time.
+    pub(crate) fn states_since_reset(&self, now: Instant) -> Seen {
         let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
         self.states().since(before.as_ref(), now)
     }
 
-    /// From now on, whatever is said to count since the last reset counts from zero.
-    pub fn reset(&self, now: Instant) {
-        self.tallies.reset();
+    /// From now on, all counts since the last reset start from zero.
+    pub(crate) fn reset(&self, now: Instant) {
+        self.counters.reset();
         let seen = self.states().since(None, now);
         *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 
     /// Records the time from sending a request to its answer's head.
-    pub fn record_latency(&self, latency: Duration) {
-        // Whatever took longer than the histogram reaches is as good as the longest.
+    pub(crate) fn record_latency(&self, latency: Duration) {
+        // Times beyond the range of the histogram count as the longest.
         let _ = self.latency.increment(micros(latency).min((1 << MAX_VALUE_POWER) - 1));
     }
 
     /// Begins a new slice; to be called every [`Self::SLICE`].
-    pub fn rotate(&self) {
+    pub(crate) fn rotate(&self) {
         let slice = self.latency.drain();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         *recent = [Some(slice), recent[0].take()];
     }
 
     /// Quantiles of the recent latencies.
-    pub fn quantiles(&self) -> LatencyQuantiles {
+    pub(crate) fn quantiles(&self) -> LatencyMicros {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut slices = recent.iter().flatten();
-        // Slices of one shape can always be added up.
+        // Slices of the same shape can always be added.
         let all = slices.try_fold(self.latency.load(), |all, slice| all.checked_add(slice)).ok();
         let quantiles = all.and_then(|all| all.quantiles(&[0.5, 0.9, 0.99]).ok().flatten());
         let mut ends = quantiles.iter().flat_map(|found| found.entries().values()).map(Bucket::end);
-        LatencyQuantiles { p50: ends.next(), p90: ends.next(), p99: ends.next() }
+        LatencyMicros { p50: ends.next(), p90: ends.next(), p99: ends.next() }
     }
 }
 
@@ -110,7 +99,7 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_the_last_slices() {
         let stats = BackendStats::new("up", Instant::now());
-        assert_eq!(stats.quantiles(), LatencyQuantiles::default());
+        assert_eq!(stats.quantiles(), LatencyMicros::default());
         stats.record_latency(Duration::from_secs(5));
         for _ in 0..2 {
             stats.rotate();

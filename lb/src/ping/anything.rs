@@ -1,35 +1,37 @@
-//! Does a process answer at all? One HTTP exchange on a connection of its own, in which any answer counts.
+//! One HTTP exchange on a separate connection, in which any answer counts: it shows whether a process answers
+//! at all.
 //!
-//! The kernel completes handshakes for a stopped process, so a connection proves nothing about it. `OPTIONS *` is the
-//! method's way of asking nothing but for an answer (RFC 9110, section 9.3.7). The status line is enough: also a server
-//! whose answers nobody could pass on is a server that runs.
+//! The kernel completes handshakes for a stopped process, so a connection is no evidence that the process
+//! runs. `OPTIONS *` is the method that asks for nothing but an answer (RFC 9110, section 9.3.7). The status
+//! line is enough: even a server with invalid answers is a server that runs.
 
 use std::time::Duration;
 
+use balance::verdict::Failure;
 use http::header::{CONNECTION, HOST, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::exchange::host;
-use crate::balance::Backend;
 use crate::config::Config;
-use crate::proxy::connect::reach;
-use crate::proxy::verdict::Failure;
+use crate::pool::Backend;
+use crate::proxy::upstream::connect::reach;
 use crate::resolver::Resolver;
 
-/// Bytes within which a status line must end. It is three words, of which the last one is for people.
+/// Limit for the bytes of a status line. It has three words, and the last one is for people.
 const STATUS_LINE: usize = 4 * 1024;
 
-/// Bytes of the answer that are read behind the status line, so that its sender sees a regular end.
+/// Bytes after the status line that are read, so that the sender sees a regular end.
 const REST: u64 = 64 * 1024;
 
-/// Asks a backend one question on a fresh connection, at the port for requests: what pings ask for, if they ask for a path,
-/// else `OPTIONS *`; with the host and the headers of pings.
-/// Any status line is an answer. Connecting may take as long as `patience`, and the answer as long again.
+/// Asks a backend one question on a new connection, at the port for requests: the request of pings if they
+/// have a path, otherwise `OPTIONS *`, with the host and the headers of pings. Any status line is an answer.
+/// The limit for connecting is `patience`, and the limit for the answer is the same again.
 ///
 /// # Errors
-/// There was no answer. [`Failure::OutOfResources`] says nothing about the backend: this process could not ask.
+/// There was no answer. [`Failure::OutOfResources`] is no evidence about the backend: this process could not
+/// ask.
 pub(crate) async fn ask_anything(
     backend: &Backend,
     config: &Config,
@@ -45,7 +47,7 @@ pub(crate) async fn ask_anything(
 
 fn question(backend: &Backend, config: &Config) -> Result<Vec<u8>, Failure> {
     let host = host(backend, config)?;
-    // A path that pings ask for is known to be answered.
+    // The backend is known to answer the path of pings.
     let mut question = match &config.ping.path {
         Some(path) => format!("{} {path} HTTP/1.1\r\n", config.ping.method).into_bytes(),
         None => b"OPTIONS * HTTP/1.1\r\n".to_vec(),
@@ -64,7 +66,7 @@ fn question(backend: &Backend, config: &Config) -> Result<Vec<u8>, Failure> {
 
 /// Sends the question and waits for a status line.
 async fn exchange(mut stream: TcpStream, question: &[u8]) -> Result<TcpStream, Failure> {
-    // A server may answer before it has read, and close: its answer counts nevertheless.
+    // A server may answer and close before it has read the question: its answer still counts.
     let _ = stream.write_all(question).await;
     let mut answer = Vec::with_capacity(512);
     while !has_status(&answer)? {
@@ -79,7 +81,7 @@ async fn exchange(mut stream: TcpStream, question: &[u8]) -> Result<TcpStream, F
     Ok(stream)
 }
 
-/// Whether a status line has come; what stands behind it does not matter.
+/// Whether a complete status line has arrived; the bytes after it do not matter.
 fn has_status(answer: &[u8]) -> Result<bool, Failure> {
     let mut fields = [];
     let mut parsed = httparse::Response::new(&mut fields);
@@ -97,18 +99,15 @@ async fn read_rest(stream: TcpStream) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
 
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::balance::Address;
-    use crate::balance::member::Member;
     use crate::config::Flags;
 
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    /// What comes of asking a server that reads the question and answers with these bytes.
+    /// The result of asking a server that reads the question and answers with these bytes.
     async fn asked(host: &str, answer: Vec<u8>) -> (Result<(), Failure>, String) {
         let listener = TcpListener::bind((host, 0)).await.unwrap();
         let backend = at(host, listener.local_addr().unwrap().port());
@@ -126,15 +125,14 @@ mod tests {
         tokio::join!(ask_anything(&backend, &config, PATIENCE), serving)
     }
 
-    /// The defaults, and a header.
+    /// The default configuration, with a header.
     fn config() -> Config {
         let text = "[[backend]]\nurl = \"http://a\"\n[health]\nping_headers = [\"X-Probe: 1\"]";
         crate::config::read(Some(("lb.toml", text)), &Flags::default()).unwrap().config
     }
 
     fn at(host: &str, port: u16) -> Backend {
-        let now = Instant::now();
-        Backend::new(1, Member::new(Address { host: host.into(), port }), now, now)
+        crate::pool::backend(1, host, port)
     }
 
     #[tokio::test]
@@ -155,7 +153,7 @@ mod tests {
         for (answer, expected) in table {
             assert_eq!(asked("127.0.0.1", answer.clone().into_bytes()).await.0, expected, "{answer:?}");
         }
-        // Empty lines may precede a status line, but not without end.
+        // Empty lines may precede a status line, but not without limit.
         let endless = vec![b'\n'; 2 * STATUS_LINE];
         assert_eq!(asked("127.0.0.1", endless).await.0, Err(Failure::Malformed));
     }
@@ -174,7 +172,7 @@ mod tests {
     async fn who_does_not_answer_is_told_from_who_is_not_there() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let backend = at("127.0.0.1", listener.local_addr().unwrap().port());
-        // The kernel accepts, and nothing answers.
+        // The kernel accepts the connection, and no process answers.
         let asked = ask_anything(&backend, &config(), Duration::from_millis(50)).await;
         assert_eq!(asked, Err(Failure::HeadTimeout));
         drop(listener);

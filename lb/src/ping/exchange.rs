@@ -1,7 +1,9 @@
-//! A ping that asks for a path: what it asks, and which answers are good.
+//! A ping with a path: its request, and the check of its answer.
 
 use std::sync::Arc;
 
+use balance::health::Evidence;
+use balance::verdict::Failure;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
@@ -11,22 +13,20 @@ use memchr::memmem;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::balance::Backend;
-use crate::balance::health::Evidence;
 use crate::config::Config;
-use crate::proxy::connect::reach;
-use crate::proxy::verdict::Failure;
+use crate::pool::Backend;
+use crate::proxy::upstream::connect::reach;
 use crate::resolver::Resolver;
 use crate::statuses::Statuses;
 
-/// Bytes of an answer's body that are read. What is longer counts as read to its end.
+/// Bytes of an answer's body that are read. A longer body counts as complete.
 const MOST: usize = 64 * 1024;
 
-/// Asks a backend for a path, and says whether its answer is as configured. To connect may take as long as a ping may,
-/// and so may the whole answer.
+/// Requests a path from a backend, and returns whether the answer is as configured. The time limit of pings
+/// applies to connecting, and again to the complete answer.
 ///
 /// # Errors
-/// There was no whole answer.
+/// There was no complete answer.
 pub(super) async fn ask_for(
     backend: &Arc<Backend>,
     path: &Uri,
@@ -42,7 +42,7 @@ pub(super) async fn ask_for(
     }
     request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     if config.ping.method == Method::POST {
-        // A method that usually has content says that there is none: RFC 9110, section 8.6.
+        // A method that usually has content must say that there is none: RFC 9110, section 8.6.
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     let stream = reach(backend, config.ping.port, config.ping_timeout, resolver).await?;
@@ -54,16 +54,16 @@ pub(super) async fn ask_for(
     })
 }
 
-/// What a ping of this backend says in `Host`.
+/// The `Host` header of a ping of this backend.
 ///
 /// # Errors
-/// Its name cannot stand in a header.
+/// The name of the backend cannot be in a header.
 pub(super) fn host(backend: &Backend, config: &Config) -> Result<HeaderValue, Failure> {
     let own = || HeaderValue::try_from(backend.address.authority()).map_err(|_| Failure::Unresolved);
     config.ping.host.clone().map_or_else(own, Ok)
 }
 
-/// What is wrong with an answer to a ping, if anything is.
+/// The error in an answer to a ping, if there is one.
 fn objection(status: StatusCode, body: &[u8], expected: &Statuses, contains: Option<&str>) -> Option<String> {
     if !expected.has(status) {
         return Some(format!("status {} instead of {expected}", status.as_u16()));
@@ -72,10 +72,10 @@ fn objection(status: StatusCode, body: &[u8], expected: &Statuses, contains: Opt
     contains.filter(misses).map(|text| format!("its answer does not contain '{}'", text.escape_debug()))
 }
 
-/// One request on a connection of its own, whose answer is read to its end.
+/// Sends one request on a separate connection, and reads the complete answer.
 ///
 /// # Errors
-/// There was no whole answer.
+/// There was no complete answer.
 pub(super) async fn ask(
     stream: TcpStream,
     request: Request<Empty<Bytes>>,

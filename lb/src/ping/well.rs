@@ -1,22 +1,22 @@
-//! Asks a running balancer whether it is well: what a container without a shell or curl checks its health by.
+//! Checks whether a running balancer is healthy: the health check of a container without a shell or curl.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use balance::Address;
+use balance::verdict::Failure;
 use http::header::{CONNECTION, HOST};
 use http::{Request, Uri};
 use tokio::time::timeout;
 
 use super::exchange::ask;
-use crate::balance::Address;
-use crate::proxy::connect::connect_to_name;
-use crate::proxy::verdict::Failure;
+use crate::proxy::upstream::connect::connect_to_name;
 use crate::shown::shown;
 
-/// How long each step may take: to look a name up, to connect, and to be answered.
+/// Time limit of each step: to look up the name, to connect, and to get the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Asks this address, and says on standard error what is wrong.
+/// Requests this address, and prints an error on standard error.
 pub fn check_health(url: &Uri) -> ExitCode {
     match is_well(url) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,20 +1,21 @@
-//! What does a request remember while it looks for a backend? The seed's context, with typed keys.
+//! The context of a request while it looks for a backend: the context of the original, with typed keys. The
+//! original is the Go balancer that this project grew from.
 //!
-//! The values travel in the request's [`http::Extensions`], which is Rust's answer to Go's `context.Context`:
-//! a map keyed by type. A value that was never set reads as its beginning, so a request that goes right at
-//! once, as nearly all do, never touches the map.
+//! The values are in the request's [`http::Extensions`], which corresponds to Go's `context.Context`: a map
+//! with types as keys. A value that was never set has its default. So a request that succeeds at once, as
+//! nearly all requests do, never uses the map.
 
 use http::Extensions;
 
-use super::verdict::Failure;
+use balance::verdict::Failure;
 
-/// Tries at the present backend after its first; starts anew with every backend.
+/// Tries at the present backend after the first one; it starts at zero for every backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Retries(pub u32);
+pub(crate) struct Retries(pub u32);
 
-/// Backends this request was given to, the present one included.
+/// Backends that the request was given to, including the present one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attempts(pub u32);
+pub(crate) struct Attempts(pub u32);
 
 impl Default for Attempts {
     fn default() -> Self {
@@ -22,44 +23,44 @@ impl Default for Attempts {
     }
 }
 
-/// The backends this request has left behind, by number, with what it left each of them for.
+/// The backends that the request has left, by number, each with the failure.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tried(pub Vec<(usize, Failure)>);
+pub(crate) struct Tried(pub Vec<(usize, Failure)>);
 
 impl Tried {
     /// The numbers of the backends, in the order they were tried.
-    pub fn numbers(&self) -> Vec<usize> {
+    pub(crate) fn numbers(&self) -> Vec<usize> {
         self.0.iter().map(|(number, _)| *number).collect()
     }
 }
 
 /// Whether a backend may have executed the request already, although no answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MayHaveRun(pub bool);
+pub(crate) struct MayHaveRun(pub bool);
 
-/// Reads a value, or its beginning if it was never set.
-pub fn get<T: Clone + Default + Send + Sync + 'static>(context: &Extensions) -> T {
+/// Reads a value, or its default if it was never set.
+pub(crate) fn get<T: Clone + Default + Send + Sync + 'static>(context: &Extensions) -> T {
     context.get().cloned().unwrap_or_default()
 }
 
 /// One more try at the same backend.
-pub fn retry(context: &mut Extensions) {
+pub(crate) fn retry(context: &mut Extensions) {
     let Retries(retries) = get(context);
     context.insert(Retries(retries + 1));
 }
 
-/// On to another backend: one more attempt, and retries from zero.
+/// The next backend: one more attempt, and retries from zero.
 ///
-/// The seed forgot the second half and left its later backends a single try each.
-pub fn move_on(context: &mut Extensions, from: usize, failure: Failure) {
+/// The original does not reset the retries, and so gives its later backends a single try each.
+pub(crate) fn move_on(context: &mut Extensions, from: usize, failure: Failure) {
     let Attempts(attempts) = get(context);
     context.insert(Attempts(attempts + 1));
     context.insert(Retries(0));
     leave(context, from, failure);
 }
 
-/// Notes that the request is done with a backend.
-pub fn leave(context: &mut Extensions, backend: usize, failure: Failure) {
+/// Records that the request leaves a backend.
+pub(crate) fn leave(context: &mut Extensions, backend: usize, failure: Failure) {
     context.get_or_insert_default::<Tried>().0.push((backend, failure));
 }
 

@@ -1,8 +1,8 @@
-//! How long may something wait? One worker's deadlines, kept in a list that one clock looks at.
+//! The deadlines of one worker: a list that one clock checks.
 //!
-//! A timer per request would cost more than many a request does. Deadlines are seconds long, so it is enough
-//! to look at all that wait a hundred times a second: a wait that is never interrupted costs one insertion and one
-//! removal in a list that only its own thread touches. The same look finds the requests that wait at a backend
+//! A timer per request would cost more than many requests do. Deadlines are seconds long, so it is enough to
+//! check all waits a hundred times a second: a wait that is never interrupted costs one insertion and one
+//! removal in a list that only its own thread uses. The same check finds the requests that wait at a backend
 //! that has fallen silent.
 
 use std::cell::RefCell;
@@ -12,31 +12,31 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use balance::health::State;
 use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::balance::Backend;
-use crate::balance::health::State;
+use crate::pool::Backend;
 
-/// How often the waits are looked at. It takes 0.1 % of a core or less to look at ten thousand of them that often.
+/// The time between two checks. They need 0.1 % of a core or less for ten thousand waits.
 const RESOLUTION: Duration = Duration::from_millis(10);
 
-/// Why a wait ended early.
+/// The reason why a wait ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupt {
     /// Its deadline has passed.
     Deadline,
-    /// What was to end the wait has become true of the backend.
+    /// The backend came into the state that ends the wait.
     State,
 }
 
-/// What ends a wait for a backend early.
+/// The state of a backend that ends a wait early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unless {
     /// The backend is down.
     Down,
-    /// Requests wait there in vain: see [`Backend::is_silent`].
+    /// Requests wait at the backend in vain: see [`Backend::is_silent`].
     Silent,
 }
 
@@ -52,13 +52,13 @@ impl Unless {
 #[derive(Debug)]
 struct Wait {
     deadline: Instant,
-    /// The wait ends early if this becomes true of this backend.
+    /// The wait ends early if the backend comes into this state.
     unless: Option<(Arc<Backend>, Unless)>,
     waker: Waker,
     interrupt: Option<Interrupt>,
 }
 
-/// The waits of one worker. A deadline strikes at most twice the [`RESOLUTION`] late.
+/// The waits of one worker. A deadline takes effect at most twice the [`RESOLUTION`] late.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     waits: RefCell<Slab<Wait>>,
@@ -66,9 +66,10 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Waits for `future` until `deadline`, or, with `unless`, until that becomes true of that backend. If it is true from
-    /// the start, the backend was picked all the same, and it does not end the wait. The future may put its deadline off while it runs. Nobody asks for the
-    /// deadline of what need not wait, so that it costs no look at the clock.
+    /// Waits for `future` until `deadline`, or, with `unless`, until the backend comes into that state. If
+    /// the backend is in that state from the start, it was picked despite it, and the state does not end the
+    /// wait. The future may move its deadline while it runs. The deadline is read only if the future has to
+    /// wait, so that a future that does not wait costs no look at the clock.
     pub(crate) fn wait<F: Future + Unpin>(
         &self,
         mut future: F,
@@ -86,7 +87,7 @@ impl Deadlines {
                 Some(place) => {
                     let mut waits = self.waits.borrow_mut();
                     let wait = &mut waits[place.key];
-                    // A deadline that was put off in the same moment has not struck.
+                    // A deadline that was moved in the same moment has not passed.
                     let deadline = deadline();
                     let put_off = std::mem::replace(&mut wait.deadline, deadline) != deadline;
                     match wait.interrupt {
@@ -101,7 +102,7 @@ impl Deadlines {
         })
     }
 
-    /// Strikes the deadlines of this worker, for ever.
+    /// Ends the waits of this worker at their deadlines. It never returns.
     pub(crate) async fn strike(&self) -> ! {
         loop {
             while self.waits.borrow().is_empty() {
@@ -125,7 +126,7 @@ impl Deadlines {
         }
     }
 
-    /// Has all who wait look around, because something has changed that concerns everybody.
+    /// Makes all waiting futures check their state, because something has changed for all of them.
     pub(crate) fn wake_all(&self) {
         self.waits.borrow().iter().for_each(|(_, wait)| wait.waker.wake_by_ref());
     }
@@ -141,7 +142,7 @@ impl Deadlines {
     }
 }
 
-/// A wait's place in the list, given up when the wait ends in whatever way.
+/// The place of a wait in the list. It is given up when the wait ends, for whatever reason.
 struct Place<'a> {
     waits: &'a RefCell<Slab<Wait>>,
     key: usize,
@@ -159,10 +160,12 @@ mod tests {
     use std::future::pending;
     use std::pin::pin;
 
+    use balance::health::Evidence;
+
     use super::*;
-    use crate::balance::Address;
-    use crate::balance::health::{Evidence, Thresholds};
-    use crate::balance::member::Member;
+    use crate::config::Flags;
+    use crate::observe::Observer;
+    use crate::pool::Pool;
 
     async fn with_clock<T>(deadlines: &Deadlines, wait: impl Future<Output = T>) -> T {
         tokio::select! {
@@ -172,10 +175,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_deadline_strikes_on_time() {
+    async fn a_deadline_is_met_on_time() {
         let deadlines = Deadlines::default();
         let start = Instant::now();
-        // Right after the waits were looked at, however often that is.
+        // Immediately after a check, whatever the time between two checks is.
         let due = Duration::from_millis(1001);
         let deadline = Cell::new(start + due);
         let wait = deadlines.wait(pending::<()>(), || deadline.get(), None);
@@ -186,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_in_time_is_not_disturbed() {
+    async fn a_result_in_time_is_not_interrupted() {
         let deadlines = Deadlines::default();
         let deadline = Cell::new(Instant::now() + Duration::from_secs(1));
         let work = pin!(tokio::time::sleep(Duration::from_millis(500)));
@@ -222,15 +225,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_a_backend_that_comes_into_the_state_disturbs_anybody() {
+    async fn only_a_backend_that_comes_into_the_state_ends_a_wait() {
         let deadlines = Deadlines::default();
-        let address = Address { host: "127.0.0.1".into(), port: 1 };
+        let file = "[[backend]]\nurl = \"http://127.0.0.1:1\"\n[health]\nfall = 1";
+        let config = crate::config::read(Some(("lb.toml", file)), &Flags::default()).unwrap().config;
         let now = std::time::Instant::now();
-        let backend = Arc::new(Backend::new(1, Member::new(address), now, now));
-        let refused = || Evidence::PingRefused("refused".into());
-        let thresholds = Thresholds { rise: 1, fall: 1 };
-        for evidence in [Evidence::TimePassed, refused()] {
-            backend.with_health(|health| health.step(now, evidence, thresholds));
+        let pool = Pool::new(config.members(), config.rules(), Arc::new(Observer::new(false)), now);
+        let backend = pool.backends().remove(0);
+        for evidence in [Evidence::TimePassed, Evidence::PingRefused("refused".into())] {
+            pool.learn(&backend, evidence, now);
             let deadline = Cell::new(Instant::now() + Duration::from_millis(100));
             let wait = deadlines.wait(pending::<()>(), || deadline.get(), Some((&backend, Unless::Down)));
             assert_eq!(

@@ -1,27 +1,30 @@
-//! An answer with a status for which the settings want another backend asked: it is held until one has answered.
+//! An answer with a status for which the settings want another attempt: it is held until another backend has
+//! answered.
 //!
-//! The held answer is what the client gets if no other backend is left, or none of them answers. A held answer keeps its
-//! connection and its place at its backend.
+//! The client gets the held answer if no other backend is left, or if no other backend answers. A held answer
+//! keeps its connection and its place at its backend.
 
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::account::Account;
-use super::answer::Answer;
-use super::queue::Lease;
-use super::verdict::{Failure, Next};
-use super::wire::Cut;
-use super::{Begun, Errand, Proxy, context, set_attempt};
+use balance::verdict::{Failure, Next};
 
-/// Bytes of a body that nobody wants which are read so that its connection can be kept: more than a page of errors has, and less
-/// than a new connection costs.
+use crate::proxy::context;
+use crate::proxy::downstream::answer::Answer;
+use crate::proxy::record::request_record::RequestRecord;
+use crate::proxy::upstream::queue::Lease;
+use crate::proxy::wire::Cut;
+use crate::proxy::{Begun, Exchange, Proxy, set_attempt};
+
+/// The largest unwanted body that is read to keep its connection: this is more than an error page has, and
+/// less than a new connection costs.
 const CHEAP: usize = 16 * 1024;
 
-/// An answer that waits for a better one.
+/// An answer that is held in case a better one comes.
 pub(super) struct Held {
     begun: Begun,
     lease: Lease,
-    /// The retry that it makes has not been taken out of the budget: there may be no other backend.
+    /// The retry has not been taken out of the budget yet, because there may be no other backend.
     owes: bool,
 }
 
@@ -30,7 +33,7 @@ impl Held {
         Box::new(Self { begun, lease, owes: true })
     }
 
-    /// Another backend is asked: takes that out of the budget of retries, once.
+    /// Another backend is tried: takes this retry out of the budget, once.
     pub(super) fn is_repeated(&mut self, proxy: &Proxy) {
         if std::mem::take(&mut self.owes) {
             proxy.pool.retries(Instant::now());
@@ -39,36 +42,38 @@ impl Held {
 }
 
 impl Proxy {
-    /// Whether an answer is to be held while another backend is asked. If so, the request has left its backend.
+    /// Whether to hold an answer and try another backend. If so, the request has left its backend.
     #[cold]
     pub(super) fn wants_another(
         &self,
-        errand: &mut Errand<'_>,
+        exchange: &mut Exchange<'_>,
         (head, connection): &Begun,
         lease: &Lease,
-        account: &mut Account,
+        record: &mut RequestRecord,
     ) -> bool {
         let (failure, backend) = (Failure::ChosenStatus, lease.backend());
-        // A request that is still on its way there cannot go elsewhere without breaking off, and then there is nothing to hold.
-        if !errand.settings.retry_on.contains(&head.status) || !connection.is_sent() {
+        // The request could go to another backend only if its transfer to this one ended early, and then
+        // there is no answer to hold.
+        if !exchange.settings.retry_on.contains(&head.status) || !connection.is_sent() {
             return false;
         }
-        let verdict = self.judge(errand, failure, backend);
+        let verdict = self.judge(exchange, failure, backend);
         if verdict.next != Next::MoveOn {
             return false;
         }
-        account.tried(failure, verdict.blame);
-        context::move_on(&mut errand.head.context, backend.number, failure);
-        set_attempt(&mut errand.head);
+        record.tried(failure, verdict.blame);
+        context::move_on(&mut exchange.head.context, backend.number, failure);
+        set_attempt(&mut exchange.head);
         true
     }
 
-    /// Lets go of a held answer, because there is a later one. Its connection is kept if its body has come already.
+    /// Drops a held answer, because there is a later one. Its connection is kept if its body has come
+    /// already.
     #[cold]
     pub(super) fn discard(&self, held: Held) {
         let ((head, mut connection), lease) = (held.begun, held.lease);
         let (backend, now) = (lease.backend(), Instant::now());
-        let there = self.books.at(backend);
+        let there = self.metrics.at(backend);
         there.responded(Some(head.status));
         let (mut cx, mut read) = (Context::from_waker(Waker::noop()), 0);
         while !connection.is_end() && read <= CHEAP {
@@ -88,15 +93,15 @@ impl Proxy {
         }
     }
 
-    /// Passes a held answer on, because no later one has come.
+    /// Sends a held answer to the client, because no later one has come.
     #[cold]
     pub(super) fn fall_back(
         self: &std::rc::Rc<Self>,
         held: Held,
-        mut account: Account,
-        errand: &Errand<'_>,
+        mut record: RequestRecord,
+        exchange: &Exchange<'_>,
     ) -> Answer {
-        account.back_at(held.lease.backend());
-        self.answer(held.begun, account, held.lease, errand)
+        record.back_at(held.lease.backend());
+        self.answer(held.begun, record, held.lease, exchange)
     }
 }

@@ -1,8 +1,8 @@
-//! How does a request travel? Admit, pick, send, judge the failure, retry or move on, answer, account.
+//! The path of a request: admit, pick, send, judge the failure, retry or move on, answer, account.
 //!
-//! This file tells that story from top to bottom. Each verb is one call into a module named for it: `message`
-//! admits, `balance` picks, `upstream` sends, `verdict` judges, `context` remembers, `answer` answers and
-//! `account` accounts.
+//! This file shows the path from top to bottom. Each step is one call into a module with the name of the
+//! step: `message` admits, `balance` picks, `upstream` sends, `verdict` judges, `context` remembers, `answer`
+//! answers and `account` accounts.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,104 +10,77 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use balance::evidence::FailedTry;
+use balance::health::State;
+use balance::policy;
+use balance::verdict::{self, Blame, Failure, Next, Verdict};
 use http::{HeaderValue, StatusCode};
 
-pub(crate) mod account;
-pub(crate) mod answer;
-mod apart;
-mod attempt;
-pub mod body;
-pub(crate) mod books;
-mod caller;
-pub mod causes;
-pub(crate) mod client;
-mod complaint;
-pub(crate) mod connect;
-pub(crate) mod connection;
-pub mod context;
-pub mod cut;
-mod date;
+pub(crate) mod context;
 pub(crate) mod deadline;
+pub(crate) mod downstream;
 mod elsewhere;
-pub(crate) mod explained;
-pub mod forwarded;
-pub mod head;
-mod held;
 pub(crate) mod http1;
-pub mod key;
-pub mod message;
-mod pace;
-pub(crate) mod places;
-mod presence;
-pub mod queue;
-pub mod refusal;
-mod request_id;
-pub(crate) mod rest;
-mod settings;
-pub mod sticky;
-mod tale;
-pub mod target;
-mod tunnel;
+pub(crate) mod message;
+pub(crate) mod record;
+pub(crate) mod settings;
 pub(crate) mod upstream;
-pub mod verdict;
-pub mod via;
-pub(crate) mod way;
 pub(crate) mod wire;
 
-use account::Account;
-use answer::{Answer, AnswerBody, End};
-use body::{ClientBody, ReplayBody};
-use books::Books;
-use caller::Caller;
-use connection::Connection;
 use context::{Attempts, MayHaveRun, Retries, Tried};
-use date::Date;
 use deadline::Deadlines;
+use downstream::answer::{self, Answer, AnswerBody, End};
+use downstream::body::{ClientBody, ReplayBody};
+use downstream::peer::Downstream;
+use downstream::tunnel::Tunnel;
 use elsewhere::Held;
-use head::{RequestHead, ResponseHead};
-use message::Hop;
-use queue::{Lease, Queues};
-use refusal::Refusal;
-use settings::{InForce, Settings};
-use tunnel::Tunnel;
-use upstream::Upstream;
-use verdict::{Blame, Facts, Failure, Limits, Next, Verdict};
+use message::date::Date;
+use message::head::{RequestHead, ResponseHead};
+use message::prepare::{self, Hop};
+use message::refusal::Refusal;
+use message::sticky;
+use record::metrics::WorkerMetrics;
+use record::request_record::RequestRecord;
+use settings::{InForce, Settings, WorkerSettings};
+use upstream::connection::Connection;
+use upstream::connections::Upstream;
+use upstream::queue::{Lease, Queues};
 
-use crate::balance::health::State;
-use crate::balance::{Backend, ServerPool, policy};
-use crate::config::Config;
+use crate::clock::moment;
+use crate::pool::{Backend, Pool};
 
-/// One worker's share of the balancer: all it needs to take a request through.
+/// The part of the balancer that belongs to one worker: all that a request needs.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    pub(crate) pool: Arc<ServerPool>,
-    pub(crate) books: Rc<Books>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) metrics: Rc<WorkerMetrics>,
     queues: Arc<Queues>,
     random: RefCell<fastrand::Rng>,
-    pub(crate) settings: Settings,
+    pub(crate) settings: WorkerSettings,
     pub(crate) upstream: Upstream,
     pub(crate) deadlines: Deadlines,
     draining: Cell<bool>,
     date: Date,
 }
 
-/// What stays the same for all tries of a request, and what it remembers of them.
-struct Errand<'a> {
-    caller: &'a Caller,
+/// The constant data of a request in all its tries, and its context.
+pub(crate) struct Exchange<'a> {
+    downstream: &'a Downstream,
     settings: Rc<InForce>,
     head: RequestHead,
     body: ReplayBody,
-    /// What the policy may pick by, and the backend it says that it belongs to.
+    /// The key for the policy, and the backend that the cookie names.
     key: Option<u64>,
     home: Option<u64>,
-    /// When it must have its answer. It is put off for as long as the client is sending.
+    /// The deadline for the answer. It moves as long as the client is sending.
     deadline: Cell<Instant>,
     /// A hedged try has failed after the backend may have run the request.
     hedge_may_have_run: Cell<bool>,
 }
 
-impl Errand<'_> {
-    /// Whether a second backend may be asked as well: only at first, and only what may be executed twice.
+impl Exchange<'_> {
+    /// Whether a second backend may be tried as well: only at first, and only for requests that may be
+    /// executed twice.
     fn may_be_hedged(&self) -> bool {
         let context = &self.head.context;
         self.settings.hedge_after.is_some()
@@ -118,80 +91,80 @@ impl Errand<'_> {
     }
 }
 
-/// An answer whose head has come, and the connection that the rest of it comes over.
+/// An answer whose head has come, with the connection for the rest.
 type Begun = (ResponseHead, Box<Connection>);
 
 impl Proxy {
     pub(crate) fn new(
-        pool: Arc<ServerPool>,
-        books: Rc<Books>,
-        config: Arc<ArcSwap<Config>>,
+        pool: Arc<Pool>,
+        metrics: Rc<WorkerMetrics>,
+        settings: Arc<ArcSwap<Settings>>,
         queues: Arc<Queues>,
         random: fastrand::Rng,
     ) -> Self {
         Self {
-            upstream: Upstream::new(Rc::clone(&books), Arc::clone(&pool), Arc::clone(&queues)),
+            upstream: Upstream::new(Rc::clone(&metrics), Arc::clone(&pool), Arc::clone(&queues)),
             queues,
             random: RefCell::new(random),
-            settings: Settings::new(config),
+            settings: WorkerSettings::new(settings),
             deadlines: Deadlines::default(),
             draining: Cell::new(false),
             date: Date::default(),
             pool,
-            books,
+            metrics,
         }
     }
 
-    /// From now on the balancer is on its way out, and everybody hears of it who waits for something.
+    /// Starts the shutdown of the balancer, and wakes all waiting tasks.
     pub(crate) fn begin_draining(&self) {
         self.draining.set(true);
         self.deadlines.wake_all();
     }
 
-    /// Whether the balancer is on its way out.
+    /// Whether the balancer shuts down.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.get()
     }
 
-    /// Takes one request from a client through to its answer.
+    /// Handles one request of a client until its answer.
     pub(crate) async fn handle(
         self: &Rc<Self>,
-        caller: &Caller,
+        downstream: &Downstream,
         mut head: RequestHead,
         mut body: ClientBody,
     ) -> Answer {
         let settings = self.settings.now();
-        let mut account = Account::open(&self.books, caller, &head, &mut body, &settings);
+        let mut record = RequestRecord::open(&self.metrics, downstream, &head, &mut body, &settings);
         if settings.request_id {
-            account.identify(&head.headers, caller);
+            record.identify(&head.headers, downstream);
         }
-        let deadline = account.began + settings.total_timeout;
+        let deadline = record.began + settings.total_timeout;
 
-        // 1. Admit: what no backend may see ends here; the rest is made ready to be sent, once and for all
-        //    tries, so that every try starts from the request as it came.
+        // 1. Admit: a request that no backend may get ends here. The head is prepared once for all tries, so
+        //    that every try starts from the same request.
         if body.is_too_large() {
-            return answer::refuse(account, Refusal::BodyTooLarge, &settings.name);
+            return answer::refuse(record, Refusal::BodyTooLarge, &settings.name);
         }
         let body = ReplayBody::new(body, settings.replay_limit);
-        if message::is_last_hop(&mut head) {
-            return answer::last_hop(account, &head.method, &settings.name);
+        if prepare::is_last_hop(&mut head) {
+            return answer::last_hop(record, &head.method, &settings.name);
         }
         let hop = Hop {
-            client: &caller.address,
-            trusted: caller.trusted,
+            client: &downstream.address,
+            trusted: downstream.trusted,
             name: &settings.name,
             via: &settings.via,
         };
-        if let Err(refusal) = message::prepare_request(&mut head, hop, !body.has_length()) {
-            return answer::refuse(account, refusal, &settings.name);
+        if let Err(refusal) = prepare::prepare_request(&mut head, hop, !body.has_length()) {
+            return answer::refuse(record, refusal, &settings.name);
         }
         if settings.explain || settings.request_id {
-            account.mark(&mut head, &settings);
+            record.mark(&mut head, &settings);
         }
         let key = self.pool.wants_key().then(|| settings.key.key(&head, &settings.trusted)).flatten();
         let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head.headers, name));
-        let mut errand = Errand {
-            caller,
+        let mut exchange = Exchange {
+            downstream,
             settings,
             head,
             body,
@@ -201,40 +174,40 @@ impl Proxy {
             hedge_may_have_run: Cell::new(false),
         };
         let mut any_alive = false;
-        // An answer that is passed on only if no better one comes.
+        // An answer for the client in case no better one comes.
         let mut held: Option<Box<Held>> = None;
 
         loop {
-            // 2. Pick: whose turn is it, among those that are alive and have not failed this request?
-            let tried: Tried = context::get(&errand.head.context);
-            let Some(backend) = self.pick(&errand, &tried.numbers(), &mut account) else {
-                account.remember(&errand.head.context);
+            // 2. Pick: choose one of the backends that are alive and have not failed this request.
+            let tried: Tried = context::get(&exchange.head.context);
+            let Some(backend) = self.pick(&exchange, &tried.numbers(), &mut record) else {
+                record.remember(&exchange.head.context);
                 return match held {
-                    Some(held) => self.fall_back(*held, account, &errand),
-                    None => self.nobody_left(account, tried.0.last().copied(), any_alive),
+                    Some(held) => self.fall_back(*held, record, &exchange),
+                    None => self.nobody_left(record, tried.0.last().copied(), any_alive),
                 };
             };
             any_alive |= !backend.is(State::Down);
             if let Some(held) = &mut held {
                 held.is_repeated(self);
             }
-            account.at(&backend);
+            record.at(&backend);
             let mut lease = Lease::new(backend);
             let mut fresh = false;
 
             loop {
                 // 3. Send, and wait for the head of the answer.
-                let failure = match self.send(&errand, &mut lease, fresh, &mut account).await {
-                    // 4. Answer: the rest of it streams through, and is accounted for when it ends.
+                let failure = match self.send(&exchange, &mut lease, fresh, &mut record).await {
+                    // 4. Answer: the rest streams through, and is accounted for when it ends.
                     Ok(answer)
-                        if errand.settings.retry_on.is_empty()
-                            || !self.wants_another(&mut errand, &answer, &lease, &mut account) =>
+                        if exchange.settings.retry_on.is_empty()
+                            || !self.wants_another(&mut exchange, &answer, &lease, &mut record) =>
                     {
                         if let Some(held) = held {
                             self.discard(*held);
                         }
-                        account.remember(&errand.head.context);
-                        return self.answer(answer, account, lease, &errand);
+                        record.remember(&exchange.head.context);
+                        return self.answer(answer, record, lease, &exchange);
                     }
                     Ok(answer) => {
                         if let Some(before) = held.replace(Held::new(answer, lease)) {
@@ -245,149 +218,143 @@ impl Proxy {
                     Err(failure) => failure,
                 };
 
-                // 5. Judge: who is to blame, and what now?
+                // 5. Judge: who is to blame, and what is the next step?
                 let backend = lease.backend();
-                let verdict = self.judge(&errand, failure, backend);
-                account.tried(failure, verdict.blame);
-                self.learn(failure, verdict, backend, errand.settings.limits);
+                let verdict = self.judge(&exchange, failure, backend);
+                record.tried(failure, verdict.blame);
+                let limits = exchange.settings.limits;
+                self.pool.take_in(failure, verdict, backend, limits, Instant::now());
                 if verdict.may_have_run {
-                    errand.head.context.insert(MayHaveRun(true));
+                    exchange.head.context.insert(MayHaveRun(true));
                 }
                 if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
                     self.pool.retries(Instant::now());
                 }
                 match verdict.next {
                     Next::Reconnect => {
-                        account.reconnects();
+                        record.reconnects();
                         fresh = true;
                     }
                     Next::Retry(pause) => {
-                        account.retries();
-                        context::retry(&mut errand.head.context);
+                        record.retries();
+                        context::retry(&mut exchange.head.context);
                         tokio::time::sleep(pause).await;
                     }
                     Next::MoveOn => {
-                        context::move_on(&mut errand.head.context, backend.number, failure);
-                        set_attempt(&mut errand.head);
+                        context::move_on(&mut exchange.head.context, backend.number, failure);
+                        set_attempt(&mut exchange.head);
                         break;
                     }
                     Next::GiveUp => {
-                        account.remember(&errand.head.context);
+                        record.remember(&exchange.head.context);
                         if let Some(held) = held.filter(|_| verdict.blame != Blame::Client) {
-                            return self.fall_back(*held, account, &errand);
+                            return self.fall_back(*held, record, &exchange);
                         }
-                        return self.give_up(account, failure, any_alive, backend);
+                        return self.give_up(record, failure, any_alive, backend);
                     }
                 }
             }
         }
     }
 
-    /// Whose turn it is, among those that are not `tried` (numbers).
-    fn pick(&self, errand: &Errand<'_>, tried: &[usize], account: &mut Account) -> Option<Arc<Backend>> {
-        let now = if tried.is_empty() { account.began } else { Instant::now() };
+    /// Picks a backend that is not in `tried` (numbers).
+    fn pick(
+        &self,
+        exchange: &Exchange<'_>,
+        tried: &[usize],
+        record: &mut RequestRecord,
+    ) -> Option<Arc<Backend>> {
+        let now = if tried.is_empty() { record.began } else { Instant::now() };
         let mut random = self.random.borrow_mut();
-        let mut request = policy::Request { key: errand.key, now, random: &mut random, notes: None };
-        match account.explanation() {
-            None => self.pool.next_peer(tried, errand.home, &mut request),
+        let mut request =
+            policy::Request { key: exchange.key, now: moment(now), random: &mut random, notes: None };
+        match record.explanation() {
+            None => self.pool.next_peer(tried, exchange.home, &mut request),
             Some(explanation) => {
-                let (backend, decision) = self.pool.explain_next_peer(tried, errand.home, &mut request);
+                let (backend, decision) = self.pool.explain_next_peer(tried, exchange.home, &mut request);
                 explanation.decides(decision);
                 backend
             }
         }
     }
 
-    /// Collects what is known about a failed try and has it judged.
-    fn judge(&self, errand: &Errand<'_>, failure: Failure, backend: &Backend) -> Verdict {
-        let Errand { settings, head, body, deadline, .. } = errand;
-        let Retries(retries) = context::get(&head.context);
-        let Attempts(attempts) = context::get(&head.context);
-        let tried = context::get::<Tried>(&head.context).numbers();
-        let facts = Facts {
+    /// Judges a failed try by the facts of its request and of the pool.
+    fn judge(&self, exchange: &Exchange<'_>, failure: Failure, backend: &Backend) -> Verdict {
+        let Exchange { settings, head, body, deadline, .. } = exchange;
+        let (context, now) = (&head.context, Instant::now());
+        let failed = FailedTry {
             failure,
             repeatable: verdict::is_idempotent(&head.method) && body.is_held(),
-            retries,
-            attempts,
-            may_have_run: context::get::<MayHaveRun>(&head.context).0 || errand.hedge_may_have_run.get(),
-            budget_left: self.pool.may_retry(Instant::now()),
-            backend_is_out: backend.health().state() == State::Down,
-            other_is_up: errand.home != Some(backend.id) && self.pool.has_other(&tried, backend),
-            time_left: Instant::now() + settings.limits.retry_delay < deadline.get(),
+            retries: context::get::<Retries>(context).0,
+            attempts: context::get::<Attempts>(context).0,
+            tried: &context::get::<Tried>(context).numbers(),
+            may_have_run: context::get::<MayHaveRun>(context).0 || exchange.hedge_may_have_run.get(),
+            home: exchange.home,
+            time_left: now + settings.limits.retry_delay < deadline.get(),
         };
-        verdict::judge(facts, settings.limits)
+        self.pool.judge(failed, backend, settings.limits, now)
     }
 
-    /// Lets the pool know what a failed try says about its backend.
-    fn learn(&self, failure: Failure, verdict: Verdict, backend: &Backend, limits: Limits) {
-        let now = Instant::now();
-        if verdict.blame == Blame::Backend {
-            self.pool.failed(backend, now);
-        }
-        self.pool.teach(backend, verdict.lesson(failure, limits), now);
-    }
-
-    /// Passes the backend's answer on.
+    /// Sends the backend's answer to the client.
     fn answer(
         self: &Rc<Self>,
         (mut head, backend): Begun,
-        mut account: Account,
+        mut record: RequestRecord,
         lease: Lease,
-        errand: &Errand<'_>,
+        exchange: &Exchange<'_>,
     ) -> Answer {
-        account.relaying(head.status);
-        if let Some(name) = &errand.settings.sticky_cookie
-            && errand.home != Some(lease.backend().id)
+        record.relaying(head.status);
+        if let Some(name) = &exchange.settings.sticky_cookie
+            && exchange.home != Some(lease.backend().id)
         {
-            let cookie = (name.as_str(), errand.settings.sticky_attributes);
-            sticky::tell(&mut head.headers, cookie, lease.backend(), &errand.head.headers);
+            let cookie = (name.as_str(), exchange.settings.sticky_attributes);
+            sticky::tell(&mut head.headers, cookie, lease.backend(), &exchange.head.headers);
         }
-        account.tell(&mut head.headers);
+        record.tell(&mut head.headers);
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             self.pool.answered(lease.backend(), Instant::now);
-            let body = AnswerBody::Switch(Box::new(Tunnel { backend, account, lease }));
+            let body = AnswerBody::Switch(Box::new(Tunnel { backend, record, lease }));
             return Answer { head, body };
         }
         let proxy = Rc::clone(self);
-        let body = AnswerBody::relay(End { proxy, account, lease, connection: backend });
+        let body = AnswerBody::relay(End { proxy, record, lease, connection: backend });
         Answer { head, body }
     }
 
-    /// There is no backend to try (any more). `last` is what the last one was left for; without `any_alive`, all that were
-    /// tried were known to be down.
-    fn nobody_left(&self, account: Account, last: Option<(usize, Failure)>, any_alive: bool) -> Answer {
+    /// The answer when there is no backend (left) to try. `last` is the last backend with its failure;
+    /// without `any_alive`, all backends that were tried were known to be down.
+    fn nobody_left(&self, record: RequestRecord, last: Option<(usize, Failure)>, any_alive: bool) -> Answer {
         match last {
             Some((number, failure)) if any_alive || !failure.is_no_connection() => {
-                let why = format!("backend {number}: {}, and no other is left", failure.words());
-                self.end(account, failure, &why)
+                let why = format!("backend {number}: {}, and no other backend is left", failure.words());
+                self.end(record, failure, &why)
             }
-            _ => self.end(account, Failure::NoBackend, Failure::NoBackend.words()),
+            _ => self.end(record, Failure::NoBackend, Failure::NoBackend.words()),
         }
     }
 
     /// The last try has failed.
-    fn give_up(&self, account: Account, failure: Failure, any_alive: bool, backend: &Backend) -> Answer {
+    fn give_up(&self, record: RequestRecord, failure: Failure, any_alive: bool, backend: &Backend) -> Answer {
         if !any_alive && failure.is_no_connection() {
-            return self.end(account, Failure::NoBackend, Failure::NoBackend.words());
+            return self.end(record, Failure::NoBackend, Failure::NoBackend.words());
         }
-        self.end(account, failure, &format!("backend {}: {}", backend.number, failure.words()))
+        self.end(record, failure, &format!("backend {}: {}", backend.number, failure.words()))
     }
 
-    fn end(&self, mut account: Account, failure: Failure, why: &str) -> Answer {
-        account.failed(failure, failure.blame());
+    fn end(&self, mut record: RequestRecord, failure: Failure, why: &str) -> Answer {
+        record.failed(failure, failure.blame());
         let (status, settings) = (failure.status(), self.settings.now());
-        let come_back = (status == StatusCode::SERVICE_UNAVAILABLE)
-            .then(|| self.pool.recovery_time(settings.ping_interval));
-        account.answering(status);
+        let come_back = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(settings.recovery);
+        record.answering(status);
         let mut answer = answer::own(&settings.name, status, failure.proxy_status(), why, come_back);
-        account.says(&mut answer);
-        account.close(Instant::now());
+        record.says(&mut answer);
+        record.close(Instant::now());
         answer
     }
 }
 
-/// Tells the next backend which attempt it sees, so that a student can watch a request move on.
+/// Tells the next backend the number of the attempt, so that an observer can see how a request moves.
 fn set_attempt(head: &mut RequestHead) {
     let Attempts(attempt) = context::get(&head.context);
-    head.headers.insert(message::ATTEMPT, HeaderValue::from(attempt));
+    head.headers.insert(prepare::ATTEMPT, HeaderValue::from(attempt));
 }

@@ -1,6 +1,5 @@
-//! A connection's two ways, on whichever side of the balancer: what comes in, and what goes out.
-//!
-//! Neither has a task of its own: whoever waits for something lets it read and write while waiting.
+//! The two halves of a connection, read and write, on either side of the balancer. Neither half has a task of
+//! its own: the task that waits for something lets it read and write meanwhile.
 
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
@@ -18,28 +17,28 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::io::poll_read_buf;
 
-pub(crate) use super::cut::Cut;
-use super::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
-use super::http1::fault::Fault;
 use crate::observe::Meter;
+pub(crate) use crate::proxy::downstream::cut::Cut;
+use crate::proxy::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
+use crate::proxy::http1::fault::Fault;
 
-/// Room to read into, for those who have filled what they had at first. Whoever reads slowly keeps as much occupied.
+/// The size of further reads, after the first buffer was full. A slow reader needs the same memory.
 const LARGE_READ: usize = 32 * 1024;
 
-/// Room to write a head into, so that most need no more. It is kept for the next one.
+/// The memory for a head, enough for most. It is kept for the next one.
 const HEAD: usize = 512;
 
-/// Pieces of a body up to this size are copied: that costs less than to hand the kernel two pieces.
+/// Pieces of a body up to this size are copied: that costs less than giving the kernel two pieces.
 const COPIED: usize = 4 * 1024;
 
-/// What a connection is read into and written from. One connection may have it after the other.
+/// The buffers for reading and writing. They can be used for one connection after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     incoming: BytesMut,
     outgoing: Vec<u8>,
 }
 
-/// Both ways of a stream over which nobody is talking. As a rule, a message that comes is not longer than `room`.
+/// Both halves of a stream that is not in use. Incoming messages are usually not longer than `room`.
 pub(crate) fn split<B>(
     stream: TcpStream,
     room: usize,
@@ -50,7 +49,7 @@ pub(crate) fn split<B>(
     (Reader::new(read, incoming, room, meter.clone()), Writer::new(write, outgoing, meter))
 }
 
-/// Closes a connection, and gives its buffers back unless they have become large.
+/// Closes a connection, and returns its buffers unless they have become large.
 pub(crate) fn close<B>(reader: Reader, mut writer: Writer<B>) -> Buffers {
     let Reader { buffer: mut incoming, first_room, room, .. } = reader;
     let mut outgoing = mem::take(&mut writer.head);
@@ -63,25 +62,25 @@ pub(crate) fn close<B>(reader: Reader, mut writer: Writer<B>) -> Buffers {
     Buffers { incoming, outgoing }
 }
 
-/// The stream that both ways are of, and what has come over it and was not taken yet.
+/// The stream of both halves, and the bytes that were received and not used.
 pub(crate) fn reunite<B>(reader: Reader, writer: Writer<B>) -> Option<(TcpStream, BytesMut)> {
     Some((reader.read.reunite(writer.write).ok()?, reader.buffer))
 }
 
-/// The way in.
+/// The read half.
 #[derive(Debug)]
 pub(crate) struct Reader {
     read: OwnedReadHalf,
-    /// What has come and was not taken yet.
+    /// The bytes that were received and not used yet.
     pub(crate) buffer: BytesMut,
-    /// How much of it is known to hold no end of a head.
+    /// The number of these bytes that are known to contain no end of a head.
     pub(crate) searched: usize,
-    /// How much to make room for when there is little left: at first, and now.
+    /// The number of bytes to reserve when the buffer is nearly full: at first, and now.
     first_room: usize,
     room: usize,
     /// The body of the present message.
     pub(crate) body: Decoder,
-    /// What is wrong with that, if it is malformed.
+    /// The fault of the body, if it is malformed.
     pub(crate) fault: Option<Fault>,
     /// The other side sends nothing more.
     pub(crate) ended: bool,
@@ -94,12 +93,12 @@ impl Reader {
         Self { read, buffer, searched: 0, first_room: room, room, body, fault, ended: false, meter }
     }
 
-    /// The socket that it reads from.
+    /// The socket of the read half.
     pub(crate) fn stream(&self) -> &TcpStream {
         self.read.as_ref()
     }
 
-    /// Reads what there is to read.
+    /// Reads the available bytes.
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.buffer.capacity() - self.buffer.len() < self.room / 4 {
             self.buffer.reserve(self.room);
@@ -132,30 +131,31 @@ impl Reader {
         }
     }
 
-    /// Throws away what has come of the body: nobody wants it.
+    /// Discards the bytes of the body that have come: they are not needed.
     pub(crate) fn skip_body(&mut self) {
         while let Ok(Found::Frame(_)) = self.body.take(&mut self.buffer) {}
     }
 
-    /// Whether it is still good while nothing is expected: the other side has not closed, nor said anything.
+    /// Whether the connection is still good while nothing is expected: the other side has not closed it, and
+    /// has sent nothing.
     pub(crate) fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
         let cx = &mut Context::from_waker(Waker::noop());
         Pin::new(&mut self.read).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending()
     }
 
-    /// The same, asked of the kernel: what it has to say may not have reached the runtime yet.
+    /// The same, according to the kernel: its latest events may not have reached the runtime yet.
     pub(crate) fn is_quiet_by_now(&self) -> bool {
         let seen = socket2::SockRef::from(self.read.as_ref()).peek(&mut [MaybeUninit::uninit()]);
         seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// The address at its other end, as long as there is one.
+    /// The address of the other end, if it is still connected.
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
         self.read.peer_addr().ok()
     }
 
-    /// Gives back a large message's room, which is not kept for as long as the connection is.
+    /// Releases the memory of a large message, which is not kept for the life of the connection.
     pub(crate) fn shrink(&mut self) {
         if self.room > self.first_room && self.buffer.is_empty() {
             (self.room, self.buffer) = (self.first_room, BytesMut::new());
@@ -163,23 +163,23 @@ impl Reader {
     }
 }
 
-/// The way out, for messages with bodies of the type `B`.
+/// The write half, for messages with bodies of the type `B`.
 #[derive(Debug)]
 pub(crate) struct Writer<B> {
     write: OwnedWriteHalf,
-    /// What to write next, of which so many bytes are written; then `chunk`, then `tail`.
+    /// The bytes to write next, of which `written` are done; then `chunk`, then `tail`.
     head: Vec<u8>,
     written: usize,
     chunk: Bytes,
     tail: &'static [u8],
-    /// What is still to be sent of the message.
+    /// The rest of the message's body.
     body: Option<B>,
     framing: Framing,
-    /// Nothing follows the present message.
+    /// No message follows the present one.
     last: bool,
-    /// Its end is kept back, to leave along with the connection's.
+    /// The end of the message is held back, to leave together with the end of the connection.
     held: bool,
-    /// Bytes of the message that are on their way.
+    /// Bytes of the message that were sent.
     moved: u64,
     meter: Meter,
 }
@@ -187,19 +187,19 @@ pub(crate) struct Writer<B> {
 /// How a body is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// As it is: its head tells its length, or the end of the connection does.
+    /// Unchanged: its head states the length, or the end of the connection ends it.
     Plain,
     /// In chunks, with or without the trailers that may follow them.
     Chunked {
-        /// Whoever reads it can do something with trailers.
+        /// The reader accepts trailers.
         trailers: bool,
     },
 }
 
-/// Why a message could not be sent.
+/// The reason why a message could not be sent.
 #[derive(Debug)]
-pub(crate) enum Unsent<E> {
-    /// Its body could not be had.
+pub(crate) enum SendError<E> {
+    /// Its body could not be read.
     Body(E),
     /// The connection is gone.
     Broken,
@@ -222,58 +222,58 @@ impl<B> Writer<B> {
         }
     }
 
-    /// Everything is sent.
+    /// Whether the complete message is sent.
     pub(crate) fn is_done(&self) -> bool {
         self.body.is_none() && self.is_flushed()
     }
 
-    /// Whether all is written that there is to write for now: it waits for its body, not for its reader.
+    /// Whether all available bytes are written: the message waits for its body, not for its reader.
     pub(crate) fn is_flushed(&self) -> bool {
         self.written == self.head.len() && self.chunk.is_empty() && self.tail.is_empty()
     }
 
-    /// What is still to be sent of the present message.
+    /// The rest of the present message's body.
     pub(crate) fn body(&self) -> Option<&B> {
         self.body.as_ref()
     }
 
-    /// Gives the rest of the present message up, and its body back.
+    /// Gives up the rest of the present message, and returns its body.
     pub(crate) fn give_up(&mut self) -> Option<B> {
         self.body.take()
     }
 
-    /// Bytes of the present message that are on their way, its head and what frames it included.
+    /// Bytes of the present message that were sent, including its head and its framing.
     pub(crate) fn moved(&self) -> u64 {
         self.moved
     }
 
-    /// Nothing follows the present message, and the connection is closed once it is sent. So what may be its only segment
-    /// waits for that: one for the connection's end alone would cost about as much.
+    /// No message follows the present one, and the connection is closed after it. So a message that fits into
+    /// one segment waits for that: a separate segment for the end of the connection would cost about as much.
     pub(crate) fn is_last(&mut self) {
         self.last = true;
     }
 
-    /// Has something written before whatever comes next.
+    /// Writes bytes before the next message.
     pub(crate) fn put(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.head);
     }
 
-    /// Ends with a reset, once the way in is dropped as well, and without what is kept back: what was cut short must not
-    /// look complete.
+    /// Ends with a reset when the read half is dropped as well: an incomplete message must not look complete.
     pub(crate) fn reset(self) {
         let _ = socket2::SockRef::from(self.write.as_ref()).set_linger(Some(std::time::Duration::ZERO));
         self.write.forget();
     }
 
-    /// Ends, once the way in is dropped as well. Merely dropped, it says so beforehand, by a system call of its own: that is
-    /// for what is kept back, which the kernel would throw away if something has come that nobody has read.
+    /// Ends the connection when the read half is dropped as well. Bytes that are held back are sent before,
+    /// by a shutdown of the write half: otherwise the kernel would discard them if received bytes were never
+    /// read.
     pub(crate) fn close(self) {
         if !self.held {
             self.write.forget();
         }
     }
 
-    /// Writes what is collected.
+    /// Writes the collected bytes.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let head = &self.head[self.written..];
@@ -303,7 +303,7 @@ impl<B> Writer<B> {
         }
         self.head.clear();
         self.written = 0;
-        // Empty as it is, it would keep the room from being used again that it was read into.
+        // Even an empty chunk would keep its read buffer from being reused.
         self.chunk = Bytes::new();
         Poll::Ready(Ok(()))
     }
@@ -315,7 +315,7 @@ impl<B> Writer<B> {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
-    /// Begins a message, whose head is written by `write_head`. What is left of an earlier one is forgotten.
+    /// Begins a message, whose head is written by `write_head`. The rest of an earlier message is dropped.
     pub(crate) fn begin(&mut self, body: B, framing: Framing, write_head: impl FnOnce(&mut Vec<u8>)) {
         self.head.drain(..self.written);
         self.head.reserve(HEAD);
@@ -324,16 +324,16 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
         self.body = Some(body).filter(|body| !body.is_end_stream() || framing != Framing::Plain);
     }
 
-    /// Sends the message for as long as there is something to send.
-    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unsent<B::Error>>> {
+    /// Sends the message as long as there are bytes to send.
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<B::Error>>> {
         loop {
             let gathered = self.poll_gather(cx);
             if let Poll::Ready(Err(error)) = gathered {
-                // What came before the error is sent if that is possible at once.
+                // The bytes before the error are sent if that is possible at once.
                 let _ = self.poll_flush(cx);
-                return Poll::Ready(Err(Unsent::Body(error)));
+                return Poll::Ready(Err(SendError::Body(error)));
             }
-            ready!(self.poll_flush(cx)).map_err(|_| Unsent::Broken)?;
+            ready!(self.poll_flush(cx)).map_err(|_| SendError::Broken)?;
             if self.body.is_none() {
                 return Poll::Ready(Ok(()));
             }
@@ -350,7 +350,7 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
             let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose()?;
             let ended = frame.is_none() || body.is_end_stream();
             let trailers = frame.and_then(|frame| self.add(frame));
-            // What ends the body must stand behind its last piece.
+            // The bytes that end the body must follow its last piece.
             if trailers.is_some() || (ended && self.chunk.is_empty()) {
                 self.body = None;
                 if let Framing::Chunked { trailers: taken } = self.framing {
@@ -361,7 +361,7 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
         Poll::Ready(Ok(()))
     }
 
-    /// Puts a part of the body behind what is to be written; returns trailers.
+    /// Adds a part of the body to the bytes to write; returns trailers.
     fn add(&mut self, frame: Frame<Bytes>) -> Option<HeaderMap> {
         let data = match frame.into_data() {
             Ok(data) if data.is_empty() => return None,
@@ -383,7 +383,7 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
     }
 }
 
-/// Writes what nothing follows but the end; the kernel keeps it back for that (send(2), MSG_MORE) if it has room for it.
+/// Writes the last bytes. The kernel holds them back for the end (send(2), MSG_MORE) if it has memory.
 fn poll_write_last(
     write: &mut OwnedWriteHalf,
     cx: &mut Context<'_>,

@@ -4,12 +4,12 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::answer::AnswerBody;
 use super::*;
+use crate::proxy::downstream::answer::AnswerBody;
 
 const ROOM: usize = 1024;
 
-/// A connection as it is here, and its other side.
+/// A connection on this side, and its other side.
 async fn connection() -> (Reader, Writer<AnswerBody>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -35,11 +35,11 @@ async fn a_closed_connection_gives_its_buffers_back_unless_they_are_large() {
 }
 
 #[tokio::test]
-async fn the_last_message_leaves_with_the_end_even_if_something_came_that_nobody_reads() {
+async fn the_last_message_leaves_with_the_end_even_if_received_bytes_were_never_read() {
     for something_came in [false, true] {
         let (reader, mut writer, mut other) = connection().await;
         if something_came {
-            other.write_all(b"anybody there?").await.unwrap();
+            other.write_all(b"are you there").await.unwrap();
             reader.read.readable().await.unwrap();
         }
         for (message, is_last) in [("one", false), ("the last", true)] {
@@ -50,7 +50,7 @@ async fn the_last_message_leaves_with_the_end_even_if_something_came_that_nobody
             }
             poll_fn(|cx| writer.poll_send(cx)).await.unwrap();
         }
-        // The way to the other side is a call into the kernel.
+        // The bytes get to the other side within the call into the kernel.
         assert_eq!(SockRef::from(&other).peek(&mut [MaybeUninit::uninit(); 20]).unwrap(), "one".len());
 
         close(reader, writer);

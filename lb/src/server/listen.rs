@@ -1,9 +1,9 @@
-//! Where clients connect: a port of this process, or one that outlives it.
+//! The address that clients connect to: a port of this process, or a socket that outlives this process.
 //!
-//! A balancer that ends closes its port, and whoever connects before the next one has opened it again is refused.
-//! If a supervisor holds the listening socket and hands it to one balancer after the other, nobody is: in
-//! between, clients wait in the socket's queue. This is systemd's protocol for it (sd_listen_fds(3), "socket
-//! activation"), which other supervisors speak as well.
+//! A balancer that ends closes its port, and clients that connect before the next balancer opens it are
+//! refused. If a supervisor holds the listening socket and passes it to one balancer after the other, no
+//! client is refused: in between, clients wait in the queue of the socket. This is systemd's protocol
+//! (sd_listen_fds(3), "socket activation"), which other supervisors support too.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,25 +17,25 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::coop::consume_budget;
 
-use crate::proxy::connect::notice_the_gone;
+use crate::proxy::upstream::connect::notice_the_gone;
 
-/// Connections that may wait to be accepted.
+/// Limit of connections that wait to be accepted.
 const BACKLOG: i32 = 4096;
 
 /// Why the balancer cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Somebody else has the port.
-    #[error("port {port} is taken; stop the program that holds it, or choose another with {flag}")]
+    /// Another program uses the port.
+    #[error("port {port} is in use; stop the program that uses it, or choose another port with {flag}")]
     Taken {
         /// The port.
         port: u16,
         /// The flag that chooses it.
         flag: &'static str,
     },
-    /// Ports below a number that the system sets are for those who have the right to them.
+    /// Ports below a number that the system sets need a permission.
     #[error(
-        "port {port} needs rights that this process has not got; choose one from 1024 on with {flag}, or give it the right: \
+        "this process has no permission to use port {port}; choose a port from 1024 on with {flag}, or give the permission: \
          setcap cap_net_bind_service=+ep on the lb program, authbind --deep lb, a systemd .socket unit with \
          ListenStream={port}, or sysctl net.ipv4.ip_unprivileged_port_start={port}"
     )]
@@ -57,25 +57,25 @@ pub enum StartError {
         /// The flag that chooses it.
         flag: &'static str,
     },
-    /// The address cannot be had for another reason.
+    /// The address cannot be used for another reason.
     #[error("cannot listen on {address}: {source}; choose another address with {flag}")]
     Bind {
         /// The address.
         address: SocketAddr,
         /// The flag that chooses it.
         flag: &'static str,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// What was handed over in place of a port is of no use.
+    /// The passed socket cannot be used.
     #[error(
-        "LISTEN_FDS promises a listening TCP socket as descriptor 3, and one alone, but {0}; hand over one, or \
-         unset LISTEN_FDS"
+        "LISTEN_FDS must name exactly one listening TCP socket, descriptor 3, but {0}; pass one socket, or unset \
+         LISTEN_FDS"
     )]
     Inherited(String),
 }
 
-/// Takes the socket that was handed over, if one was.
+/// Takes the socket that a supervisor passes, if there is one.
 pub(super) fn inherited() -> Result<Option<TcpListener>, StartError> {
     let mut handed = ListenFd::from_env();
     match handed.len() {
@@ -94,11 +94,11 @@ pub(super) fn inherited() -> Result<Option<TcpListener>, StartError> {
     }
 }
 
-/// Opens a port; the flag is the one that chooses the address.
+/// Opens a port; `flag` is the flag that sets the address.
 pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, StartError> {
     let bind = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // Connections of an earlier run that linger in TIME_WAIT shall not keep this one from starting.
+        // Connections of an earlier run in TIME_WAIT must not prevent the start.
         socket.set_reuse_address(true)?;
         prepare(&socket)?;
         socket.bind(&address.into())?;
@@ -113,16 +113,17 @@ pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListe
     })
 }
 
-/// Settles for a listener how it and its connections behave. Messages are written whole, and waiting for more to send
-/// would only delay them; and clients that vanish without a word are noticed. Connections inherit that from the listener,
-/// so that none of them needs a system call for it.
+/// Sets the options of a listener and its connections. Messages are written completely, so Nagle's algorithm
+/// would only delay them; and clients that vanish must be detected. Connections inherit the options from the
+/// listener, so none of them needs a system call for that.
 fn prepare(listener: &Socket) -> io::Result<()> {
     listener.set_tcp_nodelay(true)?;
     notice_the_gone(listener)?;
     listener.set_nonblocking(true)
 }
 
-/// Has this thread's runtime watch a listener, and nothing of what it accepts: that may go on to another thread's.
+/// Lets the runtime of this thread watch a listener, but not the accepted connections, which may go to other
+/// threads.
 #[expect(
     deprecated,
     reason = "its successor is unsafe, because a descriptor might change; a listener's does not"
@@ -133,21 +134,21 @@ pub(super) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
 
 /// Waits for a connection and accepts it.
 ///
-/// The kernel is asked whether there is one before it is asked for it. Asked in vain, it makes a socket and a file all the
-/// same, and throws them away: that takes far longer than to ask, and a listener whose edges are all that is heard of
-/// has to be asked until there is nobody.
+/// The kernel is asked whether a connection waits before `accept` is called. If no connection waits, `accept`
+/// still makes a socket and a file and destroys them, which costs much more than the question. And a runtime
+/// that reports only edges needs a call that finds nothing.
 pub(super) async fn next(listener: &AsyncFd<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     loop {
-        // Clients may come faster than they are let in: those who are in already shall have their turn.
+        // Clients may arrive faster than they are accepted: accepted clients must be served in between.
         consume_budget().await;
         let mut ready = listener.readable().await?;
         if !somebody_waits(listener.get_ref())? {
-            // Whoever has come since then was not seen by the runtime yet, so that this forgets nobody.
+            // The runtime has not yet seen a client that has arrived since then, so this loses no client.
             ready.clear_ready();
             continue;
         }
         match accept(listener.get_ref()) {
-            // Somebody else who accepts from this socket was faster.
+            // Another process that accepts from this socket was faster.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             accepted => return accepted,
         }
@@ -163,7 +164,7 @@ fn somebody_waits(listener: &TcpListener) -> io::Result<bool> {
 pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (socket, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-    // A socket that was handed over may be of a kind whose clients have no such address.
+    // A passed socket may be of a kind whose clients have no such address.
     Ok((socket.into(), peer.ok_or(io::ErrorKind::AddrNotAvailable)?))
 }
 
@@ -178,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether anybody was woken.
+    /// Whether the task was woken.
     #[derive(Default)]
     struct Bell(AtomicBool);
 
@@ -193,13 +194,13 @@ mod tests {
         let listener = watch(listen("127.0.0.1:0".parse().unwrap(), "--port").unwrap()).unwrap();
         let _client = TcpStream::connect(listener.get_ref().local_addr().unwrap()).unwrap();
         next(&listener).await.unwrap();
-        // The runtime still has it that somebody waits.
+        // The runtime still takes it that a client waits.
         let bell = Arc::new(Bell::default());
         let next = pin!(next(&listener));
         assert!(next.poll(&mut Context::from_waker(&Arc::clone(&bell).into())).is_pending());
-        // Whoever has to let others have their turn is woken after that.
+        // A task that must let others run is woken after that.
         tokio::task::yield_now().await;
-        assert!(!bell.0.load(Relaxed), "nobody has come");
+        assert!(!bell.0.load(Relaxed), "no client has come");
     }
 
     #[tokio::test]
@@ -230,11 +231,11 @@ mod tests {
 
     #[test]
     fn connections_inherit_what_is_settled_for_their_listener() {
-        // Not one that `listen` opened: one that is handed over has been listening before.
+        // Not a listener from `listen`: a passed socket has been listening before.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         prepare(&SockRef::from(&listener)).unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        // The handshake of a connection over the loopback is complete when its client has been told.
+        // The handshake over the loopback is complete when the client has been told.
         let (stream, _) = accept(&listener).unwrap();
         assert!(stream.nodelay().unwrap());
         let socket = SockRef::from(&stream);

@@ -1,4 +1,4 @@
-//! The workers: a thread each, with everything that a request needs on its way.
+//! The workers: one thread for each, with everything that requests need.
 
 use std::convert::Infallible;
 use std::io;
@@ -17,38 +17,41 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::door::{Accepted, Desk, Door, Place, Slots};
-use super::spare::Spare;
+use super::acceptor::{Accepted, Acceptor, Inbox, Slots, WorkerHandle};
+use super::task_pool::TaskPool;
 use crate::asking::LOOK;
-use crate::balance::ServerPool;
 use crate::config::Config;
 use crate::observe::Observer;
-use crate::proxy::books::Books;
-use crate::proxy::client::converse;
-use crate::proxy::queue::Queues;
+use crate::pool::Pool;
+use crate::proxy::Proxy;
+use crate::proxy::downstream::client::converse;
+use crate::proxy::downstream::idle;
+use crate::proxy::record::metrics::WorkerMetrics;
+use crate::proxy::settings::Settings;
+use crate::proxy::upstream::queue::Queues;
 use crate::proxy::wire::Buffers;
-use crate::proxy::{Proxy, rest};
 
-/// How often idle backend connections are looked over.
+/// Interval at which idle backend connections are checked.
 const PRUNE: Duration = Duration::from_secs(1);
 
-/// How many tasks of a worker may have nobody to talk with. Each keeps 3 KiB for itself, and as a rule 3 for its buffers.
-const SPARE: usize = 32;
+/// Limit of idle tasks of a worker. Each uses 3 KiB, and usually 3 KiB for its buffers.
+const PARKED_TASKS: usize = 32;
 
 /// All workers together.
 #[derive(Debug)]
-pub(super) struct Crew {
-    /// Dropped to have the door closed.
+pub(super) struct Workers {
+    /// Dropped to close the acceptor.
     open: oneshot::Sender<()>,
-    /// Yields nothing until every worker has finished and let go of its end.
+    /// Yields nothing until all workers have finished and dropped their ends.
     finished: mpsc::Receiver<Infallible>,
 }
 
-impl Crew {
-    /// Starts the workers, who accept from this listener.
+impl Workers {
+    /// Starts the workers, which accept from this listener.
     pub(super) fn start(
-        settings: &Arc<ArcSwap<Config>>,
-        pool: &Arc<ServerPool>,
+        config: &Config,
+        settings: &Arc<ArcSwap<Settings>>,
+        pool: &Arc<Pool>,
         observer: &Arc<Observer>,
         listener: std::net::TcpListener,
         slots: Slots,
@@ -56,25 +59,24 @@ impl Crew {
     ) -> io::Result<Self> {
         let (working, finished) = mpsc::channel(1);
         let (open, closing) = oneshot::channel();
-        let config = settings.load_full();
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let queues = Arc::new(Queues::new(places));
-        let (desks, places): (Vec<_>, Vec<_>) = (0..config.workers).map(|_| Desk::new()).unzip();
-        // The last worker keeps the door: all others are there when it lets the first client in.
-        let mut door = Some(move || Door::open(listener, slots, desks, closing));
-        for (number, place) in (1..).zip(places) {
+        let (handles, places): (Vec<_>, Vec<_>) = (0..config.workers).map(|_| WorkerHandle::new()).unzip();
+        // The last worker accepts: all others are ready when it accepts the first client.
+        let mut acceptor = Some(move || Acceptor::open(listener, slots, handles, closing));
+        for (number, inbox) in (1..).zip(places) {
             let shared = (Arc::clone(pool), Arc::clone(observer), Arc::clone(settings), Arc::clone(&queues));
-            // Workers that draw the same would all run to the same backend.
+            // Workers with the same random numbers would all send requests to the same backend.
             let random = fastrand::Rng::with_seed(seed.wrapping_add(number as u64));
-            let door = door.take_if(|_| number == config.workers);
+            let acceptor = acceptor.take_if(|_| number == config.workers);
             let working = working.clone();
             let (tell, told) = std::sync::mpsc::channel();
             std::thread::Builder::new().name(format!("worker {number}")).spawn(move || {
-                match prepare(door) {
-                    Ok((runtime, door)) => {
+                match prepare(acceptor) {
+                    Ok((runtime, acceptor)) => {
                         let _ = tell.send(Ok(()));
-                        runtime.block_on(work(number, shared, random, place, door));
-                        // Look-ups may hang for long; nobody waits for what they find.
+                        runtime.block_on(work(number, shared, random, inbox, acceptor));
+                        // Look-ups may hang for long, and their results are no longer needed.
                         runtime.shutdown_background();
                     }
                     Err(error) => _ = tell.send(Err(error)),
@@ -86,36 +88,38 @@ impl Crew {
         Ok(Self { open, finished })
     }
 
-    /// Has the workers accept those who are waiting and nobody else, and waits until all is finished.
+    /// Lets the workers accept only the waiting clients, and waits until all requests have finished.
     pub(super) async fn finish(mut self) {
         drop(self.open);
         let _ = self.finished.recv().await;
     }
 }
 
-/// What a worker needs of its thread: a runtime, and the door if it is to keep it.
-fn prepare(door: Option<impl FnOnce() -> io::Result<Door>>) -> io::Result<(LocalRuntime, Option<Door>)> {
+/// Prepares a thread for a worker: a runtime, and the acceptor if this worker accepts.
+fn prepare(
+    acceptor: Option<impl FnOnce() -> io::Result<Acceptor>>,
+) -> io::Result<(LocalRuntime, Option<Acceptor>)> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let inside = runtime.enter();
-    let door = door.map(|open| open()).transpose()?;
+    let acceptor = acceptor.map(|open| open()).transpose()?;
     drop(inside);
-    Ok((runtime, door))
+    Ok((runtime, acceptor))
 }
 
-/// What all workers share.
-pub(crate) type Shared = (Arc<ServerPool>, Arc<Observer>, Arc<ArcSwap<Config>>, Arc<Queues>);
+/// Values that all workers share.
+pub(crate) type Shared = (Arc<Pool>, Arc<Observer>, Arc<ArcSwap<Settings>>, Arc<Queues>);
 
-/// The life of the worker of this number.
+/// Runs the worker with this number.
 pub(crate) async fn work(
     number: usize,
     (pool, observer, settings, queues): Shared,
     random: fastrand::Rng,
-    Place { mut coming, open }: Place,
-    door: Option<Door>,
+    Inbox { mut coming, open }: Inbox,
+    acceptor: Option<Acceptor>,
 ) {
-    let books = Rc::new(Books::new(Arc::clone(&observer), number, settings.load().statistics));
-    let proxy = Rc::new(Proxy::new(pool, books, settings, queues, random));
+    let metrics = Rc::new(WorkerMetrics::new(Arc::clone(&observer), number, settings.load().statistics));
+    let proxy = Rc::new(Proxy::new(pool, metrics, settings, queues, random));
     let clock = Rc::clone(&proxy);
     tokio::task::spawn_local(async move { clock.deadlines.strike().await });
     let keeper = Rc::clone(&proxy);
@@ -126,7 +130,7 @@ pub(crate) async fn work(
     let (leaving, leaves) = (Rc::downgrade(&proxy), Arc::clone(&observer));
     tokio::task::spawn_local(async move {
         leaves.leaves().await;
-        // Connections are still accepted, but each answer is told to be the last one of its own.
+        // Connections are still accepted, but each answer says that it is the last one on its connection.
         leaving.upgrade().iter().for_each(|proxy| proxy.begin_draining());
     });
     let idle = Rc::downgrade(&proxy);
@@ -139,42 +143,43 @@ pub(crate) async fn work(
         }
     });
 
-    let (silent, falling_silent) = mpsc::unbounded_channel();
+    let (idle_clients, becoming_idle) = mpsc::unbounded_channel();
     let clients = Rc::new(Clients {
         proxy,
         observer,
         open,
         connections: TaskTracker::new(),
-        spare: Spare::new(SPARE),
-        silent,
+        task_pool: TaskPool::new(PARKED_TASKS),
+        idle_clients,
     });
-    tokio::task::spawn_local(keep_company(Rc::clone(&clients), falling_silent));
-    if let Some(door) = door {
-        tokio::task::spawn_local(door.keep(Rc::clone(&clients)));
+    tokio::task::spawn_local(watch_idle(Rc::clone(&clients), becoming_idle));
+    if let Some(acceptor) = acceptor {
+        tokio::task::spawn_local(acceptor.keep(Rc::clone(&clients)));
     }
     while let Some(accepted) = coming.recv().await {
         clients.serve(accepted);
     }
-    // Connections finish the request they are at and close; idle ones close soon. Tunnels end by themselves.
+    // Connections finish their present request and close; idle connections close soon. Tunnels end without
+    // help.
     clients.proxy.begin_draining();
     clients.connections.close();
     clients.connections.wait().await;
 }
 
-/// A worker's clients.
+/// The clients of a worker.
 pub(super) struct Clients {
     proxy: Rc<Proxy>,
     observer: Arc<Observer>,
-    /// Connections it has open; whoever gives it one adds to them.
+    /// Open connections of the worker; a caller that gives it a connection adds one.
     open: Arc<AtomicUsize>,
     connections: TaskTracker,
-    /// Tasks that have nobody to talk with.
-    spare: Spare<Client>,
-    /// Where those go who have fallen silent.
-    silent: mpsc::UnboundedSender<Client>,
+    /// Idle tasks.
+    task_pool: TaskPool<Client>,
+    /// The channel for clients that have become idle.
+    idle_clients: mpsc::UnboundedSender<Client>,
 }
 
-/// A client's connection, and what it holds to its end.
+/// The connection of a client, with the values that it holds to its end.
 struct Client {
     stream: TcpStream,
     ip: IpAddr,
@@ -182,14 +187,14 @@ struct Client {
 }
 
 impl Clients {
-    /// There are no descriptors left for clients: backend connections that nobody uses are given up.
+    /// No descriptors are left for clients: idle backend connections are closed.
     pub(super) fn tell_of_shortage(&self) {
         self.proxy.upstream.places().tell_of_shortage();
     }
 
-    /// Serves a connection that is counted as open already.
+    /// Serves a connection that already counts as open.
     pub(super) fn serve(self: &Rc<Self>, Accepted { stream, peer, slot }: Accepted) {
-        self.proxy.books.clients().opened.one();
+        self.proxy.metrics.clients().opened.one();
         let connection = Guard::new(&self.observer, &self.open);
         if let Ok(stream) = TcpStream::from_std(stream) {
             let held = (connection, slot, self.connections.token());
@@ -197,9 +202,9 @@ impl Clients {
         }
     }
 
-    /// Talks with a client until it falls silent, in a task of its own: one that has nobody to talk with, or a new one.
+    /// Serves a client until it is idle, in a separate task: an idle task, or a new one.
     fn talk(self: &Rc<Self>, client: Client) {
-        if let Err(client) = self.spare.hand(client) {
+        if let Err(client) = self.task_pool.hand(client) {
             tokio::task::spawn_local(Rc::clone(self).talk_to_one_after_the_other(client));
         }
     }
@@ -209,23 +214,23 @@ impl Clients {
         loop {
             let Client { stream, ip, held } = client;
             match converse(stream, ip, &self.proxy, &mut buffers).await {
-                Some(stream) => _ = self.silent.send(Client { stream, ip, held }),
+                Some(stream) => _ = self.idle_clients.send(Client { stream, ip, held }),
                 None => drop(held),
             }
-            let Some(next) = self.spare.next().await else { return };
+            let Some(next) = self.task_pool.next().await else { return };
             client = next;
         }
     }
 }
 
-/// Waits until those who have fallen silent speak again, for ever. One task does so for all of them, because thousands of
-/// tasks that wait would be most of what they cost.
-async fn keep_company(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<Client>) {
-    let mut silent = FuturesUnordered::new();
+/// Waits without end until idle clients send bytes again. One task does this for all of them, because
+/// thousands of waiting tasks would be most of the cost of idle clients.
+async fn watch_idle(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<Client>) {
+    let mut idle_clients = FuturesUnordered::new();
     loop {
         tokio::select! {
-            Some(client) = coming.recv() => silent.push(speaks_again(client, &clients.proxy)),
-            Some(client) = silent.next() => {
+            Some(client) = coming.recv() => idle_clients.push(wait_readable(client, &clients.proxy)),
+            Some(client) = idle_clients.next() => {
                 if let Some(client) = client {
                     clients.talk(client);
                 }
@@ -235,13 +240,13 @@ async fn keep_company(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<
     }
 }
 
-/// Waits until a client speaks again, and returns it unless it has been silent for too long.
-#[expect(clippy::manual_async_fn, reason = "an async fn would have room for its arguments twice")]
-fn speaks_again(client: Client, proxy: &Proxy) -> impl Future<Output = Option<Client>> {
-    async move { rest::speaks_again(&client.stream, proxy).await.then_some(client) }
+/// Waits until a client sends bytes again, and returns it unless it has been silent for too long.
+#[expect(clippy::manual_async_fn, reason = "an async fn would store its arguments twice")]
+fn wait_readable(client: Client, proxy: &Proxy) -> impl Future<Output = Option<Client>> {
+    async move { idle::wait_readable(&client.stream, proxy).await.then_some(client) }
 }
 
-/// A client connection is counted for as long as this lives.
+/// A client connection counts as open while this value lives.
 struct Guard {
     observer: Arc<Observer>,
     open: Arc<AtomicUsize>,
@@ -266,11 +271,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_silent_client_costs_little() {
+    fn an_idle_client_costs_little() {
         fn size<'a, F>(_: fn(Client, &'a Proxy) -> F) -> usize {
             size_of::<F>()
         }
-        let silent = size(speaks_again);
-        assert!(silent <= 256, "{silent} bytes");
+        let idle_clients = size(wait_readable);
+        assert!(idle_clients <= 256, "{idle_clients} bytes");
     }
 }

@@ -1,4 +1,5 @@
-//! Ends that come too early: of an answer, which must never look whole, and of a client, which is nobody's fault.
+//! Early ends: of an answer, which must never look complete, and of a client, for which no backend is to
+//! blame.
 
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ fn an_answer_that_breaks_off_never_looks_whole() {
         assert!(answer.is_err(), "{what}: it looks whole: {answer:?}");
         let record = events.request("/");
         assert_eq!((&record["blame"], &record["status"]), (&json!("backend"), &json!(200)), "{what}");
-        let failure = if what == "bad chunk" { "malformed answer" } else { "answer broke off" };
+        let failure = if what == "bad chunk" { "malformed answer" } else { "answer ended early" };
         assert_eq!(record["failure"], failure, "{what}");
         assert_eq!((upstream.count(), well.count()), (1, 0), "{what}: never repeated");
         let backend = lb.backend(1);
@@ -41,7 +42,7 @@ fn an_answer_that_breaks_off_never_looks_whole() {
 }
 
 #[test]
-fn a_client_that_leaves_before_the_answer_blames_nobody() {
+fn a_client_that_leaves_before_the_answer_blames_no_backend() {
     let upstream = Upstream::new(|_| Reply::Silence);
     let lb = Lb::start(&[&upstream], &[NO_PINGS, "--access-log"]);
     let events = lb.events();
@@ -57,7 +58,7 @@ fn a_client_that_leaves_before_the_answer_blames_nobody() {
 }
 
 #[test]
-fn a_client_that_leaves_within_the_answer_blames_nobody() {
+fn a_client_that_leaves_within_the_answer_blames_no_backend() {
     let upstream = Upstream::new(|_| {
         Reply::Take(Box::new(|mut wire| {
             let _ = wire.write("HTTP/1.1 200 OK\r\n\r\n");
@@ -76,7 +77,7 @@ fn a_client_that_leaves_within_the_answer_blames_nobody() {
 }
 
 #[test]
-fn a_client_that_leaves_within_its_request_blames_nobody() {
+fn a_client_that_leaves_within_its_request_blames_no_backend() {
     let upstream = Upstream::well("ok");
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let events = lb.events();
@@ -95,10 +96,10 @@ fn a_client_that_leaves_within_its_request_blames_nobody() {
         assert_eq!((&record["status"], &record["blame"]), (&json!(499), &json!("client")), "{record}");
     }
     upstream.wait_until_unconnected();
-    assert_eq!(upstream.count(), 0, "nobody mistook a part for the whole");
+    assert_eq!(upstream.count(), 0, "no backend took a part for a complete request");
     assert_innocent(&lb, 2);
     let status = lb.state()["totals"]["status"].clone();
-    assert_eq!(status["5xx"], 0, "nobody got an answer: {status}");
+    assert_eq!(status["5xx"], 0, "no client got an answer: {status}");
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn a_burst_of_clients_that_vanish_changes_no_state() {
     assert_eq!(lb.get("/well").text(), "ok");
 }
 
-/// `gone` clients left, and no backend has anything to answer for.
+/// `gone` clients left, and no backend has a failure.
 fn assert_innocent(lb: &Lb, gone: u64) {
     eventually("every client is accounted for", || {
         let totals = lb.state()["totals"].clone();

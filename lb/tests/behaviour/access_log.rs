@@ -1,4 +1,4 @@
-//! What the access log says of each request, that no client can forge a line of it, and what requests are called.
+//! The access log: the values of each line, no forged lines, and the ids of requests.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn with(flags: &[&'static str]) -> Vec<&'static str> {
     [&JSON[..], flags].concat()
 }
 
-/// The lines of a log in JSON.
+/// The lines of a JSON log.
 fn lines(lb: &Lb) -> Vec<Value> {
     lb.log().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
@@ -101,7 +101,7 @@ fn the_client_is_the_one_before_the_proxies_whose_word_is_taken() {
             if forwarded.is_empty() { String::new() } else { format!("X-Forwarded-For: {forwarded}\r\n") };
         lb.client().send(format!("GET /a HTTP/1.1\r\nHost: h\r\n{header}\r\n")).answer();
         assert_eq!(line(&lb, "/a")["client"], client, "{flags:?} {forwarded}");
-        // What is refused has a client as well.
+        // A refused request has a client too.
         lb.client().send(format!("GET /refused HTTP/1.1\r\nBad Header: x\r\n{header}\r\n")).answer();
         assert_eq!(line(&lb, "/refused")["client"], client, "{flags:?} {forwarded}");
     }
@@ -265,7 +265,7 @@ fn a_request_has_an_id_here_at_its_backend_and_at_its_client() {
         let known = told.unwrap();
         eventually("its line", || when(lines(lb).iter().any(|line| line["request_id"] == *known), lines(lb)));
     }
-    // Without an access log, requests keep what they have; and each of both can be had alone.
+    // Without an access log, requests keep their ids. Each of the two settings also works alone.
     let plain = Lb::start(&[&upstream], &[NO_PINGS]);
     assert_eq!(ask(&plain, given), (None, Some("given-1".into())));
     let named = Lb::start(&[&upstream], &[NO_PINGS, "--request-id"]);
@@ -326,12 +326,12 @@ fn a_malformed_answer_is_logged_with_its_path_and_the_header_that_is_wrong() {
     });
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     assert_eq!(lb.get("/switch").status, 502);
-    assert!(lb.wait_for_log("malformed answer to GET /switch").contains("Upgrade"));
+    assert!(lb.wait_for_log("malformed answer to GET /switch").contains("it switches to a protocol (101)"));
 }
 
 #[test]
 fn a_broken_chunk_of_an_answer_is_logged_once_with_what_is_wrong() {
-    let line_end = "end of a chunk";
+    let line_end = "a chunk does not end";
     let table = [
         ("0x2\r\nok\r\n0\r\n\r\n", "size of a chunk"),
         ("2\r\nok\r\n\r\n", "size of a chunk"),
@@ -358,12 +358,12 @@ fn a_broken_chunk_of_an_answer_is_logged_once_with_what_is_wrong() {
         assert!(message.contains(&format!("backend 1: malformed answer to GET /path{n}?q: ")), "{message}");
         assert!(message.contains(words) && said.len() == 1, "{words}: {said:?}");
     }
-    // An answer that breaks off is not malformed.
+    // An incomplete answer is not malformed.
     let upstream = Upstream::new(|_| {
         Reply::Last("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n".into())
     });
     let lb = Lb::start(&[&upstream], &flags);
     assert!(lb.client().ask("GET /broken", b"").try_answer().is_err());
-    assert_eq!(line(&lb, "/broken")["failure"], "answer broke off");
+    assert_eq!(line(&lb, "/broken")["failure"], "answer ended early");
     assert!(!lb.log().contains("malformed"), "{}", lb.log());
 }

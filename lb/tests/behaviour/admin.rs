@@ -1,4 +1,4 @@
-//! The admin port: numbers that add up, events in order, and answers to wrong questions.
+//! The admin port: sums that are right, events in order, and answers to wrong requests.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

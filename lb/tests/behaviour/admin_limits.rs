@@ -1,4 +1,4 @@
-//! The admin port has bounds: of connections, of time, and of descriptors, so that nothing at it harms clients.
+//! The admin port has limits of connections, time and descriptors, so it cannot harm clients.
 
 use std::io::Read;
 use std::process::Command;
@@ -16,7 +16,7 @@ const HALF: &[u8] = b"GET /state HTTP/1.1\r\nHost: a";
 /// How long a connection may be silent, and how long a head may take.
 const PATIENCE_OF_THE_PORT: Duration = Duration::from_secs(10);
 
-/// A balancer with at most so many descriptors.
+/// A balancer with this limit of descriptors.
 fn with_descriptors(limit: usize, upstream: &Upstream) -> Lb {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_lb")]);
@@ -27,7 +27,7 @@ fn half_written(lb: &Lb, n: usize) -> Vec<Client> {
     (0..n)
         .map(|_| {
             let mut client = Client::connect(lb.admin);
-            // One that has to make room for others may be closed before it has said its half.
+            // A connection that must make room for others may be closed before its half is sent.
             let _ = client.wire.write(HALF);
             client
         })
@@ -85,7 +85,7 @@ fn a_connection_that_says_nothing_or_little_at_a_time_is_closed() {
     let mut clients = [silent.wire.stream, used.wire.stream, slow.wire.stream.try_clone().unwrap()]
         .map(|stream| Client { wire: crate::common::Wire::new(stream) });
     within(PATIENCE_OF_THE_PORT * 2, "all are closed", || {
-        // A byte now and then buys no time.
+        // Single bytes do not extend the time.
         let _ = slow.wire.write("a");
         std::thread::sleep(Duration::from_millis(100));
         let open = open(&mut clients);
@@ -96,8 +96,8 @@ fn a_connection_that_says_nothing_or_little_at_a_time_is_closed() {
     assert_eq!(silent.get("/healthz").status, 200);
 }
 
-/// Whether the process at this port has not closed its connection to the other port. The kernel may go on to
-/// send what is left of a closed one.
+/// Whether the process at this port has not closed its connection to the other port. The kernel may still
+/// send the rest of the data of a closed connection.
 fn is_established(port: u16, other: u16) -> bool {
     // Columns: number, local address, remote address, state; in hexadecimal. The state 01 is "established".
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -111,7 +111,7 @@ fn is_established(port: u16, other: u16) -> bool {
 #[test]
 fn a_connection_is_closed_if_its_client_does_not_read_a_page() {
     let upstream = Upstream::well("ok");
-    // A page that does not fit into the kernel's buffers, which a small one for reading keeps small.
+    // A page that does not fit into the kernel's buffers; the receive buffer is kept small.
     let config = Config::new(&format!("{}{}", tables([(&upstream, "")]), in_maintenance(4_000)));
     let lb = Lb::configured(&config.path(), &[NO_PINGS]);
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -143,7 +143,7 @@ fn readers_of_the_events_leave_places_for_others() {
         .collect();
     let refused = Client::connect(lb.admin).get("/events");
     assert_eq!(refused.status, 503);
-    assert!(refused.text().contains("close one of their connections"), "{}", refused.text());
+    assert!(refused.text().contains("close one of them"), "{}", refused.text());
     let _halves = half_written(&lb, 100);
     throughout(Duration::from_millis(300), || {
         assert_eq!(Client::connect(lb.admin).get("/healthz").status, 200);

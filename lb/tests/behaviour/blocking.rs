@@ -1,4 +1,5 @@
-//! What blocks or takes long holds nothing else up: the control thread goes on to ping, to answer and to heed signals.
+//! Slow or blocking work delays nothing else: the control thread continues to ping, to answer and to handle
+//! signals.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +13,10 @@ use crate::common::{
     Client, Config, Ended, Lb, PATIENCE, Upstream, eventually, in_maintenance, order, tables, when,
 };
 
-/// Backends are pinged this often, so that a thread that stands still shows.
+/// Short interval of pings, so that a blocked thread is visible.
 const PINGS: [&str; 2] = ["--ping-interval=50ms", "--ping-timeout=50ms"];
 
-/// How long pings may pause on a machine that has other things to do.
+/// Allowed pause of pings on a busy machine.
 const PAUSE: Duration = Duration::from_millis(900);
 
 fn make_fifo(path: &Path) {
@@ -89,7 +90,7 @@ fn a_file_without_end_is_not_read_to_its_end() {
     let lb = Lb::configured(&config.path(), &PINGS);
     let comment = "# a comment that goes on and on, and says nothing at all\n";
     config.write(&comment.repeat((50 << 20) / comment.len()));
-    let refused = || lb.log().contains("configuration not taken");
+    let refused = || lb.log().contains("configuration refused");
     let pause = longest_pause(&upstream, refused);
     assert!(pause < PAUSE, "{pause:?} without a ping");
     assert!(lb.log().contains("it has more than 16 MiB"), "{}", lb.log());
@@ -100,7 +101,7 @@ fn a_file_without_end_is_not_read_to_its_end() {
 fn a_wrong_file_is_told_in_time_and_in_part() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = folder.path().join("lb.toml");
-    // Problems of several kinds; the last two find places far apart.
+    // Problems of several kinds; the last two have places far apart.
     let shapes: [(&str, String); 4] = [
         ("unknown keys", (0..20_000).map(|n| format!("key_{n} = {n}\n")).collect()),
         (
@@ -141,8 +142,8 @@ fn pages_about_many_backends_are_not_written_by_the_thread_that_pings() {
     let upstream = Upstream::well("ok");
     let config = Config::new(&format!("{}{}", tables([(&upstream, "")]), in_maintenance(1_000)));
     let lb = Lb::configured(&config.path(), &PINGS);
-    // Time on the processor, because a busy machine holds up everybody. The thread that pings has some work of its own
-    // with so many backends, so that the best of a few counts.
+    // Processor time, because a busy machine delays all threads. The thread that pings also has other work
+    // with so many backends, so the best of several runs counts.
     let share = |path: &str| {
         let (thread, all) = lb.processor_time();
         let mut client = Client::connect(lb.admin);

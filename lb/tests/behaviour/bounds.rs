@@ -1,4 +1,4 @@
-//! What a client can make the balancer hold or compute has a bound.
+//! Everything that a client can make the balancer store or compute has a limit.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ fn options_of_a_connection_have_a_bound() {
         (listed(17).repeat(2), 400),
         (format!("Connection: {}\r\n", ",".repeat(40)), 400),
         (format!("{}{}", listed(14_000), "X-B: 1\r\n".repeat(90)), 400),
-        // A backend's answer is bounded alike.
+        // The answer of a backend has the same limit.
         ("X-Options: 32\r\n".to_owned(), 200),
         ("X-Options: 33\r\n".to_owned(), 502),
     ];
@@ -124,7 +124,7 @@ fn an_upload_that_trickles_gives_its_place_back() {
     for path in ["/late", "/early"] {
         let record = events.request(path);
         let seen = (&record["failure"], &record["blame"]);
-        assert_eq!(seen, (&json!("the request's body did not come on"), &json!("client")), "{path}");
+        assert_eq!(seen, (&json!("the request's body came too slowly"), &json!("client")), "{path}");
     }
     assert_eq!(lb.backend(1)["failures"], 0);
 }

@@ -1,4 +1,4 @@
-//! What a configuration file means, or all that is wrong with it, word for word; and that what it means is true.
+//! `lb check`: the meaning or all errors of a configuration file, word for word; and the meaning is true.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ use lb::cli::Cli;
 
 use crate::common::{Ended, Lb, NO_PINGS, Upstream, lb_command};
 
-/// Writes what is told beside each file instead of comparing it.
+/// Writes the output beside each file instead of comparing it.
 const WRITE: &str = "ROUNDABOUT_WRITE_CHECKS";
 
-/// What a busy machine may take besides.
+/// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_millis(700);
 
 fn files(folder: &str) -> Vec<PathBuf> {
-    // Relative, because the names stand in what is told.
+    // Relative paths, because the output contains the names.
     let entries = std::fs::read_dir(Path::new("tests/config").join(folder)).unwrap();
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
@@ -25,7 +25,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Compares what was told of a file with what stands beside it.
+/// Compares the output for a file with the text beside the file.
 fn compare(file: &Path, told: &str) -> Result<(), String> {
     let beside = file.with_extension("txt");
     if std::env::var_os(WRITE).is_some() {
@@ -39,7 +39,7 @@ fn compare(file: &Path, told: &str) -> Result<(), String> {
     }
 }
 
-/// Checks each file of a folder, and expects it to end so, with all that it says in one place.
+/// Checks each file of a folder, and expects this exit status, with all output in one place.
 fn check_all(folder: &str, code: i32, told: fn(&Ended) -> (&str, &str)) {
     let wrong: Vec<_> = files(folder)
         .iter()
@@ -72,7 +72,7 @@ fn the_schema_in_the_documentation_is_the_one_it_prints() {
         std::fs::write(page, &printed.stdout).unwrap();
     }
     let written = std::fs::read_to_string(page).unwrap();
-    // Not as text: the order of the keys means nothing.
+    // Not as text, because the order of the keys means nothing.
     let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     assert!(
         parse(&written) == parse(&printed.stdout),
@@ -100,7 +100,7 @@ fn a_file_that_is_wrong_keeps_it_from_starting_and_a_flag_can_mend_it() {
 
     let lb = Lb::spawn(lb_command(), &[], &[&config, "--ping-timeout=100ms"]);
     assert_eq!(lb.get("/").text(), "ok");
-    let warning = lb.wait_for_log("weights have no effect: round-robin does not look at them");
+    let warning = lb.wait_for_log("weights have no effect: round-robin does not use them");
     assert!(warning.contains(&format!("{}:3:10: ", file.display())), "{warning}");
 }
 
@@ -119,7 +119,7 @@ fn a_file_in_another_encoding_is_refused_where_it_begins_to_be() {
     std::fs::write(&file, b"# caf\xe9\n[[backend]]\nurl = \"http://a:1\"\n").unwrap();
     let ended = Ended::of(&["check", file.to_str().unwrap()]);
     assert_eq!((ended.code, &ended.stdout[..]), (Some(2), ""));
-    let place = format!("error: this is no UTF-8\n --> {}:1:6\n", file.display());
+    let place = format!("error: this is not UTF-8\n --> {}:1:6\n", file.display());
     assert!(ended.stderr.starts_with(&place), "{}", ended.stderr);
 }
 
@@ -134,7 +134,7 @@ fn flags_alone_can_be_checked_as_well() {
     assert_eq!(before.code, Some(2), "flags before it would be lost: {before:?}");
 }
 
-/// What the settings come to, and a balancer with them before these upstreams.
+/// The figures of the settings, and a balancer with them in front of these upstreams.
 fn promised(upstreams: &[&Upstream], flags: &[&str]) -> (Figures, Lb) {
     let urls: Vec<_> = upstreams.iter().map(|upstream| upstream.url()).collect();
     let backends = format!("--backends={}", urls.join(","));
@@ -178,11 +178,11 @@ fn a_crash_under_load_is_found_in_the_time_that_check_promises() {
     assert!(asked.elapsed() <= promise.worst + SLACK, "after {:?}, not {:?}", asked.elapsed(), promise.worst);
 }
 
-/// How each line of a file is written.
+/// A function that writes a line of a file.
 type Line = fn(usize) -> String;
 
-/// What it takes at most to say what is wrong with a file of any length: KiB of addresses, and seconds of a
-/// processor. A process that takes more is ended by the system.
+/// Limits for the description of errors in a file of any length: KiB of addresses, and seconds of a
+/// processor. The system ends a process that exceeds them.
 const BOUNDS: &str = "ulimit -v 262144 && ulimit -t 3 && exec \"$0\" check \"$1\"";
 
 #[test]

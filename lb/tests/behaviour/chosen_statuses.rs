@@ -1,4 +1,5 @@
-//! Statuses for which another backend is asked (`retries.on`): what is repeated, how often, and what the client gets.
+//! Statuses after which the request goes to another backend (`retries.on`): which requests are repeated, how
+//! often, and which answer the client gets.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ fn answering(status: u16, name: &'static str) -> Upstream {
 }
 
 #[test]
-fn what_may_run_twice_goes_to_another_backend_and_takes_nobody_down() {
+fn what_may_run_twice_goes_to_another_backend_and_takes_no_backend_down() {
     let (bad, well) = (answering(503, "bad"), Upstream::well("well"));
     let lb = Lb::start(&[&bad, &well], &[NO_PINGS, ON]);
     for _ in 0..10 {
@@ -85,7 +86,7 @@ fn the_last_answer_is_passed_on_when_no_other_backend_is_left() {
     let last = all.iter().position(|upstream| is_last(&upstream)).expect("a third attempt");
     let expected = [(502, "one"), (503, "two"), (504, "three"), (503, "four")][last];
     assert_eq!((answer.status, answer.text()), expected, "the last answer");
-    // A backend that does not answer at all leaves the answer of the one before.
+    // A backend that does not answer at all: the client gets the answer of the previous one.
     let (bad, dead) = (answering(503, "bad"), Upstream::new(|_| Reply::Last(Vec::new())));
     let lb = Lb::start(&[&bad, &dead], &[NO_PINGS, ON, "--retries=0"]);
     let answer = lb.get("/");
@@ -132,8 +133,8 @@ fn the_budget_bounds_it() {
 }
 
 #[test]
-fn an_answer_that_nobody_wants_does_not_hold_up_the_next() {
-    // Its body never ends: the connection is given up, and the client has its answer at once.
+fn an_unwanted_answer_does_not_delay_the_next() {
+    // The body never ends: the connection is closed, and the client gets its answer at once.
     let endless = Upstream::new(|_| {
         Reply::Take(Box::new(|mut wire| {
             let _ = wire.write("HTTP/1.1 503 Busy\r\nContent-Length: 1000000\r\n\r\nbegun");

@@ -1,29 +1,30 @@
-//! What a trustworthy HTTP balancer does with strange requests and answers: one line a case, over raw sockets.
+//! The reactions of a correct HTTP balancer to unusual requests and answers: one line for each case, over raw
+//! sockets.
 //!
-//! Every case is sent as it stands, followed by a message that must not be found in it. Rules are sections of
-//! RFC 9110 and RFC 9112.
+//! Each case is sent as it is written, followed by a message that must not be found in it. Rules are sections
+//! of RFC 9110 and RFC 9112.
 
 use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
 
-/// What must become of the bytes of a case.
+/// The expected result of a case.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Expect {
-    /// The answer has this status, the connection is closed, and no backend sees a whole request.
+    /// The answer has this status, the connection is closed, and no backend sees a complete request.
     Refused(u16),
-    /// The answer has this status, no backend sees anything, and the connection goes on.
+    /// The answer has this status, no backend sees anything, and the connection stays open.
     Declined(u16),
-    /// A backend sees these requests, each with its body, and each is answered.
+    /// A backend sees these requests, each with its body, and each gets an answer.
     Served(&'static [(&'static str, &'static str)]),
 }
 use Expect::{Declined, Refused, Served};
 
-/// A case: which rule, what is sent, what must become of it.
+/// A case: the rule, the bytes to send, and the expected result.
 pub(crate) type Case = (&'static str, &'static str, Expect);
 
 const SERVED_ROOT: Expect = Served(&[("GET /", "")]);
 
 #[rustfmt::skip]
-/// Where a request ends, and that nobody can be made to see another end.
+/// Where a request ends; no reader may see another end.
 pub(crate) const FRAMING: &[Case] = &[
     ("9112 6.3: a length and chunks", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
     ("9112 6.3: chunks and a length", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", Refused(400)),
@@ -39,7 +40,7 @@ pub(crate) const FRAMING: &[Case] = &[
     ("9110 8.6: length with exponent", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1e1\r\n\r\nhello", Refused(400)),
     ("9110 8.6: length beyond 64 bits", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551616\r\n\r\nhello", Refused(400)),
     ("9110 8.6: length with vertical tab", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\x0b\r\n\r\nhello", Refused(400)),
-    ("9112 6.1: a coding that is not taken off", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", Refused(501)),
+    ("9112 6.1: a transfer coding that is not decoded", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", Refused(501)),
     ("9112 6.1: chunked twice", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", Refused(400)),
     ("9112 6.1: chunked in two lines", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
     ("9112 6.1: an empty coding", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n", Refused(400)),
@@ -123,7 +124,7 @@ pub(crate) const TARGETS: &[Case] = &[
     ("9112 3: no version", "GET /\r\nHost: h\r\n\r\n", Refused(400)),
     ("9110 9.1: a method with a bracket", "GE(T / HTTP/1.1\r\nHost: h\r\n\r\n", Refused(400)),
     ("9110 9.1: methods are case-sensitive", "get / HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("get /", "")])),
-    ("9110 9.1: a method nobody knows", "BREW / HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("BREW /", "")])),
+    ("9110 9.1: an unknown method", "BREW / HTTP/1.1\r\nHost: h\r\n\r\n", Served(&[("BREW /", "")])),
     ("9110 15.6.6: HTTP/2.0", "GET / HTTP/2.0\r\nHost: h\r\n\r\n", Refused(505)),
     ("9110 15.6.6: HTTP/9.9", "GET / HTTP/9.9\r\nHost: h\r\n\r\n", Refused(505)),
     ("9110 15.6.6: HTTP/1.2", "GET / HTTP/1.2\r\nHost: h\r\n\r\n", Refused(505)),
@@ -212,10 +213,10 @@ pub(crate) const TARGETS: &[Case] = &[
     ("9110 10.1.1: a disguised expectation", "POST / HTTP/1.1\r\nHost: h\r\nExpect: y 100-continue\r\nContent-Length: 5\r\n\r\nhello", Declined(417)),
 ];
 
-/// What stands behind every case. It asks for the end, so that everything before it has been answered.
+/// The bytes after each case. They ask for the end of the connection, so everything before has been answered.
 pub(crate) const EVIL: &str = "GET /evil HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 
-/// Sends a case and returns what is wrong with what became of it.
+/// Sends a case, and returns the error in the result.
 fn flaw(lb: &Lb, upstream: &Upstream, bytes: &str, expect: Expect) -> Option<String> {
     let before = upstream.count();
     let mut client = lb.client();
@@ -272,19 +273,20 @@ fn a_request_has_one_target_and_one_host() {
     check(TARGETS);
 }
 
-/// What must become of an answer: its status and body at the client, or `None` where it must not look whole.
+/// The expected result of an answer: status and body at the client, or `None` if the answer must not look
+/// complete.
 type Passed = Option<(u16, &'static str)>;
 
 const BAD: Passed = Some((502, ""));
 
-/// Answers to `GET`. What follows each of them is surplus.
+/// Answers to `GET`. The bytes after each of them are surplus.
 #[rustfmt::skip]
 const ANSWERS: &[(&str, &str, Passed)] = &[
     ("9112 6.3: a length and chunks", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD),
     ("9112 6.3: two equal lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", BAD),
     ("9112 6.3: two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", BAD),
     ("9110 8.6: no number", "HTTP/1.1 200 OK\r\nContent-Length: foo\r\n\r\nok", BAD),
-    ("9112 6.1: a coding that is not taken off", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok", BAD),
+    ("9112 6.1: a transfer coding that is not decoded", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok", BAD),
     ("9112 6.1: chunked twice", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD),
     ("9112 6.1: chunks in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD),
     ("9112 5.2: a folded header", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nok", BAD),
@@ -304,7 +306,7 @@ const ANSWERS: &[(&str, &str, Passed)] = &[
     ("9110 15: a status of four digits", "HTTP/1.1 1000 No\r\nContent-Length: 2\r\n\r\nok", BAD),
     ("9112 2.3: HTTP/2.0", "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok", BAD),
     ("9112 2.3: another protocol", "SSH-2.0-OpenSSH_9.2\r\n\r\n", BAD),
-    ("9110 7.8: a switch nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", BAD),
+    ("9110 7.8: a switch without a request for it", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", BAD),
     ("9110 15.2: an interim answer, and then nothing", "HTTP/1.1 100 Continue\r\n\r\n", BAD),
     ("9112 7.1: a malformed size", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\nok\r\n0\r\n\r\n", None),
     ("9112 8: less than its length", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nok", None),
@@ -316,14 +318,14 @@ const ANSWERS: &[(&str, &str, Passed)] = &[
     ("9112 6.3: until the end of the connection", "HTTP/1.1 200 OK\r\n\r\nok", Some((200, "ok"))),
     ("9112 2.3: HTTP/1.0 until the end", "HTTP/1.0 200 OK\r\n\r\nok", Some((200, "ok"))),
     ("9112 4: no reason", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", Some((200, "ok"))),
-    ("9110 15: a status nobody knows", "HTTP/1.1 299 Fine\r\nContent-Length: 2\r\n\r\nok", Some((299, "ok"))),
+    ("9110 15: an unknown status", "HTTP/1.1 299 Fine\r\nContent-Length: 2\r\n\r\nok", Some((299, "ok"))),
     ("9110 15.5.21: 421 is not special", "HTTP/1.1 421 Misdirected Request\r\nContent-Length: 2\r\n\r\nok", Some((421, "ok"))),
     ("9110 15.6.4: a backend's own 503", "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nok", Some((503, "ok"))),
 ];
 
 #[test]
 fn an_answer_has_one_end() {
-    // After its strange answer it closes, and what it says next must reach nobody else.
+    // After the unusual answer it closes, and its further bytes must reach no other client.
     let upstream = Upstream::new(|seen| match seen.line().strip_prefix("GET /case/") {
         Some(case) => Reply::Last(ANSWERS[case.parse::<usize>().unwrap()].1.into()),
         None => ok("next"),
@@ -364,7 +366,7 @@ fn the_tests_that_the_documentation_names_exist() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let mut sources = String::new();
     let mut folders =
-        vec![format!("{root}/lb/src"), format!("{root}/lb/tests"), format!("{root}/tests/tests")];
+        ["balance", "lb/src", "lb/tests", "tests/tests"].map(|folder| format!("{root}/{folder}")).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -1,4 +1,4 @@
-//! `lb ctl`: every verb once, what people read, and how it ends when something is wrong.
+//! `lb ctl`: each command once, the output for people, and the exit status if something is wrong.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -11,7 +11,7 @@ use crate::common::{
     tables, when,
 };
 
-/// What it prints when all is well.
+/// The output if all is well.
 fn told(lb: &Lb, words: &[&str]) -> String {
     let ended = ctl(lb, words);
     assert_eq!((ended.code, &ended.stderr[..]), (Some(0), ""), "{words:?}: {ended:?}");
@@ -92,7 +92,7 @@ fn it_can_wait_until_a_backend_has_finished() {
         assert_eq!((late.code, &late.stdout[..]), (Some(1), ""), "{verb}");
         assert_eq!(
             late.stderr,
-            "error: backend 1 still has 1 in flight after 100ms; nothing was cut off, so ask again with a longer --wait\n"
+            "error: backend 1 still has requests in flight (1) after 100ms; no request was cut off, so try again with a longer --wait\n"
         );
     }
     let url = slow.url();
@@ -136,18 +136,18 @@ fn what_goes_wrong_is_told_and_shows_in_the_exit_status() {
         assert_eq!(ended.stderr.matches("error:").count(), 1, "{}", ended.stderr);
     }
     upstream.stop();
-    let nobody = Ended::of(&["ctl", "state", "--admin", &upstream.url()]);
-    assert_eq!(nobody.code, Some(2));
-    assert!(nobody.stderr.contains("refused") && nobody.stderr.contains("--admin"), "{}", nobody.stderr);
+    let closed = Ended::of(&["ctl", "state", "--admin", &upstream.url()]);
+    assert_eq!(closed.code, Some(2));
+    assert!(closed.stderr.contains("refused") && closed.stderr.contains("--admin"), "{}", closed.stderr);
     let clients = Ended::of(&["ctl", "reset", "--admin", &format!("http://{}", lb.address)]);
     assert_eq!(clients.code, Some(1), "that is the clients' port");
-    assert!(clients.stderr.contains("is this its admin address?"), "{}", clients.stderr);
+    assert!(clients.stderr.contains("is this the admin address of a balancer?"), "{}", clients.stderr);
 }
 
-/// What a server that is no friend may say.
+/// Texts of a malicious server.
 const EVIL: &str = "\u{1b}[2J\u{9b}31m\nbackend 9: fine\r\u{202e}";
 
-/// Fails if anything in it acts on a terminal, or a text of the server's begins a line.
+/// Fails if the text controls a terminal, or a text of the server begins a line.
 fn assert_harmless(told: &str, what: &str) {
     let acts = |letter: char| (letter.is_control() && letter != '\n') || letter == '\u{202e}';
     assert!(!told.contains(acts), "{what}: {told:?}");
@@ -241,7 +241,7 @@ fn ready_can_wait_until_a_backend_serves() {
         told(&lb, &["maintenance", "1"]);
         let ended = waits.join().unwrap();
         assert_eq!(ended.code, Some(1), "{ended:?}");
-        assert!(ended.stderr.contains("backend 1 is maintenance now"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("backend 1 is now in mode maintenance"), "{}", ended.stderr);
     });
 }
 
@@ -266,8 +266,8 @@ fn add_tells_the_true_state_and_can_wait_until_it_is_up() {
     assert!(resting.contains("maintenance, weight 1, not pinged yet"), "it gets no pings: {resting}");
 }
 
-/// The line in the help that restarts one backend after the other: the commands of `lb ctl` in it, for a backend of this
-/// number.
+/// The line in the help that restarts one backend after the other: its `lb ctl` commands, for the backend
+/// with this number.
 fn documented_line(number: usize) -> Vec<Vec<String>> {
     let help = Ended::of(&["ctl", "--help"]).stdout;
     let line = help.lines().find(|line| line.contains("&& systemctl restart")).expect("it is documented");
@@ -279,8 +279,8 @@ fn documented_line(number: usize) -> Vec<Vec<String>> {
     commands.map(|words| words.into_iter().skip(2).map(numbered).collect()).collect()
 }
 
-/// Restarts one upstream after the other under load as the help tells to, and fails if a request does not get its answer.
-/// With `missed`, pings have found each of them down before the line goes on.
+/// Restarts one upstream after the other under load as the help says, and fails if a request gets no answer.
+/// With `missed`, pings have found each of them down before the line continues.
 fn restart_one_after_the_other(missed: bool) {
     let upstreams = [Upstream::well("one").counting_only(), Upstream::well("two").counting_only()];
     let all: Vec<_> = upstreams.iter().collect();
@@ -302,7 +302,7 @@ fn restart_one_after_the_other(missed: bool) {
                         when(lb.backend(number)["state"] == "down", lb.backend(number))
                     });
                 }
-                // A supervisor returns when it has started a program, which takes a while to listen.
+                // A supervisor returns when it has started a program, which takes some time until it listens.
                 scope.spawn(|| {
                     std::thread::sleep(Duration::from_millis(400));
                     upstream.start();

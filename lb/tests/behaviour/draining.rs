@@ -1,4 +1,4 @@
-//! The end that loses nobody, and the ends that do not wait.
+//! The end that loses no request, and the ends that do not wait.
 
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ use crate::common::{
     Client, Ended, Lb, NO_PINGS, PATIENCE, Reply, Upstream, eventually, lb_command, ok, when,
 };
 
-/// An upstream that answers `/slow` when it is allowed to, and everything else at once.
+/// An upstream that answers `/slow` when the test allows it, and everything else at once.
 fn gated() -> (Upstream, Arc<AtomicBool>) {
     let open = Arc::new(AtomicBool::new(false));
     let gate = Arc::clone(&open);
@@ -88,7 +88,8 @@ fn an_idle_balancer_ends_at_once() {
     for client in &mut idle {
         assert_eq!(client.get("/").status, 200);
     }
-    // Long enough for them to be put away as silent, which nobody outside can see. One has just spoken.
+    // Long enough for the clients to become idle, which cannot be seen from outside. One client has just sent
+    // bytes.
     std::thread::sleep(Duration::from_millis(150));
     assert_eq!(idle[0].get("/").status, 200);
     lb.signal(Signal::TERM);
@@ -103,7 +104,7 @@ fn who_has_just_spoken_may_speak_once_more() {
     let mut client = lb.client();
     assert_eq!(client.get("/").status, 200);
     lb.signal(Signal::TERM);
-    // Well within the second that idle clients have, and longer than a conversation may pause.
+    // Well within the second that idle clients have, and longer than a pause within a request may be.
     std::thread::sleep(Duration::from_millis(300));
     let last = client.get("/");
     assert_eq!((last.status, last.head.get("connection")), (200, Some("close")));
@@ -188,7 +189,7 @@ fn who_waits_to_be_accepted_at_the_end_is_still_served() {
     let upstream = Upstream::well("ok");
     let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
     lb.signal(Signal::STOP);
-    // The kernel completes their handshakes; the balancer meets them together with the signal to end.
+    // The kernel completes their handshakes; the balancer sees them together with the signal to end.
     let mut waiting: Vec<_> = (0..64).map(|_| lb.client()).collect();
     for client in &mut waiting {
         client.ask("GET /", b"");
@@ -216,7 +217,7 @@ fn who_waits_for_a_place_at_the_end_is_served_as_well() {
     assert_eq!(lb.exit_status(PATIENCE), Some(0));
 }
 
-/// A balancer that is handed this socket as descriptor 3.
+/// A balancer that gets this socket as descriptor 3.
 fn on_socket(upstream: &Upstream, socket: OwnedFd) -> Lb {
     let mut command = lb_command();
     command.env("LISTEN_FDS", "1");

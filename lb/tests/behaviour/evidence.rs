@@ -1,12 +1,16 @@
-//! What happens to a request is no evidence against a backend: the backend is asked, and its answer decides.
+//! The result of a request is no evidence against a backend: the balancer asks the backend, and its answer
+//! decides.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use balance::policy::Kind;
+use strum::VariantArray;
+
 use crate::common::{Answer, Lb, NO_PINGS, Reply, Seen, Upstream, eventually, ok, throughout, when, within};
 
-/// Answers at once, but for `/slow`, which takes so long.
+/// Answers at once, except `/slow`, which takes this long.
 fn slow_at_one_path(name: &'static str, takes: Duration) -> Upstream {
     Upstream::new(move |seen| {
         if seen.line().contains(" /slow") {
@@ -25,7 +29,7 @@ fn start(upstreams: &[Upstream], flags: &[&str]) -> Lb {
     Lb::start(&upstreams.iter().collect::<Vec<_>>(), flags)
 }
 
-/// Sends quick requests beside something until it has ended. Each must be answered, and run once.
+/// Sends quick requests in parallel until `what` has ended. Each must be answered, and run once.
 fn beside_quick_requests<T>(lb: &Lb, upstreams: &[Upstream], what: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -241,22 +245,7 @@ fn long_polls_at_one_backend_are_not_silence() {
     }
 }
 
-const POLICIES: [&str; 12] = [
-    "round-robin",
-    "weighted-round-robin",
-    "random",
-    "weighted-random",
-    "least-connections",
-    "two-choices",
-    "peak-ewma",
-    "least-time",
-    "ring",
-    "bounded-ring",
-    "maglev",
-    "rendezvous",
-];
-
-/// One client sends `GET`s one after the other while one of two backends stops; `Err` says what went wrong.
+/// One client sends `GET`s one after the other while one of two backends stops; `Err` describes the failure.
 fn stop_one_of_two(policy: &str) -> Result<(), String> {
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
@@ -289,7 +278,8 @@ fn stop_one_of_two(policy: &str) -> Result<(), String> {
 #[test]
 fn a_stopped_backend_is_found_under_every_policy_by_one_client() {
     let wrong: Vec<_> = std::thread::scope(|scope| {
-        let runs: Vec<_> = POLICIES.iter().map(|policy| scope.spawn(|| stop_one_of_two(policy))).collect();
+        let runs: Vec<_> =
+            Kind::VARIANTS.iter().map(|policy| scope.spawn(|| stop_one_of_two(policy.name()))).collect();
         runs.into_iter().filter_map(|run| run.join().unwrap().err()).collect()
     });
     assert_eq!(wrong, Vec::<String>::new());
@@ -308,7 +298,7 @@ fn a_backend_that_closes_every_connection_is_down_until_it_answers() {
     }
     let change = within(Duration::from_secs(2), "down", || events.changes().first().cloned().ok_or(()));
     assert!(change.starts_with("1 up -> down: ") && change.ends_with(", 3 failures in a row"), "{change}");
-    // Its port accepts connections all the time, and pings find that out.
+    // Its port accepts connections all the time, and pings detect that.
     throughout(Duration::from_millis(600), || assert_eq!(lb.states(), ["down", "up"]));
     broken.store(false, SeqCst);
     lb.wait_for_states(&["up", "up"]);
@@ -319,7 +309,7 @@ fn backends_that_were_killed_one_after_the_other_serve_as_soon_as_they_are_back(
     let upstreams = ["1", "2", "3", "4"].map(Upstream::well);
     let lb = start(&upstreams, &[NO_PINGS]);
     upstreams.iter().for_each(Upstream::wait_for_ping);
-    // At most one is dead at a time, and no ping finds out that the others are back.
+    // At most one is dead at a time, and no ping detects that the others are back.
     for dead in upstreams.iter().chain(&upstreams) {
         dead.stop();
         for n in 0..8 {

@@ -1,4 +1,4 @@
-//! Why did a request go where it went? What a client, and the admin port, are told.
+//! Explanations of decisions for a client and at the admin port.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn a_client_that_asks_is_told_why_and_the_admin_port_knows_the_rest() {
     let upstreams = ["one", "two", "three"].map(Upstream::well);
     upstreams[0].stop();
     let lb = Lb::start(&[&upstreams[0], &upstreams[1], &upstreams[2]], &[NO_PINGS, "--explain"]);
-    // The very first ping takes it down, and then it is no candidate; until then it is one that fails.
+    // The first ping takes it down, and then it is no candidate; until then it is one that fails.
     lb.wait_for_states(&["down", "up", "up"]);
     let answer = ask(&lb, "X-Lb-Explain: 1\r\nX-Request-Id: mine-1\r\n");
     assert_eq!(answer.text(), "two");
@@ -49,18 +49,18 @@ fn every_try_and_every_attempt_is_told() {
     let told = told(&lb, answer.head.get("x-lb-explain").expect("a name"));
     let [first, second] = &told["decisions"].as_array().unwrap()[..] else { panic!("{told}") };
     let tries: Vec<_> = first["tries"].as_array().unwrap().iter().map(|one| &one["outcome"]).collect();
-    assert_eq!(tries, ["connection closed before an answer"]);
+    assert_eq!(tries, ["connection closed before the answer began"]);
     assert_eq!(first["tries"][0]["blame"], "backend");
     assert_eq!(
         (&second["attempt"], &second["chosen"], &second["hedge"]),
         (&json!(2), &json!(2), &json!(false))
     );
-    assert_eq!(second["excluded"], json!([{"backend": 1, "why": "this request has left it"}]));
+    assert_eq!(second["excluded"], json!([{"backend": 1, "why": "this request has tried it already"}]));
     assert_eq!(second["tries"][0]["outcome"], "answered");
 }
 
 #[test]
-fn when_nobody_is_left_that_is_explained_too() {
+fn when_no_backend_is_left_that_is_explained_too() {
     let unwell = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
     let upstream = Upstream::new(|_| crate::common::Reply::Bytes(unwell.into()));
     let lb = Lb::start(&[&upstream], &[NO_PINGS, "--explain", "--ping-path=/"]);
@@ -69,7 +69,7 @@ fn when_nobody_is_left_that_is_explained_too() {
     assert_eq!(answer.status, 503);
     assert_eq!(
         answer.head.get("x-lb-why"),
-        Some("attempt 1: round-robin chose nobody of nobody: nobody could be picked")
+        Some("attempt 1: round-robin chose none of none: no backend could be picked")
     );
     assert_eq!(told(&lb, "lost")["status"], 503);
 }
@@ -86,7 +86,7 @@ fn nothing_is_told_unless_it_is_allowed_and_asked_for() {
         assert_eq!(ask(&open, headers).head.get("x-lb-why"), None);
     }
     assert_eq!(Client::connect(open.admin).get("/explain/a").status, 404);
-    // A name that could not stand in a path is replaced.
+    // A name that cannot be in a path is replaced.
     let answer = ask(&open, "X-Lb-Explain: 1\r\nX-Request-Id: a/../b\r\n");
     let id = answer.head.get("x-lb-explain").unwrap();
     assert_eq!(id.len(), 16);

@@ -1,10 +1,10 @@
-//! The verdict table over real sockets: a backend fails in every way there is, and who notices what.
+//! The verdict table over real sockets: each kind of failure of a backend, and its effects.
 
 use serde_json::json;
 
 use crate::common::{Events, Lb, NO_PINGS, Reply, Seen, Upstream};
 
-/// More than is held for another try by default.
+/// More than the default replay limit.
 const BIG: usize = 100_000;
 
 type Script = fn(&Seen) -> Reply;
@@ -43,14 +43,15 @@ fn knows_other_codings(_: &Seen) -> Reply {
     Reply::Bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".into())
 }
 
-/// What there is to see of one request: the client's status, the machine-readable reason, and how often the
-/// two upstreams saw it.
+/// The visible result of one request: the status at the client, the machine-readable reason, and how often
+/// each of the two upstreams saw the request.
 type Sight = (u16, &'static str, [usize; 2]);
 
 const WELL: Sight = (200, "", [1, 1]);
 
-/// Name, what the backend does; then what is seen of a `GET`, of a `POST` of 512 bytes, and of a `PUT` that is
-/// too big to be held, when another backend is well; then of a `GET` when the other one does the same.
+/// The name, the behaviour of the backend, and the results: of a `GET`, of a `POST` of 512 bytes, and of a
+/// `PUT` above the replay limit, if the other backend is well; then of a `GET` if the other backend does the
+/// same.
 #[rustfmt::skip]
 const TABLE: [(&str, Script, Sight, Sight, Sight); 8] = [
     ("closes",      closes,              WELL,                                    ENDED,    (502, "connection_terminated", [1, 1])),
@@ -67,7 +68,7 @@ const ENDED: Sight = (502, "connection_terminated", [1, 0]);
 const LATE: Sight = (504, "http_response_timeout", [1, 0]);
 const BAD: Sight = (502, "http_protocol_error", [1, 0]);
 
-/// Sends one request to a balancer of its own, and checks all there is to see of it.
+/// Sends one request to a separate balancer, and checks the result.
 fn check(what: &str, upstreams: [&Upstream; 2], line: &str, body: &[u8], expected: Sight) {
     let what = format!("{what}: {line}");
     let lb = Lb::start(&upstreams, &FLAGS);
@@ -126,7 +127,7 @@ fn when_all_backends_fail_alike_the_client_learns_how() {
     }
 }
 
-/// Two upstreams, of which the first refuses connections since it was pinged.
+/// Two upstreams, of which the first has refused connections since its ping.
 fn one_refuses() -> (Upstream, Upstream, Lb, Events) {
     let (gone, well) = (Upstream::well("gone"), Upstream::well("ok"));
     let lb = Lb::start(&[&gone, &well], &FLAGS);
@@ -165,7 +166,7 @@ fn when_all_refuse_the_client_is_told_to_come_back() {
     assert_eq!((answer.status, answer.proxy_error()), (503, "connection_refused"));
     assert!(answer.head.get("retry-after").unwrap().parse::<u32>().unwrap() > 0);
     assert_eq!(lb.states(), ["down", "down"]);
-    // Either may be back by now: each is tried once, which takes next to no time.
+    // Either may be back by now: each is tried once, which takes almost no time.
     let tried = || [1, 2].map(|number| lb.backend(number)["failures"].as_u64().unwrap());
     let before = tried();
     let next = lb.get("/");

@@ -1,4 +1,4 @@
-//! The command line: what is wrong with it is said in one message that names the fix.
+//! The command line: one message describes the error and its remedy.
 
 use std::net::TcpListener;
 
@@ -15,9 +15,9 @@ fn a_wrong_flag_ends_it_with_one_message_that_names_the_fix() {
         (&["--backends=localhost:3031"], "write http://localhost:3031"),
         (&["--backends=https://a:1"], "write http://a:1"),
         (&["--backends=ftp://a:1"], "write http://host:port"),
-        (&["--backends=http://a:1, http://b:2"], "commas alone"),
-        (&["--backends=http://a:1,", "http://b:2"], "commas alone"),
-        (&["--backends=http://a:1,,http://b:2"], "a comma too many"),
+        (&["--backends=http://a:1, http://b:2"], "commas without spaces"),
+        (&["--backends=http://a:1,", "http://b:2"], "commas without spaces"),
+        (&["--backends=http://a:1,,http://b:2"], "remove the extra comma"),
         (&["--backends=http://a:1,http://b:2,http://a:1"], "list each backend once"),
         (&["--backends=http://a:1/app"], "write http://a:1"),
         (&["--backends=http://a:port"], "write http://host:port"),
@@ -27,7 +27,7 @@ fn a_wrong_flag_ends_it_with_one_message_that_names_the_fix() {
         ),
         (&[OK, "--ping-interval=1"], "write 1ms or 1s"),
         (&[OK, "--ping-timeout=soon"], "write it as 250ms, 10s or 2m"),
-        (&[OK, "--total-timeout=0s"], "more than nothing"),
+        (&[OK, "--total-timeout=0s"], "a time above zero"),
         (&[OK, "--ping-path=ready"], "begins with '/'"),
         (&[OK, "--ping-status=ok"], "status code between 100 and 599"),
         (&[OK, "--port=70000"], "0..=65535"),
@@ -54,13 +54,13 @@ fn a_taken_port_is_reported_with_the_flag_that_chooses_another() {
     let taken = Ended::of(&[OK, "--bind=127.0.0.1", &format!("--port={port}"), "--admin=127.0.0.1:0"]);
     assert_eq!(taken.code, Some(2));
     assert!(
-        taken.stderr.contains(&format!("port {port} is taken")) && taken.stderr.contains("--port"),
+        taken.stderr.contains(&format!("port {port} is in use")) && taken.stderr.contains("--port"),
         "{taken:?}"
     );
     let admin = Ended::of(&[OK, "--bind=127.0.0.1", "--port=0", &format!("--admin=127.0.0.1:{port}")]);
     assert_eq!((admin.code, &admin.stdout[..]), (Some(2), ""));
     assert!(
-        admin.stderr.contains(&format!("port {port} is taken")) && admin.stderr.contains("--admin"),
+        admin.stderr.contains(&format!("port {port} is in use")) && admin.stderr.contains("--admin"),
         "{admin:?}"
     );
     let foreign = Ended::of(&[OK, "--bind=192.0.2.1", "--port=0"]);
@@ -101,10 +101,10 @@ fn it_can_ask_another_one_whether_it_is_well() {
     let missing = check(format!("http://{}/nothing", lb.admin));
     assert_eq!(missing.code, Some(1));
     assert!(missing.stderr.contains("404"), "{}", missing.stderr);
-    let nobody = Upstream::well("gone");
-    nobody.stop();
-    let refused = check(format!("{}/healthz", nobody.url()));
+    let gone = Upstream::well("gone");
+    gone.stop();
+    let refused = check(format!("{}/healthz", gone.url()));
     assert_eq!((refused.code, refused.stderr.is_empty()), (Some(1), false));
     let silent = Upstream::new(|_| crate::common::Reply::Silence);
-    assert_eq!(check(silent.url()).code, Some(1), "it does not wait for ever");
+    assert_eq!(check(silent.url()).code, Some(1), "its wait has a limit");
 }

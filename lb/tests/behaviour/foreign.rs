@@ -1,4 +1,4 @@
-//! Clients that speak another protocol than HTTP are told so, and so is whoever runs the balancer.
+//! Clients that speak a protocol other than HTTP get an explanation, and the log has a line.
 
 use std::io::Read;
 use std::net::Shutdown;
@@ -34,7 +34,7 @@ fn other_protocols_are_refused_by_their_name() {
         // In one piece, and byte by byte.
         for pieces in [bytes.len(), 1] {
             let mut client = lb.client();
-            // It may be refused before its last byte is sent.
+            // The connection may be refused before the last byte is sent.
             let _ = bytes.chunks(pieces).try_for_each(|piece| client.wire.write(piece));
             let answer = client.answer();
             assert_eq!(answer.status, 400, "{}", bytes.escape_ascii());
@@ -77,7 +77,7 @@ fn the_admin_port_refuses_other_protocols_by_their_name_as_well() {
     let told = lb.wait_for_log("refused a client of the admin port at 127.0.0.1: this looks like TLS");
     assert!(told.contains("WARN"), "{told}");
     assert_eq!(lb.log().matches("refused a client").count(), 1, "it is said once in a while");
-    // What only begins like one of them is heard to its end.
+    // Bytes that only begin like another protocol are read to their end.
     for begin in ["\r\n\r\nGET", "PUT", "PROXY"] {
         let mut client = Client::connect(lb.admin);
         let bytes = format!("{begin} /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -85,7 +85,7 @@ fn the_admin_port_refuses_other_protocols_by_their_name_as_well() {
         let expected = if begin.ends_with("GET") { 200 } else { 405 };
         assert_eq!(client.answer().status, expected, "{begin}");
     }
-    // A client that says half of it and leaves gets nothing.
+    // A client that sends half of it and leaves gets nothing.
     let mut half = Client::connect(lb.admin);
     half.send("PROX").wire.stream.shutdown(Shutdown::Write).unwrap();
     assert!(matches!(half.wire.stream.read(&mut [0]), Ok(0) | Err(_)));

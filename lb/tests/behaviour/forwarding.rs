@@ -1,4 +1,4 @@
-//! What passes through: statuses, headers, bodies, and what must change in them on the way.
+//! Forwarding: statuses, headers and bodies, and the parts that must change.
 
 use wiremock::matchers::{body_string, header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -166,7 +166,7 @@ fn a_request_without_a_host_is_sent_with_one() {
     let (upstream, lb) = one(|_| ok("ok"));
     assert_eq!(lb.client().send("GET / HTTP/1.0\r\n\r\n").answer().text(), "ok");
     let seen = &upstream.requests()[0].head;
-    // Which host was meant nobody knows, so nothing is said about it to those who ask behind the backend.
+    // The host that the client meant is unknown, so there is no X-Forwarded-Host.
     assert_eq!(seen.values(["host", "x-forwarded-host"]), [Some(&*upstream.address.to_string()), None]);
 }
 

@@ -1,4 +1,4 @@
-//! Where a message ends: bodies of requests and answers in all framings, and framings that contradict themselves.
+//! The end of a message: bodies of requests and answers in all framings, and contradicting framings.
 
 use crate::common::{Client, Lb, NO_PINGS, Reply, Upstream, chunked, ok};
 
@@ -54,7 +54,7 @@ fn a_large_body_arrives_whole_both_ways() {
     assert!(answer.text() == body, "{} of {} bytes came back", answer.body.len(), body.len());
 }
 
-/// A request that waits for a word before it sends its body.
+/// A request that waits for 100 Continue before it sends its body.
 const EXPECTING: &str = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
 
 #[test]
@@ -62,7 +62,7 @@ fn a_backend_says_itself_that_a_client_may_continue() {
     let upstream = Upstream::raw(|mut wire| {
         let Ok(Some(head)) = wire.head() else { return };
         assert_eq!(head.get("expect"), Some("100-continue"));
-        // Some say it more than once, and that must not be taken for more.
+        // Some servers send it more than once, which must not count as more answers.
         wire.write("HTTP/1.1 100 Continue\r\n\r\n").unwrap();
         assert_eq!(wire.exactly(4).unwrap(), b"body");
         wire.write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
@@ -209,7 +209,7 @@ fn a_backend_of_old_keeps_its_connection_if_it_says_so() {
 }
 
 #[test]
-fn what_a_backend_says_too_much_reaches_nobody() {
+fn surplus_bytes_of_a_backend_reach_no_client() {
     let upstream = Upstream::new(|seen| match seen.number {
         1 => Reply::Bytes(
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"

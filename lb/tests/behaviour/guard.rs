@@ -1,4 +1,4 @@
-//! Who may change anything at the admin port, and who must not get through to it.
+//! Which changes and which readers the admin port allows.
 
 use crate::common::{
     Client, Config, Lb, NO_PINGS, Upstream, eventually, lb_command, order_with, tables, when,
@@ -13,7 +13,8 @@ fn no_page_in_a_browser_gets_through() {
     let own = format!("Host: {}", lb.admin);
     let origin = format!("Origin: http://{}", lb.admin);
     let evil = "Host: evil.example:4030";
-    // What a page can send without asking first, what it can after rebinding its name, and what it cannot.
+    // Headers that a page can send without permission, headers after DNS rebinding, and headers that a page
+    // cannot send.
     let table: [(&[&str], u16, u16); 8] = [
         (&[&own, JSON], 200, 200),
         (&[&own, JSON, &origin], 200, 200),
@@ -40,7 +41,9 @@ fn no_page_in_a_browser_gets_through() {
         assert_eq!(answer.status, status);
         assert!(!answer.head.text.to_lowercase().contains("access-control"), "{}", answer.head.text);
     }
-    lb.wait_for_log("not taken: POST /statistics/reset (by admin port, 127.0.0.1): a page of another site");
+    lb.wait_for_log(
+        "refused: POST /statistics/reset (by admin port, 127.0.0.1): requests from pages of other sites",
+    );
 }
 
 #[test]
@@ -68,7 +71,7 @@ fn elsewhere_changes_take_the_token() {
         assert_eq!(reset(&lb, &["Authorization: Bearer 0123456789abcdef-public"]).status, 401);
         assert_eq!(reset(&lb, &[&right]).status, 200, "{admin}");
         let far = order_with(&lb, "GET /state", &["Host: lb.example:4030", &right], "");
-        assert_eq!(far.status, 200, "whoever knows it may call the balancer as he likes");
+        assert_eq!(far.status, 200, "a client with the token may use any name for the balancer");
         assert!(!lb.log().contains(TOKEN) && !far.text().contains(TOKEN));
     }
 }
@@ -93,7 +96,7 @@ fn a_token_in_the_file_can_be_changed_and_is_shown_nowhere() {
     lb.wait_for_log("move admin_token up");
     config.write("admin_token = the-fourth-of-all-secrets\n");
     eventually("three are refused", || {
-        when(lb.log().matches("configuration not taken").count() == 3, lb.log())
+        when(lb.log().matches("configuration refused").count() == 3, lb.log())
     });
     assert!(!lb.log().contains("secret"), "{}", lb.log());
 }

@@ -1,4 +1,4 @@
-//! The end of what a client sends is not the client's end: RFC 9112, section 9.6.
+//! A client that closes its sending side still gets its answer: RFC 9112, section 9.6.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ fn slow() -> Upstream {
     })
 }
 
-/// Everything that comes until the balancer closes the connection.
+/// All bytes until the balancer closes the connection.
 fn everything(client: &mut Client) -> String {
     String::from_utf8(client.wire.rest().expect("no reset")).unwrap()
 }
 
 #[test]
-fn whoever_sends_no_more_gets_all_answers() {
+fn a_client_that_sends_no_more_gets_all_answers() {
     let upstream = slow();
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -36,7 +36,7 @@ fn whoever_sends_no_more_gets_all_answers() {
     let three = [get("/1"), get("/2"), get("/3")].concat();
     let table: [(&str, &[&str]); 7] = [
         (&get("/"), &["GET / 0"]),
-        // Some clients end a request with one empty line too many.
+        // Some clients end a request with an extra empty line.
         (&(get("/") + "\r\n"), &["GET / 0"]),
         ("GET /old HTTP/1.0\r\n\r\n", &["GET /old 0"]),
         ("HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n", &["content-length: 9"]),
@@ -45,7 +45,7 @@ fn whoever_sends_no_more_gets_all_answers() {
         (&three, &["GET /1 0", "GET /2 0", "GET /3 0"]),
     ];
     for (bytes, expected) in table {
-        // The end comes along with the request, or in the middle of the wait for the answer.
+        // The FIN arrives together with the request, or during the wait for the answer.
         for pause in [Duration::ZERO, PAUSE / 2] {
             let mut client = lb.client();
             client.send(bytes);
@@ -74,7 +74,7 @@ fn the_last_answer_says_that_the_connection_ends() {
 }
 
 #[test]
-fn an_answer_streams_on_to_whoever_sends_no_more() {
+fn an_answer_streams_on_to_a_client_that_sends_no_more() {
     let upstream = Upstream::new(|_| {
         Reply::Take(Box::new(|mut wire| {
             wire.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
@@ -126,13 +126,13 @@ fn a_request_that_ends_in_its_middle_is_refused_and_never_runs() {
     upstream.wait_until_unconnected();
     assert_eq!(upstream.count(), 0, "nothing mistook a part for the whole");
     assert_eq!(lb.backend(1)["failures"], 0);
-    // Behind a whole request, an incomplete one need not wait for its turn either.
+    // After a complete request, an incomplete one does not delay the end.
     let mut client = lb.client();
     client.ask("GET /whole", b"").send(&table[0]);
     client.wire.finish();
     let text = everything(&mut client);
     assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("HTTP/1.1 400 "), "{text}");
-    // Nothing at all, or nothing behind a whole request, is no request that has begun.
+    // No bytes at all, or none after a complete request, is no request that has begun.
     let mut silent = lb.client();
     silent.wire.finish();
     assert!(silent.wire.closes());
@@ -146,7 +146,7 @@ fn an_upload_that_ends_in_its_middle_gives_its_place_back() {
     let mut holds = lb.client();
     holds.ask("GET /holds", b"");
     eventually("it holds the only place", || when(upstream.count() == 1, ()));
-    // It waits for a place: nobody asks for its body yet.
+    // The request waits for a place: no backend wants its body yet.
     let mut client = lb.client();
     client.send("PUT /part HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\npart");
     client.wire.finish();
@@ -155,7 +155,7 @@ fn an_upload_that_ends_in_its_middle_gives_its_place_back() {
 }
 
 #[test]
-fn whoever_leaves_after_its_last_byte_is_noticed_by_the_reset() {
+fn a_client_that_leaves_after_its_last_byte_is_noticed_by_the_reset() {
     let upstream = Upstream::new(|_| Reply::Silence);
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let events = lb.events();
@@ -173,8 +173,8 @@ fn whoever_leaves_after_its_last_byte_is_noticed_by_the_reset() {
 }
 
 #[test]
-fn whoever_leaves_is_noticed_when_something_is_written() {
-    // The first piece finds nobody there; from what comes back, the balancer learns so before the next one.
+fn a_client_that_leaves_is_noticed_when_something_is_written() {
+    // The first piece finds no client; the reset shows this to the balancer before the next piece.
     let upstream = Upstream::new(|_| {
         Reply::Take(Box::new(|mut wire| {
             wire.write("HTTP/1.1 200 OK\r\n\r\n").unwrap();
@@ -210,7 +210,7 @@ fn the_end_of_what_a_client_sends_can_be_taken_for_its_end() {
 }
 
 #[test]
-fn clients_that_vanish_without_a_reset_blame_nobody() {
+fn clients_that_vanish_without_a_reset_blame_no_backend() {
     let upstreams: Vec<_> = (0..2).map(|_| slow()).collect();
     let flags = ["--ping-interval=50ms", "--ping-timeout=50ms"];
     let lb = Lb::start(&[&upstreams[0], &upstreams[1]], &flags);
@@ -219,7 +219,7 @@ fn clients_that_vanish_without_a_reset_blame_nobody() {
     for client in &mut clients {
         client.ask("GET /", b"");
     }
-    // Their sockets say the same as those of clients that still read.
+    // Their sockets look the same as those of clients that still read.
     drop(clients);
     eventually("all are gone", || {
         let totals = lb.state()["totals"].clone();

@@ -1,5 +1,5 @@
-//! A configuration file that is being written is taken up when it is whole: when it has stood still, or when it was
-//! renamed into place.
+//! A configuration file that is being written is read when it is complete: when it has not changed for some
+//! time, or when it was renamed into place.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::common::{Config, Lb, NO_PINGS, Upstream, eventually, tables, throughout, when, within};
 
-/// As long as a writer pauses in these tests: longer than a file has to stand still as a rule.
+/// The pause of a writer in these tests: longer than a file usually must stay unchanged.
 const PAUSE: Duration = Duration::from_millis(2500);
 
 fn upstreams() -> Vec<Upstream> {
@@ -94,7 +94,7 @@ fn an_emptied_file_is_no_news_while_it_is_filled_again() {
     stays(&lb, 4);
     fs::write(config.path(), file(&upstreams)).unwrap();
     wait_for_backends(&lb, 5);
-    assert!(!lb.log().contains("configuration not taken"), "{}", lb.log());
+    assert!(!lb.log().contains("configuration refused"), "{}", lb.log());
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn what_is_renamed_into_place_is_taken_up_at_once() {
         let begun = Instant::now();
         config.write(&file(&upstreams[..n]));
         within(Duration::from_secs(5), "it is taken up", || when(backends(&lb) == n, ()));
-        // A file that is not renamed has to stand still for at least a second.
+        // A file that is not renamed must stay unchanged for at least a second.
         assert!(begun.elapsed() < Duration::from_millis(950), "{:?}", begun.elapsed());
     }
 }
@@ -130,7 +130,7 @@ fn a_file_that_was_written_in_place_is_taken_up_once_it_stands_still() {
     let (config, lb) = with_four(&upstreams);
     fs::write(config.path(), file(&upstreams)).unwrap();
     wait_for_backends(&lb, 5);
-    // One that has become shorter looks like one that is being written, and takes longer.
+    // A file that has become shorter looks unfinished, and takes longer.
     fs::write(config.path(), file(&upstreams[..3])).unwrap();
     wait_for_backends(&lb, 3);
 }
@@ -154,7 +154,7 @@ fn a_signal_does_not_wait_for_the_file_to_stand_still() {
     lb.signal(Signal::HUP);
     let begun = Instant::now();
     wait_for_backends(&lb, 3);
-    // It has become shorter, and would have to stand still for 5 s.
+    // The file has become shorter, and would have to stay unchanged for 5 s.
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     throughout(Duration::from_millis(1500), || {
         assert_eq!(lb.log().matches("configuration read again").count(), 1, "it is not read twice");

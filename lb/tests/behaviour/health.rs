@@ -1,4 +1,5 @@
-//! Who is alive: pings from the first moment on, thresholds both ways, and every change logged once with its cause.
+//! Health: pings from the first moment on, thresholds in both directions, and each change logged once with
+//! its cause.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -9,10 +10,10 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, lb_command, ok, throughout, when};
 
-/// Pings fast enough that a test need not wait for them.
+/// Pings so fast that a test does not wait for them.
 const FAST: [&str; 2] = ["--ping-interval=50ms", "--ping-timeout=50ms"];
 
-/// The lines of a log that tell of a backend.
+/// The lines of a log about a backend.
 fn lines_about(log: &str, backend: usize) -> Vec<String> {
     let about = format!("backend {backend} ");
     let lines = log.lines().filter_map(|line| line.find(&about).map(|at| line[at..].to_owned()));
@@ -40,7 +41,7 @@ fn a_change_of_state_is_logged_once_with_its_cause() {
     let lb = Lb::start(&[&well, &dying], &[NO_PINGS]);
     dying.wait_for_ping();
     dying.stop();
-    // Several requests find out at the same time.
+    // Several requests detect it at the same time.
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| assert_eq!(lb.get("/").status, 200));
@@ -95,7 +96,7 @@ fn failed_requests_make_the_balancer_ask_and_answers_start_the_count_anew() {
         "GET /works" => {
             Reply::Last("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".into())
         }
-        // The question is not answered either.
+        // The question gets no answer either.
         _ => Reply::Last(Vec::new()),
     });
     let lb = Lb::start(&[&upstream], &[NO_PINGS, "--fall=1000"]);
@@ -114,7 +115,7 @@ fn failed_requests_make_the_balancer_ask_and_answers_start_the_count_anew() {
     let cause = lb.backend(1)["cause"].clone();
     assert_eq!(
         cause,
-        "asked because a request failed or waits: connection closed before an answer, 3 failures in a row"
+        "asked because a request failed or waits: connection closed before the answer began, 3 failures in a row"
     );
 }
 

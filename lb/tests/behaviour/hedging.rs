@@ -1,4 +1,4 @@
-//! A second backend is asked when the first takes long, and whoever answers first is heard.
+//! Hedging: a second backend gets the request if the first is slow, and the client gets the first answer.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ fn slow(time: Duration) -> Upstream {
     Upstream::new(move |_| {
         Reply::Take(Box::new(move |mut wire| {
             std::thread::sleep(time);
-            // Nobody may be listening any more.
+            // The balancer may have closed the connection.
             let _ = wire.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nslow");
         }))
     })
@@ -41,7 +41,7 @@ fn the_faster_of_two_answers_and_the_other_is_left() {
         "{told}"
     );
     assert_eq!(told["decisions"][0]["tries"], serde_json::json!([]), "the first was left without an answer");
-    // A fast answer costs no second request.
+    // With a fast answer, there is no second request.
     assert_eq!(client.get("/").text(), "fast");
     assert_eq!(fast.count(), 2);
 }

@@ -1,4 +1,4 @@
-//! A kept connection may end at any moment, and that is nobody's fault.
+//! A kept connection may end at any moment, and no backend is to blame.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn once_per_connection() -> Upstream {
     })
 }
 
-fn assert_nobody_is_blamed(lb: &Lb) {
+fn assert_no_backend_is_blamed(lb: &Lb) {
     let backend = lb.backend(1);
     let seen = [&backend["failures"], &backend["retries"], &backend["progress"], &backend["state"]];
     assert_eq!(seen, [&json!(0), &json!(0), &json!(null), &json!("up")]);
@@ -22,7 +22,7 @@ fn assert_nobody_is_blamed(lb: &Lb) {
 
 #[test]
 fn a_connection_that_closed_between_requests_costs_no_client_an_error() {
-    // It closes after each answer, without a word in its head.
+    // It closes after each answer, without a header that announces it.
     let upstream = Upstream::new(|_| Reply::Last("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()));
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let mut client = lb.client();
@@ -32,7 +32,7 @@ fn a_connection_that_closed_between_requests_costs_no_client_an_error() {
         assert_eq!((answer.status, upstream.count()), (200, n), "{line}: executed once");
         upstream.wait_until_unconnected();
     }
-    assert_nobody_is_blamed(&lb);
+    assert_no_backend_is_blamed(&lb);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_restarted_backend_costs_no_client_an_error() {
         upstream.start();
     }
     assert_eq!(upstream.count(), 16);
-    assert_nobody_is_blamed(&lb);
+    assert_no_backend_is_blamed(&lb);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn what_may_be_repeated_is_repeated_when_a_kept_connection_dies() {
         let seen = upstream.requests();
         assert_eq!(seen.iter().map(|seen| seen.on_connection).collect::<Vec<_>>(), [1, 2, 1], "{line}");
         assert_eq!(seen[2].body, body);
-        assert_nobody_is_blamed(&lb);
+        assert_no_backend_is_blamed(&lb);
     }
 }
 
@@ -82,13 +82,13 @@ fn what_may_have_run_is_not_repeated_when_a_kept_connection_dies() {
         let record = events.request("/once");
         assert_eq!(
             (&record["blame"], &record["failure"]),
-            (&json!("nobody"), &json!("kept connection died before it answered"))
+            (&json!("nobody"), &json!("the reused connection failed before the answer began"))
         );
-        assert_nobody_is_blamed(&lb);
+        assert_no_backend_is_blamed(&lb);
     }
 }
 
-/// Says how long it keeps its connections.
+/// Announces how long it keeps its connections.
 fn that_says(keep_alive: &'static str) -> Upstream {
     Upstream::new(move |_| {
         Reply::Bytes(
@@ -97,7 +97,8 @@ fn that_says(keep_alive: &'static str) -> Upstream {
     })
 }
 
-/// An origin that does not read the body of what is no POST or PUT, as Python's `http.server` does: it takes it for the next request.
+/// An origin that reads a body only for POST and PUT, as Python's `http.server` does: it takes other bodies
+/// as the next request.
 fn deaf_to_bodies() -> Upstream {
     Upstream::raw(|mut wire| {
         while let Ok(Some(head)) = wire.head() {
@@ -107,7 +108,7 @@ fn deaf_to_bodies() -> Upstream {
                 return;
             }
             if line.contains("/hidden") {
-                // Long enough for another request to come over this connection.
+                // Long enough for another request to arrive on this connection.
                 std::thread::sleep(Duration::from_millis(200));
             }
             let length = if line.starts_with("HEAD ") { String::new() } else { line.clone() };
@@ -121,7 +122,7 @@ fn deaf_to_bodies() -> Upstream {
 
 #[test]
 fn a_backend_that_says_how_long_it_keeps_a_connection_is_believed() {
-    // Half a second, so that none is on its way when the backend closes.
+    // Half a second, so that no request is being sent when the backend closes.
     let (short, long) = (that_says("timeout=1"), that_says("timeout=100, max=100"));
     for (upstream, on_connection) in [(&short, 1), (&long, 2)] {
         let lb = Lb::start(&[upstream], &[NO_PINGS]);
@@ -131,7 +132,7 @@ fn a_backend_that_says_how_long_it_keeps_a_connection_is_believed() {
             std::thread::sleep(Duration::from_millis(600));
         }
         assert_eq!(upstream.requests()[1].on_connection, on_connection);
-        assert_nobody_is_blamed(&lb);
+        assert_no_backend_is_blamed(&lb);
     }
     let lb = Lb::start(&[&short], &[NO_PINGS]);
     assert_eq!(lb.get("/").text(), "ok");
@@ -162,7 +163,7 @@ fn the_kernel_watches_silent_connections_on_both_sides() {
 }
 
 #[test]
-fn a_body_that_a_backend_may_not_read_reaches_nobody_else() {
+fn a_body_that_a_backend_may_not_read_reaches_no_other_client() {
     let upstream = deaf_to_bodies();
     let lb = Lb::start(&[&upstream], &[NO_PINGS, "--workers=1"]);
     let hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";

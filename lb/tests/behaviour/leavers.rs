@@ -1,5 +1,5 @@
-//! Clients that leave, or break their uploads, while the answer is on its way already: the request ends at once, and no backend
-//! is blamed.
+//! Clients that leave, or break their uploads, after the answer has begun: the request ends at once, and no
+//! backend is to blame.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::common::{Client, Events, Lb, NO_PINGS, Reply, Upstream, eventually, when};
 
-/// Begins its answer as soon as it has a request's head, and ends it when it has the body.
+/// Begins its answer as soon as it has the head of a request, and ends the answer when it has the body.
 fn early() -> Upstream {
     let begins = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n";
     Upstream::hasty(
@@ -37,7 +37,7 @@ fn in_the_middle(lb: &Lb, rest: &str) -> Client {
     client
 }
 
-/// Nothing is in flight, everything is accounted for as the clients' doing, and no backend is blamed.
+/// Nothing is in flight, the clients are to blame for all failures, and no backend is to blame.
 fn assert_over(lb: &Lb, events: &Events, requests: usize, what: &str) {
     eventually(&format!("{what}: nothing is in flight"), || {
         let in_flight = lb.state()["totals"]["in_flight"].clone();
@@ -55,7 +55,7 @@ fn assert_over(lb: &Lb, events: &Events, requests: usize, what: &str) {
     }
 }
 
-/// A way to leave, and what does it.
+/// A way to leave, and the function that does it.
 type Leaving = (&'static str, fn(Client));
 
 const LENGTH: &str = "Content-Length: 100000\r\n\r\npart";
@@ -83,7 +83,7 @@ fn clients_that_leave_in_an_upload_whose_answer_has_begun_end_it_at_once() {
             assert_eq!(events.changes(), Vec::<String>::new());
             for upstream in &upstreams {
                 upstream.wait_until_unconnected();
-                assert_eq!(upstream.count(), 0, "nobody mistook a part for the whole");
+                assert_eq!(upstream.count(), 0, "no backend took a part for a complete request");
             }
         }
     }
@@ -95,7 +95,7 @@ fn a_client_that_leaves_is_noticed_even_if_its_upload_is_not_read() {
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let events = lb.events();
     let mut client = in_the_middle(&lb, "Content-Length: 1000000000\r\n\r\n");
-    // Until nobody takes any more.
+    // Until the other side accepts no more bytes.
     client.wire.stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     while client.wire.write([b'x'; 65536]).is_ok() {}
     client.leave();
@@ -112,7 +112,7 @@ fn a_broken_upload_ends_an_answer_that_has_begun() {
     let chunk = format!("Transfer-Encoding: chunked\r\n\r\n800\r\n{}", "x".repeat(0x800));
     let table = [
         ("Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n", "zz\r\n", "the request's body is malformed"),
-        (CHUNKS, &chunk[chunk.find("800").unwrap()..], "the request's body is larger than it may be here"),
+        (CHUNKS, &chunk[chunk.find("800").unwrap()..], "the request's body is larger than --max-body"),
     ];
     for (number, (begins, goes_on, failure)) in table.into_iter().enumerate() {
         let mut client = in_the_middle(&lb, begins);
@@ -146,7 +146,7 @@ fn an_upload_that_comes_to_a_halt_within_its_answer_is_its_clients_fault() {
     });
     for record in records {
         let seen = (&record["failure"], &record["blame"]);
-        assert_eq!(seen, (&json!("the request's body did not come on"), &json!("client")));
+        assert_eq!(seen, (&json!("the request's body came too slowly"), &json!("client")));
     }
     assert_eq!(lb.backend(1)["failures"], 0);
 }

@@ -1,4 +1,4 @@
-//! From the first line to the last: what it prints, what it logs, and that it goes when whoever started it goes.
+//! From the first line to the last: the output, the log, and the end together with the parent process.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn it_says_in_one_line_where_it_listens_and_serves_from_then_on() {
 }
 
 #[test]
-fn it_ends_with_whoever_started_it() {
+fn it_ends_with_its_parent_process() {
     let upstream = Upstream::new(|_| Reply::Silence);
     let mut lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let mut client = lb.client();
@@ -51,7 +51,7 @@ fn a_backend_may_be_given_by_name() {
     assert_eq!((lb.backend(1)["failures"].clone(), lb.states()), (json!(0), vec!["up".to_owned()]));
 }
 
-/// Requests of several kinds, with what the access log says of each: path, status, backend, blame.
+/// Requests of several kinds, with their values in the access log: path, status, backend, blame.
 const KINDS: [(&str, &str, u16, &str, &str); 3] = [
     ("GET /well?q=%22", "/well?q=%22", 200, "1", "-"),
     ("POST /fails", "/fails", 502, "1", "backend"),
@@ -120,7 +120,7 @@ fn a_json_log_can_be_read_line_by_line() {
 
 #[test]
 fn every_worker_takes_its_share_of_the_connections() {
-    // Each worker has backend connections of its own, which shows where a client's connection landed.
+    // Each worker has its own backend connections, which shows the worker of a client's connection.
     let upstream = Upstream::well("ok");
     let lb = Lb::start(&[&upstream], &[NO_PINGS, "--workers=4"]);
     assert_eq!(lb.state()["workers"], 4);

@@ -1,4 +1,4 @@
-//! How much and how long: what a client may send, and how long it may take.
+//! Limits of sizes and times for clients.
 
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ fn a_head_must_come_in_time_however_slowly_it_comes() {
     let mut wire = client.wire.stream.try_clone().unwrap();
     let dripping = std::thread::spawn(move || {
         use std::io::Write;
-        // Until the other side has had enough.
+        // Until the other side closes.
         while begun.elapsed() < Duration::from_secs(10) && wire.write_all(b"y").is_ok() {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -73,8 +73,8 @@ fn a_connection_without_a_request_is_closed_in_time() {
 
 #[test]
 fn a_client_may_pause_between_requests_and_within_one() {
-    /// Much longer than a conversation is kept for a client that says nothing; nobody outside can tell when it is given
-    /// back, nor is meant to.
+    /// Much longer than the buffers of a silent client are kept; their release cannot be seen from outside,
+    /// on purpose.
     const PAUSE: Duration = Duration::from_millis(150);
     let upstream = Upstream::well("ok");
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
@@ -97,14 +97,14 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
     let upstream = Upstream::well("ok");
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let mut client = lb.client();
-    // Closing with this unread would reset the connection, and take the answer with it.
+    // To close the connection with these bytes unread would reset it, and the answer would be lost.
     let rest = vec![b'x'; 1 << 20];
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n").send(rest);
     assert_eq!(client.answer().status, 400);
     assert!(client.wire.closes());
 }
 
-/// Begins a request with a body of eight bytes, of which four come at once.
+/// Begins a request with a body of eight bytes, and sends four of them.
 fn half_sent(lb: &Lb, line: &str) -> crate::common::Client {
     let mut client = lb.client();
     client.send(format!("{line} HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\nhalf"));
@@ -125,7 +125,7 @@ fn an_upload_that_comes_to_a_halt_is_its_clients_fault() {
     let record = events.request("/halt");
     assert_eq!(
         (&record["blame"], &record["failure"]),
-        (&json!("client"), &json!("the request's body did not come on"))
+        (&json!("client"), &json!("the request's body came too slowly"))
     );
     let backend = lb.backend(1);
     assert_eq!((&backend["failures"], &backend["in_flight"]), (&json!(0), &json!(0)));
@@ -156,7 +156,7 @@ fn slow_uploads_do_not_look_like_a_silent_backend() {
     let events = lb.events();
     let begun = Instant::now();
     let mut slow = Vec::new();
-    // The first answers all the time, and the second has nothing to answer: it is sent halves alone.
+    // The first answers all the time, and the second has nothing to answer: it gets only halves of requests.
     while begun.elapsed() < Duration::from_millis(700) {
         assert_eq!(lb.get("/").text(), "1");
         slow.push(half_sent(&lb, "PUT /slow"));
@@ -197,11 +197,11 @@ fn an_answer_that_comes_no_further_breaks_off() {
     let answer = lb.client().ask("GET /halt", b"").try_answer();
     assert!(answer.is_err(), "{answer:?}");
     let record = events.request("/halt");
-    assert_eq!((&record["blame"], &record["failure"]), (&json!("backend"), &json!("answer broke off")));
+    assert_eq!((&record["blame"], &record["failure"]), (&json!("backend"), &json!("answer ended early")));
     upstream.wait_until_unconnected();
 }
 
-/// Answers when it is allowed to.
+/// Answers when the test allows it.
 fn gated(name: &'static str) -> (Upstream, std::sync::Arc<std::sync::atomic::AtomicBool>) {
     let open = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let gate = std::sync::Arc::clone(&open);
@@ -226,7 +226,7 @@ fn a_client_may_finish_what_it_was_sending_when_the_answer_came() {
     let mut client = lb.client();
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n");
     assert_eq!(client.answer().text(), "no");
-    // Nobody reads it, but to be told by a reset could cost a client the answer.
+    // No backend reads the rest, but a reset could cost a client the answer.
     for _ in 0..16 {
         client.send(vec![b'x'; 64 * 1024]);
     }
@@ -254,7 +254,7 @@ fn a_backend_gets_no_more_than_its_limit_and_the_others_wait_for_their_turn() {
     assert!(refused.head.get("retry-after").is_some() && refused.text().contains("its queue is full"));
     assert!(begun.elapsed() < Duration::from_secs(5), "it did not wait");
 
-    // One that leaves gives its place in the queue up.
+    // A client that leaves gives up its place in the queue.
     clients.pop().unwrap().leave();
     eventually("it has left", || when(lb.backend(1)["in_flight"] == 4, ()));
     open.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -275,7 +275,7 @@ fn a_request_does_not_wait_for_its_turn_for_ever() {
     let begun = Instant::now();
     let refused = lb.get("/");
     assert_eq!(refused.status, 503);
-    assert!(refused.text().contains("none of its places became free in time"), "{}", refused.text());
+    assert!(refused.text().contains("no place became free in time"), "{}", refused.text());
     assert!(begun.elapsed() >= Duration::from_millis(300));
 }
 

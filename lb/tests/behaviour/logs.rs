@@ -1,4 +1,4 @@
-//! Where log lines go, and that writing them holds up nothing: not with a log without a reader, nor with a full disk.
+//! The destination of log lines. Writing them blocks nothing: not a log without a reader, nor a full disk.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use crate::common::{
 
 const DROPPED: &str = "lb_log_lines_dropped_total";
 
-/// The balancer with this redirection of a shell behind it; `$0` is the binary and `$LOG` a path.
+/// The balancer with this shell redirection; `$0` is the binary and `$LOG` a path.
 fn redirected(script: &str, path: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script]).arg(lb_command().get_program()).env("LOG", path);
@@ -78,9 +78,9 @@ fn a_standard_output_without_a_reader_holds_up_no_start() {
     let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::well("ok"));
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // As the one before left it, who shared it.
+    // As the previous process, which shared the pipe, left it.
     let full = r#"exec 3<>"$LOG"; head -c 65536 /dev/zero >&3; exec "$0" "$@" >"$LOG" 2>&1"#;
-    // It cannot say which ports it got.
+    // It cannot print its ports, so the test chooses them.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut child = redirected(full, &pipe)
         .args(["--bind=127.0.0.1", "--port=0", "--exit-with-parent", "--access-log"])
@@ -206,7 +206,7 @@ fn a_log_file_that_cannot_be_opened_is_an_error_with_a_remedy() {
         (folder.path().to_owned(), "it is a directory; write the path of a file in it"),
         (
             fifo,
-            "it is a named pipe that no program reads; start what reads it first, or write the path of a file",
+            "it is a named pipe that no program reads; first start the program that reads it, or write the path of a file",
         ),
     ];
     for (path, remedy) in table {
@@ -234,6 +234,6 @@ fn the_file_of_settings_names_the_log_file() {
     config.write(&(tables([(&upstream, "")]) + &log.replace("lb.log", "other.log")));
     eventually("it says that this takes a restart", || {
         let text = fs::read_to_string(&file).unwrap();
-        when(text.contains("log.file changes with a restart only"), text)
+        when(text.contains("log.file can change only with a restart"), text)
     });
 }

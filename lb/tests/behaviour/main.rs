@@ -1,6 +1,6 @@
-//! How the balancer behaves, seen from outside: the real binary, real sockets, every byte visible.
+//! The behaviour of the balancer, seen from outside: the real binary, real sockets, all bytes visible.
 //!
-//! One crate for all of it, so that the tests share their helpers and run side by side.
+//! All tests are one crate, so that they share their helpers and run in parallel.
 
 #![expect(
     clippy::unwrap_used,
@@ -22,7 +22,6 @@ mod control;
 mod ctl;
 mod draining;
 mod evidence;
-mod evidence_page;
 mod explain;
 mod failures;
 mod flags;

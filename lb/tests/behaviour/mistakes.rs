@@ -1,4 +1,4 @@
-//! What an operator types by habit and the balancer does not know: the message says what to write instead.
+//! Typical typing habits that the balancer does not know: the message says what to write instead.
 
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv6Addr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use crate::common::{Client, Ended, Lb, NO_PINGS, Upstream, lb_command};
 
 const OK: &str = "--backends=http://127.0.0.1:1";
 
-/// Runs each command line, and expects one error with all of these words.
+/// Runs each command line, and expects one error with all these words.
 pub(crate) fn expect(table: &[(&[&str], &[&str])]) {
     let mut wrong = Vec::new();
     for (flags, words) in table {
@@ -72,9 +72,9 @@ fn flags_of_other_programs_are_translated() {
 #[test]
 fn words_that_are_no_command_lead_to_what_is_meant() {
     expect(&[
-        (&["start"], &["'start' is no command", "lb --config lb.toml"]),
-        (&["run", OK], &["'run' is no command", "leave it out"]),
-        (&["serve", "--config", "my.toml"], &["'serve' is no command", "lb --config my.toml"]),
+        (&["start"], &["'start' is not a command", "lb --config lb.toml"]),
+        (&["run", OK], &["'run' is not a command", "lb needs no command"]),
+        (&["serve", "--config", "my.toml"], &["'serve' is not a command", "lb --config my.toml"]),
         (&["stop"], &["SIGTERM"]),
         (&["restart"], &["SIGTERM"]),
         (&["reload"], &["write lb ctl reload"]),
@@ -91,8 +91,14 @@ fn words_that_are_no_command_lead_to_what_is_meant() {
         (&["http://a:1", "http://b:2"], &["write --backends=http://a:1,http://b:2"]),
         (&["--backends", "a:1", "b:2"], &["write --backends=http://a:1,http://b:2"]),
         (&["--backends", "a", "b"], &["write --backends=http://a,http://b"]),
-        (&["--backends", "http://a:1", "http://b:2"], &["commas alone", "--backends=http://a:1,http://b:2"]),
-        (&["--backends=http://a:1;http://b:2"], &["commas alone", "--backends=http://a:1,http://b:2"]),
+        (
+            &["--backends", "http://a:1", "http://b:2"],
+            &["commas without spaces", "--backends=http://a:1,http://b:2"],
+        ),
+        (
+            &["--backends=http://a:1;http://b:2"],
+            &["commas without spaces", "--backends=http://a:1,http://b:2"],
+        ),
         (&[OK, "8080"], &["write --port 8080"]),
         (&["ctl", "status"], &["lb ctl state"]),
         (&["ctl", "list"], &["lb ctl state"]),
@@ -100,12 +106,12 @@ fn words_that_are_no_command_lead_to_what_is_meant() {
         (&["ctl", "disable", "1"], &["lb ctl drain 1", "lb ctl maintenance 1"]),
         (&["ctl", "rm", "1"], &["write lb ctl remove 1"]),
         (&["ctl", "stop"], &["SIGTERM"]),
-        (&["ctl", "DRAIN", "1"], &["'DRAIN' is no command", "write lb ctl drain 1"]),
-        (&["ctl", "drian", "1"], &["'drian' is no command", "write lb ctl drain 1"]),
+        (&["ctl", "DRAIN", "1"], &["'DRAIN' is not a command", "write lb ctl drain 1"]),
+        (&["ctl", "drian", "1"], &["'drian' is not a command", "write lb ctl drain 1"]),
         (&["ctl", "Status"], &["write lb ctl state"]),
-        (&["Drain", "1"], &["'Drain' is no command", "write lb ctl drain 1"]),
-        (&["CHECK", "my.toml"], &["'CHECK' is no command", "write lb check my.toml"]),
-        (&["Ctl", "state"], &["'Ctl' is no command", "write lb ctl state"]),
+        (&["Drain", "1"], &["'Drain' is not a command", "write lb ctl drain 1"]),
+        (&["CHECK", "my.toml"], &["'CHECK' is not a command", "write lb check my.toml"]),
+        (&["Ctl", "state"], &["'Ctl' is not a command", "write lb ctl state"]),
     ]);
 }
 
@@ -151,7 +157,10 @@ fn addresses_are_taken_as_people_write_them_or_the_error_says_how() {
         (&["ctl", "state", "--admin=4030"], &["write http://127.0.0.1:4030"]),
         (&["ctl", "state", "--admin=:4030"], &["write http://127.0.0.1:4030"]),
         (&["ctl", "state", "--admin=::1:4030"], &["write http://[::1]:4030"]),
-        (&["ctl", "state", "--admin=https://127.0.0.1:4030"], &["no TLS", "write http://127.0.0.1:4030"]),
+        (
+            &["ctl", "state", "--admin=https://127.0.0.1:4030"],
+            &["does not support TLS", "write http://127.0.0.1:4030"],
+        ),
     ]);
 }
 
@@ -170,7 +179,7 @@ fn the_loopback_address_of_ipv6_may_stand_in_brackets() {
     assert_eq!((check.code, check.stdout.contains("[::1]:3030")), (Some(0), true), "{check:?}");
 }
 
-/// A balancer with no other flags than these: what the tests' own helper adds is not there.
+/// A balancer with only these flags: without those that the usual test helper adds.
 struct Listening {
     child: std::process::Child,
     address: String,
@@ -193,7 +202,7 @@ impl Listening {
         Self { child, address: address.unwrap_or_else(|| panic!("{ready}")).to_owned() }
     }
 
-    /// What a `GET` over a connection to this address is answered.
+    /// The answer to a `GET` over a connection to this address.
     fn get(&mut self, address: &str) -> String {
         let stream = TcpStream::connect(address).unwrap();
         let peer = stream.peer_addr().unwrap();
@@ -254,7 +263,7 @@ fn a_file_that_cannot_be_read_says_why_and_what_to_name() {
     expect(&[
         (
             &["check", &fifo],
-            &["is a named pipe", "name a regular file, and write what comes out of the pipe"],
+            &["is a named pipe", "name a regular file, and first write the output of the pipe"],
         ),
         (&["check", folder], &["is a directory", "name a regular file"]),
         (&["--config", folder], &["is a directory", "name a regular file"]),
@@ -286,7 +295,7 @@ fn control_characters_of_a_command_line_are_shown_and_not_executed() {
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(!ended.stderr.contains(raw), "{command:?}: {ended:?}");
         assert!(!ended.stderr.lines().any(|line| line.starts_with("line")), "{command:?}: {ended:?}");
-        // Of letters that are attached to a flag of one letter, only that one is shown.
+        // Of letters that are attached to a one-letter flag, only the flag is shown.
         let shown = command.iter().any(|word| word.starts_with("-x")) || ended.stderr.contains("\\u{1b}[31m");
         assert!(shown, "{command:?}: {ended:?}");
     }
@@ -354,7 +363,8 @@ fn a_port_that_needs_rights_says_how_to_get_them() {
         return eprintln!("not root here: {}", ended.stderr);
     }
     assert_eq!((ended.code, &ended.stdout[..]), (Some(2), ""), "{ended:?}");
-    for word in ["port 80 needs rights", "setcap", "systemd", "ip_unprivileged_port_start", "--port"] {
+    for word in ["no permission to use port 80", "setcap", "systemd", "ip_unprivileged_port_start", "--port"]
+    {
         assert!(ended.stderr.contains(word), "'{word}' is missing: {}", ended.stderr);
     }
 }
@@ -369,5 +379,5 @@ fn an_address_of_another_machine_says_which_to_choose() {
     let upstream = Upstream::well("ok");
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let taken = Ended::of(&[OK, &format!("--admin={}", lb.admin), "--bind=127.0.0.1", "--port=0"]);
-    assert!(taken.stderr.contains("is taken") && taken.stderr.contains("--admin"), "{}", taken.stderr);
+    assert!(taken.stderr.contains("is in use") && taken.stderr.contains("--admin"), "{}", taken.stderr);
 }

@@ -1,4 +1,4 @@
-//! Whether the dashboard and the alert rules under `docs` ask for what there is.
+//! Whether the dashboard and the alert rules in `docs` use existing metrics.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -9,7 +9,7 @@ use crate::common::{Lb, Metrics, NO_PINGS, Upstream};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/statistics");
 
-/// Labels that are not the balancer's: Prometheus adds where a number is from.
+/// Labels that Prometheus adds, to show the origin of a number.
 const ADDED: [&str; 2] = ["instance", "job"];
 
 fn read(file: &str) -> String {
@@ -25,12 +25,12 @@ fn known() -> HashMap<String, HashSet<String>> {
         let labels = one.labels.iter().map(|(label, _)| label.clone());
         (one.name.clone(), labels.chain(ADDED.map(String::from)).collect())
     });
-    // Sentences call a histogram by its own name.
+    // Queries use a histogram by its base name.
     let types = metrics.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     types.map(|name| (name.to_owned(), HashSet::new())).chain(series).collect()
 }
 
-/// The names in a query that could be a metric's, each with the labels that are asked for behind it.
+/// The names in a query that could be metrics, each with the labels in its selector.
 fn asked_for(query: &str) -> Vec<(String, Vec<String>)> {
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let mut found = Vec::new();
@@ -52,7 +52,7 @@ fn asked_for(query: &str) -> Vec<(String, Vec<String>)> {
     found
 }
 
-/// What is wrong with the metrics that a query asks for.
+/// The errors in the metrics of a query.
 fn objections(query: &str, known: &HashMap<String, HashSet<String>>) -> Vec<String> {
     let mut objections = Vec::new();
     for (name, labels) in asked_for(query) {
@@ -67,7 +67,7 @@ fn objections(query: &str, known: &HashMap<String, HashSet<String>>) -> Vec<Stri
     objections
 }
 
-/// All values of a member, wherever it is in a document.
+/// All values of a member, at any place in a document.
 fn members<'a>(document: &'a Value, name: &str) -> Vec<&'a Value> {
     let below: Vec<&Value> = match document {
         Value::Object(object) => object.values().collect(),
@@ -100,7 +100,7 @@ fn the_dashboard_asks_for_what_there_is() {
     let ids: Vec<_> = members(&dashboard["panels"], "id");
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len(), "every panel has a number of its own");
 
-    // Left for promtool, as rules: it knows the language of queries, and nothing of dashboards.
+    // Saved for promtool, as rules: it checks queries, but not dashboards.
     let rules = queries.iter().zip(1..).map(|(query, number)| {
         let query = query.replace("$__rate_interval", "1m").replace("$__range", "1h");
         json!({"record": format!("dashboard:{number}"), "expr": query})

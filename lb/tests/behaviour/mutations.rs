@@ -1,4 +1,4 @@
-//! Requests that somebody has damaged: whatever the balancer takes them for, its backend takes them for the same.
+//! Requests with random damage: the backend must read each of them as the balancer did.
 
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::common::{Lb, NO_PINGS, PATIENCE, Upstream};
 
-// The same streams and the same reader as for the balancer that runs within a fuzzer.
+// The same streams and the same reader as for the balancer inside a fuzzer.
 #[path = "../../src/fuzz/damage.rs"]
 mod damage;
 #[path = "../../src/fuzz/strict.rs"]
@@ -14,20 +14,20 @@ mod strict;
 
 pub(crate) use damage::damaged;
 
-/// Streams that are sent for each seed. What comes out of a seed once comes out of it again.
+/// Streams for each seed. The same seed always gives the same streams.
 const STREAMS: usize = 150;
 const SEEDS: u64 = 8;
 
-/// What a strict backend notes.
+/// The notes of a strict backend.
 #[derive(Debug, Default)]
 struct Notes {
-    /// Requests that it read whole.
+    /// Requests that it read completely.
     whole: usize,
-    /// What was wrong with any.
+    /// Errors in requests.
     flaws: Vec<String>,
 }
 
-/// A strict backend, and what it notes.
+/// A strict backend, and its notes.
 fn strict() -> (Upstream, Arc<Mutex<Notes>>) {
     let notes = Arc::new(Mutex::new(Notes::default()));
     let noted = Arc::clone(&notes);
@@ -46,7 +46,7 @@ fn strict() -> (Upstream, Arc<Mutex<Notes>>) {
                 }
                 continue;
             }
-            // What does not come whole is cut, and cut is fine.
+            // An incomplete request is cut off, which is allowed.
             match wire.stream.read(&mut some) {
                 Ok(read @ 1..) => unread.extend_from_slice(&some[..read]),
                 _ => return,
@@ -56,12 +56,12 @@ fn strict() -> (Upstream, Arc<Mutex<Notes>>) {
     (upstream, notes)
 }
 
-/// Sends a stream and counts the answers of the backend that come back; and whether the client left before the end, so
-/// that one request more may have reached the backend, or may yet do so.
+/// Sends a stream and counts the answers of the backend that come back. Also returns whether the client left
+/// before the end, so that one more request may have reached the backend, or may yet reach it.
 pub(crate) fn send(lb: &Lb, stream: &[u8]) -> (usize, bool) {
     let mut client = lb.client();
     client.send(stream);
-    // Whether it waits for more can only be told by its silence.
+    // Only a silence shows that the balancer waits for more bytes.
     client.wire.stream.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
     let mut answers = 0;
     loop {
@@ -81,7 +81,7 @@ pub(crate) fn send(lb: &Lb, stream: &[u8]) -> (usize, bool) {
     }
 }
 
-/// Sends what comes out of a seed.
+/// Sends the streams of a seed.
 fn send_streams(seed: u64) {
     let (upstream, notes) = strict();
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
@@ -95,11 +95,16 @@ fn send_streams(seed: u64) {
         let notes = notes.lock().unwrap();
         let which = format!("seed {seed}, stream {number}: {}", stream.escape_ascii());
         assert_eq!(notes.flaws, Vec::<String>::new(), "{which}");
-        // In all, because on a busy machine the backend may see late what was under way when a client left.
+        // As sums, because on a busy machine the backend may see late what was in progress when a client
+        // left.
         let (seen, most) = (notes.whole, answered + left);
         assert!((answered..=most).contains(&seen), "{seen} seen, {answered} answered, {left} left, {which}");
     }
-    assert_eq!((lb.get("/").status, &lb.backend(1)["failures"]), (200, &0.into()), "and nobody is worse off");
+    assert_eq!(
+        (lb.get("/").status, &lb.backend(1)["failures"]),
+        (200, &0.into()),
+        "and later requests are answered"
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What belongs to an address goes when a name moves to another one, and a name server that says nothing, or an address
-//! that does, holds up nothing else.
+//! Names of backends: connections to an old address are not used when a name moves to another one, and a name
+//! server or an address that does not answer delays nothing else.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::common::{Lb, NO_PINGS, Names, Upstream, eventually, ok, throughout, when};
 
-/// Two servers at one port of two addresses: 127.0.0.1 and 127.0.0.2.
+/// Two servers on one port of two addresses: 127.0.0.1 and 127.0.0.2.
 fn two_addresses() -> [Upstream; 2] {
     let first = Upstream::well("first");
     let second = Upstream::at(SocketAddr::from(([127, 0, 0, 2], first.address.port())), |_| ok("second"));
@@ -55,7 +55,7 @@ fn connections_are_kept_while_a_name_only_gains_addresses() {
     let lb = Lb::spawn(names.command(), &[url("app.test", &first)], &flags);
     let mut client = lb.client();
     assert_eq!(client.get("/").text(), "second");
-    // The system puts the nearer one first.
+    // The system puts the nearer address first.
     names.write("127.0.0.2 app.test\n127.0.0.1 app.test");
     eventually("it is pinged at the other address", || when(first.accepted() > 0, first.accepted()));
     assert_eq!(client.get("/").text(), "second");
@@ -93,7 +93,7 @@ fn a_name_server_that_says_nothing_takes_no_backend_down() {
 }
 
 #[test]
-fn names_that_cannot_be_looked_up_cost_few_threads_and_nobody_else_anything() {
+fn names_that_cannot_be_looked_up_cost_few_threads_and_delay_nothing_else() {
     let Some(names) = Names::new("127.0.0.1 app.test") else { return };
     let upstream = Upstream::well("ok");
     let hanging = (0..100).map(|n| url(&format!("hangs-{n}.test"), &upstream));
@@ -109,7 +109,7 @@ fn names_that_cannot_be_looked_up_cost_few_threads_and_nobody_else_anything() {
         assert_eq!(lb.get("/").status, 200);
     }
     assert!(lb.threads() < 40, "{} threads", lb.threads());
-    // A request may wait for a name. It is cut short, and its thread with it.
+    // A request may wait for a name. It is cut off, together with its thread.
     lb.signal(Signal::TERM);
     lb.exit_status(Duration::from_secs(4));
 }

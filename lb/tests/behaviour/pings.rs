@@ -1,13 +1,13 @@
-//! What a ping asks, what of the answer counts, and when it says nothing at all.
+//! The request of a ping, the part of the answer that counts, and pings that give no evidence.
 
 use std::time::Duration;
 
 use crate::common::{Config, Lb, Reply, Upstream, eventually, tables, throughout, when};
 
-/// Pings fast enough that a test need not wait for them.
+/// Pings so fast that a test does not wait for them.
 const FAST: [&str; 2] = ["--ping-interval=50ms", "--ping-timeout=50ms"];
 
-/// The same, but patient with a busy machine.
+/// The same, with more time for a busy machine.
 const PATIENT: [&str; 2] = ["--ping-interval=200ms", "--ping-timeout=200ms"];
 
 fn answer(text: &str) -> Reply {
@@ -62,7 +62,7 @@ fn an_answer_must_be_as_configured() {
             "--ping-method=GET",
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nready",
             "down",
-            "ping: answer broke off",
+            "ping: answer ended early",
         ),
         ("--ping-method=HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "up", ""),
     ];
@@ -90,7 +90,7 @@ fn an_answer_is_read_to_its_end() {
                 std::thread::sleep(Duration::from_millis(20));
                 wire.write(&body)
             });
-            // A connection that is closed before all of it was read ends with an error.
+            // A connection that is closed before all bytes were read ends with an error.
             let _ = tell.send(wrote.and_then(|()| wire.rest()).map(|rest| rest.len()));
         }))
     });

@@ -1,4 +1,4 @@
-//! Who gets it, seen from outside: keys, cookies, weights, modes, and what is done about outliers and retries.
+//! Policies, seen from outside: keys, cookies, weights, modes, and the rules of outliers and retries.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,7 +13,7 @@ fn start(upstreams: &[Upstream], flags: &[&str]) -> Lb {
     Lb::start(&all, &[&[NO_PINGS], flags].concat())
 }
 
-/// One request with a header of its own.
+/// One request with its own header.
 fn get(client: &mut Client, header: &str) -> crate::common::Answer {
     client.send(format!("GET / HTTP/1.1\r\nHost: test.example\r\n{header}\r\n\r\n")).answer()
 }
@@ -130,14 +130,14 @@ fn a_black_hole_is_ejected() {
     let failed = (0..200).filter(|_| client.get("/").status == 500).count();
     assert_eq!(failed, 5);
     assert_eq!(lb.states(), ["ejected", "up", "up", "up"]);
-    lb.wait_for_log("backend 1 ejected: 5 errors in a row: out for 30 s");
+    lb.wait_for_log("backend 1 ejected: 5 errors in a row: ejected for 30 s");
 }
 
 #[test]
 fn a_budget_bounds_the_retries_of_all_requests_together() {
     let closing = Upstream::new(|_| Reply::Last(Vec::new()));
     let others: Vec<_> = (0..3).map(|_| Upstream::new(|_| Reply::Last(Vec::new()))).collect();
-    // All fall at once, and in a panic that is not heeded.
+    // All go down at once, and in panic mode this is ignored.
     let flags = ["--retry-budget=20%", "--retries=0", "--panic-threshold=100%"];
     let lb = Lb::start(&[&closing, &others[0], &others[1], &others[2]], &[&[NO_PINGS], &flags[..]].concat());
     let all = || std::iter::once(&closing).chain(&others);
@@ -148,7 +148,7 @@ fn a_budget_bounds_the_retries_of_all_requests_together() {
         let answer = client.get("/");
         assert_eq!(answer.status, 502, "{}", answer.text());
     }
-    // A fifth, and the reserve of ten a second over ten seconds; without a budget there are three for each.
+    // A fifth, and the reserve of ten a second over ten seconds; without a budget, each request has three.
     let most = answers + answers / 5 + 100;
     assert!((answers + 100..=most).contains(&tries()), "{} tries for {answers} requests", tries());
 }

@@ -1,10 +1,11 @@
-//! What says who has asked, and by which way: clients cannot say it of themselves, trusted proxies can, in any spelling.
+//! Fields about the origin of a request: clients cannot set them, trusted proxies can, in any spelling.
 
 use std::collections::HashSet;
 
 use crate::common::{Config, Lb, NO_PINGS, Upstream, tables};
 
-/// Fields by which proxies tell servers who has asked. A rule finds them, so a few stand for all.
+/// Fields with which proxies tell servers the origin of a request. A rule detects them, so some examples are
+/// enough.
 const FIELDS: [&str; 44] = [
     "Forwarded",
     "X-Forwarded",

@@ -1,4 +1,4 @@
-//! `/readyz` says whether requests are welcome, and after SIGTERM there is time for others to hear of it.
+//! `/readyz` says whether the balancer wants requests, and after SIGTERM there is time for others to react.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -90,7 +90,7 @@ fn a_second_signal_ends_a_lame_duck_at_once() {
         let upstream = Upstream::well("ok");
         let mut lb = Lb::start(&[&upstream], &[NO_PINGS, "--lame-duck=1m"]);
         lb.signal(Signal::TERM);
-        lb.wait_for_log("leaving");
+        lb.wait_for_log("lame duck");
         lb.signal(second);
         assert_eq!(lb.exit_status(Duration::from_secs(5)), Some(1));
     }

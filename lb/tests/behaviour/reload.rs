@@ -1,5 +1,5 @@
-//! What happens when the configuration changes: what is new is taken up, what stays keeps its turn and its state, and what
-//! is wrong changes nothing.
+//! Changes of the configuration: new settings apply, unchanged backends keep their turn and state, and errors
+//! change nothing.
 
 use rustix::process::Signal;
 
@@ -15,7 +15,7 @@ fn answers(client: &mut Client, n: usize) -> Vec<String> {
     (0..n).map(|_| client.get("/").text().to_owned()).collect()
 }
 
-/// Waits until the balancer says that it has read the file for the `nth` time.
+/// Waits until the log says that the file was read for the `nth` time.
 fn wait_for_reloads(lb: &Lb, n: usize) {
     eventually(&format!("{n} reloads"), || {
         let log = lb.log();
@@ -34,7 +34,7 @@ fn a_file_that_changes_is_taken_up_and_what_stays_keeps_its_turn() {
 
     config.write(&format!("{}[timeouts]\nresponse = \"5s\"\n", two()));
     wait_for_reloads(&lb, 1);
-    assert_eq!(answers(&mut client, 2), ["two", "one"], "nobody's turn began anew");
+    assert_eq!(answers(&mut client, 2), ["two", "one"], "the turn did not start again");
 
     config.write(&tables([(&upstreams[1], ""), (&upstreams[2], "")]));
     let line = lb.wait_for_log("added");
@@ -69,7 +69,7 @@ fn a_wrong_file_changes_nothing_and_says_why() {
     let config = Config::new(&tables([(&upstreams[0], "")]));
     let lb = Lb::configured(&config.path(), &[NO_PINGS]);
     config.write(&tables([(&upstreams[1], "weight = -1")]));
-    lb.wait_for_log("configuration not taken, everything stays as it is");
+    lb.wait_for_log("configuration refused, nothing changes");
     lb.wait_for_log("error: weight is -1");
     lb.wait_for_log("lb.toml:3:10");
     assert_eq!(lb.get("/").text(), "one");
@@ -91,10 +91,10 @@ fn flags_stay_in_force_and_what_needs_a_restart_says_so() {
     config.write(&format!("workers = 7\n[balance]\npolicy = \"maglev\"\n{table}"));
     wait_for_reloads(&lb, 1);
     assert_eq!(lb.state()["policy"], "ring");
-    // The flag says workers as well.
-    assert!(!lb.log().contains("with a restart only"), "{}", lb.log());
+    // The flag sets the workers too.
+    assert!(!lb.log().contains("only with a restart"), "{}", lb.log());
     config.write(&format!("name = \"other\"\n{table}"));
-    lb.wait_for_log("name changes with a restart only; it stays as it is");
+    lb.wait_for_log("name can change only with a restart; the old value stays");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_removed_backend_finishes_what_it_has() {
     let slow = Upstream::new(|_| {
         Reply::Take(Box::new(|mut wire| {
             wire.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n").unwrap();
-            // Longer than it takes the balancer to notice that the file has changed.
+            // Longer than the balancer takes to detect that the file has changed.
             std::thread::sleep(std::time::Duration::from_millis(600));
             wire.write(b"3\r\ntwo\r\n0\r\n\r\n").unwrap();
         }))
@@ -133,7 +133,7 @@ fn a_name_can_stand_for_a_backend_at_each_of_its_addresses() {
     let config =
         Config::new(&format!("[[backend]]\nurl = \"http://localhost:{port}\"\nevery_address = true\n"));
     let lb = Lb::configured(&config.path(), &[NO_PINGS]);
-    // The name is looked up by the machine, which may know one address of itself, or two.
+    // The machine looks the name up, and may know one address of itself, or two.
     eventually("its addresses are backends", || {
         let state = lb.state();
         let urls: Vec<_> =

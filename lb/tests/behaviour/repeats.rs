@@ -1,4 +1,4 @@
-//! How often a request is tried, where, and with what body.
+//! The number of tries of a request, their backends, and their bodies.
 
 use std::time::{Duration, Instant};
 
@@ -6,12 +6,12 @@ use serde_json::json;
 
 use crate::common::{Lb, NO_PINGS, Reply, Upstream, chunked, eventually, ok, when};
 
-/// Closes at every request, and answers when the balancer asks how it is.
+/// Closes at each request, and answers when the balancer asks.
 fn closing() -> Upstream {
     Upstream::new(|seen| if seen.line() == "OPTIONS *" { ok("") } else { Reply::Last(Vec::new()) })
 }
 
-/// Requests it has read, questions not counted.
+/// Requests that it has read, without questions.
 fn tries(upstream: &Upstream) -> usize {
     upstream.count() - upstream.count_of("OPTIONS *")
 }
@@ -104,7 +104,7 @@ fn a_body_over_the_limit_is_sent_once() {
 #[test]
 fn a_body_that_is_still_coming_is_sent_whole_again() {
     let bad = Upstream::raw(|mut wire| {
-        // It dies with half a body.
+        // It ends with half a body.
         if wire.head().is_ok_and(|head| head.is_some()) {
             let _ = wire.exactly(4);
         }

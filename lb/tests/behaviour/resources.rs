@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::common::{Client, Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
 
-/// Without a backend in sight, this is how fast a client must learn it.
+/// Time within which a client must get the answer if no backend is available.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 #[test]
@@ -18,20 +18,20 @@ fn with_all_backends_down_a_client_is_told_at_once_to_come_back() {
     let lb = Lb::start(&[&upstreams[0], &upstreams[1]], &flags);
     lb.wait_for_states(&["down", "down"]);
     let events = lb.events();
-    // The best of a few: a busy machine may hold up any one of them.
+    // The best of several, because a busy machine may delay any of them.
     let fastest = (0..5).map(|_| {
         let begun = Instant::now();
         let answer = lb.request("POST /", &[b'x'; 512]);
         let took = begun.elapsed();
         assert_eq!((answer.status, answer.proxy_error()), (503, "destination_unavailable"));
         assert_eq!(answer.head.get("retry-after"), Some("1"));
-        assert!(answer.text().contains("no backend is alive"), "{}", answer.text());
+        assert!(answer.text().contains("no backend is available"), "{}", answer.text());
         took
     });
     let fastest = fastest.min().unwrap();
     assert!(fastest < AT_ONCE, "{fastest:?}");
     let record = events.request("/");
-    assert_eq!((&record["blame"], &record["failure"]), (&json!("nobody"), &json!("no backend is alive")));
+    assert_eq!((&record["blame"], &record["failure"]), (&json!("nobody"), &json!("no backend is available")));
 
     upstreams[1].start();
     let answer = eventually("it is served again", || {
@@ -100,7 +100,7 @@ fn a_request_that_still_connects_leaves_a_backend_that_is_found_to_be_down() {
     }
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let records = ["/1", "/2"].map(|path| events.request(path)["tried"].clone());
-    assert!(records.contains(&json!([[1, "went down meanwhile"]])), "{records:?}");
+    assert!(records.contains(&json!([[1, "it went down while the request waited"]])), "{records:?}");
     assert_eq!(lb.backend(1)["failures"], 0, "it was the pings' to judge");
 }
 
@@ -131,13 +131,13 @@ fn clients_beyond_the_limit_wait_for_their_turn() {
     let upstream = Upstream::well("ok");
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -n 77; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_lb")]);
-    // By its descriptors it can afford 17.
+    // Its descriptors are enough for 17.
     let lb = Lb::spawn(shell, &[upstream.url()], &[NO_PINGS, "--workers=2"]);
     let mut clients: Vec<_> = (0..40).map(|_| lb.client()).collect();
     for client in &mut clients {
         client.ask("GET /", b"");
     }
-    lb.wait_for_log("all 17 connections are in use: more have to wait (--max-connections)");
+    lb.wait_for_log("all 17 connections are in use: further clients wait (--max-connections)");
     for client in &mut clients[..17] {
         assert_eq!(client.answer().status, 200);
     }
@@ -168,14 +168,14 @@ fn a_balancer_out_of_descriptors_blames_no_backend_and_recovers() {
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -n 48; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_lb")]);
     let urls: Vec<_> = upstreams.iter().map(Upstream::url).collect();
-    // With more clients than it could afford.
+    // With more clients than its descriptors are enough for.
     let lb = Lb::spawn(shell, &urls, &[NO_PINGS, "--access-log", "--max-connections=1000"]);
     upstreams.iter().for_each(Upstream::wait_for_ping);
     let events = lb.events();
     let mut admin = Client::connect(lb.admin);
     admin.get("/healthz");
 
-    // More connections than it has descriptors: those it has accepted leave none for the backends.
+    // More connections than it has descriptors: the accepted ones leave none for the backends.
     let mut clients: Vec<_> = (0..64).map(|_| lb.client()).collect();
     lb.wait_for_log("cannot accept connections for the moment");
     let answer = clients[0].get("/refused");

@@ -1,7 +1,8 @@
-//! A second opinion on what backends receive: hyper finds the same requests in the same bytes as the tests' own reader.
+//! A second opinion on the bytes that backends receive: hyper finds the same requests in them as the reader
+//! of the tests.
 //!
-//! It takes lines apart with the crate that the balancer uses as well, httparse; where a body ends, and with it a
-//! request, it finds out by itself. What was received is also left for readers that share nothing with the balancer,
+//! hyper splits lines with httparse, which the balancer uses too; but it finds the end of a body, and thus of
+//! a request, by itself. The received bytes are also saved for readers that share nothing with the balancer,
 //! see `lb/tests/readers.py`.
 
 use std::cell::RefCell;
@@ -30,14 +31,14 @@ const SEEDS: std::ops::Range<u64> = 1000..1004;
 /// A request as a reader understood it: method, target, body.
 type Understood = (String, String, Vec<u8>);
 
-/// All that came over one connection, and the whole requests that the tests' reader found in it.
+/// All bytes of one connection, and the complete requests that the reader of the tests found in them.
 #[derive(Debug)]
 struct Record {
     bytes: Vec<u8>,
     understood: Vec<Understood>,
 }
 
-/// Sends streams to a balancer of their own, and returns what reached its backend.
+/// Sends streams to a separate balancer, and returns the bytes that reached its backend.
 fn records(streams: impl Iterator<Item = Vec<u8>>) -> Vec<Record> {
     let records: Arc<Mutex<Vec<_>>> = Arc::default();
     let sink = Arc::clone(&records);
@@ -67,9 +68,9 @@ fn records(streams: impl Iterator<Item = Vec<u8>>) -> Vec<Record> {
     std::mem::take(&mut records.lock().unwrap())
 }
 
-/// What hyper finds in the bytes of a connection, and why it stops before their end if it does.
+/// The requests that hyper finds in the bytes of a connection, and the error if it stops before their end.
 async fn second_opinion(bytes: &[u8]) -> (Vec<Understood>, Option<hyper::Error>) {
-    // Room for all that is asked, and for all that is answered.
+    // Room for all requests and all answers.
     let (mut client, server) = tokio::io::duplex(bytes.len() + 64 * 1024);
     client.write_all(bytes).await.unwrap();
     client.shutdown().await.unwrap();
@@ -84,7 +85,7 @@ async fn second_opinion(bytes: &[u8]) -> (Vec<Understood>, Option<hyper::Error>)
     (understood.into_inner(), ended.err())
 }
 
-/// Whether it found the bytes to be cut, and nothing wrong with them before.
+/// Whether hyper found the bytes to be incomplete, without an error before that.
 fn is_cut(error: &hyper::Error) -> bool {
     let causes = std::iter::successors(Some(error as &dyn Error), |error| (*error).source());
     causes.into_iter().any(|cause| {
@@ -94,7 +95,7 @@ fn is_cut(error: &hyper::Error) -> bool {
     })
 }
 
-/// Leaves the records for other readers.
+/// Saves the records for other readers.
 fn keep(name: &str, records: &[Record]) {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let lines = records.iter().map(|Record { bytes, understood }| {
@@ -105,14 +106,15 @@ fn keep(name: &str, records: &[Record]) {
     std::fs::write(path, json!(lines.collect::<Vec<_>>()).to_string()).unwrap();
 }
 
-/// Compares both opinions on every record, and returns how many requests they agree on.
+/// Compares both opinions on each record, and returns the number of requests that they agree on.
 fn agreed(name: &str, records: &[Record]) -> usize {
     keep(name, records);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for Record { bytes, understood } in records {
         let (by_hyper, error) = runtime.block_on(second_opinion(bytes));
         let bytes = bytes.escape_ascii();
-        // hyper refuses some targets that the balancer passes on: its type for them takes fewer characters.
+        // hyper refuses some targets that the balancer passes on: its type for targets accepts fewer
+        // characters.
         let strange = understood.iter().position(|(_, target, _)| target.parse::<hyper::Uri>().is_err());
         assert_eq!(understood[..strange.unwrap_or(understood.len())], by_hyper, "{bytes}");
         assert!(strange.is_some() || error.as_ref().is_none_or(is_cut), "{error:?} in {bytes}");

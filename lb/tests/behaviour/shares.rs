@@ -1,10 +1,10 @@
-//! Who gets how much: exact shares, over all workers and connections together.
+//! Exact shares of the backends, over all workers and connections together.
 
 use crate::common::{Lb, Upstream};
 
 const CLIENTS: usize = 32;
 
-/// Sends `total` requests over keep-alive connections, and returns how many each upstream got of them.
+/// Sends `total` requests over keep-alive connections, and returns the number at each upstream.
 fn shares(lb: &Lb, upstreams: &[Upstream], total: usize) -> Vec<usize> {
     let before: Vec<_> = upstreams.iter().map(Upstream::count).collect();
     std::thread::scope(|scope| {

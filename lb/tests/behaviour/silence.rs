@@ -1,4 +1,4 @@
-//! A backend that accepts and never answers is left alone; a slow path is not silence.
+//! A backend that accepts connections and never answers is suspected; a slow path is not silence.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -11,7 +11,7 @@ use crate::common::{Lb, Reply, Seen, Upstream, eventually, ok, throughout, when,
 
 const PINGS: [&str; 2] = ["--ping-interval=100ms", "--ping-timeout=100ms"];
 
-/// Says nothing while it is stalled, whatever it is asked.
+/// Sends nothing while it is stalled, at any request.
 fn stallable(name: &'static str) -> (Upstream, Arc<AtomicBool>) {
     let stalled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stalled);
@@ -19,8 +19,8 @@ fn stallable(name: &'static str) -> (Upstream, Arc<AtomicBool>) {
     (Upstream::new(script), stalled)
 }
 
-/// Sends `GET`s one after the other over `clients` connections until told to stop, and expects each to be
-/// answered. Returns how many there were, and how long the slowest took.
+/// Sends `GET`s one after the other over `clients` connections until `stop`, and expects an answer to each.
+/// Returns their number, and the time of the slowest.
 fn traffic(lb: &Lb, clients: usize, stop: &AtomicBool) -> (usize, Duration) {
     std::thread::scope(|scope| {
         let run = || {
@@ -45,7 +45,7 @@ fn traffic(lb: &Lb, clients: usize, stop: &AtomicBool) -> (usize, Duration) {
 fn a_silent_backend_is_suspected_left_and_taken_back_when_it_answers() {
     let (silent, stalled) = stallable("silent");
     let others = [Upstream::well("2"), Upstream::well("3")];
-    // Longer than a busy machine keeps anybody from answering.
+    // Longer than a busy machine delays an answer.
     let lb = Lb::start(&[&silent, &others[0], &others[1]], &[PINGS[0], PINGS[1], "--silence=1s"]);
     let events = lb.events();
     let stop = AtomicBool::new(false);
@@ -88,7 +88,7 @@ fn what_may_be_repeated_leaves_a_silent_backend_once_and_what_may_not_stays() {
     }
     stalled.store(true, SeqCst);
     let events = lb.events();
-    // Every other request is the silent one's turn.
+    // Every second request goes to the silent one.
     let mut clients: Vec<_> = (0..6).map(|_| lb.client()).collect();
     for (n, client) in clients.iter_mut().enumerate() {
         match n / 2 {
@@ -171,7 +171,7 @@ fn the_last_alive_backend_is_never_suspected() {
 }
 
 #[test]
-fn when_all_are_silent_nobody_is_suspected() {
+fn when_all_are_silent_no_backend_is_suspected() {
     let pairs = [stallable("1"), stallable("2")];
     let lb = Lb::start(&[&pairs[0].0, &pairs[1].0], &[PINGS[0], PINGS[1], "--silence=1s"]);
     let mut clients: Vec<_> = (0..8).map(|_| lb.client()).collect();
@@ -214,6 +214,22 @@ fn what_waits_at_a_stopped_backend_moves_on_although_pings_took_it_down() {
 }
 
 #[test]
+fn what_panic_mode_sends_to_a_silent_backend_leaves_it() {
+    let (silent, stalled) = stallable("silent");
+    let well = Upstream::well("ok");
+    let lb = Lb::start(&[&silent, &well], &["--panic-threshold=60%"]);
+    lb.wait_for_states(&["up", "up"]);
+    stalled.store(true, SeqCst);
+    let mut client = lb.client();
+    for n in 0..6 {
+        let begun = Instant::now();
+        assert_eq!(client.get(&format!("/{n}")).status, 200);
+        assert!(begun.elapsed() < Duration::from_secs(4), "request {n} waited for {:?}", begun.elapsed());
+    }
+    assert_eq!(lb.states()[0], "suspect");
+}
+
+#[test]
 fn what_waits_at_a_slow_path_stays_although_pings_took_the_backend_down() {
     let pairs = [0, 1].map(|_| {
         let unwell = Arc::new(AtomicBool::new(false));
@@ -252,7 +268,7 @@ fn a_crash_is_not_held_against_a_backend_that_is_back() {
     let lb = Lb::start(&[&returning, &others[0], &others[1]], &flags);
     let events = lb.events();
     let waiting = |line: &str| {
-        // Every third request is its turn.
+        // Every third request goes to it.
         let mut clients: Vec<_> = (0..9).map(|_| lb.client()).collect();
         for client in &mut clients {
             client.ask(line, b"");
@@ -269,7 +285,7 @@ fn a_crash_is_not_held_against_a_backend_that_is_back() {
     std::thread::sleep(Duration::from_millis(1200));
     returning.start();
     events.change("1 down -> up");
-    // It is slow to answer at first: three requests wait, though not for long.
+    // It answers slowly at first: three requests wait, though not for long.
     let clients = waiting("POST /after");
     throughout(Duration::from_millis(200), || assert_eq!(lb.states(), ["up", "up", "up"]));
     drop(clients);
@@ -277,7 +293,7 @@ fn a_crash_is_not_held_against_a_backend_that_is_back() {
 }
 
 #[test]
-fn a_balancer_that_was_asleep_blames_nobody() {
+fn a_balancer_that_was_asleep_blames_no_backend() {
     let slow = |name: &'static str| {
         Upstream::new(move |_| {
             std::thread::sleep(Duration::from_millis(100));

@@ -1,4 +1,4 @@
-//! Whether what is counted is what happened: every request, every try, every byte, and nothing twice.
+//! Whether the counts match the events: each request, each try, each byte, and nothing twice.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::common::{Client, Lb, Metrics, NO_PINGS, Reply, Seen, Upstream, eventually, ok, when};
 
-/// Does what the path says.
+/// Does what the path of the request says.
 fn obliging(seen: &Seen) -> Reply {
     match seen.line() {
         "GET /missing" => Reply::Bytes("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n".into()),
@@ -42,7 +42,7 @@ fn at_rest(lb: &Lb) -> Metrics {
     metrics
 }
 
-/// What must hold of any page while nothing is in flight.
+/// Rules for every page while nothing is in flight.
 fn assert_adds_up(metrics: &Metrics) {
     let total = |name| metrics.sum(name, &[]);
     assert_eq!(total("roundabout_requests_total"), total("roundabout_responses_total"), "{}", metrics.text);
@@ -61,7 +61,10 @@ fn assert_adds_up(metrics: &Metrics) {
         };
         let counts = ["queue", "head", "body"].map(|name| phase("count", name));
         assert!(phase("count", "upload") <= counts[0], "only what is not sent at once is uploaded");
-        assert!(counts.is_sorted_by(|a, b| a >= b), "whoever is in a phase was in those before: {counts:?}");
+        assert!(
+            counts.is_sorted_by(|a, b| a >= b),
+            "a request in a phase has been in the earlier phases: {counts:?}"
+        );
         assert_eq!(counts[0], phase("count", "total"));
         let sum = ["queue", "upload", "head", "body"].map(|name| phase("sum", name)).iter().sum::<f64>();
         assert!((sum - phase("sum", "total")).abs() < 1e-6, "{sum} {}", phase("sum", "total"));
@@ -89,7 +92,7 @@ fn every_request_and_every_try_is_counted_once() {
     let (url, gone_url) = (upstream.url(), gone.url());
     let (here, there) = ([("backend", &url[..])], [("backend", &gone_url[..])]);
 
-    // One of the first two meets the backend that is gone, and moves on.
+    // One of the first two goes to the backend that is down, and moves on.
     let mut client = lb.client();
     for path in ["/", "/", "/missing", "/busy", "/stale"] {
         client.get(path);
@@ -126,8 +129,8 @@ fn every_request_and_every_try_is_counted_once() {
     assert_eq!([backend("transitions_total", &here), backend("transitions_total", &there)], [0.0, 1.0]);
 }
 
-/// How a request fails for its client: what is sent, whether the client leaves, the cause, the blame, what the client
-/// gets, and how often the backend is at fault or sees its client leave for this cause.
+/// A failure of a request for its client: the bytes to send, whether the client leaves, the cause, the blame,
+/// the result at the client, and how often the backend is to blame or sees its client leave for this cause.
 type Failing = (&'static str, bool, &'static str, &'static str, &'static str, f64);
 
 #[test]
@@ -226,7 +229,7 @@ fn every_byte_is_counted_on_both_sides() {
         }
         RECORDED.fetch_add(wire.recorded().len(), SeqCst);
     });
-    // No question comes in between, however busy the machine is.
+    // No question arrives in between, even on a busy machine.
     let lb = Lb::start(&[&upstream], &[NO_PINGS, "--silence=1m"]);
     let (mut sent, mut received, mut answered) = (0, 0, 0);
     for size in [0, 1, 1000, 100_000, 3_000_000] {
@@ -271,7 +274,7 @@ fn a_tunnel_is_in_flight_until_it_closes_and_its_bytes_count() {
     let mut client = lb.client();
     let head = client.send(format!("{ask}glue")).head_of_answer().unwrap().text.len();
     assert_eq!(client.wire.exactly(4).unwrap(), b"glue");
-    // If this time were counted as the answer's, it would show.
+    // If this time counted as the time of the answer, it would be visible.
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(client.send("ping").wire.exactly(4).unwrap(), b"ping");
     let metrics = Metrics::of(lb.admin);
@@ -300,7 +303,7 @@ fn phases_are_told_apart() {
         }))
     });
     let lb = Lb::start(&[&upstream], &[NO_PINGS, "--backend-limit=1"]);
-    // The second one waits for its place until the first is through.
+    // The second one waits for its place until the first has ended.
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| assert_eq!(lb.get("/").status, 200));

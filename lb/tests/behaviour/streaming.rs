@@ -1,4 +1,4 @@
-//! Bodies stream: nothing waits for their end, and nobody is sent more than he takes.
+//! Bodies stream: nothing waits for their end, and no side is sent more than it reads.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Lb, NO_PINGS, PATIENCE, Reply, Upstream, chunked, eventually, when};
 
-/// More than the kernel's buffers along the way take, less than a balancer without backpressure would.
+/// More than the kernel's buffers on the way can hold, and less than a balancer without backpressure would
+/// take.
 const BOUND: usize = 24 << 20;
 
-/// How long a writer must be stuck to be called blocked.
+/// How long a writer must wait to count as blocked.
 const STUCK: Duration = Duration::from_millis(400);
 
-/// Writes until nobody takes any more for a while, at most until `limit`. Returns what was written.
+/// Writes until the other side accepts no more bytes for a while, at most until `limit`. Returns the number
+/// of written bytes.
 fn write_until_blocked(mut stream: &TcpStream, limit: usize) -> usize {
     let some = [b'x'; 64 * 1024];
     stream.set_write_timeout(Some(STUCK)).unwrap();
@@ -83,7 +85,7 @@ fn a_client_that_does_not_read_blocks_its_backend() {
             wire.write("HTTP/1.1 200 OK\r\n\r\n").unwrap();
             count.store(write_until_blocked(&wire.stream, 4 * BOUND), SeqCst);
             is_blocked.store(true, SeqCst);
-            // Once the client reads, it goes on.
+            // When the client reads, it continues.
             wire.stream.set_write_timeout(Some(PATIENCE)).unwrap();
             wire.write(vec![b'y'; 1 << 20]).unwrap();
         }))
@@ -94,7 +96,7 @@ fn a_client_that_does_not_read_blocks_its_backend() {
     eventually("the backend is blocked", || when(blocked.load(SeqCst), ()));
     let held = written.load(SeqCst);
     assert!(held < BOUND, "{held} bytes were taken from the backend");
-    assert_eq!(lb.get("/other").text(), "served", "one slow reader disturbs nobody");
+    assert_eq!(lb.get("/other").text(), "served", "one slow reader delays no other client");
 
     client.head_of_answer().unwrap();
     let begun = Instant::now();
@@ -126,7 +128,7 @@ fn a_backend_that_does_not_read_blocks_its_client() {
 }
 
 #[test]
-fn an_answer_that_nobody_reads_yet_does_not_hold_up_the_request() {
+fn an_unread_answer_does_not_delay_the_request() {
     let upstream = Upstream::raw(|mut wire| {
         let Ok(Some(_)) = wire.head() else { return };
         wire.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {BOUND}\r\n\r\n")).unwrap();
@@ -138,7 +140,7 @@ fn an_answer_that_nobody_reads_yet_does_not_hold_up_the_request() {
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let mut client = lb.client();
     client.send(format!("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: {BOUND}\r\n\r\n"));
-    // The answer fills all buffers on its way before the client has sent a byte, and for as long as it sends.
+    // The answer fills all buffers on its way before the client has sent a byte, and while it sends.
     eventually("the answer has begun", || when(lb.state()["totals"]["status"]["2xx"] == 1, ()));
     client.send(vec![b'x'; BOUND]);
     client.head_of_answer().unwrap();

@@ -1,8 +1,9 @@
-//! What stands behind a body and could be taken for what a head says.
+//! Trailers that could be taken for headers.
 
 use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, when};
 
-/// Fields that must not pass behind a body: they frame, route, authorise or tell the way, or look like those that do.
+/// Fields that must not pass as trailers: they frame, route, authorise or tell the origin, or look like
+/// fields that do.
 const HARMFUL: [&str; 32] = [
     "X-Forwarded-For",
     "X-Forwarded-Port",
@@ -47,7 +48,7 @@ fn trailers_of_a_request_reach_no_backend() {
     let upstream = Upstream::raw(|mut wire| {
         let Ok(Some(head)) = wire.head() else { return };
         assert_eq!(head.get("trailer"), None, "nothing is announced that does not come");
-        // What is sent up to the end of the chunks comes back, for the test to look at.
+        // The data up to the end of the chunks comes back, so that the test can check it.
         let expected = b"5\r\nhello\r\n0\r\n\r\n";
         let got = wire.exactly(expected.len()).unwrap();
         let got = String::from_utf8_lossy(&got).into_owned();

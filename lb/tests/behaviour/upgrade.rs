@@ -1,4 +1,5 @@
-//! Switching protocols: after a 101 both sides speak as they like, and nobody gets a 101 he did not ask for.
+//! Switching protocols: after a 101, both sides send any bytes, and no client gets a 101 without asking for
+//! it.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +8,14 @@ use crate::common::{Lb, NO_PINGS, Reply, Upstream, Wire, eventually, ok, through
 const ASK: &str = "GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
-/// Switches, greets in the same segment, and repeats what it hears until the other side has finished.
+/// Switches, sends a greeting in the same segment, and repeats the bytes that it gets until the other side
+/// has finished.
 fn chat(mut wire: Wire) {
     wire.write(format!("{SWITCH}hello")).unwrap();
     while let Ok(word) = wire.exactly(4) {
         wire.write(word).unwrap();
     }
-    // The other side may be gone for good.
+    // The other side may have closed.
     let _ = wire.write("bye");
 }
 
@@ -113,7 +115,7 @@ fn a_backend_may_decline_an_upgrade() {
 }
 
 #[test]
-fn a_switch_that_nobody_asked_for_is_a_malformed_answer() {
+fn a_switch_without_a_request_for_it_is_a_malformed_answer() {
     let upstream = Upstream::new(|_| Reply::Bytes(SWITCH.into()));
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     let answer = lb.get("/");
@@ -123,13 +125,13 @@ fn a_switch_that_nobody_asked_for_is_a_malformed_answer() {
 }
 
 #[test]
-fn a_tunnel_in_which_nobody_speaks_is_closed_in_time() {
+fn a_silent_tunnel_is_closed_in_time() {
     let (_upstream, lb) = chatting(&["--tunnel-timeout=500ms"]);
     let mut client = lb.client();
     client.send(ASK).head_of_answer().unwrap();
     assert_eq!(client.wire.exactly(5).unwrap(), b"hello");
     let mut spoken = Instant::now();
-    // Whoever says a word now and then keeps it open.
+    // A client that sends bytes now and then keeps the tunnel open.
     throughout(Duration::from_millis(1000), || {
         spoken = Instant::now();
         assert_eq!(client.send("ping").wire.exactly(4).unwrap(), b"ping");
@@ -143,7 +145,7 @@ fn a_tunnel_in_which_nobody_speaks_is_closed_in_time() {
 fn a_body_passes_before_the_tunnel() {
     // It switches as soon as it has the head.
     let upstream = Upstream::raw(|mut wire| {
-        // A ping says nothing.
+        // A ping has no bytes.
         let Ok(Some(head)) = wire.head() else { return };
         wire.write(format!("{SWITCH}hello")).unwrap();
         let Ok(body) = wire.request_body(&head) else { return };
@@ -183,7 +185,7 @@ fn a_body_passes_before_the_tunnel() {
             assert_eq!(events.request("/chat")["status"], 101);
         }
     }
-    // Whoever never sends it gets no tunnel.
+    // A client that never sends the rest gets no tunnel.
     for leaves in [false, true] {
         let mut client = lb.client();
         client.send(ask("Content-Length: 10")).send("0123");

@@ -1,4 +1,4 @@
-//! Values that a command line cannot have: the message says how to write what is meant.
+//! Wrong values on the command line: the message shows the right form.
 
 use crate::common::{Ended, lb_command};
 use crate::mistakes::expect;
@@ -16,7 +16,7 @@ fn values_are_taken_as_people_write_them_or_the_error_says_how() {
         (&["--backends=unix@/tmp/x"], &["is a unix socket", "write http://host:port"]),
         (&["--backends=/tmp/x.sock"], &["is a unix socket", "write http://host:port"]),
         (&["--backends=unix:80"], &["has no scheme", "write http://unix:80"]),
-        (&[OK, rate, "500B/s"], &["500B/s is no size", "write 500B\n"]),
+        (&[OK, rate, "500B/s"], &["500B/s is not a size", "write 500B\n"]),
         (&[OK, rate, "10KiB/s"], &["write 10KiB\n"]),
         (&[OK, rate, "10KBps"], &["write 10KB\n"]),
         (&[OK, rate, "fast/s"], &["write 64KiB or 1MiB"]),
@@ -45,7 +45,7 @@ fn values_are_taken_as_people_write_them_or_the_error_says_how() {
         (&[OK, "--ping-interval", "-1s"], &["--ping-interval is -1s", "write it as 250ms, 10s or 2m"]),
         (&[OK, "--name", "-1"], &["--name=-1"]),
         (&["check", OK, "--port", "-1"], &["--port is -1", "write 0 to 65535"]),
-        (&[OK, "--port=3030", "--admin=0.0.0.0:3030"], &["clients and admin", "4030 for admin"]),
+        (&[OK, "--port=3030", "--admin=0.0.0.0:3030"], &["cannot both use", "4030 for admin"]),
         (&[OK, "--port=3030", "--admin=127.0.0.1:3030"], &["127.0.0.1:3030", "same port", "4030 for admin"]),
         (&[OK, "--bind=::", "--port=4030", "--admin=127.0.0.1:4030"], &["same port", "4031 for admin"]),
         (&["check", "-"], &["standard input is not read", "name a regular file"]),
@@ -55,7 +55,7 @@ fn values_are_taken_as_people_write_them_or_the_error_says_how() {
 #[test]
 fn a_switch_takes_its_value_behind_an_equals_sign_or_not_at_all() {
     expect(&[
-        (&[OK, "--via", "off"], &["'off' stands apart from --via", "write --via=false\n"]),
+        (&[OK, "--via", "off"], &["'off' follows --via after a space", "write --via=false\n"]),
         (&["--access-log", "false", OK], &["write --access-log=false\n"]),
         (&[OK, "--explain", "yes"], &["write --explain=true\n"]),
         (&["check", OK, "--via", "off"], &["write --via=false\n"]),
@@ -70,7 +70,7 @@ fn a_switch_takes_its_value_behind_an_equals_sign_or_not_at_all() {
         (&["ctl", "add", "http://a:1", "--backup", "no"], &["leave --backup out"]),
         (&["check", "--schema=true"], &["write --schema alone"]),
     ]);
-    // What follows such a switch may be a backend.
+    // The word after such a switch may be a backend.
     let ended = Ended::of(&["ctl", "remove", "--force", "1", "--admin=http://127.0.0.1:1"]);
     assert!(ended.stderr.contains("connection refused"), "{ended:?}");
 }

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use super::{Kind, Kit, Origin, Watch};
 
-/// How long the balancer may take to find all servers up.
+/// The time limit until the balancer reports all servers as up.
 const READY_TIME: Duration = Duration::from_secs(15);
 
-/// A balancer, its backends on real servers, and the ledger that they all write.
+/// A balancer, its backends on real servers, and the ledger that all of them write.
 #[derive(Debug)]
 pub struct Fleet {
     watch: Watch,
@@ -27,7 +27,7 @@ impl Fleet {
     /// Starts servers of these kinds, and a balancer with these arguments in front of them.
     ///
     /// # Errors
-    /// When something does not start, or is not found up in time.
+    /// If something does not start, or is not up in time.
     pub async fn start(kit: &Kit, kinds: &[Kind], args: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let ledger = folder.path().join("ledger");
@@ -52,7 +52,7 @@ impl Fleet {
     /// A server by its number; the first is 1.
     ///
     /// # Panics
-    /// When there is none of that number.
+    /// If there is none with that number.
     pub fn origin(&self, number: usize) -> &Origin {
         &self.origins[number - 1]
     }
@@ -62,7 +62,7 @@ impl Fleet {
         &self.origins
     }
 
-    /// What the balancer has told of its backends' states.
+    /// The state changes of its backends that the balancer reported.
     pub fn watch(&self) -> &Watch {
         &self.watch
     }
@@ -70,7 +70,7 @@ impl Fleet {
     /// How often each request was executed.
     ///
     /// # Errors
-    /// When the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn executed(&self) -> Result<Executed> {
         let ledger = std::fs::read_to_string(self.folder.path().join("ledger"))?;
         let mut times = HashMap::<&str, u64>::new();
@@ -83,7 +83,7 @@ impl Fleet {
     /// Waits until every backend is up.
     ///
     /// # Errors
-    /// When one is not in time; carries the balancer's log.
+    /// If the time is up: has the balancer's log.
     pub async fn all_up(&self) -> Result<()> {
         all_up(&self.balancer).await
     }

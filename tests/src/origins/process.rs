@@ -1,4 +1,4 @@
-//! One server as a process: started, killed, stopped and started again at the same port.
+//! One server as a process: it can be started, killed, stopped and started again on the same port.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -16,19 +16,19 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{Kind, Kit};
 
-/// How long a server may take from its start to the line that says where it listens.
+/// The time limit from the start of a server to the line with its address.
 const START_TIME: Duration = Duration::from_secs(20);
 
-/// How long a server may take to end after SIGTERM.
+/// The time limit for the end of a server after SIGTERM.
 const END_TIME: Duration = Duration::from_secs(20);
 
-/// How many of its last lines are kept for errors.
+/// The number of its last lines that are kept for errors.
 const KEPT_LINES: usize = 30;
 
-/// A server with one of our programs on it. It ends when this is dropped.
+/// A server with one of our programs. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct Origin {
-    /// What server it is.
+    /// The kind of server.
     pub kind: Kind,
     /// Its number among the backends of the balancer; the first is 1.
     pub number: usize,
@@ -51,7 +51,7 @@ impl Origin {
     /// Starts a server on a free port, and returns when it listens.
     ///
     /// # Errors
-    /// When it cannot be run, or does not listen in time; carries what it printed.
+    /// If it cannot be run, or does not listen in time; has its output.
     pub async fn start(kit: &Kit, kind: Kind, number: usize, ledger: &Path) -> Result<Self> {
         let mut origin = Self {
             kind,
@@ -67,7 +67,7 @@ impl Origin {
         Ok(origin)
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -80,7 +80,7 @@ impl Origin {
     /// Ends it at once (SIGKILL), and returns when it is gone.
     ///
     /// # Errors
-    /// When it does not run.
+    /// If it does not run.
     pub fn kill(&self) -> Result<()> {
         self.signal(Signal::KILL)?;
         let running = self.running().take();
@@ -91,7 +91,7 @@ impl Origin {
     /// Asks it to end (SIGTERM), and returns when it is gone.
     ///
     /// # Errors
-    /// When it does not run, or does not end in time.
+    /// If it does not run, or does not end in time.
     pub async fn terminate(&self) -> Result<()> {
         self.signal(Signal::TERM)?;
         lab::eventually(END_TIME, &format!("{} to end", self.name()), async || {
@@ -104,32 +104,32 @@ impl Origin {
         Ok(())
     }
 
-    /// Stops it (SIGSTOP): the kernel goes on accepting connections for it.
+    /// Stops it (SIGSTOP): the kernel continues to accept connections for it.
     ///
     /// # Errors
-    /// When it does not run.
+    /// If it does not run.
     pub fn stop(&self) -> Result<()> {
         self.signal(Signal::STOP)
     }
 
-    /// Lets it go on after [`Self::stop`] (SIGCONT).
+    /// Continues it after [`Self::stop`] (SIGCONT).
     ///
     /// # Errors
-    /// When it does not run.
+    /// If it does not run.
     pub fn resume(&self) -> Result<()> {
         self.signal(Signal::CONT)
     }
 
-    /// Starts it again at the port it had, and returns at once, as a service manager does.
+    /// Starts it again on its previous port, and returns at once, as a service manager does.
     ///
     /// # Errors
-    /// When it runs already, or cannot be run.
+    /// If it runs already, or cannot be run.
     pub fn spawn(&self) -> Result<()> {
         let mut running = self.running();
         ensure!(running.is_none(), "{} runs already", self.name());
         let server = self.kit.command(self.kind);
         let port = self.address.port();
-        // The kernel ends it with the thread that started it, even while it is stopped.
+        // The kernel ends the server together with the thread that started it, even while it is stopped.
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL", "--"])
@@ -155,7 +155,7 @@ impl Origin {
             thread::spawn(move || {
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
                     if let Some(port) = port_in(&line) {
-                        // Later lines may name the port again, when nobody waits for it.
+                        // Later lines may contain the port again, when there is no receiver.
                         let _ = found.send(port);
                     }
                     note(&log, line);
@@ -166,10 +166,10 @@ impl Origin {
         Ok(())
     }
 
-    /// Waits until it says that it listens, and returns its port.
+    /// Waits for the line with its address, and returns its port.
     ///
     /// # Errors
-    /// When it ends, or does not listen in time; carries what it printed.
+    /// If it ends, or does not listen in time; has its output.
     pub async fn listening(&self) -> Result<u16> {
         lab::eventually(START_TIME, &format!("{} to listen", self.name()), async || {
             match self.running().as_ref().context("it does not run")?.listens.try_recv() {
@@ -182,7 +182,7 @@ impl Origin {
         .map_err(|error| anyhow!("{error:#}\n{}", self.printed()))
     }
 
-    /// What it printed last.
+    /// Its last output.
     pub fn printed(&self) -> String {
         let log = self.log.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         log.iter().map(|line| format!("  {} | {line}\n", self.name())).collect()
@@ -207,12 +207,12 @@ impl Origin {
 
 impl Drop for Origin {
     fn drop(&mut self) {
-        // It may be gone already, which is what is wanted.
+        // It may be gone already, which is the aim.
         drop(self.kill());
     }
 }
 
-/// The port that a line such as `listening on http://127.0.0.1:8000` names.
+/// The port in a line such as `listening on http://127.0.0.1:8000`.
 fn port_in(line: &str) -> Option<u16> {
     let (_, rest) = line.split_once("http://127.0.0.1:")?;
     let digits = rest.split(|next: char| !next.is_ascii_digit()).next()?;

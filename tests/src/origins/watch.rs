@@ -1,4 +1,4 @@
-//! Which backends change their state, as the balancer tells it?
+//! The state changes of backends, as the balancer reports them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -11,19 +11,19 @@ use tokio::task::JoinHandle;
 /// A change of a backend's state.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// When this test learnt of it.
+    /// The time at which this test got the event.
     pub at: Instant,
     /// The backend's number.
     pub backend: usize,
     /// The state before.
     pub from: String,
-    /// The state from then on.
+    /// The state after the change.
     pub to: String,
-    /// Why.
+    /// The reason.
     pub cause: String,
 }
 
-/// Listens to a balancer until it is dropped.
+/// Reads a balancer's events until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
     changes: Arc<Mutex<Vec<Change>>>,
@@ -31,10 +31,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to listen at an admin port.
+    /// Begins to read the events of an admin port.
     ///
     /// # Errors
-    /// When it cannot be reached.
+    /// If it cannot be reached.
     pub async fn begin(admin: SocketAddr) -> Result<Self> {
         let mut events = Events::open(admin, "/events").await?;
         let changes = Arc::<Mutex<Vec<Change>>>::default();
@@ -42,7 +42,7 @@ impl Watch {
         let listening = tokio::spawn(async move {
             while let Ok(Some(event)) = events.next().await {
                 let text = |name: &str| event.data[name].as_str().unwrap_or_default().to_owned();
-                // The first events only say which state each backend is in.
+                // The first events only give the state of each backend.
                 if event.name != "state" || text("from") == text("to") {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! How long the tests are, and what they count.
+//! The duration of the tests, and the figures that they compare.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +13,7 @@ pub(super) fn full() -> bool {
     std::env::var("ROUNDABOUT_BARS").is_ok_and(|bars| bars == "full")
 }
 
-/// The one of two that is meant: the short one, or the full one.
+/// One of two values: the short one, or the full one.
 pub(super) fn either<T>(short: T, long: T) -> T {
     if full() { long } else { short }
 }
@@ -26,8 +26,8 @@ pub(super) const fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// Sends one request on each of so many connections, all at once, and returns when they are under way. The report comes
-/// when all of them have ended.
+/// Sends one request on each of this number of connections, all at once, and returns when they are in flight.
+/// The report comes when all of them have ended.
 pub(super) async fn at_once(load: Load, count: usize) -> Result<tokio::task::JoinHandle<Result<Report>>> {
     let running: Running = load.connections(count).start()?;
     lab::eventually(seconds(5), "all requests to be sent", async || {
@@ -38,17 +38,17 @@ pub(super) async fn at_once(load: Load, count: usize) -> Result<tokio::task::Joi
     Ok(tokio::spawn(running.stop()))
 }
 
-/// What became of a load.
+/// The results of a load.
 #[derive(Debug)]
 pub(super) struct Figures {
     pub(super) requests: u64,
-    /// What went wrong, and how often.
+    /// The errors with their counts.
     pub(super) errors: Vec<(String, u64)>,
-    /// How often the one that was executed most often was executed.
+    /// The largest number of executions of one request.
     pub(super) most_runs: u64,
     /// Requests that were executed more than once.
     pub(super) repeated: usize,
-    /// Answers in a backend's name that no backend knows of.
+    /// Answers from a backend that no backend executed.
     pub(super) lost: usize,
     pub(super) p50: Duration,
     pub(super) max: Duration,
@@ -59,7 +59,7 @@ impl Figures {
         Self::of_call(report, executed, None)
     }
 
-    /// The figures of one of its calls, by its place.
+    /// The figures of one call, by its place in the list.
     pub(super) fn of_call(report: &Report, executed: &Executed, call: Option<usize>) -> Self {
         let mine = |entry: &&lab::load::Entry| call.is_none_or(|call| entry.call == call);
         let entries: Vec<_> = report.entries().iter().filter(mine).collect();
@@ -87,7 +87,7 @@ impl Figures {
         self.errors.iter().map(|(_, count)| count).sum()
     }
 
-    /// All that may be asked of requests that have nothing to do with a fault.
+    /// The conditions for requests that have nothing to do with a fault.
     pub(super) fn untouched(&self) -> Result<()> {
         ensure!(self.requests > 0, "there were none");
         ensure!(self.errors.is_empty(), "{} of {} failed: {:?}", self.failed(), self.requests, self.errors);
@@ -112,13 +112,13 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Changes of state in few words.
+/// Changes of state as a short text.
 pub(super) fn told(changes: &[Change]) -> String {
     let words = |change: &Change| format!("{} {} ({})", change.backend, change.to, change.cause);
     changes.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
-/// That nothing left `up`.
+/// Checks that no backend left `up`.
 pub(super) fn none_left_up(changes: &[Change]) -> Result<()> {
     ensure!(changes.is_empty(), "backends left `up`: {}", told(changes));
     Ok(())

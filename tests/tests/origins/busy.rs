@@ -1,7 +1,7 @@
-//! A server with a single thread that is busy cannot answer, just like one that is stopped.
+//! A busy server with a single thread cannot answer, just like a stopped one.
 //!
-//! How many requests fail meanwhile is printed, and not judged: nothing outside of the server can tell the one from the
-//! other. What must hold either way is judged.
+//! The number of requests that fail meanwhile is printed, and not judged: nothing outside the server can
+//! distinguish the two cases. The conditions that must hold in both cases are judged.
 
 use anyhow::{Result, ensure};
 use e2e::origins::{Fleet, Kind, Kit};
@@ -9,7 +9,7 @@ use lab::load::{Call, Load};
 
 use super::bars::{Figures, at_once, either, seconds, told};
 
-/// How long the thread is kept busy, in milliseconds.
+/// The time for which the thread is busy, in milliseconds.
 const BUSY: u64 = 2000;
 
 pub(super) async fn all(kit: Kit) -> Result<()> {
@@ -21,7 +21,8 @@ pub(super) async fn all(kit: Kit) -> Result<()> {
     Ok(())
 }
 
-/// Two servers of a kind, requests that keep one of them busy, one after the other, and quick ones beside them.
+/// Two servers of a kind, requests that keep one of them busy, one after the other, and quick requests beside
+/// them.
 async fn busy(kit: &Kit, kind: Kind, pings: Option<&str>) -> Result<()> {
     let arguments: Vec<&str> = pings.into_iter().collect();
     let fleet = Fleet::start(kit, &[kind, kind], &arguments).await?;

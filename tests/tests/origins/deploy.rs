@@ -1,4 +1,4 @@
-//! The line with which `lb ctl --help` restarts a backend, as it stands there.
+//! The line from `lb ctl --help` that restarts a backend, exactly as it is there.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,13 @@ use super::bars::{Figures, either, none_left_up, seconds, told};
 const GETS: f64 = 180.0;
 const POSTS: f64 = 20.0;
 
-/// How many requests there have to be in the end.
+/// The smallest number of requests at the end.
 const REQUESTS: u64 = 10_000;
 
-/// How long one restart may take.
+/// The time limit for one restart.
 const PATIENCE: Duration = seconds(60);
 
-/// Two uvicorns and two nodes are restarted one after the other, by that line.
+/// Two uvicorns and two nodes are restarted one after the other with that line.
 pub(super) async fn one_by_one(kit: Kit) -> Result<()> {
     let fleet = Fleet::start(&kit, &[Kind::Uvicorn, Kind::Uvicorn, Kind::Node, Kind::Node], &[]).await?;
     let lb = build(Profile::Dev, Progress::Quiet)?.lb;
@@ -54,12 +54,12 @@ pub(super) async fn one_by_one(kit: Kit) -> Result<()> {
     let left = fleet.watch().left_up();
     println!("{restarts} restarts by `{line}`: {figures}; left up: [{}]", told(&left));
     figures.untouched()?;
-    // Who was drained may be down until it has started; nothing else may be held against anyone.
+    // A drained backend may be down until it has started; no other state is acceptable.
     let blamed: Vec<_> = left.into_iter().filter(|change| change.to != "down").collect();
     none_left_up(&blamed)
 }
 
-/// The line, from the help itself.
+/// The line from the help text.
 async fn documented(lb: &Path) -> Result<String> {
     let help = Command::new(lb).args(["ctl", "--help"]).output().await?;
     let help = String::from_utf8(help.stdout)?;
@@ -69,7 +69,8 @@ async fn documented(lb: &Path) -> Result<String> {
     Ok(line.to_owned())
 }
 
-/// Puts an `lb` and a `systemctl` into a folder: the one asks this balancer, the other tells this test what to restart.
+/// Puts an `lb` and a `systemctl` into a folder: the first connects to this balancer, the second tells this
+/// test which server to restart.
 fn lend_commands(folder: &Path, lb: &Path, admin: std::net::SocketAddr, manager: u16) -> Result<()> {
     let put = |name: &str, script: String| -> Result<PathBuf> {
         let path = folder.join(name);
@@ -87,7 +88,7 @@ fn lend_commands(folder: &Path, lb: &Path, admin: std::net::SocketAddr, manager:
     Ok(())
 }
 
-/// Runs the line in a shell, and restarts what it asks to restart.
+/// Runs the line in a shell, and restarts the server that it names.
 async fn run(line: &str, folder: &Path, manager: &TcpListener, fleet: &Fleet) -> Result<()> {
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
     let mut shell = Command::new("sh");
@@ -109,7 +110,7 @@ async fn run(line: &str, folder: &Path, manager: &TcpListener, fleet: &Fleet) ->
     Ok(())
 }
 
-/// Does what a service manager does: ends the server, starts it, and is content when there is a process.
+/// Does the work of a service manager: ends the server, starts it, and returns when there is a process.
 async fn restart(stream: TcpStream, fleet: &Fleet) -> Result<()> {
     let mut stream = BufReader::new(stream);
     let mut unit = String::new();

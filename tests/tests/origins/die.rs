@@ -1,4 +1,4 @@
-//! A path whose handler closes the connection instead of an answer.
+//! A path whose handler closes the connection without an answer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use super::bars::{Figures, either, full, none_left_up, seconds, told};
 const OTHER_GETS: f64 = 120.0;
 const OTHER_POSTS: f64 = 30.0;
 
-/// How often a GET that may have run is run at the most.
+/// The largest number of executions of a GET that may have been executed.
 const RUNS_OF_A_GET: u64 = 2;
 
-/// The loads, when they have ended.
+/// The loads after they have ended.
 struct Ended {
     others: Report,
     dying: Report,
@@ -37,7 +37,7 @@ pub(super) async fn in_the_lab(count: usize) -> Result<()> {
     judge(&format!("{count} x lab"), &ended, &lab.ledger().await?, &watch)
 }
 
-/// The full bar: each kind with two, three and four backends. The short tests have a part of it.
+/// The full test: each kind with two, three and four backends. The short tests have a part of it.
 pub(super) async fn everywhere(kit: Kit) -> Result<()> {
     if !full() {
         println!("left to ROUNDABOUT_BARS=full");
@@ -51,7 +51,7 @@ pub(super) async fn everywhere(kit: Kit) -> Result<()> {
     Ok(())
 }
 
-/// One `GET /die` a second, one `POST /die` every two, and the others beside them.
+/// One `GET /die` a second, one `POST /die` every two seconds, and other requests beside them.
 async fn load(address: SocketAddr, lasts: Duration) -> Result<Ended> {
     let others = Load::open(address)
         .call(Call::get("/").rate(OTHER_GETS))
@@ -63,7 +63,7 @@ async fn load(address: SocketAddr, lasts: Duration) -> Result<Ended> {
         .start()?;
     tokio::time::sleep(lasts).await;
     let dying = dying.stop().await?;
-    // What a failure does to others shows for a while.
+    // The effects of a failure on other requests may appear later.
     tokio::time::sleep(seconds(1)).await;
     Ok(Ended { others: others.stop().await?, dying })
 }

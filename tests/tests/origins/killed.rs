@@ -1,4 +1,4 @@
-//! Servers that are killed one after the other, and started again.
+//! Servers are killed one after the other, and started again.
 
 use std::time::Instant;
 
@@ -8,10 +8,10 @@ use lab::load::{Call, Load};
 
 use super::bars::{Figures, either, millis, seconds};
 
-/// Clients, each on a connection that it keeps.
+/// Clients, each on a keep-alive connection.
 const CLIENTS: usize = 16;
 
-/// One of four is dead at a time: the next is killed as soon as the last one listens again, or a pause later.
+/// One of four is dead at a time: the next is killed as soon as the last one listens again, or after a pause.
 pub(super) async fn storm(kit: Kit) -> Result<()> {
     for pause in [millis(0), millis(100), millis(700)] {
         let fleet = Fleet::start(&kit, &[Kind::Go, Kind::Go, Kind::Node, Kind::Node], &[]).await?;

@@ -1,10 +1,11 @@
-//! What one request, one server or one operator does must not cost the others anything: told with real servers.
+//! Tests with real servers: one request, one server or one operator must not harm other requests.
 //!
-//! The servers are those that `.ci/origins` installs. A test whose servers are missing is reported as ignored, with the
-//! reason; where the variable `ROUNDABOUT_REQUIRE_ORIGINS` is set, as in continuous integration, it fails instead.
+//! The servers are those that `.ci/origins` installs. A test without its servers is reported as ignored, with
+//! the reason; if the variable `ROUNDABOUT_REQUIRE_ORIGINS` is set, as in continuous integration, it fails
+//! instead.
 //!
-//! The tests are short by default. With `ROUNDABOUT_BARS=full` they take the balancer's own time limits instead of short
-//! ones, more backends and more time: about ten minutes, for figures that are worth being written down.
+//! The tests are short by default. With `ROUNDABOUT_BARS=full` they use the balancer's own time limits
+//! instead of short ones, more backends and more time: about ten minutes, for figures that can be published.
 //!
 //! ```sh
 //! .ci/origins && ROUNDABOUT_BARS=full cargo test -p e2e --test origins -- --nocapture
@@ -25,12 +26,12 @@ use anyhow::Result;
 use e2e::origins::{Kind, Kit};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// A test: its name, the servers that it needs, and how it is run.
+/// A test: its name, the servers that it needs, and the function that runs it.
 type Story = (&'static str, &'static [Kind], fn(Kit) -> Result<()>);
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // They measure, so each has the machine for itself.
+    // The tests measure, so they run one at a time.
     arguments.test_threads = Some(1);
     let insisted = std::env::var_os("ROUNDABOUT_REQUIRE_ORIGINS").is_some();
     let kit = Kit::beside(env!("CARGO_TARGET_TMPDIR"));
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         let missing: Vec<String> = kinds.iter().filter_map(|kind| kit.missing(*kind)).collect();
         let missing = (!missing.is_empty()).then(|| missing.join("; "));
         let ignored = missing.is_some() && !insisted;
-        // The reason stands beside the name, because the report has no other place for it.
+        // The name contains the reason, because the report has no other place for it.
         let name = match &missing {
             Some(reason) if ignored => format!("{name} ({reason})"),
             _ => name.to_owned(),
@@ -85,6 +86,6 @@ fn stories() -> Vec<Story> {
 }
 
 fn run(story: impl Future<Output = Result<()>>) -> Result<()> {
-    // On this thread alone: the kernel ends the servers with the thread that started them.
+    // On this thread alone: the kernel ends the servers together with the thread that started them.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(story)
 }

@@ -1,4 +1,4 @@
-//! Requests that wait for something to happen: streams of events and long polls.
+//! Requests that wait for an event: streams of events and long polls.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) async fn streams(kit: Kit) -> Result<()> {
     none_left_up(&left)
 }
 
-/// Four long polls at one backend and quick requests at another, in the ways in which that comes about.
+/// Four long polls at one backend and quick requests at another, in several situations.
 pub(super) async fn polls(kit: Kit) -> Result<()> {
     let hash: &[&str] = &["--policy=ring", "--hash-by=header:x-session"];
     let sticky: &[&str] = &["--sticky-cookie=at"];
@@ -83,7 +83,7 @@ async fn polls_at(fleet: &Fleet, what: &str, every: Duration) -> Result<()> {
     none_left_up(&left)
 }
 
-/// A client whose requests all go to one backend, by its name or its cookie.
+/// A client whose requests all go to one backend, because of its name or its cookie.
 #[derive(Clone)]
 struct Session {
     address: SocketAddr,
@@ -110,7 +110,7 @@ impl Session {
                 return Ok(other);
             }
         }
-        bail!("everybody comes to backend {}", self.backend)
+        bail!("all clients go to backend {}", self.backend)
     }
 
     async fn ask(&self, path: &str, id: &str) -> Result<Answer> {

@@ -1,4 +1,4 @@
-//! Requests that take longer than they may, answers that nobody can read, and clients that leave.
+//! Requests that exceed their time limits, answers that are malformed, and clients that leave.
 
 use anyhow::{Context, Result, ensure};
 use e2e::origins::{Fleet, Kind, Kit};
@@ -13,7 +13,7 @@ const LEAVERS: usize = 24;
 
 const FOUR: [Kind; 4] = [Kind::Go, Kind::Go, Kind::Node, Kind::Node];
 
-/// POSTs that take longer than `response`, and quick GETs beside them.
+/// POSTs that take longer than `response`, with quick GETs beside them.
 pub(super) async fn posts(kit: Kit) -> Result<()> {
     let response = either(2, 30);
     let limit = format!("--response-timeout={response}s");
@@ -43,7 +43,7 @@ pub(super) async fn malformed(kit: Kit) -> Result<()> {
         let fleet = Fleet::start(&kit, &[Kind::Go, Kind::Node], &[]).await?;
         let address = fleet.balancer().address();
         let mut statuses = Vec::new();
-        // With two backends in turn, each gives half of them.
+        // With two backends in turn, each gives half of the answers.
         for _ in 0..8 {
             statuses.push(Client::new(address).get(path).await?.status.as_u16());
         }
@@ -64,7 +64,7 @@ pub(super) async fn malformed(kit: Kit) -> Result<()> {
     Ok(())
 }
 
-/// Slow GETs at once, hardly anything beside them, defaults.
+/// Slow GETs at once, with little other traffic, and default settings.
 pub(super) async fn gets(kit: Kit) -> Result<()> {
     let waits = 5000;
     for every in either(&[2.0][..], &[2.0, 0.5, 0.1]) {
@@ -105,9 +105,9 @@ pub(super) async fn left_uploads(kit: Kit) -> Result<()> {
     closing.close();
     let let_go = lab::eventually(seconds(2), "all of them to be let go", async || {
         let state = fleet.balancer().state().await?;
-        let kept: Vec<u64> = state.backends.iter().map(|backend| backend.in_flight).collect();
-        // One of the others may be there.
-        ensure!(kept.iter().sum::<u64>() <= 2, "in flight: {kept:?}");
+        let kept: Vec<u32> = state.backends.iter().map(|backend| backend.in_flight).collect();
+        // One of the others may be in flight.
+        ensure!(kept.iter().sum::<u32>() <= 2, "in flight: {kept:?}");
         Ok(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! A server that is stopped (SIGSTOP): the kernel goes on accepting connections for it, and nobody answers.
+//! A server that is stopped (SIGSTOP): the kernel accepts connections for it, but no process answers.
 
 use std::time::{Duration, Instant};
 
@@ -12,21 +12,21 @@ use tokio::time::sleep;
 
 use super::bars::{Figures, either, millis, seconds};
 
-/// How long a stopped server may stay unknown once a request waits there.
+/// The time limit for finding a stopped server after a request waits there.
 const FOUND: Duration = seconds(3);
 
-/// How long a GET may take that came to the stopped one.
+/// The time limit for a GET that went to the stopped server.
 const HANGS: Duration = millis(2500);
 
-/// Clients of the test under load, each on a connection that it keeps.
+/// Clients of the test under load, each on a keep-alive connection.
 const CLIENTS: usize = 8;
 
-/// What was seen of one policy.
+/// The observations with one policy.
 struct Seen {
     policy: String,
-    /// From the stop, and from the moment at which a request was first sent there.
+    /// The times from the stop, and from the moment at which a request was first sent to the server.
     found: Option<(Duration, Duration)>,
-    /// Whether a request was sent there at all.
+    /// Whether a request was sent to the server at all.
     asked: bool,
     figures: Figures,
 }
@@ -39,8 +39,8 @@ async fn policies(kit: &Kit) -> Result<Vec<String>> {
     Ok(known.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
-/// One GET a second, one after the other, two servers, each of the policies: all of them at a time, as each does next
-/// to nothing.
+/// One GET a second, one after the other, two servers, each of the policies: all policies at once, because
+/// each needs little time of the machine.
 pub(super) async fn one_request_a_second(kit: Kit) -> Result<()> {
     let mut fleets = Vec::new();
     for policy in policies(&kit).await? {
@@ -51,7 +51,7 @@ pub(super) async fn one_request_a_second(kit: Kit) -> Result<()> {
     judge("one GET a second", &try_join_all(seen).await?)
 }
 
-/// The same with clients who ask as fast as they are answered, one policy after the other.
+/// The same with clients that send their next request at once, one policy after the other.
 pub(super) async fn under_load(kit: Kit) -> Result<()> {
     let all = policies(&kit).await?;
     let some = ["round-robin", "least-connections", "two-choices", "least-time", "peak-ewma", "maglev"];
@@ -64,18 +64,18 @@ pub(super) async fn under_load(kit: Kit) -> Result<()> {
     judge(&format!("{CLIENTS} clients"), &seen)
 }
 
-/// Stops the server that answered last, so that a policy that prefers one is asked about that one.
+/// Stops the server that answered last, so that a policy that prefers one server is tested with that one.
 async fn stop_one(fleet: &Fleet, policy: &str, clients: Option<usize>) -> Result<Seen> {
     let address = fleet.balancer().address();
     let load = match clients {
         Some(clients) => Load::closed(address, clients),
-        // With one connection a late answer makes the next request late, as with one client.
+        // With one connection, a late answer delays the next request, as with one client.
         None => Load::open(address).connections(1),
     };
     let load = load.call(Call::get("/")).start()?;
     sleep(if clients.is_some() { millis(1000) } else { millis(2400) }).await;
     let recent = load.since(Duration::ZERO);
-    let last = recent.iter().rev().find_map(|entry| entry.backend).context("nobody has answered")?;
+    let last = recent.iter().rev().find_map(|entry| entry.backend).context("no server has answered")?;
     let victim = fleet.origin(last as usize);
     let picked = async || -> Result<u64> {
         let state = fleet.balancer().state().await?;
@@ -86,7 +86,7 @@ async fn stop_one(fleet: &Fleet, policy: &str, clients: Option<usize>) -> Result
     let stopped = Instant::now();
     let mut asked = None;
     let found = || fleet.watch().left_up().into_iter().find(|change| change.backend == victim.number);
-    // Some policies may not come there for a while, so the time counts from when they do.
+    // Some policies may use the server only later, so the time counts from then.
     while found().is_none() && asked.unwrap_or(stopped).elapsed() < either(seconds(5), seconds(12)) {
         if asked.is_none() && picked().await? > before {
             asked = Some(Instant::now());

@@ -1,8 +1,8 @@
-//! Four backends that cost as little as possible, so that what is measured is the proxy.
+//! Four backends with the lowest possible cost, so that the bench measures the proxy.
 //!
-//! One thread of this process answers 18 bytes to whatever is asked, or as many as the path says (`/bytes/65536`),
-//! and swallows what is uploaded. Only `/request` gets another answer: the request itself, which shows what a
-//! proxy made of it.
+//! One thread of this process answers every request with 18 bytes, or with the number in the path
+//! (`/bytes/65536`), and discards uploads. Only `/request` gets another answer: the request itself, which
+//! shows how a proxy changed it.
 
 use std::net::Ipv4Addr;
 use std::sync::mpsc;
@@ -13,35 +13,35 @@ use bytes::Buf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The path that is answered with the request as the backend saw it.
+/// The path whose answer is the request as the backend got it.
 pub(super) const MIRROR: &str = "/request";
 
-/// What the paths begin with that say how many bytes they want.
+/// The beginning of paths that contain the size of the answer.
 pub(super) const BYTES: &str = "/bytes/";
 
-/// The most that an answer may have, in bytes: one mebibyte.
+/// The largest answer, in bytes: one mebibyte.
 pub(super) const MOST: usize = 1024 * 1024;
 
-/// 18 bytes of body, as in the measurements that the bars come from.
+/// 18 bytes of body, as in the measurements that the targets come from.
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 18\r\n\r\nhello from backend";
 
-/// What all longer answers are cut from.
+/// The source of all longer answers.
 static FILLER: [u8; MOST] = [0; MOST];
 
-/// What the head of a request may be at most, in bytes; no proxy here sends anywhere near as much.
+/// The largest head of a request, in bytes; the heads from these proxies are much smaller.
 const LIMIT: usize = 16 * 1024;
 
-/// How much of an upload is read at once.
+/// The number of bytes of an upload that are read at once.
 const GULP: usize = 64 * 1024;
 
-/// Backends that serve for as long as this process lives.
+/// Backends that serve as long as this process runs.
 pub(super) struct Backends {
     ports: Vec<u16>,
 }
 
 impl Backends {
-    /// Starts that many on free ports of the loopback.
+    /// Starts this number of backends on free ports of the loopback address.
     pub(super) fn start(count: usize) -> anyhow::Result<Self> {
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
@@ -53,7 +53,7 @@ impl Backends {
         Ok(Self { ports: ports.context("the backends do not start")? })
     }
 
-    /// The ports they listen on.
+    /// The ports of the backends.
     pub(super) fn ports(&self) -> &[u16] {
         &self.ports
     }
@@ -75,7 +75,7 @@ fn serve_all(count: usize, tell: &mpsc::Sender<io::Result<Vec<u16>>>) -> io::Res
     })
 }
 
-/// Serves until a connection cannot be accepted, which only happens when the descriptors run out.
+/// Serves until a connection cannot be accepted, which happens only without free descriptors.
 async fn accept(listener: TcpListener) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
@@ -87,7 +87,7 @@ async fn accept(listener: TcpListener) -> io::Result<()> {
 /// Answers request after request on one connection.
 async fn converse(mut stream: TcpStream) -> io::Result<()> {
     let mut held = Vec::with_capacity(LIMIT);
-    // Empty until something is uploaded.
+    // Empty until there is an upload.
     let mut gulp = Vec::new();
     loop {
         while let Some(end) = end_of_head(&held) {
@@ -104,7 +104,7 @@ async fn converse(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Reads that many bytes and forgets them.
+/// Reads this number of bytes and discards them.
 async fn swallow(stream: &mut TcpStream, mut left: usize, gulp: &mut Vec<u8>) -> io::Result<()> {
     if left > 0 {
         gulp.resize(GULP, 0);
@@ -119,12 +119,13 @@ async fn swallow(stream: &mut TcpStream, mut left: usize, gulp: &mut Vec<u8>) ->
     Ok(())
 }
 
-/// Where the first head in these bytes ends, if all of it is there.
+/// The position of the end of the first head, if it is complete.
 fn end_of_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// How many bytes follow the head of a request. Only POST is used to upload, so others need no look at their headers.
+/// The number of bytes after the head of a request. Only POST has uploads, so the headers of other methods
+/// are not read.
 fn length_of_body(head: &[u8]) -> io::Result<usize> {
     if !head.starts_with(b"POST ") {
         return Ok(0);
@@ -134,18 +135,16 @@ fn length_of_body(head: &[u8]) -> io::Result<usize> {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
     });
-    // The connection breaks then, the proxy says 502 to its client, and the bench fails.
-    length.ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, "an upload that does not say how long it is")
-    })
+    // Then the connection breaks, the proxy answers 502, and the bench fails.
+    length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "an upload without a length"))
 }
 
-/// What a request is answered with.
+/// The answer to a request.
 #[derive(Debug, PartialEq)]
 enum Answer {
     /// The 18 bytes.
     Short,
-    /// That many bytes.
+    /// This number of bytes.
     Bytes(usize),
     /// The request.
     Mirror(Vec<u8>),

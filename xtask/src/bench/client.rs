@@ -1,4 +1,4 @@
-//! One keep-alive client, for the loads that `wrk` cannot make.
+//! One keep-alive client, for the loads that `wrk` cannot create.
 
 use std::net::Ipv4Addr;
 
@@ -8,14 +8,14 @@ use tokio::net::TcpStream;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: bench.example\r\n\r\n";
 
-/// A connection that is kept.
+/// A keep-alive connection.
 pub(super) struct Client {
     stream: TcpStream,
     held: Vec<u8>,
 }
 
 impl Client {
-    /// Connects to a port of the loopback.
+    /// Connects to a port of the loopback address.
     pub(super) async fn connect(port: u16) -> anyhow::Result<Self> {
         let stream =
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.context("cannot connect to the proxy")?;
@@ -23,10 +23,10 @@ impl Client {
         Ok(Self { stream, held: Vec::new() })
     }
 
-    /// Asks for the 18 bytes and waits for all of them.
+    /// Requests the 18 bytes and waits for all of them.
     ///
     /// # Errors
-    /// If anything but a whole 200 comes: whoever drops requests has it easy.
+    /// If the answer is not a complete 200: a proxy that drops requests would have less work.
     pub(super) async fn ask(&mut self) -> anyhow::Result<()> {
         self.stream.write_all(REQUEST).await.context("the proxy closed a connection")?;
         self.held.clear();
@@ -40,7 +40,7 @@ impl Client {
     }
 }
 
-/// Whether these bytes are a whole answer; fails if it is not the one expected.
+/// Whether these bytes are a complete answer; fails if it is not the expected one.
 fn is_whole(bytes: &[u8]) -> anyhow::Result<bool> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut answer = httparse::Response::new(&mut headers);
@@ -52,7 +52,7 @@ fn is_whole(bytes: &[u8]) -> anyhow::Result<bool> {
     let length = answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
     let length: usize = length
         .and_then(|header| str::from_utf8(header.value).ok()?.parse().ok())
-        .context("the proxy does not pass on how long an answer is")?;
+        .context("the proxy does not forward the length of an answer")?;
     Ok(bytes.len() >= head + length)
 }
 

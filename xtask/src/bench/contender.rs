@@ -1,4 +1,4 @@
-//! Who is measured: this balancer and whichever of the others is installed.
+//! The contenders: this balancer and those of the other proxies that are installed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::peers::{PEERS, Peer, Task};
 use super::process;
 use super::workload::Workload;
 
-/// What this balancer is called here.
+/// The name of this balancer here.
 const OWN: &str = "Roundabout";
 
 /// One of the proxies, not yet running.
@@ -27,13 +27,13 @@ pub(super) struct Contender {
 enum Kind {
     /// This balancer.
     Own { workers: usize, statistics: &'static str },
-    /// Somebody else's.
+    /// A proxy of another project.
     Peer(&'static Peer),
 }
 
 impl Contender {
-    /// This balancer, freshly built for release, and whichever of the others is installed; says which are not. With
-    /// `basic`, this balancer with basic statistics is among them.
+    /// This balancer, freshly built for release, and those of the other proxies that are installed; prints
+    /// which are not. With `basic`, also this balancer with basic statistics.
     pub(super) fn all(basic: bool) -> anyhow::Result<Vec<Self>> {
         let own = Self::own(OWN, 1, super::PROXY_CORE)?;
         let mut all = vec![own.clone()];
@@ -53,18 +53,18 @@ impl Contender {
                     });
                 }
                 None if peer.only.is_some() => {}
-                None => println!("{} is not installed and stays out: {}", peer.name, peer.install),
+                None => println!("{} is not installed and is left out: {}", peer.name, peer.install),
             }
         }
         Ok(all)
     }
 
-    /// This balancer, freshly built for release, and other builds of it, each by the name of its file.
+    /// This balancer, freshly built for release, and other builds of it, each with the name of its file.
     pub(super) fn builds(others: &[PathBuf]) -> anyhow::Result<Vec<Self>> {
         let own = Self::own(OWN, 1, super::PROXY_CORE)?;
         let mut all = vec![own.clone()];
         for binary in others {
-            // By its name alone it would be looked for on the way to all programs.
+            // A plain name would be searched in `PATH`.
             let binary = binary.canonicalize().with_context(|| format!("no file {}", binary.display()))?;
             let name = binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
             all.push(Self { name, binary, ..own.clone() });
@@ -72,24 +72,24 @@ impl Contender {
         Ok(all)
     }
 
-    /// This balancer as it is by default, but for its workers and cores.
+    /// This balancer with its defaults, except for its workers and cores.
     pub(super) fn own(name: &str, workers: usize, cores: &'static str) -> anyhow::Result<Self> {
         let binary = binaries::build(Profile::Release, Progress::Shown)?.lb;
         let kind = Kind::Own { workers, statistics: "full" };
         Ok(Self { name: name.to_owned(), kind, binary, cores })
     }
 
-    /// Its name, as its makers spell it.
+    /// Its name, as its project writes it.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The cores that it runs on, as `taskset` wants them.
+    /// Its cores, in the form for `taskset`.
     pub(super) fn cores(&self) -> &'static str {
         self.cores
     }
 
-    /// Whether it is measured under that load.
+    /// Whether it is measured under this load.
     pub(super) fn takes_part(&self, workload: Workload) -> bool {
         match self.kind {
             Kind::Own { .. } => true,
@@ -97,7 +97,7 @@ impl Contender {
         }
     }
 
-    /// Whether it goes behind tracers.
+    /// Whether tracers can run it.
     pub(super) fn is_counted(&self) -> bool {
         match self.kind {
             Kind::Own { .. } => true,
@@ -105,19 +105,19 @@ impl Contender {
         }
     }
 
-    /// Its version, as it says itself; empty if it does not.
+    /// The version that it prints; empty if it prints none.
     pub(super) fn version(&self) -> String {
         let flag = match self.kind {
             Kind::Own { .. } => "--version",
             Kind::Peer(peer) => peer.version,
         };
         let Ok(output) = Command::new(&self.binary).arg(flag).output() else { return String::new() };
-        // nginx says it on stderr.
+        // nginx prints it on stderr.
         let said = [output.stdout, output.stderr].concat();
         first_version(&String::from_utf8_lossy(&said)).unwrap_or_default()
     }
 
-    /// The command that runs it in the foreground, once its configuration is written.
+    /// The command that runs it in the foreground, after its configuration is written.
     pub(super) fn command(&self, task: &Task<'_>) -> anyhow::Result<Vec<String>> {
         let flags = match self.kind {
             Kind::Own { workers, statistics } => own_flags(task, workers, statistics),
@@ -132,7 +132,7 @@ impl Contender {
     }
 }
 
-/// Defaults for all that has any bearing on what a request costs.
+/// Default values for all settings that affect the cost of a request.
 fn own_flags(task: &Task<'_>, workers: usize, statistics: &str) -> Vec<String> {
     let urls: Vec<String> = task.backends.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
     let flags = format!(

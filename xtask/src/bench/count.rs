@@ -1,7 +1,8 @@
-//! What a request costs in system calls and in instructions: numbers that no other load on the machine moves.
+//! The cost of a request in system calls and in instructions: numbers that do not depend on other load of the
+//! machine.
 //!
-//! The proxy runs behind a tracer twice, under a little load and under more. The difference is what the
-//! requests cost; what starting and ending cost cancels out.
+//! The proxy runs under a tracer twice, with a small load and with a larger one. The difference is the cost
+//! of the requests; the cost of the start and the end cancels out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,20 +25,20 @@ const LITTLE: u16 = 1;
 /// Seconds of load in the second run.
 const MUCH: u16 = 4;
 
-/// What is counted.
+/// The things that are counted.
 #[derive(Clone, Copy)]
 pub(super) enum Counter {
-    /// By `strace -c`.
+    /// System calls, counted by `strace -c`.
     SystemCalls,
-    /// Those in user space, by valgrind's callgrind.
+    /// Instructions in user space, counted by valgrind's callgrind.
     Instructions,
 }
 
-/// Counts by name; one run has one or many.
+/// Counts by name; a run has one or many.
 type Counts = BTreeMap<String, u64>;
 
 impl Counter {
-    /// The program that counts; its Debian package has the same name.
+    /// The tracer; its Debian package has the same name.
     pub(super) fn tool(self) -> &'static str {
         match self {
             Self::SystemCalls => "strace",
@@ -45,7 +46,7 @@ impl Counter {
         }
     }
 
-    /// What the counts are, and what stands above them.
+    /// The name of the counts, and the heading above them.
     fn heading(self) -> (&'static str, &'static str) {
         match self {
             Self::SystemCalls => ("system calls", "system calls per request"),
@@ -53,7 +54,7 @@ impl Counter {
         }
     }
 
-    /// Counts for each of them.
+    /// The counts of all contenders.
     pub(super) fn compare<'a>(
         self,
         contenders: impl Iterator<Item = &'a Contender>,
@@ -68,7 +69,7 @@ impl Counter {
         Ok(Chapter::of(heading, &Workload::Small.words(lab.clients, lab.idle), vec![table]))
     }
 
-    /// Counts, and returns the count per request as it is shown.
+    /// Counts, and returns the count per request as text.
     fn count(self, contender: &Contender, lab: &Lab<'_>) -> anyhow::Result<String> {
         let (few, little) = self.run(contender, lab, LITTLE)?;
         let (many, much) = self.run(contender, lab, MUCH)?;
@@ -76,7 +77,8 @@ impl Counter {
         Ok(self.show(&per_request(&little, &much, many - few)))
     }
 
-    /// Starts the proxy behind the tracer, loads it, ends it, and returns the requests and what was counted.
+    /// Starts the proxy under the tracer, puts load on it, ends it, and returns the number of requests and
+    /// the counts.
     fn run(self, contender: &Contender, lab: &Lab<'_>, seconds: u16) -> anyhow::Result<(u64, Counts)> {
         let report = lab.folder.join("counts");
         let tracer = match self {
@@ -115,7 +117,7 @@ impl Counter {
     }
 }
 
-/// What each thing counted cost per request, the dearest first.
+/// The cost per request for each name, the largest first.
 fn per_request(fewer: &Counts, more: &Counts, requests: u64) -> Vec<(String, f64)> {
     let cost = |(name, count): (&String, &u64)| {
         let grown = count.saturating_sub(fewer.get(name).copied().unwrap_or(0));
@@ -131,7 +133,7 @@ fn parse_strace(table: &str) -> Counts {
     table
         .lines()
         .filter_map(|line| {
-            // Share, seconds, microseconds a call, calls, then errors (often none), then the name.
+            // Percentage, seconds, microseconds per call, calls, then errors (often empty), then the name.
             let fields: Vec<&str> = line.split_whitespace().collect();
             let name = *fields.last()?;
             let calls = fields.get(3)?.parse().ok()?;
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_starting_cost_cancels_out() {
+    fn the_cost_of_starting_cancels_out() {
         let costs = per_request(
             &counts(&[("read", 300), ("open", 50)]),
             &counts(&[("read", 700), ("open", 50), ("write", 800)]),

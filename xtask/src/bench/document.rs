@@ -1,4 +1,4 @@
-//! The measurements as a part of `docs/performance.md`. What stands around them is written by hand.
+//! The measurements as a part of `docs/performance.md`. The text around them is written by hand.
 
 use std::fs;
 use std::path::Path;
@@ -9,22 +9,22 @@ use super::figure::Figure;
 use super::report::{self, Series};
 use super::table::Table;
 
-/// Where the generated part begins and ends.
+/// The beginning and the end of the generated part.
 const BEGIN: &str = "<!-- measured: begin, by `cargo xtask bench --all --write` -->";
 const END: &str = "<!-- measured: end -->";
 
-/// One part of what was found out.
+/// One part of the results.
 pub(super) struct Chapter {
     heading: String,
-    /// What was measured.
+    /// The subject of the measurement.
     words: String,
-    /// A picture of it, if there is one: a path as seen from the document.
+    /// A picture of it, if there is one: a path relative to the document.
     picture: Option<String>,
     tables: Vec<Table>,
 }
 
 impl Chapter {
-    /// Medians, and the ratios to the first.
+    /// The medians, and the ratios to the first.
     pub(super) fn compared(
         heading: &str,
         words: &str,
@@ -41,18 +41,18 @@ impl Chapter {
         Self { heading: heading.to_owned(), words: words.to_owned(), picture: None, tables }
     }
 
-    /// The same with a picture, given as a path that the document's folder leads to.
+    /// The same with a picture, with a path relative to the document's folder.
     pub(super) fn with_picture(self, path: String) -> Self {
         Self { picture: Some(path), ..self }
     }
 
-    /// For a terminal.
+    /// The text for a terminal.
     pub(super) fn plain(&self) -> String {
         let tables: Vec<String> = self.tables().map(Table::plain).collect();
         format!("\n{}: {}\n\n{}", self.heading, self.words, tables.join("\n"))
     }
 
-    /// For the document.
+    /// The text for the document.
     fn markdown(&self) -> String {
         let picture = self.picture.as_ref().map(|path| format!("![{}]({path})\n", self.words));
         let tables = self.tables().map(Table::markdown);
@@ -65,10 +65,10 @@ impl Chapter {
     }
 }
 
-/// Puts what was measured into the document.
+/// Writes the measurements into the document.
 ///
 /// # Errors
-/// If there is no document, or no place in it.
+/// If the document is missing, or has no place for them.
 pub(super) fn write(path: &Path, setting: &str, chapters: &[Chapter]) -> anyhow::Result<()> {
     let old = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let new = renew(&old, setting, chapters).with_context(|| format!("cannot renew {}", path.display()))?;
@@ -83,7 +83,7 @@ fn renew(old: &str, setting: &str, chapters: &[Chapter]) -> anyhow::Result<Strin
     Ok(format!("{before}{BEGIN}\n{}\n\n{}\n{END}{after}", setting.trim(), parts.join("\n")))
 }
 
-/// A sentence made of words.
+/// The words as a sentence.
 fn capitalised(words: &str) -> String {
     let mut letters = words.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();

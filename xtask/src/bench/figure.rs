@@ -1,32 +1,32 @@
-//! What a round shows of a proxy, and how it is written.
+//! The figures of a proxy in one round, and their notation.
 
-/// Something that is measured.
+/// A measured quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Figure {
     /// CPU time per request, in microseconds.
     CpuPerRequest,
-    /// The same where every request moves one mebibyte.
+    /// The same for workloads in which every request transfers one mebibyte.
     CpuPerMebibyte,
     /// Answers a second.
     Rate,
     /// The share of its core that the proxy used, from 0 to 1.
     Busy,
-    /// Half of the answers took no longer, in microseconds.
+    /// The median latency, in microseconds.
     P50,
-    /// 99 of 100 answers took no longer, in microseconds.
+    /// The 99th percentile of the latency, in microseconds.
     P99,
-    /// 999 of 1,000 answers took no longer, in microseconds.
+    /// The 99.9th percentile of the latency, in microseconds.
     P999,
     /// The share of the requests that could be sent before the load ended, from 0 to 1.
     Sent,
     /// Resident memory after the load, in bytes.
     Memory,
-    /// Resident memory that one more idle connection costs, in bytes.
+    /// The resident memory of one more idle connection, in bytes.
     MemoryPerConnection,
 }
 
 impl Figure {
-    /// What stands above its column.
+    /// The heading of its column.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::CpuPerRequest => "CPU/request",
@@ -42,18 +42,18 @@ impl Figure {
         }
     }
 
-    /// The same in words.
+    /// The name in words.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::CpuPerRequest => "CPU time per request (less is better)",
             Self::CpuPerMebibyte => "CPU time per MiB (less is better)",
             Self::Rate => "Requests per second, one core (more is better)",
             Self::Busy => "Share of the core used",
-            Self::P50 => "Half of the answers within (less is better)",
-            Self::P99 => "99 of 100 answers within (less is better)",
-            Self::P999 => "999 of 1,000 answers within (less is better)",
+            Self::P50 => "Median latency (less is better)",
+            Self::P99 => "99th percentile of latency (less is better)",
+            Self::P999 => "99.9th percentile of latency (less is better)",
             Self::Sent => "Requests that could be sent (more is better)",
-            Self::Memory => "Memory, all in all (less is better)",
+            Self::Memory => "Memory in total (less is better)",
             Self::MemoryPerConnection => "Memory per idle connection (less is better)",
         }
     }
@@ -71,12 +71,12 @@ impl Figure {
     }
 }
 
-/// What one round showed of one proxy.
+/// The figures of one proxy in one round.
 #[derive(Clone, Debug)]
 pub(super) struct Sample(Vec<(Figure, f64)>);
 
 impl Sample {
-    /// These figures, and no others.
+    /// A sample with these figures only.
     pub(super) fn of(figures: &[(Figure, f64)]) -> Self {
         Self(figures.to_vec())
     }

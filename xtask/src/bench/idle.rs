@@ -1,4 +1,4 @@
-//! What an idle connection costs in memory: many are opened, each makes one request, and all stay.
+//! The memory of an idle connection: many connections are opened, each makes one request, and all stay open.
 
 use anyhow::Context;
 
@@ -6,19 +6,20 @@ use super::client::Client;
 use super::figure::{Figure, Sample};
 use super::started::Started;
 
-/// How many connections are opened if the machine lets us.
+/// The number of connections, if the machine allows it.
 pub(super) const WANTED: usize = 10_000;
 
-/// Descriptors for everything else; HAProxy claims two for every connection and some besides.
+/// Descriptors for everything else; HAProxy needs two for every connection and some more.
 const RESERVED: u64 = 1_000;
 
-/// How many connections fit when every process may have that many descriptors, and a proxy wants two for each.
+/// The number of connections that are possible with this number of descriptors per process, if a proxy needs
+/// two for each.
 pub(super) fn connections(descriptors: u64) -> usize {
     let fit = descriptors.saturating_sub(RESERVED) / 2;
     usize::try_from(fit).unwrap_or(WANTED).min(WANTED)
 }
 
-/// Opens the connections, and sees by how much the proxy has grown.
+/// Opens the connections, and measures the growth of the proxy's memory.
 pub(super) fn sample(proxy: &Started, connections: usize) -> anyhow::Result<Sample> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
@@ -31,7 +32,7 @@ pub(super) fn sample(proxy: &Started, connections: usize) -> anyhow::Result<Samp
             clients.push(client);
         }
         let after = proxy.memory()?;
-        // What is not held costs nothing: so each is asked once more.
+        // A closed connection costs nothing, so each connection sends one more request.
         for client in &mut clients {
             client.ask().await.context("an idle connection was not kept")?;
         }

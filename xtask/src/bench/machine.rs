@@ -1,8 +1,8 @@
-//! What the measurements were made on: figures mean nothing without it.
+//! The machine of the measurements: the figures mean nothing without it.
 
 use std::{fs, thread};
 
-/// The machine.
+/// The description of a machine.
 pub(super) struct Machine {
     processor: String,
     cores: usize,
@@ -12,7 +12,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// This one.
+    /// The machine that this process runs on.
     pub(super) fn this() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         Self {
@@ -23,20 +23,20 @@ impl Machine {
         }
     }
 
-    /// All of it in a line.
+    /// The description as a line.
     pub(super) fn words(&self) -> String {
         let Self { processor, cores, memory, kernel } = self;
         format!("{processor}, {cores} cores, {memory} GiB of memory, Linux {kernel}")
     }
 }
 
-/// What the machine was busy with over the last minute, before anything is measured.
+/// The load of the machine over the last minute, before the measurements.
 pub(super) fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split(' ').next().unwrap_or("unknown").to_owned()
 }
 
-/// What stands after a name and a colon.
+/// The text after a name and a colon.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
@@ -44,7 +44,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// Reads `24684284 kB`; what the kernel keeps for itself is missing there, so it is rounded up.
+/// Reads `24684284 kB`, rounded up, because the kernel's own memory is missing there.
 fn gibibytes(text: &str) -> u64 {
     let kib: u64 = text.trim_end_matches("kB").trim().parse().unwrap_or(0);
     kib.div_ceil(1024 * 1024)

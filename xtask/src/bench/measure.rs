@@ -15,27 +15,28 @@ use super::workload::{Loading, Workload};
 use super::wrk::{Load, Order};
 use super::{idle, open_loop};
 
-/// How many clients a proxy is made ready for, except where there are more.
+/// The number of clients that a proxy is configured for, unless there are more.
 pub(super) const ORDINARY: usize = 2048;
 
-/// Where and how long everything is measured.
+/// The environment and the duration of the measurements.
 pub(super) struct Lab<'a> {
-    /// Who answers the proxies.
+    /// The backends of the proxies.
     pub(super) backends: &'a Backends,
-    /// Where files go.
+    /// The folder for files.
     pub(super) folder: &'a Path,
     /// Rounds; in each, every proxy is measured once.
     pub(super) rounds: u16,
     /// Seconds of load for each proxy in each round.
     pub(super) seconds: u16,
-    /// How many clients most loads have.
+    /// The number of clients in most workloads.
     pub(super) clients: u16,
-    /// How many connections are left idle.
+    /// The number of idle connections.
     pub(super) idle: usize,
 }
 
 impl Lab<'_> {
-    /// Measures everybody under one kind of load. What is sent at a fixed rate is sent at this one, in requests a second.
+    /// Measures all contenders under one kind of load. `rate` is the rate of loads with a fixed rate, in
+    /// requests a second.
     pub(super) fn measure(
         &self,
         workload: Workload,
@@ -43,7 +44,7 @@ impl Lab<'_> {
         rate: f64,
     ) -> anyhow::Result<Vec<Series>> {
         let mut series: Vec<Series> = contenders.iter().map(Series::new).collect();
-        // To see a proxy grow, one has to look at one that is small: under idle connections it starts again every round.
+        // Only a small proxy shows its growth: for idle connections it starts again in every round.
         let proxies: Vec<Started> = match workload {
             Workload::Idle => Vec::new(),
             _ => contenders.iter().map(|one| self.start(workload, one)).collect::<anyhow::Result<_>>()?,
@@ -51,7 +52,8 @@ impl Lab<'_> {
         for round in 0..usize::from(self.rounds) {
             eprintln!("{}: round {} of {}", workload.name(), round + 1, self.rounds);
             for turn in 0..contenders.len() {
-                // Each round begins with another one, so that nobody is always the first after a pause.
+                // Each round begins with another contender, so that no contender is always the first after a
+                // pause.
                 let whose = (round + turn) % contenders.len();
                 let sample = match proxies.get(whose) {
                     Some(proxy) => self.sample(workload, proxy, rate),
@@ -63,7 +65,7 @@ impl Lab<'_> {
         Ok(series)
     }
 
-    /// Starts a proxy, sees that it does its work, and warms it up.
+    /// Starts a proxy, checks its work, and warms it up.
     fn start(&self, workload: Workload, contender: &Contender) -> anyhow::Result<Started> {
         let connections = if workload == Workload::Idle { self.idle + 100 } else { ORDINARY };
         let proxy = Started::start(contender, &[], self.backends, connections, self.folder)?;
@@ -77,7 +79,7 @@ impl Lab<'_> {
         workload.loading().order(self.clients, self.folder)
     }
 
-    /// Puts load on one proxy and sees what that cost.
+    /// Puts load on one proxy and measures the cost.
     fn sample(&self, workload: Workload, proxy: &Started, rate: f64) -> anyhow::Result<Sample> {
         let before = proxy.cpu_time()?;
         let (requests, rate, mut figures) = match workload.loading() {
@@ -96,7 +98,7 @@ impl Lab<'_> {
     }
 }
 
-/// What a load came to: requests, requests a second, and figures.
+/// The result of a load: requests, requests a second, and figures.
 type Came = (u64, f64, Vec<(Figure, f64)>);
 
 fn closed(load: &Load) -> Came {

@@ -1,8 +1,8 @@
-//! Load at a fixed rate, whether the proxy keeps up or not.
+//! Load at a fixed rate, even if the proxy is too slow.
 //!
-//! `wrk` sends the next request when the last one is answered, so a proxy that halts for a second is asked less in
-//! that second, and the halt shows in one latency instead of thousands. Here every request has a moment at which it
-//! is due, and its latency counts from then, wherever it had to wait.
+//! `wrk` sends the next request when the last one is answered. So a proxy that stops for a second gets fewer
+//! requests in this second, and the stop appears in one latency instead of thousands. Here every request has
+//! a time at which it is due, and its latency counts from then, whatever it had to wait for.
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,30 +19,30 @@ use tokio::time::timeout;
 
 use super::client::Client;
 
-/// What is shown of anything that takes longer, in nanoseconds: ten minutes.
+/// The largest latency that the histogram shows, in nanoseconds: ten minutes.
 const LONGEST: u64 = 600_000_000_000;
 
-/// How long the last answers may take.
+/// The time limit for the last answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What came of it.
+/// The result of a load.
 pub(super) struct Outcome {
-    /// Requests that were sent, and answered.
+    /// Requests that were sent and answered.
     pub(super) requests: u64,
     /// Requests that were due.
     pub(super) due: u64,
-    /// How long it took from the moment a request was due to its answer, in nanoseconds. Those that could not be sent
-    /// before the end are in it with the time that they had waited by then.
+    /// The time from the moment at which a request was due to its answer, in nanoseconds. Requests that could
+    /// not be sent before the end are included with the time that they had waited.
     pub(super) latencies: Histogram<u64>,
 }
 
-/// Sends that many requests a second over that many connections, in turn.
+/// Sends this number of requests a second over this number of connections, in turn.
 ///
 /// # Errors
 /// If a single request fails.
 pub(super) fn run(port: u16, clients: u16, rate: f64, seconds: u16) -> anyhow::Result<Outcome> {
-    let interval =
-        NonZeroU64::new((1e9 / rate) as u64).context("a rate beyond what a clock can tell apart")?;
+    let interval = NonZeroU64::new((1e9 / rate) as u64)
+        .context("the rate is higher than the resolution of the clock")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut connected = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn run(port: u16, clients: u16, rate: f64, seconds: u16) -> anyhow::R
             }
             anyhow::Ok(())
         };
-        timeout(patience, answered).await.context("an answer never came")??;
+        timeout(patience, answered).await.context("an answer is missing")??;
         let end = pacer.join().map_err(|_| anyhow!("the pacer panicked"))?;
         schedule.give_up(due, end);
         let latencies = schedule.latencies.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -75,7 +75,7 @@ pub(super) fn run(port: u16, clients: u16, rate: f64, seconds: u16) -> anyhow::R
     })
 }
 
-/// Takes a request whenever one is due, and waits for its answer.
+/// Takes each request when it is due, and waits for its answer.
 async fn work(mut client: Client, schedule: Arc<Schedule>) -> anyhow::Result<()> {
     while let Some(due) = schedule.next().await {
         client.ask().await?;
@@ -84,10 +84,11 @@ async fn work(mut client: Client, schedule: Arc<Schedule>) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Lets requests become due, one after the other, until there have been so many. A thread that sleeps does that: a
-/// runtime's timers count whole milliseconds, in which a proxy can answer dozens of requests. Returns when it ended.
+/// Makes requests due, one after the other, up to this number. It is a thread that sleeps, because a
+/// runtime's timers count whole milliseconds, in which a proxy can answer dozens of requests. Returns the
+/// time of its end.
 fn pace(schedule: &Schedule, total: u64) -> Instant {
-    // The kernel may otherwise let it sleep 50 us longer, which would count as latency.
+    // Without this, the kernel may sleep 50 us longer, which would count as latency.
     let _ = set_current_timer_slack(NonZeroU64::new(1));
     for number in 0..total {
         thread::sleep(schedule.due_at(number).saturating_duration_since(Instant::now()));
@@ -97,13 +98,13 @@ fn pace(schedule: &Schedule, total: u64) -> Instant {
     Instant::now()
 }
 
-/// Which request is due when.
+/// The times at which requests are due.
 struct Schedule {
     started: Instant,
     interval: NonZeroU64,
-    /// Requests that are due and that nobody has taken.
+    /// Requests that are due and not taken yet.
     due: Semaphore,
-    /// Requests that somebody has taken.
+    /// Requests that were taken.
     taken: AtomicU64,
     latencies: Mutex<Histogram<u64>>,
 }
@@ -119,13 +120,13 @@ impl Schedule {
         })
     }
 
-    /// Waits for the next request that is due, and returns since when; `None` at the end.
+    /// Waits for the next request that is due, and returns the time since which it is; `None` at the end.
     async fn next(&self) -> Option<Instant> {
         self.due.acquire().await.ok()?.forget();
         Some(self.due_at(self.taken.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// When a request is due; they are numbered from 0.
+    /// The time at which a request is due; requests are numbered from 0.
     fn due_at(&self, number: u64) -> Instant {
         self.started + Duration::from_nanos((number + 1) * self.interval.get())
     }
@@ -135,7 +136,7 @@ impl Schedule {
         self.latencies.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(nanoseconds);
     }
 
-    /// What was due and could not be sent has waited until the end.
+    /// Requests that were due and could not be sent have waited until the end.
     fn give_up(&self, due: u64, end: Instant) {
         for number in self.sent(due)..due {
             self.record(self.due_at(number), end);
@@ -167,7 +168,7 @@ mod tests {
         schedule.due.add_permits(3);
         let first = schedule.next().await.unwrap();
         assert_eq!(first, schedule.started + Duration::from_millis(1));
-        // The first was answered 9 ms late; the two others had to wait for it and are recorded at the end.
+        // The first was answered after 9 ms; the two others had to wait for it and are recorded at the end.
         schedule.record(first, first + Duration::from_millis(9));
         schedule.due.close();
         schedule.give_up(3, Instant::now());

@@ -1,4 +1,4 @@
-//! The proxies of others: where they come from, and how each is told to do the same work.
+//! The other proxies: their sources, and their configurations for the same work.
 
 use std::path::Path;
 
@@ -6,29 +6,30 @@ use rustix::process::geteuid;
 
 use super::workload::Workload;
 
-/// A proxy that somebody else makes.
+/// A proxy of another project.
 pub(super) struct Peer {
-    /// Its name, as its makers spell it.
+    /// Its name, as its project writes it.
     pub(super) name: &'static str,
     /// The program.
     pub(super) program: &'static str,
-    /// How one gets it.
+    /// The command that installs it.
     pub(super) install: &'static str,
-    /// What makes it tell its version.
+    /// The flag that prints its version.
     pub(super) version: &'static str,
-    /// The one load that it is measured under, if not all.
+    /// The only load that it is measured under, if not all.
     pub(super) only: Option<Workload>,
-    /// Whether it goes behind tracers. Programs in Go bring a runtime that valgrind does not get along with.
+    /// Whether tracers can run it. Programs in Go have a runtime that does not work with valgrind.
     pub(super) counted: bool,
-    /// The end of its configuration file's name, which tells some of them how to read it.
+    /// The extension of its configuration file, from which some proxies derive the format.
     extension: &'static str,
-    /// Its configuration file; words between two `@` are filled in.
+    /// Its configuration file, with placeholders between two `@`.
     config: &'static str,
-    /// What stands at `@MORE@` there.
+    /// The text for `@MORE@` in it.
     more: &'static str,
     /// One backend in that file.
     backend: &'static str,
-    /// Its flags, likewise; one core each is what `taskset` leaves those that do not ask how many.
+    /// Its flags, with the same placeholders; a proxy without a setting for its threads uses the one core
+    /// that `taskset` allows.
     flags: &'static str,
 }
 
@@ -46,10 +47,11 @@ const NGINX: Peer = Peer {
     flags: "-e stderr -p @FOLDER@ -c @CONFIG@",
 };
 
-/// All of them, those that everybody compares with first.
+/// All other proxies, the most common first.
 pub(super) const PEERS: [Peer; 6] = [
     NGINX,
-    // By default it takes all of an upload, into a file, before it asks a backend. The others pass on what they get.
+    // By default, it stores a whole upload in a file before it uses a backend. The others forward uploads as
+    // they come.
     Peer {
         name: "nginx unbuffered",
         only: Some(Workload::Upload),
@@ -113,15 +115,15 @@ pub(super) const PEERS: [Peer; 6] = [
     },
 ];
 
-/// What a proxy has to know when it starts.
+/// The parameters of a proxy for its start.
 pub(super) struct Task<'a> {
-    /// Where it listens.
+    /// The port of the proxy.
     pub(super) port: u16,
-    /// Where the backends listen.
+    /// The ports of the backends.
     pub(super) backends: &'a [u16],
-    /// How many clients' connections it must be ready for.
+    /// The number of client connections that it must support.
     pub(super) connections: usize,
-    /// A folder in which it may write.
+    /// A folder in which it can write.
     pub(super) folder: &'a Path,
 }
 
@@ -136,7 +138,7 @@ impl Peer {
         format!("{}.{}", self.word(), self.extension)
     }
 
-    /// What goes into its configuration file.
+    /// The content of its configuration file.
     pub(super) fn config(&self, task: &Task<'_>) -> String {
         let backends: String =
             task.backends.iter().map(|port| self.backend.replace("@BACKEND@", &port.to_string())).collect();
@@ -149,12 +151,13 @@ impl Peer {
     }
 
     fn fill_in(&self, template: &str, task: &Task<'_>) -> String {
-        // A worker that root starts would become somebody who may not write into our folder, as callgrind must.
+        // A worker that root starts would change to a user that may not write into our folder, as callgrind
+        // must.
         let user = if geteuid().is_root() { "user root root;" } else { "" };
         template
             .replace("@PORT@", &task.port.to_string())
             .replace("@CONNECTIONS@", &task.connections.to_string())
-            // nginx counts both sides, and closes what is idle when it comes near to what it may have.
+            // nginx counts both sides, and closes idle connections when it comes near its limit.
             .replace("@DESCRIPTORS@", &(2 * task.connections).to_string())
             .replace("@FOLDER@", &task.folder.display().to_string())
             .replace("@CONFIG@", &task.folder.join(self.config_file()).display().to_string())
@@ -168,13 +171,13 @@ impl Peer {
 mod tests {
     use super::*;
 
-    /// Whether some word is left between two `@`.
+    /// Whether a placeholder between two `@` is left.
     fn has_gaps(text: &str) -> bool {
         text.split('@').any(|word| !word.is_empty() && word.chars().all(|letter| letter.is_ascii_uppercase()))
     }
 
     #[test]
-    fn everyone_is_told_the_port_and_every_backend() {
+    fn each_proxy_gets_the_port_and_every_backend() {
         let task =
             Task { port: 1000, backends: &[2001, 2002], connections: 3000, folder: Path::new("/folder") };
         for peer in &PEERS {

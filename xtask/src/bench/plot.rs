@@ -40,7 +40,7 @@ pub(super) fn plot(series: &[Series], figures: &[Figure], load: &str) -> Picture
     picture
 }
 
-/// The first chart in words.
+/// A description of the first chart.
 fn describe(series: &[Series], figures: &[Figure]) -> String {
     let Some(figure) = figures.first() else { return String::new() };
     let values: Vec<String> =

@@ -1,4 +1,4 @@
-//! A process under measurement: started on one core, read from `/proc`, and surely ended.
+//! A process under measurement: started on one core, read from `/proc`, and always ended.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,16 +10,16 @@ use std::{env, fs, thread};
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
-/// How long a process may take to end after it was asked to.
+/// The time limit for the end of a process after it was asked to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Fails, and says how to install it, if a program is missing.
+/// Fails if a program is missing, and says how to install it.
 pub(super) fn require(program: &str, package: &str) -> anyhow::Result<()> {
     ensure!(locate(program).is_some(), "`{program}` is not installed: apt install {package}");
     Ok(())
 }
 
-/// Where a program is, if it is installed. Debian keeps servers where only root's `PATH` leads.
+/// The path of a program, if it is installed. Debian keeps servers in folders that are only in root's `PATH`.
 pub(super) fn locate(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders =
@@ -27,7 +27,7 @@ pub(super) fn locate(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// Moves this process to one core, and with it all threads and children that it has from now on.
+/// Moves this process to one core, with all its later threads and children.
 pub(super) fn stay_on(core: &str) -> anyhow::Result<()> {
     let status = Command::new("taskset")
         .args(["--cpu-list", "--pid", core, &std::process::id().to_string()])
@@ -38,8 +38,8 @@ pub(super) fn stay_on(core: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets this process, and all that it starts from now on, have as many files open as the machine allows; returns how
-/// many these are.
+/// Raises the limit of open files of this process and its later children to what the machine allows; returns
+/// the limit.
 pub(super) fn raise_descriptors() -> anyhow::Result<u64> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
@@ -47,12 +47,12 @@ pub(super) fn raise_descriptors() -> anyhow::Result<u64> {
     Ok(maximum.unwrap_or(u64::MAX))
 }
 
-/// A running process with all its children. It ends when this is dropped, and when this process dies.
+/// A running process with all its children. It ends when this value is dropped, and when this process dies.
 pub(super) struct Running {
     child: Child,
-    /// What it writes to stderr. A file takes all of it, while a pipe would stop whoever fills it.
+    /// The file for its stderr. A file takes any amount, while a full pipe would block the process.
     log: PathBuf,
-    /// Whom to ask to end: the process itself, or the one that a tracer runs.
+    /// Whether a tracer runs the process: then the signal to end goes to the child of the tracer.
     traced: bool,
 }
 
@@ -61,8 +61,8 @@ impl Running {
     /// as its child.
     pub(super) fn start(cores: &str, words: &[String], traced: bool, log: PathBuf) -> anyhow::Result<Self> {
         let stderr = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        // Both helpers put themselves aside with `exec`, so the child is the program itself. The pipe on
-        // its stdin closes with this process, which the balancer watches; the others get the signal.
+        // Both helpers replace themselves with `exec`, so the child is the program itself. The pipe on its
+        // stdin closes with this process, which the balancer watches; the others get the signal.
         let child = Command::new("taskset")
             .args(["--cpu-list", cores, "setpriv", "--pdeathsig", "TERM"])
             .args(words)
@@ -74,19 +74,19 @@ impl Running {
         Ok(Self { child, log, traced })
     }
 
-    /// Fails with what the process complained about if it has ended.
+    /// Fails with the error output of the process if it has ended.
     pub(super) fn still_runs(&mut self) -> anyhow::Result<()> {
         let Some(status) = self.child.try_wait()? else { return Ok(()) };
         bail!("it ended ({status}): {}", self.complaints().trim())
     }
 
-    /// CPU time of the process and all its children so far, by the kernel's account.
+    /// CPU time of the process and all its children so far, from the kernel.
     pub(super) fn cpu_time(&self) -> anyhow::Result<Duration> {
         let ticks: u64 = family(self.child.id())?.iter().map(|(_, stat)| stat.ticks).sum();
         Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
     }
 
-    /// Resident memory of the process and all its children, in bytes. What they share counts for each.
+    /// Resident memory of the process and all its children, in bytes. Shared memory counts for each of them.
     pub(super) fn memory(&self) -> anyhow::Result<u64> {
         let mut bytes = 0;
         for (pid, _) in family(self.child.id())? {
@@ -95,7 +95,7 @@ impl Running {
         Ok(bytes)
     }
 
-    /// Asks the process to end, waits for it, and returns what it wrote to stderr.
+    /// Asks the process to end, waits for it, and returns its stderr.
     pub(super) fn finish(mut self) -> anyhow::Result<String> {
         self.ask_to_end()?;
         Ok(self.complaints())
@@ -109,7 +109,7 @@ impl Running {
         let own = self.child.id();
         let target = if self.traced { first_child(own)?.unwrap_or(own) } else { own };
         let pid = i32::try_from(target).ok().and_then(Pid::from_raw).context("a process without a number")?;
-        // Gone already is as good as ended.
+        // If the process has ended already, the aim is reached.
         let _ = kill_process(pid, Signal::TERM);
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait()?.is_none() {
@@ -129,7 +129,7 @@ impl Drop for Running {
     }
 }
 
-/// What the kernel says about a process.
+/// The kernel's data about a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stat {
     parent: u32,
@@ -139,7 +139,7 @@ struct Stat {
 
 /// Reads a line of `/proc/<pid>/stat`, see proc(5).
 fn parse_stat(line: &str) -> Option<Stat> {
-    // The name comes second, in parentheses, and may itself contain spaces and parentheses.
+    // The name is the second field, in parentheses, and may itself contain spaces and parentheses.
     let fields: Vec<&str> = line.get(line.rfind(')')? + 1..)?.split_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
     Some(Stat { parent: u32::try_from(number(1)?).ok()?, ticks: number(11)? + number(12)? })
@@ -162,7 +162,7 @@ fn first_child(parent: u32) -> anyhow::Result<Option<u32>> {
     Ok(processes()?.iter().filter(|(_, stat)| stat.parent == parent).map(|(pid, _)| *pid).min())
 }
 
-/// Every process there is; those that end meanwhile are left out.
+/// All processes; those that end meanwhile are left out.
 fn processes() -> anyhow::Result<HashMap<u32, Stat>> {
     let mut all = HashMap::new();
     for entry in fs::read_dir("/proc").context("cannot read /proc")? {

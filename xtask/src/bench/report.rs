@@ -1,4 +1,4 @@
-//! What the measurements say, in tables.
+//! The measurements as tables.
 
 use super::contender::Contender;
 use super::figure::{Figure, Sample};
@@ -10,12 +10,12 @@ pub(super) struct Series {
     pub(super) name: String,
     /// Its version.
     pub(super) version: String,
-    /// One for each round, in order.
+    /// One sample for each round, in order.
     pub(super) samples: Vec<Sample>,
 }
 
 impl Series {
-    /// No rounds yet.
+    /// A series without rounds.
     pub(super) fn new(contender: &Contender) -> Self {
         Self { name: contender.name().to_owned(), version: contender.version(), samples: Vec::new() }
     }
@@ -43,7 +43,7 @@ pub(super) fn medians(series: &[Series], figures: &[Figure]) -> Table {
     table
 }
 
-/// The first proxy against each other.
+/// The ratios of the first proxy to each other one.
 pub(super) fn ratios(series: &[Series], figures: &[Figure]) -> Table {
     let (first, others) =
         series.split_first().map_or(("", &[][..]), |(first, others)| (first.name.as_str(), others));
@@ -57,7 +57,7 @@ pub(super) fn ratios(series: &[Series], figures: &[Figure]) -> Table {
     table
 }
 
-/// One proxy against another, round by round: what disturbs a round disturbs both.
+/// The ratios of two proxies, round by round: other load in a round affects both.
 #[derive(Debug, PartialEq)]
 struct Ratio {
     median: f64,
@@ -78,13 +78,13 @@ impl Ratio {
 
     fn spell(&self) -> String {
         let Self { median, lowest, highest } = self;
-        // Where one is a thousand times quicker, two decimals would say 0.
+        // If one is a thousand times faster, two decimals would show 0.
         let decimals = if *lowest < 0.095 { 3 } else { 2 };
         format!("{median:.decimals$} ({lowest:.decimals$} to {highest:.decimals$})")
     }
 }
 
-/// The middle value; the mean of the two in the middle if there are two; 0 if there is none.
+/// The middle value; the mean of the two middle values if there are two; 0 without values.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_a_round() {
-        // In the second round the machine was slow; both felt it, and the ratio does not.
+        // In the second round the machine was slow for both, and the ratio does not show it.
         let ours = series("ours", &[10.0, 30.0, 12.0]);
         let theirs = series("theirs", &[20.0, 60.0, 20.0]);
         let ratio = Ratio::of(&ours, &theirs, Figure::CpuPerRequest);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_line_for_everyone() {
+    fn the_table_has_a_line_for_each_proxy() {
         let both = [series("ours", &[10.0]), series("theirs", &[20.0])];
         let table = medians(&both, &[Figure::CpuPerRequest, Figure::Rate, Figure::P99]).plain();
         assert!(table.contains("ours 1.0             10.00 µs       50000  2.00 ms"), "{table}");

@@ -1,8 +1,8 @@
-//! Do workers get in each other's way? This balancer alone, with one worker and with two.
+//! Do workers slow each other down? This balancer alone, with one worker and with two.
 //!
-//! If workers shared anything that they write, a request would cost more with two of them. The second worker has to
-//! share its core with the load generator and the backends here, and with that its caches. The row of two workers
-//! that keep to the proxy's own core tells what of a difference comes from there.
+//! If workers shared memory that they write, a request would cost more with two of them. Here the second
+//! worker has to share its core and the caches with the load generator and the backends. The row of two
+//! workers on the proxy's own core shows how much of a difference comes from this.
 
 use super::contender::Contender;
 use super::figure::Figure;
@@ -11,18 +11,18 @@ use super::report::Series;
 use super::workload::Workload;
 use super::{BOTH_CORES, PROXY_CORE};
 
-/// What must be said with the figures.
+/// The note for the figures.
 pub(super) const CAVEAT: &str = "Throughput cannot double here, because the load generator and the backends share \
                                  the cores with the workers. What counts is CPU time per request: the ratio is 1.0 \
                                  if the workers share nothing.";
 
-/// What is shown.
+/// The figures in the table.
 pub(super) const SHOWN: [Figure; 3] = [Figure::CpuPerRequest, Figure::Rate, Figure::Busy];
 
-/// What one is set against the others by.
+/// The figures for the ratios.
 pub(super) const COMPARED: [Figure; 1] = [Figure::CpuPerRequest];
 
-/// Measures two workers, and what they are set against.
+/// Measures two workers, and the configurations for the comparison.
 pub(super) fn measure(lab: &Lab<'_>) -> anyhow::Result<Vec<Series>> {
     let contenders = [
         Contender::own("2 workers, both cores", 2, BOTH_CORES)?,

@@ -1,4 +1,4 @@
-//! A proxy that runs, and what can be asked of it.
+//! A running proxy, and its measurements.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -13,10 +13,10 @@ use super::contender::Contender;
 use super::peers::Task;
 use super::process::Running;
 
-/// How long a proxy may take until it answers; under valgrind everything takes its time.
+/// The time limit until a proxy answers; everything is slow under valgrind.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A proxy that runs and answers, until it is dropped.
+/// A running proxy that answers, until this value is dropped.
 pub(super) struct Started {
     running: Running,
     port: u16,
@@ -24,8 +24,8 @@ pub(super) struct Started {
 }
 
 impl Started {
-    /// Starts a proxy for that many connections, behind a tracer with its flags if there is one, and waits until it
-    /// answers.
+    /// Starts a proxy for this number of connections, under a tracer with its flags if there is one, and
+    /// waits until it answers.
     pub(super) fn start(
         contender: &Contender,
         tracer: &[String],
@@ -37,7 +37,7 @@ impl Started {
         let port = free_port()?;
         let task = Task { port, backends: backends.ports(), connections, folder };
         let words = [tracer, &contender.command(&task)?].concat();
-        // valgrind becomes the program it runs; strace stays apart from it.
+        // valgrind becomes the program that it runs; strace stays a separate process.
         let traced = tracer.first().is_some_and(|tracer| tracer == "strace");
         let log = folder.join(format!("{name}.log"));
         let mut running = Running::start(contender.cores(), &words, traced, log)?;
@@ -50,12 +50,12 @@ impl Started {
         Ok(Self { running, port, name })
     }
 
-    /// The port that it listens on.
+    /// The port of the proxy.
     pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    /// CPU time it has used so far, all its processes together.
+    /// The CPU time of all its processes so far.
     pub(super) fn cpu_time(&self) -> anyhow::Result<Duration> {
         self.running.cpu_time()
     }
@@ -65,29 +65,29 @@ impl Started {
         self.running.memory()
     }
 
-    /// Fails unless the backend sees the forwarding headers that all of them shall set, and the client gets as many
-    /// bytes from a path as it shall.
+    /// Fails unless the backend gets the forwarding headers that all proxies must set, and the client gets
+    /// the expected number of bytes from a path.
     pub(super) fn does_equal_work(&self, path: &str, bytes: usize) -> anyhow::Result<()> {
         let seen = get(self.port, MIRROR)?.to_ascii_lowercase();
         for header in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"] {
             ensure!(
                 seen.lines().any(|line| line.starts_with(&format!("{header}:"))),
-                "{} does not do the work of the others: no {header} in {seen:?}",
+                "{} does less work than the others: no {header} in {seen:?}",
                 self.name
             );
         }
         let got = get(self.port, path)?.len();
-        ensure!(got == bytes, "{} does not do the work of the others: {got} bytes from {path}", self.name);
+        ensure!(got == bytes, "{} does less work than the others: {got} bytes from {path}", self.name);
         Ok(())
     }
 
-    /// Asks it to end, and returns what it and its tracer wrote to stderr.
+    /// Asks it to end, and returns the stderr of the proxy and its tracer.
     pub(super) fn finish(self) -> anyhow::Result<String> {
         self.running.finish()
     }
 }
 
-/// One GET on a connection of its own; returns the body of the answer if it is a 200.
+/// One GET on a connection of its own; returns the body of the answer if the status is 200.
 fn get(port: u16, path: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -99,8 +99,8 @@ fn get(port: u16, path: &str) -> anyhow::Result<String> {
     Ok(body.to_owned())
 }
 
-/// A port that is free now. Most proxies do not tell which port they got if they are told to take any, so somebody
-/// else may be quicker; then the start fails and says so.
+/// A port that is free now. Most proxies do not report the port that they got if they may take any, so
+/// another process may take it first; then the start fails with an error.
 fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

@@ -2,15 +2,15 @@
 
 use std::iter;
 
-/// Rows of cells; the first column is words, the others are numbers.
+/// Rows of cells; the first column has words, the others numbers.
 pub(super) struct Table {
-    /// What stands above the columns.
+    /// The headings of the columns.
     head: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// No rows yet.
+    /// A table without rows.
     pub(super) fn new(head: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
@@ -25,7 +25,7 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// For a terminal: columns as wide as they must be.
+    /// The text for a terminal, with columns as narrow as possible.
     pub(super) fn plain(&self) -> String {
         let all = || iter::once(&self.head).chain(&self.rows);
         let width = |column: usize| {
@@ -45,7 +45,7 @@ impl Table {
         all().map(line).collect()
     }
 
-    /// For Markdown.
+    /// The text for Markdown.
     pub(super) fn markdown(&self) -> String {
         let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
         let rule: String =

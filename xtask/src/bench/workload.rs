@@ -1,4 +1,4 @@
-//! What the proxies are asked to do: one line of a table for each kind of load.
+//! The workloads: one line of a table for each kind of load.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::wrk::Order;
 pub(super) enum Workload {
     /// Keep-alive clients, answers of 18 bytes
     Small,
-    /// A connection for every request, answers of 18 bytes
+    /// A new connection for every request, answers of 18 bytes
     Fresh,
     /// Keep-alive clients, answers of 64 KiB
     #[value(name = "64k")]
@@ -24,37 +24,37 @@ pub(super) enum Workload {
     /// Keep-alive clients, answers of 1 MiB
     #[value(name = "1m")]
     Large,
-    /// Keep-alive clients, each request brings 1 MiB
+    /// Keep-alive clients, each request has a body of 1 MiB
     Upload,
     /// 1,000 keep-alive clients, answers of 18 bytes
     Many,
-    /// The memory of 10,000 connections that do nothing
+    /// The memory of 10,000 idle connections
     Idle,
-    /// Latency at half of what nginx can do, measured from when each request was due
+    /// Latency at half of the highest rate of nginx, measured from the time at which each request was due
     Latency,
 }
 
-/// How a proxy is loaded.
+/// The way to put load on a proxy.
 #[derive(Clone, Copy)]
 pub(super) enum Loading {
-    /// By `wrk`: as fast as the proxy answers.
+    /// With `wrk`: as fast as the proxy answers.
     Closed {
-        /// How many clients, if another number than for most.
+        /// The number of clients, if it is not the usual one.
         clients: Option<u16>,
-        /// How long the answers are.
+        /// The size of the answers.
         bytes: usize,
         /// Whether every request has a connection of its own.
         fresh: bool,
-        /// Whether every request brings a mebibyte.
+        /// Whether every request has a body of a mebibyte.
         upload: bool,
     },
-    /// By connections that are opened and left alone.
+    /// With connections that are opened and stay idle.
     Idle,
-    /// By requests that are due at a fixed rate.
+    /// With requests that are due at a fixed rate.
     Open,
 }
 
-/// What to add about a fixed rate.
+/// The addition about a fixed rate.
 pub(super) fn at_rate(words: &str, rate: f64, whose: &str) -> String {
     format!("{words}, {rate:.0} requests/s: half of what {whose} can answer")
 }
@@ -62,37 +62,40 @@ pub(super) fn at_rate(words: &str, rate: f64, whose: &str) -> String {
 /// The length of the usual answer.
 pub(super) const SHORT: usize = 18;
 
-/// What is shown of every proxy, and what of it is set against the others.
+/// The figures of every proxy, and those of them that are compared.
 const PER_REQUEST: (&[Figure], &[Figure]) =
     (&[CpuPerRequest, Rate, Busy, P50, P99, Memory], &[CpuPerRequest, Rate, P99]);
 const PER_MEBIBYTE: (&[Figure], &[Figure]) =
     (&[CpuPerMebibyte, Rate, Busy, P50, P99, Memory], &[CpuPerMebibyte, Rate, P99]);
 
 impl Workload {
-    /// What it is called on the command line and in the name of its picture.
+    /// The name on the command line and in the file of its picture.
     pub(super) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// What it is, in a few words.
+    /// A short description.
     pub(super) fn words(self, clients: u16, idle: usize) -> String {
         match self {
             Self::Small => format!("{clients} keep-alive clients, 18-byte answers"),
-            Self::Fresh => format!("{clients} clients, a connection for every request, 18-byte answers"),
+            Self::Fresh => format!("{clients} clients, a new connection for every request, 18-byte answers"),
             Self::Medium => format!("{clients} keep-alive clients, answers of 64 KiB"),
             Self::Large => format!("{clients} keep-alive clients, answers of 1 MiB"),
-            Self::Upload => format!("{clients} keep-alive clients, each request brings 1 MiB"),
+            Self::Upload => format!("{clients} keep-alive clients, each request has a body of 1 MiB"),
             Self::Many => "1000 keep-alive clients, 18-byte answers".to_owned(),
             Self::Idle => {
-                let fit =
-                    if idle < WANTED { format!(", as {WANTED} do not fit here") } else { String::new() };
+                let fit = if idle < WANTED {
+                    format!(" ({WANTED} exceed the limit of open files)")
+                } else {
+                    String::new()
+                };
                 format!("{idle} connections that made one request each{fit}")
             }
             Self::Latency => format!("{clients} keep-alive clients, 18-byte answers"),
         }
     }
 
-    /// How a proxy is loaded.
+    /// The way to put load on a proxy.
     pub(super) fn loading(self) -> Loading {
         let closed = |bytes, fresh, upload| Loading::Closed { clients: None, bytes, fresh, upload };
         match self {
@@ -107,12 +110,12 @@ impl Workload {
         }
     }
 
-    /// What is shown of every proxy.
+    /// The figures in the tables.
     pub(super) fn shown(self) -> &'static [Figure] {
         self.figures().0
     }
 
-    /// What of that is set against the others, and drawn.
+    /// The figures that are compared and drawn.
     pub(super) fn compared(self) -> &'static [Figure] {
         self.figures().1
     }
@@ -128,7 +131,7 @@ impl Workload {
 }
 
 impl Loading {
-    /// What the path asks for, and how many bytes come back.
+    /// The path, and the size of its answer.
     pub(super) fn path(self) -> (String, usize) {
         match self {
             Self::Closed { bytes, .. } if bytes != SHORT => (format!("{BYTES}{bytes}"), bytes),
@@ -136,8 +139,8 @@ impl Loading {
         }
     }
 
-    /// What `wrk` is told; a script goes into the folder if there must be one. Loads that are not its own are warmed
-    /// up by it with the smallest of requests.
+    /// The parameters for `wrk`; a script goes into the folder if one is needed. For loads without `wrk`,
+    /// these are the smallest requests, for the warm-up.
     pub(super) fn order(self, clients: u16, folder: &Path) -> anyhow::Result<Order> {
         let path = self.path().0;
         match self {
@@ -150,7 +153,7 @@ impl Loading {
     }
 }
 
-/// Tells `wrk` to bring a mebibyte with every request.
+/// Writes the script that makes `wrk` send a mebibyte with every request.
 fn write_script(folder: &Path) -> anyhow::Result<PathBuf> {
     let script = folder.join("upload.lua");
     let words = format!("wrk.method = \"POST\"\nwrk.body = string.rep(\"x\", {MOST})\n");

@@ -1,4 +1,4 @@
-//! The load generator: `wrk`, which keeps every client's connection and sends the next request at once.
+//! The load generator: `wrk`, which keeps the connections of all clients and sends the next request at once.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,41 +6,41 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-/// What came of some load.
+/// The result of a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Load {
     /// Requests that were answered.
     pub(super) requests: u64,
     /// Answers a second.
     pub(super) rate: f64,
-    /// Half of the answers took no longer than this.
+    /// The median latency.
     pub(super) p50: Duration,
-    /// 99 of 100 answers took no longer than this.
+    /// The 99th percentile of the latency.
     pub(super) p99: Duration,
 }
 
-/// What `wrk` shall do.
+/// The parameters for `wrk`.
 pub(super) struct Order {
-    /// How many connections it has open.
+    /// The number of connections.
     pub(super) clients: u16,
-    /// What it asks for.
+    /// The path of the requests.
     pub(super) path: String,
     /// Whether every request has a connection of its own.
     pub(super) fresh: bool,
-    /// What else it is told, in Lua.
+    /// A script in Lua.
     pub(super) script: Option<PathBuf>,
 }
 
 impl Order {
-    /// Keep-alive clients that ask for the shortest answer.
+    /// Keep-alive clients that request the shortest answer.
     pub(super) fn small(clients: u16) -> Self {
         Self { clients, path: "/".to_owned(), fresh: false, script: None }
     }
 
-    /// Puts load on a port of the loopback.
+    /// Puts load on a port of the loopback address.
     ///
     /// # Errors
-    /// If a single request fails: whoever drops requests has it easy.
+    /// If a single request fails: a proxy that drops requests would have less work.
     pub(super) fn run(&self, port: u16, seconds: u16) -> anyhow::Result<Load> {
         let mut command = Command::new("wrk");
         command.args(["--latency", "--threads", "1"]).args([
@@ -91,7 +91,7 @@ fn parse(report: &str) -> anyhow::Result<Load> {
     Ok(load)
 }
 
-/// What follows a word at the beginning of a line.
+/// The text after a word at the beginning of a line.
 fn field<'a>(report: &'a str, name: &str) -> Option<&'a str> {
     report.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim)
 }

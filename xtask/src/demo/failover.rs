@@ -1,8 +1,8 @@
-//! `--scenario failover`: the story that the lab is there to tell, without a person.
+//! `--scenario failover`: the main scenario of the lab, without keys.
 //!
-//! 32 keep-alive clients ask without a pause while one backend is killed and started again, and another one is
-//! stalled and continued. Every request takes 20 ms at its backend, so that no machine is too slow for the
-//! load and what the table shows is the balancer's doing.
+//! 32 keep-alive clients send requests without a pause while one backend is killed and started again, and
+//! another one is stalled and continued. Every request takes 20 ms at its backend, so that every machine is
+//! fast enough for the load, and the table shows the behaviour of the balancer.
 
 use std::time::Duration;
 
@@ -19,22 +19,22 @@ const PATH: &str = "/delay/20";
 const KILLED: usize = 2;
 const STALLED: usize = 3;
 
-/// How long each phase lasts at least.
+/// The shortest duration of each phase.
 const PHASE: Duration = Duration::from_secs(4);
 
-/// How long to wait for the balancer to notice something. Longer than any promise, so that a broken one is
-/// measured and not just missed.
+/// The longest wait for the balancer to notice something. It is longer than any promise, so that a broken
+/// promise is measured.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// When things happened, by the load's clock.
+/// The times of events, by the load's clock.
 struct Moment {
     phase: &'static str,
     at: Duration,
-    /// How long the balancer took to see it; `None` where there is nothing to see.
+    /// The time until the balancer noticed; `None` if there is nothing to notice.
     noticed: Option<Duration>,
 }
 
-/// Runs the story and judges it.
+/// Runs the scenario and judges it.
 pub(super) async fn run(setup: Setup) -> Result<()> {
     println!("building and starting the lab ...");
     let lab = setup.start().await?;
@@ -63,8 +63,8 @@ pub(super) async fn run(setup: Setup) -> Result<()> {
     Ok(())
 }
 
-/// Plays one phase: does something, waits until the balancer sees a backend up (or not up any more), and lets
-/// the phase go on for its time.
+/// Runs one phase: does something, waits until the balancer sees a backend up (or no longer up), and lets the
+/// phase run for its time.
 async fn act(
     lab: &Lab,
     load: &Running,
@@ -95,7 +95,7 @@ async fn act(
     Ok(Moment { phase, at, noticed })
 }
 
-/// Draws from the ledger what the promises are about.
+/// Calculates the figures for the promises from the ledger.
 fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<Measured> {
     let at = |name: &str| story.iter().find(|moment| moment.phase == name).map(|moment| moment.at);
     let [steady, kill, start, stall, resume] =

@@ -1,10 +1,10 @@
-//! How is a state shown so that nobody has to see colours, and any terminal can draw it?
+//! The symbols for states: they work without colours, and on every terminal.
 
 use std::time::Duration;
 
 use crossterm::style::Color;
 
-/// A backend's health as the balancer sees it; the worse, the greater.
+/// A backend's health as the balancer reports it; worse states are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Health {
     Up,
@@ -32,7 +32,7 @@ impl Health {
         }
     }
 
-    /// Blue and orange are told apart by nearly everybody.
+    /// Nearly all people can distinguish blue and orange.
     pub(super) fn colour(self) -> Color {
         match self {
             Self::Up => Color::Cyan,
@@ -42,14 +42,14 @@ impl Health {
     }
 }
 
-/// The characters of the picture: drawn ones where the terminal knows UTF-8, else plain ones.
+/// The characters of the picture: box-drawing characters if the terminal supports UTF-8, otherwise ASCII.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Glyphs {
     drawn: bool,
 }
 
 impl Glyphs {
-    /// Chooses by the locale, as the terminal's own programs do.
+    /// Chooses by the locale, as other terminal programs do.
     pub(super) fn of_the_locale() -> Self {
         let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
         Self::for_locale(set.into_iter().find(|value| !value.is_empty()).as_deref())
@@ -73,7 +73,7 @@ impl Glyphs {
         }
     }
 
-    /// A moment in a timeline: what is well hardly shows.
+    /// A cell of a timeline: good states are inconspicuous.
     pub(super) fn moment(self, health: Option<Health>) -> &'static str {
         match (health, self.drawn) {
             (None, _) => " ",
@@ -83,7 +83,7 @@ impl Glyphs {
         }
     }
 
-    /// Writes a line drawn with `─│┌┐├┤└┘┼►` so that this terminal can show it.
+    /// Converts a line drawn with `─│┌┐├┤└┘┼►` for this terminal.
     pub(super) fn draw(self, line: &str) -> String {
         if self.drawn {
             return line.to_owned();
@@ -99,7 +99,7 @@ impl Glyphs {
     }
 }
 
-/// A duration in the unit that fits it; a dash where there is none.
+/// A duration in a suitable unit; a dash for none.
 pub(crate) fn time(duration: Option<Duration>) -> String {
     let Some(duration) = duration else { return "-".into() };
     match duration.as_secs_f64() * 1e3 {

@@ -1,8 +1,8 @@
-//! Which key does what?
+//! The keys of the demo.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// What somebody wants done; backends go by their numbers.
+/// A command of the user; backends are given by their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     KillOrStart(usize),
@@ -11,17 +11,17 @@ pub(super) enum Command {
     Quit,
 }
 
-/// What shift+1 to shift+4 type, on keyboards of the United States, Britain and Germany; where layouts
-/// differ, the letters and F1 to F4 work everywhere.
+/// The characters of shift+1 to shift+4 on keyboards of the United States, Britain and Germany; with other
+/// layouts, the letters and F1 to F4 work.
 const SHIFTED: [&str; 4] = ["!", "@\"", "#£§", "$"];
 
 const LETTERS: [char; 4] = ['a', 's', 'd', 'f'];
 
-/// The line that tells people.
+/// The help line.
 pub(super) const HELP: &str =
     "1-4 kill or start  asdf (shift+1-4, F1-F4) stall or continue  p policy  q quit";
 
-/// Reads a key press; `None` if it means nothing here.
+/// Reads a key press; `None` if the key has no meaning.
 pub(super) fn command(key: KeyEvent) -> Option<Command> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     match key.code {
@@ -30,7 +30,7 @@ pub(super) fn command(key: KeyEvent) -> Option<Command> {
         KeyCode::Char('q' | 'Q') => Some(Command::Quit),
         KeyCode::Char('p' | 'P') => Some(Command::NextPolicy),
         KeyCode::F(number @ 1..=4) => Some(Command::StallOrContinue(number.into())),
-        // Some terminals report the key and the shift apart.
+        // Some terminals report the key and the shift key separately.
         KeyCode::Char(digit @ '1'..='4') => {
             let number = digit as usize - '0' as usize;
             let shifted = key.modifiers.contains(KeyModifiers::SHIFT);

@@ -1,4 +1,4 @@
-//! The demo on a terminal: draws the screen four times a second and does what the keys say.
+//! The demo on a terminal: draws the screen four times a second and obeys the keys.
 
 use std::io::{Stdout, Write, stdout};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use super::keys::{Command, command};
 use super::screen::{Addresses, Line, screen};
 use super::watch::Watch;
 
-/// Draws and obeys until somebody quits or the time is up.
+/// Draws and obeys until the user quits or the time is up.
 pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> Result<()> {
     let began = Instant::now();
     let (mut watch, glyphs, addresses) = (Watch::default(), Glyphs::of_the_locale(), Addresses::of(lab));
@@ -31,7 +31,7 @@ pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> R
     let mut inputs = inputs();
     let mut ticks = interval(Duration::from_millis(250));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    watch.note(Duration::ZERO, "the lab is up; break it with the keys below");
+    watch.note(Duration::ZERO, "the lab is up; the keys below break backends");
     while until.is_none_or(|until| began.elapsed() < until) {
         tokio::select! {
             _ = ticks.tick() => look(lab, &mut watch, began.elapsed()).await,
@@ -42,7 +42,7 @@ pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> R
                     let done = obey(lab, wanted).await;
                     watch.note(began.elapsed(), &done.unwrap_or_else(|error| format!("{error:#}")));
                 }
-                // A resized terminal is drawn anew.
+                // After a resize, the screen is drawn again.
                 None => {}
             },
         }
@@ -54,8 +54,8 @@ pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> R
     Ok(())
 }
 
-/// Looks at the balancer and at the workers. What does not answer is shown as unknown, and looked at again
-/// soon.
+/// Reads the state of the balancer and of the workers. A part that does not answer is shown as unknown, and
+/// read again soon.
 pub(super) async fn look(lab: &Lab, watch: &mut Watch, at: Duration) {
     if let Ok(state) = lab.balancer().state().await {
         watch.sample(at, state);
@@ -73,7 +73,7 @@ pub(super) async fn look(lab: &Lab, watch: &mut Watch, at: Duration) {
     watch.workers(workers);
 }
 
-/// Does what a key asked for, and says what was done.
+/// Obeys a command, and returns what was done.
 async fn obey(lab: &Lab, wanted: Command) -> Result<String> {
     let number = match wanted {
         Command::KillOrStart(number) | Command::StallOrContinue(number) => number,
@@ -95,7 +95,7 @@ async fn obey(lab: &Lab, wanted: Command) -> Result<String> {
     Ok(format!("you {did} backend {number}"))
 }
 
-/// The balancer's events, for as long as it sends any.
+/// The balancer's events, as long as it sends any.
 pub(super) struct Feed {
     events: Option<Events>,
 }
@@ -105,8 +105,8 @@ impl Feed {
         Ok(Self { events: Some(lab.balancer().events().await?) })
     }
 
-    /// The next event. After the end of the stream there is none, ever: the balancer is gone, and the screen
-    /// shows that by itself.
+    /// The next event. After the end of the stream, this never returns: the balancer is gone, and the screen
+    /// shows this anyway.
     pub(super) async fn next(&mut self) -> Event {
         if let Some(events) = &mut self.events
             && let Ok(Some(event)) = events.next().await
@@ -118,7 +118,7 @@ impl Feed {
     }
 }
 
-/// Reads the keyboard on a thread of its own, because reading it blocks.
+/// Reads the keyboard in a thread of its own, because reading it blocks.
 fn inputs() -> mpsc::UnboundedReceiver<Input> {
     let (tell, inputs) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -131,7 +131,8 @@ fn inputs() -> mpsc::UnboundedReceiver<Input> {
     inputs
 }
 
-/// The terminal while it is ours. It is given back as it was when this is dropped, also by a panic.
+/// The terminal in the mode of the demo. Its previous mode is restored when this value is dropped, also by a
+/// panic.
 struct Terminal {
     out: Stdout,
     coloured: bool,
@@ -139,14 +140,14 @@ struct Terminal {
 
 impl Terminal {
     fn take() -> Result<Self> {
-        // Built first: if the second step fails, the first is undone.
+        // Created first: if the second step fails, the first is undone.
         let mut terminal = Self {
             out: stdout(),
             coloured: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
         enable_raw_mode()?;
         execute!(terminal.out, EnterAlternateScreen, cursor::Hide)?;
-        // A message printed to the other screen would be lost with it.
+        // A message on the alternate screen would be lost with it.
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             give_back();
@@ -155,7 +156,7 @@ impl Terminal {
         Ok(terminal)
     }
 
-    /// Draws line by line over what was there: clearing the screen first would flicker.
+    /// Draws line by line over the old content: clearing the screen first would flicker.
     fn draw(&mut self, lines: &[Line]) -> Result<()> {
         queue!(self.out, BeginSynchronizedUpdate)?;
         for (row, line) in (0..).zip(lines) {
@@ -179,7 +180,7 @@ impl Drop for Terminal {
     }
 }
 
-/// Neither step can be helped if it fails: then the terminal is gone.
+/// If a step fails, the terminal is gone, and nothing can be done.
 fn give_back() {
     drop(execute!(stdout(), LeaveAlternateScreen, cursor::Show));
     drop(disable_raw_mode());

@@ -1,4 +1,4 @@
-//! The demo where there is no terminal: a line a second, and one for each event.
+//! The demo without a terminal: a line a second, and one for each event.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::live::{Feed, look};
 use super::screen::{Addresses, picture};
 use super::watch::Watch;
 
-/// Writes lines until the time is up, or until somebody ends us.
+/// Writes lines until the time is up, or until a signal ends the process.
 pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> Result<()> {
     let began = Instant::now();
     let mut watch = Watch::default();

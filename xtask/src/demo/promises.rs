@@ -1,20 +1,20 @@
-//! What does the lab promise, and was it kept? Pure: what was measured goes in, verdicts come out.
+//! The promises of the scenario, and whether they were kept. Pure: measurements go in, verdicts come out.
 
 use std::time::Duration;
 
 use super::glyphs::time;
 use crate::verdict::Verdict;
 
-/// An answer around a kill must not take longer than this.
+/// The longest time of an answer around a kill.
 const SLOWEST: Duration = Duration::from_millis(250);
 
 /// A backend that came back must serve again within this time.
 const BACK_WITHIN: Duration = Duration::from_secs(3);
 
-/// So soon after a stall the other backends must have taken over.
+/// The time after a stall by which the other backends must have taken over.
 pub(super) const STALL_GRACE: Duration = Duration::from_secs(2);
 
-/// And this is what taking over means: their part of the rate before.
+/// The meaning of taking over: this part of the rate before.
 pub(super) const TAKEN_OVER: f64 = 0.9;
 
 /// What a run of the scenario measured.
@@ -22,15 +22,15 @@ pub(super) const TAKEN_OVER: f64 = 0.9;
 pub(super) struct Measured {
     /// Errors over the whole run.
     pub(super) errors: u64,
-    /// The slowest answer in the phase of the kill.
+    /// From the start command until the backend's first answer; `None` if there was none.
     pub(super) slowest_around_kill: Duration,
     /// From the order to start until the backend's first answer; `None` if none came.
     pub(super) serves_after_start: Option<Duration>,
-    /// Errors while one was stalled.
+    /// Errors while one backend was stalled.
     pub(super) errors_in_stall: u64,
-    /// Requests a second before anything happened, and with one stalled, from [`STALL_GRACE`] on.
+    /// Requests a second before any event, and with one backend stalled, from [`STALL_GRACE`] on.
     pub(super) rates: (f64, f64),
-    /// From the order to continue until the backend's first answer; `None` if none came.
+    /// From the continue command until the backend's first answer; `None` if there was none.
     pub(super) serves_after_continue: Option<Duration>,
     /// Requests that were answered and that no backend executed.
     pub(super) lost: usize,
@@ -51,11 +51,7 @@ pub(super) fn judge(run: &Measured) -> Vec<Verdict> {
     let part = if before > 0.0 { after / before } else { 0.0 };
     vec![
         verdict("no GET ends in an error".into(), run.errors.to_string(), run.errors == 0),
-        verdict(
-            "every answer stands in a backend's ledger".into(),
-            format!("{} lost", run.lost),
-            run.lost == 0,
-        ),
+        verdict("every answer is in a backend's ledger".into(), format!("{} lost", run.lost), run.lost == 0),
         verdict(
             format!("around the kill no answer takes {} or more", time(Some(SLOWEST))),
             time(Some(run.slowest_around_kill)),
@@ -91,7 +87,7 @@ mod tests {
         }
     }
 
-    /// The places of the promises that this run breaks.
+    /// The indices of the promises that this run breaks.
     fn broken(run: &Measured) -> Vec<usize> {
         let verdicts = judge(run);
         verdicts.iter().enumerate().filter(|(_, verdict)| !verdict.kept).map(|(place, _)| place).collect()

@@ -1,4 +1,4 @@
-//! What does the demo look like? Pure: what is known goes in, lines of coloured text come out.
+//! The screen of the demo. Pure: data goes in, lines of coloured text come out.
 
 use crossterm::style::Color;
 use lab::load::Summary;
@@ -8,13 +8,13 @@ use super::glyphs::{Glyphs, time};
 use super::keys::HELP;
 use super::watch::{Lane, Watch};
 
-/// Below this height the picture makes room for the rest.
+/// Below this height, the picture is left out to make space.
 const LOW: usize = 22;
 
-/// A line on the screen: pieces of text, some of them in a colour.
+/// A line on the screen: pieces of text, some of them with a colour.
 pub(super) type Line = Vec<(String, Option<Color>)>;
 
-/// Where everything listens, as ports or addresses to show.
+/// The addresses of all programs, as ports or addresses.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
     pub(super) balancer: String,
@@ -37,7 +37,7 @@ impl Addresses {
 /// A small picture of the lab.
 pub(super) fn picture(addresses: &Addresses, glyphs: Glyphs) -> Vec<String> {
     let count = addresses.backends.len();
-    // The balancer stands where the middle of the fan is.
+    // The balancer is at the middle of the fan.
     let middle = count.saturating_sub(1) / 2;
     let lines = addresses.backends.iter().enumerate().map(|(index, (data, control))| {
         let left = match index {
@@ -58,7 +58,7 @@ pub(super) fn picture(addresses: &Addresses, glyphs: Glyphs) -> Vec<String> {
     lines.collect()
 }
 
-/// The whole screen: `width` columns and `height` rows at the most.
+/// The whole screen: at most `width` columns and `height` rows.
 pub(super) fn screen(
     watch: &Watch,
     own: &Summary,
@@ -76,7 +76,7 @@ pub(super) fn screen(
         lines.push(lane_line(&lane, watch, glyphs, width));
     }
     lines.extend([Line::new(), plain(own_traffic(own)), Line::new()]);
-    // The help stands on the last row, with a free one above it.
+    // The help is on the last row, after an empty one.
     let rest = height.saturating_sub(lines.len() + 2);
     lines.extend(watch.log(rest).map(|line| plain(format!(" {line}"))));
     lines.resize(height.saturating_sub(1), Line::new());
@@ -86,7 +86,7 @@ pub(super) fn screen(
 
 const HEADINGS: &str = "   worker   balancer says      share   rps  in flight    p50    p99  last minute";
 
-/// Where the timeline begins.
+/// The column where the timeline begins.
 const LANE_WIDTH: usize = 67;
 
 fn lane_line(lane: &Lane, watch: &Watch, glyphs: Glyphs, width: usize) -> Line {
@@ -139,7 +139,7 @@ fn plain(text: String) -> Line {
     vec![(text, None)]
 }
 
-/// Cuts a line to a width. Every character here takes one column.
+/// Cuts a line to a width. Every character here needs one column.
 fn cut(line: Line, width: usize) -> Line {
     let mut left = width;
     let mut short = Line::new();

@@ -1,4 +1,4 @@
-//! What does the demo know about the lab, and what does it make of it?
+//! The data of the demo about the lab, and the lines that it makes from the data.
 //!
 //! Pure values: samples and events go in with their time, lanes come out.
 
@@ -10,16 +10,16 @@ use lab::topology::State;
 
 use super::glyphs::Health;
 
-/// Rates and shares are those of the last so many seconds.
+/// The period of rates and shares.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// How far back a timeline goes, in seconds.
+/// The length of a timeline, in seconds.
 const MINUTE: usize = 60;
 
-/// How many lines of the log are kept.
+/// The number of lines of the log that are kept.
 const KEPT_LINES: usize = 200;
 
-/// All that was seen so far. Times count from the beginning of the demo.
+/// All observations so far. Times count from the beginning of the demo.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     samples: VecDeque<(Duration, State)>,
@@ -32,28 +32,28 @@ pub(super) struct Watch {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Lane {
     pub(super) number: usize,
-    /// What its process does: `running`, `stalled`, `dead`; a question mark before that is known.
+    /// The state of its process: `running`, `stalled`, `dead`; a question mark before it is known.
     pub(super) worker: String,
     pub(super) health: Health,
-    /// Where it is heading, such as `1/3 down`; empty if it stays.
+    /// The progress towards another state, such as `1/3 down`; empty without progress.
     pub(super) progress: String,
-    /// Its part of all answers, from 0 to 1.
+    /// Its share of all answers, from 0 to 1.
     pub(super) share: f64,
     /// Answers a second.
     pub(super) rate: f64,
-    pub(super) in_flight: u64,
+    pub(super) in_flight: u32,
     pub(super) p50: Option<Duration>,
     pub(super) p99: Option<Duration>,
 }
 
 impl Watch {
-    /// Takes in what the balancer says of itself at this time.
+    /// Takes in the state of the balancer at this time.
     pub(super) fn sample(&mut self, at: Duration, state: State) {
         self.timelines.resize(state.backends.len(), VecDeque::new());
         for (timeline, backend) in self.timelines.iter_mut().zip(&state.backends) {
             let (second, health) = (at.as_secs(), Health::read(&backend.state));
             match timeline.back_mut() {
-                // A second is as bad as its worst moment.
+                // A second is shown with its worst state.
                 Some((last, worst)) if *last == second => *worst = health.max(*worst),
                 _ => timeline.push_back((second, health)),
             }
@@ -67,16 +67,16 @@ impl Watch {
         }
     }
 
-    /// Takes in what the workers do, in the order of their numbers.
+    /// Takes in the states of the workers, in the order of their numbers.
     pub(super) fn workers(&mut self, workers: Vec<String>) {
         self.workers = workers;
     }
 
-    /// Takes in an event of the balancer. Returns the line it makes in the log, if it makes one.
+    /// Takes in an event of the balancer. Returns the line for the log, if there is one.
     pub(super) fn event(&mut self, at: Duration, event: &Event) -> Option<&str> {
         let text = |name: &str| event.data[name].as_str().unwrap_or("?").to_owned();
         let (from, to) = (text("from"), text("to"));
-        // The first event of each backend only tells how it is.
+        // The first event of each backend only gives its state.
         if event.name != "state" || from == to {
             return None;
         }
@@ -98,7 +98,7 @@ impl Watch {
         self.log.iter().skip(self.log.len().saturating_sub(most)).map(String::as_str)
     }
 
-    /// What the balancer said last.
+    /// The latest state of the balancer.
     pub(super) fn state(&self) -> Option<&State> {
         self.samples.back().map(|(_, state)| state)
     }
@@ -132,7 +132,7 @@ impl Watch {
         now.backends.iter().enumerate().map(lane).collect()
     }
 
-    /// A backend's last minute in so many cells, oldest first; each cell is as bad as its worst moment, and
+    /// A backend's last minute as this number of cells, oldest first; each cell shows its worst state, and
     /// `None` before the demo began.
     pub(super) fn timeline(&self, number: usize, cells: usize) -> Vec<Option<Health>> {
         let timeline = number.checked_sub(1).and_then(|index| self.timelines.get(index));
@@ -152,7 +152,7 @@ pub(super) mod tests {
     use super::*;
     use serde_json::json;
 
-    /// A state in which backend 1 is up and backend 2 is `second`, with so many answers.
+    /// A state in which backend 1 is up and backend 2 is `second`, with these numbers of answers.
     pub(in super::super) fn state(second: &str, answers: [u64; 2]) -> State {
         let backend = |number: usize, state: &str| {
             json!({

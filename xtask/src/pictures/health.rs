@@ -1,4 +1,4 @@
-//! The states of a backend's health, and what moves it from one to another.
+//! The states of a backend's health, and the evidence that changes them.
 
 use super::svg::{Anchor, Area, Picture, Tone};
 
@@ -52,7 +52,7 @@ pub(super) fn health_states() -> Picture {
         (20.0, 438.0),
         Anchor::Start,
         Tone::Muted,
-        "If it is told to, the balancer also ejects a backend for a while that answers worse than the others.",
+        "As an option, the balancer ejects a backend with many errors for a limited time.",
     );
     picture
 }

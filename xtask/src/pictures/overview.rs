@@ -1,4 +1,4 @@
-//! The whole lab: who talks to whom, and on which port.
+//! The whole lab: its programs, their connections and their ports.
 
 use super::svg::{Anchor, Area, Picture, Tone};
 
@@ -39,7 +39,7 @@ pub(super) fn lab() -> Picture {
         (20.0, 392.0),
         Anchor::Start,
         Tone::Muted,
-        "Requests go round the backends that are alive; pings every second find the dead and the recovered.",
+        "Requests go in turn to the backends that are alive; pings every second find dead and recovered ones.",
     );
     picture.label(
         (20.0, 410.0),

@@ -2,7 +2,7 @@
 
 use super::svg::{Anchor, Area, Picture, Tone};
 
-/// Where the four parties stand, in pixels from the left.
+/// The positions of the four parties, in pixels from the left.
 const CLIENT: f64 = 80.0;
 const BALANCER: f64 = 270.0;
 const DEAD: f64 = 520.0;
@@ -59,9 +59,9 @@ pub(super) fn retry_and_attempts() -> Picture {
     picture.label((175.0, 408.0), Anchor::Middle, Tone::Plain, "200 OK");
 
     for (row, text) in [
-        "Retries count for one backend: at most 3, 10 ms apart, and the count starts anew at the next backend.",
-        "Attempts count for the whole request: at most 3 backends. When all are spent, the client gets a 503.",
-        "Only what surely did not run, or may run twice, is sent again.",
+        "Retries count for one backend: at most 3, 10 ms apart, and the count starts again at the next backend.",
+        "Attempts count for the whole request: at most 3 backends. When all have failed, the client gets a 503.",
+        "A request is sent again only if it certainly did not run, or may run twice.",
     ]
     .iter()
     .enumerate()

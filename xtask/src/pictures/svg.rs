@@ -1,16 +1,16 @@
 //! A small SVG builder: boxes, arrows, dots and words.
 //!
-//! The background is transparent and every colour has a twin for dark surroundings, chosen by
-//! `prefers-color-scheme`. Words are drawn in whatever sans-serif font the reader has, so their
-//! width is estimated with a wide one (DejaVu Sans), and [`Picture::flaws`] tells what might not fit.
+//! The background is transparent and every colour has a variant for dark mode, chosen by
+//! `prefers-color-scheme`. Words use any sans-serif font of the reader, so their width is estimated with a
+//! wide one (DejaVu Sans), and [`Picture::flaws`] reports what might not fit.
 
 pub(crate) use super::tone::Tone;
 use super::tone::style;
 
-/// A place in the picture, in pixels from the top left.
+/// A point in the picture, in pixels from the top left.
 pub(crate) type Point = (f64, f64);
 
-/// Where words begin, seen from their point.
+/// The alignment of words at their point.
 #[derive(Clone, Copy)]
 pub(crate) enum Anchor {
     Start,
@@ -69,7 +69,7 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    /// An empty picture. The title and the description are for those who cannot see it.
+    /// An empty picture. The title and the description are for readers who cannot see it.
     pub(crate) fn new(title: &str, description: &str, width: f64, height: f64) -> Self {
         Self {
             title: title.to_owned(),
@@ -82,7 +82,7 @@ impl Picture {
         }
     }
 
-    /// A box with its lines of words in the middle, the first one bold.
+    /// A box with centred lines of words, the first one bold.
     pub(crate) fn block(&mut self, area: Area, tone: Tone, lines: &[&str]) {
         let Area { x, y, width, height } = area;
         let class = tone.name();
@@ -125,7 +125,7 @@ impl Picture {
         self.path(points, tone, "");
     }
 
-    /// A cross, over something that does not work.
+    /// A cross, on something that does not work.
     pub(crate) fn cross(&mut self, (x, y): Point, tone: Tone) {
         self.path(&[(x - 6.0, y - 6.0), (x + 6.0, y + 6.0)], tone, "");
         self.path(&[(x - 6.0, y + 6.0), (x + 6.0, y - 6.0)], tone, "");
@@ -153,7 +153,7 @@ impl Picture {
         self.push(&format!(r#"<circle class="{} full" cx="{x:.1}" cy="{y:.1}" r="2.5"/>"#, tone.name()));
     }
 
-    /// What a reader might not be able to read: words that leave the picture or their box, or cover others.
+    /// The parts that may be hard to read: words that leave the picture or their box, or cover others.
     pub(crate) fn flaws(&self) -> Vec<String> {
         let mut flaws = self.flaws.clone();
         let frame = Area::new(0.0, 0.0, self.width, self.height);
@@ -168,7 +168,7 @@ impl Picture {
         flaws
     }
 
-    /// The whole file.
+    /// The complete file.
     pub(crate) fn finish(self) -> String {
         let Self { title, description, width, height, body, .. } = self;
         let (title, description) = (escape(&title), escape(&description));
@@ -246,7 +246,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// How wide words are, in pixels, in a font that is wider than most.
+/// The width of words in pixels, in a font that is wider than most.
 fn width_of(text: &str, size: f64) -> f64 {
     let units: f64 = text.chars().map(width_of_letter).sum();
     units * size

@@ -1,17 +1,17 @@
-//! Colours by meaning, legible in light and in dark surroundings.
+//! Colours by meaning, readable in light mode and dark mode.
 
 use std::fmt::Write as _;
 
-/// What something means, shown as its colour.
+/// A meaning, shown as a colour.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// Nothing in particular.
+    /// No special meaning.
     Plain,
     /// Less important than the rest.
     Muted,
-    /// What the picture is about.
+    /// The subject of the picture.
     Accent,
-    /// Well.
+    /// Healthy.
     Good,
     /// Broken.
     Bad,
@@ -19,7 +19,7 @@ pub(crate) enum Tone {
     Doubt,
 }
 
-/// Each tone's name, then its line and its fill in the light, then the same in the dark.
+/// Each tone's name, then its line and its fill in light mode, then the same for dark mode.
 const TONES: [(Tone, &str, [&str; 4]); 6] = [
     (Tone::Plain, "plain", ["#1f2328", "#f6f8fa", "#e6edf3", "#1c2128"]),
     (Tone::Muted, "muted", ["#59636e", "#eff2f5", "#9198a1", "#212830"]),
@@ -30,13 +30,13 @@ const TONES: [(Tone, &str, [&str; 4]); 6] = [
 ];
 
 impl Tone {
-    /// The class of everything that has this tone.
+    /// The CSS class of this tone.
     pub(super) fn name(self) -> &'static str {
         TONES.iter().find(|row| row.0 == self).map_or("plain", |row| row.1)
     }
 }
 
-/// The style sheet of a picture: every tone in the light, then its twin in the dark.
+/// The style sheet of a picture: every tone in light mode, then in dark mode.
 pub(super) fn style() -> String {
     let rules = |line: usize, fill: usize| {
         TONES.iter().fold(String::new(), |mut css, (_, name, colours)| {

@@ -1,4 +1,4 @@
-//! Who gets the next request: the turn, with all backends alive and with one dead.
+//! The turn: which backend gets the next request, with all backends alive and with one dead.
 
 use super::svg::{Anchor, Area, Picture, Point, Tone};
 
@@ -16,8 +16,8 @@ pub(super) fn round_robin() -> Picture {
     deal(&mut picture, &[1, 2, 3, 4], 8);
     caption(
         &mut picture,
-        "Each request takes the next turn, and the turn picks from the list of the alive.",
-        "One counter serves all workers: over any four requests in a row, everyone gets exactly one.",
+        "Each request takes the next turn, and the turn picks from the list of live backends.",
+        "One counter serves all workers: over any four requests in a row, each backend gets exactly one.",
     );
     picture
 }
@@ -34,13 +34,13 @@ pub(super) fn dead_backend() -> Picture {
     deal(&mut picture, &[1, 3, 4], 9);
     caption(
         &mut picture,
-        "A dead backend is not on the list, so nobody has to step over it: the living share exactly,",
-        "and its neighbour does not get double. Two answered pings in a row (rise) put it back.",
+        "A dead backend is not on the list, so no turn falls on it: the backends that are alive share exactly,",
+        "and its neighbour does not get a double share. Two answered pings in a row (rise) put it back.",
     );
     picture
 }
 
-/// Draws clients, balancer and backends, and deals the requests among the alive.
+/// Draws clients, balancer and backends, and deals the requests to the backends that are alive.
 fn deal(picture: &mut Picture, alive: &[usize], requests: usize) {
     let clients = Area::new(20.0, 152.0, 120.0, 56.0);
     picture.block(clients, Tone::Plain, &["Clients", &format!("{requests} requests")]);
@@ -72,7 +72,7 @@ fn deal(picture: &mut Picture, alive: &[usize], requests: usize) {
     }
 }
 
-/// Where the way to a backend leaves the balancer.
+/// The point where the arrow to a backend leaves the balancer.
 fn leave(backend: usize) -> Point {
     (BALANCER.x + BALANCER.width, BALANCER.y + 20.0 + 28.0 * (backend - 1) as f64)
 }

@@ -1,7 +1,8 @@
-//! Do the clients, the backends and the balancer tell the same story?
+//! Do the clients, the backends and the balancer have the same counts?
 //!
-//! Pure. A lap is over when nothing is in flight and no client is connected; then every request stands in three books:
-//! in the clients' with its id and how it ended, in the backends' if it was executed, and in the balancer's counters.
+//! Pure. A lap is over when nothing is in flight and no client is connected. Then three parties have data
+//! about every request: the clients have its id and its outcome, the backends have its id if they executed
+//! it, and the balancer has its counters.
 
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use lab::topology::State;
 
 use super::faults::{Kind, Strike, Wrong};
 
-/// How many examples are kept of each thing that must not be.
+/// The number of examples of each error.
 const EXAMPLES: usize = 3;
 
-/// A stretch of a lap in which one fault stood, or none.
+/// A phase of a lap with one fault, or none.
 #[derive(Clone, Debug)]
 pub(super) struct Phase {
     pub(super) strike: Option<Strike>,
@@ -21,54 +22,54 @@ pub(super) struct Phase {
     pub(super) to: Duration,
 }
 
-/// All books of one lap.
+/// The data about one lap.
 pub(super) struct Lap<'a> {
-    /// How many requests the clients have begun.
+    /// The number of requests that the clients have begun.
     pub(super) begun: u64,
-    /// How each of them ended.
+    /// The outcome of each of them.
     pub(super) entries: &'a [Entry],
     pub(super) id: &'a dyn Fn(&Entry) -> String,
-    /// What each of the load's calls is.
+    /// The kind of each call of the load.
     pub(super) kinds: &'a [Kind],
     pub(super) phases: &'a [Phase],
-    /// How many more clients have sent a request without an id, and left before its answer.
+    /// The number of further clients that sent a request without an id, and left before its answer.
     pub(super) vanished: u64,
-    /// How many more have begun an upload without an id, and left when its answer had begun.
+    /// The number of further clients that began an upload without an id, and left when its answer had begun.
     pub(super) left: u64,
     pub(super) executed: &'a Executed,
-    /// What the balancer had counted before the lap, and after it.
+    /// The balancer's counts before the lap, and after it.
     pub(super) counted: (&'a State, &'a State),
 }
 
-/// Something that must not be, how often it was, and what the first ones looked like.
+/// An error, the number of its occurrences, and the first examples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tally {
     pub(super) count: u64,
     pub(super) examples: Vec<String>,
 }
 
-/// What the books of all laps say together.
+/// The results of all laps together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Audit {
     pub(super) requests: u64,
     pub(super) posts: u64,
     pub(super) vanished: u64,
     pub(super) left: u64,
-    /// Requests that went wrong, explained or not.
+    /// Requests that failed, explained or not.
     pub(super) errors: u64,
-    /// GETs that were executed more than once, which they may be.
+    /// GETs that were executed more than once, which is allowed.
     pub(super) repeated_gets: u64,
-    /// Answers in a backend's name that no backend knows of.
+    /// Answers from a backend that no backend executed.
     pub(super) lost: Tally,
     /// POSTs that were executed more than once.
     pub(super) repeated_posts: Tally,
     /// GETs that were executed more than twice.
     pub(super) repeated_again: Tally,
-    /// Answers to somebody else, or with another body.
+    /// Answers to another request, or with another body.
     pub(super) mistaken: Tally,
-    /// Requests that went wrong in a way that no fault explains which stood meanwhile.
+    /// Requests that failed in a way that no active fault explains.
     pub(super) unexplained: Tally,
-    /// Figures that one book has and another has not.
+    /// Counts that differ between the parties.
     pub(super) differences: Tally,
 }
 
@@ -88,7 +89,7 @@ impl Tally {
 }
 
 impl Audit {
-    /// Adds what the books of another lap say.
+    /// Adds the results of another lap.
     pub(super) fn add(&mut self, other: Self) {
         self.requests += other.requests;
         self.posts += other.posts;
@@ -104,7 +105,7 @@ impl Audit {
         self.differences.add(other.differences);
     }
 
-    /// What was found that must not be, a line each, with its examples.
+    /// The errors, one line each, with examples.
     pub(super) fn findings(&self) -> String {
         let found = [
             ("lost", &self.lost),
@@ -112,7 +113,7 @@ impl Audit {
             ("executed more than twice", &self.repeated_again),
             ("not the answer to this request", &self.mistaken),
             ("unexplained", &self.unexplained),
-            ("the books differ", &self.differences),
+            ("the counts differ", &self.differences),
         ];
         let lines = found.iter().flat_map(|(what, tally)| {
             tally.examples.iter().map(move |example| format!("  {what}: {example}\n"))
@@ -121,7 +122,7 @@ impl Audit {
     }
 }
 
-/// Goes through the books of one lap.
+/// Compares the data about one lap.
 pub(super) fn audit(lap: &Lap<'_>) -> Audit {
     let mut audit = Audit { requests: lap.begun, vanished: lap.vanished, left: lap.left, ..Audit::default() };
     let mut known = 0;
@@ -166,7 +167,7 @@ pub(super) fn audit(lap: &Lap<'_>) -> Audit {
 }
 
 impl Lap<'_> {
-    /// The faults that stood while a request was open: only these can have hit it.
+    /// The faults that were active while a request was open: only these can have hit it.
     fn strikes_during(&self, entry: &Entry) -> impl Iterator<Item = Strike> {
         let open = |phase: &&Phase| entry.start <= phase.to && phase.from <= entry.end;
         self.phases.iter().filter(open).filter_map(|phase| phase.strike)
@@ -177,10 +178,11 @@ impl Lap<'_> {
             || self.strikes_during(entry).any(|strike| strike.explains(kind, wrong, entry.backend))
     }
 
-    /// What the clients' book lets expect of the balancer's counters.
+    /// The balancer's counters that follow from the clients' data.
     ///
-    /// An answer that was cut had begun, with a status that its client may not have come to read: only answers of
-    /// 200 are ever cut, as no backend is told two faults at a time. So had the answers to uploads that were left.
+    /// An answer that was cut had begun with a status that its client may not have read: only answers with
+    /// 200 are ever cut, because a backend never has two faults at a time. The same holds for the answers to
+    /// uploads whose clients left.
     fn as_clients_count(&self) -> Vec<(String, u64)> {
         let count =
             |is: &dyn Fn(&Entry) -> bool| self.entries.iter().filter(|entry| is(entry)).count() as u64;
@@ -209,13 +211,13 @@ impl Lap<'_> {
             let (before, after) = self.counted;
             of(after).saturating_sub(of(before))
         };
-        let class = |state: &State, class: &str| state.totals.status.get(class).copied().unwrap_or(0);
-        let others = |state: &State| ["1xx", "3xx", "4xx"].map(|name| class(state, name)).iter().sum();
+        let class = |state: &State, class| state.totals.status.of_class(class);
+        let others = |state: &State| [1, 3, 4].map(|number| class(state, number)).iter().sum();
         let mut figures = vec![
             ("requests".to_owned(), count(&|state| state.totals.requests)),
             ("clients that left".to_owned(), count(&|state| state.totals.client_gone)),
-            ("answers of 2xx".to_owned(), count(&|state| class(state, "2xx"))),
-            ("answers of 5xx".to_owned(), count(&|state| class(state, "5xx"))),
+            ("answers of 2xx".to_owned(), count(&|state| class(state, 2))),
+            ("answers of 5xx".to_owned(), count(&|state| class(state, 5))),
             ("other answers".to_owned(), count(&others)),
         ];
         figures.extend(self.counted.1.backends.iter().map(|backend| {

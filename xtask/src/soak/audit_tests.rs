@@ -1,4 +1,4 @@
-//! Books that agree, and each way in which they can differ.
+//! Tests: data that agrees, and each way in which it can differ.
 
 use super::*;
 use crate::soak::faults::Fault;
@@ -11,9 +11,10 @@ fn entry(number: u64, call: usize, start: u64, outcome: Outcome, backend: Option
     Entry { number, call, start: MS(start), end: MS(start + 1), outcome, backend }
 }
 
-/// Calls: 0 is a short GET, 1 a POST, 2 a GET that closes its connection. Garbage from 100 ms to 200 ms, a kill from 200 ms to 300 ms.
+/// Calls: 0 is a short GET, 1 a POST, 2 a GET that closes its connection. Garbage from 100 ms to 200 ms, a
+/// kill from 200 ms to 300 ms.
 fn entries() -> Vec<Entry> {
-    let cut = Outcome::Failed("the answer broke off: reset".into());
+    let cut = Outcome::Failed("the answer ended early: reset".into());
     vec![
         entry(0, 0, 10, Outcome::Answered(200), Some(1)),
         entry(1, 1, 20, Outcome::Answered(200), Some(1)),
@@ -63,8 +64,8 @@ fn of(entries: &[Entry], executed: &Value, after: &State) -> Audit {
     })
 }
 
-/// Counters that agree with [`entries`]: of four requests two were answered, one was cut, one got a 502; and two
-/// uploads were left within their answers.
+/// Counters that agree with [`entries`]: of four requests two were answered, one was cut, one got a 502; and
+/// the clients of two uploads left during their answers.
 fn after() -> State {
     state(109, 15, 85, 11, 72)
 }
@@ -76,7 +77,7 @@ fn books_that_agree_are_found_to_agree() {
     assert_eq!((audit.requests, audit.posts, audit.errors, audit.repeated_gets), (4, 3, 2, 1));
 }
 
-/// What is found when one thing in the books is changed.
+/// The result when one thing in the data is changed.
 fn found(change: impl FnOnce(&mut Vec<Entry>, &mut Value)) -> Audit {
     let (mut entries, mut executed) = (entries(), executed());
     change(&mut entries, &mut executed);
@@ -84,7 +85,7 @@ fn found(change: impl FnOnce(&mut Vec<Entry>, &mut Value)) -> Audit {
 }
 
 #[test]
-fn an_answer_that_nobody_executed_is_lost() {
+fn an_answer_that_no_backend_executed_is_lost() {
     let audit = found(|_, executed| _ = executed.as_object_mut().unwrap().remove("r1"));
     assert_eq!((audit.lost.count, audit.differences.count), (1, 0));
     assert!(audit.findings().contains("lost: r1"), "{}", audit.findings());
@@ -116,7 +117,7 @@ fn a_path_that_closes_explains_its_own_502_at_any_time() {
 }
 
 #[test]
-fn somebody_elses_answer_is_found() {
+fn an_answer_to_another_request_is_found() {
     let audit = found(|entries, _| entries[0].outcome = Outcome::Mistaken("it is r1's".into()));
     assert_eq!((audit.mistaken.count, audit.unexplained.count), (1, 0));
 }
@@ -129,11 +130,11 @@ fn only_a_fault_that_stood_meanwhile_explains_an_error() {
             entries[2].end = MS(start + 1);
         })
     };
-    // Garbage explains a 502, and so does a kill for a POST. Before them there was nothing.
+    // Garbage explains a 502, and so does a kill for a POST. Before them, there was no fault.
     assert_eq!(moved(150).unexplained.count, 0);
     assert_eq!(moved(250).unexplained.count, 0);
     assert_eq!(moved(50).unexplained.count, 1);
-    // A GET is not to notice a kill.
+    // A GET must not notice a kill.
     let audit = found(|entries, _| entries[3].call = 0);
     assert_eq!(audit.unexplained.count, 1);
     assert!(audit.findings().contains("Kill"), "{}", audit.findings());
@@ -146,7 +147,7 @@ fn a_request_without_an_end_is_missed() {
 }
 
 #[test]
-fn what_no_client_sent_must_not_be_executed() {
+fn requests_that_no_client_sent_must_not_be_executed() {
     let audit = found(|_, executed| executed["stranger"] = json!(1));
     assert!(audit.findings().contains("no client sent, none: 1 and 0"), "{}", audit.findings());
 }

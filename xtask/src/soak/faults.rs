@@ -1,8 +1,8 @@
-//! Which faults are there, in which order do they come, and what may a client see of each?
+//! The faults, their order, and what a client may see of each.
 //!
-//! Pure. A balancer can hide a fault if the answer has not begun and the request may be executed twice; it cannot
-//! take back what a client has read, and must not repeat a POST that may have been executed. So much depends on who
-//! asked, and for what:
+//! Pure. A balancer can hide a fault if the answer has not begun and the request may be executed twice. It
+//! cannot take back bytes that a client has read, and must not repeat a POST that may have been executed. So
+//! the allowed errors depend on the request:
 //!
 //! | fault | a GET with a short answer | with a long one | a POST |
 //! |---|---|---|---|
@@ -15,24 +15,25 @@
 //! | status | 500 | 500 | 500 |
 //! | stop, latency, drip, stall before, stall mid, vanish, leave, look-ups | | | |
 //!
-//! A request whose path closes the connection gets a 502, whether a fault stands or not. A GET of it is run again
-//! elsewhere; if that backend is stopped, or stalls, it has nowhere left to go, and gets a 504.
+//! A request whose path closes the connection gets a 502, with or without a fault. A GET of this path is
+//! tried again at another backend; if that backend is stopped or stalls, no backend is left, and the client
+//! gets a 504.
 //!
-//! A short answer leaves its backend in one piece, head and body, so that a kill hits it before or after. A reset may
-//! overtake the head that was sent before it. What is empty takes time at most.
+//! A short answer leaves its backend in one piece, head and body, so that a kill hits it before or after. A
+//! reset may overtake the head that was sent before it. Empty cells cost at most time.
 
 use serde_json::{Value, json};
 
 use lab::load::Outcome;
 
-/// A way in which a backend, or in the last case a client, breaks.
+/// A way in which a backend breaks, or in the last cases a client or a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// SIGKILL, and some time later a new start.
+    /// SIGKILL, and a new start some time later.
     Kill,
     /// SIGKILL, and a new start at once.
     Restart,
-    /// SIGSTOP, and some time later SIGCONT.
+    /// SIGSTOP, and SIGCONT some time later.
     Stop,
     Refuse,
     Latency,
@@ -50,7 +51,7 @@ pub(super) enum Fault {
     Vanish,
     /// Clients leave in the middle of an upload whose answer has begun.
     Leave,
-    /// Backends are added whose names have no address, or none that comes in time.
+    /// Backends are added whose names have no address, or no address in time.
     LookUps,
 }
 
@@ -59,11 +60,11 @@ pub(super) enum Fault {
 pub(super) struct Strike {
     pub(super) fault: Fault,
     pub(super) backend: usize,
-    /// How many of the backend's requests it hits, if it hits single requests.
+    /// The percentage of the backend's requests that it hits, if it hits single requests.
     pub(super) percent: u8,
 }
 
-/// A kind of request, as far as faults tell them apart.
+/// A kind of request, as far as it matters for faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     ShortGet,
@@ -75,7 +76,7 @@ pub(super) enum Kind {
     DyingPost,
 }
 
-/// How a request went wrong.
+/// The way in which a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wrong {
     /// The backend itself answered 500.
@@ -84,20 +85,20 @@ pub(super) enum Wrong {
     BadGateway,
     /// The balancer answered 504.
     GatewayTimeout,
-    /// The answer broke off.
+    /// The answer ended early.
     Cut,
-    /// No fault explains it.
+    /// No fault explains the error.
     Other,
 }
 
-/// All faults, in the order of a long run: shuffled, each at some backend, none twice.
+/// All faults, in the order of a long run: shuffled, each at some backend, each exactly once.
 pub(super) fn order(random: &mut fastrand::Rng, backends: usize) -> Vec<Strike> {
     let mut faults = Fault::ALL;
     random.shuffle(&mut faults);
     let strike = |fault| Strike {
         fault,
         backend: random.usize(1..=backends),
-        // All: the backend goes down at once. Some: it stays up, and answers are well among the broken ones.
+        // All: the backend goes down at once. Some: it stays up, with good answers among the broken ones.
         percent: [20, 50, 100][random.usize(..3)],
     };
     faults.into_iter().map(strike).collect()
@@ -148,7 +149,7 @@ impl Fault {
         }
     }
 
-    /// What to order from the backend, unless its process or its clients are what breaks.
+    /// The fault for the control port of the backend, unless its process or its clients break.
     fn definition(self) -> Option<Value> {
         Some(match self {
             Self::Kill | Self::Restart | Self::Stop | Self::Vanish | Self::Leave | Self::LookUps => {
@@ -170,11 +171,11 @@ impl Fault {
         })
     }
 
-    /// What may go wrong with a request that meets it: the table above.
+    /// The possible errors of a request that this fault hits: the table above.
     fn may_show(self, kind: Kind) -> &'static [Wrong] {
         use Wrong::{BadGateway, Cut, Status500};
         match (self, kind) {
-            // What else they get they always get: see `Kind::always_shows`.
+            // Their usual errors are in `Kind::always_shows`.
             (Self::Stop | Self::StallBefore, Kind::DyingGet) => &[Wrong::GatewayTimeout],
             (_, Kind::DyingGet | Kind::DyingPost) => &[],
             (Self::Kill | Self::Restart, Kind::ShortGet) => &[],
@@ -203,12 +204,12 @@ impl Fault {
 }
 
 impl Kind {
-    /// Whether it may run once only.
+    /// Whether it may be executed only once.
     pub(super) fn is_post(self) -> bool {
         matches!(self, Self::Post | Self::DyingPost)
     }
 
-    /// What goes wrong with it without any fault.
+    /// The errors without any fault.
     pub(super) fn always_shows(self) -> &'static [Wrong] {
         match self {
             Self::DyingGet | Self::DyingPost => &[Wrong::BadGateway],
@@ -218,7 +219,7 @@ impl Kind {
 }
 
 impl Strike {
-    /// What to order from the backend, as an array of faults.
+    /// The faults for the control port of the backend, as an array.
     pub(super) fn orders(self) -> Option<Value> {
         let mut fault = self.fault.definition()?;
         if self.fault != Fault::Refuse {
@@ -227,7 +228,7 @@ impl Strike {
         Some(json!([fault]))
     }
 
-    /// Whether it explains that a request went wrong like this. `backend` is who answered, if a backend did.
+    /// Whether this fault explains this error. `backend` is the backend that answered, if one did.
     pub(super) fn explains(self, kind: Kind, wrong: Wrong, backend: Option<u32>) -> bool {
         let is_its_own = backend.is_none_or(|number| usize::try_from(number) == Ok(self.backend));
         is_its_own && self.fault.may_show(kind).contains(&wrong)
@@ -235,14 +236,15 @@ impl Strike {
 }
 
 impl Wrong {
-    /// What went wrong with a request, if anything did. `backend` is who answered, if a backend did.
+    /// The error of a request, if there is one. `backend` is the backend that answered, if one did.
     pub(super) fn of(outcome: &Outcome, backend: Option<u32>) -> Option<Self> {
         Some(match (outcome, backend) {
             (Outcome::Answered(..400), _) => return None,
             (Outcome::Answered(500), Some(_)) => Self::Status500,
             (Outcome::Answered(502), None) => Self::BadGateway,
             (Outcome::Answered(504), None) => Self::GatewayTimeout,
-            // These are about the way to the balancer, and about clients that have waited for half a minute.
+            // These errors concern the connection to the balancer, and clients that have waited for half a
+            // minute.
             (Outcome::Failed(why), _) if why.contains("cannot connect") || why.contains("within") => {
                 Self::Other
             }
@@ -287,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_may_see_is_what_the_table_says() {
+    fn clients_may_see_the_errors_of_the_table() {
         use Wrong::{BadGateway, Cut, Status500};
         let written = include_str!("faults.rs").lines().filter_map(|line| line.strip_prefix("//! | "));
         let rows: Vec<Vec<&str>> =
             written.map(|row| row.trim_end_matches('|').split('|').map(str::trim).collect()).collect();
         let mut seen = 0;
         for fault in Fault::ALL {
-            // The table writes short what the run's table writes long.
+            // The table has short names for some long names of the run's table.
             let name = match fault {
                 Fault::Status => "status",
                 Fault::Vanish => "vanish",
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_wrong_is_told_apart() {
+    fn kinds_of_errors_are_distinguished() {
         let failed = |why: &str| Outcome::Failed(why.into());
         for (outcome, backend, wrong) in [
             (Outcome::Answered(200), Some(1), None),
@@ -336,7 +338,7 @@ mod tests {
             (Outcome::Answered(504), None, Some(Wrong::GatewayTimeout)),
             (Outcome::Answered(504), Some(1), Some(Wrong::Other)),
             (Outcome::Answered(404), Some(1), Some(Wrong::Other)),
-            (failed("the answer broke off: connection reset"), None, Some(Wrong::Cut)),
+            (failed("the answer ended early: connection reset"), None, Some(Wrong::Cut)),
             (failed("cannot connect: refused"), None, Some(Wrong::Other)),
             (failed("no complete answer within 30s"), None, Some(Wrong::Other)),
             (Outcome::Mistaken("it is the answer to x".into()), Some(1), Some(Wrong::Other)),

@@ -1,8 +1,8 @@
-//! How does one make look-ups of names hang, for one process alone?
+//! Makes look-ups of names hang, for one process alone.
 //!
-//! A name server that swallows every question is a socket that nobody reads. The balancer is started with a file system
-//! of its own, in which `/etc/resolv.conf` names that server; everybody else keeps the machine's. That takes root, and
-//! Linux.
+//! A name server that never answers is a socket without a reader. The balancer is started with a file system
+//! of its own, in which `/etc/resolv.conf` names that server; all other processes keep the machine's file.
+//! This needs root, and Linux.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -11,14 +11,15 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-/// Where it is asked. Resolvers know one port only; the address is one of the loopback network that nobody uses.
+/// The address of the name server. Resolvers use one fixed port; the address is an unused one of the loopback
+/// network.
 const ADDRESS: &str = "127.77.66.55";
 const PORT: u16 = 53;
 
-/// What the resolver is told: it waits two seconds before it gives up.
+/// The option for the resolver: it waits two seconds before it gives up.
 const PATIENCE: &str = "options timeout:1 attempts:2";
 
-/// A name server that answers nobody, for as long as this lives.
+/// A name server that never answers, until this value is dropped.
 #[derive(Debug)]
 pub(super) struct NameServer {
     _socket: UdpSocket,
@@ -29,7 +30,7 @@ impl NameServer {
     /// Starts it.
     ///
     /// # Errors
-    /// When its port cannot be opened, or no process can be given a file system of its own.
+    /// If its port cannot be opened, or if no process can get a file system of its own.
     pub(super) fn start() -> Result<Self> {
         let socket =
             UdpSocket::bind((ADDRESS, PORT)).with_context(|| format!("cannot open {ADDRESS}:{PORT}"))?;

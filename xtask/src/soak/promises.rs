@@ -1,23 +1,24 @@
-//! What does a long run under faults promise, and was it kept? Pure: what was measured goes in, verdicts come out.
+//! The promises of a long run under faults, and whether they were kept. Pure: measurements go in, verdicts
+//! come out.
 
 use super::audit::Audit;
 use super::faults::Fault;
 use crate::verdict::Verdict;
 
-/// How much more memory than at first counts as all of it being back, in percent.
+/// The largest growth of memory that counts as none, in percent.
 const MEMORY_BACK: f64 = 5.0;
 
-/// What a run measured.
+/// The measurements of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Measured {
     pub(super) audit: Audit,
-    /// Every fault that stood, and how many requests, clients or processes it hit.
+    /// Every fault, and the number of requests, clients or processes that it hit.
     pub(super) hits: Vec<(Fault, u64)>,
-    /// The balancer's descriptors beside its connections, before and after.
+    /// The number of the balancer's descriptors without its connections, before and after.
     pub(super) descriptors: (usize, usize),
     /// The balancer's own resident memory in bytes under the same load without faults, before and after.
     pub(super) memory: (u64, u64),
-    /// Lines of its log that the balancer says it has dropped, because nobody reads it.
+    /// Lines of its log that the balancer reports as dropped, because its log has no reader.
     pub(super) lines_dropped: u64,
 }
 
@@ -46,7 +47,7 @@ pub(super) fn judge(run: &Measured) -> Vec<Verdict> {
         ),
         verdict("no GET runs more than twice", repeated_again.count.to_string(), repeated_again.count == 0),
         verdict(
-            "nobody gets another's answer, or another body",
+            "no client gets an answer or a body for another request",
             mistaken.count.to_string(),
             mistaken.count == 0,
         ),
@@ -65,11 +66,15 @@ pub(super) fn judge(run: &Measured) -> Vec<Verdict> {
         ),
         verdict(
             "every fault strikes",
-            format!("{kinds} of {} kinds; of {} faults {idle} hit nobody", Fault::ALL.len(), run.hits.len()),
+            format!(
+                "{kinds} of {} kinds; of {} faults {idle} affected no request",
+                Fault::ALL.len(),
+                run.hits.len()
+            ),
             kinds == Fault::ALL.len() && idle == 0,
         ),
         verdict(
-            "a log that nobody reads holds nobody up",
+            "a log without a reader blocks no request",
             format!("{} lines dropped", run.lines_dropped),
             run.lines_dropped > 0,
         ),
@@ -86,7 +91,7 @@ pub(super) fn judge(run: &Measured) -> Vec<Verdict> {
     ]
 }
 
-/// An amount of memory as people read it.
+/// An amount of memory for people.
 pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
@@ -102,7 +107,7 @@ mod tests {
         Measured { audit, hits, descriptors: (20, 20), memory: (20_000, 21_000), lines_dropped: 9 }
     }
 
-    /// The places of the promises that this run breaks.
+    /// The indices of the promises that this run breaks.
     fn broken(change: impl FnOnce(&mut Measured)) -> Vec<usize> {
         let mut run = good();
         change(&mut run);

@@ -1,4 +1,4 @@
-//! What does the balancer hold when nobody wants anything of it, and what while it is at work?
+//! The resources of the balancer, at rest and under load.
 
 use std::fs;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use lab::client::Client;
 use lab::eventually;
 use lab::topology::{Lab, State};
 
-/// How long everything may take to come to rest.
+/// The time limit for everything to come to rest.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How often a figure that others disturb is looked at; the median counts.
+/// The number of readings of a figure that other work disturbs; the median counts.
 const LOOKS: usize = 9;
 
-/// How long to leave it alone between two looks: long enough for the last look's own connection to be gone.
+/// The pause between two readings: long enough for the connection of the last reading to be closed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Waits until every backend is up, nothing is in flight anywhere and no client is connected; returns what the
-/// balancer has counted by then.
+/// Waits until every backend is up, nothing is in flight and no client is connected; returns the balancer's
+/// counts at that time.
 pub(super) async fn at_rest(lab: &Lab) -> Result<State> {
     let state = lab
         .until(PATIENCE, "the lab to come to rest", |state| {
@@ -52,8 +52,8 @@ fn all_up(state: &State) -> Result<()> {
     Ok(())
 }
 
-/// The balancer's open descriptors at rest, without the connections to backends that it keeps by intention and
-/// counts itself: how many these are depends on the minute before, all others are always the same.
+/// The balancer's open descriptors at rest, without the idle connections to backends, which it counts itself:
+/// their number depends on the minute before, the number of all others is always the same.
 pub(super) async fn descriptors(lab: &Lab) -> Result<usize> {
     let folder = format!("/proc/{}/fd", lab.balancer().pid()?);
     let mut looks = Vec::with_capacity(LOOKS);
@@ -66,15 +66,15 @@ pub(super) async fn descriptors(lab: &Lab) -> Result<usize> {
     Ok(median(looks))
 }
 
-/// How many lines of its log the balancer says it has dropped: none, if it does not count them.
+/// The number of lines of its log that the balancer reports as dropped; zero if it does not count them.
 pub(super) async fn lines_dropped(lab: &Lab) -> Result<u64> {
     let metrics = Client::new(lab.balancer().admin()).get("/metrics").await?.ok()?.text();
     let count = metrics.lines().find_map(|line| line.strip_prefix("lb_log_lines_dropped_total "));
     count.map_or(Ok(0), |count| count.trim().parse().with_context(|| format!("{count:?} is no count")))
 }
 
-/// The balancer's own resident memory in bytes, over so much time from now on. What is mapped from its binary is not
-/// in it: that grows with every line that runs for the first time.
+/// The balancer's own resident memory in bytes, over this time from now on. It does not include memory mapped
+/// from its binary, which grows with every line that runs for the first time.
 pub(super) async fn memory(lab: &Lab, over: Duration) -> Result<u64> {
     let mut looks = Vec::with_capacity(LOOKS);
     for _ in 0..LOOKS {
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_does_not_care_for_outliers() {
+    fn the_median_ignores_outliers() {
         assert_eq!(median(vec![9, 1, 2, 2, 100]), 2);
         assert_eq!(median(vec![5]), 5);
     }

@@ -1,7 +1,8 @@
-//! Which settings are there? One table: how each is called in the file and on the command line, how it is written, what
-//! it is when nobody says anything, and what it means.
+//! One table of all settings: the name in the file and on the command line, the form, the default, and the
+//! meaning of each.
 //!
-//! The flags, the file's keys, the defaults, the JSON schema and what an error proposes are all read off this table.
+//! Flags, the keys of the file, the defaults, the JSON schema and the suggestions in errors are derived from
+//! this table.
 
 pub(crate) use super::form::Form;
 
@@ -11,21 +12,22 @@ mod request;
 /// One setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
-    /// Its section and key in the file, such as `health.ping_interval`; empty for what only a flag can say.
+    /// Section and key in the file, such as `health.ping_interval`; empty for a setting that is only a flag.
     pub(crate) path: &'static str,
-    /// Its flag, without the hyphens before it; empty for what only the file can say.
+    /// The flag, without the hyphens; empty for a setting that is only in the file.
     pub(crate) flag: &'static str,
-    /// How it is written.
+    /// How the setting is written.
     pub(crate) form: Form,
-    /// What it is without, as it is written on the command line; empty if it is nothing then, or something that the
-    /// machine knows. What is `off` by default can be switched off by that word.
+    /// The default, as it is written on the command line; empty if there is none, or if it depends on the
+    /// machine. A setting that is `off` by default can be switched off by that word.
     pub(crate) default: &'static str,
-    /// What it means.
+    /// The meaning.
     pub(crate) help: &'static str,
-    /// What to write instead of what is wrong, where the form alone does not say it well.
+    /// What to write instead of a wrong value, if the form alone does not explain it well.
     pub(crate) fix: &'static str,
-    /// The environment variable that says it as well; empty if there is none. What has one is a secret: it is shown
-    /// nowhere, and has no flag, because flags are there for all to see who list processes.
+    /// The environment variable that also sets the value; empty if there is none. A setting with a variable
+    /// is a secret: it is never shown, and has no flag, because every user of the machine can read the flags
+    /// of a process.
     pub(crate) variable: &'static str,
 }
 
@@ -46,37 +48,37 @@ impl Setting {
         Self { variable, ..self }
     }
 
-    /// Whether nobody may see it.
+    /// Whether the value must never be shown.
     pub(crate) fn is_secret(&self) -> bool {
         !self.variable.is_empty()
     }
 
-    /// What it is called within this program.
+    /// The name of the setting within this program.
     pub(crate) fn id(&self) -> &'static str {
         if self.path.is_empty() { self.flag } else { self.path }
     }
 
-    /// Its key within its section; empty if it cannot stand in the file.
+    /// The key within the section; empty if the setting cannot be in the file.
     pub(crate) fn key(&self) -> &'static str {
         self.path.split_once('.').map_or(self.path, |(_, key)| key)
     }
 
-    /// Whether it can be switched off by that word.
+    /// Whether the word `off` switches the setting off.
     pub(crate) fn has_off(&self) -> bool {
         self.default == "off"
     }
 }
 
-/// Settings that stand together in the file, and on the command line under one heading.
+/// Settings that belong together in the file, and under one heading of the help.
 #[derive(Debug)]
 pub(crate) struct Section {
-    /// Its name in the file; empty for what stands above all sections.
+    /// The name in the file; empty for the settings above all sections.
     pub(crate) name: &'static str,
-    /// It may come several times, as `[[name]]`.
+    /// Whether the section may occur several times, as `[[name]]`.
     pub(crate) repeated: bool,
-    /// Where its flags stand in the help; empty for those that come first.
+    /// The heading of the flags in the help; empty for those that come first.
     pub(crate) heading: &'static str,
-    /// What it is about.
+    /// What the section is about.
     pub(crate) help: &'static str,
     pub(crate) settings: &'static [Setting],
 }
@@ -87,7 +89,7 @@ impl Section {
         self.settings.iter().find(|setting| !setting.path.is_empty() && setting.key() == key)
     }
 
-    /// As it is written in the file.
+    /// The header of the section in the file.
     pub(crate) fn title(&self) -> String {
         match self.repeated {
             true => format!("[[{}]]", self.name),
@@ -101,7 +103,7 @@ pub(crate) fn section(name: &str) -> Option<&'static Section> {
     SECTIONS.iter().find(|section| section.name == name)
 }
 
-/// What a backend may be given; see [`crate::balance::member::Member`].
+/// The section of a backend; see [`balance::member::Member`].
 pub(crate) const BACKEND: &str = "backend";
 
 const TIME: Form = Form::Time { zero: false };
@@ -115,7 +117,7 @@ const fn percent(least: u32, most: u32) -> Form {
     Form::Percent { least, most }
 }
 
-/// All of them, in the order of the example and of the help.
+/// All sections, in the order of the example and of the help.
 pub(crate) const SECTIONS: &[Section] = &[
     request::TOP,
     pool::BALANCE,

@@ -1,10 +1,11 @@
-//! Where requests come in, how they travel, and what is said of them.
+//! Settings of listeners, of the way of requests, and of the log.
+
+use balance::names;
 
 use super::{Section, Setting, TIME, TIME_OR_ZERO, count, percent};
-use crate::config::LogFormat;
 use crate::config::form::Form;
-use crate::log::Level;
-use crate::proxy::books::Statistics;
+use crate::log::{Level, LogFormat};
+use crate::proxy::settings::Statistics;
 
 pub(super) const TOP: Section = Section {
     name: "",
@@ -12,63 +13,65 @@ pub(super) const TOP: Section = Section {
     heading: "",
     help: "An HTTP load balancer, and the backends behind it.",
     settings: &[
-        Setting::new("", "port", count(0, 65535), "Port that clients connect to; 0 takes a free one")
+        Setting::new("", "port", count(0, 65535), "Port that clients connect to; 0 chooses a free port")
             .default("3030"),
         Setting::new(
             "",
             "bind",
             Form::Text("IP"),
-            "Address that clients connect to: 0.0.0.0 is every IPv4 address of this machine, :: every one of both kinds, \
-             127.0.0.1 this machine alone",
+            "Address that clients connect to: 0.0.0.0 for every IPv4 address of this machine, :: for every IPv4 and IPv6 \
+             address, 127.0.0.1 for clients on this machine only",
         )
         .default("0.0.0.0"),
         Setting::new(
             "listen",
             "",
             Form::Text("IP:PORT"),
-            "Where clients connect; the port 0 takes a free one",
+            "Address and port that clients connect to; port 0 chooses a free port",
         ),
         Setting::new(
             "admin",
             "admin",
             Form::Text("IP:PORT"),
-            "Where state and events can be seen; by default the loopback address at the port plus 1000",
+            "Address and port of the admin port, for state, events and changes; by default the loopback address and the port \
+             for clients plus 1000",
         ),
         Setting::new(
             "admin_token",
             "",
             Form::Text("TOKEN"),
-            "What whoever changes anything at the admin port has to know; without it, nobody may who could ask from \
-             another machine. The environment variable LB_ADMIN_TOKEN says it as well",
+            "Bearer token that is required for changes at the admin port. Without a token, changes are possible only if the \
+             admin port is on the loopback address. The environment variable LB_ADMIN_TOKEN sets it too",
         )
         .secret("LB_ADMIN_TOKEN"),
         Setting::new(
             "name",
             "name",
             Form::Text("NAME"),
-            "What it calls itself in Via and Proxy-Status; by default roundabout- and a number drawn at its start",
+            "Name of this balancer in Via and Proxy-Status; by default roundabout- and a random number",
         ),
         Setting::new(
             "via",
             "via",
             Form::Switch,
-            "Add its name to Via, as a gateway should. An nginx behind it does not compress answers to requests with Via \
-             (gzip_proxied); false sends the name in CDN-Loop instead, and requests that come back are still refused",
+            "Add the name of this balancer to Via, as HTTP requires of a gateway. By default, nginx as a backend does not \
+             compress answers to requests with Via (gzip_proxied). false: send the name in CDN-Loop instead; loops are \
+             still detected",
         )
         .default("true"),
         Setting::new(
             "trusted_proxies",
             "trusted-proxies",
             Form::List("NETWORKS"),
-            "Proxies in front of it that may say, in X-Forwarded headers, where they got a request from: networks \
-             or addresses, on the command line separated by commas",
+            "Trusted proxies in front of the balancer: their X-Forwarded headers are believed. Networks or addresses, on the \
+             command line separated by commas",
         ),
         Setting::new(
             "request_id",
             "request-id",
             Form::Switch,
-            "Give each request an X-Request-ID, which its backend, its client and the access log see; one that a \
-             trusted proxy has given stays. By default, if there is an access log",
+            "Give each request an X-Request-ID for its backend, its client and the access log; an id from a trusted proxy \
+             stays. On by default if there is an access log",
         ),
         Setting::new(
             "workers",
@@ -80,10 +83,10 @@ pub(super) const TOP: Section = Section {
             "max_connections",
             "max-connections",
             count(1, 1_000_000),
-            "Connections that clients may have open at a time; by default as many as there are descriptors for. \
-             More have to wait until others are closed",
+            "Limit of open connections of clients; by default as many as the file descriptors allow. Further clients wait \
+             until others close their connections",
         ),
-        Setting::new("max_body", "max-body", Form::Size, "Bytes that a request's body may have")
+        Setting::new("max_body", "max-body", Form::Size, "Limit for the size of a request's body")
             .default("off"),
         Setting::new(
             "abort_on_close",
@@ -100,7 +103,7 @@ pub(super) const RETRIES: Section = Section {
     name: "retries",
     repeated: false,
     heading: "Retries",
-    help: "What becomes of a request whose backend fails.",
+    help: "What to do with a request whose backend fails.",
     settings: &[
         Setting::new(
             "retries.retries",
@@ -115,36 +118,36 @@ pub(super) const RETRIES: Section = Section {
             "retries.attempts",
             "attempts",
             count(1, 100),
-            "Backends that a request may be given to",
+            "Limit of backends that a request is sent to",
         )
         .default("3"),
         Setting::new(
             "retries.on",
             "retry-on",
             Form::List("STATUSES"),
-            "Statuses, of 400 to 599, for which another backend is asked if the request may be executed twice and its body \
-             is held, such as 502,503,504; the last answer is passed on. By default none",
+            "Statuses from 400 to 599, such as 502,503,504, after which the request goes to another backend, if it may be \
+             executed twice and its body is held. The client gets the last answer. By default none",
         )
         .fix("write [502, 503, 504], statuses between 400 and 599"),
         Setting::new(
             "retries.replay_limit",
             "replay-limit",
             Form::Size,
-            "Bytes of a request's body that are held so that it can be sent again",
+            "Limit for the size of a request's body that the balancer holds so that it can send it again",
         )
         .default("64KiB"),
         Setting::new(
             "retries.budget",
             "retry-budget",
             percent(0, 1000),
-            "Retries that all requests together may have, as a share of the requests of the last ten seconds",
+            "Retry budget: limit of retries of all requests together, as a percentage of the requests of the last ten seconds",
         )
         .default("off"),
         Setting::new(
             "retries.budget_per_second",
             "",
             count(0, 1_000_000),
-            "Retries per second that they may have besides",
+            "Retries per second that the retry budget allows in addition",
         )
         .default("10"),
     ],
@@ -154,12 +157,12 @@ pub(super) const HEDGING: Section = Section {
     name: "hedging",
     repeated: false,
     heading: "Retries",
-    help: "Asking a second backend while the first has not answered.",
+    help: "Send a request to a second backend if the first does not answer in time.",
     settings: &[Setting::new(
         "hedging.after",
         "hedge-after",
         TIME,
-        "After how long without an answer a second backend is asked as well",
+        "Time without an answer after which a second backend gets the request too",
     )
     .default("off")],
 };
@@ -168,90 +171,88 @@ pub(super) const TIMEOUTS: Section = Section {
     name: "timeouts",
     repeated: false,
     heading: "Time limits",
-    help: "How long anything may take.",
+    help: "Time limits.",
     settings: &[
         Setting::new(
             "timeouts.total",
             "total-timeout",
             TIME,
-            "From a request's arrival to the head of its answer, all tries included; the time that the client \
-             takes to send the request's body does not count",
+            "Time limit from the arrival of a request to the head of its answer, for all tries together; the time in \
+             which the client sends the request's body does not count",
         )
         .default("60s"),
-        Setting::new("timeouts.connect", "connect-timeout", TIME, "To connect to a backend").default("1s"),
+        Setting::new("timeouts.connect", "connect-timeout", TIME, "Time limit to connect to a backend").default("1s"),
         Setting::new(
             "timeouts.response",
             "response-timeout",
             TIME,
-            "From a request's last byte to the head of its answer",
+            "Time limit from the last byte of a request to the head of its answer",
         )
         .default("30s"),
         Setting::new(
             "timeouts.idle",
             "idle-timeout",
             TIME,
-            "How long a client may keep its connection open without a request; longer than the proxy in front of it \
-             keeps one, which for most is 60s",
+            "How long a client may keep an idle connection open. Choose a longer time than that of a proxy in front of the \
+             balancer, which usually is 60s",
         )
         .default("75s"),
         Setting::new(
             "timeouts.backend_idle",
             "backend-idle",
             TIME,
-            "How long a connection to a backend is kept without a request; less long if the backend says so in \
-             Keep-Alive",
+            "How long an idle connection to a backend is kept; a shorter time in the backend's Keep-Alive header is obeyed",
         )
         .default("60s"),
         Setting::new(
             "timeouts.head",
             "head-timeout",
             TIME,
-            "From the first byte of a request to the end of its head",
+            "Time limit from the first byte of a request to the end of its head",
         )
         .default("10s"),
         Setting::new(
             "timeouts.stall",
             "stall-timeout",
             TIME,
-            "How long a body may come to a halt, on its way to a backend or to a client",
+            "How long no byte of a body may move, to a backend or to a client",
         )
         .default("60s"),
         Setting::new(
             "timeouts.min_upload_rate",
             "min-upload-rate",
             Form::Size,
-            "Bytes of a request's body that its client must send per second, after 5s for the beginning; only the time \
-             counts in which the client is waited for",
+            "Bytes per second that a client must send of a request's body, after the first 5s; only time in which the balancer \
+             waits for the client counts",
         )
         .default("off"),
         Setting::new(
             "timeouts.tunnel",
             "tunnel-timeout",
             TIME,
-            "How long both sides may be silent after a switch of protocols, such as to WebSocket",
+            "How long both sides of a tunnel (such as WebSocket) may send nothing",
         )
         .default("1h"),
         Setting::new(
             "timeouts.lame_duck",
             "lame-duck",
             TIME_OR_ZERO,
-            "How long connections are still accepted after SIGTERM or SIGINT while GET /readyz says 503 and answers \
-             carry Connection: close, before drain_time begins; for a load balancer in front that has to notice",
+            "How long connections are still accepted after SIGTERM or SIGINT, before drain_time begins. During this time, \
+             GET /readyz says 503 and answers have Connection: close, so that a load balancer in front can react",
         )
         .default("0s"),
         Setting::new(
             "timeouts.drain",
             "drain-time",
             TIME_OR_ZERO,
-            "How long requests in flight may take to finish after SIGTERM or SIGINT",
+            "Time limit for requests in flight after SIGTERM or SIGINT",
         )
         .default("30s"),
         Setting::new(
             "timeouts.drain_idle",
             "drain-idle",
             TIME_OR_ZERO,
-            "How long a connection without a request stays open then: a request may be on its way that its client \
-             could not know to be unwelcome",
+            "How long an idle connection stays open during the drain: its client may already have sent a request",
         )
         .default("1s"),
     ],
@@ -261,24 +262,29 @@ pub(super) const QUEUES: Section = Section {
     name: "queues",
     repeated: false,
     heading: "Queues",
-    help: "What happens when a backend has enough to do.",
+    help: "Limits of backends, and the queues of requests that wait for them.",
     settings: &[
         Setting::new(
             "queues.backend_limit",
             "backend-limit",
             count(1, 1_000_000),
-            "Requests that a backend may have in flight at a time",
+            "Limit of requests in flight at each backend",
         )
         .default("off"),
         Setting::new(
             "queues.queue",
             "queue",
             count(0, 1_000_000),
-            "Requests that may wait for a backend that has its limit in flight; more are refused",
+            "Limit of requests that wait for a backend at its limit; further requests are refused",
         )
         .default("1024"),
-        Setting::new("queues.queue_timeout", "queue-timeout", TIME, "How long each of them may wait")
-            .default("5s"),
+        Setting::new(
+            "queues.queue_timeout",
+            "queue-timeout",
+            TIME,
+            "How long a request may wait in the queue",
+        )
+        .default("5s"),
     ],
 };
 
@@ -286,27 +292,27 @@ pub(super) const LOG: Section = Section {
     name: "log",
     repeated: false,
     heading: "Logs and statistics",
-    help: "What is logged and where, and what is counted.",
+    help: "Log lines and statistics.",
     settings: &[
         Setting::new(
             "log.file",
             "log-file",
             Form::Text("FILE"),
-            "File that log lines are appended to, instead of standard error; it is opened anew after SIGUSR1",
+            "File for log lines, instead of standard error; lines are appended, and SIGUSR1 opens the file again",
         ),
         Setting::new(
             "log.format",
             "log-format",
-            Form::Word("FORMAT", || LogFormat::ALL.map(LogFormat::name).to_vec()),
-            "How log lines are written; combined is the format of Apache and nginx for the access log, and text for \
-             everything else",
+            Form::Word("FORMAT", names::of::<LogFormat>),
+            "Format of log lines; combined means the combined log format of Apache and nginx for the access log, and text for \
+             all other lines",
         )
         .default("text"),
         Setting::new(
             "log.level",
             "log-level",
-            Form::Word("LEVEL", || Level::ALL.map(Level::name).to_vec()),
-            "The least important lines that are written",
+            Form::Word("LEVEL", names::of::<Level>),
+            "The lowest level of lines that are written",
         )
         .default("info"),
         Setting::new("log.access_log", "access-log", Form::Switch, "Log one line per request")
@@ -315,14 +321,14 @@ pub(super) const LOG: Section = Section {
             "log.query",
             "log-query",
             Form::Switch,
-            "Show the query of a target wherever targets are shown: in the log, the events and the explanations",
+            "Show the query of targets in the log, the events and the explanations",
         )
         .default("true"),
         Setting::new(
             "log.statistics",
             "statistics",
-            Form::Word("WHAT", || Statistics::ALL.map(Statistics::name).to_vec()),
-            "What is counted for GET /metrics: everything, or all but bytes and times",
+            Form::Word("WHAT", names::of::<Statistics>),
+            "What GET /metrics counts: everything, or everything except bytes and times",
         )
         .default("full"),
     ],

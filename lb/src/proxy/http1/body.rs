@@ -1,4 +1,4 @@
-//! How is a body read and written? Frame by frame from a buffer, whatever pieces it came in; and in chunks, where
+//! How is a body read and written? Frame by frame from a buffer, for any sizes of pieces; and in chunks, if
 //! its length is not known.
 
 use std::io::Write;
@@ -13,29 +13,30 @@ use super::fault::Fault;
 use super::trailers::MAX_TRAILERS;
 use super::{request, response, write_fields};
 
-/// Longest line of a chunk's size, longest trailer section, and most extensions of a whole body, in bytes.
+/// The longest line of a chunk's size, the longest trailer section, and the total of extensions of a body, in
+/// bytes.
 const MAX_LINE: usize = 16 * 1024;
 
 /// Ends a chunk.
 pub(crate) const END_OF_CHUNK: &[u8] = b"\r\n";
 
-/// Where in a body the reader is.
+/// The position of the reader in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decoder {
-    /// So many bytes are to come.
+    /// This number of bytes is still missing.
     Length(u64),
-    /// Within a chunked body, whose sizes have had so many bytes of extensions.
+    /// Inside a chunked body, with the number of extension bytes so far.
     Chunked(Chunk, usize),
-    /// All is body until the connection ends.
+    /// All bytes until the end of the connection.
     Close,
 }
 
-/// What comes next in a chunked body.
+/// The next part of a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Chunk {
     /// The size of a chunk.
     Size,
-    /// So many bytes of a chunk's data, at least one.
+    /// This number of bytes of a chunk's data, at least one.
     Data(u64),
     /// The line end after the data.
     End,
@@ -62,14 +63,14 @@ impl From<request::Framing> for Decoder {
     }
 }
 
-/// What was found in the buffer.
+/// The result of a look into the buffer.
 #[derive(Debug)]
 pub(crate) enum Found {
     /// A part of the body.
     Frame(Frame<Bytes>),
-    /// Its end.
+    /// The end of the body.
     End,
-    /// Nothing whole; more has to come.
+    /// No complete part yet; more bytes are needed.
     Nothing,
 }
 
@@ -77,7 +78,7 @@ impl Decoder {
     /// Takes the next part of the body from the front of `buffer`.
     ///
     /// # Errors
-    /// What is wrong with a chunk.
+    /// The fault of a chunk.
     pub(crate) fn take(&mut self, buffer: &mut BytesMut) -> Result<Found, Fault> {
         match self {
             Self::Length(0) => Ok(Found::End),
@@ -96,12 +97,12 @@ impl Decoder {
         }
     }
 
-    /// Whether nothing more belongs to the body.
+    /// Whether the body is complete.
     pub(crate) fn is_end(&self) -> bool {
         *self == Self::Length(0)
     }
 
-    /// Bytes to come, if that is known.
+    /// The number of missing bytes, if it is known.
     pub(crate) fn left(&self) -> Option<u64> {
         match self {
             Self::Length(left) => Some(*left),
@@ -153,7 +154,7 @@ fn data(left: &mut u64, buffer: &mut BytesMut) -> Found {
     Found::Frame(Frame::data(buffer.split_to(here).freeze()))
 }
 
-/// The length of the line at the front, which ends with CRLF and contains no other control character than tabs.
+/// The length of the line at the front, which ends with CRLF and contains no control characters except tabs.
 fn line(buffer: &[u8]) -> Result<Option<usize>, Fault> {
     let Some(feed) = memchr(b'\n', buffer) else {
         return if buffer.len() > MAX_LINE { Err(Fault::ChunkLine) } else { Ok(None) };
@@ -163,7 +164,7 @@ fn line(buffer: &[u8]) -> Result<Option<usize>, Fault> {
     if clean && end <= MAX_LINE { Ok(Some(end)) } else { Err(Fault::ChunkLine) }
 }
 
-/// A chunk's size, 1 to 16 hexadecimal digits, and the length of its extensions, which nobody needs: RFC 9112,
+/// A chunk's size, 1 to 16 hexadecimal digits, and the length of its extensions, which are ignored: RFC 9112,
 /// section 7.1.1.
 fn size(line: &[u8]) -> Result<(u64, usize), Fault> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
@@ -185,7 +186,7 @@ fn trailers(buffer: &mut BytesMut) -> Result<Found, Fault> {
         Ok(httparse::Status::Partial) if buffer.len() <= MAX_LINE => return Ok(Found::Nothing),
         _ => return Err(Fault::Trailers),
     };
-    // The library takes a line feed alone for the end of a line.
+    // The library takes a single line feed for the end of a line.
     if memchr_iter(b'\n', &buffer[..length]).any(|feed| feed == 0 || buffer[feed - 1] != b'\r') {
         return Err(Fault::Trailers);
     }
@@ -198,13 +199,13 @@ fn trailers(buffer: &mut BytesMut) -> Result<Found, Fault> {
     Ok(if trailers.is_empty() { Found::End } else { Found::Frame(Frame::trailers(trailers)) })
 }
 
-/// Begins a chunk of so many bytes, at least one: an empty chunk would end the body.
+/// Begins a chunk of this length, at least one: an empty chunk would end the body.
 pub(crate) fn begin_chunk(out: &mut Vec<u8>, length: usize) {
     // Writing to a vector does not fail.
     let _ = write!(out, "{length:x}\r\n");
 }
 
-/// Ends a chunked body, with these trailers: [`super::trailers`] says which ones may pass.
+/// Ends a chunked body, with these trailers: [`super::trailers`] says which trailers are allowed.
 pub(crate) fn end_chunks(out: &mut Vec<u8>, trailers: &HeaderMap) {
     out.extend_from_slice(b"0\r\n");
     write_fields(out, trailers.iter());
@@ -217,8 +218,8 @@ mod tests {
 
     use super::*;
 
-    /// The data, the trailers and what is left, if the body is well-formed and whole. It comes in pieces of the
-    /// given sizes.
+    /// The data, the trailers and the rest, if the body is well-formed and complete. It comes in pieces of
+    /// the given size.
     fn read(mut decoder: Decoder, bytes: &[u8], piece: usize) -> Option<(Vec<u8>, HeaderMap, Vec<u8>)> {
         let (mut buffer, mut data, mut trailers) = (BytesMut::new(), Vec::new(), HeaderMap::new());
         let mut pieces = bytes.chunks(piece);
@@ -317,7 +318,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_chunked_is_read_whole(
+        fn a_chunked_body_is_read_completely(
             chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..8),
             piece in 1..20_usize,
         ) {

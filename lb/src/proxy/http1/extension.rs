@@ -1,11 +1,12 @@
-//! Is what stands behind a chunk's size a list of extensions? RFC 9112, section 7.1.1.
+//! Is the text after a chunk's size a list of extensions? RFC 9112, section 7.1.1.
 //!
-//! They go no further, since no server needs them. But a reader that takes other bytes for extensions sees other chunks.
+//! Extensions are not forwarded, because no server needs them. But a reader that takes other bytes for
+//! extensions sees other chunks.
 
 use super::fields::is_token_byte;
 
-/// Whether it is `*( BWS ";" BWS name [ BWS "=" BWS value ] )`, where spaces may also stand at its end: some servers fill
-/// up sizes with them.
+/// Whether the text is `*( BWS ";" BWS name [ BWS "=" BWS value ] )`. Spaces are also allowed at its end,
+/// because some servers pad sizes with them.
 #[cold]
 pub(super) fn are_extensions(mut text: &[u8]) -> bool {
     loop {
@@ -20,7 +21,7 @@ pub(super) fn are_extensions(mut text: &[u8]) -> bool {
     }
 }
 
-/// What stands behind a name and maybe its value; `None` if it does not begin with them.
+/// The rest after a name with an optional value; `None` if the text does not begin with them.
 fn behind_extension(text: &[u8]) -> Option<&[u8]> {
     let rest = behind_token(text)?;
     match behind_spaces(rest).strip_prefix(b"=").map(behind_spaces) {
@@ -30,7 +31,7 @@ fn behind_extension(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What stands behind a quoted string whose opening quote is taken: RFC 9110, section 5.6.4.
+/// The rest after a quoted string whose opening quote is already taken: RFC 9110, section 5.6.4.
 fn behind_quoted(mut text: &[u8]) -> Option<&[u8]> {
     loop {
         match text {

@@ -1,55 +1,56 @@
 //! What do the headers of a message say about its framing and its connection?
 //!
-//! Only facts are collected here. What follows from them differs between requests and answers, and is theirs.
+//! Only facts are collected here. The conclusions differ between requests and answers, and are made there.
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use memchr::memchr;
 
 use super::Malformed;
-use crate::proxy::head::Headers;
+use crate::proxy::message::head::Headers;
 
-/// Most headers of one message.
+/// The largest number of headers of one message.
 pub(super) const MAX_HEADERS: usize = 100;
 
-/// Most options that the `Connection` headers of one message list. Each is compared with every header. Messages have one to four.
+/// The largest number of options in the `Connection` headers of one message. Each option is compared with
+/// every header. Messages usually have one to four.
 pub(super) const MAX_OPTIONS: usize = 32;
 
-/// Longest head, in bytes. nginx takes 4 or 8 KiB, HAProxy 16 KiB.
+/// The longest head, in bytes. nginx allows 4 or 8 KiB, HAProxy 16 KiB.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
-/// What the headers say.
+/// The facts from the headers.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Said {
-    /// The one length that is given.
+pub(super) struct FramingHeaders {
+    /// The only length that is given.
     pub(super) length: Option<u64>,
-    /// There is a length that is no number, or more than one. Also two that agree are one too many, as for
-    /// nginx: somebody on the way may see only one.
+    /// A length is no number, or there is more than one. Two equal lengths are also an error, as in nginx:
+    /// another reader on the way may see only one.
     pub(super) bad_length: bool,
     /// There is one transfer coding, and it is `chunked`.
     pub(super) chunked: bool,
-    /// There are other transfer codings, in an order that could be decoded by whoever knows them.
+    /// There are other transfer codings, in an order that a reader could decode if it knows them.
     pub(super) other_coding: bool,
-    /// There are transfer codings that nobody could decode for sure.
+    /// There are transfer codings that no reader could decode reliably.
     pub(super) bad_coding: bool,
     /// `Connection: close`.
     pub(super) close: bool,
     /// `Connection: keep-alive`.
     pub(super) keep_alive: bool,
-    /// `Keep-Alive: timeout=N`, in seconds: how long the sender keeps its connection without a request.
+    /// `Keep-Alive: timeout=N`, in seconds: the time that the sender keeps its connection without a request.
     pub(super) kept_for: Option<u32>,
-    /// `Connection` lists something else.
+    /// `Connection` lists another option.
     pub(super) lists_others: bool,
-    /// What `Connection` lists, empty places included.
+    /// The number of options in `Connection`, including empty ones.
     pub(super) options: usize,
-    /// There is a `TE`.
+    /// There is a `TE` header.
     pub(super) te: bool,
-    /// There is an `Expect`.
+    /// There is an `Expect` header.
     pub(super) expect: bool,
 }
 
-impl Said {
-    fn hear(&mut self, name: &HeaderName, value: &[u8]) {
+impl FramingHeaders {
+    fn note(&mut self, name: &HeaderName, value: &[u8]) {
         if *name == CONTENT_LENGTH {
             let length = number(value);
             self.bad_length |= length.is_none() || self.length.is_some();
@@ -74,7 +75,7 @@ impl Said {
         }
     }
 
-    /// The parameters of RFC 2068, section 19.7.1. Of several times, the shortest is safe.
+    /// The parameters of RFC 2068, section 19.7.1. With several times, the shortest is safe.
     #[cold]
     fn hear_keep_alive(&mut self, value: &[u8]) {
         let times = list(value).filter_map(|parameter| {
@@ -102,14 +103,14 @@ impl Said {
         }
     }
 
-    /// Whether there is anything about transfer codings.
+    /// Whether there is any transfer coding.
     pub(super) fn has_coding(&self) -> bool {
         self.chunked || self.other_coding || self.bad_coding
     }
 }
 
-/// Whether there is a header with a name of this length that [`Said`] tells of. Most headers are of another length, so
-/// that their names need not be compared with each.
+/// Whether [`FramingHeaders`] uses a header with a name of this length. Most headers have names of other
+/// lengths, so that their names need not be compared with each one.
 const fn may_matter(length: usize) -> bool {
     // te, expect, connection or keep-alive, content-length, transfer-encoding.
     matches!(length, 2 | 6 | 10 | 14 | 17)
@@ -122,12 +123,12 @@ fn is_known_coding(coding: &[u8]) -> bool {
         .any(|known| coding.eq_ignore_ascii_case(known))
 }
 
-/// Whether it is a token: RFC 9110, section 5.6.2.
+/// Whether the text is a token: RFC 9110, section 5.6.2.
 pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| is_token_byte(*byte))
 }
 
-/// Whether a byte may stand in a token.
+/// Whether a byte is allowed in a token.
 pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -136,7 +137,7 @@ fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-/// All that a header lists, in however many lines. Nothing of it hides what is listed beside it.
+/// All items that a header lists, over all its lines. A malformed item hides no other item.
 pub(crate) fn all_listed<'h, 'n>(
     headers: &'h Headers,
     name: &'n HeaderName,
@@ -144,30 +145,30 @@ pub(crate) fn all_listed<'h, 'n>(
     headers.get_all(name).flat_map(|value| list(value.as_bytes()))
 }
 
-/// A number of digits alone: RFC 9112, section 6.2. Rust's parser would take a sign as well.
+/// A number of digits only: RFC 9112, section 6.2. Rust's parser would accept a sign, too.
 pub(crate) fn number(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
 }
 
-/// Collects the fields of a head, whose bytes they share, with room for some that will be added: to grow would cost as
-/// much as to begin.
+/// Collects the fields of a head, which share its bytes. The list has room for some more fields, because
+/// growing would cost as much as a new list.
 pub(super) fn collect(
     bytes: &Bytes,
     fields: &[httparse::Header<'_>],
     room: usize,
-) -> Result<(Headers, Said), Malformed> {
+) -> Result<(Headers, FramingHeaders), Malformed> {
     let mut headers = Headers::with_room(fields.len() + room);
-    let mut said = Said::default();
+    let mut noted = FramingHeaders::default();
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
         let value = bytes.slice_ref(field.value);
         if may_matter(field.name.len()) {
-            said.hear(&name, &value);
+            noted.note(&name, &value);
         }
         headers.append(name, HeaderValue::from_maybe_shared(value).map_err(|_| Malformed)?);
     }
-    Ok((headers, said))
+    Ok((headers, noted))
 }
 
 #[cfg(test)]
@@ -175,14 +176,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_header_that_matters_is_passed_over() {
+    fn no_relevant_header_is_skipped() {
         let names = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, TE, EXPECT];
         assert!(names.iter().all(|name| may_matter(name.as_str().len())));
         assert!(may_matter("keep-alive".len()));
     }
 
     #[test]
-    fn how_long_a_connection_is_kept_is_the_shortest_time_that_is_said() {
+    fn the_shortest_keep_alive_time_counts() {
         let table = [
             ("timeout=5", Some(5)),
             ("timeout=5, max=100", Some(5)),
@@ -198,9 +199,9 @@ mod tests {
             ("", None),
         ];
         for (value, expected) in table {
-            let mut said = Said::default();
-            said.hear(&HeaderName::from_static("keep-alive"), value.as_bytes());
-            assert_eq!(said.kept_for, expected, "{value}");
+            let mut noted = FramingHeaders::default();
+            noted.note(&HeaderName::from_static("keep-alive"), value.as_bytes());
+            assert_eq!(noted.kept_for, expected, "{value}");
         }
     }
 }

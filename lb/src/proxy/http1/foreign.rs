@@ -1,29 +1,31 @@
-//! Which other protocol is it, if it is not HTTP? Two are met so often that their senders are told what is wrong. Nobody looks for
-//! them before what has come is found to be no request, or not a whole one yet.
+//! Which other protocol is it, if it is not HTTP? Two protocols are frequent mistakes, so their senders get a
+//! specific error. This is checked only after the bytes were found to be no request, or not a complete one
+//! yet.
 
-use crate::proxy::refusal::Refusal;
+use crate::proxy::message::refusal::Refusal;
 
-/// What a PROXY header of version 2 begins with, but for two empty lines, which are ignored before a request.
+/// The beginning of a PROXY header of version 2, without the two empty lines, which are ignored before a
+/// request.
 const PROXY_2: &[u8] = b"\0\r\nQUIT\n";
 
-/// What a PROXY header begins with.
+/// The beginning of a PROXY header of version 1.
 const PROXY: [&[u8]; 4] = [b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN", PROXY_2];
 
-/// Most first bytes that are looked at.
+/// The largest number of first bytes that are checked.
 const FEW: usize = 256;
 
-/// What the first bytes of a connection are.
+/// The kind of the first bytes of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum First {
-    /// Those of a protocol that is not spoken here.
+    /// A protocol that is not supported.
     Foreign(Refusal),
-    /// Anything else, which a reader of HTTP judges.
+    /// Anything else, which the HTTP reader judges.
     Other,
-    /// Too few to tell.
+    /// Too few bytes to decide.
     Unclear,
 }
 
-/// Tells what these first bytes of a connection are. Empty lines before a request are ignored: RFC 9112,
+/// Decides what these first bytes of a connection are. Empty lines before a request are ignored: RFC 9112,
 /// section 2.2.
 pub(crate) fn first(bytes: &[u8]) -> First {
     let mut rest = bytes;
@@ -41,7 +43,7 @@ pub(crate) fn first(bytes: &[u8]) -> First {
     }
 }
 
-/// The protocol that these first bytes are of.
+/// The protocol of these first bytes.
 pub(super) fn recognised(bytes: &[u8]) -> Option<Refusal> {
     let is_proxy = || PROXY.iter().any(|one| bytes.starts_with(one));
     match bytes {
@@ -57,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_protocols_are_told_from_requests() {
+    fn other_protocols_are_distinguished_from_requests() {
         let table: [(&[u8], Option<Refusal>); 9] = [
             (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", Some(Refusal::Tls)),
             (b"\x16\x03\x03\x00\x05", Some(Refusal::Tls)),

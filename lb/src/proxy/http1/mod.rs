@@ -1,8 +1,8 @@
 //! HTTP/1.1 as bytes: RFC 9112.
 //!
-//! Pure: heads and bodies go in, bytes come out, and the other way round, for both sides of the balancer. Sockets
-//! are the business of [`super::wire`]. A balancer has to decide itself how strict to be with framing: what
-//! two readers understand differently is how requests are smuggled past one of them.
+//! Pure: heads and bytes of bodies go in and out, for both sides of the balancer. [`super::wire`] handles the
+//! sockets. A balancer has to decide itself how strict it is with framing: if two readers understand a
+//! message differently, an attacker can smuggle a request past one of them.
 
 pub(crate) mod body;
 mod extension;

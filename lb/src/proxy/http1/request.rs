@@ -1,26 +1,26 @@
-//! How is a request's head read and written, and how long is the body behind it?
+//! How is a request's head read and written, and how long is the body after it?
 
 use std::mem::MaybeUninit;
 
+use balance::Address;
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{HOST, TE};
 use http::{Extensions, Method, Version};
 use memchr::{memchr, memchr_iter};
 
-use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, all_listed, collect, is_token_byte};
+use super::fields::{FramingHeaders, MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, all_listed, collect, is_token_byte};
 use super::{foreign, write_field};
-use crate::balance::Address;
-use crate::proxy::head::{Headers, RequestHead};
-use crate::proxy::refusal::Refusal;
-use crate::proxy::target::{MAX_TARGET, Target};
+use crate::proxy::message::head::{Headers, RequestHead};
+use crate::proxy::message::refusal::Refusal;
+use crate::proxy::message::target::{MAX_TARGET, Target};
 
-/// Longest method, in bytes.
+/// The longest method, in bytes.
 const MAX_METHOD: usize = 256;
 
-/// Longest request line, with its end.
+/// The longest request line, including its end.
 const MAX_LINE: usize = MAX_METHOD + 1 + MAX_TARGET + " HTTP/1.1\r\n".len();
 
-/// Headers that a request gets on its way through, as a rule: who asked for what, and `Via`.
+/// The number of headers that the balancer usually adds to a request: forwarding headers and `Via`.
 const ADDED: usize = 4;
 
 /// The head of a request.
@@ -30,26 +30,26 @@ pub(crate) struct Head {
     pub(crate) framing: Framing,
     /// The client may send another request on this connection.
     pub(crate) keep_alive: bool,
-    /// The client expects something, mostly to be told to send its body.
+    /// The client expects something, usually 100 Continue.
     pub(crate) expects: bool,
-    /// The client can do something with trailers.
+    /// The client accepts trailers.
     pub(crate) takes_trailers: bool,
 }
 
-/// How a request's body ends: RFC 9112, section 6.3. Never with the connection.
+/// How a request's body ends: RFC 9112, section 6.3. It never ends with the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// After so many bytes.
+    /// After this number of bytes.
     Length(u64),
     /// With the last chunk.
     Chunked,
 }
 
-/// Takes a head from the front of `buffer`; `None` if there is not yet a whole one. `searched` bytes of it are
-/// known to hold no end of a head.
+/// Takes a head from the front of `buffer`; `None` if there is no complete one yet. The first `searched`
+/// bytes are known to contain no end of a head.
 ///
 /// # Errors
-/// Why it is refused. Where the next request begins is not known then.
+/// The reason for the refusal. AfterResponse the start of the next request is unknown.
 pub(crate) fn take(buffer: &mut BytesMut, searched: usize) -> Result<Option<Head>, Refusal> {
     // Empty lines before a request are ignored: RFC 9112, section 2.2.
     let mut searched = searched;
@@ -73,7 +73,7 @@ pub(crate) fn take(buffer: &mut BytesMut, searched: usize) -> Result<Option<Head
     Err(foreign::recognised(buffer).unwrap_or(refusal))
 }
 
-/// Puts a head that is refused back in front of what came behind it, for the log to see.
+/// Puts a refused head back in front of the bytes after it, so that the log can show it.
 #[cold]
 fn put_back(buffer: &mut BytesMut, head: &Bytes) {
     let rest = buffer.split();
@@ -86,7 +86,7 @@ fn line_may_end(buffer: &[u8]) -> bool {
     buffer.len() <= MAX_LINE || memchr(b'\n', &buffer[..MAX_LINE]).is_some()
 }
 
-/// What is too long in a first line that is: RFC 9112, section 3.
+/// Which part of a too long first line is too long: RFC 9112, section 3.
 #[cold]
 fn too_long(line: &[u8]) -> Refusal {
     let mut words = line.split(|byte| *byte == b' ');
@@ -99,7 +99,7 @@ fn too_long(line: &[u8]) -> Refusal {
     }
 }
 
-/// The length of the head at the front, with the empty line that ends it.
+/// The length of the head at the front, including the empty line that ends it.
 fn end(buffer: &[u8], searched: usize) -> Result<Option<usize>, Refusal> {
     for feed in memchr_iter(b'\n', &buffer[searched..]).map(|at| searched + at) {
         match &buffer[..feed] {
@@ -121,25 +121,25 @@ fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
         _ => return Err(Refusal::Syntax),
     }
     let (Some(method), Some(path)) = (parsed.method, parsed.path) else { return Err(Refusal::Syntax) };
-    let (headers, said) = collect(bytes, parsed.headers, ADDED).map_err(|_| Refusal::Syntax)?;
-    if said.options > MAX_OPTIONS {
+    let (headers, noted) = collect(bytes, parsed.headers, ADDED).map_err(|_| Refusal::Syntax)?;
+    if noted.options > MAX_OPTIONS {
         return Err(Refusal::ConnectionOptions);
     }
     let old = parsed.version == Some(0);
-    let framing = framing(said, old)?;
+    let framing = framing(noted, old)?;
     if method.len() > MAX_METHOD {
         return Err(Refusal::Method);
     }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Syntax)?;
     let uri = Target::read(bytes.slice_ref(path.as_bytes()), &method)?;
     let version = if old { Version::HTTP_10 } else { Version::HTTP_11 };
-    let takes_trailers = said.te && takes_trailers(&headers);
+    let takes_trailers = noted.te && takes_trailers(&headers);
     let request = RequestHead { method, uri, version, headers, context: Extensions::new() };
-    let keep_alive = !said.close && (!old || said.keep_alive);
-    Ok(Head { request, framing, keep_alive, expects: said.expect, takes_trailers })
+    let keep_alive = !noted.close && (!old || noted.keep_alive);
+    Ok(Head { request, framing, keep_alive, expects: noted.expect, takes_trailers })
 }
 
-/// Whether the first line is one of another version of HTTP, and nothing else is wrong with it.
+/// Whether the first line names another version of HTTP, and has no other fault.
 fn names_a_version(bytes: &[u8]) -> bool {
     let line = &bytes[..memchr(b'\r', bytes).unwrap_or(bytes.len())];
     let words: Vec<_> = line.splitn(4, |byte| *byte == b' ').collect();
@@ -147,26 +147,27 @@ fn names_a_version(bytes: &[u8]) -> bool {
         if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-fn framing(said: Said, old: bool) -> Result<Framing, Refusal> {
-    if said.bad_length {
+fn framing(noted: FramingHeaders, old: bool) -> Result<Framing, Refusal> {
+    if noted.bad_length {
         return Err(Refusal::Length);
     }
-    if said.bad_coding || (said.has_coding() && (old || said.length.is_some())) {
+    if noted.bad_coding || (noted.has_coding() && (old || noted.length.is_some())) {
         return Err(Refusal::Framing);
     }
-    if said.other_coding {
+    if noted.other_coding {
         return Err(Refusal::Coding);
     }
-    Ok(if said.chunked { Framing::Chunked } else { Framing::Length(said.length.unwrap_or(0)) })
+    Ok(if noted.chunked { Framing::Chunked } else { Framing::Length(noted.length.unwrap_or(0)) })
 }
 
-/// Whether a client can do something with trailers: RFC 9110, section 6.5.1.
+/// Whether a client accepts trailers: RFC 9110, section 6.5.1.
 pub(crate) fn takes_trailers(headers: &Headers) -> bool {
     all_listed(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
-/// Writes a request's head: its target in origin form, its headers as they stand. HTTP/1.1 wants a host (RFC 9112,
-/// section 3.2), and clients of HTTP/1.0 may have named none: then the server that is asked stands for it.
+/// Writes a request's head: its target in origin form, and its headers unchanged. HTTP/1.1 requires a host
+/// (RFC 9112, section 3.2), and clients of HTTP/1.0 may have sent none: then the host is the backend's
+/// address.
 pub(crate) fn write_head(out: &mut Vec<u8>, head: &RequestHead, server: &Address) {
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');

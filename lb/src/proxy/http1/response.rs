@@ -1,4 +1,4 @@
-//! How is an answer's head read and written, and how long is the body behind it?
+//! How is an answer's head read and written, and how long is the body after it?
 
 use std::io::Write;
 use std::mem::MaybeUninit;
@@ -10,14 +10,14 @@ use http::{Method, StatusCode};
 use memchr::memchr_iter;
 
 use super::fault::Fault;
-use super::fields::{MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, Said, collect};
+use super::fields::{FramingHeaders, MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, collect};
 use super::write_field;
-use crate::proxy::head::{Headers, ResponseHead};
+use crate::proxy::message::head::{Headers, ResponseHead};
 
 /// How a body ends: RFC 9112, section 6.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// After so many bytes.
+    /// After this number of bytes.
     Length(u64),
     /// With the last chunk.
     Chunked,
@@ -30,18 +30,18 @@ pub(crate) enum Framing {
 pub(crate) struct Head {
     pub(crate) response: ResponseHead,
     pub(crate) framing: Framing,
-    /// The backend will take another request on this connection.
+    /// The backend accepts another request on this connection.
     pub(crate) keep_alive: bool,
-    /// For so many seconds, if it says so.
+    /// The number of seconds for that, if the backend tells it.
     pub(crate) kept_for: Option<u32>,
-    /// What stands behind the body may pass: `Connection` lists nothing that could be there as well (RFC 9110, section
-    /// 7.6.1).
+    /// The trailers may be forwarded: `Connection` lists nothing that could also be a trailer (RFC 9110,
+    /// section 7.6.1).
     pub(crate) passes_trailers: bool,
 }
 
-/// Takes a head from the front of `buffer`; `None` if there is not yet a whole one. `searched` bytes of it are
-/// known to hold no end of a head. A line may end without a carriage return (RFC 9112, section 2.2): some servers write
-/// such heads, and what is sent to the client is framed anew.
+/// Takes a head from the front of `buffer`; `None` if there is no complete one yet. The first `searched`
+/// bytes are known to contain no end of a head. A line may end without a carriage return (RFC 9112, section
+/// 2.2): some servers write such heads, and the balancer frames the answer for the client again.
 ///
 /// # Errors
 /// [`Fault`]: not HTTP/1, too long, or with a framing that two readers could understand differently.
@@ -77,65 +77,65 @@ fn parse(bytes: &Bytes, asked: &Method) -> Result<Head, Fault> {
         return Err(Fault::Line);
     }
 
-    let (headers, said) = collect(bytes, parsed.headers, 0)?;
-    if said.options > MAX_OPTIONS {
+    let (headers, noted) = collect(bytes, parsed.headers, 0)?;
+    if noted.options > MAX_OPTIONS {
         return Err(Fault::Options);
     }
     let status = StatusCode::from_u16(code).map_err(|_| Fault::StatusLine)?;
     let old = parsed.version == Some(0);
-    let framing = framing(said, asked, status, old)?;
-    let keep_alive = !said.close && (!old || said.keep_alive) && framing != Framing::Close;
+    let framing = framing(noted, asked, status, old)?;
+    let keep_alive = !noted.close && (!old || noted.keep_alive) && framing != Framing::Close;
     let response = ResponseHead { status, headers };
-    let (kept_for, passes_trailers) = (said.kept_for, !said.lists_others);
+    let (kept_for, passes_trailers) = (noted.kept_for, !noted.lists_others);
     Ok(Head { response, framing, keep_alive, kept_for, passes_trailers })
 }
 
-fn framing(said: Said, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Fault> {
-    // HTTP/1.0 knows no chunks, and a length beside them is how answers are smuggled.
-    let contradiction = said.chunked && (old || said.length.is_some());
-    if contradiction || said.bad_length || said.bad_coding || said.other_coding {
-        return Err(fault(said, old));
+fn framing(noted: FramingHeaders, asked: &Method, status: StatusCode, old: bool) -> Result<Framing, Fault> {
+    // HTTP/1.0 has no chunks, and a length beside chunks is a way to smuggle answers.
+    let contradiction = noted.chunked && (old || noted.length.is_some());
+    if contradiction || noted.bad_length || noted.bad_coding || noted.other_coding {
+        return Err(fault(noted, old));
     }
-    Ok(match said.length {
+    Ok(match noted.length {
         _ if *asked == Method::HEAD || has_no_body(status) => Framing::Length(0),
-        _ if said.chunked => Framing::Chunked,
+        _ if noted.chunked => Framing::Chunked,
         Some(length) => Framing::Length(length),
         None => Framing::Close,
     })
 }
 
-/// What is wrong with a framing.
+/// The fault of a framing.
 #[cold]
-fn fault(said: Said, old: bool) -> Fault {
-    match said {
-        _ if said.bad_length => Fault::Length,
-        _ if said.bad_coding || said.other_coding => Fault::Coding,
-        _ if said.length.is_some() => Fault::Both,
+fn fault(noted: FramingHeaders, old: bool) -> Fault {
+    match noted {
+        _ if noted.bad_length => Fault::Length,
+        _ if noted.bad_coding || noted.other_coding => Fault::Coding,
+        _ if noted.length.is_some() => Fault::Both,
         _ if old => Fault::CodingInOld,
         _ => Fault::Coding,
     }
 }
 
-/// Whether an answer of this status never has a body: RFC 9112, section 6.3.
+/// Whether an answer with this status never has a body: RFC 9112, section 6.3.
 fn has_no_body(status: StatusCode) -> bool {
     status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
-/// How an answer is sent to a client.
+/// The form in which an answer is sent to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// It has a body, or at least could have one.
+pub(crate) struct ResponseFraming {
+    /// The answer has a body, or at least could have one.
     pub(crate) body: bool,
-    /// The body goes in chunks.
+    /// The body is sent in chunks.
     pub(crate) chunked: bool,
-    /// The length to state, where no header does.
+    /// The length to add, if no header states it.
     pub(crate) length: Option<u64>,
-    /// The connection takes another request afterwards.
+    /// The connection accepts another request afterwards.
     pub(crate) keep_alive: bool,
 }
 
-/// The shape of an answer with this status and a body of so many bytes, if that is known. `old` is for a client
-/// that speaks HTTP/1.0, and `keep_alive` says whether it and the balancer want to go on.
+/// The shape of an answer with this status and a body of this length, if it is known. `old` is for a client
+/// of HTTP/1.0, and `keep_alive` says whether the client and the balancer want to keep the connection.
 pub(crate) fn shape(
     asked: &Method,
     old: bool,
@@ -143,25 +143,25 @@ pub(crate) fn shape(
     status: StatusCode,
     headers: &Headers,
     length: Option<u64>,
-) -> Shape {
+) -> ResponseFraming {
     let body = *asked != Method::HEAD && !has_no_body(status);
     let stated = headers.contains(&CONTENT_LENGTH);
-    Shape {
+    ResponseFraming {
         body,
         chunked: body && length.is_none() && !old,
-        // What would answer a GET may have any length: that of an answer to HEAD is the backend's to know.
+        // The answer to a GET may have any length: only the backend knows the length for an answer to HEAD.
         length: length.filter(|length| !stated && !has_no_body(status) && (body || *length > 0)),
-        // In HTTP/1.0 only the end of the connection ends a body of unknown length.
+        // In HTTP/1.0, only the end of the connection ends a body of unknown length.
         keep_alive: keep_alive && (!body || length.is_some() || !old),
     }
 }
 
-/// Writes an answer's head: its headers as they stand, and those that concern this connection alone. `date`
-/// is asked for and added if there is none: RFC 9110, section 6.6.1.
+/// Writes an answer's head: its headers unchanged, and those for this connection alone. `date` is called and
+/// added if there is no date: RFC 9110, section 6.6.1.
 pub(crate) fn write_head<D: Deref<Target = str>>(
     out: &mut Vec<u8>,
     answer: &ResponseHead,
-    shape: Shape,
+    shape: ResponseFraming,
     old: bool,
     date: impl FnOnce() -> D,
 ) {
@@ -170,7 +170,7 @@ pub(crate) fn write_head<D: Deref<Target = str>>(
     let mut dated = false;
     for (name, value) in answer.headers.iter() {
         dated |= *name == DATE;
-        // RFC 9110, section 8.6: never with 1xx and 204. A 304 may tell the length that a 200 would have.
+        // RFC 9110, section 8.6: never with 1xx and 204. A 304 may state the length that a 200 would have.
         if bodyless && answer.status != StatusCode::NOT_MODIFIED && *name == CONTENT_LENGTH {
             continue;
         }
@@ -187,7 +187,7 @@ pub(crate) fn write_head<D: Deref<Target = str>>(
         write_field(out, "transfer-encoding", b"chunked");
     }
     match (shape.keep_alive, old) {
-        // The connection goes on, though not with HTTP.
+        // The connection continues, but not with HTTP.
         _ if answer.status == StatusCode::SWITCHING_PROTOCOLS => {}
         (false, _) => write_field(out, "connection", b"close"),
         (true, true) => write_field(out, "connection", b"keep-alive"),

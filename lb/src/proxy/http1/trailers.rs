@@ -1,48 +1,50 @@
-//! What may stand behind the body of an answer? Fields that are known only at its end, for clients that ask
+//! Which fields may follow the body of an answer? Fields that are known only at its end, for clients that ask
 //! for them.
 //!
-//! A reader that puts trailers among the headers takes a trailer for what the head says. So a sender must not
-//! send a field there unless its definition permits that (RFC 9110, section 6.5.1). The rule has two parts:
+//! Some readers put trailers among the headers, and then take a trailer for a field of the head. So a sender
+//! must not send a field as a trailer unless its definition permits that (RFC 9110, section 6.5.1). The rule
+//! has two parts:
 //!
 //! 1. A field whose definition permits it passes: [`is_defined_there`].
 //! 2. A field that the head of the answer announces in `Trailer` passes, because the backend has chosen it,
-//!    unless it is one of the kinds that a head decides: [`decides`].
+//!    unless it is one of the kinds that belong into a head: [`decides`].
 //!
-//! The trailers of requests, which no server can ask for, are dropped. nginx and Envoy do so as well unless
-//! they are told otherwise.
+//! The trailers of requests are dropped, because a server cannot ask for them. nginx and Envoy do so as well
+//! by default.
 
 use http::header::{HeaderMap, HeaderName, TRAILER};
 
 use super::fields::all_listed;
-use crate::proxy::head::Headers;
-use crate::proxy::way::tells_the_way;
+use crate::proxy::message::head::Headers;
+use crate::proxy::message::way::tells_the_way;
 
-/// Most names of one answer that are looked at. A section of trailers has no more fields.
+/// The largest number of announced names of one answer that are used. A section of trailers has no more
+/// fields.
 pub(super) const MAX_TRAILERS: usize = 100;
 
-/// The fields that an answer announces in `Trailer`, but for those that never pass.
+/// The fields that an answer announces in `Trailer`, without those that never pass.
 pub(crate) fn announced(headers: &Headers) -> Vec<HeaderName> {
     let named = all_listed(headers, &TRAILER).take(MAX_TRAILERS);
     let names = named.filter_map(|name| HeaderName::from_bytes(name).ok());
     names.filter(|name| is_defined_there(name.as_str()) || !decides(name.as_str())).collect()
 }
 
-/// The trailers of an answer that may pass, in their order. `announced` is what [`announced()`] finds in its
-/// head.
+/// The trailers of an answer that may pass, in their order. `announced` is the result of [`announced()`] for
+/// its head.
 pub(crate) fn sift(trailers: &HeaderMap, announced: &[HeaderName]) -> HeaderMap {
     let may_pass = |name: &HeaderName| is_defined_there(name.as_str()) || announced.contains(name);
     let passing = trailers.iter().filter(|(name, _)| may_pass(name));
     passing.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Whether the definition of a field with this name, in lower case, permits it behind a body.
+/// Whether the definition of a field with this name, in lower case, permits it as a trailer.
 fn is_defined_there(name: &str) -> bool {
     const NAMES: [&str; 11] = [
         // RFC 9110, sections 8.8.3, 11.6.3 and 14.3.
         "etag",
         "authentication-info",
         "accept-ranges",
-        // RFC 9530 and those before it: RFC 3230 and RFC 1864.
+        // RFC 9530 and its predecessors: RFC 3230 and RFC 1864.
         "content-digest",
         "repr-digest",
         "digest",
@@ -76,27 +78,37 @@ const FRAMES_OR_ROUTES: [&str; 13] = [
     "x-request-id",
 ];
 
-/// Fields that say who asks, or remember it.
+/// Fields that identify or authenticate a client.
 const AUTHENTICATES: [&str; 6] =
     ["authorization", "www-authenticate", "cookie", "cookie2", "set-cookie", "set-cookie2"];
 
 /// Fields that control caches, browsers and servers.
-const CONTROLS: [&str; 28] = [
+const CONTROLS: [&str; 42] = [
+    "activate-storage-access",
     "age",
     "allow",
     "alt-svc",
+    "available-dictionary",
     "clear-site-data",
     "critical-ch",
     "date",
+    "delta-base",
+    "expect-ct",
     "expires",
     "feature-policy",
+    "im",
+    "integrity-policy",
     "last-modified",
     "link",
     "location",
+    "login-status",
     "nel",
+    "no-vary-search",
     "origin",
     "permissions-policy",
     "pragma",
+    "priority",
+    "public-key-pins",
     "range",
     "referrer-policy",
     "refresh",
@@ -105,15 +117,19 @@ const CONTROLS: [&str; 28] = [
     "retry-after",
     "server",
     "service-worker-allowed",
+    "set-login",
     "sourcemap",
+    "speculation-rules",
     "status",
+    "supports-loading-mode",
     "timing-allow-origin",
+    "use-as-dictionary",
     "vary",
     "warning",
 ];
 
-/// What names of fields of all these kinds begin with.
-const BEGINNINGS: [&str; 30] = [
+/// The beginnings of the names of fields of all these kinds.
+const BEGINNINGS: [&str; 32] = [
     "content-",
     "proxy-",
     "access-control-",
@@ -124,6 +140,8 @@ const BEGINNINGS: [&str; 30] = [
     "cross-origin-",
     "origin-",
     "document-",
+    "require-document-",
+    "attribution-reporting-",
     // Caches.
     "cache-",
     "cdn-",
@@ -139,7 +157,7 @@ const BEGINNINGS: [&str; 30] = [
     "x-download-",
     "x-permitted-",
     "x-robots-",
-    // Servers that send a file, or ask elsewhere, if an answer says so.
+    // Servers that send a file, or forward the request, if an answer says so.
     "x-accel-",
     "x-sendfile",
     "x-litespeed-",
@@ -149,11 +167,13 @@ const BEGINNINGS: [&str; 30] = [
     "x-lb-",
 ];
 
-/// Whether a field with this name, in lower case, is of a kind that a head decides, so that it does not pass
-/// even if it is announced. Many servers cannot tell underscores from hyphens, so that no name with one
-/// passes.
+/// Whether a field with this name, in lower case, is of a kind that belongs into a head, so that it does not
+/// pass even if it is announced. Many servers do not distinguish underscores from hyphens, so no name with an
+/// underscore passes.
 fn decides(name: &str) -> bool {
     name.contains('_')
+        // Any cache may have directives of its own: RFC 9213, section 2.1.
+        || name.ends_with("-cache-control")
         || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || [&FRAMES_OR_ROUTES[..], &AUTHENTICATES, &CONTROLS].into_iter().any(|kind| kind.contains(&name))
         || tells_the_way(name)
@@ -165,17 +185,17 @@ mod tests {
 
     use super::*;
 
-    /// Pass in any case.
+    /// Names that always pass.
     const DEFINED: &str = "\
         etag server-timing grpc-status grpc-message grpc-status-details-bin digest content-digest \
         repr-digest content-md5 signature signature-input accept-ranges authentication-info \
         proxy-status";
 
-    /// Pass if they are announced.
+    /// Names that pass if they are announced.
     const OTHERS: &str = "\
         x-sum checksum x-checksum-sha256 x-amz-checksum-crc32 x-stream-error my-id";
 
-    /// Never pass.
+    /// Names that never pass.
     const NEVER: &str = "\
         connection te trailer transfer-encoding upgrade keep-alive expect host via max-forwards \
         x-request-id content-length content_length content-type content-encoding content-range \
@@ -185,9 +205,11 @@ mod tests {
         edge-control age expires vary range if-match access-control-allow-origin location refresh \
         link server allow status accept-encoding x-frame-options x-content-type-options \
         x-accel-redirect x-accel-expires x-sendfile x-litespeed-location x_sum grpc_status \
-        referrer-policy strict-transport-security x-robots-tag clear-site-data";
+        referrer-policy strict-transport-security x-robots-tag clear-site-data \
+        netlify-cdn-cache-control akamai-cache-control no-vary-search public-key-pins \
+        speculation-rules require-document-policy attribution-reporting-register-source priority im";
 
-    /// What passes of one trailer with this name, unannounced and announced.
+    /// Whether a trailer with this name passes, unannounced and announced.
     fn passes(name: &str) -> [bool; 2] {
         [String::new(), format!("x, {name}")].map(|announcement| {
             let mut headers = Headers::default();

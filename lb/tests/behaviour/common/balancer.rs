@@ -12,15 +12,15 @@ use serde_json::Value;
 
 use super::{Answer, Client, Events, PATIENCE, Upstream, eventually, within};
 
-/// A running balancer on free ports of the loopback address. It ends with this value, or with the test's
-/// process: whatever happens, its standard input closes.
+/// A running balancer on free ports of the loopback address. It ends when this value is dropped, or with the
+/// process of the test, because its standard input closes then.
 pub(crate) struct Lb {
     child: Child,
     stdin: Option<ChildStdin>,
-    /// Where clients connect.
+    /// Address that clients connect to.
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    /// The line it printed when it was ready.
+    /// The line that it printed when it was ready.
     pub(crate) ready: String,
     log: Arc<Mutex<String>>,
 }
@@ -39,7 +39,7 @@ pub(crate) fn lb_command() -> Command {
 }
 
 impl Ended {
-    /// Runs the balancer with flags with which it is to end by itself.
+    /// Runs the balancer with flags that make it exit.
     pub(crate) fn of(flags: &[&str]) -> Self {
         let mut command = lb_command();
         command.args(flags);
@@ -74,7 +74,7 @@ impl Lb {
         Self::spawn(lb_command(), &[], &[&[&*config], flags].concat())
     }
 
-    /// The same in front of any servers, and by way of any command that is given the flags.
+    /// The same in front of any servers, with any command that gets the flags.
     pub(crate) fn spawn(mut command: Command, backends: &[String], flags: &[&str]) -> Self {
         let backends = (!backends.is_empty()).then(|| format!("--backends={}", backends.join(",")));
         let mut child = command
@@ -112,12 +112,12 @@ impl Lb {
         Client::connect(self.address)
     }
 
-    /// One `GET` over a connection of its own.
+    /// One `GET` over a separate connection.
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.client().get(path)
     }
 
-    /// One request over a connection of its own.
+    /// One request over a separate connection.
     pub(crate) fn request(&self, line: &str, body: &[u8]) -> Answer {
         self.client().request(line, body)
     }
@@ -126,12 +126,12 @@ impl Lb {
         Events::of(self.admin)
     }
 
-    /// What `GET /state` says.
+    /// The answer to `GET /state`.
     pub(crate) fn state(&self) -> Value {
         serde_json::from_slice(&Client::connect(self.admin).get("/state").body).unwrap()
     }
 
-    /// What it says of the backend with this number.
+    /// The part of the state about the backend with this number.
     pub(crate) fn backend(&self, number: usize) -> Value {
         self.state()["backends"][number - 1].clone()
     }
@@ -158,12 +158,12 @@ impl Lb {
         });
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits for a line in the log that contains this.
+    /// Waits for a line in the log that contains these words.
     pub(crate) fn wait_for_log(&self, words: &str) -> String {
         eventually(&format!("'{words}' in the log"), || {
             let log = self.log();
@@ -171,12 +171,12 @@ impl Lb {
         })
     }
 
-    /// How long the control thread, and all threads together, have been on a processor, in hundredths of a second.
+    /// Processor time of the control thread, and of all threads together, in hundredths of a second.
     pub(crate) fn processor_time(&self) -> (u64, u64) {
         let id = self.child.id();
         let of = |path: String| {
             let stat = std::fs::read_to_string(path).unwrap();
-            // Behind the name, which may have anything in it, the 12th and the 13th field; see proc_pid_stat(5).
+            // The 12th and 13th field after the name, which may contain any characters; see proc_pid_stat(5).
             let fields = stat.rsplit(") ").next().unwrap().split(' ');
             fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
         };
@@ -187,12 +187,12 @@ impl Lb {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// How many threads it has.
+    /// The number of its threads.
     pub(crate) fn threads(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().count()
     }
 
-    /// Lets it open no descriptor any more that it does not have already, or again as many as it may.
+    /// Sets its limit of descriptors to those it has open, or back to the old value.
     pub(crate) fn allow_descriptors(&self, allow: bool) {
         let most = getrlimit(Resource::Nofile).maximum;
         let limit = Rlimit { current: if allow { most } else { Some(1) }, maximum: most };

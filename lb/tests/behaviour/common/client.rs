@@ -1,4 +1,4 @@
-//! A client that writes what it is told, byte for byte, and shows what came back.
+//! A client that writes given bytes, and shows the bytes of the answer.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ pub(crate) struct Client {
     pub(crate) wire: Wire,
 }
 
-/// An answer that came whole.
+/// A complete answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -49,7 +49,7 @@ impl Client {
         self.send([head.as_bytes(), body].concat())
     }
 
-    /// Leaves, so that its other side knows: with a reset.
+    /// Closes the connection with a reset, so that the other side detects it.
     pub(crate) fn leave(self) {
         self.wire.reset_at_end();
     }
@@ -64,12 +64,12 @@ impl Client {
         self.request(&format!("GET {path}"), b"")
     }
 
-    /// Reads a whole answer.
+    /// Reads a complete answer.
     pub(crate) fn answer(&mut self) -> Answer {
         self.try_answer().unwrap_or_else(|error| panic!("no whole answer: {error}"))
     }
 
-    /// Reads an answer, or finds out how it breaks off.
+    /// Reads an answer, or returns how it broke off.
     pub(crate) fn try_answer(&mut self) -> io::Result<Answer> {
         let head = self.head_of_answer()?;
         let status = head.status();
@@ -78,7 +78,7 @@ impl Client {
         Ok(Answer { status, head, body })
     }
 
-    /// Reads an answer that has no body whatever its headers say, as to `HEAD`.
+    /// Reads an answer that has no body, at any headers, such as that to `HEAD`.
     pub(crate) fn bodiless(&mut self) -> Answer {
         let head = self.head_of_answer().unwrap();
         Answer { status: head.status(), head, body: Vec::new() }

@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::eventually;
 
-/// Collects events from the moment it was made.
+/// Collects events from its creation on.
 pub(crate) struct Events {
     stream: TcpStream,
     seen: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl Events {
-    /// Subscribes, and waits until the first events say that it has.
+    /// Subscribes, and waits for the first events.
     pub(crate) fn of(admin: SocketAddr) -> Self {
         let mut stream = TcpStream::connect(admin).unwrap();
         stream.write_all(b"GET /events HTTP/1.1\r\nHost: admin\r\n\r\n").unwrap();
@@ -47,7 +47,7 @@ impl Events {
         self.seen.lock().unwrap().iter().map(|(kind, _)| kind.clone()).collect()
     }
 
-    /// The changes of state so far, without the states told at first, as "1 up -> down: why".
+    /// The changes of state so far, without the first states, as "1 up -> down: why".
     pub(crate) fn changes(&self) -> Vec<String> {
         let changes = self.all("state").into_iter().filter(|change| change["from"] != change["to"]);
         changes
@@ -66,7 +66,7 @@ impl Events {
         })
     }
 
-    /// Waits for a change of state that reads like this.
+    /// Waits for a change of state whose text begins like this.
     pub(crate) fn change(&self, beginning: &str) -> String {
         eventually(beginning, || {
             let changes = self.changes();

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::Upstream;
 
-/// A file in a folder of its own.
+/// A file in a separate folder.
 pub(crate) struct Config {
     folder: TempDir,
 }
@@ -23,7 +23,7 @@ impl Config {
         self.folder.path().join("lb.toml")
     }
 
-    /// Replaces the file, so that nobody reads half of it.
+    /// Replaces the file at once, so that no reader sees half of it.
     pub(crate) fn write(&self, text: &str) {
         let next = self.folder.path().join("next.toml");
         std::fs::write(&next, text).unwrap();
@@ -31,14 +31,14 @@ impl Config {
     }
 }
 
-/// The tables for these upstreams, each with something more said of it.
+/// The tables for these upstreams, each with more settings.
 pub(crate) fn tables<'a>(upstreams: impl IntoIterator<Item = (&'a Upstream, &'a str)>) -> String {
     let table =
         |(upstream, more): (&Upstream, &str)| format!("[[backend]]\nurl = \"{}\"\n{more}\n", upstream.url());
     upstreams.into_iter().map(table).collect()
 }
 
-/// The tables of many backends that nobody pings.
+/// The tables of many backends that get no pings.
 pub(crate) fn in_maintenance(backends: usize) -> String {
     let address = |n: usize| format!("127.1.{}.{}:1", n / 250, n % 250 + 1);
     let table = |n: usize| format!("[[backend]]\nurl = \"http://{}\"\nmode = \"maintenance\"\n", address(n));

@@ -1,4 +1,4 @@
-//! A reader of the metrics page: just enough to look things up and to add them up.
+//! A reader of the metrics page, with just enough to find and add up values.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// Reads a line. No value of a label has a quotation mark or a comma in it in these tests.
+    /// Reads a line. In these tests, no value of a label contains a quotation mark or a comma.
     fn read(line: &str) -> Self {
         let (series, value) = line.rsplit_once(' ').expect("a value");
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
@@ -63,25 +63,25 @@ impl Metrics {
             .filter(move |one| labels.iter().all(|(label, value)| one.label(label) == *value))
     }
 
-    /// The sum of these.
+    /// The sum of these lines.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.all(name, labels).map(|one| one.value).sum()
     }
 
-    /// The value of the only one of them.
+    /// The value of the only such line.
     pub(crate) fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let found: Vec<_> = self.all(name, labels).collect();
         let [one] = found[..] else { panic!("{name} {labels:?} finds {found:?} in\n{}", self.text) };
         one.value
     }
 
-    /// Names and values of those that are not 0, by what a label says.
+    /// Names and values of the lines whose value is not 0, by the value of a label.
     pub(crate) fn nonzero(&self, name: &str, labels: &[(&str, &str)], by: &str) -> Vec<(String, f64)> {
         let all = self.all(name, labels).filter(|one| one.value != 0.0);
         all.map(|one| (one.label(by).to_owned(), one.value)).collect()
     }
 
-    /// Leaves the page for other readers.
+    /// Saves the page for other readers.
     pub(crate) fn keep(&self, name: &str) {
         let path = format!("{}/metrics-{name}.txt", env!("CARGO_TARGET_TMPDIR"));
         std::fs::write(path, &self.text).unwrap();

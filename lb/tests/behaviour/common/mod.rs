@@ -1,4 +1,4 @@
-//! What the tests are written with: a balancer, scripted upstreams, a client that shows every byte.
+//! Tools of the tests: a balancer, scripted upstreams, and a client that shows each byte.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -23,13 +23,13 @@ pub(crate) use orders::{Load, ctl, ctl_with, order, order_with};
 pub(crate) use upstream::{Reply, Seen, Upstream, ok, watched};
 pub(crate) use wire::{Head, Wire, chunked};
 
-/// How long a test waits for what should happen at once. Long, because a busy machine is no failure.
+/// How long a test waits for an event that should happen at once. Long, because a busy machine is no failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Pings once, at start, so that only requests tell the balancer anything.
+/// Pings only at the start, so that the balancer learns only from requests.
 pub(crate) const NO_PINGS: &str = "--ping-interval=1h";
 
-/// Waits until `look` finds what it looks for, and says what it saw last if it never does.
+/// Waits until `look` returns `Ok`; otherwise the test fails with the last error.
 pub(crate) fn eventually<T, E: Debug>(what: &str, look: impl FnMut() -> Result<T, E>) -> T {
     within(PATIENCE, what, look)
 }
@@ -52,13 +52,13 @@ pub(crate) fn within<T, E: Debug>(
     }
 }
 
-/// Turns a condition into what [`eventually`] looks at: `seen` is shown if it never holds.
+/// Turns a condition into a result for [`eventually`], which shows `seen` if the condition never holds.
 pub(crate) fn when<T>(holds: bool, seen: T) -> Result<T, T> {
     if holds { Ok(seen) } else { Err(seen) }
 }
 
-/// Watches for a while that something stays as it is. For what must *not* happen there is no event to wait
-/// for; `time` says within which it would have happened.
+/// Checks for some time that a condition stays true. For an event that must *not* happen, there is nothing to
+/// wait for; the event would have happened within `time`.
 pub(crate) fn throughout<T>(time: Duration, mut check: impl FnMut() -> T) {
     let begun = Instant::now();
     while begun.elapsed() < time {

@@ -1,4 +1,5 @@
-//! Names that stand for what a test says: files in the place of the system's, for the balancer alone.
+//! Names with addresses that a test chooses: private files replace those of the system, for the balancer
+//! only.
 
 use std::net::UdpSocket;
 use std::path::PathBuf;
@@ -6,22 +7,22 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// Where the private name server is: it takes questions and never answers.
+/// Address of the private name server, which receives questions and never answers.
 const NAME_SERVER: &str = "127.53.53.53:53";
 
-/// What takes the place of `/etc/hosts` and `/etc/resolv.conf`. A name that is not among the hosts is looked up at a name
-/// server that says nothing.
+/// Files that replace `/etc/hosts` and `/etc/resolv.conf`. A name that is not among the hosts is looked up at
+/// a name server that does not answer.
 pub(crate) struct Names {
     folder: TempDir,
     _silent: Option<UdpSocket>,
 }
 
 impl Names {
-    /// Names by these lines of a hosts file; `None`, and a word in the output, where this is not permitted.
+    /// Names from these lines of a hosts file; `None`, and a line of output, if this is not permitted.
     pub(crate) fn new(hosts: &str) -> Option<Self> {
         let permitted =
             Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|done| done.success());
-        // Another test may have it already. It is as silent.
+        // Another test may have bound the address already, and is silent too.
         let silent = UdpSocket::bind(NAME_SERVER);
         let is_there = !matches!(&silent, Err(error) if error.kind() != std::io::ErrorKind::AddrInUse);
         if !permitted || !is_there {
@@ -45,7 +46,7 @@ impl Names {
         self.folder.path().join(name)
     }
 
-    /// From now on names stand for this. The file stays the same, because it is mounted.
+    /// Changes the names. The file stays the same one, because it is mounted.
     pub(crate) fn write(&self, hosts: &str) {
         std::fs::write(self.file("hosts"), format!("127.0.0.1 localhost\n{hosts}\n")).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Whoever tells a balancer what to do, at its admin port or by `lb ctl`.
+//! Commands for a balancer, at its admin port or with `lb ctl`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -8,21 +8,21 @@ use serde_json::Value;
 
 use super::{Answer, Client, Ended, Lb, lb_command};
 
-/// A request at the admin port, with headers and a body of whatever kind.
+/// A request to the admin port, with any headers and any body.
 pub(crate) fn order_with(lb: &Lb, line: &str, headers: &[&str], body: &str) -> Answer {
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     let head = format!("{line} HTTP/1.1\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
     Client::connect(lb.admin).send(head).answer()
 }
 
-/// An order as it should be: its status, and the document that is answered.
+/// A correct request: its status, and the JSON document of the answer.
 pub(crate) fn order(lb: &Lb, line: &str, body: &Value) -> (u16, Value) {
     let host = format!("Host: {}", lb.admin);
     let answer = order_with(lb, line, &[&host, "Content-Type: application/json"], &body.to_string());
     (answer.status, serde_json::from_slice(&answer.body).unwrap())
 }
 
-/// `lb ctl`, to its end.
+/// Runs `lb ctl` to its end.
 pub(crate) fn ctl(lb: &Lb, words: &[&str]) -> Ended {
     ctl_with(lb, words, &[])
 }
@@ -36,7 +36,7 @@ pub(crate) fn ctl_with(lb: &Lb, words: &[&str], environment: &[(&str, &str)]) ->
     Ended::by(command)
 }
 
-/// Clients that ask without a pause, each over a connection of its own, until this is ended.
+/// Clients that send requests without a pause, each over a separate connection, until this is ended.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
@@ -44,7 +44,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// So many clients. An answer that is not 200 fails the test.
+    /// This number of clients. An answer with a status other than 200 fails the test.
     pub(crate) fn of(lb: &Lb, clients: usize) -> Self {
         let (stop, answered): (Arc<AtomicBool>, Arc<AtomicUsize>) = Default::default();
         let clients = (0..clients).map(|_| {
@@ -60,12 +60,12 @@ impl Load {
         Self { clients: clients.collect(), stop, answered }
     }
 
-    /// How many answers there were.
+    /// The number of answers.
     pub(crate) fn answered(&self) -> usize {
         self.answered.load(SeqCst)
     }
 
-    /// Ends it, and returns how many answers there were.
+    /// Ends the load, and returns the number of answers.
     pub(crate) fn end(self) -> usize {
         self.stop.store(true, SeqCst);
         for client in self.clients {

@@ -1,4 +1,4 @@
-//! Backends that do as they are told, down to the byte, the reset and the closed port.
+//! Scripted backends, down to single bytes, resets and closed ports.
 
 use std::collections::HashMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -15,9 +15,9 @@ use super::{Head, Wire, eventually, when};
 pub(crate) struct Seen {
     pub(crate) head: Head,
     pub(crate) body: Vec<u8>,
-    /// Which request on its connection this is, from 1.
+    /// The number of this request on its connection, from 1.
     pub(crate) on_connection: usize,
-    /// Which request at this upstream this is, from 1.
+    /// The number of this request at this upstream, from 1.
     pub(crate) number: usize,
 }
 
@@ -28,7 +28,7 @@ impl Seen {
     }
 }
 
-/// What an upstream does with a request that it has read.
+/// The reaction of an upstream to a request that it has read.
 pub(crate) enum Reply {
     /// Writes this and waits for the next request.
     Bytes(Vec<u8>),
@@ -36,9 +36,9 @@ pub(crate) enum Reply {
     Last(Vec<u8>),
     /// Writes this and resets the connection.
     Reset(Vec<u8>),
-    /// Never says anything, until the other side closes.
+    /// Sends nothing until the other side closes.
     Silence,
-    /// Anything else: has the connection to itself.
+    /// Anything else: the function gets the connection.
     Take(Box<dyn FnOnce(Wire) + Send>),
 }
 
@@ -49,15 +49,15 @@ pub(crate) fn ok(body: &str) -> Reply {
 
 type Serve = dyn Fn(TcpStream, &Shared) + Send + Sync;
 
-/// A server on a port of its own, which it keeps even while it is stopped.
+/// A server on its own port, which it keeps even while it is stopped.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     serve: Arc<Serve>,
-    /// Bound and never listening: nobody else is given the port while the upstream is stopped.
+    /// Bound and never listening: no other process gets the port while the upstream is stopped.
     _reserved: Socket,
     listener: Mutex<Option<Arc<TcpListener>>>,
-    /// Connections that wait in its queue for ever.
+    /// Connections that wait in its queue without end.
     waiting: Mutex<Vec<Socket>>,
 }
 
@@ -67,17 +67,17 @@ struct Shared {
     count: AtomicUsize,
     keeps_log: AtomicBool,
     requests: Mutex<Vec<Seen>>,
-    /// By the number of the connection.
+    /// Open connections, by number.
     open: Mutex<HashMap<usize, TcpStream>>,
 }
 
 impl Upstream {
-    /// Answers each request as the script says.
+    /// Replies to each request as the script says.
     pub(crate) fn new(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         Self::hasty(|_| Vec::new(), script)
     }
 
-    /// The same, but says something to each request as soon as it has read its head.
+    /// The same, but sends some bytes as soon as it has read the head of a request.
     pub(crate) fn hasty(
         early: impl Fn(&Head) -> Vec<u8> + Send + Sync + 'static,
         script: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
@@ -85,18 +85,18 @@ impl Upstream {
         Self::serving(move |stream, shared| converse(stream, shared, &early, &script))
     }
 
-    /// Answers every request with its name.
+    /// Answers each request with its name.
     pub(crate) fn well(name: &'static str) -> Self {
         Self::new(move |_| ok(name))
     }
 
-    /// Leaves each connection to `serve`, from its first byte. Connections that say nothing, as pings are,
-    /// come here as well.
+    /// Gives each connection to `serve`, from its first byte. Connections without bytes, such as pings,
+    /// arrive there too.
     pub(crate) fn raw(serve: impl Fn(Wire) + Send + Sync + 'static) -> Self {
         Self::serving(move |stream, _| serve(Wire::new(stream)))
     }
 
-    /// The same at another address of this machine; the port 0 takes a free one.
+    /// The same at another address of this machine; port 0 chooses a free port.
     pub(crate) fn at(address: SocketAddr, script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         Self::serving_at(address, move |stream, shared| converse(stream, shared, &|_| Vec::new(), &script))
     }
@@ -122,7 +122,8 @@ impl Upstream {
         upstream
     }
 
-    /// Counts requests and forgets them: for tests that send very many.
+    /// Counts requests, except the balancer's own questions, and does not store them: for tests with very
+    /// many requests.
     pub(crate) fn counting_only(self) -> Self {
         self.shared.keeps_log.store(false, SeqCst);
         self
@@ -132,7 +133,7 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    /// Listens, if it did not.
+    /// Listens, if it does not listen already.
     pub(crate) fn start(&self) {
         let listener = self.listen(128);
         let (shared, serve) = (Arc::clone(&self.shared), Arc::clone(&self.serve));
@@ -158,20 +159,20 @@ impl Upstream {
         listener
     }
 
-    /// Refuses connections from now on, and closes those it has.
+    /// Refuses connections from now on, and closes its connections.
     pub(crate) fn stop(&self) {
         self.refuse();
         self.close_connections();
     }
 
-    /// Accepts no more connections: the kernel lets a few wait. Those it has go on.
+    /// Accepts no more connections: the kernel lets a few wait. Open connections continue.
     pub(crate) fn stop_accepting(&self) {
         self.refuse();
         // The kernel adds one.
         self.listen(1);
     }
 
-    /// The same, with its queue full: the kernel answers no handshake any more.
+    /// The same with a full queue: the kernel answers no more handshakes.
     pub(crate) fn choke(&self) {
         self.stop_accepting();
         loop {
@@ -193,31 +194,31 @@ impl Upstream {
         }
     }
 
-    /// Closes the connections it has.
+    /// Closes its connections.
     pub(crate) fn close_connections(&self) {
         for stream in self.shared.open.lock().unwrap().values() {
-            // Those that are closed already cannot be shut down.
+            // Connections that are already closed cannot be shut down.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
-    /// Connections it has accepted, pings included.
+    /// The number of accepted connections, including pings.
     pub(crate) fn accepted(&self) -> usize {
         self.shared.accepted.load(SeqCst)
     }
 
-    /// Waits until all its connections are closed, and the kernel has told so to their other sides, which on a
-    /// busy machine may be a while later.
+    /// Waits until all its connections are closed, and the kernel has told the other sides, which may take
+    /// longer on a busy machine.
     pub(crate) fn wait_until_unconnected(&self) {
         eventually("no connection", || {
             let open = self.shared.open.lock().unwrap().len();
-            // The kernel's table may be long, so it is asked last.
+            // The kernel's table may be long, so it is read last.
             let untold = if open == 0 { established_with(self.address) } else { 0 };
             when(open == 0 && untold == 0, (open, untold))
         });
     }
 
-    /// Requests it has read.
+    /// The number of requests that it has read.
     pub(crate) fn count(&self) -> usize {
         self.shared.count.load(SeqCst)
     }
@@ -226,12 +227,12 @@ impl Upstream {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// Requests it has read with this method and target.
+    /// The number of requests with this method and target that it has read.
     pub(crate) fn count_of(&self, line: &str) -> usize {
         self.requests().iter().filter(|seen| seen.line() == line).count()
     }
 
-    /// Waits until it has been pinged, so that no later ping interferes when there is only one.
+    /// Waits for the first ping, so that no later ping interferes if there is only one.
     pub(crate) fn wait_for_ping(&self) {
         eventually("a ping", || when(self.accepted() > 0, self.accepted()));
     }
@@ -246,7 +247,7 @@ impl Drop for Upstream {
     }
 }
 
-/// Sockets of this machine that believe to be connected to the address.
+/// The number of sockets of this machine that count as connected to the address.
 fn established_with(address: SocketAddr) -> usize {
     let host = match address {
         SocketAddr::V4(address) => format!("{:08X}", u32::from_ne_bytes(address.ip().octets())),
@@ -255,18 +256,18 @@ fn established_with(address: SocketAddr) -> usize {
     established(&format!("{host}:{:04X}", address.port()), 2).len()
 }
 
-/// For each established socket whose local (1) or remote (2) address ends like this, whether the kernel asks its other
-/// side while it is silent.
+/// For each established socket whose local (1) or remote (2) address ends like this: whether the kernel sends
+/// keep-alive probes on it.
 fn established(ending: &str, column: usize) -> Vec<bool> {
-    // Columns: number, local address, remote address, state, queues, timer; in hexadecimal. The state 01 stands for
-    // established, and the timer 02 for that question.
+    // Columns: number, local address, remote address, state, queues, timer; in hexadecimal. State 01 means
+    // established, and timer 02 means keep-alive probes.
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let sockets = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let of_these = sockets.filter(|columns| columns[column].ends_with(ending) && columns[3] == "01");
     of_these.map(|columns| columns[5].starts_with("02:")).collect()
 }
 
-/// Whether the kernel watches each connection to this port, and then each from it.
+/// Whether the kernel probes each connection to this port, and then each from it.
 pub(crate) fn watched(port: u16) -> [Vec<bool>; 2] {
     let ending = format!(":{port:04X}");
     [established(&ending, 2), established(&ending, 1)]
@@ -278,7 +279,7 @@ fn socket(address: SocketAddr) -> Socket {
     socket
 }
 
-/// Reads requests and replies to them, until either side has enough.
+/// Reads requests and replies to them, until one side ends the connection.
 fn converse(
     stream: TcpStream,
     shared: &Shared,
@@ -286,11 +287,12 @@ fn converse(
     script: &impl Fn(&Seen) -> Reply,
 ) {
     let mut wire = Wire::new(stream);
-    // The other side may keep an idle connection for as long as it likes.
+    // The other side may keep an idle connection without limit.
     wire.stream.set_read_timeout(None).unwrap();
     for on_connection in 1.. {
         let Ok(Some(head)) = wire.head() else { return };
-        // What has no body is whole before anybody hears of it, and must be noted before that.
+        // A request without a body is complete before the early bytes are sent, and must be noted before
+        // that.
         let (early, later) = match early(&head) {
             said if head.has_body() => (said, Vec::new()),
             said => (Vec::new(), said),
@@ -299,9 +301,12 @@ fn converse(
             return;
         }
         let Ok(body) = wire.request_body(&head) else { return };
-        let number = shared.count.fetch_add(1, SeqCst) + 1;
-        let seen = Seen { head, body, on_connection, number };
-        if shared.keeps_log.load(SeqCst) {
+        let mut seen = Seen { head, body, on_connection, number: 0 };
+        let keeps_log = shared.keeps_log.load(SeqCst);
+        if keeps_log || seen.line() != "OPTIONS *" {
+            seen.number = shared.count.fetch_add(1, SeqCst) + 1;
+        }
+        if keeps_log {
             shared.requests.lock().unwrap().push(seen.clone());
         }
         if wire.write(later).is_err() {
@@ -315,7 +320,7 @@ fn converse(
             }
             Reply::Last(bytes) => {
                 let _ = wire.write(bytes);
-                // Closing alone may come late: a process that is just being started holds copies of all
+                // Closing alone may take effect late: a process that is just being started has copies of all
                 // descriptors for a moment.
                 let _ = wire.stream.shutdown(Shutdown::Both);
                 return;

@@ -1,4 +1,4 @@
-//! HTTP/1.1 as bytes on a socket, read without help from the library that is under test.
+//! HTTP/1.1 as bytes on a socket, read without the library under test.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -8,19 +8,19 @@ use socket2::SockRef;
 
 use super::PATIENCE;
 
-/// A socket, and what was read from it and not taken yet.
+/// A socket, and the bytes that were read and not yet consumed.
 #[derive(Debug)]
 pub(crate) struct Wire {
     pub(crate) stream: TcpStream,
     buffer: Vec<u8>,
-    /// All that was read, if anybody wants to know.
+    /// All bytes that were read, if a test wants them.
     record: Option<Vec<u8>>,
 }
 
 /// The first line and the headers of a message.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Head {
-    /// As it came, with all its line ends; bytes that are no UTF-8 are replaced.
+    /// The text as it arrived, with all line ends; bytes that are not UTF-8 are replaced.
     pub(crate) text: String,
 }
 
@@ -41,19 +41,19 @@ impl Head {
         lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
     }
 
-    /// A header's only value.
+    /// The only value of a header.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
         assert!(all.len() < 2, "'{name}' more than once in\n{}", self.text);
         all.first().copied()
     }
 
-    /// The values of several headers, of each the only one.
+    /// The only value of each of several headers.
     pub(crate) fn values<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
         names.map(|name| self.get(name))
     }
 
-    /// Whether something comes behind the head of a request.
+    /// Whether a body follows the head of a request.
     pub(crate) fn has_body(&self) -> bool {
         self.is_chunked() || self.content_length().is_some_and(|length| length > 0)
     }
@@ -75,12 +75,12 @@ impl Wire {
         Self { stream, buffer: Vec::new(), record: None }
     }
 
-    /// Keeps all that is read from now on.
+    /// Keeps all bytes that are read from now on.
     pub(crate) fn recording(self) -> Self {
         Self { record: Some(Vec::new()), ..self }
     }
 
-    /// All that was read since.
+    /// All bytes that were read since.
     pub(crate) fn recorded(&self) -> &[u8] {
         self.record.as_deref().unwrap_or_default()
     }
@@ -112,7 +112,7 @@ impl Wire {
         }
     }
 
-    /// Reads the body of an answer, to the end of the connection if need be.
+    /// Reads the body of an answer, if necessary to the end of the connection.
     pub(crate) fn answer_body(&mut self, head: &Head) -> io::Result<Vec<u8>> {
         match (head.is_chunked(), head.content_length()) {
             (true, _) => self.chunks(),
@@ -130,13 +130,13 @@ impl Wire {
         Ok(self.buffer.drain(..length).collect())
     }
 
-    /// All that comes until the other side closes.
+    /// All bytes until the other side closes.
     pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
         while self.fill()? > 0 {}
         Ok(std::mem::take(&mut self.buffer))
     }
 
-    /// Whether the other side closes, having said nothing more.
+    /// Whether the other side closes without sending more bytes.
     pub(crate) fn closes(&mut self) -> bool {
         let closed = match self.fill() {
             Ok(read) => read == 0,
@@ -145,12 +145,12 @@ impl Wire {
         closed && self.buffer.is_empty()
     }
 
-    /// Says that nothing more will be written.
+    /// Closes the sending side of the connection.
     pub(crate) fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// Makes the end of this connection a reset. What was written before still arrives.
+    /// Ends this connection with a reset. Bytes that were written before still arrive.
     pub(crate) fn reset_at_end(&self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
@@ -185,7 +185,7 @@ impl Wire {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut some = [0; 16 * 1024];
-        // A read with a time limit is not begun anew after a signal, such as the machine's being put to sleep.
+        // A read with a time limit does not start again after a signal, such as when the machine sleeps.
         let read = loop {
             match self.stream.read(&mut some) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

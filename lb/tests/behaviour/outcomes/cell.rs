@@ -1,4 +1,4 @@
-//! One cell of the matrix: one request meets one fault, and what there is to see of it from all sides.
+//! One cell of the matrix: one request during one fault, and its visible results on all sides.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -8,17 +8,17 @@ use serde_json::Value;
 use super::fault::{Fault, Patience};
 use crate::common::{Client, Head, Lb, Upstream, chunked, eventually, when};
 
-/// What is asked.
+/// The kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Get,
-    /// With a body that is held for another try.
+    /// With a body that the balancer holds for another try.
     Post,
-    /// A `POST` in chunks that add up to more than is held.
+    /// A `POST` in chunks that exceed the replay limit.
     Upload,
 }
 
-/// What is asked, and over which kind of connection to the backend.
+/// The kind of request, and of connection to the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Case {
     pub(super) asked: Asked,
@@ -36,56 +36,56 @@ impl Case {
     ];
 }
 
-/// What a client gets.
+/// The result at the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Got {
-    /// A whole answer.
+    /// A complete answer.
     Status(u16),
-    /// An answer that begins and does not end as it should.
+    /// An answer that begins and does not end correctly.
     Cut,
-    /// Nothing: it has left.
+    /// Nothing: the client has left.
     Nothing,
 }
 
-/// All there is to see of one request.
+/// All visible results of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sight {
     pub(super) client: Got,
-    /// How often it was tried at the broken backend, and at the other.
+    /// The number of tries at the broken backend, and at the other.
     pub(super) tries: [u64; 2],
-    /// Whose count of failures rose.
+    /// The party whose count of failures grew.
     pub(super) blamed: &'static str,
-    /// How often a backend read it whole.
+    /// How often a backend read the request completely.
     pub(super) runs: usize,
 }
 
-/// The request that meets the fault; those before it ask for something else.
+/// The request during the fault; earlier requests have another target.
 const TARGET: &str = "/fault";
 
-/// In all, 1 MiB.
+/// Together 1 MiB.
 const CHUNKS: usize = 16;
 
-/// What a fault can be brought about with.
+/// The objects with which a fault is made.
 pub(super) struct Stage<'a> {
     pub(super) lb: &'a Lb,
     pub(super) broken: &'a Upstream,
     pub(super) other: &'a Upstream,
 }
 
-/// Whether this is the request that meets the fault.
+/// Whether this is the request during the fault.
 pub(super) fn meets(head: &Head) -> bool {
     head.first_line().ends_with(&format!(" {TARGET} HTTP/1.1"))
 }
 
 impl Stage<'_> {
-    /// How often a backend has read it whole.
+    /// How often a backend has read it completely.
     pub(super) fn runs(&self) -> usize {
         let of = |upstream: &Upstream| upstream.requests().iter().filter(|seen| meets(&seen.head)).count();
         of(self.broken) + of(self.other)
     }
 }
 
-/// Has the request meet the fault, with a balancer of its own, and looks at it from all sides.
+/// Sends the request during the fault to a separate balancer, and collects the results.
 pub(super) fn measure(fault: &Fault, case: Case) -> Sight {
     let broken = fault.upstream();
     let other = if fault.both { fault.upstream() } else { Upstream::well("2") };
@@ -96,7 +96,7 @@ pub(super) fn measure(fault: &Fault, case: Case) -> Sight {
     let events = lb.events();
     let mut client = lb.client();
     if case.kept {
-        // One for each backend, so that it is the broken one's turn again.
+        // One for each backend, so that it is again the turn of the broken one.
         for name in ["1", if fault.both { "1" } else { "2" }] {
             assert_eq!(client.get("/before").text(), name);
         }
@@ -112,8 +112,8 @@ pub(super) fn measure(fault: &Fault, case: Case) -> Sight {
     let risen = |path: &str| number(&after, path) - number(&before, path);
     let tries = [0, 1].map(|n| {
         let risen = |name: &str| risen(&format!("/backends/{n}/{name}"));
-        // Attempts that find no connection are in the former sum alone, and what is repeated at no cost over a fresh
-        // connection is in the latter alone. No fault here has both.
+        // Attempts without a connection are only in the first sum, and free repetitions over a new connection
+        // are only in the second. No fault here has both.
         (risen("picks") + risen("retries")).max(risen("connections/opened") + risen("connections/reused"))
     });
     let failures = risen("/backends/0/failures") + risen("/backends/1/failures");
@@ -131,7 +131,7 @@ fn number(state: &Value, path: &str) -> u64 {
     state.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no number at {path}"))
 }
 
-/// Sends the request, or all of it but the end of its body.
+/// Sends the request, or all of it except the end of its body.
 fn send(client: &Client, asked: Asked, partly: bool) {
     let chunk = "x".repeat((1 << 20) / CHUNKS);
     let (method, framing, body) = match asked {
@@ -143,11 +143,11 @@ fn send(client: &Client, asked: Asked, partly: bool) {
     let request =
         format!("{method} {TARGET} HTTP/1.1\r\nHost: test.example\r\n{framing}\r\n{}", &body[..end]);
     let mut stream = client.wire.stream.try_clone().unwrap();
-    // Its answer must be read meanwhile, and nobody may want to read all of the request.
+    // Its answer must be read at the same time, and the other side may not read all of the request.
     std::thread::spawn(move || stream.write_all(request.as_bytes()));
 }
 
-/// Reads the answer, or leaves before its end. Whoever stays gets a head at least.
+/// Reads the answer, or leaves before its end. A client that stays gets a head at least.
 fn receive(mut client: Client, patience: Patience, stage: &Stage<'_>) -> Got {
     if let Patience::LeavesWhen(holds) = patience {
         eventually("the moment at which the client leaves", || when(holds(stage), ()));

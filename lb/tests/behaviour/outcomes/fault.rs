@@ -1,46 +1,46 @@
-//! A fault, and what it is brought about with.
+//! A fault, and the scripts that make it.
 
 use std::time::Duration;
 
 use super::cell::{Stage, meets};
 use crate::common::{Client, NO_PINGS, Reply, Seen, Upstream, ok};
 
-/// Something that goes wrong around one request.
+/// An event that goes wrong around one request.
 pub(super) struct Fault {
     /// Its number in the fault model.
     pub(super) id: &'static str,
-    /// What goes wrong.
+    /// The fault.
     pub(super) what: &'static str,
-    /// What the balancer makes of it, and why.
+    /// The reaction of the balancer, and the reason.
     pub(super) why: &'static str,
     pub(super) flags: &'static [&'static str],
-    /// What the broken backend says to the request as soon as it has its head.
+    /// The bytes that the broken backend sends as soon as it has the head of the request.
     early: &'static str,
     answer: fn(&Seen) -> Reply,
-    /// What it answers to others.
+    /// Its answer to other requests.
     otherwise: fn(&Seen) -> Reply,
-    /// The other backend is broken alike.
+    /// The other backend is broken in the same way.
     pub(super) both: bool,
     /// The end of the request's body is not sent.
     pub(super) partly: bool,
-    /// What happens right before the request. The clients stay for as long as it takes.
+    /// Runs just before the request. The clients stay until the request has ended.
     pub(super) before: fn(&Stage<'_>) -> Vec<Client>,
     pub(super) patience: Patience,
 }
 
-/// What the client does about its answer.
+/// The behaviour of the client towards its answer.
 #[derive(Clone, Copy)]
 pub(super) enum Patience {
     Reads,
-    /// Reads the head, and goes on when this has happened.
+    /// Reads the head, and continues when this has happened.
     Pauses(fn(&Stage<'_>)),
-    /// Leaves as soon as this holds, without an answer.
+    /// Leaves as soon as this is true, without an answer.
     LeavesWhen(fn(&Stage<'_>) -> bool),
     /// Leaves when it has the head.
     LeavesWithin,
 }
 
-/// Everything is well, but for what is said of it from here on.
+/// A fault without any effect; the other methods add effects.
 pub(super) const fn fault(id: &'static str, what: &'static str, why: &'static str) -> Fault {
     Fault {
         id,
@@ -62,7 +62,7 @@ impl Fault {
         Self { flags, ..self }
     }
 
-    /// The balancer waits no longer than a test has time, though longer than a busy machine needs for anything.
+    /// Shorter time limits of the balancer, so that the test is fast, but long enough for a busy machine.
     pub(super) const fn hurried(self) -> Self {
         self.flags(&[
             NO_PINGS,
@@ -110,22 +110,22 @@ impl Fault {
     }
 }
 
-/// Says this, and waits for the next request.
+/// Sends these bytes, and waits for the next request.
 pub(super) fn says(bytes: &str) -> Reply {
     Reply::Bytes(bytes.into())
 }
 
-/// Says this, and closes.
+/// Sends these bytes, and closes.
 pub(super) fn closes(bytes: &str) -> Reply {
     Reply::Last(bytes.into())
 }
 
-/// Says this, and resets the connection.
+/// Sends these bytes, and resets the connection.
 pub(super) fn resets(bytes: &str) -> Reply {
     Reply::Reset(bytes.into())
 }
 
-/// Says something, and then something else again and again for ever.
+/// Sends the first bytes, and then the other bytes again and again without end.
 pub(super) fn repeats(beginning: &'static str, then: &'static str, pause: Duration) -> Reply {
     Reply::Take(Box::new(move |mut wire| {
         let _ = wire.write(beginning);
@@ -135,21 +135,21 @@ pub(super) fn repeats(beginning: &'static str, then: &'static str, pause: Durati
     }))
 }
 
-/// Refuses connections from now on, and the balancer knows that those it had are closed.
+/// Refuses connections from now on, and the balancer knows that the old ones are closed.
 pub(super) fn gone(upstream: &Upstream) {
     upstream.stop();
     unconnected(upstream);
 }
 
-/// Answers no handshake from now on, and the balancer knows that those connections it had are closed.
+/// Answers no handshake from now on, and the balancer knows that the old connections are closed.
 pub(super) fn unreachable(upstream: &Upstream) {
     upstream.close_connections();
     unconnected(upstream);
     upstream.choke();
 }
 
-/// The balancer knows that its connections are closed. That takes a look through all connections of this machine, so
-/// it is spared where there has been nothing but a ping.
+/// The balancer knows that its connections are closed. The check reads all connections of this machine, so it
+/// is omitted if there has been only a ping.
 pub(super) fn unconnected(upstream: &Upstream) {
     if upstream.accepted() > 1 {
         upstream.wait_until_unconnected();

@@ -1,7 +1,9 @@
-//! Every way in which one request may fail, brought about, and written down as a page for people: `docs/outcomes.md`.
+//! Makes each fault that one request can meet, and writes the results as a page for people:
+//! `docs/outcomes.md`.
 //!
-//! Each line of the page is a run of the real balancer between scripted sockets. The test compares what it sees with
-//! the page, and first of all with the rules of the fault model, so that a wrong page cannot be written.
+//! Each line of the page is a run of the real balancer between scripted sockets. The test compares the
+//! results with the page, and first with the rules of the fault model, so that a wrong page cannot be
+//! written.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -22,7 +24,7 @@ const SIDE_BY_SIDE: usize = 12;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/outcomes.md");
 
-/// What is seen of each fault, in the order of [`Case::ALL`].
+/// The results of each fault, in the order of [`Case::ALL`].
 fn measure_all(faults: &[&Fault]) -> Vec<[Sight; 6]> {
     let cells = Case::ALL.len();
     let seen: Vec<OnceLock<Sight>> = (0..faults.len() * cells).map(|_| OnceLock::new()).collect();

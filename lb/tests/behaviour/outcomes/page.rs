@@ -1,4 +1,4 @@
-//! The page: what was seen, for people.
+//! The page: the results for people.
 
 use std::fmt::Write;
 
@@ -6,8 +6,8 @@ use super::cell::{Asked, Case, Got, Sight};
 use super::fault::Fault;
 use super::faults::Section;
 
-/// The whole page, behind the introduction that was written by hand. `seen` is what was seen of each fault, in the
-/// order of [`Case::ALL`].
+/// The whole page, after the introduction that is written by hand. `seen` has the results of each fault, in
+/// the order of [`Case::ALL`].
 pub(super) fn page<'a>(
     introduction: &str,
     sections: &[Section],
@@ -15,8 +15,7 @@ pub(super) fn page<'a>(
 ) -> String {
     let mut page = introduction.to_owned();
     for Section { title, faults, elsewhere } in sections {
-        let columns =
-            "| | what happens | request | client gets | tries | blamed | runs | what is made of it |";
+        let columns = "| | what happens | request | client gets | tries | blamed | runs | explanation |";
         let _ = write!(page, "\n## {title}\n\n{columns}\n|---|---|---|---|---|---|---|---|\n");
         let mut lines: Vec<_> = (faults.iter().zip(&mut seen))
             .map(|(fault, sights)| (number(fault.id), rows(fault, sights)))
@@ -34,7 +33,7 @@ fn number(id: &str) -> u32 {
     id.trim_start_matches('F').parse().unwrap()
 }
 
-/// A fault's rows: one for each outcome, with the requests that have it.
+/// The rows of a fault: one for each outcome, with its requests.
 fn rows(fault: &Fault, sights: &[Sight; 6]) -> String {
     let mut outcomes: Vec<(&Sight, Vec<Case>)> = Vec::new();
     for (sight, case) in sights.iter().zip(Case::ALL) {
@@ -63,7 +62,7 @@ fn rows(fault: &Fault, sights: &[Sight; 6]) -> String {
     rows
 }
 
-/// Some of the requests, in few words.
+/// The names of some requests, in short.
 fn requests(cases: &[Case]) -> String {
     let all = |kept| cases.iter().filter(|case| case.kept == kept).count() == 3;
     match (cases.len(), all(false), all(true)) {
@@ -86,7 +85,7 @@ fn requests(cases: &[Case]) -> String {
     words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-/// How two pages differ, line by line: what is only in the first, and what is only in the second.
+/// The difference of two pages, line by line: lines only in the first, and lines only in the second.
 pub(super) fn difference(written: &str, seen: &str) -> String {
     let only = |in_this: &str, not_in: &str, sign| {
         let lines = in_this.lines().filter(|line| !not_in.lines().any(|other| other == *line));

@@ -1,10 +1,11 @@
-//! What a line may say, whatever is seen: the right answers of the fault model. So a wrong page cannot be written.
+//! Rules for each line, for any measured result: the right answers of the fault model. So a wrong page cannot
+//! be written.
 
 use super::cell::Got::{Cut, Nothing, Status};
 use super::cell::{Asked, Case, Sight};
 use super::fault::Fault;
 
-/// The rules that something seen breaks.
+/// The rules that a result breaks.
 pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static str> {
     let Sight { client, tries, blamed, runs } = *sight;
     let get = case.asked == Asked::Get;
@@ -12,11 +13,11 @@ pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static s
     let nobody = blamed == "nobody";
     let backend = blamed == "backend";
     let most = if case.kept { 5 } else { 4 };
-    // Sent once, and never again because it failed.
+    // Sent once, and never again after a failure.
     let well = client == Status(200) && once && nobody;
     let bad = |status| client == Status(status) && once && backend;
     let repeated_if_it_may_be = match (get, fault.both) {
-        // A kept connection that dies is no backend's fault.
+        // If a kept connection ends, no backend is to blame.
         (true, false) => client == Status(200) && tries == [1, 1] && (backend || case.kept),
         (true, true) => client == Status(502) && tries == [1, 1] && (backend || case.kept),
         (false, _) => client == Status(502) && once,
@@ -29,7 +30,7 @@ pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static s
         "F3" | "F4" | "F7" => repeated_if_it_may_be,
         "F5" if get && case.kept => nobody && tries == [1, 1] && client == Status(200),
         "F5" => nobody && once && client == Status(if case.kept { 502 } else { 200 }),
-        // What may run twice leaves a backend that does not answer the question either.
+        // A request that may run twice leaves a backend that does not answer the question either.
         "F23" | "F26" if get && (fault.id == "F26" || !case.kept) => {
             client == Status(200) && tries == [1, 1] && backend && runs == 1
         }
@@ -44,7 +45,8 @@ pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static s
         "F23" if !case.kept => bad(504),
         "F2" | "F11" | "F16" | "F17" | "F23" | "F30" | "F34" => well,
         "F29" => client == Status(503) && tries == [1, 1] && backend && runs == 0,
-        // What is read ahead of an upload is limited, and behind the rest nobody sees its client leave.
+        // The balancer reads a limited part of an upload ahead, and cannot see that a client leaves after the
+        // rest.
         "F31" if case.asked == Asked::Upload => client == Nothing && runs <= 1 && !backend,
         "F31" => client == Nothing && once && blamed == "client",
         "F32" => client == Cut && once && blamed == "client",

@@ -1,0 +1,58 @@
+//! The cost of a pick: every policy, with few backends and with thousands:
+//!
+//! ```text
+//! cargo bench -p balance
+//! ```
+//!
+//! The benchmark also measures the work around a pick: the request counts as in flight afterwards, and an
+//! earlier request ends. The number of requests in flight is half the number of backends, so that loads
+//! differ.
+
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use balance::member::Member;
+use balance::policy::{Kind, Request, Settings};
+use balance::{Address, Backend, InFlight, Moment};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use strum::VariantArray;
+
+fn backends(n: usize) -> Vec<Arc<Backend>> {
+    let backend = |number: usize| {
+        let address = Address { host: format!("10.0.{}.{}", number / 256, number % 256), port: 80 };
+        let weight = number as u32 % 5 + 1;
+        Arc::new(Backend::new(number, Member { weight, ..Member::new(address) }, Moment::START))
+    };
+    (1..=n).map(backend).collect()
+}
+
+fn picks(criterion: &mut Criterion) {
+    for kind in Kind::VARIANTS {
+        let mut group = criterion.benchmark_group(kind.name());
+        for n in [4, 100, 10_000] {
+            let field = backends(n);
+            let policy = kind.make(Settings { load_factor: 125 });
+            policy.rebuild(&field, &field);
+            let mut random = fastrand::Rng::with_seed(1);
+            let mut in_flight: VecDeque<_> =
+                field.iter().step_by(2).map(|backend| InFlight::new(Arc::clone(backend))).collect();
+            group.bench_function(BenchmarkId::from_parameter(n), |bencher| {
+                bencher.iter(|| {
+                    let key = Some(random.u64(..));
+                    let mut request = Request { key, now: Moment::START, random: &mut random, notes: None };
+                    let index = policy.pick(black_box(&field), &mut request).expect("there are candidates");
+                    in_flight.pop_front();
+                    in_flight.push_back(InFlight::new(Arc::clone(&field[index])));
+                });
+            });
+        }
+    }
+}
+
+criterion_group! {
+    name = all;
+    config = Criterion::default().without_plots();
+    targets = picks
+}
+criterion_main!(all);

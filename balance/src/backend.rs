@@ -1,0 +1,203 @@
+//! One backend: its address, its settings, its health and its load.
+
+use crate::Moment;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use arc_swap::ArcSwap;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::health::{Evidence, Health, State};
+use super::load::Load;
+use super::member::Member;
+use super::traffic::Traffic;
+
+/// A backend's address, as in `http://localhost:3031`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// Host name or IP address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.authority())
+    }
+}
+
+impl Address {
+    /// The value of `Host` for this backend, such as `localhost:3031`.
+    pub fn authority(&self) -> String {
+        let Self { host, port } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
+    /// The socket address, when the host is an IP address and needs no look-up.
+    pub fn literal(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(std::net::IpAddr::from_str(&self.host).ok()?, self.port))
+    }
+}
+
+/// One of the servers that share the requests.
+#[derive(Debug)]
+pub struct Backend {
+    /// The number of the backend in logs and events. Backends are counted from 1, in the order in which the
+    /// pool first saw them. An address that comes back gets the number that it had,
+    /// if that number is free.
+    pub number: usize,
+    /// A hash of the address: the same on every machine and in every run.
+    pub id: u64,
+    /// The address of the backend.
+    pub address: Address,
+    /// The latest settings of the backend.
+    spec: ArcSwap<Member>,
+    /// The backend was removed from the pool, and finishes the requests that it has.
+    leaving: AtomicBool,
+    /// The source of truth for health. It is written on a change or while failures are counted, which are
+    /// both rare. The request path reads the pool's list of available backends instead.
+    health: RwLock<Health>,
+    /// Copies of [`Health::answer_matters`], [`Health::state`] and [`Health::is_silent`], so that the request
+    /// path can read them without the lock.
+    answer_matters: AtomicBool,
+    state: AtomicU8,
+    silent: AtomicBool,
+    pub(super) load: Load,
+    pub(super) traffic: Traffic,
+}
+
+impl Backend {
+    /// A backend without any evidence yet.
+    pub fn new(number: usize, member: Member, now: Moment) -> Self {
+        let health = Health::new(now);
+        let address = member.address.clone();
+        Self {
+            number,
+            id: xxh3_64(address.authority().as_bytes()),
+            load: Load::new(&member),
+            leaving: AtomicBool::new(false),
+            spec: ArcSwap::from_pointee(member),
+            address,
+            answer_matters: AtomicBool::new(health.answer_matters()),
+            state: AtomicU8::new(health.state() as u8),
+            silent: AtomicBool::new(false),
+            health: RwLock::new(health),
+            traffic: Traffic::new(),
+        }
+    }
+
+    /// Reads the health. A lock poisoned by a panic elsewhere still holds the last consistent state.
+    pub fn health(&self) -> RwLockReadGuard<'_, Health> {
+        self.health.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the health, and afterwards refreshes the copies that are read without the lock.
+    pub(crate) fn with_health<T>(&self, change: impl FnOnce(&mut Health) -> T) -> T {
+        let mut health: RwLockWriteGuard<'_, Health> =
+            self.health.write().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut health);
+        self.answer_matters.store(health.answer_matters(), Relaxed);
+        self.state.store(health.state() as u8, Relaxed);
+        self.silent.store(health.is_silent(), Relaxed);
+        result
+    }
+
+    /// The backend has given a complete answer. Returns the evidence for the pool, if there is any.
+    #[must_use]
+    pub fn answered(&self) -> Option<Evidence> {
+        self.answer_matters.load(Relaxed).then_some(Evidence::Answered)
+    }
+
+    /// Whether the backend is in this state.
+    pub fn is(&self, state: State) -> bool {
+        self.state.load(Relaxed) == state as u8
+    }
+
+    /// Whether requests wait at the backend in vain; see [`Health::is_silent`].
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Relaxed)
+    }
+
+    /// Whether the backend's health allows requests: it is up, or only ejected for a limited time.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.is(State::Up) || self.is(State::Ejected)
+    }
+
+    /// The latest settings of the backend.
+    pub fn spec(&self) -> Arc<Member> {
+        self.spec.load_full()
+    }
+
+    /// Replaces the settings of the backend.
+    pub(super) fn set_spec(&self, member: Member) {
+        self.load.set_spec(&member);
+        self.spec.store(Arc::new(member));
+    }
+
+    /// Whether the backend was removed from the pool. It finishes the requests that it has.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
+    }
+
+    pub(super) fn set_leaving(&self, leaving: bool) {
+        self.leaving.store(leaving, Relaxed);
+    }
+}
+
+/// A member of a pool: a backend, and the data that the pool's user keeps for each backend.
+#[derive(Debug)]
+pub struct Peer<X = ()> {
+    backend: Arc<Backend>,
+    /// The data that the pool's user keeps for this backend, such as counters.
+    pub own: X,
+}
+
+impl<X> Peer<X> {
+    /// A member without any evidence yet.
+    pub fn new(number: usize, member: Member, own: X, now: Moment) -> Self {
+        Self { backend: Arc::new(Backend::new(number, member, now)), own }
+    }
+
+    /// The part that decisions use.
+    pub(super) fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+}
+
+impl AsRef<Self> for Backend {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl<X> AsRef<Backend> for Peer<X> {
+    fn as_ref(&self) -> &Backend {
+        &self.backend
+    }
+}
+
+impl<X> Deref for Peer<X> {
+    type Target = Backend;
+
+    fn deref(&self) -> &Backend {
+        &self.backend
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_read_as_people_write_them() {
+        let v6 = Address { host: "::1".into(), port: 80 };
+        assert_eq!(v6.to_string(), "http://[::1]:80");
+        assert!(v6.literal().is_some());
+        assert_eq!(Address { host: "localhost".into(), port: 80 }.literal(), None);
+    }
+}

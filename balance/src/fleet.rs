@@ -1,0 +1,293 @@
+//! The pool at one moment: its members, the candidates for a pick, and the rules. Each change makes a new
+//! view, and a view never changes. So a pick reads consistent data without a lock.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Moment;
+
+use super::backend::{Backend, Peer};
+use super::health::State;
+use super::levels;
+use super::member::Mode;
+use super::policy::{Kind, Policy, Request, Settings, place};
+use super::rules::Rules;
+
+/// One view of the pool.
+#[derive(Debug)]
+pub struct Fleet<X = ()> {
+    /// The members of the pool, by number.
+    pub members: Vec<Arc<Peer<X>>>,
+    /// The removed backends that still have requests.
+    pub leaving: Vec<Arc<Peer<X>>>,
+    picker: Picker,
+}
+
+/// The members that may be picked, and the rules.
+#[derive(Debug)]
+pub(super) struct Picker {
+    /// All members, by number.
+    members: Vec<Arc<Backend>>,
+    /// The levels that have candidates, in their order.
+    levels: Vec<Level>,
+    /// Members by [`Backend::id`].
+    by_id: HashMap<u64, usize>,
+    slow_start: Duration,
+}
+
+/// The candidates of one priority.
+#[derive(Debug)]
+struct Level {
+    candidates: Vec<Arc<Backend>>,
+    turns: Arc<Turns>,
+    /// The share of the requests for this level and all levels before it, from 0 to 1.
+    up_to: f64,
+}
+
+/// The order of the levels: backups last, then by priority.
+pub(super) type Rank = (bool, u8);
+
+/// The turns of one level. They stay when views are replaced.
+#[derive(Debug)]
+pub(super) struct Turns {
+    /// For the first attempt of a request.
+    first: Arc<dyn Policy>,
+    /// For requests that failed at another backend. With one turn for both, a failing backend and a retry
+    /// would alternate, and the backend after the failing one would be skipped each time.
+    again: Arc<dyn Policy>,
+}
+
+impl Turns {
+    pub(super) fn new(kind: Kind, load_factor: u32) -> Self {
+        let first = kind.make(Settings { load_factor });
+        // A policy without turns can serve both, so its tables are made only once.
+        let again = if kind.keeps_turns() { kind.make(Settings { load_factor }) } else { Arc::clone(&first) };
+        Self { first, again }
+    }
+
+    fn rebuild(&self, members: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
+        self.first.rebuild(members, candidates);
+        if !Arc::ptr_eq(&self.first, &self.again) {
+            self.again.rebuild(members, candidates);
+        }
+    }
+}
+
+impl<X> Fleet<X> {
+    /// The view of these members under these rules, with the turns of each level.
+    pub(super) fn of(
+        members: Vec<Arc<Peer<X>>>,
+        leaving: Vec<Arc<Peer<X>>>,
+        rules: &Rules,
+        turns_of: impl FnMut(Rank) -> Arc<Turns>,
+    ) -> Self {
+        let backends = members.iter().map(|peer| Arc::clone(peer.backend())).collect();
+        Self { picker: Picker::of(backends, rules, turns_of), members, leaving }
+    }
+
+    /// All backends that have requests or may get some, by number.
+    pub fn backends(&self) -> Vec<Arc<Peer<X>>> {
+        let mut all: Vec<_> = self.members.iter().chain(&self.leaving).map(Arc::clone).collect();
+        all.sort_unstable_by_key(|backend| backend.number);
+        all
+    }
+
+    /// The backend for a request: see [`Picker::next`].
+    pub(super) fn next_peer(
+        &self,
+        tried: &[usize],
+        sticky: Option<u64>,
+        request: &mut Request<'_>,
+    ) -> Option<Arc<Peer<X>>> {
+        let chosen = self.picker.next(tried, sticky, request)?;
+        let index = place(&self.members, chosen.number, |peer| peer.number)?;
+        Some(Arc::clone(&self.members[index]))
+    }
+
+    /// See [`Picker::candidates`].
+    pub(super) fn candidates(&self, now: Moment) -> impl Iterator<Item = (&Arc<Backend>, Option<f64>)> {
+        self.picker.candidates(now)
+    }
+}
+
+impl Picker {
+    fn of(members: Vec<Arc<Backend>>, rules: &Rules, mut turns_of: impl FnMut(Rank) -> Arc<Turns>) -> Self {
+        let mut ranks: BTreeMap<Rank, Vec<Arc<Backend>>> = BTreeMap::new();
+        for backend in &members {
+            let spec = backend.spec();
+            if spec.mode == Mode::Ready && spec.weight > 0 {
+                ranks.entry((spec.backup, spec.priority)).or_default().push(Arc::clone(backend));
+            }
+        }
+        let levels = eligible(&ranks, rules)
+            .into_iter()
+            .map(|(rank, candidates, up_to)| {
+                let turns = turns_of(rank);
+                turns.rebuild(&ranks[&rank], &candidates);
+                Level { candidates, turns, up_to }
+            })
+            .collect();
+        let by_id = members.iter().enumerate().map(|(index, backend)| (backend.id, index)).collect();
+        Self { members, levels, by_id, slow_start: rules.slow_start }
+    }
+
+    /// The backend for a request. `tried` has the numbers of the backends that the request tried before.
+    /// `sticky` is the [`Backend::id`] in its cookie, if there is one.
+    fn next(&self, tried: &[usize], sticky: Option<u64>, request: &mut Request<'_>) -> Option<Arc<Backend>> {
+        if let Some(own) = sticky.and_then(|id| self.own(id)).filter(|own| !tried.contains(&own.number)) {
+            request.because("the cookie names it");
+            return Some(Arc::clone(own));
+        }
+        let mut unwilling = None;
+        if tried.is_empty()
+            && let Some(level) = self.level(request)
+        {
+            let chosen = &level.candidates[level.turns.first.pick(&level.candidates, request)?];
+            if self.is_willing(chosen, request) {
+                return Some(Arc::clone(chosen));
+            }
+            unwilling = Some(chosen.number);
+        }
+        // Only a request that failed or was rejected by a backend gets here, so a new list is affordable. A
+        // turn among the others is fair: "the next in the list" would give all these requests to one
+        // neighbour.
+        let other = self.levels.iter().find_map(|level| {
+            let untried: Vec<_> = level
+                .candidates
+                .iter()
+                .filter(|backend| !tried.contains(&backend.number))
+                .map(Arc::clone)
+                .collect();
+            // A backend that is full or warming up is not picked again here: it would get more than its
+            // share.
+            let willing: Vec<_> = untried
+                .iter()
+                .filter(|backend| unwilling != Some(backend.number) && self.is_willing(backend, request))
+                .map(Arc::clone)
+                .collect();
+            // If every backend is full or warming up, take one of them: its queue may be short, and warming
+            // up is no reason to refuse a request.
+            let list = if willing.is_empty() { untried } else { willing };
+            level.turns.again.pick(&list, request).map(|index| Arc::clone(&list[index]))
+        });
+        other.or_else(|| self.last_resort(tried, request))
+    }
+
+    /// A backend for a request that no candidate can take: a backend that is out, but may be back before its
+    /// next ping shows this. Ejected backends come first, then those whose port refused connections, then
+    /// suspects. The idea comes from Envoy's panic mode and Sozu's fail-open: a judgement that leaves no
+    /// backend is probably wrong.
+    fn last_resort(&self, tried: &[usize], request: &mut Request<'_>) -> Option<Arc<Backend>> {
+        let is_wanted = |backend: &Backend| {
+            let spec = backend.spec();
+            spec.mode == Mode::Ready && spec.weight > 0 && !tried.contains(&backend.number)
+        };
+        let ways: [&dyn Fn(&Backend) -> bool; 4] = [
+            // A backend that came up after this view was made; the next view will contain it.
+            &|backend| backend.is(State::Up),
+            &|backend| backend.is(State::Ejected),
+            &|backend| backend.health().is_last_resort(),
+            &|backend| backend.is(State::Suspect),
+        ];
+        let found = ways.into_iter().find_map(|way| {
+            let all: Vec<_> = self.members.iter().filter(|one| is_wanted(one) && way(one)).collect();
+            (!all.is_empty()).then(|| Arc::clone(all[request.random.usize(..all.len())]))
+        });
+        if found.is_some() {
+            request.because("no other backend is left, and this one may be back");
+        }
+        found
+    }
+
+    /// All candidates on all levels that take requests, each with the value that the policy compares.
+    pub(super) fn candidates(&self, now: Moment) -> impl Iterator<Item = (&Arc<Backend>, Option<f64>)> {
+        let scored = move |level: &Level, backend: &Backend| level.turns.first.score(backend, now);
+        let in_use = self.levels.iter().scan(0.0, |before, level| {
+            let takes = level.up_to > std::mem::replace(before, level.up_to);
+            Some((level, takes))
+        });
+        in_use.filter(|(_, takes)| *takes).flat_map(move |(level, _)| {
+            level.candidates.iter().map(move |backend| (backend, scored(level, backend)))
+        })
+    }
+
+    /// The member that the cookie of a request names, if it may get the request: while it drains, it still
+    /// gets these requests.
+    fn own(&self, id: u64) -> Option<&Arc<Backend>> {
+        let own = &self.members[*self.by_id.get(&id)?];
+        (own.is(State::Up) && own.spec().mode != Mode::Maintenance).then_some(own)
+    }
+
+    /// The level that takes this request.
+    fn level(&self, request: &mut Request<'_>) -> Option<&Level> {
+        match &self.levels[..] {
+            [] => None,
+            [only] => Some(only),
+            levels => {
+                let lot = request.random.f64();
+                levels.iter().find(|level| lot < level.up_to)
+            }
+        }
+    }
+
+    /// Whether a backend takes one more request. A full backend does not. A backend that warms up takes only
+    /// a part of its turns, under every policy, and leaves the other turns to other backends.
+    fn is_willing(&self, backend: &Backend, request: &mut Request<'_>) -> bool {
+        if backend.is_full() {
+            request.passes(backend, "it is full");
+            return false;
+        }
+        if backend.is_warming() && request.random.f64() >= backend.warmth(request.now, self.slow_start) {
+            request.passes(backend, "it warms up");
+            return false;
+        }
+        true
+    }
+}
+
+type Backends = Vec<Arc<Backend>>;
+
+/// The candidates of each level, with the share of this level and all levels before it.
+fn eligible(ranks: &BTreeMap<Rank, Backends>, rules: &Rules) -> Vec<(Rank, Backends, f64)> {
+    let which = |backends: &Backends, state| -> Backends {
+        backends.iter().filter(|backend| backend.is(state)).map(Arc::clone).collect()
+    };
+    let well = |backends: &Backends| {
+        let up = which(backends, State::Up);
+        // When so many backends are out, the judgement is probably wrong, and the remaining backends would be
+        // overloaded.
+        let panic = up.len() * 100 < backends.len() * usize::from(rules.panic_threshold);
+        if panic { backends.clone() } else { up }
+    };
+    // If no backend is up: first those that answer with errors, then those that may still answer. Backends
+    // that are down get nothing.
+    let ways: [&dyn Fn(&Backends) -> Backends; 3] =
+        [&well, &|all| which(all, State::Ejected), &|all| which(all, State::Suspect)];
+    let found = ways.into_iter().find_map(|way| {
+        let levels: Vec<_> = ranks.iter().map(|(rank, all)| (*rank, way(all), all.len())).collect();
+        levels.iter().any(|(_, candidates, _)| !candidates.is_empty()).then_some(levels)
+    });
+    let levels = found.unwrap_or_default();
+    // Backups wait until no other backend is left.
+    let wanted = levels.iter().any(|((backup, _), candidates, _)| !backup && !candidates.is_empty());
+    let counts: Vec<_> = levels
+        .iter()
+        .map(
+            |((backup, _), candidates, all)| {
+                if wanted && *backup { (0, 0) } else { (candidates.len(), *all) }
+            },
+        )
+        .collect();
+    let mut sum = 0.0;
+    levels
+        .into_iter()
+        .zip(levels::shares(&counts))
+        .filter(|((_, candidates, _), _)| !candidates.is_empty())
+        .map(|((rank, candidates, _), share)| {
+            sum += share;
+            // A rounding error must not leave a draw without a level.
+            (rank, candidates, if sum > 0.999_999 { 1.0 } else { sum })
+        })
+        .collect()
+}

@@ -1,0 +1,50 @@
+//! The decisions of Roundabout: which backend gets a request, which backends are alive, and what a failure
+//! means.
+//!
+//! # Reading order
+//! 1. [`verdict`] judges a failed try. The other modules build on its table.
+//! 2. [`health`] and [`silence`] decide which backends are alive; [`evidence`] says what counts as evidence,
+//!    and [`questions`] which backends are asked.
+//! 3. [`policy`] has one file for each way to pick a backend; [`fleet`] selects the candidates.
+//! 4. [`pool`] combines all of these.
+//!
+//! # Invariants
+//! - Nothing here does I/O, writes a log, reads a clock or draws from a global random generator:
+//!   `clippy.toml` forbids it. The time and all observations of backends are arguments. Random numbers come
+//!   from a generator that the caller seeds. So tables can test every decision, and a simulator can run the
+//!   same code in virtual time.
+//! - A backend's state changes in one place, [`ServerPool::learn`], which returns the change for the caller
+//!   to publish.
+
+mod backend;
+pub mod budget;
+pub mod change;
+pub mod evidence;
+pub mod explain;
+pub mod fleet;
+pub mod health;
+pub mod latency;
+pub mod levels;
+mod load;
+pub mod member;
+mod moment;
+pub mod names;
+pub mod outlier;
+pub mod policy;
+pub mod pool;
+pub mod questions;
+pub mod ranking;
+mod roster;
+mod rules;
+pub mod silence;
+mod traffic;
+pub mod verdict;
+
+pub use backend::{Address, Backend, Peer};
+pub use fleet::Fleet;
+pub use load::InFlight;
+pub use moment::Moment;
+pub use pool::{ServerPool, Transition};
+pub use questions::{Asked, Lesson, Reply};
+pub use rules::Rules;
+pub use traffic::Waiting;

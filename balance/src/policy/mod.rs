@@ -1,0 +1,75 @@
+//! The policies: one trait, and one file for each policy.
+//!
+//! Each file begins with the idea of its policy, its formula, its source, its cost, and the cases in which it
+//! is wrong. `docs/policies.md` lists all of them; a test prints the list from [`About`].
+
+mod about;
+#[cfg(test)]
+pub(crate) mod contract;
+mod list;
+mod request;
+
+pub use about::{About, Policy, Settings};
+pub(crate) use list::place;
+pub use request::{Notes, Request};
+
+/// Makes a module, a [`Kind`] and a test of each policy.
+macro_rules! policies {
+    ($($module:ident $kind:ident,)*) => {
+        $(mod $module;)*
+
+        /// All policies.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::VariantArray)]
+        pub enum Kind {
+            $(
+                #[doc = concat!("See `policy/", stringify!($module), ".rs`.")]
+                $kind,
+            )*
+        }
+
+        impl Kind {
+            /// The description for users.
+            pub const fn about(self) -> &'static About {
+                match self {
+                    $(Self::$kind => &$module::ABOUT,)*
+                }
+            }
+
+            /// A policy of this kind, in its initial state.
+            pub fn make(self, settings: Settings) -> std::sync::Arc<dyn Policy> {
+                match self {
+                    $(Self::$kind => $module::make(settings),)*
+                }
+            }
+        }
+
+        /// A test checks every property of the contract for every policy.
+        #[cfg(test)]
+        mod under_contract {
+            $(
+                #[test]
+                fn $module() {
+                    super::contract::hold(super::Kind::$kind, super::$module::TERMS);
+                }
+            )*
+        }
+    };
+}
+
+// A new policy is a file of its own, and a line here.
+policies! {
+    round_robin RoundRobin,
+    weighted_round_robin WeightedRoundRobin,
+    random Random,
+    weighted_random WeightedRandom,
+    least_connections LeastConnections,
+    two_choices TwoChoices,
+    peak_ewma PeakEwma,
+    least_time LeastTime,
+    ring Ring,
+    bounded_ring BoundedRing,
+    maglev Maglev,
+    rendezvous Rendezvous,
+}
+
+mod kind;

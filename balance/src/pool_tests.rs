@@ -1,0 +1,453 @@
+use super::*;
+use crate::health::Thresholds;
+use crate::policy::Kind;
+use crate::{Address, InFlight, silence};
+
+pub(crate) fn rules() -> Rules {
+    Rules {
+        policy: Kind::RoundRobin,
+        load_factor: 125,
+        panic_threshold: 0,
+        slow_start: Duration::ZERO,
+        thresholds: Thresholds { rise: 2, fall: 3 },
+        silence: silence::Rule { waiting: 3, at_least: Duration::from_millis(500) },
+        outlier: outlier::Rule::OFF,
+        retry_budget: None,
+    }
+}
+
+pub(crate) fn member(number: u16) -> Member {
+    Member::new(Address { host: "127.0.0.1".into(), port: 3030 + number })
+}
+
+pub(crate) fn pool_with(members: Vec<Member>, rules: Rules) -> ServerPool {
+    ServerPool::new(members, rules, |_, _| (), Moment::START)
+}
+
+pub(crate) fn pool(n: u16) -> ServerPool {
+    pool_with((1..=n).map(member).collect(), rules())
+}
+
+/// The number of the backend that gets the next request.
+fn next(pool: &ServerPool, tried: &[usize]) -> Option<usize> {
+    let mut random = fastrand::Rng::with_seed(pool.requests());
+    let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
+    pool.next_peer(tried, None, &mut request).map(|backend| backend.number)
+}
+
+pub(crate) fn take_down(pool: &ServerPool, number: usize) {
+    pool.learn(
+        &pool.backends()[number - 1],
+        Evidence::CannotConnect { cause: "test".into(), refused: false },
+        Moment::START,
+    );
+}
+
+/// Counts an answer, and ejects the backend if the answer makes it an outlier.
+fn rate(pool: &ServerPool, number: usize, is_error: bool, now: Moment) {
+    let backend = &pool.backends()[number - 1];
+    let _ = pool.rate(backend, is_error).and_then(|why| pool.eject(backend, why, now));
+}
+
+fn shares(pool: &ServerPool, picks: usize) -> Vec<usize> {
+    let mut shares = vec![0; pool.backends().len()];
+    for _ in 0..picks {
+        shares[next(pool, &[]).unwrap() - 1] += 1;
+    }
+    shares
+}
+
+#[test]
+fn turns_go_round_the_backends_that_are_alive() {
+    let pool = pool(4);
+    assert_eq!(shares(&pool, 400), [100, 100, 100, 100]);
+    take_down(&pool, 2);
+    assert_eq!(shares(&pool, 300), [100, 0, 100, 100], "a dead backend's share goes to all others");
+    for _ in 0..2 {
+        pool.learn(&pool.backends()[1], Evidence::Connected, Moment::START);
+    }
+    assert_eq!(shares(&pool, 400), [100, 100, 100, 100]);
+}
+
+#[test]
+fn shares_are_exact_over_all_threads_together() {
+    let pool = pool(4);
+    let counts: Vec<Vec<usize>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| shares(&pool, 1251))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let total: Vec<usize> = (0..4).map(|b| counts.iter().map(|share| share[b]).sum()).collect();
+    assert_eq!(total.iter().sum::<usize>(), 8 * 1251);
+    assert!(total.iter().max().unwrap() - total.iter().min().unwrap() <= 1, "{total:?}");
+}
+
+#[test]
+fn a_request_never_returns_to_a_backend_it_left() {
+    let pool = pool(3);
+    for _ in 0..10 {
+        assert_eq!(next(&pool, &[1, 3]).unwrap(), 2);
+    }
+    assert!(next(&pool, &[1, 2, 3]).is_none());
+}
+
+#[test]
+fn retries_do_not_take_turns_from_first_attempts() {
+    let pool = pool(4);
+    let mut first = [0; 4];
+    for _ in 0..400 {
+        let backend = next(&pool, &[]).unwrap();
+        first[backend - 1] += 1;
+        if backend == 2 {
+            next(&pool, &[2]).unwrap();
+        }
+    }
+    assert_eq!(first, [100; 4]);
+}
+
+#[test]
+fn a_backend_that_returns_gets_nothing_before_a_ping_is_answered() {
+    let mode = |mode| vec![Change::Update(Member { mode, ..member(2) })];
+    for out in [Mode::Drain, Mode::Maintenance] {
+        let pool = pool(2);
+        let now = Moment::START;
+        pool.change(mode(out), now);
+        pool.change(mode(Mode::Ready), now);
+        assert_eq!(shares(&pool, 10), [10, 0], "{out}");
+        pool.pinged(&pool.backends()[1], Evidence::Connected, now);
+        assert_eq!(shares(&pool, 10), [5, 5], "{out}: one ping is enough");
+        pool.change(mode(Mode::Ready), now);
+        assert_eq!(shares(&pool, 10), [5, 5], "{out}: it was ready before");
+    }
+    let pool = pool(2);
+    pool.change(vec![Change::Add(member(3))], Moment::START);
+    assert_eq!(shares(&pool, 10), [5, 5, 0]);
+    pool.pinged(&pool.backends()[2], Evidence::PingRefused("refused".into()), Moment::START);
+    pool.pinged(&pool.backends()[2], Evidence::Connected, Moment::START);
+    assert_eq!(shares(&pool, 10), [5, 5, 0], "after a failed ping, two are needed");
+}
+
+#[test]
+fn the_last_of_a_level_is_never_ejected() {
+    let outlier = outlier::Rule { consecutive_errors: 1, max_ejected: 100, ..outlier::Rule::DEFAULT };
+    let second = |number| Member { priority: 1, ..member(number) };
+    let pool = pool_with(vec![member(1), second(2), second(3)], Rules { outlier, ..rules() });
+    let fail = |index: usize| rate(&pool, index + 1, true, Moment::START);
+    fail(0);
+    assert!(pool.backends()[0].is(State::Up), "its level has no other");
+    fail(1);
+    fail(2);
+    assert_eq!([1, 2].map(|index: usize| pool.backends()[index].is(State::Ejected)), [true, false]);
+}
+
+#[test]
+fn suspects_are_the_last_resort() {
+    let pool = pool(2);
+    pool.learn(&pool.backends()[0], Evidence::FellSilent("test".into()), Moment::START);
+    assert_eq!(shares(&pool, 10), [0, 10]);
+    take_down(&pool, 2);
+    assert_eq!(shares(&pool, 10), [10, 0], "a suspect is better than no backend");
+    take_down(&pool, 1);
+    assert!(next(&pool, &[]).is_none(), "they cannot be reached");
+    pool.learn(&pool.backends()[0], Evidence::PingRefused("test".into()), Moment::START);
+    assert_eq!(next(&pool, &[]), Some(1), "a port that refused connections may serve again");
+}
+
+/// The numbers of the backends that get the next `n` requests; each request finishes at once.
+fn order(pool: &ServerPool, n: usize) -> Vec<usize> {
+    (0..n).map(|_| next(pool, &[]).expect("a backend")).collect()
+}
+
+/// Takes backends down and up and picks, all at random, and reports a pick of a backend that is down.
+fn dead_get_nothing(rules: Rules) -> Result<(), String> {
+    let members = (1..=10).map(|number| Member { weight: u32::from(number % 4), ..member(number) });
+    let pool = pool_with(members.collect(), rules);
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut leases = Vec::new();
+    for _ in 0..200 {
+        let backend = &pool.backends()[random.usize(..10)];
+        let evidence = if random.bool() {
+            Evidence::CannotConnect { cause: "test".into(), refused: false }
+        } else {
+            Evidence::Connected
+        };
+        pool.learn(backend, evidence, Moment::START);
+        for _ in 0..10 {
+            let key = random.bool().then(|| random.u64(..));
+            let mut request = Request { key, now: Moment::START, random: &mut random, notes: None };
+            let tried: &[usize] = if leases.len() % 3 == 0 { &[1, 2] } else { &[] };
+            let alive = pool.backends().iter().any(|backend| {
+                backend.is(State::Up) && backend.weight() > 0 && !tried.contains(&backend.number)
+            });
+            let Some(picked) = pool.next_peer(tried, None, &mut request) else {
+                if alive {
+                    return Err("no backend was picked, although one is alive".into());
+                }
+                continue;
+            };
+            if alive && !picked.is(State::Up) || picked.weight() == 0 || tried.contains(&picked.number) {
+                return Err(format!("{picked:?} was picked, although {tried:?} were tried"));
+            }
+            leases.push(InFlight::new(picked));
+        }
+        leases.drain(..leases.len().saturating_sub(30));
+    }
+    Ok(())
+}
+
+#[test]
+fn under_every_policy_a_backend_that_is_down_gets_nothing_while_one_is_up() {
+    for policy in <Kind as strum::VariantArray>::VARIANTS.iter().copied() {
+        dead_get_nothing(Rules { policy, ..rules() }).unwrap_or_else(|why| panic!("{policy}: {why}"));
+        // A panic ignores health, and this test must notice that.
+        assert!(dead_get_nothing(Rules { policy, panic_threshold: 100, ..rules() }).is_err(), "{policy}");
+    }
+}
+
+#[test]
+fn a_new_policy_finds_the_values_of_the_previous_one() {
+    let pool = pool(4);
+    let held: Vec<_> =
+        [1, 1, 2, 4].map(|number: usize| InFlight::new(Arc::clone(&pool.backends()[number - 1]))).into();
+    take_down(&pool, 4);
+    for policy in [Kind::LeastConnections, Kind::BoundedRing, Kind::RoundRobin, Kind::LeastConnections] {
+        pool.set_rules(Rules { policy, ..rules() });
+        assert_eq!(pool.backends().iter().map(|backend| backend.in_flight()).sum::<u32>(), 4);
+        assert!(order(&pool, 20).iter().all(|number| *number != 4), "{policy}");
+    }
+    assert_eq!(order(&pool, 3), [3; 3], "the only one with nothing to do");
+    drop(held);
+    let mut all = order(&pool, 3);
+    all.sort_unstable();
+    assert_eq!(all, [1, 2, 3], "what ended after the switch was heard of");
+}
+
+#[test]
+fn a_turn_is_kept_through_changes_that_do_not_concern_it() {
+    let pool = pool(4);
+    assert_eq!(order(&pool, 2), [1, 2]);
+    pool.set_rules(Rules { panic_threshold: 10, ..rules() });
+    assert!(pool.change(Vec::new(), Moment::START).is_empty());
+    assert_eq!(order(&pool, 3), [3, 4, 1]);
+}
+
+#[test]
+fn a_removed_backend_finishes_its_requests_and_is_known_when_it_returns() {
+    let pool = pool(3);
+    let now = Moment::START;
+    let lease = InFlight::new(Arc::clone(&pool.backends()[1]));
+    take_down(&pool, 1);
+    pool.change(vec![Change::Remove(member(2).address)], now);
+    pool.pass_time(now);
+    assert_eq!(order(&pool, 2), [3, 3]);
+    assert_eq!(pool.fleet().leaving.len(), 1, "it still has a request");
+    let new = pool.change(vec![Change::Add(member(2)), Change::Add(member(7)), Change::Add(member(3))], now);
+    let numbers: Vec<_> = new.iter().map(|change| change.backend).collect();
+    assert_eq!(numbers, [2, 4], "one is back under its number, one is new, one was there");
+    assert_eq!(pool.backends()[1].in_flight(), 1);
+    assert!(pool.fleet().leaving.is_empty());
+    drop(lease);
+    pool.change(vec![Change::Remove(member(2).address)], now);
+    pool.pass_time(now);
+    assert!(pool.fleet().leaving.is_empty(), "it has finished");
+    assert!(pool.change(vec![Change::Remove(member(2).address)], now).is_empty());
+    assert_eq!(pool.change(vec![Change::Add(member(2))], now)[0].backend, 2);
+}
+
+#[test]
+fn backups_wait_until_no_other_backend_is_left() {
+    let backup = Member { backup: true, ..member(3) };
+    let pool = pool_with(vec![member(1), member(2), backup], rules());
+    assert_eq!(shares(&pool, 10), [5, 5, 0]);
+    take_down(&pool, 1);
+    assert_eq!(shares(&pool, 10), [0, 10, 0]);
+    assert_eq!(next(&pool, &[2]), Some(3), "a request that has tried all others may go there");
+    take_down(&pool, 2);
+    assert_eq!(shares(&pool, 10), [0, 0, 10]);
+}
+
+#[test]
+fn a_level_that_is_too_weak_is_relieved_by_the_next() {
+    let second = |number| Member { priority: 1, ..member(number) };
+    let pool = pool_with(vec![member(1), member(2), second(3), second(4)], rules());
+    assert_eq!(shares(&pool, 10), [5, 5, 0, 0]);
+    take_down(&pool, 1);
+    let mut random = fastrand::Rng::with_seed(1);
+    let relieved = (0..1000).filter(|_| {
+        let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
+        pool.next_peer(&[], None, &mut request).unwrap().number > 2
+    });
+    assert!((250..350).contains(&relieved.count()), "half of it can carry 0.7");
+    take_down(&pool, 2);
+    assert_eq!(shares(&pool, 10), [0, 0, 5, 5]);
+}
+
+#[test]
+fn in_a_panic_health_is_ignored() {
+    let pool = pool_with((1..=4).map(member).collect(), Rules { panic_threshold: 50, ..rules() });
+    take_down(&pool, 1);
+    take_down(&pool, 2);
+    assert_eq!(shares(&pool, 10), [0, 0, 5, 5], "half of them is enough");
+    take_down(&pool, 3);
+    assert_eq!(shares(&pool, 40), [10, 10, 10, 10]);
+}
+
+#[test]
+fn a_draining_backend_gets_only_requests_with_its_cookie() {
+    let spec = |mode| Change::Update(Member { mode, ..member(2) });
+    let pool = pool(2);
+    let home = Some(pool.backends()[1].id);
+    let visit = || {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
+        pool.next_peer(&[], home, &mut request).unwrap().number
+    };
+    assert_eq!([visit(), visit()], [2, 2]);
+    pool.change(vec![spec(Mode::Drain)], Moment::START);
+    assert_eq!((shares(&pool, 10), visit()), (vec![10, 0], 2));
+    pool.change(vec![spec(Mode::Maintenance)], Moment::START);
+    assert_eq!((shares(&pool, 10), visit()), (vec![10, 0], 1));
+    pool.change(vec![spec(Mode::Ready)], Moment::START);
+    take_down(&pool, 2);
+    assert_eq!(visit(), 1, "a cookie cannot lead to a backend that is down");
+    pool.change(vec![Change::Update(Member { weight: 0, ..member(1) })], Moment::START);
+    assert_eq!(next(&pool, &[]), None, "no weight, no request");
+}
+
+#[test]
+fn a_full_backend_leaves_its_turn_to_the_others() {
+    let limited = Member { limit: Some(2), ..member(2) };
+    let pool = pool_with(vec![member(1), limited, member(3)], rules());
+    let _held = [1, 2].map(|_| InFlight::new(Arc::clone(&pool.backends()[1])));
+    assert_eq!(shares(&pool, 30), [15, 0, 15]);
+    take_down(&pool, 1);
+    take_down(&pool, 3);
+    assert_eq!(next(&pool, &[]), Some(2), "its queue is the only place left");
+}
+
+#[test]
+fn a_backend_that_comes_up_warms_up() {
+    let window = Duration::from_secs(10);
+    let pool = pool_with((1..=4).map(member).collect(), Rules { slow_start: window, ..rules() });
+    let up = Moment::START;
+    assert_eq!(shares(&pool, 40), [10; 4], "no backend has been down");
+    take_down(&pool, 4);
+    for _ in 0..2 {
+        pool.learn(&pool.backends()[3], Evidence::Connected, up);
+    }
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut share = |after: Duration| {
+        let mut picked = 0;
+        for _ in 0..40_000 {
+            let mut request = Request { key: None, now: up + after, random: &mut random, notes: None };
+            picked += usize::from(pool.next_peer(&[], None, &mut request).unwrap().number == 4);
+        }
+        picked
+    };
+    for (after, fair) in [(0, 1000), (2, 2000), (5, 5000), (9, 9000)] {
+        let had = share(Duration::from_secs(after));
+        assert!((fair * 9 / 10..fair * 11 / 10).contains(&had), "{had} after {after} s, not {fair}");
+    }
+    assert_eq!(share(window), 10_000);
+}
+
+#[test]
+fn errors_in_a_row_eject_and_time_brings_back() {
+    let outlier = outlier::Rule { consecutive_errors: 3, success_rate: false, ..outlier::Rule::DEFAULT };
+    let pool = pool_with((1..=4).map(member).collect(), Rules { outlier, ..rules() });
+    let start = Moment::START;
+    let at = |s| start + Duration::from_secs(s);
+    let fail = |number: usize, times, now| (0..times).for_each(|_| rate(&pool, number, true, now));
+    fail(2, 2, at(0));
+    rate(&pool, 2, false, at(0));
+    fail(2, 2, at(0));
+    assert_eq!(shares(&pool, 40), [10; 4], "never three in a row");
+    fail(2, 1, at(0));
+    assert_eq!(shares(&pool, 30), [10, 0, 10, 10]);
+    fail(3, 10, at(1));
+    assert_eq!(shares(&pool, 30), [10, 0, 10, 10], "one of four may be out, not two");
+    pool.pass_time(at(29));
+    assert_eq!(shares(&pool, 30), [10, 0, 10, 10]);
+    pool.pass_time(at(30));
+    assert_eq!(shares(&pool, 40), [10; 4]);
+    let cause = pool.backends()[1].health().cause().clone();
+    assert_eq!(cause, "its ejection is over");
+    fail(2, 3, at(31));
+    pool.pass_time(at(90));
+    assert!(pool.backends()[1].is(State::Ejected), "the second time lasts twice as long");
+    pool.pass_time(at(91));
+    assert!(pool.backends()[1].is(State::Up));
+    for pass in 0..4 {
+        pool.pass_time(at(100 + 10 * pass));
+    }
+    assert_eq!(pool.backends()[1].health().ejections(), 0, "forgiven");
+}
+
+#[test]
+fn an_ejection_says_how_long_it_lasts() {
+    let ejection_time = Duration::from_millis(500);
+    let outlier = outlier::Rule { consecutive_errors: 1, ejection_time, ..outlier::Rule::DEFAULT };
+    let pool = pool_with(vec![member(1), member(2)], Rules { outlier, ..rules() });
+    rate(&pool, 1, true, Moment::START);
+    assert_eq!(pool.backends()[0].health().cause(), "1 error: ejected for 0.5 s");
+}
+
+#[test]
+fn a_low_success_rate_ejects() {
+    let outlier = outlier::Rule { consecutive_errors: 0, ..outlier::Rule::DEFAULT };
+    let pool = pool_with((1..=6).map(member).collect(), Rules { outlier, ..rules() });
+    let start = Moment::START;
+    pool.pass_time(start);
+    for backend in pool.backends() {
+        (0..200).for_each(|n| rate(&pool, backend.number, backend.number == 5 && n % 3 == 0, start));
+    }
+    pool.pass_time(start + Duration::from_secs(9));
+    assert_eq!(shares(&pool, 6), [1; 6]);
+    pool.pass_time(start + Duration::from_secs(10));
+    assert_eq!(shares(&pool, 5), [1, 1, 1, 1, 0, 1]);
+    let health = pool.backends()[4].health().cause().clone();
+    assert_eq!(health, "67 errors in 200 answers, far more than the others: ejected for 30 s");
+}
+
+#[test]
+fn the_last_is_never_ejected() {
+    let outlier = outlier::Rule { consecutive_errors: 1, max_ejected: 100, ..outlier::Rule::DEFAULT };
+    let pool = pool_with(vec![member(1), member(2)], Rules { outlier, ..rules() });
+    take_down(&pool, 1);
+    rate(&pool, 2, true, Moment::START);
+    assert_eq!(next(&pool, &[]), Some(2));
+    assert!(pool.backends()[1].is(State::Up));
+}
+
+#[test]
+fn numbers_stay_small_however_many_addresses_come_and_go() {
+    let pool = pool(4);
+    let address = |n: u32| Address { host: format!("10.{}.{}.1", n / 256, n % 256), port: 80 };
+    for n in 0..12_000 {
+        let _ = pool.change(vec![Change::Add(Member::new(address(n)))], Moment::START);
+        assert_eq!(pool.backends()[4].number, 5);
+        let _ = pool.change(vec![Change::Remove(address(n))], Moment::START);
+        let _ = pool.pass_time(Moment::START);
+    }
+    let roster = pool.lock();
+    assert_eq!((roster.numbers.len(), roster.free.len()), (4, 1));
+}
+
+#[test]
+fn an_address_that_comes_back_has_its_number_if_that_is_free() {
+    let pool = pool(3);
+    let change = |change| {
+        let _ = pool.change(vec![change], Moment::START);
+        let _ = pool.pass_time(Moment::START);
+    };
+    let numbers = || -> Vec<_> {
+        pool.backends().iter().map(|backend| (backend.number, backend.address.port - 3030)).collect()
+    };
+    change(Change::Remove(member(1).address));
+    change(Change::Remove(member(2).address));
+    change(Change::Add(member(2)));
+    assert_eq!(numbers(), [(2, 2), (3, 3)]);
+    change(Change::Add(member(7)));
+    assert_eq!(numbers(), [(1, 7), (2, 2), (3, 3)]);
+    change(Change::Add(member(1)));
+    assert_eq!(numbers(), [(1, 7), (2, 2), (3, 3), (4, 1)]);
+}

@@ -1,0 +1,87 @@
+//! Who belongs to the pool: members, removed backends that still have requests, and their numbers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::Moment;
+use crate::backend::{Address, Peer};
+use crate::fleet::{Rank, Turns};
+use crate::member::Member;
+
+/// The members of the pool.
+#[derive(Debug)]
+pub(crate) struct Roster<X> {
+    pub(crate) members: Vec<Arc<Peer<X>>>,
+    pub(crate) leaving: Vec<Arc<Peer<X>>>,
+    /// The numbers of members and of removed backends that still have requests.
+    pub(crate) numbers: HashMap<Address, usize>,
+    /// The free numbers, each with the address that had it last.
+    pub(crate) free: BTreeMap<usize, Address>,
+    /// The turns of each level.
+    pub(crate) turns: BTreeMap<Rank, Arc<Turns>>,
+    /// The time of the last comparison of success rates.
+    pub(crate) compared: Option<Moment>,
+}
+
+/// There is no such member.
+pub(crate) struct NoMember;
+
+impl<X> Roster<X> {
+    pub(crate) fn empty() -> Self {
+        Self {
+            members: Vec::new(),
+            leaving: Vec::new(),
+            numbers: HashMap::new(),
+            free: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            compared: None,
+        }
+    }
+
+    /// Adds a member. A removed backend that still has requests comes back with all that is known about it.
+    pub(crate) fn add(&mut self, member: Member, own: fn(&Member, Moment) -> X, now: Moment) -> Arc<Peer<X>> {
+        let number = self.number(&member.address);
+        let leaving = self.leaving.iter().position(|backend| backend.number == number);
+        let backend = match leaving.map(|index| self.leaving.remove(index)) {
+            Some(back) => {
+                back.set_spec(member);
+                back.set_leaving(false);
+                back
+            }
+            None => {
+                let own = own(&member, now);
+                Arc::new(Peer::new(number, member, own, now))
+            }
+        };
+        let place = self.members.partition_point(|other| other.number < number);
+        self.members.insert(place, Arc::clone(&backend));
+        backend
+    }
+
+    /// The number of an address: the number that it has or had last, or else the lowest free number. So
+    /// numbers stay small, however many addresses come and go.
+    pub(crate) fn number(&mut self, address: &Address) -> usize {
+        if let Some(number) = self.numbers.get(address) {
+            return *number;
+        }
+        let own = self.free.iter().find(|(_, last)| *last == address).map(|(number, _)| *number);
+        let next = self.numbers.len() + self.free.len() + 1;
+        let number = own.or_else(|| self.free.keys().next().copied()).unwrap_or(next);
+        self.free.remove(&number);
+        self.numbers.insert(address.clone(), number);
+        number
+    }
+
+    /// A removed backend has finished its last request: its number is free.
+    pub(crate) fn forget(&mut self, address: &Address) {
+        if let Some(number) = self.numbers.remove(address) {
+            self.free.insert(number, address.clone());
+        }
+    }
+
+    /// The index of a member in the list, or an error if there is no such member.
+    pub(crate) fn place(&self, address: &Address) -> Result<usize, NoMember> {
+        let number = self.numbers.get(address).ok_or(NoMember)?;
+        self.members.binary_search_by_key(number, |backend| backend.number).map_err(|_| NoMember)
+    }
+}

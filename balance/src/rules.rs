@@ -1,0 +1,87 @@
+//! The rules by which the backends share the requests. They can change while requests are in flight.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::health::Thresholds;
+use super::policy::Kind;
+use super::{budget, outlier, silence};
+
+/// The rules of a pool.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// The policy that picks a backend.
+    pub policy: Kind,
+    /// For [`Kind::BoundedRing`]: the largest load of a backend, in percent of its fair share; more than 100.
+    pub load_factor: u32,
+    /// If fewer than this percentage of a level's backends is up, picks ignore health; 0 for never.
+    pub panic_threshold: u8,
+    /// The time in which a backend that has come up grows to its full share.
+    pub slow_start: Duration,
+    /// How much evidence a change of state needs.
+    pub thresholds: Thresholds,
+    /// The conditions for silence.
+    pub silence: silence::Rule,
+    /// The conditions for an ejection.
+    pub outlier: outlier::Rule,
+    /// The limits of all retries together; `None` for no limit.
+    pub retry_budget: Option<budget::Rule>,
+}
+
+/// The present rules.
+#[derive(Debug)]
+pub(super) struct InForce {
+    all: ArcSwap<Rules>,
+    /// Copies of the values that every request needs, to make reading them cheap.
+    wants_key: AtomicBool,
+    enough_waiting: AtomicU32,
+    ejects: AtomicBool,
+    has_budget: AtomicBool,
+}
+
+impl InForce {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            all: ArcSwap::from_pointee(rules),
+            wants_key: AtomicBool::new(rules.policy.uses_key()),
+            enough_waiting: AtomicU32::new(rules.silence.waiting),
+            ejects: AtomicBool::new(rules.outlier.is_on()),
+            has_budget: AtomicBool::new(rules.retry_budget.is_some()),
+        }
+    }
+
+    pub(super) fn now(&self) -> Rules {
+        **self.all.load()
+    }
+
+    pub(super) fn set(&self, rules: Rules) {
+        self.all.store(Arc::new(rules));
+        self.wants_key.store(rules.policy.uses_key(), Relaxed);
+        self.enough_waiting.store(rules.silence.waiting, Relaxed);
+        self.ejects.store(rules.outlier.is_on(), Relaxed);
+        self.has_budget.store(rules.retry_budget.is_some(), Relaxed);
+    }
+
+    /// [`Kind::wants_key`].
+    pub(super) fn wants_key(&self) -> bool {
+        self.wants_key.load(Relaxed)
+    }
+
+    /// [`silence::Rule::waiting`].
+    pub(super) fn enough_waiting(&self) -> u32 {
+        self.enough_waiting.load(Relaxed)
+    }
+
+    /// Whether [`Rules::retry_budget`] is set.
+    pub(super) fn has_budget(&self) -> bool {
+        self.has_budget.load(Relaxed)
+    }
+
+    /// [`outlier::Rule::is_on`].
+    pub(super) fn ejects(&self) -> bool {
+        self.ejects.load(Relaxed)
+    }
+}

@@ -1,0 +1,34 @@
+//! The clock for the decisions in `balance`. Its moments count from the start of this process.
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use balance::Moment;
+
+/// The start of the clock: the first time that it was read.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The moment of an instant. Instants before the start of the clock become the start.
+pub(crate) fn moment(instant: Instant) -> Moment {
+    Moment::after(instant.saturating_duration_since(*START))
+}
+
+/// The instant of a moment.
+pub(crate) fn instant(moment: Moment) -> Instant {
+    *START + moment.since(Moment::START)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_instant_comes_back_but_for_a_fraction_of_a_microsecond() {
+        moment(Instant::now());
+        let now = Instant::now();
+        let back = instant(moment(now));
+        assert!(now.duration_since(back) < Duration::from_micros(1), "{now:?} {back:?}");
+    }
+}

@@ -1,0 +1,196 @@
+//! The pool of `balance`, with the clock of the machine. It publishes changes in the statistics, in the log
+//! and in the stream of events.
+//!
+//! Changes of state are rare. Each is made and published under one lock, so that all readers see the changes
+//! in the same order.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use balance::change::Change;
+use balance::evidence::FailedTry;
+use balance::health::{Evidence, State};
+use balance::member::Member;
+use balance::verdict::{Failure, Limits, Verdict};
+use balance::{Lesson, Moment, Reply, Rules, ServerPool, Transition};
+
+use crate::clock::{instant, moment};
+use crate::observe::{BackendStats, Observer, state_change};
+use crate::resolved::Resolved;
+
+/// The data that the balancer keeps for each backend.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    /// The addresses of its host name.
+    pub resolved: Resolved,
+    /// Its statistics.
+    pub stats: BackendStats,
+}
+
+impl Endpoint {
+    /// The data of a backend without any evidence.
+    pub(crate) fn new(member: &Member, now: Moment) -> Self {
+        let stats = BackendStats::new(State::Up.name(), instant(now));
+        Self { resolved: Resolved::new(member.address.literal()), stats }
+    }
+}
+
+/// A backend of the balancer.
+pub(crate) type Backend = balance::Peer<Endpoint>;
+
+/// One view of the balancer's pool.
+pub(crate) type Fleet = balance::Fleet<Endpoint>;
+
+/// A request is in flight at a backend while this value lives.
+pub(crate) type InFlight = balance::InFlight<Backend>;
+
+/// The backend with this number and address, without any evidence.
+#[cfg(test)]
+pub(crate) fn backend(number: usize, host: &str, port: u16) -> Backend {
+    let member = Member::new(balance::Address { host: host.into(), port });
+    let now = moment(Instant::now());
+    let own = Endpoint::new(&member, now);
+    Backend::new(number, member, own, now)
+}
+
+/// The backends behind one address, and the observer of their changes.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pool: ServerPool<Endpoint>,
+    observer: Arc<Observer>,
+    /// Held from before a change is made until it is published.
+    publishing: Mutex<()>,
+}
+
+impl Deref for Pool {
+    type Target = ServerPool<Endpoint>;
+
+    fn deref(&self) -> &ServerPool<Endpoint> {
+        &self.pool
+    }
+}
+
+impl Pool {
+    /// A pool of backends, which all count as up until there is evidence.
+    pub(crate) fn new(members: Vec<Member>, rules: Rules, observer: Arc<Observer>, now: Instant) -> Self {
+        let pool = ServerPool::new(members, rules, Endpoint::new, moment(now));
+        Self { pool, observer, publishing: Mutex::default() }
+    }
+
+    /// Makes a change that may change the state of a backend, and publishes it.
+    fn publish<T: IntoIterator<Item = Transition>>(&self, change: impl FnOnce(&ServerPool<Endpoint>) -> T) {
+        let _in_order = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        for Transition { backend: number, from, to, cause } in change(&self.pool) {
+            let now = Instant::now();
+            if let Some(backend) = self.pool.backends().iter().find(|backend| backend.number == number) {
+                backend.own.stats.state_changed(to.name(), now);
+            }
+            self.observer.state_changed(state_change(number, from.name(), to.name(), cause));
+        }
+    }
+
+    /// See [`ServerPool::pinged`].
+    pub(crate) fn pinged(&self, backend: &Backend, evidence: Evidence, now: Instant) {
+        self.publish(|pool| pool.pinged(backend, evidence, moment(now)));
+    }
+
+    /// See [`ServerPool::learn`].
+    pub(crate) fn learn(&self, backend: &Backend, evidence: Evidence, now: Instant) {
+        self.publish(|pool| pool.learn(backend, evidence, moment(now)));
+    }
+
+    /// A byte of an answer arrived from the backend.
+    pub(crate) fn on_byte(&self, backend: &Backend, now: Instant) {
+        if let Some(evidence) = backend.on_byte(moment(now)) {
+            self.learn(backend, evidence, now);
+        }
+    }
+
+    /// The backend has given a complete answer. The clock is read only if that changes anything.
+    pub(crate) fn answered(&self, backend: &Backend, now: impl FnOnce() -> Instant) {
+        if let Some(evidence) = backend.answered() {
+            self.learn(backend, evidence, now());
+        }
+    }
+
+    /// The backend has given an answer, which may be an error; the backend is ejected if it is now an
+    /// outlier.
+    pub(crate) fn rate(&self, backend: &Backend, is_error: bool, now: Instant) {
+        if let Some(why) = self.pool.rate(backend, is_error) {
+            self.publish(|pool| pool.eject(backend, why, moment(now)));
+        }
+    }
+
+    /// A try at the backend failed during its answer, and the client is not to blame.
+    pub(crate) fn broke_off(&self, backend: &Backend, now: Instant) {
+        if let Some(why) = self.pool.failed(backend, moment(now)) {
+            self.publish(|pool| pool.eject(backend, why, moment(now)));
+        }
+        self.publish(|pool| pool.teach(backend, Lesson::Ask, moment(now)));
+    }
+
+    /// See [`ServerPool::judge`].
+    pub(crate) fn judge(
+        &self,
+        failed: FailedTry<'_>,
+        backend: &Backend,
+        limits: Limits,
+        now: Instant,
+    ) -> Verdict {
+        self.pool.judge(failed, backend, limits, moment(now))
+    }
+
+    /// See [`ServerPool::take_in`].
+    pub(crate) fn take_in(
+        &self,
+        failure: Failure,
+        verdict: Verdict,
+        backend: &Backend,
+        limits: Limits,
+        now: Instant,
+    ) {
+        self.publish(|pool| pool.take_in(failure, verdict, backend, limits, moment(now)));
+    }
+
+    /// See [`ServerPool::to_ask`].
+    pub(crate) fn to_ask(&self, now: Instant) -> Vec<Arc<Backend>> {
+        self.pool.to_ask(moment(now))
+    }
+
+    /// A question to a backend has ended. Returns whether to ask again.
+    pub(crate) fn asked(&self, backend: &Backend, reply: Reply, now: Instant) -> bool {
+        let mut again = false;
+        self.publish(|pool| {
+            let asked = pool.asked(backend, reply, moment(now));
+            again = asked.again;
+            asked.transition
+        });
+        again
+    }
+
+    /// See [`ServerPool::judge_silence`].
+    pub(crate) fn judge_silence(&self, now: Instant) {
+        self.publish(|pool| pool.judge_silence(moment(now)));
+    }
+
+    /// See [`ServerPool::pass_time`].
+    pub(crate) fn pass_time(&self, now: Instant) {
+        self.publish(|pool| pool.pass_time(moment(now)));
+    }
+
+    /// See [`ServerPool::change`].
+    pub(crate) fn change(&self, changes: Vec<Change>, now: Instant) {
+        self.publish(|pool| pool.change(changes, moment(now)));
+    }
+
+    /// See [`ServerPool::may_retry`].
+    pub(crate) fn may_retry(&self, now: Instant) -> bool {
+        self.pool.may_retry(moment(now))
+    }
+
+    /// See [`ServerPool::retries`].
+    pub(crate) fn retries(&self, now: Instant) {
+        self.pool.retries(moment(now));
+    }
+}

@@ -1,0 +1,106 @@
+//! The client of a request, and the interim answers to it.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+
+use bytes::{BufMut, BytesMut};
+use http::{HeaderValue, StatusCode, Version};
+
+use crate::proxy::http1::request::Head;
+use crate::proxy::http1::response::write_interim;
+use crate::proxy::message::head::ResponseHead;
+use crate::proxy::wire::Writer;
+
+/// An address as forwarding headers contain it.
+pub(crate) fn spelled(ip: IpAddr) -> HeaderValue {
+    let text = match ip {
+        // The standard library needs about a thousand instructions for this, and each connection needs it.
+        IpAddr::V4(ip) => {
+            let mut text = BytesMut::with_capacity("255.255.255.255.".len());
+            for octet in ip.octets() {
+                text.put_slice(itoa::Buffer::new().format(octet).as_bytes());
+                text.put_u8(b'.');
+            }
+            text.truncate(text.len() - 1);
+            text.freeze()
+        }
+        IpAddr::V6(ip) => ip.to_string().into(),
+    };
+    HeaderValue::from_maybe_shared(text).expect("an address has no control characters")
+}
+
+/// The client of a request, and the interim answers to it.
+#[derive(Debug)]
+pub(crate) struct Downstream {
+    /// The IP address of the client, as forwarding headers contain it.
+    pub(crate) address: HeaderValue,
+    /// The client is a proxy whose forwarding headers are trusted.
+    pub(crate) trusted: bool,
+    /// Interim answers that are not written yet.
+    interim: RefCell<Vec<u8>>,
+    takes_interim: Cell<bool>,
+    /// The client waits for 100 Continue before it sends its body, and has not got it yet.
+    awaits_continue: Cell<bool>,
+}
+
+impl Downstream {
+    pub(crate) fn new(address: HeaderValue, trusted: bool) -> Self {
+        Self {
+            address,
+            trusted,
+            interim: RefCell::default(),
+            takes_interim: Cell::new(false),
+            awaits_continue: Cell::new(false),
+        }
+    }
+
+    /// Forwards an interim answer, if the client can use it: HTTP/1.0 has none (RFC 9110, section 15.2), and
+    /// the client gets 100 Continue only once, even if several backends send it.
+    pub(crate) fn tell(&self, interim: &ResponseHead) {
+        let wanted = match interim.status {
+            StatusCode::CONTINUE => self.awaits_continue.replace(false),
+            _ => true,
+        };
+        if wanted && self.takes_interim.get() {
+            write_interim(&mut self.interim.borrow_mut(), interim);
+        }
+    }
+
+    /// Sends the client 100 Continue, if the client waits for that.
+    pub(crate) fn go_on(&self) {
+        self.tell(&ResponseHead::new(StatusCode::CONTINUE));
+    }
+
+    /// Passes on the bytes that are not written yet.
+    pub(crate) fn flush<B>(&self, outgoing: &mut Writer<B>) {
+        let mut interim = self.interim.borrow_mut();
+        if !interim.is_empty() {
+            outgoing.put(|out| out.append(&mut interim));
+        }
+    }
+
+    /// Whether the client waits for 100 Continue.
+    pub(crate) fn awaits_continue(&self) -> bool {
+        self.awaits_continue.get()
+    }
+
+    /// The next request of this client has come.
+    pub(crate) fn begin(&self, head: &Head) {
+        self.takes_interim.set(head.request.version == Version::HTTP_11);
+        // Any other expectation is refused before a backend gets the request.
+        self.awaits_continue.set(head.expects);
+        self.interim.borrow_mut().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_their_usual_spelling() {
+        for text in ["0.0.0.0", "192.0.2.7", "255.255.255.255", "::1", "2001:db8::7"] {
+            assert_eq!(spelled(text.parse().unwrap()), text);
+        }
+    }
+}

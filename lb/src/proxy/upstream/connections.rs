@@ -1,0 +1,193 @@
+//! The connections of one worker to the backends: take one, put it back.
+//!
+//! This module decides which connection a request takes; [`crate::proxy::upstream::connection`] does the
+//! transfer. Every worker has its own connections, so nothing here is locked. The connection pool of a
+//! library would repeat requests by itself, and the balancer has to know about every single try.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use balance::verdict::Failure;
+use socket2::SockRef;
+
+use crate::pool::{Backend, Fleet, Pool};
+use crate::proxy::deadline::{Deadlines, Interrupt, Unless};
+use crate::proxy::record::metrics::WorkerMetrics;
+use crate::proxy::upstream::connect::{connect_to_any, notice_the_gone};
+use crate::proxy::upstream::connection::Connection;
+use crate::proxy::upstream::places::Places;
+use crate::proxy::upstream::queue::Queues;
+use crate::resolver::Resolver;
+
+/// The largest number of idle connections of one worker to one backend.
+const MAX_IDLE: usize = 512;
+
+#[derive(Debug)]
+pub(crate) struct Idle {
+    connection: Box<Connection>,
+    pub(crate) since: Instant,
+    /// The latest time to close the connection, if the backend has told one.
+    until: Option<Instant>,
+}
+
+/// The kind of connection that is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// A new connection.
+    pub(crate) fresh: bool,
+    /// The request must not be repeated: before the balancer uses an idle connection, it asks the kernel
+    /// whether the connection has ended, at the price of one system call. The remaining risk is that the
+    /// backend closes the connection while the request is on its way.
+    pub(crate) look_first: bool,
+    /// The time that connecting may take, and before it the look-up of a name that was never looked up; but
+    /// not beyond the deadline.
+    pub(crate) patience: Duration,
+    pub(crate) deadline: Instant,
+}
+
+/// The connections of one worker.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    /// By backend number, minus one, as far as there were any; the most recently used last. A number stands
+    /// for one name, and a name stands for addresses that change: each connection knows whether it still
+    /// leads to one of them.
+    pub(crate) idle: RefCell<Vec<Vec<Idle>>>,
+    pub(crate) metrics: Rc<WorkerMetrics>,
+    pub(crate) pool: Arc<Pool>,
+    queues: Arc<Queues>,
+    resolver: Resolver,
+}
+
+impl Upstream {
+    pub(crate) fn new(metrics: Rc<WorkerMetrics>, pool: Arc<Pool>, queues: Arc<Queues>) -> Self {
+        Self { idle: RefCell::default(), metrics, pool, queues, resolver: Resolver::system() }
+    }
+
+    /// The places of the connections of all workers.
+    pub(crate) fn places(&self) -> &Places {
+        &self.queues.places
+    }
+
+    /// A connection to the backend: an idle one if there is any; otherwise, or if a new one is wanted, a new
+    /// one.
+    pub(crate) async fn checkout(
+        &self,
+        backend: &Arc<Backend>,
+        wanted: Wanted,
+        deadlines: &Deadlines,
+    ) -> Result<Box<Connection>, Failure> {
+        if !wanted.fresh
+            && let Some(connection) = self.take_idle(backend, wanted.look_first)
+        {
+            self.metrics.at(backend).reused.one();
+            return Ok(connection);
+        }
+        let connection = self.connect(backend, wanted, deadlines).await?;
+        self.metrics.at(backend).opened.one();
+        Ok(connection)
+    }
+
+    /// Keeps a connection for the next request, if it can take one.
+    pub(crate) fn put_back(&self, backend: &Backend, mut connection: Box<Connection>, now: Instant) {
+        // A request that waits for a place needs it more.
+        if !connection.make_idle() || backend.is_leaving() || self.places().waiting() > 0 {
+            return;
+        }
+        let mut kept = self.idle.borrow_mut();
+        if kept.len() < backend.number {
+            kept.resize_with(backend.number, Vec::new);
+        }
+        let idle = &mut kept[backend.number - 1];
+        if idle.len() < MAX_IDLE {
+            let until = connection.idle_for().map(|rest| now + rest);
+            idle.push(Idle { connection, since: now, until });
+            self.metrics.at(backend).kept.one();
+        }
+    }
+
+    /// Closes the connections that the backend has closed, that have been idle for too long, or that lead to
+    /// a removed backend or to an address that the backend no longer has. The caller calls this often, so
+    /// that closed connections do not pile up.
+    pub(crate) fn prune(&self, fleet: &Fleet, longest: Duration, now: Instant) {
+        let backends = fleet.backends();
+        let mut backends = backends.iter().peekable();
+        for (idle, number) in self.idle.borrow_mut().iter_mut().zip(1..) {
+            let Some(backend) = backends.next_if(|backend| backend.number == number) else {
+                idle.clear();
+                continue;
+            };
+            let before = idle.len();
+            idle.retain_mut(|kept| {
+                // A backend that serves one connection at a time cannot answer a question while one of these
+                // connections keeps it busy.
+                !(backend.is_leaving() || backend.is_silent())
+                    && kept.connection.leads_to(backend)
+                    && kept.connection.is_quiet()
+                    && now.saturating_duration_since(kept.since) < longest
+                    && kept.until.is_none_or(|until| now < until)
+            });
+            self.metrics.at(backend).taken.add((before - idle.len()) as u64);
+        }
+    }
+
+    /// The most recently used connection that is still good: the backend has probably not closed it yet, and
+    /// the other connections can age and be closed.
+    fn take_idle(&self, backend: &Backend, look: bool) -> Option<Box<Connection>> {
+        let mut kept = self.idle.borrow_mut();
+        let idle = kept.get_mut(backend.number - 1)?;
+        std::iter::from_fn(|| idle.pop()).inspect(|_| self.metrics.at(backend).taken.one()).find_map(
+            |Idle { mut connection, until, .. }| {
+                let is_good = connection.is_quiet()
+                    && (!look || connection.is_quiet_by_now())
+                    && connection.leads_to(backend)
+                    && until.is_none_or(|until| Instant::now() < until);
+                is_good.then_some(connection)
+            },
+        )
+    }
+
+    /// Connects, but gives up when the backend is found to be down meanwhile: if a host dies during a
+    /// connection attempt, the kernel tries again only after a second.
+    async fn connect(
+        &self,
+        backend: &Arc<Backend>,
+        Wanted { patience, deadline, .. }: Wanted,
+        deadlines: &Deadlines,
+    ) -> Result<Box<Connection>, Failure> {
+        let until = || (Instant::now() + patience).min(deadline).into();
+        let in_time = |interrupt| match interrupt {
+            Interrupt::Deadline => Failure::ConnectTimeout,
+            Interrupt::State => Failure::WentDown,
+        };
+        let unless = Some((backend, Unless::Down));
+        let place = self.place(until(), deadlines).await?;
+        if backend.own.resolved.is_empty() {
+            let until = until();
+            let looking_up = Box::pin(self.resolver.resolve(backend));
+            deadlines.wait(looking_up, || until, unless).await.map_err(in_time)??;
+        }
+        // Read before the addresses: see there.
+        let generation = backend.own.resolved.generation();
+        let (addresses, until) = (backend.own.resolved.addresses(), until());
+        let connecting = Box::pin(async {
+            match connect_to_any(&addresses, patience).await {
+                // The descriptors are used up by something else: the idle connections are closed before the
+                // request fails.
+                Err(Failure::OutOfResources) if self.give_up(usize::MAX) > 0 => {
+                    connect_to_any(&addresses, patience).await
+                }
+                connected => connected,
+            }
+        });
+        let stream =
+            deadlines.wait(connecting, || until, unless).await.map_err(in_time).and_then(|outcome| outcome);
+        match &stream {
+            Ok(stream) => _ = notice_the_gone(&SockRef::from(stream)),
+            // The name may lead to other addresses by now.
+            Err(_) => self.resolver.refresh(backend),
+        }
+        Ok(Connection::new(stream?, generation, self.metrics.meter(self.metrics.at(backend)), place))
+    }
+}

@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn bad_flags_name_the_fix() {
-        let table: [(&[&str], &str); 12] = [
+        let table: [(&[&str], &str); 13] = [
             (&[], "--backends"),
             (&["--backends="], "name at least one"),
             (&["--backends=localhost:3031"], "write http://localhost:3031"),
@@ -256,6 +256,7 @@ mod tests {
             (&[OK, "--ping-interval=5"], "write 5ms or 5s"),
             (&[OK, "--ping-interval=0s"], "a time above zero"),
             (&[OK, "--ping-path=healthz"], "begins with '/'"),
+            (&[OK, "--ping-path=/a b"], "has no spaces"),
             (&[OK, "--port=65000"], "add --admin=127.0.0.1:4030"),
             (&[OK, "--attempts=0"], "0 is not in 1..=100"),
         ];

@@ -12,12 +12,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use api::{Reloaded, words};
 use arc_swap::ArcSwap;
 use balance::change::{Change, diff};
 use balance::member::{Member, Mode};
 use balance::policy::Kind;
 use balance::{Address, Rules};
-use serde::Serialize;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -71,19 +71,6 @@ pub(crate) struct Control {
     /// Start of the counts, and the number of log lines that had been dropped by then.
     counting: Cell<Instant>,
     dropped_before: Cell<u64>,
-}
-
-/// The result of a reload.
-#[derive(Debug, Serialize)]
-pub(crate) struct Reloaded {
-    /// The settings that changed, such as `health.ping_interval`.
-    changed: Vec<&'static str>,
-    /// Settings that differ but can change only with a restart.
-    after_restart: Vec<&'static str>,
-    /// The changes of backends, in words.
-    backends: String,
-    /// The warnings of the configuration.
-    warnings: Vec<String>,
 }
 
 /// The reason why the configuration was not read again.
@@ -231,7 +218,7 @@ impl Control {
         let settings =
             if changed.is_empty() { String::new() } else { format!("changed {}; ", changed.join(", ")) };
         self.observer.intervened(format!("configuration read again: {settings}{backends}"), by);
-        Reloaded { changed, after_restart, backends, warnings }
+        Reloaded { changed: words(changed), after_restart: words(after_restart), backends, warnings }
     }
 
     /// Changes the pool to the backends that the configuration and its names give.

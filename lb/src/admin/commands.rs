@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use api::StatisticsReset;
 use balance::member::Member;
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::guard::Refusal;
 use super::queries::summary;
@@ -157,7 +158,7 @@ pub(super) fn reload<'a>(admin: &'a Admin, asked: &'a Asked<'a>) -> Later<'a> {
 pub(super) fn reset(admin: &Admin, asked: &Asked<'_>) -> Answer {
     members(&asked.body, [])?;
     admin.control.reset_statistics(&asked.by);
-    Ok(json(StatusCode::OK, &json!({ "counting_ms": 0 })))
+    Ok(json(StatusCode::OK, &StatisticsReset { counting_ms: 0 }))
 }
 
 /// The members of an object; an error if one is unknown.
@@ -190,6 +191,7 @@ fn word<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal
 mod tests {
     use balance::Address;
     use balance::member::Mode;
+    use serde_json::json;
 
     use super::*;
 

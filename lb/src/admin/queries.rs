@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use api::BackendSummary;
+use api::{BackendSummary, LogLevel, PolicyInForce, words};
 use balance::health::{State, Thresholds};
 use balance::names;
 use balance::policy::Kind;
 use http::StatusCode;
 use http_body_util::channel::Channel;
 use percent_encoding::percent_decode_str;
-use serde_json::json;
 
 use super::guard::Refusal;
 use super::report::{Subject, report};
@@ -138,13 +137,13 @@ pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Answer {
 }
 
 pub(super) fn policy(admin: &Admin, _: &Asked<'_>) -> Answer {
-    let policy = admin.control.pool().rules().policy.name();
-    Ok(json(StatusCode::OK, &json!({ "policy": policy, "known": names::of::<Kind>() })))
+    let policy = admin.control.pool().rules().policy.name().into();
+    Ok(json(StatusCode::OK, &PolicyInForce { policy, known: words(names::of::<Kind>()) }))
 }
 
 pub(super) fn log(admin: &Admin, _: &Asked<'_>) -> Answer {
-    let level: &str = admin.control.level().into();
-    Ok(json(StatusCode::OK, &json!({ "level": level, "known": names::of::<Level>() })))
+    let level: &'static str = admin.control.level().into();
+    Ok(json(StatusCode::OK, &LogLevel { level: level.into(), known: words(names::of::<Level>()) }))
 }
 
 /// The decisions about a request, by the id of the request.

@@ -60,7 +60,9 @@ pub(super) fn explain(error: &clap::Error, args: &[String]) -> Option<Mistake> {
         ErrorKind::ArgumentConflict => twice(given, args),
         ErrorKind::InvalidSubcommand if command == Command::Ctl => {
             let words: Vec<_> = args.iter().map(String::as_str).skip_while(|word| word != given).collect();
-            of_ctl(&words).or_else(|| nearly_of_ctl(&words))
+            of_ctl(&words).or_else(|| nearly_of_ctl(&words)).or_else(|| {
+                Some((format!("'{given}' is not a command"), format!("write one of {}", ORDERS.join(", "))))
+            })
         }
         _ => None,
     }

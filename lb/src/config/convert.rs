@@ -335,7 +335,7 @@ fn log_file(text: &str) -> Result<PathBuf, String> {
 pub(super) fn path(text: &str) -> Result<Uri, String> {
     let uri: Option<Uri> = text.parse().ok();
     uri.filter(|_| text.starts_with('/'))
-        .ok_or_else(|| "write a path that begins with '/', such as /healthz".to_owned())
+        .ok_or_else(|| "write a path that begins with '/' and has no spaces, such as /healthz".to_owned())
 }
 
 /// The remedy, from an error text that has the error, a semicolon, and the remedy.

@@ -145,6 +145,10 @@ fn in_toml(key: &str, value: &str) -> String {
             Some(alias) => alias.file.to_owned(),
             None if value.is_empty() && key.is_empty() => format!("write {}", aliases::BACKEND),
             None if value.is_empty() => format!("write [{key}]"),
+            // A port alone is no address, as in `listen: 80`.
+            None if key == "listen" && value.parse::<u16>().is_ok() => {
+                format!("write listen = \"0.0.0.0:{value}\"")
+            }
             None if is_bare || value.starts_with(['"', '\'', '[']) => format!("write {key} = {value}"),
             None => format!("write {key} = \"{value}\""),
         },
@@ -173,6 +177,7 @@ mod tests {
     fn other_languages_are_known_by_their_looks() {
         let table = [
             ("listen: 0.0.0.0:80\nbackends:\n", "YAML", "write listen = \"0.0.0.0:80\""),
+            ("listen: 80\n", "YAML", "write listen = \"0.0.0.0:80\""),
             ("---\nbackends:\n- http://a:1\n", "YAML", "write [[backend]]"),
             ("# c\n\n- http://a:1\n", "YAML", "url = \"http://a:1\""),
             ("workers: 4 # few\n", "YAML", "write workers = 4"),

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
+use api::Reloaded;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Reloaded;
 use super::notice::Notices;
 use super::watch::{Stamp, Watch};
 use crate::config::{Loaded, Problems};

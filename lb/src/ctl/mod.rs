@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use api::BackendSummary;
+use api::{BackendSummary, LogLevel, PolicyInForce, Reloaded, StatisticsReset};
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -232,16 +232,19 @@ impl Order {
             }
             Self::Policy { policy } => {
                 let now = ask(client, Method::PUT, "/policy", &json!({ "policy": policy }))?;
-                Ok(format!("policy {}\n", text(&now, "policy")))
+                read(now).map(|now: PolicyInForce| format!("policy {}\n", now.policy))
             }
             Self::Reload => {
-                ask(client, Method::POST, "/reload", &json!({})).map(|reloaded| told_reload(&reloaded))
+                let reloaded = ask(client, Method::POST, "/reload", &json!({}))?;
+                read(reloaded).map(|reloaded| told_reload(&reloaded))
             }
-            Self::Reset => ask(client, Method::POST, "/statistics/reset", &json!({}))
-                .map(|_| "counting from zero\n".to_owned()),
+            Self::Reset => {
+                let reset = ask(client, Method::POST, "/statistics/reset", &json!({}))?;
+                read(reset).map(|_: StatisticsReset| "counting from zero\n".to_owned())
+            }
             Self::Log { level } => {
                 let now = ask(client, Method::PUT, "/log", &json!({ "level": level }))?;
-                Ok(format!("log level {}\n", text(&now, "level")))
+                read(now).map(|now: LogLevel| format!("log level {}\n", now.level))
             }
             Self::State { json } => {
                 let (status, state) =
@@ -353,23 +356,17 @@ fn told(backend: &BackendSummary) -> String {
     format!("backend {number}: {url}, {mode}, weight {weight}, {}, {in_flight} in flight\n", state(backend))
 }
 
-fn told_reload(reloaded: &Value) -> String {
-    let list = |name: &str| -> Vec<&str> {
-        reloaded[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
-    };
+fn told_reload(reloaded: &Reloaded) -> String {
+    let Reloaded { changed, after_restart, backends, warnings } = reloaded;
     let mut told = String::new();
-    for (what, names) in [("changed", list("changed")), ("takes a restart", list("after_restart"))] {
+    for (what, names) in [("changed", changed), ("takes a restart", after_restart)] {
         if !names.is_empty() {
             let _ = writeln!(told, "{what}: {}", names.join(", "));
         }
     }
-    let _ = writeln!(told, "{}", text(reloaded, "backends"));
-    list("warnings").iter().for_each(|warning| _ = writeln!(told, "warning: {warning}"));
+    let _ = writeln!(told, "{backends}");
+    warnings.iter().for_each(|warning| _ = writeln!(told, "warning: {warning}"));
     told
-}
-
-fn text<'a>(document: &'a Value, name: &str) -> &'a str {
-    document[name].as_str().unwrap_or("?")
 }
 
 #[cfg(test)]
@@ -389,13 +386,14 @@ mod tests {
     #[test]
     fn a_reload_is_told_in_lines() {
         let nothing = json!({"changed": [], "after_restart": [], "backends": "the backends stay as they are", "warnings": []});
-        assert_eq!(told_reload(&nothing), "the backends stay as they are\n");
+        let told_reload = |document: Value| told_reload(&serde_json::from_value(document).unwrap());
+        assert_eq!(told_reload(nothing), "the backends stay as they are\n");
         let much = json!({
             "changed": ["health.rise", "health.fall"], "after_restart": ["workers"], "backends": "added http://a:1",
             "warnings": ["odd"]
         });
         let lines =
             "changed: health.rise, health.fall\ntakes a restart: workers\nadded http://a:1\nwarning: odd\n";
-        assert_eq!(told_reload(&much), lines);
+        assert_eq!(told_reload(much), lines);
     }
 }

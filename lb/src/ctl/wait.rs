@@ -142,7 +142,6 @@ pub(super) fn pinged(client: &Client, backend: BackendSummary) -> Result<Backend
 pub(super) fn state(backend: &BackendSummary) -> String {
     match (&backend.state[..], &backend.cause[..]) {
         _ if !backend.proven => "not pinged yet".to_owned(),
-        ("", _) => "?".to_owned(),
         ("up", _) => "up".to_owned(),
         (state, "") => state.to_owned(),
         (state, cause) => format!("{state} ({cause})"),
@@ -161,7 +160,6 @@ mod tests {
             (json!({"state": "up", "proven": false}), "not pinged yet"),
             (json!({"state": "down", "cause": "ping: refused", "proven": true}), "down (ping: refused)"),
             (json!({"state": "suspect"}), "suspect"),
-            (json!({}), "?"),
         ];
         for (backend, expected) in table {
             let mut document = json!({"number": 1, "url": "http://a", "mode": "ready", "state": ""});

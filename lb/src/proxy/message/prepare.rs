@@ -236,8 +236,11 @@ pub(crate) fn prepare_response(
     // A 426 must name the protocols to switch to: RFC 9110, section 15.5.22.
     let names_protocol = switched || answer.status == StatusCode::UPGRADE_REQUIRED;
     let protocol = if names_protocol { joined(headers, &UPGRADE) } else { None };
-    // The trailers that may pass are announced to a client that accepts them.
-    let trailers = if request.headers.contains(&TE) { announcement(headers) } else { None };
+    // The trailers that may pass are announced to a client that accepts them and gets the body in chunks.
+    let passes = request.version == Version::HTTP_11
+        && request.headers.contains(&TE)
+        && headers.contains(&TRANSFER_ENCODING);
+    let trailers = if passes { announcement(headers) } else { None };
     strip_hop_by_hop(headers);
     if let Some(trailers) = trailers {
         headers.insert(TRAILER, trailers);

@@ -230,6 +230,25 @@ fn a_switch_to_something_else_than_was_asked_for_is_refused() {
 }
 
 #[test]
+fn trailers_are_announced_only_where_they_can_follow() {
+    let announced = |version, te: &[(&str, &str)], framing: (&str, &str)| {
+        let mut request = forwarded("/", te);
+        request.version = version;
+        let mut answer = ResponseHead::new(StatusCode::OK);
+        for (name, value) in [framing, ("trailer", "x-sum")] {
+            answer.headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        prepare_response(&mut answer, &request).unwrap();
+        answer.headers.contains(&TRAILER)
+    };
+    let (te, chunked) = ([("te", "trailers")], ("transfer-encoding", "chunked"));
+    assert!(announced(Version::HTTP_11, &te, chunked));
+    assert!(!announced(Version::HTTP_11, &te, ("content-length", "2")), "a body of known length");
+    assert!(!announced(Version::HTTP_10, &te, chunked), "HTTP/1.0 has no chunks");
+    assert!(!announced(Version::HTTP_11, &[], chunked), "the client does not accept trailers");
+}
+
+#[test]
 fn only_one_expectation_is_understood() {
     let expects = |values: &[&str]| {
         let mut headers = Headers::default();

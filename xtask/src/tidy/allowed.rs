@@ -45,7 +45,13 @@ pub(super) const TABLES: &[Allowed] = &[
     // The documents of the admin port.
     Allowed {
         scope: "api",
-        rows: &[("event", "lib"), ("state", "backend lib"), ("backend", "lib"), ("lib", "")],
+        rows: &[
+            ("command", "lib"),
+            ("event", "lib"),
+            ("state", "backend lib"),
+            ("backend", "lib"),
+            ("lib", ""),
+        ],
         up: &[],
     },
     // The decisions. They do no I/O and read no clock; `bans.rs` has the words that they must not use.

@@ -31,8 +31,8 @@ pub struct ControlChange {
     pub by: String,
 }
 
-/// The event `request`: a request ended. Text that came from a client stands here as it came; whoever shows
-/// it escapes it.
+/// The event `request`: a request ended. The texts of clients are not escaped: a program that shows them must
+/// escape them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RequestEnd {

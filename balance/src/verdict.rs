@@ -78,7 +78,7 @@ pub enum Blame {
     /// This balancer.
     Balancer,
     /// No party: connections end, and sometimes all backends are down.
-    Nobody,
+    NoSide,
 }
 
 /// The facts about a failed try.
@@ -261,7 +261,7 @@ impl Blame {
             Self::Backend => "backend",
             Self::Client => "client",
             Self::Balancer => "balancer",
-            Self::Nobody => "nobody",
+            Self::NoSide => "none",
         }
     }
 }
@@ -270,7 +270,7 @@ impl Failure {
     /// The consequences of a failure. Each failure has one row.
     #[rustfmt::skip]
     pub const fn rule(self) -> Rule {
-        use Blame::{Backend, Balancer, Client, Nobody};
+        use Blame::{Backend, Balancer, Client, NoSide};
         use Teaches::{Ask, Down, Nothing};
         use Ran::{Maybe, No, Yes};
         const fn rule(ran: Ran, same: Same, other: bool, blame: Blame, teaches: Teaches) -> Rule {
@@ -281,25 +281,25 @@ impl Failure {
             Self::ConnectRefused | Self::Unreachable | Self::Unresolved
                                      => rule(No,    Same::Retries, true,  Backend,  Down),
             Self::ConnectTimeout     => rule(No,    Same::No,      true,  Backend,  Ask),
-            Self::QueueFull          => rule(No,    Same::No,      true,  Nobody,   Nothing),
-            Self::QueueTimeout       => rule(No,    Same::No,      false, Nobody,   Nothing),
-            Self::WentDown           => rule(No,    Same::No,      true,  Nobody,   Nothing),
+            Self::QueueFull          => rule(No,    Same::No,      true,  NoSide,   Nothing),
+            Self::QueueTimeout       => rule(No,    Same::No,      false, NoSide,   Nothing),
+            Self::WentDown           => rule(No,    Same::No,      true,  NoSide,   Nothing),
             Self::ClosedUnsent       => rule(No,    Same::Retries, true,  Backend,  Ask),
-            Self::StaleUnsent        => rule(No,    Same::Fresh,   false, Nobody,   Nothing),
-            Self::StaleMaybeSent     => rule(Maybe, Same::FreshIfAlone, true, Nobody, Nothing),
+            Self::StaleUnsent        => rule(No,    Same::Fresh,   false, NoSide,   Nothing),
+            Self::StaleMaybeSent     => rule(Maybe, Same::FreshIfAlone, true, NoSide, Nothing),
             Self::ClosedEarly        => rule(Maybe, Same::No,      true,  Backend,  Ask),
             // A request that waited its full time is not tried again.
             Self::HeadTimeout        => rule(Maybe, Same::No,      false, Backend,  Ask),
             // The balancer asked the backend before it judged.
             Self::FellSilent         => rule(Maybe, Same::No,      true,  Backend,  Nothing),
             // Never the final result: without a better answer, the client gets this answer of the backend.
-            Self::ChosenStatus       => rule(Yes,   Same::No,      true,  Nobody,   Nothing),
+            Self::ChosenStatus       => rule(Yes,   Same::No,      true,  NoSide,   Nothing),
             Self::Malformed | Self::BrokeOff
                                      => rule(Maybe, Same::No,      false, Backend,  Ask),
             Self::ClientGone | Self::BadUpload | Self::LargeUpload | Self::SlowUpload
                                      => rule(Maybe, Same::No,      false, Client,   Nothing),
             Self::OutOfResources     => rule(No,    Same::No,      false, Balancer, Nothing),
-            Self::NoBackend          => rule(No,    Same::No,      false, Nobody,   Nothing),
+            Self::NoBackend          => rule(No,    Same::No,      false, NoSide,   Nothing),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The agent writes [`Orders`] as JSON lines into the worker's standard input. Each line is complete, so only
 //! the newest line counts. The worker writes [`Report`]s to its standard output, one per line and as short as
-//! possible, because there are three of them for every request. Both connections are pipes: the agent can
+//! possible, because there are three of them for each request. Both connections are pipes: the agent can
 //! still read everything that a worker wrote before it was killed.
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Where are the binaries that a lab starts, and how are they built?
 //!
 //! Cargo tells a test the paths of the binaries of its own package only. So the same cargo builds the others
-//! once per process, and cargo's own messages give their paths. This works for every profile, target
+//! once per process, and cargo's own messages give their paths. This works for each profile, target
 //! directory and configuration, unlike a guess from the path of the running program.
 
 use std::env;

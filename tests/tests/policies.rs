@@ -13,7 +13,7 @@ const TIME: Duration = Duration::from_secs(40);
 /// The time that a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Backend 4 needs 2 s for every answer, the others 20 ms; the same load under this policy.
+/// Backend 4 needs 2 s for each answer, the others 20 ms; the same load under this policy.
 async fn one_slow_of_four(policy: &str) -> Result<Report> {
     // Only the policy may help.
     let flags = [format!("--policy={policy}"), "--silence=1m".into(), "--seed=1".into()];

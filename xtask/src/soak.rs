@@ -2,7 +2,7 @@
 //!
 //! A lap takes a minute. A mixed load runs through it. Every fault strikes once at some backend, in an order
 //! drawn from a seed, and is removed before the next one. At the end of a lap, the load stops, everything
-//! comes to rest, and the counts of clients, backends and balancer are compared for every request. So a run
+//! comes to rest, and the counts of clients, backends and balancer are compared for each request. So a run
 //! may take any time, and its data never grows beyond a minute.
 //!
 //! Two faults are active all the time: every second there is a request for a path whose handler closes the

@@ -5,7 +5,7 @@
 //! backend of a key is at its limit, the key moves on to the next backend. *Formula*: a backend may have
 //! `ceil(factor x (all requests in flight + 1) x weight / sum of weights)` requests in flight, including this
 //! one; the default factor is 1.25. *Source*: Mirrokni, Thorup and Zadimoghaddam (2016); HAProxy's
-//! `hash-balance-factor`. *Cost*: O(1) a pick, and some steps for frequent keys; two additions for every
+//! `hash-balance-factor`. *Cost*: O(1) a pick, and some steps for frequent keys; two additions for each
 //! request. *When it is wrong*: with few requests in flight, a backend reaches its limit by chance, and keys
 //! move although no backend is overloaded.
 

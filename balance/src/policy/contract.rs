@@ -1,7 +1,7 @@
 //! The promises of every policy, as properties that tests check for each policy.
 //!
 //! Each property is a function that searches for a counter-example. A test for each policy checks every
-//! property. A policy may decline a property, with the reason. For every property there is a mutant, a policy
+//! property. A policy may decline a property, with the reason. For each property there is a mutant, a policy
 //! with a known mistake, that must fail it: a property that no policy fails proves nothing.
 
 use std::collections::VecDeque;

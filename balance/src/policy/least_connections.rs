@@ -3,7 +3,7 @@
 //! *Idea*: the number of unfinished requests shows how fast a backend is, for whatever reason. *Formula*: the
 //! lowest of `(in flight + 1) / weight`; with equal values, the backend that was picked longest ago.
 //! *Source*: HAProxy's `leastconn`, with the heap that the description of the original names as a possible
-//! improvement. *Cost*: O(log n) a pick, and the same for every request that ends, in a lock for that time.
+//! improvement. *Cost*: O(log n) a pick, and the same for each request that ends, in a lock for that time.
 //! *When it is wrong*: a backend that fails at once looks idle and attracts all requests; a backend that has
 //! just come up does so for a moment, which [slow start](crate::Rules::slow_start) prevents; and many
 //! balancers that all see the same idle backend send their requests to it at once.

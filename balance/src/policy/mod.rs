@@ -43,7 +43,7 @@ macro_rules! policies {
             }
         }
 
-        /// A test checks every property of the contract for every policy.
+        /// A test checks every property of the contract for each policy.
         #[cfg(test)]
         mod under_contract {
             $(

@@ -1,7 +1,7 @@
 //! Rendezvous hashing, or highest random weight: the same key to the same backend, because that backend has
 //! the highest score for the key.
 //!
-//! *Idea*: every backend has a pseudo-random score for every key, always the same; the highest score wins.
+//! *Idea*: every backend has a pseudo-random score for each key, always the same; the highest score wins.
 //! When a backend is removed, only its own keys move, and they spread over all others. *Formula*: the highest
 //! of `weight / -ln(u)`, where `u` is `hash(address, key)` as a number between 0 and 1. *Source*: Thaler and
 //! Ravishankar (1998); the weights are from Schindelhauer and Schomaker (2005). *Cost*: O(n) a pick, and no

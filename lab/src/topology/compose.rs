@@ -130,7 +130,7 @@ fn command() -> Result<Vec<String>> {
     anyhow::bail!("there is no Compose here: install it (Debian: `apt install docker-compose`)")
 }
 
-/// The addition to `docker-compose.yml`: the label of this lab for every service.
+/// The addition to `docker-compose.yml`: the label of this lab for each service.
 fn labels_for(id: &str) -> Value {
     let services = SERVICES.map(|service| (service.to_owned(), json!({"labels": {LABEL: id}})));
     json!({"services": serde_json::Map::from_iter(services)})

@@ -18,7 +18,7 @@ fn bad(what: impl Into<String>, fix: impl Into<String>) -> BadAddress {
 }
 
 /// There is no backend.
-pub(crate) fn nobody() -> BadAddress {
+pub(crate) fn no_backend() -> BadAddress {
     bad("no backend given", "name at least one: --backends=http://localhost:3031,http://localhost:3032")
 }
 
@@ -36,7 +36,7 @@ fn with_a_space(entry: &str) -> BadAddress {
 /// The list has no entry, or an empty one.
 pub(crate) fn entries(list: &str) -> Result<Vec<&str>, BadAddress> {
     if list.trim().is_empty() {
-        return Err(nobody());
+        return Err(no_backend());
     }
     let entries: Vec<_> = list.split(',').collect();
     match entries.contains(&"") {

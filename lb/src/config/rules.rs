@@ -11,7 +11,7 @@ use super::{Config, RawConfig, backends};
 
 /// Adds the rules that a configuration breaks to `problems`.
 pub(super) fn broken(config: &Config, raw: &RawConfig<'_>, problems: &mut Found) {
-    problems.extend((!raw.names_backends).then(|| nobody(raw)));
+    problems.extend((!raw.names_backends).then(|| no_backend(raw)));
     twice(config, raw, problems);
     let longer = [
         (
@@ -34,8 +34,8 @@ pub(super) fn broken(config: &Config, raw: &RawConfig<'_>, problems: &mut Found)
 }
 
 /// There is no backend, and the user has not tried to name one.
-fn nobody(raw: &RawConfig<'_>) -> Problem {
-    let backends::BadAddress { what, fix } = backends::nobody();
+fn no_backend(raw: &RawConfig<'_>) -> Problem {
+    let backends::BadAddress { what, fix } = backends::no_backend();
     match raw.has_file {
         false => Problem::new(what, fix),
         true => {

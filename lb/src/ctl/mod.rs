@@ -45,28 +45,28 @@ enum Order {
     /// Drain a backend: it finishes its requests, and gets only new requests whose cookie names it
     Drain {
         #[command(flatten)]
-        whom: Whom,
+        target: Target,
         #[command(flatten)]
         patience: Patience,
     },
     /// Make a backend ready: it gets its share of the requests after its next answered ping
     Ready {
         #[command(flatten)]
-        whom: Whom,
+        target: Target,
         #[command(flatten)]
         serving: Serving,
     },
     /// Put a backend in maintenance: it finishes its requests, and gets no new requests and no pings
     Maintenance {
         #[command(flatten)]
-        whom: Whom,
+        target: Target,
         #[command(flatten)]
         patience: Patience,
     },
     /// Change the weight of a backend
     Weight {
         #[command(flatten)]
-        whom: Whom,
+        target: Target,
         /// A number from 0 to 1000; 0 means no new requests
         #[arg(value_name = "WEIGHT", value_parser = values::weight)]
         weight: u32,
@@ -76,7 +76,7 @@ enum Order {
     /// Remove a backend; it finishes its requests
     Remove {
         #[command(flatten)]
-        whom: Whom,
+        target: Target,
         /// Remove it even if no other backend gets requests
         #[arg(long)]
         force: bool,
@@ -108,7 +108,7 @@ enum Order {
 }
 
 #[derive(Debug, Args)]
-struct Whom {
+struct Target {
     /// The backend's number, as in the log and the state, or its URL
     #[arg(value_name = "BACKEND")]
     backend: String,
@@ -206,23 +206,23 @@ impl Order {
     /// Sends the requests, and returns the text to print.
     fn obey(&self, client: &Client) -> Result<String, Failure> {
         match self {
-            Self::Drain { whom, patience } => {
-                change(client, whom, &json!({ "mode": "drain" }), patience.wait)
+            Self::Drain { target, patience } => {
+                change(client, target, &json!({ "mode": "drain" }), patience.wait)
             }
-            Self::Ready { whom, serving: until } => {
-                let backend = ask(client, Method::PATCH, &whom.path(), &json!({ "mode": "ready" }))?;
+            Self::Ready { target, serving: until } => {
+                let backend = ask(client, Method::PATCH, &target.path(), &json!({ "mode": "ready" }))?;
                 until.watch(client, read(backend)?)
             }
-            Self::Maintenance { whom, patience } => {
-                change(client, whom, &json!({ "mode": "maintenance" }), patience.wait)
+            Self::Maintenance { target, patience } => {
+                change(client, target, &json!({ "mode": "maintenance" }), patience.wait)
             }
-            Self::Weight { whom, weight } => change(client, whom, &json!({ "weight": weight }), None),
+            Self::Weight { target, weight } => change(client, target, &json!({ "weight": weight }), None),
             Self::Add(new) => {
                 let backend = ask(client, Method::POST, "/backends", &new.body())?;
                 new.serving.watch(client, read(backend)?)
             }
-            Self::Remove { whom, force, patience } => {
-                let backend = ask(client, Method::DELETE, &whom.path_with_force(*force), &json!({}))?;
+            Self::Remove { target, force, patience } => {
+                let backend = ask(client, Method::DELETE, &target.path_with_force(*force), &json!({}))?;
                 let backend: BackendSummary = read(backend)?;
                 match patience.wait {
                     None => Ok(told(&backend)),
@@ -270,7 +270,7 @@ impl Serving {
     }
 }
 
-impl Whom {
+impl Target {
     /// The path of the backend at the admin port.
     fn path(&self) -> String {
         match self.backend.parse::<usize>() {
@@ -280,7 +280,7 @@ impl Whom {
     }
 }
 
-impl Whom {
+impl Target {
     /// The same path, with permission to remove even the last backend.
     fn path_with_force(&self, force: bool) -> String {
         let path = self.path();
@@ -341,8 +341,8 @@ fn why(status: StatusCode, answer: &Value) -> String {
 }
 
 /// Changes the settings of a backend; on request, waits until it has finished its requests.
-fn change(client: &Client, whom: &Whom, body: &Value, wait: Option<Duration>) -> Result<String, Failure> {
-    let backend: BackendSummary = read(ask(client, Method::PATCH, &whom.path(), body)?)?;
+fn change(client: &Client, target: &Target, body: &Value, wait: Option<Duration>) -> Result<String, Failure> {
+    let backend: BackendSummary = read(ask(client, Method::PATCH, &target.path(), body)?)?;
     match wait {
         None => Ok(told(&backend)),
         Some(wait) => finished(client, &backend, wait, false).map(|now| told(&now.unwrap_or(backend))),
@@ -375,10 +375,10 @@ mod tests {
 
     #[test]
     fn backends_are_named_by_number_or_address() {
-        let path = |backend: &str| Whom { backend: backend.to_owned() }.path();
+        let path = |backend: &str| Target { backend: backend.to_owned() }.path();
         assert_eq!(path("3"), "/backends/3");
         assert_eq!(path("http://[::1]:80"), "/backends?url=http%3A%2F%2F%5B%3A%3A1%5D%3A80");
-        let forced = |backend: &str| Whom { backend: backend.to_owned() }.path_with_force(true);
+        let forced = |backend: &str| Target { backend: backend.to_owned() }.path_with_force(true);
         assert_eq!(forced("3"), "/backends/3?force=true");
         assert_eq!(forced("a"), "/backends?url=a&force=true");
     }

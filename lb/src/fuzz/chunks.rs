@@ -1,4 +1,4 @@
-//! An accepted body in chunks has one meaning: for any sizes of pieces, for every reader, and after it is
+//! An accepted body in chunks has one meaning: for any sizes of pieces, for each reader, and after it is
 //! written again.
 
 use bytes::BytesMut;

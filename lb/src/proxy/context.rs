@@ -9,7 +9,7 @@ use http::Extensions;
 
 use balance::verdict::Failure;
 
-/// Tries at the present backend after the first one; it starts at zero for every backend.
+/// Tries at the present backend after the first one; it starts at zero for each backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Retries(pub u32);
 

@@ -184,7 +184,7 @@ impl Proxy {
                 record.remember(&exchange.head.context);
                 return match held {
                     Some(held) => self.fall_back(*held, record, &exchange),
-                    None => self.nobody_left(record, tried.0.last().copied(), any_alive),
+                    None => self.no_backend_left(record, tried.0.last().copied(), any_alive),
                 };
             };
             any_alive |= !backend.is(State::Down);
@@ -323,7 +323,12 @@ impl Proxy {
 
     /// The answer when there is no backend (left) to try. `last` is the last backend with its failure;
     /// without `any_alive`, all backends that were tried were known to be down.
-    fn nobody_left(&self, record: RequestRecord, last: Option<(usize, Failure)>, any_alive: bool) -> Answer {
+    fn no_backend_left(
+        &self,
+        record: RequestRecord,
+        last: Option<(usize, Failure)>,
+        any_alive: bool,
+    ) -> Answer {
         match last {
             Some((number, failure)) if any_alive || !failure.is_no_connection() => {
                 let why = format!("backend {number}: {}, and no other backend is left", failure.words());

@@ -142,7 +142,7 @@ pub(super) async fn next(listener: &AsyncFd<TcpListener>) -> io::Result<(TcpStre
         // Clients may arrive faster than they are accepted: accepted clients must be served in between.
         consume_budget().await;
         let mut ready = listener.readable().await?;
-        if !somebody_waits(listener.get_ref())? {
+        if !a_client_waits(listener.get_ref())? {
             // The runtime has not yet seen a client that has arrived since then, so this loses no client.
             ready.clear_ready();
             continue;
@@ -155,7 +155,7 @@ pub(super) async fn next(listener: &AsyncFd<TcpListener>) -> io::Result<(TcpStre
     }
 }
 
-fn somebody_waits(listener: &TcpListener) -> io::Result<bool> {
+fn a_client_waits(listener: &TcpListener) -> io::Result<bool> {
     let mut asked = [PollFd::new(listener, PollFlags::IN)];
     Ok(retry_on_intr(|| poll(&mut asked, Some(&Timespec::default())))? > 0)
 }

@@ -82,7 +82,7 @@ fn what_may_have_run_is_not_repeated_when_a_kept_connection_dies() {
         let record = events.request("/once");
         assert_eq!(
             (&record["blame"], &record["failure"]),
-            (&json!("nobody"), &json!("the reused connection failed before the answer began"))
+            (&json!("none"), &json!("the reused connection failed before the answer began"))
         );
         assert_no_backend_is_blamed(&lb);
     }

@@ -31,7 +31,7 @@ fn with_all_backends_down_a_client_is_told_at_once_to_come_back() {
     let fastest = fastest.min().unwrap();
     assert!(fastest < AT_ONCE, "{fastest:?}");
     let record = events.request("/");
-    assert_eq!((&record["blame"], &record["failure"]), (&json!("nobody"), &json!("no backend is available")));
+    assert_eq!((&record["blame"], &record["failure"]), (&json!("none"), &json!("no backend is available")));
 
     upstreams[1].start();
     let answer = eventually("it is served again", || {

@@ -42,7 +42,7 @@ fn at_rest(lb: &Lb) -> Metrics {
     metrics
 }
 
-/// Rules for every page while nothing is in flight.
+/// Rules for each page while nothing is in flight.
 fn assert_adds_up(metrics: &Metrics) {
     let total = |name| metrics.sum(name, &[]);
     assert_eq!(total("roundabout_requests_total"), total("roundabout_responses_total"), "{}", metrics.text);

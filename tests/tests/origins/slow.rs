@@ -67,10 +67,10 @@ pub(super) async fn malformed(kit: Kit) -> Result<()> {
 /// Slow GETs at once, with little other traffic, and default settings.
 pub(super) async fn gets(kit: Kit) -> Result<()> {
     let waits = 5000;
-    for every in either(&[2.0][..], &[2.0, 0.5, 0.1]) {
+    for pause in either(&[2.0][..], &[2.0, 0.5, 0.1]) {
         let fleet = Fleet::start(&kit, &FOUR, &[]).await?;
         let address = fleet.balancer().address();
-        let others = Load::open(address).call(Call::get("/").rate(1.0 / every)).start()?;
+        let others = Load::open(address).call(Call::get("/").rate(1.0 / pause)).start()?;
         let path = format!("/sleep/{waits}");
         let slow = Load::closed(address, SLOW_GETS).call(Call::get(path)).patience(seconds(60));
         let slow = at_once(slow, SLOW_GETS).await?.await??;
@@ -79,7 +79,7 @@ pub(super) async fn gets(kit: Kit) -> Result<()> {
         let (slow, others) = (Figures::of(&slow, &executed), Figures::of(&others, &executed));
         let left = fleet.watch().left_up();
         println!(
-            "{SLOW_GETS} GETs of {waits} ms, one quick every {every} s: {slow}; others {others}; left up: [{}]",
+            "{SLOW_GETS} GETs of {waits} ms, one quick every {pause} s: {slow}; others {others}; left up: [{}]",
             told(&left)
         );
         slow.untouched().context("the slow ones")?;

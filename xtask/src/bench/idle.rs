@@ -9,7 +9,7 @@ use super::started::Started;
 /// The number of connections, if the machine allows it.
 pub(super) const WANTED: usize = 10_000;
 
-/// Descriptors for everything else; HAProxy needs two for every connection and some more.
+/// Descriptors for everything else; HAProxy needs two for each connection and some more.
 const RESERVED: u64 = 1_000;
 
 /// The number of connections that are possible with this number of descriptors per process, if a proxy needs

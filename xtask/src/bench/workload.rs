@@ -16,7 +16,7 @@ use super::wrk::Order;
 pub(super) enum Workload {
     /// Keep-alive clients, answers of 18 bytes
     Small,
-    /// A new connection for every request, answers of 18 bytes
+    /// A new connection for each request, answers of 18 bytes
     Fresh,
     /// Keep-alive clients, answers of 64 KiB
     #[value(name = "64k")]
@@ -78,7 +78,7 @@ impl Workload {
     pub(super) fn words(self, clients: u16, idle: usize) -> String {
         match self {
             Self::Small => format!("{clients} keep-alive clients, 18-byte answers"),
-            Self::Fresh => format!("{clients} clients, a new connection for every request, 18-byte answers"),
+            Self::Fresh => format!("{clients} clients, a new connection for each request, 18-byte answers"),
             Self::Medium => format!("{clients} keep-alive clients, answers of 64 KiB"),
             Self::Large => format!("{clients} keep-alive clients, answers of 1 MiB"),
             Self::Upload => format!("{clients} keep-alive clients, each request has a body of 1 MiB"),

@@ -19,8 +19,8 @@ pub(super) const TOP: Section = Section {
             "",
             "bind",
             Form::Text("IP"),
-            "Address that clients connect to: 0.0.0.0 for every IPv4 address of this machine, :: for every IPv4 and IPv6 \
-             address, 127.0.0.1 for clients on this machine only",
+            "Address that clients connect to: 0.0.0.0 for all IPv4 addresses of this machine, :: for all IPv4 and \
+             IPv6 addresses, 127.0.0.1 for clients on this machine only",
         )
         .default("0.0.0.0"),
         Setting::new(

@@ -2,7 +2,7 @@
 //! place at its backend for any length of time, although it never stops.
 //!
 //! As in Apache's `mod_reqtimeout` (`body=5,MinRate=…`), a client gets some time for the beginning, and more
-//! for every byte. Only the time counts in which the balancer waits for the client: a backend that reads
+//! for each byte. Only the time counts in which the balancer waits for the client: a backend that reads
 //! slowly is not the client's fault.
 
 use std::time::{Duration, Instant};

@@ -41,7 +41,7 @@ pub(crate) async fn run(
     let rest = backend.send_rest(proxy.settings.now().stall_timeout, &proxy.deadlines).await;
     if let Err(failure) = rest {
         // The balancer does not know how a backend ends another protocol.
-        let blame = if failure.blame() == Blame::Client { Blame::Client } else { Blame::Nobody };
+        let blame = if failure.blame() == Blame::Client { Blame::Client } else { Blame::NoSide };
         record.tried(failure, blame);
         record.failed(failure, blame);
         record.close(Instant::now().into_std());

@@ -119,7 +119,7 @@ pub(super) fn measure(fault: &Fault, case: Case) -> Sight {
     let failures = risen("/backends/0/failures") + risen("/backends/1/failures");
     let gone = risen("/totals/client_gone") + risen("/totals/refused");
     let blamed = match (failures, gone) {
-        (0, 0) => "nobody",
+        (0, 0) => "none",
         (0, _) => "client",
         (_, 0) => "backend",
         _ => "backend, client",

@@ -10,11 +10,11 @@ pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static s
     let Sight { client, tries, blamed, runs } = *sight;
     let get = case.asked == Asked::Get;
     let once = tries == [1, 0];
-    let nobody = blamed == "nobody";
+    let unblamed = blamed == "none";
     let backend = blamed == "backend";
     let most = if case.kept { 5 } else { 4 };
     // Sent once, and never again after a failure.
-    let well = client == Status(200) && once && nobody;
+    let well = client == Status(200) && once && unblamed;
     let bad = |status| client == Status(status) && once && backend;
     let repeated_if_it_may_be = match (get, fault.both) {
         // If a kept connection ends, no backend is to blame.
@@ -28,8 +28,8 @@ pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static s
         "F1" => client == Status(200) && tries[1] == 1 && runs == 1 && backend,
         "F2" if !case.kept => client == Status(200) && tries[1] == 1 && runs == 1 && backend,
         "F3" | "F4" | "F7" => repeated_if_it_may_be,
-        "F5" if get && case.kept => nobody && tries == [1, 1] && client == Status(200),
-        "F5" => nobody && once && client == Status(if case.kept { 502 } else { 200 }),
+        "F5" if get && case.kept => unblamed && tries == [1, 1] && client == Status(200),
+        "F5" => unblamed && once && client == Status(if case.kept { 502 } else { 200 }),
         // A request that may run twice leaves a backend that does not answer the question either.
         "F23" | "F26" if get && (fault.id == "F26" || !case.kept) => {
             client == Status(200) && tries == [1, 1] && backend && runs == 1
@@ -38,10 +38,10 @@ pub(super) fn broken(fault: &Fault, case: Case, sight: &Sight) -> Vec<&'static s
         "F9" | "F10" | "F27" => client == Cut && once && backend,
         "F12" | "F14" | "F19" => bad(502),
         "F13" => bad(502) || client == Cut && once && backend,
-        "F15" => client == Status(413) && once && nobody,
+        "F15" => client == Status(413) && once && unblamed,
         "F18" => bad(502) || repeated_if_it_may_be,
-        "F20" => client == Status(500) && once && nobody,
-        "F21" => matches!(client, Status(503 | 429)) && once && nobody,
+        "F20" => client == Status(500) && once && unblamed,
+        "F21" => matches!(client, Status(503 | 429)) && once && unblamed,
         "F23" if !case.kept => bad(504),
         "F2" | "F11" | "F16" | "F17" | "F23" | "F30" | "F34" => well,
         "F29" => client == Status(503) && tries == [1, 1] && backend && runs == 0,

@@ -326,7 +326,8 @@ fn a_malformed_answer_is_logged_with_its_path_and_the_header_that_is_wrong() {
     });
     let lb = Lb::start(&[&upstream], &[NO_PINGS]);
     assert_eq!(lb.get("/switch").status, 502);
-    assert!(lb.wait_for_log("malformed answer to GET /switch").contains("it answers 101"));
+    let line = lb.wait_for_log("malformed answer to GET /switch");
+    assert!(line.contains("it answers 101, but its Upgrade header does not match the request"), "{line}");
 }
 
 #[test]

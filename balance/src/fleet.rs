@@ -100,8 +100,8 @@ impl<X> Fleet<X> {
         sticky: Option<u64>,
         request: &mut Request<'_>,
     ) -> Option<Arc<Peer<X>>> {
-        let chosen = self.picker.next(tried, sticky, request)?;
-        let index = place(&self.members, chosen.number, |peer| peer.number)?;
+        let number = self.picker.next(tried, sticky, request)?;
+        let index = place(&self.members, number, |peer| peer.number)?;
         Some(Arc::clone(&self.members[index]))
     }
 
@@ -132,12 +132,12 @@ impl Picker {
         Self { members, levels, by_id, slow_start: rules.slow_start }
     }
 
-    /// The backend for a request. `tried` has the numbers of the backends that the request tried before.
-    /// `sticky` is the [`Backend::id`] in its cookie, if there is one.
-    fn next(&self, tried: &[usize], sticky: Option<u64>, request: &mut Request<'_>) -> Option<Arc<Backend>> {
+    /// The number of the backend for a request. `tried` has the numbers of the backends that the request
+    /// tried before. `sticky` is the [`Backend::id`] in its cookie, if there is one.
+    fn next(&self, tried: &[usize], sticky: Option<u64>, request: &mut Request<'_>) -> Option<usize> {
         if let Some(own) = sticky.and_then(|id| self.own(id)).filter(|own| !tried.contains(&own.number)) {
             request.because("the cookie names it");
-            return Some(Arc::clone(own));
+            return Some(own.number);
         }
         let mut unwilling = None;
         if tried.is_empty()
@@ -145,7 +145,7 @@ impl Picker {
         {
             let chosen = &level.candidates[level.turns.first.pick(&level.candidates, request)?];
             if self.is_willing(chosen, request) {
-                return Some(Arc::clone(chosen));
+                return Some(chosen.number);
             }
             unwilling = Some(chosen.number);
         }
@@ -169,16 +169,16 @@ impl Picker {
             // If every backend is full or warming up, take one of them: its queue may be short, and warming
             // up is no reason to refuse a request.
             let list = if willing.is_empty() { untried } else { willing };
-            level.turns.again.pick(&list, request).map(|index| Arc::clone(&list[index]))
+            level.turns.again.pick(&list, request).map(|index| list[index].number)
         });
         other.or_else(|| self.last_resort(tried, request))
     }
 
-    /// A backend for a request that no candidate can take: a backend that is out, but may be back before its
-    /// next ping shows this. Ejected backends come first, then those whose port refused connections, then
-    /// suspects. The idea comes from Envoy's panic mode and Sozu's fail-open: a judgement that leaves no
-    /// backend is probably wrong.
-    fn last_resort(&self, tried: &[usize], request: &mut Request<'_>) -> Option<Arc<Backend>> {
+    /// The number of a backend for a request that no candidate can take: a backend that is out, but may be
+    /// back before its next ping shows this. Ejected backends come first, then those whose port refused
+    /// connections, then suspects. The idea comes from Envoy's panic mode and Sozu's fail-open: a judgement
+    /// that leaves no backend is probably wrong.
+    fn last_resort(&self, tried: &[usize], request: &mut Request<'_>) -> Option<usize> {
         let is_wanted = |backend: &Backend| {
             let spec = backend.spec();
             spec.mode == Mode::Ready && spec.weight > 0 && !tried.contains(&backend.number)
@@ -192,7 +192,7 @@ impl Picker {
         ];
         let found = ways.into_iter().find_map(|way| {
             let all: Vec<_> = self.members.iter().filter(|one| is_wanted(one) && way(one)).collect();
-            (!all.is_empty()).then(|| Arc::clone(all[request.random.usize(..all.len())]))
+            (!all.is_empty()).then(|| all[request.random.usize(..all.len())].number)
         });
         if found.is_some() {
             request.because("no other backend is left, and this one may be back");

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use balance::evidence::of_question;
 
+use crate::clock::{self, moment};
 use crate::config::Config;
 use crate::ping;
 use crate::pool::{Backend, Pool};
@@ -33,12 +34,12 @@ pub(crate) async fn keep_judging(pool: Arc<Pool>, settings: Arc<ArcSwap<Config>>
         let overslept = now.duration_since(last) > LOOK * 4;
         last = now;
         if !overslept {
-            pool.judge_silence(now);
-            for backend in pool.to_ask(now) {
+            pool.judge_silence(moment(now));
+            for backend in pool.to_ask(moment(now)) {
                 tokio::task::spawn_local(ask(Arc::clone(&pool), backend, settings.load_full()));
             }
         }
-        pool.pass_time(now);
+        pool.pass_time(moment(now));
     }
 }
 
@@ -49,7 +50,7 @@ async fn ask(pool: Arc<Pool>, backend: Arc<Backend>, config: Arc<Config>) {
     loop {
         let reply = of_question(ping::ask_anything(&backend, &config, patience).await);
         tracing::debug!("backend {} asked: {reply:?}", backend.number);
-        if !pool.asked(&backend, reply, Instant::now()) {
+        if !pool.asked(&backend, reply, clock::now()) {
             return;
         }
     }

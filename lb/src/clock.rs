@@ -13,6 +13,11 @@ pub(crate) fn moment(instant: Instant) -> Moment {
     Moment::after(instant.saturating_duration_since(*START))
 }
 
+/// The present moment.
+pub(crate) fn now() -> Moment {
+    moment(Instant::now())
+}
+
 /// The instant of a moment.
 pub(crate) fn instant(moment: Moment) -> Instant {
     *START + moment.since(Moment::START)

@@ -22,6 +22,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::clock;
 use crate::config::{Config, Loaded};
 use crate::log::{Level, Log};
 use crate::observe::Observer;
@@ -241,7 +242,7 @@ impl Control {
         }
         // A backend that comes back must answer a ping first, so its first ping is sent without delay.
         let back: Vec<_> = changes.iter().filter_map(|change| self.comes_back(change)).collect();
-        self.pool.change(changes, Instant::now());
+        self.pool.change(changes, clock::now());
         for number in back {
             self.pinging.borrow_mut().remove(&number).iter().for_each(AbortHandle::abort);
         }

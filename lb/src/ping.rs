@@ -18,6 +18,7 @@ use balance::health::{Evidence, State};
 use balance::member::Mode;
 use balance::verdict::Failure;
 
+use crate::clock;
 use crate::config::Config;
 use crate::log::seldom::Seldom;
 use crate::pool::{Backend, Pool};
@@ -72,7 +73,7 @@ pub(crate) async fn keep_pinging(
             match ping(&backend, &config, &pings.resolver).await {
                 Some(evidence) => {
                     tracing::debug!("backend {} pinged: {}", backend.number, words(&evidence));
-                    pool.pinged(&backend, evidence, Instant::now());
+                    pool.pinged(&backend, evidence, clock::now());
                 }
                 None => pings.tell_of_shortage(Instant::now()),
             }

@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use balance::change::Change;
-use balance::evidence::FailedTry;
 use balance::health::{Evidence, State};
 use balance::member::Member;
 use balance::verdict::{Failure, Limits, Verdict};
 use balance::{Lesson, Moment, Reply, Rules, ServerPool, Transition};
 
-use crate::clock::{instant, moment};
+use crate::clock::instant;
 use crate::observe::{BackendStats, Observer, state_change};
 use crate::resolved::Resolved;
 
@@ -49,7 +48,7 @@ pub(crate) type InFlight = balance::InFlight<Backend>;
 #[cfg(test)]
 pub(crate) fn backend(number: usize, host: &str, port: u16) -> Backend {
     let member = Member::new(balance::Address { host: host.into(), port });
-    let now = moment(Instant::now());
+    let now = crate::clock::now();
     let own = Endpoint::new(&member, now);
     Backend::new(number, member, own, now)
 }
@@ -73,8 +72,8 @@ impl Deref for Pool {
 
 impl Pool {
     /// A pool of backends, which all count as up until there is evidence.
-    pub(crate) fn new(members: Vec<Member>, rules: Rules, observer: Arc<Observer>, now: Instant) -> Self {
-        let pool = ServerPool::new(members, rules, Endpoint::new, moment(now));
+    pub(crate) fn new(members: Vec<Member>, rules: Rules, observer: Arc<Observer>, now: Moment) -> Self {
+        let pool = ServerPool::new(members, rules, Endpoint::new, now);
         Self { pool, observer, publishing: Mutex::default() }
     }
 
@@ -82,33 +81,32 @@ impl Pool {
     fn publish<T: IntoIterator<Item = Transition>>(&self, change: impl FnOnce(&ServerPool<Endpoint>) -> T) {
         let _in_order = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         for Transition { backend: number, from, to, cause } in change(&self.pool) {
-            let now = Instant::now();
             if let Some(backend) = self.pool.backends().iter().find(|backend| backend.number == number) {
-                backend.own.stats.state_changed(to.name(), now);
+                backend.own.stats.state_changed(to.name(), Instant::now());
             }
             self.observer.state_changed(state_change(number, from.name(), to.name(), cause));
         }
     }
 
     /// See [`ServerPool::pinged`].
-    pub(crate) fn pinged(&self, backend: &Backend, evidence: Evidence, now: Instant) {
-        self.publish(|pool| pool.pinged(backend, evidence, moment(now)));
+    pub(crate) fn pinged(&self, backend: &Backend, evidence: Evidence, now: Moment) {
+        self.publish(|pool| pool.pinged(backend, evidence, now));
     }
 
     /// See [`ServerPool::learn`].
-    pub(crate) fn learn(&self, backend: &Backend, evidence: Evidence, now: Instant) {
-        self.publish(|pool| pool.learn(backend, evidence, moment(now)));
+    pub(crate) fn learn(&self, backend: &Backend, evidence: Evidence, now: Moment) {
+        self.publish(|pool| pool.learn(backend, evidence, now));
     }
 
     /// A byte of an answer arrived from the backend.
-    pub(crate) fn on_byte(&self, backend: &Backend, now: Instant) {
-        if let Some(evidence) = backend.on_byte(moment(now)) {
+    pub(crate) fn on_byte(&self, backend: &Backend, now: Moment) {
+        if let Some(evidence) = backend.on_byte(now) {
             self.learn(backend, evidence, now);
         }
     }
 
     /// The backend has given a complete answer. The clock is read only if that changes anything.
-    pub(crate) fn answered(&self, backend: &Backend, now: impl FnOnce() -> Instant) {
+    pub(crate) fn answered(&self, backend: &Backend, now: impl FnOnce() -> Moment) {
         if let Some(evidence) = backend.answered() {
             self.learn(backend, evidence, now());
         }
@@ -116,29 +114,18 @@ impl Pool {
 
     /// The backend has given an answer, which may be an error; the backend is ejected if it is now an
     /// outlier.
-    pub(crate) fn rate(&self, backend: &Backend, is_error: bool, now: Instant) {
+    pub(crate) fn rate(&self, backend: &Backend, is_error: bool, now: Moment) {
         if let Some(why) = self.pool.rate(backend, is_error) {
-            self.publish(|pool| pool.eject(backend, why, moment(now)));
+            self.publish(|pool| pool.eject(backend, why, now));
         }
     }
 
     /// A try at the backend failed during its answer, and the client is not to blame.
-    pub(crate) fn broke_off(&self, backend: &Backend, now: Instant) {
-        if let Some(why) = self.pool.failed(backend, moment(now)) {
-            self.publish(|pool| pool.eject(backend, why, moment(now)));
+    pub(crate) fn broke_off(&self, backend: &Backend, now: Moment) {
+        if let Some(why) = self.pool.failed(backend, now) {
+            self.publish(|pool| pool.eject(backend, why, now));
         }
-        self.publish(|pool| pool.teach(backend, Lesson::Ask, moment(now)));
-    }
-
-    /// See [`ServerPool::judge`].
-    pub(crate) fn judge(
-        &self,
-        failed: FailedTry<'_>,
-        backend: &Backend,
-        limits: Limits,
-        now: Instant,
-    ) -> Verdict {
-        self.pool.judge(failed, backend, limits, moment(now))
+        self.publish(|pool| pool.teach(backend, Lesson::Ask, now));
     }
 
     /// See [`ServerPool::take_in`].
@@ -148,21 +135,16 @@ impl Pool {
         verdict: Verdict,
         backend: &Backend,
         limits: Limits,
-        now: Instant,
+        now: Moment,
     ) {
-        self.publish(|pool| pool.take_in(failure, verdict, backend, limits, moment(now)));
-    }
-
-    /// See [`ServerPool::to_ask`].
-    pub(crate) fn to_ask(&self, now: Instant) -> Vec<Arc<Backend>> {
-        self.pool.to_ask(moment(now))
+        self.publish(|pool| pool.take_in(failure, verdict, backend, limits, now));
     }
 
     /// A question to a backend has ended. Returns whether to ask again.
-    pub(crate) fn asked(&self, backend: &Backend, reply: Reply, now: Instant) -> bool {
+    pub(crate) fn asked(&self, backend: &Backend, reply: Reply, now: Moment) -> bool {
         let mut again = false;
         self.publish(|pool| {
-            let asked = pool.asked(backend, reply, moment(now));
+            let asked = pool.asked(backend, reply, now);
             again = asked.again;
             asked.transition
         });
@@ -170,27 +152,17 @@ impl Pool {
     }
 
     /// See [`ServerPool::judge_silence`].
-    pub(crate) fn judge_silence(&self, now: Instant) {
-        self.publish(|pool| pool.judge_silence(moment(now)));
+    pub(crate) fn judge_silence(&self, now: Moment) {
+        self.publish(|pool| pool.judge_silence(now));
     }
 
     /// See [`ServerPool::pass_time`].
-    pub(crate) fn pass_time(&self, now: Instant) {
-        self.publish(|pool| pool.pass_time(moment(now)));
+    pub(crate) fn pass_time(&self, now: Moment) {
+        self.publish(|pool| pool.pass_time(now));
     }
 
     /// See [`ServerPool::change`].
-    pub(crate) fn change(&self, changes: Vec<Change>, now: Instant) {
-        self.publish(|pool| pool.change(changes, moment(now)));
-    }
-
-    /// See [`ServerPool::may_retry`].
-    pub(crate) fn may_retry(&self, now: Instant) -> bool {
-        self.pool.may_retry(moment(now))
-    }
-
-    /// See [`ServerPool::retries`].
-    pub(crate) fn retries(&self, now: Instant) {
-        self.pool.retries(moment(now));
+    pub(crate) fn change(&self, changes: Vec<Change>, now: Moment) {
+        self.publish(|pool| pool.change(changes, now));
     }
 }

@@ -8,7 +8,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -19,6 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::admin::{self, Admin};
 use crate::asking;
+use crate::clock;
 use crate::config::Config;
 use crate::control::{Control, Origin};
 use crate::log::Log;
@@ -63,7 +63,7 @@ impl Server {
         };
         let admin = listen(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
-        let pool = Pool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now());
+        let pool = Pool::new(config.members(), config.rules(), Arc::clone(&observer), clock::now());
         let proxy_settings = Arc::new(ArcSwap::from(Arc::clone(&config.proxy)));
         let settings = Arc::new(ArcSwap::from_pointee(config));
         Ok(Self { listener, admin, settings, proxy_settings, origin, pool: Arc::new(pool), observer })

@@ -45,28 +45,28 @@ enum Order {
     /// Drain a backend: it finishes its requests, and gets only new requests whose cookie names it
     Drain {
         #[command(flatten)]
-        target: Target,
+        target: BackendArg,
         #[command(flatten)]
         patience: Patience,
     },
     /// Make a backend ready: it gets its share of the requests after its next answered ping
     Ready {
         #[command(flatten)]
-        target: Target,
+        target: BackendArg,
         #[command(flatten)]
         serving: Serving,
     },
     /// Put a backend in maintenance: it finishes its requests, and gets no new requests and no pings
     Maintenance {
         #[command(flatten)]
-        target: Target,
+        target: BackendArg,
         #[command(flatten)]
         patience: Patience,
     },
     /// Change the weight of a backend
     Weight {
         #[command(flatten)]
-        target: Target,
+        target: BackendArg,
         /// A number from 0 to 1000; 0 means no new requests
         #[arg(value_name = "WEIGHT", value_parser = values::weight)]
         weight: u32,
@@ -76,7 +76,7 @@ enum Order {
     /// Remove a backend; it finishes its requests
     Remove {
         #[command(flatten)]
-        target: Target,
+        target: BackendArg,
         /// Remove it even if no other backend gets requests
         #[arg(long)]
         force: bool,
@@ -108,7 +108,7 @@ enum Order {
 }
 
 #[derive(Debug, Args)]
-struct Target {
+struct BackendArg {
     /// The backend's number, as in the log and the state, or its URL
     #[arg(value_name = "BACKEND")]
     backend: String,
@@ -270,7 +270,7 @@ impl Serving {
     }
 }
 
-impl Target {
+impl BackendArg {
     /// The path of the backend at the admin port.
     fn path(&self) -> String {
         match self.backend.parse::<usize>() {
@@ -280,7 +280,7 @@ impl Target {
     }
 }
 
-impl Target {
+impl BackendArg {
     /// The same path, with permission to remove even the last backend.
     fn path_with_force(&self, force: bool) -> String {
         let path = self.path();
@@ -341,7 +341,12 @@ fn why(status: StatusCode, answer: &Value) -> String {
 }
 
 /// Changes the settings of a backend; on request, waits until it has finished its requests.
-fn change(client: &Client, target: &Target, body: &Value, wait: Option<Duration>) -> Result<String, Failure> {
+fn change(
+    client: &Client,
+    target: &BackendArg,
+    body: &Value,
+    wait: Option<Duration>,
+) -> Result<String, Failure> {
     let backend: BackendSummary = read(ask(client, Method::PATCH, &target.path(), body)?)?;
     match wait {
         None => Ok(told(&backend)),
@@ -375,10 +380,10 @@ mod tests {
 
     #[test]
     fn backends_are_named_by_number_or_address() {
-        let path = |backend: &str| Target { backend: backend.to_owned() }.path();
+        let path = |backend: &str| BackendArg { backend: backend.to_owned() }.path();
         assert_eq!(path("3"), "/backends/3");
         assert_eq!(path("http://[::1]:80"), "/backends?url=http%3A%2F%2F%5B%3A%3A1%5D%3A80");
-        let forced = |backend: &str| Target { backend: backend.to_owned() }.path_with_force(true);
+        let forced = |backend: &str| BackendArg { backend: backend.to_owned() }.path_with_force(true);
         assert_eq!(forced("3"), "/backends/3?force=true");
         assert_eq!(forced("a"), "/backends?url=a&force=true");
     }

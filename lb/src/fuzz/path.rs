@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use balance::Address;
@@ -90,7 +90,7 @@ impl Balancer {
         let config = Arc::new(Config { backends: vec![Member::new(address)], ..USUAL.clone() });
         let observer = Arc::new(Observer::new(false));
         let pool =
-            Arc::new(Pool::new(config.members(), config.rules(), Arc::clone(&observer), Instant::now()));
+            Arc::new(Pool::new(config.members(), config.rules(), Arc::clone(&observer), crate::clock::now()));
         let queues = Arc::new(Queues::default());
         let (handle, inbox) = WorkerHandle::new();
         let random = fastrand::Rng::with_seed(1);

@@ -34,10 +34,6 @@ impl Tried {
     }
 }
 
-/// Whether a backend may have executed the request already, although no answer came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct MayHaveRun(pub bool);
-
 /// Reads a value, or its default if it was never set.
 pub(crate) fn get<T: Clone + Default + Send + Sync + 'static>(context: &Extensions) -> T {
     context.get().cloned().unwrap_or_default()

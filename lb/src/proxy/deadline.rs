@@ -229,7 +229,7 @@ mod tests {
         let deadlines = Deadlines::default();
         let file = "[[backend]]\nurl = \"http://127.0.0.1:1\"\n[health]\nfall = 1";
         let config = crate::config::read(Some(("lb.toml", file)), &Flags::default()).unwrap().config;
-        let now = std::time::Instant::now();
+        let now = crate::clock::now();
         let pool = Pool::new(config.members(), config.rules(), Arc::new(Observer::new(false)), now);
         let backend = pool.backends().remove(0);
         for evidence in [Evidence::TimePassed, Evidence::PingRefused("refused".into())] {

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use balance::verdict::{Failure, Next};
 
+use crate::clock::{self, moment};
 use crate::proxy::context;
 use crate::proxy::downstream::answer::Answer;
 use crate::proxy::record::request_record::RequestRecord;
@@ -36,7 +37,7 @@ impl Held {
     /// Another backend is tried: takes this retry out of the budget, once.
     pub(super) fn is_repeated(&mut self, proxy: &Proxy) {
         if std::mem::take(&mut self.owes) {
-            proxy.pool.retries(Instant::now());
+            proxy.pool.retries(clock::now());
         }
     }
 }
@@ -57,7 +58,7 @@ impl Proxy {
         if !exchange.settings.retry_on.contains(&head.status) || !connection.is_sent() {
             return false;
         }
-        let verdict = self.judge(exchange, failure, backend);
+        let verdict = self.judge(exchange, failure, backend, Instant::now());
         if verdict.next != Next::MoveOn {
             return false;
         }
@@ -88,7 +89,7 @@ impl Proxy {
         }
         if connection.is_end() {
             there.answers.one();
-            self.pool.answered(backend, || now);
+            self.pool.answered(backend, || moment(now));
             self.upstream.put_back(backend, connection, now);
         }
     }

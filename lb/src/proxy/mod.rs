@@ -1,8 +1,8 @@
-//! The path of a request: admit, pick, send, judge the failure, retry or move on, answer, account.
+//! The path of a request: admit, pick, send, judge the failure, retry or move on, answer, record.
 //!
-//! This file shows the path from top to bottom. Each step is one call into a module with the name of the
-//! step: `message` admits, `balance` picks, `upstream` sends, `verdict` judges, `context` remembers, `answer`
-//! answers and `account` accounts.
+//! This file shows the path from top to bottom. Each step is a call into one module: `message::prepare`
+//! admits, `balance` picks, `upstream` sends, `balance::verdict` judges, `context` keeps the retries and the
+//! attempts, `downstream::answer` answers, and `record` counts.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -27,7 +27,7 @@ pub(crate) mod settings;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
-use context::{Attempts, MayHaveRun, Retries, Tried};
+use context::{Attempts, Retries, Tried};
 use deadline::Deadlines;
 use downstream::answer::{self, Answer, AnswerBody, End};
 use downstream::body::{ClientBody, ReplayBody};
@@ -46,7 +46,7 @@ use upstream::connection::Connection;
 use upstream::connections::Upstream;
 use upstream::queue::{Lease, Queues};
 
-use crate::clock::moment;
+use crate::clock::{self, moment};
 use crate::pool::{Backend, Pool};
 
 /// The part of the balancer that belongs to one worker: all that a request needs.
@@ -74,8 +74,8 @@ pub(crate) struct Exchange<'a> {
     home: Option<u64>,
     /// The deadline for the answer. It moves as long as the client is sending.
     deadline: Cell<Instant>,
-    /// A hedged try has failed after the backend may have run the request.
-    hedge_may_have_run: Cell<bool>,
+    /// A backend may have executed the request already, although no answer came.
+    may_have_run: Cell<bool>,
 }
 
 impl Exchange<'_> {
@@ -171,7 +171,7 @@ impl Proxy {
             key,
             home,
             deadline: Cell::new(deadline),
-            hedge_may_have_run: Cell::new(false),
+            may_have_run: Cell::new(false),
         };
         let mut any_alive = false;
         // An answer for the client in case no better one comes.
@@ -198,7 +198,7 @@ impl Proxy {
             loop {
                 // 3. Send, and wait for the head of the answer.
                 let failure = match self.send(&exchange, &mut lease, fresh, &mut record).await {
-                    // 4. Answer: the rest streams through, and is accounted for when it ends.
+                    // 4. Answer: the rest streams through, and is counted when it ends.
                     Ok(answer)
                         if exchange.settings.retry_on.is_empty()
                             || !self.wants_another(&mut exchange, &answer, &lease, &mut record) =>
@@ -218,17 +218,17 @@ impl Proxy {
                     Err(failure) => failure,
                 };
 
-                // 5. Judge: who is to blame, and what is the next step?
-                let backend = lease.backend();
-                let verdict = self.judge(&exchange, failure, backend);
+                // 5. Judge: which side is to blame, and what is the next step?
+                let (backend, now) = (lease.backend(), Instant::now());
+                let verdict = self.judge(&exchange, failure, backend, now);
                 record.tried(failure, verdict.blame);
                 let limits = exchange.settings.limits;
-                self.pool.take_in(failure, verdict, backend, limits, Instant::now());
+                self.pool.take_in(failure, verdict, backend, limits, moment(now));
                 if verdict.may_have_run {
-                    exchange.head.context.insert(MayHaveRun(true));
+                    exchange.may_have_run.set(true);
                 }
                 if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
-                    self.pool.retries(Instant::now());
+                    self.pool.retries(moment(now));
                 }
                 match verdict.next {
                     Next::Reconnect => {
@@ -279,20 +279,20 @@ impl Proxy {
     }
 
     /// Judges a failed try by the facts of its request and of the pool.
-    fn judge(&self, exchange: &Exchange<'_>, failure: Failure, backend: &Backend) -> Verdict {
+    fn judge(&self, exchange: &Exchange<'_>, failure: Failure, backend: &Backend, now: Instant) -> Verdict {
         let Exchange { settings, head, body, deadline, .. } = exchange;
-        let (context, now) = (&head.context, Instant::now());
+        let context = &head.context;
         let failed = FailedTry {
             failure,
             repeatable: verdict::is_idempotent(&head.method) && body.is_held(),
             retries: context::get::<Retries>(context).0,
             attempts: context::get::<Attempts>(context).0,
             tried: &context::get::<Tried>(context).numbers(),
-            may_have_run: context::get::<MayHaveRun>(context).0 || exchange.hedge_may_have_run.get(),
+            may_have_run: exchange.may_have_run.get(),
             home: exchange.home,
             time_left: now + settings.limits.retry_delay < deadline.get(),
         };
-        self.pool.judge(failed, backend, settings.limits, now)
+        self.pool.judge(failed, backend, settings.limits, moment(now))
     }
 
     /// Sends the backend's answer to the client.
@@ -312,7 +312,7 @@ impl Proxy {
         }
         record.tell(&mut head.headers);
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            self.pool.answered(lease.backend(), Instant::now);
+            self.pool.answered(lease.backend(), clock::now);
             let body = AnswerBody::Switch(Box::new(Tunnel { backend, record, lease }));
             return Answer { head, body };
         }

@@ -117,12 +117,12 @@ pub(super) const TABLES: &[Allowed] = &[
             ("ctl", "admin proxy config shown exit"),
             ("check", "asking ping config"),
             // What surrounds requests.
-            ("server", "admin control asking proxy log config pool observe"),
+            ("server", "admin control asking proxy log config pool observe clock"),
             // The control thread.
             ("admin", "control proxy log config pool observe clock"),
-            ("control", "ping log config proxy resolver pool observe"),
-            ("asking", "ping config pool"),
-            ("ping", "proxy log config resolver pool statuses shown"),
+            ("control", "ping log config proxy resolver pool observe clock"),
+            ("asking", "ping config pool clock"),
+            ("ping", "proxy log config resolver pool statuses shown clock"),
             // The settings: the parts below define those that they read.
             ("config", "proxy log statuses shown"),
             // The path of a request.
@@ -153,7 +153,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("elsewhere", "downstream upstream record context"),
             // The two sides.
             ("downstream", "upstream record wire message http1"),
-            ("upstream", "record settings context wire message http1 deadline"),
+            ("upstream", "record settings wire message http1 deadline"),
             // What every step writes down, and what it reads.
             ("record", "settings context message"),
             ("settings", "message"),

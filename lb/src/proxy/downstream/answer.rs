@@ -11,6 +11,7 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::clock::{self, moment};
 use crate::proxy::Proxy;
 use crate::proxy::downstream::pace::Pace;
 use crate::proxy::downstream::tunnel::Tunnel;
@@ -87,7 +88,7 @@ impl Relay {
         let Some(End { proxy, mut record, lease, connection }) = self.end.take() else { return };
         let (backend, now) = (lease.backend(), Instant::now());
         record.answered();
-        proxy.pool.answered(backend, || now);
+        proxy.pool.answered(backend, || moment(now));
         proxy.upstream.put_back(backend, connection, now);
         record.close(now);
     }
@@ -105,7 +106,7 @@ impl Relay {
         }
         let (blame, now) = (Blame::Backend, Instant::now());
         record.tried(failure, blame);
-        proxy.pool.broke_off(lease.backend(), now);
+        proxy.pool.broke_off(lease.backend(), moment(now));
         record.failed(failure, blame);
         record.close(now);
     }
@@ -134,7 +135,7 @@ impl Relay {
         let Some(End { proxy, record, lease, .. }) = &mut self.end else { return };
         record.passes(|| frame.data_ref().map_or(0, Bytes::len));
         if lease.backend().is_listened_to() {
-            proxy.pool.on_byte(lease.backend(), Instant::now());
+            proxy.pool.on_byte(lease.backend(), clock::now());
         }
     }
 }

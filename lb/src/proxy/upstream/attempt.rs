@@ -12,9 +12,8 @@ use balance::Waiting;
 use balance::health::State;
 use balance::verdict::{self, Blame, Failure, Ran};
 
-use crate::clock::moment;
+use crate::clock::{self, moment};
 use crate::pool::Backend;
-use crate::proxy::context::{self, MayHaveRun};
 use crate::proxy::deadline::{Interrupt, Unless};
 use crate::proxy::downstream::pace::Pace;
 use crate::proxy::http1::fault::Fault;
@@ -64,7 +63,7 @@ impl Proxy {
             let in_time = self.deadlines.wait(asking.as_mut(), || early, None).await.ok();
             let second = match in_time {
                 Some(_) => None,
-                None if self.pool.may_retry(Instant::now()) => {
+                None if self.pool.may_retry(clock::now()) => {
                     // A last resort is no good place for a request that already waits for an answer.
                     self.pick(exchange, &[first.number], record).filter(|second| second.is(State::Up))
                 }
@@ -74,7 +73,7 @@ impl Proxy {
                 (Some(outcome), _) => (outcome, false),
                 (None, None) => (asking.await, false),
                 (None, Some(second)) => {
-                    self.pool.retries(Instant::now());
+                    self.pool.retries(clock::now());
                     record.hedges(&second);
                     let backends = [first, Arc::clone(&second)];
                     let lease = other.insert(Lease::new(second));
@@ -111,12 +110,15 @@ impl Proxy {
                 let polled = if is_other { other.as_mut().poll(cx) } else { one.as_mut().poll(cx) };
                 match polled {
                     Poll::Ready(Err(failure)) if !failed[1 - index] => {
-                        // The caller judges the last failure. This failure is only counted.
-                        exchange.hedge_may_have_run.set(failure.rule().ran != Ran::No);
+                        // The caller judges the last failure. This failure is counted, and the balancer asks
+                        // the backend.
+                        if failure.rule().ran != Ran::No {
+                            exchange.may_have_run.set(true);
+                        }
                         let blame = failure.blame();
                         record.hedge_failed(is_other, failure, blame);
                         if blame == Blame::Backend {
-                            self.pool.broke_off(&backends[index], Instant::now());
+                            self.pool.broke_off(&backends[index], clock::now());
                         }
                         failed[index] = true;
                     }
@@ -173,7 +175,7 @@ impl Proxy {
         };
         // Leaving a silent backend helps only a request that may go to another backend. A request that may
         // have run twice waits here, because the backend may only be busy.
-        let may_leave = repeatable && body.is_held() && !context::get::<MayHaveRun>(&head.context).0;
+        let may_leave = repeatable && body.is_held() && !exchange.may_have_run.get();
         let unless = may_leave.then_some((backend, Unless::Silent));
         // A last resort, or a pick in panic mode, may be silent from the start. The request gives it some
         // time.
@@ -205,13 +207,14 @@ impl Proxy {
         })?;
 
         times.head = Some(now);
+        let (came, is_error) = (moment(now), answer.status.is_server_error());
         if let Some(sent) = sent {
             let latency = now.saturating_duration_since(sent);
             backend.own.stats.record_latency(latency);
-            backend.learn_latency(latency, answer.status.is_server_error(), moment(now));
+            backend.learn_latency(latency, is_error, came);
         }
-        self.pool.rate(backend, answer.status.is_server_error(), now);
-        self.pool.on_byte(backend, now);
+        self.pool.rate(backend, is_error, came);
+        self.pool.on_byte(backend, came);
         prepare::prepare_response(&mut answer, head).map_err(|prepare::InvalidResponse| {
             complain(exchange, backend, Fault::Upgrade);
             Failure::Malformed

@@ -48,8 +48,8 @@ impl Address {
 #[derive(Debug)]
 pub struct Backend {
     /// The number of the backend in logs and events. Backends are counted from 1, in the order in which the
-    /// pool first saw them. An address that comes back gets the number that it had,
-    /// if that number is free.
+    /// pool first saw them. An address that comes back gets the number that it had, if that number is
+    /// free.
     pub number: usize,
     /// A hash of the address: the same on every machine and in every run.
     pub id: u64,

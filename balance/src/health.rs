@@ -134,8 +134,7 @@ pub struct Health {
     /// One of these observations was a connection without an HTTP answer. So only an HTTP answer is evidence
     /// for the backend.
     must_answer: bool,
-    /// Another connection would probably be neither slow nor useless: the port refused the last one, or
-    /// accepted it.
+    /// Another connection costs little time: the port refused or accepted the last one at once.
     may_be_tried: bool,
     /// The backend is down or ejected, and the requests that still wait at it wait in vain.
     silent_while_out: bool,

@@ -1,3 +1,5 @@
+//! Tests: which evidence changes which state, step by step and as properties.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -84,7 +84,7 @@ pub const MIN_ANSWERS: u64 = 100;
 /// The largest normal distance from the mean, in standard deviations.
 pub const DEVIATIONS: f64 = 1.9;
 
-/// The tallies (by index) with a success rate far below the mean, the worst first.
+/// The indices of the counts with a success rate far below the mean, the worst first.
 pub fn unsuccessful(counts: &[SuccessCounts]) -> Vec<usize> {
     let mut rates: Vec<_> = counts
         .iter()

@@ -371,3 +371,7 @@ impl<X> ServerPool<X> {
 #[cfg(test)]
 #[path = "pool_tests.rs"]
 pub(crate) mod tests;
+
+#[cfg(test)]
+#[path = "pool_outlier_tests.rs"]
+mod outlier_tests;

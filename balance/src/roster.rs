@@ -1,4 +1,4 @@
-//! Who belongs to the pool: members, removed backends that still have requests, and their numbers.
+//! The backends of the pool: members, removed backends that still have requests, and their numbers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

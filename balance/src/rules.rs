@@ -65,7 +65,7 @@ impl InForce {
         self.has_budget.store(rules.retry_budget.is_some(), Relaxed);
     }
 
-    /// [`Kind::wants_key`].
+    /// [`Kind::uses_key`].
     pub(super) fn wants_key(&self) -> bool {
         self.wants_key.load(Relaxed)
     }

@@ -66,7 +66,8 @@ const WITNESSES: usize = 2;
 /// none.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// After this time in use, the balancer asks each backend once: if it answers, later silence is evidence.
+/// While the pool is in use, the balancer asks each backend once, at the earliest this long after the start
+/// of the clock: if the backend answers, later silence is evidence.
 const FIRST_QUESTION: Duration = Duration::from_secs(5);
 
 /// A pool is in use if it got a request within this time.
@@ -132,7 +133,7 @@ impl TrafficSnapshot {
         self.up && self.asked.is_none() && self.unanswered == 0 && quiet_for >= ASK_AGAIN
     }
 
-    /// Whether the backend was never asked, although the pool has been in use for some time.
+    /// Whether the backend was never asked, although the clock started some time ago.
     fn is_unknown(&self, now: Moment) -> bool {
         self.up
             && self.last_asked.is_none()

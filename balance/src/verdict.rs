@@ -1,10 +1,11 @@
-//! A try failed. What happens next, and who is to blame? One pure function decides this.
+//! A try failed. What happens next, and which side is to blame? One pure function decides this.
 //!
 //! The rules are one table, [`Failure::rule`]; `docs/evidence.md` prints it. Two questions decide every row:
 //! *may the request have been executed?* and *may it be executed again?* A request that was certainly not
 //! sent can go to any backend. A request that may have been executed is repeated only if its method is
 //! idempotent (RFC 9110, section 9.2.2) and the balancer still holds its whole body; and only once, so that a
-//! request that breaks backends meets at most two of them.
+//! request that breaks backends meets at most two of them. After an answer with a status of `retry_on`, it is
+//! repeated up to `attempts` times, because the operator has allowed that.
 //!
 //! The meaning of a failure for the backend is a third question. A client can cause most failures, so a
 //! failed request is no evidence against its backend: the balancer asks the backend instead

@@ -127,7 +127,7 @@ fn a_backend_if_there_is_one(promise: Promise) -> Result<(), String> {
     let empty =
         policy.pick(&[], &mut Request { key: None, now: Moment::START, random: &mut random, notes: None });
     check(empty.is_none(), || format!("picked {empty:?} of an empty list"))?;
-    // Also when the candidates of the pick differ from those of `arrange`, as during a change.
+    // Also when the candidates of the pick differ from those of `rebuild`, as during a change.
     for (told, asked) in [(&field[..], &field[3..]), (&field[..1], &field[2..]), (&[], &field[..1])] {
         let policy = promise.ready(told, told);
         for n in 0..100 {

@@ -2,9 +2,9 @@
 //! console of the lab.
 //!
 //! `routes.rs` has one line for each request that the port answers; `guard.rs` decides which requests are
-//! allowed. `pages.rs` has the pages: `GET /state` is the present state, `GET /events` sends events as they
+//! allowed. `queries.rs` answers `GET`: `GET /state` is the present state, `GET /events` sends events as they
 //! happen, Prometheus collects `GET /metrics`, `GET /healthz` tells whether the process is alive, and `GET
-//! /readyz` tells whether it wants requests. `orders.rs` makes changes through [`Control`]. `room.rs` and
+//! /readyz` tells whether it wants requests. `commands.rs` makes changes through [`Control`]. `room.rs` and
 //! `connection.rs` limit the number of connections and their time.
 //!
 //! The control thread serves the port, and it also pings the backends. So another thread writes the pages

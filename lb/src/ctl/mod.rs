@@ -364,7 +364,7 @@ fn told(backend: &BackendSummary) -> String {
 fn told_reload(reloaded: &Reloaded) -> String {
     let Reloaded { changed, after_restart, backends, warnings } = reloaded;
     let mut told = String::new();
-    for (what, names) in [("changed", changed), ("takes a restart", after_restart)] {
+    for (what, names) in [("changed", changed), ("needs a restart", after_restart)] {
         if !names.is_empty() {
             let _ = writeln!(told, "{what}: {}", names.join(", "));
         }
@@ -398,7 +398,7 @@ mod tests {
             "warnings": ["odd"]
         });
         let lines =
-            "changed: health.rise, health.fall\ntakes a restart: workers\nadded http://a:1\nwarning: odd\n";
+            "changed: health.rise, health.fall\nneeds a restart: workers\nadded http://a:1\nwarning: odd\n";
         assert_eq!(told_reload(much), lines);
     }
 }

@@ -1,4 +1,4 @@
-//! The counters of one worker; `tallies.rs` adds up the workers.
+//! The counters of one worker; `sharded.rs` adds up the workers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,7 +1,7 @@
-//! Counters of each worker. Each worker has its own, so that no worker waits for the cache line of another to
-//! count a request. Readers add them up.
+//! Counters of each worker. Up to eight workers have counters of their own, so that no worker waits for the
+//! cache line of another to count a request. Readers add them up.
 //!
-//! Only its worker writes to a tally. So a reset does not change the tallies: it stores their present sums,
+//! The workers add without a lock. So a reset does not change the counters: it stores their present sums,
 //! which readers subtract.
 
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use arc_swap::ArcSwapOption;
 
 use super::{Counter, Counters};
 
-/// Number of separate tallies. With more workers, some workers share a tally, which costs only time.
+/// Number of separate sets of counters. With more workers, some workers share a set, which costs only time.
 const APART: usize = 8;
 
-/// The tallies of all workers.
+/// The counters of all workers.
 #[derive(Debug, Default)]
 pub(crate) struct ShardedCounters {
     apart: [Arc<Counters>; APART],
@@ -22,7 +22,7 @@ pub(crate) struct ShardedCounters {
 }
 
 impl ShardedCounters {
-    /// The tally of the worker with this number.
+    /// The counters of the worker with this number.
     pub(crate) fn of(&self, worker: usize) -> &Arc<Counters> {
         &self.apart[worker % APART]
     }

@@ -1,3 +1,5 @@
+//! Tests: how bytes are read, written and kept back on a socket.
+
 use std::future::poll_fn;
 
 use socket2::SockRef;

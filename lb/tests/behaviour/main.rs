@@ -19,6 +19,7 @@ mod check;
 mod chosen_statuses;
 mod conformance;
 mod control;
+mod control_refusals;
 mod ctl;
 mod draining;
 mod evidence;

@@ -93,7 +93,6 @@ impl Attributes {
 
 /// Whether the client used https. The information comes from a trusted proxy or from this balancer; the first
 /// of several proxies is the one that the client used.
-/// several proxies has met the client.
 fn came_by_https(request: &Headers) -> bool {
     let said = request.get(&FORWARDED_PROTO).map(HeaderValue::as_bytes).unwrap_or_default();
     said.split(|byte| *byte == b',')

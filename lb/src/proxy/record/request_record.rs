@@ -1,4 +1,4 @@
-//! The account of one request so far. It becomes an [`RequestEnd`] when the request ends, in any way; and all
+//! The record of one request so far. It becomes a [`RequestEnd`] when the request ends, in any way; and all
 //! counts of a request are made here.
 
 use std::rc::Rc;
@@ -32,9 +32,9 @@ pub(crate) struct RequestRecord {
     pub(crate) began: Instant,
     times: Times,
     backend: Option<usize>,
-    /// The tally for tries at that backend.
+    /// The counters for tries at that backend.
     there: Option<Arc<Counters>>,
-    /// The first backend and its tally, while a second backend is tried as well.
+    /// The first backend and its counters, while a second backend is tried as well.
     hedged: Option<(usize, Arc<Counters>)>,
     rare: Option<Box<Rare>>,
     failure: Option<(&'static str, Blame)>,

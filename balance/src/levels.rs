@@ -2,10 +2,10 @@
 //! its backends are up.
 //!
 //! A level that has lost a few backends still takes all requests: the rule assumes that a level has 40
-//! percent more capacity than it needs. Below that, the next level takes the rest. If all levels together cannot take
-//! all requests, each level takes more, in proportion to its part. The rule and the number come from Envoy
-//! (overprovisioning factor 1.4): a level gives requests to the next when fewer than 71.4 percent of its
-//! backends are available.
+//! percent more capacity than it needs. Below that, the next level takes the rest. If all levels together
+//! cannot take all requests, each level takes more, in proportion to its part. The rule and the number
+//! come from Envoy (overprovisioning factor 1.4): a level gives requests to the next when fewer than 71.4
+//! percent of its backends are available.
 
 /// The assumed capacity of a level, as a multiple of its need.
 const OVERPROVISIONING: f64 = 1.4;

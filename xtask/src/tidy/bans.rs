@@ -12,7 +12,7 @@ const PURE: &[&str] = &[
     "lb/src/control/watch.rs",
     "lb/src/log/escape.rs",
     "lb/src/shown.rs",
-    "demo-backend/src/fault.rs",
+    "demo-backend/src/fault/mod.rs",
     "demo-backend/src/fault/",
 ];
 
@@ -78,7 +78,7 @@ pub(super) const BANS: &[Ban] = &[
         places: &["lb/src/"],
         except: &[
             ("lb/src/observe/mod.rs", "it defines the function"),
-            ("lb/src/control.rs", "it makes the changes"),
+            ("lb/src/control/mod.rs", "it makes the changes"),
             ("lb/src/control/", "it makes the changes"),
         ],
         words: "intervened(",
@@ -90,11 +90,11 @@ pub(super) const BANS: &[Ban] = &[
         places: &["lb/src/"],
         except: &[
             ("lb/src/main.rs", "it tells why the balancer does not start"),
-            ("lb/src/cli.rs", "it answers flags that end the program"),
+            ("lb/src/cli/mod.rs", "it answers flags that end the program"),
             ("lb/src/ctl/", "`lb ctl` is a program of its own"),
             ("lb/src/ping/well.rs", "`--check-health` is a program of its own"),
             ("lb/src/log/writer.rs", "it is the log thread"),
-            ("lb/src/server.rs", "it prints the addresses once, from a thread of its own"),
+            ("lb/src/server/mod.rs", "it prints the addresses once, from a thread of its own"),
         ],
         words: "println! print! eprintln! eprint! stdout stderr",
         instead: "write a line with `tracing`; only the log thread may wait for a pipe or a disk",

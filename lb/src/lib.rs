@@ -44,3 +44,4 @@ mod resources;
 pub mod server;
 mod shown;
 mod statuses;
+mod transport;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use balance::verdict::Failure;
 use http::header::{CONNECTION, HOST, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::exchange::host;
@@ -18,6 +17,7 @@ use crate::config::Config;
 use crate::pool::Backend;
 use crate::proxy::upstream::connect::reach;
 use crate::resolver::Resolver;
+use crate::transport::Stream;
 
 /// Limit for the bytes of a status line. It has three words, and the last one is for people.
 const STATUS_LINE: usize = 4 * 1024;
@@ -65,7 +65,7 @@ fn question(backend: &Backend, config: &Config) -> Result<Vec<u8>, Failure> {
 }
 
 /// Sends the question and waits for a status line.
-async fn exchange(mut stream: TcpStream, question: &[u8]) -> Result<TcpStream, Failure> {
+async fn exchange(mut stream: Stream, question: &[u8]) -> Result<Stream, Failure> {
     // A server may answer and close before it has read the question: its answer still counts.
     let _ = stream.write_all(question).await;
     let mut answer = Vec::with_capacity(512);
@@ -93,7 +93,7 @@ fn has_status(answer: &[u8]) -> Result<bool, Failure> {
     }
 }
 
-async fn read_rest(stream: TcpStream) {
+async fn read_rest(stream: Stream) {
     let _ = tokio::io::copy(&mut stream.take(REST), &mut tokio::io::sink()).await;
 }
 

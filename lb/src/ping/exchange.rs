@@ -10,7 +10,6 @@ use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use memchr::memmem;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::config::Config;
@@ -18,6 +17,7 @@ use crate::pool::Backend;
 use crate::proxy::upstream::connect::reach;
 use crate::resolver::Resolver;
 use crate::statuses::Statuses;
+use crate::transport::Stream;
 
 /// Bytes of an answer's body that are read. A longer body counts as complete.
 const MOST: usize = 64 * 1024;
@@ -77,7 +77,7 @@ fn objection(status: StatusCode, body: &[u8], expected: &Statuses, contains: Opt
 /// # Errors
 /// There was no complete answer.
 pub(super) async fn ask(
-    stream: TcpStream,
+    stream: Stream,
     request: Request<Empty<Bytes>>,
 ) -> Result<(StatusCode, Bytes), Failure> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))

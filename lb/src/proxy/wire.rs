@@ -2,25 +2,19 @@
 //! its own: the task that waits for something lets it read and write meanwhile.
 
 use std::io::{self, IoSlice};
-use std::mem::{self, MaybeUninit};
-use std::net::SocketAddr;
+use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame};
-use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio_util::io::poll_read_buf;
 
 use crate::observe::Meter;
 pub(crate) use crate::proxy::downstream::cut::Cut;
 use crate::proxy::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
 use crate::proxy::http1::fault::Fault;
+use crate::transport::{ReadHalf, Stream, WriteHalf};
 
 /// The size of further reads, after the first buffer was full. A slow reader needs the same memory.
 const LARGE_READ: usize = 32 * 1024;
@@ -40,12 +34,12 @@ pub(crate) struct Buffers {
 
 /// Both halves of a stream that is not in use. Incoming messages are usually not longer than `room`.
 pub(crate) fn split<B>(
-    stream: TcpStream,
+    stream: Stream,
     room: usize,
     Buffers { incoming, outgoing }: Buffers,
     meter: Meter,
 ) -> (Reader, Writer<B>) {
-    let (read, write) = stream.into_split();
+    let (read, write) = stream.split();
     (Reader::new(read, incoming, room, meter.clone()), Writer::new(write, outgoing, meter))
 }
 
@@ -63,14 +57,15 @@ pub(crate) fn close<B>(reader: Reader, mut writer: Writer<B>) -> Buffers {
 }
 
 /// The stream of both halves, and the bytes that were received and not used.
-pub(crate) fn reunite<B>(reader: Reader, writer: Writer<B>) -> Option<(TcpStream, BytesMut)> {
-    Some((reader.read.reunite(writer.write).ok()?, reader.buffer))
+pub(crate) fn reunite<B>(reader: Reader, writer: Writer<B>) -> Option<(Stream, BytesMut)> {
+    Some((reader.read.reunite(writer.write)?, reader.buffer))
 }
 
 /// The read half.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    read: OwnedReadHalf,
+    /// The half of the connection that this reader reads from.
+    pub(crate) read: ReadHalf,
     /// The bytes that were received and not used yet.
     pub(crate) buffer: BytesMut,
     /// The number of these bytes that are known to contain no end of a head.
@@ -88,14 +83,9 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    fn new(read: OwnedReadHalf, buffer: BytesMut, room: usize, meter: Meter) -> Self {
+    fn new(read: ReadHalf, buffer: BytesMut, room: usize, meter: Meter) -> Self {
         let (body, fault) = (Decoder::Length(0), None);
         Self { read, buffer, searched: 0, first_room: room, room, body, fault, ended: false, meter }
-    }
-
-    /// The socket of the read half.
-    pub(crate) fn stream(&self) -> &TcpStream {
-        self.read.as_ref()
     }
 
     /// Reads the available bytes.
@@ -104,7 +94,7 @@ impl Reader {
             self.buffer.reserve(self.room);
         }
         let free = self.buffer.capacity() - self.buffer.len();
-        let read = ready!(poll_read_buf(Pin::new(&mut self.read), cx, &mut self.buffer))?;
+        let read = ready!(self.read.poll_read(cx, &mut self.buffer))?;
         self.meter.received(read);
         self.ended |= read == 0;
         self.room = if read == free { LARGE_READ } else { self.room };
@@ -136,25 +126,6 @@ impl Reader {
         while let Ok(Found::Frame(_)) = self.body.take(&mut self.buffer) {}
     }
 
-    /// Whether the connection is still good while nothing is expected: the other side has not closed it, and
-    /// has sent nothing.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        let mut byte = [0];
-        let cx = &mut Context::from_waker(Waker::noop());
-        Pin::new(&mut self.read).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending()
-    }
-
-    /// The same, according to the kernel: its latest events may not have reached the runtime yet.
-    pub(crate) fn is_quiet_by_now(&self) -> bool {
-        let seen = socket2::SockRef::from(self.read.as_ref()).peek(&mut [MaybeUninit::uninit()]);
-        seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    /// The address of the other end, if it is still connected.
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        self.read.peer_addr().ok()
-    }
-
     /// Releases the memory of a large message, which is not kept for the life of the connection.
     pub(crate) fn shrink(&mut self) {
         if self.room > self.first_room && self.buffer.is_empty() {
@@ -166,7 +137,7 @@ impl Reader {
 /// The write half, for messages with bodies of the type `B`.
 #[derive(Debug)]
 pub(crate) struct Writer<B> {
-    write: OwnedWriteHalf,
+    write: WriteHalf,
     /// The bytes to write next, of which `written` are done; then `chunk`, then `tail`.
     head: Vec<u8>,
     written: usize,
@@ -206,7 +177,7 @@ pub(crate) enum SendError<E> {
 }
 
 impl<B> Writer<B> {
-    fn new(write: OwnedWriteHalf, head: Vec<u8>, meter: Meter) -> Self {
+    fn new(write: WriteHalf, head: Vec<u8>, meter: Meter) -> Self {
         Self {
             write,
             head,
@@ -260,8 +231,7 @@ impl<B> Writer<B> {
 
     /// Ends with a reset when the read half is dropped as well: an incomplete message must not look complete.
     pub(crate) fn reset(self) {
-        let _ = socket2::SockRef::from(self.write.as_ref()).set_linger(Some(std::time::Duration::ZERO));
-        self.write.forget();
+        self.write.reset();
     }
 
     /// Ends the connection when the read half is dropped as well. Bytes that are held back are sent before,
@@ -277,17 +247,17 @@ impl<B> Writer<B> {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let head = &self.head[self.written..];
-            let write = Pin::new(&mut self.write);
+            let write = &mut self.write;
             let wrote = match (head, &self.chunk[..]) {
                 ([], []) if self.tail.is_empty() => break,
                 (_, []) if self.tail.is_empty() && self.last && self.body.is_none() => {
                     self.held = true;
-                    ready!(poll_write_last(write.get_mut(), cx, head))?
+                    ready!(write.poll_write_last(cx, head))?
                 }
                 (_, []) if self.tail.is_empty() => ready!(write.poll_write(cx, head))?,
                 (_, chunk) => {
                     let pieces = [head, chunk, self.tail].map(IoSlice::new);
-                    ready!(write.poll_write_vectored(cx, &pieces))?
+                    ready!(write.poll_write_pieces(cx, &pieces))?
                 }
             };
             if wrote == 0 {
@@ -310,7 +280,7 @@ impl<B> Writer<B> {
 
     /// Says that nothing more will be written.
     pub(crate) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.write).poll_shutdown(cx)
+        self.write.poll_shutdown(cx)
     }
 }
 
@@ -380,18 +350,6 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
             (self.chunk, self.tail) = (data, tail);
         }
         None
-    }
-}
-
-/// Writes the last bytes. The kernel holds them back for the end (send(2), MSG_MORE) if it has memory.
-fn poll_write_last(
-    write: &mut OwnedWriteHalf,
-    cx: &mut Context<'_>,
-    bytes: &[u8],
-) -> Poll<io::Result<usize>> {
-    match send(write.as_ref(), bytes, SendFlags::MORE | SendFlags::NOSIGNAL) {
-        Err(Errno::AGAIN) => Pin::new(write).poll_write(cx, bytes),
-        wrote => Poll::Ready(wrote.map_err(Into::into)),
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::coop::consume_budget;
 
-use crate::proxy::upstream::connect::notice_the_gone;
+use crate::transport::plain::keep_alive;
 
 /// Limit of connections that wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -118,7 +118,7 @@ pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListe
 /// listener, so none of them needs a system call for that.
 fn prepare(listener: &Socket) -> io::Result<()> {
     listener.set_tcp_nodelay(true)?;
-    notice_the_gone(listener)?;
+    keep_alive(listener)?;
     listener.set_nonblocking(true)
 }
 

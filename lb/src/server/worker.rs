@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::net::TcpStream;
 use tokio::runtime::{LocalOptions, LocalRuntime};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
@@ -30,6 +29,7 @@ use crate::proxy::record::metrics::WorkerMetrics;
 use crate::proxy::settings::Settings;
 use crate::proxy::upstream::queue::Queues;
 use crate::proxy::wire::Buffers;
+use crate::transport::Stream;
 
 /// Interval at which idle backend connections are checked.
 const PRUNE: Duration = Duration::from_secs(1);
@@ -181,7 +181,7 @@ pub(super) struct Clients {
 
 /// The connection of a client, with the values that it holds to its end.
 struct Client {
-    stream: TcpStream,
+    stream: Stream,
     ip: IpAddr,
     held: (Guard, Option<OwnedSemaphorePermit>, TaskTrackerToken),
 }
@@ -196,7 +196,7 @@ impl Clients {
     pub(super) fn serve(self: &Rc<Self>, Accepted { stream, peer, slot }: Accepted) {
         self.proxy.metrics.clients().opened.one();
         let connection = Guard::new(&self.observer, &self.open);
-        if let Ok(stream) = TcpStream::from_std(stream) {
+        if let Ok(stream) = Stream::accepted(stream) {
             let held = (connection, slot, self.connections.token());
             self.talk(Client { stream, ip: peer.ip().to_canonical(), held });
         }

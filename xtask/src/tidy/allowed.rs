@@ -117,16 +117,16 @@ pub(super) const TABLES: &[Allowed] = &[
             ("ctl", "admin proxy config shown exit"),
             ("check", "asking ping config"),
             // What surrounds requests.
-            ("server", "admin control asking proxy log config pool observe clock"),
+            ("server", "admin control asking proxy log config pool observe clock transport"),
             // The control thread.
             ("admin", "control proxy log config pool observe clock"),
             ("control", "ping log config proxy resolver pool observe clock"),
             ("asking", "ping config pool clock"),
-            ("ping", "proxy log config resolver pool statuses shown clock"),
+            ("ping", "proxy log config resolver pool statuses shown clock transport"),
             // The settings: the parts below define those that they read.
             ("config", "proxy log statuses shown"),
             // The path of a request.
-            ("proxy", "log resolver pool resolved resources observe clock"),
+            ("proxy", "log resolver pool resolved resources observe clock transport"),
             // What every part above needs: log, settings, names, and the pool with the clock of the machine.
             ("log", "observe"),
             ("resolver", "pool resources"),
@@ -134,6 +134,8 @@ pub(super) const TABLES: &[Allowed] = &[
             ("resolved", ""),
             // The records. They use nothing else of the balancer.
             ("observe", ""),
+            // The bytes of connections.
+            ("transport", ""),
             // Tools without a state.
             ("clock", ""),
             ("resources", ""),

@@ -41,6 +41,14 @@ pub(super) const BANS: &[Ban] = &[
         instead: "take a `fastrand::Rng` as an argument",
         in_tests: false,
     },
+    // One transport.
+    Ban {
+        places: &["lb/src/proxy/"],
+        except: &[],
+        words: "TcpStream SockRef OwnedReadHalf OwnedWriteHalf rustix::net rustix::event",
+        instead: "the request path knows no sockets; call `crate::transport`, or add a method there",
+        in_tests: false,
+    },
     // One direction.
     Ban {
         places: &["lb/src/observe/"],

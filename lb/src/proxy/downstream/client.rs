@@ -17,7 +17,6 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::{HeaderValue, Method, Version};
 use http_body::Body;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::log::seldom::Seldom;
@@ -34,6 +33,7 @@ use crate::proxy::message::forwarded::is_trusted;
 use crate::proxy::message::refusal::Refusal;
 use crate::proxy::record::request_record::RequestRecord;
 use crate::proxy::wire::{self, Buffers, Framing, Reader, SendError, Writer};
+use crate::transport::Stream;
 
 /// Requests up to this size are read at once.
 const ROOM: usize = 2 * 1024;
@@ -110,11 +110,11 @@ struct Client<'a> {
 /// Handles the requests of the client at this address, one after the other. Returns the connection when
 /// nothing has come for a short time. The buffers are reused for one connection after the other.
 pub(crate) async fn converse(
-    stream: TcpStream,
+    stream: Stream,
     ip: IpAddr,
     proxy: &Rc<Proxy>,
     buffers: &mut Buffers,
-) -> Option<TcpStream> {
+) -> Option<Stream> {
     let trusted = is_trusted(ip, &proxy.settings.now().trusted);
     let metrics = &proxy.metrics;
     let (incoming, outgoing) =
@@ -371,7 +371,7 @@ impl Client<'_> {
     }
 
     /// The connection as it was before any messages, with the bytes that were received and not used.
-    fn into_stream(self) -> Option<(TcpStream, BytesMut)> {
+    fn into_stream(self) -> Option<(Stream, BytesMut)> {
         let incoming = Rc::into_inner(self.incoming)?;
         wire::reunite(incoming.into_inner(), self.outgoing)
     }

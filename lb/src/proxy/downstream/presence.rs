@@ -13,13 +13,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::proxy::http1::body::Found;
 use crate::proxy::wire::Reader;
+use crate::transport::ReadHalf;
 
 /// Bytes that are read in advance while a request is in progress, to notice when its client leaves.
 const AHEAD: usize = 64 * 1024;
@@ -29,14 +27,6 @@ const FIRST: Duration = Duration::from_millis(10);
 
 /// The longest pause: a reset is noticed with at most this delay.
 const LONGEST: Duration = Duration::from_secs(1);
-
-/// The time between two probes of the kernel on a connection whose client sends nothing more. A closed socket
-/// answers with a reset after a minute at most (Linux: `tcp_fin_timeout`), and a machine that is gone does
-/// not answer.
-const PROBE: Duration = Duration::from_secs(15);
-
-/// The number of probes without an answer that show that the client is gone.
-const PROBES: u32 = 3;
 
 /// The state of a client while its request is in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +84,7 @@ impl Watch {
 
     /// The same, while another task reads the bytes of the client.
     pub(crate) fn look_only(&mut self, incoming: &RefCell<Reader>, cx: &mut Context<'_>) -> Presence {
-        self.ask(incoming.borrow().stream(), cx)
+        self.ask(&incoming.borrow().read, cx)
     }
 
     /// Checks a client that has sent its last byte, or more than is read in advance.
@@ -113,17 +103,15 @@ impl Watch {
             if !is_whole(incoming) {
                 return Presence::CutShort;
             }
-            let probes = TcpKeepalive::new().with_time(PROBE).with_interval(PROBE).with_retries(PROBES);
-            // Without probes, the balancer notices that a client has left when it writes the answer.
-            let _ = SockRef::from(incoming.stream()).set_tcp_keepalive(&probes);
+            incoming.read.probe();
         }
-        self.ask(incoming.stream(), cx)
+        self.ask(&incoming.read, cx)
     }
 
-    fn ask(&mut self, stream: &TcpStream, cx: &mut Context<'_>) -> Presence {
+    fn ask(&mut self, stream: &ReadHalf, cx: &mut Context<'_>) -> Presence {
         let questions = self.0.get_or_insert_with(Questions::new);
         loop {
-            if is_reset(stream) {
+            if stream.is_reset() {
                 return Presence::Left;
             }
             match questions.poll_next(cx) {
@@ -160,19 +148,13 @@ fn is_whole(incoming: &Reader) -> bool {
     }
 }
 
-/// Whether the kernel knows that nothing can be sent any more.
-fn is_reset(stream: &TcpStream) -> bool {
-    let mut asked = [PollFd::new(stream, PollFlags::empty())];
-    let answered = poll(&mut asked, Some(&Timespec::default()));
-    answered.is_ok() && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
 
+    use socket2::SockRef;
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::observe::Meter;
@@ -190,7 +172,7 @@ mod tests {
     async fn seen(body: Decoder, bytes: &[u8], aborts: bool) -> Presence {
         let (mut client, ours) = pair().await;
         let (mut reader, _writer) =
-            wire::split::<AnswerBody>(ours, 1024, Buffers::default(), Meter::default());
+            wire::split::<AnswerBody>(ours.into(), 1024, Buffers::default(), Meter::default());
         reader.body = body;
         client.write_all(bytes).await.unwrap();
         client.shutdown().await.unwrap();
@@ -227,7 +209,8 @@ mod tests {
     #[tokio::test]
     async fn a_reset_behind_the_end_is_noticed() {
         let (mut client, ours) = pair().await;
-        let (reader, _writer) = wire::split::<AnswerBody>(ours, 1024, Buffers::default(), Meter::default());
+        let (reader, _writer) =
+            wire::split::<AnswerBody>(ours.into(), 1024, Buffers::default(), Meter::default());
         client.shutdown().await.unwrap();
         let (reader, mut watch) = (RefCell::new(reader), Watch::default());
         let mut client = Some(client);

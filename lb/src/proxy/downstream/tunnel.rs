@@ -8,7 +8,6 @@ use std::rc::Rc;
 use balance::verdict::Blame;
 use bytes::BytesMut;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::io::InspectReader;
 
@@ -17,6 +16,7 @@ use crate::proxy::Proxy;
 use crate::proxy::record::request_record::RequestRecord;
 use crate::proxy::upstream::connection::Connection;
 use crate::proxy::upstream::queue::Lease;
+use crate::transport::Stream;
 
 /// A request that became a tunnel. It stays in flight, and its record open, until the tunnel closes.
 #[derive(Debug)]
@@ -32,11 +32,7 @@ pub(crate) struct Tunnel {
 /// A backend may switch before it has the complete request. The rest of the request goes first, as the client
 /// sends it first: RFC 9110, section 7.8. `client` is called for its socket when nothing else reads from it
 /// any more.
-pub(crate) async fn run(
-    client: impl FnOnce() -> Option<(TcpStream, BytesMut)>,
-    tunnel: Tunnel,
-    proxy: &Proxy,
-) {
+pub(crate) async fn run(client: impl FnOnce() -> Option<(Stream, BytesMut)>, tunnel: Tunnel, proxy: &Proxy) {
     let Tunnel { mut backend, mut record, lease } = tunnel;
     let rest = backend.send_rest(proxy.settings.now().stall_timeout, &proxy.deadlines).await;
     if let Err(failure) = rest {

@@ -13,13 +13,12 @@ use std::time::Duration;
 use balance::verdict::Failure;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use socket2::{Socket, TcpKeepalive};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::pool::Backend;
 use crate::resolver::Resolver;
 use crate::resources::is_out_of_resources;
+use crate::transport::Stream;
 
 /// The time to wait for one address before the next one is tried as well: RFC 8305, section 5.
 const PACE: Duration = Duration::from_millis(250);
@@ -37,7 +36,7 @@ pub(crate) async fn reach(
     port: Option<u16>,
     patience: Duration,
     resolver: &Resolver,
-) -> Result<TcpStream, Failure> {
+) -> Result<Stream, Failure> {
     if backend.own.resolved.is_empty() {
         timeout(patience, resolver.resolve(backend)).await.unwrap_or(Err(Failure::Unresolved))?;
     }
@@ -53,7 +52,7 @@ pub(crate) async fn reach(
 ///
 /// # Errors
 /// The reason why there is no connection.
-pub(crate) async fn connect_to_name(host: &str, port: u16, patience: Duration) -> Result<TcpStream, Failure> {
+pub(crate) async fn connect_to_name(host: &str, port: u16, patience: Duration) -> Result<Stream, Failure> {
     let resolver = Resolver::system();
     let found = timeout(patience, resolver.look_up(host)).await.unwrap_or(Err(Failure::Unresolved))?;
     let mut addresses = found.to_vec();
@@ -63,10 +62,7 @@ pub(crate) async fn connect_to_name(host: &str, port: u16, patience: Duration) -
 
 /// Connects to the first address that answers: `localhost` often has two addresses, and a server at only one
 /// of them. The caller ends this after `patience`; before that, each address is tried.
-pub(crate) async fn connect_to_any(
-    addresses: &[SocketAddr],
-    patience: Duration,
-) -> Result<TcpStream, Failure> {
+pub(crate) async fn connect_to_any(addresses: &[SocketAddr], patience: Duration) -> Result<Stream, Failure> {
     match addresses {
         [] => Err(Failure::Unresolved),
         [only] => connect_to(*only).await,
@@ -76,7 +72,7 @@ pub(crate) async fn connect_to_any(
 }
 
 /// Tries one address after the other, the next one after a failure or after `pace`, until one answers.
-async fn race(addresses: Vec<SocketAddr>, pace: Duration) -> Result<TcpStream, Failure> {
+async fn race(addresses: Vec<SocketAddr>, pace: Duration) -> Result<Stream, Failure> {
     let mut coming = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();
     let mut failed = None;
@@ -128,11 +124,8 @@ fn graver(before: Option<Failure>, failure: Failure) -> Failure {
     before.filter(|_| failure == Failure::OutOfResources).unwrap_or(failure)
 }
 
-async fn connect_to(address: SocketAddr) -> Result<TcpStream, Failure> {
-    let stream = TcpStream::connect(address).await.map_err(|error| connect_failure(&error, address))?;
-    // The balancer writes complete messages; waiting for more to send would only delay them.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
+async fn connect_to(address: SocketAddr) -> Result<Stream, Failure> {
+    Stream::connect(address).await.map_err(|error| connect_failure(&error, address))
 }
 
 fn connect_failure(error: &io::Error, address: SocketAddr) -> Failure {
@@ -157,15 +150,6 @@ fn has_way_to(address: SocketAddr) -> bool {
         Ok(socket) => socket.connect(address).is_ok(),
         Err(error) => is_out_of_resources(&error) || error.kind() == io::ErrorKind::AddrInUse,
     }
-}
-
-/// Makes the kernel check, while a connection is silent, whether the other end is still there (RFC 9293,
-/// section 3.8.4). So the balancer notices a peer that disappeared without a message after two minutes, also
-/// in a tunnel; and network devices that drop silent connections keep this one. Accepted connections inherit
-/// this setting from their listener.
-pub(crate) fn notice_the_gone(socket: &Socket) -> io::Result<()> {
-    let every = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
-    socket.set_tcp_keepalive(&every.with_retries(4))
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use balance::verdict::Failure;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, Method, StatusCode};
 use http_body::{Body, Frame};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::observe::Meter;
@@ -35,6 +34,7 @@ use crate::proxy::upstream::apart::Apart;
 use crate::proxy::upstream::places::Place;
 use crate::proxy::wire::{self, Buffers, Cut, Framing, Reader, SendError, Writer};
 use crate::resolved::Generation;
+use crate::transport::Stream;
 
 /// Answers up to this size, including their heads, are read at once.
 const ROOM: usize = 4 * 1024;
@@ -96,7 +96,7 @@ impl Connection {
     /// Starts HTTP/1.1 on a new stream. The connection is in a box, because it moves from one request to the
     /// next and within each of them: so only its address moves. `generation` is the generation of the
     /// addresses that contain its peer.
-    pub(crate) fn new(stream: TcpStream, generation: Generation, meter: Meter, place: Place) -> Box<Self> {
+    pub(crate) fn new(stream: Stream, generation: Generation, meter: Meter, place: Place) -> Box<Self> {
         let (incoming, outgoing) = wire::split(stream, ROOM, Buffers::default(), meter);
         Box::new(Self {
             incoming,
@@ -137,12 +137,12 @@ impl Connection {
     /// Whether the connection is still good: the backend has not closed it, and has sent nothing without a
     /// request.
     pub(crate) fn is_quiet(&mut self) -> bool {
-        self.incoming.is_quiet()
+        self.incoming.read.is_quiet()
     }
 
     /// The same at this very moment, which costs a system call.
     pub(crate) fn is_quiet_by_now(&self) -> bool {
-        self.incoming.is_quiet_by_now()
+        self.incoming.read.is_quiet_by_now()
     }
 
     /// Whether the connection leads to one of the present addresses of the backend. The name may have moved
@@ -155,7 +155,7 @@ impl Connection {
     #[cold]
     fn moves_along(&mut self, backend: &Backend) -> bool {
         let generation = backend.own.resolved.generation();
-        let is_there = self.incoming.peer().is_some_and(|peer| backend.own.resolved.has(peer));
+        let is_there = self.incoming.read.peer().is_some_and(|peer| backend.own.resolved.has(peer));
         if is_there {
             self.generation = generation;
         }
@@ -372,7 +372,7 @@ impl Connection {
     }
 
     /// The parts for a tunnel: the socket, the bytes that came after the head of the answer, and the place.
-    pub(crate) fn into_stream(self: Box<Self>) -> Option<(TcpStream, BytesMut, Place)> {
+    pub(crate) fn into_stream(self: Box<Self>) -> Option<(Stream, BytesMut, Place)> {
         let (stream, buffer) = wire::reunite(self.incoming, self.outgoing.ok()?)?;
         Some((stream, buffer, self.place))
     }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use http::HeaderValue;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::proxy::downstream::answer::AnswerBody;
@@ -39,13 +39,13 @@ async fn reset_connection() -> Box<Connection> {
     drop(other);
     // The error itself must stay for the write.
     stream.ready(tokio::io::Interest::ERROR).await.unwrap();
-    Connection::new(stream, generation(), Meter::default(), place())
+    Connection::new(stream.into(), generation(), Meter::default(), place())
 }
 
 #[tokio::test]
 async fn the_kernel_knows_of_an_end_before_the_runtime_does() {
     let (stream, other) = pair().await;
-    let mut connection = Connection::new(stream, generation(), Meter::default(), place());
+    let mut connection = Connection::new(stream.into(), generation(), Meter::default(), place());
     assert!(connection.is_quiet() && connection.is_quiet_by_now());
     drop(other);
     // The runtime has not checked the socket yet.
@@ -58,7 +58,8 @@ async fn a_connection_is_good_while_its_peer_is_among_the_addresses() {
     let (peer, elsewhere) = (stream.peer_addr().unwrap(), "127.0.0.9:80".parse().unwrap());
     let app = backend("app.test");
     app.own.resolved.set(vec![peer]);
-    let mut connection = Connection::new(stream, app.own.resolved.generation(), Meter::default(), place());
+    let mut connection =
+        Connection::new(stream.into(), app.own.resolved.generation(), Meter::default(), place());
     let mut leads_to = |addresses: &[std::net::SocketAddr]| {
         app.own.resolved.set(addresses.to_vec());
         connection.leads_to(&app)
@@ -74,7 +75,7 @@ async fn a_connection_is_good_while_its_peer_is_among_the_addresses() {
 async fn a_connection_rests_for_less_long_than_its_backend_keeps_it() {
     let table = [(None, None), (Some(0), Some(0)), (Some(1), Some(500)), (Some(5), Some(4000))];
     let (stream, _other) = pair().await;
-    let mut connection = Connection::new(stream, generation(), Meter::default(), place());
+    let mut connection = Connection::new(stream.into(), generation(), Meter::default(), place());
     for (kept_for, idle_for) in table {
         connection.kept_for = kept_for;
         assert_eq!(connection.idle_for(), idle_for.map(Duration::from_millis), "{kept_for:?} s");
@@ -85,7 +86,8 @@ async fn a_connection_rests_for_less_long_than_its_backend_keeps_it() {
 #[tokio::test]
 async fn a_request_on_a_dead_connection_counts_as_not_sent() {
     let (from_client, _client) = pair().await;
-    let (incoming, _) = wire::split::<AnswerBody>(from_client, ROOM, Buffers::default(), Meter::default());
+    let (incoming, _) =
+        wire::split::<AnswerBody>(from_client.into(), ROOM, Buffers::default(), Meter::default());
     let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming)), 0), 1024);
     let downstream = Downstream::new(HeaderValue::from_static("192.0.2.7"), false);
     let head = RequestHead::default();

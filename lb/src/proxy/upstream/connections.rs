@@ -10,12 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use balance::verdict::Failure;
-use socket2::SockRef;
 
 use crate::pool::{Backend, Fleet, Pool};
 use crate::proxy::deadline::{Deadlines, Interrupt, Unless};
 use crate::proxy::record::metrics::WorkerMetrics;
-use crate::proxy::upstream::connect::{connect_to_any, notice_the_gone};
+use crate::proxy::upstream::connect::connect_to_any;
 use crate::proxy::upstream::connection::Connection;
 use crate::proxy::upstream::places::Places;
 use crate::proxy::upstream::queue::Queues;
@@ -183,10 +182,9 @@ impl Upstream {
         });
         let stream =
             deadlines.wait(connecting, || until, unless).await.map_err(in_time).and_then(|outcome| outcome);
-        match &stream {
-            Ok(stream) => _ = notice_the_gone(&SockRef::from(stream)),
+        if stream.is_err() {
             // The name may lead to other addresses by now.
-            Err(_) => self.resolver.refresh(backend),
+            self.resolver.refresh(backend);
         }
         Ok(Connection::new(stream?, generation, self.metrics.meter(self.metrics.at(backend)), place))
     }

@@ -20,7 +20,7 @@ use crate::config::json::backend as read_member;
 use crate::config::problems::{grouped, nearest};
 use crate::control::NotReloaded;
 use crate::pool::Backend;
-use crate::proxy::http1::fields::number;
+use crate::proxy::message::values::number;
 
 fn bad(error: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, error)

@@ -8,8 +8,8 @@ use http::header::TRAILER;
 use super::{in_any_pieces, strict};
 use crate::proxy::http1::body::{Chunk, Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
 use crate::proxy::http1::fault::Fault;
-use crate::proxy::http1::trailers::{announced, sift};
 use crate::proxy::message::head::Headers;
+use crate::proxy::message::trailers::{announced, sift};
 
 /// Below the limits, about which readers may differ.
 const FEW: usize = 16 * 1024;

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::observe::Observer;
 use crate::pool::Pool;
 use crate::proxy::upstream::queue::Queues;
-use crate::server::acceptor::{Accepted, WorkerHandle};
+use crate::server::handle::{Accepted, WorkerHandle};
 use crate::server::worker::work;
 
 /// Time limit of each step. It is reached only if something hangs.
@@ -45,12 +45,12 @@ static USUAL: LazyLock<Config> = LazyLock::new(|| {
 pub fn whole_path(stream: &[u8]) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     let taken_through = async {
-        timeout(PATIENCE, take_through(stream)).await.expect("every exchange ends in time");
+        timeout(PATIENCE, serve_request(stream)).await.expect("every exchange ends in time");
     };
     runtime.expect("a runtime").block_on(taken_through);
 }
 
-async fn take_through(stream: &[u8]) {
+async fn serve_request(stream: &[u8]) {
     let backend = Backend::start();
     let lb = Balancer::start(backend.address);
 

@@ -13,7 +13,8 @@ use super::{server, strict};
 use crate::proxy::http1::request::{Framing, Head, take, write_head};
 use crate::proxy::http1::response;
 use crate::proxy::message::head::{Headers, RequestHead};
-use crate::proxy::message::prepare::{ATTEMPT, Hop, is_last_hop, prepare_request, prepare_response};
+use crate::proxy::message::hop::Hop;
+use crate::proxy::message::prepare::{ATTEMPT, is_last_hop, prepare_request, prepare_response};
 use crate::proxy::message::via::Mark;
 use crate::proxy::message::way::tells_the_way;
 

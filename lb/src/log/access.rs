@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::RequestEnd;
 
-use super::LogFormat;
 use super::escape::{bare, inside, json, quoted};
+use super::format::LogFormat;
 use super::lines::Lines;
 use crate::observe::AccessLog;
 

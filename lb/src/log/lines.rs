@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::writer::OpenError;
+use super::error::OpenError;
 
 /// Limit for the bytes of waiting lines: some thousand lines.
 pub(super) const ROOM: usize = 1024 * 1024;
@@ -107,10 +107,10 @@ impl Lines {
         self.0.dropped.fetch_add(lines as u64, Relaxed);
     }
 
-    /// Waits until all lines are written, for `patience` at most. Returns whether they are.
-    pub fn flush(&self, patience: Duration) -> bool {
+    /// Waits until all lines are written, for `timeout` at most. Returns whether they are.
+    pub fn flush(&self, timeout: Duration) -> bool {
         let is_open = |state: &mut State| state.busy || !state.waiting.is_empty();
-        let waited = self.0.done.wait_timeout_while(self.state(), patience, is_open);
+        let waited = self.0.done.wait_timeout_while(self.state(), timeout, is_open);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 

@@ -5,12 +5,9 @@
 //! does not accept, are counted.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use balance::names;
-use strum::{Display, IntoStaticStr, VariantArray};
 use tokio::sync::oneshot;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -18,76 +15,21 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt as layer, reload};
 
 pub(crate) mod access;
+mod error;
 pub mod escape;
+mod format;
 mod lines;
 pub(crate) mod seldom;
 mod writer;
 
 use access::AccessLines;
+pub use error::OpenError;
+pub use format::{Level, LogFormat};
 pub use lines::Lines;
-pub use writer::OpenError;
 use writer::Output;
 
 /// How long the end of the process waits for the last lines.
 pub const LAST_LINES: Duration = Duration::from_secs(1);
-
-/// Format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-    /// The access log in the combined log format of Apache and nginx, and all other lines as text.
-    Combined,
-}
-
-impl FromStr for LogFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        names::parse(text, "not known")
-    }
-}
-
-/// The lowest level of lines that are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "lowercase")]
-pub enum Level {
-    /// Errors that an operator must look into.
-    Error,
-    /// Facts that an operator should know.
-    Warn,
-    /// Changes, and the access log.
-    #[default]
-    Info,
-    /// Also every ping.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-impl FromStr for Level {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        names::parse(text, "no level")
-    }
-}
-
-impl Level {
-    fn filter(self) -> LevelFilter {
-        match self {
-            Self::Error => LevelFilter::ERROR,
-            Self::Warn => LevelFilter::WARN,
-            Self::Info => LevelFilter::INFO,
-            Self::Debug => LevelFilter::DEBUG,
-            Self::Trace => LevelFilter::TRACE,
-        }
-    }
-}
 
 /// The log of this process.
 #[derive(Debug)]
@@ -159,17 +101,5 @@ impl Log {
         *self.level.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = level;
         // This fails only if the log has ended, and then there is nothing to filter.
         let _ = self.filter.reload(level.filter());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_lead_to_levels_and_back() {
-        assert!(Level::VARIANTS.iter().all(|level| level.to_string().parse() == Ok(*level)));
-        let error = "verbose".parse::<Level>().unwrap_err();
-        assert_eq!(error, "'verbose' is no level; write one of error, warn, info, debug, trace");
     }
 }

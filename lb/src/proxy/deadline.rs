@@ -77,16 +77,16 @@ impl Deadlines {
         unless: Option<(&Arc<Backend>, Unless)>,
     ) -> impl Future<Output = Result<F::Output, Interrupt>> {
         let unless = unless.filter(|(backend, unless)| !unless.holds(backend));
-        let mut place: Option<Place<'_>> = None;
+        let mut slot: Option<WaitSlot<'_>> = None;
         poll_fn(move |cx| {
             if let Poll::Ready(output) = Pin::new(&mut future).poll(cx) {
                 return Poll::Ready(Ok(output));
             }
-            match &place {
-                None => place = Some(self.enter(cx.waker(), deadline(), unless)),
-                Some(place) => {
+            match &slot {
+                None => slot = Some(self.enter(cx.waker(), deadline(), unless)),
+                Some(slot) => {
                     let mut waits = self.waits.borrow_mut();
-                    let wait = &mut waits[place.key];
+                    let wait = &mut waits[slot.key];
                     // A deadline that was moved in the same moment has not passed.
                     let deadline = deadline();
                     let put_off = std::mem::replace(&mut wait.deadline, deadline) != deadline;
@@ -103,7 +103,7 @@ impl Deadlines {
     }
 
     /// Ends the waits of this worker at their deadlines. It never returns.
-    pub(crate) async fn strike(&self) -> ! {
+    pub(crate) async fn run(&self) -> ! {
         loop {
             while self.waits.borrow().is_empty() {
                 self.began.notified().await;
@@ -131,24 +131,29 @@ impl Deadlines {
         self.waits.borrow().iter().for_each(|(_, wait)| wait.waker.wake_by_ref());
     }
 
-    fn enter(&self, waker: &Waker, deadline: Instant, unless: Option<(&Arc<Backend>, Unless)>) -> Place<'_> {
+    fn enter(
+        &self,
+        waker: &Waker,
+        deadline: Instant,
+        unless: Option<(&Arc<Backend>, Unless)>,
+    ) -> WaitSlot<'_> {
         let mut waits = self.waits.borrow_mut();
         if waits.is_empty() {
             self.began.notify_one();
         }
         let unless = unless.map(|(backend, unless)| (Arc::clone(backend), unless));
         let key = waits.insert(Wait { deadline, unless, waker: waker.clone(), interrupt: None });
-        Place { waits: &self.waits, key }
+        WaitSlot { waits: &self.waits, key }
     }
 }
 
-/// The place of a wait in the list. It is given up when the wait ends, for whatever reason.
-struct Place<'a> {
+/// The slot of a wait in the list. It is given up when the wait ends, for whatever reason.
+struct WaitSlot<'a> {
     waits: &'a RefCell<Slab<Wait>>,
     key: usize,
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitSlot<'_> {
     fn drop(&mut self) {
         self.waits.borrow_mut().remove(self.key);
     }
@@ -170,7 +175,7 @@ mod tests {
     async fn with_clock<T>(deadlines: &Deadlines, wait: impl Future<Output = T>) -> T {
         tokio::select! {
             output = wait => output,
-            never = deadlines.strike() => never,
+            never = deadlines.run() => never,
         }
     }
 

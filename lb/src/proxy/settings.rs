@@ -93,9 +93,9 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueRule {
     /// The number of requests that may wait; more are refused.
-    pub(crate) longest: usize,
+    pub(crate) max_waiting: usize,
     /// The time that each of them may wait.
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// The extent of the statistics.
@@ -134,7 +134,7 @@ struct Mine {
 pub(crate) struct InForce {
     settings: Arc<Settings>,
     /// The mark that this balancer adds to requests.
-    pub(crate) via: Mark,
+    pub(crate) via_mark: Mark,
     /// The limits for the tries of a request.
     pub(crate) limits: Limits,
 }
@@ -159,7 +159,7 @@ impl WorkerSettings {
 impl InForce {
     fn new(settings: Arc<Settings>) -> Self {
         Self {
-            via: Mark::new(&settings.name, settings.via),
+            via_mark: Mark::new(&settings.name, settings.via),
             limits: Limits {
                 retries: settings.retries,
                 retry_delay: settings.retry_delay,

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 
 use crate::observe::Meter;
-pub(crate) use crate::proxy::downstream::cut::Cut;
+use crate::proxy::cut::Cut;
 use crate::proxy::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
 use crate::proxy::http1::fault::Fault;
 use crate::transport::{ReadHalf, Stream, WriteHalf};

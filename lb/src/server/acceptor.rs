@@ -11,17 +11,18 @@
 //! (SO_REUSEPORT), a hash would decide, and a supervisor could not pass such listeners.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::clients::Clients;
+use super::handle::{Accepted, WorkerHandle};
 use super::listen;
-use super::worker::Clients;
 
 /// Pause of accepting when no descriptors are left. Other servers usually pause for a second, which is much
 /// longer than it takes until a connection ends.
@@ -29,50 +30,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Shortest time between two log lines about clients that wait.
 const WARN_AGAIN: Duration = Duration::from_secs(10);
-
-/// A connection from a client.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    /// The socket, which does not block.
-    pub(crate) stream: TcpStream,
-    /// The address of the client.
-    pub(crate) peer: SocketAddr,
-    /// The place of the connection within the limit of connections.
-    pub(crate) slot: Option<OwnedSemaphorePermit>,
-}
-
-/// A worker, as the acceptor sees it.
-#[derive(Debug)]
-pub(crate) struct WorkerHandle {
-    /// Closed to announce that no more connections will arrive.
-    connections: mpsc::UnboundedSender<Accepted>,
-    /// Open connections of the worker.
-    open: Arc<AtomicUsize>,
-}
-
-/// The side of a desk that belongs to the worker.
-pub(crate) struct Inbox {
-    /// Ends when no more connections will arrive.
-    pub(super) coming: mpsc::UnboundedReceiver<Accepted>,
-    /// Open connections of the worker: plus one for each that arrives, and minus one when it ends.
-    pub(super) open: Arc<AtomicUsize>,
-}
-
-impl WorkerHandle {
-    /// The desk of a worker, with both sides.
-    pub(crate) fn new() -> (Self, Inbox) {
-        let (connections, coming) = mpsc::unbounded_channel();
-        let open = Arc::new(AtomicUsize::new(0));
-        (Self { connections, open: Arc::clone(&open) }, Inbox { coming, open })
-    }
-
-    /// Gives a connection to the worker. A worker that has ended has panicked, and its connections end with
-    /// it.
-    pub(crate) fn give(&self, accepted: Accepted) {
-        self.open.fetch_add(1, Relaxed);
-        let _ = self.connections.send(accepted);
-    }
-}
 
 /// The acceptor, with all workers that get connections from it.
 pub(crate) struct Acceptor {

@@ -27,6 +27,8 @@ use crate::pool::Pool;
 use crate::proxy::settings::Settings;
 
 pub(crate) mod acceptor;
+mod clients;
+pub(crate) mod handle;
 mod listen;
 mod task_pool;
 pub(crate) mod worker;

@@ -2,40 +2,28 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::runtime::{LocalOptions, LocalRuntime};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio::sync::{mpsc, oneshot};
 
-use super::acceptor::{Accepted, Acceptor, Inbox, Slots, WorkerHandle};
-use super::task_pool::TaskPool;
+use super::acceptor::{Acceptor, Slots};
+use super::clients::{Clients, watch_idle};
+use super::handle::{Inbox, WorkerHandle};
 use crate::asking::LOOK;
 use crate::config::Config;
 use crate::observe::Observer;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
-use crate::proxy::downstream::client::converse;
-use crate::proxy::downstream::idle;
 use crate::proxy::record::metrics::WorkerMetrics;
 use crate::proxy::settings::Settings;
 use crate::proxy::upstream::queue::Queues;
-use crate::proxy::wire::Buffers;
-use crate::transport::Stream;
 
 /// Interval at which idle backend connections are checked.
 const PRUNE: Duration = Duration::from_secs(1);
-
-/// Limit of idle tasks of a worker. Each uses 3 KiB, and usually 3 KiB for its buffers.
-const PARKED_TASKS: usize = 32;
 
 /// All workers together.
 #[derive(Debug)]
@@ -121,7 +109,7 @@ pub(crate) async fn work(
     let metrics = Rc::new(WorkerMetrics::new(Arc::clone(&observer), number, settings.load().statistics));
     let proxy = Rc::new(Proxy::new(pool, metrics, settings, queues, random));
     let clock = Rc::clone(&proxy);
-    tokio::task::spawn_local(async move { clock.deadlines.strike().await });
+    tokio::task::spawn_local(async move { clock.deadlines.run().await });
     let keeper = Rc::clone(&proxy);
     tokio::task::spawn_local(async move {
         let give_up = |wanted| _ = keeper.upstream.give_up(wanted);
@@ -136,22 +124,15 @@ pub(crate) async fn work(
     let idle = Rc::downgrade(&proxy);
     tokio::task::spawn_local(async move {
         while let Some(proxy) = idle.upgrade() {
-            let longest = proxy.settings.now().backend_idle;
-            proxy.upstream.prune(&proxy.pool.fleet(), longest, Instant::now());
+            let max_idle = proxy.settings.now().backend_idle;
+            proxy.upstream.prune(&proxy.pool.fleet(), max_idle, Instant::now());
             drop(proxy);
-            tokio::time::sleep(PRUNE.min(longest / 4).max(LOOK)).await;
+            tokio::time::sleep(PRUNE.min(max_idle / 4).max(LOOK)).await;
         }
     });
 
     let (idle_clients, becoming_idle) = mpsc::unbounded_channel();
-    let clients = Rc::new(Clients {
-        proxy,
-        observer,
-        open,
-        connections: TaskTracker::new(),
-        task_pool: TaskPool::new(PARKED_TASKS),
-        idle_clients,
-    });
+    let clients = Rc::new(Clients::new(proxy, observer, open, idle_clients));
     tokio::task::spawn_local(watch_idle(Rc::clone(&clients), becoming_idle));
     if let Some(acceptor) = acceptor {
         tokio::task::spawn_local(acceptor.keep(Rc::clone(&clients)));
@@ -159,123 +140,5 @@ pub(crate) async fn work(
     while let Some(accepted) = coming.recv().await {
         clients.serve(accepted);
     }
-    // Connections finish their present request and close; idle connections close soon. Tunnels end without
-    // help.
-    clients.proxy.begin_draining();
-    clients.connections.close();
-    clients.connections.wait().await;
-}
-
-/// The clients of a worker.
-pub(super) struct Clients {
-    proxy: Rc<Proxy>,
-    observer: Arc<Observer>,
-    /// Open connections of the worker; a caller that gives it a connection adds one.
-    open: Arc<AtomicUsize>,
-    connections: TaskTracker,
-    /// Idle tasks.
-    task_pool: TaskPool<Client>,
-    /// The channel for clients that have become idle.
-    idle_clients: mpsc::UnboundedSender<Client>,
-}
-
-/// The connection of a client, with the values that it holds to its end.
-struct Client {
-    stream: Stream,
-    ip: IpAddr,
-    held: (Guard, Option<OwnedSemaphorePermit>, TaskTrackerToken),
-}
-
-impl Clients {
-    /// No descriptors are left for clients: idle backend connections are closed.
-    pub(super) fn tell_of_shortage(&self) {
-        self.proxy.upstream.places().tell_of_shortage();
-    }
-
-    /// Serves a connection that already counts as open.
-    pub(super) fn serve(self: &Rc<Self>, Accepted { stream, peer, slot }: Accepted) {
-        self.proxy.metrics.clients().opened.one();
-        let connection = Guard::new(&self.observer, &self.open);
-        if let Ok(stream) = Stream::accepted(stream) {
-            let held = (connection, slot, self.connections.token());
-            self.talk(Client { stream, ip: peer.ip().to_canonical(), held });
-        }
-    }
-
-    /// Serves a client until it is idle, in a separate task: an idle task, or a new one.
-    fn talk(self: &Rc<Self>, client: Client) {
-        if let Err(client) = self.task_pool.hand(client) {
-            tokio::task::spawn_local(Rc::clone(self).talk_to_one_after_the_other(client));
-        }
-    }
-
-    async fn talk_to_one_after_the_other(self: Rc<Self>, mut client: Client) {
-        let mut buffers = Buffers::default();
-        loop {
-            let Client { stream, ip, held } = client;
-            match converse(stream, ip, &self.proxy, &mut buffers).await {
-                Some(stream) => _ = self.idle_clients.send(Client { stream, ip, held }),
-                None => drop(held),
-            }
-            let Some(next) = self.task_pool.next().await else { return };
-            client = next;
-        }
-    }
-}
-
-/// Waits without end until idle clients send bytes again. One task does this for all of them, because
-/// thousands of waiting tasks would be most of the cost of idle clients.
-async fn watch_idle(clients: Rc<Clients>, mut coming: mpsc::UnboundedReceiver<Client>) {
-    let mut idle_clients = FuturesUnordered::new();
-    loop {
-        tokio::select! {
-            Some(client) = coming.recv() => idle_clients.push(wait_readable(client, &clients.proxy)),
-            Some(client) = idle_clients.next() => {
-                if let Some(client) = client {
-                    clients.talk(client);
-                }
-            }
-            else => return,
-        }
-    }
-}
-
-/// Waits until a client sends bytes again, and returns it unless it has been silent for too long.
-#[expect(clippy::manual_async_fn, reason = "an async fn would store its arguments twice")]
-fn wait_readable(client: Client, proxy: &Proxy) -> impl Future<Output = Option<Client>> {
-    async move { idle::wait_readable(&client.stream, proxy).await.then_some(client) }
-}
-
-/// A client connection counts as open while this value lives.
-struct Guard {
-    observer: Arc<Observer>,
-    open: Arc<AtomicUsize>,
-}
-
-impl Guard {
-    fn new(observer: &Arc<Observer>, open: &Arc<AtomicUsize>) -> Self {
-        observer.connections.fetch_add(1, Relaxed);
-        Self { observer: Arc::clone(observer), open: Arc::clone(open) }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.observer.connections.fetch_sub(1, Relaxed);
-        self.open.fetch_sub(1, Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_idle_client_costs_little() {
-        fn size<'a, F>(_: fn(Client, &'a Proxy) -> F) -> usize {
-            size_of::<F>()
-        }
-        let idle_clients = size(wait_readable);
-        assert!(idle_clients <= 256, "{idle_clients} bytes");
-    }
+    clients.finish().await;
 }

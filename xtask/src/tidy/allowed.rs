@@ -113,20 +113,20 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // The program and its commands.
             ("main", "cli server control ping log exit"),
-            ("cli", "ctl check config shown exit"),
-            ("ctl", "admin proxy config shown exit"),
+            ("cli", "ctl check config exit shown"),
+            ("ctl", "admin config proxy exit shown"),
             ("check", "asking ping config"),
             // What surrounds requests.
-            ("server", "admin control asking proxy log config pool observe clock transport"),
+            ("server", "admin control asking config proxy log pool observe transport clock"),
             // The control thread.
-            ("admin", "control proxy log config pool observe clock"),
-            ("control", "ping log config proxy resolver pool observe clock"),
+            ("admin", "control config proxy log pool observe clock"),
+            ("control", "ping config proxy log resolver pool observe clock"),
             ("asking", "ping config pool clock"),
-            ("ping", "proxy log config resolver pool statuses shown clock transport"),
+            ("ping", "config proxy log resolver pool transport clock statuses shown"),
             // The settings: the parts below define those that they read.
             ("config", "proxy log statuses shown"),
             // The path of a request.
-            ("proxy", "log resolver pool resolved resources observe clock transport"),
+            ("proxy", "log resolver pool resolved observe transport clock resources"),
             // What every part above needs: log, settings, names, and the pool with the clock of the machine.
             ("log", "observe"),
             ("resolver", "pool resources"),
@@ -151,55 +151,55 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "lb::proxy",
         rows: &[
             // The path of one request, from top to bottom: `mod` is proxy/mod.rs.
-            ("mod", "elsewhere downstream upstream record settings context message deadline"),
-            ("elsewhere", "downstream upstream record context"),
-            // The two sides.
-            ("downstream", "upstream record wire message http1"),
-            ("upstream", "record settings wire message http1 deadline"),
+            ("mod", "held_answer downstream exchange parts upstream record context request message"),
+            ("attempt", "exchange parts upstream record request http1 message deadline"),
+            ("held_answer", "downstream exchange parts upstream record cut"),
+            // A client's connection and its answer.
+            ("downstream", "parts upstream record request wire http1 message cut"),
+            // A request in all its tries, and what a worker has for it.
+            ("exchange", "upstream record settings context request message"),
+            ("parts", "upstream record settings message deadline"),
+            // The connections to the backends.
+            ("upstream", "record settings request wire http1 message cut deadline"),
             // What every step writes down, and what it reads.
-            ("record", "settings context message"),
+            ("record", "settings context request http1 message"),
             ("settings", "message"),
             ("context", ""),
+            ("request", "wire message cut"),
             // The bytes and the messages.
-            ("wire", "http1"),
-            ("message", "http1"),
-            ("http1", ""),
+            ("wire", "http1 cut"),
+            ("http1", "message"),
+            ("message", ""),
+            ("cut", ""),
             // One clock for all waits.
             ("deadline", ""),
         ],
-        up: &[
-            ("elsewhere", "mod", "a request that moves to another backend takes the path again"),
-            (
-                "downstream",
-                "mod",
-                "a client's connection gives each request to the path, and an answer keeps the proxy to its end",
-            ),
-            ("upstream", "mod", "an attempt is a method of the proxy"),
-            ("upstream", "downstream", "a try sends the body of the client and keeps to its pace"),
-            ("record", "downstream", "the record names the client and adds headers to its answer"),
-            ("message", "record", "the line about a malformed answer shows the request as the record does"),
-            ("wire", "downstream", "the error of a body that breaks off has the type `Cut`"),
-            ("http1", "message", "a head has the headers, the target and the refusal of a message"),
+        up: &[],
+    },
+    // The request of a client as it comes.
+    Allowed {
+        scope: "lb::proxy::request",
+        rows: &[
+            ("body", "held stream"),
+            ("held", ""),
+            ("stream", ""),
+            ("client", ""),
+            ("pace", ""),
+            ("mod", ""),
         ],
+        up: &[],
     },
     // The side of the clients.
     Allowed {
         scope: "lb::proxy::downstream",
         rows: &[
             // A client's connection: one request after the other, and the pauses between them.
-            ("client", "idle presence peer answer tunnel body"),
+            ("client", "idle presence answer tunnel"),
             ("idle", ""),
             ("presence", ""),
-            ("peer", ""),
             // The answer.
-            ("answer", "tunnel cut pace"),
+            ("answer", "tunnel"),
             ("tunnel", ""),
-            // The body of a request.
-            ("body", "held cut"),
-            ("held", ""),
-            // Values.
-            ("cut", ""),
-            ("pace", ""),
             ("mod", ""),
         ],
         up: &[],
@@ -208,41 +208,41 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "lb::proxy::upstream",
         rows: &[
-            // One try after the other.
-            ("attempt", "connections queue connection"),
             // Connections to a backend, and the limits on them.
-            ("connections", "queue connection places connect"),
-            ("queue", "places"),
+            ("connections", "stream connection queue places connect"),
+            ("stream", "connection places"),
             ("connection", "apart places"),
+            ("queue", "places"),
             ("apart", ""),
             ("places", ""),
             ("connect", ""),
             ("mod", ""),
         ],
-        up: &[("places", "connections", "a free place can come from an idle connection of this worker")],
+        up: &[],
     },
     // Messages on their way.
     Allowed {
         scope: "lb::proxy::message",
         rows: &[
-            // What the balancer reports.
-            ("complaint", "target"),
-            // What it adds, changes and removes.
+            // What the balancer adds, changes and removes.
             ("sticky", "key forwarded head"),
-            ("key", "forwarded head"),
-            ("forwarded", "prepare way head"),
-            ("prepare", "via way head refusal"),
+            ("key", "forwarded values head"),
+            ("prepare", "forwarded hop via trailers way values head refusal"),
+            ("forwarded", "hop way values head"),
+            ("hop", "via"),
             ("request_id", "head"),
-            ("via", "head"),
+            ("via", "values head"),
+            ("trailers", "way values head"),
             ("way", ""),
             // What a message has.
+            ("values", "head"),
             ("head", "target"),
             ("target", "refusal"),
             ("refusal", ""),
             ("date", ""),
             ("mod", ""),
         ],
-        up: &[("prepare", "forwarded", "the preparation writes these headers, which take its type `Hop`")],
+        up: &[],
     },
     // The records of one request.
     Allowed {
@@ -250,6 +250,7 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             ("request_record", "explained details metrics"),
             ("explained", "details"),
+            ("complaint", "details"),
             ("details", ""),
             ("metrics", ""),
             ("causes", ""),

@@ -12,15 +12,15 @@ use http::{Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::clock::{self, moment};
-use crate::proxy::Proxy;
-use crate::proxy::downstream::pace::Pace;
+use crate::proxy::cut::Cut;
 use crate::proxy::downstream::tunnel::Tunnel;
 use crate::proxy::message::head::{Headers, ResponseHead};
 use crate::proxy::message::refusal::Refusal;
+use crate::proxy::parts::Proxy;
 use crate::proxy::record::request_record::RequestRecord;
-use crate::proxy::upstream::connection::Connection;
+use crate::proxy::request::pace::Pace;
 use crate::proxy::upstream::queue::Lease;
-use crate::proxy::wire::Cut;
+use crate::proxy::upstream::stream::BackendStream;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -29,6 +29,17 @@ const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 pub(crate) struct Answer {
     pub(crate) head: ResponseHead,
     pub(crate) body: AnswerBody,
+}
+
+impl Answer {
+    /// Records an answer of the balancer, and adds the headers that its client asked for.
+    pub(crate) fn is_own(&mut self, record: &mut RequestRecord) {
+        let length = match &self.body {
+            AnswerBody::Own(Some(text)) => text.len(),
+            AnswerBody::Own(None) | AnswerBody::Relay(_) | AnswerBody::Switch(_) => 0,
+        };
+        record.sends_own(&mut self.head.headers, length);
+    }
 }
 
 /// The body of an answer.
@@ -55,7 +66,7 @@ pub(crate) struct End {
     pub(crate) proxy: Rc<Proxy>,
     pub(crate) record: RequestRecord,
     pub(crate) lease: Lease,
-    pub(crate) connection: Box<Connection>,
+    pub(crate) connection: BackendStream,
 }
 
 impl AnswerBody {
@@ -70,9 +81,7 @@ impl AnswerBody {
         }
         Self::Relay(relay)
     }
-}
 
-impl AnswerBody {
     /// Bytes of the request that were sent since its answer began.
     pub(crate) fn moved_apart(&self) -> u64 {
         match self {
@@ -133,7 +142,7 @@ impl Relay {
 
     fn on_byte(&mut self, frame: &Frame<Bytes>) {
         let Some(End { proxy, record, lease, .. }) = &mut self.end else { return };
-        record.passes(|| frame.data_ref().map_or(0, Bytes::len));
+        record.count_sent(|| frame.data_ref().map_or(0, Bytes::len));
         if lease.backend().is_listened_to() {
             proxy.pool.on_byte(lease.backend(), clock::now());
         }
@@ -193,8 +202,8 @@ impl Body for AnswerBody {
 pub(crate) fn refuse(mut record: RequestRecord, refusal: Refusal, by: &str) -> Answer {
     record.refused(refusal);
     record.answering(refusal.status());
-    let mut answer = own(by, refusal.status(), "http_request_denied", refusal.reason(), None);
-    record.says(&mut answer);
+    let mut answer = refused(refusal, by);
+    answer.is_own(&mut record);
     record.close(Instant::now());
     answer
 }
@@ -217,7 +226,7 @@ pub(crate) fn last_hop(mut record: RequestRecord, method: &Method, by: &str) -> 
         }
     };
     record.answering(answer.head.status);
-    record.says(&mut answer);
+    answer.is_own(&mut record);
     record.close(Instant::now());
     answer
 }

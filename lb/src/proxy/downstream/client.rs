@@ -20,18 +20,19 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use crate::log::seldom::Seldom;
-use crate::proxy::Proxy;
 use crate::proxy::downstream::answer::{self, Answer, AnswerBody};
-use crate::proxy::downstream::body::ClientBody;
 use crate::proxy::downstream::idle::IDLE_AFTER;
-use crate::proxy::downstream::peer::{self, Downstream};
 use crate::proxy::downstream::presence::{Presence, Watch};
 use crate::proxy::downstream::tunnel::{self, Tunnel};
 use crate::proxy::http1::request::{self, Head};
-use crate::proxy::http1::response::{ResponseFraming, shape, write_head};
+use crate::proxy::http1::response::{ResponseFraming, shape, write_head, write_interim};
 use crate::proxy::message::forwarded::is_trusted;
 use crate::proxy::message::refusal::Refusal;
+use crate::proxy::parts::Proxy;
 use crate::proxy::record::request_record::RequestRecord;
+use crate::proxy::request::body::ClientBody;
+use crate::proxy::request::client::{self, Downstream};
+use crate::proxy::request::stream::ClientStream;
 use crate::proxy::wire::{self, Buffers, Framing, Reader, SendError, Writer};
 use crate::transport::Stream;
 
@@ -109,7 +110,7 @@ struct Client<'a> {
 
 /// Handles the requests of the client at this address, one after the other. Returns the connection when
 /// nothing has come for a short time. The buffers are reused for one connection after the other.
-pub(crate) async fn converse(
+pub(crate) async fn serve_client(
     stream: Stream,
     ip: IpAddr,
     proxy: &Rc<Proxy>,
@@ -123,12 +124,12 @@ pub(crate) async fn converse(
         incoming: Rc::new(RefCell::new(incoming)),
         outgoing,
         watch: Watch::default(),
-        downstream: Downstream::new(peer::spelled(ip), trusted),
+        downstream: Downstream::new(client::spelled(ip), trusted),
         proxy,
     };
     loop {
         let then = match client.next_request().await {
-            Ok(head) => client.take_through(head).await,
+            Ok(head) => client.serve_request(head).await,
             Err(NoRequest::Refused(refusal)) => client.refuse(refusal).await,
             Err(NoRequest::Over) => AfterResponse::Close,
             Err(NoRequest::Idle) => AfterResponse::Idle,
@@ -156,6 +157,11 @@ fn warn_of(refusal: Refusal, client: &HeaderValue) {
         let client = client.to_str().unwrap_or_default();
         tracing::warn!("refused a client at {client}: {}", refusal.reason());
     }
+}
+
+/// Adds the interim answers for the client to the bytes to write.
+fn write_interim_to(outgoing: &mut Writer<AnswerBody>, downstream: &Downstream) {
+    downstream.take_interim(|interim| outgoing.put(|out| write_interim(out, &interim)));
 }
 
 impl Client<'_> {
@@ -199,16 +205,19 @@ impl Client<'_> {
     }
 
     /// Handles a request, and sends its answer.
-    async fn take_through(&mut self, head: Head) -> AfterResponse {
+    async fn serve_request(&mut self, head: Head) -> AfterResponse {
         let asked = Asked {
             method: head.request.method.clone(),
             old: head.request.version == Version::HTTP_10,
             keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers,
         };
-        self.downstream.begin(&head);
+        self.downstream.begin(head.request.version, head.expects);
         self.watch.begin();
-        let body = ClientBody::new(Rc::clone(&self.incoming), self.proxy.settings.now().max_body);
+        let body = ClientBody::new(
+            ClientStream::Http1(Rc::clone(&self.incoming)),
+            self.proxy.settings.now().max_body,
+        );
         let answer = {
             let mut impatient =
                 self.downstream.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
@@ -219,9 +228,9 @@ impl Client<'_> {
                 }
                 if impatient.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready()) {
                     impatient = None;
-                    self.downstream.go_on();
+                    self.downstream.send_continue();
                 }
-                self.downstream.flush(&mut self.outgoing);
+                write_interim_to(&mut self.outgoing, &self.downstream);
                 if let Poll::Ready(Err(_)) = self.outgoing.poll_flush(cx) {
                     return Poll::Ready(Err(Presence::Left));
                 }
@@ -270,9 +279,9 @@ impl Client<'_> {
         let date = &self.proxy.date;
         if unread && tunnel.is_some() {
             // A backend that switches protocols gets the rest of the request first: RFC 9110, section 7.8.
-            self.downstream.go_on();
+            self.downstream.send_continue();
         }
-        self.downstream.flush(&mut self.outgoing);
+        write_interim_to(&mut self.outgoing, &self.downstream);
         self.outgoing.begin(body, framing, |out| write_head(out, &head, shape, asked.old, || date.now()));
         if !shape.keep_alive && tunnel.is_none() {
             self.outgoing.is_last();
@@ -291,7 +300,7 @@ impl Client<'_> {
     async fn send(&mut self) -> Sent {
         let Self { incoming, outgoing, watch, proxy, .. } = self;
         let aborts = || proxy.settings.now().abort_on_close;
-        let (patience, mut moved) = (Cell::new(None), None);
+        let (until, mut moved) = (Cell::new(None), None);
         let sending = poll_fn(|cx| match outgoing.poll_send(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Sent::Whole),
             Poll::Ready(Err(SendError::Body(_))) => Poll::Ready(Sent::CutShort),
@@ -308,13 +317,13 @@ impl Client<'_> {
                 }
                 let now = (outgoing.moved(), outgoing.body().map_or(0, AnswerBody::moved_apart));
                 if moved.replace(now) != Some(now) {
-                    patience.set(Some(Instant::now() + proxy.settings.now().stall_timeout));
+                    until.set(Some(Instant::now() + proxy.settings.now().stall_timeout));
                 }
                 Poll::Pending
             }
         });
-        let until = || patience.get().unwrap_or_else(Instant::now);
-        let sent = proxy.deadlines.wait(sending, until, None).await;
+        let deadline = || until.get().unwrap_or_else(Instant::now);
+        let sent = proxy.deadlines.wait(sending, deadline, None).await;
         match sent {
             Ok(sent) => sent,
             Err(_) if outgoing.is_flushed() => {

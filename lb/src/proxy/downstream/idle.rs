@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::proxy::Proxy;
+use crate::proxy::parts::Proxy;
 use crate::transport::Stream;
 
 /// The time that a client may be idle before its memory is given back.

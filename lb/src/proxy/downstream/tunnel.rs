@@ -12,16 +12,16 @@ use tokio::time::Instant;
 use tokio_util::io::InspectReader;
 
 use crate::observe::Meter;
-use crate::proxy::Proxy;
+use crate::proxy::parts::Proxy;
 use crate::proxy::record::request_record::RequestRecord;
-use crate::proxy::upstream::connection::Connection;
 use crate::proxy::upstream::queue::Lease;
+use crate::proxy::upstream::stream::BackendStream;
 use crate::transport::Stream;
 
 /// A request that became a tunnel. It stays in flight, and its record open, until the tunnel closes.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
-    pub(crate) backend: Box<Connection>,
+    pub(crate) backend: BackendStream,
     pub(crate) record: RequestRecord,
     pub(crate) lease: Lease,
 }
@@ -44,11 +44,11 @@ pub(crate) async fn run(client: impl FnOnce() -> Option<(Stream, BytesMut)>, tun
         return;
     }
     let later = || Instant::now() + proxy.settings.now().tunnel_timeout;
-    let patience = Cell::new(later());
+    let until = Cell::new(later());
     if let (Some((client, asked)), Some((backend, answered, _place))) = (client(), backend.into_stream()) {
         let metrics = &proxy.metrics;
         let (ours, theirs) = (metrics.meter(metrics.clients()), metrics.meter(metrics.at(lease.backend())));
-        let put_off = || patience.set(later());
+        let put_off = || until.set(later());
         // Bytes that are read on one side are written on the other.
         let watched = |stream, from: &Meter, to: &Meter, passed: &Rc<Cell<u64>>| {
             let (from, to, passed) = (from.clone(), to.clone(), Rc::clone(passed));
@@ -70,7 +70,7 @@ pub(crate) async fn run(client: impl FnOnce() -> Option<(Stream, BytesMut)>, tun
             copy_bidirectional(&mut client, &mut backend).await
         };
         // However a tunnel ends, no side is to blame: the balancer does not know the meaning of its bytes.
-        let _ = proxy.deadlines.wait(pin!(pass), || patience.get(), None).await;
+        let _ = proxy.deadlines.wait(pin!(pass), || until.get(), None).await;
         record.tunnelled(up.get(), down.get());
     }
     record.answered();

@@ -10,8 +10,8 @@ use memchr::{memchr, memchr_iter};
 
 use super::extension::are_extensions;
 use super::fault::Fault;
-use super::trailers::MAX_TRAILERS;
 use super::{request, response, write_fields};
+use crate::proxy::message::trailers::MAX_TRAILERS;
 
 /// The longest line of a chunk's size, the longest trailer section, and the total of extensions of a body, in
 /// bytes.

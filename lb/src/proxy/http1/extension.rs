@@ -3,7 +3,7 @@
 //! Extensions are not forwarded, because no server needs them. But a reader that takes other bytes for
 //! extensions sees other chunks.
 
-use super::fields::is_token_byte;
+use crate::proxy::message::values::is_token_byte;
 
 /// Whether the text is `*( BWS ";" BWS name [ BWS "=" BWS value ] )`. Spaces are also allowed at its end,
 /// because some servers pad sizes with them.

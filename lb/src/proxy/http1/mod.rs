@@ -11,7 +11,6 @@ pub(crate) mod fields;
 pub(crate) mod foreign;
 pub(crate) mod request;
 pub(crate) mod response;
-pub(crate) mod trailers;
 
 /// Bytes that are not HTTP/1.1, or that contradict themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,15 +4,17 @@ use std::mem::MaybeUninit;
 
 use balance::Address;
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{HOST, TE};
-use http::{Extensions, Method, Version};
+use http::header::HOST;
+use http::{Method, Version};
 use memchr::{memchr, memchr_iter};
 
-use super::fields::{FramingHeaders, MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, all_listed, collect, is_token_byte};
+use super::fields::{FramingHeaders, MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, collect};
 use super::{foreign, write_field};
-use crate::proxy::message::head::{Headers, RequestHead};
+use crate::proxy::message::head::RequestHead;
 use crate::proxy::message::refusal::Refusal;
 use crate::proxy::message::target::{MAX_TARGET, Target};
+use crate::proxy::message::trailers::takes_trailers;
+use crate::proxy::message::values::is_token_byte;
 
 /// The longest method, in bytes.
 const MAX_METHOD: usize = 256;
@@ -134,7 +136,7 @@ fn parse(bytes: &Bytes) -> Result<Head, Refusal> {
     let uri = Target::read(bytes.slice_ref(path.as_bytes()), &method)?;
     let version = if old { Version::HTTP_10 } else { Version::HTTP_11 };
     let takes_trailers = noted.te && takes_trailers(&headers);
-    let request = RequestHead { method, uri, version, headers, context: Extensions::new() };
+    let request = RequestHead { method, uri, version, headers };
     let keep_alive = !noted.close && (!old || noted.keep_alive);
     Ok(Head { request, framing, keep_alive, expects: noted.expect, takes_trailers })
 }
@@ -158,11 +160,6 @@ fn framing(noted: FramingHeaders, old: bool) -> Result<Framing, Refusal> {
         return Err(Refusal::Coding);
     }
     Ok(if noted.chunked { Framing::Chunked } else { Framing::Length(noted.length.unwrap_or(0)) })
-}
-
-/// Whether a client accepts trailers: RFC 9110, section 6.5.1.
-pub(crate) fn takes_trailers(headers: &Headers) -> bool {
-    all_listed(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Writes a request's head: its target in origin form, and its headers unchanged. HTTP/1.1 requires a host

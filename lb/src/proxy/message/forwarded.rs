@@ -12,9 +12,9 @@ use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use crate::proxy::http1::fields::all_listed;
 use crate::proxy::message::head::Headers;
-use crate::proxy::message::prepare::Hop;
+use crate::proxy::message::hop::Hop;
+use crate::proxy::message::values::all_listed;
 use crate::proxy::message::way::tells_the_way;
 
 /// Tells the origin of a request, hop by hop.
@@ -101,7 +101,7 @@ fn hops(headers: &Headers) -> impl Iterator<Item = &[u8]> {
 
 /// Writes which client sent the request. The fields of a client are replaced, not extended, unless the client
 /// is a trusted proxy. `said` tells whether there is any field that [`tells_the_way`].
-pub(crate) fn tell_who_asked(headers: &mut Headers, hop: Hop<'_>, said: bool) {
+pub(crate) fn write_forwarded(headers: &mut Headers, hop: Hop<'_>, said: bool) {
     if said && hop.trusted {
         return extend(headers, hop);
     }
@@ -228,7 +228,7 @@ mod tests {
         let asked = |trusted, list: &[(&str, &str)]| {
             let mark = Mark::new("lb-1", true);
             let mut headers = headers(list);
-            tell_who_asked(&mut headers, Hop { client: &CLIENT, trusted, name: "", via: &mark }, true);
+            write_forwarded(&mut headers, Hop { client: &CLIENT, trusted, name: "", via: &mark }, true);
             let told = |name: &HeaderName| {
                 let values: Vec<_> = headers.get_all(name).map(|value| value.to_str().unwrap()).collect();
                 values.join("|")
@@ -261,7 +261,7 @@ mod tests {
                 ("x-forwarded-host", ""),
             ];
             let mut headers = headers(&said);
-            tell_who_asked(&mut headers, Hop { client: &CLIENT, trusted: true, name: "", via: &mark }, true);
+            write_forwarded(&mut headers, Hop { client: &CLIENT, trusted: true, name: "", via: &mark }, true);
             let told =
                 [FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST].map(|name| headers.get(&name).cloned());
             assert_eq!(told, [expected, "http", "a"].map(|text| HeaderValue::from_str(text).ok()), "{chain}");

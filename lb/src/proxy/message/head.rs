@@ -4,7 +4,7 @@
 //! search through so few costs less than a hash of each name, and the list keeps the order in which they
 //! came.
 
-use http::{Extensions, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use crate::proxy::message::target::Target;
 
@@ -20,8 +20,6 @@ pub(crate) struct RequestHead {
     pub version: Version,
     /// The headers.
     pub headers: Headers,
-    /// The context of the request: see [`crate::proxy::context`].
-    pub context: Extensions,
 }
 
 /// The head of an answer.
@@ -108,7 +106,7 @@ impl From<http::request::Parts> for RequestHead {
     fn from(head: http::request::Parts) -> Self {
         let headers = Headers::from(&head.headers);
         let uri = Target::from(&head.uri);
-        Self { method: head.method, uri, version: head.version, headers, context: head.extensions }
+        Self { method: head.method, uri, version: head.version, headers }
     }
 }
 

@@ -8,9 +8,9 @@ use http::header::COOKIE;
 use ipnet::IpNet;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::proxy::http1::fields::is_token;
 use crate::proxy::message::forwarded::client_key;
 use crate::proxy::message::head::{Headers, RequestHead};
+use crate::proxy::message::values::is_token;
 
 /// The source of a request's key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

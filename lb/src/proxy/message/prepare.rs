@@ -9,13 +9,14 @@ use http::header::{
 use http::{Method, StatusCode, Version};
 use memchr::memchr;
 
-use crate::proxy::http1::fields::{all_listed, is_token, number};
-use crate::proxy::http1::request::takes_trailers;
-use crate::proxy::http1::trailers;
 use crate::proxy::message::forwarded;
 use crate::proxy::message::head::{Headers, RequestHead, ResponseHead};
+use crate::proxy::message::hop::Hop;
 use crate::proxy::message::refusal::Refusal;
-use crate::proxy::message::via::{self, Mark};
+use crate::proxy::message::trailers;
+use crate::proxy::message::trailers::takes_trailers;
+use crate::proxy::message::values::{all_listed, is_token, number};
+use crate::proxy::message::via;
 use crate::proxy::message::way::tells_the_way;
 
 /// Tells a backend the number of the attempt, from the second on.
@@ -25,19 +26,6 @@ const UPGRADE_TOKEN: HeaderValue = HeaderValue::from_static("upgrade");
 const TE_TOKEN: HeaderValue = HeaderValue::from_static("te");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
-
-/// The hop between the client and this balancer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Hop<'a> {
-    /// The IP address of the client.
-    pub client: &'a HeaderValue,
-    /// The client is a proxy that is trusted to tell the origin of the request.
-    pub trusted: bool,
-    /// The name of this balancer.
-    pub name: &'a str,
-    /// The mark that this balancer adds to the request, to recognise the request if it comes back.
-    pub via: &'a Mark,
-}
 
 /// Prepares a request's head for a backend. `chunked` says that there is a body of unknown length.
 ///
@@ -73,7 +61,7 @@ pub(crate) fn prepare_request(head: &mut RequestHead, hop: Hop<'_>, chunked: boo
         head.headers.insert(TRANSFER_ENCODING, CHUNKED);
     }
 
-    forwarded::tell_who_asked(&mut head.headers, hop, special.way);
+    forwarded::write_forwarded(&mut head.headers, hop, special.way);
     hop.via.leave(&mut head.headers);
     Ok(())
 }

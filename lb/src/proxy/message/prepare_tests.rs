@@ -6,6 +6,7 @@ use http::Request;
 use http::header::VIA;
 
 use super::*;
+use crate::proxy::message::via::Mark;
 
 static CLIENT: HeaderValue = HeaderValue::from_static("192.0.2.7");
 static MARK: LazyLock<Mark> = LazyLock::new(|| Mark::new("lb-1", true));

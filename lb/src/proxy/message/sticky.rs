@@ -111,7 +111,7 @@ pub(crate) fn belongs_to(headers: &Headers, name: &str) -> Option<u64> {
 
 /// Tells the client its backend by a cookie with this name and these attributes. The headers of its `request`
 /// are as a backend gets them.
-pub(crate) fn tell(
+pub(crate) fn set_cookie(
     headers: &mut Headers,
     (name, attributes): (&str, Attributes),
     backend: &Backend,
@@ -135,7 +135,7 @@ mod tests {
         let field = [1, 2].map(|number| pool::backend(number, &format!("10.0.0.{number}"), 80));
         let mut headers = Headers::default();
         let attributes = Attributes::default();
-        tell(&mut headers, ("home", attributes), &field[1], &Headers::default());
+        set_cookie(&mut headers, ("home", attributes), &field[1], &Headers::default());
         let told = headers.get(&SET_COOKIE).unwrap().to_str().unwrap();
         let (cookie, attributes) = told.split_once("; ").unwrap();
         assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax");

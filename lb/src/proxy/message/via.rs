@@ -7,8 +7,8 @@
 use http::header::VIA;
 use http::{HeaderName, HeaderValue};
 
-use crate::proxy::http1::fields::all_listed;
 use crate::proxy::message::head::Headers;
+use crate::proxy::message::values::all_listed;
 
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 

@@ -11,13 +11,13 @@ use ipnet::IpNet;
 
 use crate::log::escape::shortened;
 use crate::proxy::context::{self, Retries, Tried};
-use crate::proxy::downstream::peer::Downstream;
 use crate::proxy::message::forwarded::{FORWARDED_FOR, client_address};
 use crate::proxy::message::head::{Headers, RequestHead};
 use crate::proxy::message::request_id::{REQUEST_ID, brought};
+use crate::proxy::request::client::Downstream;
 use crate::proxy::settings::InForce;
 
-/// The data of a request, and its context.
+/// The data of a request.
 #[derive(Debug)]
 pub(crate) struct RequestDetails {
     method: String,
@@ -28,8 +28,6 @@ pub(crate) struct RequestDetails {
     referer: Option<String>,
     user_agent: Option<String>,
     pub(crate) request_id: Option<String>,
-    retries: Retries,
-    tried: Tried,
     /// Bytes of its body that were read.
     pub(crate) received: Rc<Cell<u64>>,
     /// Bytes of its answer's body that were sent to the client.
@@ -68,17 +66,9 @@ impl RequestDetails {
             referer: header(REFERER).map(|page| without_query(page, settings.log_query)),
             user_agent: header(USER_AGENT),
             request_id: brought(headers).map(text),
-            retries: Retries::default(),
-            tried: Tried::default(),
             received: Rc::default(),
             sent: 0,
         })
-    }
-
-    /// Copies the data from the context of the request.
-    pub(crate) fn remember(&mut self, context: &Extensions) {
-        self.retries = context::get(context);
-        self.tried = context::get(context);
     }
 
     /// Whether an answer to the request has no body, whatever its headers say.
@@ -86,8 +76,9 @@ impl RequestDetails {
         self.method == Method::HEAD.as_str()
     }
 
-    /// Adds its data to an outcome.
-    pub(crate) fn tell(self, outcome: RequestEnd) -> RequestEnd {
+    /// Adds its data, and those of its context, to an outcome.
+    pub(crate) fn add_to(self, context: &Extensions, outcome: RequestEnd) -> RequestEnd {
+        let (Retries(retries), tried): (_, Tried) = (context::get(context), context::get(context));
         RequestEnd {
             method: self.method,
             path: self.path,
@@ -97,14 +88,9 @@ impl RequestDetails {
             referer: self.referer,
             user_agent: self.user_agent,
             request_id: self.request_id,
-            attempts: attempts(&self.tried, outcome.backend),
-            retries: self.retries.0,
-            tried: self
-                .tried
-                .0
-                .into_iter()
-                .map(|(number, failure)| (number, failure.words().into()))
-                .collect(),
+            attempts: attempts(&tried, outcome.backend),
+            retries,
+            tried: tried.0.into_iter().map(|(number, failure)| (number, failure.words().into())).collect(),
             received_bytes: self.received.get(),
             sent_bytes: self.sent,
             ..outcome
@@ -193,9 +179,9 @@ mod tests {
     use balance::verdict::Failure;
 
     use super::*;
-    use crate::proxy::message::forwarded::tell_who_asked;
+    use crate::proxy::message::forwarded::write_forwarded;
+    use crate::proxy::message::hop::Hop;
     use crate::proxy::message::key::Source;
-    use crate::proxy::message::prepare::Hop;
     use crate::proxy::message::via::Mark;
 
     #[test]
@@ -284,7 +270,7 @@ mod tests {
                     let mut head = RequestHead { headers: named, ..RequestHead::default() };
                     let via = Mark::new("lb-1", true);
                     let hop = Hop { client: &downstream.address, trusted: speaks, name: "lb-1", via: &via };
-                    tell_who_asked(&mut head.headers, hop, true);
+                    write_forwarded(&mut head.headers, hop, true);
                     let key = Source::Client.key(&head, trusted);
                     let expected = xxhash_rust::xxh3::xxh3_64(logged.as_bytes());
                     assert_eq!(key, Some(expected), "{chain:?} from {peer}: {logged} is logged");

@@ -77,7 +77,7 @@ impl Explained {
     }
 
     /// Tells the client, and keeps the explanation for the admin port.
-    pub(crate) fn tell(&mut self, headers: &mut Headers, status: Option<u16>, observer: &Observer) {
+    pub(crate) fn add_header(&mut self, headers: &mut Headers, status: Option<u16>, observer: &Observer) {
         self.explanation.status = status;
         let told = [(EXPLAIN, self.explanation.id.clone()), (WHY, self.explanation.in_short())];
         for (name, text) in told {

@@ -11,15 +11,14 @@ use http::{Extensions, HeaderValue, StatusCode};
 
 use crate::observe::{Counters, Phase, micros, unix_ms};
 use crate::pool::Backend;
-use crate::proxy::downstream::answer::{Answer, AnswerBody};
-use crate::proxy::downstream::body::ClientBody;
-use crate::proxy::downstream::peer::Downstream;
 use crate::proxy::message::head::{Headers, RequestHead};
 use crate::proxy::message::refusal::Refusal;
 use crate::proxy::message::request_id::{self, REQUEST_ID};
 use crate::proxy::record::details::{Glimpse, RequestDetails};
 use crate::proxy::record::explained::Explained;
 use crate::proxy::record::metrics::WorkerMetrics;
+use crate::proxy::request::body::ClientBody;
+use crate::proxy::request::client::Downstream;
 use crate::proxy::settings::InForce;
 
 /// The record of a request in progress. If it is dropped before it is closed, the client closed its
@@ -30,6 +29,8 @@ pub(crate) struct RequestRecord {
     /// The data for the access log and events, if there is a reader for them.
     details: Option<Box<RequestDetails>>,
     pub(crate) began: Instant,
+    /// The context of the request: see [`crate::proxy::context`].
+    pub(crate) context: Extensions,
     times: Times,
     backend: Option<usize>,
     /// The counters for tries at that backend.
@@ -110,6 +111,7 @@ impl RequestRecord {
             metrics: Rc::clone(metrics),
             details: metrics.observer().wants_requests().then(details),
             began: Instant::now(),
+            context: Extensions::new(),
             times: Times::default(),
             backend: None,
             there: None,
@@ -123,7 +125,7 @@ impl RequestRecord {
     }
 
     /// The request goes to this backend.
-    pub(crate) fn at(&mut self, backend: &Backend) {
+    pub(crate) fn goes_to(&mut self, backend: &Backend) {
         self.backend = Some(backend.number);
         let there = self.metrics.at(backend);
         there.requests.one();
@@ -131,7 +133,7 @@ impl RequestRecord {
     }
 
     /// The client gets the answer of this backend after all, although other backends were tried since.
-    pub(crate) fn back_at(&mut self, backend: &Backend) {
+    pub(crate) fn goes_back_to(&mut self, backend: &Backend) {
         self.backend = Some(backend.number);
         self.there = Some(Arc::clone(self.metrics.at(backend)));
     }
@@ -139,7 +141,7 @@ impl RequestRecord {
     /// The request also goes to this backend.
     pub(crate) fn hedges(&mut self, backend: &Backend) {
         self.hedged = self.backend.zip(self.there.take());
-        self.at(backend);
+        self.goes_to(backend);
     }
 
     /// One of two backends has failed, the second or the first, and the request waits for the other.
@@ -156,7 +158,7 @@ impl RequestRecord {
     }
 
     /// One of two backends answers, the second or the first.
-    pub(crate) fn settles(&mut self, is_second: bool) {
+    pub(crate) fn hedge_ends(&mut self, is_second: bool) {
         if let Some((number, there)) = self.hedged.take().filter(|_| !is_second) {
             (self.backend, self.there) = (Some(number), Some(there));
         }
@@ -202,28 +204,26 @@ impl RequestRecord {
     }
 
     /// Tells the client the id of its request, and how it was decided, if the client asked for that.
-    pub(crate) fn tell(&mut self, headers: &mut Headers) {
+    pub(crate) fn add_headers(&mut self, headers: &mut Headers) {
         let Some(rare) = &mut self.rare else { return };
         if let Some(explained) = &mut rare.explained {
-            explained.tell(headers, self.status.map(|status| status.as_u16()), self.metrics.observer());
+            explained.add_header(headers, self.status.map(|status| status.as_u16()), self.metrics.observer());
         }
         if let Some(id) = &rare.id {
             headers.insert(REQUEST_ID, id.clone());
         }
     }
 
-    /// The balancer sends an answer of its own.
-    pub(crate) fn says(&mut self, answer: &mut Answer) {
-        self.tell(&mut answer.head.headers);
-        if let (Some(details), AnswerBody::Own(Some(text))) = (&mut self.details, &answer.body)
-            && !details.is_head()
-        {
-            details.sent = text.len() as u64;
+    /// The balancer sends an answer of its own, with these headers and a body of `length` bytes.
+    pub(crate) fn sends_own(&mut self, headers: &mut Headers, length: usize) {
+        self.add_headers(headers);
+        if let Some(details) = self.details.as_mut().filter(|details| !details.is_head()) {
+            details.sent = length as u64;
         }
     }
 
     /// This number of bytes of the answer's body is sent to the client.
-    pub(crate) fn passes(&mut self, bytes: impl FnOnce() -> usize) {
+    pub(crate) fn count_sent(&mut self, bytes: impl FnOnce() -> usize) {
         if let Some(details) = &mut self.details {
             details.sent += bytes() as u64;
         }
@@ -260,13 +260,6 @@ impl RequestRecord {
     /// The backend has given a complete answer.
     pub(crate) fn answered(&self) {
         self.there.iter().for_each(|there| there.answers.one());
-    }
-
-    /// Copies the data of the access log from the context of the request.
-    pub(crate) fn remember(&mut self, context: &Extensions) {
-        if let Some(details) = self.details.as_mut().filter(|_| !context.is_empty()) {
-            details.remember(context);
-        }
     }
 
     /// The status that the client gets, unless it has left.
@@ -317,19 +310,25 @@ impl RequestRecord {
     /// The outcome of a request that has ended.
     fn outcome(&self, details: RequestDetails, now: Instant) -> RequestEnd {
         let (begun, sent, head) = self.times.until(now);
-        details.tell(RequestEnd {
-            at_unix_ms: unix_ms(SystemTime::now()),
-            status: self.status.filter(|_| !self.client_gone).map_or(CLIENT_GONE, |status| status.as_u16()),
-            backend: self.backend,
-            failure: self.failure.map(|(words, _)| words.into()),
-            blame: self.failure.map(|(_, blame)| blame.name().into()),
-            queue_us: micros(begun.saturating_duration_since(self.began)),
-            upload_us: micros(sent.saturating_duration_since(begun)),
-            head_us: micros(head.saturating_duration_since(sent)),
-            body_us: micros(now.saturating_duration_since(head)),
-            total_us: micros(now.saturating_duration_since(self.began)),
-            ..RequestEnd::default()
-        })
+        details.add_to(
+            &self.context,
+            RequestEnd {
+                at_unix_ms: unix_ms(SystemTime::now()),
+                status: self
+                    .status
+                    .filter(|_| !self.client_gone)
+                    .map_or(CLIENT_GONE, |status| status.as_u16()),
+                backend: self.backend,
+                failure: self.failure.map(|(words, _)| words.into()),
+                blame: self.failure.map(|(_, blame)| blame.name().into()),
+                queue_us: micros(begun.saturating_duration_since(self.began)),
+                upload_us: micros(sent.saturating_duration_since(begun)),
+                head_us: micros(head.saturating_duration_since(sent)),
+                body_us: micros(now.saturating_duration_since(head)),
+                total_us: micros(now.saturating_duration_since(self.began)),
+                ..RequestEnd::default()
+            },
+        )
     }
 
     /// Counts how the request ended, and how long it took.

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 use balance::verdict::Failure;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::proxy::downstream::body::TryBody;
-use crate::proxy::downstream::pace::Pace;
+use crate::proxy::request::body::TryBody;
+use crate::proxy::request::pace::Pace;
 use crate::proxy::wire::{SendError, Writer};
 
 /// The task, and the write half that it returns. The write half stays open, because a backend could take a

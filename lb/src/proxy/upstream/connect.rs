@@ -27,47 +27,47 @@ const PACE: Duration = Duration::from_millis(250);
 const SHORTEST_PACE: Duration = Duration::from_millis(10);
 
 /// Connects to a backend, at the given `port` if there is one. A name that was never looked up is looked up
-/// first. Each of the two steps may take `patience`.
+/// first. Each of the two steps may take `limit`.
 ///
 /// # Errors
 /// The reason why there is no connection. [`Failure::OutOfResources`] says nothing about the backend.
 pub(crate) async fn reach(
     backend: &Backend,
     port: Option<u16>,
-    patience: Duration,
+    limit: Duration,
     resolver: &Resolver,
 ) -> Result<Stream, Failure> {
     if backend.own.resolved.is_empty() {
-        timeout(patience, resolver.resolve(backend)).await.unwrap_or(Err(Failure::Unresolved))?;
+        timeout(limit, resolver.resolve(backend)).await.unwrap_or(Err(Failure::Unresolved))?;
     }
     let mut addresses = Vec::clone(&backend.own.resolved.addresses());
     if let Some(port) = port {
         addresses.iter_mut().for_each(|address| address.set_port(port));
     }
-    timeout(patience, connect_to_any(&addresses, patience)).await.unwrap_or(Err(Failure::ConnectTimeout))
+    timeout(limit, connect_to_any(&addresses, limit)).await.unwrap_or(Err(Failure::ConnectTimeout))
 }
 
 /// Connects to a host that is no backend, with the system's resolver. Each of the two steps may take
-/// `patience`.
+/// `limit`.
 ///
 /// # Errors
 /// The reason why there is no connection.
-pub(crate) async fn connect_to_name(host: &str, port: u16, patience: Duration) -> Result<Stream, Failure> {
+pub(crate) async fn connect_to_name(host: &str, port: u16, limit: Duration) -> Result<Stream, Failure> {
     let resolver = Resolver::system();
-    let found = timeout(patience, resolver.look_up(host)).await.unwrap_or(Err(Failure::Unresolved))?;
+    let found = timeout(limit, resolver.look_up(host)).await.unwrap_or(Err(Failure::Unresolved))?;
     let mut addresses = found.to_vec();
     addresses.iter_mut().for_each(|address| address.set_port(port));
-    timeout(patience, connect_to_any(&addresses, patience)).await.unwrap_or(Err(Failure::ConnectTimeout))
+    timeout(limit, connect_to_any(&addresses, limit)).await.unwrap_or(Err(Failure::ConnectTimeout))
 }
 
 /// Connects to the first address that answers: `localhost` often has two addresses, and a server at only one
-/// of them. The caller ends this after `patience`; before that, each address is tried.
-pub(crate) async fn connect_to_any(addresses: &[SocketAddr], patience: Duration) -> Result<Stream, Failure> {
+/// of them. The caller ends this after `limit`; before that, each address is tried.
+pub(crate) async fn connect_to_any(addresses: &[SocketAddr], limit: Duration) -> Result<Stream, Failure> {
     match addresses {
         [] => Err(Failure::Unresolved),
         [only] => connect_to(*only).await,
         // In a box, because it needs memory for several addresses, and most backends have one.
-        several => Box::pin(race(interleaved(several), pace(several.len(), patience))).await,
+        several => Box::pin(race(interleaved(several), pace(several.len(), limit))).await,
     }
 }
 
@@ -99,9 +99,9 @@ async fn race(addresses: Vec<SocketAddr>, pace: Duration) -> Result<Stream, Fail
 }
 
 /// The time to wait for each of these addresses, so that the last one is also tried in time.
-fn pace(addresses: usize, patience: Duration) -> Duration {
+fn pace(addresses: usize, limit: Duration) -> Duration {
     let turns = u32::try_from(addresses).unwrap_or(u32::MAX).saturating_add(1);
-    (patience / turns).clamp(SHORTEST_PACE, PACE)
+    (limit / turns).clamp(SHORTEST_PACE, PACE)
 }
 
 /// The addresses in their order, but with alternating families: RFC 8305, section 4. So a network that

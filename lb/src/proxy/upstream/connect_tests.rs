@@ -13,7 +13,7 @@ fn peer(stream: Stream) -> SocketAddr {
     stream.peer_addr().unwrap()
 }
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(5);
 
 fn list(texts: &[&str]) -> Vec<SocketAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -59,7 +59,7 @@ async fn an_address_that_says_nothing_does_not_hold_up_the_next() {
     let (hole, other, (_listener, address)) = (Hole::new(), Hole::new(), server().await);
     for addresses in [vec![hole.address, address], vec![hole.address, other.address, address]] {
         let begun = Instant::now();
-        let stream = connect_to_any(&addresses, PATIENCE).await.unwrap();
+        let stream = connect_to_any(&addresses, LIMIT).await.unwrap();
         assert_eq!(peer(stream), address);
         assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     }
@@ -70,7 +70,7 @@ async fn an_address_that_refuses_does_not_cost_a_pause() {
     let (_listener, address) = server().await;
     let refusing = refusing().await;
     let long = Duration::from_secs(3600);
-    let stream = timeout(PATIENCE, race(vec![refusing, refusing, address], long)).await;
+    let stream = timeout(LIMIT, race(vec![refusing, refusing, address], long)).await;
     assert_eq!(peer(stream.expect("at once").unwrap()), address);
 }
 
@@ -84,9 +84,9 @@ async fn an_address_that_answers_late_may_still_be_the_first() {
 #[tokio::test]
 async fn if_no_address_answers_the_error_comes_after_the_last_failure() {
     let refusing = refusing().await;
-    assert_eq!(connect_to_any(&[], PATIENCE).await.unwrap_err(), Failure::Unresolved);
+    assert_eq!(connect_to_any(&[], LIMIT).await.unwrap_err(), Failure::Unresolved);
     for addresses in [vec![refusing], vec![refusing; 3]] {
-        assert_eq!(connect_to_any(&addresses, PATIENCE).await.unwrap_err(), Failure::ConnectRefused);
+        assert_eq!(connect_to_any(&addresses, LIMIT).await.unwrap_err(), Failure::ConnectRefused);
     }
 }
 
@@ -100,8 +100,8 @@ fn every_address_has_its_turn() {
         (9, ms(1000), ms(100)),
         (1000, ms(500), ms(10)),
     ];
-    for (addresses, patience, expected) in table {
-        assert_eq!(pace(addresses, patience), expected, "{addresses} in {patience:?}");
+    for (addresses, limit, expected) in table {
+        assert_eq!(pace(addresses, limit), expected, "{addresses} in {limit:?}");
     }
 }
 
@@ -162,8 +162,8 @@ async fn a_look_up_that_hangs_blocks_only_requests_without_a_known_address() {
     let short = Duration::from_millis(50);
     assert_eq!(reach(&backend, None, short, &resolver).await.unwrap_err(), Failure::Unresolved);
     backend.own.resolved.set(vec![address]);
-    assert!(reach(&backend, None, PATIENCE, &resolver).await.is_ok());
+    assert!(reach(&backend, None, LIMIT, &resolver).await.is_ok());
     let refusing = refusing().await.port();
-    let elsewhere = reach(&backend, Some(refusing), PATIENCE, &resolver).await;
+    let elsewhere = reach(&backend, Some(refusing), LIMIT, &resolver).await;
     assert_eq!(elsewhere.unwrap_err(), Failure::ConnectRefused, "a port of its own");
 }

@@ -19,20 +19,21 @@ use tokio::time::Instant;
 
 use crate::observe::Meter;
 use crate::pool::Backend;
+use crate::proxy::cut::Cut;
 use crate::proxy::deadline::Deadlines;
-use crate::proxy::downstream::body::{BodyError, TryBody};
-use crate::proxy::downstream::pace::Pace;
-use crate::proxy::downstream::peer::Downstream;
 use crate::proxy::http1::fault::Fault;
 use crate::proxy::http1::request::write_head;
 use crate::proxy::http1::response::{self, Head};
-use crate::proxy::http1::trailers::{announced, sift};
-use crate::proxy::message::complaint;
 use crate::proxy::message::head::{RequestHead, ResponseHead};
 use crate::proxy::message::target::Target;
+use crate::proxy::message::trailers::{announced, sift};
+use crate::proxy::record::complaint;
+use crate::proxy::request::body::{BodyError, TryBody};
+use crate::proxy::request::client::Downstream;
+use crate::proxy::request::pace::Pace;
 use crate::proxy::upstream::apart::Apart;
 use crate::proxy::upstream::places::Place;
-use crate::proxy::wire::{self, Buffers, Cut, Framing, Reader, SendError, Writer};
+use crate::proxy::wire::{self, Buffers, Framing, Reader, SendError, Writer};
 use crate::resolved::Generation;
 use crate::transport::Stream;
 
@@ -234,7 +235,7 @@ impl Connection {
                 if self.interim > MAX_INTERIM {
                     return Poll::Ready(Err(self.malformed(Fault::TooManyInterim)));
                 }
-                downstream.tell(&head.response);
+                downstream.inform(head.response);
                 continue;
             }
             self.incoming.body = head.framing.into();
@@ -297,21 +298,21 @@ impl Connection {
         self.outgoing.as_ref().err().map_or(0, |apart| apart.moved())
     }
 
-    /// Sends the rest of the request, as long as bytes move at least once in every `patience`.
+    /// Sends the rest of the request, as long as bytes move at least once in every `timeout`.
     ///
     /// # Errors
     /// The reason why the rest could not be sent.
     pub(crate) async fn send_rest(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
         deadlines: &Deadlines,
     ) -> Result<(), Failure> {
         let Ok(outgoing) = &mut self.outgoing else { return Ok(()) };
-        let (until, mut moved) = (Cell::new(Instant::now() + patience), outgoing.moved());
+        let (until, mut moved) = (Cell::new(Instant::now() + timeout), outgoing.moved());
         let sending = poll_fn(|cx| {
             let sent = outgoing.poll_send(cx);
             if std::mem::replace(&mut moved, outgoing.moved()) != moved {
-                until.set(Instant::now() + patience);
+                until.set(Instant::now() + timeout);
             }
             sent
         });

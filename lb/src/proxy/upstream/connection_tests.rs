@@ -9,8 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::proxy::downstream::answer::AnswerBody;
-use crate::proxy::downstream::body::ClientBody;
-use crate::proxy::downstream::body::ReplayBody;
+use crate::proxy::request::body::ClientBody;
+use crate::proxy::request::body::ReplayBody;
+use crate::proxy::request::stream::ClientStream;
 use crate::proxy::upstream::places::Places;
 
 /// Both sides of a connection.
@@ -88,7 +89,8 @@ async fn a_request_on_a_dead_connection_counts_as_not_sent() {
     let (from_client, _client) = pair().await;
     let (incoming, _) =
         wire::split::<AnswerBody>(from_client.into(), ROOM, Buffers::default(), Meter::default());
-    let body = ReplayBody::new(ClientBody::new(Rc::new(RefCell::new(incoming)), 0), 1024);
+    let body =
+        ReplayBody::new(ClientBody::new(ClientStream::Http1(Rc::new(RefCell::new(incoming))), 0), 1024);
     let downstream = Downstream::new(HeaderValue::from_static("192.0.2.7"), false);
     let head = RequestHead::default();
     let backend = Address { host: "127.0.0.1".into(), port: 1 };

@@ -5,6 +5,7 @@
 //! library would repeat requests by itself, and the balancer has to know about every single try.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,17 +17,18 @@ use crate::proxy::deadline::{Deadlines, Interrupt, Unless};
 use crate::proxy::record::metrics::WorkerMetrics;
 use crate::proxy::upstream::connect::connect_to_any;
 use crate::proxy::upstream::connection::Connection;
-use crate::proxy::upstream::places::Places;
+use crate::proxy::upstream::places::{Place, Places};
 use crate::proxy::upstream::queue::Queues;
+use crate::proxy::upstream::stream::BackendStream;
 use crate::resolver::Resolver;
 
 /// The largest number of idle connections of one worker to one backend.
 const MAX_IDLE: usize = 512;
 
 #[derive(Debug)]
-pub(crate) struct Idle {
+struct Idle {
     connection: Box<Connection>,
-    pub(crate) since: Instant,
+    since: Instant,
     /// The latest time to close the connection, if the backend has told one.
     until: Option<Instant>,
 }
@@ -42,7 +44,7 @@ pub(crate) struct Wanted {
     pub(crate) look_first: bool,
     /// The time that connecting may take, and before it the look-up of a name that was never looked up; but
     /// not beyond the deadline.
-    pub(crate) patience: Duration,
+    pub(crate) connect_timeout: Duration,
     pub(crate) deadline: Instant,
 }
 
@@ -52,9 +54,9 @@ pub(crate) struct Upstream {
     /// By backend number, minus one, as far as there were any; the most recently used last. A number stands
     /// for one name, and a name stands for addresses that change: each connection knows whether it still
     /// leads to one of them.
-    pub(crate) idle: RefCell<Vec<Vec<Idle>>>,
-    pub(crate) metrics: Rc<WorkerMetrics>,
-    pub(crate) pool: Arc<Pool>,
+    idle: RefCell<Vec<Vec<Idle>>>,
+    metrics: Rc<WorkerMetrics>,
+    pool: Arc<Pool>,
     queues: Arc<Queues>,
     resolver: Resolver,
 }
@@ -76,20 +78,21 @@ impl Upstream {
         backend: &Arc<Backend>,
         wanted: Wanted,
         deadlines: &Deadlines,
-    ) -> Result<Box<Connection>, Failure> {
+    ) -> Result<BackendStream, Failure> {
         if !wanted.fresh
             && let Some(connection) = self.take_idle(backend, wanted.look_first)
         {
             self.metrics.at(backend).reused.one();
-            return Ok(connection);
+            return Ok(BackendStream::Http1(connection));
         }
         let connection = self.connect(backend, wanted, deadlines).await?;
         self.metrics.at(backend).opened.one();
-        Ok(connection)
+        Ok(BackendStream::Http1(connection))
     }
 
-    /// Keeps a connection for the next request, if it can take one.
-    pub(crate) fn put_back(&self, backend: &Backend, mut connection: Box<Connection>, now: Instant) {
+    /// Keeps the connection of a stream for the next request, if it can take one.
+    pub(crate) fn put_back(&self, backend: &Backend, stream: BackendStream, now: Instant) {
+        let BackendStream::Http1(mut connection) = stream;
         // A request that waits for a place needs it more.
         if !connection.make_idle() || backend.is_leaving() || self.places().waiting() > 0 {
             return;
@@ -109,7 +112,7 @@ impl Upstream {
     /// Closes the connections that the backend has closed, that have been idle for too long, or that lead to
     /// a removed backend or to an address that the backend no longer has. The caller calls this often, so
     /// that closed connections do not pile up.
-    pub(crate) fn prune(&self, fleet: &Fleet, longest: Duration, now: Instant) {
+    pub(crate) fn prune(&self, fleet: &Fleet, max_idle: Duration, now: Instant) {
         let backends = fleet.backends();
         let mut backends = backends.iter().peekable();
         for (idle, number) in self.idle.borrow_mut().iter_mut().zip(1..) {
@@ -124,7 +127,7 @@ impl Upstream {
                 !(backend.is_leaving() || backend.is_silent())
                     && kept.connection.leads_to(backend)
                     && kept.connection.is_quiet()
-                    && now.saturating_duration_since(kept.since) < longest
+                    && now.saturating_duration_since(kept.since) < max_idle
                     && kept.until.is_none_or(|until| now < until)
             });
             self.metrics.at(backend).taken.add((before - idle.len()) as u64);
@@ -152,10 +155,10 @@ impl Upstream {
     async fn connect(
         &self,
         backend: &Arc<Backend>,
-        Wanted { patience, deadline, .. }: Wanted,
+        Wanted { connect_timeout, deadline, .. }: Wanted,
         deadlines: &Deadlines,
     ) -> Result<Box<Connection>, Failure> {
-        let until = || (Instant::now() + patience).min(deadline).into();
+        let until = || (Instant::now() + connect_timeout).min(deadline).into();
         let in_time = |interrupt| match interrupt {
             Interrupt::Deadline => Failure::ConnectTimeout,
             Interrupt::State => Failure::WentDown,
@@ -171,11 +174,11 @@ impl Upstream {
         let generation = backend.own.resolved.generation();
         let (addresses, until) = (backend.own.resolved.addresses(), until());
         let connecting = Box::pin(async {
-            match connect_to_any(&addresses, patience).await {
+            match connect_to_any(&addresses, connect_timeout).await {
                 // The descriptors are used up by something else: the idle connections are closed before the
                 // request fails.
                 Err(Failure::OutOfResources) if self.give_up(usize::MAX) > 0 => {
-                    connect_to_any(&addresses, patience).await
+                    connect_to_any(&addresses, connect_timeout).await
                 }
                 connected => connected,
             }
@@ -187,5 +190,49 @@ impl Upstream {
             self.resolver.refresh(backend);
         }
         Ok(Connection::new(stream?, generation, self.metrics.meter(self.metrics.at(backend)), place))
+    }
+
+    /// A place for one more connection. If none is free, an idle connection is closed for it.
+    pub(crate) async fn place(
+        &self,
+        until: tokio::time::Instant,
+        deadlines: &Deadlines,
+    ) -> Result<Place, Failure> {
+        match self.places().try_take() {
+            Some(place) => Ok(place),
+            None => Box::pin(self.wait_for_place(until, deadlines)).await,
+        }
+    }
+
+    async fn wait_for_place(
+        &self,
+        until: tokio::time::Instant,
+        deadlines: &Deadlines,
+    ) -> Result<Place, Failure> {
+        self.give_up(1);
+        if let Some(place) = self.places().try_take() {
+            return Ok(place);
+        }
+        let waiting = pin!(self.places().take());
+        let place = deadlines.wait(waiting, || until, None).await;
+        place.ok().flatten().ok_or(Failure::OutOfResources)
+    }
+
+    /// Closes up to `wanted` idle connections of this worker, those first that have been idle for longest;
+    /// returns their number.
+    pub(crate) fn give_up(&self, wanted: usize) -> usize {
+        (0..wanted).take_while(|_| self.give_up_one()).count()
+    }
+
+    fn give_up_one(&self) -> bool {
+        let mut kept = self.idle.borrow_mut();
+        // In each list, the first has been idle for longest.
+        let oldest = kept.iter_mut().zip(1..).filter(|(idle, _)| !idle.is_empty());
+        let Some((idle, number)) = oldest.min_by_key(|(idle, _)| idle[0].since) else { return false };
+        idle.remove(0);
+        if let Some(backend) = self.pool.fleet().backends().iter().find(|backend| backend.number == number) {
+            self.metrics.at(backend).taken.one();
+        }
+        true
     }
 }

@@ -8,11 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use balance::verdict::Failure;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-
-use crate::proxy::deadline::Deadlines;
-use crate::proxy::upstream::connections::Upstream;
 
 /// The number of idle connections that each worker closes when another part, such as the listener, lacks
 /// descriptors.
@@ -83,52 +79,6 @@ impl Default for Places {
     /// As many places as possible.
     fn default() -> Self {
         Self::new(Semaphore::MAX_PERMITS)
-    }
-}
-
-impl Upstream {
-    /// A place for one more connection. If none is free, an idle connection is closed for it.
-    pub(crate) async fn place(
-        &self,
-        patience: tokio::time::Instant,
-        deadlines: &Deadlines,
-    ) -> Result<Place, Failure> {
-        match self.places().try_take() {
-            Some(place) => Ok(place),
-            None => Box::pin(self.wait_for_place(patience, deadlines)).await,
-        }
-    }
-
-    async fn wait_for_place(
-        &self,
-        patience: tokio::time::Instant,
-        deadlines: &Deadlines,
-    ) -> Result<Place, Failure> {
-        self.give_up(1);
-        if let Some(place) = self.places().try_take() {
-            return Ok(place);
-        }
-        let waiting = pin!(self.places().take());
-        let place = deadlines.wait(waiting, || patience, None).await;
-        place.ok().flatten().ok_or(Failure::OutOfResources)
-    }
-
-    /// Closes up to `wanted` idle connections of this worker, those first that have been idle for longest;
-    /// returns their number.
-    pub(crate) fn give_up(&self, wanted: usize) -> usize {
-        (0..wanted).take_while(|_| self.give_up_one()).count()
-    }
-
-    fn give_up_one(&self) -> bool {
-        let mut kept = self.idle.borrow_mut();
-        // In each list, the first has been idle for longest.
-        let oldest = kept.iter_mut().zip(1..).filter(|(idle, _)| !idle.is_empty());
-        let Some((idle, number)) = oldest.min_by_key(|(idle, _)| idle[0].since) else { return false };
-        idle.remove(0);
-        if let Some(backend) = self.pool.fleet().backends().iter().find(|backend| backend.number == number) {
-            self.metrics.at(backend).taken.one();
-        }
-        true
     }
 }
 

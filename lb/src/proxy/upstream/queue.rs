@@ -93,12 +93,12 @@ impl Queues {
             lease.place = Some(place);
             return Ok(());
         }
-        let Some(_waiting) = InQueue::enter(&queue.waiting, rule.longest) else {
+        let Some(_waiting) = InQueue::enter(&queue.waiting, rule.max_waiting) else {
             return Err(Failure::QueueFull);
         };
         let turn = pin!(Arc::clone(&queue.places).acquire_owned());
-        let patience = (Instant::now() + rule.patience).min(deadline).into();
-        match deadlines.wait(turn, || patience, Some((backend, Unless::Down))).await {
+        let until = (Instant::now() + rule.timeout).min(deadline).into();
+        match deadlines.wait(turn, || until, Some((backend, Unless::Down))).await {
             Ok(place) => {
                 lease.place = place.ok();
                 Ok(())
@@ -113,9 +113,9 @@ impl Queues {
 struct InQueue<'a>(&'a AtomicUsize);
 
 impl<'a> InQueue<'a> {
-    fn enter(waiting: &'a AtomicUsize, longest: usize) -> Option<Self> {
+    fn enter(waiting: &'a AtomicUsize, max_waiting: usize) -> Option<Self> {
         let entered =
-            waiting.fetch_update(Relaxed, Relaxed, |waiting| (waiting < longest).then_some(waiting + 1));
+            waiting.fetch_update(Relaxed, Relaxed, |waiting| (waiting < max_waiting).then_some(waiting + 1));
         // Not created before the request is in the queue, because dropping it counts down.
         entered.is_ok().then(|| Self(waiting))
     }

@@ -15,13 +15,14 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::proxy::downstream::held::Held;
-use crate::proxy::wire::{Cut, Reader};
+use crate::proxy::cut::Cut;
+use crate::proxy::request::held::Held;
+use crate::proxy::request::stream::ClientStream;
 
 /// The body of a request, read from the client's connection on demand.
 #[derive(Debug)]
 pub(crate) struct ClientBody {
-    incoming: Rc<RefCell<Reader>>,
+    source: ClientStream,
     /// The number of bytes that the body may still have.
     allowed: u64,
     /// Counts the bytes that were read, if they are counted.
@@ -29,9 +30,9 @@ pub(crate) struct ClientBody {
 }
 
 impl ClientBody {
-    /// The next body on a connection, of at most `allowed` bytes.
-    pub(crate) fn new(incoming: Rc<RefCell<Reader>>, allowed: u64) -> Self {
-        Self { incoming, allowed, read: None }
+    /// A body from this source, of at most `allowed` bytes.
+    pub(crate) fn new(source: ClientStream, allowed: u64) -> Self {
+        Self { source, allowed, read: None }
     }
 
     /// Counts the bytes of this body there.
@@ -41,7 +42,7 @@ impl ClientBody {
 
     /// Whether the declared length of the body is too large.
     pub(crate) fn is_too_large(&self) -> bool {
-        self.incoming.borrow().body.left().is_some_and(|length| length > self.allowed)
+        self.source.left().is_some_and(|length| length > self.allowed)
     }
 }
 
@@ -49,15 +50,15 @@ impl Body for ClientBody {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let frame = ready!(self.incoming.borrow_mut().poll_frame(cx));
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let frame = ready!(self.source.poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
             let length = frame.data_ref().map_or(0, |data| data.len() as u64);
             if let Some(read) = &self.read {
                 read.set(read.get() + length);
             }
             match self.allowed.checked_sub(length) {
-                Some(left) => self.get_mut().allowed = left,
+                Some(left) => self.allowed = left,
                 None => return Poll::Ready(Some(Err(Cut::TooLarge))),
             }
         }
@@ -65,11 +66,11 @@ impl Body for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.borrow().body.is_end()
+        self.source.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.borrow().body.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.source.left().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -6,10 +6,7 @@ use std::net::IpAddr;
 use bytes::{BufMut, BytesMut};
 use http::{HeaderValue, StatusCode, Version};
 
-use crate::proxy::http1::request::Head;
-use crate::proxy::http1::response::write_interim;
 use crate::proxy::message::head::ResponseHead;
-use crate::proxy::wire::Writer;
 
 /// An address as forwarding headers contain it.
 pub(crate) fn spelled(ip: IpAddr) -> HeaderValue {
@@ -37,7 +34,7 @@ pub(crate) struct Downstream {
     /// The client is a proxy whose forwarding headers are trusted.
     pub(crate) trusted: bool,
     /// Interim answers that are not written yet.
-    interim: RefCell<Vec<u8>>,
+    interim: RefCell<Vec<ResponseHead>>,
     takes_interim: Cell<bool>,
     /// The client waits for 100 Continue before it sends its body, and has not got it yet.
     awaits_continue: Cell<bool>,
@@ -56,26 +53,26 @@ impl Downstream {
 
     /// Forwards an interim answer, if the client can use it: HTTP/1.0 has none (RFC 9110, section 15.2), and
     /// the client gets 100 Continue only once, even if several backends send it.
-    pub(crate) fn tell(&self, interim: &ResponseHead) {
+    pub(crate) fn inform(&self, interim: ResponseHead) {
         let wanted = match interim.status {
             StatusCode::CONTINUE => self.awaits_continue.replace(false),
             _ => true,
         };
         if wanted && self.takes_interim.get() {
-            write_interim(&mut self.interim.borrow_mut(), interim);
+            self.interim.borrow_mut().push(interim);
         }
     }
 
     /// Sends the client 100 Continue, if the client waits for that.
-    pub(crate) fn go_on(&self) {
-        self.tell(&ResponseHead::new(StatusCode::CONTINUE));
+    pub(crate) fn send_continue(&self) {
+        self.inform(ResponseHead::new(StatusCode::CONTINUE));
     }
 
-    /// Passes on the bytes that are not written yet.
-    pub(crate) fn flush<B>(&self, outgoing: &mut Writer<B>) {
+    /// Passes the interim answers that are not written yet to `write`, in order.
+    pub(crate) fn take_interim(&self, write: impl FnMut(ResponseHead)) {
         let mut interim = self.interim.borrow_mut();
         if !interim.is_empty() {
-            outgoing.put(|out| out.append(&mut interim));
+            interim.drain(..).for_each(write);
         }
     }
 
@@ -84,11 +81,12 @@ impl Downstream {
         self.awaits_continue.get()
     }
 
-    /// The next request of this client has come.
-    pub(crate) fn begin(&self, head: &Head) {
-        self.takes_interim.set(head.request.version == Version::HTTP_11);
+    /// The next request of this client has come, in this version. With `expects`, the client waits for 100
+    /// Continue.
+    pub(crate) fn begin(&self, version: Version, expects: bool) {
+        self.takes_interim.set(version != Version::HTTP_10);
         // Any other expectation is refused before a backend gets the request.
-        self.awaits_continue.set(head.expects);
+        self.awaits_continue.set(expects);
         self.interim.borrow_mut().clear();
     }
 }

@@ -10,12 +10,12 @@ use std::time::Instant;
 use balance::verdict::{Failure, Next};
 
 use crate::clock::{self, moment};
-use crate::proxy::context;
+use crate::proxy::cut::Cut;
 use crate::proxy::downstream::answer::Answer;
+use crate::proxy::exchange::{Begun, Exchange};
+use crate::proxy::parts::Proxy;
 use crate::proxy::record::request_record::RequestRecord;
 use crate::proxy::upstream::queue::Lease;
-use crate::proxy::wire::Cut;
-use crate::proxy::{Begun, Exchange, Proxy, set_attempt};
 
 /// The largest unwanted body that is read to keep its connection: this is more than an error page has, and
 /// less than a new connection costs.
@@ -30,10 +30,6 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn new(begun: Begun, lease: Lease) -> Box<Self> {
-        Box::new(Self { begun, lease, owes: true })
-    }
-
     /// Another backend is tried: takes this retry out of the budget, once.
     pub(super) fn is_repeated(&mut self, proxy: &Proxy) {
         if std::mem::take(&mut self.owes) {
@@ -44,8 +40,18 @@ impl Held {
 
 impl Proxy {
     /// Whether to hold an answer and try another backend. If so, the request has left its backend.
-    #[cold]
     pub(super) fn wants_another(
+        &self,
+        exchange: &mut Exchange<'_>,
+        answer: &Begun,
+        lease: &Lease,
+        record: &mut RequestRecord,
+    ) -> bool {
+        !exchange.settings.retry_on.is_empty() && self.leaves_for_status(exchange, answer, lease, record)
+    }
+
+    #[cold]
+    fn leaves_for_status(
         &self,
         exchange: &mut Exchange<'_>,
         (head, connection): &Begun,
@@ -58,20 +64,30 @@ impl Proxy {
         if !exchange.settings.retry_on.contains(&head.status) || !connection.is_sent() {
             return false;
         }
-        let verdict = self.judge(exchange, failure, backend, Instant::now());
+        let verdict = self.verdict(exchange, failure, backend, record, Instant::now());
         if verdict.next != Next::MoveOn {
             return false;
         }
         record.tried(failure, verdict.blame);
-        context::move_on(&mut exchange.head.context, backend.number, failure);
-        set_attempt(&mut exchange.head);
+        exchange.leave(backend.number, failure, record);
         true
     }
 
-    /// Drops a held answer, because there is a later one. Its connection is kept if its body has come
-    /// already.
+    /// Holds an answer in place of the one before.
+    pub(super) fn hold(&self, held: &mut Option<Box<Held>>, begun: Begun, lease: Lease) {
+        self.discard(held.replace(Box::new(Held { begun, lease, owes: true })));
+    }
+
+    /// Drops the held answer, if there is one, because there is a later one.
+    pub(super) fn discard(&self, held: Option<Box<Held>>) {
+        if let Some(held) = held {
+            self.drop_held(*held);
+        }
+    }
+
+    /// Drops a held answer. Its connection is kept if its body has come already.
     #[cold]
-    pub(super) fn discard(&self, held: Held) {
+    fn drop_held(&self, held: Held) {
         let ((head, mut connection), lease) = (held.begun, held.lease);
         let (backend, now) = (lease.backend(), Instant::now());
         let there = self.metrics.at(backend);
@@ -102,7 +118,7 @@ impl Proxy {
         mut record: RequestRecord,
         exchange: &Exchange<'_>,
     ) -> Answer {
-        record.back_at(held.lease.backend());
+        record.goes_back_to(held.lease.backend());
         self.answer(held.begun, record, held.lease, exchange)
     }
 }

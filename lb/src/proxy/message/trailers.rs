@@ -12,15 +12,20 @@
 //! The trailers of requests are dropped, because a server cannot ask for them. nginx and Envoy do so as well
 //! by default.
 
-use http::header::{HeaderMap, HeaderName, TRAILER};
+use http::header::{HeaderMap, HeaderName, TE, TRAILER};
 
-use super::fields::all_listed;
 use crate::proxy::message::head::Headers;
+use crate::proxy::message::values::all_listed;
 use crate::proxy::message::way::tells_the_way;
 
 /// The largest number of announced names of one answer that are used. A section of trailers has no more
 /// fields.
-pub(super) const MAX_TRAILERS: usize = 100;
+pub(crate) const MAX_TRAILERS: usize = 100;
+
+/// Whether a client accepts trailers: RFC 9110, section 6.5.1.
+pub(crate) fn takes_trailers(headers: &Headers) -> bool {
+    all_listed(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+}
 
 /// The fields that an answer announces in `Trailer`, without those that never pass.
 pub(crate) fn announced(headers: &Headers) -> Vec<HeaderName> {

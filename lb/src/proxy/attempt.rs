@@ -15,15 +15,16 @@ use balance::verdict::{self, Blame, Failure, Ran};
 use crate::clock::{self, moment};
 use crate::pool::Backend;
 use crate::proxy::deadline::{Interrupt, Unless};
-use crate::proxy::downstream::pace::Pace;
+use crate::proxy::exchange::{Begun, Exchange};
 use crate::proxy::http1::fault::Fault;
-use crate::proxy::message::complaint;
 use crate::proxy::message::prepare;
+use crate::proxy::parts::Proxy;
+use crate::proxy::record::complaint;
 use crate::proxy::record::request_record::{RequestRecord, Times};
+use crate::proxy::request::pace::Pace;
 use crate::proxy::upstream::connection::Progress;
 use crate::proxy::upstream::connections::Wanted;
 use crate::proxy::upstream::queue::Lease;
-use crate::proxy::{Begun, Exchange, Proxy};
 
 impl Proxy {
     /// Sends the request to the backend of its lease, and waits for the head of the answer. If the request is
@@ -35,11 +36,11 @@ impl Proxy {
         fresh: bool,
         record: &mut RequestRecord,
     ) -> Result<Begun, Failure> {
-        if exchange.may_be_hedged() {
+        if exchange.may_be_hedged(record) {
             // In a box, because it needs memory for two requests, and hedging is rare.
             return Box::pin(self.hedge(exchange, lease, fresh, record)).await;
         }
-        self.attempt(exchange, lease, fresh, record.times()).await
+        self.try_once(exchange, lease, fresh, record.times()).await
     }
 
     /// Tries a second backend as well if the first takes long, and uses the answer that comes first. The idea
@@ -58,7 +59,7 @@ impl Proxy {
         let (mut times, mut other_times) = (Times::default(), Times::default());
         let mut other: Option<Lease> = None;
         let (outcome, is_others) = {
-            let mut asking = pin!(self.attempt(exchange, lease, fresh, &mut times));
+            let mut asking = pin!(self.try_once(exchange, lease, fresh, &mut times));
             let early = (Instant::now() + after).into();
             let in_time = self.deadlines.wait(asking.as_mut(), || early, None).await.ok();
             let second = match in_time {
@@ -77,12 +78,12 @@ impl Proxy {
                     record.hedges(&second);
                     let backends = [first, Arc::clone(&second)];
                     let lease = other.insert(Lease::new(second));
-                    let also = pin!(self.attempt(exchange, lease, false, &mut other_times));
+                    let also = pin!(self.try_once(exchange, lease, false, &mut other_times));
                     self.first_of(asking.as_mut(), also, &backends, exchange, record).await
                 }
             }
         };
-        record.settles(is_others);
+        record.hedge_ends(is_others);
         // The connection to the slower backend is closed.
         if let Some(other) = other.filter(|_| is_others) {
             *lease = other;
@@ -138,7 +139,7 @@ impl Proxy {
     }
 
     /// One try: a connection, the request, the head of the answer.
-    async fn attempt(
+    async fn try_once(
         &self,
         exchange: &Exchange<'_>,
         lease: &mut Lease,
@@ -149,28 +150,28 @@ impl Proxy {
         self.queues.wait(lease, settings.queue, exchange.deadline.get(), &self.deadlines).await?;
         let backend = lease.backend();
         let repeatable = verdict::is_idempotent(&head.method);
-        let (patience, deadline) = (settings.connect_timeout, exchange.deadline.get());
-        let wanted = Wanted { fresh, look_first: !repeatable, patience, deadline };
+        let (connect_timeout, deadline) = (settings.connect_timeout, exchange.deadline.get());
+        let wanted = Wanted { fresh, look_first: !repeatable, connect_timeout, deadline };
         let mut connection = self.upstream.checkout(backend, wanted, &self.deadlines).await?;
 
         *times = Times::default();
         // Until the request is completely sent, the client may be slow, and not the backend.
         let (mut sent, mut waiting) = (None, None);
-        let patience = Cell::new(tokio::time::Instant::from(deadline));
+        let give_up_at = Cell::new(tokio::time::Instant::from(deadline));
         let mut pace = settings.min_upload_rate.map(Pace::new);
         let report = |progress: Progress| {
             let now = Instant::now();
             if progress.whole {
                 sent = Some(now);
                 waiting = Some(Waiting::new(backend, moment(now), self.pool.enough_waiting()));
-                patience.set((now + settings.response_timeout).min(exchange.deadline.get()).into());
+                give_up_at.set((now + settings.response_timeout).min(exchange.deadline.get()).into());
             } else {
                 times.upload.get_or_insert(now);
                 exchange.deadline.set(now + settings.total_timeout);
                 let slow =
                     pace.as_mut().and_then(|pace| pace.deadline(now, progress.bytes, progress.awaits_client));
                 let stalled = now + settings.stall_timeout;
-                patience.set(slow.map_or(stalled, |slow| slow.min(stalled)).into());
+                give_up_at.set(slow.map_or(stalled, |slow| slow.min(stalled)).into());
             }
         };
         // Leaving a silent backend helps only a request that may go to another backend. A request that may
@@ -181,8 +182,8 @@ impl Proxy {
         // time.
         let grace = (may_leave && backend.is_silent()).then(|| self.grace());
         let until = || match grace {
-            Some(grace) if backend.is_silent() => patience.get().min(grace),
-            _ => patience.get(),
+            Some(grace) if backend.is_silent() => give_up_at.get().min(grace),
+            _ => give_up_at.get(),
         };
         let outcome = {
             let sending = pin!(connection.send(head, &backend.address, body.for_try(), downstream, report));

@@ -114,6 +114,7 @@ impl Proxy {
     ///
     /// # Errors
     /// The answer to a request that no backend may get.
+    #[inline]
     fn admit<'a>(
         &self,
         downstream: &'a Downstream,
@@ -183,6 +184,7 @@ impl Proxy {
     }
 
     /// Judges a failed try, records the failure, and notes the next step in the context of the request.
+    #[cold]
     fn judge(
         &self,
         exchange: &mut Exchange<'_>,
@@ -263,6 +265,7 @@ impl Proxy {
     }
 
     /// The answer when there is no backend (left) to try: the held answer, or the reason why there is none.
+    #[cold]
     fn no_backend_left(
         self: &Rc<Self>,
         exchange: &Exchange<'_>,
@@ -283,6 +286,7 @@ impl Proxy {
     }
 
     /// The answer when the last try has failed: the held answer, or the failure.
+    #[cold]
     fn give_up(
         self: &Rc<Self>,
         exchange: &Exchange<'_>,

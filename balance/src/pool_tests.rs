@@ -1,6 +1,7 @@
 //! Tests: which backend a pool picks, in which states, modes and levels, and how members come and go.
 
 use super::*;
+use crate::change::Update;
 use crate::health::Thresholds;
 use crate::policy::Kind;
 use crate::{Address, InFlight, silence};
@@ -102,7 +103,7 @@ fn retries_do_not_take_turns_from_first_attempts() {
 
 #[test]
 fn a_backend_that_returns_gets_nothing_before_a_ping_is_answered() {
-    let mode = |mode| vec![Change::Update(Member { mode, ..member(2) })];
+    let mode = |mode| vec![Change::Update(Update { mode: Some(mode), ..Update::of(member(2).address) })];
     for out in [Mode::Drain, Mode::Maintenance] {
         let pool = pool(2);
         let now = Moment::START;
@@ -276,7 +277,7 @@ fn in_a_panic_health_is_ignored() {
 
 #[test]
 fn a_draining_backend_gets_only_requests_with_its_cookie() {
-    let spec = |mode| Change::Update(Member { mode, ..member(2) });
+    let spec = |mode| Change::Update(Update { mode: Some(mode), ..Update::of(member(2).address) });
     let pool = pool(2);
     let home = Some(pool.backends()[1].id);
     let visit = || {
@@ -292,7 +293,10 @@ fn a_draining_backend_gets_only_requests_with_its_cookie() {
     pool.change(vec![spec(Mode::Ready)], Moment::START);
     take_down(&pool, 2);
     assert_eq!(visit(), 1, "a cookie cannot lead to a backend that is down");
-    pool.change(vec![Change::Update(Member { weight: 0, ..member(1) })], Moment::START);
+    pool.change(
+        vec![Change::Update(Update { weight: Some(0), ..Update::of(member(1).address) })],
+        Moment::START,
+    );
     assert_eq!(next(&pool, &[]), None, "no weight, no request");
 }
 

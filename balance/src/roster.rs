@@ -79,6 +79,12 @@ impl<X> Roster<X> {
         }
     }
 
+    /// The present settings of a member, if there is such a member.
+    pub(crate) fn spec_of(&self, address: &Address) -> Option<Member> {
+        let place = self.place(address).ok()?;
+        Some(Member::clone(&self.members[place].spec()))
+    }
+
     /// The index of a member in the list, or an error if there is no such member.
     pub(crate) fn place(&self, address: &Address) -> Result<usize, NoMember> {
         let number = self.numbers.get(address).ok_or(NoMember)?;

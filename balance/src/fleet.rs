@@ -169,6 +169,7 @@ impl Picker {
             // If every backend is full or warming up, take one of them: its queue may be short, and warming
             // up is no reason to refuse a request.
             let list = if willing.is_empty() { untried } else { willing };
+            let list = if tried.is_empty() { list } else { up_if_any(list) };
             level.turns.again.pick(&list, request).map(|index| list[index].number)
         });
         other.or_else(|| self.last_resort(tried, request))
@@ -176,18 +177,19 @@ impl Picker {
 
     /// The number of a backend for a request that no candidate can take: a backend that is out, but may be
     /// back before its next ping shows this. Ejected backends come first, then those whose port refused
-    /// connections, then suspects. The idea comes from Envoy's panic mode and Sozu's fail-open: a judgement
+    /// connections, then those that close connections without an answer, then suspects. The idea comes from Envoy's panic mode and Sozu's fail-open: a judgement
     /// that leaves no backend is probably wrong.
     fn last_resort(&self, tried: &[usize], request: &mut Request<'_>) -> Option<usize> {
         let is_wanted = |backend: &Backend| {
             let spec = backend.spec();
             spec.mode == Mode::Ready && spec.weight > 0 && !tried.contains(&backend.number)
         };
-        let ways: [&dyn Fn(&Backend) -> bool; 4] = [
+        let ways: [&dyn Fn(&Backend) -> bool; 5] = [
             // A backend that came up after this view was made; the next view will contain it.
             &|backend| backend.is(State::Up),
             &|backend| backend.is(State::Ejected),
             &|backend| backend.health().is_last_resort(),
+            &|backend| backend.health().may_serve_requests_only(),
             &|backend| backend.is(State::Suspect),
         ];
         let found = ways.into_iter().find_map(|way| {
@@ -247,6 +249,13 @@ impl Picker {
 }
 
 type Backends = Vec<Arc<Backend>>;
+
+/// The backends that are up, or all of them if none is up. Panic mode spreads first attempts over all
+/// backends of a level; a request that has failed at one of them needs a backend that answers.
+fn up_if_any(backends: Backends) -> Backends {
+    let up: Backends = backends.iter().filter(|backend| backend.is(State::Up)).map(Arc::clone).collect();
+    if up.is_empty() { backends } else { up }
+}
 
 /// The candidates of each level, with the share of this level and all levels before it.
 fn eligible(ranks: &BTreeMap<Rank, Backends>, rules: &Rules) -> Vec<(Rank, Backends, f64)> {

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use crate::Moment;
 use crate::backend::{Backend, Peer};
 use crate::budget::Budget;
-use crate::change::Change;
+use crate::change::{Change, effective};
 use crate::fleet::{Fleet, Turns};
 use crate::health::{Cause, Evidence, Health, State};
 use crate::member::{Member, Mode};
@@ -144,7 +144,7 @@ impl<X> ServerPool<X> {
     }
 
     /// Takes in an observation of a backend. When this returns, the view that picks read shows the change of
-    /// state.
+    /// state. A backend that has left the pool has no state any more.
     pub fn learn(&self, backend: &Backend, evidence: Evidence, now: Moment) -> Option<Transition> {
         let mut roster = self.lock();
         self.learn_with(&mut roster, backend, evidence, now)
@@ -157,6 +157,10 @@ impl<X> ServerPool<X> {
         evidence: Evidence,
         now: Moment,
     ) -> Option<Transition> {
+        // A late observation of a backend that has left: its number may belong to another backend by now.
+        if !roster.has(backend) {
+            return None;
+        }
         let rules = self.rules();
         let change = backend.with_health(|health| health.step(now, evidence, rules.thresholds))?;
         if change.to == State::Up {
@@ -297,26 +301,31 @@ impl<X> ServerPool<X> {
         self.fleet.load().members.iter().map(|backend| Member::clone(&backend.spec())).collect()
     }
 
-    /// Adds and removes members and replaces their settings, all at once. A change that conflicts with an
-    /// earlier change is ignored: no backend is added twice, and only a member can be removed.
+    /// Adds and removes members and replaces their settings, all at once. A change without an effect on the
+    /// present members is ignored: see [`effective`].
     pub fn change(&self, changes: Vec<Change>, now: Moment) -> Vec<Transition> {
         let mut roster = self.lock();
-        let changed =
-            changes.into_iter().filter_map(|change| self.change_one(&mut roster, change, now)).collect();
+        let mut changed = Vec::new();
+        for change in changes {
+            let present: Vec<_> = roster.spec_of(change.address()).into_iter().collect();
+            let effects = effective(vec![change], &present);
+            changed.extend(effects.into_iter().filter_map(|it| self.change_one(&mut roster, it, now)));
+        }
         self.publish(&mut roster);
         changed
     }
 
     fn change_one(&self, roster: &mut Roster<X>, change: Change, now: Moment) -> Option<Transition> {
         match change {
-            Change::Add(member) if roster.place(&member.address).is_err() => {
+            Change::Add(member) => {
                 let backend = roster.add(member, self.own, now);
                 let cause = "it is new, and has not answered its first ping yet";
                 self.learn_with(roster, &backend, Evidence::Returned(cause.into()), now)
             }
-            Change::Update(member) | Change::Add(member) => {
-                let place = roster.place(&member.address).ok()?;
+            Change::Update(update) => {
+                let place = roster.place(&update.address).ok()?;
                 let backend = Arc::clone(&roster.members[place]);
+                let member = update.applied_to(&backend.spec());
                 let before = backend.spec().mode;
                 let returns = before != Mode::Ready && member.mode == Mode::Ready;
                 backend.set_spec(member);

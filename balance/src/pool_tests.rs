@@ -1,6 +1,7 @@
 //! Tests: which backend a pool picks, in which states, modes and levels, and how members come and go.
 
 use super::*;
+use crate::change::Update;
 use crate::health::Thresholds;
 use crate::policy::Kind;
 use crate::{Address, InFlight, silence};
@@ -32,8 +33,13 @@ pub(crate) fn pool(n: u16) -> ServerPool {
 
 /// The number of the backend that gets the next request.
 pub(super) fn next(pool: &ServerPool, tried: &[usize]) -> Option<usize> {
+    next_at(pool, tried, Moment::START)
+}
+
+/// The same at this moment.
+pub(crate) fn next_at(pool: &ServerPool, tried: &[usize], now: Moment) -> Option<usize> {
     let mut random = fastrand::Rng::with_seed(pool.requests());
-    let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
+    let mut request = Request { key: None, now, random: &mut random, notes: None };
     pool.next_peer(tried, None, &mut request).map(|backend| backend.number)
 }
 
@@ -102,7 +108,7 @@ fn retries_do_not_take_turns_from_first_attempts() {
 
 #[test]
 fn a_backend_that_returns_gets_nothing_before_a_ping_is_answered() {
-    let mode = |mode| vec![Change::Update(Member { mode, ..member(2) })];
+    let mode = |mode| vec![Change::Update(Update { mode: Some(mode), ..Update::of(member(2).address) })];
     for out in [Mode::Drain, Mode::Maintenance] {
         let pool = pool(2);
         let now = Moment::START;
@@ -275,8 +281,43 @@ fn in_a_panic_health_is_ignored() {
 }
 
 #[test]
+fn in_a_panic_a_request_that_failed_goes_to_a_backend_that_is_up() {
+    let pool = pool_with((1..=4).map(member).collect(), Rules { panic_threshold: 50, ..rules() });
+    for number in [1, 2, 3] {
+        pool.learn(&pool.backends()[number - 1], Evidence::FellSilent("test".into()), Moment::START);
+    }
+    assert_eq!(shares(&pool, 40), [10, 10, 10, 10]);
+    for left in [1, 2, 3, 1, 2, 3] {
+        assert_eq!(next(&pool, &[left]), Some(4), "after {left}");
+    }
+    assert!(next(&pool, &[4]).is_some_and(|number| number != 4), "without it, a suspect is better than none");
+}
+
+#[test]
+fn late_evidence_changes_neither_a_backend_that_has_left_nor_the_next_owner_of_its_number() {
+    let pool = pool(2);
+    let now = Moment::START;
+    let gone = Arc::clone(&pool.backends()[1]);
+    let _ = pool.change(vec![Change::Remove(member(2).address)], now);
+    let lease = InFlight::new(Arc::clone(&gone));
+    let down = || Evidence::CannotConnect { cause: "test".into(), refused: true };
+    assert!(pool.learn(&gone, down(), now).is_some(), "it still has a request");
+    drop(lease);
+    let _ = pool.pass_time(now);
+    assert_eq!(pool.learn(&gone, Evidence::Connected, now), None);
+    let _ = pool.change(vec![Change::Add(member(3))], now);
+    assert_eq!((pool.backends()[1].number, gone.number), (2, 2), "another backend has its number");
+    let before = pool.backends()[1].health().clone();
+    for evidence in [Evidence::Answered, Evidence::Connected, down(), Evidence::FellSilent("test".into())] {
+        assert_eq!(pool.learn(&gone, evidence.clone(), now), None, "{evidence:?}");
+        assert_eq!(pool.asked(&gone, crate::Reply::Evidence(evidence), now).transition, None);
+    }
+    assert_eq!(format!("{:?}", &*pool.backends()[1].health()), format!("{before:?}"));
+}
+
+#[test]
 fn a_draining_backend_gets_only_requests_with_its_cookie() {
-    let spec = |mode| Change::Update(Member { mode, ..member(2) });
+    let spec = |mode| Change::Update(Update { mode: Some(mode), ..Update::of(member(2).address) });
     let pool = pool(2);
     let home = Some(pool.backends()[1].id);
     let visit = || {
@@ -292,7 +333,10 @@ fn a_draining_backend_gets_only_requests_with_its_cookie() {
     pool.change(vec![spec(Mode::Ready)], Moment::START);
     take_down(&pool, 2);
     assert_eq!(visit(), 1, "a cookie cannot lead to a backend that is down");
-    pool.change(vec![Change::Update(Member { weight: 0, ..member(1) })], Moment::START);
+    pool.change(
+        vec![Change::Update(Update { weight: Some(0), ..Update::of(member(1).address) })],
+        Moment::START,
+    );
     assert_eq!(next(&pool, &[]), None, "no weight, no request");
 }
 

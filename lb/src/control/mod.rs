@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use api::{Reloaded, words};
 use arc_swap::ArcSwap;
-use balance::change::{Change, diff};
+use balance::change::{Change, Update, diff, effective};
 use balance::member::{Member, Mode};
 use balance::policy::Kind;
 use balance::{Address, Rules};
@@ -228,7 +228,7 @@ impl Control {
         // A name that is removed and added again may have other addresses by then.
         self.resolved.borrow_mut().retain(|name, _| members.iter().any(|member| member.address == *name));
         let wanted = wanted(&members, &self.resolved.borrow());
-        let changes = diff(&self.wanted.borrow(), &wanted);
+        let changes = effective(diff(&self.wanted.borrow(), &wanted), &self.pool.specs());
         let text = describe(&changes);
         self.wanted.replace(wanted);
         self.change(changes);
@@ -251,10 +251,10 @@ impl Control {
 
     /// The number of the backend that this change brings back from drain or maintenance.
     fn comes_back(&self, change: &Change) -> Option<usize> {
-        let Change::Update(member) = change else { return None };
+        let Change::Update(update) = change else { return None };
         let fleet = self.pool.fleet();
-        let backend = fleet.members.iter().find(|backend| backend.address == member.address)?;
-        (member.mode == Mode::Ready && backend.spec().mode != Mode::Ready).then_some(backend.number)
+        let backend = fleet.members.iter().find(|backend| backend.address == update.address)?;
+        (update.mode == Some(Mode::Ready) && backend.spec().mode != Mode::Ready).then_some(backend.number)
     }
 
     /// Adds a backend. If the same one is leaving, it comes back.
@@ -275,9 +275,10 @@ impl Control {
 
     /// Changes the settings of a backend.
     pub(crate) fn update(&self, backend: &Backend, member: Member, by: &str) {
-        let difference = difference(&backend.spec(), &member);
+        let before = backend.spec();
+        let difference = difference(&before, &member);
         if !difference.is_empty() {
-            self.change(vec![Change::Update(member)]);
+            self.change(vec![Change::Update(Update::between(&before, &member))]);
             self.observer.intervened(format!("backend {} changed: {difference}", backend.number), by);
         }
     }
@@ -332,8 +333,8 @@ impl Control {
             pinging.entry(backend.number).or_insert_with(|| {
                 let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
                 let (backend, pings) = (Arc::clone(backend), Rc::clone(&self.pings));
-                let (first_round, number) = (Rc::clone(&self.first_round), backend.number);
-                let pinged = move || first_round.pinged(number);
+                let (first_round, id) = (Rc::clone(&self.first_round), backend.id);
+                let pinged = move || first_round.pinged(id);
                 let pinging =
                     ping::keep_pinging(pool, backend, settings, pings, fastrand::Rng::new(), pinged);
                 tokio::task::spawn_local(pinging).abort_handle()

@@ -86,7 +86,7 @@ pub(super) fn describe(changes: &[Change]) -> String {
         .map(|change| match change {
             Change::Add(member) => format!("added {}", member.address),
             Change::Remove(address) => format!("removed {address}"),
-            Change::Update(member) => format!("changed {}", member.address),
+            Change::Update(update) => format!("changed {}", update.address),
         })
         .collect();
     if changes.len() > TOLD {
@@ -111,6 +111,7 @@ pub(super) fn difference(before: &Member, after: &Member) -> String {
 
 #[cfg(test)]
 mod tests {
+    use balance::change::Update;
     use balance::member::Mode;
 
     use super::*;
@@ -155,8 +156,8 @@ mod tests {
     #[test]
     fn changes_are_told_in_words() {
         assert_eq!(describe(&[]), UNCHANGED);
-        let changes =
-            [Change::Remove(member("a").address), Change::Add(member("b")), Change::Update(member("c"))];
+        let update = Change::Update(Update { weight: Some(5), ..Update::of(member("c").address) });
+        let changes = [Change::Remove(member("a").address), Change::Add(member("b")), update];
         assert_eq!(describe(&changes), "removed http://a:80, added http://b:80, changed http://c:80");
         let many: Vec<_> = (0..5_000).map(|n| Change::Remove(member(&format!("h{n}")).address)).collect();
         let told = describe(&many);

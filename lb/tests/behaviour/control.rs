@@ -318,3 +318,35 @@ fn lb_ctl_removes_the_last_backend_only_by_force() {
     assert_eq!(removed.code, Some(0), "{}", removed.stderr);
     assert_eq!(lb.get("/").status, 503);
 }
+
+/// A reload names only what differs between two versions of the file, so it undoes no change by hand to
+/// anything else.
+#[test]
+fn a_reload_changes_only_what_differs_between_the_old_file_and_the_new_one() {
+    let upstreams = ["one", "two", "three"].map(Upstream::well);
+    let file = |limit: u32, weight: u32| {
+        let weight = format!("weight = {weight}");
+        let [one, two, three] = &upstreams;
+        format!("[queues]\nbackend_limit = {limit}\n{}", tables([(one, &weight[..]), (two, ""), (three, "")]))
+    };
+    let config = Config::new(&file(7, 1));
+    let lb = Lb::configured(&config.path(), &[NO_PINGS]);
+    for (line, body) in [
+        ("PATCH /backends/1", json!({"mode": "drain"})),
+        ("PATCH /backends/2", json!({"mode": "maintenance", "weight": 9})),
+        ("DELETE /backends/3?force=true", json!({})),
+    ] {
+        assert_eq!(order(&lb, line, &body).0, 200, "{line}");
+    }
+    let settings = || {
+        let summary = |number| order(&lb, &format!("GET /backends/{number}"), &json!({})).1;
+        [1, 2].map(summary).map(|it| json!([it["mode"], it["weight"], it["max_in_flight"]]))
+    };
+    config.write(&file(8, 1));
+    let line = lb.wait_for_log("changed queues.backend_limit");
+    assert_eq!(settings(), [json!(["drain", 1, 8]), json!(["maintenance", 9, 8])]);
+    assert!(!line.contains(&upstreams[2].url()), "it was removed by hand: {line}");
+    config.write(&file(8, 3));
+    let expected = [json!(["drain", 3, 8]), json!(["maintenance", 9, 8])];
+    eventually("the weight", || when(settings() == expected, settings()));
+}

@@ -175,10 +175,11 @@ impl Picker {
         other.or_else(|| self.last_resort(tried, request))
     }
 
-    /// The number of a backend for a request that no candidate can take: a backend that is out, but may be
-    /// back before its next ping shows this. Ejected backends come first, then those whose port refused
-    /// connections, then those that close connections without an answer, then suspects. The idea comes from Envoy's panic mode and Sozu's fail-open: a judgement
-    /// that leaves no backend is probably wrong.
+    /// The number of a backend for a request that no candidate can take: a backend that is out, but may
+    /// be back before its next ping shows this. Ejected backends come first, then those whose port
+    /// refused connections, then those that close connections without an answer, then suspects. The idea
+    /// comes from Envoy's panic mode and Sozu's fail-open: a judgement that leaves no backend is probably
+    /// wrong.
     fn last_resort(&self, tried: &[usize], request: &mut Request<'_>) -> Option<usize> {
         let is_wanted = |backend: &Backend| {
             let spec = backend.spec();

@@ -178,7 +178,7 @@ fn a_backend_that_answers_no_question_is_on_trial_again_after_twice_the_time() {
             for seconds in times.iter().chain(&times[..2]) {
                 fail_questions(&mut health, silently, now);
                 let due = now + Duration::from_secs(*seconds);
-                now = now + (Duration::from_secs(*seconds) - Duration::from_millis(1));
+                now += Duration::from_secs(*seconds) - Duration::from_millis(1);
                 assert!(health.must_answer(now), "{seconds} s: a connection proves nothing yet");
                 assert_eq!(health.step(now, Evidence::Connected, THRESHOLDS), None);
                 now = due;

@@ -97,11 +97,11 @@ const REST: Duration = Duration::from_millis(100);
 pub(crate) const CTL: &str = "lb-ctl";
 
 impl Admin {
-    /// The admin port on this listener, of a balancer whose clients connect to `listen`, with a limit of
+    /// The admin port on this listener, of a balancer whose clients connect to `listeners`, with a limit of
     /// connections.
     pub(crate) fn new(
         control: Rc<Control>,
-        listen: SocketAddr,
+        listeners: &[SocketAddr],
         listens: SocketAddr,
         connections: usize,
     ) -> Self {
@@ -110,7 +110,8 @@ impl Admin {
         let readers = Arc::new(Semaphore::new((room.places() / 2).max(1)));
         let pages = Semaphore::new(1);
         let foreign = Seldom::every(WARN_AGAIN);
-        Self { control, listen: listen.to_string(), listens, started, room, readers, pages, foreign }
+        let listen = listeners.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ");
+        Self { control, listen, listens, started, room, readers, pages, foreign }
     }
 
     /// Runs a function on another thread and waits for the result. Only one runs at a time.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -44,7 +45,13 @@ fn clients(config: &Config) -> String {
         Some(most) => format!("at most {most} connections"),
         None => "as many connections as the file descriptors allow".to_owned(),
     };
-    format!("{}, {most}, {}", config.listen, count(config.workers as u64, "worker", "workers"))
+    let listeners = listed(&config.listeners);
+    format!("{listeners}, {most}, {}", count(config.workers as u64, "worker", "workers"))
+}
+
+/// Addresses, separated by `and`.
+fn listed(listeners: &[SocketAddr]) -> String {
+    listeners.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(" and ")
 }
 
 fn admin(config: &Config) -> String {

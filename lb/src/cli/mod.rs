@@ -235,7 +235,7 @@ mod tests {
         let backends = "--backends=http://localhost:3031,http://localhost:3032,http://localhost:3033,http://localhost:3034";
         let config = parse(&[backends, "--port", "3030"]).unwrap();
         assert_eq!(config.backends.len(), 4);
-        assert_eq!(config.listen.port(), 3030);
+        assert_eq!(config.listeners[0].port(), 3030);
         assert_eq!(config.admin.to_string(), "127.0.0.1:4030");
         assert_eq!(
             (config.proxy.retries, config.proxy.retry_delay, config.proxy.attempts),

@@ -12,7 +12,7 @@ use http::{StatusCode, Uri};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::form::{Written, Wrong};
-use super::layer::{Layer, Origin};
+use super::layer::{Given, Layer, Origin};
 use super::problems::{Found, Problem};
 use super::reader::Reader;
 use super::settings::BACKEND;
@@ -29,14 +29,16 @@ static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}"
 pub(super) fn convert<'a>(raw: RawConfig<'a>, problems: &mut Found) -> (Config, RawConfig<'a>) {
     let (members, sound) =
         raw.backends.into_iter().filter_map(|layer| member(layer, raw.source, problems)).unzip();
+    let (addresses, listeners): (Vec<_>, Vec<_>) =
+        raw.listeners.into_iter().filter_map(|layer| listener(layer, raw.source, problems)).unzip();
     let mut read = Reader::new(raw.settings, raw.source, problems);
-    let config = config(&mut read, members);
-    (config, RawConfig { settings: read.layer, backends: sound, ..raw })
+    let config = config(&mut read, members, addresses);
+    (config, RawConfig { settings: read.layer, listeners, backends: sound, ..raw })
 }
 
 /// The configuration with these backends: one line for each setting, or for settings that make one rule.
-fn config(read: &mut Reader<'_>, backends: Vec<Member>) -> Config {
-    let listen = clients(read);
+fn config(read: &mut Reader<'_>, backends: Vec<Member>, listeners: Vec<SocketAddr>) -> Config {
+    let listeners = clients(read, listeners);
     let thresholds = thresholds(read);
     let proxy = proxy_settings(read, thresholds);
     Config {
@@ -48,8 +50,8 @@ fn config(read: &mut Reader<'_>, backends: Vec<Member>) -> Config {
         slow_start: read.get("balance.slow_start"),
         outlier: outlier(read),
         retry_budget: retry_budget(read),
-        listen,
-        admin: admin(read, listen),
+        admin: admin(read, listeners[0]),
+        listeners,
         admin_token: read.parsed("admin_token", Token::read),
         workers: read.maybe_number("workers").unwrap_or_else(cores),
         ping_interval: read.get("health.ping_interval"),
@@ -141,17 +143,35 @@ impl Reader<'_> {
     }
 }
 
-/// Address that clients connect to. The flags give address and port separately.
-fn clients(read: &mut Reader<'_>) -> SocketAddr {
+/// The addresses that clients connect to: those of the sections for listeners, or the address of
+/// `listen`. The flags give address and port separately, and replace all addresses of the file. There is
+/// at least one.
+fn clients(read: &mut Reader<'_>, listeners: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let [port_written, bind_written] = ["port", "bind"].map(|id| read.layer.written(id).is_some());
+    let both = read.layer.written("listen").filter(|_| !listeners.is_empty()).and_then(Given::place);
+    if both.is_some() {
+        let what = "listen and [[listener]] both name the addresses for clients";
+        let fix = "leave out listen, and write its address as one more [[listener]]";
+        read.problems.push(Problem::new(what, fix).at_place(both));
+    }
+    if !listeners.is_empty() && !port_written && !bind_written {
+        return listeners;
+    }
     let port = read.number("port");
     let bind = read.parsed("bind", listen::bind).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let both =
         socket(read, "listen", (Ipv4Addr::UNSPECIFIED, 3030)).unwrap_or_else(|| SocketAddr::new(bind, port));
-    SocketAddr::new(
+    vec![SocketAddr::new(
         if bind_written { bind } else { both.ip() },
         if port_written { port } else { both.port() },
-    )
+    )]
+}
+
+/// The address of a listener if it can be read, and the settings of its section.
+fn listener(layer: Layer, source: &super::Source, problems: &mut Found) -> Option<(SocketAddr, Layer)> {
+    let mut read = Reader::new(layer, source, problems);
+    let address = socket(&mut read, "listener.address", (Ipv4Addr::UNSPECIFIED, 3030));
+    address.map(|address| (address, read.layer))
 }
 
 /// An IP address and a port; `usual` is the most common value.

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::form::Written;
 use super::layer::{Layer, Origin};
 use super::problems::{Found, Problem, nearest, shortened};
-use super::settings::{self, SECTIONS, Section};
+use super::settings::{self, LISTENER, SECTIONS, Section};
 use super::{aliases, dialect};
 
 /// The content of a file.
@@ -16,6 +16,8 @@ use super::{aliases, dialect};
 pub(crate) struct File {
     /// The settings of the balancer.
     pub(crate) settings: Layer,
+    /// The settings of each listener.
+    pub(crate) listeners: Vec<Layer>,
     /// The settings of each backend.
     pub(crate) backends: Vec<Layer>,
     /// Whether the file has a section for a backend.
@@ -72,19 +74,24 @@ impl File {
                 for entry in entries {
                     match entry.get_ref() {
                         DeValue::Table(table) => {
-                            let mut backend = Layer::default();
-                            read_settings(section, table, &mut backend, problems);
-                            if backend.get("backend.url").is_none() && !table.contains_key("url") {
-                                let fix = "add url = \"http://host:port\"";
-                                problems.push(
-                                    Problem::new("a backend has no url", fix).at_place(Some(entry.span())),
-                                );
+                            let mut one = Layer::default();
+                            read_settings(section, table, &mut one, problems);
+                            let (key, example) = needed(section);
+                            if !table.contains_key(key) {
+                                let what = format!("a {} has no {key}", section.name);
+                                let fix = format!("add {key} = \"{example}\"");
+                                problems.push(Problem::new(what, fix).at_place(Some(entry.span())));
                             }
-                            self.backends.push(backend);
+                            match section.name {
+                                LISTENER => self.listeners.push(one),
+                                _ => self.backends.push(one),
+                            }
                         }
                         _ => {
-                            let fix = "write [[backend]] and, below it, url = \"http://host:port\"";
-                            let what = "a backend must be a separate section";
+                            let (key, example) = needed(section);
+                            let what = format!("a {} must be a separate section", section.name);
+                            let fix =
+                                format!("write {} and, below it, {key} = \"{example}\"", section.title());
                             problems.push(Problem::new(what, fix).at_place(Some(entry.span())));
                         }
                     }
@@ -94,6 +101,14 @@ impl File {
             (DeValue::Array(_), false) => wrong("a list, but only one section is allowed", key.1.clone()),
             _ => wrong("a section", value.span()),
         }
+    }
+}
+
+/// The key that each section of this name must have, with an example.
+fn needed(section: &'static Section) -> (&'static str, &'static str) {
+    match section.name {
+        LISTENER => ("address", "0.0.0.0:3030"),
+        _ => ("url", "http://host:port"),
     }
 }
 

@@ -86,8 +86,8 @@ pub struct Config {
     pub outlier: outlier::Rule,
     /// The limit of retries of all requests together; `None` for no common limit.
     pub retry_budget: Option<budget::Rule>,
-    /// Address that clients connect to.
-    pub listen: SocketAddr,
+    /// The addresses that clients connect to; at least one.
+    pub listeners: Vec<SocketAddr>,
     /// Address of the admin port.
     pub admin: SocketAddr,
     /// The token that is required for changes at run time. With `None`, changes are possible only if the
@@ -155,6 +155,8 @@ pub(crate) fn is_wanted(member: &Member) -> bool {
 #[derive(Debug)]
 struct RawConfig<'a> {
     settings: Layer,
+    /// One layer for each listener, if the file has sections for them.
+    listeners: Vec<Layer>,
     /// One layer for each backend.
     backends: Vec<Layer>,
     /// Whether the file or the flags try to name backends.
@@ -257,6 +259,7 @@ fn understood<'a>(
     };
     let raw = RawConfig {
         settings,
+        listeners: contents.listeners,
         backends,
         names_backends,
         source,

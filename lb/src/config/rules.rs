@@ -29,8 +29,11 @@ pub(super) fn broken(config: &Config, raw: &RawConfig<'_>, problems: &mut Found)
         problems.extend((short.1 > long.1).then(|| contradiction(raw, short, long, fix)).flatten());
     }
     // A socket that a supervisor passes replaces the port for clients.
-    let is_one = !raw.has_socket && overlap(config.listen, config.admin);
-    problems.extend(is_one.then(|| one_port(config, raw)));
+    if !raw.has_socket {
+        let shared = config.listeners.iter().find(|listener| overlap(**listener, config.admin));
+        problems.extend(shared.map(|listener| one_port(*listener, config, raw)));
+        problems.extend(two_listeners(config, raw));
+    }
 }
 
 /// There is no backend, and the user has not tried to name one.
@@ -108,15 +111,32 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     is_one && one.port() == other.port() && one.port() != 0
 }
 
-fn one_port(config: &Config, raw: &RawConfig<'_>) -> Problem {
-    let sayings = ["admin", "listen", "port"].map(|id| raw.settings.written(id));
-    let what = match config.listen == config.admin {
-        true => format!("clients and the admin port cannot both use {}", config.listen),
+/// The first two listeners that cannot both listen.
+fn two_listeners(config: &Config, raw: &RawConfig<'_>) -> Option<Problem> {
+    let listeners = &config.listeners;
+    let (one, other) = (0..listeners.len())
+        .flat_map(|other| (0..other).map(move |one| (one, other)))
+        .find(|(one, other)| overlap(listeners[*one], listeners[*other]))?;
+    let what = match listeners[one] == listeners[other] {
+        true => format!("the listener {} is listed twice", listeners[one]),
         false => {
-            format!("clients at {} and admin at {} cannot use the same port", config.listen, config.admin)
+            format!("the listeners {} and {} cannot use the same port", listeners[one], listeners[other])
         }
     };
-    let other = if config.listen.port() == 4030 { 4031 } else { 4030 };
+    let place = |index: usize| raw.listeners.get(index)?.written("listener.address").and_then(Given::place);
+    let places = [other, one].into_iter().filter_map(place);
+    Some(Problem::new(what, "give each listener an address and a port of its own").at_place(places))
+}
+
+fn one_port(listener: SocketAddr, config: &Config, raw: &RawConfig<'_>) -> Problem {
+    let sayings = ["admin", "listen", "port"].map(|id| raw.settings.written(id));
+    let what = match listener == config.admin {
+        true => format!("clients and the admin port cannot both use {listener}"),
+        false => {
+            format!("clients at {listener} and admin at {} cannot use the same port", config.admin)
+        }
+    };
+    let other = if listener.port() == 4030 { 4031 } else { 4030 };
     let fix = format!("set another port for one of them, such as {other} for admin");
     Problem::new(what, fix).at_place(sayings.into_iter().flatten().filter_map(Given::place))
 }

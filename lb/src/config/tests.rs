@@ -34,7 +34,9 @@ fn the_example_says_what_holds_without_it() {
 
 #[test]
 fn the_example_has_every_setting_and_what_it_leaves_out_is_right_as_well() {
-    for section in SECTIONS {
+    // Listeners stand there instead of listen.
+    assert!(EXAMPLE.contains("\n#   [[listener]]\n#   address = "));
+    for section in SECTIONS.iter().filter(|section| section.name != settings::LISTENER) {
         let start = if section.name.is_empty() {
             0
         } else {
@@ -70,6 +72,25 @@ fn every_default_can_be_read() {
     }
 }
 
+/// The addresses for clients.
+fn listens(config: &Config) -> String {
+    config.listeners.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn several_listeners_have_a_section_each_and_flags_replace_them() {
+    let file = "[[listener]]\naddress = \"127.0.0.1:80\"\n[[listener]]\naddress = \"[::1]:81\"\n\
+                [[backend]]\nurl = \"http://a:1\"";
+    let load = |flags: &[&str]| {
+        let cli = Cli::try_parse_from(["lb"].iter().chain(flags)).unwrap();
+        read(Some(("lb.toml", file)), cli.flags()).unwrap().config
+    };
+    let alone = load(&[]);
+    assert_eq!((listens(&alone).as_str(), alone.admin.port()), ("127.0.0.1:80 [::1]:81", 1080));
+    assert_eq!(listens(&load(&["--port=82"])), "0.0.0.0:82");
+    assert_eq!(listens(&load(&["--bind=127.0.0.1"])), "127.0.0.1:3030");
+}
+
 #[test]
 fn flags_are_laid_over_the_file() {
     let file = "listen = \"127.0.0.1:80\"\n[[backend]]\nurl = \"http://a:1\"\n[balance]\nexplain = true\n[retries]\nbudget = \"20%\"";
@@ -78,10 +99,10 @@ fn flags_are_laid_over_the_file() {
         read(Some(("lb.toml", file)), cli.flags()).unwrap().config
     };
     let alone = load(&[]);
-    assert_eq!((alone.listen.to_string(), alone.admin.port()), ("127.0.0.1:80".to_owned(), 1080));
+    assert_eq!((listens(&alone), alone.admin.port()), ("127.0.0.1:80".to_owned(), 1080));
     assert_eq!((alone.proxy.explain, alone.retry_budget.map(|rule| rule.percent)), (true, Some(20)));
-    assert_eq!(load(&["--port=81"]).listen.to_string(), "127.0.0.1:81");
-    assert_eq!(load(&["--bind=::1"]).listen.to_string(), "[::1]:80");
+    assert_eq!(listens(&load(&["--port=81"])), "127.0.0.1:81");
+    assert_eq!(listens(&load(&["--bind=::1"])), "[::1]:80");
     let over = load(&["--explain=false", "--retry-budget=off", "--backends=http://b:2,http://c:3"]);
     assert_eq!((over.proxy.explain, over.retry_budget, over.backends.len()), (false, None, 2));
 }
@@ -100,7 +121,7 @@ fn every_setting_of_the_file_reaches_the_configuration() {
     {
         let other = match setting.path {
             "backend.url" => continue,
-            "listen" | "admin" => "\"127.0.0.1:99\"",
+            "listen" | "listener.address" | "admin" => "\"127.0.0.1:99\"",
             "trusted_proxies" => "[\"10.0.0.0/8\"]",
             "retries.on" => "[502, 503]",
             "balance.policy" => "\"maglev\"",
@@ -144,6 +165,7 @@ fn every_setting_of_the_file_reaches_the_configuration() {
         let line = format!("{} = {other}", setting.key());
         let text = match setting.path.split_once('.') {
             None => format!("{line}\n[[backend]]\nurl = \"http://a:1\""),
+            Some(("listener", _)) => format!("[[listener]]\n{line}\n[[backend]]\nurl = \"http://a:1\""),
             Some(("backend", _)) => format!("[[backend]]\nurl = \"http://a:1\"\n{line}"),
             Some((section, _)) => format!("[[backend]]\nurl = \"http://a:1\"\n[{section}]\n{line}"),
         };
@@ -151,6 +173,7 @@ fn every_setting_of_the_file_reaches_the_configuration() {
         let told = chosen(&text, setting.key());
         let (_, changed) = usual.iter().zip(&told).find(|(one, other)| one != other).expect("it matters");
         let field = match setting.key() {
+            "listen" | "address" => "127.0.0.1:99",
             "trusted_proxies" => "trusted",
             "hash_by" => "key",
             "silence" => "at_least",

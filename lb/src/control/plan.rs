@@ -40,7 +40,7 @@ pub(super) fn wanted(configured: &[Member], resolved: &HashMap<Address, Vec<IpAd
 /// Keeps settings that cannot change while the balancer runs, and returns the names of those that differ.
 pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str>) {
     let fixed = [
-        ("listen", new.listen != old.listen),
+        ("listen", new.listeners != old.listeners),
         ("admin", new.admin != old.admin),
         ("name", new.proxy.name != old.proxy.name),
         ("workers", new.workers != old.workers),
@@ -56,7 +56,7 @@ pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str
         ..Settings::clone(&new.proxy)
     };
     let config = Config {
-        listen: old.listen,
+        listeners: old.listeners.clone(),
         admin: old.admin,
         workers: old.workers,
         max_connections: old.max_connections,

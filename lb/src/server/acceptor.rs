@@ -11,12 +11,13 @@
 //! (SO_REUSEPORT), a hash would decide, and a supervisor could not pass such listeners.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use futures_util::future::select_all;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -33,7 +34,8 @@ const WARN_AGAIN: Duration = Duration::from_secs(10);
 
 /// The acceptor, with all workers that get connections from it.
 pub(crate) struct Acceptor {
-    listener: AsyncFd<TcpListener>,
+    /// At least one.
+    listeners: Vec<AsyncFd<TcpListener>>,
     slots: Slots,
     /// The last desk belongs to the worker that accepts. As long as one of the desks exists, its worker does
     /// not end.
@@ -45,33 +47,38 @@ pub(crate) struct Acceptor {
 impl Acceptor {
     /// Opens the acceptor on this thread, which accepts from now on.
     pub(super) fn open(
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
         slots: Slots,
         handles: Vec<WorkerHandle>,
         closing: oneshot::Receiver<()>,
     ) -> io::Result<Self> {
-        Ok(Self { listener: listen::watch(listener)?, slots, handles, closing })
+        let listeners = listeners.into_iter().map(listen::watch).collect::<io::Result<_>>()?;
+        Ok(Self { listeners, slots, handles, closing })
     }
 
     /// Accepts connections until the acceptor is closed. Connections for the own worker become its clients at
     /// once.
     pub(super) async fn keep(self, own: Rc<Clients>) {
-        let Self { listener, slots, handles, closing } = self;
+        let Self { listeners, slots, handles, closing } = self;
         let mut dispatcher = Dispatcher { handles, turn: 0, own };
         tokio::select! {
             biased;
             _ = closing => {}
-            never = accept(&listener, slots, &mut dispatcher) => never,
+            never = accept(&listeners, slots, &mut dispatcher) => never,
         }
-        accept_the_last(listener.into_inner(), &mut dispatcher);
+        for listener in listeners {
+            accept_the_last(listener.into_inner(), &mut dispatcher);
+        }
     }
 }
 
 /// Accepts connections without end.
-async fn accept(listener: &AsyncFd<TcpListener>, mut slots: Slots, dispatcher: &mut Dispatcher) -> ! {
+async fn accept(listeners: &[AsyncFd<TcpListener>], mut slots: Slots, dispatcher: &mut Dispatcher) -> ! {
+    let mut turn = 0_usize;
     loop {
         let slot = slots.one().await;
-        match listen::next(listener).await {
+        turn = turn.wrapping_add(1);
+        match next_of(listeners, turn).await {
             Ok((stream, peer)) => dispatcher.dispatch(Accepted { stream, peer, slot }),
             // The client has left before it was accepted, which concerns no other client.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -80,6 +87,20 @@ async fn accept(listener: &AsyncFd<TcpListener>, mut slots: Slots, dispatcher: &
                 dispatcher.own.tell_of_shortage();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+}
+
+/// The next connection of any of the listeners. With several, another one is asked first each time, so that a
+/// busy listener does not keep the others waiting.
+async fn next_of(listeners: &[AsyncFd<TcpListener>], turn: usize) -> io::Result<(TcpStream, SocketAddr)> {
+    match listeners {
+        [only] => listen::next(only).await,
+        several => {
+            let (before, after) = several.split_at(turn % several.len());
+            let each = after.iter().chain(before).map(|listener| Box::pin(listen::next(listener)));
+            // A wait that is dropped has accepted nothing.
+            select_all(each).await.0
         }
     }
 }

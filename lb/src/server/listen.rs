@@ -67,31 +67,51 @@ pub enum StartError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The passed socket cannot be used.
+    /// The passed sockets cannot be used.
     #[error(
-        "LISTEN_FDS must name exactly one listening TCP socket, descriptor 3, but {0}; pass one socket, or unset \
-         LISTEN_FDS"
+        "LISTEN_FDS must name {}, but {problem}; pass {}, or unset LISTEN_FDS",
+        sockets(*needed).0,
+        sockets(*needed).1
     )]
-    Inherited(String),
+    Inherited {
+        /// The number of listeners of the configuration.
+        needed: usize,
+        /// What is wrong.
+        problem: String,
+    },
 }
 
-/// Takes the socket that a supervisor passes, if there is one.
-pub(super) fn inherited() -> Result<Option<TcpListener>, StartError> {
+/// The sockets that a supervisor must pass, and how many they are.
+fn sockets(needed: usize) -> (String, String) {
+    match needed {
+        1 => ("exactly one listening TCP socket, descriptor 3".to_owned(), "one socket".to_owned()),
+        _ => (
+            format!("one listening TCP socket for each of the {needed} listeners, from descriptor 3 on"),
+            format!("{needed} sockets"),
+        ),
+    }
+}
+
+/// Takes the sockets that a supervisor passes, if there are any: one in place of each of the `needed`
+/// listeners.
+pub(super) fn inherited(needed: usize) -> Result<Option<Vec<TcpListener>>, StartError> {
+    let wrong = |problem: String| StartError::Inherited { needed, problem };
     let mut handed = ListenFd::from_env();
     match handed.len() {
         0 => return Ok(None),
-        1 => {}
-        several => return Err(StartError::Inherited(format!("there are {several}"))),
+        passed if passed == needed => {}
+        passed => return Err(wrong(format!("there are {passed}"))),
     }
-    let listening = |listener: &TcpListener| SockRef::from(listener).is_listener().unwrap_or(false);
-    match handed.take_tcp_listener(0) {
-        Ok(Some(listener)) if listening(&listener) => match prepare(&SockRef::from(&listener)) {
-            Ok(()) => Ok(Some(listener)),
-            Err(error) => Err(StartError::Inherited(error.to_string())),
-        },
-        Ok(_) => Err(StartError::Inherited("it does not listen".to_owned())),
-        Err(error) => Err(StartError::Inherited(error.to_string())),
-    }
+    let take = |index: usize| match handed.take_tcp_listener(index) {
+        Ok(Some(listener)) if SockRef::from(&listener).is_listener().unwrap_or(false) => {
+            prepare(&SockRef::from(&listener)).map_err(|error| wrong(error.to_string()))?;
+            Ok(listener)
+        }
+        Ok(_) if needed == 1 => Err(wrong("it does not listen".to_owned())),
+        Ok(_) => Err(wrong(format!("number {} does not listen", index + 1))),
+        Err(error) => Err(wrong(error.to_string())),
+    };
+    (0..needed).map(take).collect::<Result<_, _>>().map(Some)
 }
 
 /// Opens a port; `flag` is the flag that sets the address.

@@ -41,7 +41,7 @@ use worker::Workers;
 /// A balancer whose ports are bound and that is ready to run.
 #[derive(Debug)]
 pub struct Server {
-    listener: std::net::TcpListener,
+    listeners: Vec<std::net::TcpListener>,
     admin: std::net::TcpListener,
     settings: Arc<ArcSwap<Config>>,
     /// The part of the settings that the workers use.
@@ -52,23 +52,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the ports of a configuration that can be read again from its `origin`; if a supervisor passes a
-    /// socket for clients, this socket is used.
+    /// Binds the ports of a configuration that can be read again from its `origin`; if a supervisor passes
+    /// sockets for clients, these sockets are used in place of the listeners.
     ///
     /// # Errors
-    /// A port is in use, an address does not belong to this machine, or the passed descriptor is not a
+    /// A port is in use, an address does not belong to this machine, or a passed descriptor is not a
     /// listening socket.
     pub fn bind(config: Config, origin: Origin) -> Result<Self, StartError> {
-        let listener = match inherited()? {
-            Some(listener) => listener,
-            None => listen(config.listen, "--port or --bind")?,
+        let listeners = match inherited(config.listeners.len())? {
+            Some(listeners) => listeners,
+            None => {
+                let each = config.listeners.iter().map(|address| listen(*address, "--port or --bind"));
+                each.collect::<Result<_, _>>()?
+            }
         };
         let admin = listen(config.admin, "--admin")?;
         let observer = Arc::new(Observer::new(config.access_log));
         let pool = Pool::new(config.members(), config.rules(), Arc::clone(&observer), clock::now());
         let proxy_settings = Arc::new(ArcSwap::from(Arc::clone(&config.proxy)));
         let settings = Arc::new(ArcSwap::from_pointee(config));
-        Ok(Self { listener, admin, settings, proxy_settings, origin, pool: Arc::new(pool), observer })
+        Ok(Self { listeners, admin, settings, proxy_settings, origin, pool: Arc::new(pool), observer })
     }
 
     /// Prints its addresses on standard output, serves until a signal to stop, and then until all requests
@@ -94,7 +97,9 @@ impl Server {
         let hang_up = signal(SignalKind::hangup())?;
         let (reopen, other) = (signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?);
         self.observer.write_access_log(log.access());
-        let (address, admin_address) = (self.listener.local_addr()?, self.admin.local_addr()?);
+        let addresses = self.listeners.iter().map(std::net::TcpListener::local_addr);
+        let addresses = addresses.collect::<io::Result<Vec<_>>>()?;
+        let admin_address = self.admin.local_addr()?;
         let config = self.settings.load_full();
         let descriptors = raise_descriptors();
         let admin_connections = admin_connections(descriptors);
@@ -106,7 +111,7 @@ impl Server {
             &self.proxy_settings,
             &self.pool,
             &self.observer,
-            self.listener,
+            self.listeners,
             slots,
             places,
         )?;
@@ -114,7 +119,8 @@ impl Server {
         let (reading, news) = self.origin.watch()?;
         // The one line on standard output tells people, and programs that start this on port 0, that the
         // balancer is ready: from now on, it accepts clients and handles signals.
-        say(format!("listening on http://{address}, admin on http://{admin_address}\n"))?;
+        let urls = addresses.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>();
+        say(format!("listening on {}, admin on http://{admin_address}\n", urls.join(", ")))?;
 
         let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
         let settings = (settings, Arc::clone(&self.proxy_settings));
@@ -127,7 +133,7 @@ impl Server {
         tokio::task::spawn_local(asking::keep_judging(Arc::clone(&self.pool), Arc::clone(&self.settings)));
         tokio::task::spawn_local(async move { reopening.keep_reopening(reopen, other).await });
         tokio::task::spawn_local(rotate_latencies(Arc::clone(&self.pool)));
-        let page = Admin::new(Rc::clone(&control), address, admin_address, admin_connections);
+        let page = Admin::new(Rc::clone(&control), &addresses, admin_address, admin_connections);
         tokio::task::spawn_local(admin::serve(admin, page));
 
         if stop.asked().await == Why::Orphaned {

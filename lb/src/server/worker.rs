@@ -35,13 +35,13 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// Starts the workers, which accept from this listener.
+    /// Starts the workers, which accept from these listeners.
     pub(super) fn start(
         config: &Config,
         settings: &Arc<ArcSwap<Settings>>,
         pool: &Arc<Pool>,
         observer: &Arc<Observer>,
-        listener: std::net::TcpListener,
+        listeners: Vec<std::net::TcpListener>,
         slots: Slots,
         places: usize,
     ) -> io::Result<Self> {
@@ -51,7 +51,7 @@ impl Workers {
         let queues = Arc::new(Queues::new(places));
         let (handles, places): (Vec<_>, Vec<_>) = (0..config.workers).map(|_| WorkerHandle::new()).unzip();
         // The last worker accepts: all others are ready when it accepts the first client.
-        let mut acceptor = Some(move || Acceptor::open(listener, slots, handles, closing));
+        let mut acceptor = Some(move || Acceptor::open(listeners, slots, handles, closing));
         for (number, inbox) in (1..).zip(places) {
             let shared = (Arc::clone(pool), Arc::clone(observer), Arc::clone(settings), Arc::clone(&queues));
             // Workers with the same random numbers would all send requests to the same backend.

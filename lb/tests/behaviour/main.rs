@@ -38,6 +38,7 @@ mod kept_connections;
 mod leavers;
 mod lifecycle;
 mod limits;
+mod listeners;
 mod logs;
 mod mistakes;
 mod monitoring;

@@ -117,9 +117,13 @@ const fn percent(least: u32, most: u32) -> Form {
     Form::Percent { least, most }
 }
 
+/// The section of an address for clients.
+pub(crate) const LISTENER: &str = "listener";
+
 /// All sections, in the order of the example and of the help.
 pub(crate) const SECTIONS: &[Section] = &[
     request::TOP,
+    request::LISTENER,
     pool::BALANCE,
     pool::BACKEND,
     pool::HEALTH,

@@ -2,7 +2,7 @@
 
 use balance::names;
 
-use super::{Section, Setting, TIME, TIME_OR_ZERO, count, percent};
+use super::{LISTENER as NAME, Section, Setting, TIME, TIME_OR_ZERO, count, percent};
 use crate::config::form::Form;
 use crate::log::{Level, LogFormat};
 use crate::proxy::settings::Statistics;
@@ -97,6 +97,19 @@ pub(super) const TOP: Section = Section {
         )
         .default("false"),
     ],
+};
+
+pub(super) const LISTENER: Section = Section {
+    name: NAME,
+    repeated: true,
+    heading: "",
+    help: "An address that clients connect to, if there are several; with one address, listen is enough.",
+    settings: &[Setting::new(
+        "listener.address",
+        "",
+        Form::Text("IP:PORT"),
+        "Address and port that clients connect to; port 0 chooses a free port",
+    )],
 };
 
 pub(super) const RETRIES: Section = Section {

@@ -77,9 +77,21 @@ impl Lb {
     /// The same in front of any servers, with any command that gets the flags.
     pub(crate) fn spawn(mut command: Command, backends: &[String], flags: &[&str]) -> Self {
         let backends = (!backends.is_empty()).then(|| format!("--backends={}", backends.join(",")));
+        command.args(backends).args(["--bind=127.0.0.1", "--port=0"]);
+        Self::run(command, flags)
+    }
+
+    /// Starts a balancer at the addresses that its file names.
+    pub(crate) fn at_its_addresses(file: &Path, flags: &[&str]) -> Self {
+        let mut command = lb_command();
+        command.arg(format!("--config={}", file.display()));
+        Self::run(command, flags)
+    }
+
+    /// Starts a balancer with this command, which has the addresses and the backends, and these flags.
+    pub(crate) fn run(mut command: Command, flags: &[&str]) -> Self {
         let mut child = command
-            .args(backends)
-            .args(["--bind=127.0.0.1", "--port=0", "--exit-with-parent"])
+            .arg("--exit-with-parent")
             .args(flags.iter().all(|flag| !flag.starts_with("--workers")).then_some("--workers=2"))
             .args(flags)
             .stdin(Stdio::piped())
@@ -97,7 +109,8 @@ impl Lb {
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         let addresses = ready.trim().strip_prefix("listening on http://").and_then(|rest| {
-            let (address, admin) = rest.split_once(", admin on http://")?;
+            let (addresses, admin) = rest.split_once(", admin on http://")?;
+            let address = addresses.split(", ").next()?;
             Some((address.parse().ok()?, admin.parse().ok()?))
         });
         let stdin = child.stdin.take();

@@ -62,11 +62,12 @@ pub struct Backend {
     /// The source of truth for health. It is written on a change or while failures are counted, which are
     /// both rare. The request path reads the pool's list of available backends instead.
     health: RwLock<Health>,
-    /// Copies of [`Health::answer_matters`], [`Health::state`] and [`Health::is_silent`], so that the request
-    /// path can read them without the lock.
+    /// Copies of [`Health::answer_matters`], [`Health::state`], [`Health::is_silent`] and
+    /// [`Health::answers_questions`], so that they can be read without the lock.
     answer_matters: AtomicBool,
     state: AtomicU8,
     silent: AtomicBool,
+    answers_questions: AtomicBool,
     pub(super) load: Load,
     pub(super) traffic: Traffic,
 }
@@ -86,6 +87,7 @@ impl Backend {
             answer_matters: AtomicBool::new(health.answer_matters()),
             state: AtomicU8::new(health.state() as u8),
             silent: AtomicBool::new(false),
+            answers_questions: AtomicBool::new(health.answers_questions()),
             health: RwLock::new(health),
             traffic: Traffic::new(),
         }
@@ -104,6 +106,7 @@ impl Backend {
         self.answer_matters.store(health.answer_matters(), Relaxed);
         self.state.store(health.state() as u8, Relaxed);
         self.silent.store(health.is_silent(), Relaxed);
+        self.answers_questions.store(health.answers_questions(), Relaxed);
         result
     }
 
@@ -121,6 +124,11 @@ impl Backend {
     /// Whether requests wait at the backend in vain; see [`Health::is_silent`].
     pub fn is_silent(&self) -> bool {
         self.silent.load(Relaxed)
+    }
+
+    /// Whether the backend has answered a question or an HTTP ping.
+    pub(super) fn answers_questions(&self) -> bool {
+        self.answers_questions.load(Relaxed)
     }
 
     /// Whether the backend's health allows requests: it is up, or only ejected for a limited time.

@@ -176,18 +176,19 @@ impl Picker {
 
     /// The number of a backend for a request that no candidate can take: a backend that is out, but may be
     /// back before its next ping shows this. Ejected backends come first, then those whose port refused
-    /// connections, then suspects. The idea comes from Envoy's panic mode and Sozu's fail-open: a judgement
-    /// that leaves no backend is probably wrong.
+    /// connections, then those that close connections without an answer, then suspects. The idea comes from
+    /// Envoy's panic mode and Sozu's fail-open: a judgement that leaves no backend is probably wrong.
     fn last_resort(&self, tried: &[usize], request: &mut Request<'_>) -> Option<usize> {
         let is_wanted = |backend: &Backend| {
             let spec = backend.spec();
             spec.mode == Mode::Ready && spec.weight > 0 && !tried.contains(&backend.number)
         };
-        let ways: [&dyn Fn(&Backend) -> bool; 4] = [
+        let ways: [&dyn Fn(&Backend) -> bool; 5] = [
             // A backend that came up after this view was made; the next view will contain it.
             &|backend| backend.is(State::Up),
             &|backend| backend.is(State::Ejected),
             &|backend| backend.health().is_last_resort(),
+            &|backend| backend.health().may_serve_requests_only(),
             &|backend| backend.is(State::Suspect),
         ];
         let found = ways.into_iter().find_map(|way| {

@@ -4,10 +4,10 @@
 //!            fall failed checks in a row, or no request can connect
 //!      Up ────────────────────────────────────────────────────► Down
 //!      ▲ │  ◄────────────────────────────────────────────────── ▲
-//!      │ │            rise pings in a row answered               │ refused pings
+//!      │ │       rise pings in a row answered, or a trial        │ refused pings
 //!      │ └──────────────────────► Suspect ───────────────────────┘
 //!      └───────────────────────────┘
-//!       answers anything     fell silent (see [`super::silence`])
+//!  answers anything, or a trial     fell silent (see [`super::silence`])
 //! ```
 //!
 //! A backend that is up or suspected can also be *ejected* because it answers with too many errors (see
@@ -19,8 +19,12 @@
 //! request cannot cause this.
 //!
 //! A connection that the kernel accepts proves nothing about the process behind it. So a TCP ping that
-//! connects undoes only failures to connect. Nothing here does I/O or reads a clock, so every rule is one
-//! line in a test.
+//! connects undoes only failures to connect. But some backends serve requests and answer no questions. A
+//! backend that is out because it answered no question would stay out for ever. So after some time it is due
+//! for a *trial*: then connections count again, and it gets requests. If it fails the trial, the next one is
+//! due after twice the time (see [`trial_after`]).
+//!
+//! Nothing here does I/O or reads a clock, so every rule is one line in a test.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -123,6 +127,37 @@ pub struct Progress {
     pub of: u32,
 }
 
+/// The time without requests until the first trial of a backend that has never answered a question: it may
+/// be a backend that serves requests only.
+const FIRST_TRIAL: Duration = Duration::from_secs(5);
+
+/// The same for a backend that has answered a question before, so that its failure is likely. It may have
+/// been replaced by another one since.
+const FIRST_TRIAL_OF_KNOWN: Duration = Duration::from_secs(60);
+
+/// The longest time until a trial.
+const LONGEST_TRIAL: Duration = Duration::from_secs(300);
+
+/// The time that a backend is out before a connection counts as evidence again, after this number of failed
+/// trials. `answers_questions`: the backend has answered a question before. The time doubles with each failed
+/// trial, as in Envoy and linkerd; the limit is that of Envoy's ejections.
+pub fn trial_after(failed: u32, answers_questions: bool) -> Duration {
+    let first = if answers_questions { FIRST_TRIAL_OF_KNOWN } else { FIRST_TRIAL };
+    first.saturating_mul(2_u32.saturating_pow(failed)).min(LONGEST_TRIAL)
+}
+
+/// The end of the last connection to a backend. It says how much time another one costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contact {
+    /// The port refused or accepted it at once: little.
+    Quick,
+    /// The port accepted it, and the backend closed it without an HTTP answer: little, but the request may
+    /// have run.
+    Closed,
+    /// It was not made in time, or there was no answer in time: much.
+    Slow,
+}
+
 /// The health of one backend.
 #[derive(Debug, Clone)]
 pub struct Health {
@@ -134,8 +169,11 @@ pub struct Health {
     /// One of these observations was a connection without an HTTP answer. So only an HTTP answer is evidence
     /// for the backend.
     must_answer: bool,
-    /// Another connection costs little time: the port refused or accepted the last one at once.
-    may_be_tried: bool,
+    contact: Contact,
+    /// The backend has answered a question or an HTTP ping.
+    answers_questions: bool,
+    /// Trials since the last answer.
+    trials: u32,
     /// The backend is down or ejected, and the requests that still wait at it wait in vain.
     silent_while_out: bool,
     /// The number of ejections, minus those that were forgiven; and the end of the present ejection.
@@ -156,7 +194,9 @@ impl Health {
             cause: "assumed at start".into(),
             streak: 0,
             must_answer: false,
-            may_be_tried: true,
+            contact: Contact::Quick,
+            answers_questions: false,
+            trials: 0,
             silent_while_out: false,
             ejections: 0,
             ejected_until: None,
@@ -199,14 +239,36 @@ impl Health {
     }
 
     /// Whether only an HTTP answer is evidence for the backend, and an accepted connection is not.
-    pub fn must_answer(&self) -> bool {
-        self.must_answer || self.state == State::Suspect
+    pub fn must_answer(&self, now: Moment) -> bool {
+        (self.must_answer || self.state == State::Suspect) && !self.is_due_for_trial(now)
+    }
+
+    /// Whether the backend is out because it answered no question, and has been out for so long that it gets
+    /// requests again when its port accepts connections.
+    fn is_due_for_trial(&self, now: Moment) -> bool {
+        let answers_nothing = self.state == State::Suspect || (self.state == State::Down && self.must_answer);
+        answers_nothing && now.since(self.since) >= trial_after(self.trials, self.answers_questions)
+    }
+
+    /// Whether the backend has answered a question or an HTTP ping.
+    pub fn answers_questions(&self) -> bool {
+        self.answers_questions
+    }
+
+    /// The backend has answered a question or an HTTP ping.
+    pub(crate) fn question_answered(&mut self) {
+        self.answers_questions = true;
     }
 
     /// Whether a request without another backend may try this one although it is down: its port refused
     /// connections, which may be over by now and costs little to find out; or it answered a ping since then.
     pub fn is_last_resort(&self) -> bool {
-        self.state == State::Down && self.may_be_tried
+        self.state == State::Down && self.contact == Contact::Quick
+    }
+
+    /// The same for a backend that accepts connections and closes them: it may close only those of questions.
+    pub fn may_serve_requests_only(&self) -> bool {
+        self.state == State::Down && self.contact == Contact::Closed
     }
 
     /// Whether requests at this backend wait in vain: it is a suspect, or it is out and also silent.
@@ -214,10 +276,20 @@ impl Health {
         self.state == State::Suspect || self.silent_while_out
     }
 
+    /// Whether there was any evidence since the backend was added, or returned from drain or maintenance.
+    pub fn is_proven(&self) -> bool {
+        !self.unproven
+    }
+
     /// Whether an answer to a request would change anything here. Answers are the most frequent evidence by
     /// far. The request path calls this first, and takes no lock if nothing would change.
     pub fn answer_matters(&self) -> bool {
-        self.unproven || self.state == State::Suspect || (self.state != State::Down && self.streak > 0)
+        let disproves = match self.state {
+            State::Suspect => true,
+            State::Down => self.must_answer,
+            State::Up | State::Ejected => self.streak > 0 || self.trials > 0,
+        };
+        self.unproven || disproves
     }
 
     /// Takes in one observation. Returns the change of state, if there is one.
@@ -227,8 +299,8 @@ impl Health {
         self.unproven &= evidence == Evidence::TimePassed;
         self.note_contact(&evidence);
         if let Evidence::Returned(cause) = evidence {
-            self.unproven = true;
-            self.may_be_tried = true;
+            (self.unproven, self.must_answer) = (true, false);
+            (self.contact, self.trials) = (Contact::Quick, 0);
             return self.change(now, State::Down, cause);
         }
         match self.state {
@@ -266,6 +338,7 @@ impl Health {
             }
             Evidence::CannotConnect { cause, .. } => self.change(now, State::Down, cause),
             Evidence::Outlier(cause, lasts) => self.eject(now, cause, lasts),
+            Evidence::Connected if self.is_due_for_trial(now) => self.begin_trial(now),
             Evidence::Connected
             | Evidence::StillSilent
             | Evidence::FellSilent(_)
@@ -300,6 +373,7 @@ impl Health {
         unproven: bool,
     ) -> Option<Transition> {
         match evidence {
+            Evidence::Connected if self.is_due_for_trial(now) => self.begin_trial(now),
             Evidence::Connected if self.must_answer => None,
             Evidence::Connected | Evidence::Answered => {
                 self.streak += 1;
@@ -342,9 +416,17 @@ impl Health {
         self.change(now, State::Ejected, cause)
     }
 
+    /// The port accepts connections, and it has been long since the backend answered no question: requests
+    /// show whether it serves.
+    fn begin_trial(&mut self, now: Moment) -> Option<Transition> {
+        self.trials = self.trials.saturating_add(1);
+        (self.must_answer, self.contact) = (false, Contact::Quick);
+        self.change(now, State::Up, "on trial: it accepts connections, and may serve requests only".into())
+    }
+
     /// The backend is out already. The requests that still wait at it learn that it is also silent.
     fn fall_silent(&mut self) -> Option<Transition> {
-        (self.silent_while_out, self.may_be_tried) = (true, false);
+        (self.silent_while_out, self.contact) = (true, Contact::Slow);
         None
     }
 
@@ -352,14 +434,16 @@ impl Health {
     fn note_contact(&mut self, evidence: &Evidence) {
         match evidence {
             Evidence::Answered => {
-                (self.must_answer, self.may_be_tried) = (false, true);
-                self.silent_while_out = false;
+                (self.must_answer, self.contact) = (false, Contact::Quick);
+                (self.silent_while_out, self.trials) = (false, 0);
             }
-            Evidence::NotHttp(_) => (self.must_answer, self.may_be_tried) = (true, false),
-            Evidence::Connected => self.may_be_tried = !self.must_answer,
-            Evidence::PingRefused(_) => self.may_be_tried = true,
-            Evidence::CannotConnect { refused, .. } => self.may_be_tried = *refused,
-            Evidence::PingFailed(_) => self.may_be_tried = false,
+            Evidence::NotHttp(_) => (self.must_answer, self.contact) = (true, Contact::Closed),
+            Evidence::Connected if self.must_answer => {}
+            Evidence::Connected | Evidence::PingRefused(_) => self.contact = Contact::Quick,
+            Evidence::CannotConnect { refused, .. } => {
+                self.contact = if *refused { Contact::Quick } else { Contact::Slow };
+            }
+            Evidence::PingFailed(_) => self.contact = Contact::Slow,
             Evidence::StillSilent
             | Evidence::FellSilent(_)
             | Evidence::Returned(_)

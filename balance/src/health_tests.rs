@@ -150,6 +150,70 @@ fn only_a_backend_that_may_be_back_is_a_last_resort() {
     }
 }
 
+/// Takes a backend out in the ways in which a backend fails that serves requests and answers no question.
+fn fail_questions(health: &mut Health, silently: bool, now: Moment) {
+    match silently {
+        true => _ = health.step(now, Evidence::FellSilent("silent for 600 ms".into()), THRESHOLDS),
+        false => {
+            (0..THRESHOLDS.fall)
+                .for_each(|_| _ = health.step(now, Evidence::NotHttp("closed".into()), THRESHOLDS));
+        }
+    }
+    assert!(matches!(health.state(), State::Down | State::Suspect));
+}
+
+#[test]
+fn a_backend_that_answers_no_question_is_on_trial_again_after_twice_the_time() {
+    let never = [5, 10, 20, 40, 80, 160, 300, 300];
+    let before = [60, 120, 240, 300, 300];
+    for silently in [false, true] {
+        for (has_answered, times) in [(false, &never[..]), (true, &before)] {
+            let mut now = Moment::START;
+            let mut health = Health::new(now);
+            health.step(now, Evidence::Connected, THRESHOLDS);
+            if has_answered {
+                health.question_answered();
+            }
+            // An answer to a request starts the times again.
+            for seconds in times.iter().chain(&times[..2]) {
+                fail_questions(&mut health, silently, now);
+                let due = now + Duration::from_secs(*seconds);
+                let early = now + Duration::from_millis(seconds * 1000 - 1);
+                assert!(health.must_answer(early), "{seconds} s: a connection proves nothing yet");
+                assert_eq!(health.step(early, Evidence::Connected, THRESHOLDS), None);
+                now = due;
+                assert!(!health.must_answer(now), "{seconds} s");
+                assert_eq!(health.step(now, refused(), THRESHOLDS), None, "no trial without a connection");
+                let change = health.step(now, Evidence::Connected, THRESHOLDS);
+                assert_eq!(change.map(|change| change.to), Some(State::Up), "{seconds} s");
+                assert!(!health.must_answer(now), "TCP pings count while it is up");
+                if seconds == times.last().unwrap() && health.trials == times.len() as u32 {
+                    assert!(health.answer_matters());
+                    health.step(now, Evidence::Answered, THRESHOLDS);
+                    assert!(!health.answer_matters(), "it has proven itself");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answered_request_counts_for_a_backend_that_closes_the_connections_of_questions() {
+    let now = Moment::START;
+    let mut health = Health::new(now);
+    health.step(now, Evidence::Connected, THRESHOLDS);
+    fail_questions(&mut health, false, now);
+    assert!(health.may_serve_requests_only() && !health.is_last_resort());
+    assert!(health.answer_matters() && health.must_answer(now));
+    assert_eq!(health.step(now, Evidence::Answered, THRESHOLDS), None, "one answer may be an old one");
+    assert!(!health.must_answer(now), "a TCP ping is enough now");
+    let change = health.step(now, Evidence::Connected, THRESHOLDS);
+    assert_eq!(change.map(|change| change.to), Some(State::Up));
+    // A backend that was down for another reason is up by its pings only.
+    health.step(now, cannot_connect(true), THRESHOLDS);
+    assert!(!health.answer_matters() && !health.may_serve_requests_only());
+}
+
 fn any_evidence() -> impl Strategy<Value = Evidence> {
     prop_oneof![
         Just(Evidence::Connected),

@@ -33,8 +33,13 @@ pub(crate) fn pool(n: u16) -> ServerPool {
 
 /// The number of the backend that gets the next request.
 pub(super) fn next(pool: &ServerPool, tried: &[usize]) -> Option<usize> {
+    next_at(pool, tried, Moment::START)
+}
+
+/// The same at this moment.
+pub(crate) fn next_at(pool: &ServerPool, tried: &[usize], now: Moment) -> Option<usize> {
     let mut random = fastrand::Rng::with_seed(pool.requests());
-    let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
+    let mut request = Request { key: None, now, random: &mut random, notes: None };
     pool.next_peer(tried, None, &mut request).map(|backend| backend.number)
 }
 

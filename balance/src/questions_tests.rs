@@ -97,6 +97,71 @@ fn a_backend_that_answers_requests_is_judged_by_questions_only_if_it_answers_tho
     assert_eq!(backend.health().state(), State::Down, "it has answered one before");
 }
 
+/// Backends that close the connection on a question, and on one path. One client requests that path.
+#[test]
+fn a_client_cannot_take_down_a_pool_for_good() {
+    let pool = pool(3);
+    let at = |ms| Moment::START + Duration::from_millis(ms);
+    let next = |now| crate::pool::tests::next_at(&pool, &[], now);
+    for backend in pool.backends() {
+        pool.pinged(&backend, Evidence::Connected, at(0));
+        pool.teach(&backend, Lesson::Ask, at(1));
+        while !backend.is(State::Down) {
+            assert_eq!(asks(&pool, at(2)), [backend.number]);
+            let _ = pool.asked(&backend, Reply::Evidence(Evidence::NotHttp("closed".into())), at(2));
+        }
+    }
+    // Requests try the backends although all of them are down, and an answer counts.
+    let chosen = next(at(100)).expect("the last resort");
+    let backend = &pool.backends()[chosen - 1];
+    backend.learn_latency(Duration::from_millis(1), false, at(101));
+    let evidence = backend.answered().expect("an answer to a request matters");
+    assert_eq!(pool.learn(backend, evidence, at(101)), None);
+    assert!(!backend.health().must_answer(at(102)), "the next ping is a TCP ping");
+    pool.pinged(backend, Evidence::Connected, at(1000));
+    assert!(backend.is(State::Up));
+    // From then on, closed questions say nothing.
+    for _ in 0..10 {
+        pool.teach(backend, Lesson::Ask, at(1001));
+        let _ = pool.asked(backend, Reply::Evidence(Evidence::NotHttp("closed".into())), at(1001));
+    }
+    assert!(backend.is(State::Up));
+    // The others get no requests while one is up, so a trial brings them back.
+    for other in pool.backends().iter().filter(|other| other.number != chosen) {
+        pool.pinged(other, Evidence::NotHttp("closed".into()), at(5001));
+        assert!(other.is(State::Down) && other.health().must_answer(at(5001)));
+        assert!(!other.health().must_answer(at(5002)));
+        pool.pinged(other, Evidence::Connected, at(5002));
+        assert!(other.is(State::Up));
+    }
+}
+
+#[test]
+fn a_backend_that_serves_requests_and_ignores_questions_is_no_suspect_for_good() {
+    let pool = pool(2);
+    let at = |ms| Moment::START + Duration::from_millis(ms);
+    let (slow, other) = (&pool.backends()[0], &pool.backends()[1]);
+    let _waiting = Waiting::new(slow, at(10), 3);
+    assert_eq!(asks(&pool, at(300)), [1]);
+    let _ = other.on_byte(at(1200));
+    pool.judge_silence(at(1310));
+    assert!(slow.is(State::Suspect));
+    let _ = pool.asked(slow, Reply::None, at(2300));
+    pool.pinged(slow, Evidence::StillSilent, at(6309));
+    assert!(slow.is(State::Suspect) && slow.health().must_answer(at(6309)));
+    pool.pinged(slow, Evidence::Connected, at(6310));
+    assert!(slow.is(State::Up), "a TCP ping counts after five seconds");
+    // It becomes a suspect once more, and now the answer to the request arrives.
+    let _more = Waiting::new(slow, at(6400), 3);
+    assert!(asks(&pool, at(6700)).contains(&1));
+    let _ = other.on_byte(at(7600));
+    pool.judge_silence(at(7710));
+    assert!(slow.is(State::Suspect));
+    let evidence = slow.on_byte(at(8000)).expect("any byte counts");
+    pool.learn(slow, evidence, at(8000));
+    assert!(slow.is(State::Up) && slow.traffic_snapshot().ignores_questions);
+}
+
 #[test]
 fn a_backend_that_is_out_is_asked_for_the_requests_that_wait_there_and_stays_out() {
     let refused = || Evidence::PingRefused("refused".into());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::Moment;
 
 use super::backend::Backend;
-use super::health::{Evidence, State};
+use super::health::{Evidence, Health, State};
 use super::latency::remaining;
 use super::outlier::SuccessCounts;
 use super::silence::{Estimate, TrafficSnapshot};
@@ -34,8 +34,6 @@ pub(super) struct Traffic {
     waiting_since: AtomicU64,
     enough_since: AtomicU64,
     word: AtomicU64,
-    /// The backend has answered a question or an HTTP ping since it was created.
-    answers_questions: AtomicBool,
     /// The backend has sent the head of a response since it was created.
     answers_requests: AtomicBool,
     /// A request failed in a way that makes the balancer ask.
@@ -62,28 +60,28 @@ impl Backend {
     pub fn on_byte(&self, now: Moment) -> Option<Evidence> {
         self.traffic.recount(Unanswered::answered);
         self.traffic.word.store(now.to_stamp(), Relaxed);
-        if let Some(asked) = Moment::from_stamp(self.traffic.asked.load(Relaxed))
-            && now.since(asked) >= IGNORED
-        {
+        let asked = Moment::from_stamp(self.traffic.asked.load(Relaxed));
+        // A suspect has left a question without an answer.
+        let suspect = self.is(State::Suspect);
+        if suspect || asked.is_some_and(|asked| now.since(asked) >= IGNORED) {
             self.traffic.ignores_questions.store(true, Relaxed);
         }
-        self.is(State::Suspect).then_some(Evidence::Answered)
+        suspect.then_some(Evidence::Answered)
     }
 
     /// The backend sent something in reply to a question or an HTTP ping; `in_http`: it was an HTTP answer.
     /// The waiting requests continue to wait.
     pub(super) fn answered_question(&self, in_http: bool, now: Moment) {
         self.traffic.word.store(now.to_stamp(), Relaxed);
-        if in_http {
-            self.traffic.answers_questions.store(true, Relaxed);
+        if in_http && !self.answers_questions() {
+            self.with_health(Health::question_answered);
         }
     }
 
     /// Whether the backend is known to answer requests, and has never answered a question: it may reject
     /// questions only.
     pub(super) fn may_dislike_questions(&self) -> bool {
-        let traffic = &self.traffic;
-        traffic.answers_requests.load(Relaxed) && !traffic.answers_questions.load(Relaxed)
+        self.traffic.answers_requests.load(Relaxed) && !self.answers_questions()
     }
 
     /// The time of the open question to the backend; `None`: the last question has ended.
@@ -182,7 +180,7 @@ impl Backend {
     /// The data for the rule of silence.
     pub fn traffic_snapshot(&self) -> TrafficSnapshot {
         let moment = |stamp: &AtomicU64| Moment::from_stamp(stamp.load(Relaxed));
-        let answers_questions = self.traffic.answers_questions.load(Relaxed);
+        let answers_questions = self.answers_questions();
         TrafficSnapshot {
             up: self.is(State::Up),
             out: (self.is(State::Down) || self.is(State::Ejected)) && !self.is_silent(),
@@ -212,7 +210,6 @@ impl Traffic {
             waiting_since: AtomicU64::new(0),
             enough_since: AtomicU64::new(0),
             word: AtomicU64::new(0),
-            answers_questions: AtomicBool::new(false),
             answers_requests: AtomicBool::new(false),
             wants_asking: AtomicBool::new(false),
             ignores_questions: AtomicBool::new(false),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use api::{BackendSummary, LogLevel, PolicyInForce, words};
-use balance::health::{State, Thresholds};
 use balance::names;
 use balance::policy::Kind;
 use http::StatusCode;
@@ -23,11 +22,6 @@ use crate::pool::Backend;
 /// The settings and the state of a backend, in short.
 pub(super) fn summary(backend: &Backend) -> BackendSummary {
     let (spec, health) = (backend.spec(), backend.health());
-    // For a backend that is down, or up without a failure, an answer matters only if it is the first
-    // evidence.
-    let on_its_way = health.progress(Thresholds { rise: 1, fall: 1 }).is_some();
-    let is_first = health.answer_matters()
-        && (health.state() == State::Down || (health.state() == State::Up && !on_its_way));
     BackendSummary {
         number: backend.number,
         url: backend.address.to_string(),
@@ -38,7 +32,7 @@ pub(super) fn summary(backend: &Backend) -> BackendSummary {
         max_in_flight: spec.limit,
         state: health.state().name().into(),
         cause: health.cause().clone(),
-        proven: !is_first,
+        proven: health.is_proven(),
         leaving: backend.is_leaving(),
         in_flight: backend.in_flight(),
     }

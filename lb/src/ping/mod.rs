@@ -102,7 +102,7 @@ pub(crate) fn jittered(interval: Duration, random: f64) -> Duration {
 async fn ping(backend: &Arc<Backend>, config: &Config, resolver: &Resolver) -> Option<Evidence> {
     let (suspect, must_answer) = {
         let health = backend.health();
-        (health.state() == State::Suspect, health.must_answer())
+        (health.state() == State::Suspect, health.must_answer(clock::now()))
     };
     resolver.refresh(backend);
     let outcome = match &config.ping.path {

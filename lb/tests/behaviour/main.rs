@@ -57,5 +57,6 @@ mod silence;
 mod statistics;
 mod streaming;
 mod trailers;
+mod trials;
 mod upgrade;
 mod values;

@@ -169,6 +169,7 @@ impl Picker {
             // If every backend is full or warming up, take one of them: its queue may be short, and warming
             // up is no reason to refuse a request.
             let list = if willing.is_empty() { untried } else { willing };
+            let list = if tried.is_empty() { list } else { up_if_any(list) };
             level.turns.again.pick(&list, request).map(|index| list[index].number)
         });
         other.or_else(|| self.last_resort(tried, request))
@@ -248,6 +249,13 @@ impl Picker {
 }
 
 type Backends = Vec<Arc<Backend>>;
+
+/// The backends that are up, or all of them if none is up. Panic mode spreads first attempts over all
+/// backends of a level; a request that has failed at one of them needs a backend that answers.
+fn up_if_any(backends: Backends) -> Backends {
+    let up: Backends = backends.iter().filter(|backend| backend.is(State::Up)).map(Arc::clone).collect();
+    if up.is_empty() { backends } else { up }
+}
 
 /// The candidates of each level, with the share of this level and all levels before it.
 fn eligible(ranks: &BTreeMap<Rank, Backends>, rules: &Rules) -> Vec<(Rank, Backends, f64)> {

@@ -281,6 +281,19 @@ fn in_a_panic_health_is_ignored() {
 }
 
 #[test]
+fn in_a_panic_a_request_that_failed_goes_to_a_backend_that_is_up() {
+    let pool = pool_with((1..=4).map(member).collect(), Rules { panic_threshold: 50, ..rules() });
+    for number in [1, 2, 3] {
+        pool.learn(&pool.backends()[number - 1], Evidence::FellSilent("test".into()), Moment::START);
+    }
+    assert_eq!(shares(&pool, 40), [10, 10, 10, 10]);
+    for left in [1, 2, 3, 1, 2, 3] {
+        assert_eq!(next(&pool, &[left]), Some(4), "after {left}");
+    }
+    assert!(next(&pool, &[4]).is_some_and(|number| number != 4), "without it, a suspect is better than none");
+}
+
+#[test]
 fn a_draining_backend_gets_only_requests_with_its_cookie() {
     let spec = |mode| Change::Update(Update { mode: Some(mode), ..Update::of(member(2).address) });
     let pool = pool(2);

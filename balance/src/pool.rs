@@ -144,7 +144,7 @@ impl<X> ServerPool<X> {
     }
 
     /// Takes in an observation of a backend. When this returns, the view that picks read shows the change of
-    /// state.
+    /// state. A backend that has left the pool has no state any more.
     pub fn learn(&self, backend: &Backend, evidence: Evidence, now: Moment) -> Option<Transition> {
         let mut roster = self.lock();
         self.learn_with(&mut roster, backend, evidence, now)
@@ -157,6 +157,10 @@ impl<X> ServerPool<X> {
         evidence: Evidence,
         now: Moment,
     ) -> Option<Transition> {
+        // A late observation of a backend that has left: its number may belong to another backend by now.
+        if !roster.has(backend) {
+            return None;
+        }
         let rules = self.rules();
         let change = backend.with_health(|health| health.step(now, evidence, rules.thresholds))?;
         if change.to == State::Up {

@@ -294,6 +294,28 @@ fn in_a_panic_a_request_that_failed_goes_to_a_backend_that_is_up() {
 }
 
 #[test]
+fn late_evidence_changes_neither_a_backend_that_has_left_nor_the_next_owner_of_its_number() {
+    let pool = pool(2);
+    let now = Moment::START;
+    let gone = Arc::clone(&pool.backends()[1]);
+    let _ = pool.change(vec![Change::Remove(member(2).address)], now);
+    let lease = InFlight::new(Arc::clone(&gone));
+    let down = || Evidence::CannotConnect { cause: "test".into(), refused: true };
+    assert!(pool.learn(&gone, down(), now).is_some(), "it still has a request");
+    drop(lease);
+    let _ = pool.pass_time(now);
+    assert_eq!(pool.learn(&gone, Evidence::Connected, now), None);
+    let _ = pool.change(vec![Change::Add(member(3))], now);
+    assert_eq!((pool.backends()[1].number, gone.number), (2, 2), "another backend has its number");
+    let before = pool.backends()[1].health().clone();
+    for evidence in [Evidence::Answered, Evidence::Connected, down(), Evidence::FellSilent("test".into())] {
+        assert_eq!(pool.learn(&gone, evidence.clone(), now), None, "{evidence:?}");
+        assert_eq!(pool.asked(&gone, crate::Reply::Evidence(evidence), now).transition, None);
+    }
+    assert_eq!(format!("{:?}", &*pool.backends()[1].health()), format!("{before:?}"));
+}
+
+#[test]
 fn a_draining_backend_gets_only_requests_with_its_cookie() {
     let spec = |mode| Change::Update(Update { mode: Some(mode), ..Update::of(member(2).address) });
     let pool = pool(2);

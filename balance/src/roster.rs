@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::Moment;
-use crate::backend::{Address, Peer};
+use crate::backend::{Address, Backend, Peer};
 use crate::fleet::{Rank, Turns};
 use crate::member::Member;
 
@@ -77,6 +77,14 @@ impl<X> Roster<X> {
         if let Some(number) = self.numbers.remove(address) {
             self.free.insert(number, address.clone());
         }
+    }
+
+    /// Whether this backend is a member, or was removed and still has requests. Another backend with the same
+    /// number does not count.
+    pub(crate) fn has(&self, backend: &Backend) -> bool {
+        let is_it = |peer: &Arc<Peer<X>>| std::ptr::eq::<Backend>(&***peer, backend);
+        let member = self.members.binary_search_by_key(&backend.number, |member| member.number);
+        member.is_ok_and(|place| is_it(&self.members[place])) || self.leaving.iter().any(is_it)
     }
 
     /// The present settings of a member, if there is such a member.

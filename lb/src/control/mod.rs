@@ -333,8 +333,8 @@ impl Control {
             pinging.entry(backend.number).or_insert_with(|| {
                 let (pool, settings) = (Arc::clone(&self.pool), Arc::clone(&self.settings));
                 let (backend, pings) = (Arc::clone(backend), Rc::clone(&self.pings));
-                let (first_round, number) = (Rc::clone(&self.first_round), backend.number);
-                let pinged = move || first_round.pinged(number);
+                let (first_round, id) = (Rc::clone(&self.first_round), backend.id);
+                let pinged = move || first_round.pinged(id);
                 let pinging =
                     ping::keep_pinging(pool, backend, settings, pings, fastrand::Rng::new(), pinged);
                 tokio::task::spawn_local(pinging).abort_handle()

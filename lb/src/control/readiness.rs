@@ -8,19 +8,20 @@ use balance::member::{Member, Mode};
 
 use crate::pool::Fleet;
 
-/// The backends of the start that have not been pinged yet, by number.
+/// The backends of the start that have not been pinged yet, by [`balance::Backend::id`]: the number of a
+/// backend that has left may belong to another one.
 #[derive(Debug)]
-pub(super) struct FirstRound(RefCell<HashSet<usize>>);
+pub(super) struct FirstRound(RefCell<HashSet<u64>>);
 
 impl FirstRound {
     /// All present backends.
     pub(super) fn of(fleet: &Fleet) -> Self {
-        Self(RefCell::new(fleet.members.iter().map(|backend| backend.number).collect()))
+        Self(RefCell::new(fleet.members.iter().map(|backend| backend.id).collect()))
     }
 
     /// A backend has been pinged, with any result.
-    pub(super) fn pinged(&self, number: usize) {
-        self.0.borrow_mut().remove(&number);
+    pub(super) fn pinged(&self, id: u64) {
+        self.0.borrow_mut().remove(&id);
     }
 
     /// Whether all backends have been pinged that still belong to the pool and get pings at all.
@@ -28,8 +29,8 @@ impl FirstRound {
         let mut waiting = self.0.borrow_mut();
         if !waiting.is_empty() {
             let pinged = fleet.members.iter().filter(|backend| backend.spec().mode != Mode::Maintenance);
-            let pinged: HashSet<_> = pinged.map(|backend| backend.number).collect();
-            waiting.retain(|number| pinged.contains(number));
+            let pinged: HashSet<_> = pinged.map(|backend| backend.id).collect();
+            waiting.retain(|id| pinged.contains(id));
         }
         waiting.is_empty()
     }

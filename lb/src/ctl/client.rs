@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full, LengthLimitError, Limited};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -17,6 +17,9 @@ use crate::proxy::upstream::connect::connect_to_name;
 
 /// Time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Limit for an answer. The state has a few KiB for each backend, so no balancer sends so much.
+const LONGEST: usize = 64 * 1024 * 1024;
 
 /// Reads the address of an admin port.
 ///
@@ -110,9 +113,9 @@ impl Client {
         let asking = async {
             let answer = sender.send_request(request).await.map_err(speaks_http)?;
             let status = answer.status();
-            let body = answer.into_body().collect().await.map_err(speaks_http)?.to_bytes();
+            let body = whole(answer.into_body(), LONGEST).await?;
             let document: Value = serde_json::from_slice(&body).unwrap_or_default();
-            match status.is_success() && !(document.is_object() || document.is_array()) {
+            match status.is_success() && !document.is_object() {
                 true => Err("the server there is not the admin port of a balancer".to_owned()),
                 false => Ok((status, document)),
             }
@@ -126,9 +129,34 @@ impl Client {
     }
 }
 
+/// Reads a body to its end.
+///
+/// # Errors
+/// The body is longer than `longest` bytes, or it breaks off.
+async fn whole<B>(body: B, longest: usize) -> Result<Bytes, String>
+where
+    B: hyper::body::Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let read = Limited::new(body, longest).collect().await;
+    read.map(Collected::to_bytes).map_err(|error| match error.is::<LengthLimitError>() {
+        true => format!("the answer is longer than {} MiB", longest / (1024 * 1024)),
+        false => format!("the answer breaks off ({error})"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_answer_has_a_limit() {
+        let body = |bytes: usize| Full::<Bytes>::from(vec![b' '; bytes]);
+        let longest = 1024 * 1024;
+        assert_eq!(whole(body(longest), longest).await.map(|read| read.len()), Ok(longest));
+        let error = whole(body(longest + 1), longest).await.unwrap_err();
+        assert_eq!(error, "the answer is longer than 1 MiB");
+    }
 
     #[test]
     fn what_is_no_address_is_refused() {

@@ -4,22 +4,23 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use api::{BackendSummary, LogLevel, PolicyInForce, Reloaded, StatisticsReset};
+use api::{BackendSummary, LogLevel, PolicyInForce, Reloaded, State, StatisticsReset};
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 mod client;
+mod document;
 mod table;
 mod values;
 mod wait;
 
 use client::{Client, admin};
+use document::read;
 use wait::{finished, pinged, serving, state};
 
-use crate::shown::{shown, shown_document, shown_json};
+use crate::shown::{shown_document, shown_json};
 
 /// A command for a running balancer.
 #[derive(Debug, Args)]
@@ -211,7 +212,7 @@ impl Order {
             }
             Self::Ready { target, serving: until } => {
                 let backend = ask(client, Method::PATCH, &target.path(), &json!({ "mode": "ready" }))?;
-                until.watch(client, read(backend)?)
+                until.watch(client, read(&backend)?)
             }
             Self::Maintenance { target, patience } => {
                 change(client, target, &json!({ "mode": "maintenance" }), patience.wait)
@@ -219,11 +220,11 @@ impl Order {
             Self::Weight { target, weight } => change(client, target, &json!({ "weight": weight }), None),
             Self::Add(new) => {
                 let backend = ask(client, Method::POST, "/backends", &new.body())?;
-                new.serving.watch(client, read(backend)?)
+                new.serving.watch(client, read(&backend)?)
             }
             Self::Remove { target, force, patience } => {
                 let backend = ask(client, Method::DELETE, &target.path_with_force(*force), &json!({}))?;
-                let backend: BackendSummary = read(backend)?;
+                let backend: BackendSummary = read(&backend)?;
                 match patience.wait {
                     None => Ok(told(&backend)),
                     Some(wait) => finished(client, &backend, wait, true)
@@ -232,27 +233,27 @@ impl Order {
             }
             Self::Policy { policy } => {
                 let now = ask(client, Method::PUT, "/policy", &json!({ "policy": policy }))?;
-                read(now).map(|now: PolicyInForce| format!("policy {}\n", now.policy))
+                read(&now).map(|now: PolicyInForce| format!("policy {}\n", now.policy))
             }
             Self::Reload => {
                 let reloaded = ask(client, Method::POST, "/reload", &json!({}))?;
-                read(reloaded).map(|reloaded| told_reload(&reloaded))
+                read(&reloaded).map(|reloaded| told_reload(&reloaded))
             }
             Self::Reset => {
                 let reset = ask(client, Method::POST, "/statistics/reset", &json!({}))?;
-                read(reset).map(|_: StatisticsReset| "counting from zero\n".to_owned())
+                read(&reset).map(|_: StatisticsReset| "counting from zero\n".to_owned())
             }
             Self::Log { level } => {
                 let now = ask(client, Method::PUT, "/log", &json!({ "level": level }))?;
-                read(now).map(|now: LogLevel| format!("log level {}\n", now.level))
+                read(&now).map(|now: LogLevel| format!("log level {}\n", now.level))
             }
             Self::State { json } => {
                 let (status, state) =
                     client.ask(Method::GET, "/state", &json!({})).map_err(Failure::Unasked)?;
                 match (status.is_success(), json) {
                     (false, _) => Err(Failure::Refused(why(status, &shown_document(state)))),
-                    (true, true) => Ok(shown_json(&format!("{state:#}\n"))),
-                    (true, false) => read(shown_document(state)).map(|state| table::of(&state)),
+                    (true, true) => read::<State>(&state).map(|_| shown_json(&format!("{state:#}\n"))),
+                    (true, false) => read(&shown_document(state)).map(|state| table::of(&state)),
                 }
             }
         }
@@ -314,16 +315,6 @@ fn ask(client: &Client, method: Method, path: &str, body: &Value) -> Result<Valu
     }
 }
 
-/// A document of the balancer, as the type that both sides know.
-fn read<T: DeserializeOwned>(document: Value) -> Result<T, Failure> {
-    serde_json::from_value(document).map_err(|error| {
-        let error = shown(&error.to_string()).into_owned();
-        Failure::Refused(format!(
-            "the answer is not one of a balancer of this version ({error}); is this its admin address?"
-        ))
-    })
-}
-
 /// The reason of a refusal. A text of several lines also comes as a list of lines. So no line feed within a
 /// text begins a new line, and no line of the balancer looks like one of this program.
 fn why(status: StatusCode, answer: &Value) -> String {
@@ -347,7 +338,7 @@ fn change(
     body: &Value,
     wait: Option<Duration>,
 ) -> Result<String, Failure> {
-    let backend: BackendSummary = read(ask(client, Method::PATCH, &target.path(), body)?)?;
+    let backend: BackendSummary = read(&ask(client, Method::PATCH, &target.path(), body)?)?;
     match wait {
         None => Ok(told(&backend)),
         Some(wait) => finished(client, &backend, wait, false).map(|now| told(&now.unwrap_or(backend))),

@@ -7,7 +7,8 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::client::Client;
-use super::{Failure, read, why};
+use super::document::read;
+use super::{Failure, why};
 use crate::shown::shown_document;
 
 /// Interval at which a backend is checked.
@@ -17,20 +18,21 @@ const LOOK: Duration = Duration::from_millis(50);
 /// By default, a ping takes 500 ms at most.
 const FIRST_PING: Duration = Duration::from_secs(1);
 
-/// Checks a backend repeatedly, until `done` returns a value or `wait` is over; then `None`.
+/// Checks a backend repeatedly, until `done` returns a value or `wait` is over; then `None`. When the backend
+/// has left, another one may get its number; then the balancer no longer knows the watched one.
 fn watch<T>(
     client: &Client,
-    number: usize,
+    backend: &BackendSummary,
     wait: Duration,
     mut done: impl FnMut(Result<BackendSummary, Refused>) -> Option<Result<T, Failure>>,
 ) -> Result<Option<T>, Failure> {
-    let path = format!("/backends/{number}");
+    let path = format!("/backends/{}", backend.number);
     let begun = Instant::now();
     loop {
         let (status, now) = client.ask(Method::GET, &path, &json!({})).map_err(Failure::Unasked)?;
         let now = shown_document(now);
         let now = match status.is_success() {
-            true => Ok(read(now)?),
+            true => same(backend, read(&now)?),
             false => Err(Refused { status, why: why(status, &now) }),
         };
         if let Some(result) = done(now) {
@@ -40,6 +42,17 @@ fn watch<T>(
             return Ok(None);
         }
         std::thread::sleep(LOOK);
+    }
+}
+
+/// The description of the watched backend, unless it is about another one with the same number.
+fn same(watched: &BackendSummary, now: BackendSummary) -> Result<BackendSummary, Refused> {
+    match now.url == watched.url {
+        true => Ok(now),
+        false => Err(Refused {
+            status: StatusCode::NOT_FOUND,
+            why: format!("backend {} was {}, which has left; now it is {}", now.number, watched.url, now.url),
+        }),
     }
 }
 
@@ -67,7 +80,7 @@ pub(super) fn finished(
     gone: bool,
 ) -> Result<Option<BackendSummary>, Failure> {
     let (number, mut in_flight) = (backend.number, 0);
-    let found = watch(client, number, wait, |now| match now {
+    let found = watch(client, backend, wait, |now| match now {
         Err(refused) if refused.status == StatusCode::NOT_FOUND => Some(Ok(None)),
         Err(refused) => Some(Err(refused.into())),
         Ok(now) => {
@@ -94,8 +107,8 @@ pub(super) fn serving(
     wait: Duration,
 ) -> Result<BackendSummary, Failure> {
     let number = backend.number;
-    let mut last = backend;
-    let found = watch(client, number, wait, |now| {
+    let mut last = backend.clone();
+    let found = watch(client, &backend, wait, |now| {
         let now = match now {
             Err(refused) => return Some(Err(refused.into())),
             Ok(now) => now,
@@ -131,7 +144,7 @@ pub(super) fn pinged(client: &Client, backend: BackendSummary) -> Result<Backend
     if backend.proven || backend.mode == "maintenance" {
         return Ok(backend);
     }
-    let found = watch(client, backend.number, FIRST_PING, |now| match now {
+    let found = watch(client, &backend, FIRST_PING, |now| match now {
         Err(_) => Some(Ok(backend.clone())),
         Ok(now) => now.proven.then_some(Ok(now)),
     })?;
@@ -151,6 +164,18 @@ pub(super) fn state(backend: &BackendSummary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_backend_with_the_same_number_is_not_the_watched_one() {
+        let backend = |url: &str| -> BackendSummary {
+            serde_json::from_value(json!({"number": 3, "url": url, "mode": "ready", "state": "up"})).unwrap()
+        };
+        let watched = backend("http://a:1");
+        assert!(same(&watched, backend("http://a:1")).is_ok());
+        let refused = same(&watched, backend("http://b:2")).expect_err("it is another one");
+        assert_eq!(refused.status, StatusCode::NOT_FOUND);
+        assert_eq!(refused.why, "backend 3 was http://a:1, which has left; now it is http://b:2");
+    }
 
     #[test]
     fn a_state_is_told_as_far_as_it_is_known() {

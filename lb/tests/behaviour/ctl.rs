@@ -377,3 +377,25 @@ fn an_answer_that_is_no_balancers_is_told() {
         assert!(ended.stderr.contains("--admin"), "{}", ended.stderr);
     }
 }
+
+/// A server may answer with any document. The commands take only the documents of a balancer.
+#[test]
+fn a_document_that_is_not_the_expected_one_is_refused() {
+    let answers = [
+        ("reset", "[5]"),
+        ("policy ring", "[\"x\", []]"),
+        ("log info", "[\"x\"]"),
+        ("state --json", "{}"),
+        ("state --json", "{\"error\": \"x\"}"),
+        ("state", "[]"),
+        ("reload", "[[], [], \"x\", []]"),
+    ];
+    for (command, answer) in answers {
+        let other = Upstream::new(move |_| ok(answer));
+        let admin = format!("--admin={}", other.url());
+        let ended = Ended::of(&[&["ctl", &admin], &command.split(' ').collect::<Vec<_>>()[..]].concat());
+        assert_ne!(ended.code, Some(0), "{command} {answer}: {}", ended.stdout);
+        assert_eq!(ended.stdout, "", "{command} {answer}");
+        assert!(ended.stderr.contains("of a balancer"), "{command} {answer}: {}", ended.stderr);
+    }
+}

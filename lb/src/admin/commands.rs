@@ -41,7 +41,7 @@ pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, 
         ("", Some(url)) => (url, None),
         (text, _) => (text.to_owned(), number(text.as_bytes()).and_then(|number| number.try_into().ok())),
     };
-    let address = crate::config::read_address(&which).ok();
+    let address = crate::config::read_address(&which);
     let backends = admin.control.pool().backends();
     let is_it = |backend: &&Arc<Backend>| {
         Some(backend.number) == number || address.as_ref() == Some(&backend.address)

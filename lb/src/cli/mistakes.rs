@@ -59,10 +59,16 @@ pub(super) fn explain(error: &clap::Error, args: &[String]) -> Option<Mistake> {
         )),
         ErrorKind::ArgumentConflict => twice(given, args),
         ErrorKind::InvalidSubcommand if command == Command::Ctl => {
-            let words: Vec<_> = args.iter().map(String::as_str).skip_while(|word| word != given).collect();
-            of_ctl(&words).or_else(|| nearly_of_ctl(&words)).or_else(|| {
-                Some((format!("'{given}' is not a command"), format!("write one of {}", ORDERS.join(", "))))
-            })
+            let index = args.iter().rposition(|word| word == given)?;
+            let words: Vec<_> = args[index..].iter().map(String::as_str).collect();
+            let before: String = args[1..index].iter().map(|word| format!(" {}", quoted(word))).collect();
+            of_ctl(&words)
+                .or_else(|| nearly_of_ctl(&words))
+                .map(|(what, fix)| (what, fix.replace("lb ctl ", &format!("lb ctl{before} "))))
+                .or_else(|| {
+                    let all = COMMANDS.join(", ");
+                    Some((format!("'{given}' is not a command"), format!("write one of {all}")))
+                })
         }
         _ => None,
     }
@@ -262,7 +268,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// The commands of `lb ctl`.
-const ORDERS: [&str; 11] =
+const COMMANDS: [&str; 11] =
     ["drain", "ready", "maintenance", "weight", "add", "remove", "policy", "reload", "reset", "log", "state"];
 
 /// A command of `lb ctl`, under its own or another name: the words to write instead.
@@ -270,11 +276,13 @@ fn of_ctl(words: &[&str]) -> Option<Mistake> {
     const ENDS: &str = "send SIGTERM to the process: it finishes requests in flight and ends; its supervisor may start it again";
     let (word, rest) = words.split_first()?;
     let rest: String = rest.iter().map(|word| format!(" {}", quoted(word))).collect();
+    let flags = words.iter().position(|word| word.starts_with("--")).unwrap_or(words.len());
+    let flags: String = words[flags..].iter().map(|word| format!(" {}", quoted(word))).collect();
     let lower = word.to_lowercase();
     let fix = match &lower[..] {
-        order if ORDERS.contains(&order) => format!("write lb ctl {order}{rest}"),
+        command if COMMANDS.contains(&command) => format!("write lb ctl {command}{rest}"),
         "status" | "show" | "list" | "ls" | "info" | "stats" | "backends" | "ps" => {
-            "write lb ctl state".to_owned()
+            format!("write lb ctl state{flags}")
         }
         "enable" | "undrain" | "resume" | "up" => format!("write lb ctl ready{rest}"),
         "disable" | "down" | "pause" | "out" => {
@@ -293,9 +301,9 @@ fn of_ctl(words: &[&str]) -> Option<Mistake> {
 /// A command of `lb ctl` with a typing error.
 fn nearly_of_ctl(words: &[&str]) -> Option<Mistake> {
     let (word, rest) = words.split_first()?;
-    let order = nearest(word, ORDERS.into_iter())?;
-    let (what, fix) = of_ctl(&[&[order], rest].concat())?;
-    Some((what.replace(order, word), fix))
+    let command = nearest(word, COMMANDS.into_iter())?;
+    let (what, fix) = of_ctl(&[&[command], rest].concat())?;
+    Some((what.replace(command, word), fix))
 }
 
 /// Words that belong to no flag; `config` and `backends` are the values of those flags.

@@ -1,8 +1,6 @@
 //! Addresses of backends, as people write them.
 
-use std::net::Ipv6Addr;
-
-use http::Uri;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use balance::Address;
 
@@ -22,12 +20,44 @@ pub(crate) fn no_backend() -> BadAddress {
     bad("no backend given", "name at least one: --backends=http://localhost:3031,http://localhost:3032")
 }
 
-/// The separators between backends have spaces.
-fn with_a_space(entry: &str) -> BadAddress {
-    bad(
-        format!("backend '{entry}' contains a space"),
-        "separate backends by commas without spaces: --backends=http://a:1,http://b:2",
-    )
+/// How to write an address, if the text shows no better way.
+const ADDRESS: &str = "write http://host:port, such as http://localhost:3031";
+
+/// The suggestion to write an address instead, if it is one: a suggestion that is refused too is no help.
+fn write(address: &str) -> String {
+    if parse(address, Spot::Alone).is_ok() { format!("write {address}") } else { ADDRESS.to_owned() }
+}
+
+/// Where an address is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// In the list of a flag.
+    InList,
+    /// Alone, as the value of a key.
+    Alone,
+}
+
+/// One text has several addresses, or spaces around one.
+fn several(entry: &str, what: &str, spot: Spot) -> BadAddress {
+    let entries = entry.split(|letter: char| letter.is_whitespace() || matches!(letter, ';' | ','));
+    let entries: Vec<_> = entries.filter(|entry| !entry.is_empty()).collect();
+    let sound: Vec<_> = entries.iter().filter_map(|entry| parse(entry, Spot::Alone).ok()).collect();
+    let urls = |end: &str| sound.iter().map(|url| format!("url = \"{url}\"")).collect::<Vec<_>>().join(end);
+    let fix = match (spot, &sound[..]) {
+        (Spot::InList, _) if sound.is_empty() || sound.len() < entries.len() => {
+            "separate backends by commas without spaces: --backends=http://a:1,http://b:2".to_owned()
+        }
+        (Spot::InList, _) => {
+            let list: Vec<_> = sound.iter().map(ToString::to_string).collect();
+            format!("separate backends by commas without spaces: --backends={}", list.join(","))
+        }
+        (Spot::Alone, _) if sound.is_empty() || sound.len() < entries.len() => ADDRESS.to_owned(),
+        (Spot::Alone, [only]) => format!("write {only}"),
+        (Spot::Alone, _) => {
+            format!("write a section for each: [[backend]] with {}", urls(", [[backend]] with "))
+        }
+    };
+    bad(format!("backend '{entry}' contains {what}"), fix)
 }
 
 /// Splits a comma-separated list, such as `http://localhost:3031,http://localhost:3032`.
@@ -48,26 +78,26 @@ pub(crate) fn entries(list: &str) -> Result<Vec<&str>, BadAddress> {
     }
 }
 
-/// Reads the address of one backend.
+/// Reads the address of one backend. Hosts are in lower case, and IP addresses in their usual form, so that
+/// two spellings of one address are one backend.
 ///
 /// # Errors
 /// The error in the address, and how to write it.
-pub(crate) fn parse(entry: &str) -> Result<Address, BadAddress> {
+pub(crate) fn parse(entry: &str, spot: Spot) -> Result<Address, BadAddress> {
     const QUOTES: [char; 10] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '«', '»'];
     if entry.contains(QUOTES) {
-        return Err(bad(
-            format!("backend '{entry}' contains quotes"),
-            format!("write {}", entry.replace(QUOTES, "")),
-        ));
+        let bare = entry.replace(QUOTES, "");
+        let fix = parse(&bare, spot).map_or_else(|bad| bad.fix, |_| format!("write {bare}"));
+        return Err(bad(format!("backend '{entry}' contains quotes"), fix));
     }
     if entry.contains(';') {
-        return Err(bad(
-            format!("backend '{entry}' contains a semicolon"),
-            format!("separate backends by commas without spaces: --backends={}", entry.replace(';', ",")),
-        ));
+        return Err(several(entry, "a semicolon", spot));
     }
     if entry.contains(char::is_whitespace) {
-        return Err(with_a_space(entry));
+        return Err(several(entry, "a space", spot));
+    }
+    if entry.contains(',') {
+        return Err(several(entry, "a comma", spot));
     }
     if is_unix_socket(entry) {
         let what = format!("backend '{entry}' is a unix socket, which is not supported");
@@ -82,8 +112,8 @@ pub(crate) fn parse(entry: &str) -> Result<Address, BadAddress> {
         "https" => {
             let what = format!("backend '{entry}' asks for https, which is not supported yet");
             let fix = format!(
-                "write {} if the backend answers without TLS there, or use a program such as stunnel between lb and the backend",
-                tidy(rest)
+                "{} if the backend answers without TLS there, or use a program such as stunnel between lb and the backend",
+                write(&tidy(rest))
             );
             return Err(bad(what, fix));
         }
@@ -109,65 +139,101 @@ fn is_unix_socket(entry: &str) -> bool {
 
 /// Reads the part after `http://`.
 fn plain(entry: &str, rest: &str) -> Result<Address, BadAddress> {
-    let no_address = || {
-        let fix = "write http://host:port, such as http://localhost:3031";
-        bad(format!("backend '{entry}' is not an address"), fix)
-    };
-    if let (host, _) = host_and_port(rest)
-        && host.contains(':')
-        && !host.starts_with('[')
-    {
+    let no_address = || bad(format!("backend '{entry}' is not an address"), ADDRESS);
+    let (host, port) = host_and_port(rest);
+    if host.contains(':') && !host.starts_with('[') {
         let what = format!("backend '{entry}' is not an address: IPv6 addresses need brackets");
         let whole = authority(rest);
         let fix = match tidy(rest) {
             tidy if whole.parse::<Ipv6Addr>().is_ok() && !tidy.ends_with(']') => {
                 format!("write {tidy}, or http://[{whole}] if all of it is the address")
             }
-            tidy => format!("write {tidy}"),
+            tidy => write(&tidy),
         };
         return Err(bad(what, fix));
     }
-    if let (_, Some(port)) = host_and_port(rest)
-        && !(1..=65535).contains(&port.parse::<u32>().unwrap_or_default())
-        && !port.is_empty()
-    {
-        let what = format!("backend '{entry}' has the port {port}");
-        return Err(bad(what, "write http://host:port with a port from 1 to 65535"));
-    }
-    let uri: Uri = format!("http://{rest}").parse().map_err(|_| no_address())?;
-    let authority = uri.authority().ok_or_else(no_address)?;
-    if authority.as_str().contains('@') {
-        return Err(bad(format!("backend '{entry}' names a user"), "write only http://host:port"));
-    }
-    let port = match authority.port() {
-        // `http` drops a port that is no number, and "http://a:" has none: both are typing errors.
-        None if authority.as_str().trim_start_matches(authority.host()).contains(':') => None,
-        None => Some(80),
-        Some(port) => Some(port.as_u16()).filter(|port| *port != 0),
+    let port = match port {
+        None => 80,
+        Some("") => return Err(no_address()),
+        Some(port) => port_of(port).ok_or_else(|| {
+            let what = format!("backend '{entry}' has the port {port}");
+            bad(what, "write http://host:port with a port from 1 to 65535")
+        })?,
     };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-    let (Some(port), false) = (port, host.is_empty()) else { return Err(no_address()) };
+    let host = host_of(host).map_err(|why| match why {
+        None => no_address(),
+        Some((why, fix)) => bad(format!("backend '{entry}' is not an address: {why}"), fix),
+    })?;
     let address = Address { host, port };
-    match uri.path_and_query().map_or("/", |path| path.as_str()) {
-        "/" => Ok(address),
-        _ => Err(bad(
-            format!("backend '{entry}' has a path"),
-            format!("requests keep their own path, so write {address}"),
-        )),
+    let behind = &rest[whole_authority(rest).len()..];
+    let has = match behind {
+        _ if whole_authority(rest).contains('@') => {
+            let fix = format!("write only {address}");
+            return Err(bad(format!("backend '{entry}' names a user"), fix));
+        }
+        "" | "/" => return Ok(address),
+        _ if behind.starts_with('#') => "a fragment, which is not a part of requests",
+        _ => "a path",
+    };
+    let fix = format!("requests keep their own path, so write {address}");
+    Err(bad(format!("backend '{entry}' has {has}"), fix))
+}
+
+/// A port from 1 to 65535, in digits only.
+fn port_of(port: &str) -> Option<u16> {
+    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    port.parse().ok().filter(|port| is_number && *port != 0)
+}
+
+/// The host in its usual form, or the reason why it is none, with what to write instead, as far as they are
+/// known.
+fn host_of(host: &str) -> Result<String, Option<(String, String)>> {
+    if let Some(inner) = host.strip_prefix('[') {
+        let v6 = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+        return v6.map(|v6| v6.to_string()).ok_or(None);
+    }
+    let why = |why: String| Err(Some((why, ADDRESS.to_owned())));
+    let is_number = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_digit());
+    let is_label = |label: &str| {
+        let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (1..=LONGEST_LABEL).contains(&label.len()) && label.bytes().all(is_sound)
+    };
+    let labels = || host.strip_suffix('.').unwrap_or(host).split('.');
+    match host {
+        "" => Err(None),
+        "*" => why("* is no host, and a backend is one server".to_owned()),
+        // No name ends with a number, so this can only be an IPv4 address.
+        _ if labels().next_back().is_some_and(is_number) && host.parse::<Ipv4Addr>().is_err() => {
+            why(format!("{host} is not an IPv4 address, which has four numbers from 0 to 255"))
+        }
+        _ if host.len() > LONGEST_HOST || !labels().all(is_label) => Err(None),
+        _ => Ok(host.to_ascii_lowercase()),
     }
 }
 
-/// There is no scheme before the host; or a mistyped one, as in `http:/a`.
+/// The longest name of a host and the longest part of it: RFC 1035, section 2.3.4.
+const LONGEST_HOST: usize = 254;
+const LONGEST_LABEL: usize = 63;
+
+/// There is no scheme before the host; or a mistyped one, as in `http:/a` or `http//a`.
 fn without_scheme(entry: &str) -> BadAddress {
     let lower = entry.to_ascii_lowercase();
-    let scheme = ["http:", "https:"].into_iter().find(|scheme| lower.starts_with(scheme)).unwrap_or_default();
-    let rest = entry[scheme.len()..].trim_start_matches('/');
-    let path = if rest[authority(rest).len()..].trim_matches('/').is_empty() {
+    let scheme =
+        ["http:", "https:", "http//", "https//"].into_iter().find(|scheme| lower.starts_with(scheme));
+    let behind = &entry[scheme.unwrap_or_default().len()..];
+    let rest = behind.trim_start_matches(|letter| letter == '/' || (letter == ':' && scheme.is_some()));
+    // A host may be named http, with a port.
+    let rest = if scheme == Some("http:") && port_of(rest).is_some() { entry } else { rest };
+    let path = if rest[whole_authority(rest).len()..].trim_matches('/').is_empty() {
         ""
     } else {
         ", because requests keep their own path"
     };
-    bad(format!("backend '{entry}' has no scheme"), format!("write {}{path}", tidy(rest)))
+    let fix = match write(&tidy(rest)) {
+        fix if fix == ADDRESS => fix,
+        fix => format!("{fix}{path}"),
+    };
+    bad(format!("backend '{entry}' has no scheme"), fix)
 }
 
 /// How to write an address from everything except the scheme: without user and path, and IPv6 in brackets.
@@ -180,9 +246,14 @@ fn tidy(rest: &str) -> String {
     }
 }
 
+/// The part before the path.
+fn whole_authority(rest: &str) -> &str {
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
 /// The part before the path, without a user.
 fn authority(rest: &str) -> &str {
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = whole_authority(rest);
     authority.rsplit_once('@').map_or(authority, |(_, authority)| authority)
 }
 
@@ -203,58 +274,5 @@ fn host_and_port(rest: &str) -> (&str, Option<&str>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse_all(list: &str) -> Result<Vec<Address>, BadAddress> {
-        entries(list)?.into_iter().map(parse).collect()
-    }
-
-    #[test]
-    fn backends_are_read_as_people_write_them() {
-        let list = parse_all("http://localhost:3031,http://10.0.0.1,HTTP://[::1]:80/").unwrap();
-        let texts: Vec<_> = list.iter().map(ToString::to_string).collect();
-        assert_eq!(texts, ["http://localhost:3031", "http://10.0.0.1:80", "http://[::1]:80"]);
-    }
-
-    #[test]
-    fn errors_name_the_fix() {
-        let table = [
-            ("", "name at least one: --backends="),
-            ("localhost:3031", "write http://localhost:3031"),
-            ("https://a:1", "write http://a:1"),
-            ("ftp://a", "only http is supported"),
-            ("http://a:1, http://b:2", "separate backends by commas without spaces"),
-            ("http://a:1,", "remove the extra comma"),
-            ("http://a:1/x", "so write http://a:1"),
-            ("http://u@a:1", "write only http://host:port"),
-            ("http://a:0", "write http://host:port"),
-            ("http://a:", "write http://host:port"),
-            ("http://a:99999", "write http://host:port"),
-            ("http://:80", "write http://host:port"),
-            ("http://", "write http://host:port"),
-            ("http://::1:80", "write http://[::1]:80, or http://[::1:80] if"),
-            ("http://::1", "write http://[::1]"),
-            ("http://::", "write http://[::]"),
-            ("http://2001:db8:0:0:0:0:0:1", "write http://[2001:db8:0:0:0:0:0:1]"),
-            ("http://a:b:80", "write http://"),
-            ("::1:80", "write http://[::1]:80"),
-            ("[::1]:80", "write http://[::1]:80"),
-            ("[::1]", "write http://[::1]"),
-            ("::1", "write http://[::1]"),
-            ("https://::1:443/x?y", "write http://[::1]:443 if"),
-            ("https://u@a:1/x", "write http://a:1 if"),
-            ("a:1/x", "write http://a:1, because requests keep their own path"),
-            ("http:/a:1", "write http://a:1"),
-            ("HTTPS:a:1", "write http://a:1"),
-            ("http://[::1]:0", "a port from 1 to 65535"),
-            ("http://[::1", "write http://host:port"),
-            ("http://a:1;http://b:2", "--backends=http://a:1,http://b:2"),
-            ("“http://a:1”", "write http://a:1"),
-        ];
-        for (list, fix) in table {
-            let error = parse_all(list).expect_err(list);
-            assert!(error.fix.contains(fix), "'{list}' gives: {error:?}");
-        }
-    }
-}
+#[path = "backends_tests.rs"]
+mod tests;

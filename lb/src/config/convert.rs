@@ -12,7 +12,7 @@ use http::{StatusCode, Uri};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::form::{Written, Wrong};
-use super::layer::Layer;
+use super::layer::{Layer, Origin};
 use super::problems::{Found, Problem};
 use super::reader::Reader;
 use super::settings::BACKEND;
@@ -126,7 +126,10 @@ pub(super) fn member(layer: Layer, source: &super::Source, problems: &mut Found)
 impl Reader<'_> {
     fn address(&mut self) -> Option<Address> {
         let url = self.maybe::<String>("backend.url")?;
-        let parsed = backends::parse(&url);
+        let in_list =
+            self.layer.get("backend.url").is_some_and(|given| given.origin == Origin::Flag("backends"));
+        let spot = if in_list { backends::Spot::InList } else { backends::Spot::Alone };
+        let parsed = backends::parse(&url, spot);
         parsed.inspect_err(|bad| self.complain("backend.url", &bad.what, &bad.fix)).ok()
     }
 

@@ -31,11 +31,14 @@ pub(crate) fn foreign(text: &str) -> Option<Problem> {
     if lines().any(|(line, _)| is_toml(line)) {
         return None;
     }
-    if let Some((line, place)) = lines().find(|(line, _)| yaml(line).is_some()) {
-        let fix = yaml(line).map(|(key, value)| in_toml(key, value)).unwrap_or_default();
+    let in_yaml = || lines().filter_map(|(line, place)| Some((yaml(line)?, place)));
+    if let Some((_, place)) = in_yaml().next() {
+        // Keys of other programs say nothing about what to write here.
+        let known = in_yaml().find_map(|((key, value), place)| Some((in_toml_file(key, value)?, place)));
+        let (fix, place) = known.unwrap_or_else(|| (format!("write {backend}"), place));
         return looks_like("YAML", fix, place);
     }
-    if let Some((_, place)) = lines().find(|(line, _)| line.ends_with(['{', ';'])) {
+    if let Some((_, place)) = lines().find(|(line, _)| is_block(line)) {
         return looks_like("a configuration of nginx or Caddy", format!("write {backend}"), place);
     }
     let is_haproxy = |line: &str| {
@@ -106,8 +109,13 @@ fn significant(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
 
 /// Whether a line is TOML: a section, or a key and a value.
 fn is_toml(line: &str) -> bool {
-    let is_key =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_. \"'".contains(&byte));
+    // Spaces are only around dots and in quotes.
+    let is_part = |part: &str| {
+        let part = part.trim();
+        let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        part.starts_with(['"', '\'']) || (!part.is_empty() && part.bytes().all(is_bare))
+    };
+    let is_key = |text: &str| text.split('.').all(is_part);
     let is_section = line.starts_with('[') && line.contains(']') && !line.contains(['{', ':']);
     is_section || line.split_once('=').is_some_and(|(key, _)| is_key(key) && !key.trim().is_empty())
 }
@@ -131,6 +139,32 @@ fn yaml(line: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// Whether a line is one of nginx or Caddy: it begins or is a block, it ends with a semicolon, it has the
+/// port of a site, or its first word is a directive.
+fn is_block(line: &str) -> bool {
+    const DIRECTIVES: [&str; 4] = ["reverse_proxy", "proxy_pass", "upstream", "file_server"];
+    let word = line.split_whitespace().next().unwrap_or_default();
+    let is_port = word.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let on_one_line = line.ends_with('}') && line.contains('{');
+    line.ends_with(['{', ';']) || on_one_line || is_port || DIRECTIVES.contains(&word)
+}
+
+/// A line of YAML as TOML, as the first line of a file; `None` if no setting has this name.
+fn in_toml_file(key: &str, value: &str) -> Option<String> {
+    let name = key.replace('-', "_");
+    let is_section = |section: &&settings::Section| !section.name.is_empty();
+    let is_known = settings::section(&name).filter(is_section).is_some()
+        || aliases::find(&name).is_some()
+        || settings::section("").is_some_and(|top| top.setting(&name).is_some())
+        || (key.is_empty() && value.contains("://"));
+    if is_known {
+        return Some(in_toml(key, value));
+    }
+    let home = settings::SECTIONS.iter().find(|section| section.setting(&name).is_some())?;
+    let line = in_toml(key, value);
+    Some(format!("write {} and, below it, {}", home.title(), line.strip_prefix("write ").unwrap_or(&line)))
+}
+
 /// A line of YAML as TOML.
 fn in_toml(key: &str, value: &str) -> String {
     let value = value.split(" #").next().unwrap_or_default().trim();
@@ -144,11 +178,11 @@ fn in_toml(key: &str, value: &str) -> String {
         (None, key, value) => match aliases::find(key).filter(|_| !is_setting(key)) {
             Some(alias) => alias.file.to_owned(),
             None if value.is_empty() && key.is_empty() => format!("write {}", aliases::BACKEND),
-            None if value.is_empty() => format!("write [{key}]"),
             // A port alone is no address, as in `listen: 80`.
             None if key == "listen" && value.parse::<u16>().is_ok() => {
                 format!("write listen = \"0.0.0.0:{value}\"")
             }
+            None if !is_setting(key) => format!("write keys and values as in {key} = \"…\"; {SHOWS_ALL}"),
             None if is_bare || value.starts_with(['"', '\'', '[']) => format!("write {key} = {value}"),
             None => format!("write {key} = \"{value}\""),
         },
@@ -183,11 +217,20 @@ mod tests {
             ("workers: 4 # few\n", "YAML", "write workers = 4"),
             ("health:\n  rise: 3\n", "YAML", "write [health]"),
             ("tls:\n  cert: a\n", "YAML", "TLS is not supported yet"),
+            ("rise: 3\n", "YAML", "write [health] and, below it, rise = 3"),
+            ("version: '3'\nservices:\n  app:\n", "YAML", "write [[backend]]"),
+            ("version: '3'\nworkers: 2\n", "YAML", "write workers = 2"),
+            ("static_resources:\n  clusters:\n", "YAML", "write [[backend]]"),
             ("{\"listen\": 1}", "JSON", "listen = \"0.0.0.0:3030\""),
             ("{ listen = 1 }", "JSON", "[[backend]]"),
             ("[{\"url\": \"http://a\"}]", "JSON", "[[backend]]"),
             ("<config/>", "XML", "[[backend]]"),
             ("upstream a {\n server b;\n}", "nginx", "[[backend]]"),
+            ("upstream app { server 127.0.0.1:3031; }", "nginx", "[[backend]]"),
+            ("upstream app { server a:1 weight=5; server b:2; }", "nginx", "[[backend]]"),
+            (":80", "Caddy", "[[backend]]"),
+            (":80\nreverse_proxy localhost:3031\n", "Caddy", "[[backend]]"),
+            ("reverse_proxy localhost:3031", "Caddy", "[[backend]]"),
             ("frontend a\n bind *:80\n", "HAProxy", "[[backend]]"),
         ];
         for (text, language, fix) in table {

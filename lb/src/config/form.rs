@@ -138,7 +138,8 @@ impl Form {
                 format!("one of {}", words.join(", "))
             }
             Self::Text("IP:PORT") => "IP:PORT in quotes, such as \"127.0.0.1:8080\"".to_owned(),
-            Self::Text(_) => "it in quotes".to_owned(),
+            Self::Text("URL") => "one address in quotes, such as \"http://localhost:3031\"".to_owned(),
+            Self::Text(_) => "one text in quotes".to_owned(),
             Self::List(_) => "it as [\"…\", \"…\"]".to_owned(),
             Self::Statuses => {
                 let several =

@@ -130,7 +130,7 @@ mod tests {
         let new = [
             (json!({}), "the backend has no url; add \"url\": \"http://host:port\""),
             (json!({"url": "a:1"}), "backend 'a:1' has no scheme; write http://a:1"),
-            (json!({"url": 5}), "url is 5, a number; write it in quotes"),
+            (json!({"url": 5}), "url is 5, a number; write one address in quotes"),
         ];
         let changes = [
             (json!({"weight": -1}), "weight is -1, not in 0..=1000; write 0 to 1000"),

@@ -18,7 +18,7 @@ use std::time::Duration;
 use balance::health::Thresholds;
 use balance::member::{Member, Mode};
 use balance::policy::Kind;
-use balance::{Rules, budget, outlier, silence};
+use balance::{Address, Rules, budget, outlier, silence};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::log::{Level, LogFormat};
@@ -47,7 +47,6 @@ mod text;
 mod token;
 mod warnings;
 
-pub(crate) use backends::parse as read_address;
 use file::File;
 pub use flags::Flags;
 pub(crate) use flags::ValueForm;
@@ -59,6 +58,11 @@ pub use problems::{Problem, Problems};
 pub use schema::schema;
 use settings::SECTIONS;
 pub use token::Token;
+
+/// Reads the address of a backend; `None` if it is none.
+pub(crate) fn read_address(text: &str) -> Option<Address> {
+    backends::parse(text, backends::Spot::Alone).ok()
+}
 
 /// All settings of the balancer.
 #[derive(Debug, Clone)]

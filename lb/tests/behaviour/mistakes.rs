@@ -109,6 +109,16 @@ fn words_that_are_no_command_lead_to_what_is_meant() {
         (&["ctl", "DRAIN", "1"], &["'DRAIN' is not a command", "write lb ctl drain 1"]),
         (&["ctl", "drian", "1"], &["'drian' is not a command", "write lb ctl drain 1"]),
         (&["ctl", "Status"], &["write lb ctl state"]),
+        (
+            &["ctl", "--admin", "http://a:1", "polcy", "random"],
+            &["'polcy' is not a command", "write lb ctl --admin http://a:1 policy random"],
+        ),
+        (&["ctl", "--admin=http://a:1", "rm", "2"], &["write lb ctl --admin=http://a:1 remove 2"]),
+        (&["ctl", "status", "--admin=http://a:1"], &["write lb ctl state --admin=http://a:1"]),
+        (
+            &["ctl", "--admin=http://a:1", "disable", "2"],
+            &["lb ctl --admin=http://a:1 drain 2", "lb ctl --admin=http://a:1 maintenance 2"],
+        ),
         (&["Drain", "1"], &["'Drain' is not a command", "write lb ctl drain 1"]),
         (&["CHECK", "my.toml"], &["'CHECK' is not a command", "write lb check my.toml"]),
         (&["Ctl", "state"], &["'Ctl' is not a command", "write lb ctl state"]),

@@ -45,6 +45,6 @@ pub use fleet::Fleet;
 pub use load::InFlight;
 pub use moment::Moment;
 pub use pool::{ServerPool, Transition};
-pub use questions::{Asked, Lesson, Reply};
+pub use questions::{Asked, Reply};
 pub use rules::Rules;
 pub use traffic::Waiting;

@@ -176,7 +176,7 @@ impl<X> ServerPool<X> {
     /// The backend has given an answer, or failed to: `is_error` says that this is its own fault. Too many
     /// errors in a row make the backend an outlier: then this returns the reason for [`ServerPool::eject`].
     #[must_use]
-    pub fn rate(&self, backend: &Backend, is_error: bool) -> Option<String> {
+    pub fn count_result(&self, backend: &Backend, is_error: bool) -> Option<String> {
         if !self.rules.ejects() {
             return None;
         }
@@ -189,11 +189,11 @@ impl<X> ServerPool<X> {
     }
 
     /// A try at the backend failed, and the client may not be to blame. The failure counts as an error, at
-    /// most once in a moment, and as a slow answer. [`ServerPool::teach`] handles what the failure means for
-    /// the backend's health. The result is that of [`ServerPool::rate`].
+    /// most once in a moment, and as a slow answer. [`ServerPool::apply_verdict`] handles what the failure
+    /// means for the backend's health. The result is that of [`ServerPool::count_result`].
     #[must_use]
-    pub fn failed(&self, backend: &Backend, now: Moment) -> Option<String> {
-        if backend.learn_failure(now) { self.rate(backend, true) } else { None }
+    pub fn count_failure(&self, backend: &Backend, now: Moment) -> Option<String> {
+        if backend.learn_failure(now) { self.count_result(backend, true) } else { None }
     }
 
     /// Ejects an outlier for this reason, if the rule allows one more ejection and another backend of the
@@ -284,7 +284,7 @@ impl<X> ServerPool<X> {
     }
 
     /// Takes a retry out of the budget.
-    pub fn retries(&self, now: Moment) {
+    pub fn withdraw_retry(&self, now: Moment) {
         if let Some(rule) = self.rules().retry_budget {
             self.budget().withdraw(now, self.requests(), rule);
         }

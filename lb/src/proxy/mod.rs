@@ -223,12 +223,12 @@ impl Proxy {
                 let verdict = self.judge(&exchange, failure, backend, now);
                 record.tried(failure, verdict.blame);
                 let limits = exchange.settings.limits;
-                self.pool.take_in(failure, verdict, backend, limits, moment(now));
+                self.pool.apply_verdict(failure, verdict, backend, limits, moment(now));
                 if verdict.may_have_run {
                     exchange.may_have_run.set(true);
                 }
                 if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
-                    self.pool.retries(moment(now));
+                    self.pool.withdraw_retry(moment(now));
                 }
                 match verdict.next {
                     Next::Reconnect => {

@@ -60,8 +60,8 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // What follows from the end of a request, a ping or a question.
             ("evidence", "verdict questions pool backend health moment"),
-            ("verdict", "questions"),
             ("questions", "pool backend health silence moment"),
+            ("verdict", "health"),
             ("explain", "pool policy member backend health"),
             // The pool, and one view of it at a time.
             ("pool", "roster change fleet rules policy member backend health outlier budget moment"),

@@ -13,7 +13,7 @@ use crate::Moment;
 use crate::backend::{Backend, Peer};
 use crate::budget::Budget;
 use crate::change::{Change, effective};
-use crate::fleet::{Fleet, Turns};
+use crate::fleet::{Fleet, LevelPolicies};
 use crate::health::{Cause, Evidence, Health, State};
 use crate::member::{Member, Mode};
 use crate::outlier;
@@ -58,7 +58,7 @@ impl<X> ServerPool<X> {
     pub fn new(members: Vec<Member>, rules: Rules, own: fn(&Member, Moment) -> X, now: Moment) -> Self {
         let pool = Self {
             fleet: ArcSwap::from_pointee(Fleet::of(Vec::new(), Vec::new(), &rules, |_| {
-                Arc::new(Turns::new(rules.policy, rules.load_factor))
+                Arc::new(LevelPolicies::new(rules.policy, rules.load_factor))
             })),
             rules: InForce::new(rules),
             roster: Mutex::new(Roster::empty()),
@@ -351,7 +351,7 @@ impl<X> ServerPool<X> {
         let before = self.rules();
         self.rules.set(rules);
         if (rules.policy, rules.load_factor) != (before.policy, before.load_factor) {
-            roster.turns.clear();
+            roster.policies.clear();
             roster.members.iter().chain(&roster.leaving).for_each(|backend| backend.watch(None));
         }
         self.publish(&mut roster);
@@ -359,12 +359,12 @@ impl<X> ServerPool<X> {
 
     fn publish(&self, roster: &mut Roster<X>) {
         let rules = self.rules();
-        let turns = &mut roster.turns;
-        let turns_of = |rank| {
-            let new = || Arc::new(Turns::new(rules.policy, rules.load_factor));
-            Arc::clone(turns.entry(rank).or_insert_with(new))
+        let policies = &mut roster.policies;
+        let policies_of = |rank| {
+            let new = || Arc::new(LevelPolicies::new(rules.policy, rules.load_factor));
+            Arc::clone(policies.entry(rank).or_insert_with(new))
         };
-        let fleet = Fleet::of(roster.members.clone(), roster.leaving.clone(), &rules, turns_of);
+        let fleet = Fleet::of(roster.members.clone(), roster.leaving.clone(), &rules, policies_of);
         self.fleet.store(Arc::new(fleet));
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::Moment;
 use crate::backend::{Address, Backend, Peer};
-use crate::fleet::{Rank, Turns};
+use crate::fleet::{LevelPolicies, Rank};
 use crate::member::Member;
 
 /// The members of the pool.
@@ -17,8 +17,8 @@ pub(crate) struct Roster<X> {
     pub(crate) numbers: HashMap<Address, usize>,
     /// The free numbers, each with the address that had it last.
     pub(crate) free: BTreeMap<usize, Address>,
-    /// The turns of each level.
-    pub(crate) turns: BTreeMap<Rank, Arc<Turns>>,
+    /// The policies of each level, with their turns.
+    pub(crate) policies: BTreeMap<Rank, Arc<LevelPolicies>>,
     /// The time of the last comparison of success rates.
     pub(crate) compared: Option<Moment>,
 }
@@ -33,7 +33,7 @@ impl<X> Roster<X> {
             leaving: Vec::new(),
             numbers: HashMap::new(),
             free: BTreeMap::new(),
-            turns: BTreeMap::new(),
+            policies: BTreeMap::new(),
             compared: None,
         }
     }

@@ -33,7 +33,7 @@ pub(super) struct Traffic {
     unanswered: AtomicU64,
     waiting_since: AtomicU64,
     enough_since: AtomicU64,
-    word: AtomicU64,
+    last_sign: AtomicU64,
     /// The backend has sent the head of a response since it was created.
     answers_requests: AtomicBool,
     /// A request failed in a way that makes the balancer ask.
@@ -59,7 +59,7 @@ impl Backend {
     #[must_use]
     pub fn on_byte(&self, now: Moment) -> Option<Evidence> {
         self.traffic.recount(Unanswered::answered);
-        self.traffic.word.store(now.to_stamp(), Relaxed);
+        self.traffic.last_sign.store(now.to_stamp(), Relaxed);
         let asked = Moment::from_stamp(self.traffic.asked.load(Relaxed));
         // A suspect has left a question without an answer.
         let suspect = self.is(State::Suspect);
@@ -72,7 +72,7 @@ impl Backend {
     /// The backend sent something in reply to a question or an HTTP ping; `in_http`: it was an HTTP answer.
     /// The waiting requests continue to wait.
     pub(super) fn answered_question(&self, in_http: bool, now: Moment) {
-        self.traffic.word.store(now.to_stamp(), Relaxed);
+        self.traffic.last_sign.store(now.to_stamp(), Relaxed);
         if in_http && !self.answers_questions() {
             self.with_health(Health::question_answered);
         }
@@ -188,7 +188,7 @@ impl Backend {
             unanswered: Unanswered::from(self.traffic.unanswered.load(Acquire)).count,
             waiting_since: moment(&self.traffic.waiting_since),
             enough_since: moment(&self.traffic.enough_since),
-            word: moment(&self.traffic.word),
+            last_sign: moment(&self.traffic.last_sign),
             asked: moment(&self.traffic.asked),
             last_asked: moment(&self.traffic.last_asked),
             ignores_questions: self.traffic.ignores_questions.load(Relaxed) && !answers_questions,
@@ -209,7 +209,7 @@ impl Traffic {
             unanswered: AtomicU64::new(0),
             waiting_since: AtomicU64::new(0),
             enough_since: AtomicU64::new(0),
-            word: AtomicU64::new(0),
+            last_sign: AtomicU64::new(0),
             answers_requests: AtomicBool::new(false),
             wants_asking: AtomicBool::new(false),
             ignores_questions: AtomicBool::new(false),
@@ -332,7 +332,7 @@ mod tests {
         let seen = backend.traffic_snapshot();
         assert_eq!(seen.enough_since, Some(at(6)));
         assert_eq!(seen.waiting_since, Some(at(4)));
-        assert_eq!(seen.word, Some(at(3)));
+        assert_eq!(seen.last_sign, Some(at(3)));
         assert_eq!(seen.unanswered, 3, "only those that were sent since");
     }
 

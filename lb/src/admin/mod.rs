@@ -85,7 +85,7 @@ struct Asked<'a> {
 const LONGEST: usize = 64 * 1024;
 
 /// Time limit for a body.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time after which a dead peer is detected.
 const GONE: Duration = Duration::from_secs(30);
@@ -177,7 +177,7 @@ fn who(head: &Parts, peer: SocketAddr) -> String {
 /// Reads the body of a request: a JSON object, or nothing.
 async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
     let reading = Limited::new(body, LONGEST).collect();
-    let whole = match tokio::time::timeout(PATIENCE, reading).await {
+    let whole = match tokio::time::timeout(TIMEOUT, reading).await {
         Ok(Ok(whole)) => whole.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             let error = format!("the body has more than {} KiB; send less at a time", LONGEST / 1024);
@@ -188,7 +188,7 @@ async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
         }
         Err(_) => {
             let error =
-                format!("the body did not arrive within {} s; send it without a pause", PATIENCE.as_secs());
+                format!("the body did not arrive within {} s; send it without a pause", TIMEOUT.as_secs());
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error));
         }
     };

@@ -104,7 +104,7 @@ impl Figures {
 /// The longest time in which a request may try to reach one backend: the wait in the queue, the first try and
 /// the retries, each of which fails to connect at the last moment.
 fn longest_to_connect(config: &Config) -> Duration {
-    let queued = config.limit.map_or(Duration::ZERO, |_| config.proxy.queue.patience);
+    let queued = config.limit.map_or(Duration::ZERO, |_| config.proxy.queue.timeout);
     [
         times(config.proxy.connect_timeout, config.proxy.retries + 1),
         times(config.proxy.retry_delay, config.proxy.retries),

@@ -147,8 +147,8 @@ fn requests(config: &Config, figures: &Figures) -> Vec<(&'static str, String)> {
         None => "not at all: backends have no limit".to_owned(),
         Some(limit) => format!(
             "in the queue of a backend with {limit} requests in flight: up to {} requests, for at most {}",
-            config.proxy.queue.longest,
-            time(config.proxy.queue.patience)
+            config.proxy.queue.max_waiting,
+            time(config.proxy.queue.timeout)
         ),
     };
     let budget = match config.retry_budget {

@@ -309,7 +309,7 @@ fn retry_budget(read: &mut Reader<'_>) -> Option<budget::Rule> {
 
 /// The rule for requests that wait.
 fn queue(read: &mut Reader<'_>) -> QueueRule {
-    QueueRule { longest: read.number("queues.queue"), patience: read.get("queues.queue_timeout") }
+    QueueRule { max_waiting: read.number("queues.queue"), timeout: read.get("queues.queue_timeout") }
 }
 
 /// The name of the balancer: a token of RFC 9110, section 5.6.2, without the rarer characters.

@@ -156,8 +156,8 @@ fn every_setting_of_the_file_reaches_the_configuration() {
             "silence" => "at_least",
             "silence_waiting" => "waiting",
             "budget_per_second" => "budget",
-            "queue" => "longest",
-            "queue_timeout" => "patience",
+            "queue" => "max_waiting",
+            "queue_timeout" => "timeout",
             "max_in_flight" | "backend_limit" => "limit",
             key => key.trim_start_matches("ping_"),
         };

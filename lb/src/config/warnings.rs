@@ -198,7 +198,7 @@ impl Odd<'_> {
             ),
             (
                 "queues.queue_timeout",
-                config.limit.map(|_| config.proxy.queue.patience),
+                config.limit.map(|_| config.proxy.queue.timeout),
                 "timeouts.total",
                 config.proxy.total_timeout,
             ),

@@ -158,9 +158,9 @@ impl Control {
     /// has changed yet.
     pub(crate) async fn reload(&self, by: &str) -> Result<Reloaded, NotReloaded> {
         let unread = || {
-            let patience = READ.as_secs();
+            let timeout = READ.as_secs();
             let why = format!(
-                "the configuration could not be read within {patience} s; the log will show the result"
+                "the configuration could not be read within {timeout} s; the log will show the result"
             );
             tracing::error!("{why} (by {by})");
             NotReloaded::Unread(why)

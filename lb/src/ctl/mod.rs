@@ -48,7 +48,7 @@ enum Order {
         #[command(flatten)]
         target: BackendArg,
         #[command(flatten)]
-        patience: Patience,
+        timeout: Timeout,
     },
     /// Make a backend ready: it gets its share of the requests after its next answered ping
     Ready {
@@ -62,7 +62,7 @@ enum Order {
         #[command(flatten)]
         target: BackendArg,
         #[command(flatten)]
-        patience: Patience,
+        timeout: Timeout,
     },
     /// Change the weight of a backend
     Weight {
@@ -82,7 +82,7 @@ enum Order {
         #[arg(long)]
         force: bool,
         #[command(flatten)]
-        patience: Patience,
+        timeout: Timeout,
     },
     /// Change the policy; requests in flight stay at their backends
     Policy {
@@ -116,7 +116,7 @@ struct BackendArg {
 }
 
 #[derive(Debug, Args)]
-struct Patience {
+struct Timeout {
     /// Wait until the backend has finished its requests, but at most this long, such as 30s
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     wait: Option<Duration>,
@@ -207,25 +207,25 @@ impl Order {
     /// Sends the requests, and returns the text to print.
     fn obey(&self, client: &Client) -> Result<String, Failure> {
         match self {
-            Self::Drain { target, patience } => {
-                change(client, target, &json!({ "mode": "drain" }), patience.wait)
+            Self::Drain { target, timeout } => {
+                change(client, target, &json!({ "mode": "drain" }), timeout.wait)
             }
             Self::Ready { target, serving: until } => {
                 let backend = ask(client, Method::PATCH, &target.path(), &json!({ "mode": "ready" }))?;
                 until.watch(client, read(&backend)?)
             }
-            Self::Maintenance { target, patience } => {
-                change(client, target, &json!({ "mode": "maintenance" }), patience.wait)
+            Self::Maintenance { target, timeout } => {
+                change(client, target, &json!({ "mode": "maintenance" }), timeout.wait)
             }
             Self::Weight { target, weight } => change(client, target, &json!({ "weight": weight }), None),
             Self::Add(new) => {
                 let backend = ask(client, Method::POST, "/backends", &new.body())?;
                 new.serving.watch(client, read(&backend)?)
             }
-            Self::Remove { target, force, patience } => {
+            Self::Remove { target, force, timeout } => {
                 let backend = ask(client, Method::DELETE, &target.path_with_force(*force), &json!({}))?;
                 let backend: BackendSummary = read(&backend)?;
-                match patience.wait {
+                match timeout.wait {
                     None => Ok(told(&backend)),
                     Some(wait) => finished(client, &backend, wait, true)
                         .map(|_| format!("backend {} is gone: {}\n", backend.number, backend.url)),

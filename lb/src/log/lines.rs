@@ -107,10 +107,10 @@ impl Lines {
         self.0.dropped.fetch_add(lines as u64, Relaxed);
     }
 
-    /// Waits until all lines are written, for `patience` at most. Returns whether they are.
-    pub fn flush(&self, patience: Duration) -> bool {
+    /// Waits until all lines are written, for `timeout` at most. Returns whether they are.
+    pub fn flush(&self, timeout: Duration) -> bool {
         let is_open = |state: &mut State| state.busy || !state.waiting.is_empty();
-        let waited = self.0.done.wait_timeout_while(self.state(), patience, is_open);
+        let waited = self.0.done.wait_timeout_while(self.state(), timeout, is_open);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 

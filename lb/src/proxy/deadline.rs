@@ -103,7 +103,7 @@ impl Deadlines {
     }
 
     /// Ends the waits of this worker at their deadlines. It never returns.
-    pub(crate) async fn strike(&self) -> ! {
+    pub(crate) async fn run(&self) -> ! {
         loop {
             while self.waits.borrow().is_empty() {
                 self.began.notified().await;
@@ -170,7 +170,7 @@ mod tests {
     async fn with_clock<T>(deadlines: &Deadlines, wait: impl Future<Output = T>) -> T {
         tokio::select! {
             output = wait => output,
-            never = deadlines.strike() => never,
+            never = deadlines.run() => never,
         }
     }
 

@@ -93,9 +93,9 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueRule {
     /// The number of requests that may wait; more are refused.
-    pub(crate) longest: usize,
+    pub(crate) max_waiting: usize,
     /// The time that each of them may wait.
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// The extent of the statistics.

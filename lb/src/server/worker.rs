@@ -121,7 +121,7 @@ pub(crate) async fn work(
     let metrics = Rc::new(WorkerMetrics::new(Arc::clone(&observer), number, settings.load().statistics));
     let proxy = Rc::new(Proxy::new(pool, metrics, settings, queues, random));
     let clock = Rc::clone(&proxy);
-    tokio::task::spawn_local(async move { clock.deadlines.strike().await });
+    tokio::task::spawn_local(async move { clock.deadlines.run().await });
     let keeper = Rc::clone(&proxy);
     tokio::task::spawn_local(async move {
         let give_up = |wanted| _ = keeper.upstream.give_up(wanted);

@@ -93,11 +93,11 @@ impl Queues {
             lease.place = Some(place);
             return Ok(());
         }
-        let Some(_waiting) = InQueue::enter(&queue.waiting, rule.longest) else {
+        let Some(_waiting) = InQueue::enter(&queue.waiting, rule.max_waiting) else {
             return Err(Failure::QueueFull);
         };
         let turn = pin!(Arc::clone(&queue.places).acquire_owned());
-        let patience = (Instant::now() + rule.patience).min(deadline).into();
+        let patience = (Instant::now() + rule.timeout).min(deadline).into();
         match deadlines.wait(turn, || patience, Some((backend, Unless::Down))).await {
             Ok(place) => {
                 lease.place = place.ok();

@@ -11,7 +11,7 @@ use super::backend::{Backend, Peer};
 use super::health::State;
 use super::levels;
 use super::member::Mode;
-use super::policy::{Kind, Policy, Request, Settings, place};
+use super::policy::{Kind, Policy, Request, Settings, index_of};
 use super::rules::Rules;
 
 /// One view of the pool.
@@ -101,7 +101,7 @@ impl<X> Fleet<X> {
         request: &mut Request<'_>,
     ) -> Option<Arc<Peer<X>>> {
         let number = self.picker.next(tried, sticky, request)?;
-        let index = place(&self.members, number, |peer| peer.number)?;
+        let index = index_of(&self.members, number, |peer| peer.number)?;
         Some(Arc::clone(&self.members[index]))
     }
 

@@ -323,8 +323,8 @@ impl<X> ServerPool<X> {
                 self.learn_with(roster, &backend, Evidence::Returned(cause.into()), now)
             }
             Change::Update(update) => {
-                let place = roster.place(&update.address).ok()?;
-                let backend = Arc::clone(&roster.members[place]);
+                let index = roster.index_of(&update.address).ok()?;
+                let backend = Arc::clone(&roster.members[index]);
                 let member = update.applied_to(&backend.spec());
                 let before = backend.spec().mode;
                 let returns = before != Mode::Ready && member.mode == Mode::Ready;
@@ -336,8 +336,8 @@ impl<X> ServerPool<X> {
                     .flatten()
             }
             Change::Remove(address) => {
-                let place = roster.place(&address).ok()?;
-                let backend = roster.members.remove(place);
+                let index = roster.index_of(&address).ok()?;
+                let backend = roster.members.remove(index);
                 backend.set_leaving(true);
                 roster.leaving.push(backend);
                 None

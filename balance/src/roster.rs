@@ -53,8 +53,8 @@ impl<X> Roster<X> {
                 Arc::new(Peer::new(number, member, own, now))
             }
         };
-        let place = self.members.partition_point(|other| other.number < number);
-        self.members.insert(place, Arc::clone(&backend));
+        let index = self.members.partition_point(|other| other.number < number);
+        self.members.insert(index, Arc::clone(&backend));
         backend
     }
 
@@ -84,17 +84,17 @@ impl<X> Roster<X> {
     pub(crate) fn has(&self, backend: &Backend) -> bool {
         let is_it = |peer: &Arc<Peer<X>>| std::ptr::eq::<Backend>(&***peer, backend);
         let member = self.members.binary_search_by_key(&backend.number, |member| member.number);
-        member.is_ok_and(|place| is_it(&self.members[place])) || self.leaving.iter().any(is_it)
+        member.is_ok_and(|index| is_it(&self.members[index])) || self.leaving.iter().any(is_it)
     }
 
     /// The present settings of a member, if there is such a member.
     pub(crate) fn spec_of(&self, address: &Address) -> Option<Member> {
-        let place = self.place(address).ok()?;
-        Some(Member::clone(&self.members[place].spec()))
+        let index = self.index_of(address).ok()?;
+        Some(Member::clone(&self.members[index].spec()))
     }
 
     /// The index of a member in the list, or an error if there is no such member.
-    pub(crate) fn place(&self, address: &Address) -> Result<usize, NoMember> {
+    pub(crate) fn index_of(&self, address: &Address) -> Result<usize, NoMember> {
         let number = self.numbers.get(address).ok_or(NoMember)?;
         self.members.binary_search_by_key(number, |backend| backend.number).map_err(|_| NoMember)
     }

@@ -142,7 +142,7 @@ impl Admin {
         match found {
             Found::Route(route, one) => {
                 let body = if changes { read(body).await? } else { Map::new() };
-                let asked = Asked { one, query: head.uri.query(), body, by: who(&head, peer) };
+                let asked = Asked { one, query: head.uri.query(), body, by: origin_of(&head, peer) };
                 match route.run {
                     Run::Now(run) => run(self, &asked),
                     Run::Later(run) => run(self, &asked).await,
@@ -158,7 +158,7 @@ impl Admin {
         let door = Door { listens: self.listens, token: settings.admin_token.as_ref() };
         judge(&head.headers, changes, &door).inspect_err(|refusal| {
             if changes {
-                let (method, by, mut path) = (&head.method, who(head, peer), String::new());
+                let (method, by, mut path) = (&head.method, origin_of(head, peer), String::new());
                 // The client chooses the path, and this client is not allowed.
                 escape::bare(&mut path, head.uri.path());
                 tracing::warn!("refused: {method} {path} (by {by}): {}", refusal.error);
@@ -168,7 +168,7 @@ impl Admin {
 }
 
 /// The origin of a request, for the log and the events.
-fn who(head: &Parts, peer: SocketAddr) -> String {
+fn origin_of(head: &Parts, peer: SocketAddr) -> String {
     let agent = head.headers.get(USER_AGENT).map_or(&b""[..], http::HeaderValue::as_bytes);
     let by = if agent.starts_with(CTL.as_bytes()) { "lb ctl" } else { "admin port" };
     format!("{by}, {}", peer.ip().to_canonical())

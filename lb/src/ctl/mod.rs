@@ -38,11 +38,11 @@ pub struct Ctl {
     admin: Uri,
 
     #[command(subcommand)]
-    order: Order,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Order {
+enum Command {
     /// Drain a backend: it finishes its requests, and gets only new requests whose cookie names it
     Drain {
         #[command(flatten)]
@@ -178,14 +178,15 @@ enum Failure {
     /// The balancer refused, or the time is over.
     Refused(String),
     /// The balancer could not be reached.
-    Unasked(String),
+    Unreachable(String),
 }
 
 impl Ctl {
     /// Runs the command, and prints the result.
     pub fn run(&self) -> ExitCode {
-        let done =
-            Client::new(&self.admin).map_err(Failure::Unasked).and_then(|client| self.order.obey(&client));
+        let done = Client::new(&self.admin)
+            .map_err(Failure::Unreachable)
+            .and_then(|client| self.command.run(&client));
         match done {
             Ok(told) => {
                 print!("{told}");
@@ -195,7 +196,7 @@ impl Ctl {
                 eprintln!("error: {why}");
                 ExitCode::FAILURE
             }
-            Err(Failure::Unasked(why)) => {
+            Err(Failure::Unreachable(why)) => {
                 eprintln!("error: {why}");
                 crate::exit::CANNOT_START.into()
             }
@@ -203,9 +204,9 @@ impl Ctl {
     }
 }
 
-impl Order {
+impl Command {
     /// Sends the requests, and returns the text to print.
-    fn obey(&self, client: &Client) -> Result<String, Failure> {
+    fn run(&self, client: &Client) -> Result<String, Failure> {
         match self {
             Self::Drain { target, timeout } => {
                 change(client, target, &json!({ "mode": "drain" }), timeout.wait)
@@ -249,7 +250,7 @@ impl Order {
             }
             Self::State { json } => {
                 let (status, state) =
-                    client.ask(Method::GET, "/state", &json!({})).map_err(Failure::Unasked)?;
+                    client.ask(Method::GET, "/state", &json!({})).map_err(Failure::Unreachable)?;
                 match (status.is_success(), json) {
                     (false, _) => Err(Failure::Refused(why(status, &shown_document(state)))),
                     (true, true) => read::<State>(&state).map(|_| shown_json(&format!("{state:#}\n"))),
@@ -307,7 +308,7 @@ impl New {
 
 /// Sends a request, and returns the answer of the balancer, safe for a terminal.
 fn ask(client: &Client, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
-    let (status, answer) = client.ask(method, path, body).map_err(Failure::Unasked)?;
+    let (status, answer) = client.ask(method, path, body).map_err(Failure::Unreachable)?;
     let answer = shown_document(answer);
     match status.is_success() {
         true => Ok(answer),

@@ -384,3 +384,7 @@ pub(crate) mod tests;
 #[cfg(test)]
 #[path = "pool_outlier_tests.rs"]
 mod outlier_tests;
+
+#[cfg(test)]
+#[path = "pool_numbers_tests.rs"]
+mod numbers_tests;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::pool::tests::pool;
-use crate::traffic::Waiting;
+use crate::waiting::Waiting;
 
 /// The numbers of the backends that the pool wants to ask at `now`.
 fn asks(pool: &ServerPool, now: Moment) -> Vec<usize> {

@@ -1,17 +1,11 @@
 //! The backends ordered by load, for thousands of them, and the sum of their loads: a heap and a sum that are
 //! updated whenever a request begins or ends.
 
-use std::fmt::Debug;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::backend::Backend;
-
-/// A watch that is told whenever the load of a backend changes.
-pub trait LoadWatch: Debug + Send + Sync {
-    /// A request has begun or ended at this backend.
-    fn load_changed(&self, backend: &Backend);
-}
+use super::load::{Load, LoadWatch};
 
 /// The backends, ordered by load.
 #[derive(Debug)]
@@ -55,7 +49,7 @@ impl Ranking {
         let watch = Arc::new(Arc::clone(&ranking) as Arc<dyn LoadWatch>);
         for backend in backends {
             backend.watch(Some(Arc::clone(&watch)));
-            ranking.load_changed(backend);
+            ranking.load_changed(backend.number, &backend.load);
         }
         ranking
     }
@@ -69,8 +63,8 @@ impl Ranking {
 }
 
 impl LoadWatch for Ranking {
-    fn load_changed(&self, backend: &Backend) {
-        self.heap.lock().unwrap_or_else(PoisonError::into_inner).update(backend);
+    fn load_changed(&self, number: usize, load: &Load) {
+        self.heap.lock().unwrap_or_else(PoisonError::into_inner).update(number, load);
     }
 }
 
@@ -84,13 +78,12 @@ impl Heap {
         self.rise(self.entries.len() - 1);
     }
 
-    fn update(&mut self, backend: &Backend) {
-        let Some(index) = self.indices.get(backend.number - 1).copied().filter(|index| *index != NOWHERE)
-        else {
+    fn update(&mut self, number: usize, load: &Load) {
+        let Some(index) = self.indices.get(number - 1).copied().filter(|index| *index != NOWHERE) else {
             return;
         };
         // Read inside the lock, so that of two changes the later one wins.
-        self.entries[index].load = backend.load();
+        self.entries[index].load = load.per_weight();
         self.settle(index);
     }
 
@@ -178,7 +171,7 @@ impl Total {
         let watch = Arc::new(Arc::clone(&total) as Arc<dyn LoadWatch>);
         for backend in backends {
             backend.watch(Some(Arc::clone(&watch)));
-            total.load_changed(backend);
+            total.load_changed(backend.number, &backend.load);
         }
         total
     }
@@ -191,9 +184,9 @@ impl Total {
 
 impl LoadWatch for Total {
     /// Adds the difference to the last count for this backend, so that no change is lost permanently.
-    fn load_changed(&self, backend: &Backend) {
-        let Some(counted) = self.counted.get(backend.number - 1) else { return };
-        let now = backend.in_flight();
+    fn load_changed(&self, number: usize, load: &Load) {
+        let Some(counted) = self.counted.get(number - 1) else { return };
+        let now = load.in_flight();
         let before = counted.swap(now, Relaxed);
         self.sum.fetch_add(i64::from(now) - i64::from(before), Relaxed);
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::Moment;
-use crate::backend::{Address, Backend, Peer};
+use crate::address::Address;
+use crate::backend::{Backend, Peer};
 use crate::fleet::{LevelPolicies, Rank};
 use crate::member::Member;
 

@@ -72,7 +72,7 @@ fn step(pool: &ServerPool, journey: &mut Journey, now: Moment, random: &mut fast
         time_left: true,
     };
     let verdict = pool.judge(failed, &backend, LIMITS, now);
-    for change in pool.take_in(Failure::ConnectRefused, verdict, &backend, LIMITS, now) {
+    for change in pool.apply_verdict(Failure::ConnectRefused, verdict, &backend, LIMITS, now) {
         tell(&change, now);
     }
     match verdict.next {

@@ -1,48 +1,19 @@
-//! One backend: its address, its settings, its health and its load.
+//! One backend: its address, its settings and its health. Its load is in [`super::load`] and its traffic in
+//! [`super::traffic`]; the methods that change them are in [`super::in_flight`] and [`super::waiting`].
 
 use crate::Moment;
-use std::fmt;
-use std::net::SocketAddr;
 use std::ops::Deref;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::address::Address;
 use super::health::{Evidence, Health, State};
 use super::load::Load;
 use super::member::Member;
 use super::traffic::Traffic;
-
-/// A backend's address, as in `http://localhost:3031`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Address {
-    /// Host name or IP address, without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority())
-    }
-}
-
-impl Address {
-    /// The value of `Host` for this backend, such as `localhost:3031`.
-    pub fn authority(&self) -> String {
-        let Self { host, port } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-    }
-
-    /// The socket address, when the host is an IP address and needs no look-up.
-    pub fn literal(&self) -> Option<SocketAddr> {
-        Some(SocketAddr::new(std::net::IpAddr::from_str(&self.host).ok()?, self.port))
-    }
-}
 
 /// One of the servers that share the requests.
 #[derive(Debug)]
@@ -194,18 +165,5 @@ impl<X> Deref for Peer<X> {
 
     fn deref(&self) -> &Backend {
         &self.backend
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_read_as_people_write_them() {
-        let v6 = Address { host: "::1".into(), port: 80 };
-        assert_eq!(v6.to_string(), "http://[::1]:80");
-        assert!(v6.literal().is_some());
-        assert_eq!(Address { host: "localhost".into(), port: 80 }.literal(), None);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::backend::Address;
+use super::address::Address;
 use super::member::{Member, Mode};
 
 /// One change.

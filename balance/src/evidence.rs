@@ -9,7 +9,7 @@ use crate::backend::Backend;
 use crate::health::{Evidence, State};
 use crate::pool::{ServerPool, Transition};
 use crate::questions::Reply;
-use crate::verdict::{Blame, Facts, Failure, Limits, Verdict, judge};
+use crate::verdict::{Blame, Facts, Failure, Lesson, Limits, Verdict, judge};
 
 /// The evidence of a failed ping, if it is evidence about the backend. `suspect`: the backend is suspected of
 /// silence.
@@ -87,8 +87,8 @@ impl<X> ServerPool<X> {
         judge(facts, limits)
     }
 
-    /// Takes in the evidence of a failed try about its backend.
-    pub fn take_in(
+    /// Applies what a failed try says about its backend.
+    pub fn apply_verdict(
         &self,
         failure: Failure,
         verdict: Verdict,
@@ -96,10 +96,20 @@ impl<X> ServerPool<X> {
         limits: Limits,
         now: Moment,
     ) -> Vec<Transition> {
-        let outlier = if verdict.blame == Blame::Backend { self.failed(backend, now) } else { None };
+        let outlier = if verdict.blame == Blame::Backend { self.count_failure(backend, now) } else { None };
         let ejected = outlier.and_then(|why| self.eject(backend, why, now));
-        let taught = self.teach(backend, verdict.lesson(failure, limits), now);
-        ejected.into_iter().chain(taught).collect()
+        let down = match verdict.lesson {
+            Lesson::Nothing => None,
+            Lesson::Ask => {
+                self.ask_soon(backend);
+                None
+            }
+            Lesson::Down => {
+                let (cause, refused) = (limits.cause(failure), failure == Failure::ConnectRefused);
+                self.learn(backend, Evidence::CannotConnect { cause, refused }, now)
+            }
+        };
+        ejected.into_iter().chain(down).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use super::backend::{Backend, Peer};
 use super::health::State;
 use super::levels;
 use super::member::Mode;
-use super::policy::{Kind, Policy, Request, Settings, place};
+use super::policy::{Kind, Policy, Request, Settings, index_of};
 use super::rules::Rules;
 
 /// One view of the pool.
@@ -40,7 +40,7 @@ pub(super) struct Picker {
 #[derive(Debug)]
 struct Level {
     candidates: Vec<Arc<Backend>>,
-    turns: Arc<Turns>,
+    policies: Arc<LevelPolicies>,
     /// The share of the requests for this level and all levels before it, from 0 to 1.
     up_to: f64,
 }
@@ -48,9 +48,9 @@ struct Level {
 /// The order of the levels: backups last, then by priority.
 pub(super) type Rank = (bool, u8);
 
-/// The turns of one level. They stay when views are replaced.
+/// The policies of one level, with their turns. They stay when views are replaced.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct LevelPolicies {
     /// For the first attempt of a request.
     first: Arc<dyn Policy>,
     /// For requests that failed at another backend. With one turn for both, a failing backend and a retry
@@ -58,7 +58,7 @@ pub(super) struct Turns {
     again: Arc<dyn Policy>,
 }
 
-impl Turns {
+impl LevelPolicies {
     pub(super) fn new(kind: Kind, load_factor: u32) -> Self {
         let first = kind.make(Settings { load_factor });
         // A policy without turns can serve both, so its tables are made only once.
@@ -75,15 +75,15 @@ impl Turns {
 }
 
 impl<X> Fleet<X> {
-    /// The view of these members under these rules, with the turns of each level.
+    /// The view of these members under these rules, with the policies of each level.
     pub(super) fn of(
         members: Vec<Arc<Peer<X>>>,
         leaving: Vec<Arc<Peer<X>>>,
         rules: &Rules,
-        turns_of: impl FnMut(Rank) -> Arc<Turns>,
+        policies_of: impl FnMut(Rank) -> Arc<LevelPolicies>,
     ) -> Self {
         let backends = members.iter().map(|peer| Arc::clone(peer.backend())).collect();
-        Self { picker: Picker::of(backends, rules, turns_of), members, leaving }
+        Self { picker: Picker::of(backends, rules, policies_of), members, leaving }
     }
 
     /// All backends that have requests or may get some, by number.
@@ -101,7 +101,7 @@ impl<X> Fleet<X> {
         request: &mut Request<'_>,
     ) -> Option<Arc<Peer<X>>> {
         let number = self.picker.next(tried, sticky, request)?;
-        let index = place(&self.members, number, |peer| peer.number)?;
+        let index = index_of(&self.members, number, |peer| peer.number)?;
         Some(Arc::clone(&self.members[index]))
     }
 
@@ -112,7 +112,11 @@ impl<X> Fleet<X> {
 }
 
 impl Picker {
-    fn of(members: Vec<Arc<Backend>>, rules: &Rules, mut turns_of: impl FnMut(Rank) -> Arc<Turns>) -> Self {
+    fn of(
+        members: Vec<Arc<Backend>>,
+        rules: &Rules,
+        mut policies_of: impl FnMut(Rank) -> Arc<LevelPolicies>,
+    ) -> Self {
         let mut ranks: BTreeMap<Rank, Vec<Arc<Backend>>> = BTreeMap::new();
         for backend in &members {
             let spec = backend.spec();
@@ -123,9 +127,9 @@ impl Picker {
         let levels = eligible(&ranks, rules)
             .into_iter()
             .map(|(rank, candidates, up_to)| {
-                let turns = turns_of(rank);
-                turns.rebuild(&ranks[&rank], &candidates);
-                Level { candidates, turns, up_to }
+                let policies = policies_of(rank);
+                policies.rebuild(&ranks[&rank], &candidates);
+                Level { candidates, policies, up_to }
             })
             .collect();
         let by_id = members.iter().enumerate().map(|(index, backend)| (backend.id, index)).collect();
@@ -143,7 +147,7 @@ impl Picker {
         if tried.is_empty()
             && let Some(level) = self.level(request)
         {
-            let chosen = &level.candidates[level.turns.first.pick(&level.candidates, request)?];
+            let chosen = &level.candidates[level.policies.first.pick(&level.candidates, request)?];
             if self.is_willing(chosen, request) {
                 return Some(chosen.number);
             }
@@ -170,16 +174,15 @@ impl Picker {
             // up is no reason to refuse a request.
             let list = if willing.is_empty() { untried } else { willing };
             let list = if tried.is_empty() { list } else { up_if_any(list) };
-            level.turns.again.pick(&list, request).map(|index| list[index].number)
+            level.policies.again.pick(&list, request).map(|index| list[index].number)
         });
         other.or_else(|| self.last_resort(tried, request))
     }
 
-    /// The number of a backend for a request that no candidate can take: a backend that is out, but may
-    /// be back before its next ping shows this. Ejected backends come first, then those whose port
-    /// refused connections, then those that close connections without an answer, then suspects. The idea
-    /// comes from Envoy's panic mode and Sozu's fail-open: a judgement that leaves no backend is probably
-    /// wrong.
+    /// The number of a backend for a request that no candidate can take: a backend that is out, but may be
+    /// back before its next ping shows this. Ejected backends come first, then those whose port refused
+    /// connections, then those that close connections without an answer, then suspects. The idea comes from
+    /// Envoy's panic mode and Sozu's fail-open: a judgement that leaves no backend is probably wrong.
     fn last_resort(&self, tried: &[usize], request: &mut Request<'_>) -> Option<usize> {
         let is_wanted = |backend: &Backend| {
             let spec = backend.spec();
@@ -205,7 +208,7 @@ impl Picker {
 
     /// All candidates on all levels that take requests, each with the value that the policy compares.
     pub(super) fn candidates(&self, now: Moment) -> impl Iterator<Item = (&Arc<Backend>, Option<f64>)> {
-        let scored = move |level: &Level, backend: &Backend| level.turns.first.score(backend, now);
+        let scored = move |level: &Level, backend: &Backend| level.policies.first.score(backend, now);
         let in_use = self.levels.iter().scan(0.0, |before, level| {
             let takes = level.up_to > std::mem::replace(before, level.up_to);
             Some((level, takes))

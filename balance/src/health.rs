@@ -22,54 +22,15 @@
 //! connects undoes only failures to connect. But some backends serve requests and answer no questions. A
 //! backend that is out because it answered no question would stay out for ever. So after some time it is due
 //! for a *trial*: then connections count again, and it gets requests. If it fails the trial, the next one is
-//! due after twice the time (see [`trial_after`]).
+//! due after twice the time (see [`super::trial`]).
 //!
 //! Nothing here does I/O or reads a clock, so every rule is one line in a test.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::Moment;
-
-use serde::Serialize;
-
-/// The reason for a conclusion, in words for people.
-pub type Cause = Cow<'static, str>;
-
-/// The state of a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// The backend gets its share of the requests.
-    Up,
-    /// The backend failed. It gets no requests until it answers its pings again.
-    Down,
-    /// The backend accepts connections and sends nothing. It gets no requests until it sends anything.
-    Suspect,
-    /// The backend answers, but with errors. It gets no requests for a limited time.
-    Ejected,
-}
-
-impl State {
-    /// The name in logs and in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-            Self::Suspect => "suspect",
-            Self::Ejected => "ejected",
-        }
-    }
-}
-
-/// The amount of evidence for a change of state. Names and defaults are those of HAProxy: `rise` 2, `fall` 3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Thresholds {
-    /// Answered pings in a row that bring a backend up; at least 1.
-    pub rise: u32,
-    /// Failures in a row that take a backend down; at least 1.
-    pub fall: u32,
-}
+pub use crate::state::{Cause, Progress, State, Thresholds, Transition};
+use crate::trial::trial_after;
 
 /// One observation of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,47 +64,6 @@ pub enum Evidence {
     Outlier(Cause, Duration),
     /// Time has passed: if the ejection of the backend is over, the backend gets requests again.
     TimePassed,
-}
-
-/// A change of state, for the log and for the state page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transition {
-    /// The state before.
-    pub from: State,
-    /// The state after the change.
-    pub to: State,
-    /// The reason.
-    pub cause: Cause,
-}
-
-/// The progress of a backend towards another state, such as "2 of 3 failures".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Progress {
-    /// The other state.
-    pub towards: State,
-    /// Observations in a row so far.
-    pub count: u32,
-    /// Observations in a row that the change needs.
-    pub of: u32,
-}
-
-/// The time without requests until the first trial of a backend that has never answered a question: it may
-/// be a backend that serves requests only.
-const FIRST_TRIAL: Duration = Duration::from_secs(5);
-
-/// The same for a backend that has answered a question before, so that its failure is likely. It may have
-/// been replaced by another one since.
-const FIRST_TRIAL_OF_KNOWN: Duration = Duration::from_secs(60);
-
-/// The longest time until a trial.
-const LONGEST_TRIAL: Duration = Duration::from_secs(300);
-
-/// The time that a backend is out before a connection counts as evidence again, after this number of failed
-/// trials. `answers_questions`: the backend has answered a question before. The time doubles with each failed
-/// trial, as in Envoy and linkerd; the limit is that of Envoy's ejections.
-pub fn trial_after(failed: u32, answers_questions: bool) -> Duration {
-    let first = if answers_questions { FIRST_TRIAL_OF_KNOWN } else { FIRST_TRIAL };
-    first.saturating_mul(2_u32.saturating_pow(failed)).min(LONGEST_TRIAL)
 }
 
 /// The end of the last connection to a backend. It says how much time another one costs.

@@ -16,6 +16,7 @@
 //! - A backend's state changes in one place, [`ServerPool::learn`], which returns the change for the caller
 //!   to publish.
 
+mod address;
 mod backend;
 pub mod budget;
 pub mod change;
@@ -23,6 +24,7 @@ pub mod evidence;
 pub mod explain;
 pub mod fleet;
 pub mod health;
+mod in_flight;
 pub mod latency;
 pub mod levels;
 mod load;
@@ -37,14 +39,18 @@ pub mod ranking;
 mod roster;
 mod rules;
 pub mod silence;
+mod state;
 mod traffic;
+pub mod trial;
 pub mod verdict;
+mod waiting;
 
-pub use backend::{Address, Backend, Peer};
+pub use address::Address;
+pub use backend::{Backend, Peer};
 pub use fleet::Fleet;
-pub use load::InFlight;
+pub use in_flight::InFlight;
 pub use moment::Moment;
 pub use pool::{ServerPool, Transition};
-pub use questions::{Asked, Lesson, Reply};
+pub use questions::{Asked, Reply};
 pub use rules::Rules;
-pub use traffic::Waiting;
+pub use waiting::Waiting;

@@ -2,40 +2,42 @@
 //!
 //! All of it is in one cache line: with thousands of backends, the main cost of a pick is waiting for memory.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
-use std::time::Duration;
-
-use crate::Moment;
 
 use arc_swap::ArcSwapOption;
 
-use super::backend::Backend;
 use super::latency::Peak;
 use super::member::Member;
-use super::ranking::LoadWatch;
+
+/// A watch that is told whenever the load of a backend changes.
+pub(super) trait LoadWatch: Debug + Send + Sync {
+    /// A request has begun or ended at the backend with this number and this load.
+    fn load_changed(&self, number: usize, load: &Load);
+}
 
 /// The data that a pick reads.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Load {
-    in_flight: AtomicU32,
-    weight: AtomicU32,
+    pub(super) in_flight: AtomicU32,
+    pub(super) weight: AtomicU32,
     /// The limit of requests in flight; [`u32::MAX`] for no limit.
-    limit: AtomicU32,
-    watched: AtomicBool,
+    pub(super) limit: AtomicU32,
+    pub(super) watched: AtomicBool,
     /// [`Peak`]: the bits of its value, and its moment in microseconds.
-    peak: AtomicU64,
-    peak_at: AtomicU64,
+    pub(super) peak: AtomicU64,
+    pub(super) peak_at: AtomicU64,
     /// The time when the backend came up from being down, if it still warms up.
-    warm_from: AtomicU64,
+    pub(super) warm_from: AtomicU64,
     /// First picks: requests that were given to this backend before any other backend.
-    picks: AtomicU64,
+    pub(super) picks: AtomicU64,
     /// The watch that is told when the number of requests in flight changes.
-    watch: ArcSwapOption<Arc<dyn LoadWatch>>,
+    pub(super) watch: ArcSwapOption<Arc<dyn LoadWatch>>,
 }
 
 impl Load {
@@ -58,147 +60,33 @@ impl Load {
         self.weight.store(member.weight, Relaxed);
         self.limit.store(member.limit.unwrap_or(u32::MAX), Relaxed);
     }
-}
 
-impl Backend {
-    /// The share in relation to the other backends: 0 to [`Member::MAX_WEIGHT`].
-    pub fn weight(&self) -> u32 {
-        self.load.weight.load(Relaxed)
+    /// The load with one more request, divided by the weight. Infinite without a weight.
+    pub(super) fn per_weight(&self) -> f64 {
+        f64::from(self.in_flight() + 1) / f64::from(self.weight.load(Relaxed))
     }
 
-    /// The limit of requests in flight; `None` for no limit.
-    pub fn limit(&self) -> Option<u32> {
-        Some(self.load.limit.load(Relaxed)).filter(|limit| *limit != u32::MAX)
+    /// Requests that were sent and are not finished.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(SeqCst)
     }
 
-    /// Whether the number of requests in flight has reached the limit.
-    pub fn is_full(&self) -> bool {
-        self.in_flight() >= self.load.limit.load(Relaxed)
-    }
-
-    /// The load with one more request, divided by the weight: the value that policies compare. Infinite
-    /// without a weight.
-    pub fn load(&self) -> f64 {
-        f64::from(self.in_flight() + 1) / f64::from(self.weight())
-    }
-
-    /// Counts one more request that was given to this backend before any other backend.
-    pub(super) fn count_pick(&self) {
-        self.load.picks.fetch_add(1, Relaxed);
-    }
-
-    /// The number of requests that were given to this backend before any other backend, as far as they were
-    /// counted.
-    pub(super) fn picks(&self) -> u64 {
-        self.load.picks.load(Relaxed)
-    }
-
-    /// Sets the only watch that is told whenever [`Self::load`] changes.
-    pub(super) fn watch(&self, watch: Option<Arc<Arc<dyn LoadWatch>>>) {
-        let watched = watch.is_some();
-        self.load.watch.store(watch);
-        self.load.watched.store(watched, SeqCst);
-    }
-
-    fn load_changed(&self) {
-        if self.load.watched.load(SeqCst)
-            && let Some(watch) = &*self.load.watch.load()
+    /// Tells the watch of the backend with this number, if there is one, that the load has changed.
+    pub(super) fn changed(&self, number: usize) {
+        if self.watched.load(SeqCst)
+            && let Some(watch) = &*self.watch.load()
         {
-            watch.load_changed(self);
+            watch.load_changed(number, self);
         }
-    }
-
-    /// The backend has come up, and warms up from now on.
-    pub(super) fn begin_warming(&self, now: Moment) {
-        self.load.warm_from.store(now.to_stamp(), Relaxed);
-    }
-
-    /// Whether the backend came up recently and warms up.
-    pub fn is_warming(&self) -> bool {
-        self.load.warm_from.load(Relaxed) != 0
-    }
-
-    /// The part of its share that the backend may take while it warms up within `window`, from a tenth to all
-    /// of it. This is Envoy's slow start with a linear increase.
-    pub fn warmth(&self, now: Moment, window: Duration) -> f64 {
-        let Some(from) = Moment::from_stamp(self.load.warm_from.load(Relaxed)) else { return 1.0 };
-        let warmth = now.since(from).as_micros() as f64 / window.as_micros() as f64;
-        if warmth < 1.0 {
-            return warmth.max(0.1);
-        }
-        self.load.warm_from.store(0, Relaxed);
-        1.0
-    }
-
-    /// Requests that were sent to this backend and are not finished: the last byte of the answer is still
-    /// missing.
-    pub fn in_flight(&self) -> u32 {
-        self.load.in_flight.load(SeqCst)
-    }
-
-    /// The expected time of an answer, in microseconds, with a pessimistic estimate: [`Peak`].
-    pub fn peak_latency(&self, now: Moment) -> f64 {
-        self.peak().value_at(now)
-    }
-
-    pub(super) fn peak(&self) -> Peak {
-        let value = f64::from_bits(self.load.peak.load(Relaxed));
-        Peak { value, at: Moment::from_micros(self.load.peak_at.load(Relaxed)) }
-    }
-
-    pub(super) fn set_peak(&self, peak: Peak) {
-        self.load.peak.store(peak.value.to_bits(), Relaxed);
-        self.load.peak_at.store(peak.at.as_micros(), Relaxed);
-    }
-}
-
-/// While this value exists, a request is in flight at a backend: from the pick to the last byte of the
-/// answer, or to an earlier end.
-#[derive(Debug)]
-pub struct InFlight<T: AsRef<Backend> = Backend>(Arc<T>);
-
-impl<T: AsRef<Backend>> InFlight<T> {
-    /// Counts one more request at `backend`.
-    pub fn new(backend: Arc<T>) -> Self {
-        // Sequentially consistent, as the watch is: a new watch is either told of this request or counts it
-        // itself.
-        let counts = (*backend).as_ref();
-        counts.load.in_flight.fetch_add(1, SeqCst);
-        counts.load_changed();
-        Self(backend)
-    }
-
-    /// The backend of the request.
-    pub fn backend(&self) -> &Arc<T> {
-        &self.0
-    }
-}
-
-impl<T: AsRef<Backend>> Drop for InFlight<T> {
-    fn drop(&mut self) {
-        let counts = (*self.0).as_ref();
-        counts.load.in_flight.fetch_sub(1, SeqCst);
-        counts.load_changed();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Address;
 
     #[test]
     fn what_a_pick_looks_at_is_one_cache_line() {
         assert_eq!((size_of::<Load>(), align_of::<Load>()), (64, 64));
-    }
-
-    #[test]
-    fn counts_go_back_whatever_ends_the_request() {
-        let address = Address { host: "127.0.0.1".into(), port: 3031 };
-        let backend = Arc::new(Backend::new(1, Member::new(address), Moment::START));
-        let lease = InFlight::new(Arc::clone(&backend));
-        assert_eq!(backend.in_flight(), 1);
-        drop(lease);
-        assert_eq!(backend.in_flight(), 0);
     }
 }

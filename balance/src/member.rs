@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use strum::{Display, IntoStaticStr, VariantArray};
 
-use super::backend::Address;
+use super::address::Address;
 use crate::names::parse;
 
 /// The settings of one backend, as the operator wants them.

@@ -13,7 +13,7 @@ use crate::Moment;
 use crate::backend::{Backend, Peer};
 use crate::budget::Budget;
 use crate::change::{Change, effective};
-use crate::fleet::{Fleet, Turns};
+use crate::fleet::{Fleet, LevelPolicies};
 use crate::health::{Cause, Evidence, Health, State};
 use crate::member::{Member, Mode};
 use crate::outlier;
@@ -58,7 +58,7 @@ impl<X> ServerPool<X> {
     pub fn new(members: Vec<Member>, rules: Rules, own: fn(&Member, Moment) -> X, now: Moment) -> Self {
         let pool = Self {
             fleet: ArcSwap::from_pointee(Fleet::of(Vec::new(), Vec::new(), &rules, |_| {
-                Arc::new(Turns::new(rules.policy, rules.load_factor))
+                Arc::new(LevelPolicies::new(rules.policy, rules.load_factor))
             })),
             rules: InForce::new(rules),
             roster: Mutex::new(Roster::empty()),
@@ -176,7 +176,7 @@ impl<X> ServerPool<X> {
     /// The backend has given an answer, or failed to: `is_error` says that this is its own fault. Too many
     /// errors in a row make the backend an outlier: then this returns the reason for [`ServerPool::eject`].
     #[must_use]
-    pub fn rate(&self, backend: &Backend, is_error: bool) -> Option<String> {
+    pub fn count_result(&self, backend: &Backend, is_error: bool) -> Option<String> {
         if !self.rules.ejects() {
             return None;
         }
@@ -189,11 +189,11 @@ impl<X> ServerPool<X> {
     }
 
     /// A try at the backend failed, and the client may not be to blame. The failure counts as an error, at
-    /// most once in a moment, and as a slow answer. [`ServerPool::teach`] handles what the failure means for
-    /// the backend's health. The result is that of [`ServerPool::rate`].
+    /// most once in a moment, and as a slow answer. [`ServerPool::apply_verdict`] handles what the failure
+    /// means for the backend's health. The result is that of [`ServerPool::count_result`].
     #[must_use]
-    pub fn failed(&self, backend: &Backend, now: Moment) -> Option<String> {
-        if backend.learn_failure(now) { self.rate(backend, true) } else { None }
+    pub fn count_failure(&self, backend: &Backend, now: Moment) -> Option<String> {
+        if backend.learn_failure(now) { self.count_result(backend, true) } else { None }
     }
 
     /// Ejects an outlier for this reason, if the rule allows one more ejection and another backend of the
@@ -284,7 +284,7 @@ impl<X> ServerPool<X> {
     }
 
     /// Takes a retry out of the budget.
-    pub fn retries(&self, now: Moment) {
+    pub fn withdraw_retry(&self, now: Moment) {
         if let Some(rule) = self.rules().retry_budget {
             self.budget().withdraw(now, self.requests(), rule);
         }
@@ -323,8 +323,8 @@ impl<X> ServerPool<X> {
                 self.learn_with(roster, &backend, Evidence::Returned(cause.into()), now)
             }
             Change::Update(update) => {
-                let place = roster.place(&update.address).ok()?;
-                let backend = Arc::clone(&roster.members[place]);
+                let index = roster.index_of(&update.address).ok()?;
+                let backend = Arc::clone(&roster.members[index]);
                 let member = update.applied_to(&backend.spec());
                 let before = backend.spec().mode;
                 let returns = before != Mode::Ready && member.mode == Mode::Ready;
@@ -336,8 +336,8 @@ impl<X> ServerPool<X> {
                     .flatten()
             }
             Change::Remove(address) => {
-                let place = roster.place(&address).ok()?;
-                let backend = roster.members.remove(place);
+                let index = roster.index_of(&address).ok()?;
+                let backend = roster.members.remove(index);
                 backend.set_leaving(true);
                 roster.leaving.push(backend);
                 None
@@ -351,7 +351,7 @@ impl<X> ServerPool<X> {
         let before = self.rules();
         self.rules.set(rules);
         if (rules.policy, rules.load_factor) != (before.policy, before.load_factor) {
-            roster.turns.clear();
+            roster.policies.clear();
             roster.members.iter().chain(&roster.leaving).for_each(|backend| backend.watch(None));
         }
         self.publish(&mut roster);
@@ -359,12 +359,12 @@ impl<X> ServerPool<X> {
 
     fn publish(&self, roster: &mut Roster<X>) {
         let rules = self.rules();
-        let turns = &mut roster.turns;
-        let turns_of = |rank| {
-            let new = || Arc::new(Turns::new(rules.policy, rules.load_factor));
-            Arc::clone(turns.entry(rank).or_insert_with(new))
+        let policies = &mut roster.policies;
+        let policies_of = |rank| {
+            let new = || Arc::new(LevelPolicies::new(rules.policy, rules.load_factor));
+            Arc::clone(policies.entry(rank).or_insert_with(new))
         };
-        let fleet = Fleet::of(roster.members.clone(), roster.leaving.clone(), &rules, turns_of);
+        let fleet = Fleet::of(roster.members.clone(), roster.leaving.clone(), &rules, policies_of);
         self.fleet.store(Arc::new(fleet));
     }
 
@@ -384,3 +384,7 @@ pub(crate) mod tests;
 #[cfg(test)]
 #[path = "pool_outlier_tests.rs"]
 mod outlier_tests;
+
+#[cfg(test)]
+#[path = "pool_numbers_tests.rs"]
+mod numbers_tests;

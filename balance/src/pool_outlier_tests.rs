@@ -6,7 +6,7 @@ use super::*;
 /// Counts an answer, and ejects the backend if the answer makes it an outlier.
 fn rate(pool: &ServerPool, number: usize, is_error: bool, now: Moment) {
     let backend = &pool.backends()[number - 1];
-    let _ = pool.rate(backend, is_error).and_then(|why| pool.eject(backend, why, now));
+    let _ = pool.count_result(backend, is_error).and_then(|why| pool.eject(backend, why, now));
 }
 
 #[test]

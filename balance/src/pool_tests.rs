@@ -294,28 +294,6 @@ fn in_a_panic_a_request_that_failed_goes_to_a_backend_that_is_up() {
 }
 
 #[test]
-fn late_evidence_changes_neither_a_backend_that_has_left_nor_the_next_owner_of_its_number() {
-    let pool = pool(2);
-    let now = Moment::START;
-    let gone = Arc::clone(&pool.backends()[1]);
-    let _ = pool.change(vec![Change::Remove(member(2).address)], now);
-    let lease = InFlight::new(Arc::clone(&gone));
-    let down = || Evidence::CannotConnect { cause: "test".into(), refused: true };
-    assert!(pool.learn(&gone, down(), now).is_some(), "it still has a request");
-    drop(lease);
-    let _ = pool.pass_time(now);
-    assert_eq!(pool.learn(&gone, Evidence::Connected, now), None);
-    let _ = pool.change(vec![Change::Add(member(3))], now);
-    assert_eq!((pool.backends()[1].number, gone.number), (2, 2), "another backend has its number");
-    let before = pool.backends()[1].health().clone();
-    for evidence in [Evidence::Answered, Evidence::Connected, down(), Evidence::FellSilent("test".into())] {
-        assert_eq!(pool.learn(&gone, evidence.clone(), now), None, "{evidence:?}");
-        assert_eq!(pool.asked(&gone, crate::Reply::Evidence(evidence), now).transition, None);
-    }
-    assert_eq!(format!("{:?}", &*pool.backends()[1].health()), format!("{before:?}"));
-}
-
-#[test]
 fn a_draining_backend_gets_only_requests_with_its_cookie() {
     let spec = |mode| Change::Update(Update { mode: Some(mode), ..Update::of(member(2).address) });
     let pool = pool(2);
@@ -375,38 +353,4 @@ fn a_backend_that_comes_up_warms_up() {
         assert!((fair * 9 / 10..fair * 11 / 10).contains(&had), "{had} after {after} s, not {fair}");
     }
     assert_eq!(share(window), 10_000);
-}
-
-#[test]
-fn numbers_stay_small_however_many_addresses_come_and_go() {
-    let pool = pool(4);
-    let address = |n: u32| Address { host: format!("10.{}.{}.1", n / 256, n % 256), port: 80 };
-    for n in 0..12_000 {
-        let _ = pool.change(vec![Change::Add(Member::new(address(n)))], Moment::START);
-        assert_eq!(pool.backends()[4].number, 5);
-        let _ = pool.change(vec![Change::Remove(address(n))], Moment::START);
-        let _ = pool.pass_time(Moment::START);
-    }
-    let roster = pool.lock();
-    assert_eq!((roster.numbers.len(), roster.free.len()), (4, 1));
-}
-
-#[test]
-fn an_address_that_comes_back_has_its_number_if_that_is_free() {
-    let pool = pool(3);
-    let change = |change| {
-        let _ = pool.change(vec![change], Moment::START);
-        let _ = pool.pass_time(Moment::START);
-    };
-    let numbers = || -> Vec<_> {
-        pool.backends().iter().map(|backend| (backend.number, backend.address.port - 3030)).collect()
-    };
-    change(Change::Remove(member(1).address));
-    change(Change::Remove(member(2).address));
-    change(Change::Add(member(2)));
-    assert_eq!(numbers(), [(2, 2), (3, 3)]);
-    change(Change::Add(member(7)));
-    assert_eq!(numbers(), [(1, 7), (2, 2), (3, 3)]);
-    change(Change::Add(member(1)));
-    assert_eq!(numbers(), [(1, 7), (2, 2), (3, 3), (4, 1)]);
 }

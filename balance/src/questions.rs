@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backend::{Backend, Peer};
-use super::health::{Cause, Evidence, State};
+use super::health::{Evidence, State};
 use super::pool::{ServerPool, Transition};
 use super::silence::{self, TrafficSnapshot};
 
@@ -21,23 +21,6 @@ pub enum Reply {
     Unasked,
 }
 
-/// The meaning of a failed request for its backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lesson {
-    /// Nothing: the client or the balancer caused the failure, or the failure also happens at healthy
-    /// backends.
-    Nothing,
-    /// The backend may have failed, or the request may be at fault: the balancer asks the backend.
-    Ask,
-    /// No connection can be made to the backend: it is down.
-    Down {
-        /// The failure, and the number of tries.
-        cause: Cause,
-        /// Whether the port refused all connections.
-        refused: bool,
-    },
-}
-
 /// The result of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
@@ -48,19 +31,11 @@ pub struct Asked {
 }
 
 impl<X> ServerPool<X> {
-    /// Takes in the meaning of a failed request for its backend.
-    pub fn teach(&self, backend: &Backend, lesson: Lesson, now: Moment) -> Option<Transition> {
-        match lesson {
-            Lesson::Nothing => None,
-            // A backend that is down is pinged until it is up again.
-            Lesson::Ask if backend.is(State::Down) => None,
-            Lesson::Ask => {
-                backend.want_asking();
-                None
-            }
-            Lesson::Down { cause, refused } => {
-                self.learn(backend, Evidence::CannotConnect { cause, refused }, now)
-            }
+    /// A request failed in a way that may be the fault of its backend: the pool asks the backend soon. A
+    /// backend that is down is pinged until it is up again.
+    pub fn ask_soon(&self, backend: &Backend) {
+        if !backend.is(State::Down) {
+            backend.want_asking();
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::pool::tests::pool;
-use crate::traffic::Waiting;
+use crate::waiting::Waiting;
 
 /// The numbers of the backends that the pool wants to ask at `now`.
 fn asks(pool: &ServerPool, now: Moment) -> Vec<usize> {
@@ -50,13 +50,13 @@ fn a_failed_request_makes_the_pool_ask_once_until_something_is_known() {
     let now = Moment::START;
     let backend = &pool.backends()[0];
     let closed = || Reply::Evidence(Evidence::NotHttp("closed".into()));
-    (0..10).for_each(|_| _ = pool.teach(backend, Lesson::Ask, now));
+    (0..10).for_each(|_| pool.ask_soon(backend));
     assert_eq!((asks(&pool, now), asks(&pool, now)), (vec![1], vec![]), "ten failures are one question");
-    pool.teach(backend, Lesson::Ask, now);
+    pool.ask_soon(backend);
     assert_eq!(asks(&pool, now), [0; 0], "a question is on its way");
     assert!(!pool.asked(backend, Reply::Evidence(Evidence::Answered), now).again);
     assert_eq!(asks(&pool, now), [0; 0], "and answers that failure as well");
-    pool.teach(backend, Lesson::Ask, now);
+    pool.ask_soon(backend);
     assert_eq!(asks(&pool, now), [1]);
     for _ in 0..2 {
         assert!(!pool.asked(backend, closed(), now).again);
@@ -64,7 +64,7 @@ fn a_failed_request_makes_the_pool_ask_once_until_something_is_known() {
     }
     pool.asked(backend, closed(), now);
     assert_eq!((backend.health().state(), asks(&pool, now)), (State::Down, vec![]));
-    pool.teach(backend, Lesson::Ask, now);
+    pool.ask_soon(backend);
     assert_eq!(asks(&pool, now), [0; 0], "a backend that is down is pinged");
 }
 
@@ -75,7 +75,7 @@ fn a_backend_that_answers_requests_is_judged_by_questions_only_if_it_answers_tho
     let backend = &pool.backends()[0];
     let closed = || Reply::Evidence(Evidence::NotHttp("closed".into()));
     let fail_and_ask = || {
-        pool.teach(backend, Lesson::Ask, now);
+        pool.ask_soon(backend);
         asks(&pool, now)
     };
     backend.learn_latency(Duration::from_millis(1), false, now);
@@ -105,7 +105,7 @@ fn a_client_cannot_take_down_a_pool_for_good() {
     let next = |now| crate::pool::tests::next_at(&pool, &[], now);
     for backend in pool.backends() {
         pool.pinged(&backend, Evidence::Connected, at(0));
-        pool.teach(&backend, Lesson::Ask, at(1));
+        pool.ask_soon(&backend);
         while !backend.is(State::Down) {
             assert_eq!(asks(&pool, at(2)), [backend.number]);
             let _ = pool.asked(&backend, Reply::Evidence(Evidence::NotHttp("closed".into())), at(2));
@@ -122,7 +122,7 @@ fn a_client_cannot_take_down_a_pool_for_good() {
     assert!(backend.is(State::Up));
     // From then on, closed questions say nothing.
     for _ in 0..10 {
-        pool.teach(backend, Lesson::Ask, at(1001));
+        pool.ask_soon(backend);
         let _ = pool.asked(backend, Reply::Evidence(Evidence::NotHttp("closed".into())), at(1001));
     }
     assert!(backend.is(State::Up));

@@ -1,17 +1,11 @@
 //! The backends ordered by load, for thousands of them, and the sum of their loads: a heap and a sum that are
 //! updated whenever a request begins or ends.
 
-use std::fmt::Debug;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::backend::Backend;
-
-/// A watch that is told whenever the load of a backend changes.
-pub trait LoadWatch: Debug + Send + Sync {
-    /// A request has begun or ended at this backend.
-    fn load_changed(&self, backend: &Backend);
-}
+use super::load::{Load, LoadWatch};
 
 /// The backends, ordered by load.
 #[derive(Debug)]
@@ -20,20 +14,20 @@ pub struct Ranking {
     heap: Mutex<Heap>,
 }
 
-/// A binary heap that knows the place of each backend, so that a backend can be moved when its load changes.
+/// A binary heap that knows the index of each backend, so that a backend can be moved when its load changes.
 #[derive(Debug, Default)]
 struct Heap {
     /// The lowest load first; a parent at `i` has its children at `2i + 1` and `2i + 2`.
     entries: Vec<Entry>,
-    /// By number, minus one: the place in `entries`, or [`NOWHERE`].
-    places: Vec<usize>,
+    /// By number, minus one: the index in `entries`, or [`NOWHERE`].
+    indices: Vec<usize>,
     /// Counts how often a backend was taken from the top.
     turn: u64,
 }
 
 const NOWHERE: usize = usize::MAX;
 
-/// A backend's place in the order: by load, and with equal loads by the time of the last pick, the oldest
+/// A backend in the order: by load, and with equal loads by the time of the last pick, the oldest
 /// first.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 struct Entry {
@@ -55,7 +49,7 @@ impl Ranking {
         let watch = Arc::new(Arc::clone(&ranking) as Arc<dyn LoadWatch>);
         for backend in backends {
             backend.watch(Some(Arc::clone(&watch)));
-            ranking.load_changed(backend);
+            ranking.load_changed(backend.number, &backend.load);
         }
         ranking
     }
@@ -69,37 +63,36 @@ impl Ranking {
 }
 
 impl LoadWatch for Ranking {
-    fn load_changed(&self, backend: &Backend) {
-        self.heap.lock().unwrap_or_else(PoisonError::into_inner).update(backend);
+    fn load_changed(&self, number: usize, load: &Load) {
+        self.heap.lock().unwrap_or_else(PoisonError::into_inner).update(number, load);
     }
 }
 
 impl Heap {
     fn insert(&mut self, backend: &Backend) {
-        if self.places.len() < backend.number {
-            self.places.resize(backend.number, NOWHERE);
+        if self.indices.len() < backend.number {
+            self.indices.resize(backend.number, NOWHERE);
         }
-        self.places[backend.number - 1] = self.entries.len();
+        self.indices[backend.number - 1] = self.entries.len();
         self.entries.push(Entry { load: backend.load(), picked: 0, number: backend.number });
         self.rise(self.entries.len() - 1);
     }
 
-    fn update(&mut self, backend: &Backend) {
-        let Some(place) = self.places.get(backend.number - 1).copied().filter(|place| *place != NOWHERE)
-        else {
+    fn update(&mut self, number: usize, load: &Load) {
+        let Some(index) = self.indices.get(number - 1).copied().filter(|index| *index != NOWHERE) else {
             return;
         };
         // Read inside the lock, so that of two changes the later one wins.
-        self.entries[place].load = backend.load();
-        self.settle(place);
+        self.entries[index].load = load.per_weight();
+        self.settle(index);
     }
 
     fn take_least(&mut self, is_candidate: impl Fn(usize) -> bool) -> Option<usize> {
         // The best entry that was not visited yet is always the top, or a child of a visited entry. So this
         // visits the heap in its order without changing it, with a small heap of the places that come next.
         let mut next = vec![];
-        let mut place = (!self.entries.is_empty()).then_some(0);
-        while let Some(here) = place {
+        let mut index = (!self.entries.is_empty()).then_some(0);
+        while let Some(here) = index {
             let number = self.entries[here].number;
             if is_candidate(number) {
                 self.turn += 1;
@@ -109,40 +102,40 @@ impl Heap {
             }
             next.extend([2 * here + 1, 2 * here + 2].into_iter().filter(|child| *child < self.entries.len()));
             let best = (0..next.len()).min_by(|one, other| self.order(next[*one], next[*other]));
-            place = best.map(|index| next.swap_remove(index));
+            index = best.map(|index| next.swap_remove(index));
         }
         None
     }
 
-    /// Moves the entry at a place up or down to where it belongs.
-    fn settle(&mut self, place: usize) {
-        let place = self.rise(place);
-        self.sink(place);
+    /// Moves the entry at an index up or down to where it belongs.
+    fn settle(&mut self, index: usize) {
+        let index = self.rise(index);
+        self.sink(index);
     }
 
-    fn rise(&mut self, mut place: usize) -> usize {
-        while place > 0 {
-            let parent = (place - 1) / 2;
-            if self.order(parent, place).is_le() {
+    fn rise(&mut self, mut index: usize) -> usize {
+        while index > 0 {
+            let parent = (index - 1) / 2;
+            if self.order(parent, index).is_le() {
                 break;
             }
-            self.swap(parent, place);
-            place = parent;
+            self.swap(parent, index);
+            index = parent;
         }
-        self.places[self.entries[place].number - 1] = place;
-        place
+        self.indices[self.entries[index].number - 1] = index;
+        index
     }
 
-    fn sink(&mut self, mut place: usize) {
+    fn sink(&mut self, mut index: usize) {
         loop {
             let children =
-                [2 * place + 1, 2 * place + 2].into_iter().filter(|child| *child < self.entries.len());
+                [2 * index + 1, 2 * index + 2].into_iter().filter(|child| *child < self.entries.len());
             let Some(child) = children.min_by(|one, other| self.order(*one, *other)) else { return };
-            if self.order(place, child).is_le() {
+            if self.order(index, child).is_le() {
                 return;
             }
-            self.swap(place, child);
-            place = child;
+            self.swap(index, child);
+            index = child;
         }
     }
 
@@ -156,8 +149,8 @@ impl Heap {
 
     fn swap(&mut self, one: usize, other: usize) {
         self.entries.swap(one, other);
-        self.places[self.entries[one].number - 1] = one;
-        self.places[self.entries[other].number - 1] = other;
+        self.indices[self.entries[one].number - 1] = one;
+        self.indices[self.entries[other].number - 1] = other;
     }
 }
 
@@ -178,7 +171,7 @@ impl Total {
         let watch = Arc::new(Arc::clone(&total) as Arc<dyn LoadWatch>);
         for backend in backends {
             backend.watch(Some(Arc::clone(&watch)));
-            total.load_changed(backend);
+            total.load_changed(backend.number, &backend.load);
         }
         total
     }
@@ -191,9 +184,9 @@ impl Total {
 
 impl LoadWatch for Total {
     /// Adds the difference to the last count for this backend, so that no change is lost permanently.
-    fn load_changed(&self, backend: &Backend) {
-        let Some(counted) = self.counted.get(backend.number - 1) else { return };
-        let now = backend.in_flight();
+    fn load_changed(&self, number: usize, load: &Load) {
+        let Some(counted) = self.counted.get(number - 1) else { return };
+        let now = load.in_flight();
         let before = counted.swap(now, Relaxed);
         self.sum.fetch_add(i64::from(now) - i64::from(before), Relaxed);
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::Moment;
-use crate::backend::{Address, Backend, Peer};
-use crate::fleet::{Rank, Turns};
+use crate::address::Address;
+use crate::backend::{Backend, Peer};
+use crate::fleet::{LevelPolicies, Rank};
 use crate::member::Member;
 
 /// The members of the pool.
@@ -17,8 +18,8 @@ pub(crate) struct Roster<X> {
     pub(crate) numbers: HashMap<Address, usize>,
     /// The free numbers, each with the address that had it last.
     pub(crate) free: BTreeMap<usize, Address>,
-    /// The turns of each level.
-    pub(crate) turns: BTreeMap<Rank, Arc<Turns>>,
+    /// The policies of each level, with their turns.
+    pub(crate) policies: BTreeMap<Rank, Arc<LevelPolicies>>,
     /// The time of the last comparison of success rates.
     pub(crate) compared: Option<Moment>,
 }
@@ -33,7 +34,7 @@ impl<X> Roster<X> {
             leaving: Vec::new(),
             numbers: HashMap::new(),
             free: BTreeMap::new(),
-            turns: BTreeMap::new(),
+            policies: BTreeMap::new(),
             compared: None,
         }
     }
@@ -53,8 +54,8 @@ impl<X> Roster<X> {
                 Arc::new(Peer::new(number, member, own, now))
             }
         };
-        let place = self.members.partition_point(|other| other.number < number);
-        self.members.insert(place, Arc::clone(&backend));
+        let index = self.members.partition_point(|other| other.number < number);
+        self.members.insert(index, Arc::clone(&backend));
         backend
     }
 
@@ -84,17 +85,17 @@ impl<X> Roster<X> {
     pub(crate) fn has(&self, backend: &Backend) -> bool {
         let is_it = |peer: &Arc<Peer<X>>| std::ptr::eq::<Backend>(&***peer, backend);
         let member = self.members.binary_search_by_key(&backend.number, |member| member.number);
-        member.is_ok_and(|place| is_it(&self.members[place])) || self.leaving.iter().any(is_it)
+        member.is_ok_and(|index| is_it(&self.members[index])) || self.leaving.iter().any(is_it)
     }
 
     /// The present settings of a member, if there is such a member.
     pub(crate) fn spec_of(&self, address: &Address) -> Option<Member> {
-        let place = self.place(address).ok()?;
-        Some(Member::clone(&self.members[place].spec()))
+        let index = self.index_of(address).ok()?;
+        Some(Member::clone(&self.members[index].spec()))
     }
 
     /// The index of a member in the list, or an error if there is no such member.
-    pub(crate) fn place(&self, address: &Address) -> Result<usize, NoMember> {
+    pub(crate) fn index_of(&self, address: &Address) -> Result<usize, NoMember> {
         let number = self.numbers.get(address).ok_or(NoMember)?;
         self.members.binary_search_by_key(number, |backend| backend.number).map_err(|_| NoMember)
     }

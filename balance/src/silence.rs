@@ -89,7 +89,7 @@ pub struct TrafficSnapshot {
     pub enough_since: Option<Moment>,
     /// The time of the backend's last sign of life: a byte of a response, or an answer to a question. `None`
     /// for never.
-    pub word: Option<Moment>,
+    pub last_sign: Option<Moment>,
     /// The time when the open question was sent; `None` if no question is open.
     pub asked: Option<Moment>,
     /// The time of the last question, if there was one.
@@ -106,7 +106,7 @@ impl TrafficSnapshot {
     /// The time that a request has waited since the backend's last sign of life, if a request waits.
     fn waited(&self, now: Moment) -> Option<Duration> {
         let since = self.waiting_since.filter(|_| self.unanswered > 0)?;
-        Some(now.since(self.word.map_or(since, |word| word.max(since))))
+        Some(now.since(self.last_sign.map_or(since, |sign| sign.max(since))))
     }
 
     /// Whether requests may wait at the backend in vain, as far as is known.
@@ -116,7 +116,7 @@ impl TrafficSnapshot {
 
     /// Whether a request waits that already waited when the backend answered the last question.
     fn answered_a_question(&self) -> bool {
-        self.word.is_some() && self.word >= self.waiting_since
+        self.last_sign.is_some() && self.last_sign >= self.waiting_since
     }
 
     /// Whether to ask the backend now.
@@ -128,7 +128,7 @@ impl TrafficSnapshot {
 
     /// Whether the backend gets no requests and has sent nothing for long.
     fn is_quiet(&self, now: Moment) -> bool {
-        let last = self.word.max(self.last_asked);
+        let last = self.last_sign.max(self.last_asked);
         let quiet_for = now.since(last.unwrap_or_default());
         self.up && self.asked.is_none() && self.unanswered == 0 && quiet_for >= ASK_AGAIN
     }
@@ -153,12 +153,12 @@ impl TrafficSnapshot {
         }
         // A question from before the wait says nothing about the time before it.
         let asked_for = asked_for.min(waited);
-        let patience = rule.at_least.max(self.usual * TIMES_USUAL);
+        let timeout = rule.at_least.max(self.usual * TIMES_USUAL);
         let many = self.unanswered >= rule.waiting
-            && self.enough_since.is_some_and(|since| now.since(since) >= patience);
+            && self.enough_since.is_some_and(|since| now.since(since) >= timeout);
         let question = if many { rule.at_least / 2 } else { rule.at_least * 2 };
         // Even if answers usually take long, a question without an answer for this time is enough.
-        let waited_enough = waited >= patience || asked_for >= rule.at_least * UNANSWERED;
+        let waited_enough = waited >= timeout || asked_for >= rule.at_least * UNANSWERED;
         (self.may_be_silent() && waited_enough && asked_for >= question).then_some(waited)
     }
 }
@@ -178,7 +178,7 @@ pub fn to_ask(all: &[TrafficSnapshot], now: Moment, rule: Rule) -> Vec<usize> {
     else {
         return ask;
     };
-    let has_witness = all.iter().any(|one| one.up && one.word >= all[unanswered].asked);
+    let has_witness = all.iter().any(|one| one.up && one.last_sign >= all[unanswered].asked);
     if !has_witness {
         let others = (1..all.len()).map(|step| (unanswered + step) % all.len());
         let free =
@@ -193,10 +193,10 @@ pub fn to_ask(all: &[TrafficSnapshot], now: Moment, rule: Rule) -> Vec<usize> {
 ///
 /// Never returns all backends that are up: the backend with the last sign of life stays.
 pub fn silent(all: &[TrafficSnapshot], now: Moment, rule: Rule) -> Vec<(usize, Duration)> {
-    let last_word = all.iter().filter(|one| one.up).filter_map(|one| one.word).max();
+    let latest_sign = all.iter().filter(|one| one.up).filter_map(|one| one.last_sign).max();
     all.iter()
         .enumerate()
-        .filter(|(_, one)| last_word.is_some() && last_word >= one.asked && last_word > one.word)
+        .filter(|(_, one)| latest_sign.is_some() && latest_sign >= one.asked && latest_sign > one.last_sign)
         .filter_map(|(index, one)| Some((index, one.overdue(now, rule)?)))
         .collect()
 }

@@ -20,7 +20,7 @@ fn well() -> TrafficSnapshot {
         unanswered: 0,
         waiting_since: None,
         enough_since: None,
-        word: Some(at(2990)),
+        last_sign: Some(at(2990)),
         asked: None,
         last_asked: None,
         ignores_questions: false,
@@ -31,7 +31,7 @@ fn well() -> TrafficSnapshot {
 
 /// A backend whose last byte came at 2,000 ms, with one request waiting since 2,010 ms.
 fn waited_for() -> TrafficSnapshot {
-    TrafficSnapshot { unanswered: 1, waiting_since: Some(at(2010)), word: Some(at(2000)), ..well() }
+    TrafficSnapshot { unanswered: 1, waiting_since: Some(at(2010)), last_sign: Some(at(2000)), ..well() }
 }
 
 /// The same with 8 requests waiting, and a question since 2,260 ms.
@@ -52,23 +52,26 @@ fn a_backend_is_asked_only_when_there_is_a_reason() {
         ("its answers usually take so long", TrafficSnapshot { usual: ms(1000), ..waited_for() }),
         ("it is out already", TrafficSnapshot { up: false, ..waited_for() }),
         ("a question waits for its answer", TrafficSnapshot { asked: Some(at(2900)), ..waited_for() }),
-        ("it has answered a question just now", TrafficSnapshot { word: Some(at(2300)), ..waited_for() }),
+        (
+            "it has answered a question just now",
+            TrafficSnapshot { last_sign: Some(at(2300)), ..waited_for() },
+        ),
     ];
     for (why_not, one) in table {
         assert_eq!(to_ask(&[well(), one], at(2980), RULE), [0; 0], "{why_not}");
     }
-    let again = TrafficSnapshot { word: Some(at(2300)), ..waited_for() };
+    let again = TrafficSnapshot { last_sign: Some(at(2300)), ..waited_for() };
     assert_eq!(to_ask(&[well(), again], at(3300), RULE), [1], "but the next question comes a second later");
 }
 
 #[test]
 fn a_backend_that_gets_no_requests_is_asked_while_the_pool_is_in_use() {
-    let unused = TrafficSnapshot { word: Some(at(2000)), ..well() };
+    let unused = TrafficSnapshot { last_sign: Some(at(2000)), ..well() };
     let busy = |since| TrafficSnapshot { waiting_since: Some(at(since)), ..well() };
     assert_eq!(to_ask(&[busy(2900), unused], at(2999), RULE), [0; 0], "it has said a word");
     assert_eq!(to_ask(&[busy(2900), unused], at(3000), RULE), [1]);
     assert_eq!(to_ask(&[busy(0), unused], at(3000), RULE), [0; 0], "no request comes");
-    let mute = TrafficSnapshot { word: None, ..unused };
+    let mute = TrafficSnapshot { last_sign: None, ..unused };
     assert_eq!(to_ask(&[busy(2900), mute], at(3000), RULE), [1]);
     let lately = TrafficSnapshot { last_asked: Some(at(2500)), ..unused };
     assert_eq!(to_ask(&[busy(2900), lately], at(3000), RULE), [0; 0], "its port refused that question");
@@ -87,7 +90,7 @@ fn each_backend_is_asked_once_to_learn_whether_it_answers_questions() {
         answers_questions: false,
         unanswered: 1,
         waiting_since: Some(at(ms_)),
-        word: Some(at(ms_)),
+        last_sign: Some(at(ms_)),
         ..well()
     };
     assert_eq!(to_ask(&[busy(4990), busy(4990)], at(4999), RULE), [0; 0]);
@@ -98,9 +101,9 @@ fn each_backend_is_asked_once_to_learn_whether_it_answers_questions() {
 
 #[test]
 fn other_backends_are_asked_when_their_answers_are_needed_as_evidence() {
-    let quiet = TrafficSnapshot { word: Some(at(100)), ..well() };
+    let quiet = TrafficSnapshot { last_sign: Some(at(100)), ..well() };
     assert_eq!(to_ask(&[quiet, stalled(), quiet, quiet], at(2300), RULE), [0, 2, 3], "they are quiet");
-    let short = TrafficSnapshot { word: Some(at(2200)), ..well() };
+    let short = TrafficSnapshot { last_sign: Some(at(2200)), ..well() };
     assert_eq!(to_ask(&[short, stalled(), short, short], at(2300), RULE), [2, 3], "two are enough");
     assert_eq!(to_ask(&[short, stalled(), well(), short], at(2995), RULE), [0; 0]);
     let asked = TrafficSnapshot { asked: Some(at(2300)), ..quiet };
@@ -124,7 +127,7 @@ fn one_waiting_request_takes_a_longer_question() {
 #[test]
 fn a_question_has_a_time_limit_however_long_answers_usually_take() {
     let slow = TrafficSnapshot { usual: ms(60_000), asked: Some(at(3010)), ..stalled() };
-    let witness = |word| TrafficSnapshot { word: Some(at(word)), ..well() };
+    let witness = |sign| TrafficSnapshot { last_sign: Some(at(sign)), ..well() };
     assert_eq!(to_ask(&[well(), TrafficSnapshot { asked: None, ..slow }], at(3010), RULE), [1]);
     assert_eq!(silent(&[witness(4500), slow], at(4509), RULE), []);
     assert_eq!(silent(&[witness(4500), slow], at(4510), RULE), [(1, ms(2500))]);
@@ -141,7 +144,7 @@ fn each_condition_is_needed() {
         ),
         ("it usually takes that long", TrafficSnapshot { usual: ms(500), ..stalled() }),
         ("it is out already", TrafficSnapshot { up: false, ..stalled() }),
-        ("it has said a word since", TrafficSnapshot { word: Some(at(2995)), ..stalled() }),
+        ("it has said a word since", TrafficSnapshot { last_sign: Some(at(2995)), ..stalled() }),
     ];
     for (why_not, one) in table {
         assert_eq!(silent(&[well(), one], at(3000), RULE), [], "{why_not}");
@@ -150,7 +153,7 @@ fn each_condition_is_needed() {
 
 #[test]
 fn a_backend_that_never_sent_a_byte_can_be_suspected() {
-    let mute = TrafficSnapshot { word: None, ..stalled() };
+    let mute = TrafficSnapshot { last_sign: None, ..stalled() };
     assert_eq!(silent(&[mute, well()], at(3000), RULE), [(0, ms(990))]);
 }
 
@@ -158,7 +161,7 @@ fn a_backend_that_never_sent_a_byte_can_be_suspected() {
 fn when_all_are_silent_none_is_suspected() {
     assert_eq!(silent(&[stalled(), stalled()], at(3000), RULE), []);
     assert_eq!(silent(&[stalled()], at(3000), RULE), [], "nor is the only one");
-    let quiet = TrafficSnapshot { word: Some(at(2200)), ..well() };
+    let quiet = TrafficSnapshot { last_sign: Some(at(2200)), ..well() };
     assert_eq!(silent(&[stalled(), quiet], at(3000), RULE), [], "the other spoke before the question");
     let dead = TrafficSnapshot { up: false, ..well() };
     assert_eq!(silent(&[stalled(), dead], at(3000), RULE), []);
@@ -177,7 +180,7 @@ fn the_estimate_follows_the_latency() {
 
 /// A backend that sent its last byte then.
 fn answered(n: u64) -> TrafficSnapshot {
-    TrafficSnapshot { word: Some(at(n)), ..well() }
+    TrafficSnapshot { last_sign: Some(at(n)), ..well() }
 }
 
 #[test]
@@ -185,7 +188,7 @@ fn a_question_from_before_the_wait_counts_from_the_wait() {
     // Asked at 1,000 ms because it got no requests; a request waits since 2,900 ms.
     let early = TrafficSnapshot {
         answers_questions: false,
-        word: None,
+        last_sign: None,
         waiting_since: Some(at(2900)),
         asked: Some(at(1000)),
         ..waited_for()

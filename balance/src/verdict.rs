@@ -9,14 +9,14 @@
 //!
 //! The meaning of a failure for the backend is a third question. A client can cause most failures, so a
 //! failed request is no evidence against its backend: the balancer asks the backend instead
-//! ([`Teaches::Ask`]). Requests take a backend down only if no connection can be made to it.
+//! ([`Lesson::Ask`]). Requests take a backend down only if no connection can be made to it.
 
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::questions::Lesson;
+use crate::health::Cause;
 
 /// The ways in which a try can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray, IntoStaticStr)]
@@ -139,7 +139,7 @@ pub struct Verdict {
     /// The party that is to blame.
     pub blame: Blame,
     /// The meaning of the failure for the backend.
-    pub teaches: Teaches,
+    pub lesson: Lesson,
     /// The backend may have executed the request, although no answer came.
     pub may_have_run: bool,
 }
@@ -158,9 +158,9 @@ pub enum Same {
     FreshIfAlone,
 }
 
-/// The meaning of a failure for the backend.
+/// What a failed request says about its backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Teaches {
+pub enum Lesson {
     /// Nothing about its health.
     Nothing,
     /// The request or the backend is at fault: the balancer asks the backend, and the answer is the evidence.
@@ -191,9 +191,9 @@ pub struct Rule {
     pub other: bool,
     /// The party that is to blame.
     pub blame: Blame,
-    /// The meaning for the backend when the request leaves it. [`Teaches::Down`] counts only when the retries
-    /// of the request are used up; before that it counts as [`Teaches::Ask`].
-    pub teaches: Teaches,
+    /// The meaning for the backend when the request leaves it. [`Lesson::Down`] counts only when the retries
+    /// of the request are used up; before that it counts as [`Lesson::Ask`].
+    pub lesson: Lesson,
 }
 
 /// Judges a failed try.
@@ -222,27 +222,20 @@ pub fn judge(facts: Facts, limits: Limits) -> Verdict {
     };
     // All retries of a request are one observation, which is made when the request leaves the backend.
     let leaves = matches!(next, Next::MoveOn | Next::GiveUp);
-    let teaches = match rule.teaches {
-        _ if !leaves => Teaches::Nothing,
-        Teaches::Down if retries_left => Teaches::Ask,
-        teaches => teaches,
+    let lesson = match rule.lesson {
+        _ if !leaves => Lesson::Nothing,
+        Lesson::Down if retries_left => Lesson::Ask,
+        lesson => lesson,
     };
-    Verdict { next, blame: rule.blame, teaches, may_have_run: rule.ran == Ran::Maybe }
+    Verdict { next, blame: rule.blame, lesson, may_have_run: rule.ran == Ran::Maybe }
 }
 
-impl Verdict {
-    /// The lesson for the pool about the backend.
-    pub fn lesson(self, failure: Failure, limits: Limits) -> Lesson {
-        match self.teaches {
-            Teaches::Nothing => Lesson::Nothing,
-            Teaches::Ask => Lesson::Ask,
-            Teaches::Down => Lesson::Down {
-                cause: match limits.retries {
-                    0 => failure.words().into(),
-                    retries => format!("{}, after {retries} retries", failure.words()).into(),
-                },
-                refused: failure == Failure::ConnectRefused,
-            },
+impl Limits {
+    /// The reason for the conclusion that a backend is down, after a failure without a connection.
+    pub fn cause(self, failure: Failure) -> Cause {
+        match self.retries {
+            0 => failure.words().into(),
+            retries => format!("{}, after {retries} retries", failure.words()).into(),
         }
     }
 }
@@ -272,12 +265,12 @@ impl Failure {
     #[rustfmt::skip]
     pub const fn rule(self) -> Rule {
         use Blame::{Backend, Balancer, Client, NoSide};
-        use Teaches::{Ask, Down, Nothing};
+        use Lesson::{Ask, Down, Nothing};
         use Ran::{Maybe, No, Yes};
-        const fn rule(ran: Ran, same: Same, other: bool, blame: Blame, teaches: Teaches) -> Rule {
-            Rule { ran, same, other, blame, teaches }
+        const fn rule(ran: Ran, same: Same, other: bool, blame: Blame, lesson: Lesson) -> Rule {
+            Rule { ran, same, other, blame, lesson }
         }
-        //                                 ran, the same, another, blame,  teaches
+        //                                 ran, the same, another, blame,  lesson
         match self {
             Self::ConnectRefused | Self::Unreachable | Self::Unresolved
                                      => rule(No,    Same::Retries, true,  Backend,  Down),
@@ -306,7 +299,7 @@ impl Failure {
 
     /// Whether this failure says that no connection can be made to the backend.
     pub const fn is_no_connection(self) -> bool {
-        matches!(self.rule().teaches, Teaches::Down)
+        matches!(self.rule().lesson, Lesson::Down)
     }
 
     /// The party that is to blame.

@@ -72,32 +72,30 @@ fn the_table() {
 
 #[test]
 fn only_a_backend_that_cannot_be_reached_is_taken_down_by_requests() {
-    let after = |failure, retries| judge(Facts { retries, ..facts(failure, true) }, LIMITS).teaches;
+    let after = |failure, retries| judge(Facts { retries, ..facts(failure, true) }, LIMITS).lesson;
     for failure in Failure::VARIANTS {
         let expected = match failure {
-            Failure::ConnectRefused | Failure::Unreachable | Failure::Unresolved => Teaches::Down,
+            Failure::ConnectRefused | Failure::Unreachable | Failure::Unresolved => Lesson::Down,
             Failure::ConnectTimeout
             | Failure::ClosedUnsent
             | Failure::ClosedEarly
             | Failure::HeadTimeout
             | Failure::Malformed
-            | Failure::BrokeOff => Teaches::Ask,
-            _ => Teaches::Nothing,
+            | Failure::BrokeOff => Lesson::Ask,
+            _ => Lesson::Nothing,
         };
         assert_eq!(after(*failure, 3), expected, "{failure:?}");
     }
-    assert_eq!(after(Failure::ConnectRefused, 2), Teaches::Nothing, "it is tried again there");
+    assert_eq!(after(Failure::ConnectRefused, 2), Lesson::Nothing, "it is tried again there");
     let hurried = Facts { retries: 1, time_left: false, ..facts(Failure::ConnectRefused, true) };
-    assert_eq!(judge(hurried, LIMITS).teaches, Teaches::Ask, "it leaves before its retries are used up");
+    assert_eq!(judge(hurried, LIMITS).lesson, Lesson::Ask, "it leaves before its retries are used up");
 }
 
 #[test]
-fn the_lesson_says_how_often_the_request_tried() {
-    let verdict = judge(Facts { retries: 3, ..facts(Failure::ConnectRefused, true) }, LIMITS);
-    let lesson = |limits| verdict.lesson(Failure::ConnectRefused, limits);
-    let down = |cause: &'static str| Lesson::Down { cause: cause.into(), refused: true };
-    assert_eq!(lesson(LIMITS), down("connection refused, after 3 retries"));
-    assert_eq!(lesson(Limits { retries: 0, ..LIMITS }), down("connection refused"));
+fn the_cause_says_how_often_the_request_tried() {
+    let cause = |limits: Limits| limits.cause(Failure::ConnectRefused);
+    assert_eq!(cause(LIMITS), "connection refused, after 3 retries");
+    assert_eq!(cause(Limits { retries: 0, ..LIMITS }), "connection refused");
 }
 
 #[test]
@@ -128,7 +126,7 @@ fn a_request_stays_where_no_other_can_take_it() {
 fn a_chosen_status_is_no_evidence_and_never_goes_back_to_the_same_backend() {
     for (repeatable, retries) in [(true, 0), (true, 3), (false, 0), (false, 3)] {
         let verdict = judge(Facts { retries, ..facts(Failure::ChosenStatus, repeatable) }, LIMITS);
-        assert_eq!((verdict.blame, verdict.teaches), (Blame::NoSide, Teaches::Nothing));
+        assert_eq!((verdict.blame, verdict.lesson), (Blame::NoSide, Lesson::Nothing));
         assert_eq!(verdict.next, if repeatable { Next::MoveOn } else { Next::GiveUp });
     }
     let late = judge(Facts { time_left: false, ..facts(Failure::ChosenStatus, true) }, LIMITS);
@@ -220,6 +218,6 @@ proptest! {
     #[test]
     fn only_backends_that_are_to_blame_are_taken_down(facts in any_facts()) {
         let verdict = judge(facts, LIMITS);
-        prop_assert!(verdict.teaches == Teaches::Nothing || verdict.blame == Blame::Backend);
+        prop_assert!(verdict.lesson == Lesson::Nothing || verdict.blame == Blame::Backend);
     }
 }

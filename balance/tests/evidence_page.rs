@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use balance::evidence::of_question;
 use balance::health::{Evidence, Health, State, Thresholds};
-use balance::verdict::{Failure, Ran, Same, Teaches};
+use balance::verdict::{Failure, Lesson, Ran, Same};
 use balance::{Moment, Reply};
 use strum::VariantArray;
 
@@ -32,14 +32,14 @@ fn failures() -> String {
             Same::FreshIfAlone => again("once, if no other backend is up"),
         };
         let other = if rule.other { again("yes") } else { "no".to_owned() };
-        let teaches = match rule.teaches {
-            Teaches::Nothing => "nothing",
-            Teaches::Ask => "ask it",
-            Teaches::Down => "down, if `retries` are used up; otherwise ask it",
+        let lesson = match rule.lesson {
+            Lesson::Nothing => "nothing",
+            Lesson::Ask => "ask it",
+            Lesson::Down => "down, if `retries` are used up; otherwise ask it",
         };
         let status = failure.status().as_u16();
         let row = format!(
-            "{} | {same} | {other} | {} | {teaches} | {status} |",
+            "{} | {same} | {other} | {} | {lesson} | {status} |",
             match rule.ran {
                 Ran::No => "no",
                 Ran::Maybe => "maybe",

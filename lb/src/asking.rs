@@ -46,9 +46,9 @@ pub(crate) async fn keep_judging(pool: Arc<Pool>, settings: Arc<ArcSwap<Config>>
 /// Asks one backend until there is a result.
 async fn ask(pool: Arc<Pool>, backend: Arc<Backend>, config: Arc<Config>) {
     // Longer than the rule of silence waits before its judgement.
-    let patience = QUESTION.max(config.ping_timeout).max(config.silence.at_least * 4);
+    let timeout = QUESTION.max(config.ping_timeout).max(config.silence.at_least * 4);
     loop {
-        let reply = of_question(ping::ask_anything(&backend, &config, patience).await);
+        let reply = of_question(ping::ask_anything(&backend, &config, timeout).await);
         tracing::debug!("backend {} asked: {reply:?}", backend.number);
         if !pool.asked(&backend, reply, clock::now()) {
             return;

@@ -12,7 +12,7 @@ use balance::change::Change;
 use balance::health::{Evidence, State};
 use balance::member::Member;
 use balance::verdict::{Failure, Limits, Verdict};
-use balance::{Lesson, Moment, Reply, Rules, ServerPool, Transition};
+use balance::{Moment, Reply, Rules, ServerPool, Transition};
 
 use crate::clock::instant;
 use crate::observe::{BackendStats, Observer, state_change};
@@ -114,22 +114,22 @@ impl Pool {
 
     /// The backend has given an answer, which may be an error; the backend is ejected if it is now an
     /// outlier.
-    pub(crate) fn rate(&self, backend: &Backend, is_error: bool, now: Moment) {
-        if let Some(why) = self.pool.rate(backend, is_error) {
+    pub(crate) fn count_result(&self, backend: &Backend, is_error: bool, now: Moment) {
+        if let Some(why) = self.pool.count_result(backend, is_error) {
             self.publish(|pool| pool.eject(backend, why, now));
         }
     }
 
     /// A try at the backend failed during its answer, and the client is not to blame.
     pub(crate) fn broke_off(&self, backend: &Backend, now: Moment) {
-        if let Some(why) = self.pool.failed(backend, now) {
+        if let Some(why) = self.pool.count_failure(backend, now) {
             self.publish(|pool| pool.eject(backend, why, now));
         }
-        self.publish(|pool| pool.teach(backend, Lesson::Ask, now));
+        self.pool.ask_soon(backend);
     }
 
-    /// See [`ServerPool::take_in`].
-    pub(crate) fn take_in(
+    /// See [`ServerPool::apply_verdict`].
+    pub(crate) fn apply_verdict(
         &self,
         failure: Failure,
         verdict: Verdict,
@@ -137,7 +137,7 @@ impl Pool {
         limits: Limits,
         now: Moment,
     ) {
-        self.publish(|pool| pool.take_in(failure, verdict, backend, limits, now));
+        self.publish(|pool| pool.apply_verdict(failure, verdict, backend, limits, now));
     }
 
     /// A question to a backend has ended. Returns whether to ask again.

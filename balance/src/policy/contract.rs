@@ -11,8 +11,9 @@ use fastrand::Rng;
 
 use super::list::mix;
 use super::{Kind, Notes, Policy, Request, Settings};
-use crate::backend::{Address, Backend};
-use crate::load::InFlight;
+use crate::address::Address;
+use crate::backend::Backend;
+use crate::in_flight::InFlight;
 use crate::member::Member;
 use crate::moment::Moment;
 

@@ -6,11 +6,11 @@ use crate::backend::Backend;
 
 /// The index of the candidate with this number.
 pub(super) fn position(candidates: &[Arc<Backend>], number: usize) -> Option<usize> {
-    place(candidates, number, |backend| backend.number)
+    index_of(candidates, number, |backend| backend.number)
 }
 
 /// The index of the backend with this number in a list that is sorted by number.
-pub(crate) fn place<T>(list: &[T], number: usize, number_of: impl Fn(&T) -> usize) -> Option<usize> {
+pub(crate) fn index_of<T>(list: &[T], number: usize, number_of: impl Fn(&T) -> usize) -> Option<usize> {
     // In a list without gaps, the index follows from the number.
     match list.get(number.wrapping_sub(1)) {
         Some(backend) if number_of(backend) == number => Some(number - 1),

@@ -10,7 +10,7 @@ mod list;
 mod request;
 
 pub use about::{About, Policy, Settings};
-pub(crate) use list::place;
+pub(crate) use list::index_of;
 pub use request::{Notes, Request};
 
 /// Makes a module, a [`Kind`] and a test of each policy.

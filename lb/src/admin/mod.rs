@@ -85,7 +85,7 @@ struct Asked<'a> {
 const LONGEST: usize = 64 * 1024;
 
 /// Time limit for a body.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time after which a dead peer is detected.
 const GONE: Duration = Duration::from_secs(30);
@@ -143,7 +143,7 @@ impl Admin {
         match found {
             Found::Route(route, one) => {
                 let body = if changes { read(body).await? } else { Map::new() };
-                let asked = Asked { one, query: head.uri.query(), body, by: who(&head, peer) };
+                let asked = Asked { one, query: head.uri.query(), body, by: origin_of(&head, peer) };
                 match route.run {
                     Run::Now(run) => run(self, &asked),
                     Run::Later(run) => run(self, &asked).await,
@@ -159,7 +159,7 @@ impl Admin {
         let door = Door { listens: self.listens, token: settings.admin_token.as_ref() };
         judge(&head.headers, changes, &door).inspect_err(|refusal| {
             if changes {
-                let (method, by, mut path) = (&head.method, who(head, peer), String::new());
+                let (method, by, mut path) = (&head.method, origin_of(head, peer), String::new());
                 // The client chooses the path, and this client is not allowed.
                 escape::bare(&mut path, head.uri.path());
                 tracing::warn!("refused: {method} {path} (by {by}): {}", refusal.error);
@@ -169,7 +169,7 @@ impl Admin {
 }
 
 /// The origin of a request, for the log and the events.
-fn who(head: &Parts, peer: SocketAddr) -> String {
+fn origin_of(head: &Parts, peer: SocketAddr) -> String {
     let agent = head.headers.get(USER_AGENT).map_or(&b""[..], http::HeaderValue::as_bytes);
     let by = if agent.starts_with(CTL.as_bytes()) { "lb ctl" } else { "admin port" };
     format!("{by}, {}", peer.ip().to_canonical())
@@ -178,7 +178,7 @@ fn who(head: &Parts, peer: SocketAddr) -> String {
 /// Reads the body of a request: a JSON object, or nothing.
 async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
     let reading = Limited::new(body, LONGEST).collect();
-    let whole = match tokio::time::timeout(PATIENCE, reading).await {
+    let whole = match tokio::time::timeout(TIMEOUT, reading).await {
         Ok(Ok(whole)) => whole.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             let error = format!("the body has more than {} KiB; send less at a time", LONGEST / 1024);
@@ -189,7 +189,7 @@ async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
         }
         Err(_) => {
             let error =
-                format!("the body did not arrive within {} s; send it without a pause", PATIENCE.as_secs());
+                format!("the body did not arrive within {} s; send it without a pause", TIMEOUT.as_secs());
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error));
         }
     };

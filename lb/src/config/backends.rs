@@ -78,8 +78,8 @@ pub(crate) fn entries(list: &str) -> Result<Vec<&str>, BadAddress> {
     }
 }
 
-/// Reads the address of one backend. Hosts are in lower case, and IP addresses in their usual form, so
-/// that two spellings of one address are one backend.
+/// Reads the address of one backend. Hosts are in lower case, and IP addresses in their usual form, so that
+/// two spellings of one address are one backend.
 ///
 /// # Errors
 /// The error in the address, and how to write it.

@@ -139,8 +139,8 @@ fn yaml(line: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// Whether a line is one of nginx or Caddy: it begins, is or ends a block, it ends with a semicolon, or
-/// it has the port of a site.
+/// Whether a line is one of nginx or Caddy: it begins or is a block, it ends with a semicolon, it has the
+/// port of a site, or its first word is a directive.
 fn is_block(line: &str) -> bool {
     const DIRECTIVES: [&str; 4] = ["reverse_proxy", "proxy_pass", "upstream", "file_server"];
     let word = line.split_whitespace().next().unwrap_or_default();

@@ -158,25 +158,25 @@ impl Control {
     /// has changed yet.
     pub(crate) async fn reload(&self, by: &str) -> Result<Reloaded, NotReloaded> {
         let unread = || {
-            let patience = READ.as_secs();
+            let timeout = READ.as_secs();
             let why = format!(
-                "the configuration could not be read within {patience} s; the log will show the result"
+                "the configuration could not be read within {timeout} s; the log will show the result"
             );
             tracing::error!("{why} (by {by})");
             NotReloaded::Unread(why)
         };
         let told = self.reading.ask(by).map_err(|_| unread())?;
         match tokio::time::timeout(READ, told).await {
-            Ok(Ok(taken)) => taken.map_err(NotReloaded::Wrong),
+            Ok(Ok(applied)) => applied.map_err(NotReloaded::Wrong),
             Ok(Err(_)) | Err(_) => Err(unread()),
         }
     }
 
     /// Applies a configuration that was read, or reports its errors.
-    fn take(&self, news: News) {
+    fn apply_or_reject(&self, news: News) {
         let News { read, by, reply } = news;
-        let taken = match read {
-            Ok(read) => Ok(self.take_in(*read, &by)),
+        let applied = match read {
+            Ok(read) => Ok(self.apply(*read, &by)),
             Err(problems) => {
                 tracing::error!("configuration refused, nothing changes (by {by}):\n{problems}");
                 Err(problems)
@@ -184,12 +184,12 @@ impl Control {
         };
         if let Some(reply) = reply {
             // If the client no longer waits, the result is in the log.
-            let _ = reply.send(taken);
+            let _ = reply.send(applied);
         }
     }
 
     /// Applies the differences, and returns them.
-    fn take_in(&self, read: Read, by: &str) -> Reloaded {
+    fn apply(&self, read: Read, by: &str) -> Reloaded {
         let Read { loaded: Loaded { config, .. }, mut changed, warnings } = read;
         for warning in &warnings {
             tracing::warn!("{warning}");
@@ -215,7 +215,7 @@ impl Control {
         if rules != in_force {
             self.pool.set_rules(rules);
         }
-        let backends = self.take_up();
+        let backends = self.apply_members();
         let settings =
             if changed.is_empty() { String::new() } else { format!("changed {}; ", changed.join(", ")) };
         self.observer.intervened(format!("configuration read again: {settings}{backends}"), by);
@@ -223,7 +223,7 @@ impl Control {
     }
 
     /// Changes the pool to the backends that the configuration and its names give.
-    fn take_up(&self) -> String {
+    fn apply_members(&self) -> String {
         let members = self.settings.load().members();
         // A name that is removed and added again may have other addresses by then.
         self.resolved.borrow_mut().retain(|name, _| members.iter().any(|member| member.address == *name));
@@ -345,7 +345,7 @@ impl Control {
     /// Applies each configuration that was read, in order, until the balancer ends.
     pub(crate) async fn keep_reloading(&self, mut news: mpsc::UnboundedReceiver<News>) {
         while let Some(news) = news.recv().await {
-            self.take(news);
+            self.apply_or_reject(news);
         }
     }
 

@@ -33,7 +33,7 @@ impl Control {
             self.pool.backends().iter().for_each(|backend| self.resolver.refresh(backend));
             loop {
                 tokio::select! {
-                    Some((name, found)) = looking_up.next() => self.take_up_name(name, &found),
+                    Some((name, found)) = looking_up.next() => self.apply_name(name, &found),
                     () = &mut end_of_round => break,
                 }
             }
@@ -41,10 +41,10 @@ impl Control {
     }
 
     /// Applies the addresses of a name that stands for a separate backend at each address.
-    fn take_up_name(&self, name: Address, found: &[SocketAddr]) {
+    fn apply_name(&self, name: Address, found: &[SocketAddr]) {
         let found = found.iter().map(SocketAddr::ip).collect();
         remember(&mut self.resolved.borrow_mut(), name, found);
-        let changes = self.take_up();
+        let changes = self.apply_members();
         if changes != UNCHANGED {
             self.observer.intervened(format!("names have new addresses: {changes}"), "names");
         }

@@ -69,12 +69,12 @@ impl Watch {
         // Where the system reports no events, another file in the same place counts as renamed.
         let replaced = !noticed.told && before.is_some_and(|before| before.file != stamp.file);
         let shorter = before.is_some_and(|before| stamp.length < before.length);
-        let patience = match (self.renamed || replaced, noticed.written || shorter) {
+        let pause = match (self.renamed || replaced, noticed.written || shorter) {
             (true, _) => Duration::ZERO,
             (false, true) => UNFINISHED,
             (false, false) => STILL,
         };
-        at.saturating_sub(since) >= patience
+        at.saturating_sub(since) >= pause
     }
 }
 

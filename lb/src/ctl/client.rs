@@ -16,7 +16,7 @@ use crate::config::listen::Guess;
 use crate::proxy::upstream::connect::connect_to_name;
 
 /// Time limit for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Limit for an answer. The state has a few KiB for each backend, so no balancer sends so much.
 const LONGEST: usize = 64 * 1024 * 1024;
@@ -79,9 +79,9 @@ impl Client {
         path: &str,
         body: &Value,
     ) -> Result<(StatusCode, Value), String> {
-        let limited = async { tokio::time::timeout(PATIENCE, self.converse(method, path, body)).await };
+        let limited = async { tokio::time::timeout(TIMEOUT, self.converse(method, path, body)).await };
         let answer = self.runtime.block_on(limited);
-        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
         answer.map_err(|why| {
             format!("http://{}: {why}; give the admin address of the balancer with --admin", self.authority)
         })
@@ -105,7 +105,7 @@ impl Client {
         let request = request.body(Full::<Bytes>::from(body.to_string()));
         let request =
             request.map_err(|_| "LB_ADMIN_TOKEN has characters that a token cannot have".to_owned())?;
-        let connected = connect_to_name(&self.host, self.port, PATIENCE).await;
+        let connected = connect_to_name(&self.host, self.port, TIMEOUT).await;
         let stream = connected.map_err(|failure| failure.words().to_owned())?;
         let speaks_http = |error: hyper::Error| format!("the server there does not speak HTTP ({error})");
         let (mut sender, connection) =

@@ -38,17 +38,17 @@ pub struct Ctl {
     admin: Uri,
 
     #[command(subcommand)]
-    order: Order,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Order {
+enum Command {
     /// Drain a backend: it finishes its requests, and gets only new requests whose cookie names it
     Drain {
         #[command(flatten)]
         target: BackendArg,
         #[command(flatten)]
-        patience: Patience,
+        timeout: Timeout,
     },
     /// Make a backend ready: it gets its share of the requests after its next answered ping
     Ready {
@@ -62,7 +62,7 @@ enum Order {
         #[command(flatten)]
         target: BackendArg,
         #[command(flatten)]
-        patience: Patience,
+        timeout: Timeout,
     },
     /// Change the weight of a backend
     Weight {
@@ -82,7 +82,7 @@ enum Order {
         #[arg(long)]
         force: bool,
         #[command(flatten)]
-        patience: Patience,
+        timeout: Timeout,
     },
     /// Change the policy; requests in flight stay at their backends
     Policy {
@@ -116,7 +116,7 @@ struct BackendArg {
 }
 
 #[derive(Debug, Args)]
-struct Patience {
+struct Timeout {
     /// Wait until the backend has finished its requests, but at most this long, such as 30s
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     wait: Option<Duration>,
@@ -178,14 +178,15 @@ enum Failure {
     /// The balancer refused, or the time is over.
     Refused(String),
     /// The balancer could not be reached.
-    Unasked(String),
+    Unreachable(String),
 }
 
 impl Ctl {
     /// Runs the command, and prints the result.
     pub fn run(&self) -> ExitCode {
-        let done =
-            Client::new(&self.admin).map_err(Failure::Unasked).and_then(|client| self.order.obey(&client));
+        let done = Client::new(&self.admin)
+            .map_err(Failure::Unreachable)
+            .and_then(|client| self.command.run(&client));
         match done {
             Ok(told) => {
                 print!("{told}");
@@ -195,7 +196,7 @@ impl Ctl {
                 eprintln!("error: {why}");
                 ExitCode::FAILURE
             }
-            Err(Failure::Unasked(why)) => {
+            Err(Failure::Unreachable(why)) => {
                 eprintln!("error: {why}");
                 crate::exit::CANNOT_START.into()
             }
@@ -203,29 +204,29 @@ impl Ctl {
     }
 }
 
-impl Order {
+impl Command {
     /// Sends the requests, and returns the text to print.
-    fn obey(&self, client: &Client) -> Result<String, Failure> {
+    fn run(&self, client: &Client) -> Result<String, Failure> {
         match self {
-            Self::Drain { target, patience } => {
-                change(client, target, &json!({ "mode": "drain" }), patience.wait)
+            Self::Drain { target, timeout } => {
+                change(client, target, &json!({ "mode": "drain" }), timeout.wait)
             }
             Self::Ready { target, serving: until } => {
                 let backend = ask(client, Method::PATCH, &target.path(), &json!({ "mode": "ready" }))?;
                 until.watch(client, read(&backend)?)
             }
-            Self::Maintenance { target, patience } => {
-                change(client, target, &json!({ "mode": "maintenance" }), patience.wait)
+            Self::Maintenance { target, timeout } => {
+                change(client, target, &json!({ "mode": "maintenance" }), timeout.wait)
             }
             Self::Weight { target, weight } => change(client, target, &json!({ "weight": weight }), None),
             Self::Add(new) => {
                 let backend = ask(client, Method::POST, "/backends", &new.body())?;
                 new.serving.watch(client, read(&backend)?)
             }
-            Self::Remove { target, force, patience } => {
+            Self::Remove { target, force, timeout } => {
                 let backend = ask(client, Method::DELETE, &target.path_with_force(*force), &json!({}))?;
                 let backend: BackendSummary = read(&backend)?;
-                match patience.wait {
+                match timeout.wait {
                     None => Ok(told(&backend)),
                     Some(wait) => finished(client, &backend, wait, true)
                         .map(|_| format!("backend {} is gone: {}\n", backend.number, backend.url)),
@@ -249,7 +250,7 @@ impl Order {
             }
             Self::State { json } => {
                 let (status, state) =
-                    client.ask(Method::GET, "/state", &json!({})).map_err(Failure::Unasked)?;
+                    client.ask(Method::GET, "/state", &json!({})).map_err(Failure::Unreachable)?;
                 match (status.is_success(), json) {
                     (false, _) => Err(Failure::Refused(why(status, &shown_document(state)))),
                     (true, true) => read::<State>(&state).map(|_| shown_json(&format!("{state:#}\n"))),
@@ -307,7 +308,7 @@ impl New {
 
 /// Sends a request, and returns the answer of the balancer, safe for a terminal.
 fn ask(client: &Client, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
-    let (status, answer) = client.ask(method, path, body).map_err(Failure::Unasked)?;
+    let (status, answer) = client.ask(method, path, body).map_err(Failure::Unreachable)?;
     let answer = shown_document(answer);
     match status.is_success() {
         true => Ok(answer),

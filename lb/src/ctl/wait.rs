@@ -29,7 +29,7 @@ fn watch<T>(
     let path = format!("/backends/{}", backend.number);
     let begun = Instant::now();
     loop {
-        let (status, now) = client.ask(Method::GET, &path, &json!({})).map_err(Failure::Unasked)?;
+        let (status, now) = client.ask(Method::GET, &path, &json!({})).map_err(Failure::Unreachable)?;
         let now = shown_document(now);
         let now = match status.is_success() {
             true => same(backend, read(&now)?),

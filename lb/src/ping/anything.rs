@@ -10,7 +10,7 @@ use std::time::Duration;
 use balance::verdict::Failure;
 use http::header::{CONNECTION, HOST, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time;
 
 use super::exchange::host;
 use crate::config::Config;
@@ -27,7 +27,7 @@ const REST: u64 = 64 * 1024;
 
 /// Asks a backend one question on a new connection, at the port for requests: the request of pings if they
 /// have a path, otherwise `OPTIONS *`, with the host and the headers of pings. Any status line is an answer.
-/// The limit for connecting is `patience`, and the limit for the answer is the same again.
+/// The limit for connecting is `timeout`, and the limit for the answer is the same again.
 ///
 /// # Errors
 /// There was no answer. [`Failure::OutOfResources`] is no evidence about the backend: this process could not
@@ -35,13 +35,14 @@ const REST: u64 = 64 * 1024;
 pub(crate) async fn ask_anything(
     backend: &Backend,
     config: &Config,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), Failure> {
     let question = question(backend, config)?;
-    let stream = reach(backend, None, patience, &Resolver::system()).await?;
-    let stream = timeout(patience, exchange(stream, &question)).await.unwrap_or(Err(Failure::HeadTimeout))?;
+    let stream = reach(backend, None, timeout, &Resolver::system()).await?;
+    let stream =
+        time::timeout(timeout, exchange(stream, &question)).await.unwrap_or(Err(Failure::HeadTimeout))?;
     // The verdict does not wait for the rest.
-    tokio::spawn(timeout(patience, read_rest(stream)));
+    tokio::spawn(time::timeout(timeout, read_rest(stream)));
     Ok(())
 }
 
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
     use crate::config::Flags;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(5);
 
     /// The result of asking a server that reads the question and answers with these bytes.
     async fn asked(host: &str, answer: Vec<u8>) -> (Result<(), Failure>, String) {
@@ -122,7 +123,7 @@ mod tests {
             String::from_utf8(question).unwrap()
         };
         let config = config();
-        tokio::join!(ask_anything(&backend, &config, PATIENCE), serving)
+        tokio::join!(ask_anything(&backend, &config, TIMEOUT), serving)
     }
 
     /// The default configuration, with a header.
@@ -176,6 +177,6 @@ mod tests {
         let asked = ask_anything(&backend, &config(), Duration::from_millis(50)).await;
         assert_eq!(asked, Err(Failure::HeadTimeout));
         drop(listener);
-        assert_eq!(ask_anything(&backend, &config(), PATIENCE).await, Err(Failure::ConnectRefused));
+        assert_eq!(ask_anything(&backend, &config(), TIMEOUT).await, Err(Failure::ConnectRefused));
     }
 }

@@ -14,7 +14,7 @@ use crate::proxy::upstream::connect::connect_to_name;
 use crate::shown::shown;
 
 /// Time limit of each step: to look up the name, to connect, and to get the answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Requests this address, and prints an error on standard error.
 pub fn check_health(url: &Uri) -> ExitCode {
@@ -42,8 +42,8 @@ fn is_well(url: &Uri) -> Result<(), String> {
         .build()
         .map_err(|error| error.to_string())?;
     let asking = async {
-        let stream = connect_to_name(&address.host, address.port, PATIENCE).await?;
-        timeout(PATIENCE, ask(stream, request)).await.unwrap_or(Err(Failure::HeadTimeout))
+        let stream = connect_to_name(&address.host, address.port, TIMEOUT).await?;
+        timeout(TIMEOUT, ask(stream, request)).await.unwrap_or(Err(Failure::HeadTimeout))
     };
     let (status, _) = runtime.block_on(asking).map_err(|failure| failure.words().to_owned())?;
     if status.is_success() { Ok(()) } else { Err(format!("status {status}")) }

@@ -74,7 +74,7 @@ impl Proxy {
                 (Some(outcome), _) => (outcome, false),
                 (None, None) => (asking.await, false),
                 (None, Some(second)) => {
-                    self.pool.retries(clock::now());
+                    self.pool.withdraw_retry(clock::now());
                     record.hedges(&second);
                     let backends = [first, Arc::clone(&second)];
                     let lease = other.insert(Lease::new(second));
@@ -214,7 +214,7 @@ impl Proxy {
             backend.own.stats.record_latency(latency);
             backend.learn_latency(latency, is_error, came);
         }
-        self.pool.rate(backend, is_error, came);
+        self.pool.count_result(backend, is_error, came);
         self.pool.on_byte(backend, came);
         prepare::prepare_response(&mut answer, head).map_err(|prepare::InvalidResponse| {
             complain(exchange, backend, Fault::Upgrade);

@@ -33,7 +33,7 @@ impl Held {
     /// Another backend is tried: takes this retry out of the budget, once.
     pub(super) fn is_repeated(&mut self, proxy: &Proxy) {
         if std::mem::take(&mut self.owes) {
-            proxy.pool.retries(clock::now());
+            proxy.pool.withdraw_retry(clock::now());
         }
     }
 }

@@ -195,12 +195,12 @@ impl Proxy {
         let now = Instant::now();
         let verdict = self.verdict(exchange, failure, backend, record, now);
         record.tried(failure, verdict.blame);
-        self.pool.take_in(failure, verdict, backend, exchange.settings.limits, moment(now));
+        self.pool.apply_verdict(failure, verdict, backend, exchange.settings.limits, moment(now));
         if verdict.may_have_run {
             exchange.may_have_run.set(true);
         }
         if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
-            self.pool.retries(moment(now));
+            self.pool.withdraw_retry(moment(now));
         }
         match verdict.next {
             Next::Reconnect => record.reconnects(),

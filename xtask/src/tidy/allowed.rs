@@ -59,28 +59,33 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "balance",
         rows: &[
             // What follows from the end of a request, a ping or a question.
-            ("evidence", "verdict questions pool backend health moment"),
-            ("verdict", "questions"),
-            ("questions", "pool backend health silence moment"),
-            ("explain", "pool policy member backend health"),
+            ("evidence", "verdict questions pool backend health state moment"),
+            ("questions", "pool backend health state silence moment"),
+            ("verdict", "state"),
+            ("explain", "pool policy member backend state"),
             // The pool, and one view of it at a time.
-            ("pool", "roster change fleet rules policy member backend health outlier budget moment"),
-            ("roster", "fleet member backend moment"),
-            ("change", "member backend"),
-            ("fleet", "rules levels policy member backend health moment"),
-            ("rules", "policy health silence outlier budget"),
+            ("pool", "roster change fleet rules policy member backend health state outlier budget moment"),
+            ("roster", "fleet member address backend moment"),
+            ("change", "member address"),
+            ("fleet", "rules levels policy member backend state moment"),
+            ("rules", "policy state silence outlier budget"),
             ("levels", ""),
             // Who gets the next request, by which load.
             ("policy", "ranking backend names moment"),
-            ("load", "ranking member backend latency moment"),
-            ("ranking", "backend"),
+            ("ranking", "backend load"),
             // One backend and what is known about it.
-            ("traffic", "backend health silence outlier latency moment"),
-            ("member", "backend names"),
-            ("backend", "health moment"),
-            ("health", "moment"),
+            ("in_flight", "backend load latency moment"),
+            ("waiting", "backend traffic health state silence outlier latency moment"),
+            ("backend", "load traffic member address health state moment"),
+            ("load", "member latency"),
+            ("traffic", "silence"),
+            ("member", "address names"),
+            ("address", ""),
+            ("health", "state trial moment"),
+            ("state", ""),
             // Rules that are functions of numbers and times.
             ("silence", "moment"),
+            ("trial", ""),
             ("outlier", ""),
             ("latency", "moment"),
             ("budget", "moment"),
@@ -89,23 +94,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("names", ""),
             ("moment", ""),
         ],
-        up: &[
-            (
-                "backend",
-                "load",
-                "a backend has its load, and load.rs has the methods of a backend that change it",
-            ),
-            (
-                "backend",
-                "traffic",
-                "a backend has its traffic, and traffic.rs has the methods of a backend that change it",
-            ),
-            (
-                "backend",
-                "member",
-                "a backend has its description, and the description has the address, which backend.rs defines",
-            ),
-        ],
+        up: &[],
     },
     // The balancer.
     Allowed {

@@ -27,7 +27,11 @@ pub(super) const SHARED_NAMES: &[Shared] = &[
         "Client",
         "`lb ctl`; a connection in the proxy; the same connection with the resources that it holds",
     ),
-    ("lb", "Command", "the commands of the command line; the same for the report on mistakes"),
+    (
+        "lb",
+        "Command",
+        "the commands of the command line and of `lb ctl`; the same for the report on mistakes",
+    ),
     ("lb", "Found", "the result of a search, in each module that searches"),
     ("lb", "Framing", "the framing of a request, of an answer, and of a body that is sent"),
     ("lb", "Head", "the head of a request; the head of an answer"),

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 use anyhow::{Context, bail, ensure};
+use lab::topology::peers::locate;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 /// The time limit for the end of a process after it was asked to end.
@@ -17,14 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) fn require(program: &str, package: &str) -> anyhow::Result<()> {
     ensure!(locate(program).is_some(), "`{program}` is not installed: apt install {package}");
     Ok(())
-}
-
-/// The path of a program, if it is installed. Debian keeps servers in folders that are only in root's `PATH`.
-pub(super) fn locate(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders =
-        env::split_paths(&path).chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")]);
-    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// Moves this process to one core, with all its later threads and children.
@@ -48,7 +41,7 @@ pub(super) fn raise_descriptors() -> anyhow::Result<u64> {
 }
 
 /// A running process with all its children. It ends when this value is dropped, and when this process dies.
-pub(super) struct Running {
+pub(super) struct ProcessUnderTest {
     child: Child,
     /// The file for its stderr. A file takes any amount, while a full pipe would block the process.
     log: PathBuf,
@@ -56,7 +49,7 @@ pub(super) struct Running {
     traced: bool,
 }
 
-impl Running {
+impl ProcessUnderTest {
     /// Runs the words as a command on some cores. If `traced`, the first word is a tracer that runs the rest
     /// as its child.
     pub(super) fn start(cores: &str, words: &[String], traced: bool, log: PathBuf) -> anyhow::Result<Self> {
@@ -120,7 +113,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for ProcessUnderTest {
     fn drop(&mut self) {
         if self.ask_to_end().is_err() {
             let _ = self.child.kill();

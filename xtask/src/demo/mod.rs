@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use lab::binaries::Progress;
+use lab::binaries::CargoOutput;
 use lab::load::{Call, Load};
 use lab::topology::{Lab, Setup};
 use tokio::signal::unix::{SignalKind, signal};
@@ -78,7 +78,7 @@ impl Demo {
 
     fn setup(&self) -> Setup {
         let setup = if self.compose { Lab::compose() } else { Lab::processes() };
-        setup.backends(4).progress(Progress::Shown)
+        setup.backends(4).progress(CargoOutput::Shown)
     }
 }
 

@@ -28,7 +28,7 @@ impl Addresses {
         let backends = lab.backends().iter();
         Self {
             balancer: lab.balancer().address().to_string(),
-            admin: lab.balancer().admin().to_string(),
+            admin: lab.balancer().admin().map_or_else(|_| "none".to_owned(), |port| port.to_string()),
             backends: backends.map(|b| (b.address().to_string(), b.control().to_string())).collect(),
         }
     }

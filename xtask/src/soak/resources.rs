@@ -68,7 +68,7 @@ pub(super) async fn descriptors(lab: &Lab) -> Result<usize> {
 
 /// The number of lines of its log that the balancer reports as dropped; zero if it does not count them.
 pub(super) async fn lines_dropped(lab: &Lab) -> Result<u64> {
-    let metrics = Client::new(lab.balancer().admin()).get("/metrics").await?.ok()?.text();
+    let metrics = Client::new(lab.balancer().admin()?).get("/metrics").await?.ok()?.text();
     let count = metrics.lines().find_map(|line| line.strip_prefix("lb_log_lines_dropped_total "));
     count.map_or(Ok(0), |count| count.trim().parse().with_context(|| format!("{count:?} is no count")))
 }

@@ -44,6 +44,5 @@ pub(super) const SHARED_NAMES: &[Shared] = &[
     ("lb", "Value", "the value of a setting; the value in a line of the log"),
     ("lb", "Watch", "looks at the configuration file; looks whether a client is still there"),
     ("xtask", "Command", "the commands of xtask; the keys of the demo"),
-    ("xtask", "Kind", "the kind of a contender; the kind of a request"),
     ("xtask", "Measured", "the measurements of the demo; the measurements of the soak"),
 ];

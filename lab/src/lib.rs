@@ -5,9 +5,11 @@
 //!   behind.
 //! - [`load`] sends requests in closed or open loop and keeps a ledger of all of them, to compare it with the
 //!   executions that the backends report.
+//! - [`claims`] says what must hold for a run, and compares it with what was measured.
 //! - [`client`] is the small HTTP client that both use.
 //! - [`eventually`] waits for a condition with a deadline, and reports the last state if the condition does
 //!   not hold in time.
+//! - [`spell`] writes values as people read them.
 //! - [`memory`] reads how much memory a process occupies.
 //! - [`exchange`] sends always the same request, so that its cost can be counted, and [`budget`] has the
 //!   allowed cost.
@@ -35,6 +37,8 @@ pub mod topology;
 
 pub mod load;
 
+pub mod claims;
+
 pub mod client;
 
 mod eventually;
@@ -48,6 +52,8 @@ pub mod budget;
 pub mod binaries;
 
 pub mod image;
+
+pub mod spell;
 
 pub use eventually::eventually;
 

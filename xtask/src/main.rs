@@ -9,7 +9,6 @@ mod image;
 mod pictures;
 mod soak;
 mod tidy;
-mod verdict;
 
 use std::process::ExitCode;
 

@@ -7,12 +7,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use lab::claims::failover::{CLAIMS, FailoverRun, STALL_GRACE};
+use lab::claims::{ensure_all_hold, judge};
 use lab::load::{Call, Load, Report, Running};
+use lab::spell::time;
 use lab::topology::{Lab, Setup};
-
-use super::glyphs::time;
-use super::promises::{Measured, STALL_GRACE, judge};
-use crate::verdict;
 
 const CLIENTS: usize = 32;
 const PATH: &str = "/delay/20";
@@ -52,13 +51,13 @@ pub(super) async fn run(setup: Setup) -> Result<()> {
     let report = load.stop().await?;
     let lost = report.compare(&lab.ledger().await?).lost;
     print_table(&report, &story, lab.backends().len());
-    let verdicts = judge(&measured(&report, &story, lost.len())?);
+    let verdicts = judge(&CLAIMS, &measured(&report, &story, lost.len())?);
     println!();
-    verdict::print(&verdicts);
+    verdicts.iter().for_each(|verdict| println!("{verdict}"));
     for (error, count) in report.errors() {
         println!("{count} times: {error}");
     }
-    verdict::ensure_kept(&verdicts, || lab.logs())?;
+    ensure_all_hold(&verdicts, || lab.logs())?;
     lab.stop();
     Ok(())
 }
@@ -96,7 +95,7 @@ async fn act(
 }
 
 /// Calculates the figures for the promises from the ledger.
-fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<Measured> {
+fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<FailoverRun> {
     let at = |name: &str| story.iter().find(|moment| moment.phase == name).map(|moment| moment.at);
     let [steady, kill, start, stall, resume] =
         ["steady", "kill 2", "start 2", "stall 3", "continue 3"].map(|name| at(name).unwrap_or_default());
@@ -105,14 +104,14 @@ fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<Measured> 
         Some(first.end.saturating_sub(after))
     };
     ensure!(stall + STALL_GRACE < resume, "the stall was too short to be measured");
-    Ok(Measured {
+    Ok(FailoverRun {
         errors: report.summary().errors,
         slowest_around_kill: report.between(kill, start).max,
         serves_after_start: serves(KILLED, start),
         errors_in_stall: report.between(stall, resume).errors,
         rates: (report.between(steady, kill).rate(), report.between(stall + STALL_GRACE, resume).rate()),
         serves_after_continue: serves(STALLED, resume),
-        lost,
+        lost: lost as u64,
     })
 }
 

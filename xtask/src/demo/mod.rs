@@ -1,13 +1,9 @@
 //! `cargo xtask demo`: the whole lab on one screen; keys break its backends.
 
 mod failover;
-pub(crate) mod glyphs;
-mod keys;
 mod live;
 mod plain;
-mod promises;
 mod screen;
-mod watch;
 
 use std::io::{IsTerminal, stdout};
 use std::time::Duration;

@@ -43,6 +43,4 @@ pub(super) const SHARED_NAMES: &[Shared] = &[
     ("lb", "Source", "the file that a problem is about; the part of a request that is its key"),
     ("lb", "Value", "the value of a setting; the value in a line of the log"),
     ("lb", "Watch", "looks at the configuration file; looks whether a client is still there"),
-    ("xtask", "Command", "the commands of xtask; the keys of the demo"),
-    ("xtask", "Measured", "the measurements of the demo; the measurements of the soak"),
 ];

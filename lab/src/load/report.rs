@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::ledger::compare;
-use super::{Comparison, Entry, Executed, Outcome};
+use super::ledger::{Comparison, Entry, Executed, Outcome, compare};
 
 /// The longest latency that the histogram distinguishes, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;

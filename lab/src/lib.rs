@@ -10,7 +10,7 @@
 //! - [`eventually`] waits for a condition with a deadline, and reports the last state if the condition does
 //!   not hold in time.
 //! - [`spell`] writes values as people read them.
-//! - [`memory`] reads how much memory a process occupies.
+//! - [`resources`] reads what a process occupies.
 //! - [`exchange`] sends always the same request, so that its cost can be counted, and [`budget`] has the
 //!   allowed cost.
 //! - [`binaries`] builds the programs for the topology, and [`image`] packs them for containers.
@@ -43,7 +43,7 @@ pub mod client;
 
 mod eventually;
 
-mod memory;
+pub mod resources;
 
 pub mod exchange;
 
@@ -56,5 +56,3 @@ pub mod image;
 pub mod spell;
 
 pub use eventually::eventually;
-
-pub use memory::memory;

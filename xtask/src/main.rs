@@ -8,6 +8,7 @@ mod fuzz;
 mod image;
 mod pictures;
 mod soak;
+mod table;
 mod tidy;
 
 use std::process::ExitCode;

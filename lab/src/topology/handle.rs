@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -236,7 +236,7 @@ impl BalancerHandle {
     /// # Errors
     /// If it runs in a container, or has ended.
     pub fn resident(&self) -> Result<u64> {
-        crate::memory(self.pid()?, "VmRSS")
+        crate::resources::resident(self.pid()?)
     }
 
     /// Asks it to drain and end (SIGTERM), and returns at once.
@@ -261,14 +261,6 @@ impl BalancerHandle {
     /// If it runs in a container or has already ended.
     pub fn kill(&self) -> Result<()> {
         self.process()?.kill()
-    }
-
-    /// Waits until its process has ended.
-    ///
-    /// # Errors
-    /// If it runs in a container, or still runs after this time.
-    pub async fn exited(&self, within: Duration) -> Result<ExitStatus> {
-        self.process()?.exited(within).await
     }
 
     /// Fails with its log if its process has ended.

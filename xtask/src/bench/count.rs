@@ -14,10 +14,10 @@ use super::contender::Contender;
 use super::document::Chapter;
 use super::measure::{Conditions, ORDINARY};
 use super::started::Started;
-use super::table::Table;
 use super::workload::Workload;
 use super::wrk::Order;
 use crate::callgrind;
+use crate::table::Table;
 
 /// Seconds of load in the first run.
 const LITTLE: u16 = 1;

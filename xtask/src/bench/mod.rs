@@ -22,7 +22,6 @@ mod process;
 mod report;
 mod scaling;
 mod started;
-mod table;
 mod workload;
 mod wrk;
 

@@ -13,6 +13,8 @@ use lab::load::{Call, Load, Report, Running};
 use lab::spell::time;
 use lab::topology::{Lab, Setup};
 
+use crate::table::Table;
+
 const CLIENTS: usize = 32;
 const PATH: &str = "/delay/20";
 const KILLED: usize = 2;
@@ -50,7 +52,7 @@ pub(super) async fn run(setup: Setup) -> Result<()> {
 
     let report = load.stop().await?;
     let lost = report.compare(&lab.ledger().await?).lost;
-    print_table(&report, &story, lab.backends().len());
+    print!("\n{}", table(&report, &story, lab.backends().len()).plain());
     let verdicts = judge(&CLAIMS, &measured(&report, &story, lost.len())?);
     println!();
     verdicts.iter().for_each(|verdict| println!("{verdict}"));
@@ -115,23 +117,22 @@ fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<FailoverRu
     })
 }
 
-fn print_table(report: &Report, story: &[Moment], backends: usize) {
-    let shares: String = (1..=backends).map(|number| format!("{:>6}", format!("to {number}"))).collect();
-    println!("\nphase       requests  errors   rps{shares}     p50     p99  slowest    seen");
+/// The figures of each phase.
+fn table(report: &Report, story: &[Moment], backends: usize) -> Table {
+    let to_each = (1..=backends).map(|number| format!("to {number}"));
+    let head = ["phase", "requests", "errors", "rps"].map(str::to_owned).into_iter().chain(to_each);
+    let mut table = Table::new(head.chain(["p50", "p99", "slowest", "seen"].map(str::to_owned)));
     for moment in story {
         let Some(summary) = report.phase(moment.phase) else { continue };
-        let shares = (1..).take(backends).map(|number| format!("{:>4.0} %", summary.share(number) * 100.0));
-        println!(
-            "{:<11} {:>8} {:>7} {:>5.0}{} {:>7} {:>7} {:>8} {:>7}",
-            moment.phase,
-            summary.requests,
-            summary.errors,
-            summary.rate(),
-            shares.collect::<String>(),
-            time(Some(summary.p50)),
-            time(Some(summary.p99)),
-            time(Some(summary.max)),
-            time(moment.noticed),
-        );
+        let counts = [
+            moment.phase.to_owned(),
+            summary.requests.to_string(),
+            summary.errors.to_string(),
+            format!("{:.0}", summary.rate()),
+        ];
+        let shares = (1..).take(backends).map(|number| format!("{:.0} %", summary.share(number) * 100.0));
+        let times = [Some(summary.p50), Some(summary.p99), Some(summary.max), moment.noticed].map(time);
+        table.row(counts.into_iter().chain(shares).chain(times));
     }
+    table
 }

@@ -282,7 +282,7 @@ pub(super) const TABLES: &[Allowed] = &[
             // What must hold for a run.
             ("claims", "load spell"),
             // A lab under load.
-            ("topology", "load client image binaries eventually memory"),
+            ("topology", "load client image binaries eventually resources"),
             ("load", "client"),
             // What a request costs.
             ("exchange", ""),
@@ -292,7 +292,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("image", "binaries"),
             ("binaries", ""),
             ("eventually", ""),
-            ("memory", ""),
+            ("resources", ""),
             ("spell", ""),
             ("lib", ""),
         ],
@@ -310,16 +310,17 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             ("main", "bench budget fuzz image soak demo tidy pictures"),
             // The commands.
-            ("bench", "pictures callgrind"),
+            ("bench", "pictures callgrind table"),
             ("budget", "callgrind"),
             ("fuzz", ""),
             ("image", ""),
             ("soak", ""),
-            ("demo", ""),
+            ("demo", "table"),
             ("tidy", ""),
             // What several commands use. Two of them are commands too.
             ("pictures", ""),
             ("callgrind", ""),
+            ("table", ""),
         ],
         up: &[],
     },

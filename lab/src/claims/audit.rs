@@ -49,40 +49,40 @@ pub struct Lap<'a> {
 
 /// An error, the number of its occurrences, and the first examples.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tally {
+pub(super) struct Tally {
     /// The number.
-    pub count: u64,
+    pub(super) count: u64,
     /// The first of them.
-    pub examples: Vec<String>,
+    pub(super) examples: Vec<String>,
 }
 
 /// The results of all laps together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Audit {
     /// Requests that the clients have begun.
-    pub requests: u64,
+    pub(super) requests: u64,
     /// POSTs among them.
-    pub posts: u64,
+    pub(super) posts: u64,
     /// Clients that left before their answer.
-    pub vanished: u64,
+    pub(super) vanished: u64,
     /// Clients that left in the middle of an upload.
-    pub left: u64,
+    pub(super) left: u64,
     /// Requests that failed, explained or not.
-    pub errors: u64,
+    pub(super) errors: u64,
     /// GETs that were executed more than once, which is allowed.
-    pub repeated_gets: u64,
+    pub(super) repeated_gets: u64,
     /// Answers from a backend that no backend executed.
-    pub lost: Tally,
+    pub(super) lost: Tally,
     /// POSTs that were executed more than once.
-    pub repeated_posts: Tally,
+    pub(super) repeated_posts: Tally,
     /// GETs that were executed more than twice.
-    pub repeated_again: Tally,
+    pub(super) repeated_again: Tally,
     /// Answers to another request, or with another body.
-    pub mistaken: Tally,
+    pub(super) mistaken: Tally,
     /// Requests that failed in a way that no active fault explains.
-    pub unexplained: Tally,
+    pub(super) unexplained: Tally,
     /// Counts that differ between the parties.
-    pub differences: Tally,
+    pub(super) differences: Tally,
 }
 
 impl Tally {

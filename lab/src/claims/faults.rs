@@ -226,12 +226,12 @@ impl Fault {
 
 impl CallKind {
     /// Whether it may be executed only once.
-    pub fn is_post(self) -> bool {
+    pub(super) fn is_post(self) -> bool {
         matches!(self, Self::Post | Self::DyingPost)
     }
 
     /// The errors without any fault.
-    pub fn always_shows(self) -> &'static [Wrong] {
+    pub(super) fn always_shows(self) -> &'static [Wrong] {
         match self {
             Self::DyingGet | Self::DyingPost => &[Wrong::BadGateway],
             Self::ShortGet | Self::LongGet | Self::Post => &[],
@@ -250,7 +250,7 @@ impl Strike {
     }
 
     /// Whether this fault explains this error. `backend` is the backend that answered, if one did.
-    pub fn explains(self, kind: CallKind, wrong: Wrong, backend: Option<u32>) -> bool {
+    pub(super) fn explains(self, kind: CallKind, wrong: Wrong, backend: Option<u32>) -> bool {
         let is_its_own = backend.is_none_or(|number| usize::try_from(number) == Ok(self.backend));
         is_its_own && self.fault.may_show(kind).contains(&wrong)
     }

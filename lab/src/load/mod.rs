@@ -28,5 +28,5 @@ mod shared;
 pub use crowd::{Crowd, SlowCrowd};
 pub use description::{Call, Load};
 pub use ledger::{Comparison, Entry, Executed, Outcome};
-pub use report::{Phase, Report, Summary, summarise};
+pub use report::{Report, Summary, summarise};
 pub use run::Running;

@@ -1,21 +1,7 @@
 //! Starts a whole lab, breaks it on command, and leaves no process behind.
 //!
-//! ```no_run
-//! # async fn story() -> anyhow::Result<()> {
-//! use std::time::Duration;
-//! use lab::topology::Lab;
-//!
-//! let lab = Lab::processes().backends(4).lb_arg("--workers=2").start().await?;
-//! lab.backend(2).kill().await?;
-//! lab.until_state(2, "down", Duration::from_secs(3)).await?;
-//! lab.backend(2).start().await?;
-//! lab.backend(3).stall().await?;
-//! lab.backend(3).resume().await?;
-//! lab.backend(1).faults(serde_json::json!([{"kind": "status", "params": {"code": 500}}])).await?;
-//! println!("{:?}", lab.balancer().state().await?);
-//! # Ok(())
-//! # }
-//! ```
+//! [`Lab::processes`] begins the description of a lab, and [`Setup::start`] starts it. The example at the root
+//! of this crate shows how a lab is used, and `lab/examples` has small programs.
 //!
 //! A lab runs as processes of this machine or, with [`Lab::compose`], in containers. In both cases, the
 //! backends' control ports break the backends, so the same test works for both.
@@ -34,7 +20,7 @@ mod process;
 mod serving;
 mod start;
 
-pub use api::{BackendState, State};
+pub use api::State;
 pub use backend::Backend;
 pub use balancer::{Balancer, Capabilities};
 pub use handle::BalancerHandle;

@@ -1,6 +1,5 @@
 //! Starts a lab: the order of its programs, and the condition for being ready.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -36,13 +35,11 @@ pub struct Setup {
     backends: usize,
     fixed_ports: bool,
     held_port: bool,
-    deferred: BTreeSet<usize>,
     lb_args: Vec<String>,
     lb_under: Vec<String>,
     lb_log: Log,
     settings: Option<String>,
     backend_args: Vec<String>,
-    profile: Profile,
     progress: CargoOutput,
 }
 
@@ -55,13 +52,11 @@ impl Lab {
             backends: 4,
             fixed_ports: false,
             held_port: false,
-            deferred: BTreeSet::new(),
             lb_args: Vec::new(),
             lb_under: Vec::new(),
             lb_log: Log::Kept,
             settings: None,
             backend_args: Vec::new(),
-            profile: Profile::Dev,
             progress: CargoOutput::Quiet,
         }
     }
@@ -100,13 +95,6 @@ impl Setup {
         self
     }
 
-    /// Leave this backend dead at the start: the balancer knows it, but no process listens there until
-    /// [`Backend::start`].
-    pub fn deferred(mut self, number: usize) -> Self {
-        self.deferred.insert(number);
-        self
-    }
-
     /// Gives the balancer one more argument, such as `--workers=2`. Processes only.
     pub fn lb_arg(mut self, arg: impl Into<String>) -> Self {
         self.lb_args.push(arg.into());
@@ -141,33 +129,19 @@ impl Setup {
         self
     }
 
-    /// The profile of the binaries; the default is [`Profile::Dev`]. Containers always run optimised
-    /// binaries.
-    pub fn profile(mut self, profile: Profile) -> Self {
-        self.profile = profile;
-        self
-    }
-
     /// Whether cargo's progress is visible during the build; the default is [`CargoOutput::Quiet`].
     pub fn progress(mut self, progress: CargoOutput) -> Self {
         self.progress = progress;
         self
     }
 
-    /// Builds and starts everything, and returns when the balancer answers and reports every backend as up
-    /// that is not deferred.
+    /// Builds and starts everything, and returns when the balancer answers and, if it can, reports every
+    /// backend as up.
     ///
     /// # Errors
     /// If something does not build or start, if a fixed port is taken (names the process that holds it), or
     /// if the backends are not up in time (has the logs). In these cases, no process is left running.
     pub async fn start(self) -> Result<Lab> {
-        for number in &self.deferred {
-            ensure!(
-                (1..=self.backends).contains(number),
-                "backend {number} cannot be deferred: there are 1 to {}",
-                self.backends
-            );
-        }
         ensure!(
             self.balancer == Balancer::Own || !self.describes_own(),
             "{} has a configuration of its own: arguments, settings, ports and logs can be chosen for our balancer",
@@ -179,15 +153,14 @@ impl Setup {
             self.answers(&lab).await?;
             return Ok(lab);
         }
-        let expected: Vec<usize> = (1..=self.backends).filter(|n| !self.deferred.contains(n)).collect();
-        lab.until(READY_TIME, "the balancer to find its backends up", |state| all_up(state, &expected))
+        lab.until(READY_TIME, "the balancer to find its backends up", |state| all_up(state, self.backends))
             .await?;
         Ok(lab)
     }
 
     async fn start_processes(&self) -> Result<Lab> {
-        let (profile, progress) = (self.profile, self.progress);
-        let binaries = tokio::task::spawn_blocking(move || binaries::build(profile, progress)).await??;
+        let progress = self.progress;
+        let binaries = tokio::task::spawn_blocking(move || binaries::build(Profile::Dev, progress)).await??;
         if self.fixed_ports {
             ports::must_be_free(self.fixed_addresses())?;
         }
@@ -208,11 +181,7 @@ impl Setup {
         args.extend(self.backend_args.iter().cloned());
         let name = format!("backend {number}");
         let (process, serving) = Process::start(name, &binaries.demo_backend, &args).await?;
-        let backend = Backend::new(number, serving, Some(process));
-        if self.deferred.contains(&number) {
-            backend.kill().await?;
-        }
-        Ok(backend)
+        Ok(Backend::new(number, serving, Some(process)))
     }
 
     async fn start_own(&self, binaries: &Binaries, backends: &[Backend]) -> Result<BalancerHandle> {
@@ -296,9 +265,6 @@ impl Setup {
                 Client::new(backend.control()).get("/healthz").await?.ok()
             })
             .await?;
-            if self.deferred.contains(&backend.number()) {
-                backend.kill().await?;
-            }
         }
         Ok(lab)
     }
@@ -310,9 +276,9 @@ impl Setup {
     }
 }
 
-/// Whether all of these backends are up.
-fn all_up(state: &State, expected: &[usize]) -> Result<()> {
-    for &number in expected {
+/// Whether this number of backends is up.
+fn all_up(state: &State, backends: usize) -> Result<()> {
+    for number in 1..=backends {
         let backend = state.backend(number).with_context(|| format!("backend {number} is unknown"))?;
         ensure!(backend.state == "up", "backend {number} is {} ({})", backend.state, backend.cause);
     }
@@ -344,7 +310,6 @@ mod tests {
     #[tokio::test]
     async fn a_lab_that_cannot_be_is_refused_before_anything_starts() {
         for (setup, reason) in [
-            (Lab::processes().backends(2).deferred(3), "backend 3 cannot be deferred: there are 1 to 2"),
             (Lab::compose().backends(3), "describes 4 backends, not 3"),
             (Lab::compose().lb_arg("--workers=2"), "those of docker-compose.yml"),
             (Lab::compose().settings(""), "those of docker-compose.yml"),

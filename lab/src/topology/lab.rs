@@ -29,8 +29,8 @@ impl Lab {
     /// for clients it is one balancer. Its admin port may be different afterwards.
     ///
     /// # Errors
-    /// If the lab was not described with [`super::Setup::held_port`], or if the balancer has not ended well in
-    /// this time.
+    /// If the lab was not described with [`super::Setup::held_port`], or if the balancer has not ended well
+    /// in this time.
     pub async fn restart_balancer(&mut self, within: Duration) -> Result<()> {
         self.balancer.restart(within).await
     }

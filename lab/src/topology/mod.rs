@@ -1,7 +1,7 @@
 //! Starts a whole lab, breaks it on command, and leaves no process behind.
 //!
-//! [`Lab::processes`] begins the description of a lab, and [`Setup::start`] starts it. The example at the root
-//! of this crate shows how a lab is used, and `lab/examples` has small programs.
+//! [`Lab::processes`] begins the description of a lab, and [`Setup::start`] starts it. The example at the
+//! root of this crate shows how a lab is used, and `lab/examples` has small programs.
 //!
 //! A lab runs as processes of this machine or, with [`Lab::compose`], in containers. In both cases, the
 //! backends' control ports break the backends, so the same test works for both.

@@ -28,7 +28,7 @@ pub enum Profile {
 
 /// Whether cargo's output is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum CargoOutput {
     /// Cargo's own progress goes to stderr.
     Shown,
     /// There is no output unless the build fails; then the error contains the compiler's messages.
@@ -49,7 +49,7 @@ pub struct Binaries {
 ///
 /// # Errors
 /// If cargo cannot be run or the build fails.
-pub fn build(profile: Profile, progress: Progress) -> Result<Binaries> {
+pub fn build(profile: Profile, progress: CargoOutput) -> Result<Binaries> {
     static BUILT: Mutex<Vec<(Profile, Binaries)>> = Mutex::new(Vec::new());
     // Held during the build, so that tests that start at the same time wait for one build.
     let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -67,7 +67,7 @@ pub fn workspace() -> PathBuf {
     package.parent().unwrap_or(package).to_owned()
 }
 
-fn run_cargo(profile: Profile, progress: Progress) -> Result<Binaries> {
+fn run_cargo(profile: Profile, progress: CargoOutput) -> Result<Binaries> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(&cargo);
     // The working directory stays: a relative CARGO_TARGET_DIR has the same meaning as for the outer cargo.
@@ -80,7 +80,7 @@ fn run_cargo(profile: Profile, progress: Progress) -> Result<Binaries> {
     if profile == Profile::Release {
         command.arg("--release");
     }
-    if progress == Progress::Shown {
+    if progress == CargoOutput::Shown {
         command.stderr(Stdio::inherit());
     }
     let output = command.output().with_context(|| format!("cannot run {}", cargo.display()))?;
@@ -89,8 +89,8 @@ fn run_cargo(profile: Profile, progress: Progress) -> Result<Binaries> {
         "the balancer and the backend do not build: {}{}",
         output.status,
         match progress {
-            Progress::Shown => String::from("; the compiler says why above"),
-            Progress::Quiet => format!("\n{}", String::from_utf8_lossy(&output.stderr)),
+            CargoOutput::Shown => String::from("; the compiler says why above"),
+            CargoOutput::Quiet => format!("\n{}", String::from_utf8_lossy(&output.stderr)),
         }
     );
     let messages = String::from_utf8_lossy(&output.stdout);

@@ -21,7 +21,7 @@ pub const BACKEND: &str = "roundabout-backend:latest";
 
 /// The largest size of an image, in bytes: a larger image contains something that a static binary does not
 /// need.
-pub const SIZE_LIMIT: u64 = 15_000_000;
+const SIZE_LIMIT: u64 = 15_000_000;
 
 /// Links the C library into the binary, so that an image without any system files can run it.
 const RUSTFLAGS: &str = "-C target-feature=+crt-static";
@@ -43,7 +43,7 @@ pub struct Image {
 ///
 /// # Errors
 /// If the machine is no Linux or the Docker Engine does not answer: says what is missing. If the compiler or
-/// Docker fails: has their messages. If an image is larger than [`SIZE_LIMIT`].
+/// Docker fails: has their messages. If an image is larger than it needs to be.
 pub fn build() -> anyhow::Result<[Image; 2]> {
     ensure!(
         cfg!(target_os = "linux"),

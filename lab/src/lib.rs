@@ -5,10 +5,12 @@
 //!   behind.
 //! - [`load`] sends requests in closed or open loop and keeps a ledger of all of them, to compare it with the
 //!   executions that the backends report.
+//! - [`claims`] says what must hold for a run, and compares it with what was measured.
 //! - [`client`] is the small HTTP client that both use.
 //! - [`eventually`] waits for a condition with a deadline, and reports the last state if the condition does
 //!   not hold in time.
-//! - [`memory`] reads how much memory a process occupies.
+//! - [`spell`] writes values as people read them.
+//! - [`resources`] reads what a process occupies.
 //! - [`exchange`] sends always the same request, so that its cost can be counted, and [`budget`] has the
 //!   allowed cost.
 //! - [`binaries`] builds the programs for the topology, and [`image`] packs them for containers.
@@ -35,11 +37,13 @@ pub mod topology;
 
 pub mod load;
 
+pub mod claims;
+
 pub mod client;
 
 mod eventually;
 
-mod memory;
+pub mod resources;
 
 pub mod exchange;
 
@@ -49,6 +53,6 @@ pub mod binaries;
 
 pub mod image;
 
-pub use eventually::eventually;
+pub mod spell;
 
-pub use memory::memory;
+pub use eventually::eventually;

@@ -38,9 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Count the instructions of a small request and compare them with lb/budget.toml (needs valgrind).
 #[derive(Args)]
-pub(crate) struct Budget {}
+pub(crate) struct CompareBudget {}
 
-impl Budget {
+impl CompareBudget {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         ensure!(
             cfg!(target_arch = "x86_64"),

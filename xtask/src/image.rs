@@ -4,9 +4,9 @@ use clap::Args;
 
 /// Build the container images from static binaries, without a registry.
 #[derive(Args)]
-pub(crate) struct Image {}
+pub(crate) struct BuildImages {}
 
-impl Image {
+impl BuildImages {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         for image in lab::image::build()? {
             println!("{:<26} {:>5.1} MB", image.name, image.bytes as f64 / 1e6);

@@ -8,8 +8,8 @@ mod fuzz;
 mod image;
 mod pictures;
 mod soak;
+mod table;
 mod tidy;
-mod verdict;
 
 use std::process::ExitCode;
 
@@ -26,9 +26,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
-    Image(image::Image),
+    Image(image::BuildImages),
     Bench(bench::Bench),
-    Budget(budget::Budget),
+    Budget(budget::CompareBudget),
     Fuzz(fuzz::Fuzz),
     Pictures(pictures::Pictures),
     Soak(soak::Soak),

@@ -1,15 +1,16 @@
-//! Reads a stream of server-sent events.
-//!
-//! This supports only the fields that the balancer's `/events` uses: `event` and `data` of
-//! <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>.
+//! Reads a stream of server-sent events, such as the balancer's `/events`.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
+use eventsource_stream::{EventStream, Eventsource};
+use futures_util::StreamExt;
 use http::Method;
-use http_body_util::BodyExt;
+use http_body_util::{BodyDataStream, BodyExt};
 use hyper::body::Incoming;
 use serde_json::Value;
 
@@ -25,10 +26,14 @@ pub struct Event {
 }
 
 /// A stream of events that is being read.
-#[derive(Debug)]
 pub struct Events {
-    body: Incoming,
-    parser: Parser,
+    stream: Pin<Box<EventStream<BodyDataStream<Incoming>>>>,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
 }
 
 impl Events {
@@ -43,7 +48,7 @@ impl Events {
             .await
             .unwrap_or_else(|_| Err(anyhow!("no answer within 5 s")))
             .with_context(|| format!("cannot read the events at http://{server}{path}"))?;
-        Ok(Self { body, parser: Parser::default() })
+        Ok(Self { stream: Box::pin(body.into_data_stream().eventsource()) })
     }
 
     /// Waits for the next event; `None` when the server has ended the stream.
@@ -51,19 +56,11 @@ impl Events {
     /// # Errors
     /// If the stream ends early or an event's data is no JSON.
     pub async fn next(&mut self) -> Result<Option<Event>> {
-        loop {
-            if let Some(event) = self.parser.next_event()? {
-                return Ok(Some(event));
-            }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(frame) => {
-                    if let Ok(data) = frame.context("the stream of events ended early")?.into_data() {
-                        self.parser.feed(&data);
-                    }
-                }
-            }
-        }
+        let Some(event) = self.stream.next().await else { return Ok(None) };
+        let event = event.map_err(|error| anyhow!("the stream of events ended early: {error}"))?;
+        let data = serde_json::from_str(&event.data)
+            .with_context(|| format!("event {} with no JSON: {}", event.event, event.data))?;
+        Ok(Some(Event { name: event.event, data }))
     }
 }
 
@@ -75,65 +72,40 @@ impl Client {
     }
 }
 
-/// Splits a stream of bytes, received in any pieces, into events.
-#[derive(Debug, Default)]
-struct Parser {
-    unread: Vec<u8>,
-}
-
-impl Parser {
-    fn feed(&mut self, piece: &[u8]) {
-        self.unread.extend_from_slice(piece);
-    }
-
-    /// The next complete event; blocks without data, such as heartbeats, are ignored.
-    fn next_event(&mut self) -> Result<Option<Event>> {
-        while let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
-            let block: Vec<u8> = self.unread.drain(..end + 2).collect();
-            if let Some(event) = parse_block(&String::from_utf8_lossy(&block))? {
-                return Ok(Some(event));
-            }
-        }
-        Ok(None)
-    }
-}
-
-fn parse_block(block: &str) -> Result<Option<Event>> {
-    let mut name = "message";
-    let mut data = Vec::new();
-    for line in block.lines() {
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            "event" => name = value,
-            "data" => data.push(value),
-            _ => {}
-        }
-    }
-    if data.is_empty() {
-        return Ok(None);
-    }
-    let data = data.join("\n");
-    let data = serde_json::from_str(&data).with_context(|| format!("event {name} with no JSON: {data}"))?;
-    Ok(Some(Event { name: name.to_owned(), data }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
-    #[test]
-    fn events_are_found_however_the_bytes_arrive() {
+    /// A server whose answer is a stream in these pieces, and then its end.
+    async fn server(pieces: Vec<Vec<u8>>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.set_nodelay(true).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+            for piece in pieces {
+                let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
+                stream.write_all(&chunk).await.unwrap();
+            }
+            stream.write_all(b"0\r\n\r\n").await.unwrap();
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn events_are_found_however_the_bytes_arrive() {
         let stream = b": hello\n\nevent: state\ndata: {\"backend\":2}\n\ndata: [1,\ndata: 2]\n\nevent: half";
         for size in 1..stream.len() {
-            let mut parser = Parser::default();
+            let address = server(stream.chunks(size).map(<[u8]>::to_vec).collect()).await;
+            let mut stream = Events::open(address, "/events").await.unwrap();
             let mut events = Vec::new();
-            for piece in stream.chunks(size) {
-                parser.feed(piece);
-                while let Some(event) = parser.next_event().unwrap() {
-                    events.push((event.name, event.data));
-                }
+            while let Some(event) = stream.next().await.unwrap() {
+                events.push((event.name, event.data));
             }
             let expected =
                 [("state".to_owned(), json!({"backend": 2})), ("message".to_owned(), json!([1, 2]))];
@@ -141,8 +113,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn data_that_is_no_json_is_an_error() {
-        assert!(parse_block("event: state\ndata: {").is_err());
+    #[tokio::test]
+    async fn data_that_is_no_json_is_an_error() {
+        let address = server(vec![b"event: state\ndata: {\n\n".to_vec()]).await;
+        assert!(Events::open(address, "/events").await.unwrap().next().await.is_err());
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::Schedule;
-use super::run::Shared;
+use super::schedule::Schedule;
+use super::shared::Shared;
 
 /// The longest sleep of the pacer before it checks whether to stop.
 const NAP: Duration = Duration::from_millis(20);

@@ -73,7 +73,7 @@ impl Executed {
     }
 
     /// Adds the executions of another backend.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         for (id, times) in other.times {
             *self.times.entry(id).or_default() += times;
         }

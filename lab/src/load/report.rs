@@ -5,19 +5,18 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::ledger::compare;
-use super::{Comparison, Entry, Executed, Outcome};
+use super::ledger::{Comparison, Entry, Executed, Outcome, compare};
 
 /// The longest latency that the histogram distinguishes, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
 
 /// A named period, from its start to the start of the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Phase {
+pub(super) struct Phase {
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Its start, counted from the start of the load.
-    pub from: Duration,
+    pub(super) from: Duration,
 }
 
 /// The results of a load.
@@ -35,11 +34,6 @@ impl Report {
     /// All requests, in the order in which they ended.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
-    }
-
-    /// The duration of the load.
-    pub fn duration(&self) -> Duration {
-        self.duration
     }
 
     /// The number of requests that the load began: the number of entries, unless only the latest were kept.
@@ -68,11 +62,6 @@ impl Report {
         let at = self.phases.iter().position(|phase| phase.name == name)?;
         let to = self.phases.get(at + 1).map_or(self.duration, |next| next.from);
         Some(self.between(self.phases[at].from, to))
-    }
-
-    /// The phases, in their order.
-    pub fn phases(&self) -> &[Phase] {
-        &self.phases
     }
 
     /// The figures of the requests that ended in this period.

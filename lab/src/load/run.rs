@@ -2,20 +2,23 @@
 //!
 //! Each connection has a task of its own that takes one [job](super::jobs) after the other.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
+use bytes::Bytes;
 use http::HeaderValue;
 use tokio::task::JoinSet;
 
 use super::check::mistake;
+use super::description::{Call, Load};
 use super::jobs::{Jobs, pace};
-use super::report::request_id;
-use super::{Call, Entry, Load, Outcome, Phase, Report, Schedule, Summary, summarise};
+use super::ledger::{Entry, Outcome};
+use super::report::{Phase, Report, Summary, request_id, summarise};
+use super::schedule::Schedule;
+use super::shared::Shared;
 use crate::client::{Client, request};
 
 /// A running load. It stops when it is dropped; [`Running::stop`] returns its report.
@@ -25,36 +28,30 @@ pub struct Running {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// The data that the load's thread and its owner share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    /// The first part of every request's id, different for each load.
-    name: String,
-    pub(super) began: Instant,
-    stopping: AtomicBool,
-    next_number: AtomicU64,
-    unsent: AtomicU64,
-    record: Mutex<Record>,
-}
-
-#[derive(Debug)]
-struct Record {
-    entries: VecDeque<Entry>,
-    keep: usize,
-    phases: Vec<Phase>,
+impl Load {
+    /// Starts the load on a thread of its own.
+    ///
+    /// # Errors
+    /// If a path is invalid, a rate is no positive number, or there is no connection to use.
+    pub fn start(mut self) -> Result<Running> {
+        if self.calls.is_empty() {
+            self.calls.push(Call::get("/"));
+        }
+        ensure!(self.connections > 0, "a load without connections sends nothing: give it at least one");
+        for Call { method, path, rate, .. } in &self.calls {
+            ensure!(
+                rate.is_finite() && *rate > 0.0,
+                "{method} {path} at {rate} a second: a rate is a positive number"
+            );
+            request(method.clone(), path, Bytes::new())?;
+        }
+        Running::begin(self)
+    }
 }
 
 impl Running {
-    pub(super) fn start(load: Load) -> Result<Self> {
-        let record = Record { entries: VecDeque::new(), keep: load.keep, phases: Vec::new() };
-        let shared = Arc::new(Shared {
-            name: format!("load{:08x}", fastrand::u32(..)),
-            began: Instant::now(),
-            stopping: AtomicBool::new(false),
-            next_number: AtomicU64::new(0),
-            unsent: AtomicU64::new(0),
-            record: Mutex::new(record),
-        });
+    fn begin(load: Load) -> Result<Self> {
+        let shared = Arc::new(Shared::new(load.keep));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let theirs = shared.clone();
         let thread = thread::Builder::new()
@@ -131,16 +128,6 @@ impl Drop for Running {
     }
 }
 
-impl Shared {
-    fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    pub(super) fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-}
-
 async fn run(load: Load, shared: Arc<Shared>) {
     let schedule = Schedule::new(load.calls.iter().map(|call| call.rate));
     let jobs = Arc::new(if load.open {
@@ -203,15 +190,6 @@ async fn exchange(client: &mut Client, call: &Call, id: &str) -> Result<(Outcome
 /// The reason of a failed request, without the part that is the same for all of them.
 fn root(error: &anyhow::Error) -> String {
     error.chain().skip(1).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-impl Record {
-    fn push(&mut self, entry: Entry) {
-        if self.entries.len() >= self.keep {
-            self.entries.pop_front();
-        }
-        self.entries.push_back(entry);
-    }
 }
 
 #[cfg(test)]
@@ -362,5 +340,19 @@ mod tests {
         let report = run_until(Load::closed(address, 1).keep_last(10).start().unwrap(), 100).await;
         assert_eq!(report.entries().len(), 10);
         assert!(report.entries()[0].number >= 90);
+    }
+
+    #[test]
+    fn a_load_that_cannot_be_is_refused() {
+        let server = SocketAddr::from(([127, 0, 0, 1], 1));
+        for (load, reason) in [
+            (Load::closed(server, 0), "at least one"),
+            (Load::open(server).call(Call::get("/").rate(0.0)), "GET / at 0 a second"),
+            (Load::open(server).call(Call::get("/").rate(f64::NAN)), "a positive number"),
+            (Load::closed(server, 1).call(Call::get("nowhere at all")), "no path"),
+        ] {
+            let error = format!("{:#}", load.start().unwrap_err());
+            assert!(error.contains(reason), "{error:?} lacks {reason:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A pure value: request `n` of a stream with `rate` requests a second starts `n / rate` seconds after the
 /// beginning, the first one at once.
 #[derive(Clone, Debug)]
-pub struct Schedule {
+pub(super) struct Schedule {
     streams: Vec<Stream>,
 }
 
@@ -26,7 +26,7 @@ impl Stream {
 
 impl Schedule {
     /// A schedule of streams with these rates, in requests a second; each rate is a positive number.
-    pub fn new(rates: impl IntoIterator<Item = f64>) -> Self {
+    pub(super) fn new(rates: impl IntoIterator<Item = f64>) -> Self {
         Self { streams: rates.into_iter().map(|rate| Stream { rate, issued: 0 }).collect() }
     }
 }

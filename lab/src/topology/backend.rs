@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use http::Method;
 use serde_json::Value;
 
-use super::Serving;
 use super::process::Process;
+use super::serving::Serving;
 use crate::client::{Client, request};
 use crate::load::Executed;
 

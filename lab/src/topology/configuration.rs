@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::Backend;
+use super::backend::Backend;
 
 /// A file in a folder of its own, which is removed when this value is dropped.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Which process uses a port that the lab needs?
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Result, bail};
 use listeners::{Protocol, get_process_by_port};
@@ -21,6 +21,15 @@ pub(super) fn must_be_free(addresses: impl IntoIterator<Item = SocketAddr>) -> R
         }
     }
     Ok(())
+}
+
+/// A port that is free now. Balancers of other projects do not report the port that they got if they may take
+/// any, so another process may take it first; then the start fails with an error.
+///
+/// # Errors
+/// If the system has no free port.
+pub(super) fn free() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// The message about a port that is taken.

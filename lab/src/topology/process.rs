@@ -2,12 +2,12 @@
 //!
 //! - The parent returns or panics: dropping a [`Process`] kills and reaps it.
 //! - The parent is interrupted or killed: the child's stdin is a pipe whose other end the parent holds. The
-//!   kernel closes that end with the parent, and `--exit-with-parent` makes the child watch for it.
+//!   kernel closes that end with the parent, and `--exit-with-parent` makes the child watch for it. Programs
+//!   of other projects do not watch: the kernel sends them a signal when the thread that started them ends.
 //! - Ctrl-C in a terminal reaches only the parent: the child is in a process group of its own.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use command_fds::{CommandFdExt, FdMapping};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::sync::oneshot;
 
-use super::Serving;
+use super::serving::Serving;
 use crate::eventually;
 
 /// The number of last lines of a child that are kept, for error messages and for tests that count lines.
@@ -82,15 +82,37 @@ impl Process {
     /// # Errors
     /// As [`Process::start`].
     pub(super) async fn spawn(name: String, command: &mut Command, log: Log) -> Result<(Self, Serving)> {
+        let (first, line) = oneshot::channel();
+        let process = Self::run(name, command.arg("--exit-with-parent"), log, Some(first))?;
+        let serving = process.where_it_listens(line).await?;
+        Ok((process, serving))
+    }
+
+    /// Starts a program of another project, which has its addresses from its arguments, and returns at once.
+    /// It also ends with the thread that calls this.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub(super) fn foreign(name: String, program: &Path, args: &[String]) -> Result<Self> {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "--"]).arg(program).args(args);
+        Self::run(name, &mut command, Log::Kept, None)
+    }
+
+    /// Starts a command. The first line of its stdout goes to `first`, if there is a receiver.
+    fn run(
+        name: String,
+        command: &mut Command,
+        log: Log,
+        first: Option<oneshot::Sender<String>>,
+    ) -> Result<Self> {
         let mut child = command
-            .arg("--exit-with-parent")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-        let (first, line) = oneshot::channel();
         let (read, unread) = match log {
             Log::Kept => (child.stderr.take(), None),
             Log::Unread => (None, child.stderr.take()),
@@ -98,14 +120,11 @@ impl Process {
         let log = Lines::default();
         let readers = [
             read.map(|stderr| log.record(stderr, None)),
-            child.stdout.take().map(|stdout| log.record(stdout, Some(first))),
+            child.stdout.take().map(|stdout| log.record(stdout, first)),
         ];
         let readers = readers.into_iter().flatten().collect();
         let pid = child.id();
-        // From here on, the child is killed if there is an error.
-        let process = Self { name, child: Mutex::new(child), pid, log, readers, _unread: unread };
-        let serving = process.where_it_listens(line).await?;
-        Ok((process, serving))
+        Ok(Self { name, child: Mutex::new(child), pid, log, readers, _unread: unread })
     }
 
     async fn where_it_listens(&self, line: oneshot::Receiver<String>) -> Result<Serving> {
@@ -168,6 +187,16 @@ impl Process {
         .await
     }
 
+    /// Fails with its log if it has ended.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub(super) fn still_runs(&self) -> Result<()> {
+        let status = self.child().try_wait()?;
+        ensure!(status.is_none(), "{} has ended\n{}", self.name, self.log());
+        Ok(())
+    }
+
     async fn log_is_complete(&self) -> Result<()> {
         eventually(Duration::from_secs(1), "the rest of its output", async || {
             ensure!(self.readers.iter().all(JoinHandle::is_finished), "its output is still open");
@@ -194,9 +223,13 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let mut child = self.child();
-        // Both fail only if the child is gone, which is the aim.
-        drop(child.kill());
-        drop(child.wait());
+        // All of its processes: some balancers have one that only watches the others. A reaped child has no
+        // id any more: another group may have it now.
+        if let Ok(None) = child.try_wait() {
+            // This fails only if the child is gone, which is the aim.
+            let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+        }
+        let _ = child.wait();
         drop(child);
         if thread::panicking() {
             eprint!("what {} printed last:\n{}", self.name, self.log());
@@ -241,51 +274,9 @@ impl Lines {
     }
 }
 
-impl Serving {
-    /// Reads `listening on http://127.0.0.1:3030, admin on http://127.0.0.1:4030`, or `control on`.
-    fn parse(line: &str) -> Option<Self> {
-        let (data, control) = line.strip_prefix("listening on http://")?.split_once(", ")?;
-        let (side, control) = control.split_once(" on http://")?;
-        if !["admin", "control"].contains(&side) {
-            return None;
-        }
-        Some(Self { data: reachable(data.parse().ok()?), control: reachable(control.parse().ok()?) })
-    }
-}
-
-/// The address to connect to: a listener on all addresses is reached by loopback.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
-    address
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_ready_line_says_where_to_connect() {
-        let serving = |data: &str, control: &str| {
-            Some(Serving { data: data.parse().unwrap(), control: control.parse().unwrap() })
-        };
-        for (line, expected) in [
-            (
-                "listening on http://127.0.0.1:3030, admin on http://127.0.0.1:4030",
-                serving("127.0.0.1:3030", "127.0.0.1:4030"),
-            ),
-            (
-                "listening on http://0.0.0.0:3031, control on http://127.0.0.1:4031",
-                serving("127.0.0.1:3031", "127.0.0.1:4031"),
-            ),
-            ("listening on http://[::1]:1, control on http://[::1]:2", serving("[::1]:1", "[::1]:2")),
-            ("listening on 127.0.0.1:3030", None),
-            ("", None),
-        ] {
-            assert_eq!(Serving::parse(line), expected, "{line:?}");
-        }
-    }
 
     #[tokio::test]
     async fn a_child_that_ends_at_once_is_quoted() {

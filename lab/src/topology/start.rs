@@ -1,63 +1,78 @@
 //! Starts a lab: the order of its programs, and the condition for being ready.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use api::State;
 
-use super::balancer::Launch;
+use super::backend::Backend;
+use super::balancer::Balancer;
 use super::compose::{self, Containers};
 use super::configuration::Configuration;
+use super::handle::{BalancerHandle, Launch};
+use super::lab::Lab;
+use super::peers::{Peer, Task};
+use super::ports;
 use super::process::{Log, Process};
-use super::{
-    BALANCER_PORT, Backend, Balancer, CONTROL_OFFSET, FIRST_BACKEND_PORT, Lab, Serving, State, ports,
-};
-use crate::binaries::{self, Binaries, Profile, Progress};
+use super::serving::{BALANCER_PORT, Serving, fixed_port};
+use crate::binaries::{self, Binaries, CargoOutput, Profile};
 use crate::client::Client;
 use crate::{eventually, image};
 
 /// The time limit until the balancer reports all backends as up.
 const READY_TIME: Duration = Duration::from_secs(15);
 
-/// The description of a lab; [`Setup::start`] starts it.
+/// The number of client connections for which a balancer of another project is configured.
+const CONNECTIONS: usize = 2048;
+
+/// The description of a lab, from [`Lab::processes`] or [`Lab::compose`]; [`Setup::start`] starts it.
 #[derive(Clone, Debug)]
 #[must_use = "a lab that is only described does not run"]
 pub struct Setup {
     in_containers: bool,
+    balancer: Balancer,
     backends: usize,
     fixed_ports: bool,
     held_port: bool,
-    deferred: BTreeSet<usize>,
     lb_args: Vec<String>,
     lb_under: Vec<String>,
     lb_log: Log,
     settings: Option<String>,
     backend_args: Vec<String>,
-    profile: Profile,
-    progress: Progress,
+    progress: CargoOutput,
 }
 
-impl Setup {
-    pub(super) fn processes() -> Self {
-        Self {
+impl Lab {
+    /// A lab of processes, by default with free ports, so that many labs can run side by side.
+    pub fn processes() -> Setup {
+        Setup {
             in_containers: false,
+            balancer: Balancer::Own,
             backends: 4,
             fixed_ports: false,
             held_port: false,
-            deferred: BTreeSet::new(),
             lb_args: Vec::new(),
             lb_under: Vec::new(),
             lb_log: Log::Kept,
             settings: None,
             backend_args: Vec::new(),
-            profile: Profile::Dev,
-            progress: Progress::Quiet,
+            progress: CargoOutput::Quiet,
         }
     }
 
-    pub(super) fn compose() -> Self {
-        Self { in_containers: true, fixed_ports: true, ..Self::processes() }
+    /// A lab in containers, as `docker-compose.yml` describes it: four backends, fixed ports.
+    pub fn compose() -> Setup {
+        Setup { in_containers: true, fixed_ports: true, ..Self::processes() }
+    }
+}
+
+impl Setup {
+    /// The balancer in front of the backends; the default is ours. Processes only. A balancer of another
+    /// project has a configuration of its own, so it takes none of the arguments and settings below.
+    pub fn balancer(mut self, balancer: Balancer) -> Self {
+        self.balancer = balancer;
+        self
     }
 
     /// The number of backends; the default is 4.
@@ -77,13 +92,6 @@ impl Setup {
     /// replace it: [`Lab::restart_balancer`]. Processes only.
     pub fn held_port(mut self) -> Self {
         self.held_port = true;
-        self
-    }
-
-    /// Leave this backend dead at the start: the balancer knows it, but no process listens there until
-    /// [`Backend::start`].
-    pub fn deferred(mut self, number: usize) -> Self {
-        self.deferred.insert(number);
         self
     }
 
@@ -121,44 +129,38 @@ impl Setup {
         self
     }
 
-    /// The profile of the binaries; the default is [`Profile::Dev`]. Containers always run optimised
-    /// binaries.
-    pub fn profile(mut self, profile: Profile) -> Self {
-        self.profile = profile;
-        self
-    }
-
-    /// Whether cargo's progress is visible during the build; the default is [`Progress::Quiet`].
-    pub fn progress(mut self, progress: Progress) -> Self {
+    /// Whether cargo's progress is visible during the build; the default is [`CargoOutput::Quiet`].
+    pub fn progress(mut self, progress: CargoOutput) -> Self {
         self.progress = progress;
         self
     }
 
-    /// Builds and starts everything, and returns when the balancer answers and reports every backend as up
-    /// that is not deferred.
+    /// Builds and starts everything, and returns when the balancer answers and, if it can, reports every
+    /// backend as up.
     ///
     /// # Errors
     /// If something does not build or start, if a fixed port is taken (names the process that holds it), or
     /// if the backends are not up in time (has the logs). In these cases, no process is left running.
     pub async fn start(self) -> Result<Lab> {
-        for number in &self.deferred {
-            ensure!(
-                (1..=self.backends).contains(number),
-                "backend {number} cannot be deferred: there are 1 to {}",
-                self.backends
-            );
-        }
+        ensure!(
+            self.balancer == Balancer::Own || !self.describes_own(),
+            "{} has a configuration of its own: arguments, settings, ports and logs can be chosen for our balancer",
+            self.balancer.name()
+        );
         let lab =
             if self.in_containers { self.start_containers().await? } else { self.start_processes().await? };
-        let expected: Vec<usize> = (1..=self.backends).filter(|n| !self.deferred.contains(n)).collect();
-        lab.until(READY_TIME, "the balancer to find its backends up", |state| all_up(state, &expected))
+        if lab.balancer().capabilities().state.is_none() {
+            self.answers(&lab).await?;
+            return Ok(lab);
+        }
+        lab.until(READY_TIME, "the balancer to find its backends up", |state| all_up(state, self.backends))
             .await?;
         Ok(lab)
     }
 
     async fn start_processes(&self) -> Result<Lab> {
-        let (profile, progress) = (self.profile, self.progress);
-        let binaries = tokio::task::spawn_blocking(move || binaries::build(profile, progress)).await??;
+        let progress = self.progress;
+        let binaries = tokio::task::spawn_blocking(move || binaries::build(Profile::Dev, progress)).await??;
         if self.fixed_ports {
             ports::must_be_free(self.fixed_addresses())?;
         }
@@ -166,7 +168,10 @@ impl Setup {
         for number in 1..=self.backends {
             backends.push(self.start_backend(&binaries, number).await?);
         }
-        let balancer = self.start_balancer(&binaries, &backends).await?;
+        let balancer = match self.balancer {
+            Balancer::Own => self.start_own(&binaries, &backends).await?,
+            Balancer::Peer(peer) => self.start_peer(peer, &backends)?,
+        };
         Ok(Lab { balancer, backends, containers: None })
     }
 
@@ -176,14 +181,10 @@ impl Setup {
         args.extend(self.backend_args.iter().cloned());
         let name = format!("backend {number}");
         let (process, serving) = Process::start(name, &binaries.demo_backend, &args).await?;
-        let backend = Backend::new(number, serving, Some(process));
-        if self.deferred.contains(&number) {
-            backend.kill().await?;
-        }
-        Ok(backend)
+        Ok(Backend::new(number, serving, Some(process)))
     }
 
-    async fn start_balancer(&self, binaries: &Binaries, backends: &[Backend]) -> Result<Balancer> {
+    async fn start_own(&self, binaries: &Binaries, backends: &[Backend]) -> Result<BalancerHandle> {
         let port = if self.fixed_ports { BALANCER_PORT } else { 0 };
         let mut args = vec![format!("--port={port}"), "--bind=127.0.0.1".into()];
         let configuration = match &self.settings {
@@ -202,7 +203,37 @@ impl Setup {
         args.extend(self.lb_args.iter().cloned());
         let held = if self.held_port { Some(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?) } else { None };
         let (under, log) = (self.lb_under.clone(), self.lb_log);
-        Balancer::start(Launch { binary: binaries.lb.clone(), args, held, configuration, under, log }).await
+        BalancerHandle::start(Launch { binary: binaries.lb.clone(), args, held, configuration, under, log })
+            .await
+    }
+
+    fn start_peer(&self, peer: &Peer, backends: &[Backend]) -> Result<BalancerHandle> {
+        let Some(program) = peer.locate() else {
+            bail!("{} is not installed: {}", peer.name, peer.install);
+        };
+        let port = if self.fixed_ports { BALANCER_PORT } else { ports::free()? };
+        let folder = tempfile::tempdir().context("no place for its files")?;
+        let backends: Vec<u16> = backends.iter().map(|backend| backend.address().port()).collect();
+        let task = Task { port, backends: &backends, connections: CONNECTIONS, folder: folder.path() };
+        let args = peer.prepare(&task)?;
+        BalancerHandle::peer(peer.name, &program, &args, (Ipv4Addr::LOCALHOST, port).into(), folder)
+    }
+
+    /// Waits until a balancer that does not report its state passes on a request.
+    async fn answers(&self, lab: &Lab) -> Result<()> {
+        let what = format!("{} to answer", self.balancer.name());
+        eventually(READY_TIME, &what, async || match lab.balancer().still_runs() {
+            // It will not answer any more, so there is nothing to wait for.
+            Err(ended) => Ok(Err(ended)),
+            Ok(()) => lab.balancer().get("/").await?.ok().map(|_| Ok(())),
+        })
+        .await?
+    }
+
+    /// Whether something is described that only our balancer understands.
+    fn describes_own(&self) -> bool {
+        let has_words = !self.lb_args.is_empty() || !self.lb_under.is_empty();
+        has_words || self.settings.is_some() || self.held_port || self.lb_log == Log::Unread
     }
 
     async fn start_containers(&self) -> Result<Lab> {
@@ -213,19 +244,17 @@ impl Setup {
             self.backends
         );
         ensure!(
-            self.lb_args.is_empty()
-                && self.backend_args.is_empty()
-                && self.settings.is_none()
-                && !self.held_port,
+            !self.describes_own() && self.backend_args.is_empty() && self.balancer == Balancer::Own,
             "in containers the arguments and ports are those of docker-compose.yml"
         );
         tokio::task::spawn_blocking(image::build).await??;
         ports::must_be_free(self.fixed_addresses())?;
         let containers = Containers::start().await?;
-        let backends: Vec<Backend> =
-            (1..=self.backends).map(|number| Backend::new(number, fixed(fixed_port(number)), None)).collect();
+        let backends: Vec<Backend> = (1..=self.backends)
+            .map(|number| Backend::new(number, Serving::fixed(fixed_port(number)), None))
+            .collect();
         let lab = Lab {
-            balancer: Balancer::in_container(fixed(BALANCER_PORT)),
+            balancer: BalancerHandle::in_container(Serving::fixed(BALANCER_PORT)),
             backends,
             containers: Some(containers),
         };
@@ -236,9 +265,6 @@ impl Setup {
                 Client::new(backend.control()).get("/healthz").await?.ok()
             })
             .await?;
-            if self.deferred.contains(&backend.number()) {
-                backend.kill().await?;
-            }
         }
         Ok(lab)
     }
@@ -246,24 +272,13 @@ impl Setup {
     /// All addresses of a lab with fixed ports.
     fn fixed_addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
         let all = [BALANCER_PORT].into_iter().chain((1..=self.backends).map(fixed_port));
-        all.map(fixed).flat_map(|serving| [serving.data, serving.control])
+        all.map(Serving::fixed).flat_map(|serving| [serving.data, serving.control])
     }
 }
 
-/// The port of a backend in a lab with fixed ports.
-fn fixed_port(number: usize) -> u16 {
-    u16::try_from(number - 1).unwrap_or(u16::MAX).saturating_add(FIRST_BACKEND_PORT)
-}
-
-/// A program on a fixed port of this machine.
-fn fixed(port: u16) -> Serving {
-    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    Serving { data: at(port), control: at(port.saturating_add(CONTROL_OFFSET)) }
-}
-
-/// Whether all of these backends are up.
-fn all_up(state: &State, expected: &[usize]) -> Result<()> {
-    for &number in expected {
+/// Whether this number of backends is up.
+fn all_up(state: &State, backends: usize) -> Result<()> {
+    for number in 1..=backends {
         let backend = state.backend(number).with_context(|| format!("backend {number} is unknown"))?;
         ensure!(backend.state == "up", "backend {number} is {} ({})", backend.state, backend.cause);
     }
@@ -272,12 +287,13 @@ fn all_up(state: &State, expected: &[usize]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::peers::NGINX;
     use super::*;
 
     #[test]
     fn fixed_ports_are_those_in_the_readme() {
         let addresses: Vec<String> =
-            Setup::processes().backends(2).fixed_addresses().map(|address| address.to_string()).collect();
+            Lab::processes().backends(2).fixed_addresses().map(|address| address.to_string()).collect();
         assert_eq!(
             addresses,
             [
@@ -294,11 +310,15 @@ mod tests {
     #[tokio::test]
     async fn a_lab_that_cannot_be_is_refused_before_anything_starts() {
         for (setup, reason) in [
-            (Lab::processes().backends(2).deferred(3), "backend 3 cannot be deferred: there are 1 to 2"),
             (Lab::compose().backends(3), "describes 4 backends, not 3"),
             (Lab::compose().lb_arg("--workers=2"), "those of docker-compose.yml"),
             (Lab::compose().settings(""), "those of docker-compose.yml"),
             (Lab::compose().held_port(), "those of docker-compose.yml"),
+            (Lab::compose().balancer(Balancer::Peer(&NGINX)), "those of docker-compose.yml"),
+            (
+                Lab::processes().balancer(Balancer::Peer(&NGINX)).lb_arg("--workers=2"),
+                "nginx has a configuration",
+            ),
         ] {
             let error = format!("{:#}", setup.start().await.unwrap_err());
             assert!(error.contains(reason), "{error:?} lacks {reason:?}");

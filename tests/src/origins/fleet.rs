@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
 use lab::load::Executed;
-use lab::topology::Balancer;
+use lab::topology::BalancerHandle;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -18,7 +18,7 @@ const READY_TIME: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct Fleet {
     watch: Watch,
-    balancer: Balancer,
+    balancer: BalancerHandle,
     origins: Vec<Origin>,
     folder: TempDir,
 }
@@ -38,14 +38,14 @@ impl Fleet {
         }
         let urls: Vec<String> = origins.iter().map(Origin::url).collect();
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let balancer = Balancer::in_front_of(&urls, &args).await?;
+        let balancer = BalancerHandle::in_front_of(&urls, &args).await?;
         all_up(&balancer).await?;
-        let watch = Watch::begin(balancer.admin()).await?;
+        let watch = Watch::begin(balancer.admin()?).await?;
         Ok(Self { watch, balancer, origins, folder })
     }
 
     /// The balancer.
-    pub fn balancer(&self) -> &Balancer {
+    pub fn balancer(&self) -> &BalancerHandle {
         &self.balancer
     }
 
@@ -89,7 +89,7 @@ impl Fleet {
     }
 }
 
-async fn all_up(balancer: &Balancer) -> Result<()> {
+async fn all_up(balancer: &BalancerHandle) -> Result<()> {
     let reached = lab::eventually(READY_TIME, "every backend to be up", async || {
         for backend in balancer.state().await?.backends {
             ensure!(backend.state == "up", "{} is {}: {}", backend.url, backend.state, backend.cause);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::origins::{Fleet, Kind, Kit};
-use lab::binaries::{Profile, Progress, build};
+use lab::binaries::{CargoOutput, Profile, build};
 use lab::load::{Call, Load};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,11 +28,11 @@ const PATIENCE: Duration = seconds(60);
 /// Two uvicorns and two nodes are restarted one after the other with that line.
 pub(super) async fn one_by_one(kit: Kit) -> Result<()> {
     let fleet = Fleet::start(&kit, &[Kind::Uvicorn, Kind::Uvicorn, Kind::Node, Kind::Node], &[]).await?;
-    let lb = build(Profile::Dev, Progress::Quiet)?.lb;
+    let lb = build(Profile::Dev, CargoOutput::Quiet)?.lb;
     let line = documented(&lb).await?;
     let folder = tempfile::tempdir()?;
     let manager = TcpListener::bind("127.0.0.1:0").await?;
-    lend_commands(folder.path(), &lb, fleet.balancer().admin(), manager.local_addr()?.port())?;
+    lend_commands(folder.path(), &lb, fleet.balancer().admin()?, manager.local_addr()?.port())?;
 
     let load = Load::open(fleet.balancer().address())
         .call(Call::get("/").rate(GETS))

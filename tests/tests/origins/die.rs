@@ -32,7 +32,7 @@ pub(super) async fn at(kit: Kit, kind: Kind, count: usize) -> Result<()> {
 
 pub(super) async fn in_the_lab(count: usize) -> Result<()> {
     let lab = Lab::processes().backends(count).start().await?;
-    let watch = Watch::begin(lab.balancer().admin()).await?;
+    let watch = Watch::begin(lab.balancer().admin()?).await?;
     let ended = load(lab.balancer().address(), either(seconds(3), seconds(8))).await?;
     judge(&format!("{count} x lab"), &ended, &lab.ledger().await?, &watch)
 }

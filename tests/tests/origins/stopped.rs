@@ -34,7 +34,7 @@ struct Seen {
 /// The names of all policies.
 async fn policies(kit: &Kit) -> Result<Vec<String>> {
     let fleet = Fleet::start(kit, &[Kind::Node], &[]).await?;
-    let policy: Value = Client::new(fleet.balancer().admin()).get("/policy").await?.ok()?.json()?;
+    let policy: Value = Client::new(fleet.balancer().admin()?).get("/policy").await?.ok()?.json()?;
     let known = policy["known"].as_array().context("it names no policies")?;
     Ok(known.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }

@@ -92,7 +92,7 @@ async fn converse(mut stream: TcpStream) -> io::Result<()> {
     loop {
         while let Some(end) = end_of_head(&held) {
             let head = &held[..end];
-            let (answer, upload) = (Answer::to(head), length_of_body(head)?);
+            let (answer, upload) = (Reply::to(head), length_of_body(head)?);
             let here = upload.min(held.len() - end);
             held.drain(..end + here);
             swallow(&mut stream, upload - here, &mut gulp).await?;
@@ -141,7 +141,7 @@ fn length_of_body(head: &[u8]) -> io::Result<usize> {
 
 /// The answer to a request.
 #[derive(Debug, PartialEq)]
-enum Answer {
+enum Reply {
     /// The 18 bytes.
     Short,
     /// This number of bytes.
@@ -150,7 +150,7 @@ enum Answer {
     Mirror(Vec<u8>),
 }
 
-impl Answer {
+impl Reply {
     fn to(head: &[u8]) -> Self {
         let path = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
         if path == MIRROR.as_bytes() {
@@ -186,13 +186,13 @@ mod tests {
     #[test]
     fn the_path_says_what_the_answer_is() {
         for (path, expected) in [
-            ("/", Answer::Short),
-            ("/bytes/65536", Answer::Bytes(65_536)),
-            ("/bytes/99999999", Answer::Bytes(MOST)),
-            ("/bytes/many", Answer::Short),
-            ("/request", Answer::Mirror(b"GET /request HTTP/1.1\r\n\r\n".to_vec())),
+            ("/", Reply::Short),
+            ("/bytes/65536", Reply::Bytes(65_536)),
+            ("/bytes/99999999", Reply::Bytes(MOST)),
+            ("/bytes/many", Reply::Short),
+            ("/request", Reply::Mirror(b"GET /request HTTP/1.1\r\n\r\n".to_vec())),
         ] {
-            assert_eq!(Answer::to(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()), expected, "{path}");
+            assert_eq!(Reply::to(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()), expected, "{path}");
         }
     }
 

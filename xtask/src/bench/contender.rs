@@ -1,14 +1,13 @@
 //! The contenders: this balancer and those of the other proxies that are installed.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
-use lab::binaries::{self, Profile, Progress};
+use lab::binaries::{self, CargoOutput, Profile};
+use lab::topology::peers::{CADDY, ENVOY, HAPROXY, NGINX, NGINX_UNBUFFERED, Peer, TRAEFIK, Task};
 
-use super::peers::{PEERS, Peer, Task};
-use super::process;
+use super::cores::PROXY_CORE;
 use super::workload::Workload;
 
 /// The name of this balancer here.
@@ -18,41 +17,63 @@ const OWN: &str = "Roundabout";
 #[derive(Clone)]
 pub(super) struct Contender {
     name: String,
-    kind: Kind,
+    proxy: Proxy,
     binary: PathBuf,
     cores: &'static str,
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum Proxy {
     /// This balancer.
     Own { workers: usize, statistics: &'static str },
     /// A proxy of another project.
-    Peer(&'static Peer),
+    Peer(Entrant),
 }
+
+/// The part that a proxy of another project has here.
+#[derive(Clone, Copy)]
+struct Entrant {
+    peer: &'static Peer,
+    /// The only load that it is measured under, if not all.
+    only: Option<Workload>,
+    /// Whether tracers can run it. Programs in Go have a runtime that does not work with valgrind.
+    counted: bool,
+}
+
+/// The proxies of other projects, the most common first.
+const ENTRANTS: [Entrant; 6] = [
+    Entrant { peer: &NGINX, only: None, counted: true },
+    // Only for uploads, this one has another configuration.
+    Entrant { peer: &NGINX_UNBUFFERED, only: Some(Workload::Upload), counted: false },
+    Entrant { peer: &HAPROXY, only: None, counted: true },
+    Entrant { peer: &ENVOY, only: None, counted: false },
+    Entrant { peer: &CADDY, only: None, counted: false },
+    Entrant { peer: &TRAEFIK, only: None, counted: false },
+];
 
 impl Contender {
     /// This balancer, freshly built for release, and those of the other proxies that are installed; prints
     /// which are not. With `basic`, also this balancer with basic statistics.
     pub(super) fn all(basic: bool) -> anyhow::Result<Vec<Self>> {
-        let own = Self::own(OWN, 1, super::PROXY_CORE)?;
+        let own = Self::own(OWN, 1, PROXY_CORE)?;
         let mut all = vec![own.clone()];
         all.extend(basic.then(|| Self {
             name: "basic".to_owned(),
-            kind: Kind::Own { workers: 1, statistics: "basic" },
+            proxy: Proxy::Own { workers: 1, statistics: "basic" },
             ..own
         }));
-        for peer in &PEERS {
-            match process::locate(peer.program) {
+        for entrant in ENTRANTS {
+            let peer = entrant.peer;
+            match peer.locate() {
                 Some(binary) => {
                     all.push(Self {
                         name: peer.name.to_owned(),
-                        kind: Kind::Peer(peer),
+                        proxy: Proxy::Peer(entrant),
                         binary,
-                        cores: super::PROXY_CORE,
+                        cores: PROXY_CORE,
                     });
                 }
-                None if peer.only.is_some() => {}
+                None if entrant.only.is_some() => {}
                 None => println!("{} is not installed and is left out: {}", peer.name, peer.install),
             }
         }
@@ -61,7 +82,7 @@ impl Contender {
 
     /// This balancer, freshly built for release, and other builds of it, each with the name of its file.
     pub(super) fn builds(others: &[PathBuf]) -> anyhow::Result<Vec<Self>> {
-        let own = Self::own(OWN, 1, super::PROXY_CORE)?;
+        let own = Self::own(OWN, 1, PROXY_CORE)?;
         let mut all = vec![own.clone()];
         for binary in others {
             // A plain name would be searched in `PATH`.
@@ -74,9 +95,9 @@ impl Contender {
 
     /// This balancer with its defaults, except for its workers and cores.
     pub(super) fn own(name: &str, workers: usize, cores: &'static str) -> anyhow::Result<Self> {
-        let binary = binaries::build(Profile::Release, Progress::Shown)?.lb;
-        let kind = Kind::Own { workers, statistics: "full" };
-        Ok(Self { name: name.to_owned(), kind, binary, cores })
+        let binary = binaries::build(Profile::Release, CargoOutput::Shown)?.lb;
+        let proxy = Proxy::Own { workers, statistics: "full" };
+        Ok(Self { name: name.to_owned(), proxy, binary, cores })
     }
 
     /// Its name, as its project writes it.
@@ -91,25 +112,25 @@ impl Contender {
 
     /// Whether it is measured under this load.
     pub(super) fn takes_part(&self, workload: Workload) -> bool {
-        match self.kind {
-            Kind::Own { .. } => true,
-            Kind::Peer(peer) => peer.only.is_none_or(|only| only == workload),
+        match self.proxy {
+            Proxy::Own { .. } => true,
+            Proxy::Peer(entrant) => entrant.only.is_none_or(|only| only == workload),
         }
     }
 
     /// Whether tracers can run it.
     pub(super) fn is_counted(&self) -> bool {
-        match self.kind {
-            Kind::Own { .. } => true,
-            Kind::Peer(peer) => peer.counted,
+        match self.proxy {
+            Proxy::Own { .. } => true,
+            Proxy::Peer(entrant) => entrant.counted,
         }
     }
 
     /// The version that it prints; empty if it prints none.
     pub(super) fn version(&self) -> String {
-        let flag = match self.kind {
-            Kind::Own { .. } => "--version",
-            Kind::Peer(peer) => peer.version,
+        let flag = match self.proxy {
+            Proxy::Own { .. } => "--version",
+            Proxy::Peer(entrant) => entrant.peer.version,
         };
         let Ok(output) = Command::new(&self.binary).arg(flag).output() else { return String::new() };
         // nginx prints it on stderr.
@@ -119,14 +140,9 @@ impl Contender {
 
     /// The command that runs it in the foreground, after its configuration is written.
     pub(super) fn command(&self, task: &Task<'_>) -> anyhow::Result<Vec<String>> {
-        let flags = match self.kind {
-            Kind::Own { workers, statistics } => own_flags(task, workers, statistics),
-            Kind::Peer(peer) => {
-                let config = task.folder.join(peer.config_file());
-                fs::write(&config, peer.config(task))
-                    .with_context(|| format!("cannot write {}", config.display()))?;
-                peer.flags(task)
-            }
+        let flags = match self.proxy {
+            Proxy::Own { workers, statistics } => own_flags(task, workers, statistics),
+            Proxy::Peer(entrant) => entrant.peer.prepare(task)?,
         };
         Ok([vec![self.binary.display().to_string()], flags].concat())
     }

@@ -12,12 +12,12 @@ use anyhow::{Context, ensure};
 
 use super::contender::Contender;
 use super::document::Chapter;
-use super::measure::{Lab, ORDINARY};
+use super::measure::{Conditions, ORDINARY};
 use super::started::Started;
-use super::table::Table;
 use super::workload::Workload;
 use super::wrk::Order;
 use crate::callgrind;
+use crate::table::Table;
 
 /// Seconds of load in the first run.
 const LITTLE: u16 = 1;
@@ -58,29 +58,34 @@ impl Counter {
     pub(super) fn compare<'a>(
         self,
         contenders: impl Iterator<Item = &'a Contender>,
-        lab: &Lab<'_>,
+        conditions: &Conditions<'_>,
     ) -> anyhow::Result<Chapter> {
         let (heading, column) = self.heading();
         let mut table = Table::new(["", column]);
         for contender in contenders {
             eprintln!("{heading}: {}", contender.name());
-            table.row([contender.name().to_owned(), self.count(contender, lab)?]);
+            table.row([contender.name().to_owned(), self.count(contender, conditions)?]);
         }
-        Ok(Chapter::of(heading, &Workload::Small.words(lab.clients, lab.idle), vec![table]))
+        Ok(Chapter::of(heading, &Workload::Small.words(conditions.clients, conditions.idle), vec![table]))
     }
 
     /// Counts, and returns the count per request as text.
-    fn count(self, contender: &Contender, lab: &Lab<'_>) -> anyhow::Result<String> {
-        let (few, little) = self.run(contender, lab, LITTLE)?;
-        let (many, much) = self.run(contender, lab, MUCH)?;
+    fn count(self, contender: &Contender, conditions: &Conditions<'_>) -> anyhow::Result<String> {
+        let (few, little) = self.run(contender, conditions, LITTLE)?;
+        let (many, much) = self.run(contender, conditions, MUCH)?;
         ensure!(many > few, "more load made no more requests: {few}, then {many}");
         Ok(self.show(&per_request(&little, &much, many - few)))
     }
 
     /// Starts the proxy under the tracer, puts load on it, ends it, and returns the number of requests and
     /// the counts.
-    fn run(self, contender: &Contender, lab: &Lab<'_>, seconds: u16) -> anyhow::Result<(u64, Counts)> {
-        let report = lab.folder.join("counts");
+    fn run(
+        self,
+        contender: &Contender,
+        conditions: &Conditions<'_>,
+        seconds: u16,
+    ) -> anyhow::Result<(u64, Counts)> {
+        let report = conditions.folder.join("counts");
         let tracer = match self {
             Self::SystemCalls => format!("strace -f -c -o {}", report.display()),
             Self::Instructions => {
@@ -88,8 +93,8 @@ impl Counter {
             }
         };
         let tracer: Vec<String> = tracer.split(' ').map(String::from).collect();
-        let proxy = Started::start(contender, &tracer, lab.backends, ORDINARY, lab.folder)?;
-        let load = Order::small(lab.clients).run(proxy.port(), seconds)?;
+        let proxy = Started::start(contender, &tracer, conditions.backends, ORDINARY, conditions.folder)?;
+        let load = Order::small(conditions.clients).run(proxy.port(), seconds)?;
         let said = proxy.finish()?;
         let counts = match self {
             Self::SystemCalls => parse_strace(&fs::read_to_string(&report).context("strace wrote nothing")?),

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 
 use super::figure::Figure;
 use super::report::{self, Series};
-use super::table::Table;
+use crate::table::Table;
 
 /// The beginning and the end of the generated part.
 const BEGIN: &str = "<!-- measured: begin, by `cargo xtask bench --all --write` -->";

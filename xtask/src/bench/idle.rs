@@ -2,12 +2,10 @@
 
 use anyhow::Context;
 
-use super::client::Client;
 use super::figure::{Figure, Sample};
+use super::keep_alive::KeepAlive;
 use super::started::Started;
-
-/// The number of connections, if the machine allows it.
-pub(super) const WANTED: usize = 10_000;
+use super::workload::WANTED;
 
 /// Descriptors for everything else; HAProxy needs two for each connection and some more.
 const RESERVED: u64 = 1_000;
@@ -27,7 +25,7 @@ pub(super) fn sample(proxy: &Started, connections: usize) -> anyhow::Result<Samp
         let mut clients = Vec::with_capacity(connections);
         for number in 1..=connections {
             let open = || format!("connection {number} of {connections}");
-            let mut client = Client::connect(proxy.port()).await.with_context(open)?;
+            let mut client = KeepAlive::connect(proxy.port()).await.with_context(open)?;
             client.ask().await.with_context(open)?;
             clients.push(client);
         }

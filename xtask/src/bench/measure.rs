@@ -8,18 +8,18 @@ use anyhow::Context;
 use super::backends::Backends;
 use super::contender::Contender;
 use super::figure::{Figure, Sample};
-use super::open_loop::Outcome;
+use super::open_loop::OpenLoopReport;
 use super::report::Series;
 use super::started::Started;
 use super::workload::{Loading, Workload};
-use super::wrk::{Load, Order};
+use super::wrk::{Order, WrkReport};
 use super::{idle, open_loop};
 
 /// The number of clients that a proxy is configured for, unless there are more.
 pub(super) const ORDINARY: usize = 2048;
 
 /// The environment and the duration of the measurements.
-pub(super) struct Lab<'a> {
+pub(super) struct Conditions<'a> {
     /// The backends of the proxies.
     pub(super) backends: &'a Backends,
     /// The folder for files.
@@ -34,7 +34,7 @@ pub(super) struct Lab<'a> {
     pub(super) idle: usize,
 }
 
-impl Lab<'_> {
+impl Conditions<'_> {
     /// Measures all contenders under one kind of load. `rate` is the rate of loads with a fixed rate, in
     /// requests a second.
     pub(super) fn measure(
@@ -101,13 +101,13 @@ impl Lab<'_> {
 /// The result of a load: requests, requests a second, and figures.
 type Came = (u64, f64, Vec<(Figure, f64)>);
 
-fn closed(load: &Load) -> Came {
+fn closed(load: &WrkReport) -> Came {
     let us = |duration: Duration| duration.as_secs_f64() * 1e6;
     let figures = vec![(Figure::Rate, load.rate), (Figure::P50, us(load.p50)), (Figure::P99, us(load.p99))];
     (load.requests, load.rate, figures)
 }
 
-fn open(outcome: &Outcome, rate: f64) -> Came {
+fn open(outcome: &OpenLoopReport, rate: f64) -> Came {
     let sent = outcome.requests as f64 / outcome.due as f64;
     let us = |quantile: f64| outcome.latencies.value_at_quantile(quantile) as f64 / 1000.0;
     let figures = vec![

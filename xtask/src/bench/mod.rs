@@ -7,22 +7,21 @@
 //! others.
 
 mod backends;
-mod client;
 mod contender;
+mod cores;
 mod count;
 mod document;
 mod figure;
 mod idle;
+mod keep_alive;
 mod machine;
 mod measure;
 mod open_loop;
-mod peers;
 mod plot;
 mod process;
 mod report;
 mod scaling;
 mod started;
-mod table;
 mod workload;
 mod wrk;
 
@@ -35,22 +34,14 @@ use lab::binaries::workspace;
 
 use backends::Backends;
 use contender::Contender;
+use cores::{LOAD_CORE, PROXY_CORE};
 use count::Counter;
 use document::Chapter;
 use figure::Figure;
 use machine::Machine;
-use measure::Lab;
+use measure::Conditions;
 use report::Series;
 use workload::Workload;
-
-/// The core of the proxy.
-const PROXY_CORE: &str = "0";
-
-/// The core of the load generator, the backends, and everything else here.
-const LOAD_CORE: &str = "1";
-
-/// Both cores.
-const BOTH_CORES: &str = "0,1";
 
 /// The proxy whose speed determines the load at a fixed rate.
 const YARDSTICK: &str = "nginx";
@@ -114,16 +105,22 @@ impl Bench {
         let idle = idle::connections(process::raise_descriptors()?);
         let backends = Backends::start(4)?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let lab =
-            Lab { backends: &backends, folder: folder.path(), rounds, seconds, clients: self.clients, idle };
+        let conditions = Conditions {
+            backends: &backends,
+            folder: folder.path(),
+            rounds,
+            seconds,
+            clients: self.clients,
+            idle,
+        };
 
-        let mut chapters = self.compare(&lab, &contenders)?;
+        let mut chapters = self.compare(&conditions, &contenders)?;
         for counter in self.counters() {
             let counted = contenders.iter().filter(|contender| contender.is_counted());
-            chapters.push(shown(counter.compare(counted, &lab)?));
+            chapters.push(shown(counter.compare(counted, &conditions)?));
         }
         if self.scaling {
-            let series = scaling::measure(&lab)?;
+            let series = scaling::measure(&conditions)?;
             let (shown_of, compared) = (&scaling::SHOWN, &scaling::COMPARED);
             chapters.push(shown(Chapter::compared("workers", scaling::CAVEAT, &series, shown_of, compared)));
         }
@@ -156,20 +153,20 @@ impl Bench {
     }
 
     /// Measures all contenders under each of the workloads.
-    fn compare(&self, lab: &Lab<'_>, contenders: &[Contender]) -> anyhow::Result<Vec<Chapter>> {
+    fn compare(&self, conditions: &Conditions<'_>, contenders: &[Contender]) -> anyhow::Result<Vec<Chapter>> {
         let mut chapters = Vec::new();
         let mut fastest = None;
         for workload in self.workloads() {
-            let mut words = workload.words(lab.clients, lab.idle);
+            let mut words = workload.words(conditions.clients, conditions.idle);
             let mut rate = 0.0;
             if workload == Workload::Latency {
-                let (name, most) = fastest.take().map_or_else(|| speed(lab, contenders), Ok)?;
+                let (name, most) = fastest.take().map_or_else(|| speed(conditions, contenders), Ok)?;
                 rate = most / 2.0;
                 words = workload::at_rate(&words, rate, &name);
             }
             let contenders: Vec<Contender> =
                 contenders.iter().filter(|one| one.takes_part(workload)).cloned().collect();
-            let series = lab.measure(workload, &contenders, rate)?;
+            let series = conditions.measure(workload, &contenders, rate)?;
             if workload == Workload::Small {
                 fastest = yardstick(&series);
             }
@@ -217,9 +214,9 @@ fn yardstick(series: &[Series]) -> Option<(String, f64)> {
 }
 
 /// The same without earlier measurements.
-fn speed(lab: &Lab<'_>, contenders: &[Contender]) -> anyhow::Result<(String, f64)> {
+fn speed(conditions: &Conditions<'_>, contenders: &[Contender]) -> anyhow::Result<(String, f64)> {
     let whose = contenders.iter().find(|one| one.name() == YARDSTICK).or_else(|| contenders.first());
     let whose = whose.context("there is no proxy to measure")?;
-    let series = lab.measure(Workload::Small, slice::from_ref(whose), 0.0)?;
+    let series = conditions.measure(Workload::Small, slice::from_ref(whose), 0.0)?;
     yardstick(&series).context("nothing was measured")
 }

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::client::Client;
+use super::keep_alive::KeepAlive;
 
 /// The largest latency that the histogram shows, in nanoseconds: ten minutes.
 const LONGEST: u64 = 600_000_000_000;
@@ -26,7 +26,7 @@ const LONGEST: u64 = 600_000_000_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The result of a load.
-pub(super) struct Outcome {
+pub(super) struct OpenLoopReport {
     /// Requests that were sent and answered.
     pub(super) requests: u64,
     /// Requests that were due.
@@ -40,18 +40,18 @@ pub(super) struct Outcome {
 ///
 /// # Errors
 /// If a single request fails.
-pub(super) fn run(port: u16, clients: u16, rate: f64, seconds: u16) -> anyhow::Result<Outcome> {
+pub(super) fn run(port: u16, clients: u16, rate: f64, seconds: u16) -> anyhow::Result<OpenLoopReport> {
     let interval = NonZeroU64::new((1e9 / rate) as u64)
         .context("the rate is higher than the resolution of the clock")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut connected = Vec::new();
         for _ in 0..clients {
-            let mut client = Client::connect(port).await?;
+            let mut client = KeepAlive::connect(port).await?;
             client.ask().await?;
             connected.push(client);
         }
-        let schedule = Arc::new(Schedule::begin(interval)?);
+        let schedule = Arc::new(Pacing::begin(interval)?);
         let mut working = JoinSet::new();
         for client in connected {
             working.spawn(work(client, Arc::clone(&schedule)));
@@ -71,12 +71,12 @@ pub(super) fn run(port: u16, clients: u16, rate: f64, seconds: u16) -> anyhow::R
         schedule.give_up(due, end);
         let latencies = schedule.latencies.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ensure!(!latencies.is_empty(), "not one request was due");
-        Ok(Outcome { requests: schedule.sent(due), due, latencies })
+        Ok(OpenLoopReport { requests: schedule.sent(due), due, latencies })
     })
 }
 
 /// Takes each request when it is due, and waits for its answer.
-async fn work(mut client: Client, schedule: Arc<Schedule>) -> anyhow::Result<()> {
+async fn work(mut client: KeepAlive, schedule: Arc<Pacing>) -> anyhow::Result<()> {
     while let Some(due) = schedule.next().await {
         client.ask().await?;
         schedule.record(due, Instant::now());
@@ -87,7 +87,7 @@ async fn work(mut client: Client, schedule: Arc<Schedule>) -> anyhow::Result<()>
 /// Makes requests due, one after the other, up to this number. It is a thread that sleeps, because a
 /// runtime's timers count whole milliseconds, in which a proxy can answer dozens of requests. Returns the
 /// time of its end.
-fn pace(schedule: &Schedule, total: u64) -> Instant {
+fn pace(schedule: &Pacing, total: u64) -> Instant {
     // Without this, the kernel may sleep 50 us longer, which would count as latency.
     let _ = set_current_timer_slack(NonZeroU64::new(1));
     for number in 0..total {
@@ -99,7 +99,7 @@ fn pace(schedule: &Schedule, total: u64) -> Instant {
 }
 
 /// The times at which requests are due.
-struct Schedule {
+struct Pacing {
     started: Instant,
     interval: NonZeroU64,
     /// Requests that are due and not taken yet.
@@ -109,7 +109,7 @@ struct Schedule {
     latencies: Mutex<Histogram<u64>>,
 }
 
-impl Schedule {
+impl Pacing {
     fn begin(interval: NonZeroU64) -> anyhow::Result<Self> {
         Ok(Self {
             started: Instant::now(),
@@ -164,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn latency_counts_from_when_a_request_was_due() {
-        let schedule = Schedule::begin(NonZeroU64::new(1_000_000).unwrap()).unwrap();
+        let schedule = Pacing::begin(NonZeroU64::new(1_000_000).unwrap()).unwrap();
         schedule.due.add_permits(3);
         let first = schedule.next().await.unwrap();
         assert_eq!(first, schedule.started + Duration::from_millis(1));

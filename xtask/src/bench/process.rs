@@ -1,13 +1,15 @@
 //! A process under measurement: started on one core, read from `/proc`, and always ended.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 use anyhow::{Context, bail, ensure};
+use lab::resources;
+use lab::topology::peers::locate;
+use procfs::process::{Stat, all_processes};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 /// The time limit for the end of a process after it was asked to end.
@@ -17,14 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) fn require(program: &str, package: &str) -> anyhow::Result<()> {
     ensure!(locate(program).is_some(), "`{program}` is not installed: apt install {package}");
     Ok(())
-}
-
-/// The path of a program, if it is installed. Debian keeps servers in folders that are only in root's `PATH`.
-pub(super) fn locate(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders =
-        env::split_paths(&path).chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")]);
-    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// Moves this process to one core, with all its later threads and children.
@@ -48,7 +42,7 @@ pub(super) fn raise_descriptors() -> anyhow::Result<u64> {
 }
 
 /// A running process with all its children. It ends when this value is dropped, and when this process dies.
-pub(super) struct Running {
+pub(super) struct ProcessUnderTest {
     child: Child,
     /// The file for its stderr. A file takes any amount, while a full pipe would block the process.
     log: PathBuf,
@@ -56,7 +50,7 @@ pub(super) struct Running {
     traced: bool,
 }
 
-impl Running {
+impl ProcessUnderTest {
     /// Runs the words as a command on some cores. If `traced`, the first word is a tracer that runs the rest
     /// as its child.
     pub(super) fn start(cores: &str, words: &[String], traced: bool, log: PathBuf) -> anyhow::Result<Self> {
@@ -82,17 +76,13 @@ impl Running {
 
     /// CPU time of the process and all its children so far, from the kernel.
     pub(super) fn cpu_time(&self) -> anyhow::Result<Duration> {
-        let ticks: u64 = family(self.child.id())?.iter().map(|(_, stat)| stat.ticks).sum();
-        Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+        let ticks: u64 = family(self.child.id())?.iter().map(|stat| stat.utime + stat.stime).sum();
+        Ok(Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64))
     }
 
     /// Resident memory of the process and all its children, in bytes. Shared memory counts for each of them.
     pub(super) fn memory(&self) -> anyhow::Result<u64> {
-        let mut bytes = 0;
-        for (pid, _) in family(self.child.id())? {
-            bytes += lab::memory(pid, "VmRSS")?;
-        }
-        Ok(bytes)
+        family(self.child.id())?.iter().map(|stat| resources::resident(stat.pid.unsigned_abs())).sum()
     }
 
     /// Asks the process to end, waits for it, and returns its stderr.
@@ -120,7 +110,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for ProcessUnderTest {
     fn drop(&mut self) {
         if self.ask_to_end().is_err() {
             let _ = self.child.kill();
@@ -129,51 +119,28 @@ impl Drop for Running {
     }
 }
 
-/// The kernel's data about a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat {
-    parent: u32,
-    /// Time on the CPU, in user space and in the kernel, in clock ticks.
-    ticks: u64,
-}
-
-/// Reads a line of `/proc/<pid>/stat`, see proc(5).
-fn parse_stat(line: &str) -> Option<Stat> {
-    // The name is the second field, in parentheses, and may itself contain spaces and parentheses.
-    let fields: Vec<&str> = line.get(line.rfind(')')? + 1..)?.split_whitespace().collect();
-    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-    Some(Stat { parent: u32::try_from(number(1)?).ok()?, ticks: number(11)? + number(12)? })
-}
-
 /// A process and all its descendants.
-fn family(root: u32) -> anyhow::Result<Vec<(u32, Stat)>> {
-    let all = processes()?;
-    let mut found: Vec<(u32, Stat)> = Vec::new();
-    let mut unseen = vec![root];
-    while let Some(pid) = unseen.pop() {
-        let stat = all.get(&pid).with_context(|| format!("process {pid} has gone"))?;
-        found.push((pid, *stat));
-        unseen.extend(all.iter().filter(|(_, other)| other.parent == pid).map(|(child, _)| *child));
+fn family(root: u32) -> anyhow::Result<Vec<Stat>> {
+    let mut others = processes()?;
+    let mut family: Vec<Stat> = others.extract_if(.., |stat| stat.pid.unsigned_abs() == root).collect();
+    ensure!(!family.is_empty(), "process {root} has gone");
+    let mut seen = 0;
+    while let Some(parent) = family.get(seen).map(|stat| stat.pid) {
+        family.extend(others.extract_if(.., |stat| stat.ppid == parent));
+        seen += 1;
     }
-    Ok(found)
+    Ok(family)
 }
 
 fn first_child(parent: u32) -> anyhow::Result<Option<u32>> {
-    Ok(processes()?.iter().filter(|(_, stat)| stat.parent == parent).map(|(pid, _)| *pid).min())
+    let children = processes()?.into_iter().filter(|stat| stat.ppid.unsigned_abs() == parent);
+    Ok(children.map(|stat| stat.pid.unsigned_abs()).min())
 }
 
 /// All processes; those that end meanwhile are left out.
-fn processes() -> anyhow::Result<HashMap<u32, Stat>> {
-    let mut all = HashMap::new();
-    for entry in fs::read_dir("/proc").context("cannot read /proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        let Ok(line) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-        if let Some(stat) = parse_stat(&line) {
-            all.insert(pid, stat);
-        }
-    }
-    Ok(all)
+fn processes() -> anyhow::Result<Vec<Stat>> {
+    let all = all_processes().context("cannot read /proc")?;
+    Ok(all.filter_map(|process| process.ok()?.stat().ok()).collect())
 }
 
 #[cfg(test)]
@@ -181,27 +148,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_stat_gives_parent_and_time() {
-        for (line, expected) in [
-            (
-                "4242 (nginx) S 4241 4242 1 0 -1 4194624 120 0 0 0 31 69 0 0 20 0 1 0 9 1000 50",
-                Some(Stat { parent: 4241, ticks: 100 }),
-            ),
-            (
-                "7 (a) b (c)) R 1 7 7 0 -1 0 0 0 0 0 5 6 0 0 20 0 1 0 9 1 1",
-                Some(Stat { parent: 1, ticks: 11 }),
-            ),
-            ("7 (short) R 1 7", None),
-            ("no name at all", None),
-            ("", None),
-        ] {
-            assert_eq!(parse_stat(line), expected, "{line:?}");
-        }
-    }
-
-    #[test]
     fn this_process_is_in_its_own_family() {
         let own = std::process::id();
-        assert!(family(own).unwrap().iter().any(|(pid, _)| *pid == own));
+        assert!(family(own).unwrap().iter().any(|stat| stat.pid.unsigned_abs() == own));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::contender::Contender;
 use super::figure::{Figure, Sample};
-use super::table::Table;
+use crate::table::Table;
 
 /// All rounds of one proxy.
 pub(super) struct Series {

@@ -7,18 +7,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use lab::topology::peers::Task;
 
 use super::backends::{Backends, MIRROR};
 use super::contender::Contender;
-use super::peers::Task;
-use super::process::Running;
+use super::process::ProcessUnderTest;
 
 /// The time limit until a proxy answers; everything is slow under valgrind.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running proxy that answers, until this value is dropped.
 pub(super) struct Started {
-    running: Running,
+    running: ProcessUnderTest,
     port: u16,
     name: String,
 }
@@ -40,7 +40,7 @@ impl Started {
         // valgrind becomes the program that it runs; strace stays a separate process.
         let traced = tracer.first().is_some_and(|tracer| tracer == "strace");
         let log = folder.join(format!("{name}.log"));
-        let mut running = Running::start(contender.cores(), &words, traced, log)?;
+        let mut running = ProcessUnderTest::start(contender.cores(), &words, traced, log)?;
         let deadline = Instant::now() + PATIENCE;
         while get(port, "/").is_err() {
             running.still_runs().with_context(|| format!("{name} does not start"))?;

@@ -8,7 +8,6 @@ use clap::ValueEnum;
 
 use super::backends::{BYTES, MOST};
 use super::figure::Figure::{self, *};
-use super::idle::WANTED;
 use super::wrk::Order;
 
 /// A kind of load.
@@ -58,6 +57,9 @@ pub(super) enum Loading {
 pub(super) fn at_rate(words: &str, rate: f64, whose: &str) -> String {
     format!("{words}, {rate:.0} requests/s: half of what {whose} can answer")
 }
+
+/// The number of idle connections, if the machine allows it.
+pub(super) const WANTED: usize = 10_000;
 
 /// The length of the usual answer.
 pub(super) const SHORT: usize = 18;

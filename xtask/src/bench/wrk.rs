@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 
 /// The result of a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Load {
+pub(super) struct WrkReport {
     /// Requests that were answered.
     pub(super) requests: u64,
     /// Answers a second.
@@ -41,7 +41,7 @@ impl Order {
     ///
     /// # Errors
     /// If a single request fails: a proxy that drops requests would have less work.
-    pub(super) fn run(&self, port: u16, seconds: u16) -> anyhow::Result<Load> {
+    pub(super) fn run(&self, port: u16, seconds: u16) -> anyhow::Result<WrkReport> {
         let mut command = Command::new("wrk");
         command.args(["--latency", "--threads", "1"]).args([
             "--connections",
@@ -67,13 +67,13 @@ impl Order {
 }
 
 /// Reads the report of `wrk --latency`.
-fn parse(report: &str) -> anyhow::Result<Load> {
+fn parse(report: &str) -> anyhow::Result<WrkReport> {
     for failure in ["Socket errors:", "Non-2xx or 3xx responses:"] {
         let line = report.lines().find(|line| line.trim().starts_with(failure));
         ensure!(line.is_none(), "requests failed under load: {}", line.unwrap_or_default().trim());
     }
     let load = || {
-        Some(Load {
+        Some(WrkReport {
             requests: report
                 .lines()
                 .find_map(|line| line.split_once(" requests in "))?
@@ -135,7 +135,7 @@ Transfer/sec:      8.36MB
         let load = parse(REPORT).unwrap();
         assert_eq!(
             load,
-            Load {
+            WrkReport {
                 requests: 215_203,
                 rate: 53787.86,
                 p50: Duration::from_micros(1150),

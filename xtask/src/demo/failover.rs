@@ -7,12 +7,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use lab::claims::failover::{CLAIMS, FailoverRun, STALL_GRACE};
+use lab::claims::{ensure_all_hold, judge};
 use lab::load::{Call, Load, Report, Running};
+use lab::spell::time;
 use lab::topology::{Lab, Setup};
 
-use super::glyphs::time;
-use super::promises::{Measured, STALL_GRACE, judge};
-use crate::verdict;
+use crate::table::Table;
 
 const CLIENTS: usize = 32;
 const PATH: &str = "/delay/20";
@@ -51,14 +52,14 @@ pub(super) async fn run(setup: Setup) -> Result<()> {
 
     let report = load.stop().await?;
     let lost = report.compare(&lab.ledger().await?).lost;
-    print_table(&report, &story, lab.backends().len());
-    let verdicts = judge(&measured(&report, &story, lost.len())?);
+    print!("\n{}", table(&report, &story, lab.backends().len()).plain());
+    let verdicts = judge(&CLAIMS, &measured(&report, &story, lost.len())?);
     println!();
-    verdict::print(&verdicts);
+    verdicts.iter().for_each(|verdict| println!("{verdict}"));
     for (error, count) in report.errors() {
         println!("{count} times: {error}");
     }
-    verdict::ensure_kept(&verdicts, || lab.logs())?;
+    ensure_all_hold(&verdicts, || lab.logs())?;
     lab.stop();
     Ok(())
 }
@@ -96,7 +97,7 @@ async fn act(
 }
 
 /// Calculates the figures for the promises from the ledger.
-fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<Measured> {
+fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<FailoverRun> {
     let at = |name: &str| story.iter().find(|moment| moment.phase == name).map(|moment| moment.at);
     let [steady, kill, start, stall, resume] =
         ["steady", "kill 2", "start 2", "stall 3", "continue 3"].map(|name| at(name).unwrap_or_default());
@@ -105,34 +106,33 @@ fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<Measured> 
         Some(first.end.saturating_sub(after))
     };
     ensure!(stall + STALL_GRACE < resume, "the stall was too short to be measured");
-    Ok(Measured {
+    Ok(FailoverRun {
         errors: report.summary().errors,
         slowest_around_kill: report.between(kill, start).max,
         serves_after_start: serves(KILLED, start),
         errors_in_stall: report.between(stall, resume).errors,
         rates: (report.between(steady, kill).rate(), report.between(stall + STALL_GRACE, resume).rate()),
         serves_after_continue: serves(STALLED, resume),
-        lost,
+        lost: lost as u64,
     })
 }
 
-fn print_table(report: &Report, story: &[Moment], backends: usize) {
-    let shares: String = (1..=backends).map(|number| format!("{:>6}", format!("to {number}"))).collect();
-    println!("\nphase       requests  errors   rps{shares}     p50     p99  slowest    seen");
+/// The figures of each phase.
+fn table(report: &Report, story: &[Moment], backends: usize) -> Table {
+    let to_each = (1..=backends).map(|number| format!("to {number}"));
+    let head = ["phase", "requests", "errors", "rps"].map(str::to_owned).into_iter().chain(to_each);
+    let mut table = Table::new(head.chain(["p50", "p99", "slowest", "seen"].map(str::to_owned)));
     for moment in story {
         let Some(summary) = report.phase(moment.phase) else { continue };
-        let shares = (1..).take(backends).map(|number| format!("{:>4.0} %", summary.share(number) * 100.0));
-        println!(
-            "{:<11} {:>8} {:>7} {:>5.0}{} {:>7} {:>7} {:>8} {:>7}",
-            moment.phase,
-            summary.requests,
-            summary.errors,
-            summary.rate(),
-            shares.collect::<String>(),
-            time(Some(summary.p50)),
-            time(Some(summary.p99)),
-            time(Some(summary.max)),
-            time(moment.noticed),
-        );
+        let counts = [
+            moment.phase.to_owned(),
+            summary.requests.to_string(),
+            summary.errors.to_string(),
+            format!("{:.0}", summary.rate()),
+        ];
+        let shares = (1..).take(backends).map(|number| format!("{:.0} %", summary.share(number) * 100.0));
+        let times = [Some(summary.p50), Some(summary.p99), Some(summary.max), moment.noticed].map(time);
+        table.row(counts.into_iter().chain(shares).chain(times));
     }
+    table
 }

@@ -4,43 +4,43 @@ use std::io::{Stdout, Write, stdout};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use crossterm::event::Event as Input;
+use api::StateChange;
+use console::{Action, Glyphs, Input, Key, Model, action};
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
 use crossterm::style::{Print, ResetColor, SetForegroundColor};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
     LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
 use crossterm::{cursor, event, execute, queue};
-use lab::client::{Event, Events};
+use lab::client::Events;
 use lab::load::Running;
 use lab::topology::Lab;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::glyphs::Glyphs;
-use super::keys::{Command, command};
 use super::screen::{Addresses, Line, screen};
-use super::watch::Watch;
 
 /// Draws and obeys until the user quits or the time is up.
 pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> Result<()> {
     let began = Instant::now();
-    let (mut watch, glyphs, addresses) = (Watch::default(), Glyphs::of_the_locale(), Addresses::of(lab));
+    let (mut model, glyphs, addresses) = (Model::default(), of_the_locale(), Addresses::of(lab));
     let mut feed = Feed::open(lab).await?;
     let mut terminal = Terminal::take()?;
     let mut inputs = inputs();
     let mut ticks = interval(Duration::from_millis(250));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    watch.note(Duration::ZERO, "the lab is up; the keys below break backends");
+    let welcome = "the lab is up; the keys below break backends".to_owned();
+    model.update(Duration::ZERO, Input::Note(welcome));
     while until.is_none_or(|until| began.elapsed() < until) {
         tokio::select! {
-            _ = ticks.tick() => look(lab, &mut watch, began.elapsed()).await,
-            event = feed.next() => drop(watch.event(began.elapsed(), &event)),
-            Some(input) = inputs.recv() => match input.as_key_press_event().and_then(command) {
-                Some(Command::Quit) => break,
+            _ = ticks.tick() => look(lab, &mut model, began.elapsed()).await,
+            change = feed.next() => drop(model.update(began.elapsed(), Input::Change(change))),
+            Some(input) = inputs.recv() => match input.as_key_press_event().and_then(key).and_then(action) {
+                Some(Action::Quit) => break,
                 Some(wanted) => {
-                    let done = obey(lab, wanted).await;
-                    watch.note(began.elapsed(), &done.unwrap_or_else(|error| format!("{error:#}")));
+                    let done = obey(lab, wanted).await.unwrap_or_else(|error| format!("{error:#}"));
+                    model.update(began.elapsed(), Input::Note(done));
                 }
                 // After a resize, the screen is drawn again.
                 None => {}
@@ -48,7 +48,7 @@ pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> R
         }
         let (width, height) = size().unwrap_or((80, 24));
         let own = load.recent(Duration::from_secs(10));
-        let lines = screen(&watch, &own, &addresses, glyphs, (width.into(), height.into()));
+        let lines = screen(&model, &own, &addresses, glyphs, (width.into(), height.into()));
         terminal.draw(&lines)?;
     }
     Ok(())
@@ -56,9 +56,9 @@ pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> R
 
 /// Reads the state of the balancer and of the workers. A part that does not answer is shown as unknown, and
 /// read again soon.
-pub(super) async fn look(lab: &Lab, watch: &mut Watch, at: Duration) {
+pub(super) async fn look(lab: &Lab, model: &mut Model, at: Duration) {
     if let Ok(state) = lab.balancer().state().await {
-        watch.sample(at, state);
+        model.update(at, Input::State(Box::new(state)));
     }
     let mut workers = Vec::new();
     for backend in lab.backends() {
@@ -70,24 +70,24 @@ pub(super) async fn look(lab: &Lab, watch: &mut Watch, at: Duration) {
         };
         workers.push(word.to_owned());
     }
-    watch.workers(workers);
+    model.update(at, Input::Workers(workers));
 }
 
-/// Obeys a command, and returns what was done.
-async fn obey(lab: &Lab, wanted: Command) -> Result<String> {
+/// Obeys the user, and returns what was done.
+async fn obey(lab: &Lab, wanted: Action) -> Result<String> {
     let number = match wanted {
-        Command::KillOrStart(number) | Command::StallOrContinue(number) => number,
-        Command::NextPolicy => {
+        Action::KillOrStart(number) | Action::StallOrContinue(number) => number,
+        Action::NextPolicy => {
             let policy = lab.balancer().next_policy().await?;
             return Ok(format!("you changed the policy to {policy}"));
         }
-        Command::Quit => return Ok(String::new()),
+        Action::Quit => return Ok(String::new()),
     };
     let backend = lab.backend(number);
     let state = backend.state().await?;
     let did = match (wanted, state["worker"]["state"].as_str()) {
-        (Command::KillOrStart(_), Some("dead")) => backend.start().await.map(|()| "started")?,
-        (Command::KillOrStart(_), _) => backend.kill().await.map(|()| "killed")?,
+        (Action::KillOrStart(_), Some("dead")) => backend.start().await.map(|()| "started")?,
+        (Action::KillOrStart(_), _) => backend.kill().await.map(|()| "killed")?,
         (_, Some("dead")) => return Ok(format!("backend {number} is dead: start it with {number} first")),
         (_, Some("stopped")) => backend.resume().await.map(|()| "continued")?,
         _ => backend.stall().await.map(|()| "stalled")?,
@@ -105,21 +105,43 @@ impl Feed {
         Ok(Self { events: Some(lab.balancer().events().await?) })
     }
 
-    /// The next event. After the end of the stream, this never returns: the balancer is gone, and the screen
-    /// shows this anyway.
-    pub(super) async fn next(&mut self) -> Event {
-        if let Some(events) = &mut self.events
-            && let Ok(Some(event)) = events.next().await
-        {
-            return event;
+    /// The next change of a state. After the end of the stream, this never returns: the balancer is gone, and
+    /// the screen shows this anyway.
+    pub(super) async fn next(&mut self) -> StateChange {
+        if let Some(events) = &mut self.events {
+            while let Ok(Some(event)) = events.next().await {
+                if event.name == "state"
+                    && let Ok(change) = serde_json::from_value(event.data)
+                {
+                    return change;
+                }
+            }
         }
         self.events = None;
         std::future::pending().await
     }
 }
 
+/// The characters for the locale of the environment.
+pub(super) fn of_the_locale() -> Glyphs {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
+    Glyphs::for_locale(set.into_iter().find(|value| !value.is_empty()).as_deref())
+}
+
+/// The key of a key press; `None` if it cannot have a meaning.
+fn key(press: KeyEvent) -> Option<Key> {
+    let (shift, control) = (KeyModifiers::SHIFT, KeyModifiers::CONTROL);
+    let (shift, control) = (press.modifiers.contains(shift), press.modifiers.contains(control));
+    match press.code {
+        KeyCode::Esc => Some(Key::Escape),
+        KeyCode::F(number) => Some(Key::Function(number)),
+        KeyCode::Char(character) => Some(Key::Character { character, shift, control }),
+        _ => None,
+    }
+}
+
 /// Reads the keyboard in a thread of its own, because reading it blocks.
-fn inputs() -> mpsc::UnboundedReceiver<Input> {
+fn inputs() -> mpsc::UnboundedReceiver<TerminalEvent> {
     let (tell, inputs) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         while let Ok(input) = event::read() {

@@ -1,20 +1,16 @@
 //! `cargo xtask demo`: the whole lab on one screen; keys break its backends.
 
 mod failover;
-pub(crate) mod glyphs;
-mod keys;
 mod live;
 mod plain;
-mod promises;
 mod screen;
-mod watch;
 
 use std::io::{IsTerminal, stdout};
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use lab::binaries::Progress;
+use lab::binaries::CargoOutput;
 use lab::load::{Call, Load};
 use lab::topology::{Lab, Setup};
 use tokio::signal::unix::{SignalKind, signal};
@@ -78,7 +74,7 @@ impl Demo {
 
     fn setup(&self) -> Setup {
         let setup = if self.compose { Lab::compose() } else { Lab::processes() };
-        setup.backends(4).progress(Progress::Shown)
+        setup.backends(4).progress(CargoOutput::Shown)
     }
 }
 

@@ -3,21 +3,21 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use console::{Input, Model};
 use lab::load::Running;
 use lab::topology::Lab;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::glyphs::{Glyphs, time};
-use super::live::{Feed, look};
+use super::live::{Feed, look, of_the_locale};
 use super::screen::{Addresses, picture};
-use super::watch::Watch;
+use lab::spell::time;
 
 /// Writes lines until the time is up, or until a signal ends the process.
 pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> Result<()> {
     let began = Instant::now();
-    let mut watch = Watch::default();
+    let mut model = Model::default();
     let mut feed = Feed::open(lab).await?;
-    for line in picture(&Addresses::of(lab), Glyphs::of_the_locale()) {
+    for line in picture(&Addresses::of(lab), of_the_locale()) {
         println!("{line}");
     }
     let mut seconds = interval(Duration::from_secs(1));
@@ -25,10 +25,10 @@ pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> R
     while until.is_none_or(|until| began.elapsed() < until) {
         tokio::select! {
             _ = seconds.tick() => {
-                look(lab, &mut watch, began.elapsed()).await;
-                println!("{}", line(&watch, load, began.elapsed()));
+                look(lab, &mut model, began.elapsed()).await;
+                println!("{}", line(&model, load, began.elapsed()));
             }
-            event = feed.next() => if let Some(line) = watch.event(began.elapsed(), &event) {
+            change = feed.next() => if let Some(line) = model.update(began.elapsed(), Input::Change(change)) {
                 println!("{line}");
             }
         }
@@ -36,10 +36,10 @@ pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> R
     Ok(())
 }
 
-fn line(watch: &Watch, load: &Running, at: Duration) -> String {
+fn line(model: &Model, load: &Running, at: Duration) -> String {
     let own = load.recent(Duration::from_secs(1));
     let mut line = format!("{:7.2} s  {:3} rps, {} errors", at.as_secs_f64(), own.requests, own.errors);
-    for lane in watch.lanes() {
+    for lane in model.lanes() {
         line += &format!(
             " | {} {} {:.0} % p99 {}",
             lane.number,

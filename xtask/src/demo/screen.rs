@@ -1,12 +1,11 @@
 //! The screen of the demo. Pure: data goes in, lines of coloured text come out.
 
+use console::{Glyphs, HELP, Health, Lane, Model};
 use crossterm::style::Color;
 use lab::load::Summary;
 use lab::topology::Lab;
 
-use super::glyphs::{Glyphs, time};
-use super::keys::HELP;
-use super::watch::{Lane, Watch};
+use lab::spell::time;
 
 /// Below this height, the picture is left out to make space.
 const LOW: usize = 22;
@@ -28,7 +27,7 @@ impl Addresses {
         let backends = lab.backends().iter();
         Self {
             balancer: lab.balancer().address().to_string(),
-            admin: lab.balancer().admin().to_string(),
+            admin: lab.balancer().admin().map_or_else(|_| "none".to_owned(), |port| port.to_string()),
             backends: backends.map(|b| (b.address().to_string(), b.control().to_string())).collect(),
         }
     }
@@ -60,25 +59,25 @@ pub(super) fn picture(addresses: &Addresses, glyphs: Glyphs) -> Vec<String> {
 
 /// The whole screen: at most `width` columns and `height` rows.
 pub(super) fn screen(
-    watch: &Watch,
+    model: &Model,
     own: &Summary,
     addresses: &Addresses,
     glyphs: Glyphs,
     (width, height): (usize, usize),
 ) -> Vec<Line> {
-    let mut lines = vec![plain(title(watch)), Line::new()];
+    let mut lines = vec![plain(title(model)), Line::new()];
     if height >= LOW {
         lines.extend(picture(addresses, glyphs).into_iter().map(plain));
         lines.push(Line::new());
     }
     lines.push(plain(HEADINGS.into()));
-    for lane in watch.lanes() {
-        lines.push(lane_line(&lane, watch, glyphs, width));
+    for lane in model.lanes() {
+        lines.push(lane_line(&lane, model, glyphs, width));
     }
     lines.extend([Line::new(), plain(own_traffic(own)), Line::new()]);
     // The help is on the last row, after an empty one.
     let rest = height.saturating_sub(lines.len() + 2);
-    lines.extend(watch.log(rest).map(|line| plain(format!(" {line}"))));
+    lines.extend(model.log(rest).map(|line| plain(format!(" {line}"))));
     lines.resize(height.saturating_sub(1), Line::new());
     lines.push(plain(format!(" {HELP}")));
     lines.into_iter().map(|line| cut(line, width)).collect()
@@ -89,7 +88,7 @@ const HEADINGS: &str = "   worker   balancer says      share   rps  in flight   
 /// The column where the timeline begins.
 const LANE_WIDTH: usize = 67;
 
-fn lane_line(lane: &Lane, watch: &Watch, glyphs: Glyphs, width: usize) -> Line {
+fn lane_line(lane: &Lane, model: &Model, glyphs: Glyphs, width: usize) -> Line {
     let state = format!("{} {} {}", glyphs.shape(lane.health), lane.health.word(), lane.progress);
     let numbers = format!(
         "{:>4.0} % {:>5.1} {:>10} {:>6} {:>6}  ",
@@ -101,17 +100,26 @@ fn lane_line(lane: &Lane, watch: &Watch, glyphs: Glyphs, width: usize) -> Line {
     );
     let mut line = vec![
         (format!(" {} {:<8} ", lane.number, lane.worker), None),
-        (format!("{state:<18} "), Some(lane.health.colour())),
+        (format!("{state:<18} "), Some(color(lane.health))),
         (numbers, None),
     ];
-    for moment in watch.timeline(lane.number, width.saturating_sub(LANE_WIDTH + 1)) {
-        line.push((glyphs.moment(moment).into(), moment.map(|health| health.colour())));
+    for moment in model.timeline(lane.number, width.saturating_sub(LANE_WIDTH + 1)) {
+        line.push((glyphs.moment(moment).into(), moment.map(color)));
     }
     line
 }
 
-fn title(watch: &Watch) -> String {
-    match watch.state() {
+/// Nearly all people can distinguish blue and orange.
+fn color(health: Health) -> Color {
+    match health {
+        Health::Up => Color::Cyan,
+        Health::Suspect | Health::Ejected => Color::Yellow,
+        Health::Down => Color::AnsiValue(208),
+    }
+}
+
+fn title(model: &Model) -> String {
+    match model.state() {
         None => " Roundabout: the balancer does not answer".into(),
         Some(state) => format!(
             " Roundabout: {} over {} backends, {} workers, {} requests in {} s",
@@ -153,9 +161,25 @@ fn cut(line: Line, width: usize) -> Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::watch::tests::state;
     use super::*;
+    use console::Input;
+    use serde_json::json;
     use std::time::Duration;
+
+    /// A state in which backend 1 is up and backend 2 is `second`, with these numbers of answers.
+    fn state(second: &str, answers: [u64; 2]) -> Input {
+        let backend = |number: usize, state: &str| {
+            let progress = (state == "down").then(|| json!({"towards": "up", "count": 1, "of": 2}));
+            let answers = answers[number - 1];
+            json!({"number": number, "state": state, "progress": progress, "answers": answers})
+        };
+        let state = json!({
+            "version": "0.1.0", "listen": "127.0.0.1:3030", "policy": "round-robin", "workers": 2,
+            "draining": false, "uptime_ms": 1000, "connections": 8, "totals": {},
+            "backends": [backend(1, "up"), backend(2, second)]
+        });
+        Input::State(Box::new(serde_json::from_value(state).unwrap()))
+    }
 
     fn addresses(count: usize) -> Addresses {
         let at = |port: usize| format!("127.0.0.1:{port}");
@@ -167,14 +191,15 @@ mod tests {
     }
 
     fn shown(size: (usize, usize)) -> Vec<String> {
-        let mut watch = Watch::default();
-        watch.sample(Duration::from_secs(1), state("up", [0, 0]));
-        watch.sample(Duration::from_secs(5), state("down", [30, 10]));
+        let mut model = Model::default();
+        model.update(Duration::from_secs(1), state("up", [0, 0]));
+        model.update(Duration::from_secs(5), state("down", [30, 10]));
         for line in 0..50 {
-            watch.note(Duration::from_secs(5), &format!("line {line} {}", "and so on ".repeat(20)));
+            let note = format!("line {line} {}", "and so on ".repeat(20));
+            model.update(Duration::from_secs(5), Input::Note(note));
         }
         let own = lab::load::summarise([], Duration::ZERO, Duration::from_secs(1));
-        let lines = screen(&watch, &own, &addresses(2), Glyphs::of_the_locale(), size);
+        let lines = screen(&model, &own, &addresses(2), Glyphs::for_locale(Some("C.UTF-8")), size);
         lines.into_iter().map(|line| line.into_iter().map(|(text, _)| text).collect()).collect()
     }
 
@@ -207,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_fan_has_as_many_ends_as_there_are_backends() {
-        let glyphs = Glyphs::of_the_locale();
+        let glyphs = Glyphs::for_locale(Some("C.UTF-8"));
         for count in 1..6 {
             let picture = picture(&addresses(count), glyphs);
             assert_eq!(picture.len(), count);

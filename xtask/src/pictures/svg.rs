@@ -3,6 +3,9 @@
 //! The background is transparent and every colour has a variant for dark mode, chosen by
 //! `prefers-color-scheme`. Words use any sans-serif font of the reader, so their width is estimated with a
 //! wide one (DejaVu Sans), and [`Picture::flaws`] reports what might not fit.
+//!
+//! A crate would replace the smaller part of this: `svg` writes elements and knows nothing of what they mean,
+//! and `plotters` writes fixed colors into the file, draws no arrows and reports no flaws.
 
 pub(crate) use super::tone::Tone;
 use super::tone::style;

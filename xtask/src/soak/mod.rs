@@ -15,10 +15,7 @@
 //! pieces. Look-ups hang, and clients leave. Growth beyond that is a leak. It first fills gaps: a leak of 32
 //! bytes a request appears in the second minute.
 
-mod audit;
-mod faults;
 mod names;
-mod promises;
 mod resources;
 
 use std::collections::BTreeMap;
@@ -26,15 +23,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
+use lab::claims::audit::{Audit, FaultPhase, Lap, audit};
+use lab::claims::faults::{CallKind, Fault, Strike, Wrong, order};
+use lab::claims::soak::{CLAIMS, SoakRun};
+use lab::claims::{ensure_all_hold, judge};
 use lab::load::{Call, Crowd, Entry, Load, Running, summarise};
+use lab::spell::{mebibytes, time};
 use lab::topology::{Lab, State};
 
-use crate::demo::glyphs::time;
-use crate::verdict;
-use audit::{Audit, Phase, audit};
-use faults::{Fault, Kind, Strike, Wrong, order};
 use names::NameServer;
-use promises::{Measured, judge, mebibytes};
 use resources::{at_rest, descriptors, healed, lines_dropped, memory};
 
 const BACKENDS: usize = 4;
@@ -79,17 +76,17 @@ pub(crate) struct Soak {
 }
 
 /// The load, in calls a second: mostly small GETs.
-fn mix() -> [(Call, Kind); 9] {
+fn mix() -> [(Call, CallKind); 9] {
     [
-        (Call::get("/").rate(800.0), Kind::ShortGet),
-        (Call::get("/delay/50").rate(40.0), Kind::ShortGet),
-        (Call::get("/delay/300").rate(5.0), Kind::ShortGet),
-        (Call::get("/bytes/50000").rate(100.0), Kind::LongGet),
-        (Call::post("/", 2000).rate(200.0), Kind::Post),
-        (Call::post("/echo", 512).rate(350.0), Kind::Post),
-        (Call::post("/delay/100", 100).rate(30.0), Kind::Post),
-        (Call::get("/die").rate(1.0), Kind::DyingGet),
-        (Call::post("/die", 100).rate(0.5), Kind::DyingPost),
+        (Call::get("/").rate(800.0), CallKind::ShortGet),
+        (Call::get("/delay/50").rate(40.0), CallKind::ShortGet),
+        (Call::get("/delay/300").rate(5.0), CallKind::ShortGet),
+        (Call::get("/bytes/50000").rate(100.0), CallKind::LongGet),
+        (Call::post("/", 2000).rate(200.0), CallKind::Post),
+        (Call::post("/echo", 512).rate(350.0), CallKind::Post),
+        (Call::post("/delay/100", 100).rate(30.0), CallKind::Post),
+        (Call::get("/die").rate(1.0), CallKind::DyingGet),
+        (Call::post("/die", 100).rate(0.5), CallKind::DyingPost),
     ]
 }
 
@@ -124,11 +121,11 @@ impl Soak {
             lab.balancer().address()
         );
         let measured = Run::begin(&lab).await?.laps(self.minutes, seed).await?;
-        let verdicts = judge(&measured);
+        let verdicts = judge(&CLAIMS, &measured);
         println!();
-        verdict::print(&verdicts);
+        verdicts.iter().for_each(|verdict| println!("{verdict}"));
         let traces = || format!("seed {seed}\n{}{}", measured.audit.findings(), lab.logs());
-        verdict::ensure_kept(&verdicts, traces)?;
+        ensure_all_hold(&verdicts, traces)?;
         lab.stop();
         Ok(())
     }
@@ -174,13 +171,13 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    async fn laps(mut self, laps: u32, seed: u32) -> Result<Measured> {
+    async fn laps(mut self, laps: u32, seed: u32) -> Result<SoakRun> {
         let mut random = fastrand::Rng::with_seed(seed.into());
         for number in 1..=laps {
             let usual = Load::open(self.lab.balancer().address()).connections(CONNECTIONS);
             self.lap(usual, order(&mut random, BACKENDS), Some(LAP * number - SETTLING)).await?;
         }
-        Ok(Measured {
+        Ok(SoakRun {
             audit: self.audit,
             hits: self.hits,
             descriptors: (self.descriptors, descriptors(self.lab).await?),
@@ -214,7 +211,7 @@ impl<'a> Run<'a> {
 
         let report = load.stop().await?;
         let after = at_rest(self.lab).await?;
-        self.audit.add(audit(&audit::Lap {
+        self.audit.add(audit(&Lap {
             begun: report.begun(),
             entries: report.entries(),
             id: &|entry| report.id(entry),
@@ -230,7 +227,7 @@ impl<'a> Run<'a> {
     }
 
     /// A phase without faults.
-    async fn quiet(&mut self, load: &Running, lasts: Duration) -> Result<Phase> {
+    async fn quiet(&mut self, load: &Running, lasts: Duration) -> Result<FaultPhase> {
         let from = load.elapsed();
         tokio::time::sleep(lasts / 2).await;
         let memory = memory(self.lab, lasts / 2).await?;
@@ -240,7 +237,7 @@ impl<'a> Run<'a> {
 
     /// A phase with one fault, until the balancer has noticed that it is over. Also returns the number of
     /// requests or processes that it hit.
-    async fn strike(&self, load: &Running, strike: Strike) -> Result<(Phase, u64)> {
+    async fn strike(&self, load: &Running, strike: Strike) -> Result<(FaultPhase, u64)> {
         let from = load.elapsed();
         let backend = self.lab.backend(strike.backend);
         let balancer = self.lab.balancer();
@@ -292,7 +289,7 @@ impl<'a> Run<'a> {
         strike: Option<Strike>,
         from: Duration,
         remark: Option<String>,
-    ) -> Phase {
+    ) -> FaultPhase {
         let to = load.elapsed();
         let entries = load.since(from);
         let figures = summarise(&entries, from, to);
@@ -311,7 +308,7 @@ impl<'a> Run<'a> {
             time(Some(figures.max)),
             if remarks.is_empty() { "-".into() } else { remarks.join(", ") },
         );
-        Phase { strike, from, to }
+        FaultPhase { strike, from, to }
     }
 }
 

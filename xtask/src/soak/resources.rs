@@ -1,11 +1,11 @@
 //! The resources of the balancer, at rest and under load.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lab::client::Client;
 use lab::eventually;
+use lab::resources;
 use lab::topology::{Lab, State};
 
 /// The time limit for everything to come to rest.
@@ -55,12 +55,12 @@ fn all_up(state: &State) -> Result<()> {
 /// The balancer's open descriptors at rest, without the idle connections to backends, which it counts itself:
 /// their number depends on the minute before, the number of all others is always the same.
 pub(super) async fn descriptors(lab: &Lab) -> Result<usize> {
-    let folder = format!("/proc/{}/fd", lab.balancer().pid()?);
+    let pid = lab.balancer().pid()?;
     let mut looks = Vec::with_capacity(LOOKS);
     for _ in 0..LOOKS {
         let kept: u64 = lab.balancer().state().await?.backends.iter().map(|one| one.connections.idle).sum();
         tokio::time::sleep(PAUSE).await;
-        let open = fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))?.count();
+        let open = resources::descriptors(pid)?;
         looks.push(open.saturating_sub(usize::try_from(kept)?));
     }
     Ok(median(looks))
@@ -68,7 +68,7 @@ pub(super) async fn descriptors(lab: &Lab) -> Result<usize> {
 
 /// The number of lines of its log that the balancer reports as dropped; zero if it does not count them.
 pub(super) async fn lines_dropped(lab: &Lab) -> Result<u64> {
-    let metrics = Client::new(lab.balancer().admin()).get("/metrics").await?.ok()?.text();
+    let metrics = Client::new(lab.balancer().admin()?).get("/metrics").await?.ok()?.text();
     let count = metrics.lines().find_map(|line| line.strip_prefix("lb_log_lines_dropped_total "));
     count.map_or(Ok(0), |count| count.trim().parse().with_context(|| format!("{count:?} is no count")))
 }
@@ -79,7 +79,7 @@ pub(super) async fn memory(lab: &Lab, over: Duration) -> Result<u64> {
     let mut looks = Vec::with_capacity(LOOKS);
     for _ in 0..LOOKS {
         tokio::time::sleep(over / LOOKS as u32).await;
-        looks.push(lab::memory(lab.balancer().pid()?, "RssAnon")?);
+        looks.push(resources::anonymous(lab.balancer().pid()?)?);
     }
     Ok(median(looks))
 }

@@ -15,12 +15,14 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "crates",
         rows: &[
             // The crates that nothing below uses: programs and tests.
-            ("xtask", "lab"),
+            ("xtask", "console lab api"),
             ("e2e", "lab"),
             ("lb", "balance api"),
             ("demo-backend", ""),
             // The test bench. It has no arrow to `lb` or `demo-backend`: it starts them as processes.
             ("lab", "api"),
+            // What a console shows. It knows the documents of the balancer and nothing else.
+            ("console", "api"),
             // The decisions, and the documents that the balancer and its readers share.
             ("balance", ""),
             ("api", ""),
@@ -35,6 +37,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("xtask", ""),
             ("e2e", ""),
             ("demo-backend", ""),
+            ("console", ""),
             // One test of `lb` counts allocations with the client of the lab.
             ("lab", ""),
             ("balance", ""),
@@ -268,8 +271,10 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "lab",
         rows: &[
+            // What must hold for a run.
+            ("claims", "load spell"),
             // A lab under load.
-            ("topology", "load client image binaries eventually memory"),
+            ("topology", "load client image binaries eventually resources"),
             ("load", "client"),
             // What a request costs.
             ("exchange", ""),
@@ -279,9 +284,16 @@ pub(super) const TABLES: &[Allowed] = &[
             ("image", "binaries"),
             ("binaries", ""),
             ("eventually", ""),
-            ("memory", ""),
+            ("resources", ""),
+            ("spell", ""),
             ("lib", ""),
         ],
+        up: &[],
+    },
+    // What a console shows of a lab.
+    Allowed {
+        scope: "console",
+        rows: &[("model", "health"), ("glyphs", "health"), ("keys", ""), ("health", ""), ("lib", "")],
         up: &[],
     },
     // The commands of `cargo xtask`.
@@ -290,17 +302,17 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             ("main", "bench budget fuzz image soak demo tidy pictures"),
             // The commands.
-            ("bench", "pictures callgrind"),
+            ("bench", "pictures callgrind table"),
             ("budget", "callgrind"),
             ("fuzz", ""),
             ("image", ""),
-            ("soak", "demo verdict"),
-            ("demo", "verdict"),
+            ("soak", ""),
+            ("demo", "table"),
             ("tidy", ""),
             // What several commands use. Two of them are commands too.
             ("pictures", ""),
             ("callgrind", ""),
-            ("verdict", ""),
+            ("table", ""),
         ],
         up: &[],
     },

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Finding;
+use super::finding::Finding;
+use super::lists::{MORE_IN_CIRCLES, MOST_IN_CIRCLES};
 use super::modules::{Arrow, Modules, circles};
 use super::source::Source;
+
+/// More files in circles than this are counted and not named.
+const MOST_SHOWN: usize = 12;
 
 /// Where the tables are.
 const TABLE: &str = "xtask/src/tidy/allowed.rs";
@@ -118,11 +122,30 @@ pub(super) fn describe(allowed: &Allowed, seen: &[Seen]) -> Option<String> {
         .then(|| format!("{scope}: {up} of {all} arrows lead up; circles: {}", listed.join("; ")))
 }
 
-/// How many files of a crate are in a circle of imports, and how many there are.
-pub(super) fn files_in_circles(modules: &Modules<'_>, arrows: &[Arrow]) -> (usize, usize) {
+/// The files of a crate that are in a circle of imports, and how many files there are.
+pub(super) fn files_in_circles(modules: &Modules<'_>, arrows: &[Arrow]) -> (Vec<String>, usize) {
     let name = |path: &[String]| path.join("::");
     let ends: Vec<_> = arrows.iter().map(|arrow| (name(&arrow.from), name(&arrow.to))).collect();
-    (circles(&ends).iter().map(BTreeSet::len).sum(), modules.all().count())
+    let inside = circles(&ends).into_iter().flatten().map(str::to_owned).collect();
+    (inside, modules.all().count())
+}
+
+/// How many files are in circles, and a few of them by name.
+fn in_circles(inside: &[String], files: usize) -> String {
+    let percent = 100 * inside.len() / files.max(1);
+    let shown = if inside.len() <= MOST_SHOWN { inside.join(" ") } else { String::new() };
+    let line = format!("{} of {files} files ({percent} %) are in a circle of imports {shown}", inside.len());
+    line.trim_end().to_owned()
+}
+
+/// Only so many files may be in circles.
+fn too_many_in_circles(folder: &str, inside: usize, files: usize) -> Option<Finding> {
+    let known = MORE_IN_CIRCLES.iter().find(|(crate_, _)| *crate_ == folder);
+    let most = known.map_or(MOST_IN_CIRCLES, |(_, percent)| *percent);
+    let percent = 100 * inside / files.max(1);
+    let what = format!("{percent} % of the files are in a circle of imports, and {most} % may be");
+    (percent > most)
+        .then(|| Finding::new(folder, 0, what, "move what two files share to a file that both may use"))
 }
 
 /// The crates of the workspace and the arrows between them, from the texts of their `Cargo.toml` files.
@@ -183,10 +206,8 @@ pub(super) fn all(
                 let arrows = modules.arrows();
                 if folder == table.scope {
                     let (inside, files) = files_in_circles(&modules, &arrows);
-                    let percent = 100 * inside / files.max(1);
-                    told.push(format!(
-                        "{folder}: {inside} of {files} files ({percent} %) are in a circle of imports"
-                    ));
+                    told.push(format!("{folder}: {}", in_circles(&inside, files)));
+                    findings.extend(too_many_in_circles(folder, inside.len(), files));
                 }
                 in_scope(table.scope, &modules, &arrows)
             }
@@ -282,6 +303,16 @@ mod tests {
         };
         assert_eq!(ends("lb"), ("config lib proxy".into(), "proxy>config".into()));
         assert_eq!(ends("lb::proxy"), ("http1 mod".into(), "http1>mod mod>http1".into()));
-        assert_eq!(files_in_circles(&modules, &arrows), (0, 5), "mod.rs uses body.rs, which uses nothing");
+        let (inside, files) = files_in_circles(&modules, &arrows);
+        assert_eq!((inside.len(), files), (0, 5), "mod.rs uses body.rs, which uses nothing");
+    }
+
+    #[test]
+    fn more_files_in_circles_than_allowed_are_found() {
+        let inside = ["a", "b"].map(str::to_owned);
+        assert_eq!(in_circles(&inside, 10), "2 of 10 files (20 %) are in a circle of imports a b");
+        assert_eq!(in_circles(&[], 0), "0 of 0 files (0 %) are in a circle of imports");
+        assert_eq!(too_many_in_circles("a-crate", 2, 10).unwrap().path, "a-crate");
+        assert_eq!(too_many_in_circles("a-crate", 1, 10), None);
     }
 }

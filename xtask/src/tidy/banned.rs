@@ -1,6 +1,6 @@
 //! Words that some folders must not contain: those invariants of `ARCHITECTURE.md` that a text can show.
 
-use super::Finding;
+use super::finding::Finding;
 use super::source::{Source, line_of, places_of};
 
 /// One rule.

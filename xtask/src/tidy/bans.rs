@@ -6,6 +6,8 @@ use super::banned::Ban;
 const PURE: &[&str] = &[
     "api/src/",
     "balance/src/",
+    "console/src/",
+    "lab/src/claims/",
     "lb/src/proxy/http1/",
     "lb/src/check/figures.rs",
     "lb/src/admin/guard.rs",
@@ -16,7 +18,8 @@ const PURE: &[&str] = &[
     "demo-backend/src/fault/",
 ];
 
-const EVERYTHING: &[&str] = &["api/", "balance/", "lb/", "demo-backend/", "lab/", "xtask/", "tests/"];
+const EVERYTHING: &[&str] =
+    &["api/", "balance/", "lb/", "demo-backend/", "lab/", "console/", "xtask/", "tests/"];
 
 pub(super) const BANS: &[Ban] = &[
     // Pure core.

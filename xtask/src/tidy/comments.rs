@@ -2,7 +2,7 @@
 //!
 //! `rustfmt` wraps no comments, so it does not see the second rule.
 
-use super::Finding;
+use super::finding::Finding;
 use super::source::Source;
 
 /// Every file begins with `//!`, behind a line for the shell if there is one.

@@ -1,6 +1,6 @@
 //! The exceptions from the rules for comments and names. These lists may only get shorter.
 
-use super::names::Shared;
+use super::names::SharedName;
 
 /// Files that do not begin with `//!`.
 pub(super) const WITHOUT_BEGINNING: &[(&str, &str)] = &[
@@ -16,7 +16,7 @@ pub(super) const WITHOUT_BEGINNING: &[(&str, &str)] = &[
 pub(super) const WIDE_COMMENTS: &[(&str, usize)] = &[];
 
 /// Names that several types of one crate have.
-pub(super) const SHARED_NAMES: &[Shared] = &[
+pub(super) const SHARED_NAMES: &[SharedName] = &[
     ("balance", "Fleet", "one view of the pool; the weights on the bounded ring"),
     ("balance", "Rule", "each rule is named with its module: `budget::Rule`, `silence::Rule`"),
     ("balance", "Transition", "a change of one state; the same with its backend"),
@@ -47,7 +47,10 @@ pub(super) const SHARED_NAMES: &[Shared] = &[
     ("lb", "Source", "the file that a problem is about; the part of a request that is its key"),
     ("lb", "Value", "the value of a setting; the value in a line of the log"),
     ("lb", "Watch", "looks at the configuration file; looks whether a client is still there"),
-    ("xtask", "Command", "the commands of xtask; the keys of the demo"),
-    ("xtask", "Kind", "the kind of a contender; the kind of a request"),
-    ("xtask", "Measured", "the measurements of the demo; the measurements of the soak"),
 ];
+
+/// The largest share of the files of a crate that may be in a circle of imports, in percent.
+pub(super) const MOST_IN_CIRCLES: usize = 10;
+
+/// Crates with more files in circles, and their share in percent.
+pub(super) const MORE_IN_CIRCLES: &[(&str, usize)] = &[("balance", 12), ("demo-backend", 43), ("lb", 27)];

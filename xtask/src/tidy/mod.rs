@@ -13,6 +13,7 @@ mod arrows;
 mod banned;
 mod bans;
 mod comments;
+mod finding;
 mod lexicon;
 mod lists;
 mod modules;
@@ -21,44 +22,19 @@ mod paths;
 mod source;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use finding::Finding;
 use lab::binaries::workspace;
 use source::Source;
 
 /// Check that the code keeps to its stated architecture.
 #[derive(Args)]
 pub(crate) struct Tidy {}
-
-/// Something that is wrong.
-#[derive(Debug, PartialEq, Eq)]
-struct Finding {
-    path: String,
-    /// 0 if it concerns no line in particular.
-    line: usize,
-    what: String,
-    instead: String,
-}
-
-impl Finding {
-    fn new(path: &str, line: usize, what: String, instead: &str) -> Self {
-        Self { path: path.to_owned(), line, what, instead: instead.to_owned() }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}: {}; {}", self.path, self.what, self.instead),
-            line => write!(f, "{}:{line}: {}; {}", self.path, self.what, self.instead),
-        }
-    }
-}
 
 impl Tidy {
     pub(crate) fn run(self) -> anyhow::Result<()> {

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::Finding;
+use super::finding::Finding;
 use super::paths::tokens;
 use super::source::{Source, line_of};
 
 /// A name that several types of a crate have, and what each of them is.
-pub(super) type Shared = (&'static str, &'static str, &'static str);
+pub(super) type SharedName = (&'static str, &'static str, &'static str);
 
 /// The types of the product that share a name with another type of the same crate.
-pub(super) fn check(sources: &[Source], shared: &[Shared]) -> Vec<Finding> {
+pub(super) fn check(sources: &[Source], shared: &[SharedName]) -> Vec<Finding> {
     let mut types: BTreeMap<(&str, &str), Vec<(&Source, usize)>> = BTreeMap::new();
     for source in sources {
         let Some((folder, _)) = source.path.split_once("/src/") else { continue };

@@ -1,9 +1,11 @@
 //! A table, for a terminal and for Markdown.
+//!
+//! A crate would take longer to build than it saves: Markdown with aligned columns needs settings of its own.
 
 use std::iter;
 
 /// Rows of cells; the first column has words, the others numbers.
-pub(super) struct Table {
+pub(crate) struct Table {
     /// The headings of the columns.
     head: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -11,22 +13,22 @@ pub(super) struct Table {
 
 impl Table {
     /// A table without rows.
-    pub(super) fn new(head: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub(crate) fn new(head: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
     /// One more row.
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
     /// Whether there is any row.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
     /// The text for a terminal, with columns as narrow as possible.
-    pub(super) fn plain(&self) -> String {
+    pub(crate) fn plain(&self) -> String {
         let all = || iter::once(&self.head).chain(&self.rows);
         let width = |column: usize| {
             all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -46,7 +48,7 @@ impl Table {
     }
 
     /// The text for Markdown.
-    pub(super) fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
         let rule: String =
             (0..self.head.len()).map(|column| if column == 0 { "|---" } else { "|--:" }).collect();

@@ -1,7 +1,7 @@
 //! Tests: data that agrees, and each way in which it can differ.
 
 use super::*;
-use crate::soak::faults::Fault;
+use crate::claims::faults::Fault;
 use serde_json::{Value, json};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -45,13 +45,13 @@ fn state(requests: u64, gone: u64, ok: u64, errors: u64, answers: u64) -> State 
 
 fn of(entries: &[Entry], executed: &Value, after: &State) -> Audit {
     let before = state(100, 10, 80, 10, 70);
-    let phase = |strike, from, to| Phase { strike, from: MS(from), to: MS(to) };
+    let phase = |strike, from, to| FaultPhase { strike, from: MS(from), to: MS(to) };
     let strike = |fault| Some(Strike { fault, backend: 1, percent: 100 });
     audit(&Lap {
         begun: 4,
         entries,
         id: &|entry| format!("r{}", entry.number),
-        kinds: &[Kind::ShortGet, Kind::Post, Kind::DyingGet],
+        kinds: &[CallKind::ShortGet, CallKind::Post, CallKind::DyingGet],
         phases: &[
             phase(None, 0, 100),
             phase(strike(Fault::Garbage), 100, 200),

@@ -24,28 +24,40 @@
 
 use serde_json::{Value, json};
 
-use lab::load::Outcome;
+use crate::load::Outcome;
 
 /// A way in which a backend breaks, or in the last cases a client or a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub enum Fault {
     /// SIGKILL, and a new start some time later.
     Kill,
     /// SIGKILL, and a new start at once.
     Restart,
     /// SIGSTOP, and SIGCONT some time later.
     Stop,
+    /// The port refuses connections.
     Refuse,
+    /// Answers come late.
     Latency,
+    /// The backend answers 500.
     Status,
+    /// Answers come in small pieces.
     Drip,
+    /// A body ends before its length.
     Truncate,
+    /// A chunked body ends without its last chunk.
     TruncateChunks,
+    /// A reset in place of an answer.
     ResetBefore,
+    /// A reset in the middle of an answer.
     ResetMid,
+    /// The connection ends before the answer.
     CloseEarly,
+    /// The answer is not HTTP.
     Garbage,
+    /// Nothing comes for some time before the answer.
     StallBefore,
+    /// Nothing comes for some time in the middle of the answer.
     StallMid,
     /// No backend breaks: clients leave while they wait.
     Vanish,
@@ -57,18 +69,23 @@ pub(super) enum Fault {
 
 /// A fault at a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Strike {
-    pub(super) fault: Fault,
-    pub(super) backend: usize,
+pub struct Strike {
+    /// The fault.
+    pub fault: Fault,
+    /// The number of the backend.
+    pub backend: usize,
     /// The percentage of the backend's requests that it hits, if it hits single requests.
-    pub(super) percent: u8,
+    pub percent: u8,
 }
 
 /// A kind of request, as far as it matters for faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum CallKind {
+    /// A GET whose answer leaves its backend in one piece.
     ShortGet,
+    /// A GET whose answer leaves its backend in several pieces.
     LongGet,
+    /// A POST.
     Post,
     /// A GET of a path that closes the connection.
     DyingGet,
@@ -78,7 +95,7 @@ pub(super) enum Kind {
 
 /// The way in which a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wrong {
+pub enum Wrong {
     /// The backend itself answered 500.
     Status500,
     /// The balancer answered 502.
@@ -92,7 +109,7 @@ pub(super) enum Wrong {
 }
 
 /// All faults, in the order of a long run: shuffled, each at some backend, each exactly once.
-pub(super) fn order(random: &mut fastrand::Rng, backends: usize) -> Vec<Strike> {
+pub fn order(random: &mut fastrand::Rng, backends: usize) -> Vec<Strike> {
     let mut faults = Fault::ALL;
     random.shuffle(&mut faults);
     let strike = |fault| Strike {
@@ -105,7 +122,8 @@ pub(super) fn order(random: &mut fastrand::Rng, backends: usize) -> Vec<Strike> 
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 18] = [
+    /// All faults.
+    pub const ALL: [Self; 18] = [
         Self::Kill,
         Self::Restart,
         Self::Stop,
@@ -126,7 +144,8 @@ impl Fault {
         Self::LookUps,
     ];
 
-    pub(super) fn name(self) -> &'static str {
+    /// Its name.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
             Self::Restart => "restart",
@@ -172,19 +191,21 @@ impl Fault {
     }
 
     /// The possible errors of a request that this fault hits: the table above.
-    fn may_show(self, kind: Kind) -> &'static [Wrong] {
+    fn may_show(self, kind: CallKind) -> &'static [Wrong] {
         use Wrong::{BadGateway, Cut, Status500};
         match (self, kind) {
-            // Their usual errors are in `Kind::always_shows`.
-            (Self::Stop | Self::StallBefore, Kind::DyingGet) => &[Wrong::GatewayTimeout],
-            (_, Kind::DyingGet | Kind::DyingPost) => &[],
-            (Self::Kill | Self::Restart, Kind::ShortGet) => &[],
-            (Self::Kill | Self::Restart, Kind::LongGet) => &[Cut],
-            (Self::Kill | Self::Restart, Kind::Post) => &[BadGateway, Cut],
-            (Self::Refuse | Self::ResetBefore | Self::CloseEarly, Kind::Post) => &[BadGateway],
-            (Self::Refuse | Self::ResetBefore | Self::CloseEarly, Kind::ShortGet | Kind::LongGet) => &[],
-            (Self::ResetMid, Kind::ShortGet | Kind::LongGet) => &[Cut],
-            (Self::ResetMid, Kind::Post) => &[BadGateway, Cut],
+            // Their usual errors are in `CallKind::always_shows`.
+            (Self::Stop | Self::StallBefore, CallKind::DyingGet) => &[Wrong::GatewayTimeout],
+            (_, CallKind::DyingGet | CallKind::DyingPost) => &[],
+            (Self::Kill | Self::Restart, CallKind::ShortGet) => &[],
+            (Self::Kill | Self::Restart, CallKind::LongGet) => &[Cut],
+            (Self::Kill | Self::Restart, CallKind::Post) => &[BadGateway, Cut],
+            (Self::Refuse | Self::ResetBefore | Self::CloseEarly, CallKind::Post) => &[BadGateway],
+            (Self::Refuse | Self::ResetBefore | Self::CloseEarly, CallKind::ShortGet | CallKind::LongGet) => {
+                &[]
+            }
+            (Self::ResetMid, CallKind::ShortGet | CallKind::LongGet) => &[Cut],
+            (Self::ResetMid, CallKind::Post) => &[BadGateway, Cut],
             (Self::Truncate | Self::TruncateChunks, _) => &[Cut],
             (Self::Garbage, _) => &[BadGateway],
             (Self::Status, _) => &[Status500],
@@ -203,7 +224,7 @@ impl Fault {
     }
 }
 
-impl Kind {
+impl CallKind {
     /// Whether it may be executed only once.
     pub(super) fn is_post(self) -> bool {
         matches!(self, Self::Post | Self::DyingPost)
@@ -220,7 +241,7 @@ impl Kind {
 
 impl Strike {
     /// The faults for the control port of the backend, as an array.
-    pub(super) fn orders(self) -> Option<Value> {
+    pub fn orders(self) -> Option<Value> {
         let mut fault = self.fault.definition()?;
         if self.fault != Fault::Refuse {
             fault["percent"] = self.percent.into();
@@ -229,7 +250,7 @@ impl Strike {
     }
 
     /// Whether this fault explains this error. `backend` is the backend that answered, if one did.
-    pub(super) fn explains(self, kind: Kind, wrong: Wrong, backend: Option<u32>) -> bool {
+    pub(super) fn explains(self, kind: CallKind, wrong: Wrong, backend: Option<u32>) -> bool {
         let is_its_own = backend.is_none_or(|number| usize::try_from(number) == Ok(self.backend));
         is_its_own && self.fault.may_show(kind).contains(&wrong)
     }
@@ -237,7 +258,7 @@ impl Strike {
 
 impl Wrong {
     /// The error of a request, if there is one. `backend` is the backend that answered, if one did.
-    pub(super) fn of(outcome: &Outcome, backend: Option<u32>) -> Option<Self> {
+    pub fn of(outcome: &Outcome, backend: Option<u32>) -> Option<Self> {
         Some(match (outcome, backend) {
             (Outcome::Answered(..400), _) => return None,
             (Outcome::Answered(500), Some(_)) => Self::Status500,
@@ -253,7 +274,8 @@ impl Wrong {
         })
     }
 
-    pub(super) fn word(self) -> &'static str {
+    /// A short name.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Status500 => "500",
             Self::BadGateway => "502",
@@ -306,7 +328,7 @@ mod tests {
             };
             let row = rows.iter().find(|row| row[0].split(", ").any(|word| word == name));
             let row = row.unwrap_or_else(|| panic!("{name} has no row"));
-            for (cell, kind) in [(1, Kind::ShortGet), (2, Kind::LongGet), (3, Kind::Post)] {
+            for (cell, kind) in [(1, CallKind::ShortGet), (2, CallKind::LongGet), (3, CallKind::Post)] {
                 let words: Vec<&str> = row[cell].split(", ").filter(|word| !word.is_empty()).collect();
                 for wrong in [Status500, BadGateway, Wrong::GatewayTimeout, Cut, Wrong::Other] {
                     let said = words.contains(&wrong.word());
@@ -321,9 +343,9 @@ mod tests {
     #[test]
     fn a_fault_explains_only_what_its_own_backend_answers() {
         let strike = Strike { fault: Fault::Status, backend: 2, percent: 50 };
-        assert!(strike.explains(Kind::ShortGet, Wrong::Status500, Some(2)));
-        assert!(!strike.explains(Kind::ShortGet, Wrong::Status500, Some(3)));
-        assert!(!strike.explains(Kind::ShortGet, Wrong::Other, Some(2)));
+        assert!(strike.explains(CallKind::ShortGet, Wrong::Status500, Some(2)));
+        assert!(!strike.explains(CallKind::ShortGet, Wrong::Status500, Some(3)));
+        assert!(!strike.explains(CallKind::ShortGet, Wrong::Other, Some(2)));
     }
 
     #[test]

@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: bench.example\r\n\r\n";
 
 /// A keep-alive connection.
-pub(super) struct Client {
+pub(super) struct KeepAlive {
     stream: TcpStream,
     held: Vec<u8>,
 }
 
-impl Client {
+impl KeepAlive {
     /// Connects to a port of the loopback address.
     pub(super) async fn connect(port: u16) -> anyhow::Result<Self> {
         let stream =

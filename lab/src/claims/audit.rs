@@ -6,54 +6,66 @@
 
 use std::time::Duration;
 
-use lab::load::{Entry, Executed, Outcome};
-use lab::topology::State;
+use api::State;
 
-use super::faults::{Kind, Strike, Wrong};
+use super::faults::{CallKind, Strike, Wrong};
+use crate::load::{Entry, Executed, Outcome};
 
 /// The number of examples of each error.
 const EXAMPLES: usize = 3;
 
 /// A phase of a lap with one fault, or none.
 #[derive(Clone, Debug)]
-pub(super) struct Phase {
-    pub(super) strike: Option<Strike>,
-    pub(super) from: Duration,
-    pub(super) to: Duration,
+pub struct FaultPhase {
+    /// The fault.
+    pub strike: Option<Strike>,
+    /// Its beginning, by the clock of the load.
+    pub from: Duration,
+    /// Its end.
+    pub to: Duration,
 }
 
 /// The data about one lap.
-pub(super) struct Lap<'a> {
+pub struct Lap<'a> {
     /// The number of requests that the clients have begun.
-    pub(super) begun: u64,
+    pub begun: u64,
     /// The outcome of each of them.
-    pub(super) entries: &'a [Entry],
-    pub(super) id: &'a dyn Fn(&Entry) -> String,
+    pub entries: &'a [Entry],
+    /// The `X-Request-Id` of an entry.
+    pub id: &'a dyn Fn(&Entry) -> String,
     /// The kind of each call of the load.
-    pub(super) kinds: &'a [Kind],
-    pub(super) phases: &'a [Phase],
+    pub kinds: &'a [CallKind],
+    /// The phases, in their order.
+    pub phases: &'a [FaultPhase],
     /// The number of further clients that sent a request without an id, and left before its answer.
-    pub(super) vanished: u64,
+    pub vanished: u64,
     /// The number of further clients that began an upload without an id, and left when its answer had begun.
-    pub(super) left: u64,
-    pub(super) executed: &'a Executed,
+    pub left: u64,
+    /// How often the backends executed each request.
+    pub executed: &'a Executed,
     /// The balancer's counts before the lap, and after it.
-    pub(super) counted: (&'a State, &'a State),
+    pub counted: (&'a State, &'a State),
 }
 
 /// An error, the number of its occurrences, and the first examples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tally {
+    /// The number.
     pub(super) count: u64,
+    /// The first of them.
     pub(super) examples: Vec<String>,
 }
 
 /// The results of all laps together.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Audit {
+pub struct Audit {
+    /// Requests that the clients have begun.
     pub(super) requests: u64,
+    /// POSTs among them.
     pub(super) posts: u64,
+    /// Clients that left before their answer.
     pub(super) vanished: u64,
+    /// Clients that left in the middle of an upload.
     pub(super) left: u64,
     /// Requests that failed, explained or not.
     pub(super) errors: u64,
@@ -90,7 +102,7 @@ impl Tally {
 
 impl Audit {
     /// Adds the results of another lap.
-    pub(super) fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.requests += other.requests;
         self.posts += other.posts;
         self.vanished += other.vanished;
@@ -106,7 +118,7 @@ impl Audit {
     }
 
     /// The errors, one line each, with examples.
-    pub(super) fn findings(&self) -> String {
+    pub fn findings(&self) -> String {
         let found = [
             ("lost", &self.lost),
             ("executed more than once", &self.repeated_posts),
@@ -123,7 +135,7 @@ impl Audit {
 }
 
 /// Compares the data about one lap.
-pub(super) fn audit(lap: &Lap<'_>) -> Audit {
+pub fn audit(lap: &Lap<'_>) -> Audit {
     let mut audit = Audit { requests: lap.begun, vanished: lap.vanished, left: lap.left, ..Audit::default() };
     let mut known = 0;
     for entry in lap.entries {
@@ -169,11 +181,11 @@ pub(super) fn audit(lap: &Lap<'_>) -> Audit {
 impl Lap<'_> {
     /// The faults that were active while a request was open: only these can have hit it.
     fn strikes_during(&self, entry: &Entry) -> impl Iterator<Item = Strike> {
-        let open = |phase: &&Phase| entry.start <= phase.to && phase.from <= entry.end;
+        let open = |phase: &&FaultPhase| entry.start <= phase.to && phase.from <= entry.end;
         self.phases.iter().filter(open).filter_map(|phase| phase.strike)
     }
 
-    fn explains(&self, entry: &Entry, kind: Kind, wrong: Wrong) -> bool {
+    fn explains(&self, entry: &Entry, kind: CallKind, wrong: Wrong) -> bool {
         kind.always_shows().contains(&wrong)
             || self.strikes_during(entry).any(|strike| strike.explains(kind, wrong, entry.backend))
     }

@@ -1,14 +1,11 @@
-//! The data of the demo about the lab, and the lines that it makes from the data.
-//!
-//! Pure values: samples and events go in with their time, lanes come out.
+//! All observations of a lab, and the data of a screen that follow from them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use lab::client::Event;
-use lab::topology::State;
+use api::{BackendState, State, StateChange};
 
-use super::glyphs::Health;
+use crate::health::Health;
 
 /// The period of rates and shares.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -19,9 +16,22 @@ const MINUTE: usize = 60;
 /// The number of lines of the log that are kept.
 const KEPT_LINES: usize = 200;
 
-/// All observations so far. Times count from the beginning of the demo.
+/// Something that was observed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The state of the balancer.
+    State(Box<State>),
+    /// The states of the workers, in the order of their numbers: `running`, `stalled`, `dead`.
+    Workers(Vec<String>),
+    /// An event of the balancer.
+    Change(StateChange),
+    /// A line for the log.
+    Note(String),
+}
+
+/// All observations so far. Times count from the beginning of the observation.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub struct Model {
     samples: VecDeque<(Duration, State)>,
     workers: Vec<String>,
     timelines: Vec<VecDeque<(u64, Health)>>,
@@ -30,25 +40,44 @@ pub(super) struct Watch {
 
 /// One backend at this moment.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Lane {
-    pub(super) number: usize,
+pub struct Lane {
+    /// Its number; the first is 1.
+    pub number: usize,
     /// The state of its process: `running`, `stalled`, `dead`; a question mark before it is known.
-    pub(super) worker: String,
-    pub(super) health: Health,
+    pub worker: String,
+    /// Its state as the balancer sees it.
+    pub health: Health,
     /// The progress towards another state, such as `1/3 down`; empty without progress.
-    pub(super) progress: String,
+    pub progress: String,
     /// Its share of all answers, from 0 to 1.
-    pub(super) share: f64,
+    pub share: f64,
     /// Answers a second.
-    pub(super) rate: f64,
-    pub(super) in_flight: u32,
-    pub(super) p50: Option<Duration>,
-    pub(super) p99: Option<Duration>,
+    pub rate: f64,
+    /// Requests that are there now.
+    pub in_flight: u32,
+    /// The median latency of the last seconds; `None` without answers.
+    pub p50: Option<Duration>,
+    /// The 99th percentile of the latency.
+    pub p99: Option<Duration>,
 }
 
-impl Watch {
-    /// Takes in the state of the balancer at this time.
-    pub(super) fn sample(&mut self, at: Duration, state: State) {
+impl Model {
+    /// Takes in an observation of this time. Returns the line that the log got, if it got one.
+    pub fn update(&mut self, at: Duration, input: Input) -> Option<&str> {
+        match input {
+            Input::State(state) => self.sample(at, *state),
+            Input::Workers(workers) => self.workers = workers,
+            // The first event of each backend only gives its state.
+            Input::Change(change) if change.from == change.to => {}
+            Input::Change(StateChange { backend, from, to, cause, .. }) => {
+                return Some(self.note(at, &format!("lb: backend {backend} {from} -> {to}: {cause}")));
+            }
+            Input::Note(what) => return Some(self.note(at, &what)),
+        }
+        None
+    }
+
+    fn sample(&mut self, at: Duration, state: State) {
         self.timelines.resize(state.backends.len(), VecDeque::new());
         for (timeline, backend) in self.timelines.iter_mut().zip(&state.backends) {
             let (second, health) = (at.as_secs(), Health::read(&backend.state));
@@ -67,25 +96,8 @@ impl Watch {
         }
     }
 
-    /// Takes in the states of the workers, in the order of their numbers.
-    pub(super) fn workers(&mut self, workers: Vec<String>) {
-        self.workers = workers;
-    }
-
-    /// Takes in an event of the balancer. Returns the line for the log, if there is one.
-    pub(super) fn event(&mut self, at: Duration, event: &Event) -> Option<&str> {
-        let text = |name: &str| event.data[name].as_str().unwrap_or("?").to_owned();
-        let (from, to) = (text("from"), text("to"));
-        // The first event of each backend only gives its state.
-        if event.name != "state" || from == to {
-            return None;
-        }
-        let line = format!("lb: backend {} {from} -> {to}: {}", event.data["backend"], text("cause"));
-        Some(self.note(at, &line))
-    }
-
     /// Writes a line into the log, and returns it with its time.
-    pub(super) fn note(&mut self, at: Duration, what: &str) -> &str {
+    fn note(&mut self, at: Duration, what: &str) -> &str {
         if self.log.len() == KEPT_LINES {
             self.log.pop_front();
         }
@@ -94,17 +106,17 @@ impl Watch {
     }
 
     /// The last lines of the log, oldest first.
-    pub(super) fn log(&self, most: usize) -> impl Iterator<Item = &str> {
+    pub fn log(&self, most: usize) -> impl Iterator<Item = &str> {
         self.log.iter().skip(self.log.len().saturating_sub(most)).map(String::as_str)
     }
 
     /// The latest state of the balancer.
-    pub(super) fn state(&self) -> Option<&State> {
+    pub fn state(&self) -> Option<&State> {
         self.samples.back().map(|(_, state)| state)
     }
 
     /// The backends at this moment.
-    pub(super) fn lanes(&self) -> Vec<Lane> {
+    pub fn lanes(&self) -> Vec<Lane> {
         let (Some((first_at, first)), Some((at, now))) = (self.samples.front(), self.samples.back()) else {
             return Vec::new();
         };
@@ -114,7 +126,7 @@ impl Watch {
             answers(now).saturating_sub(answers(first)) as f64
         };
         let all: f64 = now.backends.iter().map(|backend| answered(backend.number)).sum();
-        let lane = |(index, backend): (usize, &lab::topology::BackendState)| Lane {
+        let lane = |(index, backend): (usize, &BackendState)| Lane {
             number: backend.number,
             worker: self.workers.get(index).cloned().unwrap_or_else(|| "?".into()),
             health: Health::read(&backend.state),
@@ -133,8 +145,8 @@ impl Watch {
     }
 
     /// A backend's last minute as this number of cells, oldest first; each cell shows its worst state, and
-    /// `None` before the demo began.
-    pub(super) fn timeline(&self, number: usize, cells: usize) -> Vec<Option<Health>> {
+    /// `None` before the observation began.
+    pub fn timeline(&self, number: usize, cells: usize) -> Vec<Option<Health>> {
         let timeline = number.checked_sub(1).and_then(|index| self.timelines.get(index));
         let (Some(timeline), cells) = (timeline, cells.clamp(1, MINUTE)) else { return Vec::new() };
         let a_cell = MINUTE.div_ceil(cells) as u64;
@@ -148,40 +160,44 @@ impl Watch {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use serde_json::json;
+    use api::{LatencyMicros, Progress, Totals};
 
     /// A state in which backend 1 is up and backend 2 is `second`, with these numbers of answers.
-    pub(in super::super) fn state(second: &str, answers: [u64; 2]) -> State {
-        let backend = |number: usize, state: &str| {
-            json!({
-                "number": number, "url": format!("http://127.0.0.1:{}", 3030 + number), "state": state,
-                "cause": "a test says so", "for_ms": 1, "in_flight": 0, "picks": 0, "failures": 0, "retries": 0,
-                "progress": if state == "down" { json!({"towards": "up", "count": 1, "of": 2}) } else { json!(null) },
-                "answers": answers[number - 1],
-                "connections": {"opened": 1, "reused": 1, "idle": 1},
-                "latency_us": {"p50": 300, "p90": 900, "p99": if state == "up" { json!(1200) } else { json!(null) }}
-            })
+    fn state(second: &'static str, answers: [u64; 2]) -> Input {
+        let backend = |number: usize, state: &'static str| BackendState {
+            number,
+            state: state.into(),
+            progress: (state == "down").then(|| Progress { towards: "up".into(), count: 1, of: 2 }),
+            answers: answers[number - 1],
+            latency_us: LatencyMicros { p50: Some(300), p90: None, p99: (state == "up").then_some(1200) },
+            ..BackendState::default()
         };
-        serde_json::from_value(json!({
-            "version": "0.1.0", "listen": "127.0.0.1:3030", "policy": "round-robin", "workers": 2,
-            "draining": false, "uptime_ms": 1000, "connections": 8,
-            "totals": {"requests": 10, "no_backend": 0, "client_gone": 0, "status": {}},
-            "backends": [backend(1, "up"), backend(2, second)]
+        Input::State(Box::new(State {
+            version: "0.1.0".into(),
+            listen: "127.0.0.1:3030".into(),
+            policy: "round-robin".into(),
+            workers: 2,
+            draining: false,
+            uptime_ms: 1000,
+            counting_ms: 1000,
+            connections: 8,
+            log_lines_dropped: 0,
+            totals: Totals::default(),
+            backends: vec![backend(1, "up"), backend(2, second)],
         }))
-        .unwrap()
     }
 
     const S: fn(u64) -> Duration = Duration::from_secs;
 
     #[test]
     fn rates_and_shares_are_those_of_the_window() {
-        let mut watch = Watch::default();
-        watch.sample(S(0), state("up", [0, 1000]));
-        watch.sample(S(10), state("up", [100, 1100]));
-        watch.sample(S(15), state("down", [130, 1110]));
-        let lanes = watch.lanes();
+        let mut model = Model::default();
+        model.update(S(0), state("up", [0, 1000]));
+        model.update(S(10), state("up", [100, 1100]));
+        model.update(S(15), state("down", [130, 1110]));
+        let lanes = model.lanes();
         assert_eq!((lanes[0].rate, lanes[0].share), (6.0, 0.75));
         assert_eq!((lanes[1].rate, lanes[1].share), (2.0, 0.25));
         assert_eq!((lanes[1].health, lanes[1].progress.as_str()), (Health::Down, "1/2 up"));
@@ -190,35 +206,41 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_seen_is_nothing_shown() {
-        let watch = Watch::default();
+        let model = Model::default();
         assert!(
-            watch.lanes().is_empty() && watch.timeline(1, 10).is_empty() && watch.log(5).next().is_none()
+            model.lanes().is_empty() && model.timeline(1, 10).is_empty() && model.log(5).next().is_none()
         );
     }
 
     #[test]
     fn a_cell_is_as_bad_as_its_worst_moment() {
-        let mut watch = Watch::default();
+        let mut model = Model::default();
         for (quarter, health) in [(0, "up"), (4, "up"), (5, "down"), (6, "up"), (8, "up")] {
-            watch.sample(Duration::from_millis(250 * quarter), state(health, [0, 0]));
+            model.update(Duration::from_millis(250 * quarter), state(health, [0, 0]));
         }
         let up = Some(Health::Up);
-        assert_eq!(watch.timeline(2, 60)[56..], [None, up, Some(Health::Down), up]);
-        assert_eq!(watch.timeline(2, 30)[28..], [Some(Health::Down), up]);
-        assert_eq!(watch.timeline(1, 60)[56..], [None, up, up, up]);
+        assert_eq!(model.timeline(2, 60)[56..], [None, up, Some(Health::Down), up]);
+        assert_eq!(model.timeline(2, 30)[28..], [Some(Health::Down), up]);
+        assert_eq!(model.timeline(1, 60)[56..], [None, up, up, up]);
     }
 
     #[test]
     fn the_log_tells_changes_only() {
-        let mut watch = Watch::default();
-        let event = |from: &str, to: &str| Event {
-            name: "state".into(),
-            data: json!({"backend": 2, "from": from, "to": to, "cause": "connection refused"}),
+        let mut model = Model::default();
+        let change = |from: &'static str, to: &'static str| {
+            Input::Change(StateChange {
+                at_unix_ms: 0,
+                backend: 2,
+                from: from.into(),
+                to: to.into(),
+                cause: "connection refused".into(),
+            })
         };
-        assert_eq!(watch.event(S(1), &event("up", "up")), None);
-        watch.event(S(2), &event("up", "down"));
-        watch.note(S(3), "you started backend 2");
-        let log: Vec<&str> = watch.log(9).collect();
+        assert_eq!(model.update(S(1), change("up", "up")), None);
+        let line = "   2.00 s  lb: backend 2 up -> down: connection refused";
+        assert_eq!(model.update(S(2), change("up", "down")), Some(line));
+        model.update(S(3), Input::Note("you started backend 2".into()));
+        let log: Vec<&str> = model.log(9).collect();
         assert_eq!(
             log,
             ["   2.00 s  lb: backend 2 up -> down: connection refused", "   3.00 s  you started backend 2"]

@@ -1,0 +1,68 @@
+//! The symbols for states: they work without colours, and on every terminal.
+
+use crate::health::Health;
+
+/// The characters of the picture: box-drawing characters if the terminal supports UTF-8, otherwise ASCII.
+#[derive(Clone, Copy, Debug)]
+pub struct Glyphs {
+    drawn: bool,
+}
+
+impl Glyphs {
+    /// Chooses by the name of the locale, such as `C.UTF-8`, as other terminal programs do.
+    pub fn for_locale(locale: Option<&str>) -> Self {
+        let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        Self { drawn: locale.contains("utf-8") || locale.contains("utf8") }
+    }
+
+    /// The shape of a state.
+    pub fn shape(self, health: Health) -> &'static str {
+        match (health, self.drawn) {
+            (Health::Up, true) => "●",
+            (Health::Suspect, true) => "▲",
+            (Health::Ejected, true) => "◆",
+            (Health::Down, true) => "■",
+            (Health::Up, false) => "o",
+            (Health::Suspect, false) => "^",
+            (Health::Ejected, false) => "x",
+            (Health::Down, false) => "#",
+        }
+    }
+
+    /// A cell of a timeline: good states are inconspicuous.
+    pub fn moment(self, health: Option<Health>) -> &'static str {
+        match (health, self.drawn) {
+            (None, _) => " ",
+            (Some(Health::Up), true) => "·",
+            (Some(Health::Up), false) => ".",
+            (Some(health), _) => self.shape(health),
+        }
+    }
+
+    /// Converts a line drawn with `─│┌┐├┤└┘┼►` for this terminal.
+    pub fn draw(self, line: &str) -> String {
+        if self.drawn {
+            return line.to_owned();
+        }
+        let plain = |character| match character {
+            '─' => '-',
+            '│' => '|',
+            '►' => '>',
+            '┌' | '┐' | '├' | '┤' | '└' | '┘' | '┼' => '+',
+            other => other,
+        };
+        line.chars().map(plain).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_without_utf8_gets_plain_characters() {
+        assert_eq!(Glyphs::for_locale(Some("C")).draw("──┼─► lb"), "--+-> lb");
+        assert_eq!(Glyphs::for_locale(Some("de_DE.UTF-8")).draw("──┼─► lb"), "──┼─► lb");
+        assert_eq!(Glyphs::for_locale(None).shape(Health::Down), "#");
+    }
+}

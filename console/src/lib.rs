@@ -1,0 +1,18 @@
+//! What a console shows of a lab, without a screen.
+//!
+//! Pure: documents and events of the balancer go in with their times, and the data of a screen come out.
+//! `cargo xtask demo` draws it on a terminal.
+//!
+//! - [`Model`] takes in what is known about a lab, one [`Input`] after the other.
+//! - [`Health`] and [`Glyphs`] say how a state looks without colors.
+//! - [`Action`] is what a user can do, and [`action`] reads it from a key.
+
+mod glyphs;
+mod health;
+mod keys;
+mod model;
+
+pub use glyphs::Glyphs;
+pub use health::Health;
+pub use keys::{Action, HELP, Key, action};
+pub use model::{Input, Lane, Model};

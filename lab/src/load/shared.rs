@@ -1,0 +1,61 @@
+//! The data that the thread of a load and its owner share.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
+
+use super::ledger::Entry;
+use super::report::Phase;
+
+/// The data that the thread of a load and its owner share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The first part of every request's id, different for each load.
+    pub(super) name: String,
+    pub(super) began: Instant,
+    pub(super) stopping: AtomicBool,
+    pub(super) next_number: AtomicU64,
+    pub(super) unsent: AtomicU64,
+    record: Mutex<Record>,
+}
+
+/// What has happened so far.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) entries: VecDeque<Entry>,
+    pub(super) phases: Vec<Phase>,
+    keep: usize,
+}
+
+impl Shared {
+    /// The data of a load that keeps this number of entries.
+    pub(super) fn new(keep: usize) -> Self {
+        Self {
+            name: format!("load{:08x}", fastrand::u32(..)),
+            began: Instant::now(),
+            stopping: AtomicBool::new(false),
+            next_number: AtomicU64::new(0),
+            unsent: AtomicU64::new(0),
+            record: Mutex::new(Record { entries: VecDeque::new(), phases: Vec::new(), keep }),
+        }
+    }
+
+    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Whether no more requests are to begin.
+    pub(super) fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+impl Record {
+    pub(super) fn push(&mut self, entry: Entry) {
+        if self.entries.len() >= self.keep {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(entry);
+    }
+}

@@ -272,6 +272,48 @@ pub(super) const TABLES: &[Allowed] = &[
         ],
         up: &[],
     },
+    // The agent's commands, from the control port down to the process.
+    Allowed {
+        scope: "demo-backend::agent",
+        rows: &[
+            ("mod", "control supervisor port"),
+            ("control", "supervisor registry"),
+            ("supervisor", "process registry report_reader"),
+            ("process", "report_reader"),
+            ("registry", ""),
+            ("report_reader", ""),
+            ("port", ""),
+        ],
+        up: &[],
+    },
+    // The worker's path of a request.
+    Allowed {
+        scope: "demo-backend::worker",
+        rows: &[
+            ("mod", "answer shared report wire"),
+            ("answer", "body identity route shared report wire"),
+            ("body", "shared report wire"),
+            ("identity", "shared report"),
+            ("route", ""),
+            // What the requests of a worker share.
+            ("shared", "report"),
+            ("report", ""),
+            ("wire", ""),
+        ],
+        up: &[],
+    },
+    // The faults: pure, from the draw down to the definition.
+    Allowed {
+        scope: "demo-backend::fault",
+        rows: &[
+            ("active", "plan definition"),
+            ("parse", "definition"),
+            ("plan", "definition"),
+            ("definition", ""),
+            ("mod", ""),
+        ],
+        up: &[],
+    },
     // The test bench.
     Allowed {
         scope: "lab",

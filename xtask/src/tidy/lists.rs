@@ -4,7 +4,6 @@ use super::names::Shared;
 
 /// Files that do not begin with `//!`.
 pub(super) const WITHOUT_BEGINNING: &[(&str, &str)] = &[
-    ("demo-backend/src/fault/tests.rs", "the file that it tests says it"),
     ("lb/fuzz/fuzz_targets/chunked_body.rs", "one line; lb/src/fuzz says it"),
     ("lb/fuzz/fuzz_targets/message_rules.rs", "one line; lb/src/fuzz says it"),
     ("lb/fuzz/fuzz_targets/request_head.rs", "one line; lb/src/fuzz says it"),

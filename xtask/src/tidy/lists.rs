@@ -11,6 +11,10 @@ pub(super) const WITHOUT_BEGINNING: &[(&str, &str)] = &[
     ("lb/fuzz/fuzz_targets/whole_path.rs", "one line; lb/src/fuzz says it"),
 ];
 
+/// Words in the pages that look like files of the repository and are not.
+pub(super) const FILES_ELSEWHERE: &[(&str, &str)] =
+    &[("lb/fuzz/corpus", "the inputs that a fuzzer keeps are not in the repository")];
+
 /// How many comment lines of a folder are still too wide.
 pub(super) const WIDE_COMMENTS: &[(&str, usize)] = &[];
 

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use balance::member::Member;
 use balance::policy::{Kind, Request, Settings};
 use balance::{Address, Backend, InFlight, Moment};
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use strum::VariantArray;
+use tiny_bench::bench_labeled;
 
 fn backends(n: usize) -> Vec<Arc<Backend>> {
     let backend = |number: usize| {
@@ -27,32 +27,27 @@ fn backends(n: usize) -> Vec<Arc<Backend>> {
     (1..=n).map(backend).collect()
 }
 
-fn picks(criterion: &mut Criterion) {
+fn main() {
     for kind in Kind::VARIANTS {
-        let mut group = criterion.benchmark_group(kind.name());
         for n in [4, 100, 10_000] {
-            let field = backends(n);
-            let policy = kind.make(Settings { load_factor: 125 });
-            policy.rebuild(&field, &field);
-            let mut random = fastrand::Rng::with_seed(1);
-            let mut in_flight: VecDeque<_> =
-                field.iter().step_by(2).map(|backend| InFlight::new(Arc::clone(backend))).collect();
-            group.bench_function(BenchmarkId::from_parameter(n), |bencher| {
-                bencher.iter(|| {
-                    let key = Some(random.u64(..));
-                    let mut request = Request { key, now: Moment::START, random: &mut random, notes: None };
-                    let index = policy.pick(black_box(&field), &mut request).expect("there are candidates");
-                    in_flight.pop_front();
-                    in_flight.push_back(InFlight::new(Arc::clone(&field[index])));
-                });
-            });
+            picks(*kind, n);
         }
     }
 }
 
-criterion_group! {
-    name = all;
-    config = Criterion::default().without_plots();
-    targets = picks
+fn picks(kind: Kind, n: usize) {
+    let field = backends(n);
+    let policy = kind.make(Settings { load_factor: 125 });
+    policy.rebuild(&field, &field);
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut in_flight: VecDeque<_> =
+        field.iter().step_by(2).map(|backend| InFlight::new(Arc::clone(backend))).collect();
+    // The library compares the result with the last run under the same label, and wants the label for good.
+    bench_labeled(format!("{}_{n}", kind.name()).leak(), || {
+        let key = Some(random.u64(..));
+        let mut request = Request { key, now: Moment::START, random: &mut random, notes: None };
+        let index = policy.pick(black_box(&field), &mut request).expect("there are candidates");
+        in_flight.pop_front();
+        in_flight.push_back(InFlight::new(Arc::clone(&field[index])));
+    });
 }
-criterion_main!(all);

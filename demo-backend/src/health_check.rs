@@ -1,13 +1,19 @@
 //! A health check of a URL, for containers that contain only this program.
 
-use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use http::Uri;
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Request, StatusCode, Uri};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
+/// The time limit from the connection to the head of the answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Requests `url` once with GET. Succeeds if the status of the answer is 2xx; otherwise writes the reason to
@@ -21,7 +27,11 @@ pub fn run(url: &str) -> Result<ExitCode> {
         uri.scheme_str() == Some("http") && uri.host().is_some(),
         "--check-health {url}: write a whole URL, such as http://127.0.0.1:4031/healthz"
     );
-    Ok(match check(&uri) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let checked = runtime.block_on(check(&uri));
+    // A look-up of a name may still block a thread; the result does not depend on it any more.
+    runtime.shutdown_background();
+    Ok(match checked {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("{url} is not healthy: {reason:#}");
@@ -30,23 +40,21 @@ pub fn run(url: &str) -> Result<ExitCode> {
     })
 }
 
-fn check(uri: &Uri) -> Result<()> {
+async fn check(uri: &Uri) -> Result<()> {
+    let status =
+        timeout(TIMEOUT, status(uri)).await.with_context(|| format!("no answer in {TIMEOUT:?}"))??;
+    ensure!(status.is_success(), "it answered {status}");
+    Ok(())
+}
+
+async fn status(uri: &Uri) -> Result<StatusCode> {
     let host = uri.host().unwrap_or_default();
     let authority = uri.authority().map_or(host, |authority| authority.as_str());
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let address = (host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80))
-        .to_socket_addrs()?
-        .next()
-        .context("the name has no address")?;
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
-    // The status is in the first 12 bytes: "HTTP/1.1 200".
-    let mut head = [0; 12];
-    stream.read_exact(&mut head)?;
-    if !head.starts_with(b"HTTP/1.") || head[9] != b'2' {
-        bail!("it answered {:?}", String::from_utf8_lossy(&head));
-    }
-    Ok(())
+    let request = Request::get(path).header(HOST, authority).body(Empty::<Bytes>::new())?;
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80))).await?;
+    let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // The connection ends with the runtime.
+    tokio::spawn(connection);
+    Ok(client.send_request(request).await?.status())
 }

@@ -74,12 +74,9 @@ fn run_cargo(profile: Profile, progress: CargoOutput) -> Result<Binaries> {
     command
         .args(["build", "--message-format=json-render-diagnostics", "--manifest-path"])
         .arg(workspace().join("Cargo.toml"))
-        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
+        .args(selection(profile))
         .args(PACKAGES.iter().flat_map(|binary| ["--bin", binary]))
         .stdin(Stdio::null());
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
     if progress == CargoOutput::Shown {
         command.stderr(Stdio::inherit());
     }
@@ -95,6 +92,21 @@ fn run_cargo(profile: Profile, progress: CargoOutput) -> Result<Binaries> {
     );
     let messages = String::from_utf8_lossy(&output.stdout);
     Ok(Binaries { lb: executable(&messages, "lb")?, demo_backend: executable(&messages, "demo-backend")? })
+}
+
+/// The packages whose features count.
+///
+/// A release build has the features that both programs ask for, as the images have. The quick build has the
+/// features of the whole workspace, as `cargo test` and `cargo run --bin lb` have, so that all of them share
+/// what they compile.
+fn selection(profile: Profile) -> Vec<&'static str> {
+    match profile {
+        Profile::Dev => vec!["--workspace"],
+        Profile::Release => {
+            let packages = PACKAGES.into_iter().flat_map(|package| ["--package", package]);
+            packages.chain(["--release"]).collect()
+        }
+    }
 }
 
 /// One message of `cargo build`; other kinds lack these fields.

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 }
 
 fn run(story: impl Future<Output = Result<()>>) -> Result<()> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(story)
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(story)
 }
 
 fn gentle_load(lab: &ContainerLab) -> Result<Running> {

@@ -22,7 +22,7 @@ const STRETCH: Duration = Duration::from_secs(2);
 /// A slower answer still belongs to the burst of work when so many clients come at once.
 const BURST: Duration = Duration::from_millis(20);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[tokio::test]
 async fn a_thousand_slow_clients_of_each_kind_do_not_slow_down_others() -> Result<()> {
     // No client exceeds a time limit in this test.
     let lab = Lab::processes().backends(4).lb_arg("--head-timeout=60s").start().await?;

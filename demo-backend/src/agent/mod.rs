@@ -18,17 +18,13 @@ mod supervisor;
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::LocalSet;
 
 use crate::cli::AgentConfig;
-use supervisor::Supervisor;
-
-/// The time for a worker to finish its requests in flight, after the agent was told to end.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+use supervisor::{DRAIN_TIME, Supervisor};
 
 /// Runs a backend until a signal ends it.
 ///

@@ -12,7 +12,6 @@
 //!
 //! The options at the time of `bind` are those that a socket asks for. The options at the time of another
 //! socket's `bind` are those that it grants. So some options are set before `bind` and others after it.
-//! set for the first before `bind` and for the second after it.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -41,7 +41,7 @@ pub(super) enum Life {
 /// One worker process.
 pub(super) struct Worker {
     pid: Pid,
-    inbox: Arc<ReportReader>,
+    reports: Arc<ReportReader>,
     orders: watch::Sender<Orders>,
     obeyed: watch::Receiver<u64>,
     ended: watch::Receiver<bool>,
@@ -58,11 +58,11 @@ impl Worker {
         let pid = child.id().and_then(|id| Pid::from_raw(id as i32)).context("the process has no id")?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let stdout = stdout.context("the process has no standard output")?.into_owned_fd()?;
-        let (inbox, obeyed) = ReportReader::open(stdout, ledger)?;
+        let (reports, obeyed) = ReportReader::open(stdout, ledger)?;
         let (orders, news) = watch::channel(orders);
         spawn_local(deliver(news, stdin.context("the process has no standard input")?));
         let (has_ended, ended) = watch::channel(false);
-        Ok((Self { pid, inbox, orders, obeyed, ended }, child, has_ended))
+        Ok((Self { pid, reports, orders, obeyed, ended }, child, has_ended))
     }
 
     /// The process id.
@@ -83,7 +83,7 @@ impl Worker {
 
     /// Reads all its reports into the ledger.
     pub(super) fn read_reports(&self) {
-        self.inbox.drain();
+        self.reports.drain();
     }
 
     /// Sends SIGKILL; returns when the process is reaped.
@@ -133,7 +133,7 @@ impl Worker {
 
     /// Waits until the worker obeys the orders of this version, without a time limit.
     pub(super) async fn has_obeyed(&self, version: u64) {
-        // The sender is part of our inbox, so this cannot fail.
+        // The sender is part of our reader, so this cannot fail.
         let _ = self.obeyed.clone().wait_for(|obeyed| *obeyed >= version).await;
     }
 

@@ -50,8 +50,8 @@ impl ReportReader {
         // Without the privilege for a larger size, the default size is used.
         let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_SIZE);
         let (obeyed, version) = watch::channel(0);
-        let inbox = Arc::new(Self { pipe, reading: Mutex::default(), ledger, obeyed });
-        let reader = Arc::clone(&inbox);
+        let reports = Arc::new(Self { pipe, reading: Mutex::default(), ledger, obeyed });
+        let reader = Arc::clone(&reports);
         std::thread::spawn(move || {
             while !reader.drain() {
                 // After an interrupted wait, the loop reads once more.
@@ -59,7 +59,7 @@ impl ReportReader {
                 std::thread::sleep(REST);
             }
         });
-        Ok((inbox, version))
+        Ok((reports, version))
     }
 
     /// Reads all available bytes. True at the end of the pipe: the worker is dead and all its reports are

@@ -14,13 +14,15 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
-use super::DRAIN_TIME;
 use super::process::{Life, Worker};
 use super::registry::FaultRegistry;
 use super::report_reader::{SharedLedger, lock};
 use crate::cli::AgentConfig;
 use crate::ledger::Ledger;
 use crate::link::Orders;
+
+/// The time for a worker to finish its requests in flight, after the agent was told to end.
+pub(super) const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// The time in which a worker must start to serve.
 const START_TIME: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Drip, Fault, Kind, Latency, MAX_LATENCY, Match, Moment, Status};
+use super::definition::{Drip, Fault, Kind, Latency, MAX_LATENCY, Match, Moment, Status};
 
 /// The error of a definition: the field, what is wrong, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Drip, Kind, Latency, MAX_LATENCY, Moment, Status};
+use super::definition::{Drip, Kind, Latency, MAX_LATENCY, Moment, Status};
 
 /// The plan for one request.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -65,37 +65,69 @@ pub enum Break {
 
 impl Plan {
     /// Adds the effect of a fired fault; `false` if an earlier fault of its stage replaces it.
+    ///
+    /// Each kind has its own arm, so the compiler asks what a new kind does.
     pub(super) fn add(&mut self, key: u64, kind: Kind, dice: &mut fastrand::Rng) -> bool {
-        let wrecked = |plan: &Self| {
-            plan.instead.is_some() || plan.cuts.iter().any(|cut| matches!(cut.act, Act::Break(_)))
-        };
         match kind {
-            Kind::Refuse => return false,
-            Kind::Latency(latency) => self.waits.push(Wait { key, lasts: Some(latency.draw(dice)) }),
-            Kind::Stall { at: Moment::Before, hold } => self.waits.push(Wait { key, lasts: hold }),
-            Kind::Stall { at: Moment::Mid, hold } => {
-                if self.cuts.iter().any(|cut| matches!(cut.act, Act::Wait(_))) {
-                    return false;
-                }
-                let pause = Act::Wait(Wait { key, lasts: hold });
-                self.cuts.push(Cut { after: None, act: pause });
+            // The port refuses the connection, so no request gets here.
+            Kind::Refuse => false,
+            Kind::Latency(latency) => self.wait(Wait { key, lasts: Some(latency.draw(dice)) }),
+            Kind::Stall { at: Moment::Before, hold } => self.wait(Wait { key, lasts: hold }),
+            Kind::Stall { at: Moment::Mid, hold } => self.stall_body(Wait { key, lasts: hold }),
+            Kind::Status(status) => fill(&mut self.status, status),
+            Kind::Drip(drip) => fill(&mut self.drip, (key, drip)),
+            Kind::Truncate { bytes, chunked } => {
+                let is_added = self.break_body(bytes, Break::Close);
+                self.chunked |= is_added && chunked;
+                is_added
             }
-            Kind::Status(status) if self.status.is_none() => self.status = Some(status),
-            Kind::Drip(drip) if self.drip.is_none() => self.drip = Some((key, drip)),
-            Kind::Truncate { bytes, chunked } if !wrecked(self) => {
-                self.chunked = chunked;
-                self.cuts.push(Cut { after: bytes, act: Act::Break(Break::Close) });
-            }
-            Kind::Reset(Moment::Mid) if !wrecked(self) => {
-                self.cuts.push(Cut { after: None, act: Act::Break(Break::Reset) });
-            }
-            Kind::Reset(Moment::Before) if !wrecked(self) => self.instead = Some(Break::Reset),
-            Kind::CloseEarly if !wrecked(self) => self.instead = Some(Break::Close),
-            Kind::Garbage if !wrecked(self) => self.instead = Some(Break::Garbage),
-            _ => return false,
+            Kind::Reset(Moment::Before) => self.break_instead(Break::Reset),
+            Kind::Reset(Moment::Mid) => self.break_body(None, Break::Reset),
+            Kind::CloseEarly => self.break_instead(Break::Close),
+            Kind::Garbage => self.break_instead(Break::Garbage),
         }
+    }
+
+    fn wait(&mut self, wait: Wait) -> bool {
+        self.waits.push(wait);
         true
     }
+
+    fn stall_body(&mut self, wait: Wait) -> bool {
+        let is_first = !self.cuts.iter().any(|cut| matches!(cut.act, Act::Wait(_)));
+        if is_first {
+            self.cuts.push(Cut { after: None, act: Act::Wait(wait) });
+        }
+        is_first
+    }
+
+    fn break_body(&mut self, after: Option<u64>, how: Break) -> bool {
+        let is_first = !self.has_break();
+        if is_first {
+            self.cuts.push(Cut { after, act: Act::Break(how) });
+        }
+        is_first
+    }
+
+    fn break_instead(&mut self, how: Break) -> bool {
+        let is_first = !self.has_break();
+        if is_first {
+            self.instead = Some(how);
+        }
+        is_first
+    }
+
+    /// Whether an earlier fault breaks the connection: it can break only once.
+    fn has_break(&self) -> bool {
+        self.instead.is_some() || self.cuts.iter().any(|cut| matches!(cut.act, Act::Break(_)))
+    }
+}
+
+/// Stores a value unless there is one already; `false` if there is.
+fn fill<T>(place: &mut Option<T>, value: T) -> bool {
+    let is_first = place.is_none();
+    place.get_or_insert(value);
+    is_first
 }
 
 impl Latency {

@@ -1,4 +1,7 @@
+//! Tests of the faults: which requests they hit, what they do together, and which definitions are refused.
+
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -16,12 +16,12 @@ use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::task::spawn_local;
 
-use super::Shared;
 use super::body::{AnswerBody, Source};
 use super::identity::{Identity, X_REQUEST_ID};
 use super::report::Ticket;
 use super::route::Route;
-use super::wire::Switch;
+use super::shared::Shared;
+use super::wire::AbortHandle;
 use crate::fault::{Break, Plan};
 use crate::link::{MAX_REQUEST_ID, Report};
 
@@ -30,10 +30,10 @@ const X_BACKEND: HeaderName = HeaderName::from_static("x-backend");
 /// Answers one request. An error ends the connection without an answer.
 pub(super) async fn answer(
     shared: Rc<Shared>,
-    switch: Switch,
+    handle: AbortHandle,
     mut request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>> {
-    let mut ticket = Ticket::arrive(Rc::clone(&shared));
+    let mut ticket = Ticket::arrive(Rc::clone(&shared.reporter));
     let route = route(&request);
     if route != Route::Echo {
         read_whole(&shared, request.body_mut()).await?;
@@ -43,7 +43,7 @@ pub(super) async fn answer(
     let close = (route == Route::Die).then_some(Break::Close);
     if let Some(break_off) = plan.instead.or(close) {
         ticket.break_off();
-        switch.flip(break_off);
+        handle.abort(break_off);
         anyhow::bail!("a fault, or the path, ends this connection");
     }
     let is_head = request.method() == Method::HEAD;
@@ -56,7 +56,7 @@ pub(super) async fn answer(
     if is_head || matches!(response.status().as_u16(), 101 | 204 | 304) {
         ticket.finish();
     }
-    let response = response.map(|()| AnswerBody::new(source, ticket, &plan, &shared, &switch));
+    let response = response.map(|()| AnswerBody::new(source, ticket, &plan, &shared, &handle));
     // From here on hyper writes, so the reports of this request must be in the pipe before.
     shared.reporter.flush();
     Ok(response)

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::Shared;
 use super::report::Ticket;
-use super::wire::Switch;
+use super::shared::Shared;
+use super::wire::AbortHandle;
 use crate::fault::{Act, Drip, Plan, Wait};
 
 /// The source of the pieces of `/bytes/<n>`.
@@ -37,7 +37,7 @@ pub(super) enum Source {
 /// The effects of faults on a body.
 struct Script {
     shared: Rc<Shared>,
-    switch: Switch,
+    handle: AbortHandle,
     drip: Option<(u64, Drip)>,
     /// The actions and their positions, in this order.
     cuts: VecDeque<(u64, Act)>,
@@ -55,10 +55,10 @@ impl AnswerBody {
         mut ticket: Ticket,
         plan: &Plan,
         shared: &Rc<Shared>,
-        switch: &Switch,
+        handle: &AbortHandle,
     ) -> Self {
         let script = (plan.drip.is_some() || !plan.cuts.is_empty())
-            .then(|| Box::new(Script::new(plan, source.length(), Rc::clone(shared), switch.clone())));
+            .then(|| Box::new(Script::new(plan, source.length(), Rc::clone(shared), handle.clone())));
         // hyper takes these bytes together with the answer. Reporting the end now saves a report of its own.
         if script.is_none() && matches!(source, Source::Held(_)) {
             ticket.finish();
@@ -155,7 +155,7 @@ impl Source {
 }
 
 impl Script {
-    fn new(plan: &Plan, length: Option<u64>, shared: Rc<Shared>, switch: Switch) -> Self {
+    fn new(plan: &Plan, length: Option<u64>, shared: Rc<Shared>, handle: AbortHandle) -> Self {
         // For a body of unknown length, "half" is its first byte. A cut is always before the last byte.
         let half = length.map_or(1, |length| length / 2);
         let last = length.map_or(u64::MAX, |length| length.saturating_sub(1));
@@ -164,7 +164,7 @@ impl Script {
         cuts.sort_by_key(|(after, _)| *after);
         Self {
             shared,
-            switch,
+            handle,
             drip: plan.drip,
             cuts: cuts.into(),
             chunked: plan.chunked,
@@ -197,7 +197,7 @@ impl Script {
                     Act::Wait(wait) => self.wait(wait),
                     Act::Break(break_off) => {
                         ticket.break_off();
-                        self.switch.flip(break_off);
+                        self.handle.abort(break_off);
                         // hyper flushes its buffer, and the connection breaks there: no wake-up is needed.
                         return Poll::Pending;
                     }

@@ -8,8 +8,8 @@ use http::header::{ACCEPT, HOST, VIA};
 use http::request::Parts;
 use serde::Serialize;
 
-use super::Shared;
 use super::report::Ticket;
+use super::shared::Shared;
 use crate::fault::Plan;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

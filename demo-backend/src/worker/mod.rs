@@ -8,9 +8,9 @@ mod body;
 mod identity;
 mod report;
 mod route;
+mod shared;
 mod wire;
 
-use std::cell::{Cell, RefCell};
 use std::io::{BufRead, BufReader, Stdin};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -23,15 +23,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 
 use crate::cli::WorkerConfig;
-use crate::fault::{Active, Fault, Faults, Wait};
-use crate::link::{FaultOrder, Orders, Report};
+use crate::link::{Orders, Report};
 use report::Reporter;
-use wire::{Switch, Wire};
+use shared::{Shared, sleep_until};
+use wire::{AbortHandle, Wire};
 
 /// The number of connections that the kernel holds before the worker accepts them; Linux limits it to
 /// `net.core.somaxconn`.
@@ -54,56 +54,10 @@ pub fn run(config: &WorkerConfig) -> Result<ExitCode> {
     let orders = next_orders(&mut stdin)?.context("the agent went away before its first orders")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
-        let shared = Rc::new(Shared {
-            config: config.clone(),
-            pid: std::process::id(),
-            faults: RefCell::default(),
-            changed: Notify::new(),
-            ending: Cell::new(false),
-            reporter: Reporter::new()?,
-        });
+        let shared = Rc::new(Shared::new(config.clone(), Reporter::new()?));
         serve(shared, orders, orders_from(stdin)).await
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The data that all requests of this worker share.
-struct Shared {
-    config: WorkerConfig,
-    /// The id of this process; a question to the kernel would cost a system call.
-    pid: u32,
-    faults: RefCell<Faults>,
-    /// Notified when the faults change.
-    changed: Notify,
-    /// The worker shuts down: every answer says that it is the last one of its connection.
-    ending: Cell<bool>,
-    reporter: Reporter,
-}
-
-impl Shared {
-    /// Waits as planned, but not longer than the fault is active: removing a fault ends these waits.
-    async fn pause(&self, wait: Wait) {
-        let end = wait.lasts.map(|lasts| Instant::now() + lasts);
-        loop {
-            let changed = self.changed.notified();
-            let now = Instant::now();
-            let Some(expiry) = self.faults.borrow().standing(wait.key, now) else { return };
-            if end.is_some_and(|end| end <= now) {
-                return;
-            }
-            tokio::select! {
-                () = changed => {}
-                () = sleep_until([end, expiry].into_iter().flatten().min()) => {}
-            }
-        }
-    }
-
-    /// Replaces the orders.
-    fn obey(&self, orders: Orders) {
-        let faults = orders.faults.into_iter().filter_map(active).collect();
-        self.faults.borrow_mut().replace(orders.seed, faults);
-        self.changed.notify_waiters();
-    }
 }
 
 async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedReceiver<Orders>) -> Result<()> {
@@ -172,9 +126,9 @@ async fn accept_until(
 
 /// Serves one connection from its first request to its last.
 async fn converse(shared: Rc<Shared>, stream: TcpStream, mut closing: watch::Receiver<()>) {
-    let switch = Switch::new();
-    let io = TokioIo::new(Wire::new(stream, switch.clone()));
-    let service = service_fn(move |request| answer::answer(Rc::clone(&shared), switch.clone(), request));
+    let handle = AbortHandle::new();
+    let io = TokioIo::new(Wire::new(stream, handle.clone()));
+    let service = service_fn(move |request| answer::answer(Rc::clone(&shared), handle.clone(), request));
     let connection = http1::Builder::new().half_close(false).serve_connection(io, service).with_upgrades();
     tokio::pin!(connection);
     // Errors are not reported here: a client closed its connection, or a fault broke it; the reports contain
@@ -292,25 +246,6 @@ fn next_orders(stdin: &mut BufReader<Stdin>) -> Result<Option<Orders>> {
         return Ok(None);
     }
     serde_json::from_str(&line).map(Some).context("cannot read the agent's orders")
-}
-
-/// The agent has checked the definition, so definitions that cannot be read here do not exist.
-fn active(order: FaultOrder) -> Option<Active> {
-    Some(Active {
-        key: order.key,
-        id: order.id,
-        fault: Fault::parse(&order.definition).ok()?,
-        until: order.left_ms.map(|left| Instant::now() + Duration::from_millis(left)),
-        matched: order.matched,
-        fired: order.fired,
-    })
-}
-
-async fn sleep_until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use std::rc::Rc;
 
 use anyhow::Result;
 
-use super::Shared;
 use crate::link::Report;
 
 /// Writes reports into the pipe to the agent.
@@ -56,7 +55,7 @@ impl Reporter {
 /// One request in flight. It reports how the request ended; without another report, its client closed its
 /// connection.
 pub(super) struct Ticket {
-    shared: Rc<Shared>,
+    reporter: Rc<Reporter>,
     /// The number of the request among the requests of this worker, from 1.
     pub(super) number: u64,
     /// Requests in flight when this one came, including itself.
@@ -67,13 +66,12 @@ pub(super) struct Ticket {
 impl Ticket {
     /// A request's head was read. This report is only stored: code that waits before the next report flushes
     /// first.
-    pub(super) fn arrive(shared: Rc<Shared>) -> Self {
-        let reporter = &shared.reporter;
+    pub(super) fn arrive(reporter: Rc<Reporter>) -> Self {
         reporter.note(Report::Arrived);
         reporter.arrived.set(reporter.arrived.get() + 1);
         reporter.in_flight.set(reporter.in_flight.get() + 1);
         let (number, in_flight) = (reporter.arrived.get(), reporter.in_flight.get());
-        Self { shared, number, in_flight, ended: false }
+        Self { reporter, number, in_flight, ended: false }
     }
 
     /// The last byte of the answer was given to the connection.
@@ -88,9 +86,9 @@ impl Ticket {
 
     fn end(&mut self, how: Report<'_>) {
         if !std::mem::replace(&mut self.ended, true) {
-            let in_flight = &self.shared.reporter.in_flight;
+            let in_flight = &self.reporter.in_flight;
             in_flight.set(in_flight.get() - 1);
-            self.shared.reporter.send(how);
+            self.reporter.send(how);
         }
     }
 }

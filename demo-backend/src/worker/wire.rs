@@ -1,7 +1,8 @@
 //! Faults of a connection below HTTP.
 //!
-//! hyper only writes correct answers. So each connection's socket has a wrapper that shares a [`Switch`] with
-//! the answers on it: an answer sets the switch, and the wrapper ends the connection in that way.
+//! hyper only writes correct answers. So each connection's socket has a wrapper that shares an
+//! [`AbortHandle`] with the answers on it: an answer says through the handle how the connection ends, and the
+//! wrapper ends it in that way.
 
 use std::io;
 use std::net::Shutdown;
@@ -25,19 +26,19 @@ const GARBAGE: u8 = 3;
 /// No status line begins like this; it even contains a byte that is not allowed in a header.
 const NOT_HTTP: &[u8] = b"\x00\xffthis is not HTTP\r\n\r\n";
 
-/// The way in which a connection ends, if it is not the normal way.
+/// Ends a connection in a way in which hyper does not end it.
 ///
 /// It is atomic only because hyper must be able to move connections between threads when they are upgraded.
 #[derive(Clone)]
-pub(super) struct Switch(Arc<AtomicU8>);
+pub(super) struct AbortHandle(Arc<AtomicU8>);
 
-impl Switch {
+impl AbortHandle {
     pub(super) fn new() -> Self {
         Self(Arc::new(AtomicU8::new(WHOLE)))
     }
 
     /// Ends the connection in this way after all bytes that are written so far.
-    pub(super) fn flip(&self, break_off: Break) {
+    pub(super) fn abort(&self, break_off: Break) {
         let break_off = match break_off {
             Break::Reset => RESET,
             Break::Close => CLOSE,
@@ -51,15 +52,15 @@ impl Switch {
     }
 }
 
-/// The socket of a connection, with its switch.
+/// The socket of a connection, with its handle for faults.
 pub(super) struct Wire {
     stream: TcpStream,
-    switch: Switch,
+    handle: AbortHandle,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, switch: Switch) -> Self {
-        Self { stream, switch }
+    pub(super) fn new(stream: TcpStream, handle: AbortHandle) -> Self {
+        Self { stream, handle }
     }
 }
 
@@ -67,7 +68,7 @@ impl Drop for Wire {
     fn drop(&mut self) {
         let socket = SockRef::from(&self.stream);
         // If one of these fails, the client was faster, and the connection is already broken.
-        let _ = match self.switch.get() {
+        let _ = match self.handle.get() {
             // Closing a socket with a linger time of zero sends a reset.
             RESET => socket.set_linger(Some(Duration::ZERO)),
             CLOSE => socket.shutdown(Shutdown::Write),
@@ -111,7 +112,7 @@ impl AsyncWrite for Wire {
     /// hyper flushes after it has written its whole buffer. This is the moment to break inside an answer: the
     /// client has the first part, and the error makes hyper drop the connection.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.switch.get() != WHOLE {
+        if self.handle.get() != WHOLE {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Pin::new(&mut self.stream).poll_flush(context)

@@ -225,6 +225,10 @@ fn health_is_an_exit_status() {
     assert_eq!(check(backend.data), Some(0));
     backend.faults(r#"[{"kind": "status", "code": 500}]"#);
     assert_eq!(check(backend.data), Some(1));
+    backend.faults(r#"[{"kind": "garbage"}]"#);
+    assert_eq!(check(backend.data), Some(1));
+    backend.faults(r#"[{"kind": "stall"}]"#);
+    assert_eq!(check(backend.data), Some(1), "the check has a time limit");
     backend.order("POST /kill");
     assert_eq!(check(backend.data), Some(1));
     assert_eq!(check(backend.control), Some(0));

@@ -164,6 +164,7 @@ mod tests {
     use std::cell::Cell;
     use std::future::pending;
     use std::pin::pin;
+    use std::task::Context;
 
     use balance::health::Evidence;
 
@@ -172,81 +173,103 @@ mod tests {
     use crate::observe::Observer;
     use crate::pool::Pool;
 
-    async fn with_clock<T>(deadlines: &Deadlines, wait: impl Future<Output = T>) -> T {
-        tokio::select! {
-            output = wait => output,
-            never = deadlines.run() => never,
+    /// Lets the clock run until the wait is over, without a runtime: the time between two checks passes
+    /// at once. Returns the result, and the time that has passed.
+    fn over<T>(
+        deadlines: &Deadlines,
+        start: Instant,
+        wait: impl Future<Output = Result<T, Interrupt>>,
+    ) -> (Result<T, Interrupt>, Duration) {
+        let (mut wait, mut passed) = (pin!(wait), Duration::ZERO);
+        loop {
+            if let Poll::Ready(result) = wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return (result, passed);
+            }
+            passed += RESOLUTION;
+            deadlines.interrupt(start + passed);
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_deadline_is_met_on_time() {
-        let deadlines = Deadlines::default();
-        let start = Instant::now();
+    #[test]
+    fn a_deadline_is_met_on_time() {
+        let (deadlines, start) = (Deadlines::default(), Instant::now());
         // Immediately after a check, whatever the time between two checks is.
         let due = Duration::from_millis(1001);
-        let deadline = Cell::new(start + due);
-        let wait = deadlines.wait(pending::<()>(), || deadline.get(), None);
-        assert_eq!(with_clock(&deadlines, wait).await, Err(Interrupt::Deadline));
-        let late = start.elapsed() - due;
+        let wait = deadlines.wait(pending::<()>(), || start + due, None);
+        let (result, passed) = over(&deadlines, start, wait);
+        assert_eq!(result, Err(Interrupt::Deadline));
+        let late = passed - due;
         assert!(late <= Duration::from_millis(20), "late by {late:?}");
         assert!(deadlines.waits.borrow().is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_result_in_time_is_not_interrupted() {
-        let deadlines = Deadlines::default();
-        let deadline = Cell::new(Instant::now() + Duration::from_secs(1));
-        let work = pin!(tokio::time::sleep(Duration::from_millis(500)));
-        let wait = deadlines.wait(work, || deadline.get(), None);
-        assert_eq!(with_clock(&deadlines, wait).await, Ok(()));
-        assert!(deadlines.waits.borrow().is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_deadline_can_be_put_off() {
-        let deadlines = Deadlines::default();
-        let start = Instant::now();
-        let deadline = Cell::new(start + Duration::from_secs(1));
-        let progress = async {
-            tokio::time::sleep(Duration::from_millis(900)).await;
-            deadline.set(start + Duration::from_secs(2));
-            pending::<()>().await;
+    #[tokio::test]
+    async fn the_clock_of_a_worker_ends_a_wait() {
+        let (deadlines, start) = (Deadlines::default(), Instant::now());
+        let due = Duration::from_millis(30);
+        let result = tokio::select! {
+            result = deadlines.wait(pending::<()>(), || start + due, None) => result,
+            never = deadlines.run() => never,
         };
-        assert_eq!(
-            with_clock(&deadlines, deadlines.wait(pin!(progress), || deadline.get(), None)).await,
-            Err(Interrupt::Deadline)
-        );
-        assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+        assert_eq!(result, Err(Interrupt::Deadline));
+        assert!(start.elapsed() >= due, "{:?}", start.elapsed());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_abandoned_wait_leaves_no_trace() {
-        let deadlines = Deadlines::default();
-        let far = Cell::new(Instant::now() + Duration::from_secs(60));
-        let wait = deadlines.wait(pending::<()>(), || far.get(), None);
-        assert!(tokio::time::timeout(Duration::from_millis(50), wait).await.is_err());
+    #[test]
+    fn a_result_in_time_is_not_interrupted() {
+        let (deadlines, start) = (Deadlines::default(), Instant::now());
+        let mut polls = 0;
+        let work = poll_fn(|_| {
+            polls += 1;
+            if polls < 50 { Poll::Pending } else { Poll::Ready(()) }
+        });
+        let wait = deadlines.wait(work, || start + Duration::from_secs(1), None);
+        assert_eq!(over(&deadlines, start, wait), (Ok(()), 49 * RESOLUTION));
         assert!(deadlines.waits.borrow().is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn only_a_backend_that_comes_into_the_state_ends_a_wait() {
-        let deadlines = Deadlines::default();
+    #[test]
+    fn a_deadline_can_be_put_off() {
+        let (deadlines, start) = (Deadlines::default(), Instant::now());
+        let deadline = Cell::new(start + Duration::from_secs(1));
+        let mut polls = 0;
+        // It makes progress in the moment in which the deadline would pass.
+        let work = poll_fn(|_| {
+            polls += 1;
+            if polls == 2 {
+                deadline.set(start + Duration::from_secs(2));
+            }
+            Poll::<()>::Pending
+        });
+        let (result, passed) = over(&deadlines, start, deadlines.wait(work, || deadline.get(), None));
+        assert_eq!((result, passed), (Err(Interrupt::Deadline), Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn an_abandoned_wait_leaves_no_trace() {
+        let (deadlines, start) = (Deadlines::default(), Instant::now());
+        {
+            let mut wait = pin!(deadlines.wait(pending::<()>(), || start + Duration::from_secs(60), None));
+            assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert_eq!(deadlines.waits.borrow().len(), 1);
+        }
+        assert!(deadlines.waits.borrow().is_empty());
+    }
+
+    #[test]
+    fn only_a_backend_that_comes_into_the_state_ends_a_wait() {
+        let (deadlines, start) = (Deadlines::default(), Instant::now());
         let file = "[[backend]]\nurl = \"http://127.0.0.1:1\"\n[health]\nfall = 1";
         let config = crate::config::read(Some(("lb.toml", file)), &Flags::default()).unwrap().config;
         let now = crate::clock::now();
         let pool = Pool::new(config.members(), config.rules(), Arc::new(Observer::new(false)), now);
         let backend = pool.backends().remove(0);
+        let deadline = start + Duration::from_millis(100);
         for evidence in [Evidence::TimePassed, Evidence::PingRefused("refused".into())] {
             pool.learn(&backend, evidence, now);
-            let deadline = Cell::new(Instant::now() + Duration::from_millis(100));
-            let wait = deadlines.wait(pending::<()>(), || deadline.get(), Some((&backend, Unless::Down)));
-            assert_eq!(
-                with_clock(&deadlines, wait).await,
-                Err(Interrupt::Deadline),
-                "{:?}",
-                backend.health()
-            );
+            let wait = deadlines.wait(pending::<()>(), || deadline, Some((&backend, Unless::Down)));
+            let (result, _) = over(&deadlines, start, wait);
+            assert_eq!(result, Err(Interrupt::Deadline), "{:?}", backend.health());
         }
     }
 }

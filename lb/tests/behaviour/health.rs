@@ -2,13 +2,10 @@
 //! its cause.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use wiremock::matchers::{method, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
-
-use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, lb_command, ok, throughout, when};
+use crate::common::{Lb, NO_PINGS, Reply, Upstream, eventually, ok, throughout, when};
 
 /// Pings so fast that a test does not wait for them.
 const FAST: [&str; 2] = ["--ping-interval=50ms", "--ping-timeout=50ms"];
@@ -119,21 +116,28 @@ fn failed_requests_make_the_balancer_ask_and_answers_start_the_count_anew() {
     );
 }
 
-#[tokio::test]
-async fn a_ping_of_a_path_needs_the_right_status() {
-    let server = MockServer::start().await;
-    let unwell = || Mock::given(method("GET")).and(path("/ready"));
-    let guard = unwell().respond_with(ResponseTemplate::new(503)).mount_as_scoped(&server).await;
+#[test]
+fn a_ping_of_a_path_needs_the_right_status() {
+    let is_ready = Arc::new(AtomicBool::new(false));
+    let ready = Arc::clone(&is_ready);
+    let upstream = Upstream::new(move |_| {
+        let status = if ready.load(SeqCst) {
+            "204 No Content"
+        } else {
+            "503 Service Unavailable\r\nContent-Length: 0"
+        };
+        Reply::Bytes(format!("HTTP/1.1 {status}\r\n\r\n").into())
+    });
     let flags = [FAST[0], FAST[1], "--ping-path=/ready", "--ping-status=204"];
-    let lb = Lb::spawn(lb_command(), &[server.uri()], &flags);
+    let lb = Lb::start(&[&upstream], &flags);
     lb.wait_for_states(&["down"]);
     assert_eq!(lb.backend(1)["cause"], "ping: status 503 instead of 204");
-    drop(guard);
-    unwell().respond_with(ResponseTemplate::new(204)).mount(&server).await;
+    is_ready.store(true, SeqCst);
     lb.wait_for_states(&["up"]);
-    let asked = server.received_requests().await.unwrap();
-    let host = server.address().to_string();
-    assert!(asked.iter().all(|ping| ping.headers["host"] == host.as_str()));
+    let host = upstream.address.to_string();
+    for ping in upstream.requests() {
+        assert_eq!((ping.line(), ping.head.get("host")), ("GET /ready", Some(&*host)));
+    }
 }
 
 #[test]

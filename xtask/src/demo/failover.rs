@@ -37,7 +37,6 @@ struct Moment {
 
 /// Runs the scenario and judges it.
 pub(super) async fn run(setup: Setup) -> Result<()> {
-    println!("building and starting the lab ...");
     let lab = setup.start().await?;
     println!("{CLIENTS} clients, GET {PATH}, 4 backends behind {}\n", lab.balancer().address());
     let load = Load::closed(lab.balancer().address(), CLIENTS).call(Call::get(PATH)).start()?;

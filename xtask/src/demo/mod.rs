@@ -52,11 +52,13 @@ impl Demo {
     }
 
     async fn play(&self) -> Result<()> {
+        eprintln!(
+            "building and starting the lab; the first build takes about three minutes on two cores ..."
+        );
         let setup = self.setup();
         if let Some(Scenario::Failover) = self.scenario {
             return failover::run(setup).await;
         }
-        eprintln!("building and starting the lab ...");
         let lab = setup.fixed_ports().start().await?;
         let gentle = Load::open(lab.balancer().address()).call(Call::get("/").rate(GENTLE)).connections(8);
         let load = gentle.keep_last(10_000).start()?;

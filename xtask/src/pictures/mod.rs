@@ -1,5 +1,6 @@
 //! `cargo xtask pictures`: code draws the pictures in `img/`, so that they stay correct.
 
+mod demo;
 mod health;
 mod overview;
 mod retry;
@@ -8,6 +9,7 @@ mod tone;
 mod turn;
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -19,6 +21,10 @@ pub(crate) struct Pictures {
     /// Only check: fail if a picture in img/ is out of date
     #[arg(long)]
     check: bool,
+
+    /// Record the demo first: run it in a terminal for a minute, and keep its last screen in img/demo.ansi
+    #[arg(long, conflicts_with = "check")]
+    record: bool,
 }
 
 /// Every picture and the name of its file.
@@ -38,19 +44,26 @@ impl Pictures {
         for (name, picture) in all() {
             let flaws = picture.flaws();
             ensure!(flaws.is_empty(), "img/{name} cannot be read: {}", flaws.join("; "));
-            let path = folder.join(name);
-            let drawn = picture.finish();
-            if self.check {
-                let there = fs::read_to_string(&path).unwrap_or_default();
-                ensure!(
-                    there == drawn,
-                    "img/{name} is not up to date: run `cargo xtask pictures` and commit it"
-                );
-            } else {
-                fs::create_dir_all(&folder)?;
-                fs::write(&path, drawn).with_context(|| format!("cannot write img/{name}"))?;
-                println!("img/{name}");
-            }
+            self.keep(&folder, name, &picture.finish())?;
+        }
+        let recording = folder.join("demo.ansi");
+        if self.record {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(demo::record(&recording))?;
+        }
+        let recorded = fs::read(recording).context("img/demo.ansi: run `cargo xtask pictures --record`")?;
+        self.keep(&folder, "demo.svg", &demo::draw(&recorded)?)
+    }
+
+    /// Writes a picture, or compares it with the file that is there.
+    fn keep(&self, folder: &Path, name: &str, drawn: &str) -> anyhow::Result<()> {
+        let path = folder.join(name);
+        if self.check {
+            let there = fs::read_to_string(&path).unwrap_or_default();
+            ensure!(there == drawn, "img/{name} is not up to date: run `cargo xtask pictures` and commit it");
+        } else {
+            fs::write(&path, drawn).with_context(|| format!("cannot write img/{name}"))?;
+            println!("img/{name}");
         }
         Ok(())
     }

@@ -245,7 +245,8 @@ impl Picture {
     }
 }
 
-fn escape(text: &str) -> String {
+/// Text as it is written between tags.
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

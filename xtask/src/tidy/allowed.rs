@@ -15,7 +15,7 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "crates",
         rows: &[
             // The crates that nothing below uses: programs and tests.
-            ("xtask", "console lab api"),
+            ("xtask", "lab console api"),
             ("e2e", "lab"),
             ("lb", "balance api"),
             ("demo-backend", ""),
@@ -62,15 +62,15 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "balance",
         rows: &[
             // What follows from the end of a request, a ping or a question.
-            ("evidence", "verdict questions pool backend health state moment"),
+            ("evidence", "questions verdict pool backend health state moment"),
             ("questions", "pool backend health state silence moment"),
             ("verdict", "state"),
-            ("explain", "pool policy member backend state"),
+            ("explain", "pool policy backend member state"),
             // The pool, and one view of it at a time.
-            ("pool", "roster change fleet rules policy member backend health state outlier budget moment"),
-            ("roster", "fleet member address backend moment"),
+            ("pool", "roster change fleet rules policy backend member health state outlier budget moment"),
+            ("roster", "fleet backend member address moment"),
             ("change", "member address"),
-            ("fleet", "rules levels policy member backend state moment"),
+            ("fleet", "rules levels policy backend member state moment"),
             ("rules", "policy state silence outlier budget"),
             ("levels", ""),
             // Who gets the next request, by which load.
@@ -264,6 +264,48 @@ pub(super) const TABLES: &[Allowed] = &[
             ("fault", ""),
             ("link", ""),
             ("lib", ""),
+        ],
+        up: &[],
+    },
+    // The agent's commands, from the control port down to the process.
+    Allowed {
+        scope: "demo-backend::agent",
+        rows: &[
+            ("mod", "control supervisor port"),
+            ("control", "supervisor registry"),
+            ("supervisor", "process registry report_reader"),
+            ("process", "report_reader"),
+            ("registry", ""),
+            ("report_reader", ""),
+            ("port", ""),
+        ],
+        up: &[],
+    },
+    // The worker's path of a request.
+    Allowed {
+        scope: "demo-backend::worker",
+        rows: &[
+            ("mod", "answer shared report wire"),
+            ("answer", "body identity route shared report wire"),
+            ("body", "shared report wire"),
+            ("identity", "shared report"),
+            ("route", ""),
+            // What the requests of a worker share.
+            ("shared", "report"),
+            ("report", ""),
+            ("wire", ""),
+        ],
+        up: &[],
+    },
+    // The faults: pure, from the draw down to the definition.
+    Allowed {
+        scope: "demo-backend::fault",
+        rows: &[
+            ("active", "plan definition"),
+            ("parse", "definition"),
+            ("plan", "definition"),
+            ("definition", ""),
+            ("mod", ""),
         ],
         up: &[],
     },

@@ -13,6 +13,7 @@ mod arrows;
 mod banned;
 mod bans;
 mod comments;
+mod docs;
 mod finding;
 mod lexicon;
 mod lists;
@@ -50,6 +51,11 @@ impl Tidy {
         let page =
             fs::read_to_string(lexicon::PAGE).with_context(|| format!("cannot read {}", lexicon::PAGE))?;
         findings.extend(lexicon::check(&page, &sources));
+        let files = repository()?;
+        let is_page = |path: &&String| path.ends_with(".md");
+        let read = |path: &String| Ok((path.clone(), fs::read_to_string(path)?));
+        let pages = files.iter().filter(is_page).map(read).collect::<anyhow::Result<Vec<_>>>()?;
+        findings.extend(docs::check(&pages, &files, lists::FILES_ELSEWHERE));
         findings.extend(unformatted(&sources)?);
         for line in told {
             println!("{line}");
@@ -59,7 +65,7 @@ impl Tidy {
         }
         ensure!(findings.is_empty(), "{} findings", findings.len());
         println!(
-            "tidy: {} files keep to {} tables of arrows, {} bans, and the rules for comments, names, terms and format",
+            "tidy: {} files keep to {} tables of arrows, {} bans, and the rules for comments, names, terms, pages and format",
             sources.len(),
             allowed::TABLES.len(),
             bans::BANS.len()
@@ -99,6 +105,19 @@ fn walk(folder: &Path, files: &mut Vec<String>) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The paths of all files of the repository.
+fn repository() -> anyhow::Result<BTreeSet<String>> {
+    let output =
+        Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]).output();
+    let output = output.context("cannot run git, which lists the files of the repository")?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git cannot list the files: {}", complaint.trim());
+    let paths = output.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+    let paths = paths.map(|path| String::from_utf8_lossy(path).into_owned());
+    // A file that is deleted and not yet committed is in git's list.
+    Ok(paths.filter(|path| Path::new(path).exists()).collect())
 }
 
 /// The folders of the members of the workspace.

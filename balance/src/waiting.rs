@@ -35,13 +35,16 @@ impl Backend {
     pub fn on_byte(&self, now: Moment) -> Option<Evidence> {
         self.traffic.recount(Unanswered::answered);
         self.traffic.last_sign.store(now.to_stamp(), Relaxed);
-        let asked = Moment::from_stamp(self.traffic.asked.load(Relaxed));
-        // A suspect has left a question without an answer.
-        let suspect = self.is(State::Suspect);
-        if suspect || asked.is_some_and(|asked| now.since(asked) >= IGNORED) {
+        if let Some(asked) = Moment::from_stamp(self.traffic.asked.load(Relaxed))
+            && now.since(asked) >= IGNORED
+        {
             self.traffic.ignores_questions.store(true, Relaxed);
         }
-        suspect.then_some(Evidence::Answered)
+        self.is(State::Suspect).then(|| {
+            // It has left a question without an answer.
+            self.traffic.ignores_questions.store(true, Relaxed);
+            Evidence::Answered
+        })
     }
 
     /// The backend sent something in reply to a question or an HTTP ping; `in_http`: it was an HTTP answer.

@@ -11,7 +11,7 @@ use super::latency::Peak;
 use super::load::LoadWatch;
 
 impl Backend {
-    /// The share in relation to the other backends: 0 to [`Member::MAX_WEIGHT`].
+    /// The share in relation to the other backends: 0 to [`crate::member::Member::MAX_WEIGHT`].
     pub fn weight(&self) -> u32 {
         self.load.weight.load(Relaxed)
     }

@@ -17,7 +17,7 @@ use super::routes::Later;
 use super::{Admin, Asked, queries};
 use crate::config::is_wanted;
 use crate::config::json::backend as read_member;
-use crate::config::problems::{grouped, nearest};
+use crate::config::wording::{grouped, nearest};
 use crate::control::NotReloaded;
 use crate::pool::Backend;
 use crate::proxy::message::values::number;

@@ -5,8 +5,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::values;
 use crate::config::aliases::{self, Instead};
 use crate::config::listen::Guess;
-use crate::config::problems::nearest;
 use crate::config::settings::SECTIONS;
+use crate::config::wording::nearest;
 
 /// The error, and what to write instead.
 pub(super) type Mistake = (String, String);

@@ -11,7 +11,7 @@ use http::Uri;
 use crate::check::Summary;
 use crate::config::{self, Flags, Loaded, Problems};
 use crate::ctl::Ctl;
-use crate::exit::CANNOT_START;
+use crate::exit::{CANNOT_START, print};
 use crate::shown::shown;
 
 mod mistakes;
@@ -195,16 +195,13 @@ impl Check {
     /// Prints the meaning of the settings, or their errors.
     pub fn run(&self) -> ExitCode {
         if self.schema {
-            println!("{:#}", config::schema());
-            return ExitCode::SUCCESS;
+            return print(format_args!("{:#}\n", config::schema()));
         }
         match self.load() {
             Ok(loaded) => {
-                print!("{}", Summary(&loaded.config));
-                if !loaded.warnings.list().is_empty() {
-                    print!("\n{}", loaded.warnings);
-                }
-                ExitCode::SUCCESS
+                let (summary, warnings) = (Summary(&loaded.config), &loaded.warnings);
+                let gap = if warnings.list().is_empty() { "" } else { "\n" };
+                print(format_args!("{summary}{gap}{warnings}"))
             }
             Err(problems) => {
                 eprint!("{problems}");
@@ -268,7 +265,8 @@ mod tests {
 
     #[test]
     fn every_flag_says_how_its_value_is_written() {
-        use crate::config::settings::{Form, SECTIONS};
+        use crate::config::form::Form;
+        use crate::config::settings::SECTIONS;
         let refused = |flag: &str, value: &str, fix: &str| {
             let args = [OK.to_owned(), format!("--{flag}={value}")];
             let error = parse(&args.each_ref().map(String::as_str)).expect_err(flag);

@@ -8,13 +8,13 @@ use std::time::Duration;
 use balance::health::Thresholds;
 use balance::member::{Member, Mode};
 use balance::{Address, budget, outlier, silence};
-use http::{StatusCode, Uri};
+use http::StatusCode;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::form::{Written, Wrong};
 use super::layer::{Given, Layer, Origin};
 use super::problems::{Found, Problem};
-use super::reader::Reader;
+use super::reader::{Reader, entries};
 use super::settings::BACKEND;
 use super::{Config, Ping, RawConfig, Token, backends, listen, settings};
 use crate::proxy::message::key;
@@ -206,32 +206,6 @@ fn admin(read: &mut Reader<'_>, listen: SocketAddr) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// The entries of a list, each read separately. An error points to the place of its entry.
-pub(super) fn entries<T>(
-    read: &mut Reader<'_>,
-    id: &str,
-    kind: &str,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Vec<T> {
-    let texts = read.maybe::<Vec<String>>(id).unwrap_or_default();
-    let given = read.layer.get(id).cloned();
-    let (mut entries, mut wrong) = (Vec::new(), 0);
-    for (text, index) in texts.iter().zip(0..) {
-        match parse(text) {
-            Ok(entry) => entries.push(entry),
-            Err(_) if wrong >= Found::KEPT => read.problems.count_more(1),
-            Err(fix) => {
-                wrong += 1;
-                let place = given.as_ref().and_then(|given| given.place_of(index));
-                let shown = place.clone().and_then(|place| read.source.text.get(place));
-                let shown = shown.map_or_else(|| format!("'{text}'"), str::to_owned);
-                read.problems.push(Problem::new(format!("{shown} is not {kind}"), fix).at_place(place));
-            }
-        }
-    }
-    entries
-}
-
 /// A status after which the request goes to another backend.
 fn error_status(text: &str) -> Result<StatusCode, String> {
     let status = text.trim().parse().ok().filter(|status| (400..=599).contains(status));
@@ -353,12 +327,6 @@ fn log_file(text: &str) -> Result<PathBuf, String> {
         true => Err("write the path of a file, such as /var/log/lb.log".to_owned()),
         false => Ok(PathBuf::from(text)),
     }
-}
-
-pub(super) fn path(text: &str) -> Result<Uri, String> {
-    let uri: Option<Uri> = text.parse().ok();
-    uri.filter(|_| text.starts_with('/'))
-        .ok_or_else(|| "write a path that begins with '/' and has no spaces, such as /healthz".to_owned())
 }
 
 /// The remedy, from an error text that has the error, a semicolon, and the remedy.

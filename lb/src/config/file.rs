@@ -7,8 +7,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::form::Written;
 use super::layer::{Layer, Origin};
-use super::problems::{Found, Problem, nearest, shortened};
+use super::problems::{Found, Problem};
 use super::settings::{self, LISTENER, SECTIONS, Section};
+use super::wording::{nearest, shortened};
 use super::{aliases, dialect};
 
 /// The content of a file.

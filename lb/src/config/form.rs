@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::aliases;
-use super::problems::nearest;
+use super::wording::nearest;
 use crate::statuses::Statuses;
 
 /// The form of a setting. The texts in some forms are the name of the value in the help, such as `PATH`.

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use super::convert;
 use super::form::Written;
 use super::layer::{Layer, Origin};
-use super::problems::{Found, Problem, Problems, Source, besides, nearest, shortened};
+use super::problems::{Found, Problem, Problems, Source, besides};
 use super::settings::{self, BACKEND};
+use super::wording::{nearest, shortened};
 
 /// Reads the settings of a backend: of a new one, or of an existing one with the settings `known`, whose
 /// address stays.

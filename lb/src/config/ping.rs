@@ -7,8 +7,7 @@ use http::header::{
 use http::uri::Authority;
 use http::{Method, Uri};
 
-use super::convert::{entries, path};
-use super::reader::Reader;
+use super::reader::{Reader, entries};
 use crate::statuses::Statuses;
 
 /// The request and the destination of pings.
@@ -78,6 +77,13 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
         }
         Some(header) => Ok(header),
     }
+}
+
+/// A path with which a ping begins.
+fn path(text: &str) -> Result<Uri, String> {
+    let uri: Option<Uri> = text.parse().ok();
+    uri.filter(|_| text.starts_with('/'))
+        .ok_or_else(|| "write a path that begins with '/' and has no spaces, such as /healthz".to_owned())
 }
 
 #[cfg(test)]

@@ -1,48 +1,12 @@
 //! Errors and warnings of a configuration, in the style of a compiler.
 
 use std::fmt;
-use std::ops::Range;
 
-use super::layer::Given;
+pub use super::problem::Problem;
+pub(crate) use super::problem::Source;
 use super::report::{self, Lines};
 use super::settings::SECTIONS;
-use crate::shown::shown;
-
-/// An error or a warning. Its texts quote files and command lines, and are safe for a terminal (`shown`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The description.
-    pub what: String,
-    /// What to write instead; on one line, it follows the description and a semicolon.
-    pub fix: String,
-    /// Bytes of the file that the problem is about, the most useful first; empty if it is only about flags.
-    pub places: Vec<Range<usize>>,
-}
-
-impl Problem {
-    pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        let [what, fix] = [what.into(), fix.into()].map(|text| shown(&text).into_owned());
-        Self { what, fix, places: Vec::new() }
-    }
-
-    /// Adds the place of a given setting.
-    #[must_use]
-    pub(crate) fn at<T>(self, given: &Given<T>) -> Self {
-        self.at_place(given.place())
-    }
-
-    /// Adds these bytes of the file.
-    #[must_use]
-    pub(crate) fn at_place(mut self, place: impl IntoIterator<Item = Range<usize>>) -> Self {
-        self.places.extend(place);
-        self
-    }
-
-    /// The problem in one sentence.
-    pub(crate) fn sentence(&self) -> String {
-        if self.fix.is_empty() { self.what.clone() } else { format!("{}; {}", self.what, self.fix) }
-    }
-}
+use super::wording::{grouped, shortened};
 
 /// Problems during reading. The first ones of the file are kept, and the others are counted, so that a file
 /// with an error in each line takes no more memory than one with a few.
@@ -97,29 +61,6 @@ impl From<Problem> for Found {
 /// Sorts problems in the order of the file; those that are only about flags come first.
 fn in_order(list: &mut [Problem]) {
     list.sort_by_key(|problem| problem.places.first().map(|place| place.start));
-}
-
-/// The file that problems are about.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Source {
-    /// The name of the file.
-    pub(crate) name: String,
-    /// The content of the file.
-    pub(crate) text: String,
-}
-
-impl Source {
-    /// The last character boundary at or before this byte.
-    pub(super) fn floor(&self, byte: usize) -> usize {
-        (0..=byte.min(self.text.len())).rev().find(|byte| self.text.is_char_boundary(*byte)).unwrap_or(0)
-    }
-
-    /// The part of a place that lies on its first line and within the text.
-    pub(super) fn on_one_line(&self, place: &Range<usize>) -> Range<usize> {
-        let (start, end) = (self.floor(place.start), self.floor(place.end.max(place.start)));
-        let length = self.text[start..end].find(['\n', '\r']).unwrap_or(end - start);
-        start..start + length
-    }
 }
 
 /// All errors or all warnings of a configuration.
@@ -232,43 +173,4 @@ pub(crate) fn without_secrets(text: &str) -> String {
         shown.extend(secret.chars().map(hidden));
     }
     shown
-}
-
-/// The word that the user probably meant by `text`, if one is similar enough.
-pub(crate) fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    /// Texts with fewer common letters are not similar.
-    const ALIKE: f64 = 0.8;
-    /// A longer text is similar to no word, and the comparison takes time in proportion to its length.
-    const LONG: usize = 64;
-    if text.len() > LONG {
-        return None;
-    }
-    let text = text.to_lowercase();
-    let likeness = words.map(|word| (strsim::jaro_winkler(&text, word), word));
-    likeness
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, word)| word)
-}
-
-/// A text, cut to a length that people read.
-pub(crate) fn shortened(text: &str) -> String {
-    const LONG: usize = 400;
-    match text.char_indices().nth(LONG) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// A number with separators for people: `4,321`.
-pub(crate) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

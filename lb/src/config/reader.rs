@@ -150,3 +150,29 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+/// The entries of a list, each read separately. An error points to the place of its entry.
+pub(super) fn entries<T>(
+    read: &mut Reader<'_>,
+    id: &str,
+    kind: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Vec<T> {
+    let texts = read.maybe::<Vec<String>>(id).unwrap_or_default();
+    let given = read.layer.get(id).cloned();
+    let (mut entries, mut wrong) = (Vec::new(), 0);
+    for (text, index) in texts.iter().zip(0..) {
+        match parse(text) {
+            Ok(entry) => entries.push(entry),
+            Err(_) if wrong >= Found::KEPT => read.problems.count_more(1),
+            Err(fix) => {
+                wrong += 1;
+                let place = given.as_ref().and_then(|given| given.place_of(index));
+                let shown = place.clone().and_then(|place| read.source.text.get(place));
+                let shown = shown.map_or_else(|| format!("'{text}'"), str::to_owned);
+                read.problems.push(Problem::new(format!("{shown} is not {kind}"), fix).at_place(place));
+            }
+        }
+    }
+    entries
+}

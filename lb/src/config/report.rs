@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::problems::{Problem, Source, shortened};
+use super::problem::{Problem, Source};
+use super::wording::shortened;
 use crate::shown::in_place;
 
 /// Limit of places of one problem that are shown.

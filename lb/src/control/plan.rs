@@ -9,7 +9,7 @@ use balance::change::Change;
 use balance::member::Member;
 
 use crate::config::Config;
-use crate::config::problems::grouped;
+use crate::config::wording::grouped;
 use crate::proxy::settings::Settings;
 
 /// Stores the addresses of a name, in an order that does not depend on the server. An empty list is no

@@ -20,6 +20,7 @@ use client::{Client, admin};
 use document::read;
 use wait::{finished, pinged, serving, state};
 
+use crate::exit::{CANNOT_START, print};
 use crate::shown::{shown_document, shown_json};
 
 /// A command for a running balancer.
@@ -188,17 +189,14 @@ impl Ctl {
             .map_err(Failure::Unreachable)
             .and_then(|client| self.command.run(&client));
         match done {
-            Ok(told) => {
-                print!("{told}");
-                ExitCode::SUCCESS
-            }
+            Ok(told) => print(told),
             Err(Failure::Refused(why)) => {
                 eprintln!("error: {why}");
                 ExitCode::FAILURE
             }
             Err(Failure::Unreachable(why)) => {
                 eprintln!("error: {why}");
-                crate::exit::CANNOT_START.into()
+                CANNOT_START.into()
             }
         }
     }

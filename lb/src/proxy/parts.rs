@@ -37,7 +37,7 @@ impl Proxy {
         random: fastrand::Rng,
     ) -> Self {
         Self {
-            upstream: Upstream::new(Rc::clone(&metrics), Arc::clone(&pool), Arc::clone(&queues)),
+            upstream: Upstream::new(Rc::clone(&metrics), Arc::clone(&queues)),
             queues,
             random: RefCell::new(random),
             settings: WorkerSettings::new(settings),

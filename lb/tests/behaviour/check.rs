@@ -215,3 +215,14 @@ fn what_is_wrong_with_a_long_file_is_said_in_bounded_time_and_memory() {
         assert!(ended.stderr.len() < 20_000, "{what}: {} bytes", ended.stderr.len());
     }
 }
+
+#[test]
+fn a_reader_that_has_enough_is_no_failure() {
+    for arguments in [&["check", "--schema"][..], &["check", "--backends=http://localhost:3031"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = lb_command().args(arguments).stdout(writer).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*error), (Some(0), ""), "{arguments:?}");
+    }
+}

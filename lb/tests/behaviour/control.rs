@@ -350,3 +350,26 @@ fn a_reload_changes_only_what_differs_between_the_old_file_and_the_new_one() {
     let expected = [json!(["drain", 3, 8]), json!(["maintenance", 9, 8])];
     eventually("the weight", || when(settings() == expected, settings()));
 }
+
+#[test]
+fn the_next_backend_with_a_number_does_not_get_the_connections_of_the_last_one() {
+    let (one, _two, lb) = two();
+    who(&lb, 4);
+    eventually("both keep a connection", || {
+        let state = lb.state();
+        let idle = [0, 1].map(|n| state["backends"][n]["connections"]["idle"] == 1);
+        when(idle == [true; 2], state.clone())
+    });
+    let next = Upstream::well("next");
+    assert_eq!(order(&lb, "DELETE /backends/1", &json!({})).0, 200);
+    eventually("number 1 is free", || when(lb.state()["backends"].as_array().unwrap().len() == 1, ()));
+    assert_eq!(order(&lb, "POST /backends", &json!({ "url": next.url() })).0, 201);
+    // The worker closes the connections to a removed backend within its next second.
+    one.wait_until_unconnected();
+    lb.wait_for_states(&["up", "up"]);
+    who(&lb, 4);
+    eventually("the new backend counts its own connection", || {
+        let connections = &lb.backend(1)["connections"];
+        when(connections["opened"] == 1 && connections["idle"] == 1, connections.clone())
+    });
+}

@@ -4,7 +4,7 @@ use balance::member::Mode;
 use balance::names;
 use balance::policy::Kind;
 
-use super::{BACKEND as NAME, Section, Setting, TIME, TIME_OR_ZERO, count, percent};
+use super::setting::{BACKEND as NAME, Section, Setting, TIME, TIME_OR_ZERO, count, percent};
 use crate::config::form::Form;
 use crate::proxy::message::sticky::{SameSite, Secure};
 

@@ -2,7 +2,7 @@
 
 use balance::names;
 
-use super::{LISTENER as NAME, Section, Setting, TIME, TIME_OR_ZERO, count, percent};
+use super::setting::{LISTENER as NAME, Section, Setting, TIME, TIME_OR_ZERO, count, percent};
 use crate::config::form::Form;
 use crate::log::{Level, LogFormat};
 use crate::proxy::settings::Statistics;

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::ops::Deref;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, DATE};
 use http::{Method, StatusCode};
 use memchr::memchr_iter;
 
@@ -200,15 +200,9 @@ pub(crate) fn write_head<D: Deref<Target = str>>(
 pub(crate) fn write_interim(out: &mut Vec<u8>, answer: &ResponseHead) {
     write_status_line(out, answer.status);
     for (name, value) in answer.headers.iter() {
-        if !is_of_this_hop(name) {
-            write_field(out, name.as_str(), value.as_bytes());
-        }
+        write_field(out, name.as_str(), value.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
-}
-
-fn is_of_this_hop(name: &HeaderName) -> bool {
-    [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE].contains(name)
 }
 
 fn write_status_line(out: &mut Vec<u8>, status: StatusCode) {

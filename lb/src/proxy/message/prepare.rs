@@ -32,7 +32,12 @@ const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 /// # Errors
 /// A [`Refusal`] for a request that no backend may get.
 pub(crate) fn prepare_request(head: &mut RequestHead, hop: Hop<'_>, chunked: bool) -> Result<(), Refusal> {
-    let special = Special::among(&head.headers);
+    let mut special = Special::among(&head.headers);
+    if special.expect && head.version == Version::HTTP_10 {
+        // A server must ignore such an expectation: RFC 9110, section 10.1.1.
+        head.headers.remove(&EXPECT);
+        special.expect = false;
+    }
     admit(head, special)?;
     if special.via && via::has_come_by(&head.headers, hop.name) {
         return Err(Refusal::Loop);
@@ -238,6 +243,13 @@ pub(crate) fn prepare_response(
         headers.insert(UPGRADE, protocol);
     }
     Ok(())
+}
+
+/// Prepares the head of an interim answer for a client: without headers that concern one connection only, and
+/// without a length, because it has no body (RFC 9110, section 15.2).
+pub(crate) fn prepare_interim(interim: &mut ResponseHead) {
+    strip_hop_by_hop(&mut interim.headers);
+    interim.headers.remove(&CONTENT_LENGTH);
 }
 
 /// The `Trailer` header of an answer for the trailers that may pass.

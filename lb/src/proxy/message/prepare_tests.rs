@@ -263,3 +263,39 @@ fn only_one_expectation_is_understood() {
         assert!(!expects(others), "{others:?}");
     }
 }
+
+#[test]
+fn an_interim_answer_keeps_only_what_concerns_the_client() {
+    let mut interim = ResponseHead::new(StatusCode::EARLY_HINTS);
+    let hop_by_hop = [
+        ("connection", "x-internal"),
+        ("x-internal", "1"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-connection", "keep-alive"),
+        ("te", "trailers"),
+        ("trailer", "digest"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "websocket"),
+        ("content-length", "3"),
+    ];
+    for (name, value) in hop_by_hop.into_iter().chain([("link", "</style.css>; rel=preload")]) {
+        interim.headers.append(name.parse().unwrap(), HeaderValue::from_static(value));
+    }
+    prepare_interim(&mut interim);
+    assert_eq!(interim.headers.names().map(HeaderName::as_str).collect::<Vec<_>>(), ["link"]);
+}
+
+#[test]
+fn an_expectation_of_an_old_client_is_ignored() {
+    let head = |version, expectation: &'static str| {
+        let request = Request::builder().version(version).header(HOST, "a").header(EXPECT, expectation);
+        let mut head = RequestHead::from(request.body(()).unwrap().into_parts().0);
+        let prepared = prepare_request(&mut head, hop(), false);
+        (prepared.is_ok(), head.headers.contains(&EXPECT))
+    };
+    assert_eq!(head(Version::HTTP_11, "100-continue"), (true, true));
+    assert!(!head(Version::HTTP_11, "the-unexpected").0);
+    for expectation in ["100-continue", "the-unexpected"] {
+        assert_eq!(head(Version::HTTP_10, expectation), (true, false), "{expectation}");
+    }
+}

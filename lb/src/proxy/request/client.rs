@@ -86,7 +86,7 @@ impl Downstream {
     pub(crate) fn begin(&self, version: Version, expects: bool) {
         self.takes_interim.set(version != Version::HTTP_10);
         // Any other expectation is refused before a backend gets the request.
-        self.awaits_continue.set(expects);
+        self.awaits_continue.set(expects && version != Version::HTTP_10);
         self.interim.borrow_mut().clear();
     }
 }

@@ -25,6 +25,7 @@ use crate::proxy::http1::fault::Fault;
 use crate::proxy::http1::request::write_head;
 use crate::proxy::http1::response::{self, Head};
 use crate::proxy::message::head::{RequestHead, ResponseHead};
+use crate::proxy::message::prepare::prepare_interim;
 use crate::proxy::message::target::Target;
 use crate::proxy::message::trailers::{announced, sift};
 use crate::proxy::record::complaint;
@@ -219,7 +220,7 @@ impl Connection {
         downstream: &Downstream,
     ) -> Poll<Result<ResponseHead, Failure>> {
         loop {
-            let Some(head) = self.take_head(&asked.method).map_err(|fault| self.malformed(fault))? else {
+            let Some(mut head) = self.take_head(&asked.method).map_err(|fault| self.malformed(fault))? else {
                 match ready!(self.incoming.poll_fill(cx)) {
                     Ok(1..) => continue,
                     // An idle connection that ends without a byte has reached its normal end.
@@ -235,6 +236,7 @@ impl Connection {
                 if self.interim > MAX_INTERIM {
                     return Poll::Ready(Err(self.malformed(Fault::TooManyInterim)));
                 }
+                prepare_interim(&mut head.response);
                 downstream.inform(head.response);
                 continue;
             }

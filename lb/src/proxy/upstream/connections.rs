@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use balance::verdict::Failure;
 
-use crate::pool::{Backend, Fleet, Pool};
+use crate::observe::Counters;
+use crate::pool::{Backend, Fleet};
 use crate::proxy::deadline::{Deadlines, Interrupt, Unless};
 use crate::proxy::record::metrics::WorkerMetrics;
 use crate::proxy::upstream::connect::connect_to_any;
@@ -31,6 +32,8 @@ struct Idle {
     since: Instant,
     /// The latest time to close the connection, if the backend has told one.
     until: Option<Instant>,
+    /// The counters of the backend. Its number may belong to another backend by now.
+    there: Arc<Counters>,
 }
 
 /// The kind of connection that is wanted.
@@ -56,14 +59,13 @@ pub(crate) struct Upstream {
     /// leads to one of them.
     idle: RefCell<Vec<Vec<Idle>>>,
     metrics: Rc<WorkerMetrics>,
-    pool: Arc<Pool>,
     queues: Arc<Queues>,
     resolver: Resolver,
 }
 
 impl Upstream {
-    pub(crate) fn new(metrics: Rc<WorkerMetrics>, pool: Arc<Pool>, queues: Arc<Queues>) -> Self {
-        Self { idle: RefCell::default(), metrics, pool, queues, resolver: Resolver::system() }
+    pub(crate) fn new(metrics: Rc<WorkerMetrics>, queues: Arc<Queues>) -> Self {
+        Self { idle: RefCell::default(), metrics, queues, resolver: Resolver::system() }
     }
 
     /// The places of the connections of all workers.
@@ -104,8 +106,9 @@ impl Upstream {
         let idle = &mut kept[backend.number - 1];
         if idle.len() < MAX_IDLE {
             let until = connection.idle_for().map(|rest| now + rest);
-            idle.push(Idle { connection, since: now, until });
-            self.metrics.at(backend).kept.one();
+            let there = Arc::clone(self.metrics.at(backend));
+            there.kept.one();
+            idle.push(Idle { connection, since: now, until, there });
         }
     }
 
@@ -117,20 +120,22 @@ impl Upstream {
         let mut backends = backends.iter().peekable();
         for (idle, number) in self.idle.borrow_mut().iter_mut().zip(1..) {
             let Some(backend) = backends.next_if(|backend| backend.number == number) else {
-                idle.clear();
+                idle.drain(..).for_each(|kept| kept.there.taken.one());
                 continue;
             };
-            let before = idle.len();
             idle.retain_mut(|kept| {
                 // A backend that serves one connection at a time cannot answer a question while one of these
                 // connections keeps it busy.
-                !(backend.is_leaving() || backend.is_silent())
+                let stays = !(backend.is_leaving() || backend.is_silent())
                     && kept.connection.leads_to(backend)
                     && kept.connection.is_quiet()
                     && now.saturating_duration_since(kept.since) < max_idle
-                    && kept.until.is_none_or(|until| now < until)
+                    && kept.until.is_none_or(|until| now < until);
+                if !stays {
+                    kept.there.taken.one();
+                }
+                stays
             });
-            self.metrics.at(backend).taken.add((before - idle.len()) as u64);
         }
     }
 
@@ -139,15 +144,14 @@ impl Upstream {
     fn take_idle(&self, backend: &Backend, look: bool) -> Option<Box<Connection>> {
         let mut kept = self.idle.borrow_mut();
         let idle = kept.get_mut(backend.number - 1)?;
-        std::iter::from_fn(|| idle.pop()).inspect(|_| self.metrics.at(backend).taken.one()).find_map(
-            |Idle { mut connection, until, .. }| {
-                let is_good = connection.is_quiet()
-                    && (!look || connection.is_quiet_by_now())
-                    && connection.leads_to(backend)
-                    && until.is_none_or(|until| Instant::now() < until);
-                is_good.then_some(connection)
-            },
-        )
+        std::iter::from_fn(|| idle.pop()).find_map(|Idle { mut connection, until, there, .. }| {
+            there.taken.one();
+            let is_good = connection.is_quiet()
+                && (!look || connection.is_quiet_by_now())
+                && connection.leads_to(backend)
+                && until.is_none_or(|until| Instant::now() < until);
+            is_good.then_some(connection)
+        })
     }
 
     /// Connects, but gives up when the backend is found to be down meanwhile: if a host dies during a
@@ -227,12 +231,9 @@ impl Upstream {
     fn give_up_one(&self) -> bool {
         let mut kept = self.idle.borrow_mut();
         // In each list, the first has been idle for longest.
-        let oldest = kept.iter_mut().zip(1..).filter(|(idle, _)| !idle.is_empty());
-        let Some((idle, number)) = oldest.min_by_key(|(idle, _)| idle[0].since) else { return false };
-        idle.remove(0);
-        if let Some(backend) = self.pool.fleet().backends().iter().find(|backend| backend.number == number) {
-            self.metrics.at(backend).taken.one();
-        }
+        let oldest = kept.iter_mut().filter(|idle| !idle.is_empty()).min_by_key(|idle| idle[0].since);
+        let Some(idle) = oldest else { return false };
+        idle.remove(0).there.taken.one();
         true
     }
 }

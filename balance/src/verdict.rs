@@ -1,6 +1,6 @@
 //! A try failed. What happens next, and which side is to blame? One pure function decides this.
 //!
-//! The rules are one table, [`Failure::rule`]; `docs/evidence.md` prints it. Two questions decide every row:
+//! The rules are one table, [`RULES`]; `docs/evidence.md` prints it. Two questions decide every row:
 //! *may the request have been executed?* and *may it be executed again?* A request that was certainly not
 //! sent can go to any backend. A request that may have been executed is repeated only if its method is
 //! idempotent (RFC 9110, section 9.2.2) and the balancer still holds its whole body; and only once, so that a
@@ -194,6 +194,104 @@ pub struct Rule {
     /// The meaning for the backend when the request leaves it. [`Lesson::Down`] counts only when the retries
     /// of the request are used up; before that it counts as [`Lesson::Ask`].
     pub lesson: Lesson,
+    /// The status for the client when no try is left: RFC 9110, section 15.6. 502 says that a backend
+    /// answered badly, 503 that no backend is available, 504 that an answer took too long.
+    pub status: StatusCode,
+    /// The error type for the `Proxy-Status` header: RFC 9209, section 2.3.
+    pub proxy_status: &'static str,
+    /// The failure in words, for logs.
+    pub words: &'static str,
+}
+
+/// All rules: one row for each failure, in the order of [`Failure`].
+#[rustfmt::skip]
+pub const RULES: [(Failure, Rule); Failure::VARIANTS.len()] = {
+    use Blame::{Backend, Balancer, Client, NoSide};
+    use Failure::*;
+    use Lesson::{Ask, Down, Nothing};
+    use Ran::{Maybe, No, Yes};
+    use Same::{Fresh, FreshIfAlone, Retries};
+    const NOT: Same = Same::No;
+    // The failure; whether it ran, the same backend again, another backend; blame and lesson; status for the
+    // client, error for Proxy-Status.
+    [
+        row(ConnectRefused, (No,    Retries,      true),  (Backend,  Down),    503, "connection_refused",
+            "connection refused"),
+        row(Unreachable,    (No,    Retries,      true),  (Backend,  Down),    503, "destination_ip_unroutable",
+            "unreachable"),
+        row(Unresolved,     (No,    Retries,      true),  (Backend,  Down),    503, "dns_error",
+            "its name does not resolve"),
+        row(ConnectTimeout, (No,    NOT,          true),  (Backend,  Ask),     504, "connection_timeout",
+            "connecting took too long"),
+        row(QueueFull,      (No,    NOT,          true),  (NoSide,   Nothing), 503, "destination_unavailable",
+            "its queue is full"),
+        row(QueueTimeout,   (No,    NOT,          false), (NoSide,   Nothing), 503, "destination_unavailable",
+            "no place became free in time"),
+        row(WentDown,       (No,    NOT,          true),  (NoSide,   Nothing), 503, "destination_unavailable",
+            "it went down while the request waited"),
+        row(ClosedUnsent,   (No,    Retries,      true),  (Backend,  Ask),     502, "connection_terminated",
+            "connection closed before the request was sent"),
+        row(StaleUnsent,    (No,    Fresh,        false), (NoSide,   Nothing), 502, "connection_terminated",
+            "the idle connection was closed"),
+        row(StaleMaybeSent, (Maybe, FreshIfAlone, true),  (NoSide,   Nothing), 502, "connection_terminated",
+            "the reused connection failed before the answer began"),
+        row(ClosedEarly,    (Maybe, NOT,          true),  (Backend,  Ask),     502, "connection_terminated",
+            "connection closed before the answer began"),
+        // A request that waited its full time is not tried again.
+        row(HeadTimeout,    (Maybe, NOT,          false), (Backend,  Ask),     504, "http_response_timeout",
+            "no answer in time"),
+        // The balancer asked the backend before it judged.
+        row(FellSilent,     (Maybe, NOT,          true),  (Backend,  Nothing), 504, "http_response_timeout",
+            "fell silent"),
+        // Never the final result: without a better answer, the client gets this answer of the backend.
+        row(ChosenStatus,   (Yes,   NOT,          true),  (NoSide,   Nothing), 502, "destination_unavailable",
+            "answered with a status from --retry-on"),
+        row(Malformed,      (Maybe, NOT,          false), (Backend,  Ask),     502, "http_protocol_error",
+            "malformed answer"),
+        row(BrokeOff,       (Maybe, NOT,          false), (Backend,  Ask),     502, "http_response_incomplete",
+            "answer ended early"),
+        row(ClientGone,     (Maybe, NOT,          false), (Client,   Nothing), 400, "http_request_error",
+            "client closed its connection"),
+        row(BadUpload,      (Maybe, NOT,          false), (Client,   Nothing), 400, "http_request_error",
+            "the request's body is malformed"),
+        row(LargeUpload,    (Maybe, NOT,          false), (Client,   Nothing), 413, "http_request_error",
+            "the request's body is larger than --max-body"),
+        row(SlowUpload,     (Maybe, NOT,          false), (Client,   Nothing), 408, "http_request_error",
+            "the request's body came too slowly"),
+        row(OutOfResources, (No,    NOT,          false), (Balancer, Nothing), 503, "connection_limit_reached",
+            "the balancer is out of descriptors or ports"),
+        row(NoBackend,      (No,    NOT,          false), (NoSide,   Nothing), 503, "destination_unavailable",
+            "no backend is available"),
+    ]
+};
+
+/// The rows are found by the number of their failure, so each must stand in its place.
+const _: () = {
+    let mut index = 0;
+    while index < RULES.len() {
+        assert!(RULES[index].0 as usize == index, "a row of RULES is not in the order of Failure");
+        index += 1;
+    }
+};
+
+const fn row(
+    failure: Failure,
+    (ran, same, other): (Ran, Same, bool),
+    (blame, lesson): (Blame, Lesson),
+    status: u16,
+    proxy_status: &'static str,
+    words: &'static str,
+) -> (Failure, Rule) {
+    let status = match status {
+        400 => StatusCode::BAD_REQUEST,
+        408 => StatusCode::REQUEST_TIMEOUT,
+        413 => StatusCode::PAYLOAD_TOO_LARGE,
+        502 => StatusCode::BAD_GATEWAY,
+        503 => StatusCode::SERVICE_UNAVAILABLE,
+        504 => StatusCode::GATEWAY_TIMEOUT,
+        _ => panic!("a failure has one of these statuses, or one that is added here"),
+    };
+    (failure, Rule { ran, same, other, blame, lesson, status, proxy_status, words })
 }
 
 /// Judges a failed try.
@@ -261,40 +359,9 @@ impl Blame {
 }
 
 impl Failure {
-    /// The consequences of a failure. Each failure has one row.
-    #[rustfmt::skip]
+    /// The consequences of a failure.
     pub const fn rule(self) -> Rule {
-        use Blame::{Backend, Balancer, Client, NoSide};
-        use Lesson::{Ask, Down, Nothing};
-        use Ran::{Maybe, No, Yes};
-        const fn rule(ran: Ran, same: Same, other: bool, blame: Blame, lesson: Lesson) -> Rule {
-            Rule { ran, same, other, blame, lesson }
-        }
-        //                                 ran, the same, another, blame,  lesson
-        match self {
-            Self::ConnectRefused | Self::Unreachable | Self::Unresolved
-                                     => rule(No,    Same::Retries, true,  Backend,  Down),
-            Self::ConnectTimeout     => rule(No,    Same::No,      true,  Backend,  Ask),
-            Self::QueueFull          => rule(No,    Same::No,      true,  NoSide,   Nothing),
-            Self::QueueTimeout       => rule(No,    Same::No,      false, NoSide,   Nothing),
-            Self::WentDown           => rule(No,    Same::No,      true,  NoSide,   Nothing),
-            Self::ClosedUnsent       => rule(No,    Same::Retries, true,  Backend,  Ask),
-            Self::StaleUnsent        => rule(No,    Same::Fresh,   false, NoSide,   Nothing),
-            Self::StaleMaybeSent     => rule(Maybe, Same::FreshIfAlone, true, NoSide, Nothing),
-            Self::ClosedEarly        => rule(Maybe, Same::No,      true,  Backend,  Ask),
-            // A request that waited its full time is not tried again.
-            Self::HeadTimeout        => rule(Maybe, Same::No,      false, Backend,  Ask),
-            // The balancer asked the backend before it judged.
-            Self::FellSilent         => rule(Maybe, Same::No,      true,  Backend,  Nothing),
-            // Never the final result: without a better answer, the client gets this answer of the backend.
-            Self::ChosenStatus       => rule(Yes,   Same::No,      true,  NoSide,   Nothing),
-            Self::Malformed | Self::BrokeOff
-                                     => rule(Maybe, Same::No,      false, Backend,  Ask),
-            Self::ClientGone | Self::BadUpload | Self::LargeUpload | Self::SlowUpload
-                                     => rule(Maybe, Same::No,      false, Client,   Nothing),
-            Self::OutOfResources     => rule(No,    Same::No,      false, Balancer, Nothing),
-            Self::NoBackend          => rule(No,    Same::No,      false, NoSide,   Nothing),
-        }
+        RULES[self as usize].1
     }
 
     /// Whether this failure says that no connection can be made to the backend.
@@ -307,80 +374,19 @@ impl Failure {
         self.rule().blame
     }
 
-    /// The status for the client when no try is left: RFC 9110, section 15.6. 502 says that a backend
-    /// answered badly, 503 that no backend is available, 504 that an answer took too long.
-    pub fn status(self) -> StatusCode {
-        match self {
-            Self::ConnectRefused
-            | Self::Unreachable
-            | Self::Unresolved
-            | Self::QueueFull
-            | Self::QueueTimeout
-            | Self::WentDown
-            | Self::OutOfResources
-            | Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ConnectTimeout | Self::HeadTimeout | Self::FellSilent => StatusCode::GATEWAY_TIMEOUT,
-            Self::BadUpload | Self::ClientGone => StatusCode::BAD_REQUEST,
-            Self::LargeUpload => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::SlowUpload => StatusCode::REQUEST_TIMEOUT,
-            // The first of these is never the final result: the client gets the answer of the backend.
-            Self::ChosenStatus
-            | Self::StaleUnsent
-            | Self::StaleMaybeSent
-            | Self::ClosedUnsent
-            | Self::ClosedEarly
-            | Self::Malformed
-            | Self::BrokeOff => StatusCode::BAD_GATEWAY,
-        }
+    /// The status for the client when no try is left.
+    pub const fn status(self) -> StatusCode {
+        self.rule().status
     }
 
-    /// The error type for the `Proxy-Status` header: RFC 9209, section 2.3.
-    pub fn proxy_status(self) -> &'static str {
-        match self {
-            Self::ConnectRefused => "connection_refused",
-            Self::Unreachable => "destination_ip_unroutable",
-            Self::Unresolved => "dns_error",
-            Self::ConnectTimeout => "connection_timeout",
-            Self::StaleUnsent | Self::StaleMaybeSent | Self::ClosedUnsent | Self::ClosedEarly => {
-                "connection_terminated"
-            }
-            Self::HeadTimeout | Self::FellSilent => "http_response_timeout",
-            Self::Malformed => "http_protocol_error",
-            Self::BrokeOff => "http_response_incomplete",
-            Self::OutOfResources => "connection_limit_reached",
-            Self::QueueFull | Self::QueueTimeout | Self::WentDown | Self::ChosenStatus | Self::NoBackend => {
-                "destination_unavailable"
-            }
-            Self::ClientGone | Self::BadUpload | Self::LargeUpload | Self::SlowUpload => "http_request_error",
-        }
+    /// The error type for the `Proxy-Status` header.
+    pub const fn proxy_status(self) -> &'static str {
+        self.rule().proxy_status
     }
 
     /// The failure in words, for logs.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::ConnectRefused => "connection refused",
-            Self::Unreachable => "unreachable",
-            Self::Unresolved => "its name does not resolve",
-            Self::ConnectTimeout => "connecting took too long",
-            Self::QueueFull => "its queue is full",
-            Self::QueueTimeout => "no place became free in time",
-            Self::WentDown => "it went down while the request waited",
-            Self::StaleUnsent => "the idle connection was closed",
-            Self::StaleMaybeSent => "the reused connection failed before the answer began",
-            Self::ClosedUnsent => "connection closed before the request was sent",
-            Self::ClosedEarly => "connection closed before the answer began",
-            Self::HeadTimeout => "no answer in time",
-            Self::FellSilent => "fell silent",
-            Self::ChosenStatus => "answered with a status from --retry-on",
-            Self::Malformed => "malformed answer",
-            Self::BrokeOff => "answer ended early",
-            Self::ClientGone => "client closed its connection",
-            Self::BadUpload => "the request's body is malformed",
-            Self::LargeUpload => "the request's body is larger than --max-body",
-            Self::SlowUpload => "the request's body came too slowly",
-            Self::OutOfResources => "the balancer is out of descriptors or ports",
-            Self::NoBackend => "no backend is available",
-        }
+    pub const fn words(self) -> &'static str {
+        self.rule().words
     }
 }
 

@@ -12,6 +12,16 @@ const OVERPROVISIONING: f64 = 1.4;
 
 /// The share of the requests for each level, from 0 to 1. The input has two numbers for each level: the
 /// backends that are available, and all backends. The shares add up to 1, unless no backend is available.
+///
+/// ```
+/// use balance::levels::shares;
+///
+/// // Three of four backends are enough: 75 percent is more than 71.4 percent.
+/// assert_eq!(shares(&[(3, 4), (4, 4)]), [1.0, 0.0]);
+/// // Half of them can take 1.4 times a half of the requests.
+/// let [first, second] = shares(&[(2, 4), (4, 4)])[..] else { panic!("a share for each level") };
+/// assert!((first - 0.7).abs() < 1e-9 && (second - 0.3).abs() < 1e-9);
+/// ```
 pub fn shares(levels: &[(usize, usize)]) -> Vec<f64> {
     let carry = |&(available, all): &(usize, usize)| match all {
         0 => 0.0,

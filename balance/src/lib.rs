@@ -15,6 +15,32 @@
 //!   same code in virtual time.
 //! - A backend's state changes in one place, [`ServerPool::learn`], which returns the change for the caller
 //!   to publish.
+//!
+//! # Example
+//! A backend closed the connection before it answered. It may have executed the request, so the balancer
+//! sends the request to another backend only if a second execution does no harm:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use balance::verdict::{Facts, Failure, Limits, Next, judge};
+//!
+//! let limits = Limits { retries: 3, retry_delay: Duration::from_millis(10), attempts: 3 };
+//! let get = Facts {
+//!     failure: Failure::ClosedEarly,
+//!     repeatable: true,
+//!     retries: 0,
+//!     attempts: 1,
+//!     may_have_run: false,
+//!     budget_left: true,
+//!     backend_is_out: false,
+//!     other_is_up: true,
+//!     time_left: true,
+//! };
+//! assert_eq!(judge(get, limits).next, Next::MoveOn);
+//! let post = Facts { repeatable: false, ..get };
+//! assert_eq!(judge(post, limits).next, Next::GiveUp);
+//! ```
 
 mod address;
 mod backend;

@@ -160,7 +160,15 @@ fn warn_of(refusal: Refusal, client: &HeaderValue) {
 }
 
 /// Adds the interim answers for the client to the bytes to write.
+#[inline]
 fn write_interim_to(outgoing: &mut Writer<AnswerBody>, downstream: &Downstream) {
+    if downstream.has_interim() {
+        take_interim_to(outgoing, downstream);
+    }
+}
+
+#[cold]
+fn take_interim_to(outgoing: &mut Writer<AnswerBody>, downstream: &Downstream) {
     downstream.take_interim(|interim| outgoing.put(|out| write_interim(out, &interim)));
 }
 

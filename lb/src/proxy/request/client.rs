@@ -68,12 +68,15 @@ impl Downstream {
         self.inform(ResponseHead::new(StatusCode::CONTINUE));
     }
 
+    /// Whether there are interim answers that are not written yet. Most requests have none.
+    #[inline]
+    pub(crate) fn has_interim(&self) -> bool {
+        !self.interim.borrow().is_empty()
+    }
+
     /// Passes the interim answers that are not written yet to `write`, in order.
     pub(crate) fn take_interim(&self, write: impl FnMut(ResponseHead)) {
-        let mut interim = self.interim.borrow_mut();
-        if !interim.is_empty() {
-            interim.drain(..).for_each(write);
-        }
+        self.interim.borrow_mut().drain(..).for_each(write);
     }
 
     /// Whether the client waits for 100 Continue.

@@ -20,9 +20,9 @@
 //!
 //! A connection that the kernel accepts proves nothing about the process behind it. So a TCP ping that
 //! connects undoes only failures to connect. But some backends serve requests and answer no questions. A
-//! backend that is out because it answered no question would stay out for ever. So after some time it is due
-//! for a *trial*: then connections count again, and it gets requests. If it fails the trial, the next one is
-//! due after twice the time (see [`super::trial`]).
+//! backend that is out because it answered no question would never come back. So after some time it is
+//! due for a *trial*: then connections count again, and it gets requests. If it fails the trial, the next
+//! one is due after twice the time (see [`super::trial`]).
 //!
 //! Nothing here does I/O or reads a clock, so every rule is one line in a test.
 

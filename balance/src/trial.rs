@@ -1,8 +1,8 @@
 //! When does a backend that answered no question get requests again? After a time that grows with each
 //! failure.
 //!
-//! Some backends serve requests and answer no questions. They must not stay out for ever, and a backend that
-//! has really failed must not get requests all the time. The doubling is that of circuit breakers, as in
+//! Some backends serve requests and answer no questions. They must come back, and a backend that has really
+//! failed must not get requests all the time. The doubling is that of circuit breakers, as in
 //! linkerd; the limit is that of Envoy's ejections.
 
 use std::time::Duration;

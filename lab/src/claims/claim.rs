@@ -164,6 +164,13 @@ pub fn faults_of<R: Clone>(claims: &[Claim<R>], good: &R) -> Vec<String> {
     by_good.chain(by_counter_case).collect()
 }
 
+/// The indices of the claims that this run breaks.
+#[cfg(test)]
+pub(super) fn broken<R>(claims: &[Claim<R>], run: &R) -> Vec<usize> {
+    let verdicts = judge(claims, run);
+    verdicts.iter().enumerate().filter(|(_, verdict)| !verdict.holds).map(|(index, _)| index).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

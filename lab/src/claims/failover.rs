@@ -90,7 +90,7 @@ fn back(took: Option<Duration>) -> Measured {
 
 #[cfg(test)]
 mod tests {
-    use super::super::claim::{faults_of, judge};
+    use super::super::claim::{self, faults_of, judge};
     use super::*;
     use crate::spell::time;
 
@@ -106,10 +106,8 @@ mod tests {
         }
     }
 
-    /// The indices of the claims that this run breaks.
     fn broken(run: &FailoverRun) -> Vec<usize> {
-        let verdicts = judge(&CLAIMS, run);
-        verdicts.iter().enumerate().filter(|(_, verdict)| !verdict.holds).map(|(place, _)| place).collect()
+        claim::broken(&CLAIMS, run)
     }
 
     #[test]

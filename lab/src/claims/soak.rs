@@ -133,7 +133,7 @@ fn strikes(run: &SoakRun) -> Measured {
 #[cfg(test)]
 mod tests {
     use super::super::audit::Tally;
-    use super::super::claim::{faults_of, judge};
+    use super::super::claim::{self, faults_of};
     use super::*;
 
     fn good() -> SoakRun {
@@ -142,12 +142,10 @@ mod tests {
         SoakRun { audit, hits, descriptors: (20, 20), memory: (20_000, 21_000), lines_dropped: 9 }
     }
 
-    /// The indices of the claims that this run breaks.
     fn broken(change: impl FnOnce(&mut SoakRun)) -> Vec<usize> {
         let mut run = good();
         change(&mut run);
-        let verdicts = judge(&CLAIMS, &run);
-        verdicts.iter().enumerate().filter(|(_, verdict)| !verdict.holds).map(|(place, _)| place).collect()
+        claim::broken(&CLAIMS, &run)
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod conformance;
 mod control;
 mod control_refusals;
 mod ctl;
+mod ctl_answers;
 mod draining;
 mod evidence;
 mod explain;

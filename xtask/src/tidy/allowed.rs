@@ -186,9 +186,10 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "lb::proxy::downstream",
         rows: &[
             // A client's connection: one request after the other, and the pauses between them.
-            ("client", "idle presence answer tunnel"),
+            ("client", "idle presence steps answer tunnel"),
             ("idle", ""),
             ("presence", ""),
+            ("steps", "tunnel"),
             // The answer.
             ("answer", "tunnel"),
             ("tunnel", ""),

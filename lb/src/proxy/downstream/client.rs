@@ -23,7 +23,8 @@ use crate::log::seldom::Seldom;
 use crate::proxy::downstream::answer::{self, Answer, AnswerBody};
 use crate::proxy::downstream::idle::IDLE_AFTER;
 use crate::proxy::downstream::presence::{Presence, Watch};
-use crate::proxy::downstream::tunnel::{self, Tunnel};
+use crate::proxy::downstream::steps::{AfterResponse, Asked, NoRequest, Sent};
+use crate::proxy::downstream::tunnel;
 use crate::proxy::http1::request::{self, Head};
 use crate::proxy::http1::response::{ResponseFraming, shape, write_head, write_interim};
 use crate::proxy::message::forwarded::is_trusted;
@@ -49,56 +50,6 @@ pub(crate) const WARN_AGAIN: Duration = Duration::from_secs(10);
 /// that does not get it waits for about as long (RFC 9110, section 10.1.1, asks clients not to wait
 /// indefinitely).
 const CONTINUE: Duration = Duration::from_secs(1);
-
-/// The data of a request that its answer depends on.
-#[derive(Debug)]
-struct Asked {
-    method: Method,
-    /// The request was in HTTP/1.0.
-    old: bool,
-    keep_alive: bool,
-    takes_trailers: bool,
-}
-
-/// The next step after a request.
-#[derive(Debug)]
-enum AfterResponse {
-    /// The next request.
-    Next,
-    /// Close the connection, but the client may still be sending.
-    Linger,
-    /// Close the connection.
-    Close,
-    /// Close the connection with an error, which is the only sign that the answer is incomplete: RFC 9112,
-    /// section 8.
-    Reset,
-    /// Another protocol.
-    Switch(Box<Tunnel>),
-    /// Wait until the client sends something again.
-    Idle,
-}
-
-/// The result of sending an answer.
-#[derive(Debug)]
-enum Sent {
-    /// The complete answer was sent.
-    Whole,
-    /// The backend did not send the complete answer.
-    CutShort,
-    /// The client did not accept the complete answer.
-    Unwanted,
-}
-
-/// The reason why there is no next request.
-#[derive(Debug)]
-enum NoRequest {
-    /// The client has left or has nothing to send, or the balancer shuts down.
-    Over,
-    /// The bytes that came are refused.
-    Refused(Refusal),
-    /// Nothing has come for a short time.
-    Idle,
-}
 
 struct Client<'a> {
     incoming: Rc<RefCell<Reader>>,

@@ -4,4 +4,5 @@ pub(crate) mod answer;
 pub(crate) mod client;
 pub(crate) mod idle;
 pub(crate) mod presence;
+mod steps;
 pub(crate) mod tunnel;

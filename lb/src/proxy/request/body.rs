@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use balance::verdict::Failure;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -83,6 +84,16 @@ pub enum BodyError<E> {
     /// Another try has taken over this body.
     #[error("another try has taken over")]
     Superseded,
+}
+
+impl From<BodyError<Cut>> for Failure {
+    fn from(error: BodyError<Cut>) -> Self {
+        match error {
+            BodyError::Client(Cut::Malformed) => Self::BadUpload,
+            BodyError::Client(Cut::TooLarge) => Self::LargeUpload,
+            BodyError::Client(Cut::BrokeOff) | BodyError::Superseded => Self::ClientGone,
+        }
+    }
 }
 
 /// The body of a request on its way to any backend. `B` is the source from the client.

@@ -29,7 +29,7 @@ use crate::proxy::message::prepare::prepare_interim;
 use crate::proxy::message::target::Target;
 use crate::proxy::message::trailers::{announced, sift};
 use crate::proxy::record::complaint;
-use crate::proxy::request::body::{BodyError, TryBody};
+use crate::proxy::request::body::TryBody;
 use crate::proxy::request::client::Downstream;
 use crate::proxy::request::pace::Pace;
 use crate::proxy::upstream::apart::Apart;
@@ -386,16 +386,6 @@ impl Connection {
 /// read it.
 fn may_be_misread(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE)
-}
-
-impl From<BodyError<Cut>> for Failure {
-    fn from(error: BodyError<Cut>) -> Self {
-        match error {
-            BodyError::Client(Cut::Malformed) => Self::BadUpload,
-            BodyError::Client(Cut::TooLarge) => Self::LargeUpload,
-            BodyError::Client(Cut::BrokeOff) | BodyError::Superseded => Self::ClientGone,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! This is the seam between the path of a request and the protocols of its two sides. The path knows heads,
 //! bodies and interim answers. How a side writes them, and what else happens on its connection, is behind two
 //! types: [`ClientStream`] reads the body of a request, and [`BackendStream`] carries a request to a backend
-//! and its answer back. Another version of HTTP is one more variant of each.
+//! and its answer back. Another version of HTTP is one more variant of each, and needs a client loop and
+//! connections of its own.
 //!
 //! [`ClientStream`]: crate::proxy::request::stream::ClientStream
 

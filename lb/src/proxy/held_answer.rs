@@ -22,17 +22,17 @@ use crate::proxy::upstream::queue::Lease;
 const CHEAP: usize = 16 * 1024;
 
 /// An answer that is held in case a better one comes.
-pub(super) struct Held {
+pub(super) struct HeldAnswer {
     begun: Begun,
     lease: Lease,
     /// The retry has not been taken out of the budget yet, because there may be no other backend.
-    owes: bool,
+    uncharged: bool,
 }
 
-impl Held {
+impl HeldAnswer {
     /// Another backend is tried: takes this retry out of the budget, once.
-    pub(super) fn is_repeated(&mut self, proxy: &Proxy) {
-        if std::mem::take(&mut self.owes) {
+    pub(super) fn charge_retry(&mut self, proxy: &Proxy) {
+        if std::mem::take(&mut self.uncharged) {
             proxy.pool.withdraw_retry(clock::now());
         }
     }
@@ -74,12 +74,12 @@ impl Proxy {
     }
 
     /// Holds an answer in place of the one before.
-    pub(super) fn hold(&self, held: &mut Option<Box<Held>>, begun: Begun, lease: Lease) {
-        self.discard(held.replace(Box::new(Held { begun, lease, owes: true })));
+    pub(super) fn hold(&self, held: &mut Option<Box<HeldAnswer>>, begun: Begun, lease: Lease) {
+        self.discard(held.replace(Box::new(HeldAnswer { begun, lease, uncharged: true })));
     }
 
     /// Drops the held answer, if there is one, because there is a later one.
-    pub(super) fn discard(&self, held: Option<Box<Held>>) {
+    pub(super) fn discard(&self, held: Option<Box<HeldAnswer>>) {
         if let Some(held) = held {
             self.drop_held(*held);
         }
@@ -87,7 +87,7 @@ impl Proxy {
 
     /// Drops a held answer. Its connection is kept if its body has come already.
     #[cold]
-    fn drop_held(&self, held: Held) {
+    fn drop_held(&self, held: HeldAnswer) {
         let ((head, mut connection), lease) = (held.begun, held.lease);
         let (backend, now) = (lease.backend(), Instant::now());
         let there = self.metrics.at(backend);
@@ -114,7 +114,7 @@ impl Proxy {
     #[cold]
     pub(super) fn fall_back(
         self: &std::rc::Rc<Self>,
-        held: Held,
+        held: HeldAnswer,
         mut record: RequestRecord,
         exchange: &Exchange<'_>,
     ) -> Answer {

@@ -1,7 +1,7 @@
 //! The path of a request: admit, pick, send, answer, judge the failure, retry or move on, record.
 //!
 //! This file shows the path from top to bottom. Each step is a call into one module: `message::prepare`
-//! admits, `balance` picks, `upstream` sends, `balance::verdict` judges, `context` keeps the retries and the
+//! admits, `balance` picks, `attempt` sends, `balance::verdict` judges, `context` keeps the retries and the
 //! attempts, `downstream::answer` answers, and `record` counts. The path does not know which version of HTTP
 //! either side speaks: see [`exchange`].
 
@@ -36,7 +36,7 @@ use context::{Attempts, Retries, Tried};
 use downstream::answer::{self, Answer, AnswerBody, End};
 use downstream::tunnel::Tunnel;
 use exchange::{Begun, Exchange};
-use held_answer::Held;
+use held_answer::HeldAnswer;
 use message::head::RequestHead;
 use message::hop::Hop;
 use message::prepare;
@@ -65,7 +65,7 @@ impl Proxy {
             Err(refusal) => return *refusal,
         };
         // An answer for the client in case no better one comes.
-        let mut held: Option<Box<Held>> = None;
+        let mut held: Option<Box<HeldAnswer>> = None;
         loop {
             // 2. Pick: choose one of the backends that are alive and have not failed this request.
             let tried: Tried = context::get(&record.context);
@@ -74,7 +74,7 @@ impl Proxy {
             };
             exchange.met_alive |= !backend.is(State::Down);
             if let Some(held) = &mut held {
-                held.is_repeated(self);
+                held.charge_retry(self);
             }
             record.goes_to(&backend);
             let mut lease = Lease::new(backend);
@@ -270,7 +270,7 @@ impl Proxy {
         self: &Rc<Self>,
         exchange: &Exchange<'_>,
         record: RequestRecord,
-        held: Option<Box<Held>>,
+        held: Option<Box<HeldAnswer>>,
     ) -> Answer {
         if let Some(held) = held {
             return self.fall_back(*held, record, exchange);
@@ -293,7 +293,7 @@ impl Proxy {
         failure: Failure,
         backend: &Backend,
         record: RequestRecord,
-        held: Option<Box<Held>>,
+        held: Option<Box<HeldAnswer>>,
     ) -> Answer {
         if let Some(held) = held {
             return self.fall_back(*held, record, exchange);
@@ -310,7 +310,7 @@ impl Proxy {
         let come_back = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(settings.recovery);
         record.answering(status);
         let mut answer = answer::own(&settings.name, status, failure.proxy_status(), why, come_back);
-        answer.is_own(&mut record);
+        answer.mark_own(&mut record);
         record.close(Instant::now());
         answer
     }

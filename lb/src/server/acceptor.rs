@@ -37,8 +37,7 @@ pub(crate) struct Acceptor {
     /// At least one.
     listeners: Vec<AsyncFd<TcpListener>>,
     slots: Slots,
-    /// The last desk belongs to the worker that accepts. As long as one of the desks exists, its worker does
-    /// not end.
+    /// The last handle belongs to the worker that accepts. A worker does not end while its handle exists.
     handles: Vec<WorkerHandle>,
     /// Ends when no more connections may be accepted.
     closing: oneshot::Receiver<()>,

@@ -82,11 +82,11 @@ impl Clients {
     /// Serves a client until it is idle, in a separate task: an idle task, or a new one.
     fn talk(self: &Rc<Self>, client: Client) {
         if let Err(client) = self.task_pool.hand(client) {
-            tokio::task::spawn_local(Rc::clone(self).talk_to_one_after_the_other(client));
+            tokio::task::spawn_local(Rc::clone(self).serve_loop(client));
         }
     }
 
-    async fn talk_to_one_after_the_other(self: Rc<Self>, mut client: Client) {
+    async fn serve_loop(self: Rc<Self>, mut client: Client) {
         let mut buffers = Buffers::default();
         loop {
             let Client { stream, ip, held } = client;

@@ -112,7 +112,7 @@ pub(crate) async fn work(
     tokio::task::spawn_local(async move { clock.deadlines.run().await });
     let keeper = Rc::clone(&proxy);
     tokio::task::spawn_local(async move {
-        let give_up = |wanted| _ = keeper.upstream.give_up(wanted);
+        let give_up = |wanted| _ = keeper.upstream.close_idle(wanted);
         keeper.upstream.places().heed_shortages(give_up).await
     });
     let (leaving, leaves) = (Rc::downgrade(&proxy), Arc::clone(&observer));

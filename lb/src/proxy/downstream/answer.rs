@@ -33,7 +33,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Records an answer of the balancer, and adds the headers that its client asked for.
-    pub(crate) fn is_own(&mut self, record: &mut RequestRecord) {
+    pub(crate) fn mark_own(&mut self, record: &mut RequestRecord) {
         let length = match &self.body {
             AnswerBody::Own(Some(text)) => text.len(),
             AnswerBody::Own(None) | AnswerBody::Relay(_) | AnswerBody::Switch(_) => 0,
@@ -203,7 +203,7 @@ pub(crate) fn refuse(mut record: RequestRecord, refusal: Refusal, by: &str) -> A
     record.refused(refusal);
     record.answering(refusal.status());
     let mut answer = refused(refusal, by);
-    answer.is_own(&mut record);
+    answer.mark_own(&mut record);
     record.close(Instant::now());
     answer
 }
@@ -226,7 +226,7 @@ pub(crate) fn last_hop(mut record: RequestRecord, method: &Method, by: &str) -> 
         }
     };
     record.answering(answer.head.status);
-    answer.is_own(&mut record);
+    answer.mark_own(&mut record);
     record.close(Instant::now());
     answer
 }

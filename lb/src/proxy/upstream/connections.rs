@@ -181,7 +181,7 @@ impl Upstream {
             match connect_to_any(&addresses, connect_timeout).await {
                 // The descriptors are used up by something else: the idle connections are closed before the
                 // request fails.
-                Err(Failure::OutOfResources) if self.give_up(usize::MAX) > 0 => {
+                Err(Failure::OutOfResources) if self.close_idle(usize::MAX) > 0 => {
                     connect_to_any(&addresses, connect_timeout).await
                 }
                 connected => connected,
@@ -213,7 +213,7 @@ impl Upstream {
         until: tokio::time::Instant,
         deadlines: &Deadlines,
     ) -> Result<Place, Failure> {
-        self.give_up(1);
+        self.close_idle(1);
         if let Some(place) = self.places().try_take() {
             return Ok(place);
         }
@@ -224,11 +224,11 @@ impl Upstream {
 
     /// Closes up to `wanted` idle connections of this worker, those first that have been idle for longest;
     /// returns their number.
-    pub(crate) fn give_up(&self, wanted: usize) -> usize {
-        (0..wanted).take_while(|_| self.give_up_one()).count()
+    pub(crate) fn close_idle(&self, wanted: usize) -> usize {
+        (0..wanted).take_while(|_| self.close_oldest_idle()).count()
     }
 
-    fn give_up_one(&self) -> bool {
+    fn close_oldest_idle(&self) -> bool {
         let mut kept = self.idle.borrow_mut();
         // In each list, the first has been idle for longest.
         let oldest = kept.iter_mut().filter(|idle| !idle.is_empty()).min_by_key(|idle| idle[0].since);

@@ -38,7 +38,6 @@ pub(super) const SHARED_NAMES: &[SharedName] = &[
     ("lb", "Found", "the result of a search, in each module that searches"),
     ("lb", "Framing", "the framing of a request, of an answer, and of a body that is sent"),
     ("lb", "Head", "the head of a request; the head of an answer"),
-    ("lb", "Held", "the part of a body that is held; an answer that is held back"),
     ("lb", "Lines", "the lines of a file; the lines of the log"),
     ("lb", "Origin", "the layer that gives a setting; the file that is read again"),
     ("lb", "Place", "a place in a list or below a limit, in each module that has one"),

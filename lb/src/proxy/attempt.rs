@@ -14,6 +14,7 @@ use balance::verdict::{self, Blame, Failure, Ran};
 
 use crate::clock::{self, moment};
 use crate::pool::Backend;
+use crate::proxy::context::move_on;
 use crate::proxy::deadline::{Interrupt, Unless};
 use crate::proxy::exchange::{Begun, Exchange};
 use crate::proxy::http1::fault::Fault;
@@ -25,6 +26,15 @@ use crate::proxy::request::pace::Pace;
 use crate::proxy::upstream::connection::Progress;
 use crate::proxy::upstream::connections::Wanted;
 use crate::proxy::upstream::queue::Lease;
+
+/// The end of a race between two backends.
+struct Race {
+    outcome: Result<Begun, Failure>,
+    /// The outcome is from the second backend.
+    is_others: bool,
+    /// An answer of the slower backend with a status for which the settings want another attempt.
+    aside: Option<Begun>,
+}
 
 impl Proxy {
     /// Sends the request to the backend of its lease, and waits for the head of the answer. If the request is
@@ -58,7 +68,7 @@ impl Proxy {
         let first = Arc::clone(lease.backend());
         let (mut times, mut other_times) = (Times::default(), Times::default());
         let mut other: Option<Lease> = None;
-        let (outcome, is_others) = {
+        let Race { outcome, is_others, aside } = {
             let mut asking = pin!(self.try_once(exchange, lease, fresh, &mut times));
             let early = (Instant::now() + after).into();
             let in_time = self.deadlines.wait(asking.as_mut(), || early, None).await.ok();
@@ -71,65 +81,102 @@ impl Proxy {
                 None => None,
             };
             match (in_time, second) {
-                (Some(outcome), _) => (outcome, false),
-                (None, None) => (asking.await, false),
+                (Some(outcome), _) => Race { outcome, is_others: false, aside: None },
+                (None, None) => Race { outcome: asking.await, is_others: false, aside: None },
                 (None, Some(second)) => {
                     self.pool.withdraw_retry(clock::now());
                     record.hedges(&second);
                     let backends = [first, Arc::clone(&second)];
                     let lease = other.insert(Lease::new(second));
                     let also = pin!(self.try_once(exchange, lease, false, &mut other_times));
-                    self.first_of(asking.as_mut(), also, &backends, exchange, record).await
+                    self.race(asking.as_mut(), also, &backends, exchange, record).await
                 }
             }
         };
+        if aside.is_some() {
+            let failure = Failure::ChosenStatus;
+            let slower = if is_others { Some(lease.backend()) } else { other.as_ref().map(Lease::backend) };
+            record.hedge_failed(!is_others, failure, failure.blame());
+            slower.into_iter().for_each(|slower| move_on(&mut record.context, slower.number, failure));
+        }
         record.hedge_ends(is_others);
-        // The connection to the slower backend is closed.
-        if let Some(other) = other.filter(|_| is_others) {
-            *lease = other;
-            times = other_times;
+        // The connection to the slower backend is closed, unless its answer has come.
+        let slower = match other {
+            Some(other) if is_others => {
+                times = other_times;
+                Some(std::mem::replace(lease, other))
+            }
+            other => other,
+        };
+        if let (Some(answer), Some(slower)) = (aside, slower) {
+            self.drop_answer(answer, slower);
         }
         record.timed(times);
         outcome
     }
 
-    /// The first answer, or the last failure; and whether it is from the other backend.
-    async fn first_of(
+    /// Waits for the first answer that the client wants, or for both ends.
+    async fn race(
         &self,
         mut one: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
         mut other: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
         backends: &[Arc<Backend>; 2],
         exchange: &Exchange<'_>,
         record: &mut RequestRecord,
-    ) -> (Result<Begun, Failure>, bool) {
-        let mut failed = [false; 2];
+    ) -> Race {
+        let (mut ended, mut aside) = ([false; 2], None);
         poll_fn(|cx| {
-            for (index, is_other) in [false, true].into_iter().enumerate() {
-                if failed[index] {
+            for index in [0, 1] {
+                if ended[index] {
                     continue;
                 }
-                let polled = if is_other { other.as_mut().poll(cx) } else { one.as_mut().poll(cx) };
-                match polled {
-                    Poll::Ready(Err(failure)) if !failed[1 - index] => {
-                        // The caller judges the last failure. This failure is counted, and the balancer asks
-                        // the backend.
-                        if failure.rule().ran != Ran::No {
-                            exchange.may_have_run.set(true);
+                let polled = if index == 1 { other.as_mut().poll(cx) } else { one.as_mut().poll(cx) };
+                let Poll::Ready(outcome) = polled else { continue };
+                let is_last = std::mem::replace(&mut ended[index], true) | ended[1 - index];
+                match outcome {
+                    // The caller judges the last failure, unless there is an answer.
+                    Err(failure) if !is_last || aside.is_some() => {
+                        self.hedge_failed(&backends[index], index == 1, failure, exchange, record);
+                        if let Some(answer) = aside.take() {
+                            return Poll::Ready(Race {
+                                outcome: Ok(answer),
+                                is_others: index == 0,
+                                aside: None,
+                            });
                         }
-                        let blame = failure.blame();
-                        record.hedge_failed(is_other, failure, blame);
-                        if blame == Blame::Backend {
-                            self.pool.broke_off(&backends[index], clock::now());
-                        }
-                        failed[index] = true;
                     }
-                    Poll::Ready(outcome) => return Poll::Ready((outcome, is_other)),
-                    Poll::Pending => {}
+                    // The other backend may have an answer that the client wants.
+                    Ok(answer) if !is_last && exchange.is_unwanted(&answer) => aside = Some(answer),
+                    outcome => {
+                        return Poll::Ready(Race { outcome, is_others: index == 1, aside: aside.take() });
+                    }
                 }
             }
             Poll::Pending
         })
         .await
+    }
+
+    /// One of two tries has failed, and the other one goes on or has an answer: counts this failure. The
+    /// request has left the backend, and the balancer asks it.
+    #[cold]
+    fn hedge_failed(
+        &self,
+        backend: &Backend,
+        is_others: bool,
+        failure: Failure,
+        exchange: &Exchange<'_>,
+        record: &mut RequestRecord,
+    ) {
+        if failure.rule().ran != Ran::No {
+            exchange.may_have_run.set(true);
+        }
+        let blame = failure.blame();
+        record.hedge_failed(is_others, failure, blame);
+        move_on(&mut record.context, backend.number, failure);
+        if blame == Blame::Backend {
+            self.pool.broke_off(backend, clock::now());
+        }
     }
 
     /// When a request leaves a backend that was silent from the start.

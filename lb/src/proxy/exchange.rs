@@ -50,6 +50,12 @@ impl Exchange<'_> {
         verdict::is_idempotent(&self.head.method) && self.body.is_held()
     }
 
+    /// Whether the settings want another attempt after an answer with this status. The request could go to
+    /// another backend only if its transfer to this one ended early, and then there is no answer to hold.
+    pub(crate) fn is_unwanted(&self, (head, stream): &Begun) -> bool {
+        self.settings.retry_on.contains(&head.status) && stream.is_sent()
+    }
+
     /// Whether a second backend may be tried as well: only at first, and only for requests that may be
     /// executed twice.
     pub(crate) fn may_be_hedged(&self, record: &RequestRecord) -> bool {

@@ -47,23 +47,17 @@ impl Proxy {
         lease: &Lease,
         record: &mut RequestRecord,
     ) -> bool {
-        !exchange.settings.retry_on.is_empty() && self.leaves_for_status(exchange, answer, lease, record)
+        exchange.is_unwanted(answer) && self.leaves_for_status(exchange, lease, record)
     }
 
     #[cold]
     fn leaves_for_status(
         &self,
         exchange: &mut Exchange<'_>,
-        (head, connection): &Begun,
         lease: &Lease,
         record: &mut RequestRecord,
     ) -> bool {
         let (failure, backend) = (Failure::ChosenStatus, lease.backend());
-        // The request could go to another backend only if its transfer to this one ended early, and then
-        // there is no answer to hold.
-        if !exchange.settings.retry_on.contains(&head.status) || !connection.is_sent() {
-            return false;
-        }
         let verdict = self.verdict(exchange, failure, backend, record, Instant::now());
         if verdict.next != Next::MoveOn {
             return false;
@@ -81,14 +75,13 @@ impl Proxy {
     /// Drops the held answer, if there is one, because there is a later one.
     pub(super) fn discard(&self, held: Option<Box<HeldAnswer>>) {
         if let Some(held) = held {
-            self.drop_held(*held);
+            self.drop_answer(held.begun, held.lease);
         }
     }
 
-    /// Drops a held answer. Its connection is kept if its body has come already.
+    /// Drops an answer that no client gets. Its connection is kept if its body has come already.
     #[cold]
-    fn drop_held(&self, held: HeldAnswer) {
-        let ((head, mut connection), lease) = (held.begun, held.lease);
+    pub(super) fn drop_answer(&self, (head, mut connection): Begun, lease: Lease) {
         let (backend, now) = (lease.backend(), Instant::now());
         let there = self.metrics.at(backend);
         there.responded(Some(head.status));

@@ -100,3 +100,36 @@ fn a_request_that_breaks_its_hedge_as_well_runs_twice() {
     assert_eq!(lb.get("/die").status, 502);
     assert_eq!(upstreams.iter().map(|upstream| upstream.count_of("GET /die")).sum::<usize>(), 2);
 }
+
+/// Answers 503 after a while.
+fn overloaded(time: Duration) -> Upstream {
+    Upstream::new(move |_| {
+        std::thread::sleep(time);
+        Reply::Bytes(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy".to_vec())
+    })
+}
+
+#[test]
+fn a_status_that_wants_another_attempt_leaves_the_answer_to_the_other_backend() {
+    let late = slow(Duration::from_millis(300));
+    let busy = overloaded(Duration::ZERO);
+    let lb = Lb::start(&[&late, &busy], &[NO_PINGS, "--hedge-after=50ms", "--retry-on=503"]);
+    assert_eq!(lb.get("/").text(), "slow", "the 503 of the second is not the last word");
+    assert_eq!((late.count_of("GET /"), busy.count_of("GET /")), (1, 1));
+}
+
+#[test]
+fn no_backend_gets_a_hedged_request_twice() {
+    let upstreams = [150, 0, 0].map(|ms| overloaded(Duration::from_millis(ms)));
+    let all: Vec<_> = upstreams.iter().collect();
+    for (attempts, expected) in [("--attempts=2", 2), ("--attempts=3", 3)] {
+        let before = upstreams.iter().map(|upstream| upstream.count_of("GET /")).collect::<Vec<_>>();
+        let lb = Lb::start(&all, &[NO_PINGS, "--hedge-after=50ms", "--retry-on=503", attempts]);
+        let answer = lb.get("/");
+        assert_eq!((answer.status, answer.text()), (503, "busy"));
+        let now = upstreams.iter().map(|upstream| upstream.count_of("GET /"));
+        let times: Vec<_> = now.zip(before).map(|(now, before)| now - before).collect();
+        assert!(times.iter().all(|times| *times <= 1), "{attempts}: {times:?}");
+        assert_eq!(times.iter().sum::<usize>(), expected, "{attempts}: {times:?}");
+    }
+}

@@ -144,7 +144,7 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // The path of one request, from top to bottom: `mod` is proxy/mod.rs.
             ("mod", "held_answer downstream exchange parts upstream record context request message"),
-            ("attempt", "exchange parts upstream record request http1 message deadline"),
+            ("attempt", "exchange parts upstream record context request http1 message deadline"),
             ("held_answer", "downstream exchange parts upstream record cut"),
             // A client's connection and its answer.
             ("downstream", "parts upstream record request wire http1 message cut"),

@@ -14,9 +14,14 @@ pub(crate) fn print(result: impl Display) -> ExitCode {
     let mut output = io::stdout().lock();
     match write!(output, "{result}").and_then(|()| output.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            eprintln!("error: cannot write to standard output: {error}");
+            print_error(format_args!("error: cannot write to standard output: {error}\n"));
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// Prints an error on standard error. If that cannot be written, the exit status is all that is left.
+pub fn print_error(error: impl Display) {
+    let _ = write!(io::stderr().lock(), "{error}");
 }

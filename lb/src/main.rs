@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lb::cli::{Cli, Command};
 use lb::control::Origin;
-use lb::exit::CANNOT_START;
+use lb::exit::{CANNOT_START, print_error};
 use lb::log::{LAST_LINES, Log};
 use lb::server::Server;
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let (server, log, warnings) = match started {
         Ok(started) => started,
         Err(error) => {
-            eprint!("{error}");
+            print_error(error);
             return CANNOT_START.into();
         }
     };

@@ -11,7 +11,7 @@ use http::Uri;
 use crate::check::Summary;
 use crate::config::{self, Flags, Loaded, Problems};
 use crate::ctl::Ctl;
-use crate::exit::{CANNOT_START, print};
+use crate::exit::{CANNOT_START, print, print_error};
 use crate::shown::shown;
 
 mod mistakes;
@@ -130,7 +130,7 @@ impl Cli {
             Ok(cli) => {
                 // `load` reports the other words that belong to no flag.
                 let Some((what, fix)) = values::of_a_switch(&behind_name(&args)) else { return Ok(cli) };
-                eprint!("{}", Problems::mistake(what, fix));
+                print_error(Problems::mistake(what, fix));
                 return Err(CANNOT_START.into());
             }
             Err(error) => error,
@@ -143,7 +143,7 @@ impl Cli {
         let args: Vec<_> = args.iter().map(|arg| shown(&arg.to_string_lossy()).into_owned()).collect();
         let behind = args.get(1..).unwrap_or_default();
         match values::of_a_switch(behind).or_else(|| mistakes::explain(&error, behind)) {
-            Some((what, fix)) => eprint!("{}", Problems::mistake(what, fix)),
+            Some((what, fix)) => print_error(Problems::mistake(what, fix)),
             // The same error, with control characters in the quotes escaped.
             None => _ = Self::try_parse_from(&args).err().unwrap_or(error).print(),
         }
@@ -204,7 +204,7 @@ impl Check {
                 print(format_args!("{summary}{gap}{warnings}"))
             }
             Err(problems) => {
-                eprint!("{problems}");
+                print_error(problems);
                 CANNOT_START.into()
             }
         }

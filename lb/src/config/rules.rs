@@ -106,7 +106,7 @@ fn by_default(setting: &Given<Written>) -> &'static str {
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     // The address :: includes all addresses of both kinds, and 0.0.0.0 all of IPv4.
     let holds = |all: IpAddr, ip: IpAddr| all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4());
-    let (ip, other_ip) = (one.ip(), other.ip());
+    let (ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
     let is_one = ip == other_ip || holds(ip, other_ip) || holds(other_ip, ip);
     is_one && one.port() == other.port() && one.port() != 0
 }
@@ -154,6 +154,7 @@ mod tests {
             ("[::]:80", "127.0.0.1:80", true),
             ("[::]:80", "0.0.0.0:80", true),
             ("[::]:80", "[::1]:80", true),
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1:80", true),
             ("0.0.0.0:80", "[::1]:80", false),
             ("127.0.0.1:80", "127.0.0.2:80", false),
             ("0.0.0.0:80", "127.0.0.1:81", false),

@@ -20,7 +20,7 @@ use client::{Client, admin};
 use document::read;
 use wait::{finished, pinged, serving, state};
 
-use crate::exit::{CANNOT_START, print};
+use crate::exit::{CANNOT_START, print, print_error};
 use crate::shown::{shown_document, shown_json};
 
 /// A command for a running balancer.
@@ -191,11 +191,11 @@ impl Ctl {
         match done {
             Ok(told) => print(told),
             Err(Failure::Refused(why)) => {
-                eprintln!("error: {why}");
+                print_error(format_args!("error: {why}\n"));
                 ExitCode::FAILURE
             }
             Err(Failure::Unreachable(why)) => {
-                eprintln!("error: {why}");
+                print_error(format_args!("error: {why}\n"));
                 CANNOT_START.into()
             }
         }

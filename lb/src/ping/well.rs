@@ -10,6 +10,7 @@ use http::{Request, Uri};
 use tokio::time::timeout;
 
 use super::exchange::ask;
+use crate::exit::print_error;
 use crate::proxy::upstream::connect::connect_to_name;
 use crate::shown::shown;
 
@@ -21,7 +22,7 @@ pub fn check_health(url: &Uri) -> ExitCode {
     match is_well(url) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("error: {}: {}", shown(&url.to_string()), shown(&why));
+            print_error(format_args!("error: {}: {}\n", shown(&url.to_string()), shown(&why)));
             ExitCode::FAILURE
         }
     }

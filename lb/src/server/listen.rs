@@ -30,7 +30,7 @@ pub enum StartError {
     Taken {
         /// The port.
         port: u16,
-        /// The flag that chooses it.
+        /// The flag or the section that chooses it.
         flag: &'static str,
     },
     /// Ports below a number that the system sets need a permission.
@@ -42,7 +42,7 @@ pub enum StartError {
     Forbidden {
         /// The port.
         port: u16,
-        /// The flag that chooses it.
+        /// The flag or the section that chooses it.
         flag: &'static str,
     },
     /// No interface has the address.
@@ -54,7 +54,7 @@ pub enum StartError {
     Foreign {
         /// The address.
         address: SocketAddr,
-        /// The flag that chooses it.
+        /// The flag or the section that chooses it.
         flag: &'static str,
     },
     /// The address cannot be used for another reason.
@@ -62,7 +62,7 @@ pub enum StartError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// The flag that chooses it.
+        /// The flag or the section that chooses it.
         flag: &'static str,
         /// The error of the system.
         source: io::Error,

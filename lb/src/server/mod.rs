@@ -62,7 +62,8 @@ impl Server {
         let listeners = match inherited(config.listeners.len())? {
             Some(listeners) => listeners,
             None => {
-                let each = config.listeners.iter().map(|address| listen(*address, "--port or --bind"));
+                let setting = if config.listeners.len() == 1 { "--port or --bind" } else { "[[listener]]" };
+                let each = config.listeners.iter().map(|address| listen(*address, setting));
                 each.collect::<Result<_, _>>()?
             }
         };

@@ -217,6 +217,22 @@ fn what_is_wrong_with_a_long_file_is_said_in_bounded_time_and_memory() {
 }
 
 #[test]
+fn an_error_that_cannot_be_printed_keeps_its_exit_status() {
+    let table = [
+        (&["check", "no-such-file"][..], 2),
+        (&["--config=no-such-file"], 2),
+        (&["ctl", "--admin=http://127.0.0.1:1", "state"], 2),
+        (&["--no-such-flag"], 2),
+        (&["--check-health=http://127.0.0.1:1/"], 1),
+    ];
+    for (arguments, code) in table {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let status = lb_command().args(arguments).stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_reader_that_has_enough_is_no_failure() {
     for arguments in [&["check", "--schema"][..], &["check", "--backends=http://localhost:3031"]] {
         let (reader, writer) = std::io::pipe().unwrap();

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
 
-use crate::common::{Client, Config, Lb, NO_PINGS, PATIENCE, Upstream, lb_command, tables};
+use crate::common::{Client, Config, Ended, Lb, NO_PINGS, PATIENCE, Upstream, lb_command, tables};
 
 /// Two listeners on free ports, in front of one upstream.
 fn file(upstream: &Upstream) -> Config {
@@ -72,4 +72,20 @@ fn a_supervisor_passes_a_socket_for_each_listener() {
     for address in expected {
         assert_eq!(Client::connect(address).get("/").text(), "ok", "at {address}");
     }
+}
+
+#[test]
+fn a_listener_whose_port_is_taken_is_named_by_its_section() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let upstream = Upstream::well("ok");
+    let listeners =
+        format!("[[listener]]\naddress = \"127.0.0.1:0\"\n[[listener]]\naddress = \"127.0.0.1:{port}\"\n");
+    let config = Config::new(&format!("admin = \"127.0.0.1:0\"\n{listeners}{}", tables([(&upstream, "")])));
+    let ended = Ended::of(&["--config", &config.path().display().to_string()]);
+    assert_eq!(ended.code, Some(2));
+    let expected = format!(
+        "port {port} is in use; stop the program that uses it, or choose another port with [[listener]]"
+    );
+    assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
 }

@@ -114,7 +114,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("admin", "control config proxy log pool observe clock"),
             ("control", "ping config proxy log resolver pool observe clock"),
             ("asking", "ping config pool clock"),
-            ("ping", "config proxy log resolver pool transport clock statuses shown"),
+            ("ping", "config proxy log resolver pool transport clock exit statuses shown"),
             // The settings: the parts below define those that they read.
             ("config", "proxy log statuses shown"),
             // The path of a request.

@@ -100,11 +100,7 @@ pub(super) const BANS: &[Ban] = &[
     Ban {
         places: &["lb/src/"],
         except: &[
-            ("lb/src/main.rs", "it tells why the balancer does not start"),
-            ("lb/src/cli/mod.rs", "it answers flags that end the program"),
             ("lb/src/exit.rs", "commands that end have no log"),
-            ("lb/src/ctl/", "`lb ctl` is a program of its own"),
-            ("lb/src/ping/well.rs", "`--check-health` is a program of its own"),
             ("lb/src/log/writer.rs", "it is the log thread"),
             ("lb/src/server/mod.rs", "it prints the addresses once, from a thread of its own"),
         ],

@@ -162,7 +162,8 @@ fn answers_are_passed_on_in_every_framing() {
 fn interim_answers_are_passed_on_to_those_who_know_them() {
     let upstream = Upstream::new(|_| {
         Reply::Bytes(
-            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\r\n\
+             HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
                 .into(),
         )
     });
@@ -171,6 +172,8 @@ fn interim_answers_are_passed_on_to_those_who_know_them() {
     for _ in 0..2 {
         let hints = client.ask("GET /", b"").head_of_answer().unwrap();
         assert_eq!((hints.first_line(), hints.get("link")), ("HTTP/1.1 103 Early Hints", Some("</a>")));
+        let of_this_hop = ["connection", "x-hop", "keep-alive"].map(|name| hints.get(name));
+        assert_eq!(of_this_hop, [None; 3], "they concern the connection to the backend");
         assert_eq!(client.answer().text(), "ab");
     }
     let answer = lb.client().send("GET / HTTP/1.0\r\n\r\n").answer();

@@ -29,6 +29,12 @@ impl Moment {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
+    /// The same in microseconds.
+    #[must_use]
+    pub const fn micros_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// Microseconds since the start of the clock.
     pub const fn as_micros(self) -> u64 {
         self.0

@@ -241,8 +241,8 @@ fn durations(view: &View<'_>, values: &mut Values<'_>) {
             let bucket = |number| counters.sum(|counters| counters.times(phase).bucket(number));
             let buckets = Histogram::BOUNDS.iter().zip(0..).map(|(bound, number)| (*bound, bucket(number)));
             let beyond = bucket(Histogram::BOUNDS.len());
-            let nanos = counters.sum(|counters| counters.times(phase).nanos());
-            let sum = Duration::from_nanos(nanos).as_secs_f64();
+            let micros = counters.sum(|counters| counters.times(phase).micros());
+            let sum = Duration::from_micros(micros).as_secs_f64();
             values.add_histogram(&[url, phase.name()], buckets, beyond, sum);
         }
     });

@@ -209,11 +209,12 @@ impl Proxy {
         let report = |progress: Progress| {
             let now = Instant::now();
             if progress.whole {
-                sent = Some(now);
-                waiting = Some(Waiting::new(backend, moment(now), self.pool.enough_waiting()));
+                let moment = moment(now);
+                sent = Some(moment);
+                waiting = Some(Waiting::new(backend, moment, self.pool.enough_waiting()));
                 give_up_at.set((now + settings.response_timeout).min(exchange.deadline.get()).into());
             } else {
-                times.upload.get_or_insert(now);
+                times.upload.get_or_insert_with(|| moment(now));
                 exchange.deadline.set(now + settings.total_timeout);
                 let slow =
                     pace.as_mut().and_then(|pace| pace.deadline(now, progress.bytes, progress.awaits_client));
@@ -236,7 +237,7 @@ impl Proxy {
             let sending = pin!(connection.send(head, &backend.address, body.for_try(), downstream, report));
             self.deadlines.wait(sending, until, unless).await
         };
-        let now = Instant::now();
+        let now = clock::now();
         times.sent = sent.or(Some(now));
         let answer = outcome.unwrap_or_else(|interrupt| {
             Err(match interrupt {
@@ -255,14 +256,14 @@ impl Proxy {
         })?;
 
         times.head = Some(now);
-        let (came, is_error) = (moment(now), answer.status.is_server_error());
+        let is_error = answer.status.is_server_error();
         if let Some(sent) = sent {
-            let latency = now.saturating_duration_since(sent);
+            let latency = now.since(sent);
             backend.own.stats.record_latency(latency);
-            backend.learn_latency(latency, is_error, came);
+            backend.learn_latency(latency, is_error, now);
         }
-        self.pool.count_result(backend, is_error, came);
-        self.pool.on_byte(backend, came);
+        self.pool.count_result(backend, is_error, now);
+        self.pool.on_byte(backend, now);
         prepare::prepare_response(&mut answer, head).map_err(|prepare::InvalidResponse| {
             complain(exchange, backend, Fault::Upgrade);
             Failure::Malformed

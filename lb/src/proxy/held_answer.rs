@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use balance::verdict::{Failure, Next};
 
-use crate::clock::{self, moment};
+use crate::clock;
 use crate::proxy::cut::Cut;
 use crate::proxy::downstream::answer::Answer;
 use crate::proxy::exchange::{Begun, Exchange};
@@ -82,7 +82,7 @@ impl Proxy {
     /// Drops an answer that no client gets. Its connection is kept if its body has come already.
     #[cold]
     pub(super) fn drop_answer(&self, (head, mut connection): Begun, lease: Lease) {
-        let (backend, now) = (lease.backend(), Instant::now());
+        let (backend, now) = (lease.backend(), clock::now());
         let there = self.metrics.at(backend);
         there.responded(Some(head.status));
         let (mut cx, mut read) = (Context::from_waker(Waker::noop()), 0);
@@ -98,7 +98,7 @@ impl Proxy {
         }
         if connection.is_end() {
             there.answers.one();
-            self.pool.answered(backend, || moment(now));
+            self.pool.answered(backend, || now);
             self.upstream.put_back(backend, connection, now);
         }
     }

@@ -122,11 +122,13 @@ impl Proxy {
         mut body: ClientBody,
     ) -> Result<(Exchange<'a>, RequestRecord), Box<Answer>> {
         let settings = self.settings.now();
-        let mut record = RequestRecord::open(&self.metrics, downstream, &head, &mut body, &settings);
+        let now = Instant::now();
+        let mut record =
+            RequestRecord::open(moment(now), &self.metrics, downstream, &head, &mut body, &settings);
         if settings.request_id {
             record.identify(&head.headers, downstream);
         }
-        let deadline = record.began + settings.total_timeout;
+        let deadline = now + settings.total_timeout;
         if body.is_too_large() {
             return Err(Box::new(answer::refuse(record, Refusal::BodyTooLarge, &settings.name)));
         }
@@ -169,10 +171,9 @@ impl Proxy {
         tried: &[usize],
         record: &mut RequestRecord,
     ) -> Option<Arc<Backend>> {
-        let now = if tried.is_empty() { record.began } else { Instant::now() };
+        let now = if tried.is_empty() { record.began } else { clock::now() };
         let mut random = self.random.borrow_mut();
-        let mut request =
-            policy::Request { key: exchange.key, now: moment(now), random: &mut random, notes: None };
+        let mut request = policy::Request { key: exchange.key, now, random: &mut random, notes: None };
         match record.explanation() {
             None => self.pool.next_peer(tried, exchange.home, &mut request),
             Some(explanation) => {
@@ -311,7 +312,7 @@ impl Proxy {
         record.answering(status);
         let mut answer = answer::own(&settings.name, status, failure.proxy_status(), why, come_back);
         answer.mark_own(&mut record);
-        record.close(Instant::now());
+        record.close(clock::now());
         answer
     }
 }

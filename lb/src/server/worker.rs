@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::{LocalOptions, LocalRuntime};
@@ -14,6 +14,7 @@ use super::acceptor::{Acceptor, Slots};
 use super::clients::{Clients, watch_idle};
 use super::handle::{Inbox, WorkerHandle};
 use crate::asking::LOOK;
+use crate::clock;
 use crate::config::Config;
 use crate::observe::Observer;
 use crate::pool::Pool;
@@ -125,7 +126,7 @@ pub(crate) async fn work(
     tokio::task::spawn_local(async move {
         while let Some(proxy) = idle.upgrade() {
             let max_idle = proxy.settings.now().backend_idle;
-            proxy.upstream.prune(&proxy.pool.fleet(), max_idle, Instant::now());
+            proxy.upstream.prune(&proxy.pool.fleet(), max_idle, clock::now());
             drop(proxy);
             tokio::time::sleep(PRUNE.min(max_idle / 4).max(LOOK)).await;
         }

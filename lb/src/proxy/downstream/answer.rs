@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use balance::verdict::{Blame, Failure};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::clock::{self, moment};
+use crate::clock;
 use crate::proxy::cut::Cut;
 use crate::proxy::downstream::tunnel::Tunnel;
 use crate::proxy::message::head::{Headers, ResponseHead};
@@ -95,9 +95,9 @@ impl Relay {
     /// The answer is complete: records this, and keeps the connection.
     fn complete(&mut self) {
         let Some(End { proxy, mut record, lease, connection }) = self.end.take() else { return };
-        let (backend, now) = (lease.backend(), Instant::now());
+        let (backend, now) = (lease.backend(), clock::now());
         record.answered();
-        proxy.pool.answered(backend, || moment(now));
+        proxy.pool.answered(backend, || now);
         proxy.upstream.put_back(backend, connection, now);
         record.close(now);
     }
@@ -113,9 +113,9 @@ impl Relay {
         if cut == Cut::Malformed {
             connection.complain(lease.backend(), proxy.settings.now().log_query);
         }
-        let (blame, now) = (Blame::Backend, Instant::now());
+        let (blame, now) = (Blame::Backend, clock::now());
         record.tried(failure, blame);
-        proxy.pool.broke_off(lease.backend(), moment(now));
+        proxy.pool.broke_off(lease.backend(), now);
         record.failed(failure, blame);
         record.close(now);
     }
@@ -126,7 +126,7 @@ impl Relay {
         let Some(End { mut record, .. }) = self.end.take() else { return };
         record.tried(failure, failure.blame());
         record.failed(failure, failure.blame());
-        record.close(Instant::now());
+        record.close(clock::now());
     }
 
     /// No bytes of the answer have come for too long.
@@ -204,7 +204,7 @@ pub(crate) fn refuse(mut record: RequestRecord, refusal: Refusal, by: &str) -> A
     record.answering(refusal.status());
     let mut answer = refused(refusal, by);
     answer.mark_own(&mut record);
-    record.close(Instant::now());
+    record.close(clock::now());
     answer
 }
 
@@ -227,7 +227,7 @@ pub(crate) fn last_hop(mut record: RequestRecord, method: &Method, by: &str) -> 
     };
     record.answering(answer.head.status);
     answer.mark_own(&mut record);
-    record.close(Instant::now());
+    record.close(clock::now());
     answer
 }
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::time::Instant;
 use tokio_util::io::InspectReader;
 
+use crate::clock;
 use crate::observe::Meter;
 use crate::proxy::parts::Proxy;
 use crate::proxy::record::request_record::RequestRecord;
@@ -40,7 +41,7 @@ pub(crate) async fn run(client: impl FnOnce() -> Option<(Stream, BytesMut)>, tun
         let blame = if failure.blame() == Blame::Client { Blame::Client } else { Blame::NoSide };
         record.tried(failure, blame);
         record.failed(failure, blame);
-        record.close(Instant::now().into_std());
+        record.close(clock::now());
         return;
     }
     let later = || Instant::now() + proxy.settings.now().tunnel_timeout;
@@ -74,6 +75,6 @@ pub(crate) async fn run(client: impl FnOnce() -> Option<(Stream, BytesMut)>, tun
         record.tunnelled(up.get(), down.get());
     }
     record.answered();
-    record.close(Instant::now().into_std());
+    record.close(clock::now());
     drop(lease);
 }

@@ -1,13 +1,15 @@
 //! The explanation of a request whose client asked for it, and how the client gets it.
 
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
+use balance::Moment;
 use balance::explain::Pick;
 use balance::verdict::{Blame, Failure};
 use http::{HeaderName, HeaderValue};
 
+use crate::clock;
 use crate::observe::explain::{Decision, Explanation, Try};
-use crate::observe::{Observer, micros, unix_ms};
+use crate::observe::{Observer, unix_ms};
 use crate::proxy::message::head::{Headers, RequestHead};
 use crate::proxy::message::request_id::REQUEST_ID;
 use crate::proxy::record::details::without_query;
@@ -21,13 +23,13 @@ const WHY: HeaderName = HeaderName::from_static("x-lb-why");
 #[derive(Debug)]
 pub(crate) struct Explained {
     explanation: Explanation,
-    began: Instant,
+    began: Moment,
 }
 
 impl Explained {
     /// Starts an explanation if the client asks for it. The wish is for this balancer only, and is not
     /// forwarded. `query` says whether the query of the target is shown.
-    pub(crate) fn asked_for(head: &mut RequestHead, began: Instant, query: bool) -> Option<Box<Self>> {
+    pub(crate) fn asked_for(head: &mut RequestHead, began: Moment, query: bool) -> Option<Box<Self>> {
         let asked = head.headers.get(&EXPLAIN).is_some_and(|value| value == "1");
         head.headers.remove(&EXPLAIN);
         asked.then(|| {
@@ -68,7 +70,7 @@ impl Explained {
         status: Option<u16>,
         blame: Option<&'static str>,
     ) {
-        let at_us = micros(self.began.elapsed());
+        let at_us = clock::now().micros_since(self.began);
         let decision =
             self.explanation.decisions.iter_mut().rev().find(|one| one.pick.chosen == Some(backend));
         if let Some(decision) = decision {

@@ -3,13 +3,15 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use api::RequestEnd;
+use balance::Moment;
 use balance::verdict::{Blame, Failure};
 use http::{Extensions, HeaderValue, StatusCode};
 
-use crate::observe::{Counters, Phase, micros, unix_ms};
+use crate::clock;
+use crate::observe::{Counters, Phase, unix_ms};
 use crate::pool::Backend;
 use crate::proxy::message::head::{Headers, RequestHead};
 use crate::proxy::message::refusal::Refusal;
@@ -28,7 +30,7 @@ pub(crate) struct RequestRecord {
     metrics: Rc<WorkerMetrics>,
     /// The data for the access log and events, if there is a reader for them.
     details: Option<Box<RequestDetails>>,
-    pub(crate) began: Instant,
+    pub(crate) began: Moment,
     /// The context of the request: see [`crate::proxy::context`].
     pub(crate) context: Extensions,
     times: Times,
@@ -57,15 +59,15 @@ struct Rare {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
     /// The time when the request was completely sent, if it was not sent at once.
-    pub(crate) upload: Option<Instant>,
-    pub(crate) sent: Option<Instant>,
-    pub(crate) head: Option<Instant>,
+    pub(crate) upload: Option<Moment>,
+    pub(crate) sent: Option<Moment>,
+    pub(crate) head: Option<Moment>,
 }
 
 impl Times {
     /// The times when the request went to a backend, when it was completely sent, and when the head of the
     /// answer came: `now` for an event that did not happen.
-    fn until(self, now: Instant) -> (Instant, Instant, Instant) {
+    fn until(self, now: Moment) -> (Moment, Moment, Moment) {
         let sent = self.sent.unwrap_or(now);
         (self.upload.unwrap_or(sent), sent, self.head.unwrap_or(now))
     }
@@ -75,15 +77,16 @@ impl Times {
 const CLIENT_GONE: u16 = 499;
 
 impl RequestRecord {
-    /// The record of a request, from the arrival of its head on.
+    /// The record of a request whose head has arrived at `now`.
     pub(crate) fn open(
+        now: Moment,
         metrics: &Rc<WorkerMetrics>,
         downstream: &Downstream,
         head: &RequestHead,
         body: &mut ClientBody,
         settings: &InForce,
     ) -> Self {
-        Self::begin(metrics, || {
+        Self::begin(now, metrics, || {
             let details = RequestDetails::of(head, downstream, settings);
             body.count_in(&details.received);
             details
@@ -98,19 +101,24 @@ impl RequestRecord {
         settings: &InForce,
     ) -> Self {
         let came = Glimpse::of(came);
-        let mut record = Self::begin(metrics, || RequestDetails::of_refused(&came, downstream, settings));
+        let mut record =
+            Self::begin(clock::now(), metrics, || RequestDetails::of_refused(&came, downstream, settings));
         if settings.request_id {
             record.identify(&came.headers, downstream);
         }
         record
     }
 
-    fn begin(metrics: &Rc<WorkerMetrics>, details: impl FnOnce() -> Box<RequestDetails>) -> Self {
+    fn begin(
+        now: Moment,
+        metrics: &Rc<WorkerMetrics>,
+        details: impl FnOnce() -> Box<RequestDetails>,
+    ) -> Self {
         metrics.clients().requests.one();
         Self {
             metrics: Rc::clone(metrics),
             details: metrics.observer().wants_requests().then(details),
-            began: Instant::now(),
+            began: now,
             context: Extensions::new(),
             times: Times::default(),
             backend: None,
@@ -294,7 +302,7 @@ impl RequestRecord {
     }
 
     /// The request ends now.
-    pub(crate) fn close(&mut self, now: Instant) {
+    pub(crate) fn close(&mut self, now: Moment) {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
@@ -308,7 +316,7 @@ impl RequestRecord {
     }
 
     /// The outcome of a request that has ended.
-    fn outcome(&self, details: RequestDetails, now: Instant) -> RequestEnd {
+    fn outcome(&self, details: RequestDetails, now: Moment) -> RequestEnd {
         let (begun, sent, head) = self.times.until(now);
         details.add_to(
             &self.context,
@@ -321,18 +329,18 @@ impl RequestRecord {
                 backend: self.backend,
                 failure: self.failure.map(|(words, _)| words.into()),
                 blame: self.failure.map(|(_, blame)| blame.name().into()),
-                queue_us: micros(begun.saturating_duration_since(self.began)),
-                upload_us: micros(sent.saturating_duration_since(begun)),
-                head_us: micros(head.saturating_duration_since(sent)),
-                body_us: micros(now.saturating_duration_since(head)),
-                total_us: micros(now.saturating_duration_since(self.began)),
+                queue_us: begun.micros_since(self.began),
+                upload_us: sent.micros_since(begun),
+                head_us: head.micros_since(sent),
+                body_us: now.micros_since(head),
+                total_us: now.micros_since(self.began),
                 ..RequestEnd::default()
             },
         )
     }
 
     /// Counts how the request ended, and how long it took.
-    fn count(&self, now: Instant) {
+    fn count(&self, now: Moment) {
         let clients = self.metrics.clients();
         clients.ended.one();
         if self.status.is_none() {
@@ -345,10 +353,10 @@ impl RequestRecord {
             _ => now,
         };
         let (begun, sent, head) = self.times.until(now);
-        let queued = begun.saturating_duration_since(self.began);
-        let uploaded = sent.saturating_duration_since(begun);
-        let waited = head.saturating_duration_since(sent);
-        let passed = now.saturating_duration_since(head);
+        let queued = begun.micros_since(self.began);
+        let uploaded = sent.micros_since(begun);
+        let waited = head.micros_since(sent);
+        let passed = now.micros_since(head);
         there.took(Phase::Queue, queued);
         if self.times.upload.is_some() {
             there.took(Phase::Upload, uploaded);
@@ -375,7 +383,7 @@ impl Drop for RequestRecord {
         if !self.closed {
             self.tried(Failure::ClientGone, Blame::Client);
             self.failed(Failure::ClientGone, Blame::Client);
-            self.close(Instant::now());
+            self.close(clock::now());
         }
     }
 }

@@ -10,8 +10,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use balance::Moment;
 use balance::verdict::Failure;
 
+use crate::clock;
 use crate::observe::Counters;
 use crate::pool::{Backend, Fleet};
 use crate::proxy::deadline::{Deadlines, Interrupt, Unless};
@@ -29,9 +31,9 @@ const MAX_IDLE: usize = 512;
 #[derive(Debug)]
 struct Idle {
     connection: Box<Connection>,
-    since: Instant,
+    since: Moment,
     /// The latest time to close the connection, if the backend has told one.
-    until: Option<Instant>,
+    until: Option<Moment>,
     /// The counters of the backend. Its number may belong to another backend by now.
     there: Arc<Counters>,
 }
@@ -93,7 +95,7 @@ impl Upstream {
     }
 
     /// Keeps the connection of a stream for the next request, if it can take one.
-    pub(crate) fn put_back(&self, backend: &Backend, stream: BackendStream, now: Instant) {
+    pub(crate) fn put_back(&self, backend: &Backend, stream: BackendStream, now: Moment) {
         let BackendStream::Http1(mut connection) = stream;
         // A request that waits for a place needs it more.
         if !connection.make_idle() || backend.is_leaving() || self.places().waiting() > 0 {
@@ -115,7 +117,7 @@ impl Upstream {
     /// Closes the connections that the backend has closed, that have been idle for too long, or that lead to
     /// a removed backend or to an address that the backend no longer has. The caller calls this often, so
     /// that closed connections do not pile up.
-    pub(crate) fn prune(&self, fleet: &Fleet, max_idle: Duration, now: Instant) {
+    pub(crate) fn prune(&self, fleet: &Fleet, max_idle: Duration, now: Moment) {
         let backends = fleet.backends();
         let mut backends = backends.iter().peekable();
         for (idle, number) in self.idle.borrow_mut().iter_mut().zip(1..) {
@@ -129,7 +131,7 @@ impl Upstream {
                 let stays = !(backend.is_leaving() || backend.is_silent())
                     && kept.connection.leads_to(backend)
                     && kept.connection.is_quiet()
-                    && now.saturating_duration_since(kept.since) < max_idle
+                    && now.since(kept.since) < max_idle
                     && kept.until.is_none_or(|until| now < until);
                 if !stays {
                     kept.there.taken.one();
@@ -149,7 +151,7 @@ impl Upstream {
             let is_good = connection.is_quiet()
                 && (!look || connection.is_quiet_by_now())
                 && connection.leads_to(backend)
-                && until.is_none_or(|until| Instant::now() < until);
+                && until.is_none_or(|until| clock::now() < until);
             is_good.then_some(connection)
         })
     }

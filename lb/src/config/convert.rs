@@ -13,6 +13,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::form::{Written, Wrong};
 use super::layer::{Given, Layer, Origin};
+use super::listen::AddressSource;
 use super::problems::{Found, Problem};
 use super::reader::{Reader, entries};
 use super::settings::BACKEND;
@@ -38,7 +39,7 @@ pub(super) fn convert<'a>(raw: RawConfig<'a>, problems: &mut Found) -> (Config, 
 
 /// The configuration with these backends: one line for each setting, or for settings that make one rule.
 fn config(read: &mut Reader<'_>, backends: Vec<Member>, listeners: Vec<SocketAddr>) -> Config {
-    let listeners = clients(read, listeners);
+    let (listeners, listeners_from) = clients(read, listeners);
     let thresholds = thresholds(read);
     let proxy = proxy_settings(read, thresholds);
     Config {
@@ -52,6 +53,7 @@ fn config(read: &mut Reader<'_>, backends: Vec<Member>, listeners: Vec<SocketAdd
         retry_budget: retry_budget(read),
         admin: admin(read, listeners[0]),
         listeners,
+        listeners_from,
         admin_token: read.parsed("admin_token", Token::read),
         workers: read.maybe_number("workers").unwrap_or_else(cores),
         ping_interval: read.get("health.ping_interval"),
@@ -146,7 +148,7 @@ impl Reader<'_> {
 /// The addresses that clients connect to: those of the sections for listeners, or the address of
 /// `listen`. The flags give address and port separately, and replace all addresses of the file. There is
 /// at least one.
-fn clients(read: &mut Reader<'_>, listeners: Vec<SocketAddr>) -> Vec<SocketAddr> {
+fn clients(read: &mut Reader<'_>, listeners: Vec<SocketAddr>) -> (Vec<SocketAddr>, AddressSource) {
     let [port_written, bind_written] = ["port", "bind"].map(|id| read.layer.written(id).is_some());
     let both = read.layer.written("listen").filter(|_| !listeners.is_empty()).and_then(Given::place);
     if both.is_some() {
@@ -154,17 +156,19 @@ fn clients(read: &mut Reader<'_>, listeners: Vec<SocketAddr>) -> Vec<SocketAddr>
         let fix = "leave out listen, and write its address as one more [[listener]]";
         read.problems.push(Problem::new(what, fix).at_place(both));
     }
-    if !listeners.is_empty() && !port_written && !bind_written {
-        return listeners;
-    }
+    let source = match (listeners.is_empty(), port_written, bind_written) {
+        (false, false, false) => return (listeners, AddressSource::Sections),
+        (false, true, false) => AddressSource::FlagsInsteadOfSections("--port"),
+        (false, false, true) => AddressSource::FlagsInsteadOfSections("--bind"),
+        (false, true, true) => AddressSource::FlagsInsteadOfSections("--port and --bind"),
+        (true, ..) => AddressSource::Listen,
+    };
     let port = read.number("port");
     let bind = read.parsed("bind", listen::bind).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let both =
         socket(read, "listen", (Ipv4Addr::UNSPECIFIED, 3030)).unwrap_or_else(|| SocketAddr::new(bind, port));
-    vec![SocketAddr::new(
-        if bind_written { bind } else { both.ip() },
-        if port_written { port } else { both.port() },
-    )]
+    let ip = if bind_written { bind } else { both.ip() };
+    (vec![SocketAddr::new(ip, if port_written { port } else { both.port() })], source)
 }
 
 /// The address of a listener if it can be read, and the settings of its section.

@@ -88,6 +88,13 @@ impl Wrong {
     }
 }
 
+impl From<String> for Wrong {
+    /// A value whose error needs no words, and what to write instead.
+    fn from(fix: String) -> Self {
+        Self { is: String::new(), fix }
+    }
+}
+
 impl Form {
     /// The name of the value in the help; empty for a switch.
     pub(crate) fn value_name(self) -> &'static str {

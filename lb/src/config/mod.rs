@@ -54,6 +54,7 @@ pub use flags::Flags;
 pub(crate) use flags::ValueForm;
 pub(crate) use form::as_switch;
 use layer::Layer;
+use listen::AddressSource;
 pub use ping::Ping;
 use problems::{Found, Source, without_secrets};
 pub use problems::{Problem, Problems};
@@ -90,6 +91,8 @@ pub struct Config {
     pub retry_budget: Option<budget::Rule>,
     /// The addresses that clients connect to; at least one.
     pub listeners: Vec<SocketAddr>,
+    /// Where these addresses are given.
+    pub(crate) listeners_from: AddressSource,
     /// Address of the admin port.
     pub admin: SocketAddr,
     /// The token that is required for changes at run time. With `None`, changes are possible only if the

@@ -86,15 +86,21 @@ impl<'a> Reader<'a> {
         Some(T::try_from(number).ok().expect("the range of a number fits its type"))
     }
 
-    /// Parses the text of a setting further. `read` returns what to write instead if it cannot.
-    pub(crate) fn parsed<T>(&mut self, id: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    /// Parses the text of a setting further. If `read` cannot, it returns the error, or only what to write
+    /// instead.
+    pub(crate) fn parsed<T, E: Into<Wrong>>(
+        &mut self,
+        id: &str,
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
         let text = self.maybe::<String>(id)?;
         match read(&text) {
             Ok(value) => Some(value),
-            Err(fix) => {
+            Err(wrong) => {
                 let given = self.layer.get(id)?.clone();
+                let Wrong { is, fix } = wrong.into();
                 let fix = if given.setting.fix.is_empty() { fix } else { given.setting.fix.to_owned() };
-                self.reject(&given, Wrong { is: String::new(), fix });
+                self.reject(&given, Wrong { is, fix });
                 self.parsed(id, read)
             }
         }

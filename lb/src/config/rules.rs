@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use balance::member::Member;
+
 use super::form::Written;
-use super::layer::{Given, Origin};
+use super::layer::{Given, Layer, Origin};
+use super::listen::{self, AddressSource};
 use super::problems::{Found, Problem};
 use super::{Config, RawConfig, backends};
 
@@ -33,6 +36,7 @@ pub(super) fn broken(config: &Config, raw: &RawConfig<'_>, problems: &mut Found)
         let shared = config.listeners.iter().find(|listener| overlap(**listener, config.admin));
         problems.extend(shared.map(|listener| one_port(*listener, config, raw)));
         problems.extend(two_listeners(config, raw));
+        problems.extend(loops(config, raw));
     }
 }
 
@@ -126,6 +130,24 @@ fn two_listeners(config: &Config, raw: &RawConfig<'_>) -> Option<Problem> {
     let place = |index: usize| raw.listeners.get(index)?.written("listener.address").and_then(Given::place);
     let places = [other, one].into_iter().filter_map(place);
     Some(Problem::new(what, "give each listener an address and a port of its own").at_place(places))
+}
+
+/// Backends that are the balancer itself.
+fn loops(config: &Config, raw: &RawConfig<'_>) -> Vec<Problem> {
+    let itself = |(member, layer): (&Member, &Layer)| {
+        let leads_back = |listener: &SocketAddr| listen::leads_back(*listener, &member.address);
+        let index = config.listeners.iter().position(leads_back)?;
+        let listener = match config.listeners_from {
+            AddressSource::Sections => raw.listeners.get(index)?.written("listener.address"),
+            AddressSource::Listen => raw.settings.written("listen"),
+            AddressSource::FlagsInsteadOfSections(_) => None,
+        };
+        let what = listen::is_itself(config.listeners[index], &member.address);
+        let fix = "write the address of a server there, or let the balancer listen at another port";
+        let places = [layer.written("backend.url"), listener].into_iter().flatten().filter_map(Given::place);
+        Some(Problem::new(what, fix).at_place(places))
+    };
+    config.backends.iter().zip(&raw.backends).filter_map(itself).collect()
 }
 
 fn one_port(listener: SocketAddr, config: &Config, raw: &RawConfig<'_>) -> Problem {

@@ -7,6 +7,17 @@ use balance::Address;
 use super::form::Wrong;
 use super::settings::LISTENER;
 
+/// The default address for clients, as a literal for `concat!`. [`DEFAULT`] is the same as numbers.
+macro_rules! default_listen {
+    () => {
+        "0.0.0.0:3030"
+    };
+}
+pub(crate) use default_listen;
+
+/// The default address and port for clients.
+pub(crate) const DEFAULT: (Ipv4Addr, u16) = (Ipv4Addr::UNSPECIFIED, 3030);
+
 /// Where the addresses for clients are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AddressSource {
@@ -49,6 +60,11 @@ impl Guess {
             Some((Some(ip), Some(port))) => Self { ip: Some(ip), port: Some(port) },
             _ => Self { ip: ip_or_name(text), port: None },
         }
+    }
+
+    /// The default address for clients.
+    pub(crate) fn default_listen() -> Self {
+        Self { ip: Some(DEFAULT.0.into()), port: Some(DEFAULT.1) }
     }
 
     /// A socket address, with these values for missing parts; `None` if both parts are missing.
@@ -200,6 +216,15 @@ mod tests {
     }
 
     #[test]
+    fn the_default_is_the_same_in_each_form() {
+        let (ip, port) = DEFAULT;
+        assert_eq!(default_listen!(), SocketAddr::from(DEFAULT).to_string());
+        let top = crate::config::settings::section("").unwrap();
+        let default = |flag: &str| top.settings.iter().find(|setting| setting.flag == flag).unwrap().default;
+        assert_eq!((default("bind"), default("port")), (&*ip.to_string(), &*port.to_string()));
+    }
+
+    #[test]
     fn an_error_says_what_to_write() {
         assert_eq!(bind("[::1]"), Ok(Ipv6Addr::LOCALHOST.into()));
         assert_eq!(bind("::1"), Ok(Ipv6Addr::LOCALHOST.into()));
@@ -232,7 +257,7 @@ mod tests {
             let ip: IpAddr = text.parse().unwrap();
             assert_eq!(kind_of_group(ip).unwrap_or_default(), kind, "{text}");
             let address = SocketAddr::new(ip, 80).to_string();
-            let refused = [bind(text).err(), socket(&address, (Ipv4Addr::UNSPECIFIED, 3030), false).err()];
+            let refused = [bind(text).err(), socket(&address, DEFAULT, false).err()];
             for wrong in refused {
                 let is = wrong.map(|wrong| wrong.is).unwrap_or_default();
                 assert_eq!((is.is_empty(), is.starts_with(kind)), (kind.is_empty(), true), "{text}: {is}");

@@ -56,8 +56,8 @@ pub(crate) use form::as_switch;
 use layer::Layer;
 use listen::AddressSource;
 pub use ping::Ping;
-use problems::{Found, Source, without_secrets};
 pub use problems::{Problem, Problems};
+use problems::{ProblemList, Source, without_secrets};
 pub use schema::schema;
 use settings::SECTIONS;
 pub use token::Token;
@@ -230,11 +230,11 @@ pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problem
         None => Source::default(),
     };
     let text = file.map(|(_, text)| text);
-    let mut found = Found::default();
+    let mut found = ProblemList::default();
     let Some((config, raw)) = understood(&source, text, flags, &mut found) else {
         return Err(Problems::errors(&source, found));
     };
-    rules::broken(&config, &raw, &mut found);
+    rules::check(&config, &raw, &mut found);
     match found.count() {
         0 => {
             let digest = xxh3_64(text.unwrap_or_default().as_bytes());
@@ -252,7 +252,7 @@ fn understood<'a>(
     source: &'a Source,
     text: Option<&str>,
     flags: &Flags,
-    found: &mut Found,
+    found: &mut ProblemList,
 ) -> Option<(Config, RawConfig<'a>)> {
     let contents = text.map_or_else(|| Some(File::default()), |text| File::read(text, found))?;
     let sections = || SECTIONS.iter().filter(|section| !section.repeated);

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::form::{Form, Value, Written, Wrong};
 use super::layer::{Given, HIDDEN, Layer, Origin};
-use super::problems::{Found, Problem, Source};
+use super::problems::{Problem, ProblemList, Source};
 
 /// Reads a complete layer.
 pub(crate) struct Reader<'a> {
     pub(crate) layer: Layer,
     pub(crate) source: &'a Source,
-    pub(crate) problems: &'a mut Found,
+    pub(crate) problems: &'a mut ProblemList,
 }
 
 /// A type that the value of a setting can have.
@@ -51,7 +51,7 @@ impl Meaning for Vec<String> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(layer: Layer, source: &'a Source, problems: &'a mut Found) -> Self {
+    pub(crate) fn new(layer: Layer, source: &'a Source, problems: &'a mut ProblemList) -> Self {
         Self { layer, source, problems }
     }
 
@@ -170,7 +170,7 @@ pub(super) fn entries<T>(
     for (text, index) in texts.iter().zip(0..) {
         match parse(text) {
             Ok(entry) => entries.push(entry),
-            Err(_) if wrong >= Found::KEPT => read.problems.count_more(1),
+            Err(_) if wrong >= ProblemList::KEPT => read.problems.count_more(1),
             Err(fix) => {
                 wrong += 1;
                 let place = given.as_ref().and_then(|given| given.place_of(index));

@@ -9,13 +9,13 @@ use balance::member::Member;
 use super::form::Written;
 use super::layer::{Given, Layer, Origin};
 use super::listen::{self, AddressSource};
-use super::problems::{Found, Problem};
+use super::problems::{Problem, ProblemList};
 use super::{Config, RawConfig, backends};
 
 /// Adds the rules that a configuration breaks to `problems`.
-pub(super) fn broken(config: &Config, raw: &RawConfig<'_>, problems: &mut Found) {
+pub(super) fn check(config: &Config, raw: &RawConfig<'_>, problems: &mut ProblemList) {
     problems.extend((!raw.names_backends).then(|| no_backend(raw)));
-    twice(config, raw, problems);
+    check_duplicates(config, raw, problems);
     let longer = [
         (
             ("health.ping_timeout", config.ping_timeout),
@@ -54,7 +54,7 @@ fn no_backend(raw: &RawConfig<'_>) -> Problem {
 }
 
 /// Adds backends that are listed more than once to `problems`.
-pub(super) fn twice(config: &Config, raw: &RawConfig<'_>, problems: &mut Found) {
+pub(super) fn check_duplicates(config: &Config, raw: &RawConfig<'_>, problems: &mut ProblemList) {
     let mut first = HashMap::new();
     for (member, layer) in config.backends.iter().zip(&raw.backends) {
         let place = layer.get("backend.url").and_then(Given::place);
@@ -151,7 +151,7 @@ fn loops(config: &Config, raw: &RawConfig<'_>) -> Vec<Problem> {
 }
 
 fn one_port(listener: SocketAddr, config: &Config, raw: &RawConfig<'_>) -> Problem {
-    let sayings = ["admin", "listen", "port"].map(|id| raw.settings.written(id));
+    let given = ["admin", "listen", "port"].map(|id| raw.settings.written(id));
     let what = match listener == config.admin {
         true => format!("clients and the admin port cannot both use {listener}"),
         false => {
@@ -160,7 +160,7 @@ fn one_port(listener: SocketAddr, config: &Config, raw: &RawConfig<'_>) -> Probl
     };
     let other = if listener.port() == 4030 { 4031 } else { 4030 };
     let fix = format!("set another port for one of them, such as {other} for admin");
-    Problem::new(what, fix).at_place(sayings.into_iter().flatten().filter_map(Given::place))
+    Problem::new(what, fix).at_place(given.into_iter().flatten().filter_map(Given::place))
 }
 
 #[cfg(test)]

@@ -201,10 +201,10 @@ fn a_client_waits(listener: &TcpListener) -> io::Result<bool> {
 
 /// Accepts a connection that will not block, in one system call where the standard library needs two.
 pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (socket, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
-    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    let (socket, address) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
     // A passed socket may be of a kind whose clients have no such address.
-    Ok((socket.into(), peer.ok_or(io::ErrorKind::AddrNotAvailable)?))
+    Ok((socket.into(), address.ok_or(io::ErrorKind::AddrNotAvailable)?))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn step(pool: &ServerPool, journey: &mut Journey, now: Moment, random: &mut fast
         Some(lease) => Arc::clone(lease.backend()),
         None => {
             let mut request = Request { key: None, now, random, notes: None };
-            let backend = pool.next_peer(&journey.tried, None, &mut request)?;
+            let backend = pool.next_backend(&journey.tried, None, &mut request)?;
             journey.at = Some(InFlight::new(Arc::clone(&backend)));
             backend
         }

@@ -53,9 +53,9 @@ pub struct Excluded {
 }
 
 impl<X> ServerPool<X> {
-    /// The same as [`ServerPool::next_peer`], with an explanation. The loads in it were read immediately
+    /// The same as [`ServerPool::next_backend`], with an explanation. The loads in it were read immediately
     /// before the pick: with many workers, another pick may have happened in between.
-    pub fn explain_next_peer(
+    pub fn explain_next_backend(
         &self,
         tried: &[usize],
         sticky: Option<u64>,
@@ -78,7 +78,7 @@ impl<X> ServerPool<X> {
         let mut notes = Notes::default();
         let mut noted =
             Request { key: request.key, now: request.now, random: request.random, notes: Some(&mut notes) };
-        let chosen = fleet.next_peer(tried, sticky, &mut noted);
+        let chosen = fleet.next_backend(tried, sticky, &mut noted);
         let passed = |backend: &Backend| notes.passed.iter().find(|(number, _)| *number == backend.number);
         let mut excluded = Vec::new();
         for backend in &fleet.members {
@@ -150,7 +150,7 @@ mod tests {
         let _busy = [1, 5].map(|number: usize| InFlight::new(Arc::clone(&pool.backends()[number - 1])));
         let mut random = fastrand::Rng::with_seed(1);
         let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
-        let (chosen, decision) = pool.explain_next_peer(&[7], None, &mut request);
+        let (chosen, decision) = pool.explain_next_backend(&[7], None, &mut request);
         assert_eq!(chosen.unwrap().number, 1);
         let candidates: Vec<_> =
             decision.candidates.iter().map(|one| (one.backend, one.in_flight, one.score)).collect();
@@ -175,7 +175,7 @@ mod tests {
         let pool = pool_with((1..=4).map(member).collect(), Rules { policy: Kind::TwoChoices, ..rules() });
         let mut random = fastrand::Rng::with_seed(1);
         let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
-        let (chosen, decision) = pool.explain_next_peer(&[], None, &mut request);
+        let (chosen, decision) = pool.explain_next_backend(&[], None, &mut request);
         let [one, other] = decision.drawn[..] else { panic!("{decision:?}") };
         assert_eq!(chosen.unwrap().number, one);
         assert_eq!(decision.because, format!("of {one} and {other} it has the lower load"));

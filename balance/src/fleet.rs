@@ -94,7 +94,7 @@ impl<X> Fleet<X> {
     }
 
     /// The backend for a request: see [`Picker::next`].
-    pub(super) fn next_peer(
+    pub(super) fn next_backend(
         &self,
         tried: &[usize],
         sticky: Option<u64>,

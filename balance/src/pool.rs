@@ -104,13 +104,15 @@ impl<X> ServerPool<X> {
 
     /// The backend for the next request, among the candidates that are not in `tried` (numbers), or the
     /// backend that the cookie names (`sticky`, a [`Backend::id`]). `None` if there is no such backend.
-    pub fn next_peer(
+    ///
+    /// The Go balancer from which Roundabout started calls this function `GetNextPeer`.
+    pub fn next_backend(
         &self,
         tried: &[usize],
         sticky: Option<u64>,
         request: &mut Request<'_>,
     ) -> Option<Arc<Peer<X>>> {
-        let chosen = self.fleet.load().next_peer(tried, sticky, request);
+        let chosen = self.fleet.load().next_backend(tried, sticky, request);
         self.count_pick(tried, chosen.as_deref());
         chosen
     }

@@ -40,7 +40,7 @@ pub(super) fn next(pool: &ServerPool, tried: &[usize]) -> Option<usize> {
 pub(crate) fn next_at(pool: &ServerPool, tried: &[usize], now: Moment) -> Option<usize> {
     let mut random = fastrand::Rng::with_seed(pool.requests());
     let mut request = Request { key: None, now, random: &mut random, notes: None };
-    pool.next_peer(tried, None, &mut request).map(|backend| backend.number)
+    pool.next_backend(tried, None, &mut request).map(|backend| backend.number)
 }
 
 pub(crate) fn take_down(pool: &ServerPool, number: usize) {
@@ -167,7 +167,7 @@ fn dead_get_nothing(rules: Rules) -> Result<(), String> {
             let alive = pool.backends().iter().any(|backend| {
                 backend.is(State::Up) && backend.weight() > 0 && !tried.contains(&backend.number)
             });
-            let Some(picked) = pool.next_peer(tried, None, &mut request) else {
+            let Some(picked) = pool.next_backend(tried, None, &mut request) else {
                 if alive {
                     return Err("no backend was picked, although one is alive".into());
                 }
@@ -263,7 +263,7 @@ fn a_level_that_is_too_weak_is_relieved_by_the_next() {
     let mut random = fastrand::Rng::with_seed(1);
     let relieved = (0..1000).filter(|_| {
         let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
-        pool.next_peer(&[], None, &mut request).unwrap().number > 2
+        pool.next_backend(&[], None, &mut request).unwrap().number > 2
     });
     assert!((250..350).contains(&relieved.count()), "half of it can carry 0.7");
     take_down(&pool, 2);
@@ -301,7 +301,7 @@ fn a_draining_backend_gets_only_requests_with_its_cookie() {
     let visit = || {
         let mut random = fastrand::Rng::with_seed(1);
         let mut request = Request { key: None, now: Moment::START, random: &mut random, notes: None };
-        pool.next_peer(&[], home, &mut request).unwrap().number
+        pool.next_backend(&[], home, &mut request).unwrap().number
     };
     assert_eq!([visit(), visit()], [2, 2]);
     pool.change(vec![spec(Mode::Drain)], Moment::START);
@@ -344,7 +344,7 @@ fn a_backend_that_comes_up_warms_up() {
         let mut picked = 0;
         for _ in 0..40_000 {
             let mut request = Request { key: None, now: up + after, random: &mut random, notes: None };
-            picked += usize::from(pool.next_peer(&[], None, &mut request).unwrap().number == 4);
+            picked += usize::from(pool.next_backend(&[], None, &mut request).unwrap().number == 4);
         }
         picked
     };

@@ -79,7 +79,7 @@ pub enum Blame {
     /// This balancer.
     Balancer,
     /// No party: connections end, and sometimes all backends are down.
-    NoSide,
+    NoParty,
 }
 
 /// The facts about a failed try.
@@ -206,7 +206,7 @@ pub struct Rule {
 /// All rules: one row for each failure, in the order of [`Failure`].
 #[rustfmt::skip]
 pub const RULES: [(Failure, Rule); Failure::VARIANTS.len()] = {
-    use Blame::{Backend, Balancer, Client, NoSide};
+    use Blame::{Backend, Balancer, Client, NoParty};
     use Failure::*;
     use Lesson::{Ask, Down, Nothing};
     use Ran::{Maybe, No, Yes};
@@ -223,17 +223,17 @@ pub const RULES: [(Failure, Rule); Failure::VARIANTS.len()] = {
             "its name does not resolve"),
         row(ConnectTimeout, (No,    NOT,          true),  (Backend,  Ask),     504, "connection_timeout",
             "connecting took too long"),
-        row(QueueFull,      (No,    NOT,          true),  (NoSide,   Nothing), 503, "destination_unavailable",
+        row(QueueFull,      (No,    NOT,          true),  (NoParty,  Nothing), 503, "destination_unavailable",
             "its queue is full"),
-        row(QueueTimeout,   (No,    NOT,          false), (NoSide,   Nothing), 503, "destination_unavailable",
+        row(QueueTimeout,   (No,    NOT,          false), (NoParty,  Nothing), 503, "destination_unavailable",
             "no place became free in time"),
-        row(WentDown,       (No,    NOT,          true),  (NoSide,   Nothing), 503, "destination_unavailable",
+        row(WentDown,       (No,    NOT,          true),  (NoParty,  Nothing), 503, "destination_unavailable",
             "it went down while the request waited"),
         row(ClosedUnsent,   (No,    Retries,      true),  (Backend,  Ask),     502, "connection_terminated",
             "connection closed before the request was sent"),
-        row(StaleUnsent,    (No,    Fresh,        false), (NoSide,   Nothing), 502, "connection_terminated",
+        row(StaleUnsent,    (No,    Fresh,        false), (NoParty,  Nothing), 502, "connection_terminated",
             "the idle connection was closed"),
-        row(StaleMaybeSent, (Maybe, FreshIfAlone, true),  (NoSide,   Nothing), 502, "connection_terminated",
+        row(StaleMaybeSent, (Maybe, FreshIfAlone, true),  (NoParty,  Nothing), 502, "connection_terminated",
             "the reused connection failed before the answer began"),
         row(ClosedEarly,    (Maybe, NOT,          true),  (Backend,  Ask),     502, "connection_terminated",
             "connection closed before the answer began"),
@@ -244,7 +244,7 @@ pub const RULES: [(Failure, Rule); Failure::VARIANTS.len()] = {
         row(FellSilent,     (Maybe, NOT,          true),  (Backend,  Nothing), 504, "http_response_timeout",
             "fell silent"),
         // Never the final result: without a better answer, the client gets this answer of the backend.
-        row(ChosenStatus,   (Yes,   NOT,          true),  (NoSide,   Nothing), 502, "destination_unavailable",
+        row(ChosenStatus,   (Yes,   NOT,          true),  (NoParty,  Nothing), 502, "destination_unavailable",
             "answered with a status from --retry-on"),
         row(Malformed,      (Maybe, NOT,          false), (Backend,  Ask),     502, "http_protocol_error",
             "malformed answer"),
@@ -260,7 +260,7 @@ pub const RULES: [(Failure, Rule); Failure::VARIANTS.len()] = {
             "the request's body came too slowly"),
         row(OutOfResources, (No,    NOT,          false), (Balancer, Nothing), 503, "connection_limit_reached",
             "the balancer is out of descriptors or ports"),
-        row(NoBackend,      (No,    NOT,          false), (NoSide,   Nothing), 503, "destination_unavailable",
+        row(NoBackend,      (No,    NOT,          false), (NoParty,  Nothing), 503, "destination_unavailable",
             "no backend is available"),
     ]
 };
@@ -353,7 +353,7 @@ impl Blame {
             Self::Backend => "backend",
             Self::Client => "client",
             Self::Balancer => "balancer",
-            Self::NoSide => "none",
+            Self::NoParty => "none",
         }
     }
 }

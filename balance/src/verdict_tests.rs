@@ -24,7 +24,7 @@ fn facts(failure: Failure, repeatable: bool) -> Facts {
 
 #[test]
 fn the_table() {
-    use Blame::{Backend, Balancer, Client, NoSide};
+    use Blame::{Backend, Balancer, Client, NoParty};
     use Failure::*;
     use Next::{GiveUp, MoveOn, Reconnect};
     // Columns: at first; when the retries are used up; when the attempts are also used up. Each has a value
@@ -36,16 +36,16 @@ fn the_table() {
         (Unreachable,    [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  503),
         (Unresolved,     [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  503),
         (ConnectTimeout, [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  504),
-        (QueueFull,      [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], NoSide,   503),
-        (QueueTimeout,   [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], NoSide,   503),
-        (WentDown,       [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], NoSide,   503),
+        (QueueFull,      [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], NoParty,  503),
+        (QueueTimeout,   [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], NoParty,  503),
+        (WentDown,       [MoveOn,    MoveOn],    [MoveOn, MoveOn], [GiveUp, GiveUp], NoParty,  503),
         (ClosedUnsent,   [AGAIN,     AGAIN],     [MoveOn, MoveOn], [GiveUp, GiveUp], Backend,  502),
-        (StaleUnsent,    [Reconnect, Reconnect], [Reconnect; 2],   [Reconnect; 2],   NoSide,   502),
-        (StaleMaybeSent, [MoveOn,    GiveUp],    [MoveOn, GiveUp], [Reconnect, GiveUp], NoSide,  502),
+        (StaleUnsent,    [Reconnect, Reconnect], [Reconnect; 2],   [Reconnect; 2],   NoParty,  502),
+        (StaleMaybeSent, [MoveOn,    GiveUp],    [MoveOn, GiveUp], [Reconnect, GiveUp], NoParty, 502),
         (ClosedEarly,    [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (HeadTimeout,    [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  504),
         (FellSilent,     [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], Backend,  504),
-        (ChosenStatus,   [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], NoSide,   502),
+        (ChosenStatus,   [MoveOn,    GiveUp],    [MoveOn, GiveUp], [GiveUp, GiveUp], NoParty,  502),
         (Malformed,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (BrokeOff,       [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Backend,  502),
         (ClientGone,     [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   400),
@@ -53,7 +53,7 @@ fn the_table() {
         (LargeUpload,    [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   413),
         (SlowUpload,     [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Client,   408),
         (OutOfResources, [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], Balancer, 503),
-        (NoBackend,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], NoSide,   503),
+        (NoBackend,      [GiveUp,    GiveUp],    [GiveUp, GiveUp], [GiveUp, GiveUp], NoParty,  503),
     ];
     assert_eq!(table.map(|row| row.0), Failure::VARIANTS, "every failure has its row");
     for (failure, first, retried, spent, blame, status) in table {
@@ -126,7 +126,7 @@ fn a_request_stays_where_no_other_can_take_it() {
 fn a_chosen_status_is_no_evidence_and_never_goes_back_to_the_same_backend() {
     for (repeatable, retries) in [(true, 0), (true, 3), (false, 0), (false, 3)] {
         let verdict = judge(Facts { retries, ..facts(Failure::ChosenStatus, repeatable) }, LIMITS);
-        assert_eq!((verdict.blame, verdict.lesson), (Blame::NoSide, Lesson::Nothing));
+        assert_eq!((verdict.blame, verdict.lesson), (Blame::NoParty, Lesson::Nothing));
         assert_eq!(verdict.next, if repeatable { Next::MoveOn } else { Next::GiveUp });
     }
     let late = judge(Facts { time_left: false, ..facts(Failure::ChosenStatus, true) }, LIMITS);

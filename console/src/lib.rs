@@ -4,7 +4,7 @@
 //! `cargo xtask demo` draws it on a terminal.
 //!
 //! - [`Model`] takes in what is known about a lab, one [`Input`] after the other.
-//! - [`Health`] and [`Glyphs`] say how a state looks without colors.
+//! - [`Health`] and [`Glyphs`] say how a state looks without colours.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
 
 mod glyphs;

@@ -21,8 +21,9 @@ const KEPT_LINES: usize = 200;
 pub enum Input {
     /// The state of the balancer.
     State(Box<State>),
-    /// The states of the workers, in the order of their numbers: `running`, `stalled`, `dead`.
-    Workers(Vec<String>),
+    /// The states of the processes of the backends, in the order of their numbers: `running`, `stalled`,
+    /// `dead`.
+    Processes(Vec<String>),
     /// An event of the balancer.
     Change(StateChange),
     /// A line for the log.
@@ -33,7 +34,7 @@ pub enum Input {
 #[derive(Debug, Default)]
 pub struct Model {
     samples: VecDeque<(Duration, State)>,
-    workers: Vec<String>,
+    processes: Vec<String>,
     timelines: Vec<VecDeque<(u64, Health)>>,
     log: VecDeque<String>,
 }
@@ -44,7 +45,7 @@ pub struct Lane {
     /// Its number; the first is 1.
     pub number: usize,
     /// The state of its process: `running`, `stalled`, `dead`; a question mark before it is known.
-    pub worker: String,
+    pub process: String,
     /// Its state as the balancer sees it.
     pub health: Health,
     /// The progress towards another state, such as `1/3 down`; empty without progress.
@@ -66,7 +67,7 @@ impl Model {
     pub fn update(&mut self, at: Duration, input: Input) -> Option<&str> {
         match input {
             Input::State(state) => self.sample(at, *state),
-            Input::Workers(workers) => self.workers = workers,
+            Input::Processes(processes) => self.processes = processes,
             // The first event of each backend only gives its state.
             Input::Change(change) if change.from == change.to => {}
             Input::Change(StateChange { backend, from, to, cause, .. }) => {
@@ -128,7 +129,7 @@ impl Model {
         let all: f64 = now.backends.iter().map(|backend| answered(backend.number)).sum();
         let lane = |(index, backend): (usize, &BackendState)| Lane {
             number: backend.number,
-            worker: self.workers.get(index).cloned().unwrap_or_else(|| "?".into()),
+            process: self.processes.get(index).cloned().unwrap_or_else(|| "?".into()),
             health: Health::read(&backend.state),
             progress: backend
                 .progress

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use lab::eventually;
 use lab::load::Load;
-use lab::topology::peers::{NGINX, PEERS};
+use lab::topology::peers::{NGINX, OTHER_BALANCERS};
 use lab::topology::{Balancer, Lab};
 
 /// Starts a lab with two backends around a balancer, and sends requests.
@@ -38,10 +38,10 @@ async fn a_lab_starts_around_our_own_balancer() -> Result<()> {
 
 #[tokio::test]
 async fn a_lab_starts_around_each_installed_balancer() -> Result<()> {
-    for peer in PEERS {
-        match peer.locate() {
-            Some(_) => serves(Balancer::Peer(peer)).await.context(peer.name)?,
-            None => println!("not tested: {} is not installed: {}", peer.name, peer.install),
+    for other in OTHER_BALANCERS {
+        match other.locate() {
+            Some(_) => serves(Balancer::Other(other)).await.context(other.name)?,
+            None => println!("not tested: {} is not installed: {}", other.name, other.install),
         }
     }
     Ok(())
@@ -53,7 +53,7 @@ async fn a_balancer_that_cannot_report_its_state_is_not_waited_for() -> Result<(
         println!("not tested: nginx is not installed: {}", NGINX.install);
         return Ok(());
     }
-    let lab = Lab::processes().backends(1).balancer(Balancer::Peer(&NGINX)).start().await?;
+    let lab = Lab::processes().backends(1).balancer(Balancer::Other(&NGINX)).start().await?;
     let error = lab.until_state(1, "down", Duration::from_secs(60)).await.unwrap_err();
     ensure!(format!("{error:#}").contains("nginx cannot report its state"), "{error:#}");
     Ok(())

@@ -143,7 +143,7 @@ pub fn judge<R>(claims: &[Claim<R>], run: &R) -> Vec<Verdict> {
 /// If a claim is broken; the error has these traces, for finding the reason.
 pub fn ensure_all_hold(verdicts: &[Verdict], traces: impl FnOnce() -> String) -> Result<()> {
     let broken = verdicts.iter().filter(|verdict| !verdict.holds).count();
-    ensure!(broken == 0, "{broken} of {} promises broken\n{}", verdicts.len(), traces());
+    ensure!(broken == 0, "{broken} of {} claims broken\n{}", verdicts.len(), traces());
     Ok(())
 }
 
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(judge(&claims, &[6, 0])[0].to_string(), "BROKEN  the first is 5 or less: 6");
         assert!(ensure_all_hold(&judge(&claims, &[3, 0]), String::new).is_ok());
         let error = ensure_all_hold(&judge(&claims, &[6, 0]), || "a trace".into()).unwrap_err();
-        assert_eq!(error.to_string(), "1 of 1 promises broken\na trace");
+        assert_eq!(error.to_string(), "1 of 1 claims broken\na trace");
     }
 
     #[test]

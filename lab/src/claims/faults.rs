@@ -241,7 +241,7 @@ impl CallKind {
 
 impl Strike {
     /// The faults for the control port of the backend, as an array.
-    pub fn orders(self) -> Option<Value> {
+    pub fn define_faults(self) -> Option<Value> {
         let mut fault = self.fault.definition()?;
         if self.fault != Fault::Refuse {
             fault["percent"] = self.percent.into();
@@ -370,10 +370,10 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_what_a_backend_takes() {
+    fn defined_faults_are_what_a_backend_takes() {
         let strike = |fault| Strike { fault, backend: 1, percent: 20 };
-        assert_eq!(strike(Fault::Kill).orders(), None);
-        assert_eq!(strike(Fault::Refuse).orders(), Some(json!([{"kind": "refuse"}])));
-        assert_eq!(strike(Fault::Garbage).orders(), Some(json!([{"kind": "garbage", "percent": 20}])));
+        assert_eq!(strike(Fault::Kill).define_faults(), None);
+        assert_eq!(strike(Fault::Refuse).define_faults(), Some(json!([{"kind": "refuse"}])));
+        assert_eq!(strike(Fault::Garbage).define_faults(), Some(json!([{"kind": "garbage", "percent": 20}])));
     }
 }

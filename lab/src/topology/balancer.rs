@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::peers::Peer;
+use super::peers::OtherBalancer;
 
 /// The balancer of a lab.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum Balancer {
     #[default]
     Own,
     /// One of another project, as it is installed on this machine.
-    Peer(&'static Peer),
+    Other(&'static OtherBalancer),
 }
 
 impl Balancer {
@@ -19,7 +19,7 @@ impl Balancer {
     pub fn name(self) -> &'static str {
         match self {
             Self::Own => "Roundabout",
-            Self::Peer(peer) => peer.name,
+            Self::Other(other) => other.name,
         }
     }
 }

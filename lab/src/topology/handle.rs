@@ -71,7 +71,7 @@ impl BalancerHandle {
     }
 
     /// Starts a program of another project. It may not answer yet.
-    pub(super) fn peer(
+    pub(super) fn other(
         name: &str,
         program: &Path,
         args: &[String],

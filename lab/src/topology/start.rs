@@ -12,7 +12,7 @@ use super::compose::{self, Containers};
 use super::configuration::Configuration;
 use super::handle::{BalancerHandle, Launch};
 use super::lab::Lab;
-use super::peers::{Peer, Task};
+use super::peers::{OtherBalancer, StartOptions};
 use super::ports;
 use super::process::{Log, Process};
 use super::serving::{BALANCER_PORT, Serving, fixed_port};
@@ -170,7 +170,7 @@ impl Setup {
         }
         let balancer = match self.balancer {
             Balancer::Own => self.start_own(&binaries, &backends).await?,
-            Balancer::Peer(peer) => self.start_peer(peer, &backends)?,
+            Balancer::Other(other) => self.start_other(other, &backends)?,
         };
         Ok(Lab { balancer, backends, containers: None })
     }
@@ -207,16 +207,17 @@ impl Setup {
             .await
     }
 
-    fn start_peer(&self, peer: &Peer, backends: &[Backend]) -> Result<BalancerHandle> {
-        let Some(program) = peer.locate() else {
-            bail!("{} is not installed: {}", peer.name, peer.install);
+    fn start_other(&self, other: &OtherBalancer, backends: &[Backend]) -> Result<BalancerHandle> {
+        let Some(program) = other.locate() else {
+            bail!("{} is not installed: {}", other.name, other.install);
         };
         let port = if self.fixed_ports { BALANCER_PORT } else { ports::free()? };
         let folder = tempfile::tempdir().context("no place for its files")?;
         let backends: Vec<u16> = backends.iter().map(|backend| backend.address().port()).collect();
-        let task = Task { port, backends: &backends, connections: CONNECTIONS, folder: folder.path() };
-        let args = peer.prepare(&task)?;
-        BalancerHandle::peer(peer.name, &program, &args, (Ipv4Addr::LOCALHOST, port).into(), folder)
+        let options =
+            StartOptions { port, backends: &backends, connections: CONNECTIONS, folder: folder.path() };
+        let args = other.prepare(&options)?;
+        BalancerHandle::other(other.name, &program, &args, (Ipv4Addr::LOCALHOST, port).into(), folder)
     }
 
     /// Waits until a balancer that does not report its state passes on a request.
@@ -314,9 +315,9 @@ mod tests {
             (Lab::compose().lb_arg("--workers=2"), "those of docker-compose.yml"),
             (Lab::compose().settings(""), "those of docker-compose.yml"),
             (Lab::compose().held_port(), "those of docker-compose.yml"),
-            (Lab::compose().balancer(Balancer::Peer(&NGINX)), "those of docker-compose.yml"),
+            (Lab::compose().balancer(Balancer::Other(&NGINX)), "those of docker-compose.yml"),
             (
-                Lab::processes().balancer(Balancer::Peer(&NGINX)).lb_arg("--workers=2"),
+                Lab::processes().balancer(Balancer::Other(&NGINX)).lb_arg("--workers=2"),
                 "nginx has a configuration",
             ),
         ] {

@@ -17,6 +17,7 @@ use super::routes::Later;
 use super::{Admin, Asked, queries};
 use crate::config::is_wanted;
 use crate::config::json::backend as read_member;
+use crate::config::listen::{is_itself, leads_back};
 use crate::config::wording::{grouped, nearest};
 use crate::control::NotReloaded;
 use crate::pool::Backend;
@@ -74,6 +75,10 @@ fn with_limit(admin: &Admin, member: Member) -> Member {
 
 pub(super) fn add(admin: &Admin, asked: &Asked<'_>) -> Answer {
     let member = with_limit(admin, read_member(&asked.body, None).map_err(bad)?);
+    if let Some(listener) = admin.listeners.iter().find(|listener| leads_back(**listener, &member.address)) {
+        let what = is_itself(*listener, &member.address);
+        return Err(bad(format!("{what}; write the address of a server")));
+    }
     let backend = admin.control.add(member, &asked.by).map_err(|known| {
         let (number, address) = (known.number, &known.address);
         Refusal::new(

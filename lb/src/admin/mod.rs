@@ -54,8 +54,8 @@ use routes::{Found, Run, find};
 #[derive(Debug)]
 pub(crate) struct Admin {
     control: Rc<Control>,
-    /// Address that clients connect to.
-    listen: String,
+    /// The addresses that clients connect to.
+    listeners: Vec<SocketAddr>,
     /// Address of this port.
     listens: SocketAddr,
     started: (Instant, SystemTime),
@@ -110,8 +110,8 @@ impl Admin {
         let readers = Arc::new(Semaphore::new((room.places() / 2).max(1)));
         let pages = Semaphore::new(1);
         let foreign = Seldom::every(WARN_AGAIN);
-        let listen = listeners.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ");
-        Self { control, listen, listens, started, room, readers, pages, foreign }
+        let listeners = listeners.to_vec();
+        Self { control, listeners, listens, started, room, readers, pages, foreign }
     }
 
     /// Runs a function on another thread and waits for the result. Only one runs at a time.

@@ -58,7 +58,8 @@ pub(super) fn state<'a>(admin: &'a Admin, _: &'a Asked<'a>) -> Later<'a> {
     Box::pin(async move {
         let control = &admin.control;
         let (pool, observer) = (Arc::clone(control.pool()), Arc::clone(control.observer()));
-        let (listen, workers) = (admin.listen.clone(), control.settings().workers);
+        let listen = admin.listeners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let workers = control.settings().workers;
         let (started, counting) = (admin.started.0, control.counting_since());
         let lines_dropped = control.lines_dropped().1;
         let written = admin.beside(move || {

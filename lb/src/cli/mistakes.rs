@@ -4,7 +4,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::values;
 use crate::config::aliases::{self, Instead};
-use crate::config::listen::Guess;
+use crate::config::listen::{DEFAULT, Guess};
 use crate::config::settings::SECTIONS;
 use crate::config::wording::nearest;
 
@@ -179,8 +179,11 @@ impl<'a> Flag<'a> {
             Some(Instead::Words(words)) => Some(words.to_owned()),
             Some(Instead::Flag(flag)) => Some(self.with(flag, "…")),
             Some(Instead::Listen) => {
-                let flags = Guess::of(self.value.unwrap_or_default()).flags();
-                Some(format!("write {}", flags.unwrap_or_else(|| "--bind 0.0.0.0 --port 3030".to_owned())))
+                let guess = Guess::of(self.value.unwrap_or_default());
+                guess
+                    .flags()
+                    .or_else(|| Guess::default_listen().flags())
+                    .map(|flags| format!("write {flags}"))
             }
             None if word.starts_with("tls-") || word.starts_with("ssl-") => {
                 match aliases::find("tls")?.flag {
@@ -203,13 +206,16 @@ impl<'a> Flag<'a> {
             (Command::Check, 'c' | 'f') => {
                 Some(format!("write lb check {}", self.value.unwrap_or("lb.toml")))
             }
-            (_, 'p') => Some(self.with("port", "3030")),
+            (_, 'p') => Some(self.with("port", &DEFAULT.1.to_string())),
             (_, 'c' | 'f') => Some(self.with("config", "lb.toml")),
             (_, 'b') => Some(self.with("backends", "http://localhost:3031,http://localhost:3032")),
             (_, 'w') => Some(self.with("workers", "4")),
             (_, 'a' | 'l') => {
-                let flags = Guess::of(self.value.unwrap_or_default()).flags();
-                Some(format!("write {}", flags.unwrap_or_else(|| "--bind 0.0.0.0 --port 3030".to_owned())))
+                let guess = Guess::of(self.value.unwrap_or_default());
+                guess
+                    .flags()
+                    .or_else(|| Guess::default_listen().flags())
+                    .map(|flags| format!("write {flags}"))
             }
             (_, 'v') => text("write --version, or --log-level debug to see more"),
             (_, 'q') => text("write --log-level error"),

@@ -1,5 +1,7 @@
 //! Words of other programs: the names of the same settings here, and features that do not exist here.
 
+use super::listen::default_listen;
+
 /// What to write instead of some words.
 #[derive(Debug)]
 pub(crate) struct Alias {
@@ -27,7 +29,7 @@ pub(crate) const BACKEND: &str = "[[backend]] and, below it, url = \"http://host
 const TLS: &str = "TLS is not supported yet: use a program in front that terminates TLS, such as Caddy, nginx or stunnel, and put its address in trusted_proxies";
 const HTTP_2: &str = "only HTTP/1.1 is supported yet: use a program in front that speaks the other protocol, such as Caddy or nginx";
 const FOREGROUND: &str = "lb stays in the foreground and does not change its user: remove this setting, and run lb under systemd or in a container";
-const LISTEN: &str = "write listen = \"0.0.0.0:3030\" above the first section";
+pub(crate) const LISTEN: &str = concat!("write listen = \"", default_listen!(), "\" above the first section");
 const URL: &str = "write [[backend]] and, below it, url = \"http://host:port\"";
 const TIMES: &str = "write total, connect or response in [timeouts]";
 
@@ -86,8 +88,11 @@ const ALIASES: &[Alias] = &[
     },
     Alias {
         words: &["server"],
-        file: "write listen = \"0.0.0.0:3030\" above the first section for the address that clients connect to, and [[backend]] for \
-               a backend",
+        file: concat!(
+            "write listen = \"",
+            default_listen!(),
+            "\" above the first section for the address that clients connect to, and [[backend]] for a backend"
+        ),
         flag: Instead::Flag("backends"),
     },
     Alias {

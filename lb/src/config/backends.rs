@@ -1,8 +1,10 @@
 //! Addresses of backends, as people write them.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use balance::Address;
+
+use super::listen::kind_of_group;
 
 /// The error in an address, or in a list of addresses, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,11 @@ const ADDRESS: &str = "write http://host:port, such as http://localhost:3031";
 
 /// The suggestion to write an address instead, if it is one: a suggestion that is refused too is no help.
 fn write(address: &str) -> String {
-    if parse(address, Spot::Alone).is_ok() { format!("write {address}") } else { ADDRESS.to_owned() }
+    if is_sound(address) { format!("write {address}") } else { ADDRESS.to_owned() }
+}
+
+fn is_sound(address: &str) -> bool {
+    parse(address, Spot::Alone).is_ok()
 }
 
 /// Where an address is written.
@@ -145,7 +151,7 @@ fn plain(entry: &str, rest: &str) -> Result<Address, BadAddress> {
         let what = format!("backend '{entry}' is not an address: IPv6 addresses need brackets");
         let whole = authority(rest);
         let fix = match tidy(rest) {
-            tidy if whole.parse::<Ipv6Addr>().is_ok() && !tidy.ends_with(']') => {
+            tidy if whole.parse::<Ipv6Addr>().is_ok() && !tidy.ends_with(']') && is_sound(&tidy) => {
                 format!("write {tidy}, or http://[{whole}] if all of it is the address")
             }
             tidy => write(&tidy),
@@ -165,6 +171,9 @@ fn plain(entry: &str, rest: &str) -> Result<Address, BadAddress> {
         Some((why, fix)) => bad(format!("backend '{entry}' is not an address: {why}"), fix),
     })?;
     let address = Address { host, port };
+    if let Some((is, fix)) = of_no_server(&address) {
+        return Err(bad(format!("backend '{entry}' is {is}"), fix));
+    }
     let behind = &rest[whole_authority(rest).len()..];
     let has = match behind {
         _ if whole_authority(rest).contains('@') => {
@@ -177,6 +186,24 @@ fn plain(entry: &str, rest: &str) -> Result<Address, BadAddress> {
     };
     let fix = format!("requests keep their own path, so write {address}");
     Err(bad(format!("backend '{entry}' has {has}"), fix))
+}
+
+/// Why an address belongs to no server, and what to write instead. No connection can be made to an address of
+/// several machines (RFC 9293, section 3.9.2.3), or to the address that means all interfaces of a machine
+/// that listens (RFC 1122, section 3.2.1.3, and RFC 4291, section 2.5.2).
+fn of_no_server(address: &Address) -> Option<(String, String)> {
+    let ip = address.literal()?.ip();
+    if let Some(kind) = kind_of_group(ip) {
+        return Some((format!("{kind}, and a backend is one server"), ADDRESS.to_owned()));
+    }
+    let loopback = match ip.to_canonical() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        _ => return None,
+    };
+    let here = Address { host: loopback.to_string(), port: address.port };
+    let fix = format!("write {here} for a server on this machine");
+    Some(("no address of a server: it is for programs that listen at all addresses".to_owned(), fix))
 }
 
 /// A port from 1 to 65535, in digits only.

@@ -45,7 +45,15 @@ fn errors_name_the_fix() {
         ("http://", "write http://host:port"),
         ("http://::1:80", "write http://[::1]:80, or http://[::1:80] if"),
         ("http://::1", "write http://[::1]"),
-        ("http://::", "write http://[::]"),
+        ("http://::", "write http://host:port"),
+        ("http://[::]:80", "write http://[::1]:80"),
+        ("http://:::80", "write http://host:port"),
+        ("http://0.0.0.0:80/x", "write http://127.0.0.1:80"),
+        ("http://[::ffff:0.0.0.0]", "write http://127.0.0.1:80"),
+        ("http://224.0.0.1:2300", "write http://host:port"),
+        ("http://[ff02::1]:80", "write http://host:port"),
+        ("http://255.255.255.255", "write http://host:port"),
+        ("224.0.0.1:2300", "write http://host:port"),
         ("http://2001:db8:0:0:0:0:0:1", "write http://[2001:db8:0:0:0:0:0:1]"),
         ("http://a:b:80", "write http://"),
         ("::1:80", "write http://[::1]:80"),
@@ -112,7 +120,7 @@ proptest! {
         parts in proptest::collection::vec(
             proptest::sample::select(vec![
                 "http", "https", "://", ":", "/", "//", "a", "B", "1", "80", "0", "99999", ".", "..", "[", "]", "::1", "*",
-                "#", "?", "@", " ", ";", ",", "'", "\"", "%", "-", "_", "localhost", "10.0.0.1", "999.1.1.1", "ü",
+                "#", "?", "@", " ", ";", ",", "'", "\"", "%", "-", "_", "localhost", "10.0.0.1", "999.1.1.1", "ü", "224.0.0.1", "0.0.0.0",
             ]),
             0..8,
         )

@@ -4,7 +4,7 @@
 //! TOML parser keeps a record of every error. So the beginning of a long file is read first. If it has more
 //! problems than are ever shown, the rest is not read.
 
-use super::problems::{Found, Problems, Source, without_secrets};
+use super::problems::{ProblemList, Problems, Source, without_secrets};
 use super::{Flags, dialect, rules, understood};
 
 /// Lengths of beginnings, in bytes: each is cheap compared with the next one, and with the longest file.
@@ -14,9 +14,9 @@ const LENGTHS: [usize; 2] = [256 << 10, 2 << 20];
 pub(super) fn problems(name: &str, text: &str, flags: &Flags) -> Option<Problems> {
     LENGTHS.into_iter().filter_map(|length| beginning(text, length)).find_map(|part| {
         let source = Source { name: name.to_owned(), text: without_secrets(part) };
-        let mut found = Found::default();
+        let mut found = ProblemList::default();
         match understood(&source, Some(part), flags, &mut found) {
-            Some((config, raw)) => rules::twice(&config, &raw, &mut found),
+            Some((config, raw)) => rules::check_duplicates(&config, &raw, &mut found),
             // The beginning of a JSON list can look like TOML, because the end of the list is missing. The
             // other languages are recognised in every part of a file.
             None if text.trim_start().starts_with('[') => {
@@ -28,7 +28,7 @@ pub(super) fn problems(name: &str, text: &str, flags: &Flags) -> Option<Problems
             None => {}
         }
         // If there are few problems, the text may be right together with the rest, such as the end of a list.
-        (found.count() > Found::KEPT).then(|| Problems::errors_in_part(&source, found))
+        (found.count() > ProblemList::KEPT).then(|| Problems::errors_in_part(&source, found))
     })
 }
 

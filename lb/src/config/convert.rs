@@ -13,7 +13,8 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::form::{Written, Wrong};
 use super::layer::{Given, Layer, Origin};
-use super::problems::{Found, Problem};
+use super::listen::AddressSource;
+use super::problems::{Problem, ProblemList};
 use super::reader::{Reader, entries};
 use super::settings::BACKEND;
 use super::{Config, Ping, RawConfig, Token, backends, listen, settings};
@@ -26,7 +27,7 @@ static OWN_NAME: LazyLock<String> = LazyLock::new(|| format!("roundabout-{:06x}"
 
 /// Makes a configuration, and returns it with the given settings that were right. `problems` gets the errors,
 /// and defaults replace the wrong settings.
-pub(super) fn convert<'a>(raw: RawConfig<'a>, problems: &mut Found) -> (Config, RawConfig<'a>) {
+pub(super) fn convert<'a>(raw: RawConfig<'a>, problems: &mut ProblemList) -> (Config, RawConfig<'a>) {
     let (members, sound) =
         raw.backends.into_iter().filter_map(|layer| member(layer, raw.source, problems)).unzip();
     let (addresses, listeners): (Vec<_>, Vec<_>) =
@@ -37,8 +38,8 @@ pub(super) fn convert<'a>(raw: RawConfig<'a>, problems: &mut Found) -> (Config, 
 }
 
 /// The configuration with these backends: one line for each setting, or for settings that make one rule.
-fn config(read: &mut Reader<'_>, backends: Vec<Member>, listeners: Vec<SocketAddr>) -> Config {
-    let listeners = clients(read, listeners);
+fn config(read: &mut Reader<'_>, backends: Vec<Member>, sections: Vec<SocketAddr>) -> Config {
+    let (listeners, listeners_from) = listeners(read, sections);
     let thresholds = thresholds(read);
     let proxy = proxy_settings(read, thresholds);
     Config {
@@ -52,6 +53,7 @@ fn config(read: &mut Reader<'_>, backends: Vec<Member>, listeners: Vec<SocketAdd
         retry_budget: retry_budget(read),
         admin: admin(read, listeners[0]),
         listeners,
+        listeners_from,
         admin_token: read.parsed("admin_token", Token::read),
         workers: read.maybe_number("workers").unwrap_or_else(cores),
         ping_interval: read.get("health.ping_interval"),
@@ -74,7 +76,7 @@ fn config(read: &mut Reader<'_>, backends: Vec<Member>, listeners: Vec<SocketAdd
 /// The settings of the path of a request.
 fn proxy_settings(read: &mut Reader<'_>, thresholds: Thresholds) -> ProxySettings {
     ProxySettings {
-        key: read.parsed("balance.hash_by", |text| text.parse().map_err(fix)).unwrap_or_default(),
+        key: read.parsed("balance.hash_by", str::parse).unwrap_or_default(),
         hedge_after: read.maybe("hedging.after"),
         sticky_cookie: read.parsed("sticky.cookie", cookie_name),
         sticky_attributes: cookie(read),
@@ -109,7 +111,11 @@ fn proxy_settings(read: &mut Reader<'_>, thresholds: Thresholds) -> ProxySetting
 
 /// Makes a member from the settings of a backend if its address can be read, and returns it with the settings
 /// that were right.
-pub(super) fn member(layer: Layer, source: &super::Source, problems: &mut Found) -> Option<(Member, Layer)> {
+pub(super) fn member(
+    layer: Layer,
+    source: &super::Source,
+    problems: &mut ProblemList,
+) -> Option<(Member, Layer)> {
     let defaults = Layer::defaults(settings::section(BACKEND));
     let mut read = Reader::new(defaults.under(layer), source, problems);
     let address = read.address();
@@ -143,34 +149,35 @@ impl Reader<'_> {
     }
 }
 
-/// The addresses that clients connect to: those of the sections for listeners, or the address of
+/// The addresses that clients connect to: those of the `sections` for listeners, or the address of
 /// `listen`. The flags give address and port separately, and replace all addresses of the file. There is
 /// at least one.
-fn clients(read: &mut Reader<'_>, listeners: Vec<SocketAddr>) -> Vec<SocketAddr> {
+fn listeners(read: &mut Reader<'_>, sections: Vec<SocketAddr>) -> (Vec<SocketAddr>, AddressSource) {
     let [port_written, bind_written] = ["port", "bind"].map(|id| read.layer.written(id).is_some());
-    let both = read.layer.written("listen").filter(|_| !listeners.is_empty()).and_then(Given::place);
+    let both = read.layer.written("listen").filter(|_| !sections.is_empty()).and_then(Given::place);
     if both.is_some() {
         let what = "listen and [[listener]] both name the addresses for clients";
         let fix = "leave out listen, and write its address as one more [[listener]]";
         read.problems.push(Problem::new(what, fix).at_place(both));
     }
-    if !listeners.is_empty() && !port_written && !bind_written {
-        return listeners;
-    }
+    let source = match (sections.is_empty(), port_written, bind_written) {
+        (false, false, false) => return (sections, AddressSource::Sections),
+        (false, true, false) => AddressSource::FlagsInsteadOfSections("--port"),
+        (false, false, true) => AddressSource::FlagsInsteadOfSections("--bind"),
+        (false, true, true) => AddressSource::FlagsInsteadOfSections("--port and --bind"),
+        (true, ..) => AddressSource::Listen,
+    };
     let port = read.number("port");
     let bind = read.parsed("bind", listen::bind).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let both =
-        socket(read, "listen", (Ipv4Addr::UNSPECIFIED, 3030)).unwrap_or_else(|| SocketAddr::new(bind, port));
-    vec![SocketAddr::new(
-        if bind_written { bind } else { both.ip() },
-        if port_written { port } else { both.port() },
-    )]
+    let both = socket(read, "listen", listen::DEFAULT).unwrap_or_else(|| SocketAddr::new(bind, port));
+    let ip = if bind_written { bind } else { both.ip() };
+    (vec![SocketAddr::new(ip, if port_written { port } else { both.port() })], source)
 }
 
 /// The address of a listener if it can be read, and the settings of its section.
-fn listener(layer: Layer, source: &super::Source, problems: &mut Found) -> Option<(SocketAddr, Layer)> {
+fn listener(layer: Layer, source: &super::Source, problems: &mut ProblemList) -> Option<(SocketAddr, Layer)> {
     let mut read = Reader::new(layer, source, problems);
-    let address = socket(&mut read, "listener.address", (Ipv4Addr::UNSPECIFIED, 3030));
+    let address = socket(&mut read, "listener.address", listen::DEFAULT);
     address.map(|address| (address, read.layer))
 }
 
@@ -326,14 +333,6 @@ fn log_file(text: &str) -> Result<PathBuf, String> {
     match text.is_empty() || text.ends_with('/') {
         true => Err("write the path of a file, such as /var/log/lb.log".to_owned()),
         false => Ok(PathBuf::from(text)),
-    }
-}
-
-/// The remedy, from an error text that has the error, a semicolon, and the remedy.
-fn fix(error: String) -> String {
-    match error.split_once("; ") {
-        Some((_, fix)) => fix.to_owned(),
-        None => error,
     }
 }
 

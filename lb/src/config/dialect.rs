@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::aliases;
+use super::listen::default_listen;
 use super::problems::Problem;
 use super::settings;
 
@@ -21,8 +22,10 @@ pub(crate) fn foreign(text: &str) -> Option<Problem> {
     let backend = aliases::BACKEND;
     let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
     if first.starts_with('{') || (first.starts_with('[') && is_json()) {
-        let fix =
-            format!("write each key on a separate line, such as listen = \"0.0.0.0:3030\", and {backend}");
+        let fix = format!(
+            "write each key on a separate line, such as listen = \"{}\", and {backend}",
+            default_listen!()
+        );
         return looks_like("JSON", fix, place);
     }
     if first.starts_with('<') {

@@ -7,7 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::form::Written;
 use super::layer::{Layer, Origin};
-use super::problems::{Found, Problem};
+use super::listen::default_listen;
+use super::problems::{Problem, ProblemList};
 use super::settings::{self, LISTENER, SECTIONS, Section};
 use super::wording::{nearest, shortened};
 use super::{aliases, dialect};
@@ -31,7 +32,7 @@ type Key<'a> = (&'a str, Range<usize>);
 impl File {
     /// Splits a file. Entries with errors are omitted and added to `problems`; if the text is not TOML, that
     /// is everything.
-    pub(crate) fn read(text: &str, problems: &mut Found) -> Option<Self> {
+    pub(crate) fn read(text: &str, problems: &mut ProblemList) -> Option<Self> {
         let (document, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             // The meaning of the rest is unknown.
@@ -59,7 +60,7 @@ impl File {
         section: &'static Section,
         key: &Key<'_>,
         value: &Spanned<DeValue<'_>>,
-        problems: &mut Found,
+        problems: &mut ProblemList,
     ) {
         self.names_backends |= section.name == settings::BACKEND;
         let mut wrong = |is: &str, place: Range<usize>| {
@@ -108,12 +109,17 @@ impl File {
 /// The key that each section of this name must have, with an example.
 fn needed(section: &'static Section) -> (&'static str, &'static str) {
     match section.name {
-        LISTENER => ("address", "0.0.0.0:3030"),
+        LISTENER => ("address", default_listen!()),
         _ => ("url", "http://host:port"),
     }
 }
 
-fn read_settings(section: &'static Section, table: &DeTable<'_>, layer: &mut Layer, problems: &mut Found) {
+fn read_settings(
+    section: &'static Section,
+    table: &DeTable<'_>,
+    layer: &mut Layer,
+    problems: &mut ProblemList,
+) {
     for (key, value) in table {
         read_setting(section, &(key.get_ref().as_ref(), key.span()), value, layer, problems);
     }
@@ -124,11 +130,11 @@ fn read_setting(
     key: &Key<'_>,
     value: &Spanned<DeValue<'_>>,
     layer: &mut Layer,
-    problems: &mut Found,
+    problems: &mut ProblemList,
 ) {
     match section.setting(key.0) {
         Some(setting) => layer.add(setting, written(value), Origin::File(value.span())),
-        None if problems.count() < Found::KEPT => problems.push(unknown(section, key)),
+        None if problems.count() < ProblemList::KEPT => problems.push(unknown(section, key)),
         None => problems.push(unexplained(section, key)),
     }
 }
@@ -169,7 +175,7 @@ fn unknown(section: &'static Section, key: &Key<'_>) -> Problem {
         format!("move {word} {}", into(home))
     } else if let Some((home, setting)) = all().find(|(_, setting)| setting.flag.replace('-', "_") == word) {
         match setting.key() {
-            "" => "write listen = \"0.0.0.0:3030\" above the first section".to_owned(),
+            "" => aliases::LISTEN.to_owned(),
             known => format!("move it {} as {known}", into(home)),
         }
     } else if let Some(fix) = alias {
@@ -212,7 +218,7 @@ fn written(value: &Spanned<DeValue<'_>>) -> Written {
 
 /// The file breaks the rules of TOML. Each line is reported once: later errors in a line follow from the
 /// first one.
-fn errors_of_toml(errors: &[toml::de::Error], text: &str, problems: &mut Found) {
+fn errors_of_toml(errors: &[toml::de::Error], text: &str, problems: &mut ProblemList) {
     let place = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
     let mut errors: Vec<_> = errors.iter().map(|error| (place(error), error)).collect();
     errors.sort_by_key(|(place, _)| place.start);
@@ -225,8 +231,8 @@ fn errors_of_toml(errors: &[toml::de::Error], text: &str, problems: &mut Found) 
         is_first
     });
     // The errors are in the order of the file, so only the first ones are ever shown.
-    problems.count_more(errors.len().saturating_sub(Found::KEPT));
-    let first = errors.into_iter().take(Found::KEPT);
+    problems.count_more(errors.len().saturating_sub(ProblemList::KEPT));
+    let first = errors.into_iter().take(ProblemList::KEPT);
     problems.extend(first.map(|(place, error)| not_toml(error, text, place)));
 }
 

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::form::{Form, Written};
 use super::layer::{Layer, Origin};
-use super::problems::{Found, Problem};
+use super::problems::{Problem, ProblemList};
 use super::settings::{self, BACKEND, SECTIONS, Section, Setting};
 use super::{backends, listen};
 
@@ -40,7 +40,7 @@ impl Flags {
 const SOCKETS: &str = "LISTEN_FDS";
 
 /// The backends of `--backends`, one layer for each.
-pub(super) fn backends(list: &str, problems: &mut Found) -> Vec<Layer> {
+pub(super) fn backends(list: &str, problems: &mut ProblemList) -> Vec<Layer> {
     let url =
         settings::section(BACKEND).and_then(|section| section.setting("url")).expect("backends have a url");
     let entries = backends::entries(list).unwrap_or_else(|backends::BadAddress { what, fix }| {

@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 
 use super::aliases;
 use super::wording::nearest;
+use crate::proxy::message::key::NotAKey;
 use crate::statuses::Statuses;
 
 /// The form of a setting. The texts in some forms are the name of the value in the help, such as `PATH`.
@@ -85,6 +86,19 @@ pub(crate) struct Wrong {
 impl Wrong {
     fn new(is: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { is: is.into(), fix: fix.into() }
+    }
+}
+
+impl From<String> for Wrong {
+    /// A value whose error needs no words, and what to write instead.
+    fn from(fix: String) -> Self {
+        Self { is: String::new(), fix }
+    }
+}
+
+impl From<NotAKey> for Wrong {
+    fn from(NotAKey { remedy }: NotAKey) -> Self {
+        Self::new("", remedy)
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::convert;
 use super::form::Written;
 use super::layer::{Layer, Origin};
-use super::problems::{Found, Problem, Problems, Source, besides};
+use super::problems::{Problem, ProblemList, Problems, Source, besides};
 use super::settings::{self, BACKEND};
 use super::wording::{nearest, shortened};
 
@@ -21,7 +21,7 @@ pub(crate) fn backend(document: &Map<String, Value>, known: Option<&Member>) -> 
     // The names in the configuration are looked up repeatedly, but other names are not.
     let cannot = |key: &str| key == "every_address" || (key == "url" && known.is_some());
     let keys = || section.settings.iter().map(|setting| setting.key()).filter(|key| !cannot(key));
-    let mut problems = Found::default();
+    let mut problems = ProblemList::default();
     let mut layer = known.map(layer_of).unwrap_or_default();
     for (key, value) in document {
         match section.setting(key).filter(|_| !cannot(key)) {

@@ -54,9 +54,10 @@ pub use flags::Flags;
 pub(crate) use flags::ValueForm;
 pub(crate) use form::as_switch;
 use layer::Layer;
+use listen::AddressSource;
 pub use ping::Ping;
-use problems::{Found, Source, without_secrets};
 pub use problems::{Problem, Problems};
+use problems::{ProblemList, Source, without_secrets};
 pub use schema::schema;
 use settings::SECTIONS;
 pub use token::Token;
@@ -90,6 +91,8 @@ pub struct Config {
     pub retry_budget: Option<budget::Rule>,
     /// The addresses that clients connect to; at least one.
     pub listeners: Vec<SocketAddr>,
+    /// Where these addresses are given.
+    pub(crate) listeners_from: AddressSource,
     /// Address of the admin port.
     pub admin: SocketAddr,
     /// The token that is required for changes at run time. With `None`, changes are possible only if the
@@ -227,11 +230,11 @@ pub fn read(file: Option<(&str, &str)>, flags: &Flags) -> Result<Loaded, Problem
         None => Source::default(),
     };
     let text = file.map(|(_, text)| text);
-    let mut found = Found::default();
+    let mut found = ProblemList::default();
     let Some((config, raw)) = understood(&source, text, flags, &mut found) else {
         return Err(Problems::errors(&source, found));
     };
-    rules::broken(&config, &raw, &mut found);
+    rules::check(&config, &raw, &mut found);
     match found.count() {
         0 => {
             let digest = xxh3_64(text.unwrap_or_default().as_bytes());
@@ -249,7 +252,7 @@ fn understood<'a>(
     source: &'a Source,
     text: Option<&str>,
     flags: &Flags,
-    found: &mut Found,
+    found: &mut ProblemList,
 ) -> Option<(Config, RawConfig<'a>)> {
     let contents = text.map_or_else(|| Some(File::default()), |text| File::read(text, found))?;
     let sections = || SECTIONS.iter().filter(|section| !section.repeated);

@@ -11,12 +11,12 @@ use super::wording::{grouped, shortened};
 /// Problems during reading. The first ones of the file are kept, and the others are counted, so that a file
 /// with an error in each line takes no more memory than one with a few.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Found {
+pub(crate) struct ProblemList {
     list: Vec<Problem>,
     count: usize,
 }
 
-impl Found {
+impl ProblemList {
     /// Limit of problems that are kept. Never more than this are shown.
     pub(crate) const KEPT: usize = 1000;
 
@@ -46,13 +46,13 @@ impl Found {
     }
 }
 
-impl Extend<Problem> for Found {
+impl Extend<Problem> for ProblemList {
     fn extend<T: IntoIterator<Item = Problem>>(&mut self, problems: T) {
         problems.into_iter().for_each(|problem| self.push(problem));
     }
 }
 
-impl From<Problem> for Found {
+impl From<Problem> for ProblemList {
     fn from(problem: Problem) -> Self {
         Self { list: vec![problem], count: 1 }
     }
@@ -81,17 +81,17 @@ impl Problems {
     pub const SHOWN: usize = 20;
 
     /// Errors, in the order of the file; those that are only about flags come first.
-    pub(crate) fn errors(source: &Source, found: impl Into<Found>) -> Self {
+    pub(crate) fn errors(source: &Source, found: impl Into<ProblemList>) -> Self {
         Self::new(source, false, found.into())
     }
 
     /// Errors of the beginning of a file whose rest was not read.
-    pub(crate) fn errors_in_part(source: &Source, found: impl Into<Found>) -> Self {
+    pub(crate) fn errors_in_part(source: &Source, found: impl Into<ProblemList>) -> Self {
         Self { in_part: true, ..Self::errors(source, found) }
     }
 
     /// Warnings, in the same order.
-    pub(crate) fn warnings(source: &Source, found: impl Into<Found>) -> Self {
+    pub(crate) fn warnings(source: &Source, found: impl Into<ProblemList>) -> Self {
         Self::new(source, true, found.into())
     }
 
@@ -100,9 +100,9 @@ impl Problems {
         Self::errors(&Source::default(), Problem::new(what, fix))
     }
 
-    fn new(source: &Source, warnings: bool, Found { mut list, count }: Found) -> Self {
+    fn new(source: &Source, warnings: bool, ProblemList { mut list, count }: ProblemList) -> Self {
         in_order(&mut list);
-        list.truncate(Found::KEPT);
+        list.truncate(ProblemList::KEPT);
         Self { source: source.clone(), warnings, list, count, in_part: false }
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::form::{Form, Value, Written, Wrong};
 use super::layer::{Given, HIDDEN, Layer, Origin};
-use super::problems::{Found, Problem, Source};
+use super::problems::{Problem, ProblemList, Source};
 
 /// Reads a complete layer.
 pub(crate) struct Reader<'a> {
     pub(crate) layer: Layer,
     pub(crate) source: &'a Source,
-    pub(crate) problems: &'a mut Found,
+    pub(crate) problems: &'a mut ProblemList,
 }
 
 /// A type that the value of a setting can have.
@@ -51,7 +51,7 @@ impl Meaning for Vec<String> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(layer: Layer, source: &'a Source, problems: &'a mut Found) -> Self {
+    pub(crate) fn new(layer: Layer, source: &'a Source, problems: &'a mut ProblemList) -> Self {
         Self { layer, source, problems }
     }
 
@@ -86,15 +86,21 @@ impl<'a> Reader<'a> {
         Some(T::try_from(number).ok().expect("the range of a number fits its type"))
     }
 
-    /// Parses the text of a setting further. `read` returns what to write instead if it cannot.
-    pub(crate) fn parsed<T>(&mut self, id: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    /// Parses the text of a setting further. If `read` cannot, it returns the error, or only what to write
+    /// instead.
+    pub(crate) fn parsed<T, E: Into<Wrong>>(
+        &mut self,
+        id: &str,
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
         let text = self.maybe::<String>(id)?;
         match read(&text) {
             Ok(value) => Some(value),
-            Err(fix) => {
+            Err(wrong) => {
                 let given = self.layer.get(id)?.clone();
+                let Wrong { is, fix } = wrong.into();
                 let fix = if given.setting.fix.is_empty() { fix } else { given.setting.fix.to_owned() };
-                self.reject(&given, Wrong { is: String::new(), fix });
+                self.reject(&given, Wrong { is, fix });
                 self.parsed(id, read)
             }
         }
@@ -164,7 +170,7 @@ pub(super) fn entries<T>(
     for (text, index) in texts.iter().zip(0..) {
         match parse(text) {
             Ok(entry) => entries.push(entry),
-            Err(_) if wrong >= Found::KEPT => read.problems.count_more(1),
+            Err(_) if wrong >= ProblemList::KEPT => read.problems.count_more(1),
             Err(fix) => {
                 wrong += 1;
                 let place = given.as_ref().and_then(|given| given.place_of(index));

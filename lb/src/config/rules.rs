@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use balance::member::Member;
+
 use super::form::Written;
-use super::layer::{Given, Origin};
-use super::problems::{Found, Problem};
+use super::layer::{Given, Layer, Origin};
+use super::listen::{self, AddressSource};
+use super::problems::{Problem, ProblemList};
 use super::{Config, RawConfig, backends};
 
 /// Adds the rules that a configuration breaks to `problems`.
-pub(super) fn broken(config: &Config, raw: &RawConfig<'_>, problems: &mut Found) {
+pub(super) fn check(config: &Config, raw: &RawConfig<'_>, problems: &mut ProblemList) {
     problems.extend((!raw.names_backends).then(|| no_backend(raw)));
-    twice(config, raw, problems);
+    check_duplicates(config, raw, problems);
     let longer = [
         (
             ("health.ping_timeout", config.ping_timeout),
@@ -33,6 +36,7 @@ pub(super) fn broken(config: &Config, raw: &RawConfig<'_>, problems: &mut Found)
         let shared = config.listeners.iter().find(|listener| overlap(**listener, config.admin));
         problems.extend(shared.map(|listener| one_port(*listener, config, raw)));
         problems.extend(two_listeners(config, raw));
+        problems.extend(loops(config, raw));
     }
 }
 
@@ -50,7 +54,7 @@ fn no_backend(raw: &RawConfig<'_>) -> Problem {
 }
 
 /// Adds backends that are listed more than once to `problems`.
-pub(super) fn twice(config: &Config, raw: &RawConfig<'_>, problems: &mut Found) {
+pub(super) fn check_duplicates(config: &Config, raw: &RawConfig<'_>, problems: &mut ProblemList) {
     let mut first = HashMap::new();
     for (member, layer) in config.backends.iter().zip(&raw.backends) {
         let place = layer.get("backend.url").and_then(Given::place);
@@ -128,8 +132,26 @@ fn two_listeners(config: &Config, raw: &RawConfig<'_>) -> Option<Problem> {
     Some(Problem::new(what, "give each listener an address and a port of its own").at_place(places))
 }
 
+/// Backends that are the balancer itself.
+fn loops(config: &Config, raw: &RawConfig<'_>) -> Vec<Problem> {
+    let itself = |(member, layer): (&Member, &Layer)| {
+        let leads_back = |listener: &SocketAddr| listen::leads_back(*listener, &member.address);
+        let index = config.listeners.iter().position(leads_back)?;
+        let listener = match config.listeners_from {
+            AddressSource::Sections => raw.listeners.get(index)?.written("listener.address"),
+            AddressSource::Listen => raw.settings.written("listen"),
+            AddressSource::FlagsInsteadOfSections(_) => None,
+        };
+        let what = listen::is_itself(config.listeners[index], &member.address);
+        let fix = "write the address of a server there, or let the balancer listen at another port";
+        let places = [layer.written("backend.url"), listener].into_iter().flatten().filter_map(Given::place);
+        Some(Problem::new(what, fix).at_place(places))
+    };
+    config.backends.iter().zip(&raw.backends).filter_map(itself).collect()
+}
+
 fn one_port(listener: SocketAddr, config: &Config, raw: &RawConfig<'_>) -> Problem {
-    let sayings = ["admin", "listen", "port"].map(|id| raw.settings.written(id));
+    let given = ["admin", "listen", "port"].map(|id| raw.settings.written(id));
     let what = match listener == config.admin {
         true => format!("clients and the admin port cannot both use {listener}"),
         false => {
@@ -138,7 +160,7 @@ fn one_port(listener: SocketAddr, config: &Config, raw: &RawConfig<'_>) -> Probl
     };
     let other = if listener.port() == 4030 { 4031 } else { 4030 };
     let fix = format!("set another port for one of them, such as {other} for admin");
-    Problem::new(what, fix).at_place(sayings.into_iter().flatten().filter_map(Given::place))
+    Problem::new(what, fix).at_place(given.into_iter().flatten().filter_map(Given::place))
 }
 
 #[cfg(test)]

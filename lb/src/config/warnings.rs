@@ -8,13 +8,13 @@ use http::Method;
 
 use super::form::Written;
 use super::layer::Given;
-use super::problems::{Found, Problem};
+use super::problems::{Problem, ProblemList};
 use super::{Config, RawConfig, is_wanted};
 use crate::proxy::message::sticky::{SameSite, Secure};
 
 /// The warnings of a configuration.
-pub(super) fn of(config: &Config, raw: &RawConfig<'_>) -> Found {
-    let mut odd = Odd { raw, problems: Found::default() };
+pub(super) fn of(config: &Config, raw: &RawConfig<'_>) -> ProblemList {
+    let mut odd = Odd { raw, problems: ProblemList::default() };
     odd.about_policies(config);
     odd.about_pings(config);
     odd.about_retries(config);
@@ -34,7 +34,7 @@ const SECURE_PREFIXES: [&str; 2] = ["__Secure-", "__Host-"];
 
 struct Odd<'a> {
     raw: &'a RawConfig<'a>,
-    problems: Found,
+    problems: ProblemList,
 }
 
 impl Odd<'_> {

@@ -9,6 +9,7 @@ use balance::change::Change;
 use balance::member::Member;
 
 use crate::config::Config;
+use crate::config::settings::LISTENER;
 use crate::config::wording::grouped;
 use crate::proxy::settings::Settings;
 
@@ -39,8 +40,18 @@ pub(super) fn wanted(configured: &[Member], resolved: &HashMap<Address, Vec<IpAd
 
 /// Keeps settings that cannot change while the balancer runs, and returns the names of those that differ.
 pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str>) {
+    let sorted = |config: &Config| {
+        let mut listeners = config.listeners.clone();
+        listeners.sort_unstable();
+        listeners
+    };
+    // The order of the listeners means nothing.
+    let listeners_differ = sorted(&new) != sorted(old);
+    let is_key =
+        |key: &str| [new.listeners_from, old.listeners_from].iter().any(|from| from.key() == Some(key));
     let fixed = [
-        ("listen", new.listeners != old.listeners),
+        ("listen", listeners_differ && is_key("listen")),
+        (LISTENER, listeners_differ && is_key(LISTENER)),
         ("admin", new.admin != old.admin),
         ("name", new.proxy.name != old.proxy.name),
         ("workers", new.workers != old.workers),
@@ -57,6 +68,7 @@ pub(super) fn keep_fixed(new: Config, old: &Config) -> (Config, Vec<&'static str
     };
     let config = Config {
         listeners: old.listeners.clone(),
+        listeners_from: if listeners_differ { old.listeners_from } else { new.listeners_from },
         admin: old.admin,
         workers: old.workers,
         max_connections: old.max_connections,
@@ -115,6 +127,7 @@ mod tests {
     use balance::member::Mode;
 
     use super::*;
+    use crate::config::{self, Flags};
 
     fn member(host: &str) -> Member {
         Member::new(Address { host: host.into(), port: 80 })
@@ -151,6 +164,32 @@ mod tests {
         assert_eq!(steps(&["10.0.0.2", "10.0.0.1", "10.0.0.2"]), ["10.0.0.1", "10.0.0.2"]);
         assert_eq!(steps(&[]), ["10.0.0.1", "10.0.0.2"]);
         assert_eq!(steps(&["10.0.0.3"]), ["10.0.0.3"]);
+    }
+
+    #[test]
+    fn listeners_in_another_order_are_the_same_and_others_are_named_as_in_the_file() {
+        let listen = |address: &str| format!("listen = \"{address}\"\n");
+        let sections = |addresses: &[&str]| -> String {
+            addresses.iter().map(|address| format!("[[listener]]\naddress = \"{address}\"\n")).collect()
+        };
+        let config = |text: &str| {
+            let text = format!("admin = \"127.0.0.1:4030\"\n{text}[[backend]]\nurl = \"http://a:1\"\n");
+            config::read(Some(("lb.toml", &text)), &Flags::default()).unwrap().config
+        };
+        let [one, two, three] = ["127.0.0.1:80", "127.0.0.1:81", "127.0.0.1:82"];
+        let table: [(String, String, &[&str]); 6] = [
+            (sections(&[one, two]), sections(&[two, one]), &[]),
+            (sections(&[one, two]), sections(&[one, three]), &["listener"]),
+            (sections(&[one, two]), sections(&[one]), &["listener"]),
+            (listen(one), listen(two), &["listen"]),
+            (listen(one), sections(&[one]), &[]),
+            (listen(one), sections(&[one, two]), &["listen", "listener"]),
+        ];
+        for (before, after, expected) in table {
+            let (kept, named) = keep_fixed(config(&after), &config(&before));
+            assert_eq!(named, expected, "{before}{after}");
+            assert_eq!(kept.listeners, config(&before).listeners, "{before}{after}");
+        }
     }
 
     #[test]

@@ -33,7 +33,19 @@ pub(super) fn admin(text: &str) -> Result<Uri, String> {
     let is_number = text.parse::<u16>().is_ok();
     let uri =
         text.parse::<Uri>().ok().filter(|uri| uri.host().is_some_and(|host| !host.is_empty()) && !is_number);
-    uri.ok_or_else(|| format!("it is not an address; {}", guess()))
+    let uri = uri.ok_or_else(|| format!("it is not an address; {}", guess()))?;
+    let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16());
+    let bare = format!("http://{host}{}", port.map(|port| format!(":{port}")).unwrap_or_default());
+    let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    // A fragment does not become a part of the URI.
+    let has_path = !matches!(uri.path(), "" | "/") || uri.query().is_some() || text.contains('#');
+    match (has_user, has_path) {
+        (true, _) => Err(format!(
+            "it names a user, but an admin port knows no users, only the token in LB_ADMIN_TOKEN; write {bare}"
+        )),
+        (false, true) => Err(format!("it has a path, but the command sets the path itself; write {bare}")),
+        (false, false) => Ok(uri),
+    }
 }
 
 /// The address and the token of a balancer.

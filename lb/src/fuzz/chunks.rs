@@ -7,7 +7,7 @@ use http::header::TRAILER;
 
 use super::{in_any_pieces, strict};
 use crate::proxy::http1::body::{Chunk, Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
-use crate::proxy::http1::fault::Fault;
+use crate::proxy::message::fault::Fault;
 use crate::proxy::message::head::Headers;
 use crate::proxy::message::trailers::{announced, sift};
 

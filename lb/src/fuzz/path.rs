@@ -102,8 +102,8 @@ impl Balancer {
 
     async fn client(&self) -> Client {
         let stream = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
-        let (accepted, peer) = self.listener.accept().await.unwrap();
-        let accepted = Accepted { stream: accepted.into_std().unwrap(), peer, slot: None };
+        let (accepted, client_address) = self.listener.accept().await.unwrap();
+        let accepted = Accepted { stream: accepted.into_std().unwrap(), client_address, slot: None };
         self.handle.give(accepted);
         Client { stream, read: Vec::new() }
     }

@@ -16,8 +16,8 @@ use crate::clock::{self, moment};
 use crate::pool::Backend;
 use crate::proxy::context::move_on;
 use crate::proxy::deadline::{Interrupt, Unless};
-use crate::proxy::exchange::{Begun, Exchange};
-use crate::proxy::http1::fault::Fault;
+use crate::proxy::exchange::{BackendAnswer, Exchange};
+use crate::proxy::message::fault::Fault;
 use crate::proxy::message::prepare;
 use crate::proxy::parts::Proxy;
 use crate::proxy::record::complaint;
@@ -29,11 +29,11 @@ use crate::proxy::upstream::queue::Lease;
 
 /// The end of a race between two backends.
 struct Race {
-    outcome: Result<Begun, Failure>,
+    outcome: Result<BackendAnswer, Failure>,
     /// The outcome is from the second backend.
     is_others: bool,
     /// An answer of the slower backend with a status for which the settings want another attempt.
-    aside: Option<Begun>,
+    aside: Option<BackendAnswer>,
 }
 
 impl Proxy {
@@ -45,7 +45,7 @@ impl Proxy {
         lease: &mut Lease,
         fresh: bool,
         record: &mut RequestRecord,
-    ) -> Result<Begun, Failure> {
+    ) -> Result<BackendAnswer, Failure> {
         if exchange.may_be_hedged(record) {
             // In a box, because it needs memory for two requests, and hedging is rare.
             return Box::pin(self.hedge(exchange, lease, fresh, record)).await;
@@ -63,7 +63,7 @@ impl Proxy {
         lease: &mut Lease,
         fresh: bool,
         record: &mut RequestRecord,
-    ) -> Result<Begun, Failure> {
+    ) -> Result<BackendAnswer, Failure> {
         let after = exchange.settings.hedge_after.unwrap_or(exchange.settings.total_timeout);
         let first = Arc::clone(lease.backend());
         let (mut times, mut other_times) = (Times::default(), Times::default());
@@ -118,8 +118,8 @@ impl Proxy {
     /// Waits for the first answer that the client wants, or for both ends.
     async fn race(
         &self,
-        mut one: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
-        mut other: Pin<&mut impl Future<Output = Result<Begun, Failure>>>,
+        mut one: Pin<&mut impl Future<Output = Result<BackendAnswer, Failure>>>,
+        mut other: Pin<&mut impl Future<Output = Result<BackendAnswer, Failure>>>,
         backends: &[Arc<Backend>; 2],
         exchange: &Exchange<'_>,
         record: &mut RequestRecord,
@@ -192,14 +192,14 @@ impl Proxy {
         lease: &mut Lease,
         fresh: bool,
         times: &mut Times,
-    ) -> Result<Begun, Failure> {
-        let Exchange { downstream, settings, head, body, .. } = exchange;
+    ) -> Result<BackendAnswer, Failure> {
+        let Exchange { client, settings, head, body, .. } = exchange;
         self.queues.wait(lease, settings.queue, exchange.deadline.get(), &self.deadlines).await?;
         let backend = lease.backend();
         let repeatable = verdict::is_idempotent(&head.method);
         let (connect_timeout, deadline) = (settings.connect_timeout, exchange.deadline.get());
         let wanted = Wanted { fresh, look_first: !repeatable, connect_timeout, deadline };
-        let mut connection = self.upstream.checkout(backend, wanted, &self.deadlines).await?;
+        let mut connection = self.connections.checkout(backend, wanted, &self.deadlines).await?;
 
         *times = Times::default();
         // Until the request is completely sent, the client may be slow, and not the backend.
@@ -234,7 +234,7 @@ impl Proxy {
             _ => give_up_at.get(),
         };
         let outcome = {
-            let sending = pin!(connection.send(head, &backend.address, body.for_try(), downstream, report));
+            let sending = pin!(connection.send(head, &backend.address, body.for_try(), client, report));
             self.deadlines.wait(sending, until, unless).await
         };
         let now = clock::now();
@@ -268,7 +268,7 @@ impl Proxy {
             complain(exchange, backend, Fault::Upgrade);
             Failure::Malformed
         })?;
-        Ok((answer, connection))
+        Ok(BackendAnswer { head: answer, stream: connection })
     }
 }
 

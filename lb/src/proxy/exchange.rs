@@ -20,13 +20,13 @@ use crate::proxy::message::head::{RequestHead, ResponseHead};
 use crate::proxy::message::prepare;
 use crate::proxy::record::request_record::RequestRecord;
 use crate::proxy::request::body::ReplayBody;
-use crate::proxy::request::client::Downstream;
+use crate::proxy::request::client::ClientContext;
 use crate::proxy::settings::InForce;
 use crate::proxy::upstream::stream::BackendStream;
 
 /// A request in all its tries. The record has its context.
 pub(crate) struct Exchange<'a> {
-    pub(crate) downstream: &'a Downstream,
+    pub(crate) client: &'a ClientContext,
     pub(crate) settings: Rc<InForce>,
     pub(crate) head: RequestHead,
     pub(crate) body: ReplayBody,
@@ -42,7 +42,11 @@ pub(crate) struct Exchange<'a> {
 }
 
 /// An answer whose head has come, with the stream for the rest.
-pub(crate) type Begun = (ResponseHead, BackendStream);
+pub(crate) struct BackendAnswer {
+    pub(crate) head: ResponseHead,
+    /// The rest of the answer, on its connection.
+    pub(crate) stream: BackendStream,
+}
 
 impl Exchange<'_> {
     /// Whether the request may be executed twice, and can be sent again from its first byte.
@@ -52,7 +56,7 @@ impl Exchange<'_> {
 
     /// Whether the settings want another attempt after an answer with this status. The request could go to
     /// another backend only if its transfer to this one ended early, and then there is no answer to hold.
-    pub(crate) fn is_unwanted(&self, (head, stream): &Begun) -> bool {
+    pub(crate) fn is_unwanted(&self, BackendAnswer { head, stream }: &BackendAnswer) -> bool {
         self.settings.retry_on.contains(&head.status) && stream.is_sent()
     }
 

@@ -12,7 +12,7 @@ use balance::verdict::{Failure, Next};
 use crate::clock;
 use crate::proxy::cut::Cut;
 use crate::proxy::downstream::answer::Answer;
-use crate::proxy::exchange::{Begun, Exchange};
+use crate::proxy::exchange::{BackendAnswer, Exchange};
 use crate::proxy::parts::Proxy;
 use crate::proxy::record::request_record::RequestRecord;
 use crate::proxy::upstream::queue::Lease;
@@ -23,7 +23,7 @@ const CHEAP: usize = 16 * 1024;
 
 /// An answer that is held in case a better one comes.
 pub(super) struct HeldAnswer {
-    begun: Begun,
+    answer: BackendAnswer,
     lease: Lease,
     /// The retry has not been taken out of the budget yet, because there may be no other backend.
     uncharged: bool,
@@ -43,7 +43,7 @@ impl Proxy {
     pub(super) fn wants_another(
         &self,
         exchange: &mut Exchange<'_>,
-        answer: &Begun,
+        answer: &BackendAnswer,
         lease: &Lease,
         record: &mut RequestRecord,
     ) -> bool {
@@ -68,20 +68,24 @@ impl Proxy {
     }
 
     /// Holds an answer in place of the one before.
-    pub(super) fn hold(&self, held: &mut Option<Box<HeldAnswer>>, begun: Begun, lease: Lease) {
-        self.discard(held.replace(Box::new(HeldAnswer { begun, lease, uncharged: true })));
+    pub(super) fn hold(&self, held: &mut Option<Box<HeldAnswer>>, answer: BackendAnswer, lease: Lease) {
+        self.discard(held.replace(Box::new(HeldAnswer { answer, lease, uncharged: true })));
     }
 
     /// Drops the held answer, if there is one, because there is a later one.
     pub(super) fn discard(&self, held: Option<Box<HeldAnswer>>) {
         if let Some(held) = held {
-            self.drop_answer(held.begun, held.lease);
+            self.drop_answer(held.answer, held.lease);
         }
     }
 
     /// Drops an answer that no client gets. Its connection is kept if its body has come already.
     #[cold]
-    pub(super) fn drop_answer(&self, (head, mut connection): Begun, lease: Lease) {
+    pub(super) fn drop_answer(
+        &self,
+        BackendAnswer { head, stream: mut connection }: BackendAnswer,
+        lease: Lease,
+    ) {
         let (backend, now) = (lease.backend(), clock::now());
         let there = self.metrics.at(backend);
         there.responded(Some(head.status));
@@ -99,7 +103,7 @@ impl Proxy {
         if connection.is_end() {
             there.answers.one();
             self.pool.answered(backend, || now);
-            self.upstream.put_back(backend, connection, now);
+            self.connections.put_back(backend, connection, now);
         }
     }
 
@@ -112,6 +116,6 @@ impl Proxy {
         exchange: &Exchange<'_>,
     ) -> Answer {
         record.goes_back_to(held.lease.backend());
-        self.answer(held.begun, record, held.lease, exchange)
+        self.answer(held.answer, record, held.lease, exchange)
     }
 }

@@ -35,7 +35,7 @@ pub(crate) mod wire;
 use context::{Attempts, Retries, Tried};
 use downstream::answer::{self, Answer, AnswerBody, End};
 use downstream::tunnel::Tunnel;
-use exchange::{Begun, Exchange};
+use exchange::{BackendAnswer, Exchange};
 use held_answer::HeldAnswer;
 use message::head::RequestHead;
 use message::hop::Hop;
@@ -45,7 +45,7 @@ use message::sticky;
 pub(crate) use parts::Proxy;
 use record::request_record::RequestRecord;
 use request::body::{ClientBody, ReplayBody};
-use request::client::Downstream;
+use request::client::ClientContext;
 use upstream::queue::Lease;
 
 use crate::clock::{self, moment};
@@ -55,12 +55,12 @@ impl Proxy {
     /// Handles one request of a client until its answer.
     pub(crate) async fn handle(
         self: &Rc<Self>,
-        downstream: &Downstream,
+        client: &ClientContext,
         head: RequestHead,
         body: ClientBody,
     ) -> Answer {
         // 1. Admit: a request that no backend may get ends here.
-        let (mut exchange, mut record) = match self.admit(downstream, head, body) {
+        let (mut exchange, mut record) = match self.admit(client, head, body) {
             Ok(admitted) => admitted,
             Err(refusal) => return *refusal,
         };
@@ -117,16 +117,15 @@ impl Proxy {
     #[inline]
     fn admit<'a>(
         &self,
-        downstream: &'a Downstream,
+        client: &'a ClientContext,
         mut head: RequestHead,
         mut body: ClientBody,
     ) -> Result<(Exchange<'a>, RequestRecord), Box<Answer>> {
         let settings = self.settings.now();
         let now = Instant::now();
-        let mut record =
-            RequestRecord::open(moment(now), &self.metrics, downstream, &head, &mut body, &settings);
+        let mut record = RequestRecord::open(moment(now), &self.metrics, client, &head, &mut body, &settings);
         if settings.request_id {
-            record.identify(&head.headers, downstream);
+            record.identify(&head.headers, client);
         }
         let deadline = now + settings.total_timeout;
         if body.is_too_large() {
@@ -137,8 +136,8 @@ impl Proxy {
             return Err(Box::new(answer::last_hop(record, &head.method, &settings.name)));
         }
         let hop = Hop {
-            client: &downstream.address,
-            trusted: downstream.trusted,
+            client: &client.address,
+            trusted: client.trusted,
             name: &settings.name,
             via: &settings.via_mark,
         };
@@ -151,7 +150,7 @@ impl Proxy {
         let key = self.pool.wants_key().then(|| settings.key.key(&head, &settings.trusted)).flatten();
         let home = settings.sticky_cookie.as_ref().and_then(|name| sticky::belongs_to(&head.headers, name));
         let exchange = Exchange {
-            downstream,
+            client,
             settings,
             head,
             body,
@@ -175,9 +174,9 @@ impl Proxy {
         let mut random = self.random.borrow_mut();
         let mut request = policy::Request { key: exchange.key, now, random: &mut random, notes: None };
         match record.explanation() {
-            None => self.pool.next_peer(tried, exchange.home, &mut request),
+            None => self.pool.next_backend(tried, exchange.home, &mut request),
             Some(explanation) => {
-                let (backend, decision) = self.pool.explain_next_peer(tried, exchange.home, &mut request);
+                let (backend, decision) = self.pool.explain_next_backend(tried, exchange.home, &mut request);
                 explanation.decides(decision);
                 backend
             }
@@ -242,7 +241,7 @@ impl Proxy {
     /// Sends the backend's answer to the client.
     fn answer(
         self: &Rc<Self>,
-        (mut head, backend): Begun,
+        BackendAnswer { mut head, stream }: BackendAnswer,
         mut record: RequestRecord,
         lease: Lease,
         exchange: &Exchange<'_>,
@@ -257,11 +256,11 @@ impl Proxy {
         record.add_headers(&mut head.headers);
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             self.pool.answered(lease.backend(), clock::now);
-            let body = AnswerBody::Switch(Box::new(Tunnel { backend, record, lease }));
+            let body = AnswerBody::Switch(Box::new(Tunnel { backend: stream, record, lease }));
             return Answer { head, body };
         }
         let proxy = Rc::clone(self);
-        let body = AnswerBody::relay(End { proxy, record, lease, connection: backend });
+        let body = AnswerBody::relay(End { proxy, record, lease, connection: stream });
         Answer { head, body }
     }
 

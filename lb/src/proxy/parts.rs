@@ -11,7 +11,7 @@ use crate::proxy::deadline::Deadlines;
 use crate::proxy::message::date::Date;
 use crate::proxy::record::metrics::WorkerMetrics;
 use crate::proxy::settings::{Settings, WorkerSettings};
-use crate::proxy::upstream::connections::Upstream;
+use crate::proxy::upstream::connections::ConnectionPool;
 use crate::proxy::upstream::queue::Queues;
 
 /// The part of the balancer that belongs to one worker: all that a request needs.
@@ -22,7 +22,7 @@ pub(crate) struct Proxy {
     pub(super) queues: Arc<Queues>,
     pub(super) random: RefCell<fastrand::Rng>,
     pub(crate) settings: WorkerSettings,
-    pub(crate) upstream: Upstream,
+    pub(crate) connections: ConnectionPool,
     pub(crate) deadlines: Deadlines,
     draining: Cell<bool>,
     pub(super) date: Date,
@@ -37,7 +37,7 @@ impl Proxy {
         random: fastrand::Rng,
     ) -> Self {
         Self {
-            upstream: Upstream::new(Rc::clone(&metrics), Arc::clone(&queues)),
+            connections: ConnectionPool::new(Rc::clone(&metrics), Arc::clone(&queues)),
             queues,
             random: RefCell::new(random),
             settings: WorkerSettings::new(settings),

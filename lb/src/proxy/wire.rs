@@ -13,7 +13,7 @@ use http_body::{Body, Frame};
 use crate::observe::Meter;
 use crate::proxy::cut::Cut;
 use crate::proxy::http1::body::{Decoder, END_OF_CHUNK, Found, begin_chunk, end_chunks};
-use crate::proxy::http1::fault::Fault;
+use crate::proxy::message::fault::Fault;
 use crate::transport::{ReadHalf, Stream, WriteHalf};
 
 /// The size of further reads, after the first buffer was full. A slow reader needs the same memory.

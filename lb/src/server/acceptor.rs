@@ -57,7 +57,7 @@ impl Acceptor {
 
     /// Accepts connections until the acceptor is closed. Connections for the own worker become its clients at
     /// once.
-    pub(super) async fn keep(self, own: Rc<Clients>) {
+    pub(super) async fn run(self, own: Rc<Clients>) {
         let Self { listeners, slots, handles, closing } = self;
         let mut dispatcher = Dispatcher { handles, turn: 0, own };
         tokio::select! {
@@ -78,7 +78,9 @@ async fn accept(listeners: &[AsyncFd<TcpListener>], mut slots: Slots, dispatcher
         let slot = slots.one().await;
         turn = turn.wrapping_add(1);
         match next_of(listeners, turn).await {
-            Ok((stream, peer)) => dispatcher.dispatch(Accepted { stream, peer, slot }),
+            Ok((stream, client_address)) => {
+                dispatcher.dispatch(Accepted { stream, client_address, slot });
+            }
             // The client has left before it was accepted, which concerns no other client.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -108,8 +110,8 @@ async fn next_of(listeners: &[AsyncFd<TcpListener>], turn: usize) -> io::Result<
 /// connected, and would be reset otherwise. The kernel is asked until no client waits; the runtime would
 /// learn of them later.
 fn accept_the_last(listener: TcpListener, dispatcher: &mut Dispatcher) {
-    while let Ok((stream, peer)) = listen::accept(&listener) {
-        dispatcher.dispatch(Accepted { stream, peer, slot: None });
+    while let Ok((stream, client_address)) = listen::accept(&listener) {
+        dispatcher.dispatch(Accepted { stream, client_address, slot: None });
     }
 }
 
@@ -177,15 +179,15 @@ mod tests {
     #[test]
     fn connections_go_where_the_fewest_are_and_to_equals_in_turn() {
         let handles = [(); 3].map(|()| WorkerHandle::new().0);
-        let seat = |turn| {
+        let give_one = |turn| {
             let next = fewest(&handles, turn).unwrap();
             handles[next].open.fetch_add(1, Relaxed);
             next
         };
-        assert_eq!([0, 1, 2, 3, 4, 5].map(seat), [0, 1, 2, 0, 1, 2]);
+        assert_eq!([0, 1, 2, 3, 4, 5].map(give_one), [0, 1, 2, 0, 1, 2]);
         // Two connections leave the second worker, which therefore gets the next two, in any turn.
         handles[1].open.store(0, Relaxed);
-        assert_eq!([6, 7].map(seat), [1, 1]);
+        assert_eq!([6, 7].map(give_one), [1, 1]);
         assert_eq!(
             fewest(&handles, usize::MAX - 2),
             Some((usize::MAX - 2) % 3),

@@ -66,16 +66,16 @@ impl Clients {
 
     /// No descriptors are left for clients: idle backend connections are closed.
     pub(super) fn tell_of_shortage(&self) {
-        self.proxy.upstream.places().tell_of_shortage();
+        self.proxy.connections.places().tell_of_shortage();
     }
 
     /// Serves a connection that already counts as open.
-    pub(super) fn serve(self: &Rc<Self>, Accepted { stream, peer, slot }: Accepted) {
+    pub(super) fn serve(self: &Rc<Self>, Accepted { stream, client_address, slot }: Accepted) {
         self.proxy.metrics.clients().opened.one();
         let connection = Guard::new(&self.observer, &self.open);
         if let Ok(stream) = Stream::accepted(stream) {
             let held = (connection, slot, self.connections.token());
-            self.talk(Client { stream, ip: peer.ip().to_canonical(), held });
+            self.talk(Client { stream, ip: client_address.ip().to_canonical(), held });
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) struct Accepted {
     /// The socket, which does not block.
     pub(crate) stream: TcpStream,
     /// The address of the client.
-    pub(crate) peer: SocketAddr,
+    pub(crate) client_address: SocketAddr,
     /// The place of the connection within the limit of connections.
     pub(crate) slot: Option<OwnedSemaphorePermit>,
 }

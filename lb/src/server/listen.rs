@@ -17,6 +17,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::coop::consume_budget;
 
+use crate::config::listen::AddressSource;
 use crate::transport::plain::keep_alive;
 
 /// Limit of connections that wait to be accepted.
@@ -69,22 +70,30 @@ pub enum StartError {
     },
     /// The passed sockets cannot be used.
     #[error(
-        "LISTEN_FDS must name {}, but {problem}; pass {}, or unset LISTEN_FDS",
-        sockets(*needed).0,
-        sockets(*needed).1
+        "LISTEN_FDS must name {}, but {problem}; {}pass {}, or unset LISTEN_FDS",
+        sockets(*needed, *flags).0,
+        flags.map(|flags| format!("leave out {flags}, ")).unwrap_or_default(),
+        sockets(*needed, *flags).1
     )]
     Inherited {
         /// The number of listeners of the configuration.
         needed: usize,
+        /// The flags that replace the sections for listeners, if there are such flags.
+        flags: Option<&'static str>,
         /// What is wrong.
         problem: String,
     },
 }
 
-/// The sockets that a supervisor must pass, and how many they are.
-fn sockets(needed: usize) -> (String, String) {
+/// The sockets that a supervisor must pass, and how many they are; and the `flags` that are the reason for
+/// this number.
+fn sockets(needed: usize, flags: Option<&'static str>) -> (String, String) {
     match needed {
-        1 => ("exactly one listening TCP socket, descriptor 3".to_owned(), "one socket".to_owned()),
+        1 => {
+            let why = flags.map(|flags| format!(" ({flags} stands in place of all [[listener]] sections)"));
+            let one = "exactly one listening TCP socket, descriptor 3";
+            (format!("{one}{}", why.unwrap_or_default()), "one socket".to_owned())
+        }
         _ => (
             format!("one listening TCP socket for each of the {needed} listeners, from descriptor 3 on"),
             format!("{needed} sockets"),
@@ -93,9 +102,19 @@ fn sockets(needed: usize) -> (String, String) {
 }
 
 /// Takes the sockets that a supervisor passes, if there are any: one in place of each of the `needed`
-/// listeners.
-pub(super) fn inherited(needed: usize) -> Result<Option<Vec<TcpListener>>, StartError> {
-    let wrong = |problem: String| StartError::Inherited { needed, problem };
+/// listeners, whose addresses are given in this `source`.
+///
+/// # Errors
+/// There are more or fewer sockets, or one of them cannot be used.
+pub(super) fn inherited(
+    needed: usize,
+    source: AddressSource,
+) -> Result<Option<Vec<TcpListener>>, StartError> {
+    let flags = match source {
+        AddressSource::FlagsInsteadOfSections(flags) => Some(flags),
+        AddressSource::Listen | AddressSource::Sections => None,
+    };
+    let wrong = |problem: String| StartError::Inherited { needed, flags, problem };
     let mut handed = ListenFd::from_env();
     match handed.len() {
         0 => return Ok(None),
@@ -182,10 +201,10 @@ fn a_client_waits(listener: &TcpListener) -> io::Result<bool> {
 
 /// Accepts a connection that will not block, in one system call where the standard library needs two.
 pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (socket, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
-    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    let (socket, address) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
     // A passed socket may be of a kind whose clients have no such address.
-    Ok((socket.into(), peer.ok_or(io::ErrorKind::AddrNotAvailable)?))
+    Ok((socket.into(), address.ok_or(io::ErrorKind::AddrNotAvailable)?))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::admin::{self, Admin};
 use crate::asking;
 use crate::clock;
 use crate::config::Config;
+use crate::config::listen::AddressSource;
 use crate::control::{Control, Origin};
 use crate::log::Log;
 use crate::observe::{BackendStats, Observer};
@@ -59,10 +60,13 @@ impl Server {
     /// A port is in use, an address does not belong to this machine, or a passed descriptor is not a
     /// listening socket.
     pub fn bind(config: Config, origin: Origin) -> Result<Self, StartError> {
-        let listeners = match inherited(config.listeners.len())? {
+        let listeners = match inherited(config.listeners.len(), config.listeners_from)? {
             Some(listeners) => listeners,
             None => {
-                let setting = if config.listeners.len() == 1 { "--port or --bind" } else { "[[listener]]" };
+                let setting = match config.listeners_from {
+                    AddressSource::Sections => "[[listener]]",
+                    AddressSource::Listen | AddressSource::FlagsInsteadOfSections(_) => "--port or --bind",
+                };
                 let each = config.listeners.iter().map(|address| listen(*address, setting));
                 each.collect::<Result<_, _>>()?
             }

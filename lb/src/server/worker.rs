@@ -113,8 +113,8 @@ pub(crate) async fn work(
     tokio::task::spawn_local(async move { clock.deadlines.run().await });
     let keeper = Rc::clone(&proxy);
     tokio::task::spawn_local(async move {
-        let give_up = |wanted| _ = keeper.upstream.close_idle(wanted);
-        keeper.upstream.places().heed_shortages(give_up).await
+        let give_up = |wanted| _ = keeper.connections.close_idle(wanted);
+        keeper.connections.places().heed_shortages(give_up).await
     });
     let (leaving, leaves) = (Rc::downgrade(&proxy), Arc::clone(&observer));
     tokio::task::spawn_local(async move {
@@ -126,7 +126,7 @@ pub(crate) async fn work(
     tokio::task::spawn_local(async move {
         while let Some(proxy) = idle.upgrade() {
             let max_idle = proxy.settings.now().backend_idle;
-            proxy.upstream.prune(&proxy.pool.fleet(), max_idle, clock::now());
+            proxy.connections.prune(&proxy.pool.fleet(), max_idle, clock::now());
             drop(proxy);
             tokio::time::sleep(PRUNE.min(max_idle / 4).max(LOOK)).await;
         }
@@ -136,7 +136,7 @@ pub(crate) async fn work(
     let clients = Rc::new(Clients::new(proxy, observer, open, idle_clients));
     tokio::task::spawn_local(watch_idle(Rc::clone(&clients), becoming_idle));
     if let Some(acceptor) = acceptor {
-        tokio::task::spawn_local(acceptor.keep(Rc::clone(&clients)));
+        tokio::task::spawn_local(acceptor.run(Rc::clone(&clients)));
     }
     while let Some(accepted) = coming.recv().await {
         clients.serve(accepted);

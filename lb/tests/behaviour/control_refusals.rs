@@ -8,7 +8,7 @@ use crate::control::{JSON, error, two};
 #[test]
 fn wrong_orders_say_what_to_do_instead() {
     let (one, _two, lb) = two();
-    let url = one.url();
+    let (url, itself) = (one.url(), format!("http://{}", lb.address));
     let table = [
         (
             "PATCH /backends/9",
@@ -52,6 +52,13 @@ fn wrong_orders_say_what_to_do_instead() {
             "is backend 1 already; change it with PATCH /backends/1".to_owned(),
         ),
         ("POST /backends", json!({"url": "localhost:1"}), 400, "write http://localhost:1".to_owned()),
+        ("POST /backends", json!({"url": "http://224.0.0.1:1"}), 400, "a multicast address".to_owned()),
+        (
+            "POST /backends",
+            json!({"url": itself}),
+            400,
+            format!("{itself} is this balancer itself, which listens at {}; write", lb.address),
+        ),
         ("POST /backends", json!({}), 400, "add \"url\"".to_owned()),
         ("DELETE /backends/1", json!({"wait": 1}), 400, "write {}, or nothing".to_owned()),
         ("PUT /policy", json!({"policy": "leastconn"}), 400, "write one of round-robin, ".to_owned()),

@@ -1,8 +1,9 @@
-//! `lb ctl` in front of a server that is no balancer, or that sends anything.
+//! `lb ctl` with a wrong admin address, and in front of a server that is no balancer, or that sends anything.
 
 use serde_json::{Value, json};
 
 use crate::common::{Ended, Reply, Upstream, ok};
+use crate::mistakes::expect;
 
 /// Texts of a malicious server.
 const EVIL: &str = "\u{1b}[2J\u{9b}31m\nbackend 9: fine\r\u{202e}";
@@ -104,4 +105,28 @@ fn a_document_that_is_not_the_expected_one_is_refused() {
         assert_eq!(ended.stdout, "", "{command} {answer}");
         assert!(ended.stderr.contains("of a balancer"), "{command} {answer}: {}", ended.stderr);
     }
+}
+
+#[test]
+fn an_admin_address_that_is_not_only_an_address_says_what_to_write() {
+    expect(&[
+        (&["ctl", "state", "--admin=4030"], &["write http://127.0.0.1:4030"]),
+        (&["ctl", "state", "--admin=:4030"], &["write http://127.0.0.1:4030"]),
+        (&["ctl", "state", "--admin=::1:4030"], &["write http://[::1]:4030"]),
+        (
+            &["ctl", "state", "--admin=http://127.0.0.1:4030/x"],
+            &["has a path", "write http://127.0.0.1:4030\n"],
+        ),
+        (&["ctl", "state", "--admin=http://[::1]:4030/?x"], &["has a path", "write http://[::1]:4030\n"]),
+        (&["ctl", "state", "--admin=http://a/#x"], &["has a path", "write http://a\n"]),
+        (
+            &["ctl", "state", "--admin=http://user@127.0.0.1:4030"],
+            &["names a user", "LB_ADMIN_TOKEN", "write http://127.0.0.1:4030\n"],
+        ),
+        (&["ctl", "state", "--admin=u:p@127.0.0.1:4030"], &["names a user", "write http://127.0.0.1:4030\n"]),
+        (
+            &["ctl", "state", "--admin=https://127.0.0.1:4030"],
+            &["does not support TLS", "write http://127.0.0.1:4030"],
+        ),
+    ]);
 }

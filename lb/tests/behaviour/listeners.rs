@@ -75,6 +75,29 @@ fn a_supervisor_passes_a_socket_for_each_listener() {
 }
 
 #[test]
+fn a_flag_that_replaces_the_sections_is_named_if_the_sockets_do_not_fit() {
+    let upstream = Upstream::well("ok");
+    let config = file(&upstream);
+    for flag in ["--port=0", "--bind=127.0.0.1"] {
+        let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let mut command = lb_command();
+        command.arg(format!("--config={}", config.path().display())).arg(flag).env("LISTEN_FDS", "2");
+        let mappings = held.into_iter().zip(3..);
+        let mappings =
+            mappings.map(|(socket, child_fd)| FdMapping { parent_fd: OwnedFd::from(socket), child_fd });
+        command.fd_mappings(mappings.collect()).unwrap();
+        let ended = Ended::by(command);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        let (name, _) = flag.split_once('=').unwrap();
+        for words in
+            [format!("{name} stands in place of all [[listener]] sections"), format!("leave out {name}")]
+        {
+            assert!(ended.stderr.contains(&words), "'{words}' is missing: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_listener_whose_port_is_taken_is_named_by_its_section() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

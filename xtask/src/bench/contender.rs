@@ -5,7 +5,9 @@ use std::process::Command;
 
 use anyhow::Context;
 use lab::binaries::{self, CargoOutput, Profile};
-use lab::topology::peers::{CADDY, ENVOY, HAPROXY, NGINX, NGINX_UNBUFFERED, Peer, TRAEFIK, Task};
+use lab::topology::peers::{
+    CADDY, ENVOY, HAPROXY, NGINX, NGINX_UNBUFFERED, OtherBalancer, StartOptions, TRAEFIK,
+};
 
 use super::cores::PROXY_CORE;
 use super::workload::Workload;
@@ -27,13 +29,13 @@ enum Proxy {
     /// This balancer.
     Own { workers: usize, statistics: &'static str },
     /// A proxy of another project.
-    Peer(Entrant),
+    Other(Entrant),
 }
 
 /// The part that a proxy of another project has here.
 #[derive(Clone, Copy)]
 struct Entrant {
-    peer: &'static Peer,
+    balancer: &'static OtherBalancer,
     /// The only load that it is measured under, if not all.
     only: Option<Workload>,
     /// Whether tracers can run it. Programs in Go have a runtime that does not work with valgrind.
@@ -42,13 +44,13 @@ struct Entrant {
 
 /// The proxies of other projects, the most common first.
 const ENTRANTS: [Entrant; 6] = [
-    Entrant { peer: &NGINX, only: None, counted: true },
+    Entrant { balancer: &NGINX, only: None, counted: true },
     // Only for uploads, this one has another configuration.
-    Entrant { peer: &NGINX_UNBUFFERED, only: Some(Workload::Upload), counted: false },
-    Entrant { peer: &HAPROXY, only: None, counted: true },
-    Entrant { peer: &ENVOY, only: None, counted: false },
-    Entrant { peer: &CADDY, only: None, counted: false },
-    Entrant { peer: &TRAEFIK, only: None, counted: false },
+    Entrant { balancer: &NGINX_UNBUFFERED, only: Some(Workload::Upload), counted: false },
+    Entrant { balancer: &HAPROXY, only: None, counted: true },
+    Entrant { balancer: &ENVOY, only: None, counted: false },
+    Entrant { balancer: &CADDY, only: None, counted: false },
+    Entrant { balancer: &TRAEFIK, only: None, counted: false },
 ];
 
 impl Contender {
@@ -63,18 +65,18 @@ impl Contender {
             ..own
         }));
         for entrant in ENTRANTS {
-            let peer = entrant.peer;
-            match peer.locate() {
+            let other = entrant.balancer;
+            match other.locate() {
                 Some(binary) => {
                     all.push(Self {
-                        name: peer.name.to_owned(),
-                        proxy: Proxy::Peer(entrant),
+                        name: other.name.to_owned(),
+                        proxy: Proxy::Other(entrant),
                         binary,
                         cores: PROXY_CORE,
                     });
                 }
                 None if entrant.only.is_some() => {}
-                None => println!("{} is not installed and is left out: {}", peer.name, peer.install),
+                None => println!("{} is not installed and is left out: {}", other.name, other.install),
             }
         }
         Ok(all)
@@ -114,7 +116,7 @@ impl Contender {
     pub(super) fn takes_part(&self, workload: Workload) -> bool {
         match self.proxy {
             Proxy::Own { .. } => true,
-            Proxy::Peer(entrant) => entrant.only.is_none_or(|only| only == workload),
+            Proxy::Other(entrant) => entrant.only.is_none_or(|only| only == workload),
         }
     }
 
@@ -122,7 +124,7 @@ impl Contender {
     pub(super) fn is_counted(&self) -> bool {
         match self.proxy {
             Proxy::Own { .. } => true,
-            Proxy::Peer(entrant) => entrant.counted,
+            Proxy::Other(entrant) => entrant.counted,
         }
     }
 
@@ -130,7 +132,7 @@ impl Contender {
     pub(super) fn version(&self) -> String {
         let flag = match self.proxy {
             Proxy::Own { .. } => "--version",
-            Proxy::Peer(entrant) => entrant.peer.version,
+            Proxy::Other(entrant) => entrant.balancer.version,
         };
         let Ok(output) = Command::new(&self.binary).arg(flag).output() else { return String::new() };
         // nginx prints it on stderr.
@@ -139,23 +141,23 @@ impl Contender {
     }
 
     /// The command that runs it in the foreground, after its configuration is written.
-    pub(super) fn command(&self, task: &Task<'_>) -> anyhow::Result<Vec<String>> {
+    pub(super) fn command(&self, options: &StartOptions<'_>) -> anyhow::Result<Vec<String>> {
         let flags = match self.proxy {
-            Proxy::Own { workers, statistics } => own_flags(task, workers, statistics),
-            Proxy::Peer(entrant) => entrant.peer.prepare(task)?,
+            Proxy::Own { workers, statistics } => own_flags(options, workers, statistics),
+            Proxy::Other(entrant) => entrant.balancer.prepare(options)?,
         };
         Ok([vec![self.binary.display().to_string()], flags].concat())
     }
 }
 
 /// Default values for all settings that affect the cost of a request.
-fn own_flags(task: &Task<'_>, workers: usize, statistics: &str) -> Vec<String> {
-    let urls: Vec<String> = task.backends.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+fn own_flags(options: &StartOptions<'_>, workers: usize, statistics: &str) -> Vec<String> {
+    let urls: Vec<String> = options.backends.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
     let flags = format!(
         "--backends={} --port={} --bind=127.0.0.1 --admin=127.0.0.1:0 --workers={workers} --exit-with-parent \
          --statistics={statistics}",
         urls.join(","),
-        task.port,
+        options.port,
     );
     flags.split(' ').map(String::from).collect()
 }
@@ -190,8 +192,8 @@ mod tests {
     #[test]
     fn the_balancer_is_told_the_port_and_every_backend() {
         let folder = std::path::Path::new("/folder");
-        let task = Task { port: 1000, backends: &[2001, 2002], connections: 64, folder };
-        let flags = own_flags(&task, 2, "full").join(" ");
+        let options = StartOptions { port: 1000, backends: &[2001, 2002], connections: 64, folder };
+        let flags = own_flags(&options, 2, "full").join(" ");
         for part in ["--port=1000", "http://127.0.0.1:2001,http://127.0.0.1:2002", "--workers=2"] {
             assert!(flags.contains(part), "{part} is not in {flags}");
         }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use lab::topology::peers::Task;
+use lab::topology::peers::StartOptions;
 
 use super::backends::{Backends, MIRROR};
 use super::contender::Contender;
@@ -35,8 +35,8 @@ impl Started {
     ) -> anyhow::Result<Self> {
         let name = contender.name().to_owned();
         let port = free_port()?;
-        let task = Task { port, backends: backends.ports(), connections, folder };
-        let words = [tracer, &contender.command(&task)?].concat();
+        let options = StartOptions { port, backends: backends.ports(), connections, folder };
+        let words = [tracer, &contender.command(&options)?].concat();
         // valgrind becomes the program that it runs; strace stays a separate process.
         let traced = tracer.first().is_some_and(|tracer| tracer == "strace");
         let log = folder.join(format!("{name}.log"));

@@ -54,13 +54,13 @@ pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> R
     Ok(())
 }
 
-/// Reads the state of the balancer and of the workers. A part that does not answer is shown as unknown, and
-/// read again soon.
+/// Reads the state of the balancer and of the processes of the backends. A part that does not answer is shown
+/// as unknown, and read again soon.
 pub(super) async fn look(lab: &Lab, model: &mut Model, at: Duration) {
     if let Ok(state) = lab.balancer().state().await {
         model.update(at, Input::State(Box::new(state)));
     }
-    let mut workers = Vec::new();
+    let mut processes = Vec::new();
     for backend in lab.backends() {
         let state = backend.state().await.unwrap_or_default();
         let word = match state["worker"]["state"].as_str() {
@@ -68,9 +68,9 @@ pub(super) async fn look(lab: &Lab, model: &mut Model, at: Duration) {
             Some(word) => word,
             None => "?",
         };
-        workers.push(word.to_owned());
+        processes.push(word.to_owned());
     }
-    model.update(at, Input::Workers(workers));
+    model.update(at, Input::Processes(processes));
 }
 
 /// Obeys the user, and returns what was done.

@@ -83,7 +83,7 @@ pub(super) fn screen(
     lines.into_iter().map(|line| cut(line, width)).collect()
 }
 
-const HEADINGS: &str = "   worker   balancer says      share   rps  in flight    p50    p99  last minute";
+const HEADINGS: &str = "   process  balancer says      share   rps  in flight    p50    p99  last minute";
 
 /// The column where the timeline begins.
 const LANE_WIDTH: usize = 67;
@@ -99,7 +99,7 @@ fn lane_line(lane: &Lane, model: &Model, glyphs: Glyphs, width: usize) -> Line {
         time(lane.p99),
     );
     let mut line = vec![
-        (format!(" {} {:<8} ", lane.number, lane.worker), None),
+        (format!(" {} {:<8} ", lane.number, lane.process), None),
         (format!("{state:<18} "), Some(color(lane.health))),
         (numbers, None),
     ];

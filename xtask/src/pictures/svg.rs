@@ -5,7 +5,7 @@
 //! wide one (DejaVu Sans), and [`Picture::flaws`] reports what might not fit.
 //!
 //! A crate would replace the smaller part of this: `svg` writes elements and knows nothing of what they mean,
-//! and `plotters` writes fixed colors into the file, draws no arrows and reports no flaws.
+//! and `plotters` writes fixed colours into the file, draws no arrows and reports no flaws.
 
 pub(crate) use super::tone::Tone;
 use super::tone::style;

@@ -242,8 +242,8 @@ impl<'a> Run<'a> {
         let backend = self.lab.backend(strike.backend);
         let balancer = self.lab.balancer();
         let (mut crowds, mut nameless) = (Vec::new(), Vec::new());
-        match (strike.fault, strike.orders()) {
-            (_, Some(orders)) => backend.faults(orders).await?,
+        match (strike.fault, strike.define_faults()) {
+            (_, Some(faults)) => backend.faults(faults).await?,
             (Fault::Restart, None) => backend.restart().await?,
             (Fault::Stop, None) => backend.stall().await?,
             (Fault::Vanish, None) => {
@@ -271,7 +271,7 @@ impl<'a> Run<'a> {
             _ => crowd.close(),
         });
         let hits = match left.sum::<usize>() {
-            0 if strike.orders().is_some() => {
+            0 if strike.define_faults().is_some() => {
                 backend.state().await?["faults"][0]["fired"].as_u64().unwrap_or(0)
             }
             0 => nameless.len().max(1) as u64,

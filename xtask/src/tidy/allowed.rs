@@ -144,7 +144,7 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // The path of one request, from top to bottom: `mod` is proxy/mod.rs.
             ("mod", "held_answer downstream exchange parts upstream record context request message"),
-            ("attempt", "exchange parts upstream record context request http1 message deadline"),
+            ("attempt", "exchange parts upstream record context request message deadline"),
             ("held_answer", "downstream exchange parts upstream record cut"),
             // A client's connection and its answer.
             ("downstream", "parts upstream record request wire http1 message cut"),
@@ -154,12 +154,12 @@ pub(super) const TABLES: &[Allowed] = &[
             // The connections to the backends.
             ("upstream", "record settings request wire http1 message cut deadline"),
             // What every step writes down, and what it reads.
-            ("record", "settings context request http1 message"),
+            ("record", "settings context request message"),
             ("settings", "message"),
             ("context", ""),
             ("request", "wire message cut"),
             // The bytes and the messages.
-            ("wire", "http1 cut"),
+            ("wire", "http1 message cut"),
             ("http1", "message"),
             ("message", ""),
             ("cut", ""),
@@ -172,8 +172,8 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "lb::proxy::request",
         rows: &[
-            ("body", "held stream"),
-            ("held", ""),
+            ("body", "replay_buffer stream"),
+            ("replay_buffer", ""),
             ("stream", ""),
             ("client", ""),
             ("pace", ""),
@@ -232,6 +232,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("head", "target"),
             ("target", "refusal"),
             ("refusal", ""),
+            ("fault", ""),
             ("date", ""),
             ("mod", ""),
         ],

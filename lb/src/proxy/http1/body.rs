@@ -9,8 +9,8 @@ use http_body::Frame;
 use memchr::{memchr, memchr_iter};
 
 use super::extension::are_extensions;
-use super::fault::Fault;
 use super::{request, response, write_fields};
+use crate::proxy::message::fault::Fault;
 use crate::proxy::message::trailers::MAX_TRAILERS;
 
 /// The longest line of a chunk's size, the longest trailer section, and the total of extensions of a body, in

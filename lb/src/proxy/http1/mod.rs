@@ -4,9 +4,10 @@
 //! sockets. A balancer has to decide itself how strict it is with framing: if two readers understand a
 //! message differently, an attacker can smuggle a request past one of them.
 
+use crate::proxy::message::fault::Fault;
+
 pub(crate) mod body;
 mod extension;
-pub(crate) mod fault;
 pub(crate) mod fields;
 pub(crate) mod foreign;
 pub(crate) mod request;
@@ -16,6 +17,22 @@ pub(crate) mod response;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed message")]
 pub(crate) struct Malformed;
+
+impl From<Malformed> for Fault {
+    fn from(_: Malformed) -> Self {
+        Self::Line
+    }
+}
+
+impl From<httparse::Error> for Fault {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::TooManyHeaders => Self::TooManyHeaders,
+            httparse::Error::Status | httparse::Error::Version | httparse::Error::Token => Self::StatusLine,
+            _ => Self::Line,
+        }
+    }
+}
 
 fn write_fields<'a>(
     out: &mut Vec<u8>,

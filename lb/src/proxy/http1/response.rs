@@ -9,9 +9,9 @@ use http::header::{CONTENT_LENGTH, DATE};
 use http::{Method, StatusCode};
 use memchr::memchr_iter;
 
-use super::fault::Fault;
 use super::fields::{FramingHeaders, MAX_HEAD, MAX_HEADERS, MAX_OPTIONS, collect};
 use super::write_field;
+use crate::proxy::message::fault::Fault;
 use crate::proxy::message::head::{Headers, ResponseHead};
 
 /// How a body ends: RFC 9112, section 6.3.

@@ -67,15 +67,19 @@ impl fmt::Display for Source {
     }
 }
 
-impl FromStr for Source {
-    type Err = String;
+/// A text that is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotAKey {
+    /// What to write instead.
+    pub(crate) remedy: &'static str,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "'{text}' is no key; write client, path, header:NAME or cookie:NAME, such as header:x-user"
-            )
-        };
+impl FromStr for Source {
+    type Err = NotAKey;
+
+    fn from_str(text: &str) -> Result<Self, NotAKey> {
+        let wrong =
+            || NotAKey { remedy: "write client, path, header:NAME or cookie:NAME, such as header:x-user" };
         match text.split_once(':') {
             None if text == "client" => Ok(Self::Client),
             None if text == "path" => Ok(Self::Path),
@@ -153,8 +157,8 @@ mod tests {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
         for text in ["", "ip", "header", "header:", "header:a b", "cookie:", "cookie:a=b", "path:x"] {
-            let error = text.parse::<Source>().unwrap_err();
-            assert!(error.contains("write client, path, header:NAME"), "{error}");
+            let NotAKey { remedy } = text.parse::<Source>().unwrap_err();
+            assert!(remedy.contains("write client, path, header:NAME"), "{remedy}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a request or an answer says, and what becomes of it between the two sides.
 
 pub(crate) mod date;
+pub(crate) mod fault;
 pub(crate) mod forwarded;
 pub(crate) mod head;
 pub(crate) mod hop;

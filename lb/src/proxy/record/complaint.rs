@@ -4,7 +4,7 @@
 use http::Method;
 
 use crate::log::escape::bare;
-use crate::proxy::http1::fault::Fault;
+use crate::proxy::message::fault::Fault;
 use crate::proxy::message::target::Target;
 use crate::proxy::record::details::without_query;
 

@@ -14,7 +14,7 @@ use crate::proxy::context::{self, Retries, Tried};
 use crate::proxy::message::forwarded::{FORWARDED_FOR, client_address};
 use crate::proxy::message::head::{Headers, RequestHead};
 use crate::proxy::message::request_id::{REQUEST_ID, brought};
-use crate::proxy::request::client::Downstream;
+use crate::proxy::request::client::ClientContext;
 use crate::proxy::settings::InForce;
 
 /// The data of a request.
@@ -36,22 +36,22 @@ pub(crate) struct RequestDetails {
 
 impl RequestDetails {
     /// The data of a request whose head has come.
-    pub(crate) fn of(head: &RequestHead, downstream: &Downstream, settings: &InForce) -> Box<Self> {
+    pub(crate) fn of(head: &RequestHead, client: &ClientContext, settings: &InForce) -> Box<Self> {
         let protocol = if head.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
         let line = (head.method.to_string(), head.uri.to_string(), protocol);
-        Self::new(line, &head.headers, downstream, settings)
+        Self::new(line, &head.headers, client, settings)
     }
 
     /// The data of bytes that are no request.
-    pub(crate) fn of_refused(came: &Glimpse, downstream: &Downstream, settings: &InForce) -> Box<Self> {
+    pub(crate) fn of_refused(came: &Glimpse, client: &ClientContext, settings: &InForce) -> Box<Self> {
         let line = (came.method.clone(), came.path.clone(), came.protocol);
-        Self::new(line, &came.headers, downstream, settings)
+        Self::new(line, &came.headers, client, settings)
     }
 
     fn new(
         (method, path, protocol): (String, String, &'static str),
         headers: &Headers,
-        downstream: &Downstream,
+        client: &ClientContext,
         settings: &InForce,
     ) -> Box<Self> {
         let text = |value: &HeaderValue| shortened(value.as_bytes());
@@ -60,7 +60,7 @@ impl RequestDetails {
             method,
             path: without_query(path, settings.log_query),
             protocol,
-            client: client(headers, downstream, &settings.trusted),
+            client: logged_client(headers, client, &settings.trusted),
             host: header(HOST),
             // The referring page may also have secrets in its query.
             referer: header(REFERER).map(|page| without_query(page, settings.log_query)),
@@ -115,11 +115,11 @@ pub(crate) fn without_query(mut target: String, query: bool) -> String {
 
 /// The IP address of a request's client: the other end of the connection, or the address that trusted proxies
 /// give.
-fn client(headers: &Headers, downstream: &Downstream, trusted: &[IpNet]) -> String {
-    let peer = downstream.address.to_str().ok().and_then(|address| address.parse().ok());
+fn logged_client(headers: &Headers, client: &ClientContext, trusted: &[IpNet]) -> String {
+    let peer = client.address.to_str().ok().and_then(|address| address.parse().ok());
     match peer {
         Some(peer) => client_address(peer, headers, trusted).to_string(),
-        None => shortened(downstream.address.as_bytes()),
+        None => shortened(client.address.as_bytes()),
     }
 }
 
@@ -265,11 +265,11 @@ mod tests {
                     named.append(FORWARDED_FOR, HeaderValue::from_bytes(chain.as_bytes()).unwrap());
                     let speaks =
                         trusted.iter().any(|network| network.contains(&peer.parse::<IpAddr>().unwrap()));
-                    let downstream = Downstream::new(peer.parse().unwrap(), speaks);
-                    let logged = client(&named, &downstream, trusted);
+                    let client = ClientContext::new(peer.parse().unwrap(), speaks);
+                    let logged = logged_client(&named, &client, trusted);
                     let mut head = RequestHead { headers: named, ..RequestHead::default() };
                     let via = Mark::new("lb-1", true);
-                    let hop = Hop { client: &downstream.address, trusted: speaks, name: "lb-1", via: &via };
+                    let hop = Hop { client: &client.address, trusted: speaks, name: "lb-1", via: &via };
                     write_forwarded(&mut head.headers, hop, true);
                     let key = Source::Client.key(&head, trusted);
                     let expected = xxhash_rust::xxh3::xxh3_64(logged.as_bytes());

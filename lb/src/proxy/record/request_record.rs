@@ -20,7 +20,7 @@ use crate::proxy::record::details::{Glimpse, RequestDetails};
 use crate::proxy::record::explained::Explained;
 use crate::proxy::record::metrics::WorkerMetrics;
 use crate::proxy::request::body::ClientBody;
-use crate::proxy::request::client::Downstream;
+use crate::proxy::request::client::ClientContext;
 use crate::proxy::settings::InForce;
 
 /// The record of a request in progress. If it is dropped before it is closed, the client closed its
@@ -81,13 +81,13 @@ impl RequestRecord {
     pub(crate) fn open(
         now: Moment,
         metrics: &Rc<WorkerMetrics>,
-        downstream: &Downstream,
+        client: &ClientContext,
         head: &RequestHead,
         body: &mut ClientBody,
         settings: &InForce,
     ) -> Self {
         Self::begin(now, metrics, || {
-            let details = RequestDetails::of(head, downstream, settings);
+            let details = RequestDetails::of(head, client, settings);
             body.count_in(&details.received);
             details
         })
@@ -96,15 +96,15 @@ impl RequestRecord {
     /// The record of bytes that are no request.
     pub(crate) fn unread(
         metrics: &Rc<WorkerMetrics>,
-        downstream: &Downstream,
+        client: &ClientContext,
         came: &[u8],
         settings: &InForce,
     ) -> Self {
         let came = Glimpse::of(came);
         let mut record =
-            Self::begin(clock::now(), metrics, || RequestDetails::of_refused(&came, downstream, settings));
+            Self::begin(clock::now(), metrics, || RequestDetails::of_refused(&came, client, settings));
         if settings.request_id {
-            record.identify(&came.headers, downstream);
+            record.identify(&came.headers, client);
         }
         record
     }
@@ -185,8 +185,8 @@ impl RequestRecord {
     }
 
     /// Gives the request an id, or keeps the id that it has.
-    pub(crate) fn identify(&mut self, headers: &Headers, downstream: &Downstream) {
-        let id = request_id::choose(headers, downstream.trusted, || fastrand::u128(..));
+    pub(crate) fn identify(&mut self, headers: &Headers, client: &ClientContext) {
+        let id = request_id::choose(headers, client.trusted, || fastrand::u128(..));
         if let Some(details) = &mut self.details {
             details.request_id = Some(String::from_utf8_lossy(id.as_bytes()).into_owned());
         }

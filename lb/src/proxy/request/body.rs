@@ -17,7 +17,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::proxy::cut::Cut;
-use crate::proxy::request::held::Held;
+use crate::proxy::request::replay_buffer::ReplayBuffer;
 use crate::proxy::request::stream::ClientStream;
 
 /// The body of a request, read from the client's connection on demand.
@@ -108,7 +108,7 @@ struct Shared<B> {
     source: B,
     /// The length that the client declared, if it did.
     length: Option<u64>,
-    held: Held,
+    held: ReplayBuffer,
     limit: usize,
     over: bool,
     ended: bool,
@@ -127,7 +127,7 @@ impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
         let shared = Shared {
             source,
             length,
-            held: Held::default(),
+            held: ReplayBuffer::default(),
             limit,
             over: false,
             ended: false,
@@ -239,7 +239,7 @@ impl<B> Shared<B> {
     fn hold(&mut self, data: &Bytes) {
         self.over |= self.held.len() + data.len() > self.limit;
         if self.over {
-            self.held = Held::default();
+            self.held = ReplayBuffer::default();
         } else {
             let length = self.length.and_then(|length| usize::try_from(length).ok());
             self.held.push(data, length.filter(|length| *length <= self.limit));

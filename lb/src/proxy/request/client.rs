@@ -28,7 +28,7 @@ pub(crate) fn spelled(ip: IpAddr) -> HeaderValue {
 
 /// The client of a request, and the interim answers to it.
 #[derive(Debug)]
-pub(crate) struct Downstream {
+pub(crate) struct ClientContext {
     /// The IP address of the client, as forwarding headers contain it.
     pub(crate) address: HeaderValue,
     /// The client is a proxy whose forwarding headers are trusted.
@@ -40,7 +40,7 @@ pub(crate) struct Downstream {
     awaits_continue: Cell<bool>,
 }
 
-impl Downstream {
+impl ClientContext {
     pub(crate) fn new(address: HeaderValue, trusted: bool) -> Self {
         Self {
             address,

@@ -2,6 +2,6 @@
 
 pub(crate) mod body;
 pub(crate) mod client;
-pub(crate) mod held;
 pub(crate) mod pace;
+pub(crate) mod replay_buffer;
 pub(crate) mod stream;

@@ -21,16 +21,16 @@ use crate::observe::Meter;
 use crate::pool::Backend;
 use crate::proxy::cut::Cut;
 use crate::proxy::deadline::Deadlines;
-use crate::proxy::http1::fault::Fault;
 use crate::proxy::http1::request::write_head;
 use crate::proxy::http1::response::{self, Head};
+use crate::proxy::message::fault::Fault;
 use crate::proxy::message::head::{RequestHead, ResponseHead};
 use crate::proxy::message::prepare::prepare_interim;
 use crate::proxy::message::target::Target;
 use crate::proxy::message::trailers::{announced, sift};
 use crate::proxy::record::complaint;
 use crate::proxy::request::body::TryBody;
-use crate::proxy::request::client::Downstream;
+use crate::proxy::request::client::ClientContext;
 use crate::proxy::request::pace::Pace;
 use crate::proxy::upstream::apart::Apart;
 use crate::proxy::upstream::places::Place;
@@ -164,7 +164,7 @@ impl Connection {
         is_there
     }
 
-    /// Sends a request and waits for the head of the answer. Interim answers go to the `downstream`. `report`
+    /// Sends a request and waits for the head of the answer. Interim answers go to the `client`. `report`
     /// gets the progress of the request: at once, and whenever more was sent.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ impl Connection {
         head: &RequestHead,
         backend: &Address,
         body: TryBody,
-        downstream: &Downstream,
+        client: &ClientContext,
         mut report: impl FnMut(Progress),
     ) -> Result<ResponseHead, Failure> {
         let Ok(outgoing) = &mut self.outgoing else { return Err(Failure::StaleUnsent) };
@@ -205,7 +205,7 @@ impl Connection {
                     report(progress);
                 }
             }
-            self.poll_head(cx, head, downstream)
+            self.poll_head(cx, head, client)
         })
         .await;
         self.keep_alive &= !misread;
@@ -217,7 +217,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         asked: &RequestHead,
-        downstream: &Downstream,
+        client: &ClientContext,
     ) -> Poll<Result<ResponseHead, Failure>> {
         loop {
             let Some(mut head) = self.take_head(&asked.method).map_err(|fault| self.malformed(fault))? else {
@@ -237,7 +237,7 @@ impl Connection {
                     return Poll::Ready(Err(self.malformed(Fault::TooManyInterim)));
                 }
                 prepare_interim(&mut head.response);
-                downstream.inform(head.response);
+                client.inform(head.response);
                 continue;
             }
             self.incoming.body = head.framing.into();

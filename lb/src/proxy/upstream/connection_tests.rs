@@ -91,13 +91,13 @@ async fn a_request_on_a_dead_connection_counts_as_not_sent() {
         wire::split::<AnswerBody>(from_client.into(), ROOM, Buffers::default(), Meter::default());
     let body =
         ReplayBody::new(ClientBody::new(ClientStream::Http1(Rc::new(RefCell::new(incoming))), 0), 1024);
-    let downstream = Downstream::new(HeaderValue::from_static("192.0.2.7"), false);
+    let client = ClientContext::new(HeaderValue::from_static("192.0.2.7"), false);
     let head = RequestHead::default();
     let backend = Address { host: "127.0.0.1".into(), port: 1 };
     for (reused, expected) in [(true, Failure::StaleUnsent), (false, Failure::ClosedUnsent)] {
         let mut connection = reset_connection().await;
         connection.reused = reused;
-        let sent = connection.send(&head, &backend, body.for_try(), &downstream, |_| {}).await;
+        let sent = connection.send(&head, &backend, body.for_try(), &client, |_| {}).await;
         assert_eq!(sent.unwrap_err(), expected);
     }
 }

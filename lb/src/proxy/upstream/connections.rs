@@ -55,7 +55,7 @@ pub(crate) struct Wanted {
 
 /// The connections of one worker.
 #[derive(Debug)]
-pub(crate) struct Upstream {
+pub(crate) struct ConnectionPool {
     /// By backend number, minus one, as far as there were any; the most recently used last. A number stands
     /// for one name, and a name stands for addresses that change: each connection knows whether it still
     /// leads to one of them.
@@ -65,7 +65,7 @@ pub(crate) struct Upstream {
     resolver: Resolver,
 }
 
-impl Upstream {
+impl ConnectionPool {
     pub(crate) fn new(metrics: Rc<WorkerMetrics>, queues: Arc<Queues>) -> Self {
         Self { idle: RefCell::default(), metrics, queues, resolver: Resolver::system() }
     }

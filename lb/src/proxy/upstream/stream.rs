@@ -11,10 +11,10 @@ use http_body::Frame;
 use crate::pool::Backend;
 use crate::proxy::cut::Cut;
 use crate::proxy::deadline::Deadlines;
-use crate::proxy::http1::fault::Fault;
+use crate::proxy::message::fault::Fault;
 use crate::proxy::message::head::{RequestHead, ResponseHead};
 use crate::proxy::request::body::TryBody;
-use crate::proxy::request::client::Downstream;
+use crate::proxy::request::client::ClientContext;
 use crate::proxy::request::pace::Pace;
 use crate::proxy::upstream::connection::{Connection, Progress};
 use crate::proxy::upstream::places::Place;
@@ -37,11 +37,11 @@ impl BackendStream {
         head: &RequestHead,
         backend: &Address,
         body: TryBody,
-        downstream: &Downstream,
+        client: &ClientContext,
         report: impl FnMut(Progress),
     ) -> impl Future<Output = Result<ResponseHead, Failure>> {
         let Self::Http1(connection) = self;
-        connection.send(head, backend, body, downstream, report)
+        connection.send(head, backend, body, client, report)
     }
 
     /// Starts a task for the rest of the request, if there is a rest, so that it does not matter whether the

@@ -5,14 +5,14 @@ use bytes::Bytes;
 
 /// The bytes of a body that have come so far.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct ReplayBuffer {
     /// The only piece, without a copy: most bodies come in one piece.
     single: Bytes,
     /// Several pieces, as one block.
     together: Vec<u8>,
 }
 
-impl Held {
+impl ReplayBuffer {
     /// The number of bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes().len()
@@ -51,31 +51,31 @@ mod tests {
 
     #[test]
     fn pieces_are_held_in_a_row() {
-        let mut held = Held::default();
-        assert_eq!((held.len(), held.from(0)), (0, Bytes::new()));
+        let mut buffer = ReplayBuffer::default();
+        assert_eq!((buffer.len(), buffer.from(0)), (0, Bytes::new()));
         for (piece, expected) in [("ab", "ab"), ("", "ab"), ("c", "abc"), ("def", "abcdef")] {
-            held.push(&Bytes::from_static(piece.as_bytes()), None);
-            assert_eq!((held.len(), &held.from(0)[..]), (expected.len(), expected.as_bytes()));
+            buffer.push(&Bytes::from_static(piece.as_bytes()), None);
+            assert_eq!((buffer.len(), &buffer.from(0)[..]), (expected.len(), expected.as_bytes()));
         }
-        assert_eq!((held.from(2), held.from(6)), (Bytes::from_static(b"cdef"), Bytes::new()));
+        assert_eq!((buffer.from(2), buffer.from(6)), (Bytes::from_static(b"cdef"), Bytes::new()));
     }
 
     #[test]
     fn one_piece_is_not_copied() {
-        let (mut held, piece) = (Held::default(), Bytes::from(vec![b'x'; 1000]));
-        held.push(&piece, None);
-        assert_eq!(held.from(0).as_ptr(), piece.as_ptr());
+        let (mut buffer, piece) = (ReplayBuffer::default(), Bytes::from(vec![b'x'; 1000]));
+        buffer.push(&piece, None);
+        assert_eq!(buffer.from(0).as_ptr(), piece.as_ptr());
     }
 
     #[test]
     fn many_small_pieces_cost_little_more_than_their_bytes() {
         for expected in [None, Some(65_000)] {
-            let mut held = Held::default();
+            let mut buffer = ReplayBuffer::default();
             for _ in 0..65_000 {
-                held.push(&Bytes::from_static(b"x"), expected);
+                buffer.push(&Bytes::from_static(b"x"), expected);
             }
-            let costs = held.together.capacity() + held.single.len();
-            assert!(held.len() == 65_000 && costs <= 2 * 65_536, "{costs} bytes");
+            let costs = buffer.together.capacity() + buffer.single.len();
+            assert!(buffer.len() == 65_000 && costs <= 2 * 65_536, "{costs} bytes");
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The faults of an answer, or of the chunks of a body, with words for the log.
 
-use super::Malformed;
-
 /// The reason why an answer cannot be forwarded, or the rest of a body cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -70,22 +68,6 @@ impl Fault {
             }
             Self::ChunkEnd => "a chunk does not end with a carriage return and a line feed",
             Self::Trailers => "its trailers are malformed, longer than 16 KiB, or more than 100",
-        }
-    }
-}
-
-impl From<Malformed> for Fault {
-    fn from(_: Malformed) -> Self {
-        Self::Line
-    }
-}
-
-impl From<httparse::Error> for Fault {
-    fn from(error: httparse::Error) -> Self {
-        match error {
-            httparse::Error::TooManyHeaders => Self::TooManyHeaders,
-            httparse::Error::Status | httparse::Error::Version | httparse::Error::Token => Self::StatusLine,
-            _ => Self::Line,
         }
     }
 }

@@ -1,20 +1,25 @@
-//! The documents of the balancer's admin port, as types: the balancer writes them, and `lb ctl` and the lab
-//! read them.
+//! The documents of the balancer's admin port and the events of a lab, as types: the balancer and the lab
+//! write them, and `lb ctl`, the lab and the console read them.
 //!
 //! A reader ignores fields that it does not know, so a newer balancer may add some. Words such as the name of
 //! a state are text here: a reader can show a word that it does not know.
 
 mod backend;
 mod command;
-mod event;
+mod explain;
 mod state;
+mod stream;
 
 use std::borrow::Cow;
 
 pub use backend::{BackendSummary, Progress};
 pub use command::{LogLevel, PolicyInForce, Reloaded, StatisticsReset};
-pub use event::{ControlChange, RequestEnd, StateChange};
+pub use explain::{Candidate, Decision, Excluded, Explanation, Try};
 pub use state::{BackendState, Bytes, Connections, LatencyMicros, ResponsesByClass, State, Totals};
+pub use stream::{
+    BackendTick, Buckets, ControlChange, Event, Fault, Gap, Ghost, Hello, HelloBackend, Load, LoadTick,
+    Probe, Req, SCHEMA, ServerTick, StateChange, Tick, Why,
+};
 
 /// A word or a sentence. A writer borrows it from the program, a reader owns it.
 pub type Word = Cow<'static, str>;

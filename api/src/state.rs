@@ -29,6 +29,9 @@ pub struct State {
     /// Lines of the log that did not fit or could not be written.
     #[serde(default)]
     pub log_lines_dropped: u64,
+    /// Events that readers of `/events` missed since the start, because they read too slowly.
+    #[serde(default)]
+    pub events_missed: u64,
     /// The counters of all requests.
     pub totals: Totals,
     /// The backends, by number.
@@ -109,6 +112,8 @@ pub struct BackendState {
     pub retries: u64,
     /// Tries at it over a fresh connection, because a kept one was closed.
     pub reconnects: u64,
+    /// Tries at it beside a try at another backend, which was slow.
+    pub hedges: u64,
     /// Answers that have begun.
     pub status: ResponsesByClass,
     /// Errors by cause; causes without an error are left out.

@@ -185,6 +185,7 @@ mod tests {
             counting_ms: 1000,
             connections: 8,
             log_lines_dropped: 0,
+            events_missed: 0,
             totals: Totals::default(),
             backends: vec![backend(1, "up"), backend(2, second)],
         }))
@@ -230,11 +231,12 @@ mod tests {
         let mut model = Model::default();
         let change = |from: &'static str, to: &'static str| {
             Input::Change(StateChange {
-                at_unix_ms: 0,
+                t: 0,
                 backend: 2,
                 from: from.into(),
                 to: to.into(),
                 cause: "connection refused".into(),
+                progress: None,
             })
         };
         assert_eq!(model.update(S(1), change("up", "up")), None);

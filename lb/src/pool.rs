@@ -8,14 +8,15 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use api::{Probe, Progress, StateChange};
 use balance::change::Change;
-use balance::health::{Evidence, State};
+use balance::health::{Evidence, Health, State, Thresholds};
 use balance::member::Member;
 use balance::verdict::{Failure, Limits, Verdict};
 use balance::{Moment, Reply, Rules, ServerPool, Transition};
 
-use crate::clock::instant;
-use crate::observe::{BackendStats, Observer, state_change};
+use crate::clock::{self, instant};
+use crate::observe::{BackendStats, Observer};
 use crate::resolved::Resolved;
 
 /// The data that the balancer keeps for each backend.
@@ -48,9 +49,18 @@ pub(crate) type InFlight = balance::InFlight<Backend>;
 #[cfg(test)]
 pub(crate) fn backend(number: usize, host: &str, port: u16) -> Backend {
     let member = Member::new(balance::Address { host: host.into(), port });
-    let now = crate::clock::now();
+    let now = clock::now();
     let own = Endpoint::new(&member, now);
     Backend::new(number, member, own, now)
+}
+
+/// How far a backend is on its way to another state, as the admin port shows it.
+pub(crate) fn progress(health: &Health, thresholds: Thresholds) -> Option<Progress> {
+    health.progress(thresholds).map(|progress| Progress {
+        towards: progress.towards.name().into(),
+        count: progress.count,
+        of: progress.of,
+    })
 }
 
 /// The backends behind one address, and the observer of their changes.
@@ -84,13 +94,35 @@ impl Pool {
             if let Some(backend) = self.pool.backends().iter().find(|backend| backend.number == number) {
                 backend.own.stats.state_changed(to.name(), Instant::now());
             }
-            self.observer.state_changed(state_change(number, from.name(), to.name(), cause));
+            let (t, from, to) = (clock::now().as_micros(), from.name().into(), to.name().into());
+            let change = StateChange { t, backend: number, from, to, cause, progress: None };
+            self.observer.state_changed(t, change);
         }
     }
 
     /// See [`ServerPool::pinged`].
     pub(crate) fn pinged(&self, backend: &Backend, evidence: Evidence, now: Moment) {
         self.publish(|pool| pool.pinged(backend, evidence, now));
+    }
+
+    /// Tells the readers of events, if there are any, that a probe of the backend ended, and how far the
+    /// backend is on its way to another state.
+    pub(crate) fn publish_probe(
+        &self,
+        backend: &Backend,
+        ok: bool,
+        what: String,
+        began: Moment,
+        now: Moment,
+    ) {
+        if !self.observer.stream.is_active() {
+            return;
+        }
+        let progress = progress(&backend.health(), self.pool.rules().thresholds);
+        let (backend, took_us) = (backend.number, now.micros_since(began));
+        let what = what.into();
+        let t = now.as_micros();
+        self.observer.probed(t, Probe { t, backend, ok, what, took_us, progress });
     }
 
     /// See [`ServerPool::learn`].

@@ -1,65 +1,97 @@
 //! `GET /events`: server-sent events about requests and changes at the moment they happen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use api::StateChange;
+use api::Event;
 use bytes::Bytes;
 use http_body_util::channel::Sender;
-use serde::Serialize;
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::observe::Event;
-
-/// Requests reported per second and reader; a person cannot read more.
-const REQUESTS_PER_SECOND: u32 = 40;
+use crate::clock;
+use crate::observe::Observer;
+use crate::observe::stream::{Cursor, Requests};
 
 /// Interval of comments in the stream, so that both sides detect a dead connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Sends events to one reader until the reader leaves.
+/// Interval at which a reader looks for events about requests.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A reader of the stream. It leaves when this value is dropped.
+struct Reader {
+    observer: Arc<Observer>,
+    cursor: Cursor,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.observer.stream.leave(&self.cursor, clock::now().as_micros());
+    }
+}
+
+/// The requests that a query asks for.
+///
+/// # Errors
+/// What the query may say.
+pub(super) fn requests(query: Option<&str>) -> Result<Requests, String> {
+    match query.unwrap_or_default() {
+        "" | "requests=sampled" => Ok(Requests::Sampled),
+        "requests=all" => Ok(Requests::All),
+        "requests=none" => Ok(Requests::None),
+        other => Err(format!(
+            "there is no query `{other}`: write requests=sampled, requests=all, requests=none, or nothing"
+        )),
+    }
+}
+
+/// Sends events to one reader until the reader leaves: first these, and then all that happen after `joined`.
 pub(super) async fn tell(
-    states: Vec<StateChange>,
-    mut events: broadcast::Receiver<Event>,
-    mut reader: Sender<Bytes>,
+    first: Vec<Event>,
+    observer: Arc<Observer>,
+    cursor: Cursor,
+    mut sender: Sender<Bytes>,
 ) {
-    for state in &states {
-        if reader.send_data(message("state", state)).await.is_err() {
+    let mut reader = Reader { observer, cursor };
+    for event in &first {
+        let data = serde_json::to_string(event).unwrap_or_default();
+        let message = format!("event: {}\ndata: {data}\n\n", event.name());
+        if sender.send_data(message.into()).await.is_err() {
             return;
         }
     }
     let mut heartbeat = interval(HEARTBEAT);
-    let mut second = interval(Duration::from_secs(1));
-    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = 0;
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let message = tokio::select! {
-            event = events.recv() => match event {
-                Ok(Event::State(change)) => message("state", &change),
-                Ok(Event::Control(intervention)) => message("control", &intervention),
-                Ok(Event::Request(_)) if told >= REQUESTS_PER_SECOND => continue,
-                Ok(Event::Request(outcome)) => {
-                    told += 1;
-                    message("request", &outcome)
-                }
-                // This reader was too slow and has missed events. It gets their number; nothing waits for it.
-                Err(RecvError::Lagged(missed)) => Bytes::from(format!("event: missed\ndata: {missed}\n\n")),
-                Err(RecvError::Closed) => return,
-            },
-            _ = second.tick() => {
-                told = 0;
-                continue;
-            }
-            _ = heartbeat.tick() => Bytes::from_static(b": still here\n\n"),
-        };
-        if reader.send_data(message).await.is_err() {
+        let mut message = reader.observer.stream.read(&mut reader.cursor);
+        if message.is_empty() {
+            message = tokio::select! {
+                () = reader.observer.stream.news() => continue,
+                _ = look.tick() => continue,
+                _ = heartbeat.tick() => Bytes::from_static(b": still here\n\n"),
+            };
+        }
+        if sender.send_data(message).await.is_err() {
             return;
         }
     }
 }
 
-fn message(event: &str, data: &impl Serialize) -> Bytes {
-    let data = serde_json::to_string(data).unwrap_or_default();
-    format!("event: {event}\ndata: {data}\n\n").into()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_says_which_requests_it_wants() {
+        for (query, expected) in [
+            (None, Ok(Requests::Sampled)),
+            (Some("requests=sampled"), Ok(Requests::Sampled)),
+            (Some("requests=all"), Ok(Requests::All)),
+            (Some("requests=none"), Ok(Requests::None)),
+        ] {
+            assert_eq!(requests(query), expected);
+        }
+        assert!(requests(Some("request=all")).unwrap_err().contains("write requests=sampled"));
+    }
 }

@@ -39,6 +39,7 @@ mod report;
 mod responses;
 mod room;
 mod routes;
+mod ticks;
 
 use crate::control::Control;
 use crate::log::escape;
@@ -49,6 +50,7 @@ use guard::{Door, Refusal, judge};
 use responses::{Answer, Body, refused, wrong_method};
 use room::{Place, Room};
 use routes::{Found, Run, find};
+pub(crate) use ticks::keep_ticking;
 
 /// The admin port's view of the balancer.
 #[derive(Debug)]
@@ -75,6 +77,8 @@ struct Asked<'a> {
     /// The name of one thing in the path; empty if the path names none.
     one: &'a str,
     query: Option<&'a str>,
+    /// The id of the last event that a reader of events has, if it comes back.
+    last_event: Option<u64>,
     /// The body of the request; empty if the request changes nothing.
     body: Map<String, Value>,
     /// The origin of the request.
@@ -92,6 +96,9 @@ const GONE: Duration = Duration::from_secs(30);
 
 /// Pause of accepting after a failure.
 const REST: Duration = Duration::from_millis(100);
+
+/// The id of the last event that a reader has: the WHATWG's HTML standard, section 9.2.4.
+const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The user agent of [`crate::ctl`].
 pub(crate) const CTL: &str = "lb-ctl";
@@ -143,7 +150,10 @@ impl Admin {
         match found {
             Found::Route(route, one) => {
                 let body = if changes { read(body).await? } else { Map::new() };
-                let asked = Asked { one, query: head.uri.query(), body, by: origin_of(&head, peer) };
+                let last_event =
+                    head.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
+                let (query, by) = (head.uri.query(), origin_of(&head, peer));
+                let asked = Asked { one, query, last_event, body, by };
                 match route.run {
                     Run::Now(run) => run(self, &asked),
                     Run::Later(run) => run(self, &asked).await,

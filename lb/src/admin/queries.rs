@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use api::{BackendSummary, LogLevel, PolicyInForce, words};
+use api::{
+    BackendSummary, Event, Hello, HelloBackend, LogLevel, PolicyInForce, SCHEMA, StateChange, Word, words,
+};
 use balance::names;
 use balance::policy::Kind;
 use http::StatusCode;
@@ -14,10 +16,10 @@ use super::guard::Refusal;
 use super::report::{Subject, report};
 use super::responses::{self, Answer, Body, json, respond, text};
 use super::routes::Later;
-use super::{Admin, Asked, commands, events, exposition, metrics};
+use super::{Admin, Asked, commands, events, exposition, metrics, ticks};
+use crate::clock;
 use crate::log::Level;
-use crate::observe::state_change;
-use crate::pool::Backend;
+use crate::pool::{Backend, progress};
 
 /// The settings and the state of a backend, in short.
 pub(super) fn summary(backend: &Backend) -> BackendSummary {
@@ -94,21 +96,62 @@ fn document(written: serde_json::Result<Vec<u8>>) -> Answer {
     written.map(|json| responses::written(StatusCode::OK, json)).map_err(failed)
 }
 
-/// The present state of each backend, and then all events.
-pub(super) fn events(admin: &Admin, _: &Asked<'_>) -> Answer {
+/// The first event for a reader.
+fn hello(admin: &Admin) -> Hello {
+    let (pool, settings) = (admin.control.pool(), admin.control.settings());
+    let backend = |backend: &Arc<Backend>| {
+        let health = backend.health();
+        HelloBackend {
+            backend: backend.number,
+            url: backend.address.to_string(),
+            weight: backend.weight(),
+            mode: backend.spec().mode.name().into(),
+            state: health.state().name().into(),
+            cause: health.cause().clone(),
+        }
+    };
+    Hello {
+        schema: SCHEMA,
+        epoch_unix_us: clock::epoch_unix_us(),
+        t: clock::now().as_micros(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        listen: admin.listeners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        workers: settings.workers,
+        policy: pool.rules().policy.name().into(),
+        policies: words(names::of::<Kind>()),
+        explain: settings.proxy.explain,
+        backends: pool.backends().iter().map(backend).collect(),
+        seed: None,
+        presets: Vec::new(),
+    }
+}
+
+/// The present state, and then all events.
+pub(super) fn events(admin: &Admin, asked: &Asked<'_>) -> Answer {
     let reader = Arc::clone(&admin.readers).try_acquire_owned().map_err(|_| {
         let error = "too many connections read the events; close one of them and try again";
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
     })?;
-    let events = admin.control.observer().subscribe();
-    let backends = admin.control.pool().backends();
-    let states = backends.iter().map(|backend| {
+    let requests =
+        events::requests(asked.query).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error))?;
+    let (pool, observer, now) = (admin.control.pool(), admin.control.observer(), clock::now());
+    let cursor = observer.stream.join(requests, asked.last_event);
+    let mut first =
+        vec![Event::Hello(Box::new(hello(admin))), Event::Tick(ticks::first(pool, observer, now))];
+    first.extend(pool.backends().iter().map(|backend| {
         let health = backend.health();
-        let state = health.state().name();
-        state_change(backend.number, state, state, health.cause().clone())
-    });
-    let (sender, channel) = Channel::new(16);
-    tokio::task::spawn_local(events::tell(states.collect(), events, sender));
+        let state: Word = health.state().name().into();
+        Event::State(StateChange {
+            t: now.as_micros(),
+            backend: backend.number,
+            from: state.clone(),
+            to: state,
+            cause: health.cause().clone(),
+            progress: progress(&health, pool.rules().thresholds),
+        })
+    }));
+    let (sender, channel) = Channel::new(2);
+    tokio::task::spawn_local(events::tell(first, Arc::clone(observer), cursor, sender));
     Ok(respond(StatusCode::OK, "text/event-stream", Body::told(channel).holding(reader)))
 }
 

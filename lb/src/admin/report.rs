@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
-use api::{BackendState, Bytes, Connections, Progress, ResponsesByClass, Totals, Word};
+use api::{BackendState, Bytes, Connections, ResponsesByClass, Totals, Word};
 use balance::verdict::Failure;
 
 use crate::clock::moment;
 use crate::observe::{ErrorCause, Observer, ShardedCounters, unix_ms};
-use crate::pool::{Backend, Pool};
+use crate::pool::{Backend, Pool, progress};
 use crate::proxy::record::causes;
 
 fn responses(counters: &ShardedCounters) -> ResponsesByClass {
@@ -67,6 +67,7 @@ pub(super) fn report(subject: &Subject<'_>) -> api::State {
         counting_ms: millis(now.saturating_duration_since(counting)),
         connections: observer.connections.load(Relaxed).try_into().unwrap_or(0),
         log_lines_dropped: lines_dropped,
+        events_missed: observer.stream.missed(),
         totals: Totals {
             requests: totals.since_reset(|counters| &counters.requests),
             no_backend: failed(Failure::NoBackend.into()),
@@ -99,17 +100,14 @@ fn backend_report(pool: &Pool, backend: &Backend, now: Instant) -> BackendState 
         cause: health.cause().clone(),
         since_unix_ms: unix_ms(SystemTime::now().checked_sub(lasts).unwrap_or(SystemTime::UNIX_EPOCH)),
         for_ms: millis(lasts),
-        progress: health.progress(pool.rules().thresholds).map(|progress| Progress {
-            towards: progress.towards.name().into(),
-            count: progress.count,
-            of: progress.of,
-        }),
+        progress: progress(&health, pool.rules().thresholds),
         in_flight: backend.in_flight(),
         picks: counters.since_reset(|counters| &counters.requests),
         answers: counters.since_reset(|counters| &counters.answers),
         failures: counters.since_reset(|counters| &counters.blamed),
         retries: counters.since_reset(|counters| &counters.retries),
         reconnects: counters.since_reset(|counters| &counters.reconnects),
+        hedges: counters.since_reset(|counters| &counters.hedges),
         status: responses(counters),
         errors: errors(counters, causes::of_tries()),
         bytes: bytes(counters),

@@ -118,6 +118,11 @@ impl Control {
         &self.pool
     }
 
+    /// Something was changed, by this origin: logs it, and tells the readers of events.
+    fn intervened(&self, what: String, by: &str) {
+        self.observer.intervened(clock::now().as_micros(), what, by);
+    }
+
     pub(crate) fn observer(&self) -> &Arc<Observer> {
         &self.observer
     }
@@ -218,7 +223,7 @@ impl Control {
         let backends = self.apply_members();
         let settings =
             if changed.is_empty() { String::new() } else { format!("changed {}; ", changed.join(", ")) };
-        self.observer.intervened(format!("configuration read again: {settings}{backends}"), by);
+        self.intervened(format!("configuration read again: {settings}{backends}"), by);
         Reloaded { changed: words(changed), after_restart: words(after_restart), backends, warnings }
     }
 
@@ -269,7 +274,7 @@ impl Control {
         }
         self.change(vec![Change::Add(member)]);
         let backend = find().expect("only this thread changes the pool, and it has just added the backend");
-        self.observer.intervened(format!("backend {} added: {address}", backend.number), by);
+        self.intervened(format!("backend {} added: {address}", backend.number), by);
         Ok(backend)
     }
 
@@ -279,14 +284,14 @@ impl Control {
         let difference = difference(&before, &member);
         if !difference.is_empty() {
             self.change(vec![Change::Update(Update::between(&before, &member))]);
-            self.observer.intervened(format!("backend {} changed: {difference}", backend.number), by);
+            self.intervened(format!("backend {} changed: {difference}", backend.number), by);
         }
     }
 
     /// Removes a backend, which finishes its requests.
     pub(crate) fn remove(&self, backend: &Backend, by: &str) {
         self.change(vec![Change::Remove(backend.address.clone())]);
-        self.observer.intervened(format!("backend {} removed: {}", backend.number, backend.address), by);
+        self.intervened(format!("backend {} removed: {}", backend.number, backend.address), by);
     }
 
     /// Changes the policy. Requests in flight stay at their backends.
@@ -294,7 +299,7 @@ impl Control {
         let rules = self.pool.rules();
         if rules.policy != policy {
             self.pool.set_rules(Rules { policy, ..rules });
-            self.observer.intervened(format!("policy {} -> {policy}", rules.policy), by);
+            self.intervened(format!("policy {} -> {policy}", rules.policy), by);
         }
     }
 
@@ -303,7 +308,7 @@ impl Control {
         let before = self.log.level();
         if before != level {
             self.log.set_level(level);
-            self.observer.intervened(format!("log level {before} -> {level}"), by);
+            self.intervened(format!("log level {before} -> {level}"), by);
         }
     }
 
@@ -315,7 +320,7 @@ impl Control {
         self.pool.backends().iter().for_each(|backend| backend.own.stats.reset(now));
         self.counting.set(now);
         self.dropped_before.set(self.log.lines().dropped());
-        self.observer.intervened("statistics reset".to_owned(), by);
+        self.intervened("statistics reset".to_owned(), by);
     }
 
     /// Pings all members of the pool, and no other backends.
@@ -375,7 +380,7 @@ impl Control {
         };
         match self.log.reopen().await {
             Ok(Ok(())) => {
-                self.observer.intervened(format!("log file reopened: {}", file.display()), "signal");
+                self.intervened(format!("log file reopened: {}", file.display()), "signal");
             }
             Ok(Err(error)) => {
                 tracing::error!("cannot reopen the log file, and the old one stays in use: {error}");

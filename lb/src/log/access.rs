@@ -3,12 +3,10 @@
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use api::RequestEnd;
-
 use super::escape::{bare, inside, json, quoted};
 use super::format::LogFormat;
 use super::lines::Lines;
-use crate::observe::AccessLog;
+use crate::observe::{AccessLog, RequestEnd};
 
 /// Writes a line of the access log for each request.
 #[derive(Debug)]

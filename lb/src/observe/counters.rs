@@ -66,6 +66,8 @@ pub(crate) struct Counters {
     pub retries: Counter,
     /// Further tries at the backend without a pause, because a kept connection had ended.
     pub reconnects: Counter,
+    /// Tries at the backend beside a try at another one, which was slow.
+    pub hedges: Counter,
     /// Failed tries for which the backend is to blame.
     pub blamed: Counter,
     /// Answers that have begun, by class of status, after the requests that ended without an answer.
@@ -88,6 +90,7 @@ impl Default for Counters {
             taken: Counter::default(),
             retries: Counter::default(),
             reconnects: Counter::default(),
+            hedges: Counter::default(),
             blamed: Counter::default(),
             responses: Default::default(),
             phases: Default::default(),
@@ -129,10 +132,15 @@ impl Counters {
     /// All counters, always in the same order.
     pub(super) fn counters(&self) -> impl Iterator<Item = &Counter> {
         let Self { received, sent, requests, ended, answers, opened, reused, kept, taken, .. } = self;
-        let Self { retries, reconnects, blamed, responses, phases, errors, .. } = self;
+        let Self { retries, reconnects, hedges, blamed, responses, phases, errors, .. } = self;
         let single = [received, sent, requests, ended, answers, opened, reused, kept, taken];
         let times = phases.iter().flat_map(|times| times.buckets.iter().chain([&times.micros]));
-        single.into_iter().chain([retries, reconnects, blamed]).chain(responses).chain(times).chain(errors)
+        single
+            .into_iter()
+            .chain([retries, reconnects, hedges, blamed])
+            .chain(responses)
+            .chain(times)
+            .chain(errors)
     }
 
     /// A request has finished this phase, which took this number of microseconds.

@@ -3,65 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use balance::explain::Pick;
-use serde::Serialize;
+use api::{Decision, Explanation};
 
-/// The decisions about one request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Explanation {
-    /// The id of the request: its `X-Request-Id`, or a random number.
-    pub id: String,
-    /// Time of its arrival, in milliseconds since 1970.
-    pub at_unix_ms: u64,
-    /// Its method.
-    pub method: String,
-    /// Its target, as the client wrote it.
-    pub path: String,
-    /// The status that the client got; `None` until then.
-    pub status: Option<u16>,
-    /// The decisions, one for each picked backend, in order.
-    pub decisions: Vec<Decision>,
-}
-
-/// How one backend was picked, and the result.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Decision {
-    /// The number of the attempt, from 1.
-    pub attempt: u32,
-    /// Whether this is a hedge: the request is still at the backend of the previous attempt, which is slow.
-    pub hedge: bool,
-    /// How the backend was picked.
-    #[serde(flatten)]
-    pub pick: Pick,
-    /// The result of each try.
-    pub tries: Vec<Try>,
-}
-
-/// One try at a backend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Try {
-    /// The result: `answered`, or the failure.
-    pub outcome: &'static str,
-    /// The status of the answer, if there was one.
-    pub status: Option<u16>,
-    /// The party to blame for a failure.
-    pub blame: Option<&'static str>,
-    /// Microseconds since the request arrived.
-    pub at_us: u64,
-}
-
-impl Explanation {
-    /// The last decision in one line, for clients that see only headers.
-    pub(crate) fn in_short(&self) -> String {
-        let Some(decision) = self.decisions.last() else { return "no backend was tried".to_owned() };
-        let Decision { attempt, pick, .. } = decision;
-        let Pick { policy, because, .. } = pick;
-        let candidates: Vec<_> =
-            pick.candidates.iter().map(|candidate| candidate.backend.to_string()).collect();
-        let chosen = pick.chosen.map_or_else(|| "none".to_owned(), |number| number.to_string());
-        let of = if candidates.is_empty() { "none".to_owned() } else { candidates.join(" ") };
-        format!("attempt {attempt}: {policy} chose {chosen} of {of}: {because}")
-    }
+/// The last decision in one line, for clients that see only headers.
+pub(crate) fn in_short(explanation: &Explanation) -> String {
+    let Some(decision) = explanation.decisions.last() else { return "no backend was tried".to_owned() };
+    let Decision { attempt, policy, because, .. } = decision;
+    let candidates: Vec<_> =
+        decision.candidates.iter().map(|candidate| candidate.backend.to_string()).collect();
+    let chosen = decision.chosen.map_or_else(|| "none".to_owned(), |number| number.to_string());
+    let of = if candidates.is_empty() { "none".to_owned() } else { candidates.join(" ") };
+    format!("attempt {attempt}: {policy} chose {chosen} of {of}: {because}")
 }
 
 /// The latest explanations.

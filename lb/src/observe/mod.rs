@@ -9,30 +9,23 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use api::{ControlChange, RequestEnd, StateChange, Word};
-use tokio::sync::{Notify, broadcast};
+use api::{ControlChange, Decision, Event, Probe, StateChange, Why};
+use tokio::sync::Notify;
 
 mod counters;
 pub(crate) mod explain;
+mod request_end;
 mod sharded;
 mod states;
 mod stats;
+pub(crate) mod stream;
 
 pub(crate) use counters::{Counter, Counters, ErrorCause, Histogram, Meter, Phase};
 use explain::Explanations;
+pub(crate) use request_end::RequestEnd;
 pub(crate) use sharded::ShardedCounters;
-pub(crate) use stats::BackendStats;
-
-/// An event, as the event stream shows it.
-#[derive(Debug, Clone)]
-pub(crate) enum Event {
-    /// A backend changed its state.
-    State(StateChange),
-    /// A request ended.
-    Request(Box<RequestEnd>),
-    /// A setting was changed.
-    Control(ControlChange),
-}
+pub(crate) use stats::{BackendStats, LatencyMark};
+use stream::{Audience, EventStream};
 
 /// Writes one line per request.
 pub(crate) trait AccessLog: Send + Sync + Debug {
@@ -43,7 +36,8 @@ pub(crate) trait AccessLog: Send + Sync + Debug {
 /// Receives all events, keeps counters and distributes records.
 #[derive(Debug)]
 pub(crate) struct Observer {
-    events: broadcast::Sender<Event>,
+    /// What happens, for readers of the admin port.
+    pub(crate) stream: EventStream,
     access_log: AtomicBool,
     access_lines: OnceLock<Box<dyn AccessLog>>,
     draining: AtomicBool,
@@ -58,14 +52,11 @@ pub(crate) struct Observer {
     pub explanations: Explanations,
 }
 
-/// Events that a slow reader may be late before it misses some.
-const BACKLOG: usize = 1024;
-
 impl Observer {
     /// An observer without readers; with `access_log`, it writes one line per request.
     pub(crate) fn new(access_log: bool) -> Self {
         Self {
-            events: broadcast::Sender::new(BACKLOG),
+            stream: EventStream::default(),
             access_log: AtomicBool::new(access_log),
             access_lines: OnceLock::new(),
             draining: AtomicBool::new(false),
@@ -88,15 +79,10 @@ impl Observer {
         self.access_log.store(access_log, Relaxed);
     }
 
-    /// A stream of events from now on. A reader that is too slow misses events; it never slows the balancer
-    /// down.
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
-    }
-
-    /// Whether there is a reader of records of requests. The request path asks before it builds a record.
+    /// Whether there is a reader of the records of all requests. The request path asks before it builds a
+    /// record.
     pub(crate) fn wants_requests(&self) -> bool {
-        self.access_log.load(Relaxed) || self.events.receiver_count() > 0
+        self.access_log.load(Relaxed) || self.stream.tells_all()
     }
 
     /// Whether the balancer is draining before it ends.
@@ -129,39 +115,52 @@ impl Observer {
         }
     }
 
-    /// A backend changed its state: the one place that logs this.
-    pub(crate) fn state_changed(&self, change: StateChange) {
+    /// A backend changed its state: the one place that logs this. Times count from the start of the balancer.
+    pub(crate) fn state_changed(&self, now_us: u64, change: StateChange) {
         let StateChange { backend, to, cause, .. } = &change;
         match &**to {
             "up" => tracing::info!("backend {backend} {to}: {cause}"),
             _ => tracing::warn!("backend {backend} {to}: {cause}"),
         }
-        // Usually there is no reader, which is not an error.
-        let _ = self.events.send(Event::State(change));
+        self.stream.publish(now_us, Audience::Everyone, &Event::State(change));
     }
 
     /// A setting was changed: the one place that logs this.
-    pub(crate) fn intervened(&self, what: String, by: &str) {
+    pub(crate) fn intervened(&self, now_us: u64, what: String, by: &str) {
         tracing::info!("{what} (by {by})");
-        let at_unix_ms = unix_ms(SystemTime::now());
-        let _ = self.events.send(Event::Control(ControlChange { at_unix_ms, what, by: by.to_owned() }));
+        let change = ControlChange { t: now_us, what, by: by.to_owned() };
+        self.stream.publish(now_us, Audience::Everyone, &Event::Control(change));
     }
 
-    /// A request ended.
-    pub(crate) fn request_ended(&self, outcome: RequestEnd) {
+    /// A ping or a question to a backend ended.
+    pub(crate) fn probed(&self, now_us: u64, probe: Probe) {
+        self.stream.publish(now_us, Audience::Everyone, &Event::Probe(probe));
+    }
+
+    /// A request ended. It stands for `sampled` requests in the sample; 0 if it is not in it. `decisions` are
+    /// those about its backends, if they were recorded.
+    pub(crate) fn request_ended(
+        &self,
+        now_us: u64,
+        outcome: &RequestEnd,
+        sampled: u32,
+        decisions: Option<Vec<Decision>>,
+    ) {
         if let Some(lines) = self.access_lines.get().filter(|_| self.access_log.load(Relaxed)) {
-            lines.ended(&outcome);
+            lines.ended(outcome);
         }
-        if self.events.receiver_count() > 0 {
-            let _ = self.events.send(Event::Request(Box::new(outcome)));
+        let audience = match sampled {
+            0 if self.stream.tells_all() => Audience::All,
+            0 => return,
+            _ => Audience::Samples,
+        };
+        let id = self.stream.number();
+        let request = outcome.to_event(now_us, id, sampled);
+        self.stream.publish(now_us, audience, &Event::Req(Box::new(request)));
+        if let Some(decisions) = decisions {
+            self.stream.publish(now_us, audience, &Event::Why(Box::new(Why { id, decisions })));
         }
     }
-}
-
-/// A backend's change of state, as of now.
-pub(crate) fn state_change(backend: usize, from: &'static str, to: &'static str, cause: Word) -> StateChange {
-    let at_unix_ms = unix_ms(SystemTime::now());
-    StateChange { at_unix_ms, backend, from: from.into(), to: to.into(), cause }
 }
 
 /// Milliseconds since 1970.

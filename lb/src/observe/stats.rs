@@ -1,9 +1,10 @@
 //! Statistics of a backend: counts, states, latencies.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use api::LatencyMicros;
+use api::{Buckets, LatencyMicros};
 use histogram::{AtomicHistogram, Bucket, Histogram};
 
 use super::micros;
@@ -15,13 +16,33 @@ use super::states::{Seen, States};
 pub(crate) struct BackendStats {
     /// Counters of the tries at the backend.
     pub counters: ShardedCounters,
+    /// Requests that wait for a place at the backend.
+    pub queued: AtomicU32,
     states: Mutex<States>,
     /// The view of the states at the last reset.
     before: Mutex<Option<Seen>>,
     latency: AtomicHistogram,
-    /// Latencies before the present slice, in two slices.
-    recent: Mutex<[Option<Histogram>; 2]>,
+    /// Latencies before the present slice.
+    recent: Mutex<Recent>,
 }
+
+/// The latencies of the last two slices that have ended.
+#[derive(Debug, Default)]
+struct Recent {
+    slices: [Option<Histogram>; 2],
+    /// The number of slices that have ended.
+    ended: u64,
+}
+
+/// The latencies that a reader has seen already.
+#[derive(Debug)]
+pub(crate) struct LatencyMark {
+    seen: Histogram,
+    ended: u64,
+}
+
+/// Relative error of a bucket in the stream of events: 2^-4, under 7%.
+const COARSE_POWER: u8 = 4;
 
 /// Relative error of a bucket: 2^-6, under 2%.
 const GROUPING_POWER: u8 = 6;
@@ -36,6 +57,7 @@ impl BackendStats {
     pub(crate) fn new(state: &'static str, now: Instant) -> Self {
         Self {
             counters: ShardedCounters::default(),
+            queued: AtomicU32::new(0),
             states: Mutex::new(States::new(state, now)),
             before: Mutex::default(),
             latency: AtomicHistogram::new(GROUPING_POWER, MAX_VALUE_POWER)
@@ -77,13 +99,33 @@ impl BackendStats {
     pub(crate) fn rotate(&self) {
         let slice = self.latency.drain();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        *recent = [Some(slice), recent[0].take()];
+        recent.slices = [Some(slice), recent.slices[0].take()];
+        recent.ended += 1;
+    }
+
+    /// The latencies since the mark, which moves to the present. A reader without a mark gets one, and no
+    /// latencies.
+    pub(crate) fn latencies_since(&self, mark: &mut Option<LatencyMark>) -> Buckets {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.latency.load();
+        let before = mark.replace(LatencyMark { seen: now.clone(), ended: recent.ended });
+        let Some(before) = before else { return Buckets::new() };
+        // The shapes are equal, and counts only grow within a slice.
+        let since = match (recent.ended - before.ended, &recent.slices[0]) {
+            (0, _) => now.checked_sub(&before.seen).ok(),
+            (1, Some(last)) => last.checked_sub(&before.seen).and_then(|rest| rest.checked_add(&now)).ok(),
+            _ => Some(now),
+        };
+        let coarse = since.and_then(|since| since.downsample(COARSE_POWER).ok());
+        let counted = |bucket: &Bucket| bucket.count() > 0;
+        let buckets = coarse.iter().flatten().filter(counted);
+        buckets.map(|bucket| (bucket.end(), bucket.count())).collect()
     }
 
     /// Quantiles of the recent latencies.
     pub(crate) fn quantiles(&self) -> LatencyMicros {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut slices = recent.iter().flatten();
+        let mut slices = recent.slices.iter().flatten();
         // Slices of the same shape can always be added.
         let all = slices.try_fold(self.latency.load(), |all, slice| all.checked_add(slice)).ok();
         let quantiles = all.and_then(|all| all.quantiles(&[0.5, 0.9, 0.99]).ok().flatten());

@@ -70,10 +70,15 @@ pub(crate) async fn keep_pinging(
     loop {
         let config = settings.load_full();
         if backend.spec().mode != Mode::Maintenance {
+            let began = clock::now();
             match ping(&backend, &config, &pings.resolver).await {
                 Some(evidence) => {
-                    tracing::debug!("backend {} pinged: {}", backend.number, words(&evidence));
-                    pool.pinged(&backend, evidence, clock::now());
+                    let (what, now) = (words(&evidence), clock::now());
+                    tracing::debug!("backend {} pinged: {what}", backend.number);
+                    let ok = matches!(evidence, Evidence::Connected | Evidence::Answered);
+                    let what = what.to_owned();
+                    pool.pinged(&backend, evidence, now);
+                    pool.publish_probe(&backend, ok, what, began, now);
                 }
                 None => pings.tell_of_shortage(Instant::now()),
             }

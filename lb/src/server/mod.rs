@@ -138,6 +138,7 @@ impl Server {
         tokio::task::spawn_local(asking::keep_judging(Arc::clone(&self.pool), Arc::clone(&self.settings)));
         tokio::task::spawn_local(async move { reopening.keep_reopening(reopen, other).await });
         tokio::task::spawn_local(rotate_latencies(Arc::clone(&self.pool)));
+        tokio::task::spawn_local(admin::keep_ticking(Arc::clone(&self.pool), Arc::clone(&self.observer)));
         let page = Admin::new(Rc::clone(&control), &addresses, admin_address, admin_connections);
         tokio::task::spawn_local(admin::serve(admin, page));
 

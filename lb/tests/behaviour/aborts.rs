@@ -89,7 +89,7 @@ fn a_client_that_leaves_within_its_request_blames_no_backend() {
         eventually("it is over", || when(lb.backend(1)["in_flight"] == 0, ()));
     }
     let records = eventually("both records", || {
-        let records = events.all("request");
+        let records = events.all("req");
         when(records.len() == 2, records)
     });
     for record in records {

@@ -234,7 +234,7 @@ fn a_query_can_be_left_out_wherever_targets_are_shown() {
     let id = line(&lb, "/a")["request_id"].as_str().unwrap().to_owned();
     let told = Client::connect(lb.admin).get(&format!("/explain/{id}")).text().to_owned();
     assert!(told.contains("\"/a\""), "{told}");
-    for shown in [lb.log(), told, lb.state().to_string(), format!("{:?}", events.all("request"))] {
+    for shown in [lb.log(), told, lb.state().to_string(), format!("{:?}", events.all("req"))] {
         assert!(!shown.contains("secret"), "{shown}");
     }
 }

@@ -119,7 +119,7 @@ fn a_request_that_ends_in_its_middle_is_refused_and_never_runs() {
         assert!(text.to_ascii_lowercase().contains("connection: close\r\n"), "{text}");
     }
     let records = eventually("all records", || {
-        let records = events.all("request");
+        let records = events.all("req");
         when(records.len() == table.len(), records)
     });
     assert!(records.iter().all(|record| record["blame"] == "client"), "{records:?}");

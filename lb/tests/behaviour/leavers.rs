@@ -44,7 +44,7 @@ fn assert_over(lb: &Lb, events: &Events, requests: usize, what: &str) {
         when(in_flight == 0, in_flight)
     });
     let records = eventually(&format!("{what}: all records"), || {
-        let records = events.all("request");
+        let records = events.all("req");
         when(records.len() == requests, records)
     });
     for record in records {
@@ -119,7 +119,7 @@ fn a_broken_upload_ends_an_answer_that_has_begun() {
         client.send(goes_on);
         assert!(!client.wire.rest().is_ok_and(|rest| rest.ends_with(b"0\r\n\r\n")), "it looks whole");
         let records = eventually("a record", || {
-            let records = events.all("request");
+            let records = events.all("req");
             when(records.len() == number + 1, records)
         });
         assert_eq!(
@@ -141,7 +141,7 @@ fn an_upload_that_comes_to_a_halt_within_its_answer_is_its_clients_fault() {
         let _ = client.wire.rest();
     }
     let records = eventually("both records", || {
-        let records = events.all("request");
+        let records = events.all("req");
         when(records.len() == 2, records)
     });
     for record in records {

@@ -57,6 +57,7 @@ mod second_reader;
 mod shares;
 mod silence;
 mod statistics;
+mod stream;
 mod streaming;
 mod trailers;
 mod trials;

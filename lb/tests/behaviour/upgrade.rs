@@ -196,7 +196,7 @@ fn a_body_passes_before_the_tunnel() {
         client.wire.rest().unwrap();
     }
     let records = eventually("all records", || {
-        let records = events.all("request");
+        let records = events.all("req");
         when(records.len() == 8, records)
     });
     assert!(records[6..].iter().all(|record| record["blame"] == "client"), "{records:?}");

@@ -50,7 +50,8 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "api",
         rows: &[
             ("command", "lib"),
-            ("event", "lib"),
+            ("stream", "backend explain lib"),
+            ("explain", "lib"),
             ("state", "backend lib"),
             ("backend", "lib"),
             ("lib", ""),

@@ -55,7 +55,7 @@ pub(super) const BANS: &[Ban] = &[
     // One direction.
     Ban {
         places: &["lb/src/observe/"],
-        except: &[("lb/src/observe/explain.rs", "it keeps the explanation of a pick as `balance` gives it")],
+        except: &[],
         words: "balance::",
         instead: "records hold strings and numbers; convert the value before it is recorded",
         in_tests: false,

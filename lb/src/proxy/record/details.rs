@@ -4,12 +4,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use api::RequestEnd;
 use http::header::{HOST, REFERER, USER_AGENT};
 use http::{Extensions, HeaderName, HeaderValue, Method, Version};
 use ipnet::IpNet;
 
 use crate::log::escape::shortened;
+use crate::observe::RequestEnd;
 use crate::proxy::context::{self, Retries, Tried};
 use crate::proxy::message::forwarded::{FORWARDED_FOR, client_address};
 use crate::proxy::message::head::{Headers, RequestHead};

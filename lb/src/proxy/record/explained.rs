@@ -2,13 +2,14 @@
 
 use std::time::SystemTime;
 
+use api::{Candidate, Decision, Excluded, Explanation, Try};
 use balance::Moment;
 use balance::explain::Pick;
 use balance::verdict::{Blame, Failure};
 use http::{HeaderName, HeaderValue};
 
 use crate::clock;
-use crate::observe::explain::{Decision, Explanation, Try};
+use crate::observe::explain::in_short;
 use crate::observe::{Observer, unix_ms};
 use crate::proxy::message::head::{Headers, RequestHead};
 use crate::proxy::message::request_id::REQUEST_ID;
@@ -24,15 +25,22 @@ const WHY: HeaderName = HeaderName::from_static("x-lb-why");
 pub(crate) struct Explained {
     explanation: Explanation,
     began: Moment,
+    /// The client asked for it.
+    asked: bool,
 }
 
 impl Explained {
-    /// Starts an explanation if the client asks for it. The wish is for this balancer only, and is not
-    /// forwarded. `query` says whether the query of the target is shown.
-    pub(crate) fn asked_for(head: &mut RequestHead, began: Moment, query: bool) -> Option<Box<Self>> {
+    /// Starts an explanation if the client asks for it, or if the request is in the sample. The wish is for
+    /// this balancer only, and is not forwarded. `query` says whether the query of the target is shown.
+    pub(crate) fn begin(
+        head: &mut RequestHead,
+        began: Moment,
+        query: bool,
+        sampled: bool,
+    ) -> Option<Box<Self>> {
         let asked = head.headers.get(&EXPLAIN).is_some_and(|value| value == "1");
         head.headers.remove(&EXPLAIN);
-        asked.then(|| {
+        (asked || sampled).then(|| {
             let explanation = Explanation {
                 id: name(&head.headers),
                 at_unix_ms: unix_ms(SystemTime::now()),
@@ -41,7 +49,7 @@ impl Explained {
                 status: None,
                 decisions: Vec::new(),
             };
-            Box::new(Self { explanation, began })
+            Box::new(Self { explanation, began, asked })
         })
     }
 
@@ -50,7 +58,7 @@ impl Explained {
         let decisions = &mut self.explanation.decisions;
         let attempt = decisions.len() as u32 + 1;
         let hedge = decisions.last().is_some_and(|last| last.tries.is_empty());
-        decisions.push(Decision { attempt, hedge, pick, tries: Vec::new() });
+        decisions.push(decision(attempt, hedge, pick));
     }
 
     /// A try at this backend failed.
@@ -71,9 +79,9 @@ impl Explained {
         blame: Option<&'static str>,
     ) {
         let at_us = clock::now().micros_since(self.began);
-        let decision =
-            self.explanation.decisions.iter_mut().rev().find(|one| one.pick.chosen == Some(backend));
+        let decision = self.explanation.decisions.iter_mut().rev().find(|one| one.chosen == Some(backend));
         if let Some(decision) = decision {
+            let (outcome, blame) = (outcome.into(), blame.map(Into::into));
             decision.tries.push(Try { outcome, status, blame, at_us });
         }
     }
@@ -81,18 +89,47 @@ impl Explained {
     /// Tells the client, and keeps the explanation for the admin port.
     pub(crate) fn add_header(&mut self, headers: &mut Headers, status: Option<u16>, observer: &Observer) {
         self.explanation.status = status;
-        let told = [(EXPLAIN, self.explanation.id.clone()), (WHY, self.explanation.in_short())];
+        if !self.asked {
+            return;
+        }
+        let told = [(EXPLAIN, self.explanation.id.clone()), (WHY, in_short(&self.explanation))];
         for (name, text) in told {
             if let Ok(value) = HeaderValue::try_from(text) {
                 headers.insert(name, value);
             }
         }
-        self.keep(observer);
+        observer.explanations.keep(self.explanation.clone());
     }
 
-    /// Keeps the explanation as it is now.
-    pub(crate) fn keep(&self, observer: &Observer) {
-        observer.explanations.keep(self.explanation.clone());
+    /// Keeps the explanation for the admin port, if the client asked for it, and returns its decisions.
+    pub(crate) fn finish(self, observer: &Observer) -> Vec<Decision> {
+        if self.asked {
+            observer.explanations.keep(self.explanation.clone());
+        }
+        self.explanation.decisions
+    }
+}
+
+/// A pick, as the admin port shows it.
+fn decision(attempt: u32, hedge: bool, pick: Pick) -> Decision {
+    let candidate = |one: balance::explain::Candidate| Candidate {
+        backend: one.backend,
+        weight: one.weight,
+        in_flight: one.in_flight,
+        latency_ms: one.latency_ms,
+        score: one.score,
+    };
+    let excluded = |one: balance::explain::Excluded| Excluded { backend: one.backend, why: one.why };
+    Decision {
+        attempt,
+        hedge,
+        policy: pick.policy.into(),
+        candidates: pick.candidates.into_iter().map(candidate).collect(),
+        excluded: pick.excluded.into_iter().map(excluded).collect(),
+        drawn: pick.drawn,
+        chosen: pick.chosen,
+        because: pick.because,
+        tries: Vec::new(),
     }
 }
 

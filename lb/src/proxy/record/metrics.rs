@@ -1,5 +1,6 @@
 //! Where does a worker count? It has its own tallies, one for all clients and one for each backend.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::observe::{Counters, Meter, Observer};
@@ -12,15 +13,31 @@ pub(crate) struct WorkerMetrics {
     observer: Arc<Observer>,
     worker: usize,
     statistics: Statistics,
+    /// Requests since the last one in the sample.
+    since_sample: Cell<u32>,
 }
 
 impl WorkerMetrics {
     pub(crate) fn new(observer: Arc<Observer>, worker: usize, statistics: Statistics) -> Self {
-        Self { observer, worker, statistics }
+        Self { observer, worker, statistics, since_sample: Cell::new(0) }
     }
 
     pub(crate) fn observer(&self) -> &Observer {
         &self.observer
+    }
+
+    /// Whether the next request is in the sample for readers of events: the number of requests that it stands
+    /// for, or 0. Every worker takes each of its requests whose turn it is, so no two workers wait for each
+    /// other.
+    pub(crate) fn sample(&self) -> u32 {
+        let one_in = self.observer.stream.one_in();
+        if one_in == 0 {
+            return 0;
+        }
+        let since = self.since_sample.get() + 1;
+        let is_turn = since >= one_in;
+        self.since_sample.set(if is_turn { 0 } else { since });
+        if is_turn { one_in } else { 0 }
     }
 
     /// The tally for clients.

@@ -5,13 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use api::RequestEnd;
 use balance::Moment;
 use balance::verdict::{Blame, Failure};
 use http::{Extensions, HeaderValue, StatusCode};
 
 use crate::clock;
-use crate::observe::{Counters, Phase, unix_ms};
+use crate::observe::{Counters, Phase, RequestEnd, unix_ms};
 use crate::pool::Backend;
 use crate::proxy::message::head::{Headers, RequestHead};
 use crate::proxy::message::refusal::Refusal;
@@ -30,6 +29,9 @@ pub(crate) struct RequestRecord {
     metrics: Rc<WorkerMetrics>,
     /// The data for the access log and events, if there is a reader for them.
     details: Option<Box<RequestDetails>>,
+    /// The number of requests that this one stands for in the sample of requests; 0 if it is not in the
+    /// sample.
+    sampled: u32,
     pub(crate) began: Moment,
     /// The context of the request: see [`crate::proxy::context`].
     pub(crate) context: Extensions,
@@ -115,9 +117,11 @@ impl RequestRecord {
         details: impl FnOnce() -> Box<RequestDetails>,
     ) -> Self {
         metrics.clients().requests.one();
+        let sampled = metrics.sample();
         Self {
             metrics: Rc::clone(metrics),
-            details: metrics.observer().wants_requests().then(details),
+            details: (sampled > 0 || metrics.observer().wants_requests()).then(details),
+            sampled,
             began: now,
             context: Extensions::new(),
             times: Times::default(),
@@ -150,6 +154,7 @@ impl RequestRecord {
     pub(crate) fn hedges(&mut self, backend: &Backend) {
         self.hedged = self.backend.zip(self.there.take());
         self.goes_to(backend);
+        self.there.iter().for_each(|there| there.hedges.one());
     }
 
     /// One of two backends has failed, the second or the first, and the request waits for the other.
@@ -200,7 +205,7 @@ impl RequestRecord {
             head.headers.insert(REQUEST_ID, id);
         }
         if settings.explain
-            && let Some(explained) = Explained::asked_for(head, self.began, settings.log_query)
+            && let Some(explained) = Explained::begin(head, self.began, settings.log_query, self.sampled > 0)
         {
             self.rare.get_or_insert_default().explained = Some(explained);
         }
@@ -307,11 +312,11 @@ impl RequestRecord {
             return;
         }
         self.count(now);
-        if let Some(explained) = self.rare.take().and_then(|rare| rare.explained) {
-            explained.keep(self.metrics.observer());
-        }
+        let observer = self.metrics.observer();
+        let explained = self.rare.take().and_then(|rare| rare.explained);
+        let decisions = explained.map(|explained| explained.finish(observer));
         if let Some(details) = self.details.take() {
-            self.metrics.observer().request_ended(self.outcome(*details, now));
+            observer.request_ended(now.as_micros(), &self.outcome(*details, now), self.sampled, decisions);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -87,13 +87,14 @@ impl Queues {
         deadlines: &Deadlines,
     ) -> Result<(), Failure> {
         let (Some(limit), None) = (lease.backend().limit(), &lease.place) else { return Ok(()) };
-        let backend = lease.backend();
+        let backend = &Arc::clone(lease.backend());
         let queue = self.before(backend, limit);
         if let Ok(place) = Arc::clone(&queue.places).try_acquire_owned() {
             lease.place = Some(place);
             return Ok(());
         }
-        let Some(_waiting) = InQueue::enter(&queue.waiting, rule.max_waiting) else {
+        let Some(_waiting) = InQueue::enter(&queue.waiting, &backend.own.stats.queued, rule.max_waiting)
+        else {
             return Err(Failure::QueueFull);
         };
         let turn = pin!(Arc::clone(&queue.places).acquire_owned());
@@ -109,20 +110,25 @@ impl Queues {
     }
 }
 
-/// While this value exists, a request waits in a queue.
-struct InQueue<'a>(&'a AtomicUsize);
+/// While this value exists, a request waits in a queue. It also counts in the statistics of the backend,
+/// whose queue may be replaced by another one.
+struct InQueue<'a>(&'a AtomicUsize, &'a AtomicU32);
 
 impl<'a> InQueue<'a> {
-    fn enter(waiting: &'a AtomicUsize, max_waiting: usize) -> Option<Self> {
+    fn enter(waiting: &'a AtomicUsize, queued: &'a AtomicU32, max_waiting: usize) -> Option<Self> {
         let entered =
             waiting.fetch_update(Relaxed, Relaxed, |waiting| (waiting < max_waiting).then_some(waiting + 1));
         // Not created before the request is in the queue, because dropping it counts down.
-        entered.is_ok().then(|| Self(waiting))
+        entered.is_ok().then(|| {
+            queued.fetch_add(1, Relaxed);
+            Self(waiting, queued)
+        })
     }
 }
 
 impl Drop for InQueue<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
+        self.1.fetch_sub(1, Relaxed);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -12,26 +13,37 @@ use super::eventually;
 pub(crate) struct Events {
     stream: TcpStream,
     seen: Arc<Mutex<Vec<(String, Value)>>>,
+    last_id: Arc<AtomicU64>,
 }
 
 impl Events {
-    /// Subscribes, and waits for the first events.
+    /// Subscribes to all events, and waits for the first ones.
     pub(crate) fn of(admin: SocketAddr) -> Self {
+        Self::asked(admin, "/events?requests=all", "")
+    }
+
+    /// The same with another path, and with more lines in the head of the request.
+    pub(crate) fn asked(admin: SocketAddr, path: &str, headers: &str) -> Self {
         let mut stream = TcpStream::connect(admin).unwrap();
-        stream.write_all(b"GET /events HTTP/1.1\r\nHost: admin\r\n\r\n").unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
         let seen: Arc<Mutex<Vec<_>>> = Arc::default();
+        let last_id: Arc<AtomicU64> = Arc::default();
+        let ids = Arc::clone(&last_id);
         let (lines, sink) = (BufReader::new(stream.try_clone().unwrap()).lines(), Arc::clone(&seen));
         std::thread::spawn(move || {
             let mut kind = String::new();
             for line in lines.map_while(Result::ok) {
-                if let Some(name) = line.strip_prefix("event: ") {
+                if let Some(id) = line.strip_prefix("id: ") {
+                    ids.store(id.parse().unwrap(), SeqCst);
+                } else if let Some(name) = line.strip_prefix("event: ") {
                     name.clone_into(&mut kind);
                 } else if let Some(data) = line.strip_prefix("data: ") {
                     sink.lock().unwrap().push((kind.clone(), serde_json::from_str(data).unwrap()));
                 }
             }
         });
-        let events = Self { stream, seen };
+        let events = Self { stream, seen, last_id };
         eventually("the first event", || events.all("state").first().map(drop).ok_or("none"));
         events
     }
@@ -40,6 +52,11 @@ impl Events {
     pub(crate) fn all(&self, kind: &str) -> Vec<Value> {
         let seen = self.seen.lock().unwrap();
         seen.iter().filter(|(found, _)| found == kind).map(|(_, data)| data.clone()).collect()
+    }
+
+    /// The id of the last event that began to come.
+    pub(crate) fn last_id(&self) -> u64 {
+        self.last_id.load(SeqCst)
     }
 
     /// The kinds of all events so far.
@@ -61,7 +78,7 @@ impl Events {
     /// Waits for the record of the request for `path`.
     pub(crate) fn request(&self, path: &str) -> Value {
         eventually(&format!("the record of {path}"), || {
-            let requests = self.all("request");
+            let requests = self.all("req");
             requests.iter().find(|request| request["path"] == path).cloned().ok_or(requests)
         })
     }

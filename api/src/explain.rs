@@ -1,0 +1,87 @@
+//! Why a request went to its backends: `GET /explain/ID`, and the event `why`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Word;
+
+/// The decisions about one request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Explanation {
+    /// The id of the request: its `X-Request-Id`, or a random number.
+    pub id: String,
+    /// The time of its arrival, in milliseconds since 1970.
+    pub at_unix_ms: u64,
+    /// Its method.
+    pub method: String,
+    /// Its target, as the client wrote it.
+    pub path: String,
+    /// The status that the client got; `None` until then.
+    pub status: Option<u16>,
+    /// The decisions, in order: one for each backend that was picked.
+    pub decisions: Vec<Decision>,
+}
+
+/// How one backend was picked, and the result.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Decision {
+    /// The number of the attempt; the first is 1.
+    pub attempt: u32,
+    /// Whether this is a hedge: the request is still at the backend of the previous attempt, which is slow.
+    pub hedge: bool,
+    /// The policy in force.
+    pub policy: Word,
+    /// The backends that could be picked.
+    pub candidates: Vec<Candidate>,
+    /// The backends that could not be picked, with the reasons.
+    pub excluded: Vec<Excluded>,
+    /// The numbers of the backends that the policy drew or compared, if it draws.
+    pub drawn: Vec<usize>,
+    /// The number of the backend that was picked, if any.
+    pub chosen: Option<usize>,
+    /// The reason for this choice, as a sentence.
+    pub because: String,
+    /// The result of each try.
+    pub tries: Vec<Try>,
+}
+
+/// A backend that could be picked, with its values at that moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Candidate {
+    /// The number of the backend.
+    pub backend: usize,
+    /// The weight of the backend.
+    pub weight: u32,
+    /// The requests in flight at the backend.
+    pub in_flight: u32,
+    /// The expected time of an answer, with a pessimistic estimate, in milliseconds.
+    pub latency_ms: f64,
+    /// The value that the policy compares (lower is better), if it compares.
+    pub score: Option<f64>,
+}
+
+/// A backend that could not be picked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Excluded {
+    /// The number of the backend.
+    pub backend: usize,
+    /// The reason.
+    pub why: Word,
+}
+
+/// One try at a backend.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Try {
+    /// The result: `answered`, or the failure.
+    pub outcome: Word,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// The party to blame for a failure.
+    pub blame: Option<Word>,
+    /// Microseconds since the request arrived.
+    pub at_us: u64,
+}

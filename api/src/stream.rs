@@ -1,0 +1,464 @@
+//! `GET /events`: what happens in a balancer or in a whole lab, one document for each event.
+//!
+//! The balancer writes most of these events. A lab adds what only a lab knows: faults, the load, and ghosts.
+//! Both use one format, so one reader serves for both, and for a recording, which has one event in each line.
+//!
+//! All times are microseconds since one epoch, [`Hello::epoch_unix_us`]. The counts in a [`Tick`] are sums
+//! since the start, so a reader that missed ticks still calculates correct rates.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Decision, Progress, Word};
+
+/// The version of this format. A reader refuses a stream with another version.
+pub const SCHEMA: u32 = 1;
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// The first event for each reader.
+    Hello(Box<Hello>),
+    /// The figures, four times a second.
+    Tick(Tick),
+    /// A backend changed its state.
+    State(StateChange),
+    /// A ping or a question to a backend ended.
+    Probe(Probe),
+    /// A fault of a backend began or ended.
+    Fault(Fault),
+    /// An operator, a file or a signal changed something.
+    Control(ControlChange),
+    /// The load changed.
+    Load(Load),
+    /// A request ended.
+    Req(Box<Req>),
+    /// Why a request went to its backends.
+    Why(Box<Why>),
+    /// The figures of a ghost: another policy on the same requests.
+    Ghost(Ghost),
+    /// Events that this reader missed, because it read too slowly.
+    Gap(Gap),
+}
+
+impl Event {
+    /// The name of the event in the stream.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "hello",
+            Self::Tick(_) => "tick",
+            Self::State(_) => "state",
+            Self::Probe(_) => "probe",
+            Self::Fault(_) => "fault",
+            Self::Control(_) => "control",
+            Self::Load(_) => "load",
+            Self::Req(_) => "req",
+            Self::Why(_) => "why",
+            Self::Ghost(_) => "ghost",
+            Self::Gap(_) => "gap",
+        }
+    }
+}
+
+/// The event `hello`: what the other events refer to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hello {
+    /// The version of the format: [`SCHEMA`].
+    pub schema: u32,
+    /// The moment 0 of all times, in microseconds since 1970.
+    pub epoch_unix_us: u64,
+    /// The time of this event.
+    pub t: u64,
+    /// The version of the balancer.
+    pub version: Word,
+    /// The address where clients connect.
+    pub listen: String,
+    /// The number of worker threads.
+    pub workers: usize,
+    /// The name of the policy in force.
+    pub policy: Word,
+    /// The names of all policies.
+    pub policies: Vec<Word>,
+    /// Whether the balancer explains its decisions.
+    pub explain: bool,
+    /// The backends, by number.
+    pub backends: Vec<HelloBackend>,
+    /// The seed of the lab, if a lab sends this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The names of the presets that the lab knows, such as `stall`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub presets: Vec<Word>,
+}
+
+/// One backend in [`Hello`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HelloBackend {
+    /// Its number; the first is 1.
+    pub backend: usize,
+    /// Its address, as in `http://localhost:3031`.
+    pub url: String,
+    /// Its share compared to the other backends.
+    pub weight: u32,
+    /// `ready`, `drain` or `maintenance`.
+    pub mode: Word,
+    /// `up`, `down`, `suspect` or `ejected`.
+    pub state: Word,
+    /// Why it is in that state.
+    pub cause: Word,
+}
+
+/// The event `tick`: the figures at one moment. Counts are sums since the start of the balancer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tick {
+    /// The time.
+    pub t: u64,
+    /// Requests that arrived.
+    pub requests: u64,
+    /// Requests that ended.
+    pub ended: u64,
+    /// Requests that got an answer of the classes 2xx and 3xx.
+    pub good: u64,
+    /// Requests that failed, and answers of the class 5xx.
+    pub errors: u64,
+    /// Clients that left before the end.
+    pub left: u64,
+    /// Requests that are in flight.
+    pub in_flight: u64,
+    /// Clients that are connected.
+    pub connections: u64,
+    /// Requests that were told as `req` stand for this number of requests each; 0 if none are told.
+    pub one_in: u32,
+    /// The backends. A backend without requests since the last tick is left out.
+    pub backends: Vec<BackendTick>,
+    /// The figures of the load, if a lab sends this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadTick>,
+}
+
+/// One backend in a [`Tick`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BackendTick {
+    /// Its number.
+    pub backend: usize,
+    /// How often it was picked.
+    pub picks: u64,
+    /// Complete answers.
+    pub answers: u64,
+    /// Answers of the class 5xx.
+    pub errors: u64,
+    /// Tries that failed, if the backend is to blame.
+    pub failures: u64,
+    /// Tries that were retries.
+    pub retries: u64,
+    /// Tries beside another one that was slow.
+    pub hedges: u64,
+    /// Requests that are there now.
+    pub in_flight: u32,
+    /// Requests that wait in the balancer for a place at this backend.
+    pub waiting: u32,
+    /// Its weight.
+    pub weight: u32,
+    /// The part of its weight that counts while it warms up, from 0 to 1; `None` if it is warm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm: Option<f64>,
+    /// The latency that the policies see, in microseconds.
+    pub peak_us: u64,
+    /// The latencies of the answers since the last tick, from sending a request to the head of its answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub latency: Buckets,
+    /// What the backend says of itself, if a lab sends this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerTick>,
+}
+
+/// Counts of times: the largest time of a bucket in microseconds, and the number of times in it. Empty
+/// buckets are left out. A bucket is at most 7 % wide.
+pub type Buckets = Vec<(u64, u64)>;
+
+/// What a backend of a lab says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServerTick {
+    /// The state of its process: `running`, `stopped` or `dead`.
+    pub process: Word,
+    /// Requests in service.
+    pub busy: u32,
+    /// Requests that it can serve at a time; `None` for any number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u32>,
+    /// Requests that wait in its queue.
+    pub queued: u32,
+    /// The largest length of its queue; `None` for any length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<u32>,
+    /// The active faults, in words, such as `status 503 100 %`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
+}
+
+/// The figures of a load: sums since its start, and the latencies since the last tick.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoadTick {
+    /// Requests that were due.
+    pub offered: u64,
+    /// Requests that were sent.
+    pub sent: u64,
+    /// Requests that ended.
+    pub done: u64,
+    /// Requests that got an answer below 400.
+    pub good: u64,
+    /// Requests that did not.
+    pub errors: u64,
+    /// Tries after the first one.
+    pub retries: u64,
+    /// Requests that wait for their answer.
+    pub waiting: u64,
+    /// Latencies from the time at which each request was due.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub latency: Buckets,
+    /// Latencies from the time at which each request was sent: without the time that a request waited for a
+    /// free connection.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uncorrected: Buckets,
+}
+
+/// The event `state`: a backend changed its state. The first event of a backend for a reader has the same
+/// state twice.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StateChange {
+    /// The time.
+    pub t: u64,
+    /// The number of the backend.
+    pub backend: usize,
+    /// The state before.
+    pub from: Word,
+    /// The state from now on.
+    pub to: Word,
+    /// Why.
+    pub cause: Word,
+    /// How far the backend is on its way to another state, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+/// The event `probe`: a ping or a question to a backend ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Probe {
+    /// The time of the end.
+    pub t: u64,
+    /// The number of the backend.
+    pub backend: usize,
+    /// Whether it speaks for the backend.
+    pub ok: bool,
+    /// The result in words, such as `connected`.
+    pub what: Word,
+    /// Microseconds from its start to its end.
+    pub took_us: u64,
+    /// How far the backend is on its way to another state, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+/// The event `fault`: a fault of a backend began or ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fault {
+    /// The time.
+    pub t: u64,
+    /// The number of the backend.
+    pub backend: usize,
+    /// Whether it is active from now on.
+    pub active: bool,
+    /// The id of the fault at the backend; `None` for what happens to the process, such as `kill`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// Its kind, such as `status`.
+    pub kind: Word,
+    /// Its parameters, as the backend writes them.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub params: Value,
+    /// The time at which it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+}
+
+/// The event `control`: an operator, a file or a signal changed something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ControlChange {
+    /// The time.
+    pub t: u64,
+    /// What changed, in words.
+    pub what: String,
+    /// The origin of the change: the configuration file, a signal, names that stand for other addresses, or a
+    /// client of the admin port.
+    pub by: String,
+}
+
+/// The event `load`: the load of a lab changed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Load {
+    /// The time.
+    pub t: u64,
+    /// `open` or `closed`.
+    #[serde(rename = "loop")]
+    pub control: Word,
+    /// Requests a second in open loop.
+    pub rate: f64,
+    /// Clients in closed loop.
+    pub clients: usize,
+}
+
+/// The event `req`: a request ended. The texts of clients are not escaped: a program that shows them must
+/// escape them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Req {
+    /// The time of its end.
+    pub t: u64,
+    /// Its number; numbers rise.
+    pub id: u64,
+    /// The number of requests that it stands for: one in so many requests is told. 0 for a request that only
+    /// a reader of all requests gets.
+    pub n: u32,
+    /// Its method.
+    pub method: String,
+    /// Its target, as the client wrote it; without its query if queries are not to be shown.
+    pub path: String,
+    /// The status that the client got; 499 if the client left before the end, as nginx logs it.
+    pub status: u16,
+    /// The number of the backend whose answer, or failure, the client got.
+    pub backend: Option<usize>,
+    /// Backends that it was given to.
+    pub attempts: u32,
+    /// Retries at the last backend.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retries: u32,
+    /// The backends that it left, by number, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<(usize, Word)>,
+    /// Why it failed, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Word>,
+    /// What is to blame for the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Word>,
+    /// Microseconds from its arrival until it went to a backend for the last time: picking, waiting for a
+    /// place, connecting, failed tries.
+    pub queue_us: u64,
+    /// Microseconds from then until its last byte was sent; 0 if it was sent at once.
+    pub upload_us: u64,
+    /// Microseconds from then until the head of the answer came.
+    pub head_us: u64,
+    /// Microseconds from then until the last byte of the answer was sent.
+    pub body_us: u64,
+    /// Microseconds in all.
+    pub total_us: u64,
+    /// Its `X-Request-ID`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// The event `why`: the decisions about a request, which comes as [`Req`] with the same number.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Why {
+    /// The number of the request.
+    pub id: u64,
+    /// The decisions, in order: one for each backend that was picked.
+    pub decisions: Vec<Decision>,
+}
+
+/// The event `ghost`: the figures of another policy on the same requests.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ghost {
+    /// The name of the policy.
+    pub policy: Word,
+    /// The figures.
+    pub tick: Tick,
+}
+
+/// The event `gap`: this reader missed events, because it read too slowly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gap {
+    /// The id of the first event that is missing.
+    pub from: u64,
+    /// The id of the last event that is missing.
+    pub to: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_comes_back_as_it_was_and_has_its_name() {
+        let events = [
+            Event::Hello(Box::new(Hello { schema: SCHEMA, seed: Some(42), ..Hello::default() })),
+            Event::Tick(Tick {
+                t: 250_000,
+                backends: vec![BackendTick { backend: 2, latency: vec![(311, 2)], ..BackendTick::default() }],
+                load: Some(LoadTick::default()),
+                ..Tick::default()
+            }),
+            Event::State(StateChange { t: 1, backend: 1, to: "down".into(), ..StateChange::default() }),
+            Event::Probe(Probe { ok: true, what: "connected".into(), ..Probe::default() }),
+            Event::Fault(Fault { id: Some(3), kind: "status".into(), active: true, ..Fault::default() }),
+            Event::Control(ControlChange { what: "policy random".into(), ..ControlChange::default() }),
+            Event::Load(Load { control: "open".into(), rate: 120.0, ..Load::default() }),
+            Event::Req(Box::new(Req { id: 7, n: 5, status: 200, backend: Some(2), ..Req::default() })),
+            Event::Why(Box::new(Why { id: 7, decisions: vec![Decision::default()] })),
+            Event::Ghost(Ghost { policy: "random".into(), ..Ghost::default() }),
+            Event::Gap(Gap { from: 3, to: 9 }),
+        ];
+        for event in events {
+            let text = serde_json::to_string(&event).unwrap();
+            let value: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(value["event"], event.name());
+            assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
+            let page = include_str!("../../docs/events.md");
+            assert!(
+                page.contains(&format!("\n| `{}` | ", event.name())),
+                "docs/events.md lacks {}",
+                event.name()
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_is_told_in_few_bytes() {
+        let request = Req {
+            t: 60_123_456,
+            id: 8123,
+            n: 50,
+            method: "GET".into(),
+            path: "/work/20000".into(),
+            status: 200,
+            backend: Some(2),
+            attempts: 1,
+            queue_us: 41,
+            head_us: 20_311,
+            body_us: 22,
+            total_us: 20_374,
+            ..Req::default()
+        };
+        let length = serde_json::to_string(&Event::Req(Box::new(request))).unwrap().len();
+        assert!(length <= 220, "{length} bytes");
+    }
+}

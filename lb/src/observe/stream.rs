@@ -1,0 +1,313 @@
+//! The stream of events: a ring of the last seconds, which all readers share.
+//!
+//! Each event is written once, into the ring. Each reader has a [`Cursor`] and takes from the ring what it
+//! has not seen. So a reader that reads slowly delays no other reader and no request: the ring goes on, and
+//! the reader gets a `gap` in place of the events that it missed. A reader that comes back within ten seconds
+//! continues where it stopped.
+//!
+//! Requests are sampled before anything is recorded about them: one in [`EventStream::one_in`] requests is
+//! told, with this number as its weight. So the events of a second are spread over the whole second, and a
+//! request that is not told costs nothing. All times are microseconds since the start of the balancer.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use api::{Event, Gap};
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+/// The time that an event stays in the ring, in microseconds.
+const KEPT_US: u64 = 10_000_000;
+
+/// The largest number of bytes in the ring.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// The number of bytes that a reader takes at a time, before the last event.
+const BATCH: usize = 32 * 1024;
+
+/// Requests that are told in a second; a person cannot read more.
+pub(crate) const SAMPLES: u64 = 40;
+
+/// The readers that an event is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// All readers.
+    Everyone,
+    /// Readers of samples, and readers of all requests.
+    Samples,
+    /// Only readers of all requests.
+    All,
+}
+
+/// The requests that a reader wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Requests {
+    /// None.
+    None,
+    /// A sample of [`SAMPLES`] requests a second.
+    Sampled,
+    /// Every request.
+    All,
+}
+
+impl Requests {
+    fn wants(self, audience: Audience) -> bool {
+        match audience {
+            Audience::Everyone => true,
+            Audience::Samples => self != Self::None,
+            Audience::All => self == Self::All,
+        }
+    }
+}
+
+/// The position of one reader.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    next: u64,
+    requests: Requests,
+}
+
+/// The events, and what is known of their readers.
+#[derive(Debug, Default)]
+pub(crate) struct EventStream {
+    ring: Mutex<Ring>,
+    news: Notify,
+    /// Readers that are connected, and those of them that read all requests.
+    readers: AtomicUsize,
+    readers_of_all: AtomicUsize,
+    /// Events are written: there is a reader, or there was one a short time ago.
+    active: AtomicBool,
+    /// The time at which the last reader left, in microseconds.
+    left: AtomicU64,
+    /// One in this number of requests is told; 0 for none.
+    one_in: AtomicU32,
+    /// The number of the last request that was told.
+    told: AtomicU64,
+    /// Events that readers missed.
+    missed: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    /// The id of the first event in the ring. Ids start at 1.
+    first: u64,
+    events: VecDeque<RingEntry>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct RingEntry {
+    at_us: u64,
+    audience: Audience,
+    message: Bytes,
+}
+
+impl Ring {
+    fn next(&self) -> u64 {
+        self.first + self.events.len() as u64
+    }
+
+    fn push(&mut self, at_us: u64, audience: Audience, name: &str, data: &str) {
+        self.first = self.first.max(1);
+        let message = Bytes::from(format!("id: {}\nevent: {name}\ndata: {data}\n\n", self.next()));
+        self.bytes += message.len();
+        self.events.push_back(RingEntry { at_us, audience, message });
+        while let Some(oldest) = self.events.front()
+            && (at_us.saturating_sub(oldest.at_us) > KEPT_US || self.bytes > MAX_BYTES)
+        {
+            self.bytes -= oldest.message.len();
+            self.events.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// The next events for a reader, and the gap before them, if there is one.
+    fn read(&self, cursor: &mut Cursor) -> (Option<Gap>, Vec<u8>) {
+        let gap = (cursor.next < self.first).then(|| Gap { from: cursor.next, to: self.first - 1 });
+        cursor.next = cursor.next.max(self.first);
+        let mut batch = Vec::new();
+        while batch.len() < BATCH
+            && let Some(entry) =
+                cursor.next.checked_sub(self.first).and_then(|n| self.events.get(usize::try_from(n).ok()?))
+        {
+            if cursor.requests.wants(entry.audience) {
+                batch.extend_from_slice(&entry.message);
+            }
+            cursor.next += 1;
+        }
+        (gap, batch)
+    }
+}
+
+impl EventStream {
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anything is written. Events that are expensive and frequent are not made otherwise.
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Relaxed)
+    }
+
+    /// One in this number of requests is told; 0 for none.
+    pub(crate) fn one_in(&self) -> u32 {
+        self.one_in.load(Relaxed)
+    }
+
+    /// Whether a reader wants every request.
+    pub(crate) fn tells_all(&self) -> bool {
+        self.readers_of_all.load(Relaxed) > 0
+    }
+
+    /// The number for the next request that is told.
+    pub(crate) fn number(&self) -> u64 {
+        self.told.fetch_add(1, Relaxed) + 1
+    }
+
+    /// Events that readers missed so far.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed.load(Relaxed)
+    }
+
+    /// Writes an event.
+    pub(crate) fn publish(&self, at_us: u64, audience: Audience, event: &Event) {
+        let data = serde_json::to_string(event).unwrap_or_default();
+        self.ring().push(at_us, audience, event.name(), &data);
+        // Requests are frequent, and a reader looks for them soon: to wake it for each would cost more.
+        if audience == Audience::Everyone {
+            self.news.notify_waiters();
+        }
+    }
+
+    /// A new reader of these requests. It continues after the event with the id `after`, if the ring knows
+    /// that id, and otherwise starts with the next event.
+    pub(crate) fn join(&self, requests: Requests, after: Option<u64>) -> Cursor {
+        let next = self.ring().next().max(1);
+        let next = after.map_or(next, |after| if after < next { after.saturating_add(1) } else { next });
+        self.readers.fetch_add(1, Relaxed);
+        if requests == Requests::All {
+            self.readers_of_all.fetch_add(1, Relaxed);
+        }
+        self.active.store(true, Relaxed);
+        Cursor { next, requests }
+    }
+
+    /// A reader leaves.
+    pub(crate) fn leave(&self, cursor: &Cursor, now_us: u64) {
+        self.left.store(now_us, Relaxed);
+        self.readers.fetch_sub(1, Relaxed);
+        if cursor.requests == Requests::All {
+            self.readers_of_all.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// The next events for a reader as one text; empty if there are none.
+    pub(crate) fn read(&self, cursor: &mut Cursor) -> Bytes {
+        let (gap, batch) = self.ring().read(cursor);
+        let Some(gap) = gap else { return batch.into() };
+        self.missed.fetch_add(gap.to - gap.from + 1, Relaxed);
+        let data = serde_json::to_string(&Event::Gap(gap)).unwrap_or_default();
+        let mut message = format!("event: gap\ndata: {data}\n\n").into_bytes();
+        message.extend_from_slice(&batch);
+        message.into()
+    }
+
+    /// Waits for an event that is not about a request.
+    pub(crate) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Sets how many requests are told, from the number of requests in the last second. Without a reader,
+    /// after some time, none are told.
+    pub(crate) fn adjust(&self, requests_per_second: u64, now_us: u64) {
+        let since_left = now_us.saturating_sub(self.left.load(Relaxed));
+        if self.readers.load(Relaxed) == 0 && since_left > KEPT_US {
+            self.active.store(false, Relaxed);
+            self.one_in.store(0, Relaxed);
+        } else {
+            let one_in = requests_per_second.div_ceil(SAMPLES).max(1);
+            self.one_in.store(u32::try_from(one_in).unwrap_or(u32::MAX), Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::ControlChange;
+
+    use super::*;
+
+    fn event(what: u64) -> Event {
+        Event::Control(ControlChange { what: what.to_string(), ..ControlChange::default() })
+    }
+
+    fn at(seconds: u64) -> u64 {
+        seconds * 1_000_000
+    }
+
+    /// The ids of the events in a text, and a zero for each gap.
+    fn ids(text: &Bytes) -> Vec<u64> {
+        let text = std::str::from_utf8(text).unwrap();
+        let of_line = |line: &str| match line.strip_prefix("id: ") {
+            Some(id) => Some(id.parse().unwrap()),
+            None => (line == "event: gap").then_some(0),
+        };
+        text.lines().filter_map(of_line).collect()
+    }
+
+    #[test]
+    fn each_reader_gets_what_it_wants_once() {
+        let stream = EventStream::default();
+        let mut cursors =
+            [Requests::None, Requests::Sampled, Requests::All].map(|all| stream.join(all, None));
+        for audience in [Audience::Everyone, Audience::Samples, Audience::All] {
+            stream.publish(at(1), audience, &event(1));
+        }
+        let read: Vec<_> = cursors.iter_mut().map(|cursor| ids(&stream.read(cursor))).collect();
+        assert_eq!(read, [vec![1], vec![1, 2], vec![1, 2, 3]]);
+        assert!(cursors.iter_mut().all(|cursor| stream.read(cursor).is_empty()));
+    }
+
+    #[test]
+    fn a_reader_that_is_late_gets_a_gap_and_a_reader_that_comes_back_goes_on() {
+        let stream = EventStream::default();
+        let mut late = stream.join(Requests::Sampled, None);
+        (0..30).for_each(|second| stream.publish(at(second), Audience::Everyone, &event(second)));
+        // The events of the last ten seconds are left: 20 to 30, which is 11 events.
+        assert_eq!(ids(&stream.read(&mut late)), [vec![0], (20..=30).collect()].concat());
+        assert_eq!(stream.missed(), 19);
+        let mut back = stream.join(Requests::Sampled, Some(28));
+        assert_eq!(ids(&stream.read(&mut back)), [29, 30]);
+        // An id of an earlier process of the balancer.
+        let mut other = stream.join(Requests::Sampled, Some(31));
+        assert!(stream.read(&mut other).is_empty());
+    }
+
+    #[test]
+    fn the_ring_has_a_bound() {
+        let stream = EventStream::default();
+        let long = Event::Control(ControlChange { what: "x".repeat(1_000_000), ..ControlChange::default() });
+        let mut cursor = stream.join(Requests::Sampled, None);
+        (0..20).for_each(|_| stream.publish(at(1), Audience::Everyone, &long));
+        assert!(stream.ring().bytes <= MAX_BYTES, "{}", stream.ring().bytes);
+        let read = stream.read(&mut cursor);
+        assert_eq!(ids(&read).len(), 2, "a gap, and one event at a time");
+    }
+
+    #[test]
+    fn requests_are_told_as_often_as_a_person_can_read() {
+        let stream = EventStream::default();
+        stream.adjust(2000, at(0));
+        let cursor = stream.join(Requests::Sampled, None);
+        for (rate, one_in) in [(0, 1), (40, 1), (41, 2), (2000, 50), (100_000, 2500)] {
+            stream.adjust(rate, at(1));
+            assert_eq!((stream.one_in(), stream.is_active()), (one_in, true), "{rate}");
+        }
+        stream.leave(&cursor, at(2));
+        stream.adjust(2000, at(11));
+        assert_eq!((stream.one_in(), stream.is_active()), (50, true), "a reader may come back");
+        stream.adjust(2000, at(13));
+        assert_eq!((stream.one_in(), stream.is_active()), (0, false));
+    }
+}

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use balance::change::Change;
-use balance::health::{Evidence, State};
+use balance::health::Evidence;
 use balance::member::Member;
+use balance::state::State;
 use balance::verdict::{Failure, Limits, Verdict};
 use balance::{Moment, Reply, Rules, ServerPool, Transition};
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::backend::{Backend, Peer};
-use super::health::State;
 use super::member::Mode;
 use super::policy::{Notes, Request};
 use super::pool::ServerPool;
+use super::state::State;
 
 /// The explanation of one pick.
 #[derive(Debug, Clone, PartialEq, Serialize)]

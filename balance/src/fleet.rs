@@ -8,11 +8,11 @@ use std::time::Duration;
 use crate::Moment;
 
 use super::backend::{Backend, Peer};
-use super::health::State;
 use super::levels;
 use super::member::Mode;
 use super::policy::{Kind, Policy, Request, Settings, index_of};
 use super::rules::Rules;
+use super::state::State;
 
 /// One view of the pool.
 #[derive(Debug)]

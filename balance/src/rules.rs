@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::health::Thresholds;
 use super::policy::Kind;
+use super::state::Thresholds;
 use super::{budget, outlier, silence};
 
 /// The rules of a pool.

@@ -78,7 +78,7 @@ pub(crate) struct EventStream {
     readers_of_all: AtomicUsize,
     /// Events are written: there is a reader, or there was one a short time ago.
     active: AtomicBool,
-    /// The time at which the last reader left, in microseconds.
+    /// The time at which the last reader left, in microseconds; 0 if there was none.
     left: AtomicU64,
     /// One in this number of requests is told; 0 for none.
     one_in: AtomicU32,
@@ -195,7 +195,7 @@ impl EventStream {
 
     /// A reader leaves.
     pub(crate) fn leave(&self, cursor: &Cursor, now_us: u64) {
-        self.left.store(now_us, Relaxed);
+        self.left.store(now_us.max(1), Relaxed);
         self.readers.fetch_sub(1, Relaxed);
         if cursor.requests == Requests::All {
             self.readers_of_all.fetch_sub(1, Relaxed);
@@ -221,8 +221,9 @@ impl EventStream {
     /// Sets how many requests are told, from the number of requests in the last second. Without a reader,
     /// after some time, none are told.
     pub(crate) fn adjust(&self, requests_per_second: u64, now_us: u64) {
-        let since_left = now_us.saturating_sub(self.left.load(Relaxed));
-        if self.readers.load(Relaxed) == 0 && since_left > KEPT_US {
+        let left = self.left.load(Relaxed);
+        let is_long_ago = left == 0 || now_us.saturating_sub(left) > KEPT_US;
+        if self.readers.load(Relaxed) == 0 && is_long_ago {
             self.active.store(false, Relaxed);
             self.one_in.store(0, Relaxed);
         } else {
@@ -299,6 +300,7 @@ mod tests {
     fn requests_are_told_as_often_as_a_person_can_read() {
         let stream = EventStream::default();
         stream.adjust(2000, at(0));
+        assert_eq!((stream.one_in(), stream.is_active()), (0, false), "there was no reader yet");
         let cursor = stream.join(Requests::Sampled, None);
         for (rate, one_in) in [(0, 1), (40, 1), (41, 2), (2000, 50), (100_000, 2500)] {
             stream.adjust(rate, at(1));

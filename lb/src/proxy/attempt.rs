@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use balance::Waiting;
-use balance::health::State;
+use balance::state::State;
 use balance::verdict::{self, Blame, Failure, Ran};
 
 use crate::clock::{self, moment};

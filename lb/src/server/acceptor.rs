@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::clients::Clients;
 use super::handle::{Accepted, WorkerHandle};
 use super::listen;
+use crate::transport::plain;
 
 /// Pause of accepting when no descriptors are left. Other servers usually pause for a second, which is much
 /// longer than it takes until a connection ends.
@@ -110,7 +111,7 @@ async fn next_of(listeners: &[AsyncFd<TcpListener>], turn: usize) -> io::Result<
 /// connected, and would be reset otherwise. The kernel is asked until no client waits; the runtime would
 /// learn of them later.
 fn accept_the_last(listener: TcpListener, dispatcher: &mut Dispatcher) {
-    while let Ok((stream, client_address)) = listen::accept(&listener) {
+    while let Ok((stream, client_address)) = plain::accept(&listener) {
         dispatcher.dispatch(Accepted { stream, client_address, slot: None });
     }
 }

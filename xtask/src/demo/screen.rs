@@ -83,7 +83,7 @@ pub(super) fn screen(
     lines.into_iter().map(|line| cut(line, width)).collect()
 }
 
-const HEADINGS: &str = "   process  balancer says      share   rps  in flight    p50    p99  last minute";
+const HEADINGS: &str = "   worker   balancer says      share   rps  in flight    p50    p99  last minute";
 
 /// The column where the timeline begins.
 const LANE_WIDTH: usize = 67;

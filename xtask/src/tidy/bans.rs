@@ -52,6 +52,13 @@ pub(super) const BANS: &[Ban] = &[
         instead: "the request path knows no sockets; call `crate::transport`, or add a method there",
         in_tests: false,
     },
+    Ban {
+        places: &["lb/src/server/"],
+        except: &[],
+        words: "SockRef socket2 rustix::net rustix::event",
+        instead: "only `crate::transport` calls the kernel about sockets; add a function there",
+        in_tests: false,
+    },
     // One direction.
     Ban {
         places: &["lb/src/observe/"],

@@ -26,7 +26,7 @@ const PORT_BASE: u16 = 3030;
         When the worker serves, one line is printed on standard output:\n  \
         listening on http://127.0.0.1:3031, control on http://127.0.0.1:4031\n\
         Everything else goes to standard error.",
-    after_long_help = HELP
+    after_long_help = help()
 )]
 pub struct Cli {
     /// The backend's number: it is in every answer, and in the header X-Backend
@@ -145,7 +145,12 @@ fn bad(message: String) -> clap::Error {
     clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"))
 }
 
-const HELP: &str = "\
+/// What follows the flags in the help.
+fn help() -> String {
+    [PATHS, &crate::fault::help(), EXAMPLES].concat()
+}
+
+const PATHS: &str = "\
 What it answers on the data port:
   GET /anything      the number of the backend, of the request and of the attempt, and the request;
                      as JSON with 'Accept: application/json' or '?format=json'
@@ -156,7 +161,7 @@ What it answers on the data port:
   GET /upgrade       with 'Connection: upgrade' and 'Upgrade: echo': 101, then every byte comes back
 
 Commands on the control port (JSON):
-  GET /healthz, /state, /counters, /ledger, /faults
+  GET /healthz, /state, /counters, /ledger, /faults, /kinds
   POST /start, /kill, /stop, /continue, /restart     answered when the command has taken effect
   POST /drain        finish requests in flight with Connection: close, and end; answered after the end
   POST /faults       add one fault          PUT /faults      replace all faults by an array
@@ -166,20 +171,11 @@ Commands on the control port (JSON):
   POST /reset        no faults, first seed, worker running
   DELETE /ledger     forget which requests were executed
 
-Faults are objects: {\"kind\": ..., and any of \"percent\": 30, \"first\": 5, \"for\": \"10s\",
-\"match\": {\"path\": \"/exact\" or \"/prefix*\", \"method\": \"GET\"}}. Durations are \"250ms\", \"2s\" or a number
-of milliseconds. Kinds, in the order they act:
-  refuse                                  the port refuses connections, open connections are closed
-  latency  \"fixed\": \"400ms\" | \"uniform\": [\"10ms\", \"1s\"] | \"exponential\": \"200ms\" (its mean)
-           | \"bimodal\": {\"fast\": \"10ms\", \"slow\": \"2s\", \"slow_percent\": 5}
-  stall    \"at\": \"before\" | \"mid\", \"hold\": \"30s\"    no answer; without \"hold\", forever
-  status   \"code\": 503, \"retry_after\": 2
-  drip     \"bytes\": 16, \"every\": \"100ms\"            the body in small pieces
-  truncate \"bytes\": 100, \"chunked\": false           promises a whole body, closes inside it
-  reset    \"at\": \"before\" | \"mid\"                   a TCP reset
-  close_early                             closes before the answer
-  garbage                                 sends an answer that is not HTTP
+Faults are objects with flat fields: {\"kind\": \"status\", \"code\": 503, \"percent\": 30, \"for\": \"10s\"}.
+Durations are \"250ms\", \"2s\" or a number of milliseconds. Kinds, in the order in which they act:
+";
 
+const EXAMPLES: &str = "
 Examples:
   demo-backend --id 1
   curl 127.0.0.1:3031/hello

@@ -9,8 +9,9 @@
 //!                    ^---- reports: executed ids, ends, faults fired (worker's stdout) --'
 //! ```
 //!
-//! Reading order: [`fault`] (what can go wrong, and for which requests), [`worker`] (how faults are carried
-//! out), [`link`] (the messages between the two processes), [`ledger`] (the memory of the agent), [`agent`].
+//! Reading order: [`fault`] (what can go wrong, and for which requests), [`fields`] (how a definition is read),
+//! [`worker`] (how faults are carried out), [`link`] (the messages between the two processes), [`ledger`] (the
+//! memory of the agent), [`agent`].
 //!
 //! # Invariants
 //! - A worker never outlives its agent, not even if the worker is stopped and the agent is killed.
@@ -21,6 +22,7 @@
 pub mod agent;
 pub mod cli;
 pub mod fault;
+pub mod fields;
 pub mod health_check;
 pub mod ledger;
 pub mod link;

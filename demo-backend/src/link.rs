@@ -6,7 +6,8 @@
 //! still read everything that a worker wrote before it was killed.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+use crate::fault::Fault;
 
 /// The largest length of a request id in bytes: a line of the link must fit into one atomic write.
 pub const MAX_REQUEST_ID: usize = 128;
@@ -32,8 +33,8 @@ pub struct FaultOrder {
     pub key: u64,
     /// The number for people; it also selects the random numbers of the fault.
     pub id: u32,
-    /// The definition as [`Fault::parse`](crate::fault::Fault::parse) reads it.
-    pub definition: Map<String, Value>,
+    /// The fault, as the agent has read it from its definition.
+    pub fault: Fault,
     /// The number of matching requests so far.
     pub matched: u64,
     /// The number of them that it hit.

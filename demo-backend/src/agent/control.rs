@@ -21,7 +21,8 @@ use tokio::task::spawn_local;
 
 use super::registry::Definition;
 use super::supervisor::{Impossible, Supervisor};
-use crate::fault::InvalidFault;
+use crate::fault;
+use crate::fields::InvalidDefinition;
 
 /// Larger request bodies are refused.
 const MAX_BODY: usize = 1 << 20;
@@ -111,6 +112,7 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
     match (method.as_str(), path) {
         (_, "/healthz") => Ok(json!("ok")),
         (_, "/state") => Ok(state(supervisor)),
+        (_, "/kinds") => Ok(shown(&fault::KINDS)),
         (_, "/counters") => Ok(supervisor.ledger(|ledger| shown(ledger.counters()))),
         ("DELETE", "/ledger") => {
             supervisor.ledger(|ledger| ledger.forget_executed());
@@ -163,7 +165,7 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
 /// The methods of a path; empty if there is no such path.
 fn methods(path: &str) -> &'static [&'static str] {
     match path {
-        "/healthz" | "/state" | "/counters" => &["GET"],
+        "/healthz" | "/state" | "/counters" | "/kinds" => &["GET"],
         "/ledger" => &["GET", "DELETE"],
         "/start" | "/kill" | "/drain" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => &["POST"],
         "/faults" => &["GET", "PUT", "POST", "DELETE"],
@@ -216,7 +218,7 @@ async fn read<T: DeserializeOwned>(body: Incoming, what: &str) -> Result<T, Refu
         .map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("{error}; send {what}")))
 }
 
-fn invalid(error: InvalidFault) -> Refusal {
+fn invalid(error: InvalidDefinition) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, error.to_string())
 }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use crate::fault::{Fault, InvalidFault};
+use crate::fault::Fault;
+use crate::fields::InvalidDefinition;
 use crate::ledger::{Draws, Ledger};
 use crate::link::{FaultOrder, Orders};
 
@@ -51,13 +52,13 @@ impl FaultRegistry {
         definition: Definition,
         ledger: &Ledger,
         now: Instant,
-    ) -> Result<u32, InvalidFault> {
+    ) -> Result<u32, InvalidDefinition> {
         let fault = Fault::parse(&definition)?;
         if self.entries.len() >= MAX_FAULTS {
             self.entries.retain(|entry| !entry.is_spent(ledger.draws(entry.key), now));
         }
         if self.entries.len() >= MAX_FAULTS {
-            return Err(InvalidFault::too_many(MAX_FAULTS));
+            return Err(too_many());
         }
         self.insert(definition, fault, now);
         self.version += 1;
@@ -66,9 +67,13 @@ impl FaultRegistry {
 
     /// Replaces all faults by these. Their ids count from 1, so the same faults get the same random numbers
     /// again.
-    pub(super) fn replace(&mut self, definitions: Vec<Definition>, now: Instant) -> Result<(), InvalidFault> {
+    pub(super) fn replace(
+        &mut self,
+        definitions: Vec<Definition>,
+        now: Instant,
+    ) -> Result<(), InvalidDefinition> {
         if definitions.len() > MAX_FAULTS {
-            return Err(InvalidFault::too_many(MAX_FAULTS));
+            return Err(too_many());
         }
         let parse = |(place, definition): (usize, Definition)| match Fault::parse(&definition) {
             Ok(fault) => Ok((definition, fault)),
@@ -112,7 +117,7 @@ impl FaultRegistry {
             FaultOrder {
                 key: entry.key,
                 id: entry.id,
-                definition: entry.definition.clone(),
+                fault: entry.fault.clone(),
                 matched,
                 fired,
                 left_ms: entry.left(now).map(whole_ms),
@@ -158,6 +163,13 @@ impl FaultRegistry {
         self.next_key += 1;
         self.next_id += 1;
     }
+}
+
+/// The error for too many faults at once.
+fn too_many() -> InvalidDefinition {
+    InvalidDefinition(format!(
+        "there are {MAX_FAULTS} faults already; remove some with DELETE /faults/<id> or POST /reset"
+    ))
 }
 
 impl Entry {

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The largest latency, for any random number.
 pub const MAX_LATENCY: Duration = Duration::from_secs(60);
 
 /// The definition of one fault: what goes wrong, and for which requests.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     /// The kind of fault.
     pub kind: Kind,
@@ -21,7 +23,7 @@ pub struct Fault {
 }
 
 /// A filter for requests.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Match {
     /// A path without its query; a path that ends in `*` stands for all paths with this beginning.
     pub path: Option<String>,
@@ -30,7 +32,7 @@ pub struct Match {
 }
 
 /// The kind of fault.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Kind {
     /// The port refuses connections, and open connections are closed.
     Refuse,
@@ -63,7 +65,7 @@ pub enum Kind {
 }
 
 /// The position of a fault in an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Moment {
     /// Before its first byte.
     Before,
@@ -72,7 +74,7 @@ pub enum Moment {
 }
 
 /// The delay of an answer: a distribution.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Latency {
     /// Always the same delay.
     Fixed(Duration),
@@ -92,7 +94,7 @@ pub enum Latency {
 }
 
 /// A status in place of the usual 200.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// 200 to 599.
     pub code: u16,
@@ -101,7 +103,7 @@ pub struct Status {
 }
 
 /// A body in small pieces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drip {
     /// Bytes in a piece, at least 1.
     pub bytes: u64,

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::report::Reporter;
 use crate::cli::WorkerConfig;
-use crate::fault::{Active, Fault, Faults, Wait};
+use crate::fault::{Active, Faults, Wait};
 use crate::link::{FaultOrder, Orders};
 
 /// The data that all requests of this worker share.
@@ -55,22 +55,21 @@ impl Shared {
 
     /// Replaces the orders.
     pub(super) fn obey(&self, orders: Orders) {
-        let faults = orders.faults.into_iter().filter_map(active).collect();
+        let faults = orders.faults.into_iter().map(active).collect();
         self.faults.borrow_mut().replace(orders.seed, faults);
         self.changed.notify_waiters();
     }
 }
 
-/// The agent has checked the definition, so definitions that cannot be read here do not exist.
-fn active(order: FaultOrder) -> Option<Active> {
-    Some(Active {
+fn active(order: FaultOrder) -> Active {
+    Active {
         key: order.key,
         id: order.id,
-        fault: Fault::parse(&order.definition).ok()?,
+        fault: order.fault,
         until: order.left_ms.map(|left| Instant::now() + Duration::from_millis(left)),
         matched: order.matched,
         fired: order.fired,
-    })
+    }
 }
 
 /// Sleeps until `instant`; without one, forever.

@@ -5,5 +5,6 @@
 mod answers;
 mod faults;
 mod input;
+mod pages;
 mod process;
 mod support;

@@ -96,7 +96,15 @@ impl Backend {
         self.command("/restart").await
     }
 
-    /// Replaces the worker's faults by these, an array.
+    /// Replaces the worker's faults by these, an array. docs/faults.md lists the kinds and their fields.
+    ///
+    /// ```no_run
+    /// # async fn story(backend: &lab::topology::Backend) -> anyhow::Result<()> {
+    /// let fault = serde_json::json!({"kind": "status", "code": 503, "percent": 30, "for": "10s"});
+    /// backend.faults([fault].into()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Backend::kill`].

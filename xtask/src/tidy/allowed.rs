@@ -258,12 +258,14 @@ pub(super) const TABLES: &[Allowed] = &[
             ("main", "health_check agent worker cli"),
             ("health_check", ""),
             // Two processes, and what they say to each other.
-            ("agent", "ledger cli fault link"),
-            ("worker", "cli fault link"),
+            ("agent", "ledger cli link fault fields"),
+            ("worker", "cli link fault"),
             ("ledger", "link"),
-            ("cli", ""),
-            ("fault", ""),
-            ("link", ""),
+            ("cli", "fault"),
+            ("link", "fault"),
+            // What goes wrong: pure.
+            ("fault", "fields"),
+            ("fields", ""),
             ("lib", ""),
         ],
         up: &[],
@@ -303,7 +305,11 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "demo-backend::fault",
         rows: &[
             ("active", "plan definition"),
-            ("parse", "definition"),
+            // From the table of kinds up to its readers.
+            ("page", "kinds"),
+            ("parse", "kinds read definition"),
+            ("kinds", "read definition"),
+            ("read", "definition"),
             ("plan", "definition"),
             ("definition", ""),
             ("mod", ""),

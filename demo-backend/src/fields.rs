@@ -73,6 +73,25 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A whole number in a range, or a word that stands for no number.
+    pub(crate) fn whole_or(
+        &self,
+        name: &'static str,
+        low: u64,
+        high: u64,
+        word: &str,
+    ) -> Parsed<Option<u64>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        match value.as_u64() {
+            Some(number) if (low..=high).contains(&number) => Ok(Some(number)),
+            None if value.as_str() == Some(word) => Ok(None),
+            _ => {
+                let range = range(low, high);
+                Err(self.wrong(name, value, &format!("a whole number, {range}, or \"{word}\"")))
+            }
+        }
+    }
+
     /// A number in a range.
     pub(crate) fn number(&self, name: &'static str, low: f64, high: f64) -> Parsed<Option<f64>> {
         let Some(value) = self.take(name) else { return Ok(None) };

@@ -21,6 +21,7 @@ use tokio::task::spawn_local;
 
 use super::registry::Definition;
 use super::supervisor::{Impossible, Supervisor};
+use crate::capacity::Capacity;
 use crate::fault;
 use crate::fields::InvalidDefinition;
 
@@ -131,6 +132,13 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
             supervisor.ledger(|ledger| supervisor.registry.borrow_mut().reseed(seed, ledger));
             Ok(json!({ "seed": seed, "applied": supervisor.tell().await }))
         }
+        ("PUT", "/capacity") => {
+            let definition: Definition = read(body, "a capacity such as {\"workers\": 3}").await?;
+            let capacity = Capacity::parse(&definition).map_err(invalid)?;
+            supervisor.registry.borrow_mut().set_capacity(capacity);
+            Ok(json!({ "applied": supervisor.tell().await }))
+        }
+        (_, "/capacity") => Ok(supervisor.registry.borrow().capacity().view()),
         ("POST", "/faults") => {
             let definition: Definition = read(body, "a fault such as {\"kind\": \"reset\"}").await?;
             let added = supervisor
@@ -167,6 +175,7 @@ fn methods(path: &str) -> &'static [&'static str] {
     match path {
         "/healthz" | "/state" | "/counters" | "/kinds" => &["GET"],
         "/ledger" => &["GET", "DELETE"],
+        "/capacity" => &["GET", "PUT"],
         "/start" | "/kill" | "/drain" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => &["POST"],
         "/faults" => &["GET", "PUT", "POST", "DELETE"],
         _ if path.starts_with("/faults/") => &["DELETE"],
@@ -183,6 +192,7 @@ fn state(supervisor: &Supervisor) -> Value {
         "control_port": config.control.port(),
         "worker": supervisor.worker_view(),
         "seed": supervisor.registry.borrow().seed(),
+        "capacity": supervisor.registry.borrow().capacity().view(),
         "faults": faults,
         "counters": supervisor.ledger(|ledger| shown(ledger.counters())),
     })

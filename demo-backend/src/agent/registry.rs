@@ -1,4 +1,4 @@
-//! The list of active faults, and the orders to the worker that follow from it.
+//! The capacity, the list of active faults, and the orders to the worker that follow from it.
 //!
 //! Pure: the time and the ledger are arguments. This list is the source of truth; each new worker gets all of
 //! it.
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
+use crate::capacity::Capacity;
 use crate::fault::Fault;
 use crate::fields::InvalidDefinition;
 use crate::ledger::{Draws, Ledger};
@@ -18,10 +19,11 @@ const MAX_FAULTS: usize = 100;
 /// A definition as JSON.
 pub(super) type Definition = Map<String, Value>;
 
-/// The list of active faults.
+/// The capacity, and the list of active faults.
 #[derive(Debug)]
 pub(super) struct FaultRegistry {
     seed: u64,
+    capacity: Capacity,
     version: u64,
     next_key: u64,
     entries: Vec<Entry>,
@@ -38,12 +40,22 @@ struct Entry {
 }
 
 impl FaultRegistry {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { seed, version: 1, next_key: 1, entries: Vec::new(), next_id: 1 }
+    pub(super) fn new(seed: u64, capacity: Capacity) -> Self {
+        Self { seed, capacity, version: 1, next_key: 1, entries: Vec::new(), next_id: 1 }
     }
 
     pub(super) fn seed(&self) -> u64 {
         self.seed
+    }
+
+    pub(super) fn capacity(&self) -> &Capacity {
+        &self.capacity
+    }
+
+    /// Replaces the capacity.
+    pub(super) fn set_capacity(&mut self, capacity: Capacity) {
+        self.capacity = capacity;
+        self.version += 1;
     }
 
     /// Adds a fault, and returns its id.
@@ -127,6 +139,7 @@ impl FaultRegistry {
             version: self.version,
             seed: self.seed,
             drain: false,
+            capacity: self.capacity,
             faults: self.entries.iter().map(order).collect(),
         }
     }
@@ -200,7 +213,8 @@ mod tests {
 
     #[test]
     fn ids_count_up_and_start_anew_only_when_all_are_replaced() {
-        let (mut registry, ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        let (mut registry, ledger, now) =
+            (FaultRegistry::new(1, Capacity::default()), Ledger::default(), Instant::now());
         let reset = || definition(r#"{"kind": "reset"}"#);
         assert_eq!(registry.add(reset(), &ledger, now), Ok(1));
         assert_eq!(registry.add(reset(), &ledger, now), Ok(2));
@@ -214,7 +228,8 @@ mod tests {
 
     #[test]
     fn one_bad_definition_changes_nothing() {
-        let (mut registry, ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        let (mut registry, ledger, now) =
+            (FaultRegistry::new(1, Capacity::default()), Ledger::default(), Instant::now());
         registry.replace(vec![definition(r#"{"kind": "reset"}"#)], now).unwrap();
         let before = registry.orders(&ledger, now);
         let error = registry.replace(vec![definition(r#"{"kind": "reset"}"#), Map::new()], now).unwrap_err();
@@ -224,7 +239,8 @@ mod tests {
 
     #[test]
     fn the_next_worker_gets_the_counts_of_a_fault() {
-        let (mut registry, mut ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        let (mut registry, mut ledger, now) =
+            (FaultRegistry::new(1, Capacity::default()), Ledger::default(), Instant::now());
         let fault = definition(r#"{"kind": "reset", "first": 5, "for": "10s"}"#);
         registry.add(fault, &ledger, now).unwrap();
         ledger.add(Report::Drawn { key: 1, matched: 7, fired: 4 });
@@ -237,7 +253,8 @@ mod tests {
 
     #[test]
     fn another_seed_rolls_from_the_start_but_forgets_no_hit() {
-        let (mut registry, mut ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        let (mut registry, mut ledger, now) =
+            (FaultRegistry::new(1, Capacity::default()), Ledger::default(), Instant::now());
         registry.add(definition(r#"{"kind": "reset"}"#), &ledger, now).unwrap();
         ledger.add(Report::Drawn { key: 1, matched: 7, fired: 4 });
         registry.reseed(9, &mut ledger);
@@ -249,7 +266,8 @@ mod tests {
 
     #[test]
     fn spent_faults_make_room_for_new_ones() {
-        let (mut registry, ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        let (mut registry, ledger, now) =
+            (FaultRegistry::new(1, Capacity::default()), Ledger::default(), Instant::now());
         for _ in 0..MAX_FAULTS {
             registry.add(definition(r#"{"kind": "reset", "for": 1000}"#), &ledger, now).unwrap();
         }

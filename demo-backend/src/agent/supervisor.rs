@@ -48,7 +48,7 @@ pub(super) struct Impossible(&'static str);
 impl Supervisor {
     pub(super) fn new(config: AgentConfig) -> Self {
         Self {
-            registry: RefCell::new(FaultRegistry::new(config.seed)),
+            registry: RefCell::new(FaultRegistry::new(config.seed, config.capacity)),
             config,
             ledger: SharedLedger::default(),
             worker: RefCell::new(None),
@@ -114,11 +114,12 @@ impl Supervisor {
         worker.r#continue().await
     }
 
-    /// Back to no faults, the first seed, and a running worker.
+    /// Back to no faults, the first seed, the first capacity, and a running worker.
     pub(super) async fn reset(self: &Rc<Self>) -> Result<()> {
         let now = Instant::now();
         self.ledger(|ledger| self.registry.borrow_mut().reseed(self.config.seed, ledger));
         self.registry.borrow_mut().replace(Vec::new(), now)?;
+        self.registry.borrow_mut().set_capacity(self.config.capacity);
         self.tell().await;
         match self.life() {
             Life::Running => Ok(()),

@@ -5,7 +5,11 @@
 
 mod answer;
 mod body;
+mod demand;
+mod faulty;
+mod headers;
 mod identity;
+mod places;
 mod report;
 mod route;
 mod shared;
@@ -29,8 +33,9 @@ use tokio::time::timeout;
 
 use crate::cli::WorkerConfig;
 use crate::link::{Orders, Report};
+use faulty::sleep_until;
 use report::Reporter;
-use shared::{Shared, sleep_until};
+use shared::Shared;
 use wire::{AbortHandle, Wire};
 
 /// The number of connections that the kernel holds before the worker accepts them; Linux limits it to
@@ -55,6 +60,7 @@ pub fn run(config: &WorkerConfig) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let shared = Rc::new(Shared::new(config.clone(), Reporter::new()?));
+        spawn_local(places::keep_time(Rc::clone(&shared.places)));
         serve(shared, orders, orders_from(stdin)).await
     })?;
     Ok(ExitCode::SUCCESS)
@@ -69,7 +75,7 @@ async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedRec
     shared.obey(first);
     loop {
         let now = Instant::now();
-        let refusing = shared.faults.borrow().refusing(now);
+        let refusing = shared.faulty.refusing(now);
         if port.set_open(refusing.is_none())? {
             closing.send_replace(());
         }
@@ -78,7 +84,7 @@ async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedRec
             shared.reporter.note(Report::Drawn { key, matched: 1, fired: 1 });
         }
         shared.reporter.send(Report::Obeyed(version));
-        let expiry = shared.faults.borrow().next_expiry(now);
+        let expiry = shared.faulty.next_expiry(now);
         let news = tokio::select! {
             news = accept_until(&port, orders.recv(), &shared, &closing) => news,
             () = sleep_until(expiry) => continue,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, also in its helpers, what must not fail may panic")]
 
 mod answers;
+mod capacity;
 mod faults;
 mod input;
 mod pages;

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::support::{Backend, command};
 
-const BEGIN: &str = "<!-- begin: written by a test -->\n";
-const END: &str = "<!-- end -->\n";
+/// The tables of docs/faults.md, each between two marks with its name.
+const TABLES: [(&str, fn() -> String); 2] =
+    [("capacity", demo_backend::capacity::page), ("kinds", demo_backend::fault::page)];
 
 /// Each JSON object in a text that begins with a kind.
 fn examples(text: &str) -> Vec<Value> {
@@ -41,12 +42,17 @@ fn each_example_of_a_page_is_accepted() {
 }
 
 #[test]
-fn the_page_has_the_table_of_kinds() {
+fn the_page_has_the_tables_of_the_program() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/faults.md");
     let page = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let right = format!("{before}{BEGIN}\n{}\n{END}{after}", demo_backend::fault::page());
+    let mut right = page.clone();
+    for (name, table) in TABLES {
+        let (begin, end) =
+            (format!("<!-- {name}: written by a test -->\n"), format!("<!-- end of {name} -->\n"));
+        let (before, rest) = right.split_once(&begin).unwrap();
+        let (_, after) = rest.split_once(&end).unwrap();
+        right = format!("{before}{begin}\n{}\n{end}{after}", table());
+    }
     if std::env::var_os("ROUNDABOUT_WRITE_FAULTS").is_some() {
         std::fs::write(path, &right).unwrap();
     } else {

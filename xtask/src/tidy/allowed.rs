@@ -258,13 +258,14 @@ pub(super) const TABLES: &[Allowed] = &[
             ("main", "health_check agent worker cli"),
             ("health_check", ""),
             // Two processes, and what they say to each other.
-            ("agent", "ledger cli link fault fields"),
-            ("worker", "cli link fault"),
+            ("agent", "ledger cli link fault capacity fields"),
+            ("worker", "cli link fault capacity"),
             ("ledger", "link"),
-            ("cli", "fault"),
-            ("link", "fault"),
-            // What goes wrong: pure.
+            ("cli", "fault capacity"),
+            ("link", "fault capacity"),
+            // What goes wrong, and who is served: pure.
             ("fault", "fields"),
+            ("capacity", "fields"),
             ("fields", ""),
             ("lib", ""),
         ],
@@ -288,15 +289,31 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "demo-backend::worker",
         rows: &[
-            ("mod", "answer shared report wire"),
-            ("answer", "body identity route shared report wire"),
-            ("body", "shared report wire"),
-            ("identity", "shared report"),
-            ("route", ""),
+            ("mod", "answer shared places faulty report wire"),
+            ("answer", "body identity shared places demand route report headers wire"),
+            ("body", "faulty report wire"),
+            ("identity", "shared places report headers"),
             // What the requests of a worker share.
-            ("shared", "report"),
+            ("shared", "places faulty report"),
+            ("places", "demand faulty report headers"),
+            ("demand", "route headers"),
+            ("route", ""),
+            ("faulty", ""),
             ("report", ""),
+            ("headers", ""),
             ("wire", ""),
+        ],
+        up: &[],
+    },
+    // The capacity: pure, from the state machine down to the settings.
+    Allowed {
+        scope: "demo-backend::capacity",
+        rows: &[
+            ("page", "parse"),
+            ("station", "definition"),
+            ("parse", "definition"),
+            ("definition", ""),
+            ("mod", ""),
         ],
         up: &[],
     },

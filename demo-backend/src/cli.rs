@@ -243,14 +243,17 @@ Headers of a request:
   X-Lab-Deadline-Ms  the time from the arrival to the deadline of the request
 Headers of an answer: X-Lab-Queue-Us, X-Lab-Service-Us (the time in the queue, and the time of service),
 X-Lab-In-Flight (requests in flight on arrival, including this one), X-Lab-Faults (ids of the faults that hit
-it, or \"none\"), and X-Lab-Refused (full, shed, expired or hopeless) if it was not served.
+it, or \"none\"), and X-Lab-Refused (full, shed, expired or hopeless) if it was not served. Faults can add
+X-Lab-Cache (hit or miss) and Endpoint-Load-Metrics.
 
 Commands on the control port (JSON):
   GET /healthz, /state, /counters, /ledger, /capacity, /faults, /kinds
   POST /start, /kill, /stop, /continue, /restart     answered when the command has taken effect
+  POST /term         send SIGTERM to the worker, which exits at once or as the fault exit_on_term says
   POST /drain        finish requests in flight with Connection: close, and end; answered after the end
   PUT /capacity      {\"workers\": 3, \"queue\": 20}: fields that are missing have their defaults
   POST /faults       add one fault          PUT /faults      replace all faults by an array
+  PATCH /faults/1    change some fields of the fault with the id 1; null removes a field
   DELETE /faults/1   remove the fault with the id 1 (POST returns the id, GET /faults shows it)
   DELETE /faults     remove all faults
   POST /seed         {\"seed\": 7}: restart the random faults with this seed

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Reading order: [`capacity`] (who is served, and who waits), [`fault`] (what can go wrong, and for which
-//! requests), [`fields`] (how definitions of both are read), [`worker`] (how both are carried out), [`link`] (the
-//! messages between the two processes), [`ledger`] (the memory of the agent), [`agent`].
+//! requests), [`fields`] (how definitions of both are read), [`worker`] (how both are carried out), [`link`]
+//! (the messages between the two processes), [`ledger`] (the memory of the agent), [`agent`].
 //!
 //! # Invariants
 //! - A worker never outlives its agent, not even if the worker is stopped and the agent is killed.

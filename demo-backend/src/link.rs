@@ -42,8 +42,10 @@ pub struct FaultOrder {
     pub matched: u64,
     /// The number of them that it hit.
     pub fired: u64,
-    /// Milliseconds until it expires, if it does.
-    pub left_ms: Option<u64>,
+    /// Microseconds since it began; below 0 until it begins.
+    pub age_us: i64,
+    /// Microseconds until it expires, if it does.
+    pub left_us: Option<u64>,
 }
 
 /// One event in the worker.

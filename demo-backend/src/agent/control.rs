@@ -125,6 +125,7 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
         (_, "/drain") => commanded(supervisor, supervisor.finish().await),
         (_, "/stop") => commanded(supervisor, supervisor.stop().await),
         (_, "/continue") => commanded(supervisor, supervisor.r#continue().await),
+        (_, "/term") => commanded(supervisor, supervisor.term().await),
         (_, "/restart") => commanded(supervisor, supervisor.restart().await),
         (_, "/reset") => commanded(supervisor, supervisor.reset().await),
         (_, "/seed") => {
@@ -158,16 +159,31 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
             Ok(json!({ "applied": supervisor.tell().await }))
         }
         (_, "/faults") => Ok(faults(supervisor)),
+        ("PATCH", path) => {
+            let changes: Definition = read(body, "the fields to change, such as {\"percent\": 50}").await?;
+            let patch = |id| {
+                supervisor.ledger(|ledger| {
+                    supervisor.registry.borrow_mut().patch(id, changes, ledger, Instant::now())
+                })
+            };
+            let found = id_in(path).map_or(Ok(false), patch).map_err(invalid)?;
+            if found { Ok(json!({ "applied": supervisor.tell().await })) } else { Err(no_fault(path)) }
+        }
         (_, path) => {
-            let id = path.rsplit('/').next().unwrap_or_default();
-            let removed = id.parse().is_ok_and(|id| supervisor.registry.borrow_mut().remove(id));
-            if !removed {
-                let reason = format!("there is no fault {id}; GET /faults lists them");
-                return Err(Refusal(StatusCode::NOT_FOUND, reason));
-            }
-            Ok(json!({ "applied": supervisor.tell().await }))
+            let removed = id_in(path).is_some_and(|id| supervisor.registry.borrow_mut().remove(id));
+            if removed { Ok(json!({ "applied": supervisor.tell().await })) } else { Err(no_fault(path)) }
         }
     }
+}
+
+/// The id at the end of a path.
+fn id_in(path: &str) -> Option<u32> {
+    path.rsplit('/').next()?.parse().ok()
+}
+
+fn no_fault(path: &str) -> Refusal {
+    let id = path.rsplit('/').next().unwrap_or_default();
+    Refusal(StatusCode::NOT_FOUND, format!("there is no fault {id}; GET /faults lists them"))
 }
 
 /// The methods of a path; empty if there is no such path.
@@ -176,9 +192,11 @@ fn methods(path: &str) -> &'static [&'static str] {
         "/healthz" | "/state" | "/counters" | "/kinds" => &["GET"],
         "/ledger" => &["GET", "DELETE"],
         "/capacity" => &["GET", "PUT"],
-        "/start" | "/kill" | "/drain" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => &["POST"],
+        "/start" | "/kill" | "/drain" | "/term" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => {
+            &["POST"]
+        }
         "/faults" => &["GET", "PUT", "POST", "DELETE"],
-        _ if path.starts_with("/faults/") => &["DELETE"],
+        _ if path.starts_with("/faults/") => &["PATCH", "DELETE"],
         _ => &[],
     }
 }

@@ -36,6 +36,7 @@ struct Entry {
     id: u32,
     definition: Definition,
     fault: Fault,
+    begins: Instant,
     until: Option<Instant>,
 }
 
@@ -109,6 +110,44 @@ impl FaultRegistry {
         self.entries.len() < before
     }
 
+    /// Changes some fields of a fault: null removes a field, as in RFC 7396. The fault keeps its id, its
+    /// counts, and the time at which it ends, unless `after` or `for` changes. False if there is no such
+    /// fault.
+    ///
+    /// # Errors
+    /// If the result is no definition. Then nothing changes.
+    pub(super) fn patch(
+        &mut self,
+        id: u32,
+        changes: Definition,
+        ledger: &mut Ledger,
+        now: Instant,
+    ) -> Result<bool, InvalidDefinition> {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) else { return Ok(false) };
+        let times = ["after", "for"].iter().any(|name| changes.contains_key(*name));
+        let mut definition = entry.definition.clone();
+        for (name, value) in changes {
+            if value.is_null() {
+                definition.remove(&name);
+            } else {
+                definition.insert(name, value);
+            }
+        }
+        let fault = Fault::parse(&definition)?;
+        if times {
+            entry.begins = now + fault.after;
+            entry.until = fault.lasts.map(|lasts| entry.begins + lasts);
+        }
+        (entry.fault, entry.definition) = (fault, definition);
+        // A worker never reads a known key again, so the changed fault needs another one.
+        let draws = ledger.draws(entry.key);
+        entry.key = self.next_key;
+        self.next_key += 1;
+        self.version += 1;
+        ledger.set_draws(entry.key, draws);
+        Ok(true)
+    }
+
     /// Starts all random numbers again with another seed. The counts of hits remain.
     pub(super) fn reseed(&mut self, seed: u64, ledger: &mut Ledger) {
         self.seed = seed;
@@ -132,7 +171,8 @@ impl FaultRegistry {
                 fault: entry.fault.clone(),
                 matched,
                 fired,
-                left_ms: entry.left(now).map(whole_ms),
+                age_us: entry.age_us(now),
+                left_us: entry.left(now).map(whole_us),
             }
         };
         Orders {
@@ -152,10 +192,12 @@ impl FaultRegistry {
             shown.insert("id".into(), entry.id.into());
             shown.insert("matched".into(), draws.matched.into());
             shown.insert("fired".into(), draws.fired.into());
-            shown.insert("active".into(), (!entry.is_spent(draws, now)).into());
+            let is_active = entry.has_begun(now) && !entry.is_spent(draws, now);
+            shown.insert("active".into(), is_active.into());
             shown.insert(
                 "left".into(),
                 json!({
+                    "after_ms": entry.begins.checked_duration_since(now).map(|wait| wait.as_millis() as u64),
                     "first": entry.fault.first.map(|first| first.saturating_sub(draws.fired)),
                     "for_ms": entry.left(now).map(|left| left.as_millis() as u64),
                 }),
@@ -171,8 +213,9 @@ impl FaultRegistry {
     }
 
     fn insert(&mut self, definition: Definition, fault: Fault, now: Instant) {
-        let until = fault.lasts.map(|lasts| now + lasts);
-        self.entries.push(Entry { key: self.next_key, id: self.next_id, definition, fault, until });
+        let begins = now + fault.after;
+        let until = fault.lasts.map(|lasts| begins + lasts);
+        self.entries.push(Entry { key: self.next_key, id: self.next_id, definition, fault, begins, until });
         self.next_key += 1;
         self.next_id += 1;
     }
@@ -186,6 +229,19 @@ fn too_many() -> InvalidDefinition {
 }
 
 impl Entry {
+    fn has_begun(&self, now: Instant) -> bool {
+        self.begins <= now
+    }
+
+    /// Microseconds since the beginning, or, below 0, up to it.
+    fn age_us(&self, now: Instant) -> i64 {
+        let us = |time: Duration| i64::try_from(whole_us(time)).unwrap_or(i64::MAX);
+        match now.checked_duration_since(self.begins) {
+            Some(age) => us(age),
+            None => -us(self.begins.saturating_duration_since(now)),
+        }
+    }
+
     fn left(&self, now: Instant) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(now))
     }
@@ -197,9 +253,9 @@ impl Entry {
     }
 }
 
-/// Milliseconds, rounded up: no fault ends early.
-fn whole_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+/// Microseconds, rounded up: no fault ends early.
+fn whole_us(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -246,9 +302,10 @@ mod tests {
         ledger.add(Report::Drawn { key: 1, matched: 7, fired: 4 });
         let orders = registry.orders(&ledger, now + Duration::from_secs(3));
         let order = &orders.faults[0];
-        assert_eq!((order.matched, order.fired, order.left_ms), (7, 4, Some(7000)));
-        let a_moment_later = registry.orders(&ledger, now + Duration::from_micros(3_000_001));
-        assert_eq!(a_moment_later.faults[0].left_ms, Some(7000), "it stands for all its time");
+        assert_eq!((order.matched, order.fired, order.left_us), (7, 4, Some(7_000_000)));
+        assert_eq!(order.age_us, 3_000_000);
+        let a_moment_later = registry.orders(&ledger, now + Duration::from_nanos(3_000_000_001));
+        assert_eq!(a_moment_later.faults[0].left_us, Some(7_000_000), "it stands for all its time");
     }
 
     #[test]

@@ -105,6 +105,15 @@ impl Supervisor {
         worker.stop().await
     }
 
+    /// Sends SIGTERM to the worker, which reacts as the fault `exit_on_term` says. Does not wait for its end.
+    pub(super) async fn term(&self) -> Result<()> {
+        let _command = self.command.lock().await;
+        let Some(worker) = self.living() else {
+            return Err(Impossible("the worker is dead, so it gets no signal; POST /start first").into());
+        };
+        worker.term()
+    }
+
     /// Continues a stopped worker with SIGCONT; returns when it obeys all orders that were given meanwhile.
     pub(super) async fn r#continue(&self) -> Result<()> {
         let _command = self.command.lock().await;

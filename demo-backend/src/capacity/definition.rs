@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fields::MAX_PAUSE;
+
 /// The capacity of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
@@ -64,9 +66,16 @@ impl Default for Capacity {
 }
 
 impl Capacity {
-    /// The service time of an amount of work, at this speed.
+    /// The service time of an amount of work, at this speed; at most a day.
     pub fn service(&self, work: Duration) -> Duration {
-        work.mul_f64(100.0 / self.speed)
+        let seconds = work.as_secs_f64() * 100.0 / self.speed;
+        Duration::try_from_secs_f64(seconds).map_or(MAX_PAUSE, |service| service.min(MAX_PAUSE))
+    }
+
+    /// The same capacity at this percentage of its speed.
+    #[must_use]
+    pub fn at(self, percent: f64) -> Self {
+        Self { speed: self.speed * percent / 100.0, ..self }
     }
 
     /// The number of places.

@@ -12,6 +12,7 @@
 //! to end. Lateness above [`SLACK`] counts: a process that was stopped did no work meanwhile.
 
 mod definition;
+mod meter;
 mod page;
 mod parse;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod station;
 mod station_tests;
 
 pub use definition::{Capacity, Discipline, OnDisconnect};
+pub use meter::Load;
 pub use page::page;
 pub use parse::SETTINGS;
 pub use station::{Reason, SLACK, Station, Step};

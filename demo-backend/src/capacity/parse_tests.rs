@@ -65,4 +65,7 @@ fn an_invalid_capacity_is_refused_with_what_to_write() {
 fn the_service_time_is_the_work_at_the_speed() {
     let half = Capacity { speed: 50.0, ..Capacity::default() };
     assert_eq!(half.service(Duration::from_millis(20)), Duration::from_millis(40));
+    assert_eq!(half.at(10.0).service(Duration::from_millis(20)), Duration::from_millis(400));
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!(half.at(1e-300).service(Duration::from_millis(20)), day, "no speed is too low");
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::definition::{Capacity, Discipline, OnDisconnect};
+use super::meter::{Load, Meter};
 
 /// The lateness of a timer that costs no capacity. It is above the lateness of a busy machine, and far below
 /// the time for which people stop a process.
@@ -22,6 +23,7 @@ pub struct Station {
     ends: BTreeSet<(Instant, u64)>,
     /// Everything up to this time has happened.
     clock: Instant,
+    meter: Meter,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -114,6 +116,7 @@ impl Station {
             serving: HashMap::new(),
             ends: BTreeSet::new(),
             clock: now,
+            meter: Meter::new(now),
         }
     }
 
@@ -137,6 +140,11 @@ impl Station {
     /// The number of requests that are served.
     pub fn serving(&self) -> usize {
         self.serving.len()
+    }
+
+    /// How busy the server was lately.
+    pub fn load(&self) -> Load {
+        self.meter.load(self.capacity.workers, self.waiting.len())
     }
 
     /// A request comes. `patience` is the time to its deadline, and `work` its service time as far as it is
@@ -163,7 +171,7 @@ impl Station {
         }
         let deadline = patience.and_then(|patience| now.checked_add(patience));
         self.waiting.push_back(Waiting { id, arrived: now, deadline, work });
-        self.clock = self.clock.max(now);
+        self.move_clock(now);
         Ok(())
     }
 
@@ -210,17 +218,18 @@ impl Station {
             }
             let next = self.next_event().filter(|next| *next <= now);
             let Some(next) = next else {
-                self.clock = self.clock.max(now);
+                self.move_clock(now);
                 return None;
             };
             // A process that was stopped for long did no work meanwhile.
             let late = now.checked_sub(SLACK).map_or(next, |earliest| next.max(earliest));
-            self.clock = self.clock.max(late);
+            self.move_clock(late);
             if let Some(&(until, id)) = self.ends.first()
                 && until <= next
             {
                 self.ends.pop_first();
                 let Some(serving) = self.serving.remove(&id) else { continue };
+                self.meter.end();
                 let served = self.clock.saturating_duration_since(serving.began);
                 return Some(Step::End { id, waited: serving.waited, served });
             }
@@ -236,7 +245,12 @@ impl Station {
     /// Moves the clock to `now`, but not past an event that is still to come: what begins next begins then.
     fn settle(&mut self, now: Instant) {
         let now = self.next_event().map_or(now, |next| next.min(now));
-        self.clock = self.clock.max(now);
+        self.move_clock(now);
+    }
+
+    fn move_clock(&mut self, to: Instant) {
+        self.clock = self.clock.max(to);
+        self.meter.pass(self.clock, self.serving.len());
     }
 
     fn next_deadline(&self) -> Option<Instant> {

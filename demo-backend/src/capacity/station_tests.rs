@@ -192,6 +192,40 @@ fn other_settings_hold_from_the_next_step() {
 }
 
 #[test]
+fn the_load_is_the_share_of_the_places_that_are_in_use() {
+    let mut run = Run::of(4, Discipline::Fifo);
+    // Two of four places are always in use: every 50 ms, two requests of 50 ms begin.
+    for turn in 0..200 {
+        (0..2).for_each(|_| run.arrive(turn * 50, 50, None));
+    }
+    let load = run.station.load();
+    assert!((load.utilization.unwrap() - 0.5).abs() < 0.001, "{load:?}");
+    // 40 ends per second; the average of an impulse every 50 ms ripples by a few percent.
+    assert!((load.rate - 40.0).abs() < 2.0, "{load:?}");
+    // After one time constant without requests, a share of 1/e is left.
+    run.to(199 * 50 + 50 + 1000);
+    let later = run.station.load().utilization.unwrap();
+    assert!((later - 0.5 * (-1.0f64).exp()).abs() < 0.001, "{later}");
+    let unlimited = Run::new(Capacity::default()).station.load();
+    assert_eq!(unlimited.utilization, None);
+    assert!(unlimited.header(1.0).starts_with("TEXT rps_fractional=0.00,"), "no share of any number");
+}
+
+#[test]
+fn a_report_in_words_can_lie() {
+    let mut run = Run::of(1, Discipline::Fifo);
+    run.arrive(0, 60_000, None);
+    run.arrive(0, 1, None);
+    run.to(30_000);
+    let load = run.station.load();
+    assert_eq!(
+        load.header(0.5),
+        "TEXT cpu_utilization=0.5000,rps_fractional=0.00,named_metrics.serving=1.000,named_metrics.waiting=1"
+    );
+    assert!(load.header(1.0).contains("cpu_utilization=1.0000,"));
+}
+
+#[test]
 fn every_reason_has_words() {
     for reason in [Reason::Full, Reason::Shed, Reason::Expired, Reason::Hopeless] {
         assert_eq!(serde_json::to_value(reason).unwrap(), reason.word());
@@ -255,8 +289,8 @@ proptest! {
         }
     }
 
-    /// Lindley's recursion for one place and FIFO ("The theory of queues with a single server", 1952): the wait
-    /// of a request is the wait of the one before, plus its service, minus the time between the two.
+    /// Lindley's recursion for one place and FIFO ("The theory of queues with a single server", 1952): the
+    /// wait of a request is the wait of the one before, plus its service, minus the time between the two.
     #[test]
     fn waits_follow_the_recursion_of_lindley(requests in requests(), looks in prop::collection::vec(1..15u64, 50)) {
         let (mut run, mut now, mut looks) = (Run::of(1, Discipline::Fifo), 0, looks.into_iter().cycle());

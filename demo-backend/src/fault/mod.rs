@@ -23,7 +23,11 @@
 
 mod active;
 mod definition;
+#[cfg(test)]
+mod effects_tests;
 mod kinds;
+mod latency;
+mod lru;
 mod page;
 mod parse;
 #[cfg(test)]
@@ -34,7 +38,8 @@ mod read;
 mod tests;
 
 pub use active::{Active, Faults};
-pub use definition::{Drip, Fault, Kind, Latency, MAX_LATENCY, Match, Moment, Status};
+pub use definition::{Cache, Drip, Exit, Fault, Kind, Latency, MAX_LATENCY, Match, Moment, Status, Subject};
 pub use kinds::{FieldRow, KINDS, KindRow, SCOPE};
+pub use lru::Lru;
 pub use page::{help, page};
 pub use plan::{Act, Break, Cut, Plan, Wait};

@@ -8,11 +8,14 @@ use super::kinds::{KINDS, SCOPE};
 #[test]
 fn an_invalid_definition_is_refused_with_what_to_write() {
     for (definition, message) in [
-        (json!({}), "kind: is missing; write one of refuse, latency"),
-        (json!({"kind": "slow"}), "kind: \"slow\" is none; write one of refuse, latency"),
+        (json!({}), "kind: is missing; write one of refuse, exit_on_term, cold_start, cache, latency"),
+        (
+            json!({"kind": "slow"}),
+            "kind: \"slow\" is none; write one of refuse, exit_on_term, cold_start, cache, latency",
+        ),
         (
             json!({"kind": "reset", "precent": 5}),
-            "precent: no such field here; write \"percent\"; there are kind, at, percent, first",
+            "precent: no such field here; write \"percent\"; there are kind, at, percent, skip",
         ),
         (
             json!({"kind": "reset", "percent": 130}),
@@ -45,15 +48,55 @@ fn an_invalid_definition_is_refused_with_what_to_write() {
         (json!({"kind": "garbage", "match": {"method": "get"}}), "match.method: \"get\" is out of place"),
         (
             json!({"kind": "garbage", "match": {"host": "a"}}),
-            "match.host: no such field here; there are path, method",
+            "match.host: no such field here; there are path, method, header",
         ),
-        (json!({"kind": "refuse", "percent": 5}), "percent: no such field here; there are kind, for"),
-        (json!({"kind": "rest"}), "kind: \"rest\" is none; write \"reset\", or one of refuse, latency"),
+        (json!({"kind": "refuse", "percent": 5}), "percent: no such field here; there are kind, after, for"),
+        (json!({"kind": "rest"}), "kind: \"rest\" is none; write \"reset\", or one of refuse, exit_on_term"),
+        (
+            json!({"kind": "status", "weighted": {"99": 1}}),
+            "weighted: {\"99\":1} is out of place; write statuses",
+        ),
+        (json!({"kind": "status", "weighted": {"200": 0}}), "weighted: {\"200\":0} is out of place"),
+        (json!({"kind": "status", "weighted": {}}), "weighted: {} is out of place; write statuses from 200"),
+        (json!({"kind": "status", "weighted": {"200": 1}, "code": 5}), "weighted: stands alone; remove code"),
+        (json!({"kind": "pattern"}), "pattern: is missing; write letters S (success) and F (failure)"),
+        (json!({"kind": "pattern", "pattern": "SXF"}), "pattern: \"SXF\" is out of place; write letters S"),
+        (json!({"kind": "flap", "up": "2s"}), "down: is missing; write a duration such as \"2s\""),
+        (json!({"kind": "flap", "up": 0, "down": 1}), "up: 0 is out of place; write a duration above 0"),
+        (json!({"kind": "gc", "every": "1s", "pause": "2s"}), "pause: is longer than every; write"),
+        (json!({"kind": "gc", "every": "1s", "pause": "1s", "first": 0}), "first: 0 is out of place"),
+        (
+            json!({"kind": "cold_start", "from": 0, "over": "1s"}),
+            "from: 0 is out of place; write a number from 1",
+        ),
+        (json!({"kind": "cache", "size": 0, "hit": 1, "miss": 2}), "size: 0 is out of place"),
+        (
+            json!({"kind": "cache", "size": 1, "hit": 1, "miss": 2, "header": "X-Key"}),
+            "header: \"X-Key\" is out of place; write the name of a header in small letters",
+        ),
+        (json!({"kind": "exit_on_term"}), "how: is missing; write \"ignore\" or \"immediate\" or \"drain\""),
+        (
+            json!({"kind": "exit_on_term", "how": "ignore", "grace": 1}),
+            "grace: only \"how\": \"drain\" has it",
+        ),
+        (
+            json!({"kind": "latency", "lognormal": {"p50": 9, "p99": 8}}),
+            "lognormal: {\"p50\":9,\"p99\":8} is out of place; write a median above 0",
+        ),
+        (json!({"kind": "latency", "pareto": {"min": 9}}), "pareto.alpha: is missing; write {\"min\""),
+        (
+            json!({"kind": "reset", "match": {"header": "a"}}),
+            "match.header: \"a\" is out of place; write an object",
+        ),
+        (
+            json!({"kind": "reset", "match": {"header": {"A": "b"}}}),
+            "match.header: {\"A\":\"b\"} is out of place",
+        ),
         // The unknown field is the reason why `code` is missing, so it comes first.
         (
             json!({"kind": "status", "params": {"code": 500}}),
-            "params: no such field here; there are kind, code, retry_after, percent, first, for, match; for \
-             example {\"kind\": \"status\", \"code\": 503",
+            "params: no such field here; there are kind, code, retry_after, weighted, percent, skip, every, first, after, for, \
+             match; for example {\"kind\": \"status\", \"code\": 503",
         ),
     ] {
         let error =

@@ -29,5 +29,11 @@ pub(super) const X_LAB_IN_FLIGHT: HeaderName = HeaderName::from_static("x-lab-in
 /// The ids of the faults that hit the request, or `none`.
 pub(super) const X_LAB_FAULTS: HeaderName = HeaderName::from_static("x-lab-faults");
 
+/// Whether the cache of a fault had the key of the request: `hit` or `miss`.
+pub(super) const X_LAB_CACHE: HeaderName = HeaderName::from_static("x-lab-cache");
+
+/// The load of the server, as gRPC and Envoy read it.
+pub(super) const ENDPOINT_LOAD_METRICS: HeaderName = HeaderName::from_static("endpoint-load-metrics");
+
 /// Why the request was not executed.
 pub(super) const X_LAB_REFUSED: HeaderName = HeaderName::from_static("x-lab-refused");

@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::headers::{
-    X_BACKEND, X_LAB_FAULTS, X_LAB_IN_FLIGHT, X_LAB_QUEUE_US, X_LAB_REFUSED, X_LAB_SERVICE_US, X_LB_ATTEMPT,
-    X_REQUEST_ID,
+    ENDPOINT_LOAD_METRICS, X_BACKEND, X_LAB_CACHE, X_LAB_FAULTS, X_LAB_IN_FLIGHT, X_LAB_QUEUE_US,
+    X_LAB_REFUSED, X_LAB_SERVICE_US, X_LB_ATTEMPT, X_REQUEST_ID,
 };
 use super::places::Outcome;
 use super::report::Ticket;
@@ -48,6 +48,13 @@ impl Visit<'_> {
         let ids = HeaderValue::try_from(ids.join(","));
         let faults = ids.ok().filter(|ids| !ids.is_empty());
         headers.insert(X_LAB_FAULTS, faults.unwrap_or(HeaderValue::from_static("none")));
+        if let Some(hit) = plan.cache_hit {
+            headers.insert(X_LAB_CACHE, HeaderValue::from_static(if hit { "hit" } else { "miss" }));
+        }
+        let report = plan.load_report.map(|factor| self.shared.places.load().header(factor));
+        if let Some(Ok(report)) = report.map(HeaderValue::try_from) {
+            headers.insert(ENDPOINT_LOAD_METRICS, report);
+        }
         if let Some(reason) = refused {
             headers.insert(X_LAB_REFUSED, HeaderValue::from_static(reason.word()));
         }
@@ -68,6 +75,8 @@ pub(super) struct Identity<'a> {
     queue_us: u64,
     /// The time of service, in microseconds.
     service_us: u64,
+    /// Whether the cache of a fault had the key of the request.
+    cache_hit: Option<bool>,
     /// Why the request was not executed.
     refused: Option<Reason>,
     /// The number of the balancer's attempt; 1 without a header.
@@ -96,6 +105,7 @@ impl<'a> Identity<'a> {
             in_flight: ticket.in_flight,
             queue_us: micros(outcome.queue),
             service_us: micros(outcome.service),
+            cache_hit: outcome.plan.cache_hit,
             refused: outcome.refused,
             attempt: text(&X_LB_ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1),
             request_id: text(&X_REQUEST_ID),

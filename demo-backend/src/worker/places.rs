@@ -17,8 +17,8 @@ use super::demand::Demand;
 use super::faulty::{Faulty, sleep_until};
 use super::headers::X_REQUEST_ID;
 use super::report::Reporter;
-use crate::capacity::{Capacity, Reason, Station, Step};
-use crate::fault::Plan;
+use crate::capacity::{Capacity, Load, Reason, Station, Step};
+use crate::fault::{Plan, Subject};
 use crate::link::Report;
 
 /// The requests that wait and those that are served.
@@ -82,6 +82,11 @@ impl Places {
     /// The present settings.
     pub(super) fn capacity(&self) -> Capacity {
         *self.station.borrow().capacity()
+    }
+
+    /// The present load.
+    pub(super) fn load(&self) -> Load {
+        self.station.borrow().load()
     }
 
     /// Replaces the settings.
@@ -173,7 +178,7 @@ fn begin(places: &Rc<Places>, id: u64, at: Instant, now: Instant) {
     let mut jobs = places.jobs.borrow_mut();
     let Some(job) = jobs.get_mut(&id) else { return };
     job.plan = draw(places, &job.parts, now);
-    let service = job.demand.service(&places.capacity());
+    let service = job.demand.service(&places.capacity().at(job.plan.speed()));
     let pauses: Option<Duration> = job.plan.waits.iter().map(|wait| wait.lasts).sum();
     let until = pauses.and_then(|pauses| at.checked_add(service + pauses));
     places.station.borrow_mut().occupy(id, until);
@@ -203,7 +208,9 @@ fn end(places: &Places, id: u64, outcome: Outcome) {
 fn draw(places: &Places, parts: &Parts, now: Instant) -> Plan {
     let id = parts.headers.get(X_REQUEST_ID).map(|id| String::from_utf8_lossy(id.as_bytes()));
     places.reporter.note(Report::Executed(id.as_deref()));
-    let plan = places.faulty.plan(parts.method.as_str(), parts.uri.path(), now);
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let subject = Subject { method: parts.method.as_str(), path: parts.uri.path(), header: &header };
+    let plan = places.faulty.plan(subject, now);
     for &(key, matched, fired) in &plan.drawn {
         places.reporter.note(Report::Drawn { key, matched, fired });
     }

@@ -23,7 +23,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(config: WorkerConfig, reporter: Reporter) -> Self {
-        let (faulty, reporter) = (Rc::<Faulty>::default(), Rc::new(reporter));
+        let (faulty, reporter) = (Rc::new(Faulty::new()), Rc::new(reporter));
         Self {
             config,
             pid: std::process::id(),

@@ -4,6 +4,7 @@
 
 mod answers;
 mod capacity;
+mod effects;
 mod faults;
 mod input;
 mod pages;

@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::support::{Backend, command};
 
 /// The tables of docs/faults.md, each between two marks with its name.
-const TABLES: [(&str, fn() -> String); 2] =
-    [("capacity", demo_backend::capacity::page), ("kinds", demo_backend::fault::page)];
+fn tables() -> [(&'static str, String); 2] {
+    [("capacity", demo_backend::capacity::page()), ("kinds", demo_backend::fault::page())]
+}
 
 /// Each JSON object in a text that begins with a kind.
 fn examples(text: &str) -> Vec<Value> {
@@ -46,12 +47,12 @@ fn the_page_has_the_tables_of_the_program() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/faults.md");
     let page = std::fs::read_to_string(path).unwrap();
     let mut right = page.clone();
-    for (name, table) in TABLES {
+    for (name, table) in tables() {
         let (begin, end) =
             (format!("<!-- {name}: written by a test -->\n"), format!("<!-- end of {name} -->\n"));
         let (before, rest) = right.split_once(&begin).unwrap();
         let (_, after) = rest.split_once(&end).unwrap();
-        right = format!("{before}{begin}\n{}\n{end}{after}", table());
+        right = format!("{before}{begin}\n{}\n{end}{after}", table);
     }
     if std::env::var_os("ROUNDABOUT_WRITE_FAULTS").is_some() {
         std::fs::write(path, &right).unwrap();

@@ -310,7 +310,8 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "demo-backend::capacity",
         rows: &[
             ("page", "parse"),
-            ("station", "definition"),
+            ("station", "meter definition"),
+            ("meter", ""),
             ("parse", "definition"),
             ("definition", ""),
             ("mod", ""),
@@ -321,13 +322,15 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "demo-backend::fault",
         rows: &[
-            ("active", "plan definition"),
+            ("active", "plan lru definition"),
             // From the table of kinds up to its readers.
             ("page", "kinds"),
             ("parse", "kinds read definition"),
             ("kinds", "read definition"),
             ("read", "definition"),
-            ("plan", "definition"),
+            ("plan", "latency lru definition"),
+            ("latency", "definition"),
+            ("lru", ""),
             ("definition", ""),
             ("mod", ""),
         ],

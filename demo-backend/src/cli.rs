@@ -247,7 +247,7 @@ it, or \"none\"), and X-Lab-Refused (full, shed, expired or hopeless) if it was 
 X-Lab-Cache (hit or miss) and Endpoint-Load-Metrics.
 
 Commands on the control port (JSON):
-  GET /healthz, /state, /counters, /ledger, /capacity, /faults, /kinds
+  GET /healthz, /state, /counters, /ledger, /capacity, /faults, /kinds, /presets
   POST /start, /kill, /stop, /continue, /restart     answered when the command has taken effect
   POST /term         send SIGTERM to the worker, which exits at once or as the fault exit_on_term says
   POST /drain        finish requests in flight with Connection: close, and end; answered after the end

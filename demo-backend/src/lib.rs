@@ -27,4 +27,5 @@ pub mod fields;
 pub mod health_check;
 pub mod ledger;
 pub mod link;
+pub mod presets;
 pub mod worker;

@@ -24,6 +24,7 @@ use super::supervisor::{Impossible, Supervisor};
 use crate::capacity::Capacity;
 use crate::fault;
 use crate::fields::InvalidDefinition;
+use crate::presets::PRESETS;
 
 /// Larger request bodies are refused.
 const MAX_BODY: usize = 1 << 20;
@@ -114,6 +115,7 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
         (_, "/healthz") => Ok(json!("ok")),
         (_, "/state") => Ok(state(supervisor)),
         (_, "/kinds") => Ok(shown(&fault::KINDS)),
+        (_, "/presets") => Ok(shown(&PRESETS)),
         (_, "/counters") => Ok(supervisor.ledger(|ledger| shown(ledger.counters()))),
         ("DELETE", "/ledger") => {
             supervisor.ledger(|ledger| ledger.forget_executed());
@@ -189,7 +191,7 @@ fn no_fault(path: &str) -> Refusal {
 /// The methods of a path; empty if there is no such path.
 fn methods(path: &str) -> &'static [&'static str] {
     match path {
-        "/healthz" | "/state" | "/counters" | "/kinds" => &["GET"],
+        "/healthz" | "/state" | "/counters" | "/kinds" | "/presets" => &["GET"],
         "/ledger" => &["GET", "DELETE"],
         "/capacity" => &["GET", "PUT"],
         "/start" | "/kill" | "/drain" | "/term" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => {

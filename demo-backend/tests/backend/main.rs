@@ -8,5 +8,6 @@ mod effects;
 mod faults;
 mod input;
 mod pages;
+mod presets;
 mod process;
 mod support;

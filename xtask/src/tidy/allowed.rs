@@ -258,12 +258,13 @@ pub(super) const TABLES: &[Allowed] = &[
             ("main", "health_check agent worker cli"),
             ("health_check", ""),
             // Two processes, and what they say to each other.
-            ("agent", "ledger cli link fault capacity fields"),
+            ("agent", "ledger cli link presets fault capacity fields"),
             ("worker", "cli link fault capacity"),
             ("ledger", "link"),
             ("cli", "fault capacity"),
             ("link", "fault capacity"),
             // What goes wrong, and who is served: pure.
+            ("presets", ""),
             ("fault", "fields"),
             ("capacity", "fields"),
             ("fields", ""),

@@ -17,6 +17,7 @@ const PURE: &[&str] = &[
     "demo-backend/src/fault/mod.rs",
     "demo-backend/src/fault/",
     "demo-backend/src/fields.rs",
+    "demo-backend/src/presets.rs",
     "demo-backend/src/capacity/",
 ];
 

@@ -130,8 +130,8 @@ impl Backend {
         self.ask(Method::PATCH, &format!("/faults/{id}"), Some(changes)).await.map(drop)
     }
 
-    /// Sets the capacity of the server, such as `{"workers": 3, "queue": 20, "work": "100ms"}`. Fields that are
-    /// missing get their defaults; docs/faults.md lists all of them.
+    /// Sets the capacity of the server, such as `{"workers": 3, "queue": 20, "work": "100ms"}`. Fields
+    /// that are missing get their defaults; docs/faults.md lists all of them.
     ///
     /// # Errors
     /// As [`Backend::kill`].
@@ -139,8 +139,8 @@ impl Backend {
         self.ask(Method::PUT, "/capacity", Some(capacity)).await.map(drop)
     }
 
-    /// Sends SIGTERM to the worker, which exits at once or as its fault `exit_on_term` says. Does not wait for
-    /// its end.
+    /// Sends SIGTERM to the worker, which exits at once or as its fault `exit_on_term` says. Does not wait
+    /// for its end.
     ///
     /// # Errors
     /// As [`Backend::kill`].
@@ -220,7 +220,8 @@ mod tests {
 
     use super::*;
 
-    /// A control port that answers one request with this body, and returns the request: its line and its body.
+    /// A control port that answers one request with this body, and returns the line and the body of the
+    /// request.
     async fn control_port(answer: &'static str) -> (Backend, tokio::task::JoinHandle<(String, Value)>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let control = listener.local_addr().unwrap();

@@ -23,6 +23,8 @@ pub(super) const TABLES: &[Allowed] = &[
             ("lab", "api"),
             // What a console shows. It knows the documents of the balancer and nothing else.
             ("console", "api"),
+            // The simulator. It runs the decisions, and knows nothing of the lab.
+            ("sim", "balance"),
             // The decisions, and the documents that the balancer and its readers share.
             ("balance", ""),
             ("api", ""),
@@ -40,6 +42,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("console", ""),
             // One test of `lb` counts allocations with the client of the lab.
             ("lab", ""),
+            ("sim", ""),
             ("balance", ""),
             ("api", ""),
         ],
@@ -96,6 +99,36 @@ pub(super) const TABLES: &[Allowed] = &[
             ("lib", ""),
             ("names", ""),
             ("moment", ""),
+        ],
+        up: &[],
+    },
+    // The simulator: from a run down to the draws.
+    Allowed {
+        scope: "sim",
+        rows: &[
+            ("simulate", "run recording settings report"),
+            ("run", "recording settings balancer faults report station jobs server draws events clock"),
+            ("recording", "settings report arrivals client service jobs clock"),
+            // The description of a run.
+            ("settings", "balancer arrivals client faults server service"),
+            ("arrivals", "service draws clock"),
+            ("balancer", "server clock"),
+            ("client", "draws clock"),
+            ("faults", "clock"),
+            ("service", "draws clock"),
+            // What it counts.
+            ("report", "gauge clock"),
+            // A server while it runs.
+            ("station", "jobs server gauge draws events clock"),
+            ("jobs", "clock"),
+            ("server", ""),
+            ("gauge", "clock"),
+            // Random numbers, events and time.
+            ("draws", ""),
+            ("events", "clock"),
+            ("clock", ""),
+            ("theory", ""),
+            ("lib", ""),
         ],
         up: &[],
     },

@@ -7,6 +7,7 @@ const PURE: &[&str] = &[
     "api/src/",
     "balance/src/",
     "console/src/",
+    "sim/src/",
     "lab/src/claims/",
     "lb/src/proxy/http1/",
     "lb/src/check/figures.rs",
@@ -19,7 +20,7 @@ const PURE: &[&str] = &[
 ];
 
 const EVERYTHING: &[&str] =
-    &["api/", "balance/", "lb/", "demo-backend/", "lab/", "console/", "xtask/", "tests/"];
+    &["api/", "balance/", "sim/", "lb/", "demo-backend/", "lab/", "console/", "xtask/", "tests/"];
 
 pub(super) const BANS: &[Ban] = &[
     // Pure core.

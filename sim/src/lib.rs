@@ -44,11 +44,13 @@ mod jobs;
 mod recording;
 mod report;
 mod run;
+pub mod scenario;
 mod server;
 mod service;
 mod settings;
 mod simulate;
 mod station;
+mod table;
 pub mod theory;
 
 pub use arrivals::Arrivals;
@@ -61,3 +63,4 @@ pub use report::{BackendFigures, BackendTick, Figures, Report, StateChange, Tick
 pub use server::{Cache, Collections, Discipline, OnDisconnect, Probes, Queue, Server};
 pub use service::Service;
 pub use settings::{Sim, Stop};
+pub use table::table;

@@ -13,7 +13,7 @@ use crate::gauge::Gauge;
 const LONGEST: u64 = 86_400_000_000_000;
 
 /// The end of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
     /// An answer with this status.
     Answered(u16),
@@ -156,7 +156,8 @@ pub(crate) struct Counts {
     pub(crate) longest: Nanos,
     pub(crate) ends: u64,
     pub(crate) good: u64,
-    pub(crate) reasons: BTreeMap<String, u64>,
+    /// The ends that are not good.
+    pub(crate) bad: BTreeMap<End, u64>,
     pub(crate) retries: u64,
     pub(crate) resends: u64,
     pub(crate) tries: u64,
@@ -176,7 +177,7 @@ impl Counts {
             longest: 0,
             ends: 0,
             good: 0,
-            reasons: BTreeMap::new(),
+            bad: BTreeMap::new(),
             retries: 0,
             resends: 0,
             tries: 0,
@@ -201,13 +202,9 @@ impl Counts {
         }
         if end.is_good() {
             self.good += 1;
-            return;
+        } else {
+            *self.bad.entry(end).or_default() += 1;
         }
-        let reason = match end {
-            End::Answered(status) => format!("status {status}"),
-            End::TimedOut => "timeout".to_owned(),
-        };
-        *self.reasons.entry(reason).or_default() += 1;
     }
 
     /// Takes over what the gauges of a backend have measured.
@@ -258,8 +255,12 @@ impl Report {
     }
 
     /// The errors by reason: `status 503`, or `timeout`.
-    pub fn reasons(&self) -> &BTreeMap<String, u64> {
-        &self.counts.reasons
+    pub fn reasons(&self) -> BTreeMap<String, u64> {
+        let words = |end: &End| match end {
+            End::Answered(status) => format!("status {status}"),
+            End::TimedOut => "timeout".to_owned(),
+        };
+        self.counts.bad.iter().map(|(end, count)| (words(end), *count)).collect()
     }
 
     /// Tries that the balancers repeated, at the same backend or at another one.
@@ -350,7 +351,7 @@ impl Report {
             calls: self.calls(),
             good: self.good(),
             errors: self.errors(),
-            reasons: self.counts.reasons.clone(),
+            reasons: self.reasons(),
             unfinished: self.unfinished,
             retries: self.counts.retries,
             resends: self.counts.resends,

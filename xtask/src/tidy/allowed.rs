@@ -15,7 +15,7 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "crates",
         rows: &[
             // The crates that nothing below uses: programs and tests.
-            ("xtask", "lab console api"),
+            ("xtask", "lab console sim balance api"),
             ("e2e", "lab"),
             ("lb", "balance api"),
             ("demo-backend", ""),
@@ -106,6 +106,12 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "sim",
         rows: &[
+            // The program.
+            ("main", "scenario table report"),
+            ("speed", "settings arrivals server service clock"),
+            // The library.
+            ("scenario", "settings balancer arrivals client faults server service report clock"),
+            ("table", "report"),
             ("simulate", "run recording settings report"),
             ("run", "recording settings balancer faults report station jobs server draws events clock"),
             ("recording", "settings report arrivals client service jobs clock"),
@@ -376,7 +382,7 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "xtask",
         rows: &[
-            ("main", "bench budget fuzz image soak demo tidy pictures"),
+            ("main", "bench budget fuzz image soak demo tidy sim pictures"),
             // The commands.
             ("bench", "pictures callgrind table"),
             ("budget", "callgrind"),
@@ -385,6 +391,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("soak", ""),
             ("demo", "table"),
             ("tidy", ""),
+            ("sim", "pictures"),
             // What several commands use. Two of them are commands too.
             ("pictures", ""),
             ("callgrind", ""),

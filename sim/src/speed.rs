@@ -1,8 +1,13 @@
 //! How fast is the simulator? Events in a second of processor time, so that other programs on the machine
 //! matter little.
 
-use anyhow::Context;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use balance::health::Evidence;
+use balance::member::Member;
 use balance::policy::Kind;
+use balance::{Address, Moment, Rules, ServerPool};
 use clap::Args;
 use sim::{Arrivals, Server, Service, Sim, Stop, ms};
 use strum::VariantArray;
@@ -25,12 +30,21 @@ pub(crate) struct Speed {
     /// With pings and looks at the traffic.
     #[arg(long)]
     checks: bool,
+    /// Measure changes of a backend's state instead: this many of each policy.
+    #[arg(long)]
+    changes: Option<u32>,
 }
 
 impl Speed {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let all = Kind::VARIANTS.iter().filter(|kind| !SLOW.contains(kind)).copied().collect();
         let policies: Vec<_> = if self.policy.is_empty() { all } else { self.policy };
+        if let Some(changes) = self.changes {
+            return self
+                .backends
+                .iter()
+                .try_for_each(|backends| measure_changes(&policies, *backends, changes));
+        }
         println!("{:<20} {:>8} {:>10} {:>8} {:>12}", "policy", "backends", "events", "seconds", "events/s");
         for backends in self.backends {
             for policy in &policies {
@@ -48,6 +62,34 @@ impl Speed {
     }
 }
 
+/// The time in which a pool publishes that one backend is down, or up again.
+fn measure_changes(policies: &[Kind], backends: usize, changes: u32) -> anyhow::Result<()> {
+    println!("{:<20} {:>8} {:>10}", "policy", "backends", "a change");
+    for policy in policies {
+        let member = |index: usize| {
+            let host = format!("10.0.{}.{}", index >> 8, index & 255);
+            Member::new(Address { host, port: 80 })
+        };
+        let members = (0..backends).map(member).collect();
+        let rules = Rules { policy: *policy, ..Rules::default() };
+        let pool: ServerPool = ServerPool::new(members, rules, |_, _| (), Moment::START);
+        let backend = Arc::clone(&pool.backends()[backends / 2]);
+        let before = seconds()?;
+        for turn in 0..changes {
+            let evidence = match turn % 3 {
+                0 => Evidence::CannotConnect { cause: "measured".into(), refused: true },
+                _ => Evidence::Answered,
+            };
+            // The second answer in a row brings it up, so that two of three observations are changes.
+            let changed = pool.learn(&backend, evidence, Moment::START);
+            ensure!(changed.is_some() == (turn % 3 != 1), "an observation has an unexpected result");
+        }
+        let each = (seconds()? - before) / f64::from(changes) * 1.5;
+        println!("{:<20} {backends:>8} {:>7.3} ms", policy.name(), each * 1e3);
+    }
+    Ok(())
+}
+
 /// Servers of one worker each that are busy for 80 % of the time.
 fn scenario(backends: usize, policy: Kind, checks: bool) -> Sim {
     let sim = Sim::new(1)
@@ -58,9 +100,9 @@ fn scenario(backends: usize, policy: Kind, checks: bool) -> Sim {
     if checks { sim } else { sim.without_checks() }
 }
 
-/// The processor time that this process has used in its own code.
+/// The processor time that this process has used.
 fn seconds() -> anyhow::Result<f64> {
     let stat = procfs::process::Process::myself().and_then(|process| process.stat());
     let stat = stat.context("cannot read /proc/self/stat")?;
-    Ok(stat.utime as f64 / procfs::ticks_per_second() as f64)
+    Ok((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
 }

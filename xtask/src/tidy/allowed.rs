@@ -71,7 +71,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("explain", "pool policy backend member state"),
             // The pool, and one view of it at a time.
             ("pool", "roster change fleet rules policy backend member health state outlier budget moment"),
-            ("roster", "fleet backend member address moment"),
+            ("roster", "fleet rules backend member address moment"),
             ("change", "member address"),
             ("fleet", "rules levels policy backend member state moment"),
             ("rules", "policy state silence outlier budget"),

@@ -166,6 +166,11 @@ impl Backend {
         self.load.set_watch(watch);
     }
 
+    /// Whether this is the watch of the backend.
+    pub(super) fn is_watched_by(&self, watch: &Arc<Arc<dyn LoadWatch>>) -> bool {
+        self.load.is_watched_by(watch)
+    }
+
     /// Whether the backend came up recently and warms up.
     pub fn is_warming(&self) -> bool {
         self.load.is_warming()

@@ -97,6 +97,11 @@ impl Load {
         self.watched.store(watched, SeqCst);
     }
 
+    /// Whether this is the watch of the backend.
+    pub(super) fn is_watched_by(&self, watch: &Arc<Arc<dyn LoadWatch>>) -> bool {
+        self.watch.load().as_ref().is_some_and(|present| Arc::ptr_eq(present, watch))
+    }
+
     /// The backend has come up, and warms up from now on.
     pub(super) fn begin_warming(&self, now: Moment) {
         self.warm_from.store(now.to_stamp(), Relaxed);

@@ -172,7 +172,7 @@ impl<X> ServerPool<X> {
                 backend.load.begin_warming(now);
             }
         }
-        self.publish(roster);
+        self.publish_state(roster);
         Some(Transition { backend: backend.number, from: change.from, to: change.to, cause: change.cause })
     }
 
@@ -360,14 +360,19 @@ impl<X> ServerPool<X> {
         self.publish(&mut roster);
     }
 
+    /// Publishes a view of the present members.
     fn publish(&self, roster: &mut Roster<X>) {
         let rules = self.rules();
-        let policies = &mut roster.policies;
-        let policies_of = |rank| {
-            let new = || Arc::new(LevelPolicies::new(rules.policy, rules.load_factor));
-            Arc::clone(policies.entry(rank).or_insert_with(new))
-        };
-        let fleet = Fleet::of(roster.members.clone(), roster.leaving.clone(), &rules, policies_of);
+        let (members, leaving) = (roster.members.clone(), roster.leaving.clone());
+        let fleet = Fleet::of(members, leaving, &rules, |rank| roster.policies_of(rank, &rules));
+        self.fleet.store(Arc::new(fleet));
+    }
+
+    /// Publishes a view of the members that were published last, with their present states.
+    fn publish_state(&self, roster: &mut Roster<X>) {
+        let rules = self.rules();
+        let before = self.fleet.load_full();
+        let fleet = before.after_change(&rules, |rank| roster.policies_of(rank, &rules));
         self.fleet.store(Arc::new(fleet));
     }
 

@@ -31,6 +31,22 @@ pub struct Rules {
     pub retry_budget: Option<budget::Rule>,
 }
 
+impl Default for Rules {
+    /// The defaults of the program `lb`.
+    fn default() -> Self {
+        Self {
+            policy: Kind::default(),
+            load_factor: 125,
+            panic_threshold: 0,
+            slow_start: Duration::ZERO,
+            thresholds: Thresholds { rise: 2, fall: 3 },
+            silence: silence::Rule { waiting: 3, at_least: Duration::from_millis(500) },
+            outlier: outlier::Rule::OFF,
+            retry_budget: None,
+        }
+    }
+}
+
 /// The present rules.
 #[derive(Debug)]
 pub(super) struct InForce {

@@ -7,6 +7,7 @@ mod demo;
 mod fuzz;
 mod image;
 mod pictures;
+mod sim;
 mod soak;
 mod table;
 mod tidy;
@@ -31,6 +32,7 @@ enum Command {
     Budget(budget::CompareBudget),
     Fuzz(fuzz::Fuzz),
     Pictures(pictures::Pictures),
+    Sim(sim::Simulate),
     Soak(soak::Soak),
     Tidy(tidy::Tidy),
 }
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Budget(command) => command.run(),
         Command::Fuzz(command) => command.run(),
         Command::Pictures(command) => command.run(),
+        Command::Sim(command) => command.run(),
         Command::Soak(command) => command.run(),
         Command::Tidy(command) => command.run(),
     };

@@ -303,7 +303,8 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// More of the request was sent. Until it is completely sent, the client may be slow, and not the backend.
+    /// More of the request was sent. Until it is completely sent, the client may be slow, and not the
+    /// backend.
     #[inline]
     fn progressed(&mut self, progress: Progress) {
         let (now, timers, settings) = (Instant::now(), self.timers, &self.exchange.settings);

@@ -148,16 +148,18 @@ pub(super) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
 
 /// Waits for a connection and accepts it.
 ///
-/// The kernel is asked whether a connection waits before `accept` is called. If no connection waits, `accept`
-/// still makes a socket and a file and destroys them, which costs much more than the question. And a runtime
-/// that reports only edges needs a call that finds nothing.
+/// Before a call of `accept`, this asks the kernel whether a connection waits. If no connection waits,
+/// `accept` makes a socket and a file and destroys them, which costs much more than the question. Without the
+/// question, there would be such a call after each group of connections: the runtime reports new connections
+/// once, and expects the program to accept until no connection is left.
 pub(super) async fn next(listener: &AsyncFd<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     loop {
         // Clients may arrive faster than they are accepted: accepted clients must be served in between.
         consume_budget().await;
         let mut ready = listener.readable().await?;
         if !plain::a_client_waits(listener.get_ref())? {
-            // The runtime has not yet seen a client that has arrived since then, so this loses no client.
+            // If a client has arrived since the question, the runtime reports it after this. So no client is
+            // lost.
             ready.clear_ready();
             continue;
         }
@@ -190,11 +192,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_next_client_is_waited_for_in_peace() {
+    async fn a_wait_for_the_next_client_wakes_no_task_before_it_comes() {
         let listener = watch(listen("127.0.0.1:0".parse().unwrap(), "--port").unwrap()).unwrap();
         let _client = TcpStream::connect(listener.get_ref().local_addr().unwrap()).unwrap();
         next(&listener).await.unwrap();
-        // The runtime still takes it that a client waits.
+        // The runtime still reports that a client waits.
         let bell = Arc::new(Bell::default());
         let next = pin!(next(&listener));
         assert!(next.poll(&mut Context::from_waker(&Arc::clone(&bell).into())).is_pending());

@@ -100,17 +100,17 @@ fn lane_line(lane: &Lane, model: &Model, glyphs: Glyphs, width: usize) -> Line {
     );
     let mut line = vec![
         (format!(" {} {:<8} ", lane.number, lane.process), None),
-        (format!("{state:<18} "), Some(color(lane.health))),
+        (format!("{state:<18} "), Some(colour(lane.health))),
         (numbers, None),
     ];
     for moment in model.timeline(lane.number, width.saturating_sub(LANE_WIDTH + 1)) {
-        line.push((glyphs.moment(moment).into(), moment.map(color)));
+        line.push((glyphs.moment(moment).into(), moment.map(colour)));
     }
     line
 }
 
 /// Nearly all people can distinguish blue and orange.
-fn color(health: Health) -> Color {
+fn colour(health: Health) -> Color {
     match health {
         Health::Up => Color::Cyan,
         Health::Suspect | Health::Ejected => Color::Yellow,

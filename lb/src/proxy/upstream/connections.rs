@@ -47,8 +47,9 @@ pub(crate) struct Wanted {
     /// whether the connection has ended, at the price of one system call. The remaining risk is that the
     /// backend closes the connection while the request is on its way.
     pub(crate) look_first: bool,
-    /// The time that connecting may take, and before it the look-up of a name that was never looked up; but
-    /// not beyond the deadline.
+    /// Time limit of each phase: the wait for a place, the look-up of a name that was never looked up, and
+    /// connecting, with all addresses of the backend together. So the three phases may take three times as
+    /// long, but not longer than until the deadline.
     pub(crate) connect_timeout: Duration,
     pub(crate) deadline: Instant,
 }

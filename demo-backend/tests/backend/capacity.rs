@@ -145,6 +145,18 @@ fn a_request_without_its_client_is_executed_or_frees_its_worker() {
 }
 
 #[test]
+fn a_request_whose_client_left_while_the_worker_was_stopped_is_work_nevertheless() {
+    let backend = Backend::start();
+    set(&backend, json!({"workers": 1, "on_disconnect": "continue", "work": "1ms"}));
+    backend.order("POST /stop");
+    for id in ["a", "b", "c"] {
+        backend.client().send(&format!("GET / HTTP/1.1\r\nHost: test\r\nX-Request-Id: {id}\r\n\r\n"));
+    }
+    backend.order("POST /continue");
+    eventually("all are executed", || executed(&backend) == json!({"a": 1, "b": 1, "c": 1}));
+}
+
+#[test]
 fn a_request_is_dropped_when_its_deadline_is_over_or_cannot_be_met() {
     let backend = Backend::start();
     for (discipline, reason) in [("drop_expired", "expired"), ("drop_hopeless", "hopeless")] {

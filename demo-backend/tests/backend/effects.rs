@@ -126,6 +126,8 @@ fn a_changed_fault_keeps_its_id_and_its_counts() {
     assert_eq!(patch(r#"{"first": null, "for": null, "percent": 100}"#).0, 200);
     let statuses: Vec<_> = (0..4).map(|_| backend.get("/").status).collect();
     assert_eq!(statuses, [501; 4]);
+    let fault = backend.order("GET /faults")[1].clone();
+    assert_eq!((fault.get("first"), fault.get("for"), &fault["fired"]), (None, None, &json!(6)));
     let (status, error) = patch(r#"{"code": null}"#);
     assert_eq!((status, error["error"].as_str().unwrap().starts_with("code: is missing")), (400, true));
     assert_eq!(backend.get("/").status, 501, "a wrong change changes nothing");

@@ -3,8 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use http::Method;
+
+use super::arrivals::Arrivals;
+use super::draws::Seed;
+use super::rates::Rates;
+use super::schedule::Schedule;
+use crate::client::request;
 
 /// The description of a load; `start` starts it.
 ///
@@ -32,6 +39,9 @@ pub struct Load {
     pub(super) calls: Vec<Call>,
     pub(super) patience: Duration,
     pub(super) keep: usize,
+    pub(super) seed: u64,
+    pub(super) arrivals: Arrivals,
+    pub(super) steps: Vec<(Duration, f64)>,
 }
 
 impl Load {
@@ -44,6 +54,9 @@ impl Load {
             calls: Vec::new(),
             patience: Duration::from_secs(30),
             keep: usize::MAX,
+            seed: 0,
+            arrivals: Arrivals::Even,
+            steps: Vec::new(),
         }
     }
 
@@ -55,6 +68,30 @@ impl Load {
     /// Adds a kind of request; the default is `GET /`.
     pub fn call(mut self, call: Call) -> Self {
         self.calls.push(call);
+        self
+    }
+
+    /// The seed of all random numbers of the load; the default is 0. A load does not use the same numbers for
+    /// two purposes, and request `n` has the same numbers in each load with this seed.
+    ///
+    /// The ids of the requests are no part of this: they begin with a name that is new for each load, because
+    /// the ledger of a backend may contain several loads.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// When requests arrive in open loop; the default is [`Arrivals::Even`].
+    pub fn arrivals(mut self, arrivals: Arrivals) -> Self {
+        self.arrivals = arrivals;
+        self
+    }
+
+    /// Changes the rate of the load in open loop: from each of these times on, this number of requests a
+    /// second, which is zero or more. All calls together have this rate, and the ratio of their own rates.
+    /// Before the first of these times, each call has its own rate. The times are in ascending order.
+    pub fn rate_steps(mut self, steps: impl IntoIterator<Item = (Duration, f64)>) -> Self {
+        self.steps = steps.into_iter().collect();
         self
     }
 
@@ -74,6 +111,48 @@ impl Load {
     pub fn keep_last(mut self, entries: usize) -> Self {
         self.keep = entries;
         self
+    }
+}
+
+impl Load {
+    /// # Errors
+    /// If the load sends nothing, or if a path, a rate or a time is invalid.
+    pub(super) fn check(&self) -> Result<()> {
+        ensure!(self.connections > 0, "a load without connections sends nothing: give it at least one");
+        for Call { method, path, rate, .. } in &self.calls {
+            ensure!(
+                rate.is_finite() && *rate > 0.0,
+                "{method} {path} at {rate} a second: a rate is a positive number"
+            );
+            request(method.clone(), path, Bytes::new())?;
+        }
+        self.arrivals.check()?;
+        self.check_steps()
+    }
+
+    fn check_steps(&self) -> Result<()> {
+        let is_trace = matches!(self.arrivals, Arrivals::Trace(_));
+        ensure!(
+            self.steps.is_empty() || !is_trace,
+            "a trace has its own times: leave out the steps of the rate"
+        );
+        ensure!(self.steps.is_empty() || self.open, "a closed loop has no rate: use `Load::open` for steps");
+        for (at, rate) in &self.steps {
+            ensure!(
+                rate.is_finite() && *rate >= 0.0,
+                "the step at {at:?} has the rate {rate}: a rate is zero or a positive number"
+            );
+        }
+        let is_sorted = self.steps.is_sorted_by(|before, after| before.0 < after.0);
+        ensure!(is_sorted, "the steps of the rate are not in the order of their times: sort them");
+        Ok(())
+    }
+
+    /// The requests of this load.
+    pub(super) fn schedule(&self) -> Schedule {
+        let all: f64 = self.calls.iter().map(|call| call.rate).sum();
+        let rates = Rates::new(self.steps.iter().map(|(at, rate)| (*at, rate / all)));
+        Schedule::new(Seed(self.seed), self.calls.iter().map(|call| call.rate), &self.arrivals, rates)
     }
 }
 

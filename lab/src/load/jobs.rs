@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::schedule::Schedule;
+use super::schedule::{Planned, Schedule};
 use super::shared::Shared;
 
 /// The longest sleep of the pacer before it checks whether to stop.
@@ -19,6 +19,7 @@ const NAP: Duration = Duration::from_millis(20);
 /// The next request; in open loop with the time at which it should be sent.
 #[derive(Clone, Copy)]
 pub(super) struct Job {
+    pub(super) number: u64,
     pub(super) call: usize,
     pub(super) due: Option<Duration>,
 }
@@ -36,7 +37,7 @@ impl Jobs {
         match self {
             Self::Closed(schedule) => {
                 let mut schedule = schedule.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                schedule.next().map(|(_, call)| Job { call, due: None })
+                schedule.next().map(|Planned { number, call, .. }| Job { number, call, due: None })
             }
             Self::Open(jobs) => jobs.lock().await.recv().await,
         }
@@ -47,14 +48,14 @@ impl Jobs {
 pub(super) fn pace(schedule: Schedule, shared: Arc<Shared>) -> mpsc::UnboundedReceiver<Job> {
     let (hand_out, jobs) = mpsc::unbounded_channel();
     thread::spawn(move || {
-        for (due, call) in schedule {
+        for Planned { number, call, due } in schedule {
             while let Some(early) = due.checked_sub(shared.began.elapsed()).filter(|early| !early.is_zero()) {
                 if shared.stopping() {
                     return;
                 }
                 thread::sleep(early.min(NAP));
             }
-            if shared.stopping() || hand_out.send(Job { call, due: Some(due) }).is_err() {
+            if shared.stopping() || hand_out.send(Job { number, call, due: Some(due) }).is_err() {
                 return;
             }
         }

@@ -3,10 +3,13 @@
 //! - **Closed loop** ([`Load::closed`]): a number of clients, each of which sends its next request when it
 //!   has the answer to the last one. The throughput is the result; a server that stalls gets fewer requests,
 //!   and so looks better than it is.
-//! - **Open loop** ([`Load::open`]): requests start at fixed times, whatever the server does. Latency counts
+//! - **Open loop** ([`Load::open`]): requests start at given times, whatever the server does. Latency counts
 //!   from the time at which a request should have started, so it includes the wait for a free connection. A
 //!   measurement without this wait makes the mistake known as coordinated omission (Gil Tene, "How NOT to
 //!   Measure Latency").
+//!
+//! All random numbers of a load come from its [seed](Load::seed). Each of them belongs to one request, so two
+//! loads with the same description and the same seed send the same requests, whatever the balancer does.
 //!
 //! Every request has its own `X-Request-Id` and ends as one [`Entry`] of a ledger; an answer to another
 //! request is an outcome of its own kind. All figures are calculated from that ledger later, for any period,
@@ -15,16 +18,22 @@
 //! The load runs on a thread of its own, so that it does not disturb other work: one thread sends more than
 //! ten thousand requests a second.
 
+mod arrivals;
 mod check;
 mod crowd;
 mod description;
+mod draws;
 mod jobs;
+#[cfg(test)]
+mod laws;
 mod ledger;
+mod rates;
 mod report;
 mod run;
 mod schedule;
 mod shared;
 
+pub use arrivals::Arrivals;
 pub use crowd::{Crowd, SlowCrowd};
 pub use description::{Call, Load};
 pub use ledger::{Comparison, Entry, Executed, Outcome};

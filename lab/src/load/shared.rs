@@ -15,7 +15,8 @@ pub(super) struct Shared {
     pub(super) name: String,
     pub(super) began: Instant,
     pub(super) stopping: AtomicBool,
-    pub(super) next_number: AtomicU64,
+    /// The number of requests that the load has begun.
+    pub(super) begun: AtomicU64,
     pub(super) unsent: AtomicU64,
     record: Mutex<Record>,
 }
@@ -35,7 +36,7 @@ impl Shared {
             name: format!("load{:08x}", fastrand::u32(..)),
             began: Instant::now(),
             stopping: AtomicBool::new(false),
-            next_number: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
             record: Mutex::new(Record { entries: VecDeque::new(), phases: Vec::new(), keep }),
         }

@@ -1,0 +1,169 @@
+//! Tests: loads over real sockets, on a small server.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use super::*;
+use crate::load::{Arrivals, Call};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+/// A server that answers as backend 7, with the id of the request, and reports each request's head; its
+/// very first answer comes late.
+async fn server(first_takes: Duration) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+    server_for(first_takes, |id| id.to_owned()).await
+}
+
+/// The same, but it answers with another id.
+async fn server_for(
+    first_takes: Duration,
+    named: fn(&str) -> String,
+) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, heads) = mpsc::unbounded_channel();
+    let wait = Arc::new(Mutex::new(first_takes));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (tell, wait) = (tell.clone(), wait.clone());
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut head = String::new();
+                while stream.read_line(&mut head).await.is_ok_and(|read| read > 0) {
+                    if head.ends_with("\r\n\r\n") {
+                        let id = named(id_in(&head));
+                        drop(tell.send(std::mem::take(&mut head)));
+                        let wait = std::mem::take(&mut *wait.lock().unwrap());
+                        tokio::time::sleep(wait).await;
+                        let length = id.len();
+                        let answer = format!(
+                            "HTTP/1.1 200 OK\r\nx-backend: 7\r\nx-request-id: {id}\r\ncontent-length: {length}\r\n\r\n{id}"
+                        );
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (address, heads)
+}
+
+fn id_in(head: &str) -> &str {
+    head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap()
+}
+
+/// Runs a load until it has begun this number of requests.
+async fn run_until(running: Running, begun: u64) -> Report {
+    crate::eventually(Duration::from_secs(5), "the load to get going", async || {
+        anyhow::ensure!(running.begun() >= begun, "it has begun {}", running.begun());
+        Ok(())
+    })
+    .await
+    .unwrap();
+    running.stop().await.unwrap()
+}
+
+#[tokio::test]
+async fn every_request_has_an_id_of_its_own_and_one_entry() {
+    let (address, mut heads) = server(Duration::ZERO).await;
+    let load = Load::closed(address, 4).call(Call::get("/a").rate(3.0)).call(Call::get("/b"));
+    let running = load.start().unwrap();
+    running.phase("only");
+    let report = run_until(running, 400).await;
+    assert_eq!(report.errors(), []);
+    assert_eq!(report.begun(), report.entries().len() as u64);
+
+    let mut asked = HashSet::new();
+    while let Ok(head) = heads.try_recv() {
+        let id = id_in(&head);
+        assert!(asked.insert(id.to_owned()), "{id} came twice");
+    }
+    let entered: HashSet<String> = report.entries().iter().map(|entry| report.id(entry)).collect();
+    assert_eq!(entered, asked);
+    let summary = report.phase("only").unwrap();
+    assert_eq!((summary.errors, summary.share(7)), (0, 1.0));
+    let first_call = report.entries().iter().filter(|entry| entry.call == 0).count();
+    assert!(
+        (first_call as f64 / entered.len() as f64 - 0.75).abs() < 0.02,
+        "{first_call} of {}",
+        entered.len()
+    );
+}
+
+#[tokio::test]
+async fn in_open_loop_waiting_for_a_slow_server_counts() {
+    let (address, _heads) = server(Duration::from_millis(300)).await;
+    let load = Load::open(address).call(Call::get("/").rate(100.0)).connections(1);
+    let report = run_until(load.start().unwrap(), 60).await;
+    // On the only connection, requests that were due during the first answer waited for the rest of that
+    // time. A load that waits with its client would report a millisecond.
+    let first = report.entries().iter().find(|entry| entry.number == 0).unwrap();
+    assert!(first.latency() >= Duration::from_millis(300), "{first:?}");
+    let due = report.entries().iter().filter(|entry| (1..30).contains(&entry.number));
+    for entry in due.clone() {
+        assert_eq!(entry.start, Duration::from_millis(10) * u32::try_from(entry.number).unwrap());
+        assert!(entry.end >= first.end, "{entry:?} did not wait for {first:?}");
+    }
+    assert_eq!(due.count(), 29);
+}
+
+#[tokio::test]
+async fn in_open_loop_requests_start_on_time() {
+    let (address, _heads) = server(Duration::ZERO).await;
+    let report = run_until(Load::open(address).call(Call::get("/").rate(200.0)).start().unwrap(), 50).await;
+    for entry in report.entries() {
+        assert_eq!(entry.start, Duration::from_millis(5) * u32::try_from(entry.number).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_an_error_each_time() {
+    let closed_port = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap()
+    };
+    let report = run_until(Load::closed(closed_port, 2).start().unwrap(), 4).await;
+    assert_eq!(report.summary().errors, report.summary().requests);
+    assert!(report.errors()[0].0.contains("cannot connect"), "{:?}", report.errors());
+}
+
+#[tokio::test]
+async fn an_answer_to_another_request_is_an_error() {
+    let (address, _heads) = server_for(Duration::ZERO, |id| format!("{id}0")).await;
+    let running = Load::closed(address, 2).start().unwrap();
+    let report = run_until(running, 4).await;
+    for entry in report.entries() {
+        assert!(matches!(entry.outcome, Outcome::Mistaken(_)), "{entry:?}");
+        assert!(entry.is_error() && entry.backend == Some(7), "{entry:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_endless_load_keeps_only_the_last_entries() {
+    let (address, _heads) = server(Duration::ZERO).await;
+    let report = run_until(Load::closed(address, 1).keep_last(10).start().unwrap(), 100).await;
+    assert_eq!(report.entries().len(), 10);
+    assert!(report.entries()[0].number >= 90);
+}
+
+#[test]
+fn a_load_that_cannot_be_is_refused() {
+    let server = SocketAddr::from(([127, 0, 0, 1], 1));
+    let s = Duration::from_secs;
+    let trace = Arrivals::Trace(vec![s(1)]);
+    for (load, reason) in [
+        (Load::closed(server, 0), "at least one"),
+        (Load::open(server).call(Call::get("/").rate(0.0)), "GET / at 0 a second"),
+        (Load::open(server).call(Call::get("/").rate(f64::NAN)), "a positive number"),
+        (Load::closed(server, 1).call(Call::get("nowhere at all")), "no path"),
+        (Load::open(server).arrivals(Arrivals::Trace(vec![])), "at least one time"),
+        (Load::open(server).arrivals(trace).rate_steps([(s(1), 1.0)]), "a trace has its own times"),
+        (Load::closed(server, 1).rate_steps([(s(1), 1.0)]), "a closed loop has no rate"),
+        (Load::open(server).rate_steps([(s(1), -1.0)]), "the step at 1s has the rate -1"),
+        (Load::open(server).rate_steps([(s(2), 1.0), (s(1), 1.0)]), "sort them"),
+    ] {
+        let error = format!("{:#}", load.start().unwrap_err());
+        assert!(error.contains(reason), "{error:?} lacks {reason:?}");
+    }
+}

@@ -42,6 +42,7 @@ pub struct Load {
     pub(super) seed: u64,
     pub(super) arrivals: Arrivals,
     pub(super) steps: Vec<(Duration, f64)>,
+    pub(super) requests: u64,
 }
 
 impl Load {
@@ -57,6 +58,7 @@ impl Load {
             seed: 0,
             arrivals: Arrivals::Even,
             steps: Vec::new(),
+            requests: u64::MAX,
         }
     }
 
@@ -95,6 +97,14 @@ impl Load {
         self
     }
 
+    /// Exactly this number of requests. After the last answer, the load ends by itself:
+    /// [`Running::finished`](super::Running::finished) waits for this. By default, a load ends only when it
+    /// is stopped.
+    pub fn requests(mut self, requests: u64) -> Self {
+        self.requests = requests;
+        self
+    }
+
     /// The largest number of connections, opened when they are needed.
     pub fn connections(mut self, most: usize) -> Self {
         self.connections = most;
@@ -119,6 +129,7 @@ impl Load {
     /// If the load sends nothing, or if a path, a rate or a time is invalid.
     pub(super) fn check(&self) -> Result<()> {
         ensure!(self.connections > 0, "a load without connections sends nothing: give it at least one");
+        ensure!(self.requests > 0, "a load of 0 requests sends nothing: give it at least one");
         for Call { method, path, rate, .. } in &self.calls {
             ensure!(
                 rate.is_finite() && *rate > 0.0,
@@ -153,6 +164,7 @@ impl Load {
         let all: f64 = self.calls.iter().map(|call| call.rate).sum();
         let rates = Rates::new(self.steps.iter().map(|(at, rate)| (*at, rate / all)));
         Schedule::new(Seed(self.seed), self.calls.iter().map(|call| call.rate), &self.arrivals, rates)
+            .limit(self.requests)
     }
 }
 

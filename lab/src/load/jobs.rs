@@ -1,23 +1,22 @@
 //! Which request is sent next, and when?
 //!
 //! In closed loop, a free connection takes the next job at once. In open loop, the pacer gives out jobs when
-//! they are due; it is a thread, because a plain sleep is finer than the runtime's timer with its whole
-//! milliseconds.
+//! they are due; it is a thread, because the wait of a thread is finer than the runtime's timer with its
+//! whole milliseconds.
 
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::pin::pin;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use rustix::thread::set_current_timer_slack;
+use tokio::sync::Notify;
 
 use super::schedule::{Planned, Schedule};
-use super::shared::Shared;
-
-/// The longest sleep of the pacer before it checks whether to stop.
-const NAP: Duration = Duration::from_millis(20);
 
 /// The next request; in open loop with the time at which it should be sent.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Job {
     pub(super) number: u64,
     pub(super) call: usize,
@@ -25,40 +24,149 @@ pub(super) struct Job {
 }
 
 /// The source of jobs for the connections.
-pub(super) enum Jobs {
-    /// A free connection gets the next job at once.
-    Closed(Mutex<Schedule>),
-    /// The jobs are given out in order, each to one waiting connection.
-    Open(tokio::sync::Mutex<mpsc::UnboundedReceiver<Job>>),
+#[derive(Debug)]
+pub(super) struct Jobs {
+    began: Instant,
+    queue: Mutex<JobQueue>,
+    /// The queue has changed: the pacer looks at it.
+    changed: Condvar,
+    /// There is a job for a connection, or there are no more jobs.
+    ready: Notify,
+}
+
+/// The jobs that are to come and those that are due.
+#[derive(Debug)]
+struct JobQueue {
+    schedule: Schedule,
+    is_open: bool,
+    due: VecDeque<Job>,
+    /// No more jobs are given out.
+    is_over: bool,
+    unsent: u64,
+}
+
+/// What a free connection does.
+#[derive(Debug, PartialEq)]
+enum Step {
+    Do(Job),
+    Wait,
+    End,
 }
 
 impl Jobs {
+    /// The jobs of a schedule that began at this time.
+    pub(super) fn new(schedule: Schedule, is_open: bool, began: Instant) -> Self {
+        let queue = JobQueue { schedule, is_open, due: VecDeque::new(), is_over: false, unsent: 0 };
+        Self { began, queue: Mutex::new(queue), changed: Condvar::new(), ready: Notify::new() }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, JobQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job for a free connection, as soon as there is one; `None` if there are no more.
     pub(super) async fn next(&self) -> Option<Job> {
-        match self {
-            Self::Closed(schedule) => {
-                let mut schedule = schedule.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                schedule.next().map(|Planned { number, call, .. }| Job { number, call, due: None })
+        loop {
+            // A notice that comes after the look at the queue must not be lost.
+            let mut ready = pin!(self.ready.notified());
+            ready.as_mut().enable();
+            let step = self.queue().step();
+            match step {
+                Step::Do(job) => return Some(job),
+                Step::Wait => ready.await,
+                Step::End => {
+                    // The others that wait have to end as well.
+                    self.ready.notify_waiters();
+                    return None;
+                }
             }
-            Self::Open(jobs) => jobs.lock().await.recv().await,
+        }
+    }
+
+    /// Gives out no more jobs.
+    pub(super) fn stop(&self) {
+        self.queue().stop();
+        self.changed.notify_all();
+        self.ready.notify_waiters();
+    }
+
+    /// The number of jobs that were due when the load was stopped, and that no connection had taken.
+    pub(super) fn unsent(&self) -> u64 {
+        self.queue().unsent
+    }
+
+    /// Gives out the jobs of an open loop when they are due, until there are no more.
+    pub(super) fn pace(&self) {
+        // Without this, the kernel may let the thread sleep for 50 us longer.
+        let _ = set_current_timer_slack(NonZeroU64::new(1));
+        let mut queue = self.queue();
+        while !queue.is_over {
+            let now = self.began.elapsed();
+            queue = match queue.pass(now) {
+                Pass::HandedOut => {
+                    self.ready.notify_one();
+                    queue
+                }
+                Pass::Until(time) => {
+                    let wait = time.saturating_sub(now);
+                    self.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
+                Pass::Change => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 }
 
-/// Gives out the jobs of a schedule when they are due, until the load is stopped.
-pub(super) fn pace(schedule: Schedule, shared: Arc<Shared>) -> mpsc::UnboundedReceiver<Job> {
-    let (hand_out, jobs) = mpsc::unbounded_channel();
-    thread::spawn(move || {
-        for Planned { number, call, due } in schedule {
-            while let Some(early) = due.checked_sub(shared.began.elapsed()).filter(|early| !early.is_zero()) {
-                if shared.stopping() {
-                    return;
-                }
-                thread::sleep(early.min(NAP));
-            }
-            if shared.stopping() || hand_out.send(Job { number, call, due: Some(due) }).is_err() {
-                return;
-            }
-        }
-    });
-    jobs
+/// What the pacer does next.
+#[derive(Debug, PartialEq)]
+enum Pass {
+    /// It gave out a job, and looks for the next one.
+    HandedOut,
+    /// It waits until this time.
+    Until(Duration),
+    /// It waits for a change.
+    Change,
 }
+
+impl JobQueue {
+    /// What a free connection does.
+    fn step(&mut self) -> Step {
+        if self.is_over {
+            return Step::End;
+        }
+        if let Some(job) = self.due.pop_front() {
+            return Step::Do(job);
+        }
+        if self.schedule.has_ended() {
+            return Step::End;
+        }
+        match self.is_open {
+            true => Step::Wait,
+            false => self
+                .schedule
+                .next()
+                .map_or(Step::Wait, |Planned { number, call, .. }| Step::Do(Job { number, call, due: None })),
+        }
+    }
+
+    /// Gives out the next job of an open loop if it is due.
+    fn pass(&mut self, now: Duration) -> Pass {
+        let Some(next) = self.schedule.peek().filter(|_| self.is_open) else { return Pass::Change };
+        if next.due > now {
+            return Pass::Until(next.due);
+        }
+        let due = self.schedule.next();
+        self.due.extend(due.map(|Planned { number, call, due }| Job { number, call, due: Some(due) }));
+        Pass::HandedOut
+    }
+
+    fn stop(&mut self) {
+        self.is_over = true;
+        self.unsent += self.due.len() as u64;
+        self.due.clear();
+    }
+}
+
+#[cfg(test)]
+#[path = "jobs_tests.rs"]
+mod tests;

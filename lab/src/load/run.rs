@@ -2,18 +2,19 @@
 //!
 //! Each connection has a task of its own that takes one [job](super::jobs) after the other.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use http::HeaderValue;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::check::mistake;
 use super::description::{Call, Load};
-use super::jobs::{Jobs, pace};
+use super::jobs::Jobs;
 use super::ledger::{Entry, Outcome};
 use super::report::{Phase, Report, Summary, request_id, summarise};
 use super::shared::Shared;
@@ -23,7 +24,27 @@ use crate::client::{Client, request};
 #[derive(Debug)]
 pub struct Running {
     shared: Arc<Shared>,
+    jobs: Arc<Jobs>,
+    /// The time at which the load ended, once it has.
+    ended: watch::Receiver<Option<Duration>>,
     thread: Option<thread::JoinHandle<()>>,
+}
+
+/// What each connection needs.
+#[derive(Clone)]
+struct Lane {
+    load: Arc<Load>,
+    shared: Arc<Shared>,
+    jobs: Arc<Jobs>,
+}
+
+/// Stops the jobs when it is dropped.
+struct StopAtEnd(Arc<Jobs>);
+
+impl Drop for StopAtEnd {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 impl Load {
@@ -43,13 +64,29 @@ impl Load {
 impl Running {
     fn begin(load: Load) -> Result<Self> {
         let shared = Arc::new(Shared::new(load.keep));
+        let jobs = Arc::new(Jobs::new(load.schedule(), load.open, shared.began));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let theirs = shared.clone();
+        let (tell, ended) = watch::channel(None);
+        let pacer = jobs.clone();
+        thread::Builder::new()
+            .name("load-pacer".into())
+            .spawn(move || pacer.pace())
+            .context("cannot start the load's pacer")?;
+        let theirs = Lane { load: Arc::new(load), shared: shared.clone(), jobs: jobs.clone() };
+        // From here on, the pacer ends with this value.
+        let mut running = Self { shared, jobs, ended, thread: None };
         let thread = thread::Builder::new()
             .name("load".into())
-            .spawn(move || runtime.block_on(run(load, theirs)))
+            .spawn(move || {
+                // The pacer ends with the load, also if a connection's task panics.
+                let _pacer = StopAtEnd(theirs.jobs.clone());
+                let began = theirs.shared.began;
+                runtime.block_on(run(theirs));
+                tell.send_replace(Some(began.elapsed()));
+            })
             .context("cannot start the load's thread")?;
-        Ok(Self { shared, thread: Some(thread) })
+        running.thread = Some(thread);
+        Ok(running)
     }
 
     /// Begins a new phase; [`Report::phase`] has its figures.
@@ -86,13 +123,22 @@ impl Running {
         entries
     }
 
+    /// Waits until the load has ended by itself, after the last answer: see [`Load::requests`]. An endless load
+    /// never ends. If the load's own thread panicked, this returns, and [`Running::stop`] reports it.
+    pub async fn finished(&self) {
+        let mut ended = self.ended.clone();
+        // An error means that the thread is gone, which is an end as well.
+        let _ = ended.wait_for(Option::is_some).await;
+    }
+
     /// Begins no new request, waits for the requests in flight, and reports.
     ///
     /// # Errors
     /// If the load's own thread panicked.
     pub async fn stop(mut self) -> Result<Report> {
-        self.shared.stopping.store(true, Ordering::Relaxed);
-        let duration = self.elapsed();
+        // A load that has ended by itself has not lasted until now.
+        let duration = self.ended.borrow().unwrap_or_else(|| self.elapsed());
+        self.jobs.stop();
         if let Some(thread) = self.thread.take() {
             tokio::task::spawn_blocking(move || thread.join())
                 .await?
@@ -108,28 +154,21 @@ impl Running {
             entries,
             phases: std::mem::take(&mut record.phases),
             begun: self.begun(),
-            unsent: self.shared.unsent.load(Ordering::Relaxed),
+            unsent: self.jobs.unsent(),
         })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.jobs.stop();
     }
 }
 
-async fn run(load: Load, shared: Arc<Shared>) {
-    let schedule = load.schedule();
-    let jobs = Arc::new(if load.open {
-        Jobs::Open(tokio::sync::Mutex::new(pace(schedule, shared.clone())))
-    } else {
-        Jobs::Closed(Mutex::new(schedule))
-    });
-    let load = Arc::new(load);
+async fn run(lane: Lane) {
     let mut connections = JoinSet::new();
-    for _ in 0..load.connections {
-        connections.spawn(work(load.clone(), shared.clone(), jobs.clone()));
+    for _ in 0..lane.load.connections {
+        connections.spawn(work(lane.clone()));
     }
     while let Some(ended) = connections.join_next().await {
         // A connection's task fails only by a panic, which must be reported.
@@ -141,15 +180,10 @@ async fn run(load: Load, shared: Arc<Shared>) {
     }
 }
 
-/// One connection: takes jobs and does them until the load is stopped.
-async fn work(load: Arc<Load>, shared: Arc<Shared>, jobs: Arc<Jobs>) {
+/// One connection: takes jobs and does them until there are no more.
+async fn work(Lane { load, shared, jobs }: Lane) {
     let mut client = Client::new(load.server).patience(load.patience);
     while let Some(job) = jobs.next().await {
-        if shared.stopping() {
-            // In open loop the job was due, and counts as unsent; the other waiting jobs get here as well.
-            shared.unsent.fetch_add(u64::from(job.due.is_some()), Ordering::Relaxed);
-            if job.due.is_some() { continue } else { return }
-        }
         let number = job.number;
         shared.begun.fetch_add(1, Ordering::Relaxed);
         let start = job.due.unwrap_or_else(|| shared.began.elapsed());

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 
 use super::*;
 use crate::load::{Arrivals, Call};
@@ -147,6 +148,49 @@ async fn an_endless_load_keeps_only_the_last_entries() {
     assert!(report.entries()[0].number >= 90);
 }
 
+/// Waits until a load has ended by itself.
+async fn finished(running: &Running) {
+    tokio::time::timeout(Duration::from_secs(10), running.finished()).await.expect("the load does not end");
+}
+
+#[tokio::test]
+async fn a_load_of_402_requests_sends_402() {
+    let (address, mut heads) = server(Duration::ZERO).await;
+    let mut mix = Load::open(address).call(Call::get("/a").rate(3000.0)).call(Call::get("/b").rate(1000.0));
+    mix = mix.arrivals(Arrivals::Poisson).connections(16);
+    for load in [Load::closed(address, 16), mix] {
+        let running = load.requests(402).start().unwrap();
+        finished(&running).await;
+        let asked = std::iter::from_fn(|| heads.try_recv().ok()).count();
+        let ended = running.elapsed();
+        let report = running.stop().await.unwrap();
+        assert_eq!((report.begun(), report.unsent(), report.entries().len(), asked), (402, 0, 402, 402));
+        let numbers: HashSet<u64> = report.entries().iter().map(|entry| entry.number).collect();
+        assert!(numbers.into_iter().all(|number| number < 402));
+        assert!(report.summary().duration <= ended, "the time after the end counts");
+    }
+}
+
+#[tokio::test]
+async fn a_trace_ends_with_its_last_request() {
+    let (address, _heads) = server(Duration::ZERO).await;
+    let times = [0, 3, 3, 40].map(Duration::from_millis);
+    let running = Load::open(address).arrivals(Arrivals::Trace(times.into())).start().unwrap();
+    finished(&running).await;
+    let report = running.stop().await.unwrap();
+    let mut starts: Vec<Duration> = report.entries().iter().map(|entry| entry.start).collect();
+    starts.sort();
+    assert_eq!(starts, times);
+}
+
+#[tokio::test]
+async fn a_load_that_is_stopped_early_has_finished() {
+    let (address, _heads) = server(Duration::ZERO).await;
+    let running = Load::open(address).call(Call::get("/").rate(0.001)).requests(2).start().unwrap();
+    let stopped = tokio::time::timeout(Duration::from_secs(5), running.stop()).await;
+    assert_eq!(stopped.expect("a load that waits for its pacer").unwrap().unsent(), 0);
+}
+
 #[test]
 fn a_load_that_cannot_be_is_refused() {
     let server = SocketAddr::from(([127, 0, 0, 1], 1));
@@ -157,6 +201,7 @@ fn a_load_that_cannot_be_is_refused() {
         (Load::open(server).call(Call::get("/").rate(0.0)), "GET / at 0 a second"),
         (Load::open(server).call(Call::get("/").rate(f64::NAN)), "a positive number"),
         (Load::closed(server, 1).call(Call::get("nowhere at all")), "no path"),
+        (Load::closed(server, 1).requests(0), "0 requests sends nothing"),
         (Load::open(server).arrivals(Arrivals::Trace(vec![])), "at least one time"),
         (Load::open(server).arrivals(trace).rate_steps([(s(1), 1.0)]), "a trace has its own times"),
         (Load::closed(server, 1).rate_steps([(s(1), 1.0)]), "a closed loop has no rate"),

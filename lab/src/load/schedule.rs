@@ -29,6 +29,7 @@ pub(super) struct Schedule {
     spacing: Spacing,
     rates: Rates,
     issued: u64,
+    limit: u64,
 }
 
 /// The distances between requests.
@@ -70,11 +71,28 @@ impl Schedule {
         if matches!(spacing, Spacing::Poisson) {
             streams.iter_mut().for_each(|stream| stream.next = stream.gap(seed));
         }
-        Self { seed, streams, spacing, rates, issued: 0 }
+        Self { seed, streams, spacing, rates, issued: 0, limit: u64::MAX }
+    }
+
+    /// Ends the schedule after this number of requests.
+    pub(super) fn limit(self, requests: u64) -> Self {
+        Self { limit: requests, ..self }
+    }
+
+    /// Whether there are no more requests, whatever the rate is.
+    pub(super) fn has_ended(&self) -> bool {
+        let all = match &self.spacing {
+            Spacing::Trace(times) => self.limit.min(times.len() as u64),
+            Spacing::Even | Spacing::Poisson => self.limit,
+        };
+        self.streams.is_empty() || self.issued >= all
     }
 
     /// The next request; `None` if there is none, or if the rate is zero from now on.
     pub(super) fn peek(&self) -> Option<Planned> {
+        if self.has_ended() {
+            return None;
+        }
         let first = self.streams.iter().min_by(|a, b| a.due().total_cmp(&b.due()))?;
         let due = match &self.spacing {
             Spacing::Trace(times) => times.get(usize::try_from(self.issued).ok()?)?.as_secs_f64(),

@@ -1,7 +1,7 @@
 //! The data that the thread of a load and its owner share.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -14,10 +14,8 @@ pub(super) struct Shared {
     /// The first part of every request's id, different for each load.
     pub(super) name: String,
     pub(super) began: Instant,
-    pub(super) stopping: AtomicBool,
     /// The number of requests that the load has begun.
     pub(super) begun: AtomicU64,
-    pub(super) unsent: AtomicU64,
     record: Mutex<Record>,
 }
 
@@ -35,20 +33,13 @@ impl Shared {
         Self {
             name: format!("load{:08x}", fastrand::u32(..)),
             began: Instant::now(),
-            stopping: AtomicBool::new(false),
             begun: AtomicU64::new(0),
-            unsent: AtomicU64::new(0),
             record: Mutex::new(Record { entries: VecDeque::new(), phases: Vec::new(), keep }),
         }
     }
 
     pub(super) fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Whether no more requests are to begin.
-    pub(super) fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
     }
 }
 

@@ -1,0 +1,50 @@
+//! Tests: jobs in closed and in open loop, and the end of a load.
+
+use super::*;
+use crate::load::arrivals::Arrivals;
+use crate::load::draws::Seed;
+use crate::load::rates::Rates;
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// Ten requests a second, this number of them.
+fn queue(is_open: bool, requests: u64) -> JobQueue {
+    let schedule = Schedule::new(Seed(1), [10.0], &Arrivals::Even, Rates::new([])).limit(requests);
+    JobQueue { schedule, is_open, due: VecDeque::new(), is_over: false, unsent: 0 }
+}
+
+fn job(number: u64, due: Option<u64>) -> Step {
+    Step::Do(Job { number, call: 0, due: due.map(MS) })
+}
+
+#[test]
+fn a_closed_loop_gives_each_job_at_once_and_ends() {
+    let mut queue = queue(false, 2);
+    assert_eq!(queue.pass(MS(1000)), Pass::Change, "the pacer has nothing to do");
+    let steps: [Step; 4] = std::array::from_fn(|_| queue.step());
+    assert_eq!(steps, [job(0, None), job(1, None), Step::End, Step::End]);
+}
+
+#[test]
+fn an_open_loop_gives_each_job_when_it_is_due_and_ends() {
+    let mut queue = queue(true, 3);
+    assert_eq!(queue.step(), Step::Wait);
+    assert_eq!([queue.pass(MS(0)), queue.pass(MS(0))], [Pass::HandedOut, Pass::Until(MS(100))]);
+    assert_eq!([queue.step(), queue.step()], [job(0, Some(0)), Step::Wait]);
+    // The pacer is late: two jobs are due.
+    let passes: [Pass; 3] = std::array::from_fn(|_| queue.pass(MS(250)));
+    assert_eq!(passes, [Pass::HandedOut, Pass::HandedOut, Pass::Change]);
+    assert_eq!([queue.step(), queue.step()], [job(1, Some(100)), job(2, Some(200))]);
+    assert_eq!(queue.step(), Step::End);
+}
+
+#[test]
+fn jobs_that_were_due_at_the_stop_are_unsent() {
+    let mut queue = queue(true, 9);
+    for _ in 0..5 {
+        queue.pass(MS(300));
+    }
+    assert_eq!(queue.step(), job(0, Some(0)));
+    queue.stop();
+    assert_eq!((queue.step(), queue.unsent), (Step::End, 3));
+}

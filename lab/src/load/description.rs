@@ -26,7 +26,7 @@ use crate::client::request;
 ///     .start()?;
 /// mix.phase("afterwards");
 /// let report = mix.stop().await?;
-/// println!("{:?}", report.phase("afterwards").map(|summary| summary.p99));
+/// println!("{:?}", report.phase("afterwards").map(|summary| summary.latency.p99));
 /// # Ok(())
 /// # }
 /// ```

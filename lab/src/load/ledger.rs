@@ -14,11 +14,16 @@ pub struct Entry {
     pub number: u64,
     /// The call of the load, by its place in the list.
     pub call: usize,
-    /// The start of the latency: in open loop the time at which it should have been sent, in closed loop the
+    /// The time at which it should have been sent: in open loop the time of its arrival, in closed loop the
     /// time at which it was sent.
-    pub start: Duration,
+    pub intended: Duration,
+    /// The time at which it was sent, or at which its connection was begun.
+    pub sent: Duration,
     /// The time at which the answer was complete or had failed.
-    pub end: Duration,
+    pub ended: Duration,
+    /// How late the load itself was: the time from `intended` to `sent`, without the wait for a free
+    /// connection. A long time here is no latency of the server. It means that the machine was too busy.
+    pub late: Duration,
     /// The outcome.
     pub outcome: Outcome,
     /// The backend that answered, from the header `X-Backend`.
@@ -37,9 +42,15 @@ pub enum Outcome {
 }
 
 impl Entry {
-    /// How long it took.
+    /// How long it took, from the time at which it should have been sent. In open loop, this includes the wait
+    /// for a free connection: it is the latency without coordinated omission.
     pub fn latency(&self) -> Duration {
-        self.end.saturating_sub(self.start)
+        self.ended.saturating_sub(self.intended)
+    }
+
+    /// How long it took, from the time at which it was sent.
+    pub fn uncorrected(&self) -> Duration {
+        self.ended.saturating_sub(self.sent)
     }
 
     /// Whether the client did not get what it asked for: no complete answer, the answer to another request,
@@ -124,12 +135,35 @@ pub(super) fn compare<'a>(
 }
 
 #[cfg(test)]
+impl Entry {
+    /// An entry for tests: a request of the first call that was sent when it was due.
+    pub(crate) fn example(
+        number: u64,
+        from: Duration,
+        to: Duration,
+        outcome: Outcome,
+        backend: Option<u32>,
+    ) -> Self {
+        Self {
+            number,
+            call: 0,
+            intended: from,
+            sent: from,
+            ended: to,
+            late: Duration::ZERO,
+            outcome,
+            backend,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
     fn entry(number: u64, outcome: Outcome, backend: Option<u32>) -> Entry {
-        Entry { number, call: 0, start: Duration::ZERO, end: Duration::ZERO, outcome, backend }
+        Entry::example(number, Duration::ZERO, Duration::ZERO, outcome, backend)
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! - **Open loop** ([`Load::open`]): requests start at given times, whatever the server does. Latency counts
 //!   from the time at which a request should have started, so it includes the wait for a free connection. A
 //!   measurement without this wait makes the mistake known as coordinated omission (Gil Tene, "How NOT to
-//!   Measure Latency").
+//!   Measure Latency"). A [`Summary`] shows both, and how late the load itself was.
 //!
 //! All random numbers of a load come from its [seed](Load::seed). Each of them belongs to one request, so two
 //! loads with the same description and the same seed send the same requests, whatever the balancer does.
@@ -32,10 +32,12 @@ mod report;
 mod run;
 mod schedule;
 mod shared;
+mod summary;
 
 pub use arrivals::Arrivals;
 pub use crowd::{Crowd, SlowCrowd};
 pub use description::{Call, Load};
 pub use ledger::{Comparison, Entry, Executed, Outcome};
-pub use report::{Report, Summary, summarise};
+pub use report::Report;
 pub use run::Running;
+pub use summary::{Quantiles, Summary, summarise};

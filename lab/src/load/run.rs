@@ -16,13 +16,15 @@ use super::check::mistake;
 use super::description::{Call, Load};
 use super::jobs::Jobs;
 use super::ledger::{Entry, Outcome};
-use super::report::{Phase, Report, Summary, request_id, summarise};
-use super::shared::Shared;
+use super::report::{Phase, Report, request_id};
+use super::shared::{Shared, whole_microseconds};
+use super::summary::{Summary, summarise};
 use crate::client::{Client, request};
 
 /// A running load. It stops when it is dropped; [`Running::stop`] returns its report.
 #[derive(Debug)]
 pub struct Running {
+    seed: u64,
     shared: Arc<Shared>,
     jobs: Arc<Jobs>,
     /// The time at which the load ended, once it has.
@@ -72,17 +74,18 @@ impl Running {
             .name("load-pacer".into())
             .spawn(move || pacer.pace())
             .context("cannot start the load's pacer")?;
+        let seed = load.seed;
         let theirs = Lane { load: Arc::new(load), shared: shared.clone(), jobs: jobs.clone() };
         // From here on, the pacer ends with this value.
-        let mut running = Self { shared, jobs, ended, thread: None };
+        let mut running = Self { seed, shared, jobs, ended, thread: None };
         let thread = thread::Builder::new()
             .name("load".into())
             .spawn(move || {
                 // The pacer ends with the load, also if a connection's task panics.
                 let _pacer = StopAtEnd(theirs.jobs.clone());
-                let began = theirs.shared.began;
+                let shared = theirs.shared.clone();
                 runtime.block_on(run(theirs));
-                tell.send_replace(Some(began.elapsed()));
+                tell.send_replace(Some(shared.elapsed()));
             })
             .context("cannot start the load's thread")?;
         running.thread = Some(thread);
@@ -97,7 +100,7 @@ impl Running {
 
     /// The time since the start of the load: the clock of entries and phases.
     pub fn elapsed(&self) -> Duration {
-        self.shared.began.elapsed()
+        self.shared.elapsed()
     }
 
     /// The number of requests that the load has begun.
@@ -111,13 +114,13 @@ impl Running {
         let from = now.saturating_sub(stretch);
         let record = self.shared.record();
         // The entries are in the order of their ends, so the last ones are enough.
-        summarise(record.entries.iter().rev().take_while(|entry| entry.end >= from), from, now)
+        summarise(record.entries.iter().rev().take_while(|entry| entry.ended >= from), from, now)
     }
 
     /// The requests that have ended since this moment, in this order.
     pub fn since(&self, from: Duration) -> Vec<Entry> {
         let record = self.shared.record();
-        let newest_first = record.entries.iter().rev().take_while(|entry| entry.end >= from);
+        let newest_first = record.entries.iter().rev().take_while(|entry| entry.ended >= from);
         let mut entries: Vec<Entry> = newest_first.cloned().collect();
         entries.reverse();
         entries
@@ -147,7 +150,7 @@ impl Running {
         let mut record = self.shared.record();
         let entries: Vec<Entry> = std::mem::take(&mut record.entries).into();
         // Requests in flight at the end still belong to the load.
-        let last = entries.last().map(|entry| entry.end + Duration::from_nanos(1));
+        let last = entries.last().map(|entry| entry.ended + Duration::from_micros(1));
         Ok(Report {
             name: self.shared.name.clone(),
             duration: duration.max(last.unwrap_or_default()),
@@ -155,6 +158,8 @@ impl Running {
             phases: std::mem::take(&mut record.phases),
             begun: self.begun(),
             unsent: self.jobs.unsent(),
+            seed: self.seed,
+            epoch_unix_us: self.shared.epoch_unix_us,
         })
     }
 }
@@ -183,16 +188,28 @@ async fn run(lane: Lane) {
 /// One connection: takes jobs and does them until there are no more.
 async fn work(Lane { load, shared, jobs }: Lane) {
     let mut client = Client::new(load.server).patience(load.patience);
-    while let Some(job) = jobs.next().await {
-        let number = job.number;
+    loop {
+        let free = shared.elapsed();
+        let Some(job) = jobs.next().await else { return };
         shared.begun.fetch_add(1, Ordering::Relaxed);
-        let start = job.due.unwrap_or_else(|| shared.began.elapsed());
-        let exchanged = exchange(&mut client, &load.calls[job.call], &request_id(&shared.name, number)).await;
-        let end = shared.began.elapsed();
+        let sent = shared.elapsed();
+        let intended = job.due.map_or(sent, whole_microseconds);
+        let id = request_id(&shared.name, job.number);
+        let exchanged = exchange(&mut client, &load.calls[job.call], &id).await;
         let (outcome, backend) =
             exchanged.unwrap_or_else(|error| (Outcome::Failed(format!("{:#}", root(&error)).into()), None));
         let failed = matches!(outcome, Outcome::Failed(_));
-        shared.record().push(Entry { number, call: job.call, start, end, outcome, backend });
+        shared.record().push(Entry {
+            number: job.number,
+            call: job.call,
+            intended,
+            sent,
+            ended: shared.elapsed(),
+            // The time before the connection was free is a wait for the server.
+            late: sent.saturating_sub(intended.max(free)),
+            outcome,
+            backend,
+        });
         if failed {
             // A connection error comes at once; without a pause, a closed loop would spin.
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -103,10 +103,16 @@ async fn in_open_loop_waiting_for_a_slow_server_counts() {
     assert!(first.latency() >= Duration::from_millis(300), "{first:?}");
     let due = report.entries().iter().filter(|entry| (1..30).contains(&entry.number));
     for entry in due.clone() {
-        assert_eq!(entry.start, Duration::from_millis(10) * u32::try_from(entry.number).unwrap());
-        assert!(entry.end >= first.end, "{entry:?} did not wait for {first:?}");
+        assert_eq!(entry.intended, Duration::from_millis(10) * u32::try_from(entry.number).unwrap());
+        assert!(entry.ended >= first.ended, "{entry:?} did not wait for {first:?}");
     }
     assert_eq!(due.count(), 29);
+    // They were sent late because the connection was busy, and not because the load was late.
+    let second = report.entries().iter().find(|entry| entry.number == 1).unwrap();
+    assert!(second.sent >= first.ended && second.sent - second.intended >= Duration::from_millis(280));
+    assert!(second.late < second.sent - first.ended + Duration::from_millis(1), "{second:?}");
+    let Summary { latency, uncorrected, .. } = report.between(Duration::ZERO, second.ended * 2);
+    assert!(latency.p99 > uncorrected.p50 * 10, "{latency:?} {uncorrected:?}");
 }
 
 #[tokio::test]
@@ -114,7 +120,7 @@ async fn in_open_loop_requests_start_on_time() {
     let (address, _heads) = server(Duration::ZERO).await;
     let report = run_until(Load::open(address).call(Call::get("/").rate(200.0)).start().unwrap(), 50).await;
     for entry in report.entries() {
-        assert_eq!(entry.start, Duration::from_millis(5) * u32::try_from(entry.number).unwrap());
+        assert_eq!(entry.intended, Duration::from_millis(5) * u32::try_from(entry.number).unwrap());
     }
 }
 
@@ -148,6 +154,23 @@ async fn an_endless_load_keeps_only_the_last_entries() {
     assert!(report.entries()[0].number >= 90);
 }
 
+#[tokio::test]
+async fn a_report_knows_when_it_began() {
+    let unix = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
+    let (address, _heads) = server(Duration::ZERO).await;
+    let before = unix();
+    let running = Load::closed(address, 1).seed(77).requests(1).start().unwrap();
+    let after = unix();
+    finished(&running).await;
+    let report = running.stop().await.unwrap();
+    assert!(
+        (before..=after).contains(&report.epoch_unix_us()),
+        "{before} {} {after}",
+        report.epoch_unix_us()
+    );
+    assert_eq!(report.seed(), 77);
+}
+
 /// Waits until a load has ended by itself.
 async fn finished(running: &Running) {
     tokio::time::timeout(Duration::from_secs(10), running.finished()).await.expect("the load does not end");
@@ -178,17 +201,17 @@ async fn a_trace_ends_with_its_last_request() {
     let running = Load::open(address).arrivals(Arrivals::Trace(times.into())).start().unwrap();
     finished(&running).await;
     let report = running.stop().await.unwrap();
-    let mut starts: Vec<Duration> = report.entries().iter().map(|entry| entry.start).collect();
+    let mut starts: Vec<Duration> = report.entries().iter().map(|entry| entry.intended).collect();
     starts.sort();
     assert_eq!(starts, times);
 }
 
 #[tokio::test]
-async fn a_load_that_is_stopped_early_has_finished() {
+async fn a_stop_does_not_wait_for_requests_that_are_not_due() {
     let (address, _heads) = server(Duration::ZERO).await;
     let running = Load::open(address).call(Call::get("/").rate(0.001)).requests(2).start().unwrap();
-    let stopped = tokio::time::timeout(Duration::from_secs(5), running.stop()).await;
-    assert_eq!(stopped.expect("a load that waits for its pacer").unwrap().unsent(), 0);
+    let stopped = tokio::time::timeout(Duration::from_secs(5), run_until(running, 1)).await;
+    assert_eq!(stopped.expect("the load waits for its next request").unsent(), 0);
 }
 
 #[test]

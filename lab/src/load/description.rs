@@ -4,14 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use bytes::Bytes;
-use http::Method;
 
 use super::arrivals::Arrivals;
+use super::call::Call;
 use super::draws::Seed;
 use super::rates::Rates;
 use super::schedule::Schedule;
-use crate::client::request;
 
 /// The description of a load; `start` starts it.
 ///
@@ -126,17 +124,10 @@ impl Load {
 
 impl Load {
     /// # Errors
-    /// If the load sends nothing, or if a path, a rate or a time is invalid.
+    /// If the load sends nothing, or if a rate or a time is invalid. The calls are checked elsewhere.
     pub(super) fn check(&self) -> Result<()> {
         ensure!(self.connections > 0, "a load without connections sends nothing: give it at least one");
         ensure!(self.requests > 0, "a load of 0 requests sends nothing: give it at least one");
-        for Call { method, path, rate, .. } in &self.calls {
-            ensure!(
-                rate.is_finite() && *rate > 0.0,
-                "{method} {path} at {rate} a second: a rate is a positive number"
-            );
-            request(method.clone(), path, Bytes::new())?;
-        }
         self.arrivals.check()?;
         self.check_steps()
     }
@@ -165,46 +156,5 @@ impl Load {
         let rates = Rates::new(self.steps.iter().map(|(at, rate)| (*at, rate / all)));
         Schedule::new(Seed(self.seed), self.calls.iter().map(|call| call.rate), &self.arrivals, rates)
             .limit(self.requests)
-    }
-}
-
-/// One kind of request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Call {
-    pub(super) method: Method,
-    pub(super) path: String,
-    bytes: usize,
-    pub(super) rate: f64,
-}
-
-impl Call {
-    /// A GET of this path, once a second.
-    pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), bytes: 0, rate: 1.0 }
-    }
-
-    /// A POST with a body of this size, once a second. The body begins with the request's id, as far as it
-    /// fits, so that all bodies are different.
-    pub fn post(path: impl Into<String>, bytes: usize) -> Self {
-        Self { method: Method::POST, bytes, ..Self::get(path) }
-    }
-
-    /// The number of requests a second in open loop. In closed loop, where the server sets the pace, the
-    /// rates give the ratio of the calls.
-    #[must_use]
-    pub fn rate(mut self, per_second: f64) -> Self {
-        self.rate = per_second;
-        self
-    }
-
-    /// The rate.
-    pub fn per_second(&self) -> f64 {
-        self.rate
-    }
-
-    /// The body of the request with this id.
-    pub(super) fn body(&self, id: &str) -> Bytes {
-        let filled = id.bytes().chain(std::iter::repeat(b'x'));
-        filled.take(self.bytes).collect()
     }
 }

@@ -9,6 +9,8 @@
 //! Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014). [`Seed::draws`] hashes the name to
 //! a key. Draw `k` is the hash of the key plus `k` steps, as in SplitMix64 with this key as its seed.
 
+use std::f64::consts::TAU;
+
 /// The step of the counter: 2^64 divided by the golden ratio, as an odd number.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -24,6 +26,10 @@ pub(super) enum What {
         /// The place of the call in the list.
         call: usize,
     },
+    /// The key of the request.
+    Key,
+    /// The size of the request.
+    Size,
 }
 
 /// The random numbers of one purpose for one request, in their order.
@@ -45,6 +51,8 @@ impl What {
     fn code(self) -> u64 {
         let (kind, index) = match self {
             Self::Gap { call } => (1, call),
+            Self::Key => (2, 0),
+            Self::Size => (3, 0),
         };
         // No load has 2^32 calls or clients.
         kind << 32 | index as u64
@@ -66,6 +74,12 @@ impl Draws {
     /// An exponential random number with the mean 1, by inversion.
     pub(super) fn exponential(&mut self) -> f64 {
         -(-self.unit()).ln_1p()
+    }
+
+    /// A normal random number with the mean 0 and the variance 1, by the method of Box and Muller.
+    pub(super) fn normal(&mut self) -> f64 {
+        let radius = (2.0 * self.exponential()).sqrt();
+        radius * (TAU * self.unit()).cos()
     }
 }
 

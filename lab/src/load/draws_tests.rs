@@ -38,7 +38,7 @@ fn a_name_has_always_the_same_numbers() {
     };
     let first = of(1, GAP, 17);
     assert_eq!(of(1, GAP, 17), first);
-    for other in [of(2, GAP, 17), of(1, GAP, 18), of(1, What::Gap { call: 1 }, 17)] {
+    for other in [of(2, GAP, 17), of(1, GAP, 18), of(1, What::Gap { call: 1 }, 17), of(1, What::Key, 17)] {
         assert!(other[0] != first[0] && other[1] != first[1], "{other:?} and {first:?}");
     }
 }
@@ -65,6 +65,10 @@ fn names_that_differ_in_one_part_are_independent() {
     ] {
         let found = correlation(&first, &other);
         assert!(found.abs() < EXTREME, "{what}: {found}");
+    }
+    for (left, right) in [(GAP, What::Key), (GAP, What::Size), (What::Key, What::Size)] {
+        let found = correlation(&firsts(SEED, left), &firsts(SEED, right));
+        assert!(found.abs() < EXTREME, "{left:?} and {right:?}: {found}");
     }
     let seconds = (0..MANY).map(|number| {
         let mut draws = Seed(1).draws(GAP, number);

@@ -14,6 +14,10 @@ pub struct Entry {
     pub number: u64,
     /// The call of the load, by its place in the list.
     pub call: usize,
+    /// Its key, if the call has keys.
+    pub key: Option<u64>,
+    /// Its size, if the call has sizes: the service time that it demands.
+    pub size: Option<Duration>,
     /// The time at which it should have been sent: in open loop the time of its arrival, in closed loop the
     /// time at which it was sent.
     pub intended: Duration,
@@ -147,6 +151,8 @@ impl Entry {
         Self {
             number,
             call: 0,
+            key: None,
+            size: None,
             intended: from,
             sent: from,
             ended: to,

@@ -19,11 +19,13 @@
 //! ten thousand requests a second.
 
 mod arrivals;
+mod call;
 mod check;
 mod crowd;
 mod description;
 mod draws;
 mod jobs;
+mod keys;
 #[cfg(test)]
 mod laws;
 mod ledger;
@@ -32,12 +34,17 @@ mod report;
 mod run;
 mod schedule;
 mod shared;
+mod sizes;
 mod summary;
+mod template;
 
 pub use arrivals::Arrivals;
+pub use call::Call;
 pub use crowd::{Crowd, SlowCrowd};
-pub use description::{Call, Load};
+pub use description::Load;
+pub use keys::Keys;
 pub use ledger::{Comparison, Entry, Executed, Outcome};
 pub use report::Report;
 pub use run::Running;
+pub use sizes::Sizes;
 pub use summary::{Quantiles, Summary, summarise};

@@ -8,18 +8,20 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use http::HeaderValue;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::call::Call;
 use super::check::mistake;
-use super::description::{Call, Load};
+use super::description::Load;
+use super::draws::Seed;
 use super::jobs::Jobs;
 use super::ledger::{Entry, Outcome};
 use super::report::{Phase, Report, request_id};
 use super::shared::{Shared, whole_microseconds};
 use super::summary::{Summary, summarise};
-use crate::client::{Client, request};
+use super::template::{Drawn, Template};
+use crate::client::Client;
 
 /// A running load. It stops when it is dropped; [`Running::stop`] returns its report.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Running {
 #[derive(Clone)]
 struct Lane {
     load: Arc<Load>,
+    /// One for each call.
+    templates: Arc<[Template]>,
     shared: Arc<Shared>,
     jobs: Arc<Jobs>,
 }
@@ -59,12 +63,13 @@ impl Load {
             self.calls.push(Call::get("/"));
         }
         self.check()?;
-        Running::begin(self)
+        let templates = self.calls.iter().map(Template::new).collect::<Result<_>>()?;
+        Running::begin(self, templates)
     }
 }
 
 impl Running {
-    fn begin(load: Load) -> Result<Self> {
+    fn begin(load: Load, templates: Vec<Template>) -> Result<Self> {
         let shared = Arc::new(Shared::new(load.keep));
         let jobs = Arc::new(Jobs::new(load.schedule(), load.open, shared.began));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -75,7 +80,12 @@ impl Running {
             .spawn(move || pacer.pace())
             .context("cannot start the load's pacer")?;
         let seed = load.seed;
-        let theirs = Lane { load: Arc::new(load), shared: shared.clone(), jobs: jobs.clone() };
+        let theirs = Lane {
+            load: Arc::new(load),
+            templates: templates.into(),
+            shared: shared.clone(),
+            jobs: jobs.clone(),
+        };
         // From here on, the pacer ends with this value.
         let mut running = Self { seed, shared, jobs, ended, thread: None };
         let thread = thread::Builder::new()
@@ -186,7 +196,7 @@ async fn run(lane: Lane) {
 }
 
 /// One connection: takes jobs and does them until there are no more.
-async fn work(Lane { load, shared, jobs }: Lane) {
+async fn work(Lane { load, templates, shared, jobs }: Lane) {
     let mut client = Client::new(load.server).patience(load.patience);
     loop {
         let free = shared.elapsed();
@@ -195,13 +205,17 @@ async fn work(Lane { load, shared, jobs }: Lane) {
         let sent = shared.elapsed();
         let intended = job.due.map_or(sent, whole_microseconds);
         let id = request_id(&shared.name, job.number);
-        let exchanged = exchange(&mut client, &load.calls[job.call], &id).await;
+        let template = &templates[job.call];
+        let drawn = template.draw(Seed(load.seed), job.number);
+        let exchanged = exchange(&mut client, template, &drawn, &id).await;
         let (outcome, backend) =
             exchanged.unwrap_or_else(|error| (Outcome::Failed(format!("{:#}", root(&error)).into()), None));
         let failed = matches!(outcome, Outcome::Failed(_));
         shared.record().push(Entry {
             number: job.number,
             call: job.call,
+            key: drawn.key,
+            size: drawn.size,
             intended,
             sent,
             ended: shared.elapsed(),
@@ -218,12 +232,14 @@ async fn work(Lane { load, shared, jobs }: Lane) {
 }
 
 /// Sends one request; returns its outcome, and the backend that answered.
-async fn exchange(client: &mut Client, call: &Call, id: &str) -> Result<(Outcome, Option<u32>)> {
-    let body = call.body(id);
-    let mut request = request(call.method.clone(), &call.path, body.clone())?;
-    request.headers_mut().insert("x-request-id", HeaderValue::try_from(id)?);
-    let answer = client.send(request).await?;
-    let outcome = match mistake(&call.path, id, &body, &answer) {
+async fn exchange(
+    client: &mut Client,
+    template: &Template,
+    drawn: &Drawn,
+    id: &str,
+) -> Result<(Outcome, Option<u32>)> {
+    let answer = client.send(template.request(id, drawn)?).await?;
+    let outcome = match mistake(&template.path(drawn), id, &template.body(id), &answer) {
         None => Outcome::Answered(answer.status.as_u16()),
         Some(mistake) => Outcome::Mistaken(mistake.into()),
     };

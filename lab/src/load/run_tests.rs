@@ -1,11 +1,11 @@
 //! Tests: loads over real sockets, on a small server.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use super::*;
-use crate::load::{Arrivals, Call};
+use crate::load::{Arrivals, Call, Keys, Sizes};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -195,6 +195,40 @@ async fn a_load_of_402_requests_sends_402() {
 }
 
 #[tokio::test]
+async fn two_loads_with_one_seed_send_the_same_requests() {
+    let (address, mut heads) = server(Duration::ZERO).await;
+    let call = Call::get("/work/{size}")
+        .sizes(Sizes::Exponential(Duration::from_millis(50)))
+        .keys(Keys::Uniform { keys: 1000 })
+        .header_from_key("x-user")
+        .rate(2000.0);
+    let mut sent = Vec::new();
+    // The number of connections, and so the order of the answers, is different.
+    for (seed, connections) in [(1, 1), (1, 16), (2, 16)] {
+        let load = Load::open(address).call(call.clone()).arrivals(Arrivals::Poisson);
+        let running = load.connections(connections).seed(seed).requests(100).start().unwrap();
+        finished(&running).await;
+        let report = running.stop().await.unwrap();
+        let heads: HashMap<String, String> = std::iter::from_fn(|| heads.try_recv().ok())
+            .map(|head| (id_in(&head).to_owned(), head))
+            .collect();
+        let mut entries: Vec<Entry> = report.entries().to_vec();
+        entries.sort_by_key(|entry| entry.number);
+        for entry in &entries {
+            let head = &heads[&report.id(entry)];
+            let (key, size) = (entry.key.unwrap(), entry.size.unwrap().as_micros());
+            assert!(head.starts_with(&format!("GET /work/{size} HTTP/1.1\r\n")), "{head} {entry:?}");
+            assert!(head.contains(&format!("\r\nx-user: {key}\r\n")), "{head} {entry:?}");
+        }
+        let drawn = entries.iter().map(|entry| (entry.number, entry.intended, entry.key, entry.size));
+        sent.push(drawn.collect::<Vec<_>>());
+    }
+    assert_eq!(sent[0].len(), 100);
+    assert_eq!(sent[0], sent[1]);
+    assert_ne!(sent[1], sent[2]);
+}
+
+#[tokio::test]
 async fn a_trace_ends_with_its_last_request() {
     let (address, _heads) = server(Duration::ZERO).await;
     let times = [0, 3, 3, 40].map(Duration::from_millis);
@@ -222,7 +256,6 @@ fn a_load_that_cannot_be_is_refused() {
     for (load, reason) in [
         (Load::closed(server, 0), "at least one"),
         (Load::open(server).call(Call::get("/").rate(0.0)), "GET / at 0 a second"),
-        (Load::open(server).call(Call::get("/").rate(f64::NAN)), "a positive number"),
         (Load::closed(server, 1).call(Call::get("nowhere at all")), "no path"),
         (Load::closed(server, 1).requests(0), "0 requests sends nothing"),
         (Load::open(server).arrivals(Arrivals::Trace(vec![])), "at least one time"),

@@ -9,6 +9,7 @@ use super::arrivals::Arrivals;
 use super::call::Call;
 use super::draws::Seed;
 use super::rates::Rates;
+use super::retries::Retries;
 use super::schedule::Schedule;
 
 /// The description of a load; `start` starts it.
@@ -41,6 +42,7 @@ pub struct Load {
     pub(super) arrivals: Arrivals,
     pub(super) steps: Vec<(Duration, f64)>,
     pub(super) requests: u64,
+    pub(super) retries: Option<Retries>,
 }
 
 impl Load {
@@ -57,6 +59,7 @@ impl Load {
             arrivals: Arrivals::Even,
             steps: Vec::new(),
             requests: u64::MAX,
+            retries: None,
         }
     }
 
@@ -109,9 +112,21 @@ impl Load {
         self
     }
 
-    /// The time limit for an exchange; the default is 30 s.
+    /// The time limit for an exchange, and so for each try of a request; the default is 30 s. Then the client
+    /// closes its connection.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Makes the clients repeat requests that failed. All tries of a request have one id, and the header
+    /// `x-lab-try` has their number, from 1. A request keeps its place among the connections until its last
+    /// try has ended, also while it waits for the next try. After [`Running::stop`](super::Running::stop), there
+    /// are no further tries. By default, each request is sent once.
+    ///
+    /// A client with retries also repeats requests that are not idempotent.
+    pub fn retries(mut self, retries: Retries) -> Self {
+        self.retries = Some(retries);
         self
     }
 
@@ -129,6 +144,7 @@ impl Load {
         ensure!(self.connections > 0, "a load without connections sends nothing: give it at least one");
         ensure!(self.requests > 0, "a load of 0 requests sends nothing: give it at least one");
         self.arrivals.check()?;
+        self.retries.map_or(Ok(()), |retries| retries.check())?;
         self.check_steps()
     }
 

@@ -30,6 +30,11 @@ pub(super) enum What {
     Key,
     /// The size of the request.
     Size,
+    /// The wait before a retry, after this number of tries.
+    Backoff {
+        /// The tries so far.
+        tries: u32,
+    },
 }
 
 /// The random numbers of one purpose for one request, in their order.
@@ -50,12 +55,13 @@ impl What {
     /// A number of its own for each purpose.
     fn code(self) -> u64 {
         let (kind, index) = match self {
-            Self::Gap { call } => (1, call),
+            Self::Gap { call } => (1, call as u64),
             Self::Key => (2, 0),
             Self::Size => (3, 0),
+            Self::Backoff { tries } => (4, u64::from(tries)),
         };
         // No load has 2^32 calls or clients.
-        kind << 32 | index as u64
+        kind << 32 | index
     }
 }
 

@@ -66,7 +66,14 @@ fn names_that_differ_in_one_part_are_independent() {
         let found = correlation(&first, &other);
         assert!(found.abs() < EXTREME, "{what}: {found}");
     }
-    for (left, right) in [(GAP, What::Key), (GAP, What::Size), (What::Key, What::Size)] {
+    let backoff = |tries| What::Backoff { tries };
+    for (left, right) in [
+        (GAP, What::Key),
+        (GAP, What::Size),
+        (What::Key, What::Size),
+        (What::Size, backoff(1)),
+        (backoff(1), backoff(2)),
+    ] {
         let found = correlation(&firsts(SEED, left), &firsts(SEED, right));
         assert!(found.abs() < EXTREME, "{left:?} and {right:?}: {found}");
     }

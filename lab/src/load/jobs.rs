@@ -1,17 +1,17 @@
 //! Which request is sent next, and when?
 //!
 //! In closed loop, a free connection takes the next job at once. In open loop, the pacer gives out jobs when
-//! they are due; it is a thread, because the wait of a thread is finer than the runtime's timer with its
-//! whole milliseconds.
+//! they are due. It also wakes clients that wait before a retry. It is a thread, because the wait of a thread
+//! is finer than the runtime's timer with its whole milliseconds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU64;
 use std::pin::pin;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::thread::set_current_timer_slack;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::schedule::{Planned, Schedule};
 
@@ -40,6 +40,9 @@ struct JobQueue {
     schedule: Schedule,
     is_open: bool,
     due: VecDeque<Job>,
+    /// Those that wait for a time, in the order of these times. The second number tells them apart.
+    sleepers: BTreeMap<(Duration, u64), oneshot::Sender<()>>,
+    slept: u64,
     /// No more jobs are given out.
     is_over: bool,
     unsent: u64,
@@ -56,7 +59,7 @@ enum Step {
 impl Jobs {
     /// The jobs of a schedule that began at this time.
     pub(super) fn new(schedule: Schedule, is_open: bool, began: Instant) -> Self {
-        let queue = JobQueue { schedule, is_open, due: VecDeque::new(), is_over: false, unsent: 0 };
+        let queue = JobQueue::new(schedule, is_open);
         Self { began, queue: Mutex::new(queue), changed: Condvar::new(), ready: Notify::new() }
     }
 
@@ -83,6 +86,19 @@ impl Jobs {
         }
     }
 
+    /// Waits until this time of the load, or until the load is stopped. Returns whether the load goes on.
+    pub(super) async fn wait_until(&self, time: Duration) -> bool {
+        let waiting = {
+            let mut queue = self.queue();
+            if queue.is_over || time <= self.began.elapsed() {
+                return !queue.is_over;
+            }
+            queue.sleep(time)
+        };
+        self.changed.notify_all();
+        waiting.await.is_ok()
+    }
+
     /// Gives out no more jobs.
     pub(super) fn stop(&self) {
         self.queue().stop();
@@ -95,7 +111,8 @@ impl Jobs {
         self.queue().unsent
     }
 
-    /// Gives out the jobs of an open loop when they are due, until there are no more.
+    /// Gives out the jobs of an open loop when they are due, and wakes those that wait for a time, until the
+    /// load is stopped.
     pub(super) fn pace(&self) {
         // Without this, the kernel may let the thread sleep for 50 us longer.
         let _ = set_current_timer_slack(NonZeroU64::new(1));
@@ -129,6 +146,18 @@ enum Pass {
 }
 
 impl JobQueue {
+    fn new(schedule: Schedule, is_open: bool) -> Self {
+        Self {
+            schedule,
+            is_open,
+            due: VecDeque::new(),
+            sleepers: BTreeMap::new(),
+            slept: 0,
+            is_over: false,
+            unsent: 0,
+        }
+    }
+
     /// What a free connection does.
     fn step(&mut self) -> Step {
         if self.is_over {
@@ -149,21 +178,36 @@ impl JobQueue {
         }
     }
 
-    /// Gives out the next job of an open loop if it is due.
+    /// Adds one that waits for a time. The receiver gets a message at this time, or an error if the load is
+    /// stopped before.
+    fn sleep(&mut self, until: Duration) -> oneshot::Receiver<()> {
+        let (wake, waiting) = oneshot::channel();
+        self.sleepers.insert((until, self.slept), wake);
+        self.slept += 1;
+        waiting
+    }
+
+    /// Wakes those that waited until now, and gives out the next job of an open loop if it is due.
     fn pass(&mut self, now: Duration) -> Pass {
-        let Some(next) = self.schedule.peek().filter(|_| self.is_open) else { return Pass::Change };
-        if next.due > now {
-            return Pass::Until(next.due);
+        while let Some(first) = self.sleepers.first_entry().filter(|first| first.key().0 <= now) {
+            // The one that waited may be gone.
+            let _ = first.remove().send(());
         }
-        let due = self.schedule.next();
-        self.due.extend(due.map(|Planned { number, call, due }| Job { number, call, due: Some(due) }));
-        Pass::HandedOut
+        let next = self.schedule.peek().filter(|_| self.is_open).map(|next| next.due);
+        if next.is_some_and(|due| due <= now) {
+            let job = self.schedule.next();
+            self.due.extend(job.map(|Planned { number, call, due }| Job { number, call, due: Some(due) }));
+            return Pass::HandedOut;
+        }
+        let sleeper = self.sleepers.keys().next().map(|(until, _)| *until);
+        next.into_iter().chain(sleeper).min().map_or(Pass::Change, Pass::Until)
     }
 
     fn stop(&mut self) {
         self.is_over = true;
         self.unsent += self.due.len() as u64;
         self.due.clear();
+        self.sleepers.clear();
     }
 }
 

@@ -10,7 +10,7 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 /// Ten requests a second, this number of them.
 fn queue(is_open: bool, requests: u64) -> JobQueue {
     let schedule = Schedule::new(Seed(1), [10.0], &Arrivals::Even, Rates::new([])).limit(requests);
-    JobQueue { schedule, is_open, due: VecDeque::new(), is_over: false, unsent: 0 }
+    JobQueue::new(schedule, is_open)
 }
 
 fn job(number: u64, due: Option<u64>) -> Step {
@@ -47,4 +47,25 @@ fn jobs_that_were_due_at_the_stop_are_unsent() {
     assert_eq!(queue.step(), job(0, Some(0)));
     queue.stop();
     assert_eq!((queue.step(), queue.unsent), (Step::End, 3));
+}
+
+#[test]
+fn those_that_wait_for_a_time_are_woken_in_order() {
+    let mut queue = queue(false, 1);
+    let mut sleepers = [30, 10, 20, 10].map(|until| queue.sleep(MS(until)));
+    assert_eq!(queue.pass(MS(0)), Pass::Until(MS(10)));
+    assert_eq!(queue.pass(MS(25)), Pass::Until(MS(30)));
+    let woken = sleepers.each_mut().map(|sleeper| sleeper.try_recv().is_ok());
+    assert_eq!(woken, [false, true, true, true]);
+    queue.stop();
+    assert_eq!(sleepers[0].try_recv(), Err(oneshot::error::TryRecvError::Closed));
+}
+
+#[test]
+fn the_pacer_looks_at_requests_and_at_those_that_wait() {
+    let mut queue = queue(true, 9);
+    let _sleepers = [150, 50].map(|until| queue.sleep(MS(until)));
+    let passes = [0, 0, 50, 100, 100, 150].map(|now| queue.pass(MS(now)));
+    let until = |ms| Pass::Until(MS(ms));
+    assert_eq!(passes, [Pass::HandedOut, until(50), until(100), Pass::HandedOut, until(150), until(200)]);
 }

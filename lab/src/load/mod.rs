@@ -31,20 +31,24 @@ mod laws;
 mod ledger;
 mod rates;
 mod report;
+mod retries;
 mod run;
 mod schedule;
 mod shared;
 mod sizes;
 mod summary;
 mod template;
+#[cfg(test)]
+mod test_server;
 
 pub use arrivals::Arrivals;
 pub use call::Call;
 pub use crowd::{Crowd, SlowCrowd};
 pub use description::Load;
 pub use keys::Keys;
-pub use ledger::{Comparison, Entry, Executed, Outcome};
+pub use ledger::{Comparison, Entry, Executed, Outcome, Try};
 pub use report::Report;
+pub use retries::{Backoff, Retries, RetryBudget};
 pub use run::Running;
 pub use sizes::Sizes;
 pub use summary::{Quantiles, Summary, summarise};

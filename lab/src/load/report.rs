@@ -212,7 +212,7 @@ mod tests {
         assert_eq!((summary.latency.p50.as_millis(), summary.latency.max), (500, MS(1000)));
         assert_eq!((summary.uncorrected.p50.as_millis(), summary.uncorrected.max), (100, MS(100)));
         assert_eq!((summary.late.p50, summary.late.p99), (MS(0), MS(2)));
-        let expected = "10 requests, 0 errors, 5.0 a second\n\
+        let expected = "10 requests, 0 errors, 0 retries, 5.0 a second\n\
                         \u{20}                p50     p90     p99   p99.9     max\n\
                         corrected     500 ms  900 ms   1.0 s   1.0 s   1.0 s\n\
                         uncorrected   100 ms  100 ms  100 ms  100 ms  100 ms\n\

@@ -14,9 +14,9 @@ use tokio::task::JoinSet;
 use super::call::Call;
 use super::check::mistake;
 use super::description::Load;
-use super::draws::Seed;
-use super::jobs::Jobs;
-use super::ledger::{Entry, Outcome};
+use super::draws::{Seed, What};
+use super::jobs::{Job, Jobs};
+use super::ledger::{Entry, Outcome, Try};
 use super::report::{Phase, Report, request_id};
 use super::shared::{Shared, whole_microseconds};
 use super::summary::{Summary, summarise};
@@ -196,38 +196,79 @@ async fn run(lane: Lane) {
 }
 
 /// One connection: takes jobs and does them until there are no more.
-async fn work(Lane { load, templates, shared, jobs }: Lane) {
-    let mut client = Client::new(load.server).patience(load.patience);
+async fn work(lane: Lane) {
+    let mut client = Client::new(lane.load.server).patience(lane.load.patience);
     loop {
-        let free = shared.elapsed();
-        let Some(job) = jobs.next().await else { return };
-        shared.begun.fetch_add(1, Ordering::Relaxed);
-        let sent = shared.elapsed();
+        let free = lane.shared.elapsed();
+        let Some(job) = lane.jobs.next().await else { return };
+        let entry = lane.send(&mut client, job, free).await;
+        let failed = matches!(entry.outcome, Outcome::Failed(_));
+        lane.shared.record().push(entry);
+        if failed {
+            // A connection error comes at once; without a pause, a closed loop would spin.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Lane {
+    /// Sends one request, with its retries, on a connection that is free since a time.
+    async fn send(&self, client: &mut Client, job: Job, free: Duration) -> Entry {
+        self.shared.begun.fetch_add(1, Ordering::Relaxed);
+        self.shared.retry_window().request(self.shared.elapsed());
+        let id = request_id(&self.shared.name, job.number);
+        let template = &self.templates[job.call];
+        let drawn = template.draw(Seed(self.load.seed), job.number);
+        let mut earlier = Vec::new();
+        let (mut tries, mut last) = (1, self.try_once(client, template, &drawn, &id, 1).await);
+        let sent = last.sent;
         let intended = job.due.map_or(sent, whole_microseconds);
-        let id = request_id(&shared.name, job.number);
-        let template = &templates[job.call];
-        let drawn = template.draw(Seed(load.seed), job.number);
-        let exchanged = exchange(&mut client, template, &drawn, &id).await;
-        let (outcome, backend) =
-            exchanged.unwrap_or_else(|error| (Outcome::Failed(format!("{:#}", root(&error)).into()), None));
-        let failed = matches!(outcome, Outcome::Failed(_));
-        shared.record().push(Entry {
+        while let Some(wait) = self.next_try(job.number, tries, &last)
+            && self.jobs.wait_until(last.ended + wait).await
+        {
+            tries += 1;
+            earlier.push(last);
+            last = self.try_once(client, template, &drawn, &id, tries).await;
+        }
+        Entry {
             number: job.number,
             call: job.call,
             key: drawn.key,
             size: drawn.size,
             intended,
             sent,
-            ended: shared.elapsed(),
+            ended: last.ended,
             // The time before the connection was free is a wait for the server.
             late: sent.saturating_sub(intended.max(free)),
-            outcome,
-            backend,
-        });
-        if failed {
-            // A connection error comes at once; without a pause, a closed loop would spin.
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            outcome: last.outcome,
+            backend: last.backend,
+            earlier,
+            last_sent: last.sent,
         }
+    }
+
+    /// One try of a request.
+    async fn try_once(
+        &self,
+        client: &mut Client,
+        template: &Template,
+        drawn: &Drawn,
+        id: &str,
+        number: u32,
+    ) -> Try {
+        let number = self.load.retries.map(|_| number);
+        let sent = self.shared.elapsed();
+        let exchanged = exchange(client, template, drawn, id, number).await;
+        let (outcome, backend) =
+            exchanged.unwrap_or_else(|error| (Outcome::Failed(format!("{:#}", root(&error)).into()), None));
+        Try { sent, ended: self.shared.elapsed(), outcome, backend }
+    }
+
+    /// The wait before the next try of a request, if there is one.
+    fn next_try(&self, request: u64, tries: u32, last: &Try) -> Option<Duration> {
+        let draws = Seed(self.load.seed).draws(What::Backoff { tries }, request);
+        let withdraw = |budget| self.shared.retry_window().withdraw(last.ended, budget);
+        self.load.retries?.next(tries, &last.outcome, withdraw, draws)
     }
 }
 
@@ -237,8 +278,9 @@ async fn exchange(
     template: &Template,
     drawn: &Drawn,
     id: &str,
+    try_number: Option<u32>,
 ) -> Result<(Outcome, Option<u32>)> {
-    let answer = client.send(template.request(id, drawn)?).await?;
+    let answer = client.send(template.request(id, drawn, try_number)?).await?;
     let outcome = match mistake(&template.path(drawn), id, &template.body(id), &answer) {
         None => Outcome::Answered(answer.status.as_u16()),
         Some(mistake) => Outcome::Mistaken(mistake.into()),

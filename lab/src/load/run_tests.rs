@@ -2,56 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::Mutex;
 
 use super::*;
-use crate::load::{Arrivals, Call, Keys, Sizes};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use crate::load::test_server::{Reply, header_in, id_in, serve};
+use crate::load::{Arrivals, Backoff, Call, Keys, Retries, RetryBudget, Sizes};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-/// A server that answers as backend 7, with the id of the request, and reports each request's head; its
-/// very first answer comes late.
+/// A server whose very first answer comes late.
 async fn server(first_takes: Duration) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
-    server_for(first_takes, |id| id.to_owned()).await
-}
-
-/// The same, but it answers with another id.
-async fn server_for(
-    first_takes: Duration,
-    named: fn(&str) -> String,
-) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (tell, heads) = mpsc::unbounded_channel();
-    let wait = Arc::new(Mutex::new(first_takes));
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (tell, wait) = (tell.clone(), wait.clone());
-            tokio::spawn(async move {
-                let mut stream = BufReader::new(stream);
-                let mut head = String::new();
-                while stream.read_line(&mut head).await.is_ok_and(|read| read > 0) {
-                    if head.ends_with("\r\n\r\n") {
-                        let id = named(id_in(&head));
-                        drop(tell.send(std::mem::take(&mut head)));
-                        let wait = std::mem::take(&mut *wait.lock().unwrap());
-                        tokio::time::sleep(wait).await;
-                        let length = id.len();
-                        let answer = format!(
-                            "HTTP/1.1 200 OK\r\nx-backend: 7\r\nx-request-id: {id}\r\ncontent-length: {length}\r\n\r\n{id}"
-                        );
-                        stream.write_all(answer.as_bytes()).await.unwrap();
-                    }
-                }
-            });
-        }
-    });
-    (address, heads)
-}
-
-fn id_in(head: &str) -> &str {
-    head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap()
+    let mut wait = first_takes;
+    serve(move |head| Reply { after: std::mem::take(&mut wait), ..Reply::to(head) }).await
 }
 
 /// Runs a load until it has begun this number of requests.
@@ -137,7 +98,7 @@ async fn a_server_that_is_not_there_is_an_error_each_time() {
 
 #[tokio::test]
 async fn an_answer_to_another_request_is_an_error() {
-    let (address, _heads) = server_for(Duration::ZERO, |id| format!("{id}0")).await;
+    let (address, _heads) = serve(|head| Reply { id: format!("{}0", id_in(head)), ..Reply::to(head) }).await;
     let running = Load::closed(address, 2).start().unwrap();
     let report = run_until(running, 4).await;
     for entry in report.entries() {
@@ -226,6 +187,105 @@ async fn two_loads_with_one_seed_send_the_same_requests() {
     assert_eq!(sent[0].len(), 100);
     assert_eq!(sent[0], sent[1]);
     assert_ne!(sent[1], sent[2]);
+}
+
+/// Runs a load until it has ended by itself.
+async fn run_whole(load: Load) -> Report {
+    let running = load.start().unwrap();
+    finished(&running).await;
+    running.stop().await.unwrap()
+}
+
+#[tokio::test]
+async fn all_tries_of_a_request_have_its_id_and_one_entry() {
+    // The first two tries of each request get a 503 of backend 7, the third one is answered by backend 8.
+    let (address, mut heads) = serve(|head| match header_in(head, "x-lab-try") {
+        Some("3") => Reply { headers: "x-backend: 8\r\n".into(), ..Reply::to(head) },
+        _ => Reply { status: 503, ..Reply::to(head) },
+    })
+    .await;
+    let load = Load::closed(address, 2).call(Call::post("/", 100)).requests(20);
+    let report = run_whole(load.retries(Retries::most(3))).await;
+    assert_eq!((report.entries().len(), report.begun()), (20, 20));
+    let Summary { requests, errors, retries, answers, .. } = report.summary();
+    assert_eq!((requests, errors, retries, answers), (20, 0, 40, [(8, 20)].into()));
+
+    let mut tries = HashMap::<String, Vec<String>>::new();
+    while let Ok(head) = heads.try_recv() {
+        let number = header_in(&head, "x-lab-try").unwrap().to_owned();
+        tries.entry(id_in(&head).to_owned()).or_default().push(number);
+    }
+    for entry in report.entries() {
+        assert_eq!(tries[&report.id(entry)], ["1", "2", "3"]);
+        let earlier: Vec<_> =
+            entry.earlier.iter().map(|earlier| (&earlier.outcome, earlier.backend)).collect();
+        assert_eq!(earlier, [(&Outcome::Answered(503), Some(7)); 2]);
+        let mut times = vec![entry.intended, entry.sent];
+        times.extend(entry.earlier.iter().flat_map(|earlier| [earlier.sent, earlier.ended]));
+        times.extend([entry.last_sent, entry.ended]);
+        assert!(times.is_sorted(), "{entry:?}");
+        assert_eq!(entry.sent, entry.earlier[0].sent);
+    }
+}
+
+#[tokio::test]
+async fn the_patience_is_that_of_each_try() {
+    const PATIENCE: Duration = Duration::from_millis(150);
+    let (address, _heads) = serve(|head| match header_in(head, "x-lab-try") {
+        Some("1") => Reply { after: PATIENCE * 100, ..Reply::to(head) },
+        _ => Reply { after: PATIENCE / 10, ..Reply::to(head) },
+    })
+    .await;
+    let retries = Retries { backoff: Backoff::Fixed(PATIENCE / 2), ..Retries::most(1) };
+    let report = run_whole(Load::closed(address, 1).patience(PATIENCE).requests(1).retries(retries)).await;
+    let entry = &report.entries()[0];
+    assert_eq!((entry.is_error(), entry.tries()), (false, 2), "{entry:?}");
+    assert!(
+        matches!(&entry.earlier[0].outcome, Outcome::Failed(why) if why.contains("within 150ms")),
+        "{entry:?}"
+    );
+    assert!(entry.earlier[0].ended - entry.earlier[0].sent >= PATIENCE, "{entry:?}");
+    assert!(entry.last_sent - entry.earlier[0].ended >= PATIENCE / 2, "{entry:?}");
+    assert!(entry.latency() >= PATIENCE + PATIENCE / 2, "the latency is that of all tries: {entry:?}");
+}
+
+#[tokio::test]
+async fn a_budget_bounds_the_retries_of_all_clients() {
+    let (address, mut heads) = serve(|head| Reply { status: 503, ..Reply::to(head) }).await;
+    let budget = Some(RetryBudget { share: 0.2, floor: 0.0 });
+    // Three retries for each of 200 requests; or 0.2 for each, and all within ten seconds.
+    for (retries, least, most) in
+        [(Retries::most(3), 600, 600), (Retries { budget, ..Retries::most(3) }, 39, 40)]
+    {
+        let report = run_whole(Load::closed(address, 8).requests(200).retries(retries)).await;
+        let summary = report.summary();
+        assert_eq!((summary.requests, summary.errors), (200, 200));
+        assert!((least..=most).contains(&summary.retries), "{retries:?}: {}", summary.retries);
+        let tries = std::iter::from_fn(|| heads.try_recv().ok()).count() as u64;
+        assert_eq!(tries, 200 + summary.retries);
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_load_does_not_wait_for_another_try() {
+    let (address, mut heads) = serve(|head| Reply { status: 503, ..Reply::to(head) }).await;
+    let backoff = Backoff::Fixed(Duration::from_secs(1000));
+    let load = Load::closed(address, 1).retries(Retries { backoff, ..Retries::most(1) });
+    let running = load.start().unwrap();
+    heads.recv().await.unwrap();
+    let stopped = tokio::time::timeout(Duration::from_secs(5), running.stop()).await;
+    let report = stopped.expect("the load waits for its next try").unwrap();
+    assert_eq!(report.entries().len(), 1);
+    assert_eq!((report.entries()[0].tries(), report.summary().errors), (1, 1));
+}
+
+#[tokio::test]
+async fn without_retries_each_request_is_sent_once() {
+    let (address, mut heads) = serve(|head| Reply { status: 503, ..Reply::to(head) }).await;
+    let report = run_whole(Load::closed(address, 1).requests(3)).await;
+    assert_eq!((report.summary().retries, report.summary().errors), (0, 3));
+    let heads: Vec<String> = std::iter::from_fn(|| heads.try_recv().ok()).collect();
+    assert!(heads.len() == 3 && heads.iter().all(|head| header_in(head, "x-lab-try").is_none()), "{heads:?}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::ledger::Entry;
 use super::report::Phase;
+use super::retries::RetryWindow;
 
 /// The data that the thread of a load and its owner share.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct Shared {
     pub(super) epoch_unix_us: u64,
     /// The number of requests that the load has begun.
     pub(super) begun: AtomicU64,
+    retry_window: Mutex<RetryWindow>,
     record: Mutex<Record>,
 }
 
@@ -40,6 +42,7 @@ impl Shared {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX)),
             begun: AtomicU64::new(0),
+            retry_window: Mutex::default(),
             record: Mutex::new(Record { entries: VecDeque::new(), phases: Vec::new(), keep }),
         }
     }
@@ -48,6 +51,10 @@ impl Shared {
     /// without a difference.
     pub(super) fn elapsed(&self) -> Duration {
         whole_microseconds(self.began.elapsed())
+    }
+
+    pub(super) fn retry_window(&self) -> MutexGuard<'_, RetryWindow> {
+        self.retry_window.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(super) fn record(&self) -> MutexGuard<'_, Record> {

@@ -21,7 +21,9 @@ pub struct Summary {
     pub requests: u64,
     /// The number of them that ended with an error, see [`Entry::is_error`].
     pub errors: u64,
-    /// The number of answers of each backend.
+    /// The number of tries after the first one, of these requests.
+    pub retries: u64,
+    /// The number of answers of each backend to the last tries of requests.
     pub answers: BTreeMap<u32, u64>,
     /// The latency, which counts from the time at which a request should have been sent: see
     /// [`Entry::latency`].
@@ -67,7 +69,8 @@ impl Summary {
 /// A small table: the latencies from both starts side by side.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} requests, {} errors, {:.1} a second", self.requests, self.errors, self.rate())?;
+        let Self { requests, errors, retries, .. } = self;
+        writeln!(f, "{requests} requests, {errors} errors, {retries} retries, {:.1} a second", self.rate())?;
         let head = ["p50", "p90", "p99", "p99.9", "max"].map(str::to_owned);
         let row = |f: &mut fmt::Formatter<'_>, name: &str, cells: [String; 5]| {
             let cells = cells.map(|cell| format!("{cell:>8}")).concat();
@@ -93,6 +96,7 @@ pub fn summarise<'a>(entries: impl IntoIterator<Item = &'a Entry>, from: Duratio
     for entry in entries.into_iter().filter(|entry| (from..to).contains(&entry.ended)) {
         summary.requests += 1;
         summary.errors += u64::from(entry.is_error());
+        summary.retries += entry.tries() - 1;
         if let Some(backend) = entry.backend {
             *summary.answers.entry(backend).or_default() += 1;
         }

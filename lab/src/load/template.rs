@@ -18,6 +18,9 @@ use crate::client::request;
 /// The header with the id of a request.
 pub(super) const ID: &str = "x-request-id";
 
+/// The header with the number of a try, from 1, if the clients have retries.
+pub(super) const TRY: &str = "x-lab-try";
+
 /// The header for a key that has no other place.
 const KEY_HEADER: &str = "x-lab-key";
 
@@ -53,7 +56,7 @@ impl Template {
             "{method} {path} at {rate} a second: a rate is a positive number"
         );
         let template = Self::checked(call).with_context(|| format!("{method} {path}"))?;
-        template.request("id", &template.draw(Seed(0), 0))?;
+        template.request("id", &template.draw(Seed(0), 0), None)?;
         Ok(template)
     }
 
@@ -114,14 +117,17 @@ impl Template {
         filled.take(self.bytes).collect()
     }
 
-    /// The request with this id.
+    /// The request with this id, and with the number of its try if it has one.
     ///
     /// # Errors
     /// If the path is none.
-    pub(super) fn request(&self, id: &str, drawn: &Drawn) -> Result<Request<Bytes>> {
+    pub(super) fn request(&self, id: &str, drawn: &Drawn, try_number: Option<u32>) -> Result<Request<Bytes>> {
         let mut request = request(self.method.clone(), &self.path(drawn), self.body(id))?;
         let headers = request.headers_mut();
         headers.insert(ID, HeaderValue::try_from(id)?);
+        if let Some(number) = try_number {
+            headers.insert(TRY, number.into());
+        }
         for (name, value) in [(&self.key_header, drawn.key_text()), (&self.size_header, drawn.size_text())] {
             if let (Some(name), Some(value)) = (name, value) {
                 headers.insert(name.clone(), HeaderValue::try_from(value)?);
@@ -143,7 +149,7 @@ impl Drawn {
 
 fn header_name(name: &str) -> Result<HeaderName> {
     let parsed = name.parse::<HeaderName>().with_context(|| format!("{name:?} is no name of a header"))?;
-    ensure!(parsed != ID, "the header {ID} has the id of the request: write another header");
+    ensure!(parsed != ID && parsed != TRY, "the load itself needs the header {parsed}: write another header");
     Ok(parsed)
 }
 
@@ -174,7 +180,7 @@ mod tests {
         ] {
             let template = Template::new(&call).unwrap();
             let drawn = template.draw(Seed(1), 17);
-            let request = template.request("l-17", &drawn).unwrap();
+            let request = template.request("l-17", &drawn, None).unwrap();
             assert_eq!(request.uri(), path);
             let mut found: Vec<(&str, &str)> = request
                 .headers()
@@ -197,7 +203,8 @@ mod tests {
         let template = Template::new(&call.sizes(Sizes::Exponential(Duration::from_millis(50)))).unwrap();
         let drawn = |seed| (0..50).map(|number| template.draw(Seed(seed), number)).collect::<Vec<_>>();
         assert_eq!(drawn(1), drawn(1));
-        assert_ne!(drawn(1), drawn(2));
+        assert!(drawn(1).iter().zip(drawn(2)).any(|(one, other)| one.key != other.key));
+        assert!(drawn(1).iter().zip(drawn(2)).all(|(one, other)| one.size != other.size));
         assert!(drawn(1).windows(2).all(|pair| pair[0].size != pair[1].size));
     }
 

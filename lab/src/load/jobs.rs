@@ -10,9 +10,11 @@ use std::pin::pin;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, bail, ensure};
 use rustix::thread::set_current_timer_slack;
 use tokio::sync::{Notify, oneshot};
 
+use super::arrivals::Arrivals;
 use super::schedule::{Planned, Schedule};
 
 /// The next request; in open loop with the time at which it should be sent.
@@ -36,9 +38,9 @@ pub(super) struct Jobs {
 
 /// The jobs that are to come and those that are due.
 #[derive(Debug)]
-struct JobQueue {
+pub(super) struct JobQueue {
     schedule: Schedule,
-    is_open: bool,
+    pacing: Pacing,
     due: VecDeque<Job>,
     /// Those that wait for a time, in the order of these times. The second number tells them apart.
     sleepers: BTreeMap<(Duration, u64), oneshot::Sender<()>>,
@@ -46,6 +48,15 @@ struct JobQueue {
     /// No more jobs are given out.
     is_over: bool,
     unsent: u64,
+}
+
+/// What sets the pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pacing {
+    /// The schedule.
+    Open,
+    /// This number of connections, each of which has one request at a time.
+    Closed(usize),
 }
 
 /// What a free connection does.
@@ -58,8 +69,8 @@ enum Step {
 
 impl Jobs {
     /// The jobs of a schedule that began at this time.
-    pub(super) fn new(schedule: Schedule, is_open: bool, began: Instant) -> Self {
-        let queue = JobQueue::new(schedule, is_open);
+    pub(super) fn new(schedule: Schedule, pacing: Pacing, began: Instant) -> Self {
+        let queue = JobQueue::new(schedule, pacing);
         Self { began, queue: Mutex::new(queue), changed: Condvar::new(), ready: Notify::new() }
     }
 
@@ -67,13 +78,14 @@ impl Jobs {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next job for a free connection, as soon as there is one; `None` if there are no more.
-    pub(super) async fn next(&self) -> Option<Job> {
+    /// The next job for a free connection with this number, as soon as there is one; `None` if there are no
+    /// more.
+    pub(super) async fn next(&self, connection: usize) -> Option<Job> {
         loop {
             // A notice that comes after the look at the queue must not be lost.
             let mut ready = pin!(self.ready.notified());
             ready.as_mut().enable();
-            let step = self.queue().step();
+            let step = self.queue().step(connection);
             match step {
                 Step::Do(job) => return Some(job),
                 Step::Wait => ready.await,
@@ -84,6 +96,18 @@ impl Jobs {
                 }
             }
         }
+    }
+
+    /// Changes the jobs while they are given out. The change gets the present time of the load.
+    ///
+    /// # Errors
+    /// Those of the change.
+    pub(super) fn change(&self, change: impl FnOnce(&mut JobQueue, Duration) -> Result<()>) -> Result<()> {
+        let mut queue = self.queue();
+        change(&mut queue, self.began.elapsed())?;
+        self.changed.notify_all();
+        self.ready.notify_waiters();
+        Ok(())
     }
 
     /// Waits until this time of the load, or until the load is stopped. Returns whether the load goes on.
@@ -146,10 +170,10 @@ enum Pass {
 }
 
 impl JobQueue {
-    fn new(schedule: Schedule, is_open: bool) -> Self {
+    fn new(schedule: Schedule, pacing: Pacing) -> Self {
         Self {
             schedule,
-            is_open,
+            pacing,
             due: VecDeque::new(),
             sleepers: BTreeMap::new(),
             slept: 0,
@@ -158,8 +182,72 @@ impl JobQueue {
         }
     }
 
-    /// What a free connection does.
-    fn step(&mut self) -> Step {
+    /// From now on, an open loop has this rate.
+    ///
+    /// # Errors
+    /// If the loop has no rate, or a rate cannot be.
+    pub(super) fn set_rate(&mut self, now: Duration, per_second: f64) -> Result<()> {
+        ensure!(self.pacing == Pacing::Open, "a closed loop has no rate: make it an open loop");
+        self.check_rate(per_second)?;
+        self.schedule.set_rate(now, per_second);
+        Ok(())
+    }
+
+    /// From now on, the loop is open, with this rate.
+    ///
+    /// # Errors
+    /// As [`JobQueue::set_rate`].
+    pub(super) fn open(&mut self, now: Duration, per_second: f64) -> Result<()> {
+        if self.pacing == Pacing::Open {
+            return self.set_rate(now, per_second);
+        }
+        self.check_rate(per_second)?;
+        self.schedule.resume(now, per_second);
+        self.pacing = Pacing::Open;
+        Ok(())
+    }
+
+    /// From now on, the loop is closed, with this number of the load's connections. Requests that are due are
+    /// sent first.
+    ///
+    /// # Errors
+    /// If there are not as many connections.
+    pub(super) fn close(&mut self, clients: usize, connections: usize) -> Result<()> {
+        ensure!(clients > 0, "a closed loop without clients sends nothing: give it at least one");
+        ensure!(
+            clients <= connections,
+            "{clients} clients need {clients} connections, and the load has {connections}: start it with more"
+        );
+        self.pacing = Pacing::Closed(clients);
+        Ok(())
+    }
+
+    /// From now on, requests arrive by this law.
+    ///
+    /// # Errors
+    /// If one of the two laws is a trace.
+    pub(super) fn set_arrivals(&mut self, arrivals: &Arrivals) -> Result<()> {
+        ensure!(!self.schedule.is_trace(), "a trace has its own times, which cannot change");
+        let is_random = match arrivals {
+            Arrivals::Even => false,
+            Arrivals::Poisson => true,
+            Arrivals::Trace(_) => bail!("a load that runs cannot get a trace: start a load with it"),
+        };
+        self.schedule.set_random(is_random);
+        Ok(())
+    }
+
+    fn check_rate(&self, per_second: f64) -> Result<()> {
+        ensure!(!self.schedule.is_trace(), "a trace has its own times and no rate");
+        ensure!(
+            per_second.is_finite() && per_second >= 0.0,
+            "{per_second} requests a second: a rate is zero or a positive number"
+        );
+        Ok(())
+    }
+
+    /// What a free connection with this number does.
+    fn step(&mut self, connection: usize) -> Step {
         if self.is_over {
             return Step::End;
         }
@@ -169,12 +257,12 @@ impl JobQueue {
         if self.schedule.has_ended() {
             return Step::End;
         }
-        match self.is_open {
-            true => Step::Wait,
-            false => self
+        match self.pacing {
+            Pacing::Closed(clients) if connection < clients => self
                 .schedule
                 .next()
                 .map_or(Step::Wait, |Planned { number, call, .. }| Step::Do(Job { number, call, due: None })),
+            Pacing::Open | Pacing::Closed(_) => Step::Wait,
         }
     }
 
@@ -193,7 +281,7 @@ impl JobQueue {
             // The one that waited may be gone.
             let _ = first.remove().send(());
         }
-        let next = self.schedule.peek().filter(|_| self.is_open).map(|next| next.due);
+        let next = self.schedule.peek().filter(|_| self.pacing == Pacing::Open).map(|next| next.due);
         if next.is_some_and(|due| due <= now) {
             let job = self.schedule.next();
             self.due.extend(job.map(|Planned { number, call, due }| Job { number, call, due: Some(due) }));

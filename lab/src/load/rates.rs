@@ -39,8 +39,14 @@ impl Rates {
 
     /// From this moment on, the clock of the schedule has this speed. Replaces all later changes.
     pub(super) fn change(&mut self, at: Duration, speed: f64) {
+        let planned = self.planned(at.as_secs_f64());
+        self.resume(at, planned, speed);
+    }
+
+    /// From this moment on, the clock of the schedule has this speed and begins at this time of the schedule,
+    /// in seconds. No request with an earlier time is asked for any more. Replaces all later changes.
+    pub(super) fn resume(&mut self, at: Duration, planned: f64, speed: f64) {
         let real = at.as_secs_f64();
-        let planned = self.planned(real);
         self.stretches.retain(|stretch| stretch.real < real);
         self.stretches.push(Stretch { real, planned, speed });
     }
@@ -108,5 +114,13 @@ mod tests {
         rates.change(MS(300), 1.0);
         assert_eq!(rates, Rates::new([(MS(250), 2.0), (MS(300), 1.0)]));
         assert_eq!(rates.real(10.0), Some(MS(9950)), "the clock is 50 ms ahead of the real time");
+    }
+
+    #[test]
+    fn a_schedule_that_was_left_goes_on_where_it_was() {
+        let mut rates = Rates::new([(MS(900), 0.0)]);
+        // The next request was planned for 400 ms; 50 ms before that, at twice the rate, are 25 ms.
+        rates.resume(MS(5000), 0.35, 2.0);
+        assert_eq!([0.4, 0.5].map(|planned| rates.real(planned)), [5025, 5075].map(|ms| Some(MS(ms))));
     }
 }

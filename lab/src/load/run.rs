@@ -11,11 +11,12 @@ use anyhow::{Context, Result, anyhow};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::arrivals::Arrivals;
 use super::call::Call;
 use super::check::mistake;
 use super::description::Load;
 use super::draws::{Seed, What};
-use super::jobs::{Job, Jobs};
+use super::jobs::{Job, Jobs, Pacing};
 use super::ledger::{Entry, Outcome, Try};
 use super::report::{Phase, Report, request_id};
 use super::shared::{Shared, whole_microseconds};
@@ -27,6 +28,7 @@ use crate::client::Client;
 #[derive(Debug)]
 pub struct Running {
     seed: u64,
+    connections: usize,
     shared: Arc<Shared>,
     jobs: Arc<Jobs>,
     /// The time at which the load ended, once it has.
@@ -42,6 +44,8 @@ struct Lane {
     templates: Arc<[Template]>,
     shared: Arc<Shared>,
     jobs: Arc<Jobs>,
+    /// The number of the connection, from 0.
+    connection: usize,
 }
 
 /// Stops the jobs when it is dropped.
@@ -71,7 +75,9 @@ impl Load {
 impl Running {
     fn begin(load: Load, templates: Vec<Template>) -> Result<Self> {
         let shared = Arc::new(Shared::new(load.keep));
-        let jobs = Arc::new(Jobs::new(load.schedule(), load.open, shared.began));
+        let connections = load.connections;
+        let pacing = if load.open { Pacing::Open } else { Pacing::Closed(connections) };
+        let jobs = Arc::new(Jobs::new(load.schedule(), pacing, shared.began));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (tell, ended) = watch::channel(None);
         let pacer = jobs.clone();
@@ -85,9 +91,10 @@ impl Running {
             templates: templates.into(),
             shared: shared.clone(),
             jobs: jobs.clone(),
+            connection: 0,
         };
         // From here on, the pacer ends with this value.
-        let mut running = Self { seed, shared, jobs, ended, thread: None };
+        let mut running = Self { seed, connections, shared, jobs, ended, thread: None };
         let thread = thread::Builder::new()
             .name("load".into())
             .spawn(move || {
@@ -136,6 +143,41 @@ impl Running {
         entries
     }
 
+    /// From now on, an open loop has this number of requests a second, zero or more, all calls together. The
+    /// calls keep their ratio. There is no burst and no gap: what is left of the wait for the next request
+    /// becomes shorter or longer. Replaces the steps of [`Load::rate_steps`] that come later.
+    ///
+    /// # Errors
+    /// If the loop is closed, the arrivals are a trace, or the rate is negative.
+    pub fn set_rate(&self, per_second: f64) -> Result<()> {
+        self.jobs.change(|queue, now| queue.set_rate(now, per_second))
+    }
+
+    /// From the next request of each call on, the distances between requests have this law.
+    ///
+    /// # Errors
+    /// If the old or the new arrivals are a trace.
+    pub fn set_arrivals(&self, arrivals: &Arrivals) -> Result<()> {
+        self.jobs.change(|queue, _| queue.set_arrivals(arrivals))
+    }
+
+    /// From now on, the loop is open, with this number of requests a second.
+    ///
+    /// # Errors
+    /// If the arrivals are a trace, or the rate is negative.
+    pub fn set_open(&self, per_second: f64) -> Result<()> {
+        self.jobs.change(|queue, now| queue.open(now, per_second))
+    }
+
+    /// From now on, the loop is closed, with this number of clients. Each of them uses one of the connections
+    /// that the load has since its start.
+    ///
+    /// # Errors
+    /// If there are no clients, or more than [`Load::connections`].
+    pub fn set_closed(&self, clients: usize) -> Result<()> {
+        self.jobs.change(|queue, _| queue.close(clients, self.connections))
+    }
+
     /// Waits until the load has ended by itself, after the last answer: see [`Load::requests`]. An endless load
     /// never ends. If the load's own thread panicked, this returns, and [`Running::stop`] reports it.
     pub async fn finished(&self) {
@@ -182,8 +224,8 @@ impl Drop for Running {
 
 async fn run(lane: Lane) {
     let mut connections = JoinSet::new();
-    for _ in 0..lane.load.connections {
-        connections.spawn(work(lane.clone()));
+    for connection in 0..lane.load.connections {
+        connections.spawn(work(Lane { connection, ..lane.clone() }));
     }
     while let Some(ended) = connections.join_next().await {
         // A connection's task fails only by a panic, which must be reported.
@@ -200,7 +242,7 @@ async fn work(lane: Lane) {
     let mut client = Client::new(lane.load.server).patience(lane.load.patience);
     loop {
         let free = lane.shared.elapsed();
-        let Some(job) = lane.jobs.next().await else { return };
+        let Some(job) = lane.jobs.next(lane.connection).await else { return };
         let entry = lane.send(&mut client, job, free).await;
         let failed = matches!(entry.outcome, Outcome::Failed(_));
         lane.shared.record().push(entry);

@@ -308,6 +308,47 @@ async fn a_stop_does_not_wait_for_requests_that_are_not_due() {
     assert_eq!(stopped.expect("the load waits for its next request").unsent(), 0);
 }
 
+#[tokio::test]
+async fn the_rate_changes_while_the_load_runs() {
+    let (address, _heads) = server(Duration::ZERO).await;
+    let running = Load::open(address).call(Call::get("/").rate(20.0)).start().unwrap();
+    let begun = async |least: u64| {
+        crate::eventually(Duration::from_secs(5), "more requests", async || {
+            anyhow::ensure!(running.begun() >= least, "it has begun {}", running.begun());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    };
+    begun(5).await;
+    let before = running.elapsed();
+    running.set_rate(1000.0).unwrap();
+    let after = running.elapsed();
+    begun(200).await;
+    running.set_closed(3).unwrap();
+    let closed = running.elapsed();
+    begun(running.begun() + 200).await;
+    running.set_open(0.0).unwrap();
+    assert!(running.set_closed(65).is_err() && running.set_rate(-1.0).is_err());
+    let report = running.stop().await.unwrap();
+
+    let mut entries = report.entries().to_vec();
+    entries.sort_by_key(|entry| entry.number);
+    let ms = Duration::from_millis;
+    let slow: Vec<Duration> =
+        entries.iter().map(|entry| entry.intended).take_while(|intended| *intended <= before).collect();
+    assert!(slow.windows(2).all(|pair| pair[1] - pair[0] == ms(50)), "{slow:?}");
+    // A fiftieth of what was left of a wait of 50 ms, and then one each millisecond.
+    let fast: Vec<Duration> = entries[slow.len()..200].iter().map(|entry| entry.intended).collect();
+    let last = *slow.last().unwrap();
+    let due = |changed: Duration| changed + (ms(50) - (changed - last)) / 50;
+    assert!((due(before)..=due(after) + ms(1)).contains(&fast[0]), "{fast:?} after {last:?}, {before:?}");
+    let distance = |pair: &[Duration]| (pair[1] - pair[0]).as_micros();
+    assert!(fast.windows(2).all(|pair| (999..=1001).contains(&distance(pair))), "{fast:?}");
+    let by_clients = entries.iter().filter(|entry| entry.sent > closed && entry.intended == entry.sent);
+    assert!(by_clients.count() >= 195, "the loop is not closed");
+}
+
 #[test]
 fn a_load_that_cannot_be_is_refused() {
     let server = SocketAddr::from(([127, 0, 0, 1], 1));

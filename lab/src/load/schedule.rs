@@ -30,6 +30,8 @@ pub(super) struct Schedule {
     rates: Rates,
     issued: u64,
     limit: u64,
+    /// The time of the last request at the constant rates, in seconds.
+    last: f64,
 }
 
 /// The distances between requests.
@@ -50,6 +52,8 @@ struct Stream {
     issued: u64,
     /// The place of its next request, in mean distances from the beginning.
     next: f64,
+    /// The request from which on the distances are even: its number in the stream, and its place.
+    even_from: (u64, f64),
 }
 
 impl Schedule {
@@ -66,17 +70,46 @@ impl Schedule {
             Arrivals::Poisson => Spacing::Poisson,
             Arrivals::Trace(times) => Spacing::Trace(times.as_slice().into()),
         };
-        let stream = |(call, rate)| Stream { call, rate, issued: 0, next: 0.0 };
+        let stream = |(call, rate)| Stream { call, rate, issued: 0, next: 0.0, even_from: (0, 0.0) };
         let mut streams: Vec<Stream> = call_rates.into_iter().enumerate().map(stream).collect();
         if matches!(spacing, Spacing::Poisson) {
             streams.iter_mut().for_each(|stream| stream.next = stream.gap(seed));
         }
-        Self { seed, streams, spacing, rates, issued: 0, limit: u64::MAX }
+        Self { seed, streams, spacing, rates, issued: 0, limit: u64::MAX, last: 0.0 }
     }
 
     /// Ends the schedule after this number of requests.
     pub(super) fn limit(self, requests: u64) -> Self {
         Self { limit: requests, ..self }
+    }
+
+    /// From this moment on, this number of requests a second, all calls together; zero or more. Replaces the
+    /// steps that come later. What is left of the wait for the next request becomes shorter or longer.
+    pub(super) fn set_rate(&mut self, at: Duration, per_second: f64) {
+        self.rates.change(at, per_second / self.whole_rate());
+    }
+
+    /// Goes on from the last request at this moment, with this number of requests a second.
+    pub(super) fn resume(&mut self, at: Duration, per_second: f64) {
+        self.rates.resume(at, self.last, per_second / self.whole_rate());
+    }
+
+    /// The distances behind the next request of each call are even, or exponential.
+    pub(super) fn set_random(&mut self, is_random: bool) {
+        self.spacing = if is_random { Spacing::Poisson } else { Spacing::Even };
+        for stream in &mut self.streams {
+            stream.even_from = (stream.issued, stream.next);
+        }
+    }
+
+    /// Whether the schedule has its own times, which cannot change.
+    pub(super) fn is_trace(&self) -> bool {
+        matches!(self.spacing, Spacing::Trace(_))
+    }
+
+    /// The constant rate of all streams together.
+    fn whole_rate(&self) -> f64 {
+        self.streams.iter().map(|stream| stream.rate).sum()
     }
 
     /// Whether there are no more requests, whatever the rate is.
@@ -123,10 +156,14 @@ impl Iterator for Schedule {
         self.issued += 1;
         let seed = self.seed;
         let stream = self.streams.iter_mut().find(|stream| stream.call == planned.call)?;
+        self.last = stream.due();
         stream.issued += 1;
         match self.spacing {
             // A count does not drift, a sum of distances does.
-            Spacing::Even | Spacing::Trace(_) => stream.next = stream.issued as f64,
+            Spacing::Even | Spacing::Trace(_) => {
+                let (number, place) = stream.even_from;
+                stream.next = place + (stream.issued - number) as f64;
+            }
             Spacing::Poisson => stream.next += stream.gap(seed),
         }
         Some(planned)

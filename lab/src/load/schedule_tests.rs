@@ -124,3 +124,75 @@ fn a_trace_that_goes_back_is_refused() {
     assert!(error(&[]).contains("at least one time"));
     assert!(error(&[1, 3, 2]).contains("time 2 of the trace is 2ms"), "{}", error(&[1, 3, 2]));
 }
+
+/// The times of the next requests, in milliseconds.
+fn next_times(schedule: &mut Schedule, count: usize) -> Vec<u128> {
+    schedule.take(count).map(|planned| (planned.due.as_micros() + 500) / 1000).collect()
+}
+
+#[test]
+fn a_new_rate_makes_no_burst_and_no_gap() {
+    // Ten a second. At 250 ms, half of the wait from 200 ms to 300 ms is over.
+    for (rate, expected) in [
+        (20.0, vec![275, 325, 375, 425]),
+        (10.0, vec![300, 400, 500, 600]),
+        (1.0, vec![750, 1750, 2750, 3750]),
+        (1000.0, vec![251, 252, 253, 254]),
+        (0.0, vec![]),
+    ] {
+        let mut schedule = even(&[10.0]);
+        assert_eq!(next_times(&mut schedule, 3), [0, 100, 200]);
+        schedule.set_rate(MS(250), rate);
+        assert_eq!(next_times(&mut schedule, 4), expected, "{rate}");
+    }
+}
+
+#[test]
+fn a_load_without_a_rate_goes_on_with_a_new_rate() {
+    let mut schedule = even(&[10.0]);
+    assert_eq!(next_times(&mut schedule, 3), [0, 100, 200]);
+    schedule.set_rate(MS(250), 0.0);
+    assert_eq!((schedule.peek(), schedule.has_ended()), (None, false));
+    schedule.set_rate(MS(9000), 5.0);
+    assert_eq!(next_times(&mut schedule, 2), [9100, 9300]);
+}
+
+#[test]
+fn a_request_that_is_late_keeps_its_time() {
+    let mut schedule = even(&[10.0]);
+    // The pacer was late: at 250 ms, no request has been given out.
+    schedule.set_rate(MS(250), 20.0);
+    assert_eq!(next_times(&mut schedule, 5), [0, 100, 200, 275, 325]);
+}
+
+#[test]
+fn a_new_rate_keeps_the_ratio_of_the_calls() {
+    let mut schedule = even(&[30.0, 10.0]);
+    schedule.set_rate(MS(0), 400.0);
+    let second: Vec<Planned> = schedule.take_while(|planned| planned.due < Duration::from_secs(1)).collect();
+    let first_call = second.iter().filter(|planned| planned.call == 0).count();
+    assert_eq!((second.len(), first_call), (400, 300));
+}
+
+#[test]
+fn distances_change_behind_the_next_request() {
+    let mut schedule = even(&[10.0]);
+    assert_eq!(next_times(&mut schedule, 2), [0, 100]);
+    schedule.set_random(true);
+    let random = next_times(&mut schedule, 1000);
+    assert_eq!(random[0], 200);
+    assert!(random.windows(2).any(|pair| pair[1] - pair[0] > 300), "even distances: {random:?}");
+    schedule.set_random(false);
+    let even: Vec<u128> = next_times(&mut schedule, 1000);
+    assert!(even.windows(2).all(|pair| (99..=101).contains(&(pair[1] - pair[0]))), "{even:?}");
+    assert_eq!((even[999] - even[0] + 5) / 10, 9990, "no drift");
+}
+
+#[test]
+fn a_schedule_goes_on_after_a_time_in_which_it_had_no_clock() {
+    let mut schedule = even(&[10.0]);
+    // A closed loop takes 1000 requests in no time.
+    assert_eq!(schedule.by_ref().take(1000).count(), 1000);
+    schedule.resume(MS(7000), 20.0);
+    assert_eq!(next_times(&mut schedule, 3), [7050, 7100, 7150]);
+}

@@ -330,6 +330,8 @@ async fn the_rate_changes_while_the_load_runs() {
     begun(running.begun() + 200).await;
     running.set_open(0.0).unwrap();
     assert!(running.set_closed(65).is_err() && running.set_rate(-1.0).is_err());
+    running.set_rate(1000.0).unwrap();
+    begun(running.begun() + 50).await;
     let report = running.stop().await.unwrap();
 
     let mut entries = report.entries().to_vec();

@@ -181,7 +181,7 @@ pub fn audit(lap: &Lap<'_>) -> Audit {
 impl Lap<'_> {
     /// The faults that were active while a request was open: only these can have hit it.
     fn strikes_during(&self, entry: &Entry) -> impl Iterator<Item = Strike> {
-        let open = |phase: &&FaultPhase| entry.start <= phase.to && phase.from <= entry.end;
+        let open = |phase: &&FaultPhase| entry.sent <= phase.to && phase.from <= entry.ended;
         self.phases.iter().filter(open).filter_map(|phase| phase.strike)
     }
 

@@ -137,9 +137,9 @@ fn own_traffic(own: &Summary) -> String {
         " traffic, last 10 s: {:.0} rps, {} errors, p50 {}, p99 {}, slowest {}",
         own.rate(),
         own.errors,
-        time(Some(own.p50)),
-        time(Some(own.p99)),
-        time(Some(own.max))
+        time(Some(own.latency.p50)),
+        time(Some(own.latency.p99)),
+        time(Some(own.latency.max))
     )
 }
 

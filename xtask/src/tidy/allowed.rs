@@ -386,7 +386,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("claims", "load spell"),
             // A lab under load.
             ("topology", "load client image binaries eventually resources"),
-            ("load", "client"),
+            ("load", "client spell"),
             // What a request costs.
             ("exchange", ""),
             ("budget", "binaries"),

@@ -367,6 +367,15 @@ pub struct Req {
     /// Its `X-Request-ID`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// The time that its backend worked on it, without waits, in microseconds; only from a lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_us: Option<u64>,
+    /// The time that it waited in the queue of its backend, in microseconds; only from a lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_queue_us: Option<u64>,
+    /// Its key for policies that use one; only from a lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 fn is_zero(number: &u32) -> bool {

@@ -40,6 +40,7 @@ mod summary;
 mod template;
 #[cfg(test)]
 mod test_server;
+mod think;
 
 pub use arrivals::Arrivals;
 pub use call::Call;
@@ -52,3 +53,4 @@ pub use retries::{Backoff, Retries, RetryBudget};
 pub use run::Running;
 pub use sizes::Sizes;
 pub use summary::{Quantiles, Summary, summarise};
+pub use think::Think;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::load::test_server::{Reply, header_in, id_in, serve};
-use crate::load::{Arrivals, Backoff, Call, Keys, Retries, RetryBudget, Sizes};
+use crate::load::{Arrivals, Backoff, Call, Keys, Retries, RetryBudget, Sizes, Think};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -306,6 +306,38 @@ async fn a_stop_does_not_wait_for_requests_that_are_not_due() {
     let running = Load::open(address).call(Call::get("/").rate(0.001)).requests(2).start().unwrap();
     let stopped = tokio::time::timeout(Duration::from_secs(5), run_until(running, 1)).await;
     assert_eq!(stopped.expect("the load waits for its next request").unsent(), 0);
+}
+
+#[tokio::test]
+async fn clients_think_between_their_requests() {
+    let (address, _heads) = server(Duration::ZERO).await;
+    let load = Load::closed(address, 2).seed(3).requests(60);
+    for think in [Think::Fixed(Duration::from_millis(12)), Think::Exponential(Duration::from_millis(5))] {
+        let report = run_whole(load.clone().think(think)).await;
+        for client in 0..2 {
+            let mut own: Vec<&Entry> =
+                report.entries().iter().filter(|entry| entry.client == client).collect();
+            own.sort_by_key(|entry| entry.sent);
+            assert_eq!(own[0].late, Duration::ZERO);
+            for (pair, answer) in own.windows(2).zip(0..) {
+                let thought = think.draw(Seed(3).draws(What::Think { client }, answer));
+                let waited = pair[1].sent - pair[0].ended;
+                // The rest is the lateness of the timer, and the time to send.
+                let rest = waited.checked_sub(thought).expect("a client that thinks for a shorter time");
+                assert!(rest + Duration::from_micros(1) >= pair[1].late, "{pair:?}");
+                assert!(rest < pair[1].late + Duration::from_millis(20), "{thought:?}: {pair:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_open_loop_does_not_think() {
+    let (address, _heads) = server(Duration::ZERO).await;
+    let load = Load::open(address).call(Call::get("/").rate(1000.0)).connections(1).requests(50);
+    let report = run_whole(load.think(Think::Fixed(Duration::from_millis(200)))).await;
+    let last = report.entries().iter().map(|entry| entry.ended).max().unwrap();
+    assert!(last < Duration::from_secs(5), "{last:?}");
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ pub(super) enum What {
         /// The number of the client.
         client: usize,
     },
+    /// The moment of a sample. Here the number is that of the sample.
+    Moment,
 }
 
 /// The random numbers of one purpose for one request, in their order.
@@ -66,6 +68,7 @@ impl What {
             Self::Size => (3, 0),
             Self::Backoff { tries } => (4, u64::from(tries)),
             Self::Think { client } => (5, client as u64),
+            Self::Moment => (6, 0),
         };
         // No load has 2^32 calls or clients.
         kind << 32 | index

@@ -24,6 +24,7 @@ mod check;
 mod crowd;
 mod description;
 mod draws;
+mod in_flight;
 mod jobs;
 mod keys;
 #[cfg(test)]

@@ -360,3 +360,7 @@ fn root(error: &anyhow::Error) -> String {
 #[cfg(test)]
 #[path = "run_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod client_tests;

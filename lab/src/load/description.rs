@@ -11,6 +11,7 @@ use super::draws::Seed;
 use super::rates::Rates;
 use super::retries::Retries;
 use super::schedule::Schedule;
+use super::think::Think;
 
 /// The description of a load; `start` starts it.
 ///
@@ -43,6 +44,7 @@ pub struct Load {
     pub(super) steps: Vec<(Duration, f64)>,
     pub(super) requests: u64,
     pub(super) retries: Option<Retries>,
+    pub(super) think: Think,
 }
 
 impl Load {
@@ -60,6 +62,7 @@ impl Load {
             steps: Vec::new(),
             requests: u64::MAX,
             retries: None,
+            think: Think::Fixed(Duration::ZERO),
         }
     }
 
@@ -127,6 +130,14 @@ impl Load {
     /// A client with retries also repeats requests that are not idempotent.
     pub fn retries(mut self, retries: Retries) -> Self {
         self.retries = Some(retries);
+        self
+    }
+
+    /// Makes each client of a closed loop wait between an answer and its next request; by default, it does not
+    /// wait. A random time belongs to the seed, the client and the number of its answer. In open loop, nothing
+    /// waits.
+    pub fn think(mut self, think: Think) -> Self {
+        self.think = think;
         self
     }
 

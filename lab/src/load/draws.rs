@@ -35,6 +35,14 @@ pub(super) enum What {
         /// The tries so far.
         tries: u32,
     },
+    /// The time that a client waits after an answer. Here the number is not that of the request, but counts the
+    /// answers of this client.
+    Think {
+        /// The number of the client.
+        client: usize,
+    },
+    /// The moment of a sample. Here the number is that of the sample.
+    Moment,
 }
 
 /// The random numbers of one purpose for one request, in their order.
@@ -59,6 +67,8 @@ impl What {
             Self::Key => (2, 0),
             Self::Size => (3, 0),
             Self::Backoff { tries } => (4, u64::from(tries)),
+            Self::Think { client } => (5, client as u64),
+            Self::Moment => (6, 0),
         };
         // No load has 2^32 calls or clients.
         kind << 32 | index

@@ -73,6 +73,7 @@ fn names_that_differ_in_one_part_are_independent() {
         (What::Key, What::Size),
         (What::Size, backoff(1)),
         (backoff(1), backoff(2)),
+        (What::Think { client: 0 }, What::Think { client: 1 }),
     ] {
         let found = correlation(&firsts(SEED, left), &firsts(SEED, right));
         assert!(found.abs() < EXTREME, "{left:?} and {right:?}: {found}");

@@ -1,8 +1,8 @@
 //! Which request is sent next, and when?
 //!
 //! In closed loop, a free connection takes the next job at once. In open loop, the pacer gives out jobs when
-//! they are due. It also wakes clients that wait before a retry. It is a thread, because the wait of a thread
-//! is finer than the runtime's timer with its whole milliseconds.
+//! they are due. It also wakes clients that wait before a retry or before their next request. It is a thread,
+//! because the wait of a thread is finer than the runtime's timer with its whole milliseconds.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU64;
@@ -108,6 +108,11 @@ impl Jobs {
         self.changed.notify_all();
         self.ready.notify_waiters();
         Ok(())
+    }
+
+    /// Whether the connections set the pace.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.queue().pacing, Pacing::Closed(_))
     }
 
     /// Waits until this time of the load, or until the load is stopped. Returns whether the load goes on.

@@ -14,6 +14,8 @@ pub struct Entry {
     pub number: u64,
     /// The call of the load, by its place in the list.
     pub call: usize,
+    /// The connection that sent it, from 0; in closed loop, this is the client.
+    pub client: usize,
     /// Its key, if the call has keys.
     pub key: Option<u64>,
     /// Its size, if the call has sizes: the service time that it demands.
@@ -25,8 +27,9 @@ pub struct Entry {
     pub sent: Duration,
     /// The time at which the answer was complete or had failed.
     pub ended: Duration,
-    /// How late the load itself was: the time from `intended` to `sent`, without the wait for a free
-    /// connection. A long time here is no latency of the server. It means that the machine was too busy.
+    /// How late the load itself was. In open loop, this is the time from `intended` to `sent`, without the wait
+    /// for a free connection. In closed loop, it is how much longer than planned the client waited after the
+    /// answer before. A long time here is no latency of the server. It means that the machine was too busy.
     pub late: Duration,
     /// The outcome; that of its last try.
     pub outcome: Outcome,
@@ -181,6 +184,7 @@ impl Entry {
         Self {
             number,
             call: 0,
+            client: 0,
             key: None,
             size: None,
             intended: from,

@@ -24,6 +24,7 @@ mod check;
 mod crowd;
 mod description;
 mod draws;
+mod in_flight;
 mod jobs;
 mod keys;
 #[cfg(test)]
@@ -40,6 +41,7 @@ mod summary;
 mod template;
 #[cfg(test)]
 mod test_server;
+mod think;
 
 pub use arrivals::Arrivals;
 pub use call::Call;
@@ -52,3 +54,4 @@ pub use retries::{Backoff, Retries, RetryBudget};
 pub use run::Running;
 pub use sizes::Sizes;
 pub use summary::{Quantiles, Summary, summarise};
+pub use think::Think;

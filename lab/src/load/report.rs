@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::draws::Seed;
+use super::in_flight;
 use super::ledger::{Comparison, Entry, Executed, Outcome, compare};
 use super::summary::{Summary, summarise};
 
@@ -67,9 +69,32 @@ impl Report {
 
     /// The figures of a phase, if there was one with this name. If there were several, the first.
     pub fn phase(&self, name: &str) -> Option<Summary> {
+        let (from, to) = self.period(name)?;
+        Some(self.between(from, to))
+    }
+
+    /// The beginning and the end of a phase, if there was one with this name. If there were several, of the
+    /// first.
+    pub fn period(&self, name: &str) -> Option<(Duration, Duration)> {
         let at = self.phases.iter().position(|phase| phase.name == name)?;
         let to = self.phases.get(at + 1).map_or(self.duration, |next| next.from);
-        Some(self.between(self.phases[at].from, to))
+        Some((self.phases[at].from, to))
+    }
+
+    /// The mean number of requests in flight in a phase, if there was one with this name: of those that this
+    /// backend answered, or of all. A request is in flight from the time at which it was sent to the end of its
+    /// answer, and between two tries it is not. The entries must be complete: see [`Load::keep_last`].
+    ///
+    /// [`Load::keep_last`]: super::Load::keep_last
+    pub fn in_flight_mean(&self, phase: &str, backend: Option<u32>) -> Option<f64> {
+        Some(in_flight::mean(&self.entries, self.period(phase)?, backend))
+    }
+
+    /// The number of requests in flight at random moments, one in each stretch of this length. The moments
+    /// belong to the seed of the load. There are none if the length is zero.
+    pub fn in_flight_series(&self, every: Duration, backend: Option<u32>) -> Vec<(Duration, usize)> {
+        let moments = in_flight::moments(Seed(self.seed), every, self.duration);
+        in_flight::at(&self.entries, &moments, backend)
     }
 
     /// The figures of the requests that ended in this period.

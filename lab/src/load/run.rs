@@ -24,6 +24,9 @@ use super::summary::{Summary, summarise};
 use super::template::{Drawn, Template};
 use crate::client::Client;
 
+/// The pause after a failure: a connection error comes at once, and without a pause, a closed loop would spin.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// A running load. It stops when it is dropped; [`Running::stop`] returns its report.
 #[derive(Debug)]
 pub struct Running {
@@ -240,22 +243,39 @@ async fn run(lane: Lane) {
 /// One connection: takes jobs and does them until there are no more.
 async fn work(lane: Lane) {
     let mut client = Client::new(lane.load.server).patience(lane.load.patience);
-    loop {
+    let mut woken_late = Duration::ZERO;
+    for answers in 0.. {
         let free = lane.shared.elapsed();
         let Some(job) = lane.jobs.next(lane.connection).await else { return };
-        let entry = lane.send(&mut client, job, free).await;
-        let failed = matches!(entry.outcome, Outcome::Failed(_));
+        let entry = lane.send(&mut client, job, Free { since: free, late: woken_late }).await;
+        let next = entry.ended + lane.pause(&entry, answers);
         lane.shared.record().push(entry);
-        if failed {
-            // A connection error comes at once; without a pause, a closed loop would spin.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        lane.jobs.wait_until(next).await;
+        woken_late = lane.shared.elapsed().saturating_sub(next);
     }
 }
 
+/// Since when a connection is free.
+#[derive(Clone, Copy)]
+struct Free {
+    since: Duration,
+    /// How much later than planned.
+    late: Duration,
+}
+
 impl Lane {
-    /// Sends one request, with its retries, on a connection that is free since a time.
-    async fn send(&self, client: &mut Client, job: Job, free: Duration) -> Entry {
+    /// The time that a connection waits after an answer, or after a request that failed.
+    fn pause(&self, last: &Entry, answers: u64) -> Duration {
+        let draws = Seed(self.load.seed).draws(What::Think { client: self.connection }, answers);
+        let think = if self.jobs.is_closed() { self.load.think.draw(draws) } else { Duration::ZERO };
+        match last.outcome {
+            Outcome::Failed(_) => think.max(PAUSE),
+            Outcome::Answered(_) | Outcome::Mistaken(_) => think,
+        }
+    }
+
+    /// Sends one request, with its retries, on a free connection.
+    async fn send(&self, client: &mut Client, job: Job, free: Free) -> Entry {
         self.shared.begun.fetch_add(1, Ordering::Relaxed);
         self.shared.retry_window().request(self.shared.elapsed());
         let id = request_id(&self.shared.name, job.number);
@@ -265,6 +285,8 @@ impl Lane {
         let (mut tries, mut last) = (1, self.try_once(client, template, &drawn, &id, 1).await);
         let sent = last.sent;
         let intended = job.due.map_or(sent, whole_microseconds);
+        // The time before the connection was free is a wait for the server.
+        let late = job.due.map_or(free.late, |_| sent.saturating_sub(intended.max(free.since)));
         while let Some(wait) = self.next_try(job.number, tries, &last)
             && self.jobs.wait_until(last.ended + wait).await
         {
@@ -275,13 +297,13 @@ impl Lane {
         Entry {
             number: job.number,
             call: job.call,
+            client: self.connection,
             key: drawn.key,
             size: drawn.size,
             intended,
             sent,
             ended: last.ended,
-            // The time before the connection was free is a wait for the server.
-            late: sent.saturating_sub(intended.max(free)),
+            late,
             outcome: last.outcome,
             backend: last.backend,
             earlier,
@@ -338,3 +360,7 @@ fn root(error: &anyhow::Error) -> String {
 #[cfg(test)]
 #[path = "run_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod client_tests;

@@ -4,16 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use super::*;
-use crate::load::test_server::{Reply, header_in, id_in, serve};
-use crate::load::{Arrivals, Backoff, Call, Keys, Retries, RetryBudget, Sizes};
+use crate::load::test_server::{Reply, finished, id_in, serve, server};
+use crate::load::{Arrivals, Call, Keys, Sizes};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-
-/// A server whose very first answer comes late.
-async fn server(first_takes: Duration) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
-    let mut wait = first_takes;
-    serve(move |head| Reply { after: std::mem::take(&mut wait), ..Reply::to(head) }).await
-}
 
 /// Runs a load until it has begun this number of requests.
 async fn run_until(running: Running, begun: u64) -> Report {
@@ -132,11 +125,6 @@ async fn a_report_knows_when_it_began() {
     assert_eq!(report.seed(), 77);
 }
 
-/// Waits until a load has ended by itself.
-async fn finished(running: &Running) {
-    tokio::time::timeout(Duration::from_secs(10), running.finished()).await.expect("the load does not end");
-}
-
 #[tokio::test]
 async fn a_load_of_402_requests_sends_402() {
     let (address, mut heads) = server(Duration::ZERO).await;
@@ -189,105 +177,6 @@ async fn two_loads_with_one_seed_send_the_same_requests() {
     assert_ne!(sent[1], sent[2]);
 }
 
-/// Runs a load until it has ended by itself.
-async fn run_whole(load: Load) -> Report {
-    let running = load.start().unwrap();
-    finished(&running).await;
-    running.stop().await.unwrap()
-}
-
-#[tokio::test]
-async fn all_tries_of_a_request_have_its_id_and_one_entry() {
-    // The first two tries of each request get a 503 of backend 7, the third one is answered by backend 8.
-    let (address, mut heads) = serve(|head| match header_in(head, "x-lab-try") {
-        Some("3") => Reply { headers: "x-backend: 8\r\n".into(), ..Reply::to(head) },
-        _ => Reply { status: 503, ..Reply::to(head) },
-    })
-    .await;
-    let load = Load::closed(address, 2).call(Call::post("/", 100)).requests(20);
-    let report = run_whole(load.retries(Retries::most(3))).await;
-    assert_eq!((report.entries().len(), report.begun()), (20, 20));
-    let Summary { requests, errors, retries, answers, .. } = report.summary();
-    assert_eq!((requests, errors, retries, answers), (20, 0, 40, [(8, 20)].into()));
-
-    let mut tries = HashMap::<String, Vec<String>>::new();
-    while let Ok(head) = heads.try_recv() {
-        let number = header_in(&head, "x-lab-try").unwrap().to_owned();
-        tries.entry(id_in(&head).to_owned()).or_default().push(number);
-    }
-    for entry in report.entries() {
-        assert_eq!(tries[&report.id(entry)], ["1", "2", "3"]);
-        let earlier: Vec<_> =
-            entry.earlier.iter().map(|earlier| (&earlier.outcome, earlier.backend)).collect();
-        assert_eq!(earlier, [(&Outcome::Answered(503), Some(7)); 2]);
-        let mut times = vec![entry.intended, entry.sent];
-        times.extend(entry.earlier.iter().flat_map(|earlier| [earlier.sent, earlier.ended]));
-        times.extend([entry.last_sent, entry.ended]);
-        assert!(times.is_sorted(), "{entry:?}");
-        assert_eq!(entry.sent, entry.earlier[0].sent);
-    }
-}
-
-#[tokio::test]
-async fn the_patience_is_that_of_each_try() {
-    const PATIENCE: Duration = Duration::from_millis(150);
-    let (address, _heads) = serve(|head| match header_in(head, "x-lab-try") {
-        Some("1") => Reply { after: PATIENCE * 100, ..Reply::to(head) },
-        _ => Reply { after: PATIENCE / 10, ..Reply::to(head) },
-    })
-    .await;
-    let retries = Retries { backoff: Backoff::Fixed(PATIENCE / 2), ..Retries::most(1) };
-    let report = run_whole(Load::closed(address, 1).patience(PATIENCE).requests(1).retries(retries)).await;
-    let entry = &report.entries()[0];
-    assert_eq!((entry.is_error(), entry.tries()), (false, 2), "{entry:?}");
-    assert!(
-        matches!(&entry.earlier[0].outcome, Outcome::Failed(why) if why.contains("within 150ms")),
-        "{entry:?}"
-    );
-    assert!(entry.earlier[0].ended - entry.earlier[0].sent >= PATIENCE, "{entry:?}");
-    assert!(entry.last_sent - entry.earlier[0].ended >= PATIENCE / 2, "{entry:?}");
-    assert!(entry.latency() >= PATIENCE + PATIENCE / 2, "the latency is that of all tries: {entry:?}");
-}
-
-#[tokio::test]
-async fn a_budget_bounds_the_retries_of_all_clients() {
-    let (address, mut heads) = serve(|head| Reply { status: 503, ..Reply::to(head) }).await;
-    let budget = Some(RetryBudget { share: 0.2, floor: 0.0 });
-    // Three retries for each of 200 requests; or 0.2 for each, and all within ten seconds.
-    for (retries, least, most) in
-        [(Retries::most(3), 600, 600), (Retries { budget, ..Retries::most(3) }, 39, 40)]
-    {
-        let report = run_whole(Load::closed(address, 8).requests(200).retries(retries)).await;
-        let summary = report.summary();
-        assert_eq!((summary.requests, summary.errors), (200, 200));
-        assert!((least..=most).contains(&summary.retries), "{retries:?}: {}", summary.retries);
-        let tries = std::iter::from_fn(|| heads.try_recv().ok()).count() as u64;
-        assert_eq!(tries, 200 + summary.retries);
-    }
-}
-
-#[tokio::test]
-async fn a_stopped_load_does_not_wait_for_another_try() {
-    let (address, mut heads) = serve(|head| Reply { status: 503, ..Reply::to(head) }).await;
-    let backoff = Backoff::Fixed(Duration::from_secs(1000));
-    let load = Load::closed(address, 1).retries(Retries { backoff, ..Retries::most(1) });
-    let running = load.start().unwrap();
-    heads.recv().await.unwrap();
-    let stopped = tokio::time::timeout(Duration::from_secs(5), running.stop()).await;
-    let report = stopped.expect("the load waits for its next try").unwrap();
-    assert_eq!(report.entries().len(), 1);
-    assert_eq!((report.entries()[0].tries(), report.summary().errors), (1, 1));
-}
-
-#[tokio::test]
-async fn without_retries_each_request_is_sent_once() {
-    let (address, mut heads) = serve(|head| Reply { status: 503, ..Reply::to(head) }).await;
-    let report = run_whole(Load::closed(address, 1).requests(3)).await;
-    assert_eq!((report.summary().retries, report.summary().errors), (0, 3));
-    let heads: Vec<String> = std::iter::from_fn(|| heads.try_recv().ok()).collect();
-    assert!(heads.len() == 3 && heads.iter().all(|head| header_in(head, "x-lab-try").is_none()), "{heads:?}");
-}
-
 #[tokio::test]
 async fn a_trace_ends_with_its_last_request() {
     let (address, _heads) = server(Duration::ZERO).await;
@@ -306,49 +195,6 @@ async fn a_stop_does_not_wait_for_requests_that_are_not_due() {
     let running = Load::open(address).call(Call::get("/").rate(0.001)).requests(2).start().unwrap();
     let stopped = tokio::time::timeout(Duration::from_secs(5), run_until(running, 1)).await;
     assert_eq!(stopped.expect("the load waits for its next request").unsent(), 0);
-}
-
-#[tokio::test]
-async fn the_rate_changes_while_the_load_runs() {
-    let (address, _heads) = server(Duration::ZERO).await;
-    let running = Load::open(address).call(Call::get("/").rate(20.0)).start().unwrap();
-    let begun = async |least: u64| {
-        crate::eventually(Duration::from_secs(5), "more requests", async || {
-            anyhow::ensure!(running.begun() >= least, "it has begun {}", running.begun());
-            Ok(())
-        })
-        .await
-        .unwrap();
-    };
-    begun(5).await;
-    let before = running.elapsed();
-    running.set_rate(1000.0).unwrap();
-    let after = running.elapsed();
-    begun(200).await;
-    running.set_closed(3).unwrap();
-    let closed = running.elapsed();
-    begun(running.begun() + 200).await;
-    running.set_open(0.0).unwrap();
-    assert!(running.set_closed(65).is_err() && running.set_rate(-1.0).is_err());
-    running.set_rate(1000.0).unwrap();
-    begun(running.begun() + 50).await;
-    let report = running.stop().await.unwrap();
-
-    let mut entries = report.entries().to_vec();
-    entries.sort_by_key(|entry| entry.number);
-    let ms = Duration::from_millis;
-    let slow: Vec<Duration> =
-        entries.iter().map(|entry| entry.intended).take_while(|intended| *intended <= before).collect();
-    assert!(slow.windows(2).all(|pair| pair[1] - pair[0] == ms(50)), "{slow:?}");
-    // A fiftieth of what was left of a wait of 50 ms, and then one each millisecond.
-    let fast: Vec<Duration> = entries[slow.len()..200].iter().map(|entry| entry.intended).collect();
-    let last = *slow.last().unwrap();
-    let due = |changed: Duration| changed + (ms(50) - (changed - last)) / 50;
-    assert!((due(before)..=due(after) + ms(1)).contains(&fast[0]), "{fast:?} after {last:?}, {before:?}");
-    let distance = |pair: &[Duration]| (pair[1] - pair[0]).as_micros();
-    assert!(fast.windows(2).all(|pair| (999..=1001).contains(&distance(pair))), "{fast:?}");
-    let by_clients = entries.iter().filter(|entry| entry.sent > closed && entry.intended == entry.sent);
-    assert!(by_clients.count() >= 195, "the loop is not closed");
 }
 
 #[test]

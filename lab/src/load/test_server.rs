@@ -8,6 +8,10 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+use super::description::Load;
+use super::report::Report;
+use super::run::Running;
+
 /// The answer to one request; its body is the id of the request.
 pub(super) struct Reply {
     pub(super) after: Duration,
@@ -73,4 +77,22 @@ async fn connection(stream: TcpStream, tell: mpsc::UnboundedSender<String>, answ
             }
         }
     }
+}
+
+/// A server whose very first answer comes late.
+pub(super) async fn server(first_takes: Duration) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+    let mut wait = first_takes;
+    serve(move |head| Reply { after: std::mem::take(&mut wait), ..Reply::to(head) }).await
+}
+
+/// Waits until a load has ended by itself.
+pub(super) async fn finished(running: &Running) {
+    tokio::time::timeout(Duration::from_secs(10), running.finished()).await.expect("the load does not end");
+}
+
+/// Runs a load until it has ended by itself.
+pub(super) async fn run_whole(load: Load) -> Report {
+    let running = load.start().unwrap();
+    finished(&running).await;
+    running.stop().await.unwrap()
 }

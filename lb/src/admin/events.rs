@@ -15,8 +15,9 @@ use crate::observe::stream::{Cursor, Requests};
 /// Interval of comments in the stream, so that both sides detect a dead connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Interval at which a reader looks for events about requests.
-const LOOK: Duration = Duration::from_millis(50);
+/// Interval at which a reader looks for events about requests: every event that is sent alone costs the
+/// balancer a system call.
+const LOOK: Duration = Duration::from_millis(125);
 
 /// A reader of the stream. It leaves when this value is dropped.
 struct Reader {

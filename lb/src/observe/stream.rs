@@ -26,8 +26,9 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The number of bytes that a reader takes at a time, before the last event.
 const BATCH: usize = 32 * 1024;
 
-/// Requests that are told in a second; a person cannot read more.
-pub(crate) const SAMPLES: u64 = 40;
+/// Requests that are told in a second; a person cannot read more. With their explanations, a reader needs
+/// less than 25 kB a second.
+pub(crate) const SAMPLES: u64 = 32;
 
 /// The readers that an event is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -302,13 +303,13 @@ mod tests {
         stream.adjust(2000, at(0));
         assert_eq!((stream.one_in(), stream.is_active()), (0, false), "there was no reader yet");
         let cursor = stream.join(Requests::Sampled, None);
-        for (rate, one_in) in [(0, 1), (40, 1), (41, 2), (2000, 50), (100_000, 2500)] {
+        for (rate, one_in) in [(0, 1), (32, 1), (33, 2), (2000, 63), (100_000, 3125)] {
             stream.adjust(rate, at(1));
             assert_eq!((stream.one_in(), stream.is_active()), (one_in, true), "{rate}");
         }
         stream.leave(&cursor, at(2));
         stream.adjust(2000, at(11));
-        assert_eq!((stream.one_in(), stream.is_active()), (50, true), "a reader may come back");
+        assert_eq!((stream.one_in(), stream.is_active()), (63, true), "a reader may come back");
         stream.adjust(2000, at(13));
         assert_eq!((stream.one_in(), stream.is_active()), (0, false));
     }

@@ -116,7 +116,7 @@ fn decision(attempt: u32, hedge: bool, pick: Pick) -> Decision {
         backend: one.backend,
         weight: one.weight,
         in_flight: one.in_flight,
-        latency_ms: one.latency_ms,
+        latency_ms: (one.latency_ms * 1000.0).round() / 1000.0,
         score: one.score,
     };
     let excluded = |one: balance::explain::Excluded| Excluded { backend: one.backend, why: one.why };
@@ -130,6 +130,7 @@ fn decision(attempt: u32, hedge: bool, pick: Pick) -> Decision {
         chosen: pick.chosen,
         because: pick.because,
         tries: Vec::new(),
+        left_out: 0,
     }
 }
 

@@ -168,6 +168,47 @@ fn requests_wait_for_a_place_and_no_longer_than_they_may() {
 }
 
 #[test]
+fn requests_that_wait_for_a_place_leave_a_backend_that_goes_down() {
+    let pings = Pings { http: true, ..Pings::default() };
+    let sim = Sim::new(3).servers(1, Server::unlimited()).pings(Some(pings));
+    let sim = sim.places(Places { limit: 1, queue: 9, timeout: s(60) });
+    let sim = sim.arrivals(Arrivals::Trace([ms(10), ms(20)].into())).service(Service::Fixed(ms(100)));
+    let report = sim.at(ms(50), Fault::Stop { backend: 1 }).run(Stop::Time(s(30)));
+    // The first call waits at the stopped process. Three pings of 0.5 s fail, 0.9 to 1.1 s apart.
+    assert_eq!((report.reasons()["status 503"], report.unfinished()), (1, 1));
+    assert!((s(3)..s(6)).contains(&report.longest()), "{:?}", report.longest());
+}
+
+#[test]
+fn each_backend_gets_all_its_retries() {
+    let sim = Sim::new(3).servers(3, Server::unlimited()).without_checks();
+    let sim = sim.arrivals(Arrivals::Trace([ms(10)].into())).service(Service::Fixed(ms(20)));
+    let sim = sim.at(s(0), Fault::Kill { backend: 1 }).at(s(0), Fault::Kill { backend: 2 });
+    let report = sim.run(Stop::Requests(1));
+    // Three retries after 10 ms each and one move, at the first backend and at the second.
+    assert_eq!((report.good(), report.retries(), report.longest()), (1, 8, ms(80)));
+}
+
+#[test]
+fn a_ping_that_waits_at_a_stopped_process_ends_when_the_process_is_killed() {
+    let pings = Pings { interval: s(1), timeout: s(20), http: true };
+    let sim = Sim::new(3).servers(1, Server::unlimited()).pings(Some(pings));
+    let sim = sim.arrivals(Arrivals::Trace([].into()));
+    let sim = sim.at(s(5), Fault::Stop { backend: 1 }).at(s(8), Fault::Kill { backend: 1 });
+    let report = sim.run(Stop::Time(s(60)));
+    // The ping that waits fails at 8 s, and two further ones at intervals of 0.9 to 1.1 s.
+    let [(down, "down")] = changes(&report, 1)[..] else { panic!("{:?}", report.changes()) };
+    assert!((9.8..10.2).contains(&down), "{down}");
+}
+
+#[test]
+fn a_stopped_backend_stays_a_suspect_although_it_accepts_the_connections_of_pings() {
+    let report = four().at(s(8), Fault::Stop { backend: 3 }).run(Stop::Time(s(30)));
+    let told: Vec<_> = changes(&report, 3).into_iter().map(|(_, to)| to).collect();
+    assert_eq!(told, ["suspect"]);
+}
+
+#[test]
 fn a_request_that_takes_too_long_is_not_repeated() {
     let balancing = Balancing { response_timeout: Some(ms(50)), ..Balancing::default() };
     let slow = Fault::Slow { backend: 1, times: 10.0, lasts: EVER };

@@ -91,6 +91,15 @@ fn a_replay_under_the_same_policy_is_the_same_run() {
 }
 
 #[test]
+fn a_recording_keeps_its_keys() {
+    let call = |at| RecordedCall { at: ms(at), takes: ms(1), key: Some(7), backend: None };
+    let recording = Recording::new((0..40).map(call).collect());
+    let sim = Sim::new(1).servers(4, Server::workers(1)).without_checks();
+    let report = recording.replay(&sim, Kind::Ring);
+    assert!((1..=4).any(|backend| report.share(backend) == 1.0), "one key has one backend");
+}
+
+#[test]
 fn a_recording_of_a_live_run_can_be_replayed() {
     let call = |at, takes| RecordedCall { at: ms(at), takes: ms(takes), key: None, backend: Some(1) };
     let recording = Recording::new(vec![call(20, 10), call(0, 100), call(10, 100), call(30, 10)]);

@@ -178,6 +178,15 @@ fn a_cache_knows_the_keys_that_were_used_last() {
 }
 
 #[test]
+fn a_process_that_starts_again_has_an_empty_cache() {
+    let cache = Cache { keys: 2, hit: ms(1), miss: ms(10) };
+    let clients = Clients { keys: Keys::Trace([1, 1, 1].map(Some).into()), ..Clients::default() };
+    let sim = server(Server::workers(1).cache(cache), &[0, 20, 100]).clients(clients);
+    let sim = sim.at(ms(50), Fault::Kill { backend: 1 }).at(ms(60), Fault::Start { backend: 1 });
+    assert_eq!(latencies(&sim, 3), [10, 1, 10]);
+}
+
+#[test]
 fn a_run_in_which_nothing_can_happen_ends() {
     let sim = server(Server::workers(1), &[0, 10]).at(ms(50), Fault::Stop { backend: 1 });
     let report = sim.pings(Some(sim::Pings::default())).run(Stop::Requests(2));

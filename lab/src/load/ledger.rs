@@ -7,6 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::truth::GroundTruth;
+
 /// One request as its client saw it. Times count from the start of the load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -35,6 +37,8 @@ pub struct Entry {
     pub outcome: Outcome,
     /// The backend that answered, from the header `X-Backend`; that of its last try.
     pub backend: Option<u32>,
+    /// What the backend said about it; about its last try.
+    pub truth: GroundTruth,
     /// The tries before the last one: none without [`Load::retries`](super::Load::retries).
     pub earlier: Vec<Try>,
     /// The time at which its last try was sent: the same as `sent` if there was only one.
@@ -52,6 +56,8 @@ pub struct Try {
     pub outcome: Outcome,
     /// The backend that answered.
     pub backend: Option<u32>,
+    /// What the backend said about it.
+    pub truth: GroundTruth,
 }
 
 /// The outcome of a request for its client.
@@ -193,6 +199,7 @@ impl Entry {
             late: Duration::ZERO,
             outcome,
             backend,
+            truth: GroundTruth::default(),
             earlier: Vec::new(),
             last_sent: from,
         }
@@ -238,6 +245,7 @@ mod tests {
             ended: Duration::ZERO,
             outcome: Outcome::Answered(503),
             backend,
+            truth: GroundTruth::default(),
         };
         let tried = |number, earlier: &[Option<u32>], outcome, backend| Entry {
             earlier: earlier.iter().map(|backend| answered(*backend)).collect(),

@@ -42,6 +42,7 @@ mod template;
 #[cfg(test)]
 mod test_server;
 mod think;
+mod truth;
 
 pub use arrivals::Arrivals;
 pub use call::Call;
@@ -55,3 +56,4 @@ pub use run::Running;
 pub use sizes::Sizes;
 pub use summary::{Quantiles, Summary, summarise};
 pub use think::Think;
+pub use truth::GroundTruth;

@@ -25,7 +25,8 @@ use super::template::{Drawn, Template};
 use super::truth::GroundTruth;
 use crate::client::Client;
 
-/// The pause after a failure: a connection error comes at once, and without a pause, a closed loop would spin.
+/// The pause after a failure: a connection error comes at once, and without a pause, a closed loop would
+/// spin.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A running load. It stops when it is dropped; [`Running::stop`] returns its report.
@@ -182,8 +183,8 @@ impl Running {
         self.jobs.change(|queue, _| queue.close(clients, self.connections))
     }
 
-    /// Waits until the load has ended by itself, after the last answer: see [`Load::requests`]. An endless load
-    /// never ends. If the load's own thread panicked, this returns, and [`Running::stop`] reports it.
+    /// Waits until the load has ended by itself, after the last answer: see [`Load::requests`]. An endless
+    /// load never ends. If the load's own thread panicked, this returns, and [`Running::stop`] reports it.
     pub async fn finished(&self) {
         let mut ended = self.ended.clone();
         // An error means that the thread is gone, which is an end as well.

@@ -2,22 +2,44 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::microseconds;
 use crate::client::Answer;
 
 /// What a backend says about one request, as far as it says it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroundTruth {
     /// The time in the backend's queue, from the header `x-lab-queue-us`.
+    #[serde(
+        rename = "queue_us",
+        with = "microseconds::optional",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub queue: Option<Duration>,
     /// The time in service, from the header `x-lab-service-us`.
+    #[serde(
+        rename = "service_us",
+        with = "microseconds::optional",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub service: Option<Duration>,
     /// The requests in flight at the backend when this one arrived, from the header `x-lab-in-flight`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u64>,
     /// The faults that hit the request, as the header `x-lab-faults` has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<Box<str>>,
 }
 
 impl GroundTruth {
+    /// Whether the backend said nothing.
+    pub(super) fn is_silent(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// What an answer says. A header that is not as expected counts as missing.
     pub(super) fn of(answer: &Answer) -> Self {
         let number = |name| answer.header(name)?.parse::<u64>().ok();

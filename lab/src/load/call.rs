@@ -82,8 +82,8 @@ impl Call {
         self
     }
 
-    /// Gives each request a size by this law: the service time that it demands, in microseconds. If neither the
-    /// path nor a header has a place for it, the header `x-lab-work` carries it.
+    /// Gives each request a size by this law: the service time that it demands, in microseconds. If neither
+    /// the path nor a header has a place for it, the header `x-lab-work` carries it.
     #[must_use]
     pub fn sizes(mut self, sizes: Sizes) -> Self {
         self.sizes = Some(sizes);

@@ -39,6 +39,25 @@ async fn all_tries_of_a_request_have_its_id_and_one_entry() {
 }
 
 #[tokio::test]
+async fn each_try_keeps_what_its_backend_said() {
+    let (address, _heads) = serve(|head| {
+        let number = header_in(head, "x-lab-try").unwrap_or("9");
+        let said = format!("x-backend: 7\r\nx-lab-service-us: {number}\r\nx-lab-faults: none\r\n");
+        let status = if number == "1" { 503 } else { 200 };
+        Reply { status, headers: said, ..Reply::to(head) }
+    })
+    .await;
+    let report = run_whole(Load::closed(address, 1).requests(1).retries(Retries::most(1))).await;
+    let entry = &report.entries()[0];
+    let said = |microseconds| GroundTruth {
+        service: Some(Duration::from_micros(microseconds)),
+        faults: Some("none".into()),
+        ..GroundTruth::default()
+    };
+    assert_eq!((&entry.earlier[0].truth, &entry.truth), (&said(1), &said(2)));
+}
+
+#[tokio::test]
 async fn the_patience_is_that_of_each_try() {
     const PATIENCE: Duration = Duration::from_millis(150);
     let (address, _heads) = serve(|head| match header_in(head, "x-lab-try") {

@@ -124,8 +124,8 @@ impl Load {
 
     /// Makes the clients repeat requests that failed. All tries of a request have one id, and the header
     /// `x-lab-try` has their number, from 1. A request keeps its place among the connections until its last
-    /// try has ended, also while it waits for the next try. After [`Running::stop`](super::Running::stop), there
-    /// are no further tries. By default, each request is sent once.
+    /// try has ended, also while it waits for the next try. After [`Running::stop`](super::Running::stop),
+    /// there are no further tries. By default, each request is sent once.
     ///
     /// A client with retries also repeats requests that are not idempotent.
     pub fn retries(mut self, retries: Retries) -> Self {
@@ -133,9 +133,9 @@ impl Load {
         self
     }
 
-    /// Makes each client of a closed loop wait between an answer and its next request; by default, it does not
-    /// wait. A random time belongs to the seed, the client and the number of its answer. In open loop, nothing
-    /// waits.
+    /// Makes each client of a closed loop wait between an answer and its next request; by default, it does
+    /// not wait. A random time belongs to the seed, the client and the number of its answer. In open loop,
+    /// nothing waits.
     pub fn think(mut self, think: Think) -> Self {
         self.think = think;
         self

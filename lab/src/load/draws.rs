@@ -35,8 +35,8 @@ pub(super) enum What {
         /// The tries so far.
         tries: u32,
     },
-    /// The time that a client waits after an answer. Here the number is not that of the request, but counts the
-    /// answers of this client.
+    /// The time that a client waits after an answer. Here the number is not that of the request, but counts
+    /// the answers of this client.
     Think {
         /// The number of the client.
         client: usize,

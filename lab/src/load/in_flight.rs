@@ -1,8 +1,8 @@
 //! How many requests are in flight, over the time?
 //!
-//! Pure: from the entries of a ledger. A try is in flight from the time at which it was sent to the end of its
-//! answer. The mean is an integral over the time. Little's law says what it must be: the rate times the mean
-//! time of a request.
+//! Pure: from the entries of a ledger. A try is in flight from the time at which it was sent to the end of
+//! its answer. The mean is an integral over the time. Little's law says what it must be: the rate times the
+//! mean time of a request.
 
 use std::time::Duration;
 

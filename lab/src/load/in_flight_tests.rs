@@ -1,6 +1,7 @@
 //! Tests: the mean by hand, and why the moments of samples are random.
 
 use super::*;
+use crate::load::GroundTruth;
 use crate::load::ledger::{Outcome, Try};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -11,7 +12,13 @@ fn entry(number: u64, from: u64, to: u64, backend: u32) -> Entry {
 
 /// One request at backend 1, one at backend 2, and one that was first at backend 1 and then at backend 2.
 fn entries() -> [Entry; 3] {
-    let first = Try { sent: MS(200), ended: MS(240), outcome: Outcome::Answered(503), backend: Some(1) };
+    let first = Try {
+        sent: MS(200),
+        ended: MS(240),
+        outcome: Outcome::Answered(503),
+        backend: Some(1),
+        truth: GroundTruth::default(),
+    };
     let tried = Entry { earlier: vec![first], last_sent: MS(260), ..entry(2, 200, 300, 2) };
     [entry(0, 0, 100, 1), entry(1, 50, 150, 2), tried]
 }

@@ -17,7 +17,8 @@ pub enum Keys {
         /// The number of keys.
         keys: u64,
     },
-    /// Key `k` with a chance in proportion to `1 / (k + 1)^exponent` (Zipf's law). Key 0 is the most frequent.
+    /// Key `k` with a chance in proportion to `1 / (k + 1)^exponent` (Zipf's law). Key 0 is the most
+    /// frequent.
     Zipf {
         /// The number of keys.
         keys: u64,

@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize as _;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::microseconds;
+use super::truth::GroundTruth;
+
 /// One request as its client saw it. Times count from the start of the load.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// The request's number; together with the load's name it is the `X-Request-Id`.
     pub number: u64,
@@ -17,45 +20,70 @@ pub struct Entry {
     /// The connection that sent it, from 0; in closed loop, this is the client.
     pub client: usize,
     /// Its key, if the call has keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<u64>,
     /// Its size, if the call has sizes: the service time that it demands.
+    #[serde(
+        rename = "size_us",
+        with = "microseconds::optional",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub size: Option<Duration>,
     /// The time at which it should have been sent: in open loop the time of its arrival, in closed loop the
     /// time at which it was sent.
+    #[serde(rename = "intended_us", with = "microseconds")]
     pub intended: Duration,
     /// The time at which it was sent, or at which its connection was begun; that of its first try.
+    #[serde(rename = "sent_us", with = "microseconds")]
     pub sent: Duration,
     /// The time at which the answer was complete or had failed.
+    #[serde(rename = "ended_us", with = "microseconds")]
     pub ended: Duration,
-    /// How late the load itself was. In open loop, this is the time from `intended` to `sent`, without the wait
-    /// for a free connection. In closed loop, it is how much longer than planned the client waited after the
-    /// answer before. A long time here is no latency of the server. It means that the machine was too busy.
+    /// How late the load itself was. In open loop, this is the time from `intended` to `sent`, without the
+    /// wait for a free connection. In closed loop, it is how much longer than planned the client waited after
+    /// the answer before. A long time here is no latency of the server. It means that the machine was too
+    /// busy.
+    #[serde(rename = "late_us", with = "microseconds")]
     pub late: Duration,
     /// The outcome; that of its last try.
     pub outcome: Outcome,
     /// The backend that answered, from the header `X-Backend`; that of its last try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<u32>,
+    /// What the backend said about it; about its last try.
+    #[serde(default, skip_serializing_if = "GroundTruth::is_silent")]
+    pub truth: GroundTruth,
     /// The tries before the last one: none without [`Load::retries`](super::Load::retries).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Try>,
     /// The time at which its last try was sent: the same as `sent` if there was only one.
+    #[serde(rename = "last_sent_us", with = "microseconds")]
     pub last_sent: Duration,
 }
 
 /// One try of a request, after which the client tried again.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Try {
     /// The time at which it was sent.
+    #[serde(rename = "sent_us", with = "microseconds")]
     pub sent: Duration,
     /// The time at which its answer was complete or had failed.
+    #[serde(rename = "ended_us", with = "microseconds")]
     pub ended: Duration,
     /// Its outcome.
     pub outcome: Outcome,
     /// The backend that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<u32>,
+    /// What the backend said about it.
+    #[serde(default, skip_serializing_if = "GroundTruth::is_silent")]
+    pub truth: GroundTruth,
 }
 
 /// The outcome of a request for its client.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// A complete answer with this status.
     Answered(u16),
@@ -66,8 +94,8 @@ pub enum Outcome {
 }
 
 impl Entry {
-    /// How long it took, from the time at which it should have been sent. In open loop, this includes the wait
-    /// for a free connection: it is the latency without coordinated omission.
+    /// How long it took, from the time at which it should have been sent. In open loop, this includes the
+    /// wait for a free connection: it is the latency without coordinated omission.
     pub fn latency(&self) -> Duration {
         self.ended.saturating_sub(self.intended)
     }
@@ -141,11 +169,11 @@ impl Executed {
 pub struct Comparison {
     /// Requests with more answers from backends than executions: an answer that no backend executed.
     pub lost: Vec<String>,
-    /// Requests that were executed more often than their client tried. This is allowed for idempotent requests
-    /// only.
+    /// Requests that were executed more often than their client tried. This is allowed for idempotent
+    /// requests only.
     pub doubled: Vec<String>,
-    /// Requests that were executed and not answered in one of their tries, and whose client got an error in the
-    /// end that was not the backend's own.
+    /// Requests that were executed and not answered in one of their tries, and whose client got an error in
+    /// the end that was not the backend's own.
     pub executed_but_failed: Vec<String>,
 }
 
@@ -193,6 +221,7 @@ impl Entry {
             late: Duration::ZERO,
             outcome,
             backend,
+            truth: GroundTruth::default(),
             earlier: Vec::new(),
             last_sent: from,
         }
@@ -238,6 +267,7 @@ mod tests {
             ended: Duration::ZERO,
             outcome: Outcome::Answered(503),
             backend,
+            truth: GroundTruth::default(),
         };
         let tried = |number, earlier: &[Option<u32>], outcome, backend| Entry {
             earlier: earlier.iter().map(|backend| answered(*backend)).collect(),

@@ -11,9 +11,14 @@
 //! All random numbers of a load come from its [seed](Load::seed). Each of them belongs to one request, so two
 //! loads with the same description and the same seed send the same requests, whatever the balancer does.
 //!
+//! A [`Call`] can give its requests [`Keys`] and [`Sizes`]. Clients can think ([`Load::think`]), lose their
+//! patience ([`Load::patience`]) and try again ([`Load::retries`]). The rate and the kind of loop can change
+//! while the load runs ([`Running::set_rate`]).
+//!
 //! Every request has its own `X-Request-Id` and ends as one [`Entry`] of a ledger; an answer to another
 //! request is an outcome of its own kind. All figures are calculated from that ledger later, for any period,
-//! and [`Report::compare`] compares it with the executions that the backends report.
+//! and [`Report::compare`] compares it with the executions that the backends report. [`Report::write`] keeps
+//! the ledger as a recording.
 //!
 //! The load runs on a thread of its own, so that it does not disturb other work: one thread sends more than
 //! ten thousand requests a second.
@@ -30,7 +35,9 @@ mod keys;
 #[cfg(test)]
 mod laws;
 mod ledger;
+mod microseconds;
 mod rates;
+mod recording;
 mod report;
 mod retries;
 mod run;
@@ -42,6 +49,7 @@ mod template;
 #[cfg(test)]
 mod test_server;
 mod think;
+mod truth;
 
 pub use arrivals::Arrivals;
 pub use call::Call;
@@ -55,3 +63,4 @@ pub use run::Running;
 pub use sizes::Sizes;
 pub use summary::{Quantiles, Summary, summarise};
 pub use think::Think;
+pub use truth::GroundTruth;

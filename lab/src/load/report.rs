@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::draws::Seed;
 use super::in_flight;
 use super::ledger::{Comparison, Entry, Executed, Outcome, compare};
+use super::microseconds;
 use super::summary::{Summary, summarise};
 
 /// A named period, from its start to the start of the next one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Phase {
     /// Its name.
     pub(super) name: String,
     /// Its start, counted from the start of the load.
+    #[serde(rename = "from_us", with = "microseconds")]
     pub(super) from: Duration,
 }
 
@@ -82,8 +86,8 @@ impl Report {
     }
 
     /// The mean number of requests in flight in a phase, if there was one with this name: of those that this
-    /// backend answered, or of all. A request is in flight from the time at which it was sent to the end of its
-    /// answer, and between two tries it is not. The entries must be complete: see [`Load::keep_last`].
+    /// backend answered, or of all. A request is in flight from the time at which it was sent to the end of
+    /// its answer, and between two tries it is not. The entries must be complete: see [`Load::keep_last`].
     ///
     /// [`Load::keep_last`]: super::Load::keep_last
     pub fn in_flight_mean(&self, phase: &str, backend: Option<u32>) -> Option<f64> {

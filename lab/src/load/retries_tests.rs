@@ -81,7 +81,8 @@ fn a_budget_is_a_share_of_the_requests_and_a_floor() {
     assert_eq!(granted(RetryBudget { share: 0.2, floor: 0.0 }, 12), [200; 12]);
     assert_eq!(granted(RetryBudget { share: 1.0, floor: 0.0 }, 2), [1000; 2]);
     assert_eq!(granted(RetryBudget { share: 0.0, floor: 0.0 }, 2), [0; 2]);
-    // The floor of ten seconds is taken in the first second, and comes back when this second leaves the window.
+    // The floor of ten seconds is taken in the first second, and comes back when this second leaves the
+    // window.
     let mut expected = vec![0; 21];
     (expected[0], expected[10], expected[20]) = (100, 100, 100);
     assert_eq!(granted(RetryBudget { share: 0.0, floor: 10.0 }, 21), expected);

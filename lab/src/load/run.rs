@@ -22,9 +22,11 @@ use super::report::{Phase, Report, request_id};
 use super::shared::{Shared, whole_microseconds};
 use super::summary::{Summary, summarise};
 use super::template::{Drawn, Template};
+use super::truth::GroundTruth;
 use crate::client::Client;
 
-/// The pause after a failure: a connection error comes at once, and without a pause, a closed loop would spin.
+/// The pause after a failure: a connection error comes at once, and without a pause, a closed loop would
+/// spin.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A running load. It stops when it is dropped; [`Running::stop`] returns its report.
@@ -181,8 +183,8 @@ impl Running {
         self.jobs.change(|queue, _| queue.close(clients, self.connections))
     }
 
-    /// Waits until the load has ended by itself, after the last answer: see [`Load::requests`]. An endless load
-    /// never ends. If the load's own thread panicked, this returns, and [`Running::stop`] reports it.
+    /// Waits until the load has ended by itself, after the last answer: see [`Load::requests`]. An endless
+    /// load never ends. If the load's own thread panicked, this returns, and [`Running::stop`] reports it.
     pub async fn finished(&self) {
         let mut ended = self.ended.clone();
         // An error means that the thread is gone, which is an end as well.
@@ -306,6 +308,7 @@ impl Lane {
             late,
             outcome: last.outcome,
             backend: last.backend,
+            truth: last.truth,
             earlier,
             last_sent: last.sent,
         }
@@ -323,9 +326,11 @@ impl Lane {
         let number = self.load.retries.map(|_| number);
         let sent = self.shared.elapsed();
         let exchanged = exchange(client, template, drawn, id, number).await;
-        let (outcome, backend) =
-            exchanged.unwrap_or_else(|error| (Outcome::Failed(format!("{:#}", root(&error)).into()), None));
-        Try { sent, ended: self.shared.elapsed(), outcome, backend }
+        let ended = self.shared.elapsed();
+        let (outcome, backend, truth) = exchanged.unwrap_or_else(|error| {
+            (Outcome::Failed(format!("{:#}", root(&error)).into()), None, GroundTruth::default())
+        });
+        Try { sent, ended, outcome, backend, truth }
     }
 
     /// The wait before the next try of a request, if there is one.
@@ -336,20 +341,21 @@ impl Lane {
     }
 }
 
-/// Sends one request; returns its outcome, and the backend that answered.
+/// Sends one request; returns its outcome, the backend that answered, and what this backend said.
 async fn exchange(
     client: &mut Client,
     template: &Template,
     drawn: &Drawn,
     id: &str,
     try_number: Option<u32>,
-) -> Result<(Outcome, Option<u32>)> {
+) -> Result<(Outcome, Option<u32>, GroundTruth)> {
     let answer = client.send(template.request(id, drawn, try_number)?).await?;
     let outcome = match mistake(&template.path(drawn), id, &template.body(id), &answer) {
         None => Outcome::Answered(answer.status.as_u16()),
         Some(mistake) => Outcome::Mistaken(mistake.into()),
     };
-    Ok((outcome, answer.header("x-backend").and_then(|number| number.parse().ok())))
+    let backend = answer.header("x-backend").and_then(|number| number.parse().ok());
+    Ok((outcome, backend, GroundTruth::of(&answer)))
 }
 
 /// The reason of a failed request, without the part that is the same for all of them.

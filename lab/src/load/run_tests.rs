@@ -169,6 +169,9 @@ async fn two_loads_with_one_seed_send_the_same_requests() {
             assert!(head.starts_with(&format!("GET /work/{size} HTTP/1.1\r\n")), "{head} {entry:?}");
             assert!(head.contains(&format!("\r\nx-user: {key}\r\n")), "{head} {entry:?}");
         }
+        let mut recording = Vec::new();
+        report.write(&mut recording).unwrap();
+        assert_eq!(Report::read(recording.as_slice()).unwrap(), report);
         let drawn = entries.iter().map(|entry| (entry.number, entry.intended, entry.key, entry.size));
         sent.push(drawn.collect::<Vec<_>>());
     }

@@ -57,8 +57,8 @@ struct Stream {
 }
 
 impl Schedule {
-    /// A schedule of streams with these rates, in requests a second; each rate is a positive number. The rates
-    /// over the time are speeds of this schedule.
+    /// A schedule of streams with these rates, in requests a second; each rate is a positive number. The
+    /// rates over the time are speeds of this schedule.
     pub(super) fn new(
         seed: Seed,
         call_rates: impl IntoIterator<Item = f64>,

@@ -28,8 +28,8 @@ pub struct Summary {
     /// The latency, which counts from the time at which a request should have been sent: see
     /// [`Entry::latency`].
     pub latency: Quantiles,
-    /// The latency from the time at which a request was sent: see [`Entry::uncorrected`]. In open loop, this is
-    /// what a load shows that does not count the wait for a free connection.
+    /// The latency from the time at which a request was sent: see [`Entry::uncorrected`]. In open loop, this
+    /// is what a load shows that does not count the wait for a free connection.
     pub uncorrected: Quantiles,
     /// How late the timers of the load were, see [`Entry::late`]. If the 99th percentile is more than a few
     /// milliseconds, the machine was too busy to measure latencies.

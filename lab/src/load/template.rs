@@ -48,7 +48,8 @@ pub(super) struct Drawn {
 
 impl Template {
     /// # Errors
-    /// If the path, the rate, a law or a header of the call is invalid, or if a place for a value has no value.
+    /// If the path, the rate, a law or a header of the call is invalid, or if a place for a value has no
+    /// value.
     pub(super) fn new(call: &Call) -> Result<Self> {
         let Call { method, path, rate, .. } = call;
         ensure!(

@@ -42,6 +42,9 @@ pub struct Decision {
     pub drawn: Vec<usize>,
     /// The number of the backend that was picked, if any.
     pub chosen: Option<usize>,
+    /// The kind of rule that chose: `turn`, `draw`, `better_of_two`, `lowest_score`, `key`, `cookie`,
+    /// `last_resort` or `no_backend`.
+    pub rule: Word,
     /// The reason for this choice, as a sentence.
     pub because: String,
     /// The result of each try.

@@ -11,7 +11,7 @@ use crate::Moment;
 use super::backend::{Backend, Peer};
 use super::levels;
 use super::member::Mode;
-use super::policy::{Kind, Policy, Request, Settings, index_of};
+use super::policy::{Kind, PickRule, Policy, Request, Settings, index_of};
 use super::rules::Rules;
 use super::state::State;
 
@@ -178,7 +178,7 @@ impl Picker {
     /// tried before. `sticky` is the [`Backend::id`] in its cookie, if there is one.
     fn next(&self, tried: &[usize], sticky: Option<u64>, request: &mut Request<'_>) -> Option<usize> {
         if let Some(own) = sticky.and_then(|id| self.own(id)).filter(|own| !tried.contains(&own.number)) {
-            request.because("the cookie names it");
+            request.because(PickRule::Cookie, "the cookie names it");
             return Some(own.number);
         }
         let mut unwilling = None;
@@ -239,7 +239,7 @@ impl Picker {
             (!all.is_empty()).then(|| all[request.random.usize(..all.len())].number)
         });
         if found.is_some() {
-            request.because("no other backend is left, and this one may be back");
+            request.because(PickRule::LastResort, "no other backend is left, and this one may be back");
         }
         found
     }

@@ -128,6 +128,7 @@ fn decision(attempt: u32, hedge: bool, pick: Pick) -> Decision {
         excluded: pick.excluded.into_iter().map(excluded).collect(),
         drawn: pick.drawn,
         chosen: pick.chosen,
+        rule: <&str>::from(pick.rule).into(),
         because: pick.because,
         tries: Vec::new(),
         left_out: 0,

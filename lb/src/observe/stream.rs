@@ -28,7 +28,7 @@ const BATCH: usize = 32 * 1024;
 
 /// Requests that are told in a second; a person cannot read more. With their explanations, a reader needs
 /// less than 25 kB a second.
-pub(crate) const SAMPLES: u64 = 28;
+pub(crate) const SAMPLES: u64 = 24;
 
 /// The readers that an event is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -303,13 +303,13 @@ mod tests {
         stream.adjust(2000, at(0));
         assert_eq!((stream.one_in(), stream.is_active()), (0, false), "there was no reader yet");
         let cursor = stream.join(Requests::Sampled, None);
-        for (rate, one_in) in [(0, 1), (28, 1), (29, 2), (2000, 72), (100_000, 3572)] {
+        for (rate, one_in) in [(0, 1), (24, 1), (25, 2), (2000, 84), (100_000, 4167)] {
             stream.adjust(rate, at(1));
             assert_eq!((stream.one_in(), stream.is_active()), (one_in, true), "{rate}");
         }
         stream.leave(&cursor, at(2));
         stream.adjust(2000, at(11));
-        assert_eq!((stream.one_in(), stream.is_active()), (72, true), "a reader may come back");
+        assert_eq!((stream.one_in(), stream.is_active()), (84, true), "a reader may come back");
         stream.adjust(2000, at(13));
         assert_eq!((stream.one_in(), stream.is_active()), (0, false));
     }

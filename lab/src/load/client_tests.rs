@@ -109,6 +109,28 @@ async fn a_stopped_load_does_not_wait_for_another_try() {
 }
 
 #[tokio::test]
+async fn entries_are_in_the_order_of_their_ends_also_after_a_stop() {
+    let mut answers = 0;
+    let (address, mut heads) = serve(move |head| {
+        answers += 1;
+        Reply { status: if answers == 1 { 503 } else { 200 }, ..Reply::to(head) }
+    })
+    .await;
+    let backoff = Backoff::Fixed(Duration::from_secs(1000));
+    let load = Load::closed(address, 2).retries(Retries { backoff, ..Retries::most(1) });
+    let running = load.start().unwrap();
+    for _ in 0..50 {
+        heads.recv().await.unwrap();
+    }
+    let report = running.stop().await.unwrap();
+    let entries = report.entries();
+    assert!(entries.is_sorted_by_key(|entry| entry.ended), "{entries:?}");
+    let waited = entries.iter().position(|entry| entry.is_error()).unwrap();
+    assert!(waited + 1 < entries.len(), "the others went on");
+    assert_eq!(report.summary().requests, report.begun());
+}
+
+#[tokio::test]
 async fn without_retries_each_request_is_sent_once() {
     let (address, mut heads) = serve(|head| Reply { status: 503, ..Reply::to(head) }).await;
     let report = run_whole(Load::closed(address, 1).requests(3)).await;

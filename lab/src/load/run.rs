@@ -205,7 +205,9 @@ impl Running {
                 .map_err(|_| anyhow!("the load's own thread panicked: see above"))?;
         }
         let mut record = self.shared.record();
-        let entries: Vec<Entry> = std::mem::take(&mut record.entries).into();
+        let mut entries: Vec<Entry> = std::mem::take(&mut record.entries).into();
+        // A request that waited for its next try until the stop had ended before others that came first.
+        entries.sort_by_key(|entry| entry.ended);
         // Requests in flight at the end still belong to the load.
         let last = entries.last().map(|entry| entry.ended + Duration::from_micros(1));
         Ok(Report {

@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use api::{Event, Gap};
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// The time that an event stays in the ring, in microseconds.
 const KEPT_US: u64 = 10_000_000;
@@ -171,12 +172,12 @@ impl EventStream {
         self.missed.load(Relaxed)
     }
 
-    /// Writes an event.
+    /// Writes an event. Readers get it at once if it is rare, and otherwise with the next tick: every event that
+    /// is sent alone costs the balancer a system call for each reader.
     pub(crate) fn publish(&self, at_us: u64, audience: Audience, event: &Event) {
         let data = serde_json::to_string(event).unwrap_or_default();
         self.ring().push(at_us, audience, event.name(), &data);
-        // Requests are frequent, and a reader looks for them soon: to wake it for each would cost more.
-        if audience == Audience::Everyone {
+        if !matches!(event, Event::Req(_) | Event::Why(_) | Event::Probe(_)) {
             self.news.notify_waiters();
         }
     }
@@ -214,9 +215,9 @@ impl EventStream {
         message.into()
     }
 
-    /// Waits for an event that is not about a request.
-    pub(crate) async fn news(&self) {
-        self.news.notified().await;
+    /// Ends with the next event that readers get at once.
+    pub(crate) fn news(&self) -> Notified<'_> {
+        self.news.notified()
     }
 
     /// Sets how many requests are told, from the number of requests in the last second. Without a reader,

@@ -172,8 +172,8 @@ impl EventStream {
         self.missed.load(Relaxed)
     }
 
-    /// Writes an event. Readers get it at once if it is rare, and otherwise with the next tick: every event that
-    /// is sent alone costs the balancer a system call for each reader.
+    /// Writes an event. Readers get it at once if it is rare, and otherwise with the next tick: every event
+    /// that is sent alone costs the balancer a system call for each reader.
     pub(crate) fn publish(&self, at_us: u64, audience: Audience, event: &Event) {
         let data = serde_json::to_string(event).unwrap_or_default();
         self.ring().push(at_us, audience, event.name(), &data);

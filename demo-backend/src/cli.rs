@@ -2,8 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{Args, Parser};
+use serde_json::{Map, Number, Value};
+
+use crate::capacity::Capacity;
 
 /// The default control port is the data port plus this number.
 const CONTROL_OFFSET: u16 = 1000;
@@ -26,7 +29,7 @@ const PORT_BASE: u16 = 3030;
         When the worker serves, one line is printed on standard output:\n  \
         listening on http://127.0.0.1:3031, control on http://127.0.0.1:4031\n\
         Everything else goes to standard error.",
-    after_long_help = HELP
+    after_long_help = help()
 )]
 pub struct Cli {
     /// The backend's number: it is in every answer, and in the header X-Backend
@@ -53,6 +56,9 @@ pub struct Cli {
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
 
+    #[command(flatten)]
+    capacity: CapacityFlags,
+
     /// Exit at once when standard input closes, for a parent process that holds the other end of a pipe
     #[arg(long)]
     exit_with_parent: bool,
@@ -64,6 +70,74 @@ pub struct Cli {
     /// Be the worker of the agent with this process id; only agents use this flag
     #[arg(long, hide = true, value_name = "PID", requires = "port")]
     worker_of: Option<i32>,
+}
+
+/// The capacity, a flag for each field of [`Capacity`].
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Capacity (also: PUT /capacity on the control port)")]
+struct CapacityFlags {
+    /// Requests that are served at a time [default: unlimited]
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+
+    /// Requests that may wait; a further one gets 503 at once [default: unbounded]
+    #[arg(long, value_name = "N")]
+    queue: Option<String>,
+
+    /// The order of service: fifo, lifo, drop_expired or drop_hopeless [default: fifo]
+    #[arg(long, value_name = "WORD")]
+    discipline: Option<String>,
+
+    /// A new request gets 503 while this many wait [default: never]
+    #[arg(long, value_name = "N")]
+    shed: Option<String>,
+
+    /// A request whose client has gone: continue, or cancel [default: cancel]
+    #[arg(long, value_name = "WORD")]
+    on_disconnect: Option<String>,
+
+    /// The deadline of a request without the header x-lab-deadline-ms [default: unlimited]
+    #[arg(long, value_name = "TIME")]
+    patience: Option<String>,
+
+    /// The work of a request that does not say its own [default: 0]
+    #[arg(long, value_name = "TIME")]
+    work: Option<String>,
+
+    /// The speed in percent: the service time is the work divided by it [default: 100]
+    #[arg(long, value_name = "PERCENT")]
+    speed: Option<String>,
+}
+
+impl CapacityFlags {
+    /// Reads the flags as the fields of `PUT /capacity`. An error names the flag.
+    fn read(self) -> Result<Capacity, clap::Error> {
+        let fields = [
+            ("workers", self.workers),
+            ("queue", self.queue),
+            ("discipline", self.discipline),
+            ("shed", self.shed),
+            ("on_disconnect", self.on_disconnect),
+            ("patience", self.patience),
+            ("work", self.work),
+            ("speed", self.speed),
+        ];
+        let mut all = Map::new();
+        for (name, text) in fields {
+            let Some(text) = text else { continue };
+            // A number stands for itself, and everything else is a word or a duration.
+            let value = serde_json::from_str::<Number>(&text).map_or(Value::String(text), Value::Number);
+            let one = Map::from_iter([(name.to_owned(), value)]);
+            Capacity::parse(&one).map_err(|error| bad(format!("--{}", flag(&error.to_string(), name))))?;
+            all.extend(one);
+        }
+        Capacity::parse(&all).map_err(|error| bad(error.to_string()))
+    }
+}
+
+/// An error about a field as an error about its flag.
+fn flag(error: &str, field: &str) -> String {
+    error.replacen(field, &field.replace('_', "-"), 1)
 }
 
 /// The role of this process.
@@ -88,6 +162,8 @@ pub struct AgentConfig {
     pub control: SocketAddr,
     /// The first seed of the random faults.
     pub seed: u64,
+    /// The first capacity of the server.
+    pub capacity: Capacity,
     /// Whether the agent ends when standard input closes.
     pub exit_with_parent: bool,
 }
@@ -136,6 +212,7 @@ impl Cli {
             data,
             control: SocketAddr::new(self.control_bind, control_port),
             seed: self.seed,
+            capacity: self.capacity.read()?,
             exit_with_parent: self.exit_with_parent,
         }))
     }
@@ -145,41 +222,49 @@ fn bad(message: String) -> clap::Error {
     clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"))
 }
 
-const HELP: &str = "\
+/// What follows the flags in the help.
+fn help() -> String {
+    [PATHS, &crate::fault::help(), EXAMPLES].concat()
+}
+
+const PATHS: &str = "\
 What it answers on the data port:
   GET /anything      the number of the backend, of the request and of the attempt, and the request;
                      as JSON with 'Accept: application/json' or '?format=json'
   POST /echo         the body that was sent
   GET /delay/<ms>    the same as /anything, after up to 60000 milliseconds
+  GET /work/<us>     the same, after up to 60000000 microseconds of work: the time is longer if the server
+                     is slower than 100 %
   GET /bytes/<n>     n bytes, up to 1073741824
   GET /die           no answer: the connection closes, as when a handler panics
   GET /upgrade       with 'Connection: upgrade' and 'Upgrade: echo': 101, then every byte comes back
+Headers of a request:
+  X-Lab-Work         the work of the request in microseconds, for any path
+  X-Lab-Deadline-Ms  the time from the arrival to the deadline of the request
+Headers of an answer: X-Lab-Queue-Us, X-Lab-Service-Us (the time in the queue, and the time of service),
+X-Lab-In-Flight (requests in flight on arrival, including this one), X-Lab-Faults (ids of the faults that hit
+it, or \"none\"), and X-Lab-Refused (full, shed, expired or hopeless) if it was not served. Faults can add
+X-Lab-Cache (hit or miss) and Endpoint-Load-Metrics.
 
 Commands on the control port (JSON):
-  GET /healthz, /state, /counters, /ledger, /faults
+  GET /healthz, /state, /counters, /ledger, /capacity, /faults, /kinds, /presets
   POST /start, /kill, /stop, /continue, /restart     answered when the command has taken effect
+  POST /term         send SIGTERM to the worker, which exits at once or as the fault exit_on_term says
   POST /drain        finish requests in flight with Connection: close, and end; answered after the end
+  PUT /capacity      {\"workers\": 3, \"queue\": 20}: fields that are missing have their defaults
   POST /faults       add one fault          PUT /faults      replace all faults by an array
+  PATCH /faults/1    change some fields of the fault with the id 1; null removes a field
   DELETE /faults/1   remove the fault with the id 1 (POST returns the id, GET /faults shows it)
   DELETE /faults     remove all faults
   POST /seed         {\"seed\": 7}: restart the random faults with this seed
-  POST /reset        no faults, first seed, worker running
+  POST /reset        no faults, first seed, first capacity, worker running
   DELETE /ledger     forget which requests were executed
 
-Faults are objects: {\"kind\": ..., and any of \"percent\": 30, \"first\": 5, \"for\": \"10s\",
-\"match\": {\"path\": \"/exact\" or \"/prefix*\", \"method\": \"GET\"}}. Durations are \"250ms\", \"2s\" or a number
-of milliseconds. Kinds, in the order they act:
-  refuse                                  the port refuses connections, open connections are closed
-  latency  \"fixed\": \"400ms\" | \"uniform\": [\"10ms\", \"1s\"] | \"exponential\": \"200ms\" (its mean)
-           | \"bimodal\": {\"fast\": \"10ms\", \"slow\": \"2s\", \"slow_percent\": 5}
-  stall    \"at\": \"before\" | \"mid\", \"hold\": \"30s\"    no answer; without \"hold\", forever
-  status   \"code\": 503, \"retry_after\": 2
-  drip     \"bytes\": 16, \"every\": \"100ms\"            the body in small pieces
-  truncate \"bytes\": 100, \"chunked\": false           promises a whole body, closes inside it
-  reset    \"at\": \"before\" | \"mid\"                   a TCP reset
-  close_early                             closes before the answer
-  garbage                                 sends an answer that is not HTTP
+Faults are objects with flat fields: {\"kind\": \"status\", \"code\": 503, \"percent\": 30, \"for\": \"10s\"}.
+Durations are \"250ms\", \"2s\" or a number of milliseconds. Kinds, in the order in which they act:
+";
 
+const EXAMPLES: &str = "
 Examples:
   demo-backend --id 1
   curl 127.0.0.1:3031/hello

@@ -49,6 +49,15 @@ pub struct Counters {
     pub broken: u64,
     /// Requests that ended because their worker died.
     pub lost: u64,
+    /// Answers without an execution, because the server had no capacity: a part of `finished`, or of
+    /// `abandoned` if the client was faster.
+    pub refused: u64,
+    /// Requests that wait, while the number of places is limited.
+    pub waiting: u64,
+    /// Requests at a place, while their number is limited.
+    pub serving: u64,
+    /// The highest `waiting` so far.
+    pub max_waiting: u64,
     /// Requests in flight.
     pub in_flight: u64,
     /// The highest `in_flight` so far.
@@ -82,6 +91,11 @@ impl Ledger {
             Report::Finished => counters.end(|counters| &mut counters.finished),
             Report::Abandoned => counters.end(|counters| &mut counters.abandoned),
             Report::Broken => counters.end(|counters| &mut counters.broken),
+            Report::Refused => counters.refused += 1,
+            Report::Load { waiting, serving } => {
+                (counters.waiting, counters.serving) = (waiting, serving);
+                counters.max_waiting = counters.max_waiting.max(waiting);
+            }
             Report::Drawn { key, matched, fired } => {
                 self.draws.insert(key, Draws { matched, fired });
             }
@@ -90,7 +104,9 @@ impl Ledger {
 
     /// The worker is dead and all of its reports were added: the requests in flight are lost.
     pub fn worker_died(&mut self) {
-        self.counters.lost += std::mem::take(&mut self.counters.in_flight);
+        let counters = &mut self.counters;
+        counters.lost += std::mem::take(&mut counters.in_flight);
+        (counters.waiting, counters.serving) = (0, 0);
     }
 
     /// The requests that were executed so far.

@@ -5,12 +5,13 @@
 //! on a laptop and in a container alike.
 //!
 //! ```text
-//!  control port -> agent --- orders: faults, seed (JSON lines, worker's stdin) ---> worker <- data port
+//!  control port -> agent --- orders: capacity, faults (JSON lines, worker's stdin) ---> worker <- data port
 //!                    ^---- reports: executed ids, ends, faults fired (worker's stdout) --'
 //! ```
 //!
-//! Reading order: [`fault`] (what can go wrong, and for which requests), [`worker`] (how faults are carried
-//! out), [`link`] (the messages between the two processes), [`ledger`] (the memory of the agent), [`agent`].
+//! Reading order: [`capacity`] (who is served, and who waits), [`fault`] (what can go wrong, and for which
+//! requests), [`fields`] (how definitions of both are read), [`worker`] (how both are carried out), [`link`]
+//! (the messages between the two processes), [`ledger`] (the memory of the agent), [`agent`].
 //!
 //! # Invariants
 //! - A worker never outlives its agent, not even if the worker is stopped and the agent is killed.
@@ -19,9 +20,12 @@
 //! - The data port belongs to the agent from start to end, also while no worker listens on it.
 
 pub mod agent;
+pub mod capacity;
 pub mod cli;
 pub mod fault;
+pub mod fields;
 pub mod health_check;
 pub mod ledger;
 pub mod link;
+pub mod presets;
 pub mod worker;

@@ -6,7 +6,9 @@
 //! still read everything that a worker wrote before it was killed.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+use crate::capacity::Capacity;
+use crate::fault::Fault;
 
 /// The largest length of a request id in bytes: a line of the link must fit into one atomic write.
 pub const MAX_REQUEST_ID: usize = 128;
@@ -20,6 +22,8 @@ pub struct Orders {
     pub seed: u64,
     /// Whether to finish the requests in flight and exit.
     pub drain: bool,
+    /// The capacity of the server.
+    pub capacity: Capacity,
     /// All active faults.
     pub faults: Vec<FaultOrder>,
 }
@@ -32,14 +36,16 @@ pub struct FaultOrder {
     pub key: u64,
     /// The number for people; it also selects the random numbers of the fault.
     pub id: u32,
-    /// The definition as [`Fault::parse`](crate::fault::Fault::parse) reads it.
-    pub definition: Map<String, Value>,
+    /// The fault, as the agent has read it from its definition.
+    pub fault: Fault,
     /// The number of matching requests so far.
     pub matched: u64,
     /// The number of them that it hit.
     pub fired: u64,
-    /// Milliseconds until it expires, if it does.
-    pub left_ms: Option<u64>,
+    /// Microseconds since it began; below 0 until it begins.
+    pub age_us: i64,
+    /// Microseconds until it expires, if it does.
+    pub left_us: Option<u64>,
 }
 
 /// One event in the worker.
@@ -58,6 +64,15 @@ pub enum Report<'a> {
     Abandoned,
     /// A fault broke the answer.
     Broken,
+    /// A request is answered without being executed, because the server has no capacity for it.
+    Refused,
+    /// The number of requests that wait, and the number of those that are served.
+    Load {
+        /// Requests in the queue.
+        waiting: u64,
+        /// Requests at a place.
+        serving: u64,
+    },
     /// A fault was drawn: its key, and how often it was drawn and fired so far.
     Drawn {
         /// See [`FaultOrder::key`].
@@ -83,6 +98,10 @@ impl<'a> Report<'a> {
             Self::Finished => line.push(b'-'),
             Self::Abandoned => line.push(b'a'),
             Self::Broken => line.push(b'b'),
+            Self::Refused => line.push(b'r'),
+            Self::Load { waiting, serving } => {
+                line.extend_from_slice(format!("q{waiting} {serving}").as_bytes());
+            }
             Self::Drawn { key, matched, fired } => {
                 line.extend_from_slice(format!("d{key} {matched} {fired}").as_bytes());
             }
@@ -103,6 +122,11 @@ impl<'a> Report<'a> {
             ('-', "") => Some(Self::Finished),
             ('a', "") => Some(Self::Abandoned),
             ('b', "") => Some(Self::Broken),
+            ('r', "") => Some(Self::Refused),
+            ('q', numbers) => {
+                let (waiting, serving) = numbers.split_once(' ')?;
+                Some(Self::Load { waiting: waiting.parse().ok()?, serving: serving.parse().ok()? })
+            }
             ('d', numbers) => {
                 let mut numbers = numbers.split(' ').map(str::parse);
                 let mut next = || numbers.next()?.ok();
@@ -128,6 +152,8 @@ mod tests {
             Report::Finished,
             Report::Abandoned,
             Report::Broken,
+            Report::Refused,
+            Report::Load { waiting: 12, serving: 3 },
             Report::Drawn { key: 1, matched: 20, fired: 3 },
         ];
         for report in reports {
@@ -140,7 +166,7 @@ mod tests {
 
     #[test]
     fn an_invalid_report_is_ignored() {
-        for line in ["", "o", "ox", "+1", "q", "d1 2", "é"] {
+        for line in ["", "o", "ox", "+1", "q", "d1 2", "q1", "é"] {
             assert_eq!(Report::decode(line), None, "{line:?}");
         }
     }

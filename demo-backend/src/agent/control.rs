@@ -21,7 +21,10 @@ use tokio::task::spawn_local;
 
 use super::registry::Definition;
 use super::supervisor::{Impossible, Supervisor};
-use crate::fault::InvalidFault;
+use crate::capacity::Capacity;
+use crate::fault;
+use crate::fields::InvalidDefinition;
+use crate::presets::PRESETS;
 
 /// Larger request bodies are refused.
 const MAX_BODY: usize = 1 << 20;
@@ -111,6 +114,8 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
     match (method.as_str(), path) {
         (_, "/healthz") => Ok(json!("ok")),
         (_, "/state") => Ok(state(supervisor)),
+        (_, "/kinds") => Ok(shown(&fault::KINDS)),
+        (_, "/presets") => Ok(shown(&PRESETS)),
         (_, "/counters") => Ok(supervisor.ledger(|ledger| shown(ledger.counters()))),
         ("DELETE", "/ledger") => {
             supervisor.ledger(|ledger| ledger.forget_executed());
@@ -122,6 +127,7 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
         (_, "/drain") => commanded(supervisor, supervisor.finish().await),
         (_, "/stop") => commanded(supervisor, supervisor.stop().await),
         (_, "/continue") => commanded(supervisor, supervisor.r#continue().await),
+        (_, "/term") => commanded(supervisor, supervisor.term().await),
         (_, "/restart") => commanded(supervisor, supervisor.restart().await),
         (_, "/reset") => commanded(supervisor, supervisor.reset().await),
         (_, "/seed") => {
@@ -129,6 +135,13 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
             supervisor.ledger(|ledger| supervisor.registry.borrow_mut().reseed(seed, ledger));
             Ok(json!({ "seed": seed, "applied": supervisor.tell().await }))
         }
+        ("PUT", "/capacity") => {
+            let definition: Definition = read(body, "a capacity such as {\"workers\": 3}").await?;
+            let capacity = Capacity::parse(&definition).map_err(invalid)?;
+            supervisor.registry.borrow_mut().set_capacity(capacity);
+            Ok(json!({ "applied": supervisor.tell().await }))
+        }
+        (_, "/capacity") => Ok(supervisor.registry.borrow().capacity().view()),
         ("POST", "/faults") => {
             let definition: Definition = read(body, "a fault such as {\"kind\": \"reset\"}").await?;
             let added = supervisor
@@ -148,26 +161,44 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
             Ok(json!({ "applied": supervisor.tell().await }))
         }
         (_, "/faults") => Ok(faults(supervisor)),
+        ("PATCH", path) => {
+            let changes: Definition = read(body, "the fields to change, such as {\"percent\": 50}").await?;
+            let patch = |id| {
+                supervisor.ledger(|ledger| {
+                    supervisor.registry.borrow_mut().patch(id, changes, ledger, Instant::now())
+                })
+            };
+            let found = id_in(path).map_or(Ok(false), patch).map_err(invalid)?;
+            if found { Ok(json!({ "applied": supervisor.tell().await })) } else { Err(no_fault(path)) }
+        }
         (_, path) => {
-            let id = path.rsplit('/').next().unwrap_or_default();
-            let removed = id.parse().is_ok_and(|id| supervisor.registry.borrow_mut().remove(id));
-            if !removed {
-                let reason = format!("there is no fault {id}; GET /faults lists them");
-                return Err(Refusal(StatusCode::NOT_FOUND, reason));
-            }
-            Ok(json!({ "applied": supervisor.tell().await }))
+            let removed = id_in(path).is_some_and(|id| supervisor.registry.borrow_mut().remove(id));
+            if removed { Ok(json!({ "applied": supervisor.tell().await })) } else { Err(no_fault(path)) }
         }
     }
+}
+
+/// The id at the end of a path.
+fn id_in(path: &str) -> Option<u32> {
+    path.rsplit('/').next()?.parse().ok()
+}
+
+fn no_fault(path: &str) -> Refusal {
+    let id = path.rsplit('/').next().unwrap_or_default();
+    Refusal(StatusCode::NOT_FOUND, format!("there is no fault {id}; GET /faults lists them"))
 }
 
 /// The methods of a path; empty if there is no such path.
 fn methods(path: &str) -> &'static [&'static str] {
     match path {
-        "/healthz" | "/state" | "/counters" => &["GET"],
+        "/healthz" | "/state" | "/counters" | "/kinds" | "/presets" => &["GET"],
         "/ledger" => &["GET", "DELETE"],
-        "/start" | "/kill" | "/drain" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => &["POST"],
+        "/capacity" => &["GET", "PUT"],
+        "/start" | "/kill" | "/drain" | "/term" | "/stop" | "/continue" | "/restart" | "/reset" | "/seed" => {
+            &["POST"]
+        }
         "/faults" => &["GET", "PUT", "POST", "DELETE"],
-        _ if path.starts_with("/faults/") => &["DELETE"],
+        _ if path.starts_with("/faults/") => &["PATCH", "DELETE"],
         _ => &[],
     }
 }
@@ -181,6 +212,7 @@ fn state(supervisor: &Supervisor) -> Value {
         "control_port": config.control.port(),
         "worker": supervisor.worker_view(),
         "seed": supervisor.registry.borrow().seed(),
+        "capacity": supervisor.registry.borrow().capacity().view(),
         "faults": faults,
         "counters": supervisor.ledger(|ledger| shown(ledger.counters())),
     })
@@ -216,7 +248,7 @@ async fn read<T: DeserializeOwned>(body: Incoming, what: &str) -> Result<T, Refu
         .map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("{error}; send {what}")))
 }
 
-fn invalid(error: InvalidFault) -> Refusal {
+fn invalid(error: InvalidDefinition) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, error.to_string())
 }
 

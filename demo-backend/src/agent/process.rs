@@ -93,6 +93,11 @@ impl Worker {
         self.ended().await;
     }
 
+    /// Sends SIGTERM.
+    pub(super) fn term(&self) -> Result<()> {
+        Ok(kill_process(self.pid, Signal::TERM)?)
+    }
+
     /// Sends SIGSTOP; returns when the kernel has stopped the process.
     pub(super) async fn stop(&self) -> Result<()> {
         kill_process(self.pid, Signal::STOP)?;

@@ -1,4 +1,4 @@
-//! The list of active faults, and the orders to the worker that follow from it.
+//! The capacity, the list of active faults, and the orders to the worker that follow from it.
 //!
 //! Pure: the time and the ledger are arguments. This list is the source of truth; each new worker gets all of
 //! it.
@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use crate::fault::{Fault, InvalidFault};
+use crate::capacity::Capacity;
+use crate::fault::Fault;
+use crate::fields::InvalidDefinition;
 use crate::ledger::{Draws, Ledger};
 use crate::link::{FaultOrder, Orders};
 
@@ -17,10 +19,11 @@ const MAX_FAULTS: usize = 100;
 /// A definition as JSON.
 pub(super) type Definition = Map<String, Value>;
 
-/// The list of active faults.
+/// The capacity, and the list of active faults.
 #[derive(Debug)]
 pub(super) struct FaultRegistry {
     seed: u64,
+    capacity: Capacity,
     version: u64,
     next_key: u64,
     entries: Vec<Entry>,
@@ -33,16 +36,27 @@ struct Entry {
     id: u32,
     definition: Definition,
     fault: Fault,
+    begins: Instant,
     until: Option<Instant>,
 }
 
 impl FaultRegistry {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { seed, version: 1, next_key: 1, entries: Vec::new(), next_id: 1 }
+    pub(super) fn new(seed: u64, capacity: Capacity) -> Self {
+        Self { seed, capacity, version: 1, next_key: 1, entries: Vec::new(), next_id: 1 }
     }
 
     pub(super) fn seed(&self) -> u64 {
         self.seed
+    }
+
+    pub(super) fn capacity(&self) -> &Capacity {
+        &self.capacity
+    }
+
+    /// Replaces the capacity.
+    pub(super) fn set_capacity(&mut self, capacity: Capacity) {
+        self.capacity = capacity;
+        self.version += 1;
     }
 
     /// Adds a fault, and returns its id.
@@ -51,13 +65,13 @@ impl FaultRegistry {
         definition: Definition,
         ledger: &Ledger,
         now: Instant,
-    ) -> Result<u32, InvalidFault> {
+    ) -> Result<u32, InvalidDefinition> {
         let fault = Fault::parse(&definition)?;
         if self.entries.len() >= MAX_FAULTS {
             self.entries.retain(|entry| !entry.is_spent(ledger.draws(entry.key), now));
         }
         if self.entries.len() >= MAX_FAULTS {
-            return Err(InvalidFault::too_many(MAX_FAULTS));
+            return Err(too_many());
         }
         self.insert(definition, fault, now);
         self.version += 1;
@@ -66,9 +80,13 @@ impl FaultRegistry {
 
     /// Replaces all faults by these. Their ids count from 1, so the same faults get the same random numbers
     /// again.
-    pub(super) fn replace(&mut self, definitions: Vec<Definition>, now: Instant) -> Result<(), InvalidFault> {
+    pub(super) fn replace(
+        &mut self,
+        definitions: Vec<Definition>,
+        now: Instant,
+    ) -> Result<(), InvalidDefinition> {
         if definitions.len() > MAX_FAULTS {
-            return Err(InvalidFault::too_many(MAX_FAULTS));
+            return Err(too_many());
         }
         let parse = |(place, definition): (usize, Definition)| match Fault::parse(&definition) {
             Ok(fault) => Ok((definition, fault)),
@@ -92,6 +110,44 @@ impl FaultRegistry {
         self.entries.len() < before
     }
 
+    /// Changes some fields of a fault: null removes a field, as in RFC 7396. The fault keeps its id, its
+    /// counts, and the time at which it ends, unless `after` or `for` changes. False if there is no such
+    /// fault.
+    ///
+    /// # Errors
+    /// If the result is no definition. Then nothing changes.
+    pub(super) fn patch(
+        &mut self,
+        id: u32,
+        changes: Definition,
+        ledger: &mut Ledger,
+        now: Instant,
+    ) -> Result<bool, InvalidDefinition> {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) else { return Ok(false) };
+        let times = ["after", "for"].iter().any(|name| changes.contains_key(*name));
+        let mut definition = entry.definition.clone();
+        for (name, value) in changes {
+            if value.is_null() {
+                definition.remove(&name);
+            } else {
+                definition.insert(name, value);
+            }
+        }
+        let fault = Fault::parse(&definition)?;
+        if times {
+            entry.begins = now + fault.after;
+            entry.until = fault.lasts.map(|lasts| entry.begins + lasts);
+        }
+        (entry.fault, entry.definition) = (fault, definition);
+        // A worker never reads a known key again, so the changed fault needs another one.
+        let draws = ledger.draws(entry.key);
+        entry.key = self.next_key;
+        self.next_key += 1;
+        self.version += 1;
+        ledger.set_draws(entry.key, draws);
+        Ok(true)
+    }
+
     /// Starts all random numbers again with another seed. The counts of hits remain.
     pub(super) fn reseed(&mut self, seed: u64, ledger: &mut Ledger) {
         self.seed = seed;
@@ -112,16 +168,18 @@ impl FaultRegistry {
             FaultOrder {
                 key: entry.key,
                 id: entry.id,
-                definition: entry.definition.clone(),
+                fault: entry.fault.clone(),
                 matched,
                 fired,
-                left_ms: entry.left(now).map(whole_ms),
+                age_us: entry.age_us(now),
+                left_us: entry.left(now).map(whole_us),
             }
         };
         Orders {
             version: self.version,
             seed: self.seed,
             drain: false,
+            capacity: self.capacity,
             faults: self.entries.iter().map(order).collect(),
         }
     }
@@ -134,10 +192,12 @@ impl FaultRegistry {
             shown.insert("id".into(), entry.id.into());
             shown.insert("matched".into(), draws.matched.into());
             shown.insert("fired".into(), draws.fired.into());
-            shown.insert("active".into(), (!entry.is_spent(draws, now)).into());
+            let is_active = entry.has_begun(now) && !entry.is_spent(draws, now);
+            shown.insert("active".into(), is_active.into());
             shown.insert(
                 "left".into(),
                 json!({
+                    "after_ms": entry.begins.checked_duration_since(now).map(|wait| wait.as_millis() as u64),
                     "first": entry.fault.first.map(|first| first.saturating_sub(draws.fired)),
                     "for_ms": entry.left(now).map(|left| left.as_millis() as u64),
                 }),
@@ -153,14 +213,35 @@ impl FaultRegistry {
     }
 
     fn insert(&mut self, definition: Definition, fault: Fault, now: Instant) {
-        let until = fault.lasts.map(|lasts| now + lasts);
-        self.entries.push(Entry { key: self.next_key, id: self.next_id, definition, fault, until });
+        let begins = now + fault.after;
+        let until = fault.lasts.map(|lasts| begins + lasts);
+        self.entries.push(Entry { key: self.next_key, id: self.next_id, definition, fault, begins, until });
         self.next_key += 1;
         self.next_id += 1;
     }
 }
 
+/// The error for too many faults at once.
+fn too_many() -> InvalidDefinition {
+    InvalidDefinition(format!(
+        "there are {MAX_FAULTS} faults already; remove some with DELETE /faults/<id> or POST /reset"
+    ))
+}
+
 impl Entry {
+    fn has_begun(&self, now: Instant) -> bool {
+        self.begins <= now
+    }
+
+    /// Microseconds since the beginning, or, below 0, up to it.
+    fn age_us(&self, now: Instant) -> i64 {
+        let us = |time: Duration| i64::try_from(whole_us(time)).unwrap_or(i64::MAX);
+        match now.checked_duration_since(self.begins) {
+            Some(age) => us(age),
+            None => -us(self.begins.saturating_duration_since(now)),
+        }
+    }
+
     fn left(&self, now: Instant) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(now))
     }
@@ -172,9 +253,9 @@ impl Entry {
     }
 }
 
-/// Milliseconds, rounded up: no fault ends early.
-fn whole_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+/// Microseconds, rounded up: no fault ends early.
+fn whole_us(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -188,7 +269,8 @@ mod tests {
 
     #[test]
     fn ids_count_up_and_start_anew_only_when_all_are_replaced() {
-        let (mut registry, ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        let (mut registry, ledger, now) =
+            (FaultRegistry::new(1, Capacity::default()), Ledger::default(), Instant::now());
         let reset = || definition(r#"{"kind": "reset"}"#);
         assert_eq!(registry.add(reset(), &ledger, now), Ok(1));
         assert_eq!(registry.add(reset(), &ledger, now), Ok(2));
@@ -202,7 +284,8 @@ mod tests {
 
     #[test]
     fn one_bad_definition_changes_nothing() {
-        let (mut registry, ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        let (mut registry, ledger, now) =
+            (FaultRegistry::new(1, Capacity::default()), Ledger::default(), Instant::now());
         registry.replace(vec![definition(r#"{"kind": "reset"}"#)], now).unwrap();
         let before = registry.orders(&ledger, now);
         let error = registry.replace(vec![definition(r#"{"kind": "reset"}"#), Map::new()], now).unwrap_err();
@@ -212,20 +295,23 @@ mod tests {
 
     #[test]
     fn the_next_worker_gets_the_counts_of_a_fault() {
-        let (mut registry, mut ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        let (mut registry, mut ledger, now) =
+            (FaultRegistry::new(1, Capacity::default()), Ledger::default(), Instant::now());
         let fault = definition(r#"{"kind": "reset", "first": 5, "for": "10s"}"#);
         registry.add(fault, &ledger, now).unwrap();
         ledger.add(Report::Drawn { key: 1, matched: 7, fired: 4 });
         let orders = registry.orders(&ledger, now + Duration::from_secs(3));
         let order = &orders.faults[0];
-        assert_eq!((order.matched, order.fired, order.left_ms), (7, 4, Some(7000)));
-        let a_moment_later = registry.orders(&ledger, now + Duration::from_micros(3_000_001));
-        assert_eq!(a_moment_later.faults[0].left_ms, Some(7000), "it stands for all its time");
+        assert_eq!((order.matched, order.fired, order.left_us), (7, 4, Some(7_000_000)));
+        assert_eq!(order.age_us, 3_000_000);
+        let a_moment_later = registry.orders(&ledger, now + Duration::from_nanos(3_000_000_001));
+        assert_eq!(a_moment_later.faults[0].left_us, Some(7_000_000), "it stands for all its time");
     }
 
     #[test]
     fn another_seed_rolls_from_the_start_but_forgets_no_hit() {
-        let (mut registry, mut ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        let (mut registry, mut ledger, now) =
+            (FaultRegistry::new(1, Capacity::default()), Ledger::default(), Instant::now());
         registry.add(definition(r#"{"kind": "reset"}"#), &ledger, now).unwrap();
         ledger.add(Report::Drawn { key: 1, matched: 7, fired: 4 });
         registry.reseed(9, &mut ledger);
@@ -237,7 +323,8 @@ mod tests {
 
     #[test]
     fn spent_faults_make_room_for_new_ones() {
-        let (mut registry, ledger, now) = (FaultRegistry::new(1), Ledger::default(), Instant::now());
+        let (mut registry, ledger, now) =
+            (FaultRegistry::new(1, Capacity::default()), Ledger::default(), Instant::now());
         for _ in 0..MAX_FAULTS {
             registry.add(definition(r#"{"kind": "reset", "for": 1000}"#), &ledger, now).unwrap();
         }

@@ -48,7 +48,7 @@ pub(super) struct Impossible(&'static str);
 impl Supervisor {
     pub(super) fn new(config: AgentConfig) -> Self {
         Self {
-            registry: RefCell::new(FaultRegistry::new(config.seed)),
+            registry: RefCell::new(FaultRegistry::new(config.seed, config.capacity)),
             config,
             ledger: SharedLedger::default(),
             worker: RefCell::new(None),
@@ -105,6 +105,15 @@ impl Supervisor {
         worker.stop().await
     }
 
+    /// Sends SIGTERM to the worker, which reacts as the fault `exit_on_term` says. Does not wait for its end.
+    pub(super) async fn term(&self) -> Result<()> {
+        let _command = self.command.lock().await;
+        let Some(worker) = self.living() else {
+            return Err(Impossible("the worker is dead, so it gets no signal; POST /start first").into());
+        };
+        worker.term()
+    }
+
     /// Continues a stopped worker with SIGCONT; returns when it obeys all orders that were given meanwhile.
     pub(super) async fn r#continue(&self) -> Result<()> {
         let _command = self.command.lock().await;
@@ -114,11 +123,12 @@ impl Supervisor {
         worker.r#continue().await
     }
 
-    /// Back to no faults, the first seed, and a running worker.
+    /// Back to no faults, the first seed, the first capacity, and a running worker.
     pub(super) async fn reset(self: &Rc<Self>) -> Result<()> {
         let now = Instant::now();
         self.ledger(|ledger| self.registry.borrow_mut().reseed(self.config.seed, ledger));
         self.registry.borrow_mut().replace(Vec::new(), now)?;
+        self.registry.borrow_mut().set_capacity(self.config.capacity);
         self.tell().await;
         match self.life() {
             Life::Running => Ok(()),

@@ -4,13 +4,15 @@
 //! [worker](crate::worker) carries out. Faults act in a fixed order, independent of the order in which they
 //! were added:
 //!
-//! | stage | kinds | if several fire |
-//! |---|---|---|
-//! | admission | refuse | the port refuses connections while any of them is active |
-//! | delay | latency, stall before | their waits add up |
-//! | status | status | the first one counts |
-//! | body | drip, truncate, stall mid | the first of each kind counts |
-//! | close | reset, close early, garbage | the first one counts |
+//! | stage | if several fire |
+//! |---|---|
+//! | admission | the port refuses connections while any of them is active |
+//! | delay | their waits add up |
+//! | status | the first one counts |
+//! | body | the first of each kind counts |
+//! | close | the first one counts |
+//!
+//! [`KINDS`] is the table of kinds. The parser, the help and docs/faults.md follow from it.
 //!
 //! A fault in the middle of a body needs a body: an answer to HEAD has none, and is always complete.
 //!
@@ -21,12 +23,23 @@
 
 mod active;
 mod definition;
+#[cfg(test)]
+mod effects_tests;
+mod kinds;
+mod latency;
+mod lru;
+mod page;
 mod parse;
+#[cfg(test)]
+mod parse_tests;
 mod plan;
+mod read;
 #[cfg(test)]
 mod tests;
 
 pub use active::{Active, Faults};
-pub use definition::{Drip, Fault, Kind, Latency, MAX_LATENCY, Match, Moment, Status};
-pub use parse::InvalidFault;
+pub use definition::{Cache, Drip, Exit, Fault, Kind, Latency, MAX_LATENCY, Match, Moment, Status, Subject};
+pub use kinds::{FieldRow, KINDS, KindRow, SCOPE};
+pub use lru::Lru;
+pub use page::{help, page};
 pub use plan::{Act, Break, Cut, Plan, Wait};

@@ -2,15 +2,23 @@
 
 use std::time::Duration;
 
-use super::definition::{Drip, Kind, Latency, MAX_LATENCY, Moment, Status};
+use super::definition::{Cache, Drip, Kind, Moment, Status, Subject};
+use super::latency::{cold_speed, is_down, pause_left, ramp, weighted};
+use super::lru::Lru;
 
 /// The plan for one request.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
     /// Wait for these, one after the other, before everything else.
     pub waits: Vec<Wait>,
+    /// Work at these speeds in percent, one multiplied by the other.
+    pub speeds: Vec<f64>,
+    /// Whether the cache has the key of the request, if there is a cache.
+    pub cache_hit: Option<bool>,
     /// Answer with this status.
     pub status: Option<Status>,
+    /// Report the load, multiplied by this factor.
+    pub load_report: Option<f64>,
     /// Send the body at this pace; the key is that of the fault.
     pub drip: Option<(u64, Drip)>,
     /// Do this in place of an answer.
@@ -63,18 +71,58 @@ pub enum Break {
     Garbage,
 }
 
+/// What the effect of a fault on one request depends on.
+pub(super) struct Draw<'a, 'b> {
+    /// The key of the fault.
+    pub(super) key: u64,
+    /// The random numbers of this draw.
+    pub(super) dice: fastrand::Rng,
+    /// The number of matching requests before this one.
+    pub(super) number: u64,
+    /// The time since the fault began.
+    pub(super) age: Duration,
+    /// The time since the worker started.
+    pub(super) worker_age: Duration,
+    /// The keys of the fault's cache.
+    pub(super) lru: &'b mut Lru,
+    /// The request.
+    pub(super) subject: Subject<'a>,
+}
+
 impl Plan {
-    /// Adds the effect of a fired fault; `false` if an earlier fault of its stage replaces it.
+    /// The speed of the server for this request, in percent of its usual speed.
+    pub fn speed(&self) -> f64 {
+        self.speeds.iter().fold(100.0, |speed, percent| speed * percent / 100.0)
+    }
+
+    /// Adds the effect of a drawn fault; `false` if it has none on this request, or if an earlier fault of
+    /// its stage replaces it.
     ///
     /// Each kind has its own arm, so the compiler asks what a new kind does.
-    pub(super) fn add(&mut self, key: u64, kind: Kind, dice: &mut fastrand::Rng) -> bool {
-        match kind {
-            // The port refuses the connection, so no request gets here.
-            Kind::Refuse => false,
-            Kind::Latency(latency) => self.wait(Wait { key, lasts: Some(latency.draw(dice)) }),
+    pub(super) fn add(&mut self, kind: &Kind, draw: Draw<'_, '_>) -> bool {
+        let Draw { key, mut dice, number, age, worker_age, lru, subject } = draw;
+        match *kind {
+            // These hit no single request.
+            Kind::Refuse | Kind::ExitOnTerm(_) => false,
+            Kind::ColdStart { from, over } => {
+                cold_speed(from, over, worker_age).map(|speed| self.speeds.push(speed)).is_some()
+            }
+            Kind::Cache(ref cache) => self.look_up(key, cache, lru, subject),
+            Kind::Latency(latency) => self.wait_for(key, latency.draw(&mut dice)),
+            Kind::Ramp { from, to, over } => self.wait_for(key, ramp(from, to, over, age)),
+            Kind::Gc { every, pause } => {
+                pause_left(every, pause, age).is_some_and(|left| self.wait_for(key, left))
+            }
             Kind::Stall { at: Moment::Before, hold } => self.wait(Wait { key, lasts: hold }),
             Kind::Stall { at: Moment::Mid, hold } => self.stall_body(Wait { key, lasts: hold }),
             Kind::Status(status) => fill(&mut self.status, status),
+            Kind::Weighted(ref codes) => weighted(codes, &mut dice).is_some_and(|code| self.fail(code)),
+            Kind::Pattern { ref fails, code } => {
+                let place = number.checked_rem(fails.len() as u64).unwrap_or(0);
+                fails.get(place as usize) == Some(&true) && self.fail(code)
+            }
+            Kind::Flap { up, down, code } => is_down(up, down, age) && self.fail(code),
+            Kind::LoadReport(factor) => fill(&mut self.load_report, factor),
             Kind::Drip(drip) => fill(&mut self.drip, (key, drip)),
             Kind::Truncate { bytes, chunked } => {
                 let is_added = self.break_body(bytes, Break::Close);
@@ -86,6 +134,21 @@ impl Plan {
             Kind::CloseEarly => self.break_instead(Break::Close),
             Kind::Garbage => self.break_instead(Break::Garbage),
         }
+    }
+
+    fn look_up(&mut self, key: u64, cache: &Cache, lru: &mut Lru, subject: Subject<'_>) -> bool {
+        let header = cache.header.as_deref().map(|name| (subject.header)(name).unwrap_or_default());
+        let is_hit = lru.hit(header.unwrap_or(subject.path), cache.size);
+        self.cache_hit.get_or_insert(is_hit);
+        self.wait_for(key, if is_hit { cache.hit } else { cache.miss })
+    }
+
+    fn fail(&mut self, code: u16) -> bool {
+        fill(&mut self.status, Status { code, retry_after: None })
+    }
+
+    fn wait_for(&mut self, key: u64, time: Duration) -> bool {
+        self.wait(Wait { key, lasts: Some(time) })
     }
 
     fn wait(&mut self, wait: Wait) -> bool {
@@ -128,23 +191,4 @@ fn fill<T>(place: &mut Option<T>, value: T) -> bool {
     let is_first = place.is_none();
     place.get_or_insert(value);
     is_first
-}
-
-impl Latency {
-    /// One random latency of the distribution.
-    fn draw(self, dice: &mut fastrand::Rng) -> Duration {
-        match self {
-            Self::Fixed(latency) => latency,
-            Self::Uniform(low, high) => low + high.saturating_sub(low).mul_f64(dice.f64()),
-            // 1 - x is never 0, so the logarithm is finite.
-            Self::Exponential(mean) => mean.mul_f64(-(1.0 - dice.f64()).ln()).min(MAX_LATENCY),
-            Self::Bimodal { fast, slow, slow_percent } => {
-                if dice.f64() * 100.0 < slow_percent {
-                    slow
-                } else {
-                    fast
-                }
-            }
-        }
-    }
 }

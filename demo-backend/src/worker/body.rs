@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::faulty::Faulty;
 use super::report::Ticket;
-use super::shared::Shared;
 use super::wire::AbortHandle;
 use crate::fault::{Act, Drip, Plan, Wait};
 
@@ -36,7 +36,7 @@ pub(super) enum Source {
 
 /// The effects of faults on a body.
 struct Script {
-    shared: Rc<Shared>,
+    faulty: Rc<Faulty>,
     handle: AbortHandle,
     drip: Option<(u64, Drip)>,
     /// The actions and their positions, in this order.
@@ -54,11 +54,11 @@ impl AnswerBody {
         source: Source,
         mut ticket: Ticket,
         plan: &Plan,
-        shared: &Rc<Shared>,
+        faulty: &Rc<Faulty>,
         handle: &AbortHandle,
     ) -> Self {
         let script = (plan.drip.is_some() || !plan.cuts.is_empty())
-            .then(|| Box::new(Script::new(plan, source.length(), Rc::clone(shared), handle.clone())));
+            .then(|| Box::new(Script::new(plan, source.length(), Rc::clone(faulty), handle.clone())));
         // hyper takes these bytes together with the answer. Reporting the end now saves a report of its own.
         if script.is_none() && matches!(source, Source::Held(_)) {
             ticket.finish();
@@ -155,7 +155,7 @@ impl Source {
 }
 
 impl Script {
-    fn new(plan: &Plan, length: Option<u64>, shared: Rc<Shared>, handle: AbortHandle) -> Self {
+    fn new(plan: &Plan, length: Option<u64>, faulty: Rc<Faulty>, handle: AbortHandle) -> Self {
         // For a body of unknown length, "half" is its first byte. A cut is always before the last byte.
         let half = length.map_or(1, |length| length / 2);
         let last = length.map_or(u64::MAX, |length| length.saturating_sub(1));
@@ -163,7 +163,7 @@ impl Script {
             plan.cuts.iter().map(|cut| (cut.after.unwrap_or(half).min(last), cut.act)).collect();
         cuts.sort_by_key(|(after, _)| *after);
         Self {
-            shared,
+            faulty,
             handle,
             drip: plan.drip,
             cuts: cuts.into(),
@@ -230,7 +230,7 @@ impl Script {
     }
 
     fn wait(&mut self, wait: Wait) {
-        let shared = Rc::clone(&self.shared);
-        self.pause = Some(Box::pin(async move { shared.pause(wait).await }));
+        let faulty = Rc::clone(&self.faulty);
+        self.pause = Some(Box::pin(async move { faulty.pause(wait).await }));
     }
 }

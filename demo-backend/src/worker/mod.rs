@@ -5,7 +5,11 @@
 
 mod answer;
 mod body;
+mod demand;
+mod faulty;
+mod headers;
 mod identity;
+mod places;
 mod report;
 mod route;
 mod shared;
@@ -23,14 +27,17 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 
 use crate::cli::WorkerConfig;
+use crate::fault::Exit;
 use crate::link::{Orders, Report};
+use faulty::sleep_until;
 use report::Reporter;
-use shared::{Shared, sleep_until};
+use shared::Shared;
 use wire::{AbortHandle, Wire};
 
 /// The number of connections that the kernel holds before the worker accepts them; Linux limits it to
@@ -39,6 +46,9 @@ const BACKLOG: i32 = 4096;
 
 /// The pause after a failed accept. The usual cause is "out of file descriptors".
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// The exit status of a worker that SIGTERM ends: 128 and the number of the signal, as shells show it.
+const EXIT_ON_TERM: i32 = 128 + 15;
 
 /// During the shutdown, the time for which an idle connection stays open: a client that sends a request
 /// meanwhile gets an answer, which says that it is the last one.
@@ -55,6 +65,7 @@ pub fn run(config: &WorkerConfig) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let shared = Rc::new(Shared::new(config.clone(), Reporter::new()?));
+        spawn_local(places::keep_time(Rc::clone(&shared.places)));
         serve(shared, orders, orders_from(stdin)).await
     })?;
     Ok(ExitCode::SUCCESS)
@@ -67,9 +78,10 @@ async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedRec
     let mut port = Port { address: shared.config.data, listener: None };
     let mut version = first.version;
     shared.obey(first);
+    let mut terms = signal(SignalKind::terminate())?;
     loop {
         let now = Instant::now();
-        let refusing = shared.faults.borrow().refusing(now);
+        let refusing = shared.faulty.refusing(now);
         if port.set_open(refusing.is_none())? {
             closing.send_replace(());
         }
@@ -78,25 +90,46 @@ async fn serve(shared: Rc<Shared>, first: Orders, mut orders: mpsc::UnboundedRec
             shared.reporter.note(Report::Drawn { key, matched: 1, fired: 1 });
         }
         shared.reporter.send(Report::Obeyed(version));
-        let expiry = shared.faults.borrow().next_expiry(now);
+        let change = shared.faulty.next_change(now);
         let news = tokio::select! {
             news = accept_until(&port, orders.recv(), &shared, &closing) => news,
-            () = sleep_until(expiry) => continue,
+            () = sleep_until(change) => continue,
+            _ = terms.recv() => match on_term(&shared) {
+                Exit::Ignore => continue,
+                Exit::Immediate => std::process::exit(EXIT_ON_TERM),
+                Exit::Drain(grace) => {
+                    let drained = timeout(grace, drain(shared, port, closing)).await;
+                    return drained.unwrap_or_else(|_| std::process::exit(EXIT_ON_TERM));
+                }
+            },
         };
         let Some(news) = news else { return Ok(()) };
         version = news.version;
         if news.drain {
-            shared.ending.set(true);
-            for stream in port.close()? {
-                spawn_local(converse(Rc::clone(&shared), stream, closing.subscribe()));
-            }
-            let _ = timeout(LAST_CHANCE, closing.closed()).await;
-            closing.send_replace(());
-            closing.closed().await;
-            return Ok(());
+            return drain(shared, port, closing).await;
         }
         shared.obey(news);
     }
+}
+
+/// The reaction to SIGTERM: without a fault, the worker exits at once, as a program that handles no signal.
+fn on_term(shared: &Shared) -> Exit {
+    let Some((key, exit)) = shared.faulty.on_term(Instant::now()) else { return Exit::Immediate };
+    // The signals are not counted; one hit is recorded.
+    shared.reporter.send(Report::Drawn { key, matched: 1, fired: 1 });
+    exit
+}
+
+/// Finishes the requests in flight, and tells the clients that it leaves.
+async fn drain(shared: Rc<Shared>, port: Port, closing: watch::Sender<()>) -> Result<()> {
+    shared.ending.set(true);
+    for stream in port.close()? {
+        spawn_local(converse(Rc::clone(&shared), stream, closing.subscribe()));
+    }
+    let _ = timeout(LAST_CHANCE, closing.closed()).await;
+    closing.send_replace(());
+    closing.closed().await;
+    Ok(())
 }
 
 /// Accepts connections until news come, and returns the news.

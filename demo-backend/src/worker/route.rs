@@ -5,6 +5,9 @@ use std::time::Duration;
 /// The longest `/delay/<ms>`.
 const MAX_DELAY_MS: u64 = 60_000;
 
+/// The longest `/work/<us>`.
+pub(super) const MAX_WORK_US: u64 = 60_000_000;
+
 /// The longest `/bytes/<n>`: 1 GiB.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -15,6 +18,8 @@ pub(super) enum Route {
     Identity,
     /// The same after a delay.
     Delay(Duration),
+    /// The same after this amount of work.
+    Work(Duration),
     /// The body of the request.
     Echo,
     /// This many bytes.
@@ -37,20 +42,29 @@ impl Route {
         } else if path == "/die" {
             Self::Die
         } else if let Some(number) = path.strip_prefix("/delay/") {
-            number_up_to(MAX_DELAY_MS, number, path, "milliseconds")
+            ending(MAX_DELAY_MS, number, path, "milliseconds")
                 .map_or_else(Self::Mistake, |number| Self::Delay(Duration::from_millis(number)))
+        } else if let Some(number) = path.strip_prefix("/work/") {
+            ending(MAX_WORK_US, number, path, "microseconds")
+                .map_or_else(Self::Mistake, |number| Self::Work(Duration::from_micros(number)))
         } else if let Some(number) = path.strip_prefix("/bytes/") {
-            number_up_to(MAX_BYTES, number, path, "bytes").map_or_else(Self::Mistake, Self::Bytes)
+            ending(MAX_BYTES, number, path, "bytes").map_or_else(Self::Mistake, Self::Bytes)
         } else {
             Self::Identity
         }
     }
 }
 
-fn number_up_to(max: u64, number: &str, path: &str, unit: &str) -> Result<u64, String> {
+/// The number at the end of a path, or the mistake.
+fn ending(max: u64, number: &str, path: &str, unit: &str) -> Result<u64, String> {
+    number_up_to(max, number, unit).map_err(|right| format!("{path}: end it with {right}"))
+}
+
+/// Reads a whole number. The error is a description of a right one.
+pub(super) fn number_up_to(max: u64, number: &str, unit: &str) -> Result<u64, String> {
     match number.parse() {
         Ok(number) if number <= max => Ok(number),
-        _ => Err(format!("{path}: end it with a whole number of {unit}, 0 to {max}")),
+        _ => Err(format!("a whole number of {unit}, 0 to {max}")),
     }
 }
 
@@ -70,9 +84,13 @@ mod tests {
             ("/dies", Route::Identity),
             ("/delay/0", Route::Delay(Duration::ZERO)),
             ("/delay/60000", Route::Delay(Duration::from_secs(60))),
+            ("/work/250", Route::Work(Duration::from_micros(250))),
             ("/bytes/1073741824", Route::Bytes(1 << 30)),
         ] {
             assert_eq!(Route::of(path), route, "{path}");
+        }
+        for path in ["/work/", "/work/60000001", "/work/1ms"] {
+            assert!(matches!(Route::of(path), Route::Mistake(_)), "{path}");
         }
         for path in ["/delay/", "/delay/60001", "/delay/-1", "/delay/1s", "/bytes/1073741825", "/bytes/x"] {
             assert!(matches!(Route::of(path), Route::Mistake(_)), "{path}");

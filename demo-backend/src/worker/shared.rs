@@ -1,24 +1,21 @@
 //! What do all requests of a worker share?
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
+use super::faulty::Faulty;
+use super::places::Places;
 use super::report::Reporter;
 use crate::cli::WorkerConfig;
-use crate::fault::{Active, Fault, Faults, Wait};
-use crate::link::{FaultOrder, Orders};
+use crate::link::Orders;
 
 /// The data that all requests of this worker share.
 pub(super) struct Shared {
     pub(super) config: WorkerConfig,
     /// The id of this process; a question to the kernel would cost a system call.
     pub(super) pid: u32,
-    pub(super) faults: RefCell<Faults>,
-    /// Notified when the faults change.
-    changed: Notify,
+    pub(super) faulty: Rc<Faulty>,
+    pub(super) places: Rc<Places>,
     /// The worker shuts down: every answer says that it is the last one of its connection.
     pub(super) ending: Cell<bool>,
     pub(super) reporter: Rc<Reporter>,
@@ -26,57 +23,20 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(config: WorkerConfig, reporter: Reporter) -> Self {
+        let (faulty, reporter) = (Rc::new(Faulty::new()), Rc::new(reporter));
         Self {
             config,
             pid: std::process::id(),
-            faults: RefCell::default(),
-            changed: Notify::new(),
+            places: Rc::new(Places::new(Rc::clone(&faulty), Rc::clone(&reporter))),
+            faulty,
             ending: Cell::new(false),
-            reporter: Rc::new(reporter),
-        }
-    }
-
-    /// Waits as planned, but not longer than the fault is active: removing a fault ends these waits.
-    pub(super) async fn pause(&self, wait: Wait) {
-        let end = wait.lasts.map(|lasts| Instant::now() + lasts);
-        loop {
-            let changed = self.changed.notified();
-            let now = Instant::now();
-            let Some(expiry) = self.faults.borrow().standing(wait.key, now) else { return };
-            if end.is_some_and(|end| end <= now) {
-                return;
-            }
-            tokio::select! {
-                () = changed => {}
-                () = sleep_until([end, expiry].into_iter().flatten().min()) => {}
-            }
+            reporter,
         }
     }
 
     /// Replaces the orders.
     pub(super) fn obey(&self, orders: Orders) {
-        let faults = orders.faults.into_iter().filter_map(active).collect();
-        self.faults.borrow_mut().replace(orders.seed, faults);
-        self.changed.notify_waiters();
-    }
-}
-
-/// The agent has checked the definition, so definitions that cannot be read here do not exist.
-fn active(order: FaultOrder) -> Option<Active> {
-    Some(Active {
-        key: order.key,
-        id: order.id,
-        fault: Fault::parse(&order.definition).ok()?,
-        until: order.left_ms.map(|left| Instant::now() + Duration::from_millis(left)),
-        matched: order.matched,
-        fired: order.fired,
-    })
-}
-
-/// Sleeps until `instant`; without one, forever.
-pub(super) async fn sleep_until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant.into()).await,
-        None => std::future::pending().await,
+        self.faulty.replace(orders.seed, orders.faults);
+        self.places.change(orders.capacity);
     }
 }

@@ -19,6 +19,9 @@ fn bad_flags_get_one_message_and_exit_code_2() {
         (vec!["--port", &taken], "is taken: end the program that holds it, or give another port with --port"),
         (vec!["--port", "0", "--control-port", &taken], "give another port with --control-port"),
         (vec!["--check-health", "127.0.0.1"], "write a whole URL"),
+        (vec!["--workers", "0"], "--workers: 0 is out of place; write a whole number, 1 to 4294967295"),
+        (vec!["--on-disconnect", "stop"], "--on-disconnect: \"stop\" is no reaction; write \"continue\""),
+        (vec!["--patience", "1 parsec"], "--patience: \"1 parsec\" is no duration; write \"250ms\""),
         (vec!["--port", "0", "--worker-of", "1"], "start an agent"),
     ] {
         let output = command(&flags).output().unwrap();
@@ -52,6 +55,8 @@ fn the_control_port_says_what_is_wrong() {
         ("POST /faults", "[]", 400, "send a fault such as"),
         ("PUT /faults", "{}", 400, "send an array of faults"),
         ("PUT /faults", r#"[{"kind": "reset"}, {"kind": "rest"}]"#, 400, "faults[1].kind: \"rest\" is none"),
+        ("PUT /capacity", r#"{"worker": 1}"#, 400, "write \"workers\"; there are workers, queue"),
+        ("PUT /capacity", "[]", 400, "send a capacity such as"),
         ("POST /seed", r#"{"sed": 1}"#, 400, "send an object such as {\"seed\": 7}"),
         ("POST /seed", r#"{"seed": -1}"#, 400, "send an object such as {\"seed\": 7}"),
     ] {

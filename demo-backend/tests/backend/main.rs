@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "in a test, also in its helpers, what must not fail may panic")]
 
 mod answers;
+mod capacity;
+mod effects;
 mod faults;
 mod input;
+mod pages;
+mod presets;
 mod process;
 mod support;

@@ -16,6 +16,9 @@ const PURE: &[&str] = &[
     "lb/src/shown.rs",
     "demo-backend/src/fault/mod.rs",
     "demo-backend/src/fault/",
+    "demo-backend/src/fields.rs",
+    "demo-backend/src/presets.rs",
+    "demo-backend/src/capacity/",
 ];
 
 const EVERYTHING: &[&str] =

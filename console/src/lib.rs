@@ -3,7 +3,7 @@
 //! Pure: documents and events of the balancer go in with their times, and the data of a screen come out.
 //! `cargo xtask demo` draws it on a terminal.
 //!
-//! - [`Model`] takes in what is known about a lab, one [`Input`] after the other.
+//! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen.
 //! - [`Health`] and [`Glyphs`] say how a state looks without colours.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
 
@@ -11,8 +11,13 @@ mod glyphs;
 mod health;
 mod keys;
 mod model;
+mod observed;
 
 pub use glyphs::Glyphs;
 pub use health::Health;
 pub use keys::{Action, HELP, Key, action};
-pub use model::{Input, Lane, Model};
+pub use model::{
+    CELLS, Cell, Lane, LastProbe, LineKind, LoadFigures, LogLine, Model, Sample, Server, Totals, Trouble,
+    View, WINDOW_US,
+};
+pub use observed::{Input, Observed, ObservedLane};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use api::StateChange;
-use console::{Action, Glyphs, Input, Key, Model, action};
+use console::{Action, Glyphs, Input, Key, Observed, action};
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
 use crossterm::style::{Print, ResetColor, SetForegroundColor};
 use crossterm::terminal::{
@@ -24,7 +24,7 @@ use super::screen::{Addresses, Line, screen};
 /// Draws and obeys until the user quits or the time is up.
 pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> Result<()> {
     let began = Instant::now();
-    let (mut model, glyphs, addresses) = (Model::default(), of_the_locale(), Addresses::of(lab));
+    let (mut model, glyphs, addresses) = (Observed::default(), of_the_locale(), Addresses::of(lab));
     let mut feed = Feed::open(lab).await?;
     let mut terminal = Terminal::take()?;
     let mut inputs = inputs();
@@ -56,7 +56,7 @@ pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> R
 
 /// Reads the state of the balancer and of the processes of the backends. A part that does not answer is shown
 /// as unknown, and read again soon.
-pub(super) async fn look(lab: &Lab, model: &mut Model, at: Duration) {
+pub(super) async fn look(lab: &Lab, model: &mut Observed, at: Duration) {
     if let Ok(state) = lab.balancer().state().await {
         model.update(at, Input::State(Box::new(state)));
     }

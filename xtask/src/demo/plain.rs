@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use console::{Input, Model};
+use console::{Input, Observed};
 use lab::load::Running;
 use lab::topology::Lab;
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,7 +15,7 @@ use lab::spell::time;
 /// Writes lines until the time is up, or until a signal ends the process.
 pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> Result<()> {
     let began = Instant::now();
-    let mut model = Model::default();
+    let mut model = Observed::default();
     let mut feed = Feed::open(lab).await?;
     for line in picture(&Addresses::of(lab), of_the_locale()) {
         println!("{line}");
@@ -36,7 +36,7 @@ pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> R
     Ok(())
 }
 
-fn line(model: &Model, load: &Running, at: Duration) -> String {
+fn line(model: &Observed, load: &Running, at: Duration) -> String {
     let own = load.recent(Duration::from_secs(1));
     let mut line = format!("{:7.2} s  {:3} rps, {} errors", at.as_secs_f64(), own.requests, own.errors);
     for lane in model.lanes() {

@@ -1,6 +1,6 @@
 //! The screen of the demo. Pure: data goes in, lines of coloured text come out.
 
-use console::{Glyphs, HELP, Health, Lane, Model};
+use console::{Glyphs, HELP, Health, Observed, ObservedLane};
 use crossterm::style::Color;
 use lab::load::Summary;
 use lab::topology::Lab;
@@ -59,7 +59,7 @@ pub(super) fn picture(addresses: &Addresses, glyphs: Glyphs) -> Vec<String> {
 
 /// The whole screen: at most `width` columns and `height` rows.
 pub(super) fn screen(
-    model: &Model,
+    model: &Observed,
     own: &Summary,
     addresses: &Addresses,
     glyphs: Glyphs,
@@ -88,7 +88,7 @@ const HEADINGS: &str = "   process  balancer says      share   rps  in flight   
 /// The column where the timeline begins.
 const LANE_WIDTH: usize = 67;
 
-fn lane_line(lane: &Lane, model: &Model, glyphs: Glyphs, width: usize) -> Line {
+fn lane_line(lane: &ObservedLane, model: &Observed, glyphs: Glyphs, width: usize) -> Line {
     let state = format!("{} {} {}", glyphs.shape(lane.health), lane.health.word(), lane.progress);
     let numbers = format!(
         "{:>4.0} % {:>5.1} {:>10} {:>6} {:>6}  ",
@@ -118,7 +118,7 @@ fn color(health: Health) -> Color {
     }
 }
 
-fn title(model: &Model) -> String {
+fn title(model: &Observed) -> String {
     match model.state() {
         None => " Roundabout: the balancer does not answer".into(),
         Some(state) => format!(
@@ -191,7 +191,7 @@ mod tests {
     }
 
     fn shown(size: (usize, usize)) -> Vec<String> {
-        let mut model = Model::default();
+        let mut model = Observed::default();
         model.update(Duration::from_secs(1), state("up", [0, 0]));
         model.update(Duration::from_secs(5), state("down", [30, 10]));
         for line in 0..50 {

@@ -365,7 +365,14 @@ pub(super) const TABLES: &[Allowed] = &[
     // What a console shows of a lab.
     Allowed {
         scope: "console",
-        rows: &[("model", "health"), ("glyphs", "health"), ("keys", ""), ("health", ""), ("lib", "")],
+        rows: &[
+            ("model", "health"),
+            ("observed", "health"),
+            ("glyphs", "health"),
+            ("keys", ""),
+            ("health", ""),
+            ("lib", ""),
+        ],
         up: &[],
     },
     // The commands of `cargo xtask`.

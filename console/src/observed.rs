@@ -32,7 +32,7 @@ pub enum Input {
 
 /// All observations so far. Times count from the beginning of the observation.
 #[derive(Debug, Default)]
-pub struct Model {
+pub struct Observed {
     samples: VecDeque<(Duration, State)>,
     processes: Vec<String>,
     timelines: Vec<VecDeque<(u64, Health)>>,
@@ -41,7 +41,7 @@ pub struct Model {
 
 /// One backend at this moment.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lane {
+pub struct ObservedLane {
     /// Its number; the first is 1.
     pub number: usize,
     /// The state of its process: `running`, `stalled`, `dead`; a question mark before it is known.
@@ -62,7 +62,7 @@ pub struct Lane {
     pub p99: Option<Duration>,
 }
 
-impl Model {
+impl Observed {
     /// Takes in an observation of this time. Returns the line that the log got, if it got one.
     pub fn update(&mut self, at: Duration, input: Input) -> Option<&str> {
         match input {
@@ -117,7 +117,7 @@ impl Model {
     }
 
     /// The backends at this moment.
-    pub fn lanes(&self) -> Vec<Lane> {
+    pub fn lanes(&self) -> Vec<ObservedLane> {
         let (Some((first_at, first)), Some((at, now))) = (self.samples.front(), self.samples.back()) else {
             return Vec::new();
         };
@@ -127,7 +127,7 @@ impl Model {
             answers(now).saturating_sub(answers(first)) as f64
         };
         let all: f64 = now.backends.iter().map(|backend| answered(backend.number)).sum();
-        let lane = |(index, backend): (usize, &BackendState)| Lane {
+        let lane = |(index, backend): (usize, &BackendState)| ObservedLane {
             number: backend.number,
             process: self.processes.get(index).cloned().unwrap_or_else(|| "?".into()),
             health: Health::read(&backend.state),
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn rates_and_shares_are_those_of_the_window() {
-        let mut model = Model::default();
+        let mut model = Observed::default();
         model.update(S(0), state("up", [0, 1000]));
         model.update(S(10), state("up", [100, 1100]));
         model.update(S(15), state("down", [130, 1110]));
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn nothing_seen_is_nothing_shown() {
-        let model = Model::default();
+        let model = Observed::default();
         assert!(
             model.lanes().is_empty() && model.timeline(1, 10).is_empty() && model.log(5).next().is_none()
         );
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_cell_is_as_bad_as_its_worst_moment() {
-        let mut model = Model::default();
+        let mut model = Observed::default();
         for (quarter, health) in [(0, "up"), (4, "up"), (5, "down"), (6, "up"), (8, "up")] {
             model.update(Duration::from_millis(250 * quarter), state(health, [0, 0]));
         }
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_log_tells_changes_only() {
-        let mut model = Model::default();
+        let mut model = Observed::default();
         let change = |from: &'static str, to: &'static str| {
             Input::Change(StateChange {
                 t: 0,

@@ -345,6 +345,8 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // What must hold for a run.
             ("claims", "load spell"),
+            // What happens in a lab.
+            ("stream", "topology load client eventually"),
             // A lab under load.
             ("topology", "load client image binaries eventually resources"),
             ("load", "client"),

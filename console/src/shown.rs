@@ -1,11 +1,9 @@
 //! Text from outside on a terminal.
 
-/// A text with a mark in place of each character that would do something to a terminal, or change the direction
-/// of writing.
+/// A text with a mark in place of each character that would do something to a terminal, or change the
+/// direction of writing.
 pub fn shown(text: &str) -> String {
-    let is_mark = |character: char| {
-        matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let is_mark = |character: char| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let safe = |character: char| if character.is_control() || is_mark(character) { '?' } else { character };
     text.chars().map(safe).collect()
 }

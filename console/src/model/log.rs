@@ -96,6 +96,16 @@ pub(super) fn progress_in_words(progress: &Progress) -> String {
 }
 
 fn fault_in_words(fault: &Fault) -> String {
+    let process = match (fault.id, &*fault.kind, fault.active) {
+        (None, "kill", true) => Some("is dead"),
+        (None, "kill", false) => Some("runs again"),
+        (None, "stop", true) => Some("is stopped"),
+        (None, "stop", false) => Some("is not stopped any more"),
+        _ => None,
+    };
+    if let Some(process) = process {
+        return format!("B{}: its process {process}", fault.backend);
+    }
     let happens = if fault.active { "begins" } else { "ends" };
     let mut text = format!("B{} {} {happens}", fault.backend, fault.kind);
     if fault.active
@@ -132,7 +142,11 @@ mod tests {
         };
         let to_up = Some(Progress { towards: "up".into(), count: 1, of: 2 });
         let fault = |active, params| {
-            Event::Fault(Fault { backend: 4, active, kind: "status".into(), params, ..Fault::default() })
+            let (id, kind) = (Some(1), "status".into());
+            Event::Fault(Fault { backend: 4, active, id, kind, params, ..Fault::default() })
+        };
+        let process = |kind: &'static str, active| {
+            Event::Fault(Fault { backend: 4, active, kind: kind.into(), ..Fault::default() })
         };
         let load = |control: &'static str| {
             Event::Load(Load { control: control.into(), rate: 100.0, clients: 8, ..Load::default() })
@@ -144,6 +158,9 @@ mod tests {
             (fault(true, json!({"code": 503, "for": "10s"})), Some("B4 status begins: code 503, for 10s")),
             (fault(true, Value::Null), Some("B4 status begins")),
             (fault(false, json!({"code": 503})), Some("B4 status ends")),
+            (process("kill", true), Some("B4: its process is dead")),
+            (process("kill", false), Some("B4: its process runs again")),
+            (process("stop", true), Some("B4: its process is stopped")),
             (
                 Event::Control(ControlChange {
                     what: "log level info -> debug".into(),

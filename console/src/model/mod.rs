@@ -58,7 +58,7 @@ impl Model {
         if self.problem.is_some() {
             return;
         }
-        if let Some(t) = time(event) {
+        if let Some(t) = event_time(event) {
             self.now = self.now.max(t);
         }
         if let Some(line) = log::line(event, self.now) {
@@ -263,8 +263,8 @@ fn imbalance(lanes: &[Lane]) -> Option<f64> {
     (all > 0.0).then(|| most * shares.len() as f64 / all)
 }
 
-/// The time of an event, if it has one.
-fn time(event: &Event) -> Option<u64> {
+/// The time of an event, in microseconds since the epoch of its stream; `None` for `why` and `gap`.
+pub fn event_time(event: &Event) -> Option<u64> {
     match event {
         Event::Hello(hello) => Some(hello.t),
         Event::Tick(tick) => Some(tick.t),

@@ -124,6 +124,7 @@ pub(super) fn draw(recorded: &[u8]) -> anyhow::Result<String> {
          <title id=\"title\">The screen of cargo xtask demo</title>\n<desc id=\"desc\">{DESCRIPTION}</desc>\n\
          <style>\ntext{{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;\
          font-size:14px}}\n.plain{{fill:#e6edf3}}\n.up{{fill:#56d4dd}}\n.doubt{{fill:#e3b341}}\n.down{{fill:#ff8700}}\n\
+         .harm{{fill:#ff7b72}}\n.dim{{fill:#8b949e}}\n\
          </style>\n<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#0d1117\"/>\n{text}</svg>\n"
     ))
 }
@@ -164,6 +165,8 @@ fn class(colour: vt100::Color) -> anyhow::Result<&'static str> {
         vt100::Color::Idx(6 | 14) => Ok("up"),
         vt100::Color::Idx(3 | 11) => Ok("doubt"),
         vt100::Color::Idx(208) => Ok("down"),
+        vt100::Color::Idx(1 | 9) => Ok("harm"),
+        vt100::Color::Idx(8) => Ok("dim"),
         other => bail!("the picture of the demo has no class for {other:?}: add one to pictures/demo.rs"),
     }
 }
@@ -188,6 +191,6 @@ mod tests {
             assert!(drawn.contains(part), "{part} is not in {drawn}");
         }
         assert!(draw(b" \n").is_err(), "an empty screen");
-        assert!(draw(b"\x1b[31mred").unwrap_err().to_string().contains("no class for Idx(1)"));
+        assert!(draw(b"\x1b[32mgreen").unwrap_err().to_string().contains("no class for Idx(2)"));
     }
 }

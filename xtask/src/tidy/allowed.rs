@@ -346,7 +346,8 @@ pub(super) const TABLES: &[Allowed] = &[
             // What must hold for a run.
             ("claims", "load spell"),
             // What happens in a lab.
-            ("stream", "topology load client eventually"),
+            ("record", ""),
+            ("stream", "topology load client eventually lib"),
             // A lab under load.
             ("topology", "load client image binaries eventually resources"),
             ("load", "client"),
@@ -368,10 +369,10 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "console",
         rows: &[
+            ("glyphs", "model health"),
             ("model", "health"),
-            ("observed", "health"),
-            ("glyphs", "health"),
             ("keys", ""),
+            ("shown", ""),
             ("health", ""),
             ("lib", ""),
         ],
@@ -381,13 +382,15 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "xtask",
         rows: &[
-            ("main", "bench budget fuzz image soak demo tidy pictures"),
+            ("main", "bench budget fuzz image soak record replay demo tidy pictures"),
             // The commands.
             ("bench", "pictures callgrind table"),
             ("budget", "callgrind"),
             ("fuzz", ""),
             ("image", ""),
             ("soak", ""),
+            ("record", "demo"),
+            ("replay", "demo"),
             ("demo", "table"),
             ("tidy", ""),
             // What several commands use. Two of them are commands too.

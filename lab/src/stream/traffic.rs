@@ -100,8 +100,8 @@ impl Traffic {
         state.shape = shape;
         let before = state.running.replace(next);
         if let Some(before) = before {
-            state.retire(&before);
-            tokio::spawn(end(self.state.clone(), before));
+            let counted = state.retire(&before);
+            tokio::spawn(end(self.state.clone(), before, counted));
         }
         Ok(())
     }
@@ -146,17 +146,18 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    /// Keeps the sums of a load that starts no more requests.
-    fn retire(&mut self, run: &Run) {
+    /// Keeps the sums of a load that is being replaced, and returns how many of its requests it counted.
+    fn retire(&mut self, run: &Run) -> u64 {
+        let begun = run.load.begun();
         self.offered += run.offered();
-        self.sent += run.load.begun();
+        self.sent += begun;
+        begun
     }
 }
 
-/// Waits for the last answers of a load that was replaced.
-async fn end(state: Arc<Mutex<State>>, run: Run) {
-    let Run { load, mut counted, .. } = run;
-    let begun = load.begun();
+/// Waits for the last answers of a load that was replaced, of which `begun` requests are counted as sent.
+async fn end(state: Arc<Mutex<State>>, run: Run, begun: u64) {
+    let Run { load, counted, .. } = run;
     // A panic of the load's thread has printed its reason.
     let Ok(report) = load.stop().await else { return };
     let mut state = locked(&state);
@@ -192,7 +193,7 @@ impl Counted {
     }
 
     /// Counts all other requests of a load that has ended.
-    fn rest(&mut self, report: &Report, ended: &mut Ended) {
+    fn rest(&self, report: &Report, ended: &mut Ended) {
         let from = self.upto.saturating_sub(LATEST_ENTRY);
         let entries = report.entries();
         let first = entries.iter().position(|entry| entry.end >= from).unwrap_or(entries.len());

@@ -87,8 +87,15 @@ impl LaneState {
         self.told_faults = None;
     }
 
-    /// The lane of backend `number` at this time. `all` has the picks and the good answers of all backends.
-    pub(super) fn view(&self, number: usize, now: u64, frames: &Window<Frame>, all: (u64, u64)) -> Lane {
+    /// The lane of backend `number` at the time `now`, with a timeline that ends at the time `noted`. `all` has
+    /// the picks and the good answers of all backends.
+    pub(super) fn view(
+        &self,
+        number: usize,
+        (now, noted): (u64, u64),
+        frames: &Window<Frame>,
+        all: (u64, u64),
+    ) -> Lane {
         let of = |frame: &Frame| frame.lanes.get(&number).copied();
         let increase = |sum: fn(&Sums) -> u64| {
             frames.increase(|frame| of(frame).as_ref().map(sum)).map_or(0, |(increase, _)| increase)
@@ -125,7 +132,7 @@ impl LaneState {
             faults: self.told_faults.clone().unwrap_or_else(|| self.faults.values().cloned().collect()),
             server: self.server.clone(),
             probe: self.probe.clone(),
-            cells: self.timeline.cells(now),
+            cells: self.timeline.cells(noted),
         };
         Lane { trouble: trouble(&lane), ..lane }
     }

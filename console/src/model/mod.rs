@@ -37,6 +37,8 @@ use crate::health::Health;
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     now: u64,
+    /// The newest time that the timelines know: they end with its second.
+    noted: u64,
     hello: Option<Hello>,
     problem: Option<String>,
     lanes: BTreeMap<usize, LaneState>,
@@ -67,7 +69,10 @@ impl Model {
         match event {
             Event::Hello(_) => {}
             Event::Tick(tick) => self.tick(tick),
-            Event::State(change) => self.lane(change.backend).change(change),
+            Event::State(change) => {
+                self.noted = self.noted.max(change.t);
+                self.lane(change.backend).change(change);
+            }
             Event::Probe(probe) => self.lane(probe.backend).probed(probe),
             Event::Fault(fault) => self.lane(fault.backend).fault(fault),
             Event::Control(change) => self.control(&change.what),
@@ -131,6 +136,7 @@ impl Model {
         if before.as_ref().is_some_and(|(last, _)| tick.t <= *last) {
             return;
         }
+        self.noted = self.noted.max(tick.t);
         let before = before.map(|(_, frame)| frame);
         let mut frame = Frame { tick: tick.clone(), lanes: BTreeMap::new() };
         frame.lanes.extend(tick.backends.iter().map(|backend| (backend.backend, Sums::of(backend))));
@@ -180,7 +186,8 @@ impl Model {
     pub fn view(&self) -> View {
         let hello = self.hello.clone().unwrap_or_default();
         let all = sums_of_all(&self.frames, self.lanes.keys().copied());
-        let lane = |(number, lane): (&usize, &LaneState)| lane.view(*number, self.now, &self.frames, all);
+        let times = (self.now, self.noted);
+        let lane = |(number, lane): (&usize, &LaneState)| lane.view(*number, times, &self.frames, all);
         let mut lanes: Vec<Lane> = self.lanes.iter().map(lane).collect();
         let worst = lanes.iter().map(|lane| lane.trouble).max().unwrap_or_default();
         for lane in &mut lanes {

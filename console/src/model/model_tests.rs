@@ -128,6 +128,20 @@ fn a_backend_that_answers_503_is_the_worst_even_beside_one_that_is_down() {
 }
 
 #[test]
+fn a_timeline_ends_with_the_last_second_of_which_something_is_known() {
+    let mut model = model([hello(1), Event::Tick(tick(S, &[(1, 1, 1, 0)]))]);
+    // A probe advances the time, and says nothing about the state.
+    model.apply(&Event::Probe(Probe { t: 2 * S, backend: 1, ..Probe::default() }));
+    assert_eq!(lane(&model.view(), 1).cells[59], Some(Cell { state: Health::Up, errors: 0 }));
+    let down =
+        StateChange { t: 3 * S, backend: 1, from: "up".into(), to: "down".into(), ..Default::default() };
+    model.apply(&Event::State(down));
+    let view = model.view();
+    let ends = [None, Some(Cell { state: Health::Down, errors: 0 })];
+    assert_eq!(lane(&view, 1).cells[58..], ends, "nothing is known of the second from 2 s to 3 s");
+}
+
+#[test]
 fn retries_are_all_tries_after_the_first() {
     let frame = |t, requests, picks, retries| {
         let mut tick = tick(t, &[(1, picks, 0, 0)]);

@@ -158,8 +158,8 @@ fn traffic(lab: &Lab) -> Result<Traffic> {
 /// Builds and starts a lab, and says every two seconds that it does.
 async fn started(setup: Setup) -> Result<Lab> {
     eprintln!(
-        "demo: builds the balancer `lb` and the backend `demo-backend`; the first build takes about a minute and a \
-         half on two cores, later ones a second"
+        "demo: builds the balancer `lb` and the backend `demo-backend`; the first build takes about two minutes \
+         on two cores, later ones a second"
     );
     let began = Instant::now();
     let start = setup.start();

@@ -87,8 +87,8 @@ impl LaneState {
         self.told_faults = None;
     }
 
-    /// The lane of backend `number` at the time `now`, with a timeline that ends at the time `noted`. `all` has
-    /// the picks and the good answers of all backends.
+    /// The lane of backend `number` at the time `now`, with a timeline that ends at the time `noted`. `all`
+    /// has the picks and the good answers of all backends.
     pub(super) fn view(
         &self,
         number: usize,

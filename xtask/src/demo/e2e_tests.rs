@@ -106,3 +106,20 @@ async fn each_policy_with_a_key_uses_all_backends() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_balancer_that_is_started_again_goes_on_in_the_same_stream() -> Result<()> {
+    let mut lab = lively(Lab::processes().backends(2), 7).held_port().start().await?;
+    let stream = LabStream::start(Sources::of(&lab)?).await?;
+    let (mut model, mut reader) = (Model::default(), stream.read());
+    until(&mut model, &mut reader, "the lanes", |view| view.lanes.len() == 2).await?;
+    lab.restart_balancer(PATIENCE).await?;
+    stream.balancer_moved(lab.balancer().admin()?);
+    let back = until(&mut model, &mut reader, "the other balancer", |view| {
+        logged(view, "the balancer has started again") && view.covers_us > 0
+    })
+    .await?;
+    ensure!(logged(&back, "the balancer tells no events"), "{:#?}", back.log);
+    ensure!(back.t < 60_000_000, "the clock of the lab goes on: {}", back.t);
+    Ok(())
+}

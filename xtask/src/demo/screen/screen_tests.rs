@@ -102,7 +102,7 @@ fn no_row_of_a_backend_is_cut() {
 fn a_screen_fits_every_terminal() {
     let mut model = model();
     for n in 0..50 {
-        let what = format!("line {n} {}\u{1b}[2J", "and so on ".repeat(20));
+        let what = format!("line\u{1b}[2J {n} {}", "and so on ".repeat(20));
         model.apply(&Event::Control(ControlChange { t: 9_000_000, what, by: "a test".into() }));
     }
     let view = model.view();

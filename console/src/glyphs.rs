@@ -1,6 +1,7 @@
 //! The symbols for states: they work without colours, and on every terminal.
 
 use crate::health::Health;
+use crate::model::Cell;
 
 /// The characters of the picture: box-drawing characters if the terminal supports UTF-8, otherwise ASCII.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +30,19 @@ impl Glyphs {
         }
     }
 
-    /// A cell of a timeline: good states are inconspicuous.
-    pub fn moment(self, health: Option<Health>) -> &'static str {
-        match (health, self.drawn) {
+    /// The shape of a backend that gets no new requests because an operator wants it so.
+    pub fn drained(self) -> &'static str {
+        if self.drawn { "◇" } else { "-" }
+    }
+
+    /// A cell of a timeline: good states are inconspicuous, errors are not.
+    pub fn cell(self, cell: Option<Cell>) -> &'static str {
+        match (cell, self.drawn) {
             (None, _) => " ",
-            (Some(Health::Up), true) => "·",
-            (Some(Health::Up), false) => ".",
-            (Some(health), _) => self.shape(health),
+            (Some(Cell { state: Health::Up, errors: 1.. }), _) => "!",
+            (Some(Cell { state: Health::Up, .. }), true) => "·",
+            (Some(Cell { state: Health::Up, .. }), false) => ".",
+            (Some(Cell { state, .. }), _) => self.shape(state),
         }
     }
 
@@ -64,5 +71,13 @@ mod tests {
         assert_eq!(Glyphs::for_locale(Some("C")).draw("──┼─► lb"), "--+-> lb");
         assert_eq!(Glyphs::for_locale(Some("de_DE.UTF-8")).draw("──┼─► lb"), "──┼─► lb");
         assert_eq!(Glyphs::for_locale(None).shape(Health::Down), "#");
+    }
+
+    #[test]
+    fn a_second_with_errors_is_conspicuous() {
+        let glyphs = Glyphs::for_locale(None);
+        let cell = |state, errors| glyphs.cell(Some(Cell { state, errors }));
+        let cells = [cell(Health::Up, 0), cell(Health::Up, 1), cell(Health::Down, 1), glyphs.cell(None)];
+        assert_eq!(cells, [".", "!", "#", " "]);
     }
 }

@@ -1,9 +1,13 @@
 //! A backend's health, as far as a console distinguishes it.
 
+use serde::Serialize;
+
 /// A backend's health as the balancer reports it; worse states are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Health {
-    /// It gets requests.
+    /// It gets requests; also the assumption before anything is known.
+    #[default]
     Up,
     /// It seems to be silent, and is asked.
     Suspect,

@@ -1,18 +1,24 @@
 //! What a console shows of a lab, without a screen.
 //!
-//! Pure: documents and events of the balancer go in with their times, and the data of a screen come out.
-//! `cargo xtask demo` draws it on a terminal.
+//! Pure: the events of a lab go in with their times, and the data of a screen come out. `cargo xtask demo`
+//! and `cargo xtask replay` draw it on a terminal.
 //!
-//! - [`Model`] takes in what is known about a lab, one [`Input`] after the other.
-//! - [`Health`] and [`Glyphs`] say how a state looks without colours.
+//! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen.
+//! - [`Health`] and [`Glyphs`] say how a state looks without colours, and [`shown`] makes text from outside
+//!   safe for a terminal.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
 
 mod glyphs;
 mod health;
 mod keys;
 mod model;
+mod shown;
 
 pub use glyphs::Glyphs;
 pub use health::Health;
-pub use keys::{Action, HELP, Key, action};
-pub use model::{Input, Lane, Model};
+pub use keys::{Action, HELP, Key, Target, action};
+pub use model::{
+    CELLS, Cell, Lane, LastProbe, LineKind, LoadFigures, LogLine, Model, Sample, Server, Totals, Trouble,
+    View, WINDOW_US, event_time,
+};
+pub use shown::shown;

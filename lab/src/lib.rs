@@ -5,6 +5,9 @@
 //!   behind.
 //! - [`load`] sends requests in closed or open loop and keeps a ledger of all of them, to compare it with the
 //!   executions that the backends report.
+//! - [`stream`] merges the events of the balancer, the states of the backends and the figures of the load
+//!   into one stream.
+//! - [`record`] writes that stream into a file, and reads it again.
 //! - [`claims`] says what must hold for a run, and compares it with what was measured.
 //! - [`client`] is the small HTTP client that both use.
 //! - [`eventually`] waits for a condition with a deadline, and reports the last state if the condition does
@@ -36,6 +39,10 @@
 pub mod topology;
 
 pub mod load;
+
+pub mod stream;
+
+pub mod record;
 
 pub mod claims;
 

@@ -7,6 +7,8 @@ mod demo;
 mod fuzz;
 mod image;
 mod pictures;
+mod record;
+mod replay;
 mod sim;
 mod soak;
 mod table;
@@ -32,6 +34,8 @@ enum Command {
     Budget(budget::CompareBudget),
     Fuzz(fuzz::Fuzz),
     Pictures(pictures::Pictures),
+    Record(record::Record),
+    Replay(replay::Replay),
     Sim(sim::Simulate),
     Soak(soak::Soak),
     Tidy(tidy::Tidy),
@@ -45,6 +49,8 @@ fn main() -> ExitCode {
         Command::Budget(command) => command.run(),
         Command::Fuzz(command) => command.run(),
         Command::Pictures(command) => command.run(),
+        Command::Record(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::Sim(command) => command.run(),
         Command::Soak(command) => command.run(),
         Command::Tidy(command) => command.run(),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
 use eventsource_stream::{EventStream, Eventsource};
 use futures_util::StreamExt;
-use http::Method;
+use http::{HeaderValue, Method};
 use http_body_util::{BodyDataStream, BodyExt};
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -19,6 +19,8 @@ use super::{Client, request};
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
+    /// Its id; empty if it has none. [`Events::resume`] continues after it.
+    pub id: String,
     /// The type; `message` if the server gives none.
     pub name: String,
     /// The data, read as JSON.
@@ -43,8 +45,16 @@ impl Events {
     /// If the server cannot be reached, ends the connection, takes longer than 5 seconds, or answers with an
     /// error.
     pub async fn open(server: SocketAddr, path: &str) -> Result<Self> {
+        Self::resume(server, path, "").await
+    }
+
+    /// The same, and continues after the event with this id, if the server still has the events after it.
+    ///
+    /// # Errors
+    /// As [`Events::open`]; and if the id has characters that a header cannot have.
+    pub async fn resume(server: SocketAddr, path: &str, last: &str) -> Result<Self> {
         let client = Client::new(server);
-        let body = tokio::time::timeout(Duration::from_secs(5), client.stream_of(path))
+        let body = tokio::time::timeout(Duration::from_secs(5), client.stream_of(path, last))
             .await
             .unwrap_or_else(|_| Err(anyhow!("no answer within 5 s")))
             .with_context(|| format!("cannot read the events at http://{server}{path}"))?;
@@ -60,13 +70,17 @@ impl Events {
         let event = event.map_err(|error| anyhow!("the stream of events ended early: {error}"))?;
         let data = serde_json::from_str(&event.data)
             .with_context(|| format!("event {} with no JSON: {}", event.event, event.data))?;
-        Ok(Some(Event { name: event.event, data }))
+        Ok(Some(Event { id: event.id, name: event.event, data }))
     }
 }
 
 impl Client {
-    async fn stream_of(&self, path: &str) -> Result<Incoming> {
-        let response = self.stream(request(Method::GET, path, Bytes::new())?).await?;
+    async fn stream_of(&self, path: &str, last: &str) -> Result<Incoming> {
+        let mut request = request(Method::GET, path, Bytes::new())?;
+        if !last.is_empty() {
+            request.headers_mut().insert("last-event-id", HeaderValue::try_from(last)?);
+        }
+        let response = self.stream(request).await?;
         ensure!(response.status().is_success(), "answered {}", response.status());
         Ok(response.into_body())
     }
@@ -81,11 +95,18 @@ mod tests {
 
     /// A server whose answer is a stream in these pieces, and then its end.
     async fn server(pieces: Vec<Vec<u8>>) -> SocketAddr {
+        server_that_expects("", pieces).await
+    }
+
+    /// The same, and the head of the request contains this text.
+    async fn server_that_expects(text: &'static str, pieces: Vec<Vec<u8>>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            let mut head = [0; 4096];
+            assert!(stream.read(&mut head).await.unwrap() > 0);
+            assert!(String::from_utf8_lossy(&head).contains(text), "{head:?}");
             stream.set_nodelay(true).unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
             for piece in pieces {
@@ -111,6 +132,15 @@ mod tests {
                 [("state".to_owned(), json!({"backend": 2})), ("message".to_owned(), json!([1, 2]))];
             assert_eq!(events, expected, "in pieces of {size}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_comes_back_says_what_it_read_last() {
+        let pieces = vec![b"id: 8\nevent: tick\ndata: 1\n\n".to_vec(), b"data: 2\n\n".to_vec()];
+        let address = server_that_expects("last-event-id: 7\r\n", pieces).await;
+        let mut stream = Events::resume(address, "/events", "7").await.unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap().id, "8");
+        assert!(Events::resume(address, "/events", "7\r\n").await.is_err(), "no header can have this");
     }
 
     #[tokio::test]

@@ -1,209 +1,134 @@
-//! The demo on a terminal: draws the screen four times a second and obeys the keys.
+//! The screen on a terminal: it takes in the events of a stream, draws four times a second, and passes on
+//! what the user wants.
 
-use std::io::{Stdout, Write, stdout};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use api::StateChange;
-use console::{Action, Glyphs, Input, Key, Model, action};
-use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
-use crossterm::style::{Print, ResetColor, SetForegroundColor};
-use crossterm::terminal::{
-    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
-    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
-};
-use crossterm::{cursor, event, execute, queue};
-use lab::client::Events;
-use lab::load::Running;
-use lab::topology::Lab;
+use api::Event;
+use console::{Action, Model, Target, View, action};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::screen::{Addresses, Line, screen};
+use super::screen::{Addresses, Look, screen};
+use super::terminal::{Terminal, inputs, key, of_the_locale};
 
-/// Draws and obeys until the user quits or the time is up.
-pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> Result<()> {
+/// The source of the events.
+pub(crate) trait EventSource {
+    /// Waits for the next event; `None` at the end. It is safe to drop this future.
+    async fn next(&mut self) -> Option<Event>;
+
+    /// Whether the events wait while the screen is paused. A running lab does not wait.
+    fn waits(&self) -> bool;
+}
+
+/// Something that a user wants from the lab, and the screen at that moment.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) action: Action,
+    /// The number of the backend that it is for.
+    pub(super) lane: usize,
+    pub(super) view: View,
+}
+
+/// Shows a stream until the user quits, the time is up, or the stream has ended and the user quits.
+pub(super) async fn run(
+    mut source: impl EventSource,
+    addresses: Option<Addresses>,
+    until: Option<Duration>,
+    wishes: Option<mpsc::UnboundedSender<Wish>>,
+) -> Result<()> {
     let began = Instant::now();
-    let (mut model, glyphs, addresses) = (Model::default(), of_the_locale(), Addresses::of(lab));
-    let mut feed = Feed::open(lab).await?;
+    let mut model = Model::default();
+    let mut look = Look {
+        glyphs: of_the_locale(),
+        size: Terminal::size(),
+        selected: 1,
+        paused: false,
+        has_ended: false,
+        legend: None,
+        addresses,
+    };
     let mut terminal = Terminal::take()?;
     let mut inputs = inputs();
     let mut ticks = interval(Duration::from_millis(250));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let welcome = "the lab is up; the keys below break backends".to_owned();
-    model.update(Duration::ZERO, Input::Note(welcome));
+    let mut view = model.view();
     while until.is_none_or(|until| began.elapsed() < until) {
+        let is_held = look.paused && source.waits();
         tokio::select! {
-            _ = ticks.tick() => look(lab, &mut model, began.elapsed()).await,
-            change = feed.next() => drop(model.update(began.elapsed(), Input::Change(change))),
-            Some(input) = inputs.recv() => match input.as_key_press_event().and_then(key).and_then(action) {
-                Some(Action::Quit) => break,
-                Some(wanted) => {
-                    let done = obey(lab, wanted).await.unwrap_or_else(|error| format!("{error:#}"));
-                    model.update(began.elapsed(), Input::Note(done));
+            _ = ticks.tick() => {}
+            event = source.next(), if !look.has_ended && !is_held => {
+                match event {
+                    Some(event) => model.apply(&event),
+                    None => look.has_ended = true,
                 }
-                // After a resize, the screen is drawn again.
-                None => {}
-            },
+                // The screen follows with the next tick.
+                continue;
+            }
+            Some(input) = inputs.recv() => {
+                if let Some(wanted) = key(&input).and_then(action) {
+                    if wanted == Action::Quit {
+                        break;
+                    }
+                    obey(wanted, &mut look, &view, wishes.as_ref());
+                }
+            }
         }
-        let (width, height) = size().unwrap_or((80, 24));
-        let own = load.recent(Duration::from_secs(10));
-        let lines = screen(&model, &own, &addresses, glyphs, (width.into(), height.into()));
-        terminal.draw(&lines)?;
+        if !look.paused {
+            view = model.view();
+        }
+        look.size = Terminal::size();
+        terminal.draw(&screen(&view, &look))?;
     }
     Ok(())
 }
 
-/// Reads the state of the balancer and of the processes of the backends. A part that does not answer is shown
-/// as unknown, and read again soon.
-pub(super) async fn look(lab: &Lab, model: &mut Model, at: Duration) {
-    if let Ok(state) = lab.balancer().state().await {
-        model.update(at, Input::State(Box::new(state)));
+/// Does what concerns the screen, and passes on everything else.
+fn obey(action: Action, look: &mut Look, view: &View, wishes: Option<&mpsc::UnboundedSender<Wish>>) {
+    match action {
+        Action::Legend => look.turn_page(),
+        Action::Pause => look.paused = !look.paused,
+        Action::Select { next } => look.selected = neighbour(view, look.selected, next),
+        _ => {
+            if let Action::KillOrStart(Target::Lane(lane)) | Action::StallOrContinue(Target::Lane(lane)) =
+                action
+            {
+                look.selected = lane;
+            }
+            if let Some(wishes) = wishes {
+                // This fails only at the end.
+                let _ = wishes.send(Wish { action, lane: look.selected, view: view.clone() });
+            }
+        }
     }
-    let mut processes = Vec::new();
-    for backend in lab.backends() {
-        let state = backend.state().await.unwrap_or_default();
-        let word = match state["worker"]["state"].as_str() {
-            Some("stopped") => "stalled",
-            Some(word) => word,
-            None => "?",
-        };
-        processes.push(word.to_owned());
-    }
-    model.update(at, Input::Processes(processes));
 }
 
-/// Obeys the user, and returns what was done.
-async fn obey(lab: &Lab, wanted: Action) -> Result<String> {
-    let number = match wanted {
-        Action::KillOrStart(number) | Action::StallOrContinue(number) => number,
-        Action::NextPolicy => {
-            let policy = lab.balancer().next_policy().await?;
-            return Ok(format!("you changed the policy to {policy}"));
-        }
-        Action::Quit => return Ok(String::new()),
+/// The number of the backend after this one, or before it; after the last one comes the first.
+fn neighbour(view: &View, selected: usize, next: bool) -> usize {
+    let numbers: Vec<usize> = view.lanes.iter().map(|lane| lane.number).collect();
+    let Some(at) = numbers.iter().position(|number| *number == selected) else {
+        return numbers.first().copied().unwrap_or(selected);
     };
-    let backend = lab.backend(number);
-    let state = backend.state().await?;
-    let did = match (wanted, state["worker"]["state"].as_str()) {
-        (Action::KillOrStart(_), Some("dead")) => backend.start().await.map(|()| "started")?,
-        (Action::KillOrStart(_), _) => backend.kill().await.map(|()| "killed")?,
-        (_, Some("dead")) => return Ok(format!("backend {number} is dead: start it with {number} first")),
-        (_, Some("stopped")) => backend.resume().await.map(|()| "continued")?,
-        _ => backend.stall().await.map(|()| "stalled")?,
-    };
-    Ok(format!("you {did} backend {number}"))
+    let step = if next { 1 } else { numbers.len() - 1 };
+    numbers[(at + step) % numbers.len()]
 }
 
-/// The balancer's events, as long as it sends any.
-pub(super) struct Feed {
-    events: Option<Events>,
-}
+#[cfg(test)]
+mod tests {
+    use console::Lane;
 
-impl Feed {
-    pub(super) async fn open(lab: &Lab) -> Result<Self> {
-        Ok(Self { events: Some(lab.balancer().events().await?) })
-    }
+    use super::*;
 
-    /// The next change of a state. After the end of the stream, this never returns: the balancer is gone, and
-    /// the screen shows this anyway.
-    pub(super) async fn next(&mut self) -> StateChange {
-        if let Some(events) = &mut self.events {
-            while let Ok(Some(event)) = events.next().await {
-                if event.name == "state"
-                    && let Ok(change) = serde_json::from_value(event.data)
-                {
-                    return change;
-                }
-            }
+    #[test]
+    fn the_selection_goes_round() {
+        let lane = |number| Lane { number, ..Lane::default() };
+        let mut view = Model::default().view();
+        assert_eq!(neighbour(&view, 1, true), 1, "there is no backend");
+        view.lanes = vec![lane(1), lane(2), lane(5)];
+        for (selected, next, expected) in
+            [(1, true, 2), (2, true, 5), (5, true, 1), (1, false, 5), (5, false, 2), (9, true, 1)]
+        {
+            assert_eq!(neighbour(&view, selected, next), expected, "{selected} {next}");
         }
-        self.events = None;
-        std::future::pending().await
     }
-}
-
-/// The characters for the locale of the environment.
-pub(super) fn of_the_locale() -> Glyphs {
-    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
-    Glyphs::for_locale(set.into_iter().find(|value| !value.is_empty()).as_deref())
-}
-
-/// The key of a key press; `None` if it cannot have a meaning.
-fn key(press: KeyEvent) -> Option<Key> {
-    let (shift, control) = (KeyModifiers::SHIFT, KeyModifiers::CONTROL);
-    let (shift, control) = (press.modifiers.contains(shift), press.modifiers.contains(control));
-    match press.code {
-        KeyCode::Esc => Some(Key::Escape),
-        KeyCode::F(number) => Some(Key::Function(number)),
-        KeyCode::Char(character) => Some(Key::Character { character, shift, control }),
-        _ => None,
-    }
-}
-
-/// Reads the keyboard in a thread of its own, because reading it blocks.
-fn inputs() -> mpsc::UnboundedReceiver<TerminalEvent> {
-    let (tell, inputs) = mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        while let Ok(input) = event::read() {
-            if tell.send(input).is_err() {
-                return;
-            }
-        }
-    });
-    inputs
-}
-
-/// The terminal in the mode of the demo. Its previous mode is restored when this value is dropped, also by a
-/// panic.
-struct Terminal {
-    out: Stdout,
-    coloured: bool,
-}
-
-impl Terminal {
-    fn take() -> Result<Self> {
-        // Created first: if the second step fails, the first is undone.
-        let mut terminal = Self {
-            out: stdout(),
-            coloured: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        };
-        enable_raw_mode()?;
-        execute!(terminal.out, EnterAlternateScreen, cursor::Hide)?;
-        // A message on the alternate screen would be lost with it.
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            give_back();
-            usual(panic);
-        }));
-        Ok(terminal)
-    }
-
-    /// Draws line by line over the old content: clearing the screen first would flicker.
-    fn draw(&mut self, lines: &[Line]) -> Result<()> {
-        queue!(self.out, BeginSynchronizedUpdate)?;
-        for (row, line) in (0..).zip(lines) {
-            queue!(self.out, cursor::MoveTo(0, row))?;
-            for (text, colour) in line {
-                match colour.filter(|_| self.coloured) {
-                    Some(colour) => queue!(self.out, SetForegroundColor(colour), Print(text), ResetColor)?,
-                    None => queue!(self.out, Print(text))?,
-                }
-            }
-            queue!(self.out, Clear(ClearType::UntilNewLine))?;
-        }
-        queue!(self.out, Clear(ClearType::FromCursorDown), EndSynchronizedUpdate)?;
-        Ok(self.out.flush()?)
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        give_back();
-    }
-}
-
-/// If a step fails, the terminal is gone, and nothing can be done.
-fn give_back() {
-    drop(execute!(stdout(), LeaveAlternateScreen, cursor::Show));
-    drop(disable_raw_mode());
 }

@@ -1,24 +1,54 @@
 //! `cargo xtask demo`: the whole lab on one screen; keys break its backends.
 
+mod commands;
 mod failover;
 mod live;
 mod plain;
+mod recorder;
 mod screen;
+mod terminal;
 
 use std::io::{IsTerminal, stdout};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use api::Event;
 use clap::{Args, ValueEnum};
 use lab::binaries::CargoOutput;
 use lab::load::{Call, Load};
+use lab::stream::{LabStream, Shape, Sources, StreamReader, Traffic};
 use lab::topology::{Lab, Setup};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::interval;
 
-/// The load of the demo, in requests a second: enough to show every backend at work.
-const GENTLE: f64 = 30.0;
+use self::commands::Commands;
+pub(crate) use self::live::EventSource;
+use self::recorder::Recorder;
+use self::screen::Addresses;
 
-/// Start the lab and send light traffic; keys break backends.
+/// The seed of the demo, unless the user gives another one.
+const SEED: u64 = 42;
+
+/// The load of the demo: half of what four backends with two workers each can do.
+const LOAD: Shape = Shape { is_open: true, rate: 100.0, clients: 8 };
+
+/// The work of the requests in milliseconds, and the share of each size. The shares differ, so that the
+/// requests of two sizes do not always come together.
+const SIZES: [(u64, f64); 5] = [(20, 0.17), (30, 0.23), (40, 0.19), (50, 0.22), (60, 0.19)];
+
+/// The connections of the load.
+const CONNECTIONS: usize = 64;
+
+/// The latest requests of the load that are kept.
+const KEPT: usize = 10_000;
+
+/// The time between two messages while the lab is built and started.
+const PROGRESS: Duration = Duration::from_secs(2);
+
+/// Start the lab and send traffic; keys break backends.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// Run the lab in containers, as docker-compose.yml describes it.
@@ -26,12 +56,24 @@ pub(crate) struct Demo {
     compose: bool,
 
     /// Run a scenario without keys, check the promises, and fail if a promise is broken.
-    #[arg(long, value_name = "NAME", conflicts_with = "seconds")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["seconds", "plain", "record"])]
     scenario: Option<Scenario>,
 
     /// End after this number of seconds.
     #[arg(long, value_name = "N")]
-    seconds: Option<u64>,
+    pub(crate) seconds: Option<u64>,
+
+    /// The seed of the balancer's and the backends' random numbers.
+    #[arg(long, value_name = "N", default_value_t = SEED)]
+    pub(crate) seed: u64,
+
+    /// Write a line a second instead of a screen, as without a terminal.
+    #[arg(long)]
+    pub(crate) plain: bool,
+
+    /// Write all events into this file, for `cargo xtask replay`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -41,35 +83,42 @@ enum Scenario {
 }
 
 impl Demo {
+    /// A demo without keys that is recorded.
+    pub(crate) fn recorded(file: PathBuf, seconds: Option<u64>, seed: u64) -> Self {
+        Self { compose: false, scenario: None, seconds, seed, plain: true, record: Some(file) }
+    }
+
     pub(crate) fn run(self) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            tokio::select! {
-                ended = self.play() => ended,
-                name = stop_signal() => anyhow::bail!("stopped by {}; nothing is left running", name?),
-            }
-        })
+        until_a_signal(self.play(), "; nothing is left running")
     }
 
     async fn play(&self) -> Result<()> {
-        eprintln!(
-            "building and starting the lab; the first build takes about three minutes on two cores ..."
-        );
-        let setup = self.setup();
         if let Some(Scenario::Failover) = self.scenario {
-            return failover::run(setup).await;
+            return failover::run(self.setup()).await;
         }
-        let lab = setup.fixed_ports().start().await?;
-        let gentle = Load::open(lab.balancer().address()).call(Call::get("/").rate(GENTLE)).connections(8);
-        let load = gentle.keep_last(10_000).start()?;
+        // A file that cannot be written is found before the build.
+        let recorder = self.record.as_deref().map(Recorder::create).transpose()?;
+        let setup = if self.compose { self.setup() } else { lively(self.setup(), self.seed) };
+        let lab = started(setup.fixed_ports()).await?;
+        let traffic = Arc::new(traffic(&lab)?);
+        let sources = Sources { traffic: Some(traffic.clone()), seed: Some(self.seed), ..Sources::of(&lab)? };
+        let stream = LabStream::start(sources).await?;
+        let recording = recorder.map(|recorder| recorder.start(stream.read()));
         let until = self.seconds.map(Duration::from_secs);
-        if stdout().is_terminal() {
-            live::run(&lab, &load, until).await?;
+        if self.plain || !stdout().is_terminal() {
+            for line in screen::picture(&Addresses::of(&lab), terminal::of_the_locale()) {
+                println!("{line}");
+            }
+            plain::run(OfLab(stream.read()), until).await?;
         } else {
-            plain::run(&lab, &load, until).await?;
+            with_keys(&lab, &stream, &traffic, until).await?;
         }
-        let summary = load.stop().await?.summary();
-        println!("the demo's last {} requests: {} errors", summary.requests, summary.errors);
+        let sums = traffic.sums();
+        println!("{} requests, {} errors", sums.done, sums.errors);
+        if let Some(recording) = recording {
+            println!("{}", recording.end().await?);
+        }
+        drop(stream);
         lab.stop();
         Ok(())
     }
@@ -80,8 +129,110 @@ impl Demo {
     }
 }
 
-/// Waits for a signal to end, and returns its name. The normal end then restores the terminal and stops the
-/// lab.
+/// A lab in which something happens: backends with two workers, decisions that are explained, and a key of
+/// its own for each request, so that the policies with keys use all backends.
+fn lively(setup: Setup, seed: u64) -> Setup {
+    setup
+        .lb_arg("--explain")
+        .lb_arg("--hash-by=header:x-request-id")
+        .lb_arg(format!("--seed={seed}"))
+        .backend_arg(format!("--seed={seed}"))
+        .backend_arg("--workers=2")
+        .backend_arg("--queue=50")
+}
+
+/// The load of a lab.
+fn traffic(lab: &Lab) -> Result<Traffic> {
+    let address = lab.balancer().address();
+    Traffic::start(LOAD, move |shape| {
+        let load = match shape.is_open {
+            true => Load::open(address).connections(CONNECTIONS),
+            false => Load::closed(address, shape.clients),
+        };
+        let call =
+            |(ms, share): (u64, f64)| Call::get(format!("/work/{}", ms * 1000)).rate(shape.rate * share);
+        SIZES.into_iter().map(call).fold(load, Load::call).keep_last(KEPT)
+    })
+}
+
+/// Builds and starts a lab, and says every two seconds that it does.
+async fn started(setup: Setup) -> Result<Lab> {
+    eprintln!(
+        "demo: builds the balancer `lb` and the backend `demo-backend`; the first build takes about two minutes \
+         on two cores, later ones a second"
+    );
+    let began = Instant::now();
+    let start = setup.start();
+    tokio::pin!(start);
+    let mut ticks = interval(PROGRESS);
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            lab = &mut start => return lab,
+            // Cargo may be in the middle of its own line.
+            _ = ticks.tick() => eprintln!("\r  {} s: builds and starts the lab ...", began.elapsed().as_secs()),
+        }
+    }
+}
+
+/// Shows the screen, and obeys the keys beside it.
+async fn with_keys(lab: &Lab, stream: &LabStream, traffic: &Traffic, until: Option<Duration>) -> Result<()> {
+    let first_policy = lab.balancer().state().await?.policy.to_string();
+    let commands = Commands { lab, stream, traffic, first_policy };
+    let (wishes, mut wished) = mpsc::unbounded_channel();
+    let obey = async {
+        while let Some(wish) = wished.recv().await {
+            commands.obey(wish).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let reader = OfLab(stream.read());
+    stream.tell("the lab is up; the keys below break backends", "demo");
+    tokio::select! {
+        ended = live::run(reader, Some(Addresses::of(lab)), until, Some(wishes)) => ended,
+        () = obey => Ok(()),
+    }
+}
+
+/// The stream of a running lab.
+struct OfLab(StreamReader);
+
+impl EventSource for OfLab {
+    async fn next(&mut self) -> Option<Event> {
+        let (_, event) = self.0.next().await?;
+        Some(Arc::unwrap_or_clone(event))
+    }
+
+    fn waits(&self) -> bool {
+        false
+    }
+}
+
+/// Shows events that need no lab: on a terminal, or line by line.
+pub(crate) fn show(source: impl EventSource, plain: bool) -> Result<()> {
+    until_a_signal(
+        async {
+            if plain || !stdout().is_terminal() {
+                return plain::run(source, None).await;
+            }
+            live::run(source, None, None, None).await
+        },
+        "",
+    )
+}
+
+/// Runs to the end, or until a signal ends it. The normal end then restores the terminal and stops the lab.
+fn until_a_signal(work: impl Future<Output = Result<()>>, rest: &str) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            ended = work => ended,
+            name = stop_signal() => anyhow::bail!("stopped by {}{rest}", name?),
+        }
+    })
+}
+
+/// Waits for a signal to end, and returns its name.
 async fn stop_signal() -> Result<&'static str> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -92,3 +243,7 @@ async fn stop_signal() -> Result<&'static str> {
         _ = hangup.recv() => "SIGHUP",
     })
 }
+
+#[cfg(test)]
+#[path = "e2e_tests.rs"]
+mod tests;

@@ -1,52 +1,68 @@
-//! The demo without a terminal: a line a second, and one for each event.
+//! A stream without a terminal: a line a second, and one for each event of the log.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use console::{Input, Model};
-use lab::load::Running;
-use lab::topology::Lab;
-use tokio::time::{MissedTickBehavior, interval};
-
-use super::live::{Feed, look, of_the_locale};
-use super::screen::{Addresses, picture};
+use console::{Lane, Model, View, shown};
 use lab::spell::time;
 
-/// Writes lines until the time is up, or until a signal ends the process.
-pub(super) async fn run(lab: &Lab, load: &Running, until: Option<Duration>) -> Result<()> {
+use super::live::EventSource;
+
+/// The time between two lines of figures, in microseconds of the stream.
+const SECOND_US: u64 = 1_000_000;
+
+/// Writes lines until the stream ends, the time is up, or a signal ends the process.
+pub(super) async fn run(mut source: impl EventSource, until: Option<Duration>) -> Result<()> {
     let began = Instant::now();
-    let mut model = Model::default();
-    let mut feed = Feed::open(lab).await?;
-    for line in picture(&Addresses::of(lab), of_the_locale()) {
-        println!("{line}");
-    }
-    let mut seconds = interval(Duration::from_secs(1));
-    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while until.is_none_or(|until| began.elapsed() < until) {
-        tokio::select! {
-            _ = seconds.tick() => {
-                look(lab, &mut model, began.elapsed()).await;
-                println!("{}", line(&model, load, began.elapsed()));
-            }
-            change = feed.next() => if let Some(line) = model.update(began.elapsed(), Input::Change(change)) {
-                println!("{line}");
-            }
+    let (mut model, mut seen, mut next) = (Model::default(), 0, 0);
+    loop {
+        let left = until.map_or(Duration::MAX, |until| until.saturating_sub(began.elapsed()));
+        let Ok(Some(event)) = tokio::time::timeout(left, source.next()).await else { return Ok(()) };
+        model.apply(&event);
+        let (lines, written) = model.log_after(seen);
+        for line in lines {
+            println!("{:7.2} s  {}", line.t as f64 / 1e6, shown(&line.text));
+        }
+        seen = written;
+        let view = model.view();
+        anyhow::ensure!(view.problem.is_none(), "{}", view.problem.unwrap_or_default());
+        // The seconds are those of the stream, so a quick replay has as many lines.
+        if view.t >= next && view.covers_us > 0 {
+            next = (view.t / SECOND_US + 1) * SECOND_US;
+            println!("{}", figures(&view));
         }
     }
-    Ok(())
 }
 
-fn line(model: &Model, load: &Running, at: Duration) -> String {
-    let own = load.recent(Duration::from_secs(1));
-    let mut line = format!("{:7.2} s  {:3} rps, {} errors", at.as_secs_f64(), own.requests, own.errors);
-    for lane in model.lanes() {
-        line += &format!(
-            " | {} {} {:.0} % p99 {}",
-            lane.number,
-            lane.health.word(),
-            lane.share * 100.0,
-            time(lane.p99)
-        );
-    }
-    line
+/// The figures of a view in one line.
+fn figures(view: &View) -> String {
+    let totals = &view.totals;
+    let lanes = view.lanes.iter().map(lane).collect::<String>();
+    format!(
+        "{:7.2} s  {}, last {:.0} s: {:.0} rps, {:.0} good, {:.1} errors/s, {:.1} retries/s, in flight {}{lanes}",
+        view.t as f64 / 1e6,
+        view.policy,
+        (view.covers_us.min(view.window_us) as f64 / 1e6).ceil(),
+        totals.offered,
+        totals.good,
+        totals.errors,
+        totals.retries,
+        totals.in_flight,
+    )
+}
+
+fn lane(lane: &Lane) -> String {
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let good = lane.good.map_or_else(|| "-".to_owned(), percent);
+    let mode = if lane.mode == "ready" { String::new() } else { format!(" {}", lane.mode) };
+    let faults: String = lane.faults.iter().map(|fault| format!(", {}", shown(fault))).collect();
+    let waiting = lane.waiting + lane.server.as_ref().map_or(0, |server| server.queued);
+    format!(
+        " | {} {}{mode} {}, good {good}, in flight {}, waiting {waiting}, p99 {}{faults}",
+        lane.number,
+        lane.state.word(),
+        percent(lane.share),
+        lane.in_flight,
+        time(lane.p99_us.map(Duration::from_micros)),
+    )
 }

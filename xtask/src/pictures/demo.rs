@@ -18,17 +18,22 @@ use tokio::time::sleep;
 use super::svg::escape;
 
 /// The size of the terminal.
-const ROWS: u16 = 26;
+const ROWS: u16 = 32;
 const COLUMNS: u16 = 100;
 
 /// The keys of the recording, each with the time since the key before it.
-const KEYS: [(u64, &str); 5] = [
+const KEYS: [(u64, &str); 7] = [
     (20, "2"), // kill backend 2
     (9, "2"),  // start it again
-    (9, "d"),  // stop backend 3
-    (12, "p"), // change the policy
+    (9, DOWN), // select backend 3
+    (0, DOWN), // select backend 4
+    (1, "e"),  // let it answer with 503
+    (9, "p"),  // change the policy
     (4, "q"),  // quit
 ];
+
+/// The arrow down.
+const DOWN: &str = "\x1b[B";
 
 /// What a terminal program writes when it takes the whole screen, and when it gives it back.
 const TAKES_SCREEN: &[u8] = b"\x1b[?1049h";
@@ -38,9 +43,10 @@ const GIVES_SCREEN_BACK: &[u8] = b"\x1b[?1049l";
 const CELL: (f64, f64) = (8.4, 18.0);
 const MARGIN: f64 = 14.0;
 
-const DESCRIPTION: &str = "A terminal. A table has a row for each of four backends: the state of its worker, what the \
-    balancer says about it, its share of the requests, its latencies and its last minute. Below it are the requests \
-    of the last ten seconds, and the keys that were pressed with what the balancer noticed.";
+const DESCRIPTION: &str = "A terminal. A table has a row for each of four backends: the state of its process, what the \
+    balancer says about it, its share of the requests, its good answers, its errors, its latencies and its last minute. \
+    Backend 4 is red: it answers with 503. Below it are the last requests with the reasons for their backends, and the \
+    keys that were pressed with what followed.";
 
 /// Runs the demo in a terminal, presses the keys, and writes the last screen to a file.
 pub(super) async fn record(file: &Path) -> anyhow::Result<()> {
@@ -124,6 +130,7 @@ pub(super) fn draw(recorded: &[u8]) -> anyhow::Result<String> {
          <title id=\"title\">The screen of cargo xtask demo</title>\n<desc id=\"desc\">{DESCRIPTION}</desc>\n\
          <style>\ntext{{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;\
          font-size:14px}}\n.plain{{fill:#e6edf3}}\n.up{{fill:#56d4dd}}\n.doubt{{fill:#e3b341}}\n.down{{fill:#ff8700}}\n\
+         .harm{{fill:#ff7b72}}\n.dim{{fill:#8b949e}}\n\
          </style>\n<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#0d1117\"/>\n{text}</svg>\n"
     ))
 }
@@ -164,6 +171,8 @@ fn class(colour: vt100::Color) -> anyhow::Result<&'static str> {
         vt100::Color::Idx(6 | 14) => Ok("up"),
         vt100::Color::Idx(3 | 11) => Ok("doubt"),
         vt100::Color::Idx(208) => Ok("down"),
+        vt100::Color::Idx(1 | 9) => Ok("harm"),
+        vt100::Color::Idx(8) => Ok("dim"),
         other => bail!("the picture of the demo has no class for {other:?}: add one to pictures/demo.rs"),
     }
 }
@@ -188,6 +197,6 @@ mod tests {
             assert!(drawn.contains(part), "{part} is not in {drawn}");
         }
         assert!(draw(b" \n").is_err(), "an empty screen");
-        assert!(draw(b"\x1b[31mred").unwrap_err().to_string().contains("no class for Idx(1)"));
+        assert!(draw(b"\x1b[32mgreen").unwrap_err().to_string().contains("no class for Idx(2)"));
     }
 }

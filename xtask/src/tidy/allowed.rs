@@ -384,6 +384,9 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // What must hold for a run.
             ("claims", "load spell"),
+            // What happens in a lab.
+            ("record", ""),
+            ("stream", "topology load client eventually lib"),
             // A lab under load.
             ("topology", "load client image binaries eventually resources"),
             ("load", "client spell"),
@@ -404,20 +407,29 @@ pub(super) const TABLES: &[Allowed] = &[
     // What a console shows of a lab.
     Allowed {
         scope: "console",
-        rows: &[("model", "health"), ("glyphs", "health"), ("keys", ""), ("health", ""), ("lib", "")],
+        rows: &[
+            ("glyphs", "model health"),
+            ("model", "health"),
+            ("keys", ""),
+            ("shown", ""),
+            ("health", ""),
+            ("lib", ""),
+        ],
         up: &[],
     },
     // The commands of `cargo xtask`.
     Allowed {
         scope: "xtask",
         rows: &[
-            ("main", "bench budget fuzz image soak demo tidy sim pictures"),
+            ("main", "bench budget fuzz image soak record replay demo tidy sim pictures"),
             // The commands.
             ("bench", "pictures callgrind table"),
             ("budget", "callgrind"),
             ("fuzz", ""),
             ("image", ""),
             ("soak", ""),
+            ("record", "demo"),
+            ("replay", "demo"),
             ("demo", "table"),
             ("tidy", ""),
             ("sim", "pictures"),

@@ -1,0 +1,385 @@
+//! Tests of the model: tables of events and what a screen shows after them.
+
+use api::{
+    BackendTick, ControlChange, Event, Fault, Gap, Hello, HelloBackend, Load, LoadTick, Probe, Progress, Req,
+    SCHEMA, ServerTick, StateChange, Tick,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+const S: u64 = 1_000_000;
+
+fn hello(backends: usize) -> Event {
+    let backend = |backend| HelloBackend {
+        backend,
+        url: format!("http://localhost:{}", 3030 + backend),
+        weight: 1,
+        mode: "ready".into(),
+        state: "up".into(),
+        cause: "connected".into(),
+    };
+    Event::Hello(Box::new(Hello {
+        schema: SCHEMA,
+        epoch_unix_us: 1_000,
+        policy: "round-robin".into(),
+        backends: (1..=backends).map(backend).collect(),
+        ..Hello::default()
+    }))
+}
+
+/// A tick in which each backend has these sums of picks, answers and errors, and all answers took 10 ms.
+fn tick(t: u64, sums: &[(usize, u64, u64, u64)]) -> Tick {
+    let backend = |&(backend, picks, answers, errors): &(usize, u64, u64, u64)| BackendTick {
+        backend,
+        picks,
+        answers,
+        errors,
+        weight: 1,
+        latency: vec![(10_000, 1)],
+        ..BackendTick::default()
+    };
+    let all = |part: fn(&(usize, u64, u64, u64)) -> u64| sums.iter().map(part).sum::<u64>();
+    Tick {
+        t,
+        requests: all(|sums| sums.1),
+        ended: all(|sums| sums.2),
+        good: all(|sums| sums.2 - sums.3),
+        errors: all(|sums| sums.3),
+        backends: sums.iter().map(backend).collect(),
+        ..Tick::default()
+    }
+}
+
+fn model(events: impl IntoIterator<Item = Event>) -> Model {
+    let mut model = Model::default();
+    events.into_iter().for_each(|event| model.apply(&event));
+    model
+}
+
+fn lane(view: &View, number: usize) -> &Lane {
+    view.lanes.iter().find(|lane| lane.number == number).unwrap()
+}
+
+#[test]
+fn rates_and_shares_are_those_of_the_window() {
+    let view = model([
+        hello(2),
+        Event::Tick(tick(0, &[(1, 500, 500, 0), (2, 1000, 1000, 0)])),
+        Event::Tick(tick(10 * S, &[(1, 600, 600, 0), (2, 1100, 1100, 0)])),
+        Event::Tick(tick(15 * S, &[(1, 630, 630, 0), (2, 1110, 1110, 5)])),
+    ])
+    .view();
+    let (one, two) = (lane(&view, 1), lane(&view, 2));
+    assert_eq!((view.window_us, view.covers_us), (5 * S, 5 * S));
+    // 30 and 10 of 40 picks in 5 s. The good answers are 30 and 5.
+    assert_eq!((one.rate, one.share, one.good, one.good_share), (6.0, 0.75, Some(1.0), 30.0 / 35.0));
+    assert_eq!((two.rate, two.share, two.good, two.good_share), (2.0, 0.25, Some(0.5), 5.0 / 35.0));
+    assert_eq!((one.errors, two.errors), (0.0, 1.0));
+    assert_eq!((view.totals.offered, view.totals.good, view.totals.errors), (8.0, 7.0, 1.0));
+    assert_eq!(view.totals.imbalance, Some(1.5), "0.75 compared to 0.5");
+}
+
+#[test]
+fn a_tick_without_a_backend_says_that_it_rests() {
+    let view = model([
+        hello(2),
+        Event::Tick(tick(0, &[(1, 0, 0, 0), (2, 0, 0, 0)])),
+        Event::Tick(tick(2 * S, &[(1, 10, 10, 0), (2, 10, 10, 0)])),
+        Event::Tick(tick(4 * S, &[(1, 40, 40, 0)])),
+    ])
+    .view();
+    assert_eq!((lane(&view, 1).rate, lane(&view, 2).rate), (10.0, 2.5));
+    assert_eq!(view.totals.imbalance, Some(1.6), "40 of 50 picks, compared to 25");
+}
+
+#[test]
+fn a_lane_without_answers_in_the_window_has_no_latency() {
+    let mut model =
+        model([hello(1), Event::Tick(tick(0, &[(1, 0, 0, 0)])), Event::Tick(tick(S, &[(1, 9, 9, 0)]))]);
+    let seen = |model: &Model| {
+        let view = model.view();
+        (lane(&view, 1).is_quiet, lane(&view, 1).p50_us, lane(&view, 1).p99_us)
+    };
+    assert_eq!(seen(&model), (false, Some(10_000), Some(10_000)));
+    for quarter in 0..40 {
+        model.apply(&Event::Tick(tick(S + quarter * S / 4, &[])));
+    }
+    assert_eq!(seen(&model), (true, None, None));
+}
+
+#[test]
+fn a_backend_that_answers_503_is_the_worst_even_beside_one_that_is_down() {
+    let down = StateChange { t: S, backend: 3, from: "up".into(), to: "down".into(), ..Default::default() };
+    let view = model([
+        hello(3),
+        Event::Tick(tick(0, &[(1, 0, 0, 0), (2, 0, 0, 0), (3, 0, 0, 0)])),
+        Event::State(down),
+        Event::Tick(tick(4 * S, &[(1, 50, 50, 0), (2, 50, 50, 50)])),
+    ])
+    .view();
+    let found: Vec<_> = view.lanes.iter().map(|lane| (lane.trouble, lane.is_worst, lane.good)).collect();
+    assert_eq!(
+        found,
+        [(Trouble::None, false, Some(1.0)), (Trouble::Harm, true, Some(0.0)), (Trouble::Out, false, None)]
+    );
+    assert_eq!(lane(&view, 2).cells[59], Some(Cell { state: Health::Up, errors: 50 }));
+    assert_eq!(lane(&view, 3).cells[56], Some(Cell { state: Health::Down, errors: 0 }));
+}
+
+#[test]
+fn a_timeline_ends_with_the_last_second_of_which_something_is_known() {
+    let mut model = model([hello(1), Event::Tick(tick(S, &[(1, 1, 1, 0)]))]);
+    // A probe advances the time, and says nothing about the state.
+    model.apply(&Event::Probe(Probe { t: 2 * S, backend: 1, ..Probe::default() }));
+    assert_eq!(lane(&model.view(), 1).cells[59], Some(Cell { state: Health::Up, errors: 0 }));
+    let down =
+        StateChange { t: 3 * S, backend: 1, from: "up".into(), to: "down".into(), ..Default::default() };
+    model.apply(&Event::State(down));
+    let view = model.view();
+    let ends = [None, Some(Cell { state: Health::Down, errors: 0 })];
+    assert_eq!(lane(&view, 1).cells[58..], ends, "nothing is known of the second from 2 s to 3 s");
+}
+
+#[test]
+fn retries_are_all_tries_after_the_first() {
+    let frame = |t, requests, picks, retries| {
+        let mut tick = tick(t, &[(1, picks, 0, 0)]);
+        (tick.requests, tick.backends[0].retries) = (requests, retries);
+        Event::Tick(tick)
+    };
+    // 40 requests in 4 s: 44 picks, so 4 went to another backend, and 4 tries at the same backend.
+    let totals = model([hello(1), frame(0, 100, 100, 0), frame(4 * S, 140, 144, 4)]).view().totals;
+    assert_eq!((totals.retries, totals.retries_ever, totals.amplification), (2.0, 8, Some(1.2)));
+}
+
+#[test]
+fn changes_are_followed() {
+    let down = Event::State(StateChange {
+        t: S,
+        backend: 2,
+        from: "up".into(),
+        to: "down".into(),
+        cause: "connection refused".into(),
+        progress: None,
+    });
+    let probe = Event::Probe(Probe {
+        t: 2 * S,
+        backend: 2,
+        ok: true,
+        what: "connected".into(),
+        took_us: 300,
+        progress: Some(Progress { towards: "up".into(), count: 1, of: 2 }),
+    });
+    let control =
+        |what: &str| Event::Control(ControlChange { t: 2 * S, what: what.into(), by: "test".into() });
+    let view = model([
+        hello(2),
+        down,
+        probe,
+        control("policy round-robin -> ring"),
+        control("backend 1 changed: weight 1 -> 5, mode ready -> drain"),
+    ])
+    .view();
+    let two = lane(&view, 2);
+    assert_eq!((two.state, &*two.cause, &*two.progress), (Health::Down, "connection refused", "1/2 up"));
+    let expected = LastProbe { t: 2 * S, ok: true, what: "connected".into(), took_us: 300 };
+    assert_eq!(two.probe, Some(expected));
+    assert_eq!((&*view.policy, &*lane(&view, 1).mode, lane(&view, 1).weight), ("ring", "drain", 5));
+    let log: Vec<&str> = view.log.iter().map(|line| &*line.text).collect();
+    assert_eq!(
+        log,
+        [
+            "B2 up -> down: connection refused",
+            "policy round-robin -> ring (by test)",
+            "backend 1 changed: weight 1 -> 5, mode ready -> drain (by test)"
+        ]
+    );
+}
+
+#[test]
+fn faults_and_the_process_are_shown() {
+    let fault = |active| {
+        Event::Fault(Fault {
+            t: S,
+            backend: 1,
+            active,
+            id: Some(7),
+            kind: "status".into(),
+            ..Fault::default()
+        })
+    };
+    let mut model = model([hello(1), fault(true)]);
+    assert_eq!(lane(&model.view(), 1).faults, ["status"]);
+    let server = |t, faults: &[&str]| {
+        let faults = faults.iter().map(ToString::to_string).collect();
+        let mut tick = tick(t, &[(1, 0, 0, 0)]);
+        tick.backends[0].server = Some(ServerTick {
+            process: "running".into(),
+            busy: 2,
+            workers: Some(2),
+            queued: 3,
+            queue: None,
+            faults,
+        });
+        Event::Tick(tick)
+    };
+    model.apply(&server(S, &["status 503 100 %"]));
+    let view = model.view();
+    assert_eq!(lane(&view, 1).faults, ["status 503 100 %"]);
+    let running = Server { process: "running".into(), busy: 2, workers: Some(2), queued: 3, queue: None };
+    assert_eq!(lane(&view, 1).server, Some(running));
+    model.apply(&fault(false));
+    assert!(lane(&model.view(), 1).faults.is_empty());
+}
+
+#[test]
+fn the_load_is_shown_as_its_clients_see_it() {
+    let with_load = |t, offered, done, waiting| {
+        let latency = vec![(40_000, 9), (80_000, 1)];
+        let load = LoadTick { offered, done, good: done, waiting, latency, ..LoadTick::default() };
+        Event::Tick(Tick { load: Some(load), ..tick(t, &[]) })
+    };
+    let open = Load { t: 0, control: "open".into(), rate: 100.0, clients: 0 };
+    let load = model([hello(1), Event::Load(open), with_load(0, 0, 0, 0), with_load(2 * S, 200, 190, 10)]);
+    let load = load.view().load.unwrap();
+    assert_eq!((load.offered, load.good, load.waiting), (100.0, 95.0, 10));
+    assert_eq!((load.p50_us, load.p99_us), (Some(40_000), Some(80_000)));
+}
+
+#[test]
+fn a_balancer_that_starts_again_gives_no_negative_rates() {
+    let view = model([
+        hello(1),
+        Event::Tick(tick(0, &[(1, 0, 0, 0)])),
+        Event::Tick(tick(S, &[(1, 1000, 1000, 0)])),
+        hello(1),
+        Event::Tick(tick(2 * S, &[(1, 10, 10, 0)])),
+        Event::Tick(tick(4 * S, &[(1, 30, 30, 0)])),
+    ])
+    .view();
+    assert_eq!((lane(&view, 1).rate, view.covers_us), (10.0, 2 * S));
+}
+
+#[test]
+fn another_epoch_begins_a_new_model() {
+    let Event::Hello(mut other) = hello(1) else { unreachable!() };
+    (other.epoch_unix_us, other.t) = (9_000, 5);
+    let view = model([
+        hello(2),
+        Event::Tick(tick(900 * S, &[(2, 1, 1, 0)])),
+        Event::Gap(Gap { from: 1, to: 3 }),
+        Event::Hello(other),
+    ])
+    .view();
+    assert_eq!((view.t, view.lanes.len(), view.log.len(), view.totals.missed), (5, 1, 0, 0));
+}
+
+#[test]
+fn a_stream_of_another_format_is_refused() {
+    let Event::Hello(mut other) = hello(2) else { unreachable!() };
+    other.schema = SCHEMA + 1;
+    let mut model = model([Event::Hello(other), Event::Tick(tick(S, &[(7, 1, 1, 0)]))]);
+    let view = model.view();
+    assert!(view.problem.unwrap().contains("format 2, and this console reads format 1"));
+    assert!(view.lanes.iter().all(|lane| lane.number != 7), "the tick is left out");
+    model.apply(&hello(2));
+    assert_eq!(model.view().problem, None);
+}
+
+#[test]
+fn a_log_line_is_read_once() {
+    let mut model = model([hello(1), Event::Gap(Gap { from: 1, to: 1 })]);
+    let (lines, seen) = model.log_after(0);
+    assert_eq!((lines.count(), seen), (1, 1));
+    model.apply(&Event::Gap(Gap { from: 2, to: 2 }));
+    assert_eq!(model.log_after(seen).0.count(), 1);
+}
+
+/// Any event, with small numbers, so that they meet, and with the largest ones.
+fn any_event() -> impl Strategy<Value = Event> {
+    let number = prop_oneof![0_u64..12, Just(u64::MAX), Just(u64::MAX - 1)];
+    let numbers = proptest::collection::vec(number, 12);
+    let word = prop_oneof![Just("up"), Just("down"), Just("backend 1 removed: x"), Just("policy a -> b")];
+    (0..11, numbers, word).prop_map(|(kind, n, word)| {
+        let (t, backend) = (n[0].saturating_mul(S / 4), n[1] as usize);
+        let backend_tick = BackendTick {
+            backend,
+            picks: n[2],
+            answers: n[3],
+            errors: n[4],
+            failures: n[5],
+            retries: n[6],
+            in_flight: n[7] as u32,
+            latency: vec![(n[8], n[9]), (n[10], n[11])],
+            ..BackendTick::default()
+        };
+        let load = LoadTick { offered: n[2], done: n[3], latency: vec![(n[4], n[5])], ..LoadTick::default() };
+        let sums = Tick { t, requests: n[2], good: n[3], errors: n[4], ..Tick::default() };
+        match kind {
+            0 => hello(backend.min(3)),
+            1..=3 => Event::Tick(Tick { backends: vec![backend_tick], load: Some(load), ..sums }),
+            4 => Event::State(StateChange {
+                t,
+                backend,
+                from: "up".into(),
+                to: word.into(),
+                ..Default::default()
+            }),
+            5 => Event::Probe(Probe { t, backend, ..Probe::default() }),
+            6 => Event::Fault(Fault { t, backend, active: n[2] % 2 == 0, ..Fault::default() }),
+            7 => Event::Control(ControlChange { t, what: word.into(), by: String::new() }),
+            8 => Event::Req(Box::new(Req { t, id: n[2], ..Req::default() })),
+            9 => Event::Load(Load { t, control: "open".into(), ..Load::default() }),
+            _ => Event::Gap(Gap { from: n[2], to: n[3] }),
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_sequence_of_events_is_a_panic(events in proptest::collection::vec(any_event(), 0..60)) {
+        let view = model(events).view();
+        prop_assert!(view.lanes.iter().all(|lane| lane.cells.len() == CELLS && lane.rate >= 0.0));
+        prop_assert!(serde_json::to_string(&view).is_ok());
+    }
+
+    #[test]
+    fn ticks_that_were_missed_change_no_rate(
+        steps in proptest::collection::vec((0_u64..50, 0_u64..50), 1..20),
+        missed in proptest::collection::vec(any::<bool>(), 20),
+    ) {
+        // All ticks are in one window, so the first and the last one decide.
+        let mut sums = (0, 0);
+        let mut ticks = vec![Event::Tick(tick(0, &[(1, 0, 0, 0), (2, 0, 0, 0)]))];
+        for (n, (one, two)) in steps.iter().enumerate() {
+            sums = (sums.0 + one, sums.1 + two);
+            let of_each = [(1, sums.0, sums.0, sums.0 / 2), (2, sums.1, sums.1, 0)];
+            ticks.push(Event::Tick(tick((n as u64 + 1) * S / 4, &of_each)));
+        }
+        let last = ticks.len() - 1;
+        let seen = |at: usize| at == 0 || at == last || !missed[at];
+        let some: Vec<Event> =
+            ticks.iter().enumerate().filter(|(at, _)| seen(*at)).map(|(_, tick)| tick.clone()).collect();
+        let figures = |events: Vec<Event>| {
+            let view = model([hello(2)].into_iter().chain(events)).view();
+            let lane = |lane: &Lane| (lane.rate, lane.share, lane.good, lane.good_share, lane.errors);
+            (view.totals.offered, view.totals.errors, view.lanes.iter().map(lane).collect::<Vec<_>>())
+        };
+        prop_assert_eq!(figures(ticks), figures(some));
+    }
+
+    #[test]
+    fn the_order_of_the_backends_in_a_tick_does_not_matter(
+        sums in proptest::collection::vec((0_u64..50, 0_u64..50), 4),
+    ) {
+        let of_each: Vec<_> =
+            sums.iter().zip(1..).map(|((picks, bad), n)| (n, picks + bad, picks + bad, *bad)).collect();
+        let zeros: Vec<_> = (1..=4).map(|n| (n, 0, 0, 0)).collect();
+        let backwards: Vec<_> = of_each.iter().rev().copied().collect();
+        let view = |last: &[(usize, u64, u64, u64)]| {
+            model([hello(4), Event::Tick(tick(0, &zeros)), Event::Tick(tick(S, last))]).view()
+        };
+        prop_assert_eq!(view(&of_each), view(&backwards));
+    }
+}

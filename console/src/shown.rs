@@ -1,0 +1,26 @@
+//! Text from outside on a terminal.
+
+/// A text with a mark in place of each character that would do something to a terminal, or change the
+/// direction of writing.
+pub fn shown(text: &str) -> String {
+    let is_mark = |character: char| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let safe = |character: char| if character.is_control() || is_mark(character) { '?' } else { character };
+    text.chars().map(safe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_does_nothing_to_a_terminal() {
+        for (text, expected) in [
+            ("GET /a b", "GET /a b"),
+            ("a\u{1b}[2Jb\nc\u{7}\u{9b}", "a?[2Jb?c??"),
+            ("\u{202e}txt\u{2066}\u{200f}", "?txt??"),
+            ("ä ● ×", "ä ● ×"),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+    }
+}

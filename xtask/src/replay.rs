@@ -1,0 +1,135 @@
+//! `cargo xtask replay`: shows a recording as the demo showed the run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::ensure;
+use api::Event;
+use clap::Args;
+use console::event_time;
+use lab::record::open_recording;
+use tokio::time::{Instant, sleep_until};
+
+use crate::demo::{EventSource, show};
+
+/// After a longer delay than this, such as a pause, the replay goes on from where it is.
+const DELAY: Duration = Duration::from_millis(500);
+
+/// Show a recording of `cargo xtask record` or `cargo xtask demo --record`.
+#[derive(Args)]
+pub(crate) struct Replay {
+    /// The file.
+    file: PathBuf,
+
+    /// How much faster than the run it goes, such as 4 or 0.5.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    speed: f64,
+
+    /// Write a line a second instead of a screen, as without a terminal.
+    #[arg(long)]
+    plain: bool,
+}
+
+impl Replay {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        ensure!(
+            self.speed > 0.0 && self.speed.is_finite(),
+            "--speed {}: write a number greater than 0, such as 4 or 0.5",
+            self.speed
+        );
+        let recording = open_recording(&self.file)?;
+        show(Player::new(recording.events, self.speed), self.plain)?;
+        if let Some(note) = recording.note {
+            eprintln!("note: {note}");
+        }
+        Ok(())
+    }
+}
+
+/// Gives out the events of a recording at their times.
+struct Player {
+    events: std::vec::IntoIter<Event>,
+    /// The next event, and its time in the replay, counted from its beginning.
+    next: Option<(Event, Duration)>,
+    speed: f64,
+    /// The time of the first event in the recording.
+    first: Option<u64>,
+    /// The beginning of the replay, as if it had never been late.
+    began: Option<Instant>,
+}
+
+impl Player {
+    fn new(events: Vec<Event>, speed: f64) -> Self {
+        let mut player = Self { events: events.into_iter(), next: None, speed, first: None, began: None };
+        player.next = player.following(Duration::ZERO);
+        player
+    }
+
+    /// The event after one that was due at this time.
+    fn following(&mut self, before: Duration) -> Option<(Event, Duration)> {
+        let event = self.events.next()?;
+        let Some(t) = event_time(&event) else { return Some((event, before)) };
+        let first = *self.first.get_or_insert(t);
+        let due = Duration::from_micros(t.saturating_sub(first)).as_secs_f64() / self.speed;
+        let due = Duration::try_from_secs_f64(due).unwrap_or(before).max(before);
+        Some((event, due))
+    }
+}
+
+/// The beginning of a replay that began at this time, if its next event is due this long after it: later, if
+/// the event is much too late.
+fn beginning(began: Instant, due: Duration, now: Instant) -> Instant {
+    let late = now.saturating_duration_since(began + due);
+    if late > DELAY { began + late } else { began }
+}
+
+impl EventSource for Player {
+    async fn next(&mut self) -> Option<Event> {
+        let (_, due) = self.next.as_ref()?;
+        let (due, now) = (*due, Instant::now());
+        let began = beginning(self.began.unwrap_or(now), due, now);
+        self.began = Some(began);
+        sleep_until(began + due).await;
+        let (event, due) = self.next.take()?;
+        self.next = self.following(due);
+        Some(event)
+    }
+
+    fn waits(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::{ControlChange, Gap};
+
+    use super::*;
+
+    fn at(t: u64) -> Event {
+        Event::Control(ControlChange { t, ..ControlChange::default() })
+    }
+
+    #[test]
+    fn events_come_at_their_times() {
+        let events =
+            vec![at(1_000_000), at(3_000_000), Event::Gap(Gap::default()), at(2_000_000), at(9_000_000)];
+        let mut player = Player::new(events, 4.0);
+        let mut due = Vec::new();
+        while let Some((_, at)) = player.next.take() {
+            due.push(at.as_millis());
+            player.next = player.following(at);
+        }
+        // An event that comes late in the file is shown at once.
+        assert_eq!(due, [0, 500, 500, 500, 2000]);
+    }
+
+    #[test]
+    fn a_pause_does_not_make_the_rest_come_at_once() {
+        let (began, ms) = (Instant::now(), Duration::from_millis);
+        for (due, now, expected) in [(1000, 900, 0), (1000, 1000, 0), (1000, 1500, 0), (1000, 11_000, 10_000)]
+        {
+            assert_eq!(beginning(began, ms(due), began + ms(now)), began + ms(expected), "{due} {now}");
+        }
+    }
+}

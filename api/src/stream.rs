@@ -60,6 +60,22 @@ impl Event {
             Self::Gap(_) => "gap",
         }
     }
+
+    /// The time of the event, in microseconds since the epoch of its stream; `None` for `why` and `gap`.
+    pub fn time(&self) -> Option<u64> {
+        match self {
+            Self::Hello(hello) => Some(hello.t),
+            Self::Tick(tick) => Some(tick.t),
+            Self::State(change) => Some(change.t),
+            Self::Probe(probe) => Some(probe.t),
+            Self::Fault(fault) => Some(fault.t),
+            Self::Control(change) => Some(change.t),
+            Self::Load(load) => Some(load.t),
+            Self::Req(request) => Some(request.t),
+            Self::Ghost(ghost) => Some(ghost.tick.t),
+            Self::Why(_) | Self::Gap(_) => None,
+        }
+    }
 }
 
 /// The event `hello`: what the other events refer to.
@@ -140,7 +156,7 @@ pub struct Probe {
     pub t: u64,
     /// The number of the backend.
     pub backend: usize,
-    /// Whether it speaks for the backend.
+    /// Whether the check succeeded.
     pub ok: bool,
     /// The result in words, such as `connected`.
     pub what: Word,
@@ -211,7 +227,7 @@ pub struct Req {
     pub t: u64,
     /// Its number; numbers rise.
     pub id: u64,
-    /// The number of requests that it stands for: one in so many requests is told. 0 for a request that only
+    /// The number of requests that it stands for: one in so many requests is published. 0 for a request that only
     /// a reader of all requests gets.
     pub n: u32,
     /// Its method.
@@ -293,6 +309,13 @@ pub struct Gap {
     pub to: u64,
 }
 
+impl Gap {
+    /// The largest number of events that are missing: some may be of a kind that the reader does not want.
+    pub fn missing(&self) -> u64 {
+        self.to.saturating_sub(self.from).saturating_add(1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_told_in_few_bytes() {
+    fn a_request_takes_few_bytes() {
         let request = Req {
             t: 60_123_456,
             id: 8123,

@@ -24,7 +24,7 @@ pub struct Tick {
     pub in_flight: u64,
     /// Clients that are connected.
     pub connections: u64,
-    /// Requests that were told as `req` stand for this number of requests each; 0 if none are told.
+    /// Each request that is published as `req` stands for this number of requests; 0 if none are published.
     pub one_in: u32,
     /// The backends. A backend without requests since the last tick is left out.
     pub backends: Vec<BackendTick>,

@@ -19,6 +19,6 @@ pub use health::Health;
 pub use keys::{Action, HELP, Key, Target, action};
 pub use model::{
     CELLS, Cell, Lane, LastProbe, LineKind, LoadFigures, LogLine, Model, Sample, Server, Totals, Trouble,
-    View, WINDOW_US, event_time,
+    View, WINDOW_US,
 };
 pub use shown::shown;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::ensure;
 use api::Event;
 use clap::Args;
-use console::event_time;
 use lab::record::open_recording;
 use tokio::time::{Instant, sleep_until};
 
@@ -68,7 +67,7 @@ impl Player {
     /// The event after one that was due at this time.
     fn following(&mut self, before: Duration) -> Option<(Event, Duration)> {
         let event = self.events.next()?;
-        let Some(t) = event_time(&event) else { return Some((event, before)) };
+        let Some(t) = event.time() else { return Some((event, before)) };
         let first = *self.first.get_or_insert(t);
         let due = Duration::from_micros(t.saturating_sub(first)).as_secs_f64() / self.speed;
         let due = Duration::try_from_secs_f64(due).unwrap_or(before).max(before);

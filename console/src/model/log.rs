@@ -82,7 +82,7 @@ pub(super) fn line(event: &Event, now: u64) -> Option<LogLine> {
             (load.t, LineKind::Load, format!("load: {} loop, {} requests/s", load.control, load.rate))
         }
         Event::Gap(gap) => {
-            let missed = gap.to.saturating_sub(gap.from).saturating_add(1);
+            let missed = gap.missing();
             (now, LineKind::Gap, format!("{missed} events are missing: this reader was too slow"))
         }
         _ => return None,

@@ -60,7 +60,7 @@ impl Model {
         if self.problem.is_some() {
             return;
         }
-        if let Some(t) = event_time(event) {
+        if let Some(t) = event.time() {
             self.now = self.now.max(t);
         }
         if let Some(line) = log::line(event, self.now) {
@@ -82,8 +82,7 @@ impl Model {
             // A ghost has lanes of its own.
             Event::Ghost(_) => {}
             Event::Gap(gap) => {
-                let missed = gap.to.saturating_sub(gap.from).saturating_add(1);
-                self.missed = self.missed.saturating_add(missed);
+                self.missed = self.missed.saturating_add(gap.missing());
             }
         }
     }
@@ -268,22 +267,6 @@ fn imbalance(lanes: &[Lane]) -> Option<f64> {
     let all: f64 = shares.iter().sum();
     let most = shares.iter().copied().fold(0.0, f64::max);
     (all > 0.0).then(|| most * shares.len() as f64 / all)
-}
-
-/// The time of an event, in microseconds since the epoch of its stream; `None` for `why` and `gap`.
-pub fn event_time(event: &Event) -> Option<u64> {
-    match event {
-        Event::Hello(hello) => Some(hello.t),
-        Event::Tick(tick) => Some(tick.t),
-        Event::State(change) => Some(change.t),
-        Event::Probe(probe) => Some(probe.t),
-        Event::Fault(fault) => Some(fault.t),
-        Event::Control(change) => Some(change.t),
-        Event::Load(load) => Some(load.t),
-        Event::Req(request) => Some(request.t),
-        Event::Ghost(ghost) => Some(ghost.tick.t),
-        Event::Why(_) | Event::Gap(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Merge {
             }
             // Its ids are those of the balancer.
             Event::Gap(gap) => {
-                let missing = gap.to.saturating_sub(gap.from).saturating_add(1);
+                let missing = gap.missing();
                 let what = format!("{missing} events of the balancer are missing");
                 return vec![found(self.tick.t, what)];
             }

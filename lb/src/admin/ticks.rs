@@ -42,6 +42,8 @@ struct Ticks {
     requests: Vec<u64>,
     /// The backends at the last tick with a reader, by number.
     before: HashMap<usize, (BackendTick, Option<LatencyMark>)>,
+    /// The number of the last backend in a tick that had no room for all; 0 if there was room.
+    last: usize,
 }
 
 impl Ticks {
@@ -53,12 +55,20 @@ impl Ticks {
             return;
         }
         let mut backends = Vec::new();
-        for backend in &*pool.backends() {
+        // With many busy backends, the next tick goes on after the last one of this tick.
+        let all = pool.backends();
+        let first = all.partition_point(|backend| backend.number <= self.last);
+        self.last = 0;
+        for backend in all[first..].iter().chain(&all[..first]) {
+            if backends.len() == MAX_BACKENDS {
+                self.last = backends.last().map_or(0, |last: &BackendTick| last.backend);
+                break;
+            }
             let figures = figures(pool, backend, now);
             let (before, mark) = self.before.entry(backend.number).or_default();
             let is_idle = figures.in_flight == 0 && figures.waiting == 0 && figures.warm.is_none();
             let is_same = BackendTick { peak_us: before.peak_us, ..figures.clone() } == *before;
-            if is_idle && is_same || backends.len() == MAX_BACKENDS {
+            if is_idle && is_same {
                 continue;
             }
             *before = figures.clone();

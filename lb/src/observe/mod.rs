@@ -56,7 +56,7 @@ impl Observer {
     /// An observer without readers; with `access_log`, it writes one line per request.
     pub(crate) fn new(access_log: bool) -> Self {
         Self {
-            stream: EventStream::default(),
+            stream: EventStream::new(unix_ms(SystemTime::now()) / 1000),
             access_log: AtomicBool::new(access_log),
             access_lines: OnceLock::new(),
             draining: AtomicBool::new(false),
@@ -82,7 +82,7 @@ impl Observer {
     /// Whether there is a reader of the records of all requests. The request path asks before it builds a
     /// record.
     pub(crate) fn wants_requests(&self) -> bool {
-        self.access_log.load(Relaxed) || self.stream.tells_all()
+        self.access_log.load(Relaxed) || self.stream.publishes_all()
     }
 
     /// Whether the balancer is draining before it ends.
@@ -150,7 +150,7 @@ impl Observer {
             lines.ended(outcome);
         }
         let audience = match sampled {
-            0 if self.stream.tells_all() => Audience::All,
+            0 if self.stream.publishes_all() => Audience::All,
             0 => return,
             _ => Audience::Samples,
         };

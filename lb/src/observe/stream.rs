@@ -6,8 +6,8 @@
 //! continues where it stopped.
 //!
 //! Requests are sampled before anything is recorded about them: one in [`EventStream::one_in`] requests is
-//! told, with this number as its weight. So the events of a second are spread over the whole second, and a
-//! request that is not told costs nothing. All times are microseconds since the start of the balancer.
+//! published, with this number as its weight. So the events of a second are spread over the whole second, and a
+//! request that is not published costs nothing. All times are microseconds since the start of the balancer.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -27,7 +27,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The number of bytes that a reader takes at a time, before the last event.
 const BATCH: usize = 32 * 1024;
 
-/// Requests that are told in a second; a person cannot read more. With their explanations, a reader needs
+/// Requests that are published in a second; a person cannot read more. With their explanations, a reader needs
 /// less than 25 kB a second.
 pub(crate) const SAMPLES: u64 = 24;
 
@@ -71,7 +71,7 @@ pub(crate) struct Cursor {
 }
 
 /// The events, and what is known of their readers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct EventStream {
     ring: Mutex<Ring>,
     news: Notify,
@@ -82,17 +82,19 @@ pub(crate) struct EventStream {
     active: AtomicBool,
     /// The time at which the last reader left, in microseconds; 0 if there was none.
     left: AtomicU64,
-    /// One in this number of requests is told; 0 for none.
+    /// One in this number of requests is published; 0 for none.
     one_in: AtomicU32,
-    /// The number of the last request that was told.
-    told: AtomicU64,
+    /// The number of the last request that was published.
+    numbered: AtomicU64,
     /// Events that readers missed.
     missed: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ring {
-    /// The id of the first event in the ring. Ids start at 1.
+    /// The id of the first event of this process.
+    start: u64,
+    /// The id of the first event in the ring.
     first: u64,
     events: VecDeque<RingEntry>,
     bytes: usize,
@@ -111,7 +113,6 @@ impl Ring {
     }
 
     fn push(&mut self, at_us: u64, audience: Audience, name: &str, data: &str) {
-        self.first = self.first.max(1);
         let message = Bytes::from(format!("id: {}\nevent: {name}\ndata: {data}\n\n", self.next()));
         self.bytes += message.len();
         self.events.push_back(RingEntry { at_us, audience, message });
@@ -143,6 +144,24 @@ impl Ring {
 }
 
 impl EventStream {
+    /// An empty stream of a process that starts at this second since 1970. The ids of its events are larger than
+    /// those of a process that started before, so a reader that comes back after a restart misses nothing.
+    pub(crate) fn new(started: u64) -> Self {
+        // JSON numbers are exact up to 2^53: this is enough until the year 2242.
+        let start = (started << 20) | 1;
+        Self {
+            ring: Mutex::new(Ring { start, first: start, events: VecDeque::new(), bytes: 0 }),
+            news: Notify::new(),
+            readers: AtomicUsize::new(0),
+            readers_of_all: AtomicUsize::new(0),
+            active: AtomicBool::new(false),
+            left: AtomicU64::new(0),
+            one_in: AtomicU32::new(0),
+            numbered: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        }
+    }
+
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -152,19 +171,19 @@ impl EventStream {
         self.active.load(Relaxed)
     }
 
-    /// One in this number of requests is told; 0 for none.
+    /// One in this number of requests is published; 0 for none.
     pub(crate) fn one_in(&self) -> u32 {
         self.one_in.load(Relaxed)
     }
 
     /// Whether a reader wants every request.
-    pub(crate) fn tells_all(&self) -> bool {
+    pub(crate) fn publishes_all(&self) -> bool {
         self.readers_of_all.load(Relaxed) > 0
     }
 
-    /// The number for the next request that is told.
+    /// The number for the next request that is published.
     pub(crate) fn number(&self) -> u64 {
-        self.told.fetch_add(1, Relaxed) + 1
+        self.numbered.fetch_add(1, Relaxed) + 1
     }
 
     /// Events that readers missed so far.
@@ -185,8 +204,14 @@ impl EventStream {
     /// A new reader of these requests. It continues after the event with the id `after`, if the ring knows
     /// that id, and otherwise starts with the next event.
     pub(crate) fn join(&self, requests: Requests, after: Option<u64>) -> Cursor {
-        let next = self.ring().next().max(1);
-        let next = after.map_or(next, |after| if after < next { after.saturating_add(1) } else { next });
+        let (start, next) = {
+            let ring = self.ring();
+            (ring.start, ring.next())
+        };
+        let next = match after {
+            Some(after) if after < next => after.saturating_add(1).max(start),
+            _ => next,
+        };
         self.readers.fetch_add(1, Relaxed);
         if requests == Requests::All {
             self.readers_of_all.fetch_add(1, Relaxed);
@@ -208,7 +233,7 @@ impl EventStream {
     pub(crate) fn read(&self, cursor: &mut Cursor) -> Bytes {
         let (gap, batch) = self.ring().read(cursor);
         let Some(gap) = gap else { return batch.into() };
-        self.missed.fetch_add(gap.to - gap.from + 1, Relaxed);
+        self.missed.fetch_add(gap.missing(), Relaxed);
         let data = serde_json::to_string(&Event::Gap(gap)).unwrap_or_default();
         let mut message = format!("event: gap\ndata: {data}\n\n").into_bytes();
         message.extend_from_slice(&batch);
@@ -220,8 +245,8 @@ impl EventStream {
         self.news.notified()
     }
 
-    /// Sets how many requests are told, from the number of requests in the last second. Without a reader,
-    /// after some time, none are told.
+    /// Sets how many requests are published, from the number of requests in the last second. Without a reader,
+    /// after some time, none are published.
     pub(crate) fn adjust(&self, requests_per_second: u64, now_us: u64) {
         let left = self.left.load(Relaxed);
         let is_long_ago = left == 0 || now_us.saturating_sub(left) > KEPT_US;
@@ -261,7 +286,7 @@ mod tests {
 
     #[test]
     fn each_reader_gets_what_it_wants_once() {
-        let stream = EventStream::default();
+        let stream = EventStream::new(0);
         let mut cursors =
             [Requests::None, Requests::Sampled, Requests::All].map(|all| stream.join(all, None));
         for audience in [Audience::Everyone, Audience::Samples, Audience::All] {
@@ -274,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_late_gets_a_gap_and_a_reader_that_comes_back_goes_on() {
-        let stream = EventStream::default();
+        let stream = EventStream::new(0);
         let mut late = stream.join(Requests::Sampled, None);
         (0..30).for_each(|second| stream.publish(at(second), Audience::Everyone, &event(second)));
         // The events of the last ten seconds are left: 20 to 30, which is 11 events.
@@ -282,14 +307,13 @@ mod tests {
         assert_eq!(stream.missed(), 19);
         let mut back = stream.join(Requests::Sampled, Some(28));
         assert_eq!(ids(&stream.read(&mut back)), [29, 30]);
-        // An id of an earlier process of the balancer.
-        let mut other = stream.join(Requests::Sampled, Some(31));
-        assert!(stream.read(&mut other).is_empty());
+        let mut unknown = stream.join(Requests::Sampled, Some(31));
+        assert!(stream.read(&mut unknown).is_empty());
     }
 
     #[test]
     fn the_ring_has_a_bound() {
-        let stream = EventStream::default();
+        let stream = EventStream::new(0);
         let long = Event::Control(ControlChange { what: "x".repeat(1_000_000), ..ControlChange::default() });
         let mut cursor = stream.join(Requests::Sampled, None);
         (0..20).for_each(|_| stream.publish(at(1), Audience::Everyone, &long));
@@ -299,8 +323,8 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_told_as_often_as_a_person_can_read() {
-        let stream = EventStream::default();
+    fn requests_are_published_as_often_as_a_person_can_read() {
+        let stream = EventStream::new(0);
         stream.adjust(2000, at(0));
         assert_eq!((stream.one_in(), stream.is_active()), (0, false), "there was no reader yet");
         let cursor = stream.join(Requests::Sampled, None);
@@ -313,5 +337,16 @@ mod tests {
         assert_eq!((stream.one_in(), stream.is_active()), (84, true), "a reader may come back");
         stream.adjust(2000, at(13));
         assert_eq!((stream.one_in(), stream.is_active()), (0, false));
+    }
+
+    #[test]
+    fn a_reader_of_the_process_before_gets_all_events_of_this_one() {
+        let (before, now) = (EventStream::new(1_000), EventStream::new(1_001));
+        (0..1000).for_each(|n| before.publish(at(1), Audience::Everyone, &event(n)));
+        let last = before.ring().next() - 1;
+        (0..3).for_each(|n| now.publish(at(1), Audience::Everyone, &event(n)));
+        let mut back = now.join(Requests::Sampled, Some(last));
+        let first = (1_001 << 20) | 1;
+        assert_eq!(ids(&now.read(&mut back)), [first, first + 1, first + 2]);
     }
 }

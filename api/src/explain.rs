@@ -35,15 +35,46 @@ pub struct Decision {
     /// The backends that could be picked.
     pub candidates: Vec<Candidate>,
     /// The backends that could not be picked, with the reasons.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<Excluded>,
     /// The numbers of the backends that the policy drew or compared, if it draws.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drawn: Vec<usize>,
     /// The number of the backend that was picked, if any.
     pub chosen: Option<usize>,
+    /// The kind of rule that chose: `turn`, `draw`, `better_of_two`, `lowest_score`, `key`, `cookie`,
+    /// `last_resort` or `no_backend`.
+    pub rule: Word,
     /// The reason for this choice, as a sentence.
     pub because: String,
     /// The result of each try.
     pub tries: Vec<Try>,
+    /// The number of candidates and excluded backends that are left out, because there are many.
+    #[serde(skip_serializing_if = "crate::is_zero")]
+    pub left_out: usize,
+}
+
+impl Decision {
+    /// The largest number of candidates, and of excluded backends, in a short decision.
+    pub const SHORT: usize = 8;
+
+    /// The decision with at most [`Self::SHORT`] candidates and as many excluded backends. The chosen backend
+    /// stays, and so do the backends that were drawn.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        let before = self.candidates.len() + self.excluded.len();
+        if self.candidates.len() > Self::SHORT {
+            let is_important =
+                |one: &Candidate| self.chosen == Some(one.backend) || self.drawn.contains(&one.backend);
+            // The sort keeps the order of the others.
+            self.candidates.sort_by_key(|one| !is_important(one));
+            self.candidates.truncate(Self::SHORT);
+            self.candidates.sort_by_key(|one| one.backend);
+        }
+        self.excluded.truncate(Self::SHORT);
+        self.left_out = before - self.candidates.len() - self.excluded.len();
+        self
+    }
 }
 
 /// A backend that could be picked, with its values at that moment.
@@ -59,6 +90,7 @@ pub struct Candidate {
     /// The expected time of an answer, with a pessimistic estimate, in milliseconds.
     pub latency_ms: f64,
     /// The value that the policy compares (lower is better), if it compares.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
 }
 
@@ -81,7 +113,31 @@ pub struct Try {
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
     /// The party to blame for a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub blame: Option<Word>,
     /// Microseconds since the request arrived.
     pub at_us: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_decision_keeps_the_backends_that_decided() {
+        let candidate = |backend| Candidate { backend, ..Candidate::default() };
+        let decision = Decision {
+            candidates: (1..=100).map(candidate).collect(),
+            excluded: (101..=120).map(|backend| Excluded { backend, why: "it is down".into() }).collect(),
+            drawn: vec![40, 70],
+            chosen: Some(70),
+            ..Decision::default()
+        };
+        let short = decision.clone().shortened();
+        let kept: Vec<_> = short.candidates.iter().map(|one| one.backend).collect();
+        assert_eq!(kept, [1, 2, 3, 4, 5, 6, 40, 70]);
+        assert_eq!((short.excluded.len(), short.left_out), (8, 104));
+        let few = Decision { candidates: vec![candidate(2), candidate(1)], ..decision };
+        assert_eq!(few.clone().shortened().candidates, few.candidates);
+    }
 }

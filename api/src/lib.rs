@@ -24,6 +24,11 @@ pub use stream::{
 /// A word or a sentence. A writer borrows it from the program, a reader owns it.
 pub type Word = Cow<'static, str>;
 
+/// Whether a number is left out of a document, because it is the default.
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
+}
+
 /// Names of the program, as words of a document.
 pub fn words(names: Vec<&'static str>) -> Vec<Word> {
     names.into_iter().map(Word::Borrowed).collect()

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Decision, Progress, Word};
+use crate::{Decision, Progress, Word, is_zero};
 
 /// The version of this format. A reader refuses a stream with another version.
 pub const SCHEMA: u32 = 1;
@@ -151,16 +151,21 @@ pub struct BackendTick {
     /// Complete answers.
     pub answers: u64,
     /// Answers of the class 5xx.
+    #[serde(skip_serializing_if = "is_zero")]
     pub errors: u64,
     /// Tries that failed, if the backend is to blame.
+    #[serde(skip_serializing_if = "is_zero")]
     pub failures: u64,
     /// Tries that were retries.
+    #[serde(skip_serializing_if = "is_zero")]
     pub retries: u64,
     /// Tries beside another one that was slow.
+    #[serde(skip_serializing_if = "is_zero")]
     pub hedges: u64,
     /// Requests that are there now.
     pub in_flight: u32,
     /// Requests that wait in the balancer for a place at this backend.
+    #[serde(skip_serializing_if = "is_zero")]
     pub waiting: u32,
     /// Its weight.
     pub weight: u32,
@@ -357,20 +362,27 @@ pub struct Req {
     /// place, connecting, failed tries.
     pub queue_us: u64,
     /// Microseconds from then until its last byte was sent; 0 if it was sent at once.
+    #[serde(skip_serializing_if = "is_zero")]
     pub upload_us: u64,
     /// Microseconds from then until the head of the answer came.
     pub head_us: u64,
     /// Microseconds from then until the last byte of the answer was sent.
+    #[serde(skip_serializing_if = "is_zero")]
     pub body_us: u64,
     /// Microseconds in all.
     pub total_us: u64,
     /// Its `X-Request-ID`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
+    /// The time that its backend worked on it, without waits, in microseconds; only from a lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_us: Option<u64>,
+    /// The time that it waited in the queue of its backend, in microseconds; only from a lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_queue_us: Option<u64>,
+    /// Its key for policies that use one; only from a lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// The event `why`: the decisions about a request, which comes as [`Req`] with the same number.

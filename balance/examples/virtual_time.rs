@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use balance::evidence::{FailedTry, of_ping};
-use balance::health::{Evidence, Thresholds};
+use balance::health::Evidence;
 use balance::member::Member;
 use balance::policy::{Kind, Request};
+use balance::state::Thresholds;
 use balance::verdict::{Failure, Limits, Next};
 use balance::{Address, InFlight, Moment, Peer, Rules, ServerPool, Transition, outlier, silence};
 

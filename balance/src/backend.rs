@@ -1,18 +1,22 @@
 //! One backend: its address, its settings and its health. Its load is in [`super::load`] and its traffic in
-//! [`super::traffic`]; the methods that change them are in [`super::in_flight`] and [`super::waiting`].
+//! [`super::traffic`].
 
 use crate::Moment;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::address::Address;
-use super::health::{Evidence, Health, State};
-use super::load::Load;
+use super::health::{Evidence, Health};
+use super::latency::remaining;
+use super::load::{Load, LoadWatch};
 use super::member::Member;
+use super::silence::TrafficSnapshot;
+use super::state::State;
 use super::traffic::Traffic;
 
 /// One of the servers that share the requests.
@@ -125,6 +129,126 @@ impl Backend {
 
     pub(super) fn set_leaving(&self, leaving: bool) {
         self.leaving.store(leaving, Relaxed);
+    }
+}
+
+/// What the load and the traffic of a backend show.
+impl Backend {
+    /// The share in relation to the other backends: 0 to [`Member::MAX_WEIGHT`].
+    pub fn weight(&self) -> u32 {
+        self.load.weight()
+    }
+
+    /// The limit of requests in flight; `None` for no limit.
+    pub fn limit(&self) -> Option<u32> {
+        self.load.limit()
+    }
+
+    /// Whether the number of requests in flight has reached the limit.
+    pub fn is_full(&self) -> bool {
+        self.load.is_full()
+    }
+
+    /// Requests that were sent to this backend and are not finished: the last byte of the answer is still
+    /// missing.
+    pub fn in_flight(&self) -> u32 {
+        self.load.in_flight()
+    }
+
+    /// The load with one more request, divided by the weight: the value that policies compare. Infinite
+    /// without a weight.
+    pub fn load(&self) -> f64 {
+        self.load.per_weight()
+    }
+
+    /// Sets the only watch that is told whenever [`Self::load`] changes.
+    pub(super) fn watch(&self, watch: Option<Arc<Arc<dyn LoadWatch>>>) {
+        self.load.set_watch(watch);
+    }
+
+    /// Whether this is the watch of the backend.
+    pub(super) fn is_watched_by(&self, watch: &Arc<Arc<dyn LoadWatch>>) -> bool {
+        self.load.is_watched_by(watch)
+    }
+
+    /// Whether the backend came up recently and warms up.
+    pub fn is_warming(&self) -> bool {
+        self.load.is_warming()
+    }
+
+    /// The part of its share that the backend may take while it warms up within `window`, from a tenth to all
+    /// of it.
+    pub fn warmth(&self, now: Moment, window: Duration) -> f64 {
+        self.load.warmth(now, window)
+    }
+
+    /// The expected time of an answer, in microseconds, with a pessimistic estimate: see
+    /// [`super::latency::Peak`].
+    pub fn peak_latency(&self, now: Moment) -> f64 {
+        self.load.peak().value_at(now)
+    }
+
+    /// The mean time of an answer, in microseconds; 0 before the first answer. It halves with every ten
+    /// seconds without an answer.
+    pub fn mean_latency(&self, now: Moment) -> f64 {
+        /// The time after which 1/e is left, when a half is left after ten seconds.
+        const FORGET: Duration = Duration::from_micros(14_426_950);
+        let silence = now.since(self.load.peak().at);
+        self.traffic.mean_us() * remaining(silence, FORGET)
+    }
+
+    /// A response head came, `latency` after its request was sent; `failed` if its status says that the
+    /// backend failed.
+    pub fn learn_latency(&self, latency: Duration, failed: bool, now: Moment) {
+        self.traffic.learn_latency(latency);
+        let peak = self.load.peak();
+        self.load.set_peak(if failed { peak.with_failure(now) } else { peak.with(latency, now) });
+    }
+
+    /// A try failed because of the backend. Returns whether it counts as an error: see
+    /// [`Traffic::learn_failure`].
+    pub(super) fn learn_failure(&self, now: Moment) -> bool {
+        self.load.set_peak(self.load.peak().with_failure(now));
+        self.traffic.learn_failure(now)
+    }
+
+    /// Whether one more byte from the backend is of interest: requests wait for a first byte, or the backend
+    /// is suspected of silence. The parts of a long answer check this before they read the clock.
+    pub fn is_listened_to(&self) -> bool {
+        self.traffic.is_waiting() || self.is(State::Suspect)
+    }
+
+    /// A byte came from the backend. Returns the evidence for the pool, if there is any: for a suspect, any
+    /// byte is evidence, and for the other states a complete answer is, because the answer may still end
+    /// early.
+    #[must_use]
+    pub fn on_byte(&self, now: Moment) -> Option<Evidence> {
+        self.traffic.on_byte(now);
+        self.is(State::Suspect).then(|| {
+            // It has left a question without an answer.
+            self.traffic.ignores_questions();
+            Evidence::Answered
+        })
+    }
+
+    /// The backend sent something in reply to a question or an HTTP ping; `in_http`: it was an HTTP answer.
+    pub(super) fn answered_question(&self, in_http: bool, now: Moment) {
+        self.traffic.on_reply(now);
+        if in_http && !self.answers_questions() {
+            self.with_health(Health::question_answered);
+        }
+    }
+
+    /// Whether the backend is known to answer requests, and has never answered a question: it may reject
+    /// questions only.
+    pub(super) fn may_dislike_questions(&self) -> bool {
+        self.traffic.answers_requests() && !self.answers_questions()
+    }
+
+    /// The data for the rule of silence.
+    pub fn traffic_snapshot(&self) -> TrafficSnapshot {
+        let out = (self.is(State::Down) || self.is(State::Ejected)) && !self.is_silent();
+        self.traffic.snapshot(self.is(State::Up), out, self.answers_questions())
     }
 }
 

@@ -6,9 +6,10 @@
 
 use crate::Moment;
 use crate::backend::Backend;
-use crate::health::{Evidence, State};
+use crate::health::Evidence;
 use crate::pool::{ServerPool, Transition};
 use crate::questions::Reply;
+use crate::state::State;
 use crate::verdict::{Blame, Facts, Failure, Lesson, Limits, Verdict, judge};
 
 /// The evidence of a failed ping, if it is evidence about the backend. `suspect`: the backend is suspected of

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::backend::{Backend, Peer};
-use super::health::State;
 use super::member::Mode;
-use super::policy::{Notes, Request};
+use super::policy::{Notes, PickRule, Request};
 use super::pool::ServerPool;
+use super::state::State;
 
 /// The explanation of one pick.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,7 +24,9 @@ pub struct Pick {
     pub drawn: Vec<usize>,
     /// The number of the backend that was picked, if any.
     pub chosen: Option<usize>,
-    /// The reason for this choice.
+    /// The kind of rule that chose: a fixed word for programs.
+    pub rule: PickRule,
+    /// The reason for this choice, as a sentence.
     pub because: String,
 }
 
@@ -93,10 +95,10 @@ impl<X> ServerPool<X> {
             excluded.push(Excluded { backend: backend.number, why });
         }
         candidates.retain(|candidate| excluded.iter().all(|other| other.backend != candidate.backend));
-        let because = match (&chosen, notes.because) {
-            (None, _) => "no backend could be picked".to_owned(),
-            (_, Some(because)) => because.to_owned(),
-            (Some(_), None) => (policy.about().because)(&notes),
+        let (rule, because) = match (&chosen, notes.because) {
+            (None, _) => (PickRule::NoBackend, "no backend could be picked".to_owned()),
+            (_, Some((rule, because))) => (rule, because.to_owned()),
+            (Some(_), None) => (policy.about().rule(&notes), (policy.about().because)(&notes)),
         };
         let pick = Pick {
             policy: policy.name(),
@@ -104,6 +106,7 @@ impl<X> ServerPool<X> {
             excluded,
             drawn: notes.drawn,
             chosen: chosen.as_ref().map(|backend| backend.number),
+            rule,
             because,
         };
         self.count_pick(tried, chosen.as_deref());
@@ -126,6 +129,8 @@ fn why_not(backend: &Backend, tried: &[usize]) -> Cow<'static, str> {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray as _;
+
     use crate::Moment;
 
     use super::*;
@@ -168,6 +173,7 @@ mod tests {
             ]
         );
         assert_eq!(decision.because, "it has the lowest load for its weight");
+        assert_eq!(decision.rule, PickRule::LowestScore);
     }
 
     #[test]
@@ -179,5 +185,24 @@ mod tests {
         let [one, other] = decision.drawn[..] else { panic!("{decision:?}") };
         assert_eq!(chosen.unwrap().number, one);
         assert_eq!(decision.because, format!("of {one} and {other} it has the lower load"));
+    }
+
+    #[test]
+    fn each_policy_has_the_rule_of_its_kind() {
+        use PickRule::{BetterOfTwo, Draw, Key, LowestScore, Turn};
+        for kind in Kind::VARIANTS {
+            let pool = pool_with((1..=4).map(member).collect(), Rules { policy: *kind, ..rules() });
+            let mut random = fastrand::Rng::with_seed(1);
+            let mut request = Request { key: Some(7), now: Moment::START, random: &mut random, notes: None };
+            let (_, decision) = pool.explain_next_backend(&[], None, &mut request);
+            let expected = match kind {
+                Kind::RoundRobin | Kind::WeightedRoundRobin => Turn,
+                Kind::Random | Kind::WeightedRandom => Draw,
+                Kind::TwoChoices | Kind::PeakEwma => BetterOfTwo,
+                Kind::LeastConnections | Kind::LeastTime => LowestScore,
+                Kind::Ring | Kind::BoundedRing | Kind::Maglev | Kind::Rendezvous => Key,
+            };
+            assert_eq!(decision.rule, expected, "{kind}");
+        }
     }
 }

@@ -2,38 +2,76 @@
 //! view, and a view never changes. So a pick reads consistent data without a lock.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Moment;
 
 use super::backend::{Backend, Peer};
-use super::health::State;
 use super::levels;
 use super::member::Mode;
-use super::policy::{Kind, Policy, Request, Settings, index_of};
+use super::policy::{Kind, PickRule, Policy, Request, Settings, index_of};
 use super::rules::Rules;
+use super::state::State;
 
 /// One view of the pool.
 #[derive(Debug)]
 pub struct Fleet<X = ()> {
+    membership: Arc<Membership<X>>,
+    picker: Picker,
+}
+
+/// The part of a view that does not depend on states. When only a state changes, the next view shares it:
+/// with thousands of backends, lists of them are the main cost of a view.
+#[derive(Debug)]
+pub struct Membership<X> {
     /// The members of the pool, by number.
     pub members: Vec<Arc<Peer<X>>>,
     /// The removed backends that still have requests.
     pub leaving: Vec<Arc<Peer<X>>>,
-    picker: Picker,
+}
+
+impl<X> Deref for Fleet<X> {
+    type Target = Membership<X>;
+
+    fn deref(&self) -> &Membership<X> {
+        &self.membership
+    }
 }
 
 /// The members that may be picked, and the rules.
 #[derive(Debug)]
 pub(super) struct Picker {
-    /// All members, by number.
-    members: Vec<Arc<Backend>>,
+    roll: Arc<Roll>,
     /// The levels that have candidates, in their order.
     levels: Vec<Level>,
+    slow_start: Duration,
+}
+
+/// The members as a policy sees them.
+#[derive(Debug)]
+struct Roll {
+    /// All members, by number.
+    members: Vec<Arc<Backend>>,
+    /// Those of each level that are in mode ready and have a weight, whatever their states.
+    ranks: BTreeMap<Rank, Vec<Arc<Backend>>>,
     /// Members by [`Backend::id`].
     by_id: HashMap<u64, usize>,
-    slow_start: Duration,
+}
+
+impl Roll {
+    fn of(members: Vec<Arc<Backend>>) -> Self {
+        let mut ranks: BTreeMap<Rank, Vec<Arc<Backend>>> = BTreeMap::new();
+        for backend in &members {
+            let spec = backend.spec();
+            if spec.mode == Mode::Ready && spec.weight > 0 {
+                ranks.entry((spec.backup, spec.priority)).or_default().push(Arc::clone(backend));
+            }
+        }
+        let by_id = members.iter().enumerate().map(|(index, backend)| (backend.id, index)).collect();
+        Self { members, ranks, by_id }
+    }
 }
 
 /// The candidates of one priority.
@@ -83,7 +121,18 @@ impl<X> Fleet<X> {
         policies_of: impl FnMut(Rank) -> Arc<LevelPolicies>,
     ) -> Self {
         let backends = members.iter().map(|peer| Arc::clone(peer.backend())).collect();
-        Self { picker: Picker::of(backends, rules, policies_of), members, leaving }
+        let picker = Picker::of(Arc::new(Roll::of(backends)), rules, policies_of);
+        Self { picker, membership: Arc::new(Membership { members, leaving }) }
+    }
+
+    /// The view of the same members with the same settings, after a change of states.
+    pub(super) fn after_change(
+        &self,
+        rules: &Rules,
+        policies_of: impl FnMut(Rank) -> Arc<LevelPolicies>,
+    ) -> Self {
+        let picker = Picker::of(Arc::clone(&self.picker.roll), rules, policies_of);
+        Self { picker, membership: Arc::clone(&self.membership) }
     }
 
     /// All backends that have requests or may get some, by number.
@@ -112,19 +161,9 @@ impl<X> Fleet<X> {
 }
 
 impl Picker {
-    fn of(
-        members: Vec<Arc<Backend>>,
-        rules: &Rules,
-        mut policies_of: impl FnMut(Rank) -> Arc<LevelPolicies>,
-    ) -> Self {
-        let mut ranks: BTreeMap<Rank, Vec<Arc<Backend>>> = BTreeMap::new();
-        for backend in &members {
-            let spec = backend.spec();
-            if spec.mode == Mode::Ready && spec.weight > 0 {
-                ranks.entry((spec.backup, spec.priority)).or_default().push(Arc::clone(backend));
-            }
-        }
-        let levels = eligible(&ranks, rules)
+    fn of(roll: Arc<Roll>, rules: &Rules, mut policies_of: impl FnMut(Rank) -> Arc<LevelPolicies>) -> Self {
+        let ranks = &roll.ranks;
+        let levels = eligible(ranks, rules)
             .into_iter()
             .map(|(rank, candidates, up_to)| {
                 let policies = policies_of(rank);
@@ -132,15 +171,14 @@ impl Picker {
                 Level { candidates, policies, up_to }
             })
             .collect();
-        let by_id = members.iter().enumerate().map(|(index, backend)| (backend.id, index)).collect();
-        Self { members, levels, by_id, slow_start: rules.slow_start }
+        Self { levels, roll, slow_start: rules.slow_start }
     }
 
     /// The number of the backend for a request. `tried` has the numbers of the backends that the request
     /// tried before. `sticky` is the [`Backend::id`] in its cookie, if there is one.
     fn next(&self, tried: &[usize], sticky: Option<u64>, request: &mut Request<'_>) -> Option<usize> {
         if let Some(own) = sticky.and_then(|id| self.own(id)).filter(|own| !tried.contains(&own.number)) {
-            request.because("the cookie names it");
+            request.because(PickRule::Cookie, "the cookie names it");
             return Some(own.number);
         }
         let mut unwilling = None;
@@ -197,11 +235,11 @@ impl Picker {
             &|backend| backend.is(State::Suspect),
         ];
         let found = ways.into_iter().find_map(|way| {
-            let all: Vec<_> = self.members.iter().filter(|one| is_wanted(one) && way(one)).collect();
+            let all: Vec<_> = self.roll.members.iter().filter(|one| is_wanted(one) && way(one)).collect();
             (!all.is_empty()).then(|| all[request.random.usize(..all.len())].number)
         });
         if found.is_some() {
-            request.because("no other backend is left, and this one may be back");
+            request.because(PickRule::LastResort, "no other backend is left, and this one may be back");
         }
         found
     }
@@ -221,7 +259,7 @@ impl Picker {
     /// The member that the cookie of a request names, if it may get the request: while it drains, it still
     /// gets these requests.
     fn own(&self, id: u64) -> Option<&Arc<Backend>> {
-        let own = &self.members[*self.by_id.get(&id)?];
+        let own = &self.roll.members[*self.roll.by_id.get(&id)?];
         (own.is(State::Up) && own.spec().mode != Mode::Maintenance).then_some(own)
     }
 

@@ -29,7 +29,7 @@
 use std::time::Duration;
 
 use crate::Moment;
-pub use crate::state::{Cause, Progress, State, Thresholds, Transition};
+use crate::state::{Cause, Progress, State, Thresholds, Transition};
 use crate::trial::trial_after;
 
 /// One observation of a backend.

@@ -65,7 +65,7 @@ pub mod ranking;
 mod roster;
 mod rules;
 pub mod silence;
-mod state;
+pub mod state;
 mod traffic;
 pub mod trial;
 pub mod verdict;

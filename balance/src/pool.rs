@@ -14,12 +14,13 @@ use crate::backend::{Backend, Peer};
 use crate::budget::Budget;
 use crate::change::{Change, effective};
 use crate::fleet::{Fleet, LevelPolicies};
-use crate::health::{Cause, Evidence, Health, State};
+use crate::health::{Evidence, Health};
 use crate::member::{Member, Mode};
 use crate::outlier;
 use crate::policy::Request;
 use crate::roster::Roster;
 use crate::rules::{InForce, Rules};
+use crate::state::{Cause, State};
 
 /// A backend's change of state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +124,7 @@ impl<X> ServerPool<X> {
             && self.rules.has_budget()
             && let Some(backend) = chosen
         {
-            backend.count_pick();
+            backend.load.count_pick();
         }
     }
 
@@ -166,12 +167,12 @@ impl<X> ServerPool<X> {
         let rules = self.rules();
         let change = backend.with_health(|health| health.step(now, evidence, rules.thresholds))?;
         if change.to == State::Up {
-            backend.reset_waiting();
+            backend.traffic.reset_waiting();
             if change.from == State::Down && rules.slow_start > Duration::ZERO {
-                backend.begin_warming(now);
+                backend.load.begin_warming(now);
             }
         }
-        self.publish(roster);
+        self.publish_state(roster);
         Some(Transition { backend: backend.number, from: change.from, to: change.to, cause: change.cause })
     }
 
@@ -182,7 +183,7 @@ impl<X> ServerPool<X> {
         if !self.rules.ejects() {
             return None;
         }
-        let in_a_row = backend.count_answer(is_error);
+        let in_a_row = backend.traffic.count_answer(is_error);
         let allowed = self.rules().outlier.consecutive_errors;
         (allowed > 0 && in_a_row >= allowed).then(|| match in_a_row {
             1 => "1 error".to_owned(),
@@ -247,7 +248,7 @@ impl<X> ServerPool<X> {
                 .partition::<Vec<_>, _>(|backend| backend.in_flight() == 0);
             roster.leaving = leaving;
             for backend in gone {
-                self.forgotten_picks.fetch_add(backend.picks(), Relaxed);
+                self.forgotten_picks.fetch_add(backend.load.picks(), Relaxed);
                 roster.forget(&backend.address);
             }
             self.publish(&mut roster);
@@ -262,7 +263,7 @@ impl<X> ServerPool<X> {
     /// Compares success rates, and forgives one ejection of each backend without errors.
     fn compare(&self, roster: &mut Roster<X>, rule: outlier::Rule, now: Moment) -> Vec<Transition> {
         let members = roster.members.clone();
-        let counts: Vec<_> = members.iter().map(|backend| backend.take_success_counts()).collect();
+        let counts: Vec<_> = members.iter().map(|backend| backend.traffic.take_success_counts()).collect();
         for (backend, _) in members.iter().zip(&counts).filter(|(_, counts)| counts.errors == 0) {
             if backend.is(State::Up) {
                 backend.with_health(Health::forgive);
@@ -294,7 +295,7 @@ impl<X> ServerPool<X> {
 
     /// Requests that were given to a backend while there was a budget.
     fn requests(&self) -> u64 {
-        let picks: u64 = self.backends().iter().map(|backend| backend.picks()).sum();
+        let picks: u64 = self.backends().iter().map(|backend| backend.load.picks()).sum();
         picks + self.forgotten_picks.load(Relaxed)
     }
 
@@ -359,14 +360,19 @@ impl<X> ServerPool<X> {
         self.publish(&mut roster);
     }
 
+    /// Publishes a view of the present members.
     fn publish(&self, roster: &mut Roster<X>) {
         let rules = self.rules();
-        let policies = &mut roster.policies;
-        let policies_of = |rank| {
-            let new = || Arc::new(LevelPolicies::new(rules.policy, rules.load_factor));
-            Arc::clone(policies.entry(rank).or_insert_with(new))
-        };
-        let fleet = Fleet::of(roster.members.clone(), roster.leaving.clone(), &rules, policies_of);
+        let (members, leaving) = (roster.members.clone(), roster.leaving.clone());
+        let fleet = Fleet::of(members, leaving, &rules, |rank| roster.policies_of(rank, &rules));
+        self.fleet.store(Arc::new(fleet));
+    }
+
+    /// Publishes a view of the members that were published last, with their present states.
+    fn publish_state(&self, roster: &mut Roster<X>) {
+        let rules = self.rules();
+        let before = self.fleet.load_full();
+        let fleet = before.after_change(&rules, |rank| roster.policies_of(rank, &rules));
         self.fleet.store(Arc::new(fleet));
     }
 

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::change::Update;
-use crate::health::Thresholds;
 use crate::policy::Kind;
+use crate::state::Thresholds;
 use crate::{Address, InFlight, silence};
 
 pub(crate) fn rules() -> Rules {

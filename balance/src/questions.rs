@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backend::{Backend, Peer};
-use super::health::{Evidence, State};
+use super::health::Evidence;
 use super::pool::{ServerPool, Transition};
 use super::silence::{self, TrafficSnapshot};
+use super::state::State;
 
 /// The end of a question to a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl<X> ServerPool<X> {
     /// backend that is down is pinged until it is up again.
     pub fn ask_soon(&self, backend: &Backend) {
         if !backend.is(State::Down) {
-            backend.want_asking();
+            backend.traffic.want_asking();
         }
     }
 
@@ -46,19 +47,19 @@ impl<X> ServerPool<X> {
         let members = &fleet.members;
         let mut ask = silence::to_ask(&snapshots(members), now, self.rules().silence);
         for (index, backend) in members.iter().enumerate() {
-            if backend.wants_asking() && !backend.is_asked() && !ask.contains(&index) {
+            if backend.traffic.wants_asking() && !backend.traffic.is_asked() && !ask.contains(&index) {
                 ask.push(index);
             }
         }
         let asked = ask.into_iter().map(|index| Arc::clone(&members[index]));
-        asked.inspect(|backend| backend.set_asked(Some(now))).collect()
+        asked.inspect(|backend| backend.traffic.set_asked(Some(now))).collect()
     }
 
     /// A question to a backend has ended.
     pub fn asked(&self, backend: &Backend, answer: Reply, now: Moment) -> Asked {
         let mut transition = None;
         // This answer also covers a request that failed meanwhile.
-        let after_failure = backend.take_wants_asking();
+        let after_failure = backend.traffic.take_wants_asking();
         match answer {
             Reply::Evidence(evidence) if backend.is(State::Down) => {
                 transition = self.asked_while_down(backend, evidence, now);
@@ -77,7 +78,7 @@ impl<X> ServerPool<X> {
                 // Further questions bring the backend up or down soon, and requests should not have to wait
                 // for the next pings.
                 if failed && after_failure && backend.is_in_use() {
-                    backend.want_asking();
+                    backend.traffic.want_asking();
                 }
             }
             // The rule of silence decides about this case while a request waits.
@@ -86,7 +87,7 @@ impl<X> ServerPool<X> {
             }
             Reply::None | Reply::Unasked => {}
         }
-        backend.set_asked(None);
+        backend.traffic.set_asked(None);
         Asked { again: false, transition }
     }
 

@@ -2,14 +2,24 @@
 //! updated whenever a request begins or ends.
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::backend::Backend;
 use super::load::{Load, LoadWatch};
 
+/// The watch of some backends, as each of them holds it.
+type Watch = Arc<Arc<dyn LoadWatch>>;
+
 /// The backends, ordered by load.
 #[derive(Debug)]
 pub struct Ranking {
+    order: Arc<Order>,
+    watch: Watch,
+}
+
+/// The part of a ranking that its backends know.
+#[derive(Debug, Default)]
+struct Order {
     /// A standard lock, held for the time of a few swaps.
     heap: Mutex<Heap>,
 }
@@ -38,33 +48,58 @@ struct Entry {
 
 impl Ranking {
     /// Starts to order these backends: they report their changes to the new ranking.
-    pub fn of(backends: &[Arc<Backend>]) -> Arc<Self> {
-        let ranking = Arc::new(Self { heap: Mutex::default() });
-        let mut heap = ranking.heap.lock().unwrap_or_else(PoisonError::into_inner);
-        for backend in backends {
-            heap.insert(backend);
-        }
-        drop(heap);
-        // The load of every backend is read again, because it may have changed while the heap was made.
-        let watch = Arc::new(Arc::clone(&ranking) as Arc<dyn LoadWatch>);
-        for backend in backends {
-            backend.watch(Some(Arc::clone(&watch)));
-            ranking.load_changed(backend.number, &backend.load);
-        }
+    pub fn of(backends: &[Arc<Backend>]) -> Self {
+        let order = Arc::new(Order::default());
+        let watch = Arc::new(Arc::clone(&order) as Arc<dyn LoadWatch>);
+        let ranking = Self { order, watch };
+        ranking.follow(backends);
         ranking
+    }
+
+    /// Orders these backends from now on, and no others. Backends that stay keep their places, so that a
+    /// change of a few among thousands costs little more than a look at each.
+    pub fn follow(&self, backends: &[Arc<Backend>]) {
+        let mut news = Vec::new();
+        {
+            let mut heap = self.order.heap();
+            let mut stays = vec![false; heap.indices.len()];
+            for backend in backends {
+                // Another backend may have had this number before.
+                let known = heap.has(backend.number) && backend.is_watched_by(&self.watch);
+                match stays.get_mut(backend.number - 1) {
+                    Some(stays) if known => *stays = true,
+                    _ => news.push(backend),
+                }
+            }
+            for (number, _) in (1..).zip(stays).filter(|(_, stays)| !stays) {
+                heap.remove(number);
+            }
+            news.iter().for_each(|backend| heap.insert(backend));
+        }
+        // The loads are read again, because they may have changed before the watch was there.
+        for backend in news {
+            backend.watch(Some(Arc::clone(&self.watch)));
+            self.order.load_changed(backend.number, &backend.load);
+        }
     }
 
     /// Returns the number of the backend with the lowest load for which `is_candidate` holds, and moves it
     /// behind those with the same load. Costs O(log n) for each backend that has a lower load and is no
     /// candidate.
     pub fn take_least(&self, is_candidate: impl Fn(usize) -> bool) -> Option<usize> {
-        self.heap.lock().unwrap_or_else(PoisonError::into_inner).take_least(is_candidate)
+        self.order.heap().take_least(is_candidate)
     }
 }
 
-impl LoadWatch for Ranking {
+impl Order {
+    fn heap(&self) -> MutexGuard<'_, Heap> {
+        self.heap.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LoadWatch for Order {
     fn load_changed(&self, number: usize, load: &Load) {
-        self.heap.lock().unwrap_or_else(PoisonError::into_inner).update(number, load);
+        self.heap().update(number, load);
     }
 }
 
@@ -78,10 +113,26 @@ impl Heap {
         self.rise(self.entries.len() - 1);
     }
 
+    /// The index of the backend with this number, if it is here.
+    fn index(&self, number: usize) -> Option<usize> {
+        self.indices.get(number - 1).copied().filter(|index| *index != NOWHERE)
+    }
+
+    fn has(&self, number: usize) -> bool {
+        self.index(number).is_some()
+    }
+
+    fn remove(&mut self, number: usize) {
+        let Some(index) = self.index(number) else { return };
+        self.entries.swap_remove(index);
+        self.indices[number - 1] = NOWHERE;
+        if index < self.entries.len() {
+            self.settle(index);
+        }
+    }
+
     fn update(&mut self, number: usize, load: &Load) {
-        let Some(index) = self.indices.get(number - 1).copied().filter(|index| *index != NOWHERE) else {
-            return;
-        };
+        let Some(index) = self.index(number) else { return };
         // Read inside the lock, so that of two changes the later one wins.
         self.entries[index].load = load.per_weight();
         self.settle(index);
@@ -157,38 +208,75 @@ impl Heap {
 /// The requests in flight at all of these backends together.
 #[derive(Debug)]
 pub struct Total {
+    tally: Arc<Tally>,
+    watch: Watch,
+}
+
+/// The part of a total that its backends know.
+#[derive(Debug)]
+struct Tally {
     sum: AtomicI64,
-    /// By number, minus one: the count for each backend.
+    /// By number, minus one: the count for each backend, or [`ABSENT`].
     counted: Vec<AtomicU32>,
 }
 
+/// The backend does not belong to the total.
+const ABSENT: u32 = u32::MAX;
+
 impl Total {
     /// Starts the sum over these backends: they report their changes to it.
-    pub fn of(backends: &[Arc<Backend>]) -> Arc<Self> {
+    pub fn of(backends: &[Arc<Backend>]) -> Self {
         let last = backends.last().map_or(0, |backend| backend.number);
-        let counted = (0..last).map(|_| AtomicU32::new(0)).collect();
-        let total = Arc::new(Self { sum: AtomicI64::new(0), counted });
-        let watch = Arc::new(Arc::clone(&total) as Arc<dyn LoadWatch>);
-        for backend in backends {
-            backend.watch(Some(Arc::clone(&watch)));
-            total.load_changed(backend.number, &backend.load);
-        }
+        let counted = (0..last).map(|_| AtomicU32::new(ABSENT)).collect();
+        let tally = Arc::new(Tally { sum: AtomicI64::new(0), counted });
+        let watch = Arc::new(Arc::clone(&tally) as Arc<dyn LoadWatch>);
+        let total = Self { tally, watch };
+        total.follow(backends);
         total
+    }
+
+    /// Sums these backends from now on, and no others. Returns whether it can: it has no room for numbers
+    /// above those that it was made for.
+    pub fn follow(&self, backends: &[Arc<Backend>]) -> bool {
+        let counted = &self.tally.counted;
+        if backends.last().is_some_and(|backend| backend.number > counted.len()) {
+            return false;
+        }
+        let mut stays = vec![false; counted.len()];
+        for backend in backends {
+            stays[backend.number - 1] = true;
+            let before = counted[backend.number - 1].load(Relaxed);
+            // Another backend may have had this number before.
+            if before == ABSENT || !backend.is_watched_by(&self.watch) {
+                let _ = counted[backend.number - 1].compare_exchange(ABSENT, 0, Relaxed, Relaxed);
+                backend.watch(Some(Arc::clone(&self.watch)));
+                self.tally.load_changed(backend.number, &backend.load);
+            }
+        }
+        for (counted, _) in counted.iter().zip(stays).filter(|(_, stays)| !stays) {
+            let before = counted.swap(ABSENT, Relaxed);
+            if before != ABSENT {
+                self.tally.sum.fetch_sub(i64::from(before), Relaxed);
+            }
+        }
+        true
     }
 
     /// Requests in flight.
     pub fn in_flight(&self) -> u64 {
-        self.sum.load(Relaxed).try_into().unwrap_or(0)
+        self.tally.sum.load(Relaxed).try_into().unwrap_or(0)
     }
 }
 
-impl LoadWatch for Total {
+impl LoadWatch for Tally {
     /// Adds the difference to the last count for this backend, so that no change is lost permanently.
     fn load_changed(&self, number: usize, load: &Load) {
         let Some(counted) = self.counted.get(number - 1) else { return };
         let now = load.in_flight();
-        let before = counted.swap(now, Relaxed);
-        self.sum.fetch_add(i64::from(now) - i64::from(before), Relaxed);
+        let is_there = |before| (before != ABSENT).then_some(now);
+        if let Ok(before) = counted.fetch_update(Relaxed, Relaxed, is_there) {
+            self.sum.fetch_add(i64::from(now) - i64::from(before), Relaxed);
+        }
     }
 }
 
@@ -224,6 +312,69 @@ mod tests {
         let picked: Vec<_> = (0..6).map(|_| ranking.take_least(|_| true).unwrap()).collect();
         assert_eq!(picked, [1, 2, 3, 1, 2, 3]);
         assert_eq!(ranking.take_least(|_| false), None);
+    }
+
+    /// Requests that come to these backends and leave them: about 15 in flight.
+    fn stir(field: &[Arc<Backend>], leases: &mut Vec<InFlight>, random: &mut fastrand::Rng) {
+        for _ in 0..5 {
+            if leases.len() < 15 || random.bool() {
+                leases.push(InFlight::new(Arc::clone(&field[random.usize(..field.len())])));
+            } else {
+                leases.swap_remove(random.usize(..leases.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_ranking_follows_a_change_of_its_backends() {
+        let mut field = backends(&[1; 6]);
+        let ranking = Ranking::of(&field[..4]);
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut leases = Vec::new();
+        for turn in 0..2000 {
+            if turn % 10 == 0 {
+                // Another backend gets a number whose last backend has no requests left.
+                let index = random.usize(..6);
+                leases.retain(|lease: &InFlight| lease.backend().number != index + 1);
+                field[index] = Arc::clone(&backends(&[1; 6])[index]);
+            }
+            let now: Vec<_> = field.iter().filter(|_| random.bool()).map(Arc::clone).collect();
+            stir(&field, &mut leases, &mut random);
+            ranking.follow(&now);
+            stir(&field, &mut leases, &mut random);
+            let lowest = now.iter().map(|backend| backend.load()).min_by(f64::total_cmp);
+            let least = ranking.take_least(|_| true);
+            let load = least.and_then(|number| now.iter().find(|backend| backend.number == number));
+            assert_eq!(load.map(|backend| backend.load()), lowest, "{least:?}");
+        }
+    }
+
+    #[test]
+    fn a_backend_that_stays_keeps_its_turn() {
+        let field = backends(&[1; 4]);
+        let ranking = Ranking::of(&field);
+        assert_eq!([1, 2].map(|_| ranking.take_least(|_| true)), [Some(1), Some(2)]);
+        ranking.follow(&field[..3]);
+        assert_eq!([1, 2].map(|_| ranking.take_least(|_| true)), [Some(3), Some(1)]);
+        ranking.follow(&field);
+        assert_eq!(ranking.take_least(|_| true), Some(4), "it was never picked");
+    }
+
+    #[test]
+    fn a_total_follows_a_change_of_its_backends() {
+        let field = backends(&[1; 6]);
+        let total = Total::of(&field);
+        let mut random = fastrand::Rng::with_seed(4);
+        let mut leases = Vec::new();
+        for _ in 0..2000 {
+            let now: Vec<_> = field.iter().filter(|_| random.bool()).map(Arc::clone).collect();
+            stir(&field, &mut leases, &mut random);
+            assert!(total.follow(&now));
+            stir(&field, &mut leases, &mut random);
+            let expected: u32 = now.iter().map(|backend| backend.in_flight()).sum();
+            assert_eq!(total.in_flight(), u64::from(expected));
+        }
+        assert!(!Total::of(&field[..3]).follow(&field), "it has no room for the number 6");
     }
 
     #[test]

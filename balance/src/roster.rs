@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::backend::{Backend, Peer};
 use crate::fleet::{LevelPolicies, Rank};
 use crate::member::Member;
+use crate::rules::Rules;
 
 /// The members of the pool.
 #[derive(Debug)]
@@ -86,6 +87,12 @@ impl<X> Roster<X> {
         let is_it = |peer: &Arc<Peer<X>>| std::ptr::eq::<Backend>(&***peer, backend);
         let member = self.members.binary_search_by_key(&backend.number, |member| member.number);
         member.is_ok_and(|index| is_it(&self.members[index])) || self.leaving.iter().any(is_it)
+    }
+
+    /// The policies of a level, which keep their turns and tables from view to view.
+    pub(crate) fn policies_of(&mut self, rank: Rank, rules: &Rules) -> Arc<LevelPolicies> {
+        let new = || Arc::new(LevelPolicies::new(rules.policy, rules.load_factor));
+        Arc::clone(self.policies.entry(rank).or_insert_with(new))
     }
 
     /// The present settings of a member, if there is such a member.

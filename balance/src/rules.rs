@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::health::Thresholds;
 use super::policy::Kind;
+use super::state::Thresholds;
 use super::{budget, outlier, silence};
 
 /// The rules of a pool.
@@ -29,6 +29,22 @@ pub struct Rules {
     pub outlier: outlier::Rule,
     /// The limits of all retries together; `None` for no limit.
     pub retry_budget: Option<budget::Rule>,
+}
+
+impl Default for Rules {
+    /// The defaults of the program `lb`.
+    fn default() -> Self {
+        Self {
+            policy: Kind::default(),
+            load_factor: 125,
+            panic_threshold: 0,
+            slow_start: Duration::ZERO,
+            thresholds: Thresholds { rise: 2, fall: 3 },
+            silence: silence::Rule { waiting: 3, at_least: Duration::from_millis(500) },
+            outlier: outlier::Rule::OFF,
+            retry_budget: None,
+        }
+    }
 }
 
 /// The present rules.

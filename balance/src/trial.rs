@@ -2,8 +2,8 @@
 //! failure.
 //!
 //! Some backends serve requests and answer no questions. They must come back, and a backend that has really
-//! failed must not get requests all the time. The doubling is that of circuit breakers, as in
-//! linkerd; the limit is that of Envoy's ejections.
+//! failed must not get requests all the time. So the time doubles with each failed trial, as in linkerd's
+//! circuit breaker, and it has an upper limit, as Envoy's ejections have.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ const FIRST_TRIAL_OF_KNOWN: Duration = Duration::from_secs(60);
 const LONGEST_TRIAL: Duration = Duration::from_secs(300);
 
 /// The time that a backend is out before a connection counts as evidence again, after this number of failed
-/// trials. `answers_questions`: the backend has answered a question before. The time doubles with each failed
-/// trial, as in Envoy and linkerd; the limit is that of Envoy's ejections.
+/// trials: from 5 s to 5 min. If `answers_questions`, the backend has answered a question before, and the
+/// shortest time is 1 min.
 pub fn trial_after(failed: u32, answers_questions: bool) -> Duration {
     let first = if answers_questions { FIRST_TRIAL_OF_KNOWN } else { FIRST_TRIAL };
     first.saturating_mul(2_u32.saturating_pow(failed)).min(LONGEST_TRIAL)

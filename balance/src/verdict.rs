@@ -16,7 +16,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::health::Cause;
+use crate::state::Cause;
 
 /// The ways in which a try can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray, IntoStaticStr)]

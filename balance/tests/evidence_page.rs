@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use balance::evidence::of_question;
-use balance::health::{Evidence, Health, State, Thresholds};
+use balance::health::{Evidence, Health};
+use balance::state::{State, Thresholds};
 use balance::verdict::{Failure, Lesson, Ran, Same};
 use balance::{Moment, Reply};
 use strum::VariantArray;

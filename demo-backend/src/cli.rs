@@ -233,23 +233,24 @@ What it answers on the data port:
                      as JSON with 'Accept: application/json' or '?format=json'
   POST /echo         the body that was sent
   GET /delay/<ms>    the same as /anything, after up to 60000 milliseconds
-  GET /work/<us>     the same, after up to 60000000 microseconds of work: the time is longer if the server
-                     is slower than 100 %
+  GET /work/<us>     the same, after up to 60000000 microseconds of work at the speed of the server
   GET /bytes/<n>     n bytes, up to 1073741824
   GET /die           no answer: the connection closes, as when a handler panics
   GET /upgrade       with 'Connection: upgrade' and 'Upgrade: echo': 101, then every byte comes back
 Headers of a request:
   X-Lab-Work         the work of the request in microseconds, for any path
   X-Lab-Deadline-Ms  the time from the arrival to the deadline of the request
-Headers of an answer: X-Lab-Queue-Us, X-Lab-Service-Us (the time in the queue, and the time of service),
-X-Lab-In-Flight (requests in flight on arrival, including this one), X-Lab-Faults (ids of the faults that hit
-it, or \"none\"), and X-Lab-Refused (full, shed, expired or hopeless) if it was not served. Faults can add
-X-Lab-Cache (hit or miss) and Endpoint-Load-Metrics.
+Headers of an answer:
+  X-Lab-Queue-Us     the time in the queue
+  X-Lab-Service-Us   the time of service
+  X-Lab-In-Flight    requests in flight on arrival, including this one
+  X-Lab-Faults       ids of the faults that hit it, or \"none\"
+  X-Lab-Refused      why it was not served: full, shed, expired or hopeless
 
 Commands on the control port (JSON):
   GET /healthz, /state, /counters, /ledger, /capacity, /faults, /kinds, /presets
   POST /start, /kill, /stop, /continue, /restart     answered when the command has taken effect
-  POST /term         send SIGTERM to the worker, which exits at once or as the fault exit_on_term says
+  POST /term         send SIGTERM to the worker; the fault exit_on_term says how it reacts
   POST /drain        finish requests in flight with Connection: close, and end; answered after the end
   PUT /capacity      {\"workers\": 3, \"queue\": 20}: fields that are missing have their defaults
   POST /faults       add one fault          PUT /faults      replace all faults by an array

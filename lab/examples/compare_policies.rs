@@ -24,7 +24,10 @@ async fn main() -> Result<()> {
         let load = Load::closed(lab.balancer().address(), 16).call(Call::get("/")).start()?;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let figures = load.stop().await?.summary();
-        println!("{policy:>20}: {} requests, p50 {:?}, p99 {:?}", figures.requests, figures.p50, figures.p99);
+        println!(
+            "{policy:>20}: {} requests, p50 {:?}, p99 {:?}",
+            figures.requests, figures.latency.p50, figures.latency.p99
+        );
         lab.stop();
     }
     Ok(())

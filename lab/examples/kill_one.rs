@@ -33,7 +33,7 @@ async fn main() -> Result<()> {
         let figures = report.phase(name).context("the phase was begun")?;
         println!(
             "{name:>13}: {} requests, {} errors, slowest {:?}",
-            figures.requests, figures.errors, figures.max
+            figures.requests, figures.errors, figures.latency.max
         );
     }
     let compared = report.compare(&lab.ledger().await?);

@@ -27,7 +27,7 @@ async fn main() -> Result<()> {
     lab.backend(2).resume().await?;
     lab.until_state(2, "up", Duration::from_secs(5)).await?;
     let figures = load.stop().await?.summary();
-    println!("{} requests, {} errors, slowest {:?}", figures.requests, figures.errors, figures.max);
+    println!("{} requests, {} errors, slowest {:?}", figures.requests, figures.errors, figures.latency.max);
     lab.stop();
     Ok(())
 }

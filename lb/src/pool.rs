@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use api::{Probe, Progress, StateChange};
 use balance::change::Change;
-use balance::health::{Evidence, Health, State, Thresholds};
+use balance::health::{Evidence, Health};
 use balance::member::Member;
+use balance::state::{State, Thresholds};
 use balance::verdict::{Failure, Limits, Verdict};
 use balance::{Moment, Reply, Rules, ServerPool, Transition};
 

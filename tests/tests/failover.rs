@@ -68,7 +68,11 @@ async fn a_killed_backend_costs_no_get() -> Result<()> {
     let killed = report.phase("killed").context("the phase was begun")?;
     println!("killed: {killed:?}; served again after {recovered:?}");
     assert_eq!(report.errors(), [], "no client may notice");
-    assert!(killed.max < Duration::from_millis(250), "the slowest answer took {:?}", killed.max);
+    assert!(
+        killed.latency.max < Duration::from_millis(250),
+        "the slowest answer took {:?}",
+        killed.latency.max
+    );
     let compared = report.compare(&lab.ledger().await?);
     assert!(compared.lost.is_empty(), "answered in a backend's name, executed by none: {:?}", compared.lost);
     Ok(())
@@ -90,7 +94,7 @@ async fn a_killed_backend_fails_only_the_posts_that_were_at_it() -> Result<()> {
     measure(Duration::from_secs(1)).await;
     let report = load.stop().await?;
 
-    let open_at_the_kill = |entry: &&lab::load::Entry| entry.start <= after && entry.end >= before;
+    let open_at_the_kill = |entry: &&lab::load::Entry| entry.sent <= after && entry.ended >= before;
     let at_the_kill = report.entries().iter().filter(open_at_the_kill).count();
     let failed: Vec<_> = report.entries().iter().filter(|entry| entry.is_error()).collect();
     println!("{} of {} failed, {at_the_kill} were open at the kill", failed.len(), report.summary().requests);

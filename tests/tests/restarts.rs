@@ -38,7 +38,10 @@ async fn restarts_of_the_balancer_cost_no_client_an_answer() -> Result<()> {
     serve_some(&load).await?;
     let report = load.stop().await?;
     let summary = report.summary();
-    println!("{RESTARTS} restarts: {} requests, the slowest took {:?}", summary.requests, summary.max);
+    println!(
+        "{RESTARTS} restarts: {} requests, the slowest took {:?}",
+        summary.requests, summary.latency.max
+    );
     assert_eq!(report.errors(), [], "no client may notice");
     let compared = report.compare(&lab.ledger().await?);
     assert!(compared.lost.is_empty() && compared.doubled.is_empty(), "{compared:?}");
@@ -79,7 +82,7 @@ async fn rolling_restarts_of_the_backends_cost_no_client_an_answer() -> Result<(
     let summary = report.summary();
     println!(
         "{RESTARTS} rolling restarts: {} requests, the slowest took {:?}",
-        summary.requests, summary.max
+        summary.requests, summary.latency.max
     );
     assert_eq!(report.errors(), [], "no client may notice");
     let compared = report.compare(&lab.ledger().await?);

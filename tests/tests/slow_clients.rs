@@ -40,7 +40,7 @@ async fn a_thousand_slow_clients_of_each_kind_do_not_slow_down_others() -> Resul
     // afterwards.
     let settled = async || {
         lab::eventually(Duration::from_secs(20), "the burst to be over", async || {
-            let slowest = load.recent(Duration::from_millis(200)).max;
+            let slowest = load.recent(Duration::from_millis(200)).latency.max;
             ensure!(slowest < BURST, "answers take up to {slowest:?}");
             Ok(())
         })
@@ -72,7 +72,7 @@ async fn a_thousand_slow_clients_of_each_kind_do_not_slow_down_others() -> Resul
     }
     let report = load.stop().await?;
     assert_eq!(report.errors(), []);
-    let p99 = |stretch: std::ops::Range<Duration>| report.between(stretch.start, stretch.end).p99;
+    let p99 = |stretch: std::ops::Range<Duration>| report.between(stretch.start, stretch.end).latency.p99;
     let times: Vec<_> = rounds.into_iter().map(|(calm, crowded)| (p99(calm), p99(crowded))).collect();
     println!("p99 without and with them: {times:?}; bytes for each that asks {asking}, that reads {reading}");
     assert!(asking <= EACH && reading <= EACH, "{asking} and {reading} bytes each");

@@ -9,6 +9,7 @@ mod image;
 mod pictures;
 mod record;
 mod replay;
+mod sim;
 mod soak;
 mod table;
 mod tidy;
@@ -35,6 +36,7 @@ enum Command {
     Pictures(pictures::Pictures),
     Record(record::Record),
     Replay(replay::Replay),
+    Sim(sim::Simulate),
     Soak(soak::Soak),
     Tidy(tidy::Tidy),
 }
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Pictures(command) => command.run(),
         Command::Record(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Sim(command) => command.run(),
         Command::Soak(command) => command.run(),
         Command::Tidy(command) => command.run(),
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::Moment;
 use crate::backend::Backend;
 
+use super::pick_rule::PickRule;
 use super::request::{Notes, Request};
 
 /// Picks one of the candidates.
@@ -48,6 +49,19 @@ pub struct About {
     pub uses_key: bool,
     /// The reason for a pick, in words.
     pub because: fn(&Notes) -> String,
+}
+
+impl About {
+    /// The kind of rule that chose a backend, after a pick with these notes.
+    pub(crate) fn rule(&self, notes: &Notes) -> PickRule {
+        match notes.drawn.len() {
+            _ if self.uses_key => PickRule::Key,
+            _ if self.keeps_turns => PickRule::Turn,
+            1 => PickRule::Draw,
+            2 => PickRule::BetterOfTwo,
+            _ => PickRule::LowestScore,
+        }
+    }
 }
 
 /// The settings of policies.

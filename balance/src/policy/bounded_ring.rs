@@ -100,7 +100,10 @@ impl Policy for BoundedRing {
             self.circle.store(Arc::new(Circle::of(members)));
         }
         let weights = candidates.iter().map(|backend| u64::from(backend.weight())).sum();
-        self.fleet.store(Some(Arc::new(Fleet { total: Total::of(candidates), weights })));
+        let before = self.fleet.load().as_ref().map(|fleet| Arc::clone(&fleet.total));
+        let total = before.filter(|total| total.follow(candidates));
+        let total = total.unwrap_or_else(|| Arc::new(Total::of(candidates)));
+        self.fleet.store(Some(Arc::new(Fleet { total, weights })));
     }
 
     fn score(&self, backend: &Backend, _: Moment) -> Option<f64> {

@@ -63,7 +63,10 @@ impl Policy for LeastConnections {
     }
 
     fn rebuild(&self, _: &[Arc<Backend>], candidates: &[Arc<Backend>]) {
-        self.ranking.store(Some(Ranking::of(candidates)));
+        match &*self.ranking.load() {
+            Some(ranking) => ranking.follow(candidates),
+            None => self.ranking.store(Some(Arc::new(Ranking::of(candidates)))),
+        }
     }
 
     fn score(&self, backend: &Backend, _: Moment) -> Option<f64> {

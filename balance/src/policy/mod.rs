@@ -7,10 +7,12 @@ mod about;
 #[cfg(test)]
 pub(crate) mod contract;
 mod list;
+mod pick_rule;
 mod request;
 
 pub use about::{About, Policy, Settings};
 pub(crate) use list::index_of;
+pub use pick_rule::PickRule;
 pub use request::{Notes, Request};
 
 /// Makes a module, a [`Kind`] and a test of each policy.

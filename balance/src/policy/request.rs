@@ -7,6 +7,8 @@ use fastrand::Rng;
 use crate::Moment;
 use crate::backend::Backend;
 
+use super::pick_rule::PickRule;
+
 /// The data of a request that a policy may use.
 #[derive(Debug)]
 pub struct Request<'a> {
@@ -28,7 +30,7 @@ pub struct Notes {
     /// The backends that were passed over in the end, with the reasons.
     pub passed: Vec<(usize, &'static str)>,
     /// The reason for the choice, if the policy did not make it.
-    pub because: Option<&'static str>,
+    pub because: Option<(PickRule, &'static str)>,
 }
 
 impl Request<'_> {
@@ -52,9 +54,9 @@ impl Request<'_> {
     }
 
     /// Notes the reason for a choice that the policy did not make.
-    pub(crate) fn because(&mut self, why: &'static str) {
+    pub(crate) fn because(&mut self, rule: PickRule, why: &'static str) {
         if let Some(notes) = &mut self.notes {
-            notes.because = Some(why);
+            notes.because = Some((rule, why));
         }
     }
 

@@ -142,6 +142,13 @@ async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: I
             Ok(json!({ "applied": supervisor.tell().await }))
         }
         (_, "/capacity") => Ok(supervisor.registry.borrow().capacity().view()),
+        _ => change_faults(supervisor, method, path, body).await,
+    }
+}
+
+/// Everything below `/faults`.
+async fn change_faults(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: Incoming) -> Answer {
+    match (method.as_str(), path) {
         ("POST", "/faults") => {
             let definition: Definition = read(body, "a fault such as {\"kind\": \"reset\"}").await?;
             let added = supervisor

@@ -42,7 +42,7 @@ const fn field(name: &'static str, example: &'static str, does: &'static str) ->
 }
 
 const AT: FieldRow =
-    field("at", "\"mid\"", "\"before\" the head (default), or in the \"mid\"dle of the body");
+    field("at", "\"mid\"", "\"before\" (the head; the default), or \"mid\" (after half of the body)");
 
 const CODE: FieldRow = field("code", "500", "the status of a failure; 503 by default");
 const PERCENT: FieldRow = field("percent", "30", "the share of the requests that are hit; all by default");

@@ -1,13 +1,21 @@
 //! Tests: which definitions are refused, and with which words.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Fault;
 use super::kinds::{KINDS, SCOPE};
 
+/// Each definition must be refused with an error that begins with its message.
+fn assert_refused(cases: &[(Value, &str)]) {
+    for (definition, message) in cases {
+        let error = Fault::parse(definition.as_object().unwrap()).expect_err(message).to_string();
+        assert!(error.starts_with(message), "{definition} gives {error}");
+    }
+}
+
 #[test]
 fn an_invalid_definition_is_refused_with_what_to_write() {
-    for (definition, message) in [
+    assert_refused(&[
         (json!({}), "kind: is missing; write one of refuse, exit_on_term, cold_start, cache, latency"),
         (
             json!({"kind": "slow"}),
@@ -52,6 +60,18 @@ fn an_invalid_definition_is_refused_with_what_to_write() {
         ),
         (json!({"kind": "refuse", "percent": 5}), "percent: no such field here; there are kind, after, for"),
         (json!({"kind": "rest"}), "kind: \"rest\" is none; write \"reset\", or one of refuse, exit_on_term"),
+        // The unknown field is the reason why `code` is missing, so it comes first.
+        (
+            json!({"kind": "status", "params": {"code": 500}}),
+            "params: no such field here; there are kind, code, retry_after, weighted, percent, skip, every, first, after, for, \
+             match; for example {\"kind\": \"status\", \"code\": 503",
+        ),
+    ]);
+}
+
+#[test]
+fn a_field_without_a_meaning_is_refused_with_what_to_write() {
+    assert_refused(&[
         (
             json!({"kind": "status", "weighted": {"99": 1}}),
             "weighted: {\"99\":1} is out of place; write statuses",
@@ -92,23 +112,13 @@ fn an_invalid_definition_is_refused_with_what_to_write() {
             json!({"kind": "reset", "match": {"header": {"A": "b"}}}),
             "match.header: {\"A\":\"b\"} is out of place",
         ),
-        // The unknown field is the reason why `code` is missing, so it comes first.
-        (
-            json!({"kind": "status", "params": {"code": 500}}),
-            "params: no such field here; there are kind, code, retry_after, weighted, percent, skip, every, first, after, for, \
-             match; for example {\"kind\": \"status\", \"code\": 503",
-        ),
-    ] {
-        let error =
-            Fault::parse(definition.as_object().unwrap()).expect_err(&definition.to_string()).to_string();
-        assert!(error.starts_with(message), "{definition} gives {error}");
-    }
+    ]);
 }
 
 #[test]
 fn each_row_of_the_table_is_true() {
     for row in KINDS {
-        let example: serde_json::Value = serde_json::from_str(row.example).unwrap();
+        let example: Value = serde_json::from_str(row.example).unwrap();
         let fault = Fault::parse(example.as_object().unwrap()).expect(row.example);
         assert_eq!(example["kind"], row.name);
         let number = fault.kind.stage() as usize;
@@ -117,7 +127,7 @@ fn each_row_of_the_table_is_true() {
         // Each field is known to the parser: a wrong value is an error about this field.
         for field in row.fields.iter().chain(row.scope) {
             let mut definition = example.clone();
-            let good: serde_json::Value = serde_json::from_str(field.example).expect(field.example);
+            let good: Value = serde_json::from_str(field.example).expect(field.example);
             assert!(!good.is_null());
             definition[field.name] = json!([[]]);
             let error = Fault::parse(definition.as_object().unwrap()).expect_err(field.name).to_string();

@@ -59,11 +59,19 @@ fn one_worker_serves_three_requests_one_after_the_other() {
     backend.order("POST /continue");
     let mut answers: Vec<_> = clients.into_iter().map(|mut client| client.answer()).collect();
     answers.sort_by_key(queue_ms);
-    for (place, answer) in answers.iter().enumerate() {
-        let wait = 50 * place as u64;
-        assert!((wait.saturating_sub(20)..=wait).contains(&queue_ms(answer)), "{wait}: {answer:?}");
-        assert!((50_000..55_000).contains(&number(answer, "x-lab-service-us")), "{answer:?}");
+    let took: Vec<_> = answers
+        .iter()
+        .map(|answer| (number(answer, "x-lab-queue-us"), number(answer, "x-lab-service-us")))
+        .collect();
+    assert_eq!(took[0].0, 0, "the first one waits for nothing");
+    for (place, pair) in took.windows(2).enumerate() {
+        // Lindley: the wait and the service of the one before, less the time between the two arrivals. The
+        // machine is given 30 ms for the arrivals.
+        let (expected, wait) = (pair[0].0 + pair[0].1, pair[1].0);
+        assert!((expected.saturating_sub(30_000)..=expected + 1).contains(&wait), "{place}: {took:?}");
     }
+    // A process that gets no time for long serves longer, never shorter.
+    assert!(took.iter().all(|(_, service)| (50_000..150_000).contains(service)), "{took:?}");
     let in_flight: Vec<_> = answers.iter().map(|answer| number(answer, "x-lab-in-flight")).collect();
     assert_eq!(in_flight, [1, 2, 3], "the order of service is the order of arrival");
 }
@@ -145,6 +153,18 @@ fn a_request_without_its_client_is_executed_or_frees_its_worker() {
 }
 
 #[test]
+fn a_request_whose_client_left_while_the_worker_was_stopped_is_work_nevertheless() {
+    let backend = Backend::start();
+    set(&backend, json!({"workers": 1, "on_disconnect": "continue", "work": "1ms"}));
+    backend.order("POST /stop");
+    for id in ["a", "b", "c"] {
+        backend.client().send(&format!("GET / HTTP/1.1\r\nHost: test\r\nX-Request-Id: {id}\r\n\r\n"));
+    }
+    backend.order("POST /continue");
+    eventually("all are executed", || executed(&backend) == json!({"a": 1, "b": 1, "c": 1}));
+}
+
+#[test]
 fn a_request_is_dropped_when_its_deadline_is_over_or_cannot_be_met() {
     let backend = Backend::start();
     for (discipline, reason) in [("drop_expired", "expired"), ("drop_hopeless", "hopeless")] {
@@ -160,7 +180,7 @@ fn a_request_is_dropped_when_its_deadline_is_over_or_cannot_be_met() {
         let dropped = second.answer();
         assert_eq!((dropped.status, dropped.header("x-lab-refused")), (503, Some(reason)));
         if discipline == "drop_expired" {
-            assert!((100..200).contains(&queue_ms(&dropped)), "{dropped:?}");
+            assert!((100..5000).contains(&queue_ms(&dropped)), "{dropped:?}");
             release();
         }
         assert_eq!((first.answer().status, third.answer().status), (200, 200));
@@ -184,11 +204,8 @@ fn a_capacity_reaches_a_worker_that_runs_and_the_next_one() {
     backend.order("POST /reset");
     assert_eq!(backend.order("GET /capacity"), first_capacity, "the capacity of the flags");
     assert_eq!(backend.order("GET /state")["capacity"], first_capacity);
-    assert_eq!(
-        number(&backend.get("/work/1000"), "x-lab-service-us") / 2000,
-        1,
-        "half the speed, twice the time"
-    );
+    let took = number(&backend.get("/work/100000"), "x-lab-service-us");
+    assert!((200_000..300_000).contains(&took), "half the speed, twice the time: {took}");
     // What GET shows, PUT takes.
     set(&backend, first_capacity);
 }
@@ -211,8 +228,8 @@ fn every_answer_says_how_long_it_took_and_what_hit_it() {
         assert_eq!((answer.status, answer.header("x-lab-faults")), (code, Some(faults)), "{path}");
         assert_eq!((number(&answer, "x-lab-queue-us"), number(&answer, "x-lab-in-flight")), (0, 1), "{path}");
         let took = number(&answer, "x-lab-service-us");
-        // The lateness of a timer costs nothing, up to the slack of the station.
-        assert!((service..=service + 5_000).contains(&took), "{path}: {took}");
+        // The lateness of a timer is no service time, unless the machine is very late.
+        assert!((service..=service + 100_000).contains(&took), "{path}: {took}");
     }
     let sized = backend.get_with("/?format=json", "X-Lab-Work: 3000\r\n");
     let body: Value = serde_json::from_str(&sized.body).unwrap();

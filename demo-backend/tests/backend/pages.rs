@@ -30,6 +30,7 @@ fn each_example_of_a_page_is_accepted() {
         ("README.md", include_str!("../../../README.md"), 2),
         ("docs/faults.md", include_str!("../../../docs/faults.md"), demo_backend::fault::KINDS.len()),
         ("lab/src/topology/backend.rs", include_str!("../../../lab/src/topology/backend.rs"), 1),
+        ("lab/src/claims/faults.rs", include_str!("../../../lab/src/claims/faults.rs"), 12),
         ("lab/examples/compare_policies.rs", include_str!("../../../lab/examples/compare_policies.rs"), 1),
         ("demo-backend --help", &help, 1),
     ] {

@@ -172,7 +172,7 @@ pub fn audit(lap: &Lap<'_>) -> Audit {
     };
     compare("requests begun, requests ended", lap.begun, lap.entries.len() as u64);
     compare("requests executed that no client sent, none", strangers, 0);
-    for ((what, clients), (_, balancer)) in lap.as_clients_count().into_iter().zip(lap.as_balancer_counts()) {
+    for Figure { what, clients, balancer } in lap.figures() {
         compare(&format!("{what}, clients and balancer"), clients, balancer);
     }
     audit
@@ -181,7 +181,7 @@ pub fn audit(lap: &Lap<'_>) -> Audit {
 impl Lap<'_> {
     /// The faults that were active while a request was open: only these can have hit it.
     fn strikes_during(&self, entry: &Entry) -> impl Iterator<Item = Strike> {
-        let open = |phase: &&FaultPhase| entry.start <= phase.to && phase.from <= entry.end;
+        let open = |phase: &&FaultPhase| entry.sent <= phase.to && phase.from <= entry.ended;
         self.phases.iter().filter(open).filter_map(|phase| phase.strike)
     }
 
@@ -190,54 +190,60 @@ impl Lap<'_> {
             || self.strikes_during(entry).any(|strike| strike.explains(kind, wrong, entry.backend))
     }
 
-    /// The balancer's counters that follow from the clients' data.
+    /// The balancer's counters, each beside the number that follows from the clients' data.
     ///
     /// An answer that was cut had begun with a status that its client may not have read: only answers with
     /// 200 are ever cut, because a backend never has two faults at a time. The same holds for the answers to
     /// uploads whose clients left.
-    fn as_clients_count(&self) -> Vec<(String, u64)> {
-        let count =
+    fn figures(&self) -> Vec<Figure> {
+        let entries =
             |is: &dyn Fn(&Entry) -> bool| self.entries.iter().filter(|entry| is(entry)).count() as u64;
         let status = |entry: &Entry| match entry.outcome {
             Outcome::Answered(status) => status,
             Outcome::Mistaken(_) | Outcome::Failed(_) => 200,
         };
-        let mut figures = vec![
-            ("requests".to_owned(), self.entries.len() as u64 + self.vanished + self.left),
-            ("clients that left".to_owned(), self.vanished + self.left),
-            ("answers of 2xx".to_owned(), count(&|entry| status(entry) / 100 == 2) + self.left),
-            ("answers of 5xx".to_owned(), count(&|entry| status(entry) / 100 == 5)),
-            ("other answers".to_owned(), count(&|entry| !matches!(status(entry) / 100, 2 | 5))),
-        ];
-        figures.extend(self.counted.1.backends.iter().map(|backend| {
-            let answered =
-                |entry: &Entry| entry.backend.map(|number| number as usize) == Some(backend.number);
-            (format!("whole answers of backend {}", backend.number), count(&answered))
-        }));
-        figures
-    }
-
-    /// The balancer's counters, in the same order.
-    fn as_balancer_counts(&self) -> Vec<(String, u64)> {
-        let count = |of: &dyn Fn(&State) -> u64| {
-            let (before, after) = self.counted;
-            of(after).saturating_sub(of(before))
+        let class = |entry: &Entry| status(entry) / 100;
+        let (before, after) = self.counted;
+        let counter = |of: &dyn Fn(&State) -> u64| of(after).saturating_sub(of(before));
+        let answers = |state: &State, classes: &[u8]| -> u64 {
+            classes.iter().map(|class| state.totals.status.of_class(*class)).sum()
         };
-        let class = |state: &State, class| state.totals.status.of_class(class);
-        let others = |state: &State| [1, 3, 4].map(|number| class(state, number)).iter().sum();
+        let gone = self.vanished + self.left;
+        let figure = |what: &str, clients, balancer| Figure { what: what.to_owned(), clients, balancer };
         let mut figures = vec![
-            ("requests".to_owned(), count(&|state| state.totals.requests)),
-            ("clients that left".to_owned(), count(&|state| state.totals.client_gone)),
-            ("answers of 2xx".to_owned(), count(&|state| class(state, 2))),
-            ("answers of 5xx".to_owned(), count(&|state| class(state, 5))),
-            ("other answers".to_owned(), count(&others)),
+            figure("requests", self.entries.len() as u64 + gone, counter(&|state| state.totals.requests)),
+            figure("clients that left", gone, counter(&|state| state.totals.client_gone)),
+            figure(
+                "answers of 2xx",
+                entries(&|entry| class(entry) == 2) + self.left,
+                counter(&|state| answers(state, &[2])),
+            ),
+            figure(
+                "answers of 5xx",
+                entries(&|entry| class(entry) == 5),
+                counter(&|state| answers(state, &[5])),
+            ),
+            figure(
+                "other answers",
+                entries(&|entry| !matches!(class(entry), 2 | 5)),
+                counter(&|state| answers(state, &[1, 3, 4])),
+            ),
         ];
-        figures.extend(self.counted.1.backends.iter().map(|backend| {
+        figures.extend(after.backends.iter().map(|backend| {
+            let is_its = |entry: &Entry| entry.backend.map(|number| number as usize) == Some(backend.number);
             let answers = |state: &State| state.backend(backend.number).map_or(0, |backend| backend.answers);
-            (format!("whole answers of backend {}", backend.number), count(&answers))
+            let what = format!("whole answers of backend {}", backend.number);
+            figure(&what, entries(&is_its), counter(&answers))
         }));
         figures
     }
+}
+
+/// One number that the clients and the balancer both know.
+struct Figure {
+    what: String,
+    clients: u64,
+    balancer: u64,
 }
 
 #[cfg(test)]

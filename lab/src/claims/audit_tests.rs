@@ -8,7 +8,7 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 
 /// A request that was open from `start` to `start + 1` milliseconds.
 fn entry(number: u64, call: usize, start: u64, outcome: Outcome, backend: Option<u32>) -> Entry {
-    Entry { number, call, start: MS(start), end: MS(start + 1), outcome, backend }
+    Entry { call, ..Entry::example(number, MS(start), MS(start + 1), outcome, backend) }
 }
 
 /// Calls: 0 is a short GET, 1 a POST, 2 a GET that closes its connection. Garbage from 100 ms to 200 ms, a
@@ -126,8 +126,8 @@ fn an_answer_to_another_request_is_found() {
 fn only_a_fault_that_stood_meanwhile_explains_an_error() {
     let moved = |start| {
         found(move |entries, _| {
-            entries[2].start = MS(start);
-            entries[2].end = MS(start + 1);
+            entries[2].sent = MS(start);
+            entries[2].ended = MS(start + 1);
         })
     };
     // Garbage explains a 502, and so does a kill for a POST. Before them, there was no fault.

@@ -4,29 +4,86 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize as _;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::microseconds;
+use super::truth::GroundTruth;
+
 /// One request as its client saw it. Times count from the start of the load.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// The request's number; together with the load's name it is the `X-Request-Id`.
     pub number: u64,
     /// The call of the load, by its place in the list.
     pub call: usize,
-    /// The start of the latency: in open loop the time at which it should have been sent, in closed loop the
+    /// The connection that sent it, from 0; in closed loop, this is the client.
+    pub client: usize,
+    /// Its key, if the call has keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<u64>,
+    /// Its size, if the call has sizes: the service time that it demands.
+    #[serde(
+        rename = "size_us",
+        with = "microseconds::optional",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub size: Option<Duration>,
+    /// The time at which it should have been sent: in open loop the time of its arrival, in closed loop the
     /// time at which it was sent.
-    pub start: Duration,
+    #[serde(rename = "intended_us", with = "microseconds")]
+    pub intended: Duration,
+    /// The time at which it was sent, or at which its connection was begun; that of its first try.
+    #[serde(rename = "sent_us", with = "microseconds")]
+    pub sent: Duration,
     /// The time at which the answer was complete or had failed.
-    pub end: Duration,
-    /// The outcome.
+    #[serde(rename = "ended_us", with = "microseconds")]
+    pub ended: Duration,
+    /// How late the load itself was. In open loop, this is the time from `intended` to `sent`, without the
+    /// wait for a free connection. In closed loop, it is how much longer than planned the client waited after
+    /// the answer before. A long time here is no latency of the server. It means that the machine was too
+    /// busy.
+    #[serde(rename = "late_us", with = "microseconds")]
+    pub late: Duration,
+    /// The outcome; that of its last try.
     pub outcome: Outcome,
-    /// The backend that answered, from the header `X-Backend`.
+    /// The backend that answered, from the header `X-Backend`; that of its last try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<u32>,
+    /// What the backend said about it; about its last try.
+    #[serde(default, skip_serializing_if = "GroundTruth::is_silent")]
+    pub truth: GroundTruth,
+    /// The tries before the last one: none without [`Load::retries`](super::Load::retries).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Try>,
+    /// The time at which its last try was sent: the same as `sent` if there was only one.
+    #[serde(rename = "last_sent_us", with = "microseconds")]
+    pub last_sent: Duration,
+}
+
+/// One try of a request, after which the client tried again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Try {
+    /// The time at which it was sent.
+    #[serde(rename = "sent_us", with = "microseconds")]
+    pub sent: Duration,
+    /// The time at which its answer was complete or had failed.
+    #[serde(rename = "ended_us", with = "microseconds")]
+    pub ended: Duration,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// The backend that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<u32>,
+    /// What the backend said about it.
+    #[serde(default, skip_serializing_if = "GroundTruth::is_silent")]
+    pub truth: GroundTruth,
 }
 
 /// The outcome of a request for its client.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// A complete answer with this status.
     Answered(u16),
@@ -37,9 +94,26 @@ pub enum Outcome {
 }
 
 impl Entry {
-    /// How long it took.
+    /// How long it took, from the time at which it should have been sent. In open loop, this includes the
+    /// wait for a free connection: it is the latency without coordinated omission.
     pub fn latency(&self) -> Duration {
-        self.end.saturating_sub(self.start)
+        self.ended.saturating_sub(self.intended)
+    }
+
+    /// The number of its tries, at least 1.
+    pub fn tries(&self) -> u64 {
+        self.earlier.len() as u64 + 1
+    }
+
+    /// The number of its tries that a backend answered.
+    fn answered(&self) -> u64 {
+        let earlier = self.earlier.iter().filter(|earlier| earlier.backend.is_some()).count() as u64;
+        earlier + u64::from(self.backend.is_some())
+    }
+
+    /// How long it took, from the time at which its first try was sent.
+    pub fn uncorrected(&self) -> Duration {
+        self.ended.saturating_sub(self.sent)
     }
 
     /// Whether the client did not get what it asked for: no complete answer, the answer to another request,
@@ -93,11 +167,13 @@ impl Executed {
 /// The differences between the ledgers of the clients and of the backends, as ids of requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Requests with an answer from a backend that no backend executed.
+    /// Requests with more answers from backends than executions: an answer that no backend executed.
     pub lost: Vec<String>,
-    /// Requests that were executed more than once. This is allowed for idempotent requests only.
+    /// Requests that were executed more often than their client tried. This is allowed for idempotent
+    /// requests only.
     pub doubled: Vec<String>,
-    /// Requests that were executed, but whose client got an error that was not the backend's own.
+    /// Requests that were executed and not answered in one of their tries, and whose client got an error in
+    /// the end that was not the backend's own.
     pub executed_but_failed: Vec<String>,
 }
 
@@ -111,16 +187,45 @@ pub(super) fn compare<'a>(
     for entry in entries {
         let id = id(entry);
         let times = executed.times(&id);
-        if times > 1 {
+        if times > entry.tries() {
             difference.doubled.push(id.clone());
         }
-        if times == 0 && entry.backend.is_some() {
+        if times < entry.answered() {
             difference.lost.push(id);
-        } else if times > 0 && entry.is_error() && entry.backend.is_none() {
+        } else if times > entry.answered() && entry.is_error() && entry.backend.is_none() {
             difference.executed_but_failed.push(id);
         }
     }
     difference
+}
+
+#[cfg(test)]
+impl Entry {
+    /// An entry for tests: a request of the first call that was sent when it was due.
+    pub(crate) fn example(
+        number: u64,
+        from: Duration,
+        to: Duration,
+        outcome: Outcome,
+        backend: Option<u32>,
+    ) -> Self {
+        Self {
+            number,
+            call: 0,
+            client: 0,
+            key: None,
+            size: None,
+            intended: from,
+            sent: from,
+            ended: to,
+            late: Duration::ZERO,
+            outcome,
+            backend,
+            truth: GroundTruth::default(),
+            earlier: Vec::new(),
+            last_sent: from,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -129,7 +234,7 @@ mod tests {
     use serde_json::json;
 
     fn entry(number: u64, outcome: Outcome, backend: Option<u32>) -> Entry {
-        Entry { number, call: 0, start: Duration::ZERO, end: Duration::ZERO, outcome, backend }
+        Entry::example(number, Duration::ZERO, Duration::ZERO, outcome, backend)
     }
 
     #[test]
@@ -153,6 +258,37 @@ mod tests {
         assert_eq!(difference.lost, ["r1"]);
         assert_eq!(difference.doubled, ["r2", "r5"]);
         assert_eq!(difference.executed_but_failed, ["r3", "r5"]);
+    }
+
+    #[test]
+    fn each_try_may_be_executed_once() {
+        let answered = |backend| Try {
+            sent: Duration::ZERO,
+            ended: Duration::ZERO,
+            outcome: Outcome::Answered(503),
+            backend,
+            truth: GroundTruth::default(),
+        };
+        let tried = |number, earlier: &[Option<u32>], outcome, backend| Entry {
+            earlier: earlier.iter().map(|backend| answered(*backend)).collect(),
+            ..entry(number, outcome, backend)
+        };
+        let ok = || Outcome::Answered(200);
+        let failed = || Outcome::Failed("reset".into());
+        let entries = [
+            tried(0, &[Some(1)], ok(), Some(2)),  // two answers, executed twice
+            tried(1, &[Some(1)], ok(), Some(2)),  // two answers, executed once
+            tried(2, &[Some(1)], ok(), Some(2)),  // two tries, executed three times
+            tried(3, &[None], ok(), Some(2)),     // the answer to the first try was lost
+            tried(4, &[Some(1)], failed(), None), // only the first try was executed, and it was answered
+            tried(5, &[Some(1)], failed(), None), // the second was executed too, and not answered
+        ];
+        let executed = json!({"executed": {"r0": 2, "r1": 1, "r2": 3, "r3": 2, "r4": 1, "r5": 2}});
+        let executed = Executed::from_ledger(&executed).unwrap();
+        let difference = compare(&entries, |entry| format!("r{}", entry.number), &executed);
+        assert_eq!(difference.lost, ["r1"]);
+        assert_eq!(difference.doubled, ["r2"]);
+        assert_eq!(difference.executed_but_failed, ["r5"]);
     }
 
     #[test]

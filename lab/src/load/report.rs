@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
+use super::draws::Seed;
+use super::in_flight;
 use super::ledger::{Comparison, Entry, Executed, Outcome, compare};
-
-/// The longest latency that the histogram distinguishes, in microseconds: an hour.
-const LONGEST: u64 = 3_600_000_000;
+use super::microseconds;
+use super::summary::{Summary, summarise};
 
 /// A named period, from its start to the start of the next one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Phase {
     /// Its name.
     pub(super) name: String,
     /// Its start, counted from the start of the load.
+    #[serde(rename = "from_us", with = "microseconds")]
     pub(super) from: Duration,
 }
 
@@ -28,9 +30,21 @@ pub struct Report {
     pub(super) duration: Duration,
     pub(super) begun: u64,
     pub(super) unsent: u64,
+    pub(super) seed: u64,
+    pub(super) epoch_unix_us: u64,
 }
 
 impl Report {
+    /// The seed of the load: see [`Load::seed`](super::Load::seed).
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The beginning of the load, from which all its times count, in microseconds since 1970 (Unix time).
+    pub fn epoch_unix_us(&self) -> u64 {
+        self.epoch_unix_us
+    }
+
     /// All requests, in the order in which they ended.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -59,9 +73,32 @@ impl Report {
 
     /// The figures of a phase, if there was one with this name. If there were several, the first.
     pub fn phase(&self, name: &str) -> Option<Summary> {
+        let (from, to) = self.period(name)?;
+        Some(self.between(from, to))
+    }
+
+    /// The beginning and the end of a phase, if there was one with this name. If there were several, of the
+    /// first.
+    pub fn period(&self, name: &str) -> Option<(Duration, Duration)> {
         let at = self.phases.iter().position(|phase| phase.name == name)?;
         let to = self.phases.get(at + 1).map_or(self.duration, |next| next.from);
-        Some(self.between(self.phases[at].from, to))
+        Some((self.phases[at].from, to))
+    }
+
+    /// The mean number of requests in flight in a phase, if there was one with this name: of those that this
+    /// backend answered, or of all. A request is in flight from the time at which it was sent to the end of
+    /// its answer, and between two tries it is not. The entries must be complete: see [`Load::keep_last`].
+    ///
+    /// [`Load::keep_last`]: super::Load::keep_last
+    pub fn in_flight_mean(&self, phase: &str, backend: Option<u32>) -> Option<f64> {
+        Some(in_flight::mean(&self.entries, self.period(phase)?, backend))
+    }
+
+    /// The number of requests in flight at random moments, one in each stretch of this length. The moments
+    /// belong to the seed of the load. There are none if the length is zero.
+    pub fn in_flight_series(&self, every: Duration, backend: Option<u32>) -> Vec<(Duration, usize)> {
+        let moments = in_flight::moments(Seed(self.seed), every, self.duration);
+        in_flight::at(&self.entries, &moments, backend)
     }
 
     /// The figures of the requests that ended in this period.
@@ -77,7 +114,7 @@ impl Report {
 
     /// The first answer of a backend after this time.
     pub fn first_answer(&self, backend: u32, after: Duration) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.end > after && entry.backend == Some(backend))
+        self.entries.iter().find(|entry| entry.ended > after && entry.backend == Some(backend))
     }
 
     /// The errors with their counts, the most frequent first: reasons, and statuses of 400 or more.
@@ -102,68 +139,6 @@ impl Report {
     }
 }
 
-/// The figures of a period.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Summary {
-    /// The length of the period.
-    pub duration: Duration,
-    /// Requests that ended in it, with or without an error.
-    pub requests: u64,
-    /// The number of them that ended with an error, see [`Entry::is_error`].
-    pub errors: u64,
-    /// The number of answers of each backend.
-    pub answers: BTreeMap<u32, u64>,
-    /// The median latency; zero without requests.
-    pub p50: Duration,
-    /// The 99th percentile of the latency.
-    pub p99: Duration,
-    /// The longest latency.
-    pub max: Duration,
-}
-
-impl Summary {
-    /// Requests a second.
-    pub fn rate(&self) -> f64 {
-        let seconds = self.duration.as_secs_f64();
-        if seconds > 0.0 { self.requests as f64 / seconds } else { 0.0 }
-    }
-
-    /// A backend's share of all answers, from 0 to 1; zero without answers.
-    pub fn share(&self, backend: u32) -> f64 {
-        let all: u64 = self.answers.values().sum();
-        let own = self.answers.get(&backend).copied().unwrap_or(0);
-        if all > 0 { own as f64 / all as f64 } else { 0.0 }
-    }
-}
-
-/// Adds up the entries that ended at `from` or later and before `to`. Quantiles have three exact digits.
-pub fn summarise<'a>(entries: impl IntoIterator<Item = &'a Entry>, from: Duration, to: Duration) -> Summary {
-    let mut summary = Summary {
-        duration: to.saturating_sub(from),
-        requests: 0,
-        errors: 0,
-        answers: BTreeMap::new(),
-        p50: Duration::ZERO,
-        p99: Duration::ZERO,
-        max: Duration::ZERO,
-    };
-    // Only bounds in the wrong order can fail here, and these are in order.
-    let Ok(mut latencies) = Histogram::<u64>::new_with_bounds(1, LONGEST, 3) else { return summary };
-    for entry in entries.into_iter().filter(|entry| (from..to).contains(&entry.end)) {
-        summary.requests += 1;
-        summary.errors += u64::from(entry.is_error());
-        if let Some(backend) = entry.backend {
-            *summary.answers.entry(backend).or_default() += 1;
-        }
-        summary.max = summary.max.max(entry.latency());
-        latencies.saturating_record(u64::try_from(entry.latency().as_micros()).unwrap_or(LONGEST));
-    }
-    // The histogram returns the upper end of a range of values; the longest latency may be lower.
-    let quantile = |q| Duration::from_micros(latencies.value_at_quantile(q)).min(summary.max);
-    (summary.p50, summary.p99) = (quantile(0.5), quantile(0.99));
-    summary
-}
-
 /// The `X-Request-Id` of a request.
 pub(super) fn request_id(load: &str, number: u64) -> String {
     format!("{load}-{number}")
@@ -178,13 +153,12 @@ mod tests {
     /// One request a millisecond for three seconds, to four backends in turn; the latency of each in
     /// microseconds is its number, and every hundredth fails.
     fn report() -> Report {
-        let entries = (0..3000).map(|number| Entry {
-            number,
-            call: 0,
-            start: MS(number),
-            end: MS(number) + Duration::from_micros(number),
-            outcome: if number % 100 == 99 { Outcome::Answered(502) } else { Outcome::Answered(200) },
-            backend: (number % 100 != 99).then_some(number as u32 % 4 + 1),
+        let entries = (0..3000).map(|number| {
+            let (from, to) = (MS(number), MS(number) + Duration::from_micros(number));
+            match number % 100 {
+                99 => Entry::example(number, from, to, Outcome::Answered(502), None),
+                _ => Entry::example(number, from, to, Outcome::Answered(200), Some(number as u32 % 4 + 1)),
+            }
         });
         let phases = [("steady", 0), ("kill", 1_000_500)]
             .map(|(name, from)| Phase { name: name.into(), from: Duration::from_micros(from) });
@@ -195,6 +169,8 @@ mod tests {
             duration: MS(3003),
             begun: 3000,
             unsent: 0,
+            seed: 0,
+            epoch_unix_us: 0,
         }
     }
 
@@ -202,9 +178,13 @@ mod tests {
     fn the_whole_adds_up() {
         let summary = report().summary();
         assert_eq!((summary.requests, summary.errors), (3000, 30));
-        assert_eq!(summary.max, Duration::from_micros(2999));
-        assert!((1490..1510).contains(&summary.p50.as_micros()), "{:?}", summary.p50);
-        assert!((2960..2980).contains(&summary.p99.as_micros()), "{:?}", summary.p99);
+        // A latency of n microseconds is the share n / 3000 of all.
+        let [p50, p90, p99, p999] =
+            [summary.latency.p50, summary.latency.p90, summary.latency.p99, summary.latency.p999]
+                .map(|time| time.as_micros());
+        assert!((1490..1510).contains(&p50) && (2690..2710).contains(&p90), "{p50} {p90}");
+        assert!((2960..2980).contains(&p99) && (2990..=2999).contains(&p999), "{p99} {p999}");
+        assert_eq!(summary.latency.max, Duration::from_micros(2999));
         assert!((998.0..1000.0).contains(&summary.rate()), "{}", summary.rate());
         assert!((0.252..0.253).contains(&summary.share(1)) && summary.share(9) == 0.0, "{summary:?}");
     }
@@ -241,9 +221,31 @@ mod tests {
     #[test]
     fn nothing_adds_up_to_nothing() {
         let summary = summarise([], Duration::ZERO, Duration::ZERO);
-        assert_eq!(
-            (summary.requests, summary.rate(), summary.share(1), summary.p99),
-            (0, 0.0, 0.0, Duration::ZERO)
-        );
+        assert_eq!(summary, Summary::default());
+        assert_eq!((summary.rate(), summary.share(1)), (0.0, 0.0));
+    }
+
+    #[test]
+    fn both_latencies_stand_side_by_side() {
+        // Ten requests were due at once and waited for one connection, 100 ms each: the answer to the first
+        // comes after 100 ms, that to the last after a second. The pacer was 2 ms late for the first.
+        let entries: Vec<Entry> = (0..10)
+            .map(|number| Entry {
+                intended: MS(0),
+                sent: MS(number * 100).max(MS(2)),
+                late: if number == 0 { MS(2) } else { MS(0) },
+                ..Entry::example(number, MS(0), MS(number * 100 + 100), Outcome::Answered(200), Some(1))
+            })
+            .collect();
+        let summary = summarise(&entries, MS(0), MS(2000));
+        assert_eq!((summary.latency.p50.as_millis(), summary.latency.max), (500, MS(1000)));
+        assert_eq!((summary.uncorrected.p50.as_millis(), summary.uncorrected.max), (100, MS(100)));
+        assert_eq!((summary.late.p50, summary.late.p99), (MS(0), MS(2)));
+        let expected = "10 requests, 0 errors, 0 retries, 5.0 a second\n\
+                        \u{20}                p50     p90     p99   p99.9     max\n\
+                        corrected     500 ms  900 ms   1.0 s   1.0 s   1.0 s\n\
+                        uncorrected   100 ms  100 ms  100 ms  100 ms  100 ms\n\
+                        timers late   0.0 ms  0.0 ms  2.0 ms  2.0 ms  2.0 ms\n";
+        assert_eq!(summary.to_string(), expected);
     }
 }

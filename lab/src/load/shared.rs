@@ -1,12 +1,13 @@
 //! The data that the thread of a load and its owner share.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::ledger::Entry;
 use super::report::Phase;
+use super::retries::RetryWindow;
 
 /// The data that the thread of a load and its owner share.
 #[derive(Debug)]
@@ -14,9 +15,11 @@ pub(super) struct Shared {
     /// The first part of every request's id, different for each load.
     pub(super) name: String,
     pub(super) began: Instant,
-    pub(super) stopping: AtomicBool,
-    pub(super) next_number: AtomicU64,
-    pub(super) unsent: AtomicU64,
+    /// The same moment, in microseconds since 1970.
+    pub(super) epoch_unix_us: u64,
+    /// The number of requests that the load has begun.
+    pub(super) begun: AtomicU64,
+    retry_window: Mutex<RetryWindow>,
     record: Mutex<Record>,
 }
 
@@ -34,21 +37,34 @@ impl Shared {
         Self {
             name: format!("load{:08x}", fastrand::u32(..)),
             began: Instant::now(),
-            stopping: AtomicBool::new(false),
-            next_number: AtomicU64::new(0),
-            unsent: AtomicU64::new(0),
+            // A clock before 1970 is wrong anyway.
+            epoch_unix_us: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX)),
+            begun: AtomicU64::new(0),
+            retry_window: Mutex::default(),
             record: Mutex::new(Record { entries: VecDeque::new(), phases: Vec::new(), keep }),
         }
+    }
+
+    /// The time since the start of the load, in whole microseconds: a report can be written and read again
+    /// without a difference.
+    pub(super) fn elapsed(&self) -> Duration {
+        whole_microseconds(self.began.elapsed())
+    }
+
+    pub(super) fn retry_window(&self) -> MutexGuard<'_, RetryWindow> {
+        self.retry_window.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(super) fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
 
-    /// Whether no more requests are to begin.
-    pub(super) fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
+/// A time without its fraction of a microsecond.
+pub(super) fn whole_microseconds(time: Duration) -> Duration {
+    time - Duration::from_nanos(u64::from(time.subsec_nanos() % 1000))
 }
 
 impl Record {

@@ -1,12 +1,13 @@
 //! `GET /events`: server-sent events about requests and changes at the moment they happen.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::Event;
 use bytes::Bytes;
 use http_body_util::channel::Sender;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::interval;
 
 use crate::clock;
 use crate::observe::Observer;
@@ -14,9 +15,6 @@ use crate::observe::stream::{Cursor, Requests};
 
 /// Interval of comments in the stream, so that both sides detect a dead connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// Interval at which a reader looks for events about requests.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// A reader of the stream. It leaves when this value is dropped.
 struct Reader {
@@ -61,14 +59,15 @@ pub(super) async fn tell(
         }
     }
     let mut heartbeat = interval(HEARTBEAT);
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let mut message = reader.observer.stream.read(&mut reader.cursor);
+        let stream = &reader.observer.stream;
+        // Registered before the look into the ring, so that no event is missed in between.
+        let mut news = pin!(stream.news());
+        news.as_mut().enable();
+        let mut message = stream.read(&mut reader.cursor);
         if message.is_empty() {
             message = tokio::select! {
-                () = reader.observer.stream.news() => continue,
-                _ = look.tick() => continue,
+                () = news => continue,
                 _ = heartbeat.tick() => Bytes::from_static(b": still here\n\n"),
             };
         }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use balance::health::Thresholds;
 use balance::member::{Member, Mode};
+use balance::state::Thresholds;
 use balance::{Address, budget, outlier, silence};
 use http::StatusCode;
 use ipnet::{IpNet, Ipv4Net};

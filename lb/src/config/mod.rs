@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use balance::health::Thresholds;
 use balance::member::{Member, Mode};
 use balance::policy::Kind;
+use balance::state::Thresholds;
 use balance::{Address, Rules, budget, outlier, silence};
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use balance::health::State;
 use balance::member::{Member, Mode};
+use balance::state::State;
 
 use crate::pool::Fleet;
 

@@ -158,6 +158,7 @@ impl Observer {
         let request = outcome.to_event(now_us, id, sampled);
         self.stream.publish(now_us, audience, &Event::Req(Box::new(request)));
         if let Some(decisions) = decisions {
+            let decisions = decisions.into_iter().map(Decision::shortened).collect();
             self.stream.publish(now_us, audience, &Event::Why(Box::new(Why { id, decisions })));
         }
     }

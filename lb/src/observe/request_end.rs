@@ -77,6 +77,7 @@ impl RequestEnd {
             body_us: self.body_us,
             total_us: self.total_us,
             request_id: self.request_id.clone(),
+            ..Req::default()
         }
     }
 }

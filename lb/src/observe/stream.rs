@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use api::{Event, Gap};
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// The time that an event stays in the ring, in microseconds.
 const KEPT_US: u64 = 10_000_000;
@@ -26,8 +27,9 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The number of bytes that a reader takes at a time, before the last event.
 const BATCH: usize = 32 * 1024;
 
-/// Requests that are told in a second; a person cannot read more.
-pub(crate) const SAMPLES: u64 = 40;
+/// Requests that are told in a second; a person cannot read more. With their explanations, a reader needs
+/// less than 25 kB a second.
+pub(crate) const SAMPLES: u64 = 24;
 
 /// The readers that an event is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +80,7 @@ pub(crate) struct EventStream {
     readers_of_all: AtomicUsize,
     /// Events are written: there is a reader, or there was one a short time ago.
     active: AtomicBool,
-    /// The time at which the last reader left, in microseconds.
+    /// The time at which the last reader left, in microseconds; 0 if there was none.
     left: AtomicU64,
     /// One in this number of requests is told; 0 for none.
     one_in: AtomicU32,
@@ -170,12 +172,12 @@ impl EventStream {
         self.missed.load(Relaxed)
     }
 
-    /// Writes an event.
+    /// Writes an event. Readers get it at once if it is rare, and otherwise with the next tick: every event
+    /// that is sent alone costs the balancer a system call for each reader.
     pub(crate) fn publish(&self, at_us: u64, audience: Audience, event: &Event) {
         let data = serde_json::to_string(event).unwrap_or_default();
         self.ring().push(at_us, audience, event.name(), &data);
-        // Requests are frequent, and a reader looks for them soon: to wake it for each would cost more.
-        if audience == Audience::Everyone {
+        if !matches!(event, Event::Req(_) | Event::Why(_) | Event::Probe(_)) {
             self.news.notify_waiters();
         }
     }
@@ -195,7 +197,7 @@ impl EventStream {
 
     /// A reader leaves.
     pub(crate) fn leave(&self, cursor: &Cursor, now_us: u64) {
-        self.left.store(now_us, Relaxed);
+        self.left.store(now_us.max(1), Relaxed);
         self.readers.fetch_sub(1, Relaxed);
         if cursor.requests == Requests::All {
             self.readers_of_all.fetch_sub(1, Relaxed);
@@ -213,16 +215,17 @@ impl EventStream {
         message.into()
     }
 
-    /// Waits for an event that is not about a request.
-    pub(crate) async fn news(&self) {
-        self.news.notified().await;
+    /// Ends with the next event that readers get at once.
+    pub(crate) fn news(&self) -> Notified<'_> {
+        self.news.notified()
     }
 
     /// Sets how many requests are told, from the number of requests in the last second. Without a reader,
     /// after some time, none are told.
     pub(crate) fn adjust(&self, requests_per_second: u64, now_us: u64) {
-        let since_left = now_us.saturating_sub(self.left.load(Relaxed));
-        if self.readers.load(Relaxed) == 0 && since_left > KEPT_US {
+        let left = self.left.load(Relaxed);
+        let is_long_ago = left == 0 || now_us.saturating_sub(left) > KEPT_US;
+        if self.readers.load(Relaxed) == 0 && is_long_ago {
             self.active.store(false, Relaxed);
             self.one_in.store(0, Relaxed);
         } else {
@@ -299,14 +302,15 @@ mod tests {
     fn requests_are_told_as_often_as_a_person_can_read() {
         let stream = EventStream::default();
         stream.adjust(2000, at(0));
+        assert_eq!((stream.one_in(), stream.is_active()), (0, false), "there was no reader yet");
         let cursor = stream.join(Requests::Sampled, None);
-        for (rate, one_in) in [(0, 1), (40, 1), (41, 2), (2000, 50), (100_000, 2500)] {
+        for (rate, one_in) in [(0, 1), (24, 1), (25, 2), (2000, 84), (100_000, 4167)] {
             stream.adjust(rate, at(1));
             assert_eq!((stream.one_in(), stream.is_active()), (one_in, true), "{rate}");
         }
         stream.leave(&cursor, at(2));
         stream.adjust(2000, at(11));
-        assert_eq!((stream.one_in(), stream.is_active()), (50, true), "a reader may come back");
+        assert_eq!((stream.one_in(), stream.is_active()), (84, true), "a reader may come back");
         stream.adjust(2000, at(13));
         assert_eq!((stream.one_in(), stream.is_active()), (0, false));
     }

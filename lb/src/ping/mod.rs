@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use balance::evidence::of_ping;
-use balance::health::{Evidence, State};
+use balance::health::Evidence;
 use balance::member::Mode;
+use balance::state::State;
 use balance::verdict::Failure;
 
 use crate::clock;

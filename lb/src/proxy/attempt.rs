@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use balance::Waiting;
-use balance::health::State;
+use balance::state::State;
 use balance::verdict::{self, Blame, Failure, Ran};
+use balance::{Moment, Waiting};
 
 use crate::clock::{self, moment};
-use crate::pool::Backend;
+use crate::pool::{Backend, Pool};
 use crate::proxy::context::move_on;
 use crate::proxy::deadline::{Interrupt, Unless};
 use crate::proxy::exchange::{BackendAnswer, Exchange};
 use crate::proxy::message::fault::Fault;
+use crate::proxy::message::head::ResponseHead;
 use crate::proxy::message::prepare;
 use crate::proxy::parts::Proxy;
 use crate::proxy::record::complaint;
@@ -179,13 +180,7 @@ impl Proxy {
         }
     }
 
-    /// When a request leaves a backend that was silent from the start.
-    #[cold]
-    fn grace(&self) -> tokio::time::Instant {
-        (Instant::now() + self.pool.rules().silence.at_least * 2).into()
-    }
-
-    /// One try: a connection, the request, the head of the answer.
+    /// One try: a place and a connection, the request, the head of the answer.
     async fn try_once(
         &self,
         exchange: &Exchange<'_>,
@@ -194,6 +189,7 @@ impl Proxy {
         times: &mut Times,
     ) -> Result<BackendAnswer, Failure> {
         let Exchange { client, settings, head, body, .. } = exchange;
+        // 1. Check out a connection.
         self.queues.wait(lease, settings.queue, exchange.deadline.get(), &self.deadlines).await?;
         let backend = lease.backend();
         let repeatable = verdict::is_idempotent(&head.method);
@@ -201,52 +197,31 @@ impl Proxy {
         let wanted = Wanted { fresh, look_first: !repeatable, connect_timeout, deadline };
         let mut connection = self.connections.checkout(backend, wanted, &self.deadlines).await?;
 
+        // 2. Send the request, and wait for the head of the answer.
         *times = Times::default();
-        // Until the request is completely sent, the client may be slow, and not the backend.
-        let (mut sent, mut waiting) = (None, None);
-        let give_up_at = Cell::new(tokio::time::Instant::from(deadline));
-        let mut pace = settings.min_upload_rate.map(Pace::new);
-        let report = |progress: Progress| {
-            let now = Instant::now();
-            if progress.whole {
-                let moment = moment(now);
-                sent = Some(moment);
-                waiting = Some(Waiting::new(backend, moment, self.pool.enough_waiting()));
-                give_up_at.set((now + settings.response_timeout).min(exchange.deadline.get()).into());
-            } else {
-                times.upload.get_or_insert_with(|| moment(now));
-                exchange.deadline.set(now + settings.total_timeout);
-                let slow =
-                    pace.as_mut().and_then(|pace| pace.deadline(now, progress.bytes, progress.awaits_client));
-                let stalled = now + settings.stall_timeout;
-                give_up_at.set(slow.map_or(stalled, |slow| slow.min(stalled)).into());
-            }
-        };
         // Leaving a silent backend helps only a request that may go to another backend. A request that may
         // have run twice waits here, because the backend may only be busy.
         let may_leave = repeatable && body.is_held() && !exchange.may_have_run.get();
         let unless = may_leave.then_some((backend, Unless::Silent));
-        // A last resort, or a pick in panic mode, may be silent from the start. The request gives it some
-        // time.
-        let grace = (may_leave && backend.is_silent()).then(|| self.grace());
-        let until = || match grace {
-            Some(grace) if backend.is_silent() => give_up_at.get().min(grace),
-            _ => give_up_at.get(),
+        let timers = Timers {
+            give_up_at: Cell::new(deadline.into()),
+            grace: (may_leave && backend.is_silent()).then(|| self.grace()),
+            backend,
         };
+        let pace = settings.min_upload_rate.map(Pace::new);
+        let mut sending = Sending { pool: &self.pool, exchange, timers: &timers, times, waiting: None, pace };
         let outcome = {
-            let sending = pin!(connection.send(head, &backend.address, body.for_try(), client, report));
-            self.deadlines.wait(sending, until, unless).await
+            let report = |progress: Progress| sending.progressed(progress);
+            let answer = pin!(connection.send(head, &backend.address, body.for_try(), client, report));
+            self.deadlines.wait(answer, || timers.until(), unless).await
         };
+
+        // 3. Record how it went.
         let now = clock::now();
-        times.sent = sent.or(Some(now));
-        let answer = outcome.unwrap_or_else(|interrupt| {
-            Err(match interrupt {
-                Interrupt::Deadline if connection.awaits_client() => Failure::SlowUpload,
-                Interrupt::Deadline if grace.is_some() && backend.is_silent() => Failure::FellSilent,
-                Interrupt::Deadline => Failure::HeadTimeout,
-                Interrupt::State => Failure::FellSilent,
-            })
-        });
+        let sent = sending.times.sent;
+        sending.times.sent = sent.or(Some(now));
+        let answer =
+            outcome.unwrap_or_else(|interrupt| Err(timers.failure(interrupt, connection.awaits_client())));
         if let (Err(Failure::Malformed), Some(fault)) = (&answer, connection.fault()) {
             complain(exchange, backend, fault);
         }
@@ -254,8 +229,26 @@ impl Proxy {
             true => failure,
             false => without_body(failure),
         })?;
+        sending.times.head = Some(now);
+        self.record_head(backend, &answer, sent, now);
+        prepare::prepare_response(&mut answer, head).map_err(|prepare::InvalidResponse| {
+            complain(exchange, backend, Fault::Upgrade);
+            Failure::Malformed
+        })?;
+        Ok(BackendAnswer { head: answer, stream: connection })
+    }
 
-        times.head = Some(now);
+    /// How long a request waits at a backend that is silent already when the request arrives: twice the time
+    /// after which the balancer suspects a silent backend. Only a last resort, or a pick in panic mode, is
+    /// such a backend.
+    #[cold]
+    fn grace(&self) -> tokio::time::Instant {
+        (Instant::now() + self.pool.rules().silence.at_least * 2).into()
+    }
+
+    /// Records the head of an answer, which came at `now`, at its backend.
+    #[inline]
+    fn record_head(&self, backend: &Backend, answer: &ResponseHead, sent: Option<Moment>, now: Moment) {
         let is_error = answer.status.is_server_error();
         if let Some(sent) = sent {
             let latency = now.since(sent);
@@ -264,11 +257,70 @@ impl Proxy {
         }
         self.pool.count_result(backend, is_error, now);
         self.pool.on_byte(backend, now);
-        prepare::prepare_response(&mut answer, head).map_err(|prepare::InvalidResponse| {
-            complain(exchange, backend, Fault::Upgrade);
-            Failure::Malformed
-        })?;
-        Ok(BackendAnswer { head: answer, stream: connection })
+    }
+}
+
+/// The time limits of one try.
+struct Timers<'a> {
+    backend: &'a Backend,
+    /// The latest time for the next step: the next part of the body, or the head of the answer.
+    give_up_at: Cell<tokio::time::Instant>,
+    /// The time at which the request leaves a backend that was silent from the start, and still is.
+    grace: Option<tokio::time::Instant>,
+}
+
+impl Timers<'_> {
+    /// The time at which the try ends, as far as it is known now.
+    #[inline]
+    fn until(&self) -> tokio::time::Instant {
+        match self.grace {
+            Some(grace) if self.backend.is_silent() => self.give_up_at.get().min(grace),
+            _ => self.give_up_at.get(),
+        }
+    }
+
+    /// The failure of a try that was interrupted.
+    #[cold]
+    fn failure(&self, interrupt: Interrupt, awaits_client: bool) -> Failure {
+        match interrupt {
+            Interrupt::Deadline if awaits_client => Failure::SlowUpload,
+            Interrupt::Deadline if self.grace.is_some() && self.backend.is_silent() => Failure::FellSilent,
+            Interrupt::Deadline => Failure::HeadTimeout,
+            Interrupt::State => Failure::FellSilent,
+        }
+    }
+}
+
+/// A request on its way to a backend.
+struct Sending<'a> {
+    pool: &'a Pool,
+    exchange: &'a Exchange<'a>,
+    timers: &'a Timers<'a>,
+    times: &'a mut Times,
+    /// Counts the request at its backend, from its last byte on.
+    waiting: Option<Waiting<'a>>,
+    pace: Option<Pace>,
+}
+
+impl Sending<'_> {
+    /// More of the request was sent. Until it is completely sent, the client may be slow, and not the
+    /// backend.
+    #[inline]
+    fn progressed(&mut self, progress: Progress) {
+        let (now, timers, settings) = (Instant::now(), self.timers, &self.exchange.settings);
+        if progress.whole {
+            let moment = moment(now);
+            self.times.sent = Some(moment);
+            self.waiting = Some(Waiting::new(timers.backend, moment, self.pool.enough_waiting()));
+            timers.give_up_at.set((now + settings.response_timeout).min(self.exchange.deadline.get()).into());
+        } else {
+            self.times.upload.get_or_insert_with(|| moment(now));
+            self.exchange.deadline.set(now + settings.total_timeout);
+            let pace = self.pace.as_mut();
+            let slow = pace.and_then(|pace| pace.deadline(now, progress.bytes, progress.awaits_client));
+            let stalled = now + settings.stall_timeout;
+            timers.give_up_at.set(slow.map_or(stalled, |slow| slow.min(stalled)).into());
+        }
     }
 }
 

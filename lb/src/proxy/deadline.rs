@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use balance::health::State;
+use balance::state::State;
 use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::Instant;

@@ -54,8 +54,9 @@ impl Exchange<'_> {
         verdict::is_idempotent(&self.head.method) && self.body.is_held()
     }
 
-    /// Whether the settings want another attempt after an answer with this status. The request could go to
-    /// another backend only if its transfer to this one ended early, and then there is no answer to hold.
+    /// Whether the settings want another attempt after an answer with this status. An answer that comes
+    /// before the request is completely sent goes to the client: for another attempt, the balancer would have
+    /// to break off the transfer, and this would break off the answer too.
     pub(crate) fn is_unwanted(&self, BackendAnswer { head, stream }: &BackendAnswer) -> bool {
         self.settings.retry_on.contains(&head.status) && stream.is_sent()
     }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use balance::evidence::FailedTry;
-use balance::health::State;
 use balance::policy;
+use balance::state::State;
 use balance::verdict::{Blame, Failure, Next, Verdict};
 use http::StatusCode;
 

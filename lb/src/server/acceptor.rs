@@ -2,9 +2,9 @@
 //!
 //! One of the workers does this, on its own thread. A client that this worker serves itself never changes
 //! threads; with one worker, that is every client. A separate thread for accepting would wake a worker for
-//! each connection, which costs system calls on both sides and a switch between threads. And because it would
-//! be faster than the workers, it would find one client at a time, and call `accept` in vain after each. This
-//! was a fifth of the cost of a request with a connection of its own.
+//! each connection, which costs system calls on both sides and a switch between threads. It would also be
+//! faster than the workers. So it would find only one client at a time, and a second call of `accept` would
+//! find none. All this was a fifth of the cost of a request with a connection of its own.
 //!
 //! So one place decides for all workers, and knows how many connections each has. If each worker accepted for
 //! itself, the worker that wakes first would get most of the kept connections. With one listener per worker
@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::clients::Clients;
 use super::handle::{Accepted, WorkerHandle};
 use super::listen;
+use crate::transport::plain;
 
 /// Pause of accepting when no descriptors are left. Other servers usually pause for a second, which is much
 /// longer than it takes until a connection ends.
@@ -110,7 +111,7 @@ async fn next_of(listeners: &[AsyncFd<TcpListener>], turn: usize) -> io::Result<
 /// connected, and would be reset otherwise. The kernel is asked until no client waits; the runtime would
 /// learn of them later.
 fn accept_the_last(listener: TcpListener, dispatcher: &mut Dispatcher) {
-    while let Ok((stream, client_address)) = listen::accept(&listener) {
+    while let Ok((stream, client_address)) = plain::accept(&listener) {
         dispatcher.dispatch(Accepted { stream, client_address, slot: None });
     }
 }

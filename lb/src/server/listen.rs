@@ -9,19 +9,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use listenfd::ListenFd;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::retry_on_intr;
-use rustix::net::{SocketFlags, acceptfrom_with};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::coop::consume_budget;
 
 use crate::config::listen::AddressSource;
-use crate::transport::plain::keep_alive;
-
-/// Limit of connections that wait to be accepted.
-const BACKLOG: i32 = 4096;
+use crate::transport::plain;
 
 /// Why the balancer cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -122,8 +115,8 @@ pub(super) fn inherited(
         passed => return Err(wrong(format!("there are {passed}"))),
     }
     let take = |index: usize| match handed.take_tcp_listener(index) {
-        Ok(Some(listener)) if SockRef::from(&listener).is_listener().unwrap_or(false) => {
-            prepare(&SockRef::from(&listener)).map_err(|error| wrong(error.to_string()))?;
+        Ok(Some(listener)) if plain::is_listening(&listener) => {
+            plain::prepare(&listener).map_err(|error| wrong(error.to_string()))?;
             Ok(listener)
         }
         Ok(_) if needed == 1 => Err(wrong("it does not listen".to_owned())),
@@ -135,30 +128,12 @@ pub(super) fn inherited(
 
 /// Opens a port; `flag` is the flag that sets the address.
 pub(super) fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, StartError> {
-    let bind = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // Connections of an earlier run in TIME_WAIT must not prevent the start.
-        socket.set_reuse_address(true)?;
-        prepare(&socket)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket.into())
-    };
-    bind().map_err(|source: io::Error| match source.kind() {
+    plain::listen(address).map_err(|source: io::Error| match source.kind() {
         io::ErrorKind::AddrInUse => StartError::Taken { port: address.port(), flag },
         io::ErrorKind::PermissionDenied => StartError::Forbidden { port: address.port(), flag },
         io::ErrorKind::AddrNotAvailable => StartError::Foreign { address, flag },
         _ => StartError::Bind { address, flag, source },
     })
-}
-
-/// Sets the options of a listener and its connections. Messages are written completely, so Nagle's algorithm
-/// would only delay them; and clients that vanish must be detected. Connections inherit the options from the
-/// listener, so none of them needs a system call for that.
-fn prepare(listener: &Socket) -> io::Result<()> {
-    listener.set_tcp_nodelay(true)?;
-    keep_alive(listener)?;
-    listener.set_nonblocking(true)
 }
 
 /// Lets the runtime of this thread watch a listener, but not the accepted connections, which may go to other
@@ -173,38 +148,27 @@ pub(super) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
 
 /// Waits for a connection and accepts it.
 ///
-/// The kernel is asked whether a connection waits before `accept` is called. If no connection waits, `accept`
-/// still makes a socket and a file and destroys them, which costs much more than the question. And a runtime
-/// that reports only edges needs a call that finds nothing.
+/// Before a call of `accept`, this asks the kernel whether a connection waits. If no connection waits,
+/// `accept` makes a socket and a file and destroys them, which costs much more than the question. Without the
+/// question, there would be such a call after each group of connections: the runtime reports new connections
+/// once, and expects the program to accept until no connection is left.
 pub(super) async fn next(listener: &AsyncFd<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     loop {
         // Clients may arrive faster than they are accepted: accepted clients must be served in between.
         consume_budget().await;
         let mut ready = listener.readable().await?;
-        if !a_client_waits(listener.get_ref())? {
-            // The runtime has not yet seen a client that has arrived since then, so this loses no client.
+        if !plain::a_client_waits(listener.get_ref())? {
+            // If a client has arrived since the question, the runtime reports it after this. So no client is
+            // lost.
             ready.clear_ready();
             continue;
         }
-        match accept(listener.get_ref()) {
+        match plain::accept(listener.get_ref()) {
             // Another process that accepts from this socket was faster.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             accepted => return accepted,
         }
     }
-}
-
-fn a_client_waits(listener: &TcpListener) -> io::Result<bool> {
-    let mut asked = [PollFd::new(listener, PollFlags::IN)];
-    Ok(retry_on_intr(|| poll(&mut asked, Some(&Timespec::default())))? > 0)
-}
-
-/// Accepts a connection that will not block, in one system call where the standard library needs two.
-pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (socket, address) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
-    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
-    // A passed socket may be of a kind whose clients have no such address.
-    Ok((socket.into(), address.ok_or(io::ErrorKind::AddrNotAvailable)?))
 }
 
 #[cfg(test)]
@@ -214,7 +178,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::task::{Context, Wake};
-    use std::time::Duration;
 
     use super::*;
 
@@ -229,11 +192,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_next_client_is_waited_for_in_peace() {
+    async fn a_wait_for_the_next_client_wakes_no_task_before_it_comes() {
         let listener = watch(listen("127.0.0.1:0".parse().unwrap(), "--port").unwrap()).unwrap();
         let _client = TcpStream::connect(listener.get_ref().local_addr().unwrap()).unwrap();
         next(&listener).await.unwrap();
-        // The runtime still takes it that a client waits.
+        // The runtime still reports that a client waits.
         let bell = Arc::new(Bell::default());
         let next = pin!(next(&listener));
         assert!(next.poll(&mut Context::from_waker(&Arc::clone(&bell).into())).is_pending());
@@ -266,19 +229,5 @@ mod tests {
             () = watching => {}
         }
         assert!((1..clients.len()).contains(&seen.get()), "{} were accepted in one go", clients.len());
-    }
-
-    #[test]
-    fn connections_inherit_what_is_settled_for_their_listener() {
-        // Not a listener from `listen`: a passed socket has been listening before.
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        prepare(&SockRef::from(&listener)).unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        // The handshake over the loopback is complete when the client has been told.
-        let (stream, _) = accept(&listener).unwrap();
-        assert!(stream.nodelay().unwrap());
-        let socket = SockRef::from(&stream);
-        assert!(socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
     }
 }

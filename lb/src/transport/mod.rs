@@ -1,9 +1,9 @@
 //! A connection, whatever carries its bytes. Today, plain TCP carries them.
 //!
-//! The rest of the balancer knows bytes and messages. Everything that is raw about a connected socket
-//! stands here: whether it is ready, quiet or reset, how its last bytes leave, and how it ends. So
-//! another transport, such as TLS, is one more variant of the three types below, and one more file beside
-//! [`plain`].
+//! The rest of the balancer knows bytes and messages. Everything that is raw about a socket stands here: how
+//! a listener is opened and gives its connections, whether a connection is ready, quiet or reset, how its
+//! last bytes leave, and how it ends. So another transport, such as TLS, is one more variant of the three
+//! types below, and one more file beside [`plain`].
 //!
 //! The types have one variant, so they cost nothing yet.
 

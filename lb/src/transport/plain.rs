@@ -1,16 +1,16 @@
-//! TCP sockets, as far as the standard library and the runtime do not cover them.
+//! TCP sockets and listeners, as far as the standard library and the runtime do not cover them.
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
-use socket2::{SockRef, Socket, TcpKeepalive};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{SendFlags, SocketFlags, acceptfrom_with, send};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -22,6 +22,9 @@ const PROBE: Duration = Duration::from_secs(15);
 
 /// The number of probes without an answer that show that the other side is gone.
 const PROBES: u32 = 3;
+
+/// Limit of connections that wait to be accepted.
+const BACKLOG: i32 = 4096;
 
 /// Connects to an address, with the options that every connection of the balancer has.
 ///
@@ -35,6 +38,63 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Opens a listener at an address.
+///
+/// # Errors
+/// The address cannot be used.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections of an earlier run in TIME_WAIT must not prevent the start.
+    socket.set_reuse_address(true)?;
+    set_options(&socket)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Whether a socket that another process has passed is a listener.
+pub(crate) fn is_listening(socket: &TcpListener) -> bool {
+    SockRef::from(socket).is_listener().unwrap_or(false)
+}
+
+/// Sets the options that [`listen`] sets, on a listener that another process has passed.
+///
+/// # Errors
+/// The kernel refuses an option.
+pub(crate) fn prepare(listener: &TcpListener) -> io::Result<()> {
+    set_options(&SockRef::from(listener))
+}
+
+/// Sets the options of a listener and its connections. Messages are written completely, so Nagle's algorithm
+/// would only delay them; and clients that vanish must be detected. Connections inherit the options from the
+/// listener, so none of them needs a system call for that.
+fn set_options(listener: &Socket) -> io::Result<()> {
+    listener.set_tcp_nodelay(true)?;
+    keep_alive(listener)?;
+    listener.set_nonblocking(true)
+}
+
+/// Whether a connection waits to be accepted.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub(crate) fn a_client_waits(listener: &TcpListener) -> io::Result<bool> {
+    let mut asked = [PollFd::new(listener, PollFlags::IN)];
+    Ok(retry_on_intr(|| poll(&mut asked, Some(&Timespec::default())))? > 0)
+}
+
+/// Accepts a connection, which will not block, and returns it with the address of the client. This is one
+/// system call; the standard library needs two.
+///
+/// # Errors
+/// No connection waits, or it cannot be accepted.
+pub(crate) fn accept(listener: &TcpListener) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+    let (socket, address) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+    // A passed socket may be of a kind whose clients have no such address.
+    Ok((socket.into(), address.ok_or(io::ErrorKind::AddrNotAvailable)?))
+}
+
 /// Makes the kernel check, while a connection is silent, whether the other side is still there (RFC 9293,
 /// section 3.8.4). So the balancer notices a peer that disappeared without a message after two minutes, also
 /// in a tunnel; and network devices that drop silent connections keep this one. Accepted connections inherit
@@ -42,7 +102,7 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 ///
 /// # Errors
 /// The kernel refuses the setting.
-pub(crate) fn keep_alive(socket: &Socket) -> io::Result<()> {
+fn keep_alive(socket: &Socket) -> io::Result<()> {
     let every = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
     socket.set_tcp_keepalive(&every.with_retries(4))
 }
@@ -88,5 +148,24 @@ pub(super) fn poll_write_last(
     match send(write.as_ref(), bytes, SendFlags::MORE | SendFlags::NOSIGNAL) {
         Err(Errno::AGAIN) => Pin::new(write).poll_write(cx, bytes),
         wrote => Poll::Ready(wrote.map_err(Into::into)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_inherit_what_is_settled_for_their_listener() {
+        // Not a listener from `listen`: a passed socket has been listening before.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        prepare(&listener).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        // The handshake over the loopback is complete when the client has been told.
+        let (stream, _) = accept(&listener).unwrap();
+        assert!(stream.nodelay().unwrap());
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
     }
 }

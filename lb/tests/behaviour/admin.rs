@@ -6,15 +6,17 @@ use serde_json::{Value, json};
 
 use crate::common::{Client, Lb, NO_PINGS, Reply, Upstream, eventually, ok, throughout, when};
 
-/// Whether a document has exactly these members; `?` after a name says that it may be null.
+/// Whether a document has exactly these members; `?` after a name says that it may be null or missing.
 fn assert_members(document: &Value, members: &str) {
-    let mut expected: Vec<_> = members.split(' ').map(|name| name.trim_end_matches('?')).collect();
-    let mut found: Vec<_> = document.as_object().unwrap().keys().map(String::as_str).collect();
-    expected.sort_unstable();
-    found.sort_unstable();
-    assert_eq!(found, expected, "{document:#}");
+    let found: Vec<_> = document.as_object().unwrap().keys().map(String::as_str).collect();
+    let known: Vec<_> = members.split(' ').map(|name| name.trim_end_matches('?')).collect();
+    let unknown: Vec<_> = found.iter().filter(|name| !known.contains(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?} in {document:#}");
     for name in members.split(' ') {
-        assert!(name.ends_with('?') || !document[name].is_null(), "'{name}' is null in {document:#}");
+        assert!(
+            name.ends_with('?') || !document[name].is_null(),
+            "'{name}' is missing or null in {document:#}"
+        );
     }
 }
 
@@ -34,14 +36,14 @@ fn the_state_has_the_shape_that_others_rely_on() {
     let state = lb.state();
     assert_members(
         &state,
-        "version listen policy workers draining uptime_ms counting_ms connections log_lines_dropped totals backends",
+        "version listen policy workers draining uptime_ms counting_ms connections log_lines_dropped events_missed totals backends",
     );
     assert_members(&state["totals"], "requests no_backend client_gone refused in_flight status errors bytes");
     assert_members(&state["totals"]["status"], "1xx 2xx 3xx 4xx 5xx");
     let backend = &state["backends"][0];
     assert_members(
         backend,
-        "number url weight priority backup mode leaving state cause since_unix_ms for_ms progress? in_flight picks answers failures retries reconnects \
+        "number url weight priority backup mode leaving state cause since_unix_ms for_ms progress? in_flight picks answers failures retries reconnects hedges \
          status errors bytes connections transitions states_ms latency_us",
     );
     assert_members(&backend["latency_us"], "p50 p90 p99");
@@ -121,7 +123,7 @@ fn events_begin_with_every_backends_state() {
     eventually("both states", || when(events.all("state").len() >= 2, events.kinds()));
     let states: Vec<_> = events.all("state").iter().take(2).cloned().collect();
     for (state, expected) in states.iter().zip([(1, "up"), (2, "down")]) {
-        assert_members(state, "at_unix_ms backend from to cause");
+        assert_members(state, "event t backend from to cause");
         assert_eq!(
             (&state["backend"], &state["from"], &state["to"]),
             (&json!(expected.0), &json!(expected.1), &json!(expected.1))
@@ -135,15 +137,14 @@ fn events_begin_with_every_backends_state() {
     let request = events.request("/seen?by=all");
     assert_members(
         &request,
-        "at_unix_ms method path protocol status backend attempts retries tried failure? blame? queue_us upload_us head_us \
-         body_us total_us client host received_bytes sent_bytes request_id? referer? user_agent?",
+        "event t id n method path status backend attempts queue_us upload_us? head_us body_us? total_us",
     );
     assert_eq!(
         (&request["method"], &request["status"], &request["attempts"]),
         (&json!("GET"), &json!(200), &json!(1))
     );
     let parts = ["queue_us", "upload_us", "head_us", "body_us"]
-        .map(|name| request[name].as_u64().unwrap())
+        .map(|name| request[name].as_u64().unwrap_or(0))
         .iter()
         .sum::<u64>();
     assert!(parts.abs_diff(request["total_us"].as_u64().unwrap()) <= 3, "{request}");

@@ -102,12 +102,12 @@ fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<FailoverRu
         ["steady", "kill 2", "start 2", "stall 3", "continue 3"].map(|name| at(name).unwrap_or_default());
     let serves = |backend: usize, after: Duration| {
         let first = report.first_answer(u32::try_from(backend).ok()?, after)?;
-        Some(first.end.saturating_sub(after))
+        Some(first.ended.saturating_sub(after))
     };
     ensure!(stall + STALL_GRACE < resume, "the stall was too short to be measured");
     Ok(FailoverRun {
         errors: report.summary().errors,
-        slowest_around_kill: report.between(kill, start).max,
+        slowest_around_kill: report.between(kill, start).latency.max,
         serves_after_start: serves(KILLED, start),
         errors_in_stall: report.between(stall, resume).errors,
         rates: (report.between(steady, kill).rate(), report.between(stall + STALL_GRACE, resume).rate()),
@@ -130,7 +130,9 @@ fn table(report: &Report, story: &[Moment], backends: usize) -> Table {
             format!("{:.0}", summary.rate()),
         ];
         let shares = (1..).take(backends).map(|number| format!("{:.0} %", summary.share(number) * 100.0));
-        let times = [Some(summary.p50), Some(summary.p99), Some(summary.max), moment.noticed].map(time);
+        let times =
+            [Some(summary.latency.p50), Some(summary.latency.p99), Some(summary.latency.max), moment.noticed]
+                .map(time);
         table.row(counts.into_iter().chain(shares).chain(times));
     }
     table

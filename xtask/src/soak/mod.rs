@@ -303,9 +303,9 @@ impl<'a> Run<'a> {
             strike.map_or("none", |strike| strike.fault.name()),
             strike.map_or_else(|| "-".into(), |strike| strike.backend.to_string()),
             figures.requests,
-            time(Some(figures.p50)),
-            time(Some(figures.p99)),
-            time(Some(figures.max)),
+            time(Some(figures.latency.p50)),
+            time(Some(figures.latency.p99)),
+            time(Some(figures.latency.max)),
             if remarks.is_empty() { "-".into() } else { remarks.join(", ") },
         );
         FaultPhase { strike, from, to }

@@ -15,7 +15,7 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "crates",
         rows: &[
             // The crates that nothing below uses: programs and tests.
-            ("xtask", "lab console api"),
+            ("xtask", "lab console sim balance api"),
             ("e2e", "lab"),
             ("lb", "balance api"),
             ("demo-backend", ""),
@@ -23,6 +23,8 @@ pub(super) const TABLES: &[Allowed] = &[
             ("lab", "api"),
             // What a console shows. It knows the documents of the balancer and nothing else.
             ("console", "api"),
+            // The simulator. It runs the decisions, and knows nothing of the lab.
+            ("sim", "balance"),
             // The decisions, and the documents that the balancer and its readers share.
             ("balance", ""),
             ("api", ""),
@@ -40,6 +42,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("console", ""),
             // One test of `lb` counts allocations with the client of the lab.
             ("lab", ""),
+            ("sim", ""),
             ("balance", ""),
             ("api", ""),
         ],
@@ -69,7 +72,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("explain", "pool policy backend member state"),
             // The pool, and one view of it at a time.
             ("pool", "roster change fleet rules policy backend member health state outlier budget moment"),
-            ("roster", "fleet backend member address moment"),
+            ("roster", "fleet rules backend member address moment"),
             ("change", "member address"),
             ("fleet", "rules levels policy backend member state moment"),
             ("rules", "policy state silence outlier budget"),
@@ -78,11 +81,11 @@ pub(super) const TABLES: &[Allowed] = &[
             ("policy", "ranking backend names moment"),
             ("ranking", "backend load"),
             // One backend and what is known about it.
-            ("in_flight", "backend load latency moment"),
-            ("waiting", "backend traffic health state silence outlier latency moment"),
-            ("backend", "load traffic member address health state moment"),
-            ("load", "member latency"),
-            ("traffic", "silence"),
+            ("in_flight", "backend"),
+            ("waiting", "backend moment"),
+            ("backend", "load traffic member address health state silence latency moment"),
+            ("load", "member latency moment"),
+            ("traffic", "silence outlier moment"),
             ("member", "address names"),
             ("address", ""),
             ("health", "state trial moment"),
@@ -97,6 +100,42 @@ pub(super) const TABLES: &[Allowed] = &[
             ("lib", ""),
             ("names", ""),
             ("moment", ""),
+        ],
+        up: &[],
+    },
+    // The simulator: from a run down to the draws.
+    Allowed {
+        scope: "sim",
+        rows: &[
+            // The program.
+            ("main", "scenario table report"),
+            ("speed", "settings arrivals server service clock"),
+            // The library.
+            ("scenario", "settings balancer arrivals client faults server service report clock"),
+            ("table", "report"),
+            ("simulate", "run recording settings report"),
+            ("run", "recording settings balancer faults report station jobs server draws events clock"),
+            ("recording", "settings report arrivals client service jobs clock"),
+            // The description of a run.
+            ("settings", "balancer arrivals client faults server service"),
+            ("arrivals", "service draws clock"),
+            ("balancer", "server clock"),
+            ("client", "draws clock"),
+            ("faults", "clock"),
+            ("service", "draws clock"),
+            // What it counts.
+            ("report", "gauge clock"),
+            // A server while it runs.
+            ("station", "jobs server gauge draws events clock"),
+            ("jobs", "clock"),
+            ("server", ""),
+            ("gauge", "clock"),
+            // Random numbers, events and time.
+            ("draws", ""),
+            ("events", "clock"),
+            ("clock", ""),
+            ("theory", ""),
+            ("lib", ""),
         ],
         up: &[],
     },
@@ -350,7 +389,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("stream", "topology load client eventually lib"),
             // A lab under load.
             ("topology", "load client image binaries eventually resources"),
-            ("load", "client"),
+            ("load", "client spell"),
             // What a request costs.
             ("exchange", ""),
             ("budget", "binaries"),
@@ -382,7 +421,7 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "xtask",
         rows: &[
-            ("main", "bench budget fuzz image soak record replay demo tidy pictures"),
+            ("main", "bench budget fuzz image soak record replay demo tidy sim pictures"),
             // The commands.
             ("bench", "pictures callgrind table"),
             ("budget", "callgrind"),
@@ -393,6 +432,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("replay", "demo"),
             ("demo", "table"),
             ("tidy", ""),
+            ("sim", "pictures"),
             // What several commands use. Two of them are commands too.
             ("pictures", ""),
             ("callgrind", ""),

@@ -7,10 +7,22 @@ const PURE: &[&str] = &[
     "api/src/",
     "balance/src/",
     "console/src/",
+    "sim/src/",
     "lab/src/claims/",
     "lab/src/stream/faults.rs",
     "lab/src/stream/figures.rs",
     "lab/src/stream/merge.rs",
+    "lab/src/load/arrivals.rs",
+    "lab/src/load/draws.rs",
+    "lab/src/load/in_flight.rs",
+    "lab/src/load/keys.rs",
+    "lab/src/load/rates.rs",
+    "lab/src/load/retries.rs",
+    "lab/src/load/schedule.rs",
+    "lab/src/load/sizes.rs",
+    "lab/src/load/summary.rs",
+    "lab/src/load/template.rs",
+    "lab/src/load/think.rs",
     "lb/src/proxy/http1/",
     "lb/src/check/figures.rs",
     "lb/src/admin/guard.rs",
@@ -25,13 +37,16 @@ const PURE: &[&str] = &[
 ];
 
 const EVERYTHING: &[&str] =
-    &["api/", "balance/", "lb/", "demo-backend/", "lab/", "console/", "xtask/", "tests/"];
+    &["api/", "balance/", "sim/", "lb/", "demo-backend/", "lab/", "console/", "xtask/", "tests/"];
 
 pub(super) const BANS: &[Ban] = &[
     // Pure core.
     Ban {
         places: PURE,
-        except: &[],
+        except: &[
+            ("sim/src/main.rs", "it is the program, and reads a file and prints"),
+            ("sim/src/speed.rs", "it prints what it has measured"),
+        ],
         words: "tokio tracing TcpStream TcpListener UdpSocket std::fs fs:: rustix socket2 println! eprintln! stdout stderr",
         instead: "this code decides; return what is to be done, and the caller does it",
         in_tests: false,
@@ -56,6 +71,13 @@ pub(super) const BANS: &[Ban] = &[
         except: &[],
         words: "TcpStream SockRef OwnedReadHalf OwnedWriteHalf rustix::net rustix::event",
         instead: "the request path knows no sockets; call `crate::transport`, or add a method there",
+        in_tests: false,
+    },
+    Ban {
+        places: &["lb/src/server/"],
+        except: &[],
+        words: "SockRef socket2 rustix::net rustix::event",
+        instead: "only `crate::transport` calls the kernel about sockets; add a function there",
         in_tests: false,
     },
     // One direction.
@@ -147,7 +169,6 @@ pub(super) const BANS: &[Ban] = &[
         places: EVERYTHING,
         except: &[
             ("lb/src/ctl/wait.rs", "`lb ctl` has nothing else to do"),
-            ("lab/src/load/jobs.rs", "the thread sends a request at a given time"),
             ("demo-backend/src/agent/report_reader.rs", "a thread reads from a pipe that can be full"),
             ("xtask/src/budget.rs", "it waits for a process"),
             ("xtask/src/bench/", "the threads of the measurement wait for processes and for given times"),

@@ -55,4 +55,4 @@ pub(super) const SHARED_NAMES: &[SharedName] = &[
 pub(super) const MOST_IN_CIRCLES: usize = 10;
 
 /// Crates with more files in circles, and their share in percent.
-pub(super) const MORE_IN_CIRCLES: &[(&str, usize)] = &[("balance", 12), ("demo-backend", 43), ("lb", 27)];
+pub(super) const MORE_IN_CIRCLES: &[(&str, usize)] = &[("balance", 12), ("lb", 27)];

@@ -194,7 +194,14 @@ pub(super) const TIMEOUTS: Section = Section {
              which the client sends the request's body does not count",
         )
         .default("60s"),
-        Setting::new("timeouts.connect", "connect-timeout", TIME, "Time limit to connect to a backend").default("1s"),
+        Setting::new(
+            "timeouts.connect",
+            "connect-timeout",
+            TIME,
+            "Time limit to connect to a backend, for all its addresses together. The wait for a free descriptor and \
+             the first look-up of a name, which come before, have the same limit each",
+        )
+        .default("1s"),
         Setting::new(
             "timeouts.response",
             "response-timeout",

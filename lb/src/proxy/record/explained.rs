@@ -116,7 +116,7 @@ fn decision(attempt: u32, hedge: bool, pick: Pick) -> Decision {
         backend: one.backend,
         weight: one.weight,
         in_flight: one.in_flight,
-        latency_ms: one.latency_ms,
+        latency_ms: (one.latency_ms * 1000.0).round() / 1000.0,
         score: one.score,
     };
     let excluded = |one: balance::explain::Excluded| Excluded { backend: one.backend, why: one.why };
@@ -128,8 +128,10 @@ fn decision(attempt: u32, hedge: bool, pick: Pick) -> Decision {
         excluded: pick.excluded.into_iter().map(excluded).collect(),
         drawn: pick.drawn,
         chosen: pick.chosen,
+        rule: <&str>::from(pick.rule).into(),
         because: pick.because,
         tries: Vec::new(),
+        left_out: 0,
     }
 }
 

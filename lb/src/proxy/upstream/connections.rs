@@ -47,8 +47,9 @@ pub(crate) struct Wanted {
     /// whether the connection has ended, at the price of one system call. The remaining risk is that the
     /// backend closes the connection while the request is on its way.
     pub(crate) look_first: bool,
-    /// The time that connecting may take, and before it the look-up of a name that was never looked up; but
-    /// not beyond the deadline.
+    /// Time limit of each phase: the wait for a place, the look-up of a name that was never looked up, and
+    /// connecting, with all addresses of the backend together. So the three phases may take three times as
+    /// long, but not longer than until the deadline.
     pub(crate) connect_timeout: Duration,
     pub(crate) deadline: Instant,
 }
@@ -170,7 +171,7 @@ impl ConnectionPool {
             Interrupt::State => Failure::WentDown,
         };
         let unless = Some((backend, Unless::Down));
-        let place = self.place(until(), deadlines).await?;
+        let place = self.place(until, deadlines).await?;
         if backend.own.resolved.is_empty() {
             let until = until();
             let looking_up = Box::pin(self.resolver.resolve(backend));
@@ -198,15 +199,16 @@ impl ConnectionPool {
         Ok(Connection::new(stream?, generation, self.metrics.meter(self.metrics.at(backend)), place))
     }
 
-    /// A place for one more connection. If none is free, an idle connection is closed for it.
-    pub(crate) async fn place(
+    /// A place for one more connection. If none is free, an idle connection is closed for it. Only a request
+    /// that waits for a place needs to know `until` when, so only this request reads the clock.
+    async fn place(
         &self,
-        until: tokio::time::Instant,
+        until: impl FnOnce() -> tokio::time::Instant,
         deadlines: &Deadlines,
     ) -> Result<Place, Failure> {
         match self.places().try_take() {
             Some(place) => Ok(place),
-            None => Box::pin(self.wait_for_place(until, deadlines)).await,
+            None => Box::pin(self.wait_for_place(until(), deadlines)).await,
         }
     }
 
@@ -237,5 +239,32 @@ impl ConnectionPool {
         let Some(idle) = oldest else { return false };
         idle.remove(0).there.taken.one();
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::observe::Observer;
+    use crate::proxy::settings::Statistics;
+
+    #[tokio::test]
+    async fn only_a_request_that_waits_for_a_place_reads_the_clock() {
+        let metrics = WorkerMetrics::new(Arc::new(Observer::new(false)), 1, Statistics::Full);
+        let pool = ConnectionPool::new(Rc::new(metrics), Arc::new(Queues::new(1)));
+        let (deadlines, read) = (Deadlines::default(), Cell::new(0));
+        let until = || {
+            read.set(read.get() + 1);
+            tokio::time::Instant::now() + Duration::from_millis(1)
+        };
+        let place = pool.place(until, &deadlines).await;
+        assert_eq!((place.is_ok(), read.get()), (true, 0), "a place is free");
+        let refused = tokio::select! {
+            place = pool.place(until, &deadlines) => place.err(),
+            never = deadlines.run() => never,
+        };
+        assert_eq!((refused, read.get()), (Some(Failure::OutOfResources), 1), "no place is free");
     }
 }

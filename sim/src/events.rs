@@ -1,0 +1,138 @@
+//! What is due when: a binary heap of events.
+//!
+//! An entry has 16 bytes: 8 for the time, 4 for a running number, 4 for the kind and what it is about. Of two
+//! events at one time, the one that was entered first comes first. So one seed is one run. After 2^32 entries
+//! the running numbers begin again; such entries can change places only with others of the same time, and the
+//! same in each run.
+//!
+//! An entry cannot be taken back. Who may have to cancel an event keeps its running number: when the event
+//! comes with another number, it is stale.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::clock::Nanos;
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Happening {
+    /// A call arrives. About: the client in a closed loop.
+    Arrival,
+    /// A server has finished a job. About: the job.
+    Done,
+    /// A client has waited long enough. About: the call.
+    Patience,
+    /// A client sends its call again. About: the call.
+    Again,
+    /// The pause before a retry is over. About: the call.
+    Pause,
+    /// A call has waited long enough for a place or for an answer. About: the call.
+    Limit,
+    /// A step of the script. About: the step.
+    Script,
+    /// A backend gets a ping. About: the probe.
+    Ping,
+    /// The time of a ping or a question is over. About: the probe.
+    ProbeEnd,
+    /// A balancer looks at the traffic. About: the balancer.
+    Look,
+    /// The figures of a moment are taken.
+    Tick,
+    /// A cold server becomes a little faster. About: the server.
+    Warm,
+    /// A pause of a server begins or ends. About: the server.
+    Collect,
+}
+
+/// All kinds, by their number.
+const HAPPENINGS: [Happening; 13] = {
+    use Happening::*;
+    [Arrival, Done, Patience, Again, Pause, Limit, Script, Ping, ProbeEnd, Look, Tick, Warm, Collect]
+};
+
+impl Happening {
+    /// Whether it can bring a call forward. The others come again and again, as long as a run lasts.
+    pub(crate) fn moves_calls(self) -> bool {
+        self as u32 <= Self::Script as u32
+    }
+}
+
+/// The bits that say what an event is about.
+const ABOUT: u32 = (1 << 28) - 1;
+
+/// An event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// When it is due.
+    pub(crate) at: Nanos,
+    /// Its running number.
+    pub(crate) number: u32,
+    /// What happens.
+    pub(crate) what: Happening,
+    /// The index of the call, job, server or balancer that it is about: below 2^28.
+    pub(crate) about: u32,
+}
+
+/// The events to come.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    heap: BinaryHeap<Reverse<u128>>,
+    number: u32,
+    /// The events that can bring a call forward.
+    moving: u64,
+}
+
+impl Agenda {
+    /// Enters an event, and returns its running number.
+    pub(crate) fn enter(&mut self, at: Nanos, what: Happening, about: u32) -> u32 {
+        self.number = self.number.wrapping_add(1);
+        let kind = ((what as u32) << 28) | (about & ABOUT);
+        let entry = (u128::from(at) << 64) | (u128::from(self.number) << 32) | u128::from(kind);
+        self.heap.push(Reverse(entry));
+        self.moving += u64::from(what.moves_calls());
+        self.number
+    }
+
+    /// Whether an event is due that can bring a call forward; it may be stale.
+    pub(crate) fn has_moves(&self) -> bool {
+        self.moving > 0
+    }
+
+    /// Takes the event that is due first.
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        let Reverse(entry) = self.heap.pop()?;
+        let kind = entry as u32;
+        let what = HAPPENINGS[(kind >> 28) as usize];
+        self.moving -= u64::from(what.moves_calls());
+        let (at, number) = ((entry >> 64) as Nanos, (entry >> 32) as u32);
+        Some(Event { at, number, what, about: kind & ABOUT })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_by_time_and_then_in_the_order_of_entry() {
+        let mut agenda = Agenda::default();
+        for (at, about) in [(5, 1), (3, 2), (5, 3), (3, 4), (9, 5), (5, ABOUT)] {
+            agenda.enter(at, Happening::Done, about);
+        }
+        let order: Vec<_> =
+            std::iter::from_fn(|| agenda.next()).map(|event| (event.at, event.about)).collect();
+        assert_eq!(order, [(3, 2), (3, 4), (5, 1), (5, 3), (5, ABOUT), (9, 5)]);
+    }
+
+    #[test]
+    fn an_event_comes_back_as_it_was_entered() {
+        for (index, what) in HAPPENINGS.into_iter().enumerate() {
+            assert_eq!(what as usize, index, "a kind is not at its place in the list");
+            let mut agenda = Agenda::default();
+            let number = agenda.enter(u64::MAX, what, 77);
+            assert_eq!(agenda.next(), Some(Event { at: u64::MAX, number, what, about: 77 }));
+        }
+        assert_eq!(size_of::<Reverse<u128>>(), 16);
+    }
+}

@@ -1,0 +1,151 @@
+//! The clients: calls arrive, wait, give up, come again, and end.
+
+use crate::clock::{NEVER, moment, nanos};
+use crate::draws::{Stream, below};
+use crate::events::Happening;
+use crate::jobs::NONE;
+use crate::recording::Recorded;
+use crate::report::End;
+
+use super::world::{Call, World};
+
+impl World<'_> {
+    /// Enters the next arrival of a client, or of all clients in an open loop.
+    pub(super) fn next_arrival(&mut self, client: u32) {
+        let number = self.next_number(client);
+        let at = self.sim.arrivals.next(self.now, number, &self.draws);
+        if at != NEVER {
+            self.agenda.enter(at, Happening::Arrival, client);
+        }
+    }
+
+    /// The number of the next call of a client. It does not depend on the other clients, so that a client
+    /// meets the same draws under each policy.
+    fn next_number(&self, client: u32) -> u64 {
+        self.turns[client as usize] * self.turns.len() as u64 + u64::from(client)
+    }
+
+    pub(super) fn arrive(&mut self, client: u32) {
+        let number = self.next_number(client);
+        self.turns[client as usize] += 1;
+        if self.sim.arrivals.clients().is_none() {
+            self.next_arrival(client);
+        }
+        if self.started == self.sim.warm_up && self.started > 0 {
+            self.begin_to_measure();
+        }
+        self.started += 1;
+        if let Some(rule) = self.sim.clients.budget {
+            let started = self.started;
+            self.budget.left(moment(self.now), started, rule);
+        }
+        let size = self.sim.service.size(number, &self.draws, Stream::Size);
+        let call = Call {
+            number,
+            arrived: self.now,
+            sent: 0,
+            size,
+            lease: None,
+            waiting: None,
+            job: NONE,
+            patience: 0,
+            limit: 0,
+            client,
+            sends: 0,
+            tries: 0,
+            balancer: 0,
+            server: NONE,
+            deadline: NEVER,
+            has_place: false,
+            in_line: false,
+            counts: self.started > self.sim.warm_up,
+            rough: None,
+        };
+        let index = self.calls.insert(call) as u32;
+        self.begin_try(index);
+    }
+
+    fn begin_to_measure(&mut self) {
+        self.measured_from = self.now;
+        for station in &mut self.yard.stations {
+            station.in_flight.restart(self.now);
+            station.waiting.restart(self.now);
+            station.waited = 0;
+        }
+    }
+
+    /// A client sends its call, for the first time or again.
+    pub(super) fn begin_try(&mut self, index: u32) {
+        let balancers = self.balancers.len() as u64;
+        let call = &mut self.calls[index as usize];
+        if balancers > 1 {
+            let lot = self.draws.bits_of(Stream::Balancer, call.number, u64::from(call.sends));
+            call.balancer = below(lot, balancers) as u32;
+        }
+        call.sends += 1;
+        if let Some(patience) = self.sim.clients.patience {
+            let until = self.now.saturating_add(nanos(patience));
+            call.deadline = until;
+            call.patience = self.agenda.enter(until, Happening::Patience, index);
+        }
+        self.ready.push_back(index);
+    }
+
+    /// A client has waited long enough, and closes its connection.
+    pub(super) fn patience_ends(&mut self, index: u32, event: u32) {
+        if self.calls.get(index as usize).is_none_or(|call| call.patience != event) {
+            return;
+        }
+        self.abandon(index);
+        self.release(index);
+        self.client_has(index, End::TimedOut);
+        self.answer_dropped();
+    }
+
+    /// A client has an answer, or has given up: it sends the call again, or the call ends.
+    pub(super) fn client_has(&mut self, index: u32, end: End) {
+        let call = &mut self.calls[index as usize];
+        (call.patience, call.limit, call.rough) = (0, 0, None);
+        let wants_more = match end {
+            End::Answered(status) => status >= 500,
+            End::TimedOut => true,
+        };
+        if wants_more && call.sends <= self.sim.clients.retries && self.has_budget() {
+            let call = &mut self.calls[index as usize];
+            let pause = self.sim.clients.backoff.pause(call.number, call.sends, &self.draws);
+            let again = self.now.saturating_add(pause);
+            call.patience = self.agenda.enter(again, Happening::Again, index);
+            self.counts.resends += u64::from(call.counts);
+            return;
+        }
+        self.end(index, end);
+    }
+
+    /// Takes a retry out of the budget of all clients, if there is one.
+    fn has_budget(&mut self) -> bool {
+        let Some(rule) = self.sim.clients.budget else { return true };
+        self.budget.withdraw(moment(self.now), self.started, rule)
+    }
+
+    fn end(&mut self, index: u32, end: End) {
+        let call = self.calls.remove(index as usize);
+        let latency = self.now - call.arrived;
+        self.ended += 1;
+        if call.counts {
+            self.counts.end(latency, end);
+        }
+        self.last_tick.ends(end);
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(Recorded {
+                number: call.number,
+                at: call.arrived,
+                takes: call.size,
+                key: self.sim.clients.keys.of(call.number, &self.draws),
+                server: call.server,
+            });
+        }
+        if self.sim.arrivals.clients().is_some() {
+            self.next_arrival(call.client);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What breaks, and the ticks: steps of the script, servers that warm up or pause, and the state of each
+//! moment.
+
+use std::time::Duration;
+
+use balance::verdict::Failure;
+
+use crate::clock::{Nanos, nanos};
+use crate::events::Happening;
+use crate::faults::{Fault, Step};
+use crate::jobs::NONE;
+use crate::report::{BackendTick, Tick};
+use crate::station::{Process, Statuses};
+
+use super::world::World;
+
+/// The time between two ticks.
+pub(super) const TICK: Duration = Duration::from_millis(250);
+
+/// The steps in which a cold server becomes warm.
+const WARM_STEPS: u64 = 64;
+
+impl World<'_> {
+    /// Enters the first pauses of the servers that have some.
+    pub(super) fn open_servers(&mut self) {
+        for (server, settings) in self.sim.servers.iter().enumerate() {
+            if let Some(collections) = settings.collections {
+                self.agenda.enter(nanos(collections.every), Happening::Collect, server as u32);
+            }
+        }
+    }
+
+    /// A pause of a server begins or ends.
+    pub(super) fn collect(&mut self, server: u32) {
+        let Some(collections) = self.sim.servers[server as usize].collections else { return };
+        let rest = self.yard.stations[server as usize].rest();
+        rest.paused = !rest.paused;
+        let lasts = nanos(collections.lasts);
+        let until = if rest.paused { lasts } else { nanos(collections.every).saturating_sub(lasts) };
+        self.agenda.enter(self.now.saturating_add(until.max(1)), Happening::Collect, server);
+        self.yard.refresh(server, &mut self.agenda, self.now);
+    }
+
+    /// A step of the script.
+    pub(super) fn step(&mut self, index: u32) {
+        let Step { fault, ends, name, .. } = self.script[index as usize];
+        let Some(server) = fault.backend().checked_sub(1).filter(|at| *at < self.sim.servers.len()) else {
+            return;
+        };
+        let server = server as u32;
+        let station = &mut self.yard.stations[server as usize];
+        match fault {
+            Fault::Kill { .. } => self.kill(server),
+            Fault::Start { .. } if station.process == Process::Dead => station.process = Process::Running,
+            Fault::Stop { .. } if station.process == Process::Running => station.process = Process::Stopped,
+            Fault::Continue { .. } if station.process == Process::Stopped => {
+                self.yard.resume(server, &mut self.agenda, self.now);
+                self.end_probes(server, Ok(()));
+            }
+            Fault::Start { .. } | Fault::Stop { .. } | Fault::Continue { .. } => {}
+            Fault::Slow { .. } if ends => station.rest().slow.retain(|(step, _)| *step != name),
+            Fault::Slow { times, .. } => station.rest().slow.push((name, times.max(1e-9))),
+            Fault::Status { .. } if ends => station.rest().statuses.retain(|active| active.step != name),
+            Fault::Status { code, percent, takes, .. } => {
+                let (share, takes) = (percent / 100.0, takes.map(nanos));
+                station.rest().statuses.push(Statuses { step: name, code, share, takes });
+            }
+            Fault::Probes { .. } if ends => station.rest().probes.retain(|(step, _)| *step != name),
+            Fault::Probes { percent, .. } => station.rest().probes.push((name, percent / 100.0)),
+            Fault::Cold { from, over, .. } => {
+                station.rest().ramp = Some((from.clamp(1e-9, 1.0), self.now, nanos(over).max(1)));
+                self.warm(server);
+            }
+        }
+        self.yard.refresh(server, &mut self.agenda, self.now);
+        self.answer_dropped();
+    }
+
+    /// A process ends. Its requests were on connections that had served before, or on their first ones.
+    fn kill(&mut self, server: u32) {
+        let reused = self.yard.stations[server as usize].has_answered;
+        let failure = if reused { Failure::StaleMaybeSent } else { Failure::ClosedEarly };
+        for call in self.yard.kill(server, self.now) {
+            self.calls[call as usize].job = NONE;
+            self.fail(call, failure);
+        }
+        self.end_probes(server, Err(Failure::ClosedEarly));
+    }
+
+    /// A cold server becomes a little faster.
+    pub(super) fn warm(&mut self, server: u32) {
+        let now = self.now;
+        let rest = self.yard.stations[server as usize].rest();
+        let Some((from, began, over)) = rest.ramp else { return };
+        let part = (now - began) as f64 / over as f64;
+        rest.warmth = (from + (1.0 - from) * part).min(1.0);
+        if part < 1.0 {
+            let next: Nanos = (over / WARM_STEPS).max(1);
+            self.agenda.enter(now.saturating_add(next), Happening::Warm, server);
+        } else {
+            rest.ramp = None;
+        }
+        self.yard.refresh(server, &mut self.agenda, now);
+    }
+
+    /// Notes the state of this moment.
+    pub(super) fn tick(&mut self) {
+        let peers = &self.balancers[0].peers;
+        let backend = |(index, station): (usize, &mut crate::station::Station)| {
+            let (answers, errors) = std::mem::take(&mut station.ticked);
+            BackendTick {
+                state: peers[index].health().state().name(),
+                in_flight: station.in_flight.value(),
+                queue: station.waiting.value(),
+                answers,
+                errors,
+            }
+        };
+        let backends = self.yard.stations.iter_mut().enumerate().map(backend).collect();
+        let seen = std::mem::take(&mut self.last_tick);
+        self.counts.ticks.push(Tick {
+            at: Duration::from_nanos(self.now),
+            offered: self.started - seen.started,
+            good: seen.good,
+            errors: seen.errors,
+            tries: self.counts.tries - seen.tries,
+            backends,
+        });
+        (self.last_tick.started, self.last_tick.tries) = (self.started, self.counts.tries);
+        self.agenda.enter(self.now + nanos(TICK), Happening::Tick, 0);
+    }
+}

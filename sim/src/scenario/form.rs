@@ -1,0 +1,214 @@
+//! The form of a scenario: its tables and keys, as the TOML parser reads them.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::values::{Bound, Part, Percent, Policy, Positive, Time, Workers};
+
+/// A scenario.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Form {
+    pub(super) title: String,
+    #[serde(default)]
+    pub(super) seed: u64,
+    pub(super) requests: Option<u64>,
+    pub(super) time: Option<Time>,
+    #[serde(default)]
+    pub(super) warm_up: u64,
+    #[serde(default)]
+    pub(super) policies: Vec<Policy>,
+    pub(super) servers: Vec<Spanned<ServerForm>>,
+    #[serde(default)]
+    pub(super) balancer: BalancerForm,
+    pub(super) arrivals: Spanned<ArrivalForm>,
+    pub(super) service: Spanned<TimeForm>,
+    #[serde(default)]
+    pub(super) clients: ClientForm,
+    #[serde(default)]
+    pub(super) fault: Vec<Spanned<FaultForm>>,
+}
+
+/// Some equal servers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerForm {
+    pub(super) count: u32,
+    pub(super) workers: Option<Workers>,
+    pub(super) queue: Option<Bound>,
+    pub(super) discipline: Option<Order>,
+    pub(super) on_disconnect: Option<Reaction>,
+    pub(super) weight: Option<u32>,
+    pub(super) cache: Option<CacheForm>,
+    pub(super) collections: Option<CollectionForm>,
+    /// The answers to HTTP pings by turns: `S` for success, `F` for failure.
+    pub(super) pings: Option<String>,
+}
+
+/// The order of service.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Order {
+    Fifo,
+    Lifo,
+    DropExpired,
+    DropHopeless,
+}
+
+/// The reaction to a client that has left.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Reaction {
+    Continue,
+    Cancel,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CacheForm {
+    pub(super) keys: usize,
+    pub(super) hit: Time,
+    pub(super) miss: Time,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CollectionForm {
+    pub(super) every: Time,
+    pub(super) lasts: Time,
+}
+
+/// The balancers. A key that is missing has the default of the program `lb`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BalancerForm {
+    pub(super) count: Option<u32>,
+    /// Whether there are pings and looks at the traffic.
+    pub(super) checks: Option<bool>,
+    pub(super) ping: Option<PingKind>,
+    pub(super) ping_interval: Option<Time>,
+    pub(super) ping_timeout: Option<Time>,
+    pub(super) rise: Option<u32>,
+    pub(super) fall: Option<u32>,
+    pub(super) silence: Option<Time>,
+    pub(super) slow_start: Option<Time>,
+    pub(super) panic_threshold: Option<Percent>,
+    pub(super) load_factor: Option<u32>,
+    pub(super) outlier_errors: Option<u32>,
+    pub(super) ejection_time: Option<Time>,
+    pub(super) retries: Option<u32>,
+    pub(super) retry_delay: Option<Time>,
+    pub(super) attempts: Option<u32>,
+    pub(super) retry_on_errors: Option<bool>,
+    pub(super) budget_percent: Option<u32>,
+    pub(super) budget_per_second: Option<u32>,
+    pub(super) response_timeout: Option<Time>,
+    pub(super) max_in_flight: Option<u32>,
+    pub(super) queue: Option<Bound>,
+    pub(super) queue_timeout: Option<Time>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum PingKind {
+    Tcp,
+    Http,
+    None,
+}
+
+/// The arrivals: one of these keys, and `think` beside `clients`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ArrivalForm {
+    pub(super) even: Option<Positive>,
+    pub(super) poisson: Option<Positive>,
+    pub(super) steps: Option<Vec<StepForm>>,
+    pub(super) clients: Option<u32>,
+    pub(super) think: Option<TimeForm>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepForm {
+    pub(super) at: Time,
+    pub(super) rate: f64,
+}
+
+/// The law of a time: one of these keys.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TimeForm {
+    pub(super) fixed: Option<Time>,
+    pub(super) exp: Option<Time>,
+    pub(super) lognormal: Option<LognormalForm>,
+    pub(super) bimodal: Option<BimodalForm>,
+    pub(super) uniform: Option<UniformForm>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LognormalForm {
+    pub(super) p50: Time,
+    pub(super) p99: Time,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BimodalForm {
+    pub(super) short: Time,
+    pub(super) long: Time,
+    pub(super) share: Part,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UniformForm {
+    pub(super) from: Time,
+    pub(super) to: Time,
+}
+
+/// The clients.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientForm {
+    pub(super) patience: Option<Time>,
+    #[serde(default)]
+    pub(super) retries: u32,
+    pub(super) backoff: Option<Time>,
+    #[serde(default)]
+    pub(super) jitter: bool,
+    pub(super) budget_percent: Option<u32>,
+    pub(super) budget_per_second: Option<u32>,
+    pub(super) keys: Option<u64>,
+    pub(super) hot_share: Option<Part>,
+    pub(super) idempotent: Option<bool>,
+}
+
+/// A fault. Which keys it needs depends on its kind.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FaultForm {
+    pub(super) at: Time,
+    pub(super) kind: FaultKind,
+    pub(super) backend: usize,
+    pub(super) lasts: Option<Time>,
+    pub(super) times: Option<Positive>,
+    pub(super) code: Option<u16>,
+    pub(super) percent: Option<Percent>,
+    pub(super) takes: Option<Time>,
+    pub(super) from: Option<Part>,
+    pub(super) over: Option<Time>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum FaultKind {
+    Kill,
+    Start,
+    Stop,
+    Continue,
+    Slow,
+    Status,
+    Cold,
+    Pings,
+}

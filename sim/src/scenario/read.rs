@@ -1,0 +1,295 @@
+//! From the form of a scenario to a simulation.
+
+use std::time::Duration;
+
+use balance::{Rules, budget, outlier};
+use toml::Spanned;
+
+use crate::arrivals::Arrivals;
+use crate::balancer::{Balancing, Pings, Places};
+use crate::client::{Backoff, Clients, Keys};
+use crate::clock::s;
+use crate::faults::Fault;
+use crate::server::{Cache, Collections, Discipline, OnDisconnect, Probes, Queue, Server};
+use crate::service::Service;
+use crate::settings::{Sim, Stop};
+
+use super::Scenario;
+use super::form::{
+    ArrivalForm, BalancerForm, ClientForm, FaultForm, FaultKind, Form, Order, PingKind, Reaction, ServerForm,
+    TimeForm,
+};
+use super::values::{Bound, Part, Percent, Positive, Time, Workers};
+
+/// A mistake in a scenario.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// Where it is: bytes from the beginning of the text.
+    pub(super) at: Option<usize>,
+    /// What is wrong, and what to write instead.
+    pub(super) what: String,
+}
+
+/// The scenario of a form.
+pub(super) fn scenario(form: Form) -> Result<Scenario, Problem> {
+    let problem = |what: &str| Problem { at: None, what: what.to_owned() };
+    let stop = match (form.requests, form.time) {
+        (Some(requests), None) => Stop::Requests(requests),
+        (None, Some(Time(time))) => Stop::Time(time),
+        (Some(_), Some(_)) => return Err(problem("a run has one end; write either requests or time")),
+        (None, None) => {
+            return Err(problem("a run needs an end; write requests = 100000, or time = \"60s\""));
+        }
+    };
+    let mut sim = Sim::new(form.seed).warm_up(form.warm_up);
+    for row in form.servers {
+        let (count, made) = placed(row, server)?;
+        sim = sim.servers(count, made);
+    }
+    let backends = sim.servers.len();
+    sim = sim.balancing(balancing(&form.balancer)).clients(clients(&form.clients));
+    sim = sim.arrivals(placed(form.arrivals, arrivals)?);
+    sim = sim.service(placed(form.service, |form| law(&form))?);
+    for row in form.fault {
+        let (at, fault) = placed(row, |form| fault(&form, backends))?;
+        sim = sim.at(at, fault);
+    }
+    let policies = form.policies.into_iter().map(|policy| policy.0).collect();
+    Ok(Scenario { title: form.title, sim, stop, policies })
+}
+
+/// Reads a part, and adds its place to a mistake.
+fn placed<F, T>(form: Spanned<F>, read: impl FnOnce(F) -> Result<T, String>) -> Result<T, Problem> {
+    let at = form.span().start;
+    // The line of a table is that of its heading: count the line feed before its first key.
+    read(form.into_inner()).map_err(|what| Problem { at: Some(at + 1), what })
+}
+
+fn server(form: ServerForm) -> Result<(usize, Server), String> {
+    if form.count == 0 {
+        return Err("a count of 0 adds no server; write a count of at least 1".to_owned());
+    }
+    let mut server = match form.workers {
+        None => Server::workers(1),
+        Some(Workers(None)) => Server::unlimited(),
+        Some(Workers(Some(workers))) => Server::workers(workers),
+    };
+    if let Some(Bound(Some(bound))) = form.queue {
+        server = server.queue(Queue::Bound(bound));
+    }
+    server = server.discipline(match form.discipline.unwrap_or(Order::Fifo) {
+        Order::Fifo => Discipline::Fifo,
+        Order::Lifo => Discipline::Lifo,
+        Order::DropExpired => Discipline::DropExpired,
+        Order::DropHopeless => Discipline::DropHopeless,
+    });
+    server = server.on_disconnect(match form.on_disconnect.unwrap_or(Reaction::Cancel) {
+        Reaction::Continue => OnDisconnect::Continue,
+        Reaction::Cancel => OnDisconnect::Cancel,
+    });
+    if let Some(cache) = form.cache {
+        server = server.cache(Cache { keys: cache.keys, hit: cache.hit.0, miss: cache.miss.0 });
+    }
+    if let Some(pauses) = form.collections {
+        if pauses.lasts.0 >= pauses.every.0 {
+            return Err(
+                "a collection lasts longer than the time between two; write a shorter lasts".to_owned()
+            );
+        }
+        server = server.collections(Collections { every: pauses.every.0, lasts: pauses.lasts.0 });
+    }
+    if let Some(pattern) = form.pings {
+        let answers: Option<Vec<_>> = pattern.chars().map(answer).collect();
+        let answers = answers.filter(|answers| !answers.is_empty());
+        let answers =
+            answers.ok_or(r#"pings has other letters; write S for an answer and F for a failure: "SF""#)?;
+        server = server.probes(Probes::Pattern(answers));
+    }
+    Ok((form.count as usize, server.weight(form.weight.unwrap_or(1))))
+}
+
+fn answer(letter: char) -> Option<bool> {
+    match letter {
+        'S' => Some(true),
+        'F' => Some(false),
+        _ => None,
+    }
+}
+
+fn balancing(form: &BalancerForm) -> Balancing {
+    let default = Balancing::default();
+    let time = |value: Option<Time>, default: Duration| value.map_or(default, |time| time.0);
+    let pings = Pings::default();
+    let kind = form.ping.unwrap_or(PingKind::Tcp);
+    let checks = form.checks.unwrap_or(true);
+    let mut limits = default.limits;
+    limits.retries = form.retries.unwrap_or(limits.retries);
+    limits.retry_delay = time(form.retry_delay, limits.retry_delay);
+    limits.attempts = form.attempts.unwrap_or(limits.attempts).max(1);
+    Balancing {
+        balancers: form.count.unwrap_or(1).max(1),
+        rules: rules(form),
+        limits,
+        retry_on_errors: form.retry_on_errors.unwrap_or(false),
+        response_timeout: form.response_timeout.map(|time| time.0),
+        places: form.max_in_flight.map(|limit| Places {
+            limit: limit.max(1),
+            queue: form.queue.map_or(100, |queue| queue.0.unwrap_or(u32::MAX)),
+            timeout: time(form.queue_timeout, s(1)),
+        }),
+        pings: (checks && kind != PingKind::None).then(|| Pings {
+            interval: time(form.ping_interval, pings.interval),
+            timeout: time(form.ping_timeout, pings.timeout),
+            http: kind == PingKind::Http,
+        }),
+        looks: checks,
+    }
+}
+
+fn rules(form: &BalancerForm) -> Rules {
+    let mut rules = Rules::default();
+    rules.thresholds.rise = form.rise.unwrap_or(rules.thresholds.rise).max(1);
+    rules.thresholds.fall = form.fall.unwrap_or(rules.thresholds.fall).max(1);
+    rules.silence.at_least = form.silence.map_or(rules.silence.at_least, |time| time.0);
+    rules.slow_start = form.slow_start.map_or(rules.slow_start, |time| time.0);
+    rules.panic_threshold =
+        form.panic_threshold.map_or(rules.panic_threshold, |Percent(percent)| percent as u8);
+    rules.load_factor = form.load_factor.unwrap_or(rules.load_factor).max(101);
+    if let Some(errors) = form.outlier_errors {
+        let ejection_time = form.ejection_time.map_or(outlier::Rule::DEFAULT.ejection_time, |time| time.0);
+        rules.outlier = outlier::Rule { consecutive_errors: errors, ejection_time, ..outlier::Rule::OFF };
+    }
+    rules.retry_budget = budget(form.budget_percent, form.budget_per_second);
+    rules
+}
+
+/// A budget, if one of its keys is there.
+fn budget(percent: Option<u32>, per_second: Option<u32>) -> Option<budget::Rule> {
+    if percent.is_none() && per_second.is_none() {
+        return None;
+    }
+    let default = budget::Rule::DEFAULT;
+    Some(budget::Rule {
+        percent: percent.unwrap_or(default.percent),
+        per_second: per_second.unwrap_or(default.per_second),
+    })
+}
+
+fn clients(form: &ClientForm) -> Clients {
+    Clients {
+        patience: form.patience.map(|time| time.0),
+        retries: form.retries,
+        backoff: Backoff { first: form.backoff.map_or(Duration::ZERO, |time| time.0), jitter: form.jitter },
+        budget: budget(form.budget_percent, form.budget_per_second),
+        keys: match (form.keys, form.hot_share) {
+            (None, _) => Keys::None,
+            (Some(keys), None) => Keys::Uniform(keys.max(1)),
+            (Some(keys), Some(Part(share))) => Keys::Hot { keys: keys.max(2), share },
+        },
+        idempotent: form.idempotent.unwrap_or(true),
+    }
+}
+
+fn arrivals(form: ArrivalForm) -> Result<Arrivals, String> {
+    if form.think.is_some() && form.clients.is_none() {
+        return Err("only clients think; write clients = 16 beside think, or remove think".to_owned());
+    }
+    match (form.even, form.poisson, form.steps, form.clients) {
+        (Some(Positive(rate)), None, None, None) => Ok(Arrivals::Even(rate)),
+        (None, Some(Positive(rate)), None, None) => Ok(Arrivals::Poisson(rate)),
+        (None, None, Some(steps), None) => {
+            let steps: Vec<_> = steps.iter().map(|step| (step.at.0, step.rate)).collect();
+            if !steps.is_sorted_by_key(|(at, _)| *at) || steps.iter().any(|(_, rate)| *rate < 0.0) {
+                return Err("steps need rising times and rates of 0 or more".to_owned());
+            }
+            Ok(Arrivals::Steps(steps))
+        }
+        (None, None, None, Some(clients)) => {
+            let think = form.think.map_or(Ok(Service::Fixed(Duration::ZERO)), |think| law(&think))?;
+            Ok(Arrivals::Closed { clients: clients.max(1), think })
+        }
+        _ => Err("arrivals follow one law; write one of poisson, even, steps and clients".to_owned()),
+    }
+}
+
+fn law(form: &TimeForm) -> Result<Service, String> {
+    let laws = [
+        form.fixed.map(|time| Service::Fixed(time.0)),
+        form.exp.map(|mean| Service::Exp(mean.0)),
+        form.lognormal
+            .as_ref()
+            .map(|law| Service::Lognormal { p50: law.p50.0, p99: law.p99.0.max(law.p50.0) }),
+        form.bimodal.as_ref().map(|law| Service::Bimodal {
+            short: law.short.0,
+            long: law.long.0,
+            share: law.share.0,
+        }),
+        form.uniform.as_ref().map(|law| Service::Uniform { from: law.from.0, to: law.to.0.max(law.from.0) }),
+    ];
+    let mut laws = laws.into_iter().flatten();
+    match (laws.next(), laws.next()) {
+        (Some(law), None) => Ok(law),
+        _ => {
+            Err("a time follows one law; write one of fixed, exp, lognormal, bimodal and uniform".to_owned())
+        }
+    }
+}
+
+/// A fault of one of so many backends.
+fn fault(form: &FaultForm, backends: usize) -> Result<(Duration, Fault), String> {
+    let (backend, lasts) = (form.backend, form.lasts.map_or(Duration::MAX, |time| time.0));
+    if !(1..=backends).contains(&backend) {
+        return Err(format!("there is no backend {backend}; write a number from 1 to {backends}"));
+    }
+    for (key, is_there, kinds) in [
+        ("lasts", form.lasts.is_some(), &[FaultKind::Slow, FaultKind::Status, FaultKind::Pings][..]),
+        ("times", form.times.is_some(), &[FaultKind::Slow]),
+        ("code", form.code.is_some(), &[FaultKind::Status]),
+        ("percent", form.percent.is_some(), &[FaultKind::Status, FaultKind::Pings]),
+        ("takes", form.takes.is_some(), &[FaultKind::Status]),
+        ("from", form.from.is_some(), &[FaultKind::Cold]),
+        ("over", form.over.is_some(), &[FaultKind::Cold]),
+    ] {
+        if is_there && !kinds.contains(&form.kind) {
+            return Err(format!("{} has no {key}; remove it", word(form.kind)));
+        }
+    }
+    let needs =
+        |key: &str, example: &str| format!("{} needs {key}; write {key} = {example}", word(form.kind));
+    let percent = form.percent.map_or(100.0, |percent| percent.0);
+    let fault = match form.kind {
+        FaultKind::Kill => Fault::Kill { backend },
+        FaultKind::Start => Fault::Start { backend },
+        FaultKind::Stop => Fault::Stop { backend },
+        FaultKind::Continue => Fault::Continue { backend },
+        FaultKind::Slow => {
+            let Positive(times) = form.times.ok_or_else(|| needs("times", "10"))?;
+            Fault::Slow { backend, times, lasts }
+        }
+        FaultKind::Status => {
+            let code = form.code.ok_or_else(|| needs("code", "503"))?;
+            Fault::Status { backend, code, percent, takes: form.takes.map(|time| time.0), lasts }
+        }
+        FaultKind::Cold => {
+            let Part(from) = form.from.ok_or_else(|| needs("from", "0.1"))?;
+            let Time(over) = form.over.ok_or_else(|| needs("over", "\"10s\""))?;
+            Fault::Cold { backend, from, over }
+        }
+        FaultKind::Pings => Fault::Probes { backend, percent, lasts },
+    };
+    Ok((form.at.0, fault))
+}
+
+/// The name of a kind in the file.
+fn word(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Kill => "kill",
+        FaultKind::Start => "start",
+        FaultKind::Stop => "stop",
+        FaultKind::Continue => "continue",
+        FaultKind::Slow => "slow",
+        FaultKind::Status => "status",
+        FaultKind::Cold => "cold",
+        FaultKind::Pings => "pings",
+    }
+}

@@ -32,8 +32,8 @@ impl Ended {
         *self.uncorrected.entry(bucket(entry.uncorrected())).or_default() += 1;
     }
 
-    /// The latencies since the last call, from the time at which a request was due, and from the time at which
-    /// it was sent.
+    /// The latencies since the last call, from the time at which a request was due, and from the time at
+    /// which it was sent.
     pub(super) fn take_latencies(&mut self) -> (Buckets, Buckets) {
         let take = |counts: &mut BTreeMap<u64, u64>| std::mem::take(counts).into_iter().collect();
         (take(&mut self.latency), take(&mut self.uncorrected))

@@ -84,7 +84,8 @@ impl Traffic {
     /// Changes the load. Requests in flight are not disturbed.
     ///
     /// # Errors
-    /// If the rate is negative, or there are no clients or more than connections. Then the load goes on as before.
+    /// If the rate is negative, or there are no clients or more than connections. Then the load goes on as
+    /// before.
     pub fn change(&self, shape: Shape) -> Result<()> {
         let mut state = self.state();
         state.count(&self.load);

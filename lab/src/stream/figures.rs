@@ -10,7 +10,7 @@ use crate::load::Entry;
 /// Bits of a time that a bucket keeps: 16 buckets for each power of two, so a bucket is at most 7 % wide.
 const KEPT_BITS: u32 = 5;
 
-/// The sums of a load, and the latencies that nobody has taken yet.
+/// The sums of a load, and the latencies since they were last taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ended {
     pub(super) done: u64,

@@ -9,6 +9,7 @@ mod command;
 mod explain;
 mod state;
 mod stream;
+mod tick;
 
 use std::borrow::Cow;
 
@@ -17,9 +18,9 @@ pub use command::{LogLevel, PolicyInForce, Reloaded, StatisticsReset};
 pub use explain::{Candidate, Decision, Excluded, Explanation, Try};
 pub use state::{BackendState, Bytes, Connections, LatencyMicros, ResponsesByClass, State, Totals};
 pub use stream::{
-    BackendTick, Buckets, ControlChange, Event, Fault, Gap, Ghost, Hello, HelloBackend, Load, LoadTick,
-    Probe, Req, SCHEMA, ServerTick, StateChange, Tick, Why,
+    ControlChange, Event, Fault, Gap, Ghost, Hello, HelloBackend, Load, Probe, Req, SCHEMA, StateChange, Why,
 };
+pub use tick::{BackendTick, Buckets, LoadTick, ServerTick, Tick};
 
 /// A word or a sentence. A writer borrows it from the program, a reader owns it.
 pub type Word = Cow<'static, str>;

@@ -53,7 +53,8 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "api",
         rows: &[
             ("command", "lib"),
-            ("stream", "backend explain lib"),
+            ("stream", "tick backend explain lib"),
+            ("tick", "lib"),
             ("explain", "lib"),
             ("state", "backend lib"),
             ("backend", "lib"),

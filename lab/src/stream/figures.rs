@@ -16,7 +16,9 @@ pub(super) struct Ended {
     pub(super) done: u64,
     pub(super) good: u64,
     pub(super) errors: u64,
+    pub(super) retries: u64,
     latency: BTreeMap<u64, u64>,
+    uncorrected: BTreeMap<u64, u64>,
 }
 
 impl Ended {
@@ -25,12 +27,16 @@ impl Ended {
         self.done += 1;
         let sum = if entry.is_error() { &mut self.errors } else { &mut self.good };
         *sum += 1;
+        self.retries += entry.tries() - 1;
         *self.latency.entry(bucket(entry.latency())).or_default() += 1;
+        *self.uncorrected.entry(bucket(entry.uncorrected())).or_default() += 1;
     }
 
-    /// The latencies since the last call.
-    pub(super) fn take_latency(&mut self) -> Buckets {
-        std::mem::take(&mut self.latency).into_iter().collect()
+    /// The latencies since the last call, from the time at which a request was due, and from the time at
+    /// which it was sent.
+    pub(super) fn take_latencies(&mut self) -> (Buckets, Buckets) {
+        let take = |counts: &mut BTreeMap<u64, u64>| std::mem::take(counts).into_iter().collect();
+        (take(&mut self.latency), take(&mut self.uncorrected))
     }
 }
 
@@ -53,8 +59,9 @@ pub(super) fn add(to: &mut Buckets, more: Buckets) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::load::{GroundTruth, Outcome};
 
     #[test]
     fn a_bucket_is_narrow() {
@@ -70,27 +77,24 @@ mod tests {
 
     #[test]
     fn entries_become_sums_and_buckets() {
-        let entry = |number, ms: u64, status| Entry {
-            number,
-            call: 0,
-            client: 0,
-            key: None,
-            size: None,
-            intended: Duration::from_secs(1),
-            sent: Duration::from_secs(1),
-            ended: Duration::from_millis(1000 + ms),
-            late: Duration::ZERO,
-            outcome: Outcome::Answered(status),
-            backend: Some(1),
-            truth: GroundTruth::default(),
-            earlier: Vec::new(),
-            last_sent: Duration::from_secs(1),
+        // Each request was sent 5 ms after it was due.
+        let entry = |number: u64, ms: u64, status: u16| -> Entry {
+            let due = 1_000_000;
+            let sent = due + 5000;
+            let entry = json!({"number": number, "call": 0, "client": 0, "intended_us": due, "sent_us": sent,
+                "ended_us": due + ms * 1000, "late_us": 0, "outcome": {"answered": status}, "last_sent_us": sent});
+            serde_json::from_value(entry).unwrap()
         };
         let mut ended = Ended::default();
         [entry(0, 40, 200), entry(1, 40, 503), entry(2, 20, 304)].iter().for_each(|one| ended.count(one));
         assert_eq!((ended.done, ended.good, ended.errors), (3, 2, 1));
-        assert_eq!(ended.take_latency(), [(20_479, 1), (40_959, 2)]);
-        assert_eq!((ended.take_latency(), ended.done), (vec![], 3), "latencies are told once, sums stay");
+        // 15 ms and 35 ms after sending; 15,000 has 14 bits, so 9 bits are set in the largest time.
+        assert_eq!(ended.take_latencies(), (vec![(20_479, 1), (40_959, 2)], vec![(15_359, 1), (36_863, 2)]));
+        assert_eq!(
+            (ended.take_latencies(), ended.done),
+            ((vec![], vec![]), 3),
+            "they are told once, sums stay"
+        );
     }
 
     #[test]

@@ -1,18 +1,14 @@
-//! A load that can be changed while it runs.
-//!
-//! A change starts a new load, and the one before ends after its last answer. The sums are those of all of
-//! them.
+//! A load that can be changed while it runs, and its figures.
 
 use std::collections::HashSet;
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 use api::LoadTick;
 
 use super::figures::Ended;
-use crate::load::{Entry, Load, Report, Running};
+use crate::load::{Load, Running};
 
 /// An entry is written shortly after the end of its request. After this time, it is there.
 const LATEST_ENTRY: Duration = Duration::from_secs(1);
@@ -38,170 +34,113 @@ pub struct TrafficSums {
 }
 
 /// A load that can be changed.
+#[derive(Debug)]
 pub struct Traffic {
-    describe: Box<dyn Fn(Shape) -> Load + Send + Sync>,
-    state: Arc<Mutex<State>>,
+    load: Running,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     shape: Shape,
-    running: Option<Run>,
     ended: Ended,
-    /// Requests that earlier loads should have sent, and that they sent.
-    offered: u64,
-    sent: u64,
-}
-
-/// One load, and what was counted of it.
-#[derive(Debug)]
-struct Run {
-    shape: Shape,
-    load: Running,
-    counted: Counted,
-}
-
-/// The requests of one load that have been counted.
-#[derive(Debug, Default)]
-struct Counted {
+    /// Up to this time, the ended requests are counted, and these of the last second.
     upto: Duration,
     numbers: HashSet<u64>,
-}
-
-impl fmt::Debug for Traffic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Traffic").field("state", &self.state).finish_non_exhaustive()
-    }
+    /// Requests that were due in open loop, and those that a closed loop has begun.
+    due: f64,
+    begun: u64,
 }
 
 impl Traffic {
-    /// Starts a load of this shape, which `describe` describes.
+    /// Starts a load, and gives it this shape.
     ///
     /// # Errors
-    /// As [`Load::start`].
-    pub fn start(shape: Shape, describe: impl Fn(Shape) -> Load + Send + Sync + 'static) -> Result<Self> {
-        let running = Run::start(shape, describe(shape))?;
-        let state = State { shape, running: Some(running), ended: Ended::default(), offered: 0, sent: 0 };
-        Ok(Self { describe: Box::new(describe), state: Arc::new(Mutex::new(state)) })
+    /// As [`Load::start`] and [`Traffic::change`].
+    pub fn start(load: Load, shape: Shape) -> Result<Self> {
+        let load = load.start()?;
+        let state = State {
+            shape,
+            ended: Ended::default(),
+            upto: Duration::ZERO,
+            numbers: HashSet::new(),
+            due: 0.0,
+            begun: 0,
+        };
+        let traffic = Self { load, state: Mutex::new(state) };
+        traffic.change(shape)?;
+        Ok(traffic)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The shape in force.
     pub fn shape(&self) -> Shape {
-        locked(&self.state).shape
+        self.state().shape
     }
 
-    /// Changes the load. Requests in flight are not disturbed. It must be called in a Tokio runtime.
+    /// Changes the load. Requests in flight are not disturbed.
     ///
     /// # Errors
-    /// As [`Load::start`]; then the load before goes on.
+    /// If the rate is negative, or there are no clients or more than connections. Then the load goes on as
+    /// before.
     pub fn change(&self, shape: Shape) -> Result<()> {
-        let next = Run::start(shape, (self.describe)(shape))?;
-        let mut state = locked(&self.state);
-        state.shape = shape;
-        let before = state.running.replace(next);
-        if let Some(before) = before {
-            let counted = state.retire(&before);
-            tokio::spawn(end(self.state.clone(), before, counted));
+        let mut state = self.state();
+        state.count(&self.load);
+        if shape.is_open {
+            self.load.set_open(shape.rate)?;
+        } else {
+            self.load.set_closed(shape.clients)?;
         }
+        state.shape = shape;
         Ok(())
     }
 
     /// The sums so far, and the latencies since the last call.
     pub(super) fn figures(&self) -> LoadTick {
-        let mut state = locked(&self.state);
-        let (mut offered, mut sent) = (state.offered, state.sent);
-        if let Some(mut run) = state.running.take() {
-            run.counted.count(&run.load, &mut state.ended);
-            offered += run.offered();
-            sent += run.load.begun();
-            state.running = Some(run);
-        }
-        let latency = state.ended.take_latency();
-        let Ended { done, good, errors, .. } = state.ended;
+        let mut state = self.state();
+        state.count(&self.load);
+        let sent = self.load.begun();
+        let (latency, uncorrected) = state.ended.take_latencies();
+        let Ended { done, good, errors, retries, .. } = state.ended;
         LoadTick {
-            offered: offered.max(sent),
+            offered: (state.due as u64).max(sent),
             sent,
             done,
             good,
             errors,
+            retries,
             waiting: sent.saturating_sub(done),
             latency,
-            ..LoadTick::default()
+            uncorrected,
         }
     }
 
     /// The sums so far.
     pub fn sums(&self) -> TrafficSums {
-        let mut state = locked(&self.state);
-        if let Some(mut run) = state.running.take() {
-            run.counted.count(&run.load, &mut state.ended);
-            state.running = Some(run);
-        }
+        let mut state = self.state();
+        state.count(&self.load);
         TrafficSums { done: state.ended.done, errors: state.ended.errors }
     }
 }
 
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl State {
-    /// Keeps the sums of a load that is being replaced, and returns how many of its requests it counted.
-    fn retire(&mut self, run: &Run) -> u64 {
-        let begun = run.load.begun();
-        self.offered += run.offered();
-        self.sent += begun;
-        begun
-    }
-}
-
-/// Waits for the last answers of a load that was replaced, of which `begun` requests are counted as sent.
-async fn end(state: Arc<Mutex<State>>, run: Run, begun: u64) {
-    let Run { load, counted, .. } = run;
-    // A panic of the load's thread has printed its reason.
-    let Ok(report) = load.stop().await else { return };
-    let mut state = locked(&state);
-    // Requests that it sent while it was being replaced.
-    state.sent += report.begun().saturating_sub(begun);
-    counted.rest(&report, &mut state.ended);
-}
-
-impl Run {
-    fn start(shape: Shape, load: Load) -> Result<Self> {
-        Ok(Self { shape, load: load.start()?, counted: Counted::default() })
-    }
-
-    /// Requests that were due so far.
-    fn offered(&self) -> u64 {
-        if !self.shape.is_open {
-            return self.load.begun();
-        }
-        (self.load.elapsed().as_secs_f64() * self.shape.rate) as u64
-    }
-}
-
-impl Counted {
-    /// Counts the requests that have ended since the last call.
-    fn count(&mut self, load: &Running, ended: &mut Ended) {
-        let now = load.elapsed();
-        let from = self.upto.saturating_sub(LATEST_ENTRY);
-        let entries = load.since(from);
-        self.add(&entries, ended);
+    /// Counts what has happened since the last call.
+    fn count(&mut self, load: &Running) {
+        let (now, begun) = (load.elapsed(), load.begun());
+        self.due += match self.shape.is_open {
+            true => self.shape.rate * now.saturating_sub(self.upto).as_secs_f64(),
+            false => begun.saturating_sub(self.begun) as f64,
+        };
+        self.begun = begun;
+        let entries = load.since(self.upto.saturating_sub(LATEST_ENTRY));
+        let new = entries.iter().filter(|entry| !self.numbers.contains(&entry.number));
+        new.for_each(|entry| self.ended.count(entry));
         // Older ones do not come again.
         self.numbers = entries.iter().map(|entry| entry.number).collect();
         self.upto = now;
-    }
-
-    /// Counts all other requests of a load that has ended.
-    fn rest(&self, report: &Report, ended: &mut Ended) {
-        let from = self.upto.saturating_sub(LATEST_ENTRY);
-        let entries = report.entries();
-        let first = entries.iter().position(|entry| entry.ended >= from).unwrap_or(entries.len());
-        self.add(&entries[first..], ended);
-    }
-
-    fn add(&self, entries: &[Entry], ended: &mut Ended) {
-        entries.iter().filter(|entry| !self.numbers.contains(&entry.number)).for_each(|one| ended.count(one));
     }
 }
 
@@ -243,11 +182,7 @@ mod tests {
     async fn the_sums_are_those_of_all_loads() {
         let address = server().await;
         let open = Shape { is_open: true, rate: 200.0, clients: 2 };
-        let traffic = Traffic::start(open, move |shape| match shape.is_open {
-            true => Load::open(address).call(Call::get("/").rate(shape.rate)),
-            false => Load::closed(address, shape.clients).call(Call::get("/")),
-        })
-        .unwrap();
+        let traffic = Traffic::start(Load::open(address).call(Call::get("/")), open).unwrap();
         let mut latencies = 0;
         let mut look = |least: u64| {
             let figures = traffic.figures();
@@ -277,10 +212,8 @@ mod tests {
     async fn a_load_that_cannot_be_changes_nothing() {
         let address = server().await;
         let shape = Shape { is_open: true, rate: 50.0, clients: 1 };
-        let traffic =
-            Traffic::start(shape, move |shape| Load::open(address).call(Call::get("/").rate(shape.rate)))
-                .unwrap();
-        assert!(traffic.change(Shape { rate: 0.0, ..shape }).is_err());
+        let traffic = Traffic::start(Load::open(address).call(Call::get("/")), shape).unwrap();
+        assert!(traffic.change(Shape { rate: -1.0, ..shape }).is_err());
         assert_eq!(traffic.shape(), shape);
     }
 }

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A lab as the demo starts it, on free ports, with its stream.
 async fn demo() -> Result<(Lab, Arc<Traffic>, LabStream)> {
     let lab = lively(Lab::processes().backends(4), 7).start().await?;
-    let traffic = Arc::new(traffic(&lab)?);
+    let traffic = Arc::new(traffic(&lab, 7)?);
     let sources = Sources { traffic: Some(traffic.clone()), seed: Some(7), ..Sources::of(&lab)? };
     let stream = LabStream::start(sources).await?;
     Ok((lab, traffic, stream))

@@ -17,7 +17,7 @@ use anyhow::Result;
 use api::Event;
 use clap::{Args, ValueEnum};
 use lab::binaries::CargoOutput;
-use lab::load::{Call, Load};
+use lab::load::{Arrivals, Call, Load, Sizes};
 use lab::stream::{LabStream, Shape, Sources, StreamReader, Traffic};
 use lab::topology::{Lab, Setup};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,9 +35,8 @@ const SEED: u64 = 42;
 /// The load of the demo: half of what four backends with two workers each can do.
 const LOAD: Shape = Shape { is_open: true, rate: 100.0, clients: 8 };
 
-/// The work of the requests in milliseconds, and the share of each size. The shares differ, so that the
-/// requests of two sizes do not always come together.
-const SIZES: [(u64, f64); 5] = [(20, 0.17), (30, 0.23), (40, 0.19), (50, 0.22), (60, 0.19)];
+/// The least and the greatest work of a request.
+const WORK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
 
 /// The connections of the load.
 const CONNECTIONS: usize = 64;
@@ -63,7 +62,7 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "N")]
     pub(crate) seconds: Option<u64>,
 
-    /// The seed of the balancer's and the backends' random numbers.
+    /// The seed of all random numbers: those of the load, the balancer and the backends.
     #[arg(long, value_name = "N", default_value_t = SEED)]
     pub(crate) seed: u64,
 
@@ -100,7 +99,7 @@ impl Demo {
         let recorder = self.record.as_deref().map(Recorder::create).transpose()?;
         let setup = if self.compose { self.setup() } else { lively(self.setup(), self.seed) };
         let lab = started(setup.fixed_ports()).await?;
-        let traffic = Arc::new(traffic(&lab)?);
+        let traffic = Arc::new(traffic(&lab, self.seed)?);
         let sources = Sources { traffic: Some(traffic.clone()), seed: Some(self.seed), ..Sources::of(&lab)? };
         let stream = LabStream::start(sources).await?;
         let recording = recorder.map(|recorder| recorder.start(stream.read()));
@@ -141,18 +140,16 @@ fn lively(setup: Setup, seed: u64) -> Setup {
         .backend_arg("--queue=50")
 }
 
-/// The load of a lab.
-fn traffic(lab: &Lab) -> Result<Traffic> {
-    let address = lab.balancer().address();
-    Traffic::start(LOAD, move |shape| {
-        let load = match shape.is_open {
-            true => Load::open(address).connections(CONNECTIONS),
-            false => Load::closed(address, shape.clients),
-        };
-        let call =
-            |(ms, share): (u64, f64)| Call::get(format!("/work/{}", ms * 1000)).rate(shape.rate * share);
-        SIZES.into_iter().map(call).fold(load, Load::call).keep_last(KEPT)
-    })
+/// The load of a lab: requests of different sizes that arrive at random.
+fn traffic(lab: &Lab, seed: u64) -> Result<Traffic> {
+    let sizes = Sizes::Uniform { least: WORK.0, most: WORK.1 };
+    let load = Load::open(lab.balancer().address())
+        .call(Call::get("/").path_from_size().sizes(sizes).rate(LOAD.rate))
+        .arrivals(Arrivals::Poisson)
+        .connections(CONNECTIONS)
+        .seed(seed)
+        .keep_last(KEPT);
+    Traffic::start(load, LOAD)
 }
 
 /// Builds and starts a lab, and says every two seconds that it does.

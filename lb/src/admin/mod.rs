@@ -150,8 +150,10 @@ impl Admin {
         match found {
             Found::Route(route, one) => {
                 let body = if changes { read(body).await? } else { Map::new() };
-                let last_event =
-                    head.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
+                let last_event = head.headers.get(LAST_EVENT_ID).and_then(|id| {
+                    let digits = id.to_str().ok().filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()));
+                    digits?.parse().ok()
+                });
                 let (query, by) = (head.uri.query(), origin_of(&head, peer));
                 let asked = Asked { one, query, last_event, body, by };
                 match route.run {

@@ -136,9 +136,13 @@ pub(super) fn events(admin: &Admin, asked: &Asked<'_>) -> Answer {
         events::requests(asked.query).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error))?;
     let (pool, observer, now) = (admin.control.pool(), admin.control.observer(), clock::now());
     let cursor = observer.stream.join(requests, asked.last_event);
-    let mut first =
-        vec![Event::Hello(Box::new(hello(admin))), Event::Tick(ticks::first(pool, observer, now))];
-    first.extend(pool.backends().iter().map(|backend| {
+    let mut first = vec![Event::Hello(Box::new(hello(admin)))];
+    // For a reader that resumes, older events follow: they must not come after the present state.
+    let backends = if cursor.resumes { Vec::new() } else { pool.backends() };
+    if !cursor.resumes {
+        first.push(Event::Tick(ticks::first(pool, observer, now)));
+    }
+    first.extend(backends.iter().map(|backend| {
         let health = backend.health();
         let state: Word = health.state().name().into();
         Event::State(StateChange {

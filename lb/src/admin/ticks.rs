@@ -1,8 +1,8 @@
 //! The figures in the stream of events, four times a second while there is a reader.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use api::{BackendTick, Event, Tick};
@@ -35,13 +35,22 @@ pub(crate) async fn keep_ticking(pool: Arc<Pool>, observer: Arc<Observer>) -> ! 
     }
 }
 
+/// A backend at the last tick that had it.
+#[derive(Debug, Default)]
+struct Before {
+    /// The backend: another one may have its number by now.
+    backend: Weak<Backend>,
+    figures: BackendTick,
+    mark: Option<LatencyMark>,
+}
+
 /// The values at earlier ticks.
 #[derive(Debug, Default)]
 struct Ticks {
     /// The numbers of requests at the last ticks, the latest one last.
     requests: Vec<u64>,
     /// The backends at the last tick with a reader, by number.
-    before: HashMap<usize, (BackendTick, Option<LatencyMark>)>,
+    before: HashMap<usize, Before>,
     /// The number of the last backend in a tick that had no room for all; 0 if there was room.
     last: usize,
 }
@@ -65,16 +74,21 @@ impl Ticks {
                 break;
             }
             let figures = figures(pool, backend, now);
-            let (before, mark) = self.before.entry(backend.number).or_default();
+            let before = self.before.entry(backend.number).or_default();
+            if before.backend.as_ptr() != Arc::as_ptr(backend) {
+                *before = Before { backend: Arc::downgrade(backend), ..Before::default() };
+            }
             let is_idle = figures.in_flight == 0 && figures.waiting == 0 && figures.warm.is_none();
-            let is_same = BackendTick { peak_us: before.peak_us, ..figures.clone() } == *before;
+            let is_same =
+                BackendTick { peak_us: before.figures.peak_us, ..figures.clone() } == before.figures;
             if is_idle && is_same {
                 continue;
             }
-            *before = figures.clone();
-            let latency = backend.own.stats.latencies_since(mark);
+            before.figures = figures.clone();
+            let latency = backend.own.stats.latencies_since(&mut before.mark);
             backends.push(BackendTick { latency, ..figures });
         }
+        self.before.retain(|_, before| before.backend.strong_count() > 0);
         let tick = Tick { backends, ..totals(observer, now) };
         observer.stream.publish(now.as_micros(), Audience::Everyone, &Event::Tick(tick));
     }

@@ -111,9 +111,11 @@ impl BackendStats {
         let before = mark.replace(LatencyMark { seen: now.clone(), ended: recent.ended });
         let Some(before) = before else { return Buckets::new() };
         // The shapes are equal, and counts only grow within a slice.
-        let since = match (recent.ended - before.ended, &recent.slices[0]) {
-            (0, _) => now.checked_sub(&before.seen).ok(),
-            (1, Some(last)) => last.checked_sub(&before.seen).and_then(|rest| rest.checked_add(&now)).ok(),
+        let since = match (recent.ended.checked_sub(before.ended), &recent.slices[0]) {
+            (Some(0), _) => now.checked_sub(&before.seen).ok(),
+            (Some(1), Some(last)) => {
+                last.checked_sub(&before.seen).and_then(|rest| rest.checked_add(&now)).ok()
+            }
             _ => Some(now),
         };
         let coarse = since.and_then(|since| since.downsample(COARSE_POWER).ok());

@@ -68,6 +68,8 @@ impl Requests {
 pub(crate) struct Cursor {
     next: u64,
     requests: Requests,
+    /// The reader continues where it stopped, so it knows the state before its next event.
+    pub(crate) resumes: bool,
 }
 
 /// The events, and what is known of their readers.
@@ -116,8 +118,13 @@ impl Ring {
         let message = Bytes::from(format!("id: {}\nevent: {name}\ndata: {data}\n\n", self.next()));
         self.bytes += message.len();
         self.events.push_back(RingEntry { at_us, audience, message });
+        self.forget(at_us);
+    }
+
+    /// Drops the events that are too old or too many.
+    fn forget(&mut self, now_us: u64) {
         while let Some(oldest) = self.events.front()
-            && (at_us.saturating_sub(oldest.at_us) > KEPT_US || self.bytes > MAX_BYTES)
+            && (now_us.saturating_sub(oldest.at_us) > KEPT_US || self.bytes > MAX_BYTES)
         {
             self.bytes -= oldest.message.len();
             self.events.pop_front();
@@ -201,14 +208,15 @@ impl EventStream {
         }
     }
 
-    /// A new reader of these requests. It continues after the event with the id `after`, if the ring knows
-    /// that id, and otherwise starts with the next event.
+    /// A new reader of these requests. It continues after the event with the id `after`, if this process has
+    /// published that event, and otherwise starts with the next event. A reader of an earlier process gets all
+    /// events of this process.
     pub(crate) fn join(&self, requests: Requests, after: Option<u64>) -> Cursor {
         let (start, next) = {
             let ring = self.ring();
             (ring.start, ring.next())
         };
-        let next = match after {
+        let from = match after {
             Some(after) if after < next => after.saturating_add(1).max(start),
             _ => next,
         };
@@ -217,7 +225,8 @@ impl EventStream {
             self.readers_of_all.fetch_add(1, Relaxed);
         }
         self.active.store(true, Relaxed);
-        Cursor { next, requests }
+        let resumes = after.is_some_and(|after| (start..next).contains(&after));
+        Cursor { next: from, requests, resumes }
     }
 
     /// A reader leaves.
@@ -248,6 +257,7 @@ impl EventStream {
     /// Sets how many requests are published, from the number of requests in the last second. Without a reader,
     /// after some time, none are published.
     pub(crate) fn adjust(&self, requests_per_second: u64, now_us: u64) {
+        self.ring().forget(now_us);
         let left = self.left.load(Relaxed);
         let is_long_ago = left == 0 || now_us.saturating_sub(left) > KEPT_US;
         if self.readers.load(Relaxed) == 0 && is_long_ago {

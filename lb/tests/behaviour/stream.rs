@@ -1,10 +1,13 @@
 //! The stream of events: what a reader gets, and what it does not cost.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::common::{Events, Lb, Load, Metrics, NO_PINGS, Reply, Upstream, eventually, order, when};
+use crate::common::{
+    Events, Lb, Load, Metrics, NO_PINGS, Reply, Upstream, eventually, order, throughout, when,
+};
 
 /// The time of an event, in microseconds since the start of the balancer.
 fn time(event: &Value) -> u64 {
@@ -179,4 +182,34 @@ fn a_hedge_is_counted_at_the_backend_that_got_it() {
     assert_eq!((&lb.backend(1)["hedges"], &lb.backend(2)["hedges"]), (&json!(0), &json!(1)));
     let metrics = Metrics::of(lb.admin);
     assert_eq!(metrics.sum("roundabout_backend_hedges_total", &[]), 1.0);
+}
+
+#[test]
+fn a_backend_that_is_removed_and_added_again_begins_anew() {
+    let (upstream, other) = (Upstream::well("ok"), Upstream::well("ok"));
+    let lb = Lb::start(&[&upstream, &other], &[NO_PINGS]);
+    let events = lb.events();
+    let row = |picks: u64| {
+        let ticks = events.all("tick");
+        let rows = ticks.iter().flat_map(|tick| tick["backends"].as_array().unwrap().clone());
+        rows.filter(|row| row["backend"] == 2 && row["picks"] == picks).last().ok_or(ticks.len())
+    };
+    eventually("the second tick", || when(events.all("tick").len() > 1, ()));
+    (0..20).for_each(|_| assert_eq!(lb.get("/").status, 200));
+    eventually("ten picks", || row(10));
+    // The latencies of a slice that has ended are those of the backend before.
+    throughout(Duration::from_secs(6), || assert_eq!(lb.get("/").status, 200));
+    order(&lb, "DELETE /backends/2", &json!({}));
+    eventually("it is gone", || when(lb.states().len() == 1, lb.states()));
+    let (status, added) = order(&lb, "POST /backends", &json!({"url": other.url()}));
+    assert_eq!((status, &added["number"]), (201, &json!(2)), "the number is free again");
+    let before = events.all("tick").len();
+    (0..20).for_each(|_| assert_eq!(lb.get("/").status, 200));
+    eventually("ticks go on", || when(events.all("tick").len() > before + 2, events.all("tick").len()));
+    eventually("the sums begin anew", || {
+        let ticks = events.all("tick");
+        let last = ticks.iter().skip(before).flat_map(|tick| tick["backends"].as_array().unwrap().clone());
+        let picks = last.filter(|row| row["backend"] == 2).filter_map(|row| row["picks"].as_u64()).last();
+        when(picks.is_some_and(|picks| picks <= 12), picks)
+    });
 }

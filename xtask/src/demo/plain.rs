@@ -28,7 +28,7 @@ pub(super) async fn run(mut source: impl EventSource, until: Option<Duration>) -
         anyhow::ensure!(view.problem.is_none(), "{}", view.problem.unwrap_or_default());
         // The seconds are those of the stream, so a quick replay has as many lines.
         if view.t >= next && view.covers_us > 0 {
-            next = (view.t / SECOND_US + 1) * SECOND_US;
+            next = (view.t / SECOND_US).saturating_add(1).saturating_mul(SECOND_US);
             println!("{}", figures(&view));
         }
     }

@@ -23,8 +23,8 @@ pub(super) const TABLES: &[Allowed] = &[
             ("lab", "api"),
             // What a console shows. It knows the documents of the balancer and nothing else.
             ("console", "api"),
-            // The simulator. It runs the decisions, and knows nothing of the lab.
-            ("sim", "balance"),
+            // The simulator. It runs the decisions, reads the stream of events, and knows nothing of the lab.
+            ("sim", "balance api"),
             // The decisions, and the documents that the balancer and its readers share.
             ("balance", ""),
             ("api", ""),
@@ -108,11 +108,12 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "sim",
         rows: &[
             // The program.
-            ("main", "scenario table report"),
+            ("main", "stream scenario table report"),
             ("speed", "settings arrivals server service clock"),
             // The library.
             ("scenario", "settings balancer arrivals client faults server service report clock"),
             ("table", "report"),
+            ("stream", "run recording settings faults server station report clock"),
             ("simulate", "run recording settings report"),
             ("run", "recording settings balancer faults report station jobs server draws events clock"),
             ("recording", "settings report arrivals client service jobs clock"),

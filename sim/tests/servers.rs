@@ -236,4 +236,9 @@ fn the_time_on_the_way_holds_no_worker_and_is_part_of_the_latency() {
     let patience = Clients { patience: Some(ms(105)), ..Clients::default() };
     let left = server(Server::workers(1), &[0]).path(Service::Fixed(ms(7))).clients(patience);
     assert_eq!(left.run(Stop::Requests(1)).reasons()["timeout"], 1);
+    // It comes again 1 ms later. The answer to its first try is not taken for the answer to the second.
+    let backoff = Backoff { first: ms(1), jitter: false };
+    let again = Clients { patience: Some(ms(105)), retries: 1, backoff, ..Clients::default() };
+    let twice = server(Server::workers(1), &[0]).path(Service::Fixed(ms(7))).clients(again);
+    assert_eq!((latencies(&twice, 1), twice.run(Stop::Requests(1)).errors()), (vec![105 + 1 + 105], 1));
 }

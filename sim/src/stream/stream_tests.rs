@@ -256,19 +256,27 @@ fn faults_hit_the_ghost_too() {
             until: None,
         })
     };
-    let run = |fault: Event| {
+    let stream = |fault: Event| {
         let mut events = vec![hello(2), tick(0, 2), fault];
         // One request each 250 ms, all served by backend 1.
         for count in 0..40 {
             events.push(event(req(count * 250_000, 20_000, 1)));
             events.push(Event::Tick(Tick { t: ORIGIN + count * 250_000 + 240_000, ..Tick::default() }));
         }
-        let (told, skipped) = ghosts(&with(Kind::RoundRobin), &lines(&events));
+        lines(&events)
+    };
+    let run = |fault: Event| {
+        let (told, skipped) = ghosts(&with(Kind::RoundRobin), &stream(fault));
         (told.last().unwrap().tick.clone(), skipped)
     };
     let answers = |tick: &Tick| tick.backends.iter().map(|backend| backend.answers).collect::<Vec<_>>();
     let (tick, _) = run(fault(10, Some(1), "status", r#"{"code": 503}"#));
     assert_eq!((answers(&tick), tick.errors, tick.backends[1].errors), (vec![20, 19], 19, 19));
+    let Event::Fault(short) = fault(10, Some(1), "status", r#"{"code": 503}"#) else { panic!() };
+    let short = Event::Fault(Fault { until: Some(ORIGIN + 5_000_000), ..short });
+    assert_eq!(run(short.clone()).0.errors, 10, "those of the first 5 s");
+    let replayed = StreamRecording::read(&stream(short).concat(), None).unwrap().replay(Kind::RoundRobin, 0);
+    assert_eq!((replayed.calls(), replayed.errors()), (40, 10));
     let (tick, _) = run(fault(10, None, "kill", "null"));
     assert_eq!((answers(&tick), tick.errors), (vec![39, 0], 0));
     assert_eq!(tick.backends[1].server.as_ref().unwrap().process, "dead");

@@ -108,6 +108,7 @@ impl World<'_> {
         if self.calls.get(index as usize).is_none_or(|call| call.patience != event) {
             return;
         }
+        self.learn_wait(index);
         self.abandon(index);
         self.release(index);
         self.client_has(index, End::TimedOut);

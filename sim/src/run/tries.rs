@@ -259,6 +259,15 @@ impl World<'_> {
         self.ready.push_back(index);
     }
 
+    /// A client leaves a call: the balancer learns how long the call has waited at its backend.
+    pub(super) fn learn_wait(&self, index: u32) {
+        let call = &self.calls[index as usize];
+        if let (Some(lease), true) = (&call.lease, call.waiting.is_some()) {
+            let waited = Duration::from_nanos(self.now - call.sent);
+            lease.backend().learn_wait(waited, moment(self.now));
+        }
+    }
+
     /// Takes a call out of its server, or out of the line for a place.
     pub(super) fn abandon(&mut self, index: u32) {
         let call = &mut self.calls[index as usize];

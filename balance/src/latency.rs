@@ -48,8 +48,8 @@ impl Peak {
     }
 
     /// The value after a request left without its answer, for which it had `waited`. The answer would have
-    /// taken longer, so the wait is a lower bound: it replaces a smaller value, and says nothing about a larger
-    /// one.
+    /// taken longer, so the wait is a lower bound: it replaces a smaller value, and says nothing about a
+    /// larger one.
     #[must_use]
     pub fn with_wait(self, waited: Duration, now: Moment) -> Self {
         let sample = waited.as_secs_f64() * 1e6;

@@ -1,4 +1,5 @@
-//! Queues at four servers with one worker each, which are 80 % busy: latencies and shares, live and simulated.
+//! Queues at four servers with one worker each, which are 80 % busy: latencies and shares, live and
+//! simulated.
 
 use std::time::Duration;
 

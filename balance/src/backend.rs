@@ -205,6 +205,17 @@ impl Backend {
         self.load.set_peak(if failed { peak.with_failure(now) } else { peak.with(latency, now) });
     }
 
+    /// A request left the backend before its answer began, after it had waited for `waited`: its client has
+    /// gone, or another backend has answered it. Finagle's "peak EWMA" measures such requests too.
+    ///
+    /// This is no evidence. It changes no state, and neither the rule of silence nor that of outliers knows
+    /// of it. A client can only raise the expected latency to the time that it has really waited here, as it
+    /// can with a request that is answered late.
+    #[cold]
+    pub fn learn_wait(&self, waited: Duration, now: Moment) {
+        self.load.set_peak(self.load.peak().with_wait(waited, now));
+    }
+
     /// A try failed because of the backend. Returns whether it counts as an error: see
     /// [`Traffic::learn_failure`].
     pub(super) fn learn_failure(&self, now: Moment) -> bool {

@@ -142,6 +142,13 @@ impl<X> Fleet<X> {
         all
     }
 
+    /// The backend with this number, if it has requests or may get some. It costs O(log n), and O(n) in the
+    /// removed backends that still have requests.
+    pub fn backend(&self, number: usize) -> Option<&Arc<Peer<X>>> {
+        let member = index_of(&self.members, number, |peer| peer.number).map(|index| &self.members[index]);
+        member.or_else(|| self.leaving.iter().find(|peer| peer.number == number))
+    }
+
     /// The backend for a request: see [`Picker::next`].
     pub(super) fn next_backend(
         &self,

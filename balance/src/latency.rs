@@ -47,6 +47,15 @@ impl Peak {
         Self { value, at: now }
     }
 
+    /// The value after a request left without its answer, for which it had `waited`. The answer would have
+    /// taken longer, so the wait is a lower bound: it replaces a smaller value, and says nothing about a
+    /// larger one.
+    #[must_use]
+    pub fn with_wait(self, waited: Duration, now: Moment) -> Self {
+        let sample = waited.as_secs_f64() * 1e6;
+        if sample > self.value_at(now) { Self { value: sample, at: now } } else { self }
+    }
+
     /// The value after a failure.
     #[must_use]
     pub fn with_failure(self, now: Moment) -> Self {
@@ -86,6 +95,17 @@ mod tests {
         let slow = Peak::UNKNOWN.with(ms(2000), at(0));
         assert!(slow.value_at(at(1000)) > 1_800_000.0);
         assert!(slow.value_at(at(50_000)) < 20_000.0);
+    }
+
+    #[test]
+    fn a_wait_in_vain_is_a_lower_bound() {
+        let usual = Peak::UNKNOWN.with(ms(100), at(0));
+        assert_eq!(usual.with_wait(ms(700), at(1000)), Peak { value: 700_000.0, at: at(1000) });
+        // A shorter wait says nothing: the value is forgotten as before.
+        assert_eq!(usual.with_wait(ms(90), at(1000)), usual);
+        // After 10 s, 100 / e = 36.8 ms are left.
+        assert_eq!(usual.with_wait(ms(36), at(10_000)), usual);
+        assert_eq!(usual.with_wait(ms(37), at(10_000)).value, 37_000.0);
     }
 
     #[test]

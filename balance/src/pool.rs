@@ -293,9 +293,12 @@ impl<X> ServerPool<X> {
         }
     }
 
-    /// Requests that were given to a backend while there was a budget.
+    /// Requests that were given to a backend while there was a budget. Each backend has its own count, so
+    /// that no count is shared by all requests; their sum needs no copy of the list.
     fn requests(&self) -> u64 {
-        let picks: u64 = self.backends().iter().map(|backend| backend.load.picks()).sum();
+        let fleet = self.fleet.load();
+        let all = fleet.members.iter().chain(&fleet.leaving);
+        let picks: u64 = all.map(|backend| backend.load.picks()).sum();
         picks + self.forgotten_picks.load(Relaxed)
     }
 

@@ -59,3 +59,20 @@ fn an_address_that_comes_back_has_its_number_if_that_is_free() {
     change(Change::Add(member(1)));
     assert_eq!(numbers(), [(1, 7), (2, 2), (3, 3), (4, 1)]);
 }
+
+#[test]
+fn a_backend_is_found_by_its_number_while_it_has_requests() {
+    let pool = pool(4);
+    let lease = InFlight::new(Arc::clone(&pool.backends()[1]));
+    let _ = pool
+        .change(vec![Change::Remove(member(1).address), Change::Remove(member(2).address)], Moment::START);
+    let _ = pool.pass_time(Moment::START);
+    let found = || -> Vec<_> {
+        let fleet = pool.fleet();
+        (0..6).filter_map(|number| Some((number, fleet.backend(number)?.address.port - 3030))).collect()
+    };
+    assert_eq!(found(), [(2, 2), (3, 3), (4, 4)], "the second has left, and has a request");
+    drop(lease);
+    let _ = pool.pass_time(Moment::START);
+    assert_eq!(found(), [(3, 3), (4, 4)]);
+}

@@ -92,7 +92,7 @@ impl Pool {
     fn publish<T: IntoIterator<Item = Transition>>(&self, change: impl FnOnce(&ServerPool<Endpoint>) -> T) {
         let _in_order = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         for Transition { backend: number, from, to, cause } in change(&self.pool) {
-            if let Some(backend) = self.pool.backends().iter().find(|backend| backend.number == number) {
+            if let Some(backend) = self.pool.fleet().backend(number) {
                 backend.own.stats.state_changed(to.name(), Instant::now());
             }
             let (t, from, to) = (clock::now().as_micros(), from.name().into(), to.name().into());

@@ -97,8 +97,12 @@ impl Balancer {
     pub(crate) fn new(settings: &Balancing, servers: &[Server]) -> Self {
         let limit = settings.places.map(|places| places.limit.max(1));
         let member = |(index, server): (usize, &Server)| {
-            let host = format!("10.{}.{}.{}", index >> 16, (index >> 8) & 255, index & 255);
-            Member { weight: server.weight, limit, ..Member::new(Address { host, port: 80 }) }
+            let invented = || Address {
+                host: format!("10.{}.{}.{}", index >> 16, (index >> 8) & 255, index & 255),
+                port: 80,
+            };
+            let address = server.address.clone().unwrap_or_else(invented);
+            Member { weight: server.weight, limit, ..Member::new(address) }
         };
         let members = servers.iter().enumerate().map(member).collect();
         let pool = ServerPool::new(members, settings.rules, |_, _| (), Moment::START);

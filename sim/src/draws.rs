@@ -34,10 +34,12 @@ pub(crate) enum Stream {
     Ping,
     /// Whether a ping fails.
     Probe,
+    /// The time of a request on the way.
+    Path,
 }
 
 /// The number of kinds of draws.
-const STREAMS: usize = Stream::Probe as usize + 1;
+const STREAMS: usize = Stream::Path as usize + 1;
 
 /// The odd number that is closest to 2^64 divided by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -31,6 +31,8 @@ pub(crate) enum Happening {
     Limit,
     /// A step of the script. About: the step.
     Script,
+    /// An answer comes to the balancer, after its time on the way. About: the call.
+    Back,
     /// A backend gets a ping. About: the probe.
     Ping,
     /// The time of a ping or a question is over. About: the probe.
@@ -46,15 +48,15 @@ pub(crate) enum Happening {
 }
 
 /// All kinds, by their number.
-const HAPPENINGS: [Happening; 13] = {
+const HAPPENINGS: [Happening; 14] = {
     use Happening::*;
-    [Arrival, Done, Patience, Again, Pause, Limit, Script, Ping, ProbeEnd, Look, Tick, Warm, Collect]
+    [Arrival, Done, Patience, Again, Pause, Limit, Script, Back, Ping, ProbeEnd, Look, Tick, Warm, Collect]
 };
 
 impl Happening {
     /// Whether it can bring a call forward. The others come again and again, as long as a run lasts.
     pub(crate) fn moves_calls(self) -> bool {
-        self as u32 <= Self::Script as u32
+        self as u32 <= Self::Back as u32
     }
 }
 
@@ -99,8 +101,17 @@ impl Agenda {
         self.moving > 0
     }
 
-    /// Takes the event that is due first.
-    pub(crate) fn next(&mut self) -> Option<Event> {
+    /// Whether no event is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    /// Takes the event that is due first, if it is due at this time or before.
+    pub(crate) fn next_until(&mut self, time: Nanos) -> Option<Event> {
+        let Reverse(first) = self.heap.peek()?;
+        if (first >> 64) as Nanos > time {
+            return None;
+        }
         let Reverse(entry) = self.heap.pop()?;
         let kind = entry as u32;
         let what = HAPPENINGS[(kind >> 28) as usize];
@@ -117,12 +128,13 @@ mod tests {
     #[test]
     fn events_come_by_time_and_then_in_the_order_of_entry() {
         let mut agenda = Agenda::default();
-        for (at, about) in [(5, 1), (3, 2), (5, 3), (3, 4), (9, 5), (5, ABOUT)] {
+        for (at, about) in [(5, 1), (3, 2), (5, 3), (10, 6), (3, 4), (9, 5), (5, ABOUT)] {
             agenda.enter(at, Happening::Done, about);
         }
         let order: Vec<_> =
-            std::iter::from_fn(|| agenda.next()).map(|event| (event.at, event.about)).collect();
+            std::iter::from_fn(|| agenda.next_until(9)).map(|event| (event.at, event.about)).collect();
         assert_eq!(order, [(3, 2), (3, 4), (5, 1), (5, 3), (5, ABOUT), (9, 5)]);
+        assert!(!agenda.is_empty(), "the event at 10 is still to come");
     }
 
     #[test]
@@ -131,7 +143,7 @@ mod tests {
             assert_eq!(what as usize, index, "a kind is not at its place in the list");
             let mut agenda = Agenda::default();
             let number = agenda.enter(u64::MAX, what, 77);
-            assert_eq!(agenda.next(), Some(Event { at: u64::MAX, number, what, about: 77 }));
+            assert_eq!(agenda.next_until(u64::MAX), Some(Event { at: u64::MAX, number, what, about: 77 }));
         }
         assert_eq!(size_of::<Reverse<u128>>(), 16);
     }

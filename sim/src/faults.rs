@@ -36,6 +36,17 @@ pub enum Fault {
         /// For how long.
         lasts: Duration,
     },
+    /// The service of requests takes this much longer, whatever the speed.
+    Latency {
+        /// The backend.
+        backend: usize,
+        /// The time that is added.
+        adds: Duration,
+        /// The percentage of the requests that it hits, from 0 to 100.
+        percent: f64,
+        /// For how long.
+        lasts: Duration,
+    },
     /// Answers have a status of 400 and above.
     Status {
         /// The backend.
@@ -58,6 +69,16 @@ pub enum Fault {
         /// The time to the usual speed.
         over: Duration,
     },
+    /// The server gets another number of workers and another bound of its queue. Requests that are in service
+    /// or in the queue stay there.
+    Capacity {
+        /// The backend.
+        backend: usize,
+        /// Requests that it serves at a time, at least 1; `None` for any number.
+        workers: Option<u32>,
+        /// Requests that may wait; `None` for any number.
+        queue: Option<u32>,
+    },
     /// Pings that are HTTP requests fail, and requests are answered as usual.
     Probes {
         /// The backend.
@@ -78,6 +99,8 @@ impl Fault {
             | Self::Stop { backend }
             | Self::Continue { backend }
             | Self::Slow { backend, .. }
+            | Self::Latency { backend, .. }
+            | Self::Capacity { backend, .. }
             | Self::Status { backend, .. }
             | Self::Cold { backend, .. }
             | Self::Probes { backend, .. } => backend,
@@ -87,9 +110,24 @@ impl Fault {
     /// How long it lasts, if it ends by itself.
     fn lasts(&self) -> Option<Duration> {
         match *self {
-            Self::Slow { lasts, .. } | Self::Status { lasts, .. } | Self::Probes { lasts, .. } => Some(lasts),
+            Self::Slow { lasts, .. }
+            | Self::Latency { lasts, .. }
+            | Self::Status { lasts, .. }
+            | Self::Probes { lasts, .. } => Some(lasts),
             _ => None,
         }
+    }
+
+    /// The same fault with another end, if it ends by itself.
+    pub(crate) fn lasting(mut self, time: Duration) -> Self {
+        if let Self::Slow { lasts, .. }
+        | Self::Latency { lasts, .. }
+        | Self::Status { lasts, .. }
+        | Self::Probes { lasts, .. } = &mut self
+        {
+            *lasts = time;
+        }
+        self
     }
 }
 

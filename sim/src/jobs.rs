@@ -49,6 +49,8 @@ pub(crate) struct Job {
     pub(crate) call: u32,
     /// The work that is left, as a time at the usual speed.
     pub(crate) work: Nanos,
+    /// The time that faults add to the work.
+    pub(crate) delay: Nanos,
     /// Since when a worker has been at this work.
     pub(crate) since: Nanos,
     /// When the client gives up.
@@ -71,6 +73,7 @@ impl Job {
         Self {
             call,
             work,
+            delay: 0,
             since: 0,
             deadline: Nanos::MAX,
             key: None,

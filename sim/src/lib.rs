@@ -50,7 +50,9 @@ mod service;
 mod settings;
 mod simulate;
 mod station;
+mod stream;
 mod table;
+
 pub mod theory;
 
 pub use arrivals::Arrivals;
@@ -63,4 +65,5 @@ pub use report::{BackendFigures, BackendTick, Figures, Report, StateChange, Tick
 pub use server::{Cache, Collections, Discipline, OnDisconnect, Probes, Queue, Server};
 pub use service::Service;
 pub use settings::{Sim, Stop};
+pub use stream::{Follow, Skipped, StreamRecording, follow};
 pub use table::table;

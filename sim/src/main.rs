@@ -1,28 +1,38 @@
-//! The program `sim`: runs a scenario under several policies, and prints a table.
+//! The program `sim`: runs a scenario, or the recording of a live stream, under several policies and prints a
+//! table. With `--follow`, it runs other policies beside a live stream.
 
 mod speed;
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::{BufRead as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
+use api::Event;
 use balance::policy::Kind;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use sim::scenario::Scenario;
-use sim::{Report, table};
+use sim::{Follow, Report, Skipped, StreamRecording, follow, table};
+use strum::VariantArray;
 
 /// Run a scenario in virtual time, with the balancer's own decisions.
 #[derive(Parser)]
 #[command(name = "sim", args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
     /// The scenario: a TOML file, such as sim/scenarios/one-slow-server.toml.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "follow", conflicts_with = "follow")]
     scenario: Option<PathBuf>,
     /// The seed, instead of that of the scenario. The same seed gives the same results.
     #[arg(long)]
     seed: Option<u64>,
-    /// A policy, instead of those of the scenario; can be repeated.
+    /// Read the events of a live lab as lines of JSON from standard input, run other policies on the same
+    /// requests, and print their figures as events `ghost`, four times a second of the stream.
+    #[arg(long)]
+    follow: bool,
+    /// With --follow: the number of workers of each server, instead of what the stream tells.
+    #[arg(long, requires = "follow", value_parser = clap::value_parser!(u32).range(1..))]
+    workers: Option<u32>,
+    /// A policy, instead of those of the scenario, or of the stream; can be repeated.
     #[arg(long)]
     policy: Vec<Kind>,
     /// Print all figures as JSON, one document for each policy.
@@ -37,9 +47,30 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the recording of a live lab under several policies.
+    Replay(Replay),
     /// Measure the speed of the simulator on this machine.
     #[command(hide = true)]
     Speed(speed::Speed),
+}
+
+/// Run the recording of a live lab under several policies.
+#[derive(Args)]
+struct Replay {
+    /// The recording: the events of a stream, one in each line, with all requests.
+    recording: PathBuf,
+    /// A policy, instead of all; can be repeated.
+    #[arg(long)]
+    policy: Vec<Kind>,
+    /// The number of workers of each server, instead of what the recording tells.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    workers: Option<u32>,
+    /// The seed of the policies that draw.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print all figures as JSON, one document for each policy; the first is the recording itself.
+    #[arg(long)]
+    json: bool,
 }
 
 fn main() -> ExitCode {
@@ -53,8 +84,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    if let Some(Command::Speed(command)) = cli.command {
-        return command.run();
+    match cli.command {
+        Some(Command::Speed(command)) => return command.run(),
+        Some(Command::Replay(command)) => return replay(&command),
+        None => {}
+    }
+    if cli.follow {
+        let options =
+            Follow { policies: cli.policy, workers: cli.workers, seed: cli.seed.unwrap_or_default() };
+        return follow_input(&options);
     }
     let path = cli.scenario.context("no scenario is given")?;
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -63,11 +101,103 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let seed = cli.seed.unwrap_or_else(|| scenario.seed());
     let reports = scenario.run(&policies, seed);
     let text = if cli.json { documents(&reports)? } else { words(&scenario, seed, &reports, cli.changes) };
-    // A reader that has read enough closes the pipe, which is no error.
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot print"),
-        _ => Ok(()),
+    print(&text).map(|_| ())
+}
+
+/// Prints a text at once. Returns false if the reader has read enough and closed the pipe, which is no error.
+fn print(text: &str) -> anyhow::Result<bool> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("cannot print"),
     }
+}
+
+/// Runs ghosts beside the stream on standard input.
+fn follow_input(options: &Follow) -> anyhow::Result<()> {
+    let mut input = std::io::stdin().lock();
+    let (mut unread, mut unprinted) = (Ok(()), Ok(()));
+    let read = |line: &mut Vec<u8>| match input.read_until(b'\n', line) {
+        Ok(length) => length > 0,
+        Err(error) => {
+            unread = Err(error);
+            false
+        }
+    };
+    let skipped = follow(options, read, |ghost| {
+        let line = serde_json::to_string(&Event::Ghost(ghost)).context("cannot write an event");
+        line.and_then(|line| print(&(line + "\n"))).unwrap_or_else(|error| {
+            unprinted = Err(error);
+            false
+        })
+    });
+    for complaint in complaints(&skipped) {
+        eprintln!("{complaint}");
+    }
+    unread.context("cannot read standard input")?;
+    unprinted?;
+    ensure!(skipped.has_begun, "the input has no event `hello`; write the events of a lab to it");
+    Ok(())
+}
+
+/// What the ghosts could not use, in words.
+fn complaints(skipped: &Skipped) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if let Some(first) = &skipped.first {
+        complaints.push(format!("skipped lines that are no events: {}; the first: {first}", skipped.lines));
+    }
+    for (count, what) in [
+        (
+            skipped.requests,
+            "skipped requests before the first event `hello` or the first measured service time",
+        ),
+        (skipped.late, "requests that took so long that they arrived late at the ghosts"),
+    ] {
+        if count > 0 {
+            complaints.push(format!("{what}: {count}"));
+        }
+    }
+    complaints.extend(skipped.faults.iter().map(|kind| not_simulated(kind)));
+    complaints
+}
+
+fn not_simulated(kind: &str) -> String {
+    format!("a fault `{kind}` is not simulated")
+}
+
+/// Runs a recording under several policies.
+fn replay(command: &Replay) -> anyhow::Result<()> {
+    let path = command.recording.display();
+    let text = std::fs::read(&command.recording).with_context(|| format!("cannot read {path}"))?;
+    let recording = StreamRecording::read(&text, command.workers).map_err(|why| anyhow!("{path}: {why}"))?;
+    let policies = if command.policy.is_empty() { Kind::VARIANTS } else { &command.policy };
+    let mut reports = vec![recording.live()];
+    reports.extend(policies.iter().map(|policy| recording.replay(*policy, command.seed)));
+    if recording.skipped() > 0 {
+        eprintln!("skipped lines that are no events: {}", recording.skipped());
+    }
+    for kind in recording.unknown_faults() {
+        eprintln!("{}", not_simulated(kind));
+    }
+    let text = if command.json {
+        documents(&reports)?
+    } else {
+        replay_words(&recording, &command.recording, &reports)
+    };
+    print(&text).map(|_| ())
+}
+
+fn replay_words(recording: &StreamRecording, path: &Path, reports: &[Report]) -> String {
+    let (path, requests, policy) = (path.display(), recording.requests(), recording.policy());
+    let mut text = format!("{path}: {requests} requests under {policy}\n\n{}", table(reports));
+    let (live, simulated) = reports.split_at(1);
+    if let Some(own) = simulated.iter().find(|report| report.policy() == policy) {
+        let off = |of: fn(&Report) -> f64| 100.0 * (of(own) / of(&live[0]).max(1e-9) - 1.0);
+        let (mean, p99) = (off(|it| it.mean().as_secs_f64()), off(|it| it.quantile(0.99).as_secs_f64()));
+        text += &format!("\n{policy} in the simulation and live: mean {mean:+.1} %, p99 {p99:+.1} %\n");
+    }
+    text
 }
 
 fn documents(reports: &[Report]) -> anyhow::Result<String> {

@@ -19,6 +19,7 @@ pub(crate) struct Recorded {
     pub(crate) number: u64,
     pub(crate) at: Nanos,
     pub(crate) takes: Nanos,
+    pub(crate) path: Nanos,
     pub(crate) key: Option<u64>,
     pub(crate) server: u32,
 }
@@ -30,6 +31,8 @@ pub struct RecordedCall {
     pub at: Duration,
     /// The work of its request: the measured time of service, without waits.
     pub takes: Duration,
+    /// Its time on the way, beside waits and service: see [`Sim::path`].
+    pub path: Duration,
     /// Its key, if it has one.
     pub key: Option<u64>,
     /// The backend that answered it, counted from 1.
@@ -55,6 +58,7 @@ impl Recording {
         let call = |call: Recorded| RecordedCall {
             at: Duration::from_nanos(call.at),
             takes: Duration::from_nanos(call.takes),
+            path: Duration::from_nanos(call.path),
             key: call.key,
             backend: (call.server != NONE).then_some(call.server as usize + 1),
         };
@@ -70,10 +74,11 @@ impl Recording {
     pub fn replay(&self, sim: &Sim, policy: Kind) -> Report {
         let times: Arc<[_]> = self.calls.iter().map(|call| call.at).collect();
         let sizes: Arc<[_]> = self.calls.iter().map(|call| call.takes).collect();
+        let paths: Arc<[_]> = self.calls.iter().map(|call| call.path).collect();
         let keys: Arc<[_]> = self.calls.iter().map(|call| call.key).collect();
         let clients = Clients { keys: Keys::Trace(keys), ..sim.clients.clone() };
-        let sim =
-            sim.clone().arrivals(Arrivals::Trace(times)).service(Service::Trace(sizes)).clients(clients);
+        let sim = sim.clone().arrivals(Arrivals::Trace(times)).service(Service::Trace(sizes));
+        let sim = sim.path(Service::Trace(paths)).clients(clients);
         sim.policy(policy).run(Stop::Requests(self.calls.len() as u64))
     }
 }

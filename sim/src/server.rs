@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use balance::Address;
+
 /// A server: its workers, its queue, and what it does with requests that have waited too long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Server {
@@ -13,6 +15,7 @@ pub struct Server {
     pub(crate) probes: Probes,
     pub(crate) collections: Option<Collections>,
     pub(crate) weight: u32,
+    pub(crate) address: Option<Address>,
 }
 
 impl Server {
@@ -28,6 +31,7 @@ impl Server {
             probes: Probes::Answered,
             collections: None,
             weight: 1,
+            address: None,
         }
     }
 
@@ -76,6 +80,13 @@ impl Server {
     #[must_use]
     pub fn weight(self, weight: u32) -> Self {
         Self { weight, ..self }
+    }
+
+    /// With this address, so that policies that hash addresses place it where a balancer does. By default,
+    /// each server has an invented address.
+    #[must_use]
+    pub fn address(self, address: Address) -> Self {
+        Self { address: Some(address), ..self }
     }
 }
 

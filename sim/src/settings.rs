@@ -22,6 +22,7 @@ pub struct Sim {
     pub(crate) balancing: Balancing,
     pub(crate) arrivals: Arrivals,
     pub(crate) service: Service,
+    pub(crate) path: Service,
     pub(crate) clients: Clients,
     pub(crate) script: Vec<(Duration, Fault)>,
     pub(crate) warm_up: u64,
@@ -48,6 +49,7 @@ impl Sim {
             balancing: Balancing::default(),
             arrivals: Arrivals::Poisson(1.0),
             service: Service::Fixed(Duration::from_millis(1)),
+            path: Service::Fixed(Duration::ZERO),
             clients: Clients::default(),
             script: Vec::new(),
             warm_up: 0,
@@ -129,6 +131,14 @@ impl Sim {
     #[must_use]
     pub fn service(self, service: Service) -> Self {
         Self { service, ..self }
+    }
+
+    /// With this time of each request on the way, beside waits and service: the network, the balancer, and
+    /// the wake-up of the server. It is zero by default. All of it comes after the service, and the balancer
+    /// counts the request as in flight.
+    #[must_use]
+    pub fn path(self, path: Service) -> Self {
+        Self { path, ..self }
     }
 
     /// With these clients.

@@ -130,6 +130,12 @@ fn one_slow_server() {
     assert!(ratio >= 20.0, "{ratio}");
     let peak = sim(Kind::PeakEwma).run(Stop::Time(s(40)));
     assert!(peak.share(4) <= lc.share(4), "{}", peak.share(4));
+    // Clients that leave after a second never see an answer of the slow backend. Their waits show that it is
+    // slow: at first, up to a dozen calls come there within the second in which nothing is known.
+    let clients = Clients { patience: Some(s(1)), ..Clients::default() };
+    let left = sim(Kind::PeakEwma).clients(clients).run(Stop::Time(s(40)));
+    assert!((1..=12).contains(&left.errors()), "{} of {}", left.errors(), left.calls());
+    assert!(left.changes().is_empty(), "a client that leaves is no evidence: {:?}", left.changes());
 }
 
 /// The part of the calls that ended well from 30 to 40 s after a stop of 5 s: 3 workers x 100 ms, 20 calls a

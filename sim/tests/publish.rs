@@ -1,11 +1,13 @@
-//! A change of one backend's state makes a new view of the pool. Its cost is counted in bytes, which do not
+//! What a pool of many backends allocates: for a change of one backend's state, which makes a new view of the
+//! pool, and for questions about one backend or about the budget. Costs are counted in bytes, which do not
 //! depend on the machine.
 //!
 //! This is a separate crate, because it counts the allocations of all threads of its process.
 
 use std::alloc::System;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use balance::budget;
 use balance::health::Evidence;
 use balance::member::Member;
 use balance::policy::Kind;
@@ -23,16 +25,38 @@ const BACKENDS: usize = 10_000;
 /// members and of its index would be 40 bytes more for each.
 const MOST: usize = BACKENDS * (2 * 8 + 2 * 16 + 2);
 
+/// The tests count the allocations of the whole process, so they run one at a time.
+static COUNTED: Mutex<()> = Mutex::new(());
+
+fn pool(rules: Rules) -> ServerPool {
+    let member = |index: usize| {
+        let host = format!("10.0.{}.{}", index >> 8, index & 255);
+        Member::new(Address { host, port: 80 })
+    };
+    ServerPool::new((0..BACKENDS).map(member).collect(), rules, |_, _| (), Moment::START)
+}
+
+#[test]
+fn a_question_about_one_backend_or_about_the_budget_copies_no_list() {
+    let _alone = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let pool = pool(Rules { retry_budget: Some(budget::Rule::DEFAULT), ..Rules::default() });
+    // The budget begins its first second.
+    assert!(pool.may_retry(Moment::START));
+    let region = Region::new(ALLOCATOR);
+    assert!(pool.may_retry(Moment::START));
+    pool.withdraw_retry(Moment::START);
+    let found = pool.fleet().backend(BACKENDS / 2).map(|backend| backend.number);
+    let bytes = region.change().bytes_allocated;
+    assert_eq!(found, Some(BACKENDS / 2));
+    // A copy of the list is 8 bytes for each backend. The harness of the tests may allocate a little.
+    assert!(bytes < BACKENDS, "{bytes} bytes");
+}
+
 #[test]
 fn a_change_of_a_state_copies_no_list_of_members() {
+    let _alone = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
     for policy in Kind::VARIANTS {
-        let member = |index: usize| {
-            let host = format!("10.0.{}.{}", index >> 8, index & 255);
-            Member::new(Address { host, port: 80 })
-        };
-        let members = (0..BACKENDS).map(member).collect();
-        let rules = Rules { policy: *policy, ..Rules::default() };
-        let pool: ServerPool = ServerPool::new(members, rules, |_, _| (), Moment::START);
+        let pool = pool(Rules { policy: *policy, ..Rules::default() });
         let backend = Arc::clone(&pool.backends()[BACKENDS / 2]);
         let region = Region::new(ALLOCATOR);
         let down = Evidence::CannotConnect { cause: "counted".into(), refused: true };

@@ -92,7 +92,7 @@ fn a_replay_under_the_same_policy_is_the_same_run() {
 
 #[test]
 fn a_recording_keeps_its_keys() {
-    let call = |at| RecordedCall { at: ms(at), takes: ms(1), key: Some(7), backend: None };
+    let call = |at| RecordedCall { at: ms(at), takes: ms(1), path: ms(0), key: Some(7), backend: None };
     let recording = Recording::new((0..40).map(call).collect());
     let sim = Sim::new(1).servers(4, Server::workers(1)).without_checks();
     let report = recording.replay(&sim, Kind::Ring);
@@ -101,7 +101,8 @@ fn a_recording_keeps_its_keys() {
 
 #[test]
 fn a_recording_of_a_live_run_can_be_replayed() {
-    let call = |at, takes| RecordedCall { at: ms(at), takes: ms(takes), key: None, backend: Some(1) };
+    let call =
+        |at, takes| RecordedCall { at: ms(at), takes: ms(takes), path: ms(0), key: None, backend: Some(1) };
     let recording = Recording::new(vec![call(20, 10), call(0, 100), call(10, 100), call(30, 10)]);
     let sim = Sim::new(1).servers(2, Server::workers(1)).without_checks().keep_latencies();
     let ends = |policy| {

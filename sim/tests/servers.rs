@@ -193,3 +193,52 @@ fn a_run_in_which_nothing_can_happen_ends() {
     assert_eq!((report.calls(), report.unfinished()), (0, 2));
     assert!(report.duration() < s(120), "{:?}", report.duration());
 }
+
+#[test]
+fn a_fault_adds_to_the_service_and_holds_the_worker() {
+    let latency = |percent| Fault::Latency { backend: 1, adds: ms(400), percent, lasts: s(1) };
+    let sim = server(Server::workers(1), &[0, 10, 2000]).at(ms(0), latency(100.0));
+    assert_eq!(latencies(&sim, 3), [500, 990, 100]);
+    // A cache gives the work, and the fault adds to it.
+    let cache = Cache { keys: 1, hit: ms(1), miss: ms(50) };
+    let cached = server(Server::workers(1).cache(cache), &[0]).at(ms(0), latency(100.0));
+    assert_eq!(latencies(&cached, 1), [450]);
+    let times: Vec<_> = (0..400).map(|count| count * 10).collect();
+    let some = server(Server::unlimited(), &times)
+        .at(ms(0), Fault::Latency { backend: 1, adds: ms(400), percent: 25.0, lasts: EVER });
+    let hit = latencies(&some, 400).iter().filter(|latency| **latency == 500).count();
+    // 100 are expected, with a standard deviation of 8.7.
+    assert!(hit.abs_diff(100) < 44, "{hit} of 400");
+}
+
+#[test]
+fn a_server_gets_more_workers_and_fewer() {
+    let capacity = |workers| Fault::Capacity { backend: 1, workers: Some(workers), queue: Some(1) };
+    // At 50 ms, the two that wait find workers.
+    let wider = server(Server::workers(1), &[0, 10, 20]).at(ms(50), capacity(3));
+    assert_eq!(latencies(&wider, 3), [100, 140, 130]);
+    // At 50 ms, both are served, and the third waits for both.
+    let narrower = server(Server::workers(2), &[0, 10, 60]).at(ms(50), capacity(1));
+    assert_eq!(latencies(&narrower, 3), [100, 100, 150]);
+    // The queue has a bound of 1 from then on.
+    let full = server(Server::workers(1), &[0, 60, 70]).at(ms(50), capacity(1));
+    assert_eq!(full.run(Stop::Requests(3)).reasons()["status 503"], 1);
+}
+
+#[test]
+fn the_time_on_the_way_holds_no_worker_and_is_part_of_the_latency() {
+    let sim = server(Server::workers(1), &[0, 10]).path(Service::Fixed(ms(7)));
+    assert_eq!(latencies(&sim, 2), [107, 197]);
+    // The server is killed when the answer is on the way: it arrives.
+    let killed = sim.clone().at(ms(103), Fault::Kill { backend: 1 });
+    assert_eq!(latencies(&killed, 1), [107]);
+    // The client leaves when the answer is on the way.
+    let patience = Clients { patience: Some(ms(105)), ..Clients::default() };
+    let left = server(Server::workers(1), &[0]).path(Service::Fixed(ms(7))).clients(patience);
+    assert_eq!(left.run(Stop::Requests(1)).reasons()["timeout"], 1);
+    // It comes again 1 ms later. The answer to its first try is not taken for the answer to the second.
+    let backoff = Backoff { first: ms(1), jitter: false };
+    let again = Clients { patience: Some(ms(105)), retries: 1, backoff, ..Clients::default() };
+    let twice = server(Server::workers(1), &[0]).path(Service::Fixed(ms(7))).clients(again);
+    assert_eq!((latencies(&twice, 1), twice.run(Stop::Requests(1)).errors()), (vec![105 + 1 + 105], 1));
+}

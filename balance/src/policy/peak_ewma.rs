@@ -8,7 +8,9 @@
 //! start, when no latency is known.
 //!
 //! A failure counts as slow because it is often the fastest answer of all: otherwise a backend that fails at
-//! once would attract all requests.
+//! once would attract all requests. A request whose client has left counts as an answer after the time that
+//! it waited, if this is longer than expected: otherwise a backend that answers after all clients have left
+//! would look as fast as before.
 
 use std::sync::Arc;
 

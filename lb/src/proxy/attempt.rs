@@ -209,7 +209,8 @@ impl Proxy {
             backend,
         };
         let pace = settings.min_upload_rate.map(Pace::new);
-        let mut sending = Sending { pool: &self.pool, exchange, timers: &timers, times, waiting: None, pace };
+        let mut sending =
+            Sending { pool: &self.pool, exchange, timers: &timers, times, waiting: None, ended: false, pace };
         let outcome = {
             let report = |progress: Progress| sending.progressed(progress);
             let answer = pin!(connection.send(head, &backend.address, body.for_try(), client, report));
@@ -218,6 +219,7 @@ impl Proxy {
 
         // 3. Record how it went.
         let now = clock::now();
+        sending.ended = true;
         let sent = sending.times.sent;
         sending.times.sent = sent.or(Some(now));
         let answer =
@@ -299,10 +301,30 @@ struct Sending<'a> {
     times: &'a mut Times,
     /// Counts the request at its backend, from its last byte on.
     waiting: Option<Waiting<'a>>,
+    /// The try has an outcome.
+    ended: bool,
     pace: Option<Pace>,
 }
 
+impl Drop for Sending<'_> {
+    /// A try that is dropped without an outcome has waited in vain: its client has left, or the other backend
+    /// of a hedged request has answered.
+    fn drop(&mut self) {
+        if !self.ended && self.waiting.is_some() {
+            self.leave();
+        }
+    }
+}
+
 impl Sending<'_> {
+    /// The request leaves its backend before the answer.
+    #[cold]
+    fn leave(&self) {
+        let now = clock::now();
+        let sent = self.times.sent.unwrap_or(now);
+        self.timers.backend.learn_wait(now.since(sent), now);
+    }
+
     /// More of the request was sent. Until it is completely sent, the client may be slow, and not the
     /// backend.
     #[inline]

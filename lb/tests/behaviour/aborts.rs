@@ -1,11 +1,11 @@
 //! Early ends: of an answer, which must never look complete, and of a client, for which no backend is to
 //! blame.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::common::{Client, Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
+use crate::common::{Client, Events, Lb, NO_PINGS, Reply, Upstream, eventually, ok, when};
 
 #[test]
 fn an_answer_that_breaks_off_never_looks_whole() {
@@ -55,6 +55,50 @@ fn a_client_that_leaves_before_the_answer_blames_no_backend() {
     assert!(lb.wait_for_log("path=/gone").contains("status=499"));
     upstream.wait_until_unconnected();
     assert_innocent(&lb, 1);
+}
+
+/// The expected latency of a backend, as the last tick that has it tells it, in microseconds.
+fn peak_us(events: &Events, backend: usize) -> Option<u64> {
+    let ticks = events.all("tick");
+    let mut rows = ticks.iter().rev().flat_map(|tick| tick["backends"].as_array().into_iter().flatten());
+    rows.find(|row| row["backend"] == backend)?["peak_us"].as_u64()
+}
+
+#[test]
+fn a_wait_in_vain_raises_the_expected_latency_and_nothing_else() {
+    let upstream = Upstream::new(|_| Reply::Silence);
+    let lb = Lb::start(&[&upstream], &[NO_PINGS, "--silence=1m"]);
+    let events = lb.events();
+    let mut client = lb.client();
+    let begun = Instant::now();
+    client.ask("GET /gone", b"");
+    eventually("it waits", || when(upstream.count() == 1, ()));
+    let waits = Instant::now();
+    eventually("it has waited for 400 ms", || when(waits.elapsed() >= Duration::from_millis(400), ()));
+    client.leave();
+    // Before any answer, the balancer expects 30 ms.
+    let peak = eventually("the wait is learned", || {
+        let peak = peak_us(&events, 1).unwrap_or(0);
+        when(peak > 30_000, peak)
+    });
+    // The value falls by 5 % in half a second.
+    let least = 380_000;
+    assert!((least..=begun.elapsed().as_micros() as u64).contains(&peak), "{peak} us");
+    assert_innocent(&lb, 1);
+}
+
+#[test]
+fn the_slower_of_two_backends_is_known_to_be_slow() {
+    let (slow, quick) = (Upstream::new(|_| Reply::Silence), Upstream::well("quick"));
+    let lb = Lb::start(&[&slow, &quick], &[NO_PINGS, "--silence=1m", "--hedge-after=200ms"]);
+    let events = lb.events();
+    assert_eq!(lb.get("/").text(), "quick");
+    let peak = eventually("the wait is learned", || {
+        let peak = peak_us(&events, 1).unwrap_or(0);
+        when(peak > 30_000, peak)
+    });
+    assert!(peak >= 190_000, "{peak} us");
+    assert_eq!((&lb.backend(1)["state"], &lb.backend(1)["failures"]), (&json!("up"), &json!(0)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::jobs::NONE;
 use crate::recording::Recorded;
 use crate::report::End;
 
-use super::world::{Call, World};
+use super::world::{Call, Demand, World};
 
 impl World<'_> {
     /// Enters the next arrival of a client, or of all clients in an open loop.
@@ -31,6 +31,14 @@ impl World<'_> {
         if self.sim.arrivals.clients().is_none() {
             self.next_arrival(client);
         }
+        let key = if self.needs_keys { self.sim.clients.keys.of(number, &self.draws) } else { None };
+        let size = self.sim.service.size(number, &self.draws, Stream::Size);
+        let path = self.sim.path.size(number, &self.draws, Stream::Path);
+        self.begin_call(Demand { number, client, size, path, key });
+    }
+
+    /// A call begins at this moment.
+    pub(super) fn begin_call(&mut self, demand: Demand) {
         if self.started == self.sim.warm_up && self.started > 0 {
             self.begin_to_measure();
         }
@@ -39,12 +47,16 @@ impl World<'_> {
             let started = self.started;
             self.budget.left(moment(self.now), started, rule);
         }
-        let size = self.sim.service.size(number, &self.draws, Stream::Size);
+        let Demand { number, client, size, path, key } = demand;
         let call = Call {
             number,
             arrived: self.now,
             sent: 0,
             size,
+            path,
+            key,
+            back: 0,
+            status: 0,
             lease: None,
             waiting: None,
             job: NONE,
@@ -96,6 +108,7 @@ impl World<'_> {
         if self.calls.get(index as usize).is_none_or(|call| call.patience != event) {
             return;
         }
+        self.learn_wait(index);
         self.abandon(index);
         self.release(index);
         self.client_has(index, End::TimedOut);
@@ -135,12 +148,14 @@ impl World<'_> {
             self.counts.end(latency, end);
         }
         self.last_tick.ends(end);
+        self.flow.ends(latency);
         if let Some(recorded) = &mut self.recorded {
             recorded.push(Recorded {
                 number: call.number,
                 at: call.arrived,
                 takes: call.size,
-                key: self.sim.clients.keys.of(call.number, &self.draws),
+                path: call.path,
+                key: call.key,
                 server: call.server,
             });
         }

@@ -5,12 +5,15 @@
 //! - `tries.rs`: the balancers. A call gets a backend, a place and a server, and a failed try gets a verdict.
 //! - `checks.rs`: what the balancers find out themselves, by pings, questions and looks at the traffic.
 //! - `script.rs`: what breaks, and the ticks.
+//! - `live.rs`: a run whose calls and faults are given while it runs, with the counts in `flow.rs`.
 //!
 //! The decisions are those of the crate `balance`. This module calls them in the order in which the program
 //! `lb` calls them.
 
 mod calls;
 mod checks;
+mod flow;
+mod live;
 mod script;
 mod tries;
 mod world;
@@ -23,6 +26,7 @@ use crate::recording::Recorded;
 use crate::report::Report;
 use crate::settings::{Sim, Stop};
 
+pub(crate) use live::{Live, Stage};
 use world::World;
 
 /// If no event could bring a call forward for this time, a run until a number of calls ends.
@@ -65,11 +69,12 @@ impl World<'_> {
         };
         let mut last_move = 0;
         while self.ended < calls {
-            let Some(event) = self.agenda.next() else { return };
-            if event.at > time {
-                self.now = time;
+            let Some(event) = self.agenda.next_until(time) else {
+                if !self.agenda.is_empty() {
+                    self.now = time;
+                }
                 return;
-            }
+            };
             self.now = event.at;
             self.events += 1;
             if event.what.moves_calls() {
@@ -78,9 +83,14 @@ impl World<'_> {
                 return;
             }
             self.take(event, calls);
-            while let Some(call) = self.ready.pop_front() {
-                self.bring_forward(call);
-            }
+            self.settle();
+        }
+    }
+
+    /// Brings the calls forward that are ready.
+    fn settle(&mut self) {
+        while let Some(call) = self.ready.pop_front() {
+            self.bring_forward(call);
         }
     }
 
@@ -103,6 +113,7 @@ impl World<'_> {
                 }
             }
             Happening::Limit => self.limit_ends(about, number),
+            Happening::Back => self.comes_back(about, number),
             Happening::Ping => self.ping(about),
             Happening::ProbeEnd => self.probe_ends(about, number),
             Happening::Look => self.look(about),
@@ -118,7 +129,7 @@ impl World<'_> {
     fn done(&mut self, server: u32, call: u32, status: u16) {
         self.answered_by(server, status);
         if call != NONE {
-            self.answered(call, status);
+            self.come_back(call, status);
         }
         self.answer_dropped();
     }
@@ -126,7 +137,7 @@ impl World<'_> {
     /// Answers the calls that a server has dropped.
     fn answer_dropped(&mut self) {
         while let Some(call) = self.yard.dropped.pop() {
-            self.answered(call, 503);
+            self.come_back(call, 503);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::events::Happening;
 use crate::faults::{Fault, Step};
 use crate::jobs::NONE;
 use crate::report::{BackendTick, Tick};
-use crate::station::{Process, Statuses};
+use crate::station::{Delay, Process, Statuses};
 
 use super::world::World;
 
@@ -60,6 +60,14 @@ impl World<'_> {
             Fault::Start { .. } | Fault::Stop { .. } | Fault::Continue { .. } => {}
             Fault::Slow { .. } if ends => station.rest().slow.retain(|(step, _)| *step != name),
             Fault::Slow { times, .. } => station.rest().slow.push((name, times.max(1e-9))),
+            Fault::Latency { .. } if ends => station.rest().delays.retain(|active| active.step != name),
+            Fault::Latency { adds, percent, .. } => {
+                station.rest().delays.push(Delay { step: name, share: percent / 100.0, adds: nanos(adds) });
+            }
+            Fault::Capacity { workers, queue, .. } => {
+                station.set_capacity(workers, queue);
+                self.yard.fill(server, &mut self.agenda, self.now);
+            }
             Fault::Status { .. } if ends => station.rest().statuses.retain(|active| active.step != name),
             Fault::Status { code, percent, takes, .. } => {
                 let (share, takes) = (percent / 100.0, takes.map(nanos));

@@ -45,9 +45,10 @@ impl World<'_> {
         let tried = call.rough.as_ref().map_or(&[][..], |rough| &rough.tried);
         let seed = self.draws.bits_of(Stream::Pick, call.number, u64::from(call.tries));
         let mut random = Rng::with_seed(seed);
-        let key = if pool.wants_key() { self.sim.clients.keys.of(call.number, &self.draws) } else { None };
+        let key = call.key.filter(|_| pool.wants_key());
         let mut request = Request { key, now: moment(self.now), random: &mut random, notes: None };
         let peer = pool.next_backend(tried, None, &mut request)?;
+        self.flow.picked(peer.number);
         if call.counts && call.tries == 0 {
             self.counts.backends[peer.number - 1].picks += 1;
         }
@@ -90,7 +91,7 @@ impl World<'_> {
             tries: call.tries,
             size: call.size,
             deadline: call.deadline,
-            key: if self.caches { self.sim.clients.keys.of(call.number, &self.draws) } else { None },
+            key: call.key,
         };
         let server = number as u32 - 1;
         self.counts.tries += 1;
@@ -111,7 +112,7 @@ impl World<'_> {
             }
             Reception::Full => {
                 self.answered_by(server, 503);
-                self.answered(index, 503);
+                self.come_back(index, 503);
             }
             Reception::Refused => self.fail(index, Failure::ConnectRefused),
         }
@@ -135,16 +136,37 @@ impl World<'_> {
         figures.errors += u64::from(is_error);
     }
 
-    /// A server has answered a request.
-    pub(super) fn answered(&mut self, index: u32, status: u16) {
+    /// A server has answered a request. The answer comes to the balancer after its time on the way.
+    #[inline]
+    pub(super) fn come_back(&mut self, index: u32, status: u16) {
+        let call = &mut self.calls[index as usize];
+        call.job = NONE;
+        if call.path == 0 {
+            self.answered(index, status);
+            return;
+        }
+        let at = self.now.saturating_add(call.path);
+        (call.back, call.status) = (self.agenda.enter(at, Happening::Back, index), status);
+    }
+
+    /// An answer comes to the balancer.
+    pub(super) fn comes_back(&mut self, index: u32, event: u32) {
+        let Some(call) = self.calls.get(index as usize).filter(|call| call.back == event) else { return };
+        self.answered(index, call.status);
+    }
+
+    /// A balancer has the answer to a request.
+    fn answered(&mut self, index: u32, status: u16) {
         let now = moment(self.now);
         let call = &mut self.calls[index as usize];
-        (call.job, call.limit) = (NONE, 0);
+        (call.back, call.limit) = (0, 0);
         let Some(lease) = &call.lease else { return };
         let (peer, balancer) = (lease.backend(), call.balancer);
         let pool = &self.balancers[balancer as usize].pool;
         let is_error = status >= 500;
-        peer.learn_latency(Duration::from_nanos(self.now - call.sent), is_error, now);
+        let latency = Duration::from_nanos(self.now - call.sent);
+        peer.learn_latency(latency, is_error, now);
+        self.flow.answers(peer.number, latency);
         let outlier = pool.count_result(peer, is_error);
         let byte = peer.on_byte(now);
         call.waiting = None;
@@ -219,6 +241,7 @@ impl World<'_> {
         let verdict = pool.judge(failed, lease.backend(), limits, now);
         let changes = pool.apply_verdict(failure, verdict, lease.backend(), limits, now);
         rough.may_have_run |= verdict.may_have_run;
+        self.flow.failed(lease.backend().number, verdict);
         if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
             pool.withdraw_retry(now);
             self.counts.retries += u64::from(call.counts);
@@ -236,10 +259,19 @@ impl World<'_> {
         self.ready.push_back(index);
     }
 
+    /// A client leaves a call: the balancer learns how long the call has waited at its backend.
+    pub(super) fn learn_wait(&self, index: u32) {
+        let call = &self.calls[index as usize];
+        if let (Some(lease), true) = (&call.lease, call.waiting.is_some()) {
+            let waited = Duration::from_nanos(self.now - call.sent);
+            lease.backend().learn_wait(waited, moment(self.now));
+        }
+    }
+
     /// Takes a call out of its server, or out of the line for a place.
     pub(super) fn abandon(&mut self, index: u32) {
         let call = &mut self.calls[index as usize];
-        (call.waiting, call.limit) = (None, 0);
+        (call.waiting, call.limit, call.back) = (None, 0, 0);
         let job = std::mem::replace(&mut call.job, NONE);
         if std::mem::take(&mut call.in_line)
             && let Some(lease) = &call.lease

@@ -16,6 +16,8 @@ use crate::report::{Counts, End};
 use crate::settings::Sim;
 use crate::station::Yard;
 
+use super::flow::Flow;
+
 /// A call of a client, with the request that a balancer makes of it.
 pub(super) struct Call<'a> {
     pub(super) number: u64,
@@ -24,6 +26,13 @@ pub(super) struct Call<'a> {
     pub(super) sent: Nanos,
     /// The work of the request.
     pub(super) size: Nanos,
+    /// Its time on the way, after the service.
+    pub(super) path: Nanos,
+    /// Its key, if anything uses keys.
+    pub(super) key: Option<u64>,
+    /// The running number of the event at which its answer comes back, and the status of the answer.
+    pub(super) back: u32,
+    pub(super) status: u16,
     pub(super) lease: Option<InFlight<Peer>>,
     pub(super) waiting: Option<Waiting<'a>>,
     pub(super) job: u32,
@@ -47,6 +56,17 @@ pub(super) struct Call<'a> {
     /// Whether the call counts, because the warm-up was over when it arrived.
     pub(super) counts: bool,
     pub(super) rough: Option<Box<Rough>>,
+}
+
+/// What a client wants with a new call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Demand {
+    /// The number of the call, which names its draws.
+    pub(super) number: u64,
+    pub(super) client: u32,
+    pub(super) size: Nanos,
+    pub(super) path: Nanos,
+    pub(super) key: Option<u64>,
 }
 
 /// What a call remembers when a try has failed.
@@ -84,8 +104,8 @@ pub(super) struct World<'a> {
     /// By balancer and backend, a ping and a question each.
     pub(super) probes: Vec<Probe>,
     pub(super) script: Vec<Step>,
-    /// Whether a server has a cache, and so needs keys.
-    pub(super) caches: bool,
+    /// Whether the policy, a cache or the record needs the keys of the calls.
+    pub(super) needs_keys: bool,
     pub(super) budget: Budget,
     /// The next turn of each client in a closed loop.
     pub(super) turns: Vec<u64>,
@@ -98,6 +118,8 @@ pub(super) struct World<'a> {
     pub(super) measured_from: Nanos,
     pub(super) events: u64,
     pub(super) last_tick: Seen,
+    /// What a live run counts beside the report.
+    pub(super) flow: Flow,
 }
 
 /// A ping or a question of one balancer to one backend.
@@ -143,7 +165,9 @@ impl<'a> World<'a> {
             places: (0..places).map(|_| Line::default()).collect(),
             probes: vec![Probe::default(); 2 * pairs],
             script: steps(&sim.script),
-            caches: sim.servers.iter().any(|server| server.cache.is_some()),
+            needs_keys: sim.records
+                || sim.balancing.rules.policy.uses_key()
+                || sim.servers.iter().any(|server| server.cache.is_some()),
             budget: Budget::default(),
             turns: vec![0; sim.arrivals.clients().unwrap_or(1) as usize],
             started: 0,
@@ -153,6 +177,7 @@ impl<'a> World<'a> {
             measured_from: 0,
             events: 0,
             last_tick: Seen::default(),
+            flow: Flow::default(),
         }
     }
 

@@ -196,6 +196,7 @@ pub(super) struct FaultForm {
     pub(super) code: Option<u16>,
     pub(super) percent: Option<Percent>,
     pub(super) takes: Option<Time>,
+    pub(super) adds: Option<Time>,
     pub(super) from: Option<Part>,
     pub(super) over: Option<Time>,
 }
@@ -208,6 +209,7 @@ pub(super) enum FaultKind {
     Stop,
     Continue,
     Slow,
+    Latency,
     Status,
     Cold,
     Pings,

@@ -118,6 +118,12 @@ exp = "50ms"
             ),
             (
                 "exp = \"50ms\"",
+                "exp = \"1s\"\n[[fault]]\nat = \"1s\"\nkind = \"latency\"\nbackend = 1",
+                11,
+                "latency needs adds; write adds = \"400ms\"",
+            ),
+            (
+                "exp = \"50ms\"",
                 "exp = \"1s\"\n[[fault]]\nat = \"1s\"\nkind = \"kill\"\nbackend = 3",
                 11,
                 "there is no backend 3; write a number from 1 to 2",

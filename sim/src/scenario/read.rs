@@ -237,18 +237,20 @@ fn law(form: &TimeForm) -> Result<Service, String> {
 
 /// A fault of one of so many backends.
 fn fault(form: &FaultForm, backends: usize) -> Result<(Duration, Fault), String> {
+    use FaultKind::{Cold, Continue, Kill, Latency, Pings, Slow, Start, Status, Stop};
     let (backend, lasts) = (form.backend, form.lasts.map_or(Duration::MAX, |time| time.0));
     if !(1..=backends).contains(&backend) {
         return Err(format!("there is no backend {backend}; write a number from 1 to {backends}"));
     }
     for (key, is_there, kinds) in [
-        ("lasts", form.lasts.is_some(), &[FaultKind::Slow, FaultKind::Status, FaultKind::Pings][..]),
-        ("times", form.times.is_some(), &[FaultKind::Slow]),
-        ("code", form.code.is_some(), &[FaultKind::Status]),
-        ("percent", form.percent.is_some(), &[FaultKind::Status, FaultKind::Pings]),
-        ("takes", form.takes.is_some(), &[FaultKind::Status]),
-        ("from", form.from.is_some(), &[FaultKind::Cold]),
-        ("over", form.over.is_some(), &[FaultKind::Cold]),
+        ("lasts", form.lasts.is_some(), &[Slow, Latency, Status, Pings][..]),
+        ("times", form.times.is_some(), &[Slow]),
+        ("adds", form.adds.is_some(), &[Latency]),
+        ("code", form.code.is_some(), &[Status]),
+        ("percent", form.percent.is_some(), &[Latency, Status, Pings]),
+        ("takes", form.takes.is_some(), &[Status]),
+        ("from", form.from.is_some(), &[Cold]),
+        ("over", form.over.is_some(), &[Cold]),
     ] {
         if is_there && !kinds.contains(&form.kind) {
             return Err(format!("{} has no {key}; remove it", word(form.kind)));
@@ -258,24 +260,28 @@ fn fault(form: &FaultForm, backends: usize) -> Result<(Duration, Fault), String>
         |key: &str, example: &str| format!("{} needs {key}; write {key} = {example}", word(form.kind));
     let percent = form.percent.map_or(100.0, |percent| percent.0);
     let fault = match form.kind {
-        FaultKind::Kill => Fault::Kill { backend },
-        FaultKind::Start => Fault::Start { backend },
-        FaultKind::Stop => Fault::Stop { backend },
-        FaultKind::Continue => Fault::Continue { backend },
-        FaultKind::Slow => {
+        Kill => Fault::Kill { backend },
+        Start => Fault::Start { backend },
+        Stop => Fault::Stop { backend },
+        Continue => Fault::Continue { backend },
+        Slow => {
             let Positive(times) = form.times.ok_or_else(|| needs("times", "10"))?;
             Fault::Slow { backend, times, lasts }
         }
-        FaultKind::Status => {
+        Latency => {
+            let Time(adds) = form.adds.ok_or_else(|| needs("adds", "\"400ms\""))?;
+            Fault::Latency { backend, adds, percent, lasts }
+        }
+        Status => {
             let code = form.code.ok_or_else(|| needs("code", "503"))?;
             Fault::Status { backend, code, percent, takes: form.takes.map(|time| time.0), lasts }
         }
-        FaultKind::Cold => {
+        Cold => {
             let Part(from) = form.from.ok_or_else(|| needs("from", "0.1"))?;
             let Time(over) = form.over.ok_or_else(|| needs("over", "\"10s\""))?;
             Fault::Cold { backend, from, over }
         }
-        FaultKind::Pings => Fault::Probes { backend, percent, lasts },
+        Pings => Fault::Probes { backend, percent, lasts },
     };
     Ok((form.at.0, fault))
 }
@@ -288,6 +294,7 @@ fn word(kind: FaultKind) -> &'static str {
         FaultKind::Stop => "stop",
         FaultKind::Continue => "continue",
         FaultKind::Slow => "slow",
+        FaultKind::Latency => "latency",
         FaultKind::Status => "status",
         FaultKind::Cold => "cold",
         FaultKind::Pings => "pings",

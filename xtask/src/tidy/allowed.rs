@@ -16,15 +16,15 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // The crates that nothing below uses: programs and tests.
             ("xtask", "lab console sim balance api"),
-            ("e2e", "lab"),
+            ("e2e", "lab sim balance"),
             ("lb", "balance api"),
             ("demo-backend", ""),
             // The test bench. It has no arrow to `lb` or `demo-backend`: it starts them as processes.
             ("lab", "api"),
             // What a console shows. It knows the documents of the balancer and nothing else.
             ("console", "api"),
-            // The simulator. It runs the decisions, and knows nothing of the lab.
-            ("sim", "balance"),
+            // The simulator. It runs the decisions, reads the stream of events, and knows nothing of the lab.
+            ("sim", "balance api"),
             // The decisions, and the documents that the balancer and its readers share.
             ("balance", ""),
             ("api", ""),
@@ -109,11 +109,12 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "sim",
         rows: &[
             // The program.
-            ("main", "scenario table report"),
+            ("main", "stream scenario table report"),
             ("speed", "settings arrivals server service clock"),
             // The library.
             ("scenario", "settings balancer arrivals client faults server service report clock"),
             ("table", "report"),
+            ("stream", "run recording settings faults server station report clock"),
             ("simulate", "run recording settings report"),
             ("run", "recording settings balancer faults report station jobs server draws events clock"),
             ("recording", "settings report arrivals client service jobs clock"),

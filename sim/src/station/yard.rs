@@ -1,183 +1,14 @@
-//! A server while it runs: its workers, its queue, and its speed.
-//!
-//! A job has work, which is a time at the usual speed. When the speed changes, the work that is done so far
-//! is taken off, and the rest continues at the new speed.
+//! All servers, and the requests in them.
 
 use slab::Slab;
 
-use crate::clock::{Nanos, nanos};
-use crate::draws::{Draws, Stream, unit};
+use crate::clock::Nanos;
+use crate::draws::Draws;
 use crate::events::{Agenda, Happening};
-use crate::gauge::Gauge;
 use crate::jobs::{At, Coming, Job, List, NONE, Reception};
-use crate::server::{Discipline, OnDisconnect, Probes, Queue, Server};
+use crate::server::{Discipline, OnDisconnect, Server};
 
-/// The process of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Process {
-    Running,
-    Stopped,
-    Dead,
-}
-
-/// A fault that changes statuses, while it is active.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Statuses {
-    /// The step that began it.
-    pub(crate) step: u32,
-    pub(crate) code: u16,
-    /// From 0 to 1.
-    pub(crate) share: f64,
-    pub(crate) takes: Option<Nanos>,
-}
-
-/// A server while it runs.
-#[derive(Debug)]
-pub(crate) struct Station {
-    workers: u32,
-    bound: u32,
-    discipline: Discipline,
-    on_disconnect: OnDisconnect,
-    pub(crate) process: Process,
-    /// The process has answered a request since its start.
-    pub(crate) has_answered: bool,
-    serving: List,
-    queue: List,
-    backlog: List,
-    /// The present speed: 1 for the usual speed.
-    speed: f64,
-    /// Requests in flight, as all balancers together count them.
-    pub(crate) in_flight: Gauge,
-    /// Requests in the queue, and in the kernel's backlog.
-    pub(crate) waiting: Gauge,
-    /// Jobs that found all workers busy.
-    pub(crate) waited: u64,
-    /// The answers since the last tick.
-    pub(crate) ticked: (u32, u32),
-    rest: Box<Rest>,
-}
-
-/// What changes seldom.
-#[derive(Debug)]
-pub(crate) struct Rest {
-    pub(crate) settings: Server,
-    /// The steps of the active slow faults, with their factors.
-    pub(crate) slow: Vec<(u32, f64)>,
-    /// From 0 to 1; 1 for a warm server.
-    pub(crate) warmth: f64,
-    /// A ramp: the warmth at its beginning, when it began, and its length.
-    pub(crate) ramp: Option<(f64, Nanos, Nanos)>,
-    /// A pause of [`crate::server::Collections`].
-    pub(crate) paused: bool,
-    pub(crate) statuses: Vec<Statuses>,
-    /// The steps of active faults of probes, with the shares that fail.
-    pub(crate) probes: Vec<(u32, f64)>,
-    /// Keys, the one that was used last at the end.
-    cached: Vec<u64>,
-}
-
-impl Station {
-    /// A server that has just started.
-    pub(crate) fn new(settings: &Server) -> Self {
-        Self {
-            workers: settings.workers,
-            bound: match settings.queue {
-                Queue::Unbounded => u32::MAX,
-                Queue::Bound(bound) => bound,
-            },
-            discipline: settings.discipline,
-            on_disconnect: settings.on_disconnect,
-            process: Process::Running,
-            has_answered: false,
-            serving: List::EMPTY,
-            queue: List::EMPTY,
-            backlog: List::EMPTY,
-            speed: 1.0,
-            in_flight: Gauge::default(),
-            waiting: Gauge::default(),
-            waited: 0,
-            ticked: (0, 0),
-            rest: Box::new(Rest {
-                settings: settings.clone(),
-                slow: Vec::new(),
-                warmth: 1.0,
-                ramp: None,
-                paused: false,
-                statuses: Vec::new(),
-                probes: Vec::new(),
-                cached: Vec::new(),
-            }),
-        }
-    }
-
-    /// What changes seldom. After a change, [`Yard::refresh`] is due.
-    pub(crate) fn rest(&mut self) -> &mut Rest {
-        &mut self.rest
-    }
-
-    /// How it answers pings.
-    pub(crate) fn probes(&self) -> &Probes {
-        &self.rest.settings.probes
-    }
-
-    /// The part of the pings that the active faults let fail.
-    pub(crate) fn failing_probes(&self) -> f64 {
-        1.0 - self.rest.probes.iter().fold(1.0, |well, (_, share)| well * (1.0 - share))
-    }
-
-    fn present_speed(&self) -> f64 {
-        if self.process != Process::Running || self.rest.paused {
-            return 0.0;
-        }
-        self.rest.slow.iter().fold(self.rest.warmth, |speed, (_, times)| speed / times)
-    }
-
-    /// The work and the status of a request, by the active faults.
-    fn task(&self, coming: &Coming, draws: &Draws) -> (Nanos, u16) {
-        for fault in &self.rest.statuses {
-            let index = (u64::from(fault.step) << 32) | u64::from(coming.tries);
-            if unit(draws.bits_of(Stream::Fault, coming.number, index + 1)) < fault.share {
-                return (fault.takes.unwrap_or(coming.size), fault.code);
-            }
-        }
-        (coming.size, 200)
-    }
-
-    /// The work of a job with the cache, which remembers its key.
-    fn look_up(&mut self, job: &Job) -> Nanos {
-        let Some(cache) = self.rest.settings.cache.filter(|_| job.status == 200) else { return job.work };
-        let Some(key) = job.key else { return nanos(cache.miss) };
-        let cached = &mut self.rest.cached;
-        let known = cached.iter().position(|other| *other == key);
-        if let Some(index) = known {
-            cached.remove(index);
-        } else if cached.len() >= cache.keys && !cached.is_empty() {
-            cached.remove(0);
-        }
-        if cache.keys > 0 {
-            cached.push(key);
-        }
-        nanos(if known.is_some() { cache.hit } else { cache.miss })
-    }
-
-    fn has_room(&self) -> bool {
-        self.serving.len() < self.workers
-            || self.queue.len() < self.bound
-            || self.discipline == Discipline::ForgetRest
-    }
-
-    fn list(&mut self, at: At) -> &mut List {
-        match at {
-            At::Worker => &mut self.serving,
-            At::Queue => &mut self.queue,
-            At::Backlog => &mut self.backlog,
-        }
-    }
-
-    fn count_waiting(&mut self, now: Nanos) {
-        self.waiting.set(self.queue.len() + self.backlog.len(), now);
-    }
-}
+use super::{Process, Station};
 
 /// All servers and the requests in them.
 #[derive(Debug)]
@@ -206,7 +37,7 @@ impl Yard {
         let station = &mut self.stations[server as usize];
         let (work, status) = station.task(coming, draws);
         let mut job = Job::new(coming.call, server, work, status);
-        (job.deadline, job.key) = (coming.deadline, coming.key);
+        (job.deadline, job.key, job.delay) = (coming.deadline, coming.key, station.delay(coming, draws));
         match station.process {
             Process::Dead => Reception::Refused,
             Process::Stopped => {
@@ -249,7 +80,7 @@ impl Yard {
         let station = &mut self.stations[server as usize];
         station.serving.push(&mut self.jobs, index);
         let job = &mut self.jobs[index as usize];
-        job.work = station.look_up(job);
+        job.work = station.look_up(job).saturating_add(job.delay);
         (job.at, job.since) = (At::Worker, now);
         job.event = match time_of(job.work, station.speed) {
             Some(time) => agenda.enter(now.saturating_add(time), Happening::Done, index),
@@ -257,10 +88,25 @@ impl Yard {
         };
     }
 
-    /// A free worker takes the next request of the queue.
+    /// Free workers take requests of the queue, after a change of their number.
+    pub(crate) fn fill(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
+        loop {
+            let station = &self.stations[server as usize];
+            let is_ready = station.process == Process::Running && station.serving.len() < station.workers;
+            if !is_ready || station.queue.len() == 0 {
+                return;
+            }
+            self.next(server, agenda, now);
+        }
+    }
+
+    /// A worker takes the next request of the queue, if it is free.
     fn next(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
         loop {
             let station = &mut self.stations[server as usize];
+            if station.serving.len() >= station.workers {
+                return;
+            }
             let next = match station.discipline {
                 Discipline::Lifo => station.queue.last(),
                 _ => station.queue.first(),

@@ -60,6 +60,13 @@ pub struct Places {
     pub timeout: Duration,
 }
 
+impl Places {
+    /// This limit, with the queue of the program `lb`.
+    pub const fn new(limit: u32) -> Self {
+        Self { limit, queue: 1024, timeout: s(5) }
+    }
+}
+
 /// The pings of each backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pings {

@@ -87,7 +87,12 @@ pub(crate) struct Agenda {
 
 impl Agenda {
     /// Enters an event, and returns its running number.
+    ///
+    /// # Panics
+    /// If `about` is 2^28 or more: the event would be about something else. A scenario cannot have so many
+    /// servers, clients or probes, and so many calls in flight have no room in memory.
     pub(crate) fn enter(&mut self, at: Nanos, what: Happening, about: u32) -> u32 {
+        assert!(about <= ABOUT, "an event is about number {about}, which is above {ABOUT}");
         self.number = self.number.wrapping_add(1);
         let kind = ((what as u32) << 28) | (about & ABOUT);
         let entry = (u128::from(at) << 64) | (u128::from(self.number) << 32) | u128::from(kind);
@@ -124,6 +129,12 @@ impl Agenda {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic = "an event is about number 268435456"]
+    fn an_index_is_not_cut() {
+        Agenda::default().enter(0, Happening::Done, 1 << 28);
+    }
 
     #[test]
     fn events_come_by_time_and_then_in_the_order_of_entry() {

@@ -181,21 +181,23 @@ impl World<'_> {
         if !self.sim.clients.idempotent {
             return;
         }
-        let leaves = |call: &Call<'_>| {
+        let leaves = |call: &Call<'_>, now: Nanos| {
             let rough = call.rough.as_ref();
             call.balancer == balancer
                 && call.waiting.is_some()
                 && call.lease.as_ref().is_some_and(|lease| lease.backend().is_silent())
-                && rough.is_none_or(|rough| {
-                    !rough.may_have_run && rough.grace.is_none_or(|until| self.now >= until)
-                })
+                && rough
+                    .is_none_or(|rough| !rough.may_have_run && rough.grace.is_none_or(|until| now >= until))
         };
         let leaving: Vec<_> =
-            self.calls.iter().filter(|(_, call)| leaves(call)).map(|(index, _)| index).collect();
+            self.calls.iter().filter(|(_, call)| leaves(call, self.now)).map(|(index, _)| index).collect();
         for index in leaving {
-            self.fail(index as u32, Failure::FellSilent);
+            // The request before this one has left its worker: a busy server may have dropped this one.
+            if self.calls.get(index).is_some_and(|call| leaves(call, self.now)) {
+                self.fail(index as u32, Failure::FellSilent);
+                self.answer_dropped();
+            }
         }
-        self.answer_dropped();
     }
 
     /// States of backends have changed.

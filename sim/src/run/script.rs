@@ -38,7 +38,8 @@ impl World<'_> {
         let lasts = nanos(collections.lasts);
         let until = if rest.paused { lasts } else { nanos(collections.every).saturating_sub(lasts) };
         self.agenda.enter(self.now.saturating_add(until.max(1)), Happening::Collect, server);
-        self.yard.refresh(server, &mut self.agenda, self.now);
+        self.yard.wake(server, &mut self.agenda, self.now);
+        self.answer_dropped();
     }
 
     /// A step of the script.

@@ -1,9 +1,10 @@
 //! The form of a scenario: its tables and keys, as the TOML parser reads them.
 
+use balance::member::Member;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::values::{Bound, Part, Percent, Policy, Positive, Time, Workers};
+use super::values::{Bound, Part, Percent, Policy, Positive, Rate, Time, TimeOrEver, Whole, Workers};
 
 /// A scenario.
 #[derive(Debug, Deserialize)]
@@ -14,17 +15,14 @@ pub(super) struct Form {
     pub(super) seed: u64,
     pub(super) requests: Option<u64>,
     pub(super) time: Option<Time>,
-    #[serde(default)]
-    pub(super) warm_up: u64,
+    pub(super) warm_up: Option<Spanned<u64>>,
     #[serde(default)]
     pub(super) policies: Vec<Policy>,
     pub(super) servers: Vec<Spanned<ServerForm>>,
-    #[serde(default)]
-    pub(super) balancer: BalancerForm,
+    pub(super) balancer: Option<Spanned<BalancerForm>>,
     pub(super) arrivals: Spanned<ArrivalForm>,
     pub(super) service: Spanned<TimeForm>,
-    #[serde(default)]
-    pub(super) clients: ClientForm,
+    pub(super) clients: Option<Spanned<ClientForm>>,
     #[serde(default)]
     pub(super) fault: Vec<Spanned<FaultForm>>,
 }
@@ -33,12 +31,12 @@ pub(super) struct Form {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerForm {
-    pub(super) count: u32,
+    pub(super) count: Whole<1, 100_000>,
     pub(super) workers: Option<Workers>,
     pub(super) queue: Option<Bound>,
     pub(super) discipline: Option<Order>,
     pub(super) on_disconnect: Option<Reaction>,
-    pub(super) weight: Option<u32>,
+    pub(super) weight: Option<Whole<0, { Member::MAX_WEIGHT }>>,
     pub(super) cache: Option<CacheForm>,
     pub(super) collections: Option<CollectionForm>,
     /// The answers to HTTP pings by turns: `S` for success, `F` for failure.
@@ -79,31 +77,31 @@ pub(super) struct CollectionForm {
 }
 
 /// The balancers. A key that is missing has the default of the program `lb`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BalancerForm {
-    pub(super) count: Option<u32>,
+    pub(super) count: Option<Whole<1, 1000>>,
     /// Whether there are pings and looks at the traffic.
     pub(super) checks: Option<bool>,
     pub(super) ping: Option<PingKind>,
     pub(super) ping_interval: Option<Time>,
     pub(super) ping_timeout: Option<Time>,
-    pub(super) rise: Option<u32>,
-    pub(super) fall: Option<u32>,
+    pub(super) rise: Option<Whole<1, 1000>>,
+    pub(super) fall: Option<Whole<1, 1000>>,
     pub(super) silence: Option<Time>,
     pub(super) slow_start: Option<Time>,
-    pub(super) panic_threshold: Option<Percent>,
-    pub(super) load_factor: Option<u32>,
+    pub(super) panic_threshold: Option<Whole<0, 100>>,
+    pub(super) load_factor: Option<Whole<101, 10_000>>,
     pub(super) outlier_errors: Option<u32>,
     pub(super) ejection_time: Option<Time>,
     pub(super) retries: Option<u32>,
     pub(super) retry_delay: Option<Time>,
-    pub(super) attempts: Option<u32>,
+    pub(super) attempts: Option<Whole<1, 100>>,
     pub(super) retry_on_errors: Option<bool>,
     pub(super) budget_percent: Option<u32>,
     pub(super) budget_per_second: Option<u32>,
     pub(super) response_timeout: Option<Time>,
-    pub(super) max_in_flight: Option<u32>,
+    pub(super) max_in_flight: Option<Whole<1, 1_000_000>>,
     pub(super) queue: Option<Bound>,
     pub(super) queue_timeout: Option<Time>,
 }
@@ -123,7 +121,7 @@ pub(super) struct ArrivalForm {
     pub(super) even: Option<Positive>,
     pub(super) poisson: Option<Positive>,
     pub(super) steps: Option<Vec<StepForm>>,
-    pub(super) clients: Option<u32>,
+    pub(super) clients: Option<Whole<1, 1_000_000>>,
     pub(super) think: Option<TimeForm>,
 }
 
@@ -131,7 +129,7 @@ pub(super) struct ArrivalForm {
 #[serde(deny_unknown_fields)]
 pub(super) struct StepForm {
     pub(super) at: Time,
-    pub(super) rate: f64,
+    pub(super) rate: Rate,
 }
 
 /// The law of a time: one of these keys.
@@ -168,10 +166,10 @@ pub(super) struct UniformForm {
 }
 
 /// The clients.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClientForm {
-    pub(super) patience: Option<Time>,
+    pub(super) patience: Option<TimeOrEver>,
     #[serde(default)]
     pub(super) retries: u32,
     pub(super) backoff: Option<Time>,
@@ -179,7 +177,7 @@ pub(super) struct ClientForm {
     pub(super) jitter: bool,
     pub(super) budget_percent: Option<u32>,
     pub(super) budget_per_second: Option<u32>,
-    pub(super) keys: Option<u64>,
+    pub(super) keys: Option<Whole<1, { u32::MAX }>>,
     pub(super) hot_share: Option<Part>,
     pub(super) idempotent: Option<bool>,
 }
@@ -191,9 +189,9 @@ pub(super) struct FaultForm {
     pub(super) at: Time,
     pub(super) kind: FaultKind,
     pub(super) backend: usize,
-    pub(super) lasts: Option<Time>,
+    pub(super) lasts: Option<TimeOrEver>,
     pub(super) times: Option<Positive>,
-    pub(super) code: Option<u16>,
+    pub(super) code: Option<Whole<200, 599>>,
     pub(super) percent: Option<Percent>,
     pub(super) takes: Option<Time>,
     pub(super) adds: Option<Time>,

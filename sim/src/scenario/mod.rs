@@ -66,6 +66,9 @@ impl Scenario {
 }
 
 #[cfg(test)]
+mod wrong_values_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -97,7 +100,7 @@ exp = "50ms"
             ("requests = 100", "requests = 100\ntime = \"5s\"", 0, "write either requests or time"),
             ("requests = 100", "", 0, "write requests = 100000, or time = \"60s\""),
             ("\"random\"", "\"rnd\"", 4, "write one of round-robin"),
-            ("count = 2", "count = 0", 5, "write a count of at least 1"),
+            ("count = 2", "count = 0", 6, "write a whole number from 1 to 100000"),
             ("count = 2", "count = 2\nworkers = 0", 7, "write at least 1, or \"unlimited\""),
             ("count = 2", "count = 2\nworkers = \"many\"", 7, "write a whole number, or \"unlimited\""),
             ("count = 2", "count = 2\nqueue = -1", 7, "write a whole number, or \"unbounded\""),

@@ -8,7 +8,7 @@ use toml::Spanned;
 use crate::arrivals::Arrivals;
 use crate::balancer::{Balancing, Pings, Places};
 use crate::client::{Backoff, Clients, Keys};
-use crate::clock::s;
+use crate::clock::ms;
 use crate::faults::Fault;
 use crate::server::{Cache, Collections, Discipline, OnDisconnect, Probes, Queue, Server};
 use crate::service::Service;
@@ -19,7 +19,13 @@ use super::form::{
     ArrivalForm, BalancerForm, ClientForm, FaultForm, FaultKind, Form, Order, PingKind, Reaction, ServerForm,
     TimeForm,
 };
-use super::values::{Bound, Part, Percent, Positive, Time, Workers};
+use super::values::{Bound, Part, Positive, Time, Whole, Workers};
+
+/// The largest number of servers.
+const MAX_SERVERS: usize = 100_000;
+
+/// The largest number of pairs of a balancer and a backend. Each has a state of its own.
+const MAX_PAIRS: usize = 10_000_000;
 
 /// A mistake in a scenario.
 #[derive(Debug)]
@@ -41,13 +47,22 @@ pub(super) fn scenario(form: Form) -> Result<Scenario, Problem> {
             return Err(problem("a run needs an end; write requests = 100000, or time = \"60s\""));
         }
     };
-    let mut sim = Sim::new(form.seed).warm_up(form.warm_up);
+    let mut sim = Sim::new(form.seed);
+    if let Some(calls) = form.warm_up {
+        sim = sim.warm_up(placed(calls, |calls| warm_up(calls, form.requests))?);
+    }
     for row in form.servers {
-        let (count, made) = placed(row, server)?;
+        let others = sim.servers.len();
+        let (count, made) = placed(row, |form| server(form, others))?;
         sim = sim.servers(count, made);
     }
     let backends = sim.servers.len();
-    sim = sim.balancing(balancing(&form.balancer)).clients(clients(&form.clients));
+    if let Some(balancer) = form.balancer {
+        sim = sim.balancing(placed(balancer, |form| balancing(&form, backends))?);
+    }
+    if let Some(form) = form.clients {
+        sim = sim.clients(placed(form, |form| clients(&form))?);
+    }
     sim = sim.arrivals(placed(form.arrivals, arrivals)?);
     sim = sim.service(placed(form.service, |form| law(&form))?);
     for row in form.fault {
@@ -65,9 +80,26 @@ fn placed<F, T>(form: Spanned<F>, read: impl FnOnce(F) -> Result<T, String>) -> 
     read(form.into_inner()).map_err(|what| Problem { at: Some(at + 1), what })
 }
 
-fn server(form: ServerForm) -> Result<(usize, Server), String> {
-    if form.count == 0 {
-        return Err("a count of 0 adds no server; write a count of at least 1".to_owned());
+/// The calls that no figure counts.
+fn warm_up(calls: u64, requests: Option<u64>) -> Result<u64, String> {
+    match requests {
+        Some(requests) if calls > 0 && calls >= requests => Err(format!(
+            "warm_up = {calls} leaves none of {requests} requests; write less than {requests}, such as {}",
+            requests / 10
+        )),
+        _ => Ok(calls),
+    }
+}
+
+/// Some servers beside so many others.
+fn server(form: ServerForm, others: usize) -> Result<(usize, Server), String> {
+    let Whole(count) = form.count;
+    let count = count as usize;
+    if others + count > MAX_SERVERS {
+        return Err(format!(
+            "there are {} servers; write smaller counts, together at most {MAX_SERVERS}",
+            others + count
+        ));
     }
     let mut server = match form.workers {
         None => Server::workers(1),
@@ -105,7 +137,7 @@ fn server(form: ServerForm) -> Result<(usize, Server), String> {
             answers.ok_or(r#"pings has other letters; write S for an answer and F for a failure: "SF""#)?;
         server = server.probes(Probes::Pattern(answers));
     }
-    Ok((form.count as usize, server.weight(form.weight.unwrap_or(1))))
+    Ok((count, server.weight(form.weight.map_or(1, |weight| weight.0))))
 }
 
 fn answer(letter: char) -> Option<bool> {
@@ -116,7 +148,16 @@ fn answer(letter: char) -> Option<bool> {
     }
 }
 
-fn balancing(form: &BalancerForm) -> Balancing {
+/// The settings of the balancers in front of so many backends.
+fn balancing(form: &BalancerForm, backends: usize) -> Result<Balancing, String> {
+    let balancers = form.count.map_or(1, |count| count.0);
+    if balancers as usize * backends > MAX_PAIRS {
+        return Err(format!(
+            "{balancers} balancers with {backends} backends each are too many; write count = {}",
+            MAX_PAIRS / backends
+        ));
+    }
+    without_effect(form)?;
     let default = Balancing::default();
     let time = |value: Option<Time>, default: Duration| value.map_or(default, |time| time.0);
     let pings = Pings::default();
@@ -125,17 +166,20 @@ fn balancing(form: &BalancerForm) -> Balancing {
     let mut limits = default.limits;
     limits.retries = form.retries.unwrap_or(limits.retries);
     limits.retry_delay = time(form.retry_delay, limits.retry_delay);
-    limits.attempts = form.attempts.unwrap_or(limits.attempts).max(1);
-    Balancing {
-        balancers: form.count.unwrap_or(1).max(1),
+    limits.attempts = form.attempts.map_or(limits.attempts, |attempts| attempts.0);
+    Ok(Balancing {
+        balancers,
         rules: rules(form),
         limits,
         retry_on_errors: form.retry_on_errors.unwrap_or(false),
         response_timeout: form.response_timeout.map(|time| time.0),
-        places: form.max_in_flight.map(|limit| Places {
-            limit: limit.max(1),
-            queue: form.queue.map_or(100, |queue| queue.0.unwrap_or(u32::MAX)),
-            timeout: time(form.queue_timeout, s(1)),
+        places: form.max_in_flight.map(|Whole(limit)| {
+            let default = Places::new(limit);
+            Places {
+                limit,
+                queue: form.queue.map_or(default.queue, |queue| queue.0.unwrap_or(u32::MAX)),
+                timeout: time(form.queue_timeout, default.timeout),
+            }
         }),
         pings: (checks && kind != PingKind::None).then(|| Pings {
             interval: time(form.ping_interval, pings.interval),
@@ -143,18 +187,40 @@ fn balancing(form: &BalancerForm) -> Balancing {
             http: kind == PingKind::Http,
         }),
         looks: checks,
+    })
+}
+
+/// A setting that changes nothing, because another one is missing, is a mistake.
+fn without_effect(form: &BalancerForm) -> Result<(), String> {
+    let no_limit = form.max_in_flight.is_none();
+    let no_ejection = form.outlier_errors.is_none();
+    let no_pings = form.ping == Some(PingKind::None);
+    for (is_there, key, has_no_effect, instead) in [
+        (form.queue.is_some(), "queue", no_limit, "write max_in_flight = 100 beside it"),
+        (form.queue_timeout.is_some(), "queue_timeout", no_limit, "write max_in_flight = 100 beside it"),
+        (form.ejection_time.is_some(), "ejection_time", no_ejection, "write outlier_errors = 5 beside it"),
+        (form.ping_interval.is_some(), "ping_interval", no_pings, r#"write ping = "tcp" or "http""#),
+        (form.ping_timeout.is_some(), "ping_timeout", no_pings, r#"write ping = "tcp" or "http""#),
+    ] {
+        if is_there && has_no_effect {
+            return Err(format!("{key} has no effect here; {instead}, or remove {key}"));
+        }
     }
+    if form.ping_interval.is_some_and(|time| time.0 < ms(1)) {
+        return Err(r#"ping_interval is too short; write at least "1ms""#.to_owned());
+    }
+    Ok(())
 }
 
 fn rules(form: &BalancerForm) -> Rules {
     let mut rules = Rules::default();
-    rules.thresholds.rise = form.rise.unwrap_or(rules.thresholds.rise).max(1);
-    rules.thresholds.fall = form.fall.unwrap_or(rules.thresholds.fall).max(1);
+    rules.thresholds.rise = form.rise.map_or(rules.thresholds.rise, |rise| rise.0);
+    rules.thresholds.fall = form.fall.map_or(rules.thresholds.fall, |fall| fall.0);
     rules.silence.at_least = form.silence.map_or(rules.silence.at_least, |time| time.0);
     rules.slow_start = form.slow_start.map_or(rules.slow_start, |time| time.0);
     rules.panic_threshold =
-        form.panic_threshold.map_or(rules.panic_threshold, |Percent(percent)| percent as u8);
-    rules.load_factor = form.load_factor.unwrap_or(rules.load_factor).max(101);
+        form.panic_threshold.map_or(rules.panic_threshold, |Whole(percent)| percent as u8);
+    rules.load_factor = form.load_factor.map_or(rules.load_factor, |factor| factor.0);
     if let Some(errors) = form.outlier_errors {
         let ejection_time = form.ejection_time.map_or(outlier::Rule::DEFAULT.ejection_time, |time| time.0);
         rules.outlier = outlier::Rule { consecutive_errors: errors, ejection_time, ..outlier::Rule::OFF };
@@ -175,19 +241,24 @@ fn budget(percent: Option<u32>, per_second: Option<u32>) -> Option<budget::Rule>
     })
 }
 
-fn clients(form: &ClientForm) -> Clients {
-    Clients {
+fn clients(form: &ClientForm) -> Result<Clients, String> {
+    Ok(Clients {
         patience: form.patience.map(|time| time.0),
         retries: form.retries,
         backoff: Backoff { first: form.backoff.map_or(Duration::ZERO, |time| time.0), jitter: form.jitter },
         budget: budget(form.budget_percent, form.budget_per_second),
         keys: match (form.keys, form.hot_share) {
-            (None, _) => Keys::None,
-            (Some(keys), None) => Keys::Uniform(keys.max(1)),
-            (Some(keys), Some(Part(share))) => Keys::Hot { keys: keys.max(2), share },
+            (None, None) => Keys::None,
+            (Some(Whole(keys)), None) => Keys::Uniform(u64::from(keys)),
+            (Some(Whole(keys @ 2..)), Some(Part(share))) => Keys::Hot { keys: u64::from(keys), share },
+            (_, Some(_)) => {
+                return Err(
+                    "hot_share needs a hot key and others; write keys = 40 beside it, at least 2".to_owned()
+                );
+            }
         },
         idempotent: form.idempotent.unwrap_or(true),
-    }
+    })
 }
 
 fn arrivals(form: ArrivalForm) -> Result<Arrivals, String> {
@@ -198,33 +269,41 @@ fn arrivals(form: ArrivalForm) -> Result<Arrivals, String> {
         (Some(Positive(rate)), None, None, None) => Ok(Arrivals::Even(rate)),
         (None, Some(Positive(rate)), None, None) => Ok(Arrivals::Poisson(rate)),
         (None, None, Some(steps), None) => {
-            let steps: Vec<_> = steps.iter().map(|step| (step.at.0, step.rate)).collect();
-            if !steps.is_sorted_by_key(|(at, _)| *at) || steps.iter().any(|(_, rate)| *rate < 0.0) {
-                return Err("steps need rising times and rates of 0 or more".to_owned());
+            let steps: Vec<_> = steps.iter().map(|step| (step.at.0, step.rate.0)).collect();
+            if !steps.is_sorted_by_key(|(at, _)| *at) {
+                return Err("the times of the steps fall; write them in their order".to_owned());
             }
             Ok(Arrivals::Steps(steps))
         }
         (None, None, None, Some(clients)) => {
             let think = form.think.map_or(Ok(Service::Fixed(Duration::ZERO)), |think| law(&think))?;
-            Ok(Arrivals::Closed { clients: clients.max(1), think })
+            Ok(Arrivals::Closed { clients: clients.0, think })
         }
         _ => Err("arrivals follow one law; write one of poisson, even, steps and clients".to_owned()),
     }
 }
 
 fn law(form: &TimeForm) -> Result<Service, String> {
+    if form.lognormal.as_ref().is_some_and(|law| law.p50.0.is_zero() || law.p99.0 < law.p50.0) {
+        return Err("a lognormal time has a p50 above 0 and a p99 that is not below it; write such as \
+                    { p50 = \"20ms\", p99 = \"80ms\" }"
+            .to_owned());
+    }
+    if form.uniform.as_ref().is_some_and(|law| law.to.0 < law.from.0) {
+        return Err("a uniform time goes from the shorter time to the longer one; write such as \
+                    { from = \"20ms\", to = \"60ms\" }"
+            .to_owned());
+    }
     let laws = [
         form.fixed.map(|time| Service::Fixed(time.0)),
         form.exp.map(|mean| Service::Exp(mean.0)),
-        form.lognormal
-            .as_ref()
-            .map(|law| Service::Lognormal { p50: law.p50.0, p99: law.p99.0.max(law.p50.0) }),
+        form.lognormal.as_ref().map(|law| Service::Lognormal { p50: law.p50.0, p99: law.p99.0 }),
         form.bimodal.as_ref().map(|law| Service::Bimodal {
             short: law.short.0,
             long: law.long.0,
             share: law.share.0,
         }),
-        form.uniform.as_ref().map(|law| Service::Uniform { from: law.from.0, to: law.to.0.max(law.from.0) }),
+        form.uniform.as_ref().map(|law| Service::Uniform { from: law.from.0, to: law.to.0 }),
     ];
     let mut laws = laws.into_iter().flatten();
     match (laws.next(), laws.next()) {
@@ -273,7 +352,8 @@ fn fault(form: &FaultForm, backends: usize) -> Result<(Duration, Fault), String>
             Fault::Latency { backend, adds, percent, lasts }
         }
         Status => {
-            let code = form.code.ok_or_else(|| needs("code", "503"))?;
+            let Whole(code) = form.code.ok_or_else(|| needs("code", "503"))?;
+            let code = code as u16;
             Fault::Status { backend, code, percent, takes: form.takes.map(|time| time.0), lasts }
         }
         Cold => {

@@ -6,23 +6,64 @@ use balance::policy::Kind;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-/// A length of time, such as `"50ms"`.
+/// The longest time: a day. A run of a longer time would not end soon.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A length of time, such as `"50ms"`: at most a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Time(pub(super) Duration);
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        time(&NumberOrWord::deserialize(from)?, "").map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A length of time of at most a day, or `"ever"`, which is [`Duration::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TimeOrEver(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for TimeOrEver {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         match NumberOrWord::deserialize(from)? {
             NumberOrWord::Word(word) if word == "ever" => Ok(Self(Duration::MAX)),
-            NumberOrWord::Word(word) => humantime::parse_duration(&word).map(Self).map_err(|_| {
-                D::Error::custom(format!(
-                    r#""{word}" is no time; write a number with a unit, such as "50ms" or "2s""#
-                ))
-            }),
-            NumberOrWord::Number(number) => {
-                Err(D::Error::custom(format!(r#"a time needs a unit; write "{number}ms" or "{number}s""#)))
-            }
+            other => time(&other, r#", or "ever""#).map(Self).map_err(D::Error::custom),
         }
+    }
+}
+
+/// A time of at most a day. An error ends with what else may be written.
+fn time(value: &NumberOrWord, or: &str) -> Result<Duration, String> {
+    match value {
+        NumberOrWord::Word(word) if word == "ever" => {
+            Err(r#"only patience and lasts may be "ever"; write a time of at most "1day""#.to_owned())
+        }
+        NumberOrWord::Word(word) => match humantime::parse_duration(word) {
+            Ok(time) if time <= DAY => Ok(time),
+            Ok(_) => Err(format!(r#""{word}" is too long; write a time of at most "1day"{or}"#)),
+            Err(_) => {
+                Err(format!(r#""{word}" is no time; write a number with a unit, such as "50ms" or "2s"{or}"#))
+            }
+        },
+        NumberOrWord::Number(number) => {
+            Err(format!(r#"a time needs a unit; write "{number}ms" or "{number}s"{or}"#))
+        }
+    }
+}
+
+/// A whole number from `LEAST` to `MOST`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Whole<const LEAST: u32, const MOST: u32>(pub(super) u32);
+
+impl<'de, const LEAST: u32, const MOST: u32> Deserialize<'de> for Whole<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(from)?;
+        if (f64::from(LEAST)..=f64::from(MOST)).contains(&number) && number.fract() == 0.0 {
+            return Ok(Self(number as u32));
+        }
+        Err(D::Error::custom(format!(
+            "{number} is not possible; write a whole number from {LEAST} to {MOST}"
+        )))
     }
 }
 
@@ -114,6 +155,16 @@ pub(super) struct Part(pub(super) f64);
 impl<'de> Deserialize<'de> for Part {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         within(from, 0.0, 1.0, "a part").map(Self)
+    }
+}
+
+/// Calls a second in a step: from 0 to 1e9.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rate(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        within(from, 0.0, 1e9, "calls a second").map(Self)
     }
 }
 

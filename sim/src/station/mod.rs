@@ -154,8 +154,13 @@ impl Station {
         1.0 - self.rest.probes.iter().fold(1.0, |well, (_, share)| well * (1.0 - share))
     }
 
+    /// The process is stopped or dead, or in a pause.
+    fn stands_still(&self) -> bool {
+        self.process != Process::Running || self.rest.paused
+    }
+
     fn present_speed(&self) -> f64 {
-        if self.process != Process::Running || self.rest.paused {
+        if self.stands_still() {
             return 0.0;
         }
         self.rest.slow.iter().fold(self.rest.warmth, |speed, (_, times)| speed / times)
@@ -195,8 +200,10 @@ impl Station {
     }
 
     fn has_room(&self) -> bool {
-        self.serving.len() < self.workers
-            || self.queue.len() < self.bound
+        // A process in a pause may have free workers and a queue.
+        let places = u64::from(self.workers) + u64::from(self.bound);
+        self.queue.len() < self.bound
+            || u64::from(self.serving.len()) + u64::from(self.queue.len()) < places
             || self.discipline == Discipline::ForgetRest
     }
 

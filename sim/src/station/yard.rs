@@ -59,7 +59,8 @@ impl Yard {
     /// A running server takes a request that has room.
     fn admit(&mut self, server: u32, index: u32, agenda: &mut Agenda, now: Nanos) {
         let station = &mut self.stations[server as usize];
-        if station.serving.len() < station.workers {
+        // A process that stands still may have a free worker and a queue.
+        if station.serving.len() < station.workers && station.queue.len() == 0 {
             self.start(server, index, agenda, now);
             return;
         }
@@ -92,19 +93,46 @@ impl Yard {
     pub(crate) fn fill(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
         loop {
             let station = &self.stations[server as usize];
-            let is_ready = station.process == Process::Running && station.serving.len() < station.workers;
-            if !is_ready || station.queue.len() == 0 {
+            let is_free = !station.stands_still() && station.serving.len() < station.workers;
+            if !is_free || station.queue.len() == 0 {
                 return;
             }
             self.next(server, agenda, now);
         }
     }
 
-    /// A worker takes the next request of the queue, if it is free.
+    /// A process may go on: it drops what has expired, and its free workers take requests of the queue.
+    pub(crate) fn wake(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
+        self.refresh(server, agenda, now);
+        let station = &mut self.stations[server as usize];
+        if station.stands_still() {
+            return;
+        }
+        if station.discipline == Discipline::DropExpired {
+            let mut queue = station.queue.all(&self.jobs);
+            queue.retain(|index| now >= self.jobs[*index as usize].deadline);
+            for index in queue {
+                self.drop_waiting(server, index, now);
+            }
+        }
+        self.fill(server, agenda, now);
+    }
+
+    /// The server drops a request of its queue.
+    fn drop_waiting(&mut self, server: u32, index: u32, now: Nanos) {
+        let station = &mut self.stations[server as usize];
+        station.queue.remove(&mut self.jobs, index);
+        station.count_waiting(now);
+        let Job { call, .. } = self.jobs.remove(index as usize);
+        self.dropped.extend((call != NONE).then_some(call));
+    }
+
+    /// A worker takes the next request of the queue, if it is free and the process does not stand still.
+    /// Requests that the server drops are in [`Self::dropped`] afterwards.
     fn next(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
         loop {
             let station = &mut self.stations[server as usize];
-            if station.serving.len() >= station.workers {
+            if station.stands_still() || station.serving.len() >= station.workers {
                 return;
             }
             let next = match station.discipline {
@@ -112,8 +140,6 @@ impl Yard {
                 _ => station.queue.first(),
             };
             let Some(index) = next else { return };
-            station.queue.remove(&mut self.jobs, index);
-            station.count_waiting(now);
             let job = &self.jobs[index as usize];
             let drops = match station.discipline {
                 Discipline::DropExpired => now >= job.deadline,
@@ -121,14 +147,14 @@ impl Yard {
                     .is_none_or(|time| now.saturating_add(time) > job.deadline),
                 _ => false,
             };
-            if !drops {
-                self.start(server, index, agenda, now);
-                return;
+            if drops {
+                self.drop_waiting(server, index, now);
+                continue;
             }
-            if job.call != NONE {
-                self.dropped.push(job.call);
-            }
-            self.jobs.remove(index as usize);
+            station.queue.remove(&mut self.jobs, index);
+            station.count_waiting(now);
+            self.start(server, index, agenda, now);
+            return;
         }
     }
 
@@ -152,9 +178,13 @@ impl Yard {
 
     /// The client of a job, or the balancer, has closed the connection.
     pub(crate) fn leave(&mut self, index: u32, agenda: &mut Agenda, now: Nanos) {
-        let Job { server, at, .. } = self.jobs[index as usize];
+        let Job { server, at, deadline, .. } = self.jobs[index as usize];
         let station = &mut self.stations[server as usize];
-        if station.on_disconnect == OnDisconnect::Continue {
+        let expires = station.discipline == Discipline::DropExpired
+            && at == At::Queue
+            && now >= deadline
+            && !station.stands_still();
+        if station.on_disconnect == OnDisconnect::Continue && !expires {
             self.jobs[index as usize].call = NONE;
             return;
         }
@@ -204,7 +234,7 @@ impl Yard {
     /// are in [`Self::dropped`] afterwards.
     pub(crate) fn resume(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
         self.stations[server as usize].process = Process::Running;
-        self.refresh(server, agenda, now);
+        self.wake(server, agenda, now);
         let backlog = std::mem::replace(&mut self.stations[server as usize].backlog, List::EMPTY);
         for index in backlog.all(&self.jobs) {
             if self.stations[server as usize].has_room() {

@@ -97,7 +97,7 @@ impl Demo {
             return failover::run(self.setup()).await;
         }
         // A file that cannot be written is found before the build.
-        let recorder = self.record.as_deref().map(Recorder::create).transpose()?;
+        let recorder = self.record.as_deref().map(Recorder::open).transpose()?;
         let setup = if self.compose { self.setup() } else { lively(self.setup(), self.seed) };
         let lab = started(setup.fixed_ports()).await?;
         let traffic = Arc::new(traffic(&lab)?);

@@ -16,7 +16,10 @@ pub(super) struct Ended {
     pub(super) done: u64,
     pub(super) good: u64,
     pub(super) errors: u64,
+    /// Tries after the first one.
+    pub(super) retries: u64,
     latency: BTreeMap<u64, u64>,
+    uncorrected: BTreeMap<u64, u64>,
 }
 
 impl Ended {
@@ -25,12 +28,16 @@ impl Ended {
         self.done += 1;
         let sum = if entry.is_error() { &mut self.errors } else { &mut self.good };
         *sum += 1;
+        self.retries += entry.tries() - 1;
         *self.latency.entry(bucket(entry.latency())).or_default() += 1;
+        *self.uncorrected.entry(bucket(entry.uncorrected())).or_default() += 1;
     }
 
-    /// The latencies since the last call.
-    pub(super) fn take_latency(&mut self) -> Buckets {
-        std::mem::take(&mut self.latency).into_iter().collect()
+    /// The latencies since the last call: from the times at which the requests were due, and from those at
+    /// which they were sent.
+    pub(super) fn take_latencies(&mut self) -> (Buckets, Buckets) {
+        let take = |latency: &mut BTreeMap<u64, u64>| std::mem::take(latency).into_iter().collect();
+        (take(&mut self.latency), take(&mut self.uncorrected))
     }
 }
 
@@ -54,7 +61,7 @@ pub(super) fn add(to: &mut Buckets, more: Buckets) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{GroundTruth, Outcome};
+    use crate::load::{GroundTruth, Outcome, Try};
 
     #[test]
     fn a_bucket_is_narrow() {
@@ -77,20 +84,39 @@ mod tests {
             key: None,
             size: None,
             intended: Duration::from_secs(1),
-            sent: Duration::from_secs(1),
+            sent: Duration::from_millis(1010),
             ended: Duration::from_millis(1000 + ms),
             late: Duration::ZERO,
             outcome: Outcome::Answered(status),
             backend: Some(1),
             truth: GroundTruth::default(),
             earlier: Vec::new(),
-            last_sent: Duration::from_secs(1),
+            last_sent: Duration::from_millis(1010),
+        };
+        let again = |entry: Entry| {
+            let earlier = Try {
+                sent: entry.sent,
+                ended: entry.sent,
+                outcome: Outcome::Answered(503),
+                backend: Some(2),
+                truth: GroundTruth::default(),
+            };
+            Entry { earlier: vec![earlier; 2], ..entry }
         };
         let mut ended = Ended::default();
-        [entry(0, 40, 200), entry(1, 40, 503), entry(2, 20, 304)].iter().for_each(|one| ended.count(one));
-        assert_eq!((ended.done, ended.good, ended.errors), (3, 2, 1));
-        assert_eq!(ended.take_latency(), [(20_479, 1), (40_959, 2)]);
-        assert_eq!((ended.take_latency(), ended.done), (vec![], 3), "latencies are told once, sums stay");
+        [entry(0, 40, 200), entry(1, 40, 503), again(entry(2, 20, 304))]
+            .iter()
+            .for_each(|one| ended.count(one));
+        assert_eq!((ended.done, ended.good, ended.errors, ended.retries), (3, 2, 1, 2));
+        // 10 ms less. 10,000 is 100111 00010000 in binary, and 30,000 is 1110101 00110000.
+        let uncorrected = vec![(10_239, 1), (30_719, 2)];
+        assert_eq!(ended.take_latencies(), (vec![(20_479, 1), (40_959, 2)], uncorrected));
+        let told_once = (vec![], vec![]);
+        assert_eq!(
+            (ended.take_latencies(), ended.done),
+            (told_once, 3),
+            "latencies are told once, sums stay"
+        );
     }
 
     #[test]

@@ -1,30 +1,22 @@
-//! A load that can be changed while it runs.
-//!
-//! A change starts a new load, and the one before ends after its last answer. The sums are those of all of
-//! them.
+//! A load that changes while it runs, and its figures.
 
-use std::collections::HashSet;
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 use api::LoadTick;
 
 use super::figures::Ended;
-use crate::load::{Entry, Load, Report, Running};
-
-/// An entry is written shortly after the end of its request. After this time, it is there.
-const LATEST_ENTRY: Duration = Duration::from_secs(1);
+use crate::load::{Load, Running};
 
 /// What can be changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
     /// Whether requests start at their own times (open loop), or when a client is free (closed loop).
     pub is_open: bool,
-    /// Requests a second in open loop.
+    /// Requests a second in open loop, zero or more.
     pub rate: f64,
-    /// Clients in closed loop.
+    /// Clients in closed loop, from 1 to the number of the load's connections.
     pub clients: usize,
 }
 
@@ -38,170 +30,117 @@ pub struct TrafficSums {
 }
 
 /// A load that can be changed.
+#[derive(Debug)]
 pub struct Traffic {
-    describe: Box<dyn Fn(Shape) -> Load + Send + Sync>,
-    state: Arc<Mutex<State>>,
+    load: Running,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     shape: Shape,
-    running: Option<Run>,
+    due: Due,
     ended: Ended,
-    /// Requests that earlier loads should have sent, and that they sent.
-    offered: u64,
-    sent: u64,
+    /// The number of requests that ended and are in `ended`.
+    counted: u64,
 }
 
-/// One load, and what was counted of it.
-#[derive(Debug)]
-struct Run {
-    shape: Shape,
-    load: Running,
-    counted: Counted,
-}
-
-/// The requests of one load that have been counted.
-#[derive(Debug, Default)]
-struct Counted {
-    upto: Duration,
-    numbers: HashSet<u64>,
-}
-
-impl fmt::Debug for Traffic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Traffic").field("state", &self.state).finish_non_exhaustive()
-    }
+/// The number of requests that were due.
+#[derive(Clone, Copy, Debug, Default)]
+struct Due {
+    /// Those before the last change.
+    before: f64,
+    /// The time of the last change, on the clock of the load.
+    since: Duration,
 }
 
 impl Traffic {
-    /// Starts a load of this shape, which `describe` describes.
+    /// Starts a load in this shape. The calls of the load keep the ratio of their rates.
     ///
     /// # Errors
-    /// As [`Load::start`].
-    pub fn start(shape: Shape, describe: impl Fn(Shape) -> Load + Send + Sync + 'static) -> Result<Self> {
-        let running = Run::start(shape, describe(shape))?;
-        let state = State { shape, running: Some(running), ended: Ended::default(), offered: 0, sent: 0 };
-        Ok(Self { describe: Box::new(describe), state: Arc::new(Mutex::new(state)) })
+    /// As [`Load::start`] and [`Traffic::change`].
+    pub fn start(shape: Shape, load: Load) -> Result<Self> {
+        let load = load.start()?;
+        shape.apply(&load)?;
+        let state = State { shape, due: Due::default(), ended: Ended::default(), counted: 0 };
+        Ok(Self { load, state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The shape in force.
     pub fn shape(&self) -> Shape {
-        locked(&self.state).shape
+        self.state().shape
     }
 
-    /// Changes the load. Requests in flight are not disturbed. It must be called in a Tokio runtime.
+    /// Changes the load. Requests in flight are not disturbed.
     ///
     /// # Errors
-    /// As [`Load::start`]; then the load before goes on.
+    /// If the rate is negative, if there are no clients or more than the load has connections, or if the
+    /// arrivals of the load are a trace. Then nothing changes.
     pub fn change(&self, shape: Shape) -> Result<()> {
-        let next = Run::start(shape, (self.describe)(shape))?;
-        let mut state = locked(&self.state);
+        let mut state = self.state();
+        let now = self.load.elapsed();
+        let due = state.due.number(state.shape, now).max(self.load.begun() as f64);
+        shape.apply(&self.load)?;
+        state.due = Due { before: due, since: now };
         state.shape = shape;
-        let before = state.running.replace(next);
-        if let Some(before) = before {
-            let counted = state.retire(&before);
-            tokio::spawn(end(self.state.clone(), before, counted));
-        }
         Ok(())
     }
 
     /// The sums so far, and the latencies since the last call.
     pub(super) fn figures(&self) -> LoadTick {
-        let mut state = locked(&self.state);
-        let (mut offered, mut sent) = (state.offered, state.sent);
-        if let Some(mut run) = state.running.take() {
-            run.counted.count(&run.load, &mut state.ended);
-            offered += run.offered();
-            sent += run.load.begun();
-            state.running = Some(run);
-        }
-        let latency = state.ended.take_latency();
-        let Ended { done, good, errors, .. } = state.ended;
+        let mut state = self.state();
+        state.count(&self.load);
+        // A request begins before it ends, so the number of the begun ones comes last.
+        let sent = self.load.begun();
+        let due = state.due.number(state.shape, self.load.elapsed()) as u64;
+        let (latency, uncorrected) = state.ended.take_latencies();
+        let Ended { done, good, errors, retries, .. } = state.ended;
         LoadTick {
-            offered: offered.max(sent),
+            offered: due.max(sent),
             sent,
             done,
             good,
             errors,
+            retries,
             waiting: sent.saturating_sub(done),
             latency,
-            ..LoadTick::default()
+            uncorrected,
         }
     }
 
     /// The sums so far.
     pub fn sums(&self) -> TrafficSums {
-        let mut state = locked(&self.state);
-        if let Some(mut run) = state.running.take() {
-            run.counted.count(&run.load, &mut state.ended);
-            state.running = Some(run);
-        }
+        let mut state = self.state();
+        state.count(&self.load);
         TrafficSums { done: state.ended.done, errors: state.ended.errors }
     }
 }
 
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl State {
-    /// Keeps the sums of a load that is being replaced, and returns how many of its requests it counted.
-    fn retire(&mut self, run: &Run) -> u64 {
-        let begun = run.load.begun();
-        self.offered += run.offered();
-        self.sent += begun;
-        begun
-    }
-}
-
-/// Waits for the last answers of a load that was replaced, of which `begun` requests are counted as sent.
-async fn end(state: Arc<Mutex<State>>, run: Run, begun: u64) {
-    let Run { load, counted, .. } = run;
-    // A panic of the load's thread has printed its reason.
-    let Ok(report) = load.stop().await else { return };
-    let mut state = locked(&state);
-    // Requests that it sent while it was being replaced.
-    state.sent += report.begun().saturating_sub(begun);
-    counted.rest(&report, &mut state.ended);
-}
-
-impl Run {
-    fn start(shape: Shape, load: Load) -> Result<Self> {
-        Ok(Self { shape, load: load.start()?, counted: Counted::default() })
-    }
-
-    /// Requests that were due so far.
-    fn offered(&self) -> u64 {
-        if !self.shape.is_open {
-            return self.load.begun();
-        }
-        (self.load.elapsed().as_secs_f64() * self.shape.rate) as u64
-    }
-}
-
-impl Counted {
     /// Counts the requests that have ended since the last call.
-    fn count(&mut self, load: &Running, ended: &mut Ended) {
-        let now = load.elapsed();
-        let from = self.upto.saturating_sub(LATEST_ENTRY);
-        let entries = load.since(from);
-        self.add(&entries, ended);
-        // Older ones do not come again.
-        self.numbers = entries.iter().map(|entry| entry.number).collect();
-        self.upto = now;
+    fn count(&mut self, load: &Running) {
+        let (entries, ended) = load.ended_after(self.counted);
+        entries.iter().for_each(|entry| self.ended.count(entry));
+        self.counted = ended;
     }
+}
 
-    /// Counts all other requests of a load that has ended.
-    fn rest(&self, report: &Report, ended: &mut Ended) {
-        let from = self.upto.saturating_sub(LATEST_ENTRY);
-        let entries = report.entries();
-        let first = entries.iter().position(|entry| entry.ended >= from).unwrap_or(entries.len());
-        self.add(&entries[first..], ended);
+impl Shape {
+    fn apply(self, load: &Running) -> Result<()> {
+        if self.is_open { load.set_open(self.rate) } else { load.set_closed(self.clients) }
     }
+}
 
-    fn add(&self, entries: &[Entry], ended: &mut Ended) {
-        entries.iter().filter(|entry| !self.numbers.contains(&entry.number)).for_each(|one| ended.count(one));
+impl Due {
+    /// The number at this time, if the load has had this shape since the last change. In closed loop, only
+    /// those before the change were due at their own times.
+    fn number(self, shape: Shape, now: Duration) -> f64 {
+        let rate = if shape.is_open { shape.rate } else { 0.0 };
+        self.before + now.saturating_sub(self.since).as_secs_f64() * rate
     }
 }
 
@@ -212,7 +151,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::load::Call;
+    use crate::load::{Call, Retries};
 
     /// A server that answers each request with its id, and every tenth one with 503.
     async fn server() -> std::net::SocketAddr {
@@ -239,48 +178,68 @@ mod tests {
         address
     }
 
+    /// A load that has eight connections.
+    fn load(address: std::net::SocketAddr) -> Load {
+        Load::open(address).connections(8).call(Call::get("/").rate(200.0))
+    }
+
     #[tokio::test]
-    async fn the_sums_are_those_of_all_loads() {
-        let address = server().await;
+    async fn the_sums_continue_over_all_shapes() {
         let open = Shape { is_open: true, rate: 200.0, clients: 2 };
-        let traffic = Traffic::start(open, move |shape| match shape.is_open {
-            true => Load::open(address).call(Call::get("/").rate(shape.rate)),
-            false => Load::closed(address, shape.clients).call(Call::get("/")),
-        })
-        .unwrap();
-        let mut latencies = 0;
+        let retries = Retries::most(1);
+        let traffic = Traffic::start(open, load(server().await).retries(retries)).unwrap();
+        let (mut latencies, mut uncorrected) = (0, 0);
         let mut look = |least: u64| {
             let figures = traffic.figures();
             latencies += figures.latency.iter().map(|(_, count)| count).sum::<u64>();
+            uncorrected += figures.uncorrected.iter().map(|(_, count)| count).sum::<u64>();
             ensure!(figures.done >= least, "{figures:?}");
-            Ok(figures.done)
+            Ok(figures)
         };
-        let done = crate::eventually(Duration::from_secs(5), "requests", async || look(20)).await.unwrap();
+        let seen = crate::eventually(Duration::from_secs(5), "requests", async || look(20)).await.unwrap();
         traffic.change(Shape { is_open: false, ..open }).unwrap();
         assert!(!traffic.shape().is_open);
-        crate::eventually(Duration::from_secs(5), "more requests", async || look(done + 50)).await.unwrap();
-        traffic.change(Shape { is_open: true, rate: 1.0, clients: 1 }).unwrap();
+        let least = seen.done + 50;
+        crate::eventually(Duration::from_secs(5), "more requests", async || look(least)).await.unwrap();
+        traffic.change(Shape { is_open: true, rate: 0.0, clients: 1 }).unwrap();
         let settled = crate::eventually(Duration::from_secs(5), "all answers", async || {
-            let figures = traffic.figures();
-            latencies += figures.latency.iter().map(|(_, count)| count).sum::<u64>();
+            let figures = look(0)?;
             ensure!(figures.waiting == 0 && figures.sent == figures.done, "{figures:?}");
             Ok(figures)
         });
         let figures = settled.await.unwrap();
-        assert_eq!((figures.good + figures.errors, latencies), (figures.done, figures.done));
+        assert_eq!(figures.good + figures.errors, figures.done);
+        assert_eq!((latencies, uncorrected), (figures.done, figures.done));
         assert!(figures.errors > 0 && figures.errors < figures.done / 2, "{figures:?}");
+        // Each request that fails has one retry, which fails too: the server judges by the id.
+        assert_eq!(figures.retries, figures.errors);
         let sums = traffic.sums();
-        assert!(sums.done >= figures.done, "{sums:?}");
+        assert_eq!((sums.done, sums.errors), (figures.done, figures.errors));
     }
 
     #[tokio::test]
-    async fn a_load_that_cannot_be_changes_nothing() {
-        let address = server().await;
+    async fn a_shape_that_cannot_be_changes_nothing() {
         let shape = Shape { is_open: true, rate: 50.0, clients: 1 };
-        let traffic =
-            Traffic::start(shape, move |shape| Load::open(address).call(Call::get("/").rate(shape.rate)))
-                .unwrap();
-        assert!(traffic.change(Shape { rate: 0.0, ..shape }).is_err());
-        assert_eq!(traffic.shape(), shape);
+        let traffic = Traffic::start(shape, load(server().await)).unwrap();
+        for wrong in [
+            Shape { rate: -1.0, ..shape },
+            Shape { is_open: false, clients: 0, ..shape },
+            Shape { is_open: false, clients: 9, ..shape },
+        ] {
+            assert!(traffic.change(wrong).is_err(), "{wrong:?}");
+            assert_eq!(traffic.shape(), shape);
+        }
+    }
+
+    #[test]
+    fn the_number_of_due_requests_follows_the_shape() {
+        let due = Due { before: 30.0, since: Duration::from_secs(10) };
+        let number = |is_open, rate, seconds| {
+            due.number(Shape { is_open, rate, clients: 4 }, Duration::from_secs(seconds))
+        };
+        assert_eq!(number(true, 20.0, 13), 90.0);
+        assert_eq!(number(true, 0.0, 13), 30.0);
+        assert_eq!(number(false, 20.0, 13), 30.0);
+        assert_eq!(number(true, 20.0, 9), 30.0);
     }
 }

@@ -143,16 +143,9 @@ fn lively(setup: Setup, seed: u64) -> Setup {
 
 /// The load of a lab.
 fn traffic(lab: &Lab) -> Result<Traffic> {
-    let address = lab.balancer().address();
-    Traffic::start(LOAD, move |shape| {
-        let load = match shape.is_open {
-            true => Load::open(address).connections(CONNECTIONS),
-            false => Load::closed(address, shape.clients),
-        };
-        let call =
-            |(ms, share): (u64, f64)| Call::get(format!("/work/{}", ms * 1000)).rate(shape.rate * share);
-        SIZES.into_iter().map(call).fold(load, Load::call).keep_last(KEPT)
-    })
+    let call = |(ms, share): (u64, f64)| Call::get(format!("/work/{}", ms * 1000)).rate(LOAD.rate * share);
+    let load = Load::open(lab.balancer().address()).connections(CONNECTIONS).keep_last(KEPT);
+    Traffic::start(LOAD, SIZES.into_iter().map(call).fold(load, Load::call))
 }
 
 /// Builds and starts a lab, and says every two seconds that it does.

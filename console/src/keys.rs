@@ -19,8 +19,8 @@ pub enum Action {
     },
     /// Kill a backend, or start it if it is dead.
     KillOrStart(Target),
-    /// Stall a backend, or continue it if it is stalled.
-    StallOrContinue(Target),
+    /// Stop a backend, or continue it if it is stopped.
+    StopOrContinue(Target),
     /// Make the selected backend slow, or fast again.
     Slow,
     /// Let the selected backend answer with errors, or no longer.
@@ -79,7 +79,7 @@ const SHIFTED: [&str; 4] = ["!", "@\"", "#£§", "$"];
 
 /// The help line, from the longest to the shortest; a screen shows the longest that fits.
 pub const HELP: [&str; 4] = [
-    "1-4 kill or start  shift+1-4, F1-F4 stall or continue  up down select: k s l e d h  p P policy  + - o load  0 heal all  ? legend  q quit",
+    "1-4 kill or start  shift+1-4, F1-F4 stop or continue  up down select: k s l e d h  p P policy  + - o load  0 heal all  ? legend  q quit",
     "1-4 kill/start  up down select: k s l e d h  p P policy  + - o load  ? all keys",
     "1-4 kill  0 heal  p policy  ? keys  q",
     "? keys  q quit",
@@ -91,7 +91,7 @@ pub fn action(key: Key) -> Option<Action> {
         Key::Escape => Some(Action::Quit),
         Key::Up => Some(Action::Select { next: false }),
         Key::Down => Some(Action::Select { next: true }),
-        Key::Function(number @ 1..=4) => Some(Action::StallOrContinue(Target::Lane(number.into()))),
+        Key::Function(number @ 1..=4) => Some(Action::StopOrContinue(Target::Lane(number.into()))),
         Key::Function(_) => None,
         Key::Character { character: 'c' | 'd', control: true, .. } => Some(Action::Quit),
         Key::Character { control: true, .. } => None,
@@ -103,7 +103,7 @@ fn action_of(character: char, shift: bool) -> Option<Action> {
     let action = match character {
         'q' | 'Q' => Action::Quit,
         'k' => Action::KillOrStart(Target::Selected),
-        's' => Action::StallOrContinue(Target::Selected),
+        's' => Action::StopOrContinue(Target::Selected),
         'l' => Action::Slow,
         'e' => Action::Err,
         'd' => Action::Drain,
@@ -119,11 +119,11 @@ fn action_of(character: char, shift: bool) -> Option<Action> {
         ' ' => Action::Pause,
         digit @ '1'..='4' => {
             let lane = Target::Lane(digit as usize - '0' as usize);
-            if shift { Action::StallOrContinue(lane) } else { Action::KillOrStart(lane) }
+            if shift { Action::StopOrContinue(lane) } else { Action::KillOrStart(lane) }
         }
         character => {
             let index = SHIFTED.iter().position(|of_key| of_key.contains(character))?;
-            Action::StallOrContinue(Target::Lane(index + 1))
+            Action::StopOrContinue(Target::Lane(index + 1))
         }
     };
     Some(action)
@@ -142,16 +142,16 @@ mod tests {
             (plain('1'), Some(Action::KillOrStart(lane(1)))),
             (plain('4'), Some(Action::KillOrStart(lane(4)))),
             (plain('5'), None),
-            (plain('!'), Some(Action::StallOrContinue(lane(1)))),
-            (plain('"'), Some(Action::StallOrContinue(lane(2)))),
-            (plain('$'), Some(Action::StallOrContinue(lane(4)))),
-            (Key::Function(3), Some(Action::StallOrContinue(lane(3)))),
-            (key('2', true, false), Some(Action::StallOrContinue(lane(2)))),
+            (plain('!'), Some(Action::StopOrContinue(lane(1)))),
+            (plain('"'), Some(Action::StopOrContinue(lane(2)))),
+            (plain('$'), Some(Action::StopOrContinue(lane(4)))),
+            (Key::Function(3), Some(Action::StopOrContinue(lane(3)))),
+            (key('2', true, false), Some(Action::StopOrContinue(lane(2)))),
             (Key::Function(5), None),
             (Key::Up, Some(Action::Select { next: false })),
             (Key::Down, Some(Action::Select { next: true })),
             (plain('k'), Some(Action::KillOrStart(Target::Selected))),
-            (plain('s'), Some(Action::StallOrContinue(Target::Selected))),
+            (plain('s'), Some(Action::StopOrContinue(Target::Selected))),
             (plain('l'), Some(Action::Slow)),
             (plain('e'), Some(Action::Err)),
             (plain('d'), Some(Action::Drain)),

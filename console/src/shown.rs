@@ -3,9 +3,15 @@
 /// A text with a mark in place of each character that would do something to a terminal, or change the
 /// direction of writing.
 pub fn shown(text: &str) -> String {
-    let is_mark = |character: char| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let safe = |character: char| if character.is_control() || is_mark(character) { '?' } else { character };
     text.chars().map(safe).collect()
+}
+
+/// Whether a character ends a line, is invisible, or changes the direction of writing (Unicode Standard Annex
+/// 9). The balancer has the same list, for its own texts.
+fn is_mark(character: char) -> bool {
+    let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -18,6 +24,7 @@ mod tests {
             ("GET /a b", "GET /a b"),
             ("a\u{1b}[2Jb\nc\u{7}\u{9b}", "a?[2Jb?c??"),
             ("\u{202e}txt\u{2066}\u{200f}", "?txt??"),
+            ("a\u{61c}b\u{2028}c\u{2029}d\u{feff}", "a?b?c?d?"),
             ("ä ● ×", "ä ● ×"),
         ] {
             assert_eq!(shown(text), expected);

@@ -149,7 +149,7 @@ impl<'a> Fields<'a> {
 
     /// The error for a value of a wrong form or outside of its range.
     pub(crate) fn wrong(&self, name: &str, value: &Value, what: &str) -> InvalidDefinition {
-        InvalidDefinition(format!("{}: {value} is out of place; write {what}", self.full(name)))
+        InvalidDefinition(format!("{}: {value} is not valid; write {what}", self.full(name)))
     }
 
     fn full(&self, name: &str) -> String {

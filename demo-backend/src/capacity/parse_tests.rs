@@ -38,12 +38,12 @@ fn a_capacity_is_read_and_shown_in_the_same_words() {
 #[test]
 fn an_invalid_capacity_is_refused_with_what_to_write() {
     for (definition, message) in [
-        (json!({"workers": 0}), "workers: 0 is out of place; write a whole number, 1 to 4294967295, or"),
-        (json!({"workers": "many"}), "workers: \"many\" is out of place; write a whole number"),
+        (json!({"workers": 0}), "workers: 0 is not valid; write a whole number, 1 to 4294967295, or"),
+        (json!({"workers": "many"}), "workers: \"many\" is not valid; write a whole number"),
         (json!({"worker": 3}), "worker: no such field here; write \"workers\"; there are workers, queue"),
         (
             json!({"queue": -1}),
-            "queue: -1 is out of place; write a whole number, 0 to 4294967295, or \"unbounded\"",
+            "queue: -1 is not valid; write a whole number, 0 to 4294967295, or \"unbounded\"",
         ),
         (
             json!({"discipline": "fair"}),
@@ -54,7 +54,7 @@ fn an_invalid_capacity_is_refused_with_what_to_write() {
             "on_disconnect: true is no reaction; write \"continue\" or \"cancel\"",
         ),
         (json!({"patience": "long"}), "patience: \"long\" is no duration; write \"250ms\""),
-        (json!({"speed": 0}), "speed: 0 is out of place; write a number from 1 to 1000"),
+        (json!({"speed": 0}), "speed: 0 is not valid; write a number from 1 to 1000"),
     ] {
         let error = parse(&definition).expect_err(&definition.to_string());
         assert!(error.starts_with(message), "{definition} gives {error}");

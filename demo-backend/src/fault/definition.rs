@@ -16,7 +16,7 @@ pub struct Fault {
     pub percent: f64,
     /// It spares this many matching requests at the beginning.
     pub skip: u64,
-    /// Of the others, it can hit the last one of this many, at least 1.
+    /// After `skip`, it can hit every Nth matching request; this is N, at least 1.
     pub every: u64,
     /// It hits this many requests at most.
     pub first: Option<u64>,
@@ -35,7 +35,7 @@ pub struct Match {
     pub path: Option<String>,
     /// A method, in capitals.
     pub method: Option<String>,
-    /// Names of headers in small letters, and their values; a value that ends in `*` is a beginning.
+    /// Names of headers in small letters, and their values; `*` at the end of a value matches any rest.
     pub headers: Vec<(String, String)>,
 }
 
@@ -75,7 +75,7 @@ pub enum Kind {
         /// The time between the two.
         over: Duration,
     },
-    /// The whole server pauses regularly: a service that would begin in a pause begins at its end.
+    /// The whole server pauses regularly: a service that would start during a pause starts when the pause ends.
     Gc {
         /// The time from the beginning of a pause to the next one.
         every: Duration,
@@ -87,7 +87,7 @@ pub enum Kind {
     /// No byte is sent, until `hold` or the fault is over, or the client gives up.
     Stall {
         /// Before the head, or in the middle of the body.
-        at: Moment,
+        at: Position,
         /// The duration; without it, until the fault is removed.
         hold: Option<Duration>,
     },
@@ -123,7 +123,7 @@ pub enum Kind {
         chunked: bool,
     },
     /// A TCP reset (RST).
-    Reset(Moment),
+    Reset(Position),
     /// The connection closes (FIN) instead of an answer.
     CloseEarly,
     /// The answer is not HTTP, and the connection closes.
@@ -132,7 +132,7 @@ pub enum Kind {
 
 /// The position of a fault in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Moment {
+pub enum Position {
     /// Before its first byte.
     Before,
     /// After the head and half of the body.
@@ -252,13 +252,13 @@ impl Kind {
             | Self::Latency(_)
             | Self::Ramp { .. }
             | Self::Gc { .. }
-            | Self::Stall { at: Moment::Before, .. } => 1,
+            | Self::Stall { at: Position::Before, .. } => 1,
             Self::Status(_)
             | Self::Weighted(_)
             | Self::Pattern { .. }
             | Self::Flap { .. }
             | Self::LoadReport(_) => 2,
-            Self::Drip(_) | Self::Truncate { .. } | Self::Stall { at: Moment::Mid, .. } => 3,
+            Self::Drip(_) | Self::Truncate { .. } | Self::Stall { at: Position::Mid, .. } => 3,
             Self::Reset(_) | Self::CloseEarly | Self::Garbage => 4,
         }
     }

@@ -42,19 +42,23 @@ const fn field(name: &'static str, example: &'static str, does: &'static str) ->
 }
 
 const AT: FieldRow =
-    field("at", "\"mid\"", "\"before\" (the head; the default), or \"mid\" (after half of the body)");
+    field("at", "\"mid\"", "\"before\": before the head, the default; \"mid\": in the middle of the body");
 
 const CODE: FieldRow = field("code", "500", "the status of a failure; 503 by default");
 const PERCENT: FieldRow = field("percent", "30", "the share of the requests that are hit; all by default");
 const SKIP: FieldRow = field("skip", "10", "spares this many matching requests at the beginning");
-const EVERY: FieldRow = field("every", "3", "of the others, hits only the third, the sixth, and so on");
+const EVERY: FieldRow = field(
+    "every",
+    "3",
+    "after `skip`, hits every Nth matching request: with 3, the third, the sixth, and so on",
+);
 const FIRST: FieldRow = field("first", "5", "hits this many requests at most");
 const AFTER: FieldRow = field("after", "\"5s\"", "begins this long after it was added");
 const FOR: FieldRow = field("for", "\"10s\"", "ends this long after its beginning");
 const MATCH: FieldRow = field(
     "match",
     "{\"path\": \"/prefix*\", \"method\": \"GET\", \"header\": {\"x-user\": \"7\"}}",
-    "hits only these requests; a path or a value that ends in * is a beginning",
+    "hits only these requests; `*` at the end of a path or a value matches any rest",
 );
 
 /// The fields that most kinds have.
@@ -163,7 +167,7 @@ pub const KINDS: &[KindRow] = &[
     KindRow {
         name: "gc",
         stage: "delay",
-        does: "the whole server pauses regularly: a service that would begin in a pause begins at its end",
+        does: "the whole server pauses regularly: a service that would start during a pause starts when the pause ends",
         fields: &[
             field("every", "\"2s\"", "the time from one pause to the next"),
             field("pause", "\"200ms\"", "the duration of a pause"),

@@ -38,7 +38,9 @@ mod read;
 mod tests;
 
 pub use active::{Active, Faults};
-pub use definition::{Cache, Drip, Exit, Fault, Kind, Latency, MAX_LATENCY, Match, Moment, Status, Subject};
+pub use definition::{
+    Cache, Drip, Exit, Fault, Kind, Latency, MAX_LATENCY, Match, Position, Status, Subject,
+};
 pub use kinds::{FieldRow, KINDS, KindRow, SCOPE};
 pub use lru::Lru;
 pub use page::{help, page};

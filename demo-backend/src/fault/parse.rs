@@ -59,7 +59,7 @@ fn row(definition: &Map<String, Value>) -> Parsed<&'static KindRow> {
     KindRow::named(name).ok_or_else(|| {
         let known: Vec<_> = KINDS.iter().map(|row| row.name).collect();
         let near = near(name, &known).map(|near| format!("\"{near}\", or ")).unwrap_or_default();
-        InvalidDefinition(format!("kind: {kind} is none; write {near}one of {names}"))
+        InvalidDefinition(format!("kind: {kind} is unknown; write {near}one of {names}"))
     })
 }
 
@@ -80,7 +80,7 @@ fn matches(fields: &Fields<'_>) -> Parsed<Match> {
 fn headers(value: &Value) -> Parsed<Vec<(String, String)>> {
     let example = "{\"x-user\": \"7\"}";
     let wrong = |what: &str| {
-        InvalidDefinition(format!("match.header: {value} is out of place; write {what}, such as {example}"))
+        InvalidDefinition(format!("match.header: {value} is not valid; write {what}, such as {example}"))
     };
     let object = value.as_object().ok_or_else(|| wrong("an object of headers"))?;
     let entry = |(name, value): (&String, &Value)| match value.as_str() {

@@ -19,21 +19,18 @@ fn an_invalid_definition_is_refused_with_what_to_write() {
         (json!({}), "kind: is missing; write one of refuse, exit_on_term, cold_start, cache, latency"),
         (
             json!({"kind": "slow"}),
-            "kind: \"slow\" is none; write one of refuse, exit_on_term, cold_start, cache, latency",
+            "kind: \"slow\" is unknown; write one of refuse, exit_on_term, cold_start, cache, latency",
         ),
         (
             json!({"kind": "reset", "precent": 5}),
             "precent: no such field here; write \"percent\"; there are kind, at, percent, skip",
         ),
-        (
-            json!({"kind": "reset", "percent": 130}),
-            "percent: 130 is out of place; write a number from 0 to 100",
-        ),
-        (json!({"kind": "reset", "first": 0}), "first: 0 is out of place; write a whole number, 1 or more"),
+        (json!({"kind": "reset", "percent": 130}), "percent: 130 is not valid; write a number from 0 to 100"),
+        (json!({"kind": "reset", "first": 0}), "first: 0 is not valid; write a whole number, 1 or more"),
         (json!({"kind": "reset", "for": "soon"}), "for: \"soon\" is no duration; write \"250ms\", \"2s\" or"),
-        (json!({"kind": "reset", "at": "end"}), "at: \"end\" is no moment; write \"before\" or \"mid\""),
+        (json!({"kind": "reset", "at": "end"}), "at: \"end\" is no position; write \"before\" or \"mid\""),
         (json!({"kind": "status"}), "code: is missing; write a status from 200 to 599"),
-        (json!({"kind": "status", "code": 99}), "code: 99 is out of place; write a whole number, 200 to 599"),
+        (json!({"kind": "status", "code": 99}), "code: 99 is not valid; write a whole number, 200 to 599"),
         (json!({"kind": "latency"}), "latency: how long? Write one of \"fixed\""),
         (json!({"kind": "latency", "fixed": 1, "exponential": 1}), "latency: has more than one distribution"),
         (json!({"kind": "latency", "fixed": "2m"}), "fixed: \"2m\" is too long; write 1m at most"),
@@ -46,20 +43,20 @@ fn an_invalid_definition_is_refused_with_what_to_write() {
             json!({"kind": "latency", "bimodal": {"fast": 1, "slow": 2, "slow_percent": 3, "x": 4}}),
             "bimodal.x: no such field here; there are fast, slow, slow_percent",
         ),
-        (json!({"kind": "drip", "bytes": 0}), "bytes: 0 is out of place"),
-        (json!({"kind": "truncate", "chunked": 1}), "chunked: 1 is out of place; write true or false"),
+        (json!({"kind": "drip", "bytes": 0}), "bytes: 0 is not valid"),
+        (json!({"kind": "truncate", "chunked": 1}), "chunked: 1 is not valid; write true or false"),
         (json!({"kind": "garbage", "match": "/a"}), "match: \"/a\" is no object; write {\"path\": \"/api*\""),
-        (
-            json!({"kind": "garbage", "match": {"path": "a"}}),
-            "match.path: \"a\" is out of place; write a path",
-        ),
-        (json!({"kind": "garbage", "match": {"method": "get"}}), "match.method: \"get\" is out of place"),
+        (json!({"kind": "garbage", "match": {"path": "a"}}), "match.path: \"a\" is not valid; write a path"),
+        (json!({"kind": "garbage", "match": {"method": "get"}}), "match.method: \"get\" is not valid"),
         (
             json!({"kind": "garbage", "match": {"host": "a"}}),
             "match.host: no such field here; there are path, method, header",
         ),
         (json!({"kind": "refuse", "percent": 5}), "percent: no such field here; there are kind, after, for"),
-        (json!({"kind": "rest"}), "kind: \"rest\" is none; write \"reset\", or one of refuse, exit_on_term"),
+        (
+            json!({"kind": "rest"}),
+            "kind: \"rest\" is unknown; write \"reset\", or one of refuse, exit_on_term",
+        ),
         // The unknown field is the reason why `code` is missing, so it comes first.
         (
             json!({"kind": "status", "params": {"code": 500}}),
@@ -74,25 +71,25 @@ fn a_field_without_a_meaning_is_refused_with_what_to_write() {
     assert_refused(&[
         (
             json!({"kind": "status", "weighted": {"99": 1}}),
-            "weighted: {\"99\":1} is out of place; write statuses",
+            "weighted: {\"99\":1} is not valid; write statuses",
         ),
-        (json!({"kind": "status", "weighted": {"200": 0}}), "weighted: {\"200\":0} is out of place"),
-        (json!({"kind": "status", "weighted": {}}), "weighted: {} is out of place; write statuses from 200"),
+        (json!({"kind": "status", "weighted": {"200": 0}}), "weighted: {\"200\":0} is not valid"),
+        (json!({"kind": "status", "weighted": {}}), "weighted: {} is not valid; write statuses from 200"),
         (json!({"kind": "status", "weighted": {"200": 1}, "code": 5}), "weighted: stands alone; remove code"),
         (json!({"kind": "pattern"}), "pattern: is missing; write letters S (success) and F (failure)"),
-        (json!({"kind": "pattern", "pattern": "SXF"}), "pattern: \"SXF\" is out of place; write letters S"),
+        (json!({"kind": "pattern", "pattern": "SXF"}), "pattern: \"SXF\" is not valid; write letters S"),
         (json!({"kind": "flap", "up": "2s"}), "down: is missing; write a duration such as \"2s\""),
-        (json!({"kind": "flap", "up": 0, "down": 1}), "up: 0 is out of place; write a duration above 0"),
+        (json!({"kind": "flap", "up": 0, "down": 1}), "up: 0 is not valid; write a duration above 0"),
         (json!({"kind": "gc", "every": "1s", "pause": "2s"}), "pause: is longer than every; write"),
-        (json!({"kind": "gc", "every": "1s", "pause": "1s", "first": 0}), "first: 0 is out of place"),
+        (json!({"kind": "gc", "every": "1s", "pause": "1s", "first": 0}), "first: 0 is not valid"),
         (
             json!({"kind": "cold_start", "from": 0, "over": "1s"}),
-            "from: 0 is out of place; write a number from 1",
+            "from: 0 is not valid; write a number from 1",
         ),
-        (json!({"kind": "cache", "size": 0, "hit": 1, "miss": 2}), "size: 0 is out of place"),
+        (json!({"kind": "cache", "size": 0, "hit": 1, "miss": 2}), "size: 0 is not valid"),
         (
             json!({"kind": "cache", "size": 1, "hit": 1, "miss": 2, "header": "X-Key"}),
-            "header: \"X-Key\" is out of place; write the name of a header in small letters",
+            "header: \"X-Key\" is not valid; write the name of a header in small letters",
         ),
         (json!({"kind": "exit_on_term"}), "how: is missing; write \"ignore\" or \"immediate\" or \"drain\""),
         (
@@ -101,16 +98,16 @@ fn a_field_without_a_meaning_is_refused_with_what_to_write() {
         ),
         (
             json!({"kind": "latency", "lognormal": {"p50": 9, "p99": 8}}),
-            "lognormal: {\"p50\":9,\"p99\":8} is out of place; write a median above 0",
+            "lognormal: {\"p50\":9,\"p99\":8} is not valid; write a median above 0",
         ),
         (json!({"kind": "latency", "pareto": {"min": 9}}), "pareto.alpha: is missing; write {\"min\""),
         (
             json!({"kind": "reset", "match": {"header": "a"}}),
-            "match.header: \"a\" is out of place; write an object",
+            "match.header: \"a\" is not valid; write an object",
         ),
         (
             json!({"kind": "reset", "match": {"header": {"A": "b"}}}),
-            "match.header: {\"A\":\"b\"} is out of place",
+            "match.header: {\"A\":\"b\"} is not valid",
         ),
     ]);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::definition::{Cache, Drip, Kind, Moment, Status, Subject};
+use super::definition::{Cache, Drip, Kind, Position, Status, Subject};
 use super::latency::{cold_speed, is_down, pause_left, ramp, weighted};
 use super::lru::Lru;
 
@@ -113,8 +113,8 @@ impl Plan {
             Kind::Gc { every, pause } => {
                 pause_left(every, pause, age).is_some_and(|left| self.wait_for(key, left))
             }
-            Kind::Stall { at: Moment::Before, hold } => self.wait(Wait { key, lasts: hold }),
-            Kind::Stall { at: Moment::Mid, hold } => self.stall_body(Wait { key, lasts: hold }),
+            Kind::Stall { at: Position::Before, hold } => self.wait(Wait { key, lasts: hold }),
+            Kind::Stall { at: Position::Mid, hold } => self.stall_body(Wait { key, lasts: hold }),
             Kind::Status(status) => fill(&mut self.status, status),
             Kind::Weighted(ref codes) => weighted(codes, &mut dice).is_some_and(|code| self.fail(code)),
             Kind::Pattern { ref fails, code } => {
@@ -129,8 +129,8 @@ impl Plan {
                 self.chunked |= is_added && chunked;
                 is_added
             }
-            Kind::Reset(Moment::Before) => self.break_instead(Break::Reset),
-            Kind::Reset(Moment::Mid) => self.break_body(None, Break::Reset),
+            Kind::Reset(Position::Before) => self.break_instead(Break::Reset),
+            Kind::Reset(Position::Mid) => self.break_body(None, Break::Reset),
             Kind::CloseEarly => self.break_instead(Break::Close),
             Kind::Garbage => self.break_instead(Break::Garbage),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::definition::{Cache, Drip, Exit, Kind, Latency, MAX_LATENCY, Moment, Status};
+use super::definition::{Cache, Drip, Exit, Kind, Latency, MAX_LATENCY, Position, Status};
 use crate::fields::{Fields, InvalidDefinition, MAX_PAUSE, Parsed, duration};
 
 /// The distributions of a latency, for its error messages.
@@ -72,7 +72,7 @@ fn lognormal(value: &Value) -> Parsed<Latency> {
     let p99 = fields.required("p99", fields.duration("p99", MAX_LATENCY), EXAMPLE)?;
     if p50.is_zero() || p99 < p50 {
         let reason = "a median above 0, and a p99 that is not below it";
-        return Err(InvalidDefinition(format!("lognormal: {value} is out of place; write {reason}")));
+        return Err(InvalidDefinition(format!("lognormal: {value} is not valid; write {reason}")));
     }
     Ok(Latency::Lognormal { p50, p99 })
 }
@@ -101,13 +101,13 @@ pub(super) fn inner<'a>(
     Fields::open(object, within, known, "")
 }
 
-fn moment(fields: &Fields<'_>) -> Parsed<Moment> {
-    let words = [("before", Moment::Before), ("mid", Moment::Mid)];
-    Ok(fields.word("at", "moment", &words)?.unwrap_or(Moment::Before))
+fn position(fields: &Fields<'_>) -> Parsed<Position> {
+    let words = [("before", Position::Before), ("mid", Position::Mid)];
+    Ok(fields.word("at", "position", &words)?.unwrap_or(Position::Before))
 }
 
 pub(super) fn stall(fields: &Fields<'_>) -> Parsed<Kind> {
-    Ok(Kind::Stall { at: moment(fields)?, hold: fields.duration("hold", MAX_PAUSE)? })
+    Ok(Kind::Stall { at: position(fields)?, hold: fields.duration("hold", MAX_PAUSE)? })
 }
 
 pub(super) fn status(fields: &Fields<'_>) -> Parsed<Kind> {
@@ -127,7 +127,7 @@ pub(super) fn status(fields: &Fields<'_>) -> Parsed<Kind> {
 fn weighted(value: &Value) -> Parsed<Vec<(u16, f64)>> {
     let wrong = || {
         let right = "statuses from 200 to 599 with weights above 0, such as {\"200\": 0.9, \"503\": 0.1}";
-        InvalidDefinition(format!("weighted: {value} is out of place; write {right}"))
+        InvalidDefinition(format!("weighted: {value} is not valid; write {right}"))
     };
     let object = value.as_object().filter(|object| !object.is_empty()).ok_or_else(wrong)?;
     let entry = |(code, weight): (&String, &Value)| {
@@ -161,7 +161,7 @@ pub(super) fn flap(fields: &Fields<'_>) -> Parsed<Kind> {
 fn period(fields: &Fields<'_>, name: &'static str) -> Parsed<Duration> {
     let period = fields.required(name, fields.duration(name, MAX_PAUSE), "a duration such as \"2s\"")?;
     if period.is_zero() {
-        return Err(InvalidDefinition(format!("{name}: 0 is out of place; write a duration above 0")));
+        return Err(InvalidDefinition(format!("{name}: 0 is not valid; write a duration above 0")));
     }
     Ok(period)
 }
@@ -235,5 +235,5 @@ pub(super) fn truncate(fields: &Fields<'_>) -> Parsed<Kind> {
 }
 
 pub(super) fn reset(fields: &Fields<'_>) -> Parsed<Kind> {
-    Ok(Kind::Reset(moment(fields)?))
+    Ok(Kind::Reset(position(fields)?))
 }

@@ -37,7 +37,6 @@ impl Crowd {
     ///
     /// # Errors
     /// If the server cannot be reached.
-    /// When the server cannot be reached.
     pub async fn ask(server: SocketAddr, clients: usize, path: &str) -> Result<Self> {
         Self::send(server, clients, &format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n")).await
     }

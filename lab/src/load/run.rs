@@ -148,6 +148,16 @@ impl Running {
         entries
     }
 
+    /// The requests that have ended after the first `counted` ones, as far as they are kept, in the order in
+    /// which they were recorded; and the number of all requests that have ended. With this number, the next
+    /// call returns each later request once.
+    pub fn ended_after(&self, counted: u64) -> (Vec<Entry>, u64) {
+        let record = self.shared.record();
+        let new = usize::try_from(record.ended.saturating_sub(counted)).unwrap_or(usize::MAX);
+        let first = record.entries.len().saturating_sub(new);
+        (record.entries.range(first..).cloned().collect(), record.ended)
+    }
+
     /// From now on, an open loop has this number of requests a second, zero or more, all calls together. The
     /// calls keep their ratio. There is no burst and no gap: what is left of the wait for the next request
     /// becomes shorter or longer. Replaces the steps of [`Load::rate_steps`] that come later.

@@ -28,6 +28,8 @@ pub(super) struct Shared {
 pub(super) struct Record {
     pub(super) entries: VecDeque<Entry>,
     pub(super) phases: Vec<Phase>,
+    /// The number of requests that have ended, with those whose entries are no longer kept.
+    pub(super) ended: u64,
     keep: usize,
 }
 
@@ -43,7 +45,7 @@ impl Shared {
                 .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX)),
             begun: AtomicU64::new(0),
             retry_window: Mutex::default(),
-            record: Mutex::new(Record { entries: VecDeque::new(), phases: Vec::new(), keep }),
+            record: Mutex::new(Record { entries: VecDeque::new(), phases: Vec::new(), ended: 0, keep }),
         }
     }
 
@@ -73,5 +75,6 @@ impl Record {
             self.entries.pop_front();
         }
         self.entries.push_back(entry);
+        self.ended += 1;
     }
 }

@@ -51,7 +51,7 @@ impl Commands<'_> {
         let mode = view.lanes.iter().find(|one| one.number == *lane).map_or("ready", |one| &*one.mode);
         let done = match action {
             Action::KillOrStart(_) => kill_or_start(backend).await?,
-            Action::StallOrContinue(_) => stall_or_continue(backend).await?,
+            Action::StopOrContinue(_) => stop_or_continue(backend).await?,
             Action::Slow => toggle(backend, &json!({"kind": "latency", "fixed": "400ms"})).await?,
             Action::Err => toggle(backend, &json!({"kind": "status", "code": 503})).await?,
             Action::Drain => {
@@ -131,7 +131,7 @@ async fn kill_or_start(backend: &Backend) -> Result<String> {
     Ok(format!("kill B{number}"))
 }
 
-async fn stall_or_continue(backend: &Backend) -> Result<String> {
+async fn stop_or_continue(backend: &Backend) -> Result<String> {
     let number = backend.number();
     let state = backend.state().await?;
     ensure!(state["worker"]["state"] != "dead", "B{number} is dead; start it first: press {number}");
@@ -140,7 +140,7 @@ async fn stall_or_continue(backend: &Backend) -> Result<String> {
         return Ok(format!("continue B{number}"));
     }
     backend.stall().await?;
-    Ok(format!("stall B{number}"))
+    Ok(format!("stop B{number}"))
 }
 
 /// Adds a fault, or removes the faults of its kind.

@@ -1,7 +1,7 @@
 //! `--scenario failover`: the main scenario of the lab, without keys.
 //!
 //! 32 keep-alive clients send requests without a pause while one backend is killed and started again, and
-//! another one is stalled and continued. Every request takes 20 ms at its backend, so that every machine is
+//! another one is stopped and continued. Every request takes 20 ms at its backend, so that every machine is
 //! fast enough for the load, and the table shows the behaviour of the balancer.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::table::Table;
 const CLIENTS: usize = 32;
 const PATH: &str = "/delay/20";
 const KILLED: usize = 2;
-const STALLED: usize = 3;
+const STOPPED: usize = 3;
 
 /// The shortest duration of each phase.
 const PHASE: Duration = Duration::from_secs(4);
@@ -41,13 +41,13 @@ pub(super) async fn run(setup: Setup) -> Result<()> {
     println!("{CLIENTS} clients, GET {PATH}, 4 backends behind {}\n", lab.balancer().address());
     let load = Load::closed(lab.balancer().address(), CLIENTS).call(Call::get(PATH)).start()?;
 
-    let (killed, stalled) = (lab.backend(KILLED), lab.backend(STALLED));
+    let (killed, stopped) = (lab.backend(KILLED), lab.backend(STOPPED));
     let mut story = Vec::new();
     story.push(act(&lab, &load, "steady", None, async { Ok(()) }).await?);
     story.push(act(&lab, &load, "kill 2", Some((KILLED, false)), killed.kill()).await?);
     story.push(act(&lab, &load, "start 2", Some((KILLED, true)), killed.start()).await?);
-    story.push(act(&lab, &load, "stall 3", Some((STALLED, false)), stalled.stall()).await?);
-    story.push(act(&lab, &load, "continue 3", Some((STALLED, true)), stalled.resume()).await?);
+    story.push(act(&lab, &load, "stop 3", Some((STOPPED, false)), stopped.stall()).await?);
+    story.push(act(&lab, &load, "continue 3", Some((STOPPED, true)), stopped.resume()).await?);
 
     let report = load.stop().await?;
     let lost = report.compare(&lab.ledger().await?).lost;
@@ -98,20 +98,20 @@ async fn act(
 /// Calculates the figures for the promises from the ledger.
 fn measured(report: &Report, story: &[Moment], lost: usize) -> Result<FailoverRun> {
     let at = |name: &str| story.iter().find(|moment| moment.phase == name).map(|moment| moment.at);
-    let [steady, kill, start, stall, resume] =
-        ["steady", "kill 2", "start 2", "stall 3", "continue 3"].map(|name| at(name).unwrap_or_default());
+    let [steady, kill, start, stop, resume] =
+        ["steady", "kill 2", "start 2", "stop 3", "continue 3"].map(|name| at(name).unwrap_or_default());
     let serves = |backend: usize, after: Duration| {
         let first = report.first_answer(u32::try_from(backend).ok()?, after)?;
         Some(first.ended.saturating_sub(after))
     };
-    ensure!(stall + STALL_GRACE < resume, "the stall was too short to be measured");
+    ensure!(stop + STALL_GRACE < resume, "backend {STOPPED} was stopped for too short a time to be measured");
     Ok(FailoverRun {
         errors: report.summary().errors,
         slowest_around_kill: report.between(kill, start).latency.max,
         serves_after_start: serves(KILLED, start),
-        errors_in_stall: report.between(stall, resume).errors,
-        rates: (report.between(steady, kill).rate(), report.between(stall + STALL_GRACE, resume).rate()),
-        serves_after_continue: serves(STALLED, resume),
+        errors_in_stall: report.between(stop, resume).errors,
+        rates: (report.between(steady, kill).rate(), report.between(stop + STALL_GRACE, resume).rate()),
+        serves_after_continue: serves(STOPPED, resume),
         lost: lost as u64,
     })
 }

@@ -90,7 +90,7 @@ fn obey(action: Action, look: &mut Look, view: &View, wishes: Option<&mpsc::Unbo
         Action::Pause => look.paused = !look.paused,
         Action::Select { next } => look.selected = neighbour(view, look.selected, next),
         _ => {
-            if let Action::KillOrStart(Target::Lane(lane)) | Action::StallOrContinue(Target::Lane(lane)) =
+            if let Action::KillOrStart(Target::Lane(lane)) | Action::StopOrContinue(Target::Lane(lane)) =
                 action
             {
                 look.selected = lane;

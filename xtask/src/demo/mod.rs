@@ -63,7 +63,7 @@ pub(crate) struct Demo {
     pub(crate) seconds: Option<u64>,
 
     /// The seed of all random numbers: those of the load, the balancer and the backends.
-    #[arg(long, value_name = "N", default_value_t = SEED)]
+    #[arg(long, value_name = "N", default_value_t = SEED, conflicts_with_all = ["compose", "scenario"])]
     pub(crate) seed: u64,
 
     /// Write a line a second instead of a screen, as without a terminal.
@@ -96,11 +96,11 @@ impl Demo {
             return failover::run(self.setup()).await;
         }
         // A file that cannot be written is found before the build.
-        let recorder = self.record.as_deref().map(Recorder::create).transpose()?;
+        let recorder = self.record.as_deref().map(Recorder::open).transpose()?;
         let setup = if self.compose { self.setup() } else { lively(self.setup(), self.seed) };
         let lab = started(setup.fixed_ports()).await?;
         let traffic = Arc::new(traffic(&lab, self.seed)?);
-        let sources = Sources { traffic: Some(traffic.clone()), seed: Some(self.seed), ..Sources::of(&lab)? };
+        let sources = Sources { traffic: Some(traffic.clone()), seed: self.seed(), ..Sources::of(&lab)? };
         let stream = LabStream::start(sources).await?;
         let recording = recorder.map(|recorder| recorder.start(stream.read()));
         let until = self.seconds.map(Duration::from_secs);
@@ -120,6 +120,11 @@ impl Demo {
         drop(stream);
         lab.stop();
         Ok(())
+    }
+
+    /// The seed of the lab. The balancer and the backends of docker-compose.yml draw their own seeds.
+    fn seed(&self) -> Option<u64> {
+        (!self.compose).then_some(self.seed)
     }
 
     fn setup(&self) -> Setup {
@@ -242,5 +247,31 @@ async fn stop_signal() -> Result<&'static str> {
 }
 
 #[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+
+    use super::*;
+
+    fn demo(flags: &[&str]) -> Result<Demo, clap::Error> {
+        let command = Demo::augment_args(Command::new("demo"));
+        command
+            .try_get_matches_from(["demo"].iter().chain(flags))
+            .and_then(|all| Demo::from_arg_matches(&all))
+    }
+
+    #[test]
+    fn a_seed_is_told_only_if_it_applies() {
+        for (flags, expected) in [(&[][..], Some(SEED)), (&["--seed", "7"], Some(7)), (&["--compose"], None)]
+        {
+            assert_eq!(demo(flags).unwrap().seed(), expected, "{flags:?}");
+        }
+        for flags in [&["--compose", "--seed", "7"][..], &["--scenario", "failover", "--seed", "7"]] {
+            assert!(demo(flags).is_err_and(|error| error.to_string().contains("--seed")), "{flags:?}");
+        }
+        assert!(demo(&["--compose", "--scenario", "failover"]).is_ok());
+    }
+}
+
+#[cfg(test)]
 #[path = "e2e_tests.rs"]
-mod tests;
+mod e2e_tests;

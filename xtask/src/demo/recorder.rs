@@ -1,6 +1,7 @@
 //! Writes the stream of a lab into a file, beside everything else.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -12,7 +13,13 @@ use tokio::task::JoinHandle;
 /// A file that is ready for a recording.
 pub(super) struct Recorder {
     path: PathBuf,
-    writer: RecordingWriter<File>,
+    writer: RecordingWriter<Replaced>,
+}
+
+/// A file that keeps its old contents until something new is written.
+struct Replaced {
+    file: File,
+    is_old: bool,
 }
 
 /// A recording that goes on.
@@ -23,10 +30,12 @@ pub(super) struct RecordingTask {
 }
 
 impl Recorder {
-    /// Creates the file. A file that is there is replaced.
-    pub(super) fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), writer: RecordingWriter::new(file) })
+    /// Opens the file, or creates it. An old recording stays until the first event comes: a lab that does
+    /// not start costs no recording.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), writer: RecordingWriter::new(Replaced { file, is_old: true }) })
     }
 
     /// Writes the events of this reader until the end.
@@ -50,6 +59,21 @@ impl Recorder {
     }
 }
 
+impl Write for Replaced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A pipe and a device have no length.
+        if self.is_old && self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        self.is_old = false;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 impl RecordingTask {
     /// Ends the recording, and returns what to tell the user.
     pub(super) async fn end(self) -> Result<String> {
@@ -58,5 +82,35 @@ impl RecordingTask {
         let count = self.written.await??;
         let path = self.path.display();
         Ok(format!("{count} events are in {path}: show them with `cargo xtask replay {path}`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::{Event, Hello, SCHEMA};
+    use lab::record::open_recording;
+
+    use super::*;
+
+    #[test]
+    fn an_old_recording_stays_until_the_first_event() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("run.jsonl");
+        let old = "an old recording that is longer than the new one; ".repeat(100);
+        std::fs::write(&path, &old)?;
+        drop(Recorder::open(&path)?);
+        let mut recorder = Recorder::open(&path)?;
+        assert_eq!(std::fs::read_to_string(&path)?, old, "nothing has been recorded");
+        let hello = Event::Hello(Box::new(Hello { schema: SCHEMA, ..Hello::default() }));
+        recorder.writer.write(&hello)?;
+        recorder.writer.write(&hello)?;
+        assert_eq!(open_recording(&path)?.events, [hello.clone(), hello]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_device_takes_a_recording() -> Result<()> {
+        let hello = Event::Hello(Box::default());
+        Ok(Recorder::open(Path::new("/dev/null"))?.writer.write(&hello)?)
     }
 }

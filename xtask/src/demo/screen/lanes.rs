@@ -54,59 +54,56 @@ fn row(lane: &Lane, selected: bool, glyphs: Glyphs, width: usize) -> Line {
         Trouble::Some => "!",
         Trouble::None => "",
     };
-    let pointer = if selected { ">" } else { " " };
     let harm = if lane.trouble == Trouble::Harm { HARM } else { None };
-    let numbers = if lane.is_quiet { DIM } else { harm };
     let of_marks = if lane.is_worst && harm.is_none() { Some(color(Health::Down)) } else { harm };
+    let of_numbers = if lane.is_quiet { DIM } else { harm };
     let (state, of_state) = state(lane, glyphs);
-    let of_state = harm.or(of_state);
+    let state = (format!("{state:<9} "), harm.or(of_state));
+    let mut line = vec![((if selected { ">" } else { " " }).into(), None)];
     if width < WIDE {
-        return vec![
-            (pointer.into(), None),
-            (format!("{:1}", marks.get(..1).unwrap_or_default()), of_marks),
-            (format!("{} ", lane.number), harm),
-            (format!("{state:<9} "), of_state),
-            (
-                format!(
-                    "{:>5} {:>4.0} {:>3} {:>4.0} {:>6}",
-                    good(lane),
-                    lane.rate,
-                    lane.in_flight,
-                    bad(lane),
-                    us(lane.p99_us)
-                ),
-                numbers,
-            ),
-        ];
+        line.push((format!("{:1}", marks.get(..1).unwrap_or_default()), of_marks));
+        line.push((format!("{} ", lane.number), harm));
+        line.extend([state, (few_numbers(lane), of_numbers)]);
+        return line;
     }
-    let waiting = lane.waiting + lane.server.as_ref().map_or(0, |server| server.queued);
     let process = lane.server.as_ref().map_or("?", |server| &*server.process);
-    let mut line = vec![
-        (pointer.into(), None),
-        (format!("{marks:<3}"), of_marks),
-        (format!(" {} ", lane.number), harm),
-        (format!("{process:<7} "), harm),
-        (format!("{state:<9} "), of_state),
-        (
-            format!(
-                "{:>5} {:>5} {:>5.1} {:>3} {:>4} {:>5.1} {:>5.1} {:>6} {:>6}",
-                percent(Some(lane.share)),
-                good(lane),
-                lane.rate,
-                lane.in_flight,
-                waiting,
-                bad(lane),
-                lane.retries,
-                us(lane.p50_us),
-                us(lane.p99_us),
-            ),
-            numbers,
-        ),
-    ];
+    line.push((format!("{marks:<3}"), of_marks));
+    line.push((format!(" {} ", lane.number), harm));
+    line.push((format!("{process:<7} "), harm));
+    line.extend([state, (numbers(lane), of_numbers)]);
     if width >= WIDEST {
         line.push((more(lane), None));
     }
     line
+}
+
+/// The columns from `good` on, on a narrow screen.
+fn few_numbers(lane: &Lane) -> String {
+    format!(
+        "{:>5} {:>4.0} {:>3} {:>4.0} {:>6}",
+        good(lane),
+        lane.rate,
+        lane.in_flight,
+        bad(lane),
+        us(lane.p99_us)
+    )
+}
+
+/// The columns from `share` to `p99`.
+fn numbers(lane: &Lane) -> String {
+    let waiting = lane.waiting + lane.server.as_ref().map_or(0, |server| server.queued);
+    format!(
+        "{:>5} {:>5} {:>5.1} {:>3} {:>4} {:>5.1} {:>5.1} {:>6} {:>6}",
+        percent(Some(lane.share)),
+        good(lane),
+        lane.rate,
+        lane.in_flight,
+        waiting,
+        bad(lane),
+        lane.retries,
+        us(lane.p50_us),
+        us(lane.p99_us),
+    )
 }
 
 /// What a backend says of itself, its weight, and its last ping.

@@ -227,8 +227,8 @@ pub struct Req {
     pub t: u64,
     /// Its number; numbers rise.
     pub id: u64,
-    /// The number of requests that it stands for: one in so many requests is published. 0 for a request that only
-    /// a reader of all requests gets.
+    /// The number of requests that it stands for: one in so many requests is published. 0 for a request that
+    /// only a reader of all requests gets.
     pub n: u32,
     /// Its method.
     pub method: String,

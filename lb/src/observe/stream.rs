@@ -6,8 +6,8 @@
 //! continues where it stopped.
 //!
 //! Requests are sampled before anything is recorded about them: one in [`EventStream::one_in`] requests is
-//! published, with this number as its weight. So the events of a second are spread over the whole second, and a
-//! request that is not published costs nothing. All times are microseconds since the start of the balancer.
+//! published, with this number as its weight. So the events of a second are spread over the whole second, and
+//! a request that is not published costs nothing. All times are microseconds since the start of the balancer.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -27,8 +27,8 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The number of bytes that a reader takes at a time, before the last event.
 const BATCH: usize = 32 * 1024;
 
-/// Requests that are published in a second; a person cannot read more. With their explanations, a reader needs
-/// less than 25 kB a second.
+/// Requests that are published in a second; a person cannot read more. With their explanations, a reader
+/// needs less than 25 kB a second.
 pub(crate) const SAMPLES: u64 = 24;
 
 /// The readers that an event is for.
@@ -151,8 +151,9 @@ impl Ring {
 }
 
 impl EventStream {
-    /// An empty stream of a process that starts at this second since 1970. The ids of its events are larger than
-    /// those of a process that started before, so a reader that comes back after a restart misses nothing.
+    /// An empty stream of a process that starts at this second since 1970. The ids of its events are larger
+    /// than those of a process that started before, so a reader that comes back after a restart misses
+    /// nothing.
     pub(crate) fn new(started: u64) -> Self {
         // JSON numbers are exact up to 2^53: this is enough until the year 2242.
         let start = (started << 20) | 1;
@@ -209,8 +210,8 @@ impl EventStream {
     }
 
     /// A new reader of these requests. It continues after the event with the id `after`, if this process has
-    /// published that event, and otherwise starts with the next event. A reader of an earlier process gets all
-    /// events of this process.
+    /// published that event, and otherwise starts with the next event. A reader of an earlier process gets
+    /// all events of this process.
     pub(crate) fn join(&self, requests: Requests, after: Option<u64>) -> Cursor {
         let (start, next) = {
             let ring = self.ring();
@@ -254,8 +255,8 @@ impl EventStream {
         self.news.notified()
     }
 
-    /// Sets how many requests are published, from the number of requests in the last second. Without a reader,
-    /// after some time, none are published.
+    /// Sets how many requests are published, from the number of requests in the last second. Without a
+    /// reader, after some time, none are published.
     pub(crate) fn adjust(&self, requests_per_second: u64, now_us: u64) {
         self.ring().forget(now_us);
         let left = self.left.load(Relaxed);

@@ -44,7 +44,9 @@ impl Events {
             }
         });
         let events = Self { stream, seen, last_id };
-        eventually("the first event", || events.all("state").first().map(drop).ok_or("none"));
+        // A reader that comes back gets no present states.
+        let first = if headers.is_empty() { "state" } else { "hello" };
+        eventually("the first event", || events.all(first).first().map(drop).ok_or("none"));
         events
     }
 

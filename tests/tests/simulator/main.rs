@@ -9,6 +9,7 @@
 //! ```
 
 mod failover;
+mod ghost;
 mod live;
 mod queueing;
 

@@ -8,6 +8,7 @@ use balance::policy::Kind;
 use lab::topology::Lab;
 use sim::{Arrivals, RecordedCall, Recording, Report, Server, Service, Sim, Stop, ms};
 
+use super::ghost;
 use super::live::{Ended, lateness, mean, quantile, recording, send};
 
 const SERVERS: usize = 4;
@@ -77,6 +78,10 @@ pub(super) async fn compare(policy: Kind, time: Duration, bars: Bars) -> Result<
         return Ok(());
     }
     expected.compare(&found, bars)?;
+    // The ghost of a policy that draws has other draws than the live balancer.
+    if matches!(policy, Kind::RoundRobin | Kind::LeastConnections) {
+        ghost::agrees(&ended, policy, SERVERS)?;
+    }
     let other = if policy == Kind::RoundRobin { Kind::Random } else { Kind::RoundRobin };
     let other = simulated(&recording, other);
     ensure!(other.compare(&found, bars).is_err(), "the bars do not tell {other} apart");

@@ -16,7 +16,7 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // The crates that nothing below uses: programs and tests.
             ("xtask", "lab console sim balance api"),
-            ("e2e", "lab sim balance"),
+            ("e2e", "lab sim balance api"),
             ("lb", "balance api"),
             ("demo-backend", ""),
             // The test bench. It has no arrow to `lb` or `demo-backend`: it starts them as processes.

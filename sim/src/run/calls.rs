@@ -2,7 +2,7 @@
 
 use crate::clock::{NEVER, moment, nanos};
 use crate::draws::{Stream, below};
-use crate::events::Happening;
+use crate::events::EventKind;
 use crate::jobs::NONE;
 use crate::recording::Recorded;
 use crate::report::End;
@@ -15,7 +15,7 @@ impl World<'_> {
         let number = self.next_number(client);
         let at = self.sim.arrivals.next(self.now, number, &self.draws);
         if at != NEVER {
-            self.agenda.enter(at, Happening::Arrival, client);
+            self.event_queue.enter(at, EventKind::Arrival, client);
         }
     }
 
@@ -71,7 +71,7 @@ impl World<'_> {
             has_place: false,
             in_line: false,
             counts: self.started > self.sim.warm_up,
-            rough: None,
+            retry_state: None,
         };
         let index = self.calls.insert(call) as u32;
         self.begin_try(index);
@@ -79,7 +79,7 @@ impl World<'_> {
 
     fn begin_to_measure(&mut self) {
         self.measured_from = self.now;
-        for station in &mut self.yard.stations {
+        for station in &mut self.servers.stations {
             station.in_flight.restart(self.now);
             station.waiting.restart(self.now);
             station.waited = 0;
@@ -98,7 +98,7 @@ impl World<'_> {
         if let Some(patience) = self.sim.clients.patience {
             let until = self.now.saturating_add(nanos(patience));
             call.deadline = until;
-            call.patience = self.agenda.enter(until, Happening::Patience, index);
+            call.patience = self.event_queue.enter(until, EventKind::Patience, index);
         }
         self.ready.push_back(index);
     }
@@ -117,7 +117,7 @@ impl World<'_> {
     /// A client has an answer, or has given up: it sends the call again, or the call ends.
     pub(super) fn client_has(&mut self, index: u32, end: End) {
         let call = &mut self.calls[index as usize];
-        (call.patience, call.limit, call.rough) = (0, 0, None);
+        (call.patience, call.limit, call.retry_state) = (0, 0, None);
         let wants_more = match end {
             End::Answered(status) => status >= 500,
             End::TimedOut => true,
@@ -126,7 +126,7 @@ impl World<'_> {
             let call = &mut self.calls[index as usize];
             let pause = self.sim.clients.backoff.pause(call.number, call.sends, &self.draws);
             let again = self.now.saturating_add(pause);
-            call.patience = self.agenda.enter(again, Happening::Again, index);
+            call.patience = self.event_queue.enter(again, EventKind::Again, index);
             self.counts.resends += u64::from(call.counts);
             return;
         }

@@ -1,6 +1,6 @@
 //! The clients: calls arrive, wait, give up, come again, and end.
 
-use crate::clock::{NEVER, moment, nanos};
+use crate::clock::{NEVER, Nanos, moment, nanos};
 use crate::draws::{Stream, below};
 use crate::events::EventKind;
 use crate::jobs::NONE;
@@ -9,11 +9,16 @@ use crate::report::End;
 
 use super::world::{Call, Demand, World};
 
+/// In a closed loop, the pause after a call that took no time, because it was refused: 1 ms. Without a pause
+/// and without a time to think, the clients would call for ever at one moment.
+const AFTER_NO_TIME: Nanos = 1_000_000;
+
 impl World<'_> {
-    /// Enters the next arrival of a client, or of all clients in an open loop.
-    pub(super) fn next_arrival(&mut self, client: u32) {
+    /// Enters the next arrival of a client, or of all clients in an open loop. The last call came at `last`;
+    /// in a closed loop, it ended then.
+    pub(super) fn next_arrival(&mut self, client: u32, last: Nanos) {
         let number = self.next_number(client);
-        let at = self.sim.arrivals.next(self.now, number, &self.draws);
+        let at = self.sim.arrivals.next(last, number, &self.draws);
         if at != NEVER {
             self.event_queue.enter(at, EventKind::Arrival, client);
         }
@@ -29,7 +34,7 @@ impl World<'_> {
         let number = self.next_number(client);
         self.turns[client as usize] += 1;
         if self.sim.arrivals.clients().is_none() {
-            self.next_arrival(client);
+            self.next_arrival(client, self.now);
         }
         let key = if self.needs_keys { self.sim.clients.keys.of(number, &self.draws) } else { None };
         let size = self.sim.service.size(number, &self.draws, Stream::Size);
@@ -159,7 +164,8 @@ impl World<'_> {
             });
         }
         if self.sim.arrivals.clients().is_some() {
-            self.next_arrival(call.client);
+            let pause = if latency == 0 { AFTER_NO_TIME } else { 0 };
+            self.next_arrival(call.client, self.now.saturating_add(pause));
         }
     }
 }

@@ -51,7 +51,7 @@ impl World<'_> {
         }
         if stop != Stop::Requests(0) {
             for client in 0..self.turns.len() as u32 {
-                self.next_arrival(client);
+                self.next_arrival(client, self.now);
             }
         }
         self.open_checks();

@@ -15,7 +15,7 @@ use crate::server::Server;
 /// which is off: it would cost one event more for each request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Balancing {
-    /// The number of balancers in front of the same servers. Each call goes to one of them by lot.
+    /// The number of balancers in front of the same servers. Each call goes to one of them at random.
     pub balancers: u32,
     /// The rules of the pool.
     pub rules: Rules,
@@ -85,8 +85,8 @@ impl Default for Pings {
     }
 }
 
-/// The time between two looks at the traffic, as in the program `lb`.
-pub(crate) const LOOK: Duration = ms(50);
+/// The time between two checks of the traffic, as in the program `lb`.
+pub(crate) const TRAFFIC_CHECK: Duration = ms(50);
 
 /// How long a backend may take to answer a question, as in the program `lb`, unless the rules say longer.
 const QUESTION: Duration = s(2);

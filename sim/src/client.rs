@@ -1,5 +1,5 @@
-//! The settings of the clients: how long they wait, and what they do then. Metastable failures are made of
-//! clients that try again.
+//! The settings of the clients: how long they wait, and what they do then. Clients that retry cause
+//! metastable failures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::draws::{Draws, Stream, below, finalise, unit};
 pub struct Clients {
     /// How long a client waits for the answer to one try; `None` for ever. Then it closes its connection.
     pub patience: Option<Duration>,
-    /// How often a client sends a call again, after it has waited in vain or has got a status of 500 and
-    /// above.
+    /// How often a client sends a call again, after it has waited without an answer or has got a status of
+    /// 500 and above.
     pub retries: u32,
     /// The pause before a client sends a call again.
     pub backoff: Backoff,

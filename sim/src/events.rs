@@ -5,18 +5,18 @@
 //! the running numbers begin again; such entries can change places only with others of the same time, and the
 //! same in each run.
 //!
-//! An entry cannot be taken back. Who may have to cancel an event keeps its running number: when the event
-//! comes with another number, it is stale.
+//! An entry cannot be taken back. Code that may cancel an event keeps its number: when the event comes with
+//! another number, it is stale.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::clock::Nanos;
 
-/// What happens.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Happening {
+pub(crate) enum EventKind {
     /// A call arrives. About: the client in a closed loop.
     Arrival,
     /// A server has finished a job. About: the job.
@@ -48,13 +48,13 @@ pub(crate) enum Happening {
 }
 
 /// All kinds, by their number.
-const HAPPENINGS: [Happening; 14] = {
-    use Happening::*;
+const KINDS: [EventKind; 14] = {
+    use EventKind::*;
     [Arrival, Done, Patience, Again, Pause, Limit, Script, Back, Ping, ProbeEnd, Look, Tick, Warm, Collect]
 };
 
-impl Happening {
-    /// Whether it can bring a call forward. The others come again and again, as long as a run lasts.
+impl EventKind {
+    /// Whether it can advance a call. The others come again and again, as long as a run lasts.
     pub(crate) fn moves_calls(self) -> bool {
         self as u32 <= Self::Back as u32
     }
@@ -70,28 +70,28 @@ pub(crate) struct Event {
     pub(crate) at: Nanos,
     /// Its running number.
     pub(crate) number: u32,
-    /// What happens.
-    pub(crate) what: Happening,
+    /// Its kind.
+    pub(crate) what: EventKind,
     /// The index of the call, job, server or balancer that it is about: below 2^28.
     pub(crate) about: u32,
 }
 
 /// The events to come.
 #[derive(Debug, Default)]
-pub(crate) struct Agenda {
+pub(crate) struct EventQueue {
     heap: BinaryHeap<Reverse<u128>>,
     number: u32,
-    /// The events that can bring a call forward.
+    /// The events that can advance a call.
     moving: u64,
 }
 
-impl Agenda {
+impl EventQueue {
     /// Enters an event, and returns its running number.
     ///
     /// # Panics
     /// If `about` is 2^28 or more: the event would be about something else. A scenario cannot have so many
     /// servers, clients or probes, and so many calls in flight have no room in memory.
-    pub(crate) fn enter(&mut self, at: Nanos, what: Happening, about: u32) -> u32 {
+    pub(crate) fn enter(&mut self, at: Nanos, what: EventKind, about: u32) -> u32 {
         assert!(about <= ABOUT, "an event is about number {about}, which is above {ABOUT}");
         self.number = self.number.wrapping_add(1);
         let kind = ((what as u32) << 28) | (about & ABOUT);
@@ -101,7 +101,7 @@ impl Agenda {
         self.number
     }
 
-    /// Whether an event is due that can bring a call forward; it may be stale.
+    /// Whether an event is due that can advance a call; it may be stale.
     pub(crate) fn has_moves(&self) -> bool {
         self.moving > 0
     }
@@ -119,7 +119,7 @@ impl Agenda {
         }
         let Reverse(entry) = self.heap.pop()?;
         let kind = entry as u32;
-        let what = HAPPENINGS[(kind >> 28) as usize];
+        let what = KINDS[(kind >> 28) as usize];
         self.moving -= u64::from(what.moves_calls());
         let (at, number) = ((entry >> 64) as Nanos, (entry >> 32) as u32);
         Some(Event { at, number, what, about: kind & ABOUT })
@@ -133,28 +133,31 @@ mod tests {
     #[test]
     #[should_panic = "an event is about number 268435456"]
     fn an_index_is_not_cut() {
-        Agenda::default().enter(0, Happening::Done, 1 << 28);
+        EventQueue::default().enter(0, EventKind::Done, 1 << 28);
     }
 
     #[test]
     fn events_come_by_time_and_then_in_the_order_of_entry() {
-        let mut agenda = Agenda::default();
+        let mut event_queue = EventQueue::default();
         for (at, about) in [(5, 1), (3, 2), (5, 3), (10, 6), (3, 4), (9, 5), (5, ABOUT)] {
-            agenda.enter(at, Happening::Done, about);
+            event_queue.enter(at, EventKind::Done, about);
         }
         let order: Vec<_> =
-            std::iter::from_fn(|| agenda.next_until(9)).map(|event| (event.at, event.about)).collect();
+            std::iter::from_fn(|| event_queue.next_until(9)).map(|event| (event.at, event.about)).collect();
         assert_eq!(order, [(3, 2), (3, 4), (5, 1), (5, 3), (5, ABOUT), (9, 5)]);
-        assert!(!agenda.is_empty(), "the event at 10 is still to come");
+        assert!(!event_queue.is_empty(), "the event at 10 is still to come");
     }
 
     #[test]
     fn an_event_comes_back_as_it_was_entered() {
-        for (index, what) in HAPPENINGS.into_iter().enumerate() {
+        for (index, what) in KINDS.into_iter().enumerate() {
             assert_eq!(what as usize, index, "a kind is not at its place in the list");
-            let mut agenda = Agenda::default();
-            let number = agenda.enter(u64::MAX, what, 77);
-            assert_eq!(agenda.next_until(u64::MAX), Some(Event { at: u64::MAX, number, what, about: 77 }));
+            let mut event_queue = EventQueue::default();
+            let number = event_queue.enter(u64::MAX, what, 77);
+            assert_eq!(
+                event_queue.next_until(u64::MAX),
+                Some(Event { at: u64::MAX, number, what, about: 77 })
+            );
         }
         assert_eq!(size_of::<Reverse<u128>>(), 16);
     }

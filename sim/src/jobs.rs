@@ -9,7 +9,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 /// What a server knows of a request when it comes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Coming {
+pub(crate) struct IncomingRequest {
     pub(crate) call: u32,
     /// The number of the call, which names the draws.
     pub(crate) number: u64,

@@ -17,7 +17,7 @@ const LONGEST: u64 = 86_400_000_000_000;
 pub(crate) enum End {
     /// An answer with this status.
     Answered(u16),
-    /// The client has waited in vain.
+    /// The client has waited without an answer.
     TimedOut,
 }
 

@@ -93,7 +93,7 @@ fn the_times_of_looks_and_questions_are_those_of_the_program() {
     let read = |path| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
     let (program, simulated) = (read("../lb/src/asking.rs"), read("src/balancer.rs"));
     for (theirs, ours) in [
-        ("const LOOK: Duration = Duration::from_millis(50);", "const LOOK: Duration = ms(50);"),
+        ("const LOOK: Duration = Duration::from_millis(50);", "const TRAFFIC_CHECK: Duration = ms(50);"),
         ("const QUESTION: Duration = Duration::from_secs(2);", "const QUESTION: Duration = s(2);"),
     ] {
         assert!(program.contains(theirs) && simulated.contains(ours), "{theirs}, and {ours}");

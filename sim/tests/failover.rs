@@ -164,7 +164,11 @@ fn requests_wait_for_a_place_and_no_longer_than_they_may() {
     let full = run(places(1, s(9)));
     assert_eq!((ms_of(&full), full.errors()), (vec![0, 100, 190], 1));
     let late = run(places(9, ms(95)));
-    assert_eq!((ms_of(&late), late.errors()), (vec![100, 95, 190], 1), "the third waits for 95 ms in vain");
+    assert_eq!(
+        (ms_of(&late), late.errors()),
+        (vec![100, 95, 190], 1),
+        "the third waits for 95 ms without an answer"
+    );
 }
 
 #[test]

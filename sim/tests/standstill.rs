@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use balance::verdict::Limits;
 use sim::{
     Arrivals, Clients, Collections, Discipline, Fault, OnDisconnect, Queue, Report, Server, Service, Sim,
     Stop, ms, s,
@@ -111,6 +112,20 @@ fn a_paused_process_keeps_its_queue() {
         assert_eq!(latencies(&report), served, "{discipline:?}");
         assert_eq!(report.good(), 1, "{discipline:?}");
     }
+}
+
+#[test]
+fn clients_that_do_not_think_call_once_in_a_millisecond_if_nothing_listens() {
+    let think = Service::Fixed(Duration::ZERO);
+    let sim = Sim::new(1)
+        .servers(1, Server::workers(1))
+        .without_checks()
+        .limits(Limits { retries: 0, retry_delay: Duration::ZERO, attempts: 1 })
+        .arrivals(Arrivals::Closed { clients: 2, think })
+        .service(Service::Fixed(ms(50)))
+        .at(ms(0), Fault::Kill { backend: 1 });
+    // Each client calls at 0, 1, 2 … 10 ms.
+    assert_eq!(sim.run(Stop::Time(ms(10))).errors(), 22);
 }
 
 #[test]

@@ -1,21 +1,26 @@
 //! The clients: calls arrive, wait, give up, come again, and end.
 
-use crate::clock::{NEVER, moment, nanos};
+use crate::clock::{NEVER, Nanos, moment, nanos};
 use crate::draws::{Stream, below};
-use crate::events::Happening;
+use crate::events::EventKind;
 use crate::jobs::NONE;
 use crate::recording::Recorded;
 use crate::report::End;
 
 use super::world::{Call, Demand, World};
 
+/// In a closed loop, the pause after a call that took no time, because it was refused: 1 ms. Without a pause
+/// and without a time to think, the clients would call for ever at one moment.
+const AFTER_NO_TIME: Nanos = 1_000_000;
+
 impl World<'_> {
-    /// Enters the next arrival of a client, or of all clients in an open loop.
-    pub(super) fn next_arrival(&mut self, client: u32) {
+    /// Enters the next arrival of a client, or of all clients in an open loop. The last call came at `last`;
+    /// in a closed loop, it ended then.
+    pub(super) fn next_arrival(&mut self, client: u32, last: Nanos) {
         let number = self.next_number(client);
-        let at = self.sim.arrivals.next(self.now, number, &self.draws);
+        let at = self.sim.arrivals.next(last, number, &self.draws);
         if at != NEVER {
-            self.agenda.enter(at, Happening::Arrival, client);
+            self.event_queue.enter(at, EventKind::Arrival, client);
         }
     }
 
@@ -29,7 +34,7 @@ impl World<'_> {
         let number = self.next_number(client);
         self.turns[client as usize] += 1;
         if self.sim.arrivals.clients().is_none() {
-            self.next_arrival(client);
+            self.next_arrival(client, self.now);
         }
         let key = if self.needs_keys { self.sim.clients.keys.of(number, &self.draws) } else { None };
         let size = self.sim.service.size(number, &self.draws, Stream::Size);
@@ -71,7 +76,7 @@ impl World<'_> {
             has_place: false,
             in_line: false,
             counts: self.started > self.sim.warm_up,
-            rough: None,
+            retry_state: None,
         };
         let index = self.calls.insert(call) as u32;
         self.begin_try(index);
@@ -79,7 +84,7 @@ impl World<'_> {
 
     fn begin_to_measure(&mut self) {
         self.measured_from = self.now;
-        for station in &mut self.yard.stations {
+        for station in &mut self.servers.stations {
             station.in_flight.restart(self.now);
             station.waiting.restart(self.now);
             station.waited = 0;
@@ -98,7 +103,7 @@ impl World<'_> {
         if let Some(patience) = self.sim.clients.patience {
             let until = self.now.saturating_add(nanos(patience));
             call.deadline = until;
-            call.patience = self.agenda.enter(until, Happening::Patience, index);
+            call.patience = self.event_queue.enter(until, EventKind::Patience, index);
         }
         self.ready.push_back(index);
     }
@@ -118,7 +123,7 @@ impl World<'_> {
     /// A client has an answer, or has given up: it sends the call again, or the call ends.
     pub(super) fn client_has(&mut self, index: u32, end: End) {
         let call = &mut self.calls[index as usize];
-        (call.patience, call.limit, call.rough) = (0, 0, None);
+        (call.patience, call.limit, call.retry_state) = (0, 0, None);
         let wants_more = match end {
             End::Answered(status) => status >= 500,
             End::TimedOut => true,
@@ -127,7 +132,7 @@ impl World<'_> {
             let call = &mut self.calls[index as usize];
             let pause = self.sim.clients.backoff.pause(call.number, call.sends, &self.draws);
             let again = self.now.saturating_add(pause);
-            call.patience = self.agenda.enter(again, Happening::Again, index);
+            call.patience = self.event_queue.enter(again, EventKind::Again, index);
             self.counts.resends += u64::from(call.counts);
             return;
         }
@@ -160,7 +165,8 @@ impl World<'_> {
             });
         }
         if self.sim.arrivals.clients().is_some() {
-            self.next_arrival(call.client);
+            let pause = if latency == 0 { AFTER_NO_TIME } else { 0 };
+            self.next_arrival(call.client, self.now.saturating_add(pause));
         }
     }
 }

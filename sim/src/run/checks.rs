@@ -8,10 +8,10 @@ use balance::health::Evidence;
 use balance::state::State;
 use balance::verdict::Failure;
 
-use crate::balancer::LOOK;
+use crate::balancer::TRAFFIC_CHECK;
 use crate::clock::{Nanos, moment, nanos};
 use crate::draws::{Stream, unit};
-use crate::events::Happening;
+use crate::events::EventKind;
 use crate::report::StateChange;
 use crate::server::Probes;
 use crate::station::Process;
@@ -37,12 +37,12 @@ impl World<'_> {
     pub(super) fn open_checks(&mut self) {
         if self.sim.balancing.pings.is_some() {
             for about in (0..self.probes.len() as u32).step_by(2) {
-                self.agenda.enter(0, Happening::Ping, about);
+                self.event_queue.enter(0, EventKind::Ping, about);
             }
         }
         if self.sim.balancing.looks {
             for balancer in 0..self.balancers.len() as u32 {
-                self.agenda.enter(nanos(LOOK), Happening::Look, balancer);
+                self.event_queue.enter(nanos(TRAFFIC_CHECK), EventKind::Look, balancer);
             }
         }
     }
@@ -53,7 +53,7 @@ impl World<'_> {
         let Some(pings) = self.sim.balancing.pings else { return };
         let peer = &self.balancers[name.balancer as usize].peers[name.server as usize];
         let must_answer = peer.health().must_answer(moment(self.now));
-        let process = self.yard.stations[name.server as usize].process;
+        let process = self.servers.stations[name.server as usize].process;
         self.probes[about as usize].turn += 1;
         let outcome = match process {
             Process::Dead => Err(Failure::ConnectRefused),
@@ -70,7 +70,7 @@ impl World<'_> {
 
     /// The answer of a running server to a ping that is a request.
     fn answer_to_ping(&self, name: Name) -> Evidence {
-        let station = &self.yard.stations[name.server as usize];
+        let station = &self.servers.stations[name.server as usize];
         let turn = self.probes[name.about as usize].turn;
         let lot = unit(self.draws.bits_of(Stream::Probe, u64::from(name.about), u64::from(turn)));
         let share = station.failing_probes();
@@ -87,7 +87,7 @@ impl World<'_> {
 
     fn wait_for(&mut self, name: Name, timeout: Duration) {
         let until = self.now.saturating_add(nanos(timeout));
-        let event = self.agenda.enter(until, Happening::ProbeEnd, name.about);
+        let event = self.event_queue.enter(until, EventKind::ProbeEnd, name.about);
         self.probes[name.about as usize].open = Some(event);
     }
 
@@ -102,7 +102,7 @@ impl World<'_> {
         let turn = u64::from(self.probes[name.about as usize].turn);
         let lot = unit(self.draws.bits_of(Stream::Ping, u64::from(name.about), turn));
         let pause = (nanos(pings.interval) as f64 * (0.9 + 0.2 * lot)) as Nanos;
-        self.agenda.enter(self.now.saturating_add(pause.max(1)), Happening::Ping, name.about);
+        self.event_queue.enter(self.now.saturating_add(pause.max(1)), EventKind::Ping, name.about);
         self.changed(name.balancer, change.into_iter().collect());
     }
 
@@ -137,7 +137,7 @@ impl World<'_> {
 
     /// A balancer asks a backend.
     fn ask(&mut self, name: Name) {
-        match self.yard.stations[name.server as usize].process {
+        match self.servers.stations[name.server as usize].process {
             Process::Running => self.asked(name, Ok(())),
             Process::Dead => self.asked(name, Err(Failure::ConnectRefused)),
             Process::Stopped => {
@@ -163,7 +163,7 @@ impl World<'_> {
     pub(super) fn look(&mut self, index: u32) {
         let now = moment(self.now);
         let balancer = &self.balancers[index as usize];
-        self.agenda.enter(self.now + nanos(LOOK), Happening::Look, index);
+        self.event_queue.enter(self.now + nanos(TRAFFIC_CHECK), EventKind::Look, index);
         self.changed(index, balancer.pool.judge_silence(now));
         for peer in balancer.pool.to_ask(now) {
             let about = 2 * self.pair(index, peer.number as u32 - 1) as u32 + 1;
@@ -182,12 +182,13 @@ impl World<'_> {
             return;
         }
         let leaves = |call: &Call<'_>, now: Nanos| {
-            let rough = call.rough.as_ref();
+            let retry_state = call.retry_state.as_ref();
             call.balancer == balancer
                 && call.waiting.is_some()
                 && call.lease.as_ref().is_some_and(|lease| lease.backend().is_silent())
-                && rough
-                    .is_none_or(|rough| !rough.may_have_run && rough.grace.is_none_or(|until| now >= until))
+                && retry_state.is_none_or(|retry_state| {
+                    !retry_state.may_have_run && retry_state.grace.is_none_or(|until| now >= until)
+                })
         };
         let leaving: Vec<_> =
             self.calls.iter().filter(|(_, call)| leaves(call, self.now)).map(|(index, _)| index).collect();

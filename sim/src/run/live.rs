@@ -9,7 +9,7 @@ use balance::Peer;
 
 use crate::balancer::Balancer;
 use crate::clock::{NEVER, moment, nanos};
-use crate::events::Happening;
+use crate::events::EventKind;
 use crate::faults::{Fault, Step};
 use crate::recording::RecordedCall;
 use crate::report::End;
@@ -38,7 +38,7 @@ impl Stage {
         let mut world = World::new(&self.sim, &self.balancers);
         world.flow = Flow::new(self.sim.servers.len());
         for index in 0..world.script.len() {
-            world.agenda.enter(world.script[index].at, Happening::Script, index as u32);
+            world.event_queue.enter(world.script[index].at, EventKind::Script, index as u32);
         }
         world.open_checks();
         world.open_servers();
@@ -57,7 +57,7 @@ impl Live<'_> {
     /// Takes everything that happens up to this time since the beginning of the run.
     pub(crate) fn advance(&mut self, to: Duration) {
         let to = nanos(to);
-        while let Some(event) = self.world.agenda.next_until(to) {
+        while let Some(event) = self.world.event_queue.next_until(to) {
             self.world.now = event.at;
             self.world.events += 1;
             self.world.take(event, NEVER);
@@ -81,7 +81,7 @@ impl Live<'_> {
         let at = nanos(at).max(self.world.now);
         let index = self.world.script.len() as u32;
         self.world.script.push(Step { at, fault, ends, name });
-        self.world.agenda.enter(at, Happening::Script, index);
+        self.world.event_queue.enter(at, EventKind::Script, index);
     }
 
     /// The figures of now. Its time is that since the beginning of the run, in microseconds.
@@ -108,7 +108,8 @@ impl Live<'_> {
             ..LoadTick::default()
         };
         let slow_start = world.sim.balancing.rules.slow_start;
-        let sides = world.balancers[0].peers.iter().zip(&world.yard.stations).zip(&mut world.flow.backends);
+        let sides =
+            world.balancers[0].peers.iter().zip(&world.servers.stations).zip(&mut world.flow.backends);
         let backends = sides.map(|((peer, station), flow)| BackendTick {
             answers: counts.backends[peer.number - 1].answers,
             errors: counts.backends[peer.number - 1].errors,

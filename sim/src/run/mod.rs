@@ -20,7 +20,7 @@ mod world;
 
 use crate::balancer::Balancer;
 use crate::clock::{NEVER, Nanos, nanos};
-use crate::events::{Event, Happening};
+use crate::events::{Event, EventKind};
 use crate::jobs::NONE;
 use crate::recording::Recorded;
 use crate::report::Report;
@@ -29,7 +29,7 @@ use crate::settings::{Sim, Stop};
 pub(crate) use live::{Live, Stage};
 use world::World;
 
-/// If no event could bring a call forward for this time, a run until a number of calls ends.
+/// A run that counts calls ends when no event has advanced a call for 60 s.
 const STANDSTILL: Nanos = 60_000_000_000;
 
 /// Runs a simulation. Returns its figures and, if it is recorded, its calls.
@@ -47,17 +47,17 @@ impl World<'_> {
     fn open(&mut self, stop: Stop) {
         // A step of the script comes before everything else of its time.
         for index in 0..self.script.len() {
-            self.agenda.enter(self.script[index].at, Happening::Script, index as u32);
+            self.event_queue.enter(self.script[index].at, EventKind::Script, index as u32);
         }
         if stop != Stop::Requests(0) {
             for client in 0..self.turns.len() as u32 {
-                self.next_arrival(client);
+                self.next_arrival(client, self.now);
             }
         }
         self.open_checks();
         self.open_servers();
         if self.sim.ticks {
-            self.agenda.enter(nanos(script::TICK), Happening::Tick, 0);
+            self.event_queue.enter(nanos(script::TICK), EventKind::Tick, 0);
         }
     }
 
@@ -69,8 +69,8 @@ impl World<'_> {
         };
         let mut last_move = 0;
         while self.ended < calls {
-            let Some(event) = self.agenda.next_until(time) else {
-                if !self.agenda.is_empty() {
+            let Some(event) = self.event_queue.next_until(time) else {
+                if !self.event_queue.is_empty() {
                     self.now = time;
                 }
                 return;
@@ -79,7 +79,7 @@ impl World<'_> {
             self.events += 1;
             if event.what.moves_calls() {
                 last_move = event.at;
-            } else if time == NEVER && !self.agenda.has_moves() && event.at - last_move > STANDSTILL {
+            } else if time == NEVER && !self.event_queue.has_moves() && event.at - last_move > STANDSTILL {
                 return;
             }
             self.take(event, calls);
@@ -87,40 +87,40 @@ impl World<'_> {
         }
     }
 
-    /// Brings the calls forward that are ready.
+    /// Advances the calls that are ready.
     fn settle(&mut self) {
         while let Some(call) = self.ready.pop_front() {
-            self.bring_forward(call);
+            self.advance(call);
         }
     }
 
     fn take(&mut self, event: Event, calls: u64) {
         let Event { what, about, number, .. } = event;
         match what {
-            Happening::Arrival if self.started < calls => self.arrive(about),
-            Happening::Arrival => {}
-            Happening::Done => {
-                let done = self.yard.done(about, number, &mut self.agenda, self.now);
+            EventKind::Arrival if self.started < calls => self.arrive(about),
+            EventKind::Arrival => {}
+            EventKind::Done => {
+                let done = self.servers.done(about, number, &mut self.event_queue, self.now);
                 if let Some((server, call, status)) = done {
                     self.done(server, call, status);
                 }
             }
-            Happening::Patience => self.patience_ends(about, number),
-            Happening::Again => self.begin_try(about),
-            Happening::Pause => {
+            EventKind::Patience => self.patience_ends(about, number),
+            EventKind::Again => self.begin_try(about),
+            EventKind::Pause => {
                 if self.calls.get(about as usize).is_some_and(|call| call.limit == number) {
                     self.ready.push_back(about);
                 }
             }
-            Happening::Limit => self.limit_ends(about, number),
-            Happening::Back => self.comes_back(about, number),
-            Happening::Ping => self.ping(about),
-            Happening::ProbeEnd => self.probe_ends(about, number),
-            Happening::Look => self.look(about),
-            Happening::Tick => self.tick(),
-            Happening::Script => self.step(about),
-            Happening::Warm => self.warm(about),
-            Happening::Collect => self.collect(about),
+            EventKind::Limit => self.limit_ends(about, number),
+            EventKind::Back => self.comes_back(about, number),
+            EventKind::Ping => self.ping(about),
+            EventKind::ProbeEnd => self.probe_ends(about, number),
+            EventKind::Look => self.look(about),
+            EventKind::Tick => self.tick(),
+            EventKind::Script => self.step(about),
+            EventKind::Warm => self.warm(about),
+            EventKind::Collect => self.collect(about),
         }
     }
 
@@ -136,13 +136,13 @@ impl World<'_> {
 
     /// Answers the calls that a server has dropped.
     fn answer_dropped(&mut self) {
-        while let Some(call) = self.yard.dropped.pop() {
+        while let Some(call) = self.servers.dropped.pop() {
             self.come_back(call, 503);
         }
     }
 
     fn close(mut self) -> (Report, Option<Vec<Recorded>>) {
-        for (index, station) in self.yard.stations.iter().enumerate() {
+        for (index, station) in self.servers.stations.iter().enumerate() {
             self.counts.backends[index].waited = station.waited;
             let gauges = [&station.in_flight, &station.waiting];
             self.counts.gauges(index, gauges, self.measured_from, self.now);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use balance::verdict::Failure;
 
 use crate::clock::{Nanos, nanos};
-use crate::events::Happening;
+use crate::events::EventKind;
 use crate::faults::{Fault, Step};
 use crate::jobs::NONE;
 use crate::report::{BackendTick, Tick};
@@ -25,7 +25,7 @@ impl World<'_> {
     pub(super) fn open_servers(&mut self) {
         for (server, settings) in self.sim.servers.iter().enumerate() {
             if let Some(collections) = settings.collections {
-                self.agenda.enter(nanos(collections.every), Happening::Collect, server as u32);
+                self.event_queue.enter(nanos(collections.every), EventKind::Collect, server as u32);
             }
         }
     }
@@ -33,12 +33,12 @@ impl World<'_> {
     /// A pause of a server begins or ends.
     pub(super) fn collect(&mut self, server: u32) {
         let Some(collections) = self.sim.servers[server as usize].collections else { return };
-        let rest = self.yard.stations[server as usize].rest();
+        let rest = self.servers.stations[server as usize].rest();
         rest.paused = !rest.paused;
         let lasts = nanos(collections.lasts);
         let until = if rest.paused { lasts } else { nanos(collections.every).saturating_sub(lasts) };
-        self.agenda.enter(self.now.saturating_add(until.max(1)), Happening::Collect, server);
-        self.yard.wake(server, &mut self.agenda, self.now);
+        self.event_queue.enter(self.now.saturating_add(until.max(1)), EventKind::Collect, server);
+        self.servers.wake(server, &mut self.event_queue, self.now);
         self.answer_dropped();
     }
 
@@ -49,13 +49,13 @@ impl World<'_> {
             return;
         };
         let server = server as u32;
-        let station = &mut self.yard.stations[server as usize];
+        let station = &mut self.servers.stations[server as usize];
         match fault {
             Fault::Kill { .. } => self.kill(server),
             Fault::Start { .. } if station.process == Process::Dead => station.process = Process::Running,
             Fault::Stop { .. } if station.process == Process::Running => station.process = Process::Stopped,
             Fault::Continue { .. } if station.process == Process::Stopped => {
-                self.yard.resume(server, &mut self.agenda, self.now);
+                self.servers.resume(server, &mut self.event_queue, self.now);
                 self.end_probes(server, Ok(()));
             }
             Fault::Start { .. } | Fault::Stop { .. } | Fault::Continue { .. } => {}
@@ -67,7 +67,7 @@ impl World<'_> {
             }
             Fault::Capacity { workers, queue, .. } => {
                 station.set_capacity(workers, queue);
-                self.yard.fill(server, &mut self.agenda, self.now);
+                self.servers.fill(server, &mut self.event_queue, self.now);
             }
             Fault::Status { .. } if ends => station.rest().statuses.retain(|active| active.step != name),
             Fault::Status { code, percent, takes, .. } => {
@@ -81,15 +81,15 @@ impl World<'_> {
                 self.warm(server);
             }
         }
-        self.yard.refresh(server, &mut self.agenda, self.now);
+        self.servers.refresh(server, &mut self.event_queue, self.now);
         self.answer_dropped();
     }
 
     /// A process ends. Its requests were on connections that had served before, or on their first ones.
     fn kill(&mut self, server: u32) {
-        let reused = self.yard.stations[server as usize].has_answered;
+        let reused = self.servers.stations[server as usize].has_answered;
         let failure = if reused { Failure::StaleMaybeSent } else { Failure::ClosedEarly };
-        for call in self.yard.kill(server, self.now) {
+        for call in self.servers.kill(server, self.now) {
             self.calls[call as usize].job = NONE;
             self.fail(call, failure);
         }
@@ -99,17 +99,17 @@ impl World<'_> {
     /// A cold server becomes a little faster.
     pub(super) fn warm(&mut self, server: u32) {
         let now = self.now;
-        let rest = self.yard.stations[server as usize].rest();
+        let rest = self.servers.stations[server as usize].rest();
         let Some((from, began, over)) = rest.ramp else { return };
         let part = (now - began) as f64 / over as f64;
         rest.warmth = (from + (1.0 - from) * part).min(1.0);
         if part < 1.0 {
             let next: Nanos = (over / WARM_STEPS).max(1);
-            self.agenda.enter(now.saturating_add(next), Happening::Warm, server);
+            self.event_queue.enter(now.saturating_add(next), EventKind::Warm, server);
         } else {
             rest.ramp = None;
         }
-        self.yard.refresh(server, &mut self.agenda, now);
+        self.servers.refresh(server, &mut self.event_queue, now);
     }
 
     /// Notes the state of this moment.
@@ -125,7 +125,7 @@ impl World<'_> {
                 errors,
             }
         };
-        let backends = self.yard.stations.iter_mut().enumerate().map(backend).collect();
+        let backends = self.servers.stations.iter_mut().enumerate().map(backend).collect();
         let seen = std::mem::take(&mut self.last_tick);
         self.counts.ticks.push(Tick {
             at: Duration::from_nanos(self.now),
@@ -136,6 +136,6 @@ impl World<'_> {
             backends,
         });
         (self.last_tick.started, self.last_tick.tries) = (self.started, self.counts.tries);
-        self.agenda.enter(self.now + nanos(TICK), Happening::Tick, 0);
+        self.event_queue.enter(self.now + nanos(TICK), EventKind::Tick, 0);
     }
 }

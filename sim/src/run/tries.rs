@@ -11,21 +11,21 @@ use fastrand::Rng;
 
 use crate::clock::{moment, nanos};
 use crate::draws::Stream;
-use crate::events::Happening;
-use crate::jobs::{Coming, NONE, Reception};
+use crate::events::EventKind;
+use crate::jobs::{IncomingRequest, NONE, Reception};
 use crate::report::End;
 
 use super::world::{Call, World};
 
 impl World<'_> {
-    /// Brings a call to its server: picks a backend if it has none, and takes a place.
-    pub(super) fn bring_forward(&mut self, index: u32) {
+    /// Advances a call to its server: picks a backend if it has none, and takes a place.
+    pub(super) fn advance(&mut self, index: u32) {
         let Some(call) = self.calls.get(index as usize) else { return };
         let balancer = &self.balancers[call.balancer as usize];
         if call.lease.is_none() {
             match self.pick(index) {
                 Some(peer) => {
-                    self.yard.stations[peer.number - 1].in_flight.rise(self.now);
+                    self.servers.stations[peer.number - 1].in_flight.rise(self.now);
                     self.calls[index as usize].lease = Some(InFlight::new(peer));
                 }
                 None => {
@@ -42,7 +42,7 @@ impl World<'_> {
     fn pick(&mut self, index: u32) -> Option<Arc<Peer>> {
         let call = &self.calls[index as usize];
         let pool = &self.balancers[call.balancer as usize].pool;
-        let tried = call.rough.as_ref().map_or(&[][..], |rough| &rough.tried);
+        let tried = call.retry_state.as_ref().map_or(&[][..], |retry_state| &retry_state.tried);
         let seed = self.draws.bits_of(Stream::Pick, call.number, u64::from(call.tries));
         let mut random = Rng::with_seed(seed);
         let key = call.key.filter(|_| pool.wants_key());
@@ -73,7 +73,7 @@ impl World<'_> {
             return false;
         }
         let until = self.now.saturating_add(nanos(rule.timeout));
-        call.limit = self.agenda.enter(until, Happening::Limit, index);
+        call.limit = self.event_queue.enter(until, EventKind::Limit, index);
         call.in_line = true;
         places.waiting += 1;
         places.calls.push_back((index, call.limit));
@@ -85,7 +85,7 @@ impl World<'_> {
         let call = &mut self.calls[index as usize];
         let Some(lease) = &call.lease else { return };
         let number = lease.backend().number;
-        let coming = Coming {
+        let incoming = IncomingRequest {
             call: index,
             number: call.number,
             tries: call.tries,
@@ -97,14 +97,14 @@ impl World<'_> {
         self.counts.tries += 1;
         self.counts.backends[server as usize].tries += u64::from(call.counts);
         (call.sent, call.tries, call.server) = (self.now, call.tries + 1, server);
-        match self.yard.receive(server, &coming, &self.draws, &mut self.agenda, self.now) {
+        match self.servers.receive(server, &incoming, &self.draws, &mut self.event_queue, self.now) {
             Reception::Accepted(job) => {
                 let peer = &self.balancers[call.balancer as usize].peers[number - 1];
                 call.job = job;
                 call.waiting = Some(Waiting::new(peer, moment(self.now), enough_waiting));
                 if let Some(timeout) = self.sim.balancing.response_timeout {
                     let until = self.now.saturating_add(nanos(timeout));
-                    call.limit = self.agenda.enter(until, Happening::Limit, index);
+                    call.limit = self.event_queue.enter(until, EventKind::Limit, index);
                 }
                 if peer.is_silent() {
                     self.note_silence(index);
@@ -123,12 +123,12 @@ impl World<'_> {
     fn note_silence(&mut self, index: u32) {
         let call = &mut self.calls[index as usize];
         let wait = self.balancers[call.balancer as usize].pool.rules().silence.at_least * 2;
-        call.rough.get_or_insert_default().grace = Some(self.now.saturating_add(nanos(wait)));
+        call.retry_state.get_or_insert_default().grace = Some(self.now.saturating_add(nanos(wait)));
     }
 
     /// Counts an answer of a server.
     pub(super) fn answered_by(&mut self, server: u32, status: u16) {
-        let (station, is_error) = (&mut self.yard.stations[server as usize], status >= 500);
+        let (station, is_error) = (&mut self.servers.stations[server as usize], status >= 500);
         station.ticked.0 += 1;
         station.ticked.1 += u32::from(is_error);
         let figures = &mut self.counts.backends[server as usize];
@@ -146,7 +146,7 @@ impl World<'_> {
             return;
         }
         let at = self.now.saturating_add(call.path);
-        (call.back, call.status) = (self.agenda.enter(at, Happening::Back, index), status);
+        (call.back, call.status) = (self.event_queue.enter(at, EventKind::Back, index), status);
     }
 
     /// An answer comes to the balancer.
@@ -206,9 +206,9 @@ impl World<'_> {
         let balancer = call.balancer;
         match next {
             Some(Next::Retry(pause)) => {
-                call.rough.get_or_insert_default().retries += 1;
+                call.retry_state.get_or_insert_default().retries += 1;
                 let again = self.now.saturating_add(nanos(pause));
-                call.limit = self.agenda.enter(again, Happening::Pause, index);
+                call.limit = self.event_queue.enter(again, EventKind::Pause, index);
             }
             Some(Next::Reconnect) => self.ready.push_back(index),
             Some(Next::MoveOn) => self.leave(index),
@@ -227,20 +227,20 @@ impl World<'_> {
         let call = &mut self.calls[index as usize];
         let pool = &self.balancers[call.balancer as usize].pool;
         let Some(lease) = &call.lease else { return (None, Vec::new()) };
-        let rough = call.rough.get_or_insert_default();
+        let retry_state = call.retry_state.get_or_insert_default();
         let failed = FailedTry {
             failure,
             repeatable: self.sim.clients.idempotent,
-            retries: rough.retries,
-            attempts: rough.tried.len() as u32 + 1,
-            tried: &rough.tried,
-            may_have_run: rough.may_have_run,
+            retries: retry_state.retries,
+            attempts: retry_state.tried.len() as u32 + 1,
+            tried: &retry_state.tried,
+            may_have_run: retry_state.may_have_run,
             home: None,
             time_left: true,
         };
         let verdict = pool.judge(failed, lease.backend(), limits, now);
         let changes = pool.apply_verdict(failure, verdict, lease.backend(), limits, now);
-        rough.may_have_run |= verdict.may_have_run;
+        retry_state.may_have_run |= verdict.may_have_run;
         self.flow.failed(lease.backend().number, verdict);
         if matches!(verdict.next, Next::Retry(_) | Next::MoveOn) {
             pool.withdraw_retry(now);
@@ -252,9 +252,9 @@ impl World<'_> {
     /// A request leaves its backend for another one.
     fn leave(&mut self, index: u32) {
         let call = &mut self.calls[index as usize];
-        let rough = call.rough.get_or_insert_default();
-        rough.tried.extend(call.lease.as_ref().map(|lease| lease.backend().number));
-        (rough.retries, rough.grace) = (0, None);
+        let retry_state = call.retry_state.get_or_insert_default();
+        retry_state.tried.extend(call.lease.as_ref().map(|lease| lease.backend().number));
+        (retry_state.retries, retry_state.grace) = (0, None);
         self.release(index);
         self.ready.push_back(index);
     }
@@ -280,7 +280,7 @@ impl World<'_> {
             self.places[pair].waiting -= 1;
         }
         if job != NONE {
-            self.yard.leave(job, &mut self.agenda, self.now);
+            self.servers.leave(job, &mut self.event_queue, self.now);
         }
     }
 
@@ -289,7 +289,7 @@ impl World<'_> {
         let call = &mut self.calls[index as usize];
         let Some(lease) = call.lease.take() else { return };
         let number = lease.backend().number;
-        self.yard.stations[number - 1].in_flight.fall(self.now);
+        self.servers.stations[number - 1].in_flight.fall(self.now);
         if !std::mem::take(&mut call.has_place) {
             return;
         }

@@ -9,12 +9,12 @@ use slab::Slab;
 use crate::balancer::Balancer;
 use crate::clock::Nanos;
 use crate::draws::Draws;
-use crate::events::Agenda;
+use crate::events::EventQueue;
 use crate::faults::{Step, steps};
 use crate::recording::Recorded;
 use crate::report::{Counts, End};
 use crate::settings::Sim;
-use crate::station::Yard;
+use crate::station::Servers;
 
 use super::flow::Flow;
 
@@ -55,7 +55,7 @@ pub(super) struct Call<'a> {
     pub(super) in_line: bool,
     /// Whether the call counts, because the warm-up was over when it arrived.
     pub(super) counts: bool,
-    pub(super) rough: Option<Box<Rough>>,
+    pub(super) retry_state: Option<Box<RetryState>>,
 }
 
 /// What a client wants with a new call.
@@ -71,17 +71,17 @@ pub(super) struct Demand {
 
 /// What a call remembers when a try has failed.
 #[derive(Default)]
-pub(super) struct Rough {
+pub(super) struct RetryState {
     pub(super) tried: Vec<usize>,
     pub(super) retries: u32,
     pub(super) may_have_run: bool,
-    /// A request at a backend that was silent from the start leaves it then.
+    /// When the request leaves a backend that was silent at the start.
     pub(super) grace: Option<Nanos>,
 }
 
 /// The places of one backend at one balancer.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct PlaceQueue {
     pub(super) taken: u32,
     pub(super) waiting: u32,
     /// Calls in their order, each with the running number of its time limit.
@@ -93,14 +93,14 @@ pub(super) struct World<'a> {
     pub(super) sim: &'a Sim,
     pub(super) balancers: &'a [Balancer],
     pub(super) draws: Draws,
-    pub(super) agenda: Agenda,
+    pub(super) event_queue: EventQueue,
     pub(super) now: Nanos,
-    pub(super) yard: Yard,
+    pub(super) servers: Servers,
     pub(super) calls: Slab<Call<'a>>,
-    /// Calls that a balancer has to bring forward in this moment.
+    /// Calls that a balancer has to advance at this moment.
     pub(super) ready: VecDeque<u32>,
     /// By balancer and backend; empty without limits.
-    pub(super) places: Vec<Line>,
+    pub(super) places: Vec<PlaceQueue>,
     /// By balancer and backend, a ping and a question each.
     pub(super) probes: Vec<Probe>,
     pub(super) script: Vec<Step>,
@@ -157,12 +157,12 @@ impl<'a> World<'a> {
             sim,
             balancers,
             draws: Draws::new(sim.seed),
-            agenda: Agenda::default(),
+            event_queue: EventQueue::default(),
             now: 0,
-            yard: Yard::new(&sim.servers),
+            servers: Servers::new(&sim.servers),
             calls: Slab::new(),
             ready: VecDeque::new(),
-            places: (0..places).map(|_| Line::default()).collect(),
+            places: (0..places).map(|_| PlaceQueue::default()).collect(),
             probes: vec![Probe::default(); 2 * pairs],
             script: steps(&sim.script),
             needs_keys: sim.records

@@ -94,7 +94,7 @@ pub(super) struct BalancerForm {
     pub(super) load_factor: Option<Whole<101, 10_000>>,
     pub(super) outlier_errors: Option<u32>,
     pub(super) ejection_time: Option<Time>,
-    pub(super) retries: Option<u32>,
+    pub(super) retries: Option<Whole<0, 100>>,
     pub(super) retry_delay: Option<Time>,
     pub(super) attempts: Option<Whole<1, 100>>,
     pub(super) retry_on_errors: Option<bool>,
@@ -170,8 +170,7 @@ pub(super) struct UniformForm {
 #[serde(deny_unknown_fields)]
 pub(super) struct ClientForm {
     pub(super) patience: Option<TimeOrEver>,
-    #[serde(default)]
-    pub(super) retries: u32,
+    pub(super) retries: Option<Whole<0, 1000>>,
     pub(super) backoff: Option<Time>,
     #[serde(default)]
     pub(super) jitter: bool,

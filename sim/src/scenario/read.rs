@@ -164,7 +164,7 @@ fn balancing(form: &BalancerForm, backends: usize) -> Result<Balancing, String> 
     let kind = form.ping.unwrap_or(PingKind::Tcp);
     let checks = form.checks.unwrap_or(true);
     let mut limits = default.limits;
-    limits.retries = form.retries.unwrap_or(limits.retries);
+    limits.retries = form.retries.map_or(limits.retries, |retries| retries.0);
     limits.retry_delay = time(form.retry_delay, limits.retry_delay);
     limits.attempts = form.attempts.map_or(limits.attempts, |attempts| attempts.0);
     Ok(Balancing {
@@ -244,7 +244,7 @@ fn budget(percent: Option<u32>, per_second: Option<u32>) -> Option<budget::Rule>
 fn clients(form: &ClientForm) -> Result<Clients, String> {
     Ok(Clients {
         patience: form.patience.map(|time| time.0),
-        retries: form.retries,
+        retries: form.retries.map_or(0, |retries| retries.0),
         backoff: Backoff { first: form.backoff.map_or(Duration::ZERO, |time| time.0), jitter: form.jitter },
         budget: budget(form.budget_percent, form.budget_per_second),
         keys: match (form.keys, form.hot_share) {

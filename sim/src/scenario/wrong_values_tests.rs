@@ -40,6 +40,8 @@ const WRONG: &[Row] = &[
     ("[arrivals]", "[balancer]\npanic_threshold = 12.7\n[arrivals]", 8, "write a whole number from 0 to 100"),
     ("[arrivals]", "[balancer]\nload_factor = 100\n[arrivals]", 8, "write a whole number from 101 to 10000"),
     ("[arrivals]", "[balancer]\nattempts = 0\n[arrivals]", 8, "write a whole number from 1 to 100"),
+    ("[arrivals]", "[balancer]\nretries = 101\n[arrivals]", 8, "write a whole number from 0 to 100"),
+    ("exp = \"50ms\"", "exp = \"1s\"\n[clients]\nretries = 1001", 12, "write a whole number from 0 to 1000"),
     ("[arrivals]", "[balancer]\nrise = 0\n[arrivals]", 8, "write a whole number from 1 to 1000"),
     ("[arrivals]", "[balancer]\nfall = 0\n[arrivals]", 8, "write a whole number from 1 to 1000"),
     ("[arrivals]", "[balancer]\nmax_in_flight = 0\n[arrivals]", 8, "write a whole number from 1 to 1000000"),

@@ -3,15 +3,15 @@
 //! A job has work, which is a time at the usual speed. When the speed changes, the work that is done so far
 //! is taken off, and the rest continues at the new speed.
 
-mod yard;
+mod servers;
 
 use crate::clock::{Nanos, nanos};
 use crate::draws::{Draws, Stream, unit};
 use crate::gauge::Gauge;
-use crate::jobs::{At, Coming, Job, List};
+use crate::jobs::{At, IncomingRequest, Job, List};
 use crate::server::{Discipline, OnDisconnect, Probes, Queue, Server};
 
-pub(crate) use yard::Yard;
+pub(crate) use servers::Servers;
 
 /// The process of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,8 +128,8 @@ impl Station {
         [self.serving.len(), self.queue.len() + self.backlog.len()]
     }
 
-    /// Sets the number of workers and the bound of the queue; `None` for any number. Then [`Yard::fill`] is
-    /// due.
+    /// Sets the number of workers and the bound of the queue; `None` for any number. Then [`Servers::fill`]
+    /// is due.
     pub(crate) fn set_capacity(&mut self, workers: Option<u32>, queue: Option<u32>) {
         (self.workers, self.bound) = (workers.unwrap_or(u32::MAX).max(1), queue.unwrap_or(u32::MAX));
     }
@@ -139,7 +139,7 @@ impl Station {
         [self.workers, self.bound].map(|number| Some(number).filter(|number| *number != u32::MAX))
     }
 
-    /// What changes seldom. After a change, [`Yard::refresh`] is due.
+    /// What changes seldom. After a change, [`Servers::refresh`] is due.
     pub(crate) fn rest(&mut self) -> &mut Rest {
         &mut self.rest
     }
@@ -167,19 +167,19 @@ impl Station {
     }
 
     /// The time that the active faults add to the service of a request.
-    fn delay(&self, coming: &Coming, draws: &Draws) -> Nanos {
-        let delays = self.rest.delays.iter().filter(|fault| hits(fault.step, fault.share, coming, draws));
+    fn delay(&self, incoming: &IncomingRequest, draws: &Draws) -> Nanos {
+        let delays = self.rest.delays.iter().filter(|fault| hits(fault.step, fault.share, incoming, draws));
         delays.fold(0, |sum, fault| sum.saturating_add(fault.adds))
     }
 
     /// The work and the status of a request, by the active faults.
-    fn task(&self, coming: &Coming, draws: &Draws) -> (Nanos, u16) {
+    fn task(&self, incoming: &IncomingRequest, draws: &Draws) -> (Nanos, u16) {
         for fault in &self.rest.statuses {
-            if hits(fault.step, fault.share, coming, draws) {
-                return (fault.takes.unwrap_or(coming.size), fault.code);
+            if hits(fault.step, fault.share, incoming, draws) {
+                return (fault.takes.unwrap_or(incoming.size), fault.code);
             }
         }
-        (coming.size, 200)
+        (incoming.size, 200)
     }
 
     /// The work of a job with the cache, which remembers its key.
@@ -221,7 +221,7 @@ impl Station {
 }
 
 /// Whether a fault with this share hits a request.
-fn hits(step: u32, share: f64, coming: &Coming, draws: &Draws) -> bool {
-    let index = (u64::from(step) << 32) | u64::from(coming.tries);
-    unit(draws.bits_of(Stream::Fault, coming.number, index + 1)) < share
+fn hits(step: u32, share: f64, incoming: &IncomingRequest, draws: &Draws) -> bool {
+    let index = (u64::from(step) << 32) | u64::from(incoming.tries);
+    unit(draws.bits_of(Stream::Fault, incoming.number, index + 1)) < share
 }

@@ -4,22 +4,22 @@ use slab::Slab;
 
 use crate::clock::Nanos;
 use crate::draws::Draws;
-use crate::events::{Agenda, Happening};
-use crate::jobs::{At, Coming, Job, List, NONE, Reception};
+use crate::events::{EventKind, EventQueue};
+use crate::jobs::{At, IncomingRequest, Job, List, NONE, Reception};
 use crate::server::{Discipline, OnDisconnect, Server};
 
 use super::{Process, Station};
 
 /// All servers and the requests in them.
 #[derive(Debug)]
-pub(crate) struct Yard {
+pub(crate) struct Servers {
     pub(crate) stations: Vec<Station>,
     jobs: Slab<Job>,
     /// The calls whose requests a server has dropped: it answers 503.
     pub(crate) dropped: Vec<u32>,
 }
 
-impl Yard {
+impl Servers {
     /// Servers that have just started.
     pub(crate) fn new(servers: &[Server]) -> Self {
         Self { stations: servers.iter().map(Station::new).collect(), jobs: Slab::new(), dropped: Vec::new() }
@@ -29,15 +29,16 @@ impl Yard {
     pub(crate) fn receive(
         &mut self,
         server: u32,
-        coming: &Coming,
+        incoming: &IncomingRequest,
         draws: &Draws,
-        agenda: &mut Agenda,
+        event_queue: &mut EventQueue,
         now: Nanos,
     ) -> Reception {
         let station = &mut self.stations[server as usize];
-        let (work, status) = station.task(coming, draws);
-        let mut job = Job::new(coming.call, server, work, status);
-        (job.deadline, job.key, job.delay) = (coming.deadline, coming.key, station.delay(coming, draws));
+        let (work, status) = station.task(incoming, draws);
+        let mut job = Job::new(incoming.call, server, work, status);
+        (job.deadline, job.key, job.delay) =
+            (incoming.deadline, incoming.key, station.delay(incoming, draws));
         match station.process {
             Process::Dead => Reception::Refused,
             Process::Stopped => {
@@ -49,7 +50,7 @@ impl Yard {
             }
             Process::Running if station.has_room() => {
                 let index = self.jobs.insert(job) as u32;
-                self.admit(server, index, agenda, now);
+                self.admit(server, index, event_queue, now);
                 Reception::Accepted(index)
             }
             Process::Running => Reception::Full,
@@ -57,11 +58,11 @@ impl Yard {
     }
 
     /// A running server takes a request that has room.
-    fn admit(&mut self, server: u32, index: u32, agenda: &mut Agenda, now: Nanos) {
+    fn admit(&mut self, server: u32, index: u32, event_queue: &mut EventQueue, now: Nanos) {
         let station = &mut self.stations[server as usize];
         // A process that stands still may have a free worker and a queue.
         if station.serving.len() < station.workers && station.queue.len() == 0 {
-            self.start(server, index, agenda, now);
+            self.start(server, index, event_queue, now);
             return;
         }
         station.waited += 1;
@@ -72,38 +73,38 @@ impl Yard {
             && let Some(oldest) = station.serving.first()
         {
             let job = &mut self.jobs[oldest as usize];
-            job.event = agenda.enter(now, Happening::Done, oldest);
+            job.event = event_queue.enter(now, EventKind::Done, oldest);
         }
     }
 
     /// A worker begins with a request.
-    fn start(&mut self, server: u32, index: u32, agenda: &mut Agenda, now: Nanos) {
+    fn start(&mut self, server: u32, index: u32, event_queue: &mut EventQueue, now: Nanos) {
         let station = &mut self.stations[server as usize];
         station.serving.push(&mut self.jobs, index);
         let job = &mut self.jobs[index as usize];
         job.work = station.look_up(job).saturating_add(job.delay);
         (job.at, job.since) = (At::Worker, now);
         job.event = match time_of(job.work, station.speed) {
-            Some(time) => agenda.enter(now.saturating_add(time), Happening::Done, index),
+            Some(time) => event_queue.enter(now.saturating_add(time), EventKind::Done, index),
             None => 0,
         };
     }
 
     /// Free workers take requests of the queue, after a change of their number.
-    pub(crate) fn fill(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
+    pub(crate) fn fill(&mut self, server: u32, event_queue: &mut EventQueue, now: Nanos) {
         loop {
             let station = &self.stations[server as usize];
             let is_free = !station.stands_still() && station.serving.len() < station.workers;
             if !is_free || station.queue.len() == 0 {
                 return;
             }
-            self.next(server, agenda, now);
+            self.next(server, event_queue, now);
         }
     }
 
     /// A process may go on: it drops what has expired, and its free workers take requests of the queue.
-    pub(crate) fn wake(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
-        self.refresh(server, agenda, now);
+    pub(crate) fn wake(&mut self, server: u32, event_queue: &mut EventQueue, now: Nanos) {
+        self.refresh(server, event_queue, now);
         let station = &mut self.stations[server as usize];
         if station.stands_still() {
             return;
@@ -115,7 +116,7 @@ impl Yard {
                 self.drop_waiting(server, index, now);
             }
         }
-        self.fill(server, agenda, now);
+        self.fill(server, event_queue, now);
     }
 
     /// The server drops a request of its queue.
@@ -129,7 +130,7 @@ impl Yard {
 
     /// A worker takes the next request of the queue, if it is free and the process does not stand still.
     /// Requests that the server drops are in [`Self::dropped`] afterwards.
-    fn next(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
+    fn next(&mut self, server: u32, event_queue: &mut EventQueue, now: Nanos) {
         loop {
             let station = &mut self.stations[server as usize];
             if station.stands_still() || station.serving.len() >= station.workers {
@@ -153,7 +154,7 @@ impl Yard {
             }
             station.queue.remove(&mut self.jobs, index);
             station.count_waiting(now);
-            self.start(server, index, agenda, now);
+            self.start(server, index, event_queue, now);
             return;
         }
     }
@@ -164,7 +165,7 @@ impl Yard {
         &mut self,
         index: u32,
         event: u32,
-        agenda: &mut Agenda,
+        event_queue: &mut EventQueue,
         now: Nanos,
     ) -> Option<(u32, u32, u16)> {
         let job = *self.jobs.get(index as usize).filter(|job| job.event == event && job.at == At::Worker)?;
@@ -172,12 +173,12 @@ impl Yard {
         station.serving.remove(&mut self.jobs, index);
         station.has_answered = true;
         self.jobs.remove(index as usize);
-        self.next(job.server, agenda, now);
+        self.next(job.server, event_queue, now);
         Some((job.server, job.call, job.status))
     }
 
     /// The client of a job, or the balancer, has closed the connection.
-    pub(crate) fn leave(&mut self, index: u32, agenda: &mut Agenda, now: Nanos) {
+    pub(crate) fn leave(&mut self, index: u32, event_queue: &mut EventQueue, now: Nanos) {
         let Job { server, at, deadline, .. } = self.jobs[index as usize];
         let station = &mut self.stations[server as usize];
         let expires = station.discipline == Discipline::DropExpired
@@ -192,12 +193,12 @@ impl Yard {
         station.count_waiting(now);
         self.jobs.remove(index as usize);
         if at == At::Worker {
-            self.next(server, agenda, now);
+            self.next(server, event_queue, now);
         }
     }
 
     /// The speed of a server may have changed.
-    pub(crate) fn refresh(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
+    pub(crate) fn refresh(&mut self, server: u32, event_queue: &mut EventQueue, now: Nanos) {
         let station = &mut self.stations[server as usize];
         let speed = station.present_speed();
         let before = std::mem::replace(&mut station.speed, speed);
@@ -206,7 +207,7 @@ impl Yard {
             let done = libm::round((now - job.since) as f64 * before) as Nanos;
             (job.work, job.since) = (job.work.saturating_sub(done), now);
             job.event = match time_of(job.work, station.speed) {
-                Some(time) => agenda.enter(now.saturating_add(time), Happening::Done, index),
+                Some(time) => event_queue.enter(now.saturating_add(time), EventKind::Done, index),
                 None => 0,
             };
         }
@@ -232,13 +233,13 @@ impl Yard {
 
     /// A stopped process continues: it takes the requests that have waited in the kernel. Those without room
     /// are in [`Self::dropped`] afterwards.
-    pub(crate) fn resume(&mut self, server: u32, agenda: &mut Agenda, now: Nanos) {
+    pub(crate) fn resume(&mut self, server: u32, event_queue: &mut EventQueue, now: Nanos) {
         self.stations[server as usize].process = Process::Running;
-        self.wake(server, agenda, now);
+        self.wake(server, event_queue, now);
         let backlog = std::mem::replace(&mut self.stations[server as usize].backlog, List::EMPTY);
         for index in backlog.all(&self.jobs) {
             if self.stations[server as usize].has_room() {
-                self.admit(server, index, agenda, now);
+                self.admit(server, index, event_queue, now);
             } else {
                 let Job { call, .. } = self.jobs.remove(index as usize);
                 self.dropped.extend((call != NONE).then_some(call));

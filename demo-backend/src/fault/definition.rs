@@ -75,7 +75,7 @@ pub enum Kind {
         /// The time between the two.
         over: Duration,
     },
-    /// The whole server pauses regularly: a service that would start during a pause starts when the pause
+    /// The whole server pauses regularly. A service that would start during a pause starts when the pause
     /// ends.
     Gc {
         /// The time from the beginning of a pause to the next one.

@@ -1,6 +1,5 @@
 //! A load that can be changed while it runs, and its figures.
 
-use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,9 +8,6 @@ use api::LoadTick;
 
 use super::figures::Ended;
 use crate::load::{Load, Running};
-
-/// An entry is written shortly after the end of its request. After this time, it is there.
-const LATEST_ENTRY: Duration = Duration::from_secs(1);
 
 /// What can be changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,9 +40,10 @@ pub struct Traffic {
 struct State {
     shape: Shape,
     ended: Ended,
-    /// Up to this time, the ended requests are counted, and these of the last second.
+    /// The number of ended requests that are counted.
+    counted: u64,
+    /// Up to this time, the requests that were due are counted.
     upto: Duration,
-    numbers: HashSet<u64>,
     /// Requests that were due in open loop, and those that a closed loop has begun.
     due: f64,
     begun: u64,
@@ -59,14 +56,8 @@ impl Traffic {
     /// As [`Load::start`] and [`Traffic::change`].
     pub fn start(load: Load, shape: Shape) -> Result<Self> {
         let load = load.start()?;
-        let state = State {
-            shape,
-            ended: Ended::default(),
-            upto: Duration::ZERO,
-            numbers: HashSet::new(),
-            due: 0.0,
-            begun: 0,
-        };
+        let state =
+            State { shape, ended: Ended::default(), upto: Duration::ZERO, counted: 0, due: 0.0, begun: 0 };
         let traffic = Self { load, state: Mutex::new(state) };
         traffic.change(shape)?;
         Ok(traffic)
@@ -135,12 +126,9 @@ impl State {
             false => begun.saturating_sub(self.begun) as f64,
         };
         self.begun = begun;
-        let entries = load.since(self.upto.saturating_sub(LATEST_ENTRY));
-        let new = entries.iter().filter(|entry| !self.numbers.contains(&entry.number));
-        new.for_each(|entry| self.ended.count(entry));
-        // Older ones do not come again.
-        self.numbers = entries.iter().map(|entry| entry.number).collect();
-        self.upto = now;
+        let (entries, counted) = load.ended_after(self.counted);
+        entries.iter().for_each(|entry| self.ended.count(entry));
+        (self.counted, self.upto) = (counted, now);
     }
 }
 

@@ -4,7 +4,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::values;
 use crate::config::aliases::{self, Instead};
-use crate::config::listen::{DEFAULT, Guess};
+use crate::config::default_listen::DEFAULT;
+use crate::config::listen::Guess;
 use crate::config::settings::SECTIONS;
 use crate::config::wording::nearest;
 

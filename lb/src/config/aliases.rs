@@ -1,6 +1,6 @@
 //! Words of other programs: the names of the same settings here, and features that do not exist here.
 
-use super::listen::default_listen;
+use super::default_listen::default_listen;
 
 /// What to write instead of some words.
 #[derive(Debug)]

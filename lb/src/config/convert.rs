@@ -17,7 +17,7 @@ use super::listen::AddressSource;
 use super::problems::{Problem, ProblemList};
 use super::reader::{Reader, entries};
 use super::settings::BACKEND;
-use super::{Config, Ping, RawConfig, Token, backends, listen, settings};
+use super::{Config, Ping, RawConfig, Token, backends, default_listen, listen, settings};
 use crate::proxy::message::key;
 use crate::proxy::message::sticky;
 use crate::proxy::settings::{QueueRule, Settings as ProxySettings};
@@ -169,7 +169,7 @@ fn listeners(read: &mut Reader<'_>, sections: Vec<SocketAddr>) -> (Vec<SocketAdd
     };
     let port = read.number("port");
     let bind = read.parsed("bind", listen::bind).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let both = socket(read, "listen", listen::DEFAULT).unwrap_or_else(|| SocketAddr::new(bind, port));
+    let both = socket(read, "listen", default_listen::DEFAULT).unwrap_or_else(|| SocketAddr::new(bind, port));
     let ip = if bind_written { bind } else { both.ip() };
     (vec![SocketAddr::new(ip, if port_written { port } else { both.port() })], source)
 }
@@ -177,7 +177,7 @@ fn listeners(read: &mut Reader<'_>, sections: Vec<SocketAddr>) -> (Vec<SocketAdd
 /// The address of a listener if it can be read, and the settings of its section.
 fn listener(layer: Layer, source: &super::Source, problems: &mut ProblemList) -> Option<(SocketAddr, Layer)> {
     let mut read = Reader::new(layer, source, problems);
-    let address = socket(&mut read, "listener.address", listen::DEFAULT);
+    let address = socket(&mut read, "listener.address", default_listen::DEFAULT);
     address.map(|address| (address, read.layer))
 }
 

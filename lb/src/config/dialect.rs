@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::aliases;
-use super::listen::default_listen;
+use super::default_listen::default_listen;
 use super::problems::Problem;
 use super::settings;
 

@@ -5,9 +5,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::default_listen::default_listen;
 use super::form::Written;
 use super::layer::{Layer, Origin};
-use super::listen::default_listen;
 use super::problems::{Problem, ProblemList};
 use super::settings::{self, LISTENER, SECTIONS, Section};
 use super::wording::{nearest, shortened};

@@ -4,19 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use balance::Address;
 
+use super::default_listen::DEFAULT;
 use super::form::Wrong;
 use super::settings::LISTENER;
-
-/// The default address for clients, as a literal for `concat!`. [`DEFAULT`] is the same as numbers.
-macro_rules! default_listen {
-    () => {
-        "0.0.0.0:3030"
-    };
-}
-pub(crate) use default_listen;
-
-/// The default address and port for clients.
-pub(crate) const DEFAULT: (Ipv4Addr, u16) = (Ipv4Addr::UNSPECIFIED, 3030);
 
 /// Where the addresses for clients are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +208,7 @@ mod tests {
     #[test]
     fn the_default_is_the_same_in_each_form() {
         let (ip, port) = DEFAULT;
-        assert_eq!(default_listen!(), SocketAddr::from(DEFAULT).to_string());
+        assert_eq!(crate::config::default_listen::default_listen!(), SocketAddr::from(DEFAULT).to_string());
         let top = crate::config::settings::section("").unwrap();
         let default = |flag: &str| top.settings.iter().find(|setting| setting.flag == flag).unwrap().default;
         assert_eq!((default("bind"), default("port")), (&*ip.to_string(), &*port.to_string()));

@@ -29,6 +29,7 @@ pub(crate) mod aliases;
 mod backends;
 mod beginning;
 mod convert;
+pub(crate) mod default_listen;
 mod dialect;
 mod file;
 mod flags;

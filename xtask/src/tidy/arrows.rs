@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::Finding;
-use super::lists::{MORE_IN_CIRCLES, MOST_IN_CIRCLES};
+use super::lists::MOST_IN_CIRCLES;
 use super::modules::{Arrow, Modules, circles};
 use super::source::Source;
 
@@ -140,11 +140,9 @@ fn in_circles(inside: &[String], files: usize) -> String {
 
 /// Only so many files may be in circles.
 fn too_many_in_circles(folder: &str, inside: usize, files: usize) -> Option<Finding> {
-    let known = MORE_IN_CIRCLES.iter().find(|(crate_, _)| *crate_ == folder);
-    let most = known.map_or(MOST_IN_CIRCLES, |(_, percent)| *percent);
     let percent = 100 * inside / files.max(1);
-    let what = format!("{percent} % of the files are in a circle of imports, and {most} % may be");
-    (percent > most)
+    let what = format!("{percent} % of the files are in a circle of imports, and {MOST_IN_CIRCLES} % may be");
+    (percent > MOST_IN_CIRCLES)
         .then(|| Finding::new(folder, 0, what, "move what two files share to a file that both may use"))
 }
 

@@ -53,6 +53,3 @@ pub(super) const SHARED_NAMES: &[SharedName] = &[
 
 /// The largest share of the files of a crate that may be in a circle of imports, in percent.
 pub(super) const MOST_IN_CIRCLES: usize = 10;
-
-/// Crates with more files in circles, and their share in percent.
-pub(super) const MORE_IN_CIRCLES: &[(&str, usize)] = &[("balance", 12), ("lb", 27)];

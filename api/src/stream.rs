@@ -362,7 +362,7 @@ mod tests {
             id: 8123,
             n: 50,
             method: "GET".into(),
-            path: "/work/20000".into(),
+            path: "/busy/20000".into(),
             status: 200,
             backend: Some(2),
             attempts: 1,

@@ -233,7 +233,7 @@ What it answers on the data port:
                      as JSON with 'Accept: application/json' or '?format=json'
   POST /echo         the body that was sent
   GET /delay/<ms>    the same as /anything, after up to 60000 milliseconds
-  GET /work/<us>     the same, after up to 60000000 microseconds of work at the speed of the server
+  GET /busy/<us>     the same, after up to 60000000 microseconds of work at the speed of the server
   GET /bytes/<n>     n bytes, up to 1073741824
   GET /die           no answer: the connection closes, as when a handler panics
   GET /upgrade       with 'Connection: upgrade' and 'Upgrade: echo': 101, then every byte comes back

@@ -23,7 +23,7 @@ pub struct Balancing {
     pub limits: Limits,
     /// Whether a request goes to another backend after a status of 500 and above.
     pub retry_on_errors: bool,
-    /// How long a backend may take for an answer; `None` for ever.
+    /// The longest time of a backend for an answer; `None` for no limit.
     pub response_timeout: Option<Duration>,
     /// The limit of requests in flight at each backend; `None` for no limit.
     pub places: Option<Places>,

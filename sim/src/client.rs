@@ -12,7 +12,8 @@ use crate::draws::{Draws, Stream, below, finalise, unit};
 /// The clients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clients {
-    /// How long a client waits for the answer to one try; `None` for ever. Then it closes its connection.
+    /// How long a client waits for the answer to one try; `None` for no limit. After this time, the client
+    /// closes its connection.
     pub patience: Option<Duration>,
     /// How often a client sends a call again, after it has waited without an answer or has got a status of
     /// 500 and above.
@@ -29,7 +30,7 @@ pub struct Clients {
 }
 
 impl Default for Clients {
-    /// Clients that wait for ever, never try again, and have idempotent calls without keys.
+    /// Clients that wait without a limit, never try again, and have idempotent calls without keys.
     fn default() -> Self {
         Self {
             patience: None,

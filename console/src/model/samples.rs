@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn request(id: u64) -> Req {
-        Req { id, method: "GET".into(), path: "/work/20000".into(), status: 200, ..Req::default() }
+        Req { id, method: "GET".into(), path: "/busy/20000".into(), status: 200, ..Req::default() }
     }
 
     fn why(id: u64, because: &str) -> Why {

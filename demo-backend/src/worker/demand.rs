@@ -72,9 +72,9 @@ mod tests {
         for (path, headers, work, wait) in [
             ("/", vec![], us(20_000), us(0)),
             ("/bytes/9", vec![], us(20_000), us(0)),
-            ("/work/300", vec![], us(300), us(0)),
+            ("/busy/300", vec![], us(300), us(0)),
             ("/delay/5", vec![], us(0), us(5_000)),
-            ("/work/300", vec![(X_LAB_WORK, "7")], us(7), us(0)),
+            ("/busy/300", vec![(X_LAB_WORK, "7")], us(7), us(0)),
             ("/delay/5", vec![(X_LAB_WORK, "7")], us(7), us(5_000)),
         ] {
             let patience = Some(Duration::from_secs(1));

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The longest `/delay/<ms>`.
 const MAX_DELAY_MS: u64 = 60_000;
 
-/// The longest `/work/<us>`.
+/// The longest `/busy/<us>`.
 pub(super) const MAX_WORK_US: u64 = 60_000_000;
 
 /// The longest `/bytes/<n>`: 1 GiB.
@@ -44,7 +44,7 @@ impl Route {
         } else if let Some(number) = path.strip_prefix("/delay/") {
             ending(MAX_DELAY_MS, number, path, "milliseconds")
                 .map_or_else(Self::Mistake, |number| Self::Delay(Duration::from_millis(number)))
-        } else if let Some(number) = path.strip_prefix("/work/") {
+        } else if let Some(number) = path.strip_prefix("/busy/") {
             ending(MAX_WORK_US, number, path, "microseconds")
                 .map_or_else(Self::Mistake, |number| Self::Work(Duration::from_micros(number)))
         } else if let Some(number) = path.strip_prefix("/bytes/") {
@@ -84,12 +84,12 @@ mod tests {
             ("/dies", Route::Identity),
             ("/delay/0", Route::Delay(Duration::ZERO)),
             ("/delay/60000", Route::Delay(Duration::from_secs(60))),
-            ("/work/250", Route::Work(Duration::from_micros(250))),
+            ("/busy/250", Route::Work(Duration::from_micros(250))),
             ("/bytes/1073741824", Route::Bytes(1 << 30)),
         ] {
             assert_eq!(Route::of(path), route, "{path}");
         }
-        for path in ["/work/", "/work/60000001", "/work/1ms"] {
+        for path in ["/busy/", "/busy/60000001", "/busy/1ms"] {
             assert!(matches!(Route::of(path), Route::Mistake(_)), "{path}");
         }
         for path in ["/delay/", "/delay/60001", "/delay/-1", "/delay/1s", "/bytes/1073741825", "/bytes/x"] {

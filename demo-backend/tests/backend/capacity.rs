@@ -52,7 +52,7 @@ fn one_worker_serves_three_requests_one_after_the_other() {
     let clients: Vec<Client> = (0..3)
         .map(|_| {
             let mut client = backend.client();
-            client.ask("/work/50000");
+            client.ask("/busy/50000");
             client
         })
         .collect();
@@ -99,7 +99,7 @@ fn a_server_sheds_before_its_queue_is_full() {
     let backend = Backend::with_flags(&["--workers", "1", "--queue", "9", "--shed", "1"]);
     let release = hold(&backend);
     let _served = send(&backend, "a", "/held", "");
-    let mut waits = send(&backend, "b", "/work/1", "");
+    let mut waits = send(&backend, "b", "/busy/1", "");
     assert_eq!(backend.get("/").header("x-lab-refused"), Some("shed"));
     assert_eq!((counter(&backend, "waiting"), counter(&backend, "serving")), (json!(1), json!(1)));
     release();
@@ -134,8 +134,8 @@ fn a_request_without_its_client_is_executed_or_frees_its_worker() {
         let release = hold(&backend);
         let abandoned = counter(&backend, "abandoned").as_u64().unwrap();
         let served = send(&backend, "served", "/held", "");
-        let waits = send(&backend, "waits", "/work/1", "");
-        let mut last = send(&backend, "last", "/work/1", "");
+        let waits = send(&backend, "waits", "/busy/1", "");
+        let mut last = send(&backend, "last", "/busy/1", "");
         for (client, gone) in [(waits, 1), (served, 2)] {
             drop(client);
             eventually("it is gone", || counter(&backend, "abandoned") == abandoned + gone);
@@ -172,8 +172,8 @@ fn a_request_is_dropped_when_its_deadline_is_over_or_cannot_be_met() {
         set(&backend, json!({"workers": 1, "discipline": discipline, "patience": "1h"}));
         let release = hold(&backend);
         let mut first = send(&backend, "first", "/held", "");
-        let mut second = send(&backend, "second", "/work/2000000", "X-Lab-Deadline-Ms: 100\r\n");
-        let mut third = send(&backend, "third", "/work/1", "");
+        let mut second = send(&backend, "second", "/busy/2000000", "X-Lab-Deadline-Ms: 100\r\n");
+        let mut third = send(&backend, "third", "/busy/1", "");
         if discipline == "drop_hopeless" {
             release();
         }
@@ -204,7 +204,7 @@ fn a_capacity_reaches_a_worker_that_runs_and_the_next_one() {
     backend.order("POST /reset");
     assert_eq!(backend.order("GET /capacity"), first_capacity, "the capacity of the flags");
     assert_eq!(backend.order("GET /state")["capacity"], first_capacity);
-    let took = number(&backend.get("/work/100000"), "x-lab-service-us");
+    let took = number(&backend.get("/busy/100000"), "x-lab-service-us");
     assert!((200_000..300_000).contains(&took), "half the speed, twice the time: {took}");
     // What GET shows, PUT takes.
     set(&backend, first_capacity);
@@ -219,10 +219,10 @@ fn every_answer_says_how_long_it_took_and_what_hit_it() {
     for (path, code, service, faults) in [
         ("/", 200, 20_000, "1"),
         ("/delay/10", 200, 30_000, "1"),
-        ("/work/5000", 200, 25_000, "1"),
+        ("/busy/5000", 200, 25_000, "1"),
         ("/bytes/5", 200, 20_000, "1"),
         ("/teapot", 418, 20_000, "1,2"),
-        ("/work/much", 400, 0, "none"),
+        ("/busy/much", 400, 0, "none"),
     ] {
         let answer = backend.get(path);
         assert_eq!((answer.status, answer.header("x-lab-faults")), (code, Some(faults)), "{path}");
@@ -259,7 +259,7 @@ fn a_stalled_request_holds_its_worker_until_the_fault_is_removed() {
 #[test]
 fn what_waits_at_a_killed_worker_is_lost_and_not_executed() {
     let backend = Backend::with_flags(&["--workers", "1"]);
-    let (_served, _waits) = (send(&backend, "a", "/work/60000000", ""), send(&backend, "b", "/", ""));
+    let (_served, _waits) = (send(&backend, "a", "/busy/60000000", ""), send(&backend, "b", "/", ""));
     backend.order("POST /kill");
     let counters = backend.order("GET /counters");
     let expected = json!({

@@ -19,13 +19,13 @@ fn a_new_worker_is_cold_and_an_old_one_is_warm() {
     let backend = Backend::start();
     // At a tenth of the speed for an hour, so that the share of the hour that passes in the test is small.
     backend.faults(r#"[{"kind": "cold_start", "from": 10, "over": "1h"}]"#);
-    let cold = service_ms(&backend.get("/work/20000"));
+    let cold = service_ms(&backend.get("/busy/20000"));
     assert!((190..=400).contains(&cold), "20 ms of work take 200 ms: {cold}");
     assert!(service_ms(&backend.get("/delay/20")) < 100, "a delay is no work");
     backend.faults(r#"[{"kind": "cold_start", "from": 10, "over": "100ms"}]"#);
-    eventually("it is warm", || service_ms(&backend.get("/work/20000")) < 100);
+    eventually("it is warm", || service_ms(&backend.get("/busy/20000")) < 100);
     let fired = fault(&backend, 0)["fired"].clone();
-    assert!(service_ms(&backend.get("/work/20000")) < 100);
+    assert!(service_ms(&backend.get("/busy/20000")) < 100);
     assert_eq!(fault(&backend, 0)["fired"], fired, "a warm worker is not hit");
 }
 
@@ -74,7 +74,7 @@ fn a_flap_goes_up_and_down() {
 fn an_answer_reports_the_load_or_lies_about_it() {
     let backend = Backend::with_flags(&["--workers", "1"]);
     let share = || {
-        let answer = backend.get("/work/1000");
+        let answer = backend.get("/busy/1000");
         let report =
             answer.header("endpoint-load-metrics").unwrap_or_else(|| panic!("{answer:?}")).to_owned();
         let rest = report.strip_prefix("TEXT cpu_utilization=").unwrap_or_else(|| panic!("{report}"));
@@ -83,7 +83,7 @@ fn an_answer_reports_the_load_or_lies_about_it() {
     backend.faults(r#"[{"kind": "load_report"}]"#);
     assert!(share() < 0.1, "it has done nothing yet");
     // After 300 ms of work, the average over a second is 1 - exp(-0.3) = 0.26.
-    backend.get("/work/300000");
+    backend.get("/busy/300000");
     let busy = share();
     assert!((0.1..0.3).contains(&busy), "{busy}");
     backend.faults(r#"[{"kind": "load_report", "lie": 100}]"#);

@@ -20,8 +20,8 @@ pub(super) const SIZE: &str = "{size}";
 /// # use std::time::Duration;
 /// use lab::load::{Call, Keys, Sizes};
 ///
-/// // GET /work/48211, with the header X-User: 0
-/// let call = Call::get("/work/{size}")
+/// // GET /busy/48211, with the header X-User: 0
+/// let call = Call::get("/busy/{size}")
 ///     .sizes(Sizes::Exponential(Duration::from_millis(50)))
 ///     .keys(Keys::Hot { keys: 40, share: 0.6 })
 ///     .header_from_key("x-user")
@@ -104,10 +104,10 @@ impl Call {
         self
     }
 
-    /// The path `/work/{size}`, at which the test backend works for this number of microseconds.
+    /// The path `/busy/{size}`, at which the test backend works for this number of microseconds.
     #[must_use]
     pub fn path_from_size(mut self) -> Self {
-        self.path = format!("/work/{SIZE}");
+        self.path = format!("/busy/{SIZE}");
         self
     }
 }

@@ -146,7 +146,7 @@ async fn a_load_of_402_requests_sends_402() {
 #[tokio::test]
 async fn two_loads_with_one_seed_send_the_same_requests() {
     let (address, mut heads) = server(Duration::ZERO).await;
-    let call = Call::get("/work/{size}")
+    let call = Call::get("/busy/{size}")
         .sizes(Sizes::Exponential(Duration::from_millis(50)))
         .keys(Keys::Uniform { keys: 1000 })
         .header_from_key("x-user")
@@ -166,7 +166,7 @@ async fn two_loads_with_one_seed_send_the_same_requests() {
         for entry in &entries {
             let head = &heads[&report.id(entry)];
             let (key, size) = (entry.key.unwrap(), entry.size.unwrap().as_micros());
-            assert!(head.starts_with(&format!("GET /work/{size} HTTP/1.1\r\n")), "{head} {entry:?}");
+            assert!(head.starts_with(&format!("GET /busy/{size} HTTP/1.1\r\n")), "{head} {entry:?}");
             assert!(head.contains(&format!("\r\nx-user: {key}\r\n")), "{head} {entry:?}");
         }
         let mut recording = Vec::new();

@@ -169,8 +169,8 @@ mod tests {
             (get("/"), "/", vec![]),
             (get("/").sizes(SIZES), "/", vec![("x-lab-work", "2500")]),
             (get("/").sizes(SIZES).header_from_size("x-us"), "/", vec![("x-us", "2500")]),
-            (get("/").sizes(SIZES).path_from_size(), "/work/2500", vec![]),
-            (get("/work/{size}").sizes(SIZES).header_from_size("x-us"), "/work/2500", vec![("x-us", "2500")]),
+            (get("/").sizes(SIZES).path_from_size(), "/busy/2500", vec![]),
+            (get("/busy/{size}").sizes(SIZES).header_from_size("x-us"), "/busy/2500", vec![("x-us", "2500")]),
             (get("/").keys(KEYS), "/", vec![("x-lab-key", "17")]),
             (get("/").keys(KEYS).header_from_key("X-User"), "/", vec![("x-user", "17")]),
             (
@@ -213,8 +213,8 @@ mod tests {
     fn a_place_without_a_value_is_refused() {
         for (call, reason) in [
             (
-                Call::get("/work/{size}"),
-                "GET /work/{size}: the path contains {size}, which needs a law: add `.sizes(",
+                Call::get("/busy/{size}"),
+                "GET /busy/{size}: the path contains {size}, which needs a law: add `.sizes(",
             ),
             (Call::get("/{key}"), "add `.keys(...)`"),
             (Call::get("/").header_from_key("x-user"), "the header x-user needs a law: add `.keys(...)`"),

@@ -10,7 +10,7 @@ use crate::report::End;
 use super::world::{Call, Demand, World};
 
 /// In a closed loop, the pause after a call that took no time, because it was refused: 1 ms. Without a pause
-/// and without a time to think, the clients would call for ever at one moment.
+/// and without a time to think, the clients would send calls without an end at one moment of virtual time.
 const AFTER_NO_TIME: Nanos = 1_000_000;
 
 impl World<'_> {

@@ -68,7 +68,7 @@ async fn exchange(address: SocketAddr, call: RecordedCall, begun: Instant, idle:
     let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let mut client = kept.unwrap_or_else(|| Client::new(address).patience(Duration::from_secs(60)));
     let sent = begun.elapsed();
-    let answer = client.get(&format!("/work/{}", call.takes.as_micros())).await.ok();
+    let answer = client.get(&format!("/busy/{}", call.takes.as_micros())).await.ok();
     let ended = begun.elapsed();
     idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
     let number = |name| answer.as_ref().and_then(|answer: &Answer| answer.header(name)?.parse().ok());

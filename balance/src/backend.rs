@@ -96,7 +96,7 @@ impl Backend {
         self.state.load(Relaxed) == state as u8
     }
 
-    /// Whether requests wait at the backend in vain; see [`Health::is_silent`].
+    /// Whether requests wait at the backend without an answer; see [`Health::is_silent`].
     pub fn is_silent(&self) -> bool {
         self.silent.load(Relaxed)
     }

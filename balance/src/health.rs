@@ -94,7 +94,7 @@ pub struct Health {
     answers_questions: bool,
     /// Trials since the last answer.
     trials: u32,
-    /// The backend is down or ejected, and the requests that still wait at it wait in vain.
+    /// The backend is down or ejected, and the requests that still wait at it get no answer.
     silent_while_out: bool,
     /// The number of ejections, minus those that were forgiven; and the end of the present ejection.
     ejections: u32,
@@ -191,7 +191,7 @@ impl Health {
         self.state == State::Down && self.contact == Contact::Closed
     }
 
-    /// Whether requests at this backend wait in vain: it is a suspect, or it is out and also silent.
+    /// Whether requests at this backend get no answer: it is a suspect, or it is out and also silent.
     pub fn is_silent(&self) -> bool {
         self.state == State::Suspect || self.silent_while_out
     }

@@ -36,8 +36,7 @@ pub struct Transition {
     pub cause: Cause,
 }
 
-/// The backends behind one address, and the rules for their shares of the requests. `X` is the data that the
-/// pool's user keeps for each backend.
+/// The backends behind one address, and their rules. `X` is the caller's data for each backend.
 #[derive(Debug)]
 pub struct ServerPool<X = ()> {
     /// The view that picks read. A change (rare) publishes a new view; a pick (frequent) reads the present

@@ -109,7 +109,7 @@ impl TrafficSnapshot {
         Some(now.since(self.last_sign.map_or(since, |sign| sign.max(since))))
     }
 
-    /// Whether requests may wait at the backend in vain, as far as is known.
+    /// Whether requests may wait at the backend without an answer, as far as is known.
     fn may_be_silent(&self) -> bool {
         self.up || self.out
     }

@@ -1,25 +1,24 @@
 //! The pages of the admin port. Reading them changes nothing.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use api::{
-    BackendSummary, Event, Hello, HelloBackend, LogLevel, PolicyInForce, SCHEMA, StateChange, Word, words,
-};
+use api::{BackendSummary, LogLevel, PolicyInForce, words};
 use balance::names;
 use balance::policy::Kind;
 use http::StatusCode;
 use http_body_util::channel::Channel;
 use percent_encoding::percent_decode_str;
 
+use super::events::Present;
 use super::guard::Refusal;
 use super::report::{Subject, report};
 use super::responses::{self, Answer, Body, json, respond, text};
 use super::routes::Later;
-use super::{Admin, Asked, commands, events, exposition, metrics, ticks};
-use crate::clock;
+use super::{Admin, Asked, commands, events, exposition, metrics};
 use crate::log::Level;
-use crate::pool::{Backend, progress};
+use crate::pool::Backend;
 
 /// The settings and the state of a backend, in short.
 pub(super) fn summary(backend: &Backend) -> BackendSummary {
@@ -60,7 +59,7 @@ pub(super) fn state<'a>(admin: &'a Admin, _: &'a Asked<'a>) -> Later<'a> {
     Box::pin(async move {
         let control = &admin.control;
         let (pool, observer) = (Arc::clone(control.pool()), Arc::clone(control.observer()));
-        let listen = admin.listeners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let listen = listeners(admin);
         let workers = control.settings().workers;
         let (started, counting) = (admin.started.0, control.counting_since());
         let lines_dropped = control.lines_dropped().1;
@@ -96,34 +95,9 @@ fn document(written: serde_json::Result<Vec<u8>>) -> Answer {
     written.map(|json| responses::written(StatusCode::OK, json)).map_err(failed)
 }
 
-/// The first event for a reader.
-fn hello(admin: &Admin) -> Hello {
-    let (pool, settings) = (admin.control.pool(), admin.control.settings());
-    let backend = |backend: &Arc<Backend>| {
-        let health = backend.health();
-        HelloBackend {
-            backend: backend.number,
-            url: backend.address.to_string(),
-            weight: backend.weight(),
-            mode: backend.spec().mode.name().into(),
-            state: health.state().name().into(),
-            cause: health.cause().clone(),
-        }
-    };
-    Hello {
-        schema: SCHEMA,
-        epoch_unix_us: clock::epoch_unix_us(),
-        t: clock::now().as_micros(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        listen: admin.listeners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        workers: settings.workers,
-        policy: pool.rules().policy.name().into(),
-        policies: words(names::of::<Kind>()),
-        explain: settings.proxy.explain,
-        backends: pool.backends().iter().map(backend).collect(),
-        seed: None,
-        presets: Vec::new(),
-    }
+/// The addresses that clients connect to, as text.
+fn listeners(admin: &Admin) -> String {
+    admin.listeners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The present state, and then all events.
@@ -134,29 +108,12 @@ pub(super) fn events(admin: &Admin, asked: &Asked<'_>) -> Answer {
     })?;
     let requests =
         events::requests(asked.query).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error))?;
-    let (pool, observer, now) = (admin.control.pool(), admin.control.observer(), clock::now());
+    let (observer, control) = (admin.control.observer(), Rc::clone(&admin.control));
     let cursor = observer.stream.join(requests, asked.last_event);
-    let mut first = vec![Event::Hello(Box::new(hello(admin)))];
-    // For a reader that resumes, older events follow: they must not come after the present state.
-    let backends = if cursor.resumes { Vec::new() } else { pool.backends() };
-    if !cursor.resumes {
-        first.push(Event::Tick(ticks::first(pool, observer, now)));
-    }
-    first.extend(backends.iter().map(|backend| {
-        let health = backend.health();
-        let state: Word = health.state().name().into();
-        Event::State(StateChange {
-            t: now.as_micros(),
-            backend: backend.number,
-            from: state.clone(),
-            to: state,
-            cause: health.cause().clone(),
-            progress: progress(&health, pool.rules().thresholds),
-        })
-    }));
     let (sender, channel) = Channel::new(2);
-    tokio::task::spawn_local(events::tell(first, Arc::clone(observer), cursor, sender));
-    Ok(respond(StatusCode::OK, "text/event-stream", Body::told(channel).holding(reader)))
+    let present = Present { control, listen: listeners(admin) };
+    tokio::task::spawn_local(events::send(present, cursor, sender));
+    Ok(respond(StatusCode::OK, "text/event-stream", Body::streamed(channel).holding(reader)))
 }
 
 pub(super) fn backends<'a>(admin: &'a Admin, asked: &'a Asked<'a>) -> Later<'a> {

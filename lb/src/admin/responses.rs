@@ -30,7 +30,7 @@ impl Body {
     }
 
     /// A stream whose bytes come through a channel.
-    pub(super) fn told(channel: Channel<Bytes>) -> Self {
+    pub(super) fn streamed(channel: Channel<Bytes>) -> Self {
         Self { bytes: Either::Right(channel), held: Vec::new() }
     }
 

@@ -56,7 +56,7 @@ impl Observer {
     /// An observer without readers; with `access_log`, it writes one line per request.
     pub(crate) fn new(access_log: bool) -> Self {
         Self {
-            stream: EventStream::new(unix_ms(SystemTime::now()) / 1000),
+            stream: EventStream::new(unix_ms(SystemTime::now())),
             access_log: AtomicBool::new(access_log),
             access_lines: OnceLock::new(),
             draining: AtomicBool::new(false),
@@ -142,12 +142,12 @@ impl Observer {
     pub(crate) fn request_ended(
         &self,
         now_us: u64,
-        outcome: &RequestEnd,
+        outcome: RequestEnd,
         sampled: u32,
         decisions: Option<Vec<Decision>>,
     ) {
         if let Some(lines) = self.access_lines.get().filter(|_| self.access_log.load(Relaxed)) {
-            lines.ended(outcome);
+            lines.ended(&outcome);
         }
         let audience = match sampled {
             0 if self.stream.publishes_all() => Audience::All,
@@ -155,7 +155,7 @@ impl Observer {
             _ => Audience::Samples,
         };
         let id = self.stream.number();
-        let request = outcome.to_event(now_us, id, sampled);
+        let request = outcome.into_event(now_us, id, sampled);
         self.stream.publish(now_us, audience, &Event::Req(Box::new(request)));
         if let Some(decisions) = decisions {
             let decisions = decisions.into_iter().map(Decision::shortened).collect();

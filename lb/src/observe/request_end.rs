@@ -57,26 +57,26 @@ pub(crate) struct RequestEnd {
 impl RequestEnd {
     /// The event for readers of the stream, at this time. `id` is its number there, and the request stands
     /// for `n` requests.
-    pub(crate) fn to_event(&self, t: u64, id: u64, n: u32) -> Req {
+    pub(crate) fn into_event(self, t: u64, id: u64, n: u32) -> Req {
         Req {
             t,
             id,
             n,
-            method: self.method.clone(),
-            path: self.path.clone(),
+            method: self.method,
+            path: self.path,
             status: self.status,
             backend: self.backend,
             attempts: self.attempts,
             retries: self.retries,
-            tried: self.tried.clone(),
-            failure: self.failure.clone(),
-            blame: self.blame.clone(),
+            tried: self.tried,
+            failure: self.failure,
+            blame: self.blame,
             queue_us: self.queue_us,
             upload_us: self.upload_us,
             head_us: self.head_us,
             body_us: self.body_us,
             total_us: self.total_us,
-            request_id: self.request_id.clone(),
+            request_id: self.request_id,
             ..Req::default()
         }
     }

@@ -97,8 +97,9 @@ impl BackendStats {
 
     /// Begins a new slice; to be called every [`Self::SLICE`].
     pub(crate) fn rotate(&self) {
-        let slice = self.latency.drain();
+        // The lock comes first, so that no reader misses the slice in between.
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let slice = self.latency.drain();
         recent.slices = [Some(slice), recent.slices[0].take()];
         recent.ended += 1;
     }

@@ -68,8 +68,20 @@ impl Requests {
 pub(crate) struct Cursor {
     next: u64,
     requests: Requests,
-    /// The reader continues where it stopped, so it knows the state before its next event.
-    pub(crate) resumes: bool,
+    /// The reader knows the state before its next event.
+    knows_state: bool,
+}
+
+/// What a reader gets next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NextEvents {
+    /// Nothing yet.
+    None,
+    /// These events, as text.
+    Some(Bytes),
+    /// The present state, because the reader does not know it: it is new, or it has missed these events. It
+    /// continues with the events after the state.
+    State(Option<Gap>),
 }
 
 /// The events, and what is known of their readers.
@@ -77,8 +89,9 @@ pub(crate) struct Cursor {
 pub(crate) struct EventStream {
     ring: Mutex<Ring>,
     news: Notify,
-    /// Readers that are connected, and those of them that read all requests.
+    /// Readers that are connected, those of them that read requests, and those that read all requests.
     readers: AtomicUsize,
+    readers_of_requests: AtomicUsize,
     readers_of_all: AtomicUsize,
     /// Events are written: there is a reader, or there was one a short time ago.
     active: AtomicBool,
@@ -114,8 +127,11 @@ impl Ring {
         self.first + self.events.len() as u64
     }
 
-    fn push(&mut self, at_us: u64, audience: Audience, name: &str, data: &str) {
-        let message = Bytes::from(format!("id: {}\nevent: {name}\ndata: {data}\n\n", self.next()));
+    /// Adds an event, which lacks only its id.
+    fn push(&mut self, at_us: u64, audience: Audience, mut message: String) {
+        // The order of the fields of an event does not matter.
+        message.insert_str(0, &format!("id: {}\n", self.next()));
+        let message = Bytes::from(message);
         self.bytes += message.len();
         self.events.push_back(RingEntry { at_us, audience, message });
         self.forget(at_us);
@@ -132,10 +148,14 @@ impl Ring {
         }
     }
 
-    /// The next events for a reader, and the gap before them, if there is one.
-    fn read(&self, cursor: &mut Cursor) -> (Option<Gap>, Vec<u8>) {
-        let gap = (cursor.next < self.first).then(|| Gap { from: cursor.next, to: self.first - 1 });
-        cursor.next = cursor.next.max(self.first);
+    /// The next events for a reader.
+    fn read(&self, cursor: &mut Cursor) -> NextEvents {
+        if !cursor.knows_state || cursor.next < self.first {
+            let gap = Gap { from: cursor.next, to: self.next() - 1 };
+            let has_missed = cursor.knows_state;
+            (cursor.next, cursor.knows_state) = (self.next(), true);
+            return NextEvents::State(has_missed.then_some(gap));
+        }
         let mut batch = Vec::new();
         while batch.len() < BATCH
             && let Some(entry) =
@@ -146,21 +166,22 @@ impl Ring {
             }
             cursor.next += 1;
         }
-        (gap, batch)
+        if batch.is_empty() { NextEvents::None } else { NextEvents::Some(batch.into()) }
     }
 }
 
 impl EventStream {
-    /// An empty stream of a process that starts at this second since 1970. The ids of its events are larger
-    /// than those of a process that started before, so a reader that comes back after a restart misses
-    /// nothing.
-    pub(crate) fn new(started: u64) -> Self {
-        // JSON numbers are exact up to 2^53: this is enough until the year 2242.
-        let start = (started << 20) | 1;
+    /// An empty stream of a process that starts this number of milliseconds after 1970. The ids of its events
+    /// are larger than those of a process that started at least 0.1 s before, so no reader takes the events
+    /// of one process for those of the other.
+    pub(crate) fn new(started_ms: u64) -> Self {
+        // JSON numbers are exact up to 2^53: this is enough until the year 2187.
+        let start = ((started_ms / 100) << 17) | 1;
         Self {
             ring: Mutex::new(Ring { start, first: start, events: VecDeque::new(), bytes: 0 }),
             news: Notify::new(),
             readers: AtomicUsize::new(0),
+            readers_of_requests: AtomicUsize::new(0),
             readers_of_all: AtomicUsize::new(0),
             active: AtomicBool::new(false),
             left: AtomicU64::new(0),
@@ -202,52 +223,51 @@ impl EventStream {
     /// Writes an event. Readers get it at once if it is rare, and otherwise with the next tick: every event
     /// that is sent alone costs the balancer a system call for each reader.
     pub(crate) fn publish(&self, at_us: u64, audience: Audience, event: &Event) {
-        let data = serde_json::to_string(event).unwrap_or_default();
-        self.ring().push(at_us, audience, event.name(), &data);
+        let message = sse(event);
+        self.ring().push(at_us, audience, message);
         if !matches!(event, Event::Req(_) | Event::Why(_) | Event::Probe(_)) {
             self.news.notify_waiters();
         }
     }
 
     /// A new reader of these requests. It continues after the event with the id `after`, if this process has
-    /// published that event, and otherwise starts with the next event. A reader of an earlier process gets
-    /// all events of this process.
+    /// published that event, and otherwise starts with the present state.
     pub(crate) fn join(&self, requests: Requests, after: Option<u64>) -> Cursor {
         let (start, next) = {
             let ring = self.ring();
             (ring.start, ring.next())
         };
-        let from = match after {
-            Some(after) if after < next => after.saturating_add(1).max(start),
-            _ => next,
-        };
         self.readers.fetch_add(1, Relaxed);
+        if requests != Requests::None {
+            self.readers_of_requests.fetch_add(1, Relaxed);
+        }
         if requests == Requests::All {
             self.readers_of_all.fetch_add(1, Relaxed);
         }
         self.active.store(true, Relaxed);
-        let resumes = after.is_some_and(|after| (start..next).contains(&after));
-        Cursor { next: from, requests, resumes }
+        let known = after.filter(|after| (start..next).contains(after));
+        Cursor { next: known.map_or(next, |last| last + 1), requests, knows_state: known.is_some() }
     }
 
     /// A reader leaves.
     pub(crate) fn leave(&self, cursor: &Cursor, now_us: u64) {
         self.left.store(now_us.max(1), Relaxed);
         self.readers.fetch_sub(1, Relaxed);
+        if cursor.requests != Requests::None {
+            self.readers_of_requests.fetch_sub(1, Relaxed);
+        }
         if cursor.requests == Requests::All {
             self.readers_of_all.fetch_sub(1, Relaxed);
         }
     }
 
-    /// The next events for a reader as one text; empty if there are none.
-    pub(crate) fn read(&self, cursor: &mut Cursor) -> Bytes {
-        let (gap, batch) = self.ring().read(cursor);
-        let Some(gap) = gap else { return batch.into() };
-        self.missed.fetch_add(gap.missing(), Relaxed);
-        let data = serde_json::to_string(&Event::Gap(gap)).unwrap_or_default();
-        let mut message = format!("event: gap\ndata: {data}\n\n").into_bytes();
-        message.extend_from_slice(&batch);
-        message.into()
+    /// What a reader gets next.
+    pub(crate) fn read(&self, cursor: &mut Cursor) -> NextEvents {
+        let next = self.ring().read(cursor);
+        if let NextEvents::State(Some(gap)) = &next {
+            self.missed.fetch_add(gap.missing(), Relaxed);
+        }
+        next
     }
 
     /// Ends with the next event that readers get at once.
@@ -261,14 +281,20 @@ impl EventStream {
         self.ring().forget(now_us);
         let left = self.left.load(Relaxed);
         let is_long_ago = left == 0 || now_us.saturating_sub(left) > KEPT_US;
-        if self.readers.load(Relaxed) == 0 && is_long_ago {
-            self.active.store(false, Relaxed);
-            self.one_in.store(0, Relaxed);
-        } else {
-            let one_in = requests_per_second.div_ceil(SAMPLES).max(1);
-            self.one_in.store(u32::try_from(one_in).unwrap_or(u32::MAX), Relaxed);
-        }
+        let is_over = |readers: &AtomicUsize| readers.load(Relaxed) == 0 && is_long_ago;
+        self.active.store(!is_over(&self.readers), Relaxed);
+        let one_in = match is_over(&self.readers_of_requests) {
+            true => 0,
+            false => requests_per_second.div_ceil(SAMPLES).max(1),
+        };
+        self.one_in.store(u32::try_from(one_in).unwrap_or(u32::MAX), Relaxed);
     }
+}
+
+/// An event as a server-sent event without an id.
+pub(crate) fn sse(event: &Event) -> String {
+    let data = serde_json::to_string(event).unwrap_or_default();
+    format!("event: {}\ndata: {data}\n\n", event.name())
 }
 
 #[cfg(test)]
@@ -285,52 +311,88 @@ mod tests {
         seconds * 1_000_000
     }
 
-    /// The ids of the events in a text, and a zero for each gap.
-    fn ids(text: &Bytes) -> Vec<u64> {
-        let text = std::str::from_utf8(text).unwrap();
-        let of_line = |line: &str| match line.strip_prefix("id: ") {
-            Some(id) => Some(id.parse().unwrap()),
-            None => (line == "event: gap").then_some(0),
-        };
-        text.lines().filter_map(of_line).collect()
+    /// The ids of the events that a reader gets next.
+    fn ids(stream: &EventStream, cursor: &mut Cursor) -> Vec<u64> {
+        let NextEvents::Some(text) = stream.read(cursor) else { return Vec::new() };
+        let text = std::str::from_utf8(&text).unwrap();
+        text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect()
+    }
+
+    /// A new reader that has got the present state.
+    fn reader(stream: &EventStream, requests: Requests) -> Cursor {
+        let mut cursor = stream.join(requests, None);
+        assert_eq!(stream.read(&mut cursor), NextEvents::State(None));
+        cursor
     }
 
     #[test]
     fn each_reader_gets_what_it_wants_once() {
         let stream = EventStream::new(0);
         let mut cursors =
-            [Requests::None, Requests::Sampled, Requests::All].map(|all| stream.join(all, None));
+            [Requests::None, Requests::Sampled, Requests::All].map(|requests| reader(&stream, requests));
         for audience in [Audience::Everyone, Audience::Samples, Audience::All] {
             stream.publish(at(1), audience, &event(1));
         }
-        let read: Vec<_> = cursors.iter_mut().map(|cursor| ids(&stream.read(cursor))).collect();
+        let read: Vec<_> = cursors.iter_mut().map(|cursor| ids(&stream, cursor)).collect();
         assert_eq!(read, [vec![1], vec![1, 2], vec![1, 2, 3]]);
-        assert!(cursors.iter_mut().all(|cursor| stream.read(cursor).is_empty()));
+        assert!(cursors.iter_mut().all(|cursor| stream.read(cursor) == NextEvents::None));
     }
 
     #[test]
-    fn a_reader_that_is_late_gets_a_gap_and_a_reader_that_comes_back_goes_on() {
+    fn a_reader_that_is_late_gets_a_gap_and_the_present_state() {
         let stream = EventStream::new(0);
-        let mut late = stream.join(Requests::Sampled, None);
+        let mut late = reader(&stream, Requests::Sampled);
         (0..30).for_each(|second| stream.publish(at(second), Audience::Everyone, &event(second)));
-        // The events of the last ten seconds are left: 20 to 30, which is 11 events.
-        assert_eq!(ids(&stream.read(&mut late)), [vec![0], (20..=30).collect()].concat());
-        assert_eq!(stream.missed(), 19);
-        let mut back = stream.join(Requests::Sampled, Some(28));
-        assert_eq!(ids(&stream.read(&mut back)), [29, 30]);
-        let mut unknown = stream.join(Requests::Sampled, Some(31));
-        assert!(stream.read(&mut unknown).is_empty());
+        assert_eq!(stream.read(&mut late), NextEvents::State(Some(Gap { from: 1, to: 30 })));
+        assert_eq!((stream.read(&mut late), stream.missed()), (NextEvents::None, 30));
+        stream.publish(at(31), Audience::Everyone, &event(31));
+        assert_eq!(ids(&stream, &mut late), [31]);
+    }
+
+    #[test]
+    fn a_reader_that_comes_back_continues_if_the_ring_has_its_next_event() {
+        let stream = EventStream::new(0);
+        (0..30).for_each(|second| stream.publish(at(second), Audience::Everyone, &event(second)));
+        // The events of the last ten seconds are left: 20 to 30.
+        let back = |last| stream.join(Requests::Sampled, Some(last));
+        assert_eq!(ids(&stream, &mut back(28)), [29, 30]);
+        assert_eq!(ids(&stream, &mut back(19)), (20..=30).collect::<Vec<_>>());
+        assert_eq!(stream.read(&mut back(30)), NextEvents::None);
+        assert_eq!(stream.read(&mut back(18)), NextEvents::State(Some(Gap { from: 19, to: 30 })));
+        // Ids that this process has not given.
+        for unknown in [0, 31, u64::MAX] {
+            assert_eq!(stream.read(&mut back(unknown)), NextEvents::State(None), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_reader_of_the_process_before_gets_the_present_state() {
+        let (before, now) = (EventStream::new(1_000), EventStream::new(1_100));
+        (0..1000).for_each(|n| before.publish(at(1), Audience::Everyone, &event(n)));
+        let last = before.ring().next() - 1;
+        (0..3).for_each(|n| now.publish(at(1), Audience::Everyone, &event(n)));
+        let mut back = now.join(Requests::Sampled, Some(last));
+        assert_eq!(now.read(&mut back), NextEvents::State(None));
     }
 
     #[test]
     fn the_ring_has_a_bound() {
         let stream = EventStream::new(0);
         let long = Event::Control(ControlChange { what: "x".repeat(1_000_000), ..ControlChange::default() });
-        let mut cursor = stream.join(Requests::Sampled, None);
+        let mut cursor = reader(&stream, Requests::Sampled);
         (0..20).for_each(|_| stream.publish(at(1), Audience::Everyone, &long));
         assert!(stream.ring().bytes <= MAX_BYTES, "{}", stream.ring().bytes);
-        let read = stream.read(&mut cursor);
-        assert_eq!(ids(&read).len(), 2, "a gap, and one event at a time");
+        assert_eq!(stream.read(&mut cursor), NextEvents::State(Some(Gap { from: 1, to: 20 })));
+        (0..2).for_each(|_| stream.publish(at(1), Audience::Everyone, &long));
+        assert_eq!(ids(&stream, &mut cursor), [21], "one long event at a time");
+    }
+
+    #[test]
+    fn readers_without_requests_cost_no_request_anything() {
+        let stream = EventStream::new(0);
+        let _cursor = stream.join(Requests::None, None);
+        stream.adjust(2000, at(20));
+        assert_eq!((stream.one_in(), stream.is_active()), (0, true));
     }
 
     #[test]
@@ -348,16 +410,5 @@ mod tests {
         assert_eq!((stream.one_in(), stream.is_active()), (84, true), "a reader may come back");
         stream.adjust(2000, at(13));
         assert_eq!((stream.one_in(), stream.is_active()), (0, false));
-    }
-
-    #[test]
-    fn a_reader_of_the_process_before_gets_all_events_of_this_one() {
-        let (before, now) = (EventStream::new(1_000), EventStream::new(1_001));
-        (0..1000).for_each(|n| before.publish(at(1), Audience::Everyone, &event(n)));
-        let last = before.ring().next() - 1;
-        (0..3).for_each(|n| now.publish(at(1), Audience::Everyone, &event(n)));
-        let mut back = now.join(Requests::Sampled, Some(last));
-        let first = (1_001 << 20) | 1;
-        assert_eq!(ids(&now.read(&mut back)), [first, first + 1, first + 2]);
     }
 }

@@ -307,8 +307,8 @@ struct Sending<'a> {
 }
 
 impl Drop for Sending<'_> {
-    /// A try that is dropped without an outcome has waited in vain: its client has left, or the other backend
-    /// of a hedged request has answered.
+    /// A try that is dropped without an outcome has waited and got no answer: its client has left, or the
+    /// other backend of a hedged request has answered.
     fn drop(&mut self) {
         if !self.ended && self.waiting.is_some() {
             self.leave();

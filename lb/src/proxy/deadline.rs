@@ -36,7 +36,7 @@ pub(crate) enum Interrupt {
 pub(crate) enum Unless {
     /// The backend is down.
     Down,
-    /// Requests wait at the backend in vain: see [`Backend::is_silent`].
+    /// Requests wait at the backend and get no answer: see [`Backend::is_silent`].
     Silent,
 }
 

@@ -1,4 +1,4 @@
-//! Where does a worker count? It has its own tallies, one for all clients and one for each backend.
+//! The counters of one worker: one set for all clients, and one for each backend.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::observe::{Counters, Meter, Observer};
 use crate::pool::Backend;
 use crate::proxy::settings::Statistics;
 
-/// The tallies of one worker.
+/// The counters of one worker.
 #[derive(Debug)]
 pub(crate) struct WorkerMetrics {
     observer: Arc<Observer>,
@@ -40,12 +40,12 @@ impl WorkerMetrics {
         if is_turn { one_in } else { 0 }
     }
 
-    /// The tally for clients.
+    /// The counters for clients.
     pub(crate) fn clients(&self) -> &Arc<Counters> {
         self.observer.totals.of(self.worker)
     }
 
-    /// The tally for this backend.
+    /// The counters for this backend.
     pub(crate) fn at<'a>(&self, backend: &'a Backend) -> &'a Arc<Counters> {
         backend.own.stats.counters.of(self.worker)
     }
@@ -55,7 +55,7 @@ impl WorkerMetrics {
         self.statistics == Statistics::Full
     }
 
-    /// Counts the bytes of a connection in this tally, if they are counted.
+    /// Counts the bytes of a connection in these counters, if they are counted.
     pub(crate) fn meter(&self, counters: &Arc<Counters>) -> Meter {
         match self.statistics {
             Statistics::Full => Meter::of(counters),

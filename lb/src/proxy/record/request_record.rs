@@ -316,7 +316,7 @@ impl RequestRecord {
         let explained = self.rare.take().and_then(|rare| rare.explained);
         let decisions = explained.map(|explained| explained.finish(observer));
         if let Some(details) = self.details.take() {
-            observer.request_ended(now.as_micros(), &self.outcome(*details, now), self.sampled, decisions);
+            observer.request_ended(now.as_micros(), self.outcome(*details, now), self.sampled, decisions);
         }
     }
 

@@ -16,13 +16,13 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // The crates that nothing below uses: programs and tests.
             ("xtask", "lab console sim balance api"),
-            ("e2e", "lab sim balance api"),
+            ("e2e", "console lab sim balance api"),
             ("lb", "balance api"),
             ("demo-backend", ""),
+            // What a person sees of a lab: the model of the events, the page, the terminal, the report.
+            ("console", "lab api"),
             // The test bench. It has no arrow to `lb` or `demo-backend`: it starts them as processes.
             ("lab", "api"),
-            // What a console shows. It knows the documents of the balancer and nothing else.
-            ("console", "api"),
             // The simulator. It runs the decisions, reads the stream of events, and knows nothing of the lab.
             ("sim", "balance api"),
             // The decisions, and the documents that the balancer and its readers share.

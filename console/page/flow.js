@@ -11,13 +11,14 @@ export const age = (us) => Math.max(0, Math.min(1, Math.log(Math.max(us, 1) / 50
 export function style() {
   const read = getComputedStyle(document.documentElement);
   const color = (name) => read.getPropertyValue(`--${name}`).trim();
-  const names = ["blue", "orange", "red", "text", "muted", "line", "panel", "young", "old"];
+  const names = ["blue", "orange", "red", "text", "muted", "line", "panel", "young", "mid", "old"];
   const found = Object.fromEntries(names.map((name) => [name, color(name)]));
   const parts = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-  const [young, old] = [parts(found.young), parts(found.old)];
+  const stops = [found.young, found.mid, found.old].map(parts);
   found.shades = Array.from({ length: SHADES }, (_, at) => {
-    const mixed = young.map((value, part) => Math.round(value + ((old[part] - value) * at) / (SHADES - 1)));
-    return `rgb(${mixed})`;
+    const place = (2 * at) / (SHADES - 1);
+    const [from, to] = place < 1 ? stops : stops.slice(1);
+    return `rgb(${from.map((value, part) => Math.round(value + (to[part] - value) * (place % 1 || +(place === 2))))})`;
   });
   found.lanes = ["a", "b", "c", "d", "e", "f", "g", "h"].map((name) => color(`lane-${name}`));
   found.scheme = found.text;

@@ -2,8 +2,8 @@
 import { fit, make, num, percent, put, rate, t, time, word } from "./strings.js";
 
 export const SHAPES = { up: "●", suspect: "▲", rising: "▲", ejected: "◆", down: "■", drain: "◇" };
-const NUMBERS = ["share", "good-share", "rate", "in-flight", "queue", "p50", "p99", "bad", "retries", "weight"];
-const NOW = new Set(["in-flight", "queue", "weight"]);
+const NUMBERS = ["share", "good-share", "rate", "in-flight", "queue", "p50", "p99", "bad", "retries"];
+const NOW = new Set(["in-flight", "queue"]);
 const BUTTONS = ["kill", "stop", "slow", "errors", "drain", "heal"];
 export const FAULTS = {
   slow: { kind: "latency", fixed: "400ms" },
@@ -110,7 +110,6 @@ export class Lanes {
     put(row.name, `B${lane.number} ${lane.url.split(":").pop()}`);
     row.name.setAttribute("aria-pressed", this.chosen === lane.number);
     const bad = lane.good == null ? null : 1 - lane.good;
-    const busy = lane.server?.workers ? ` · ${t("busy", { n: `${lane.server.busy}/${lane.server.workers}` })}` : "";
     const waits = (lane.server?.queued ?? 0) + lane.waiting;
     const texts = {
       shape: SHAPES[state],
@@ -123,22 +122,21 @@ export class Lanes {
       share: percent(lane.share),
       "good-share": percent(lane.good_share),
       rate: rate(lane.rate),
-      "in-flight": `${num(lane.in_flight)}${busy}`,
-      queue: `${num(waits)}${lane.server?.queue ? ` / ${lane.server.queue}` : ""}`,
+      "in-flight": num(lane.in_flight),
+      queue: `${num(waits)}${lane.server?.queue ? `/${lane.server.queue}` : ""}`,
       p50: time(lane.p50_us),
       p99: time(lane.p99_us),
       bad: percent(bad, 0),
       retries: rate(lane.retries),
-      weight: lane.warm == null ? num(lane.weight) : `${num(lane.weight * lane.warm, 1)} / ${lane.weight}`,
       ghost: this.ghost(lane, view),
     };
     for (const [name, text] of Object.entries(texts)) put(fields[name], text);
     fields.bad.classList.toggle("alarm", bad > 0.05);
-    const window = t("last", { n: Math.round(Math.min(view.window_us, view.covers_us || view.window_us) / 1e6) });
-    for (const name of NUMBERS) put(row[`label-${name}`], `${t(`n_${name}`)} · ${NOW.has(name) ? t("now") : window}`);
+    const window = t("s", { n: Math.round(Math.min(view.window_us, view.covers_us || view.window_us) / 1e6) });
+    for (const name of NUMBERS) put(row[`label-${name}`], `${t(`n_${name}`)} ${NOW.has(name) ? t("now") : window}`);
     this.label(row, lane, dead);
     if (Date.now() > (row.held ?? 0) && row.weight.value !== String(lane.weight)) row.weight.value = lane.weight;
-    if (Date.now() > (row.held ?? 0)) put(row.out, String(lane.weight));
+    if (Date.now() > (row.held ?? 0)) put(row.out, lane.warm == null ? num(lane.weight) : t("warm", { n: num(lane.weight * lane.warm, 1), of: lane.weight }));
   }
 
   /** The words of the buttons: each of them says what it does next. */

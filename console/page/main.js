@@ -26,7 +26,7 @@ let model = new Model();
 let view = null;
 let token = document.querySelector("meta[name=token]").content;
 const clock = { lag: null, head: 0, seen: 0, buffer: [], last: 0, at: 0 };
-const state = { paused: false, slow: false, broken: "", held: 0, secret: null };
+const state = { paused: false, slow: false, broken: "", held: 0 };
 const flow = new Flow(id("dots"));
 const why = new Why();
 const lanes = new Lanes(id("lanes"), send, choose);
@@ -73,15 +73,6 @@ function apply(event, stamp) {
   why.event(event);
   if (event.event === "state" && event.from !== event.to) {
     news.push(t("live", { b: event.backend, state: word(event.to, "state"), cause: event.cause }));
-  } else if (event.event === "control" && event.change) {
-    const { kind, backend, after_us: after } = event.change;
-    if (kind === "secret") state.secret = stamp;
-    if (kind === "reset") state.secret = null;
-    if (kind === "revealed") {
-      state.secret = null;
-      const fault = event.change.fault?.kind ?? event.change.fault ?? event.what;
-      say(t("revealed", { b: backend, kind: fault, after: time(after) }), 20_000);
-    }
   }
 }
 
@@ -224,13 +215,19 @@ function banner() {
   else if (state.said?.until > now) text = state.said.text;
   else if (state.paused) text = t("paused", { n: num((microseconds() - clock.lag - clock.head) / 1e6) });
   else if (state.slow) text = t("slowed", { n: num((microseconds() - clock.lag - clock.head) / 1e6) });
-  else if (state.secret) text = t("secret_runs", { n: num((clock.head - state.secret) / 1e6) });
+  else if (view?.secret) text = secret(view.secret);
   put(id("banner"), text);
   id("banner").hidden = !text;
   document.body.classList.toggle("stale", Boolean(state.broken || quiet));
   id("pause").setAttribute("aria-pressed", state.paused);
   id("slow-motion").setAttribute("aria-pressed", state.slow);
-  id("secret-reveal").disabled = !state.secret;
+  id("secret-reveal").disabled = !view?.secret || Boolean(view.secret.revealed);
+}
+
+function secret({ since, revealed }) {
+  if (!revealed) return t("secret_runs", { n: num((view.t - since) / 1e6) });
+  const { backend, fault, after_us: after } = revealed;
+  return view.t > since + after + 30e6 ? "" : t("revealed", { b: backend, kind: fault, after: time(after) });
 }
 
 function options(select, values, chosen) {
@@ -290,8 +287,8 @@ function totals(window) {
     put(id("ghost-line"), `${t("ghost_line", { policy: ghost.policy, p50: time(ghost.totals.p50_us), p99: time(ghost.totals.p99_us), errors: rate(ghost.totals.errors), n: num(ghost.totals.in_flight) })} ${agreement}`);
   }
   const line = view.log.at(-1);
-  const seed = view.seed == null ? "" : ` · ${t("seed")} ${view.seed}`;
-  put(id("status"), `${state.done ? `${state.done} · ` : ""}${line ? line.text : ""}${seed}`);
+  const seed = view.seed == null ? "" : `${t("seed")} ${view.seed}`;
+  put(id("status"), [state.done, line?.text, seed].filter(Boolean).join(" · "));
 }
 
 // Plots.
@@ -302,30 +299,30 @@ const DOTTED = [2, 3];
 function plots() {
   const { series, marks } = view;
   if (!series) return;
-  const at = series.t;
+  const { points } = series;
+  const at = points.map((point) => point.t);
   const second = t("per_second");
   const lines = [["offered", style.muted, DASHED], ["good", style.blue, SOLID], ["errors", style.red, SOLID], ["tries", style.orange, DOTTED]]
-    .map(([name, color, dash]) => ({ name: t(`n_${name}`), values: series[name], color, dash }));
+    .map(([name, color, dash]) => ({ name: t(`n_${name}`), values: points.map((point) => point[name]), color, dash }));
   draw("plot-rate", t("plot_rate"), second, at, lines, marks);
   const flight = view.lanes.slice(0, 8).map((lane, index) => ({
-    name: `B${lane.number}`, values: series.in_flight[lane.number] ?? [], color: style.lanes[index % 8], dash: [SOLID, DASHED, DOTTED][index % 3],
+    name: `B${lane.number}`, values: points.map((point) => point.in_flight[index]), color: style.lanes[index % 8], dash: [SOLID, DASHED, DOTTED][index % 3],
   }));
   draw("plot-flight", t("plot_flight"), "", at, flight, marks);
-  const pairs = (list) => (list ?? []).map(({ p, us }) => [p, us]);
   const { percentiles: known, ghost } = view;
   const curves = [
-    { name: t("corrected"), values: pairs(known.corrected), color: style.blue, dash: SOLID },
-    { name: t("uncorrected"), values: pairs(known.uncorrected), color: style.muted, dash: DOTTED },
+    { name: t("corrected"), values: known.corrected, color: style.blue, dash: SOLID },
+    { name: t("uncorrected"), values: known.uncorrected, color: style.muted, dash: DOTTED },
   ];
-  if (ghost?.percentiles) curves.push({ name: t("would_be", { policy: ghost.policy }), values: pairs(ghost.percentiles), color: style.orange, dash: DASHED });
+  if (ghost) curves.push({ name: t("would_be", { policy: ghost.policy }), values: known.ghost, color: style.orange, dash: DASHED });
   const figure = id("plot-latency");
-  const title = t("plot_latency", { n: Math.round(view.window_us / 1e6) });
+  const title = t("plot_latency", { n: Math.round(known.window_us / 1e6) });
   caption(figure.querySelector("figcaption"), title, curves);
   const mark = marks.at(-1);
   const note = mark && mark.t > view.t - 60e6 ? t("mark_ago", { what: mark.text, n: num((view.t - mark.t) / 1e6) }) : "";
-  const summary = `${title}: ${curves[0].values.map(([p, us]) => `p${num(p * 100, 1)} ${time(us)}`).join(", ")}`;
+  const summary = `${title}: ${curves[0].values.map(([p, us]) => `p${p} ${time(us)}`).join(", ")}`;
   percentiles(figure.querySelector("canvas"), { lines: curves, note, summary }, style);
-  const rows = curves[0].values.map(([p], row) => [`p${num(p * 100, 1)}`, ...curves.map((curve) => time(curve.values[row]?.[1]))]);
+  const rows = curves[0].values.map(([p], row) => [`p${p}`, ...curves.map((curve) => time(curve.values[row]?.[1]))]);
   table(figure, [t("percentile"), ...curves.map((curve) => curve.name)], rows);
 }
 

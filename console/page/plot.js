@@ -73,9 +73,13 @@ export function timeplot(canvas, { at, now, lines, marks, summary }, style) {
 }
 
 function markers(pen, marks, x, area, width, style) {
-  const ends = [-99, -99];
-  for (const mark of marks) {
+  const free = [width, width];
+  let last = width + 9;
+  // The newest first: two rows of words have place for the newest, and the table has all.
+  for (const mark of marks.toReversed()) {
     const at = x(mark.t);
+    if (last - at < 3) continue;
+    last = at;
     pen.strokeStyle = style.muted;
     pen.setLineDash([2, 3]);
     pen.beginPath();
@@ -89,12 +93,11 @@ function markers(pen, marks, x, area, width, style) {
     pen.lineTo(at + 4, area.top - 7);
     pen.lineTo(at, area.top);
     pen.fill();
-    // The words stand in two rows; words without a place are in the table.
     const wide = pen.measureText(mark.text).width;
     const left = Math.min(at - 4, width - wide - 2);
-    const row = ends.findIndex((end) => end + 6 < left);
+    const row = free.findIndex((end) => left + wide < end);
     if (row < 0) continue;
-    ends[row] = left + wide;
+    free[row] = left - 6;
     pen.fillStyle = style.text;
     pen.fillText(mark.text, left, area.top - 10 - row * style.rem * 0.85);
   }
@@ -109,8 +112,9 @@ export function percentiles(canvas, { lines, note, summary }, style) {
   const all = lines.flatMap((line) => line.values.map(([, us]) => us)).filter((us) => us > 0);
   const low = 10 ** Math.floor(Math.log10(Math.min(...all, 1e4)));
   const high = 10 ** Math.ceil(Math.log10(Math.max(...all, low * 10 + 1)));
-  const nines = (share) => Math.log10(1 / (1 - share));
-  const [first, last] = [nines(0.5), nines(0.999)];
+  const nines = (percentile) => -Math.log10(1 - percentile / 100);
+  const end = Math.max(99.9, ...lines.flatMap((line) => line.values.map(([percentile]) => percentile)));
+  const [first, last] = [nines(50), nines(end)];
   const x = (share) => area.left + ((nines(share) - first) / (last - first)) * (width - area.left - style.rem * 1.4);
   const y = (us) => area.bottom - (Math.log10(us / low) / Math.log10(high / low)) * (area.bottom - area.top);
   const levels = [];
@@ -118,7 +122,7 @@ export function percentiles(canvas, { lines, note, summary }, style) {
   axis(drawn, style, levels, area);
   pen.fillStyle = style.muted;
   pen.textAlign = "center";
-  for (const share of [0.5, 0.9, 0.99, 0.999]) pen.fillText(`p${num(share * 100, share > 0.99 ? 1 : 0)}`, x(share), height - 2);
+  for (const share of [50, 90, 99, 99.9, 99.99]) if (share <= end) pen.fillText(`p${share}`, x(share), height - 2);
   pen.textAlign = "right";
   pen.fillStyle = style.orange;
   pen.fillText(note, width - 2, style.rem * 0.85);

@@ -87,7 +87,7 @@ export class Why {
 
   decision(decision, say) {
     const kind = t(decision.hedge ? "hedge" : "attempt", { n: decision.attempt, policy: decision.policy });
-    say("p", `${kind} ${decision.chosen ? `B${decision.chosen}` : t("none")}: ${decision.because}`, "because");
+    say("p", `${kind} → ${decision.chosen ? `B${decision.chosen}` : t("none")}: ${decision.because}`, "because");
     if (decision.candidates?.length) {
       const table = make("table");
       const row = (cells, tag) => {
@@ -97,12 +97,12 @@ export class Why {
         return line;
       };
       const scored = decision.candidates.some((one) => one.score != null);
-      row([t("lane"), t("weight"), t("n_in-flight"), t("latency"), ...(scored ? [t("score")] : []), ""], "th");
+      row(["", t("weight"), t("n_in-flight"), t("latency"), ...(scored ? [t("score")] : [])], "th");
       for (const one of decision.candidates) {
         const chosen = one.backend === decision.chosen;
         const score = scored ? [one.score == null ? "–" : num(one.score, one.score % 1 ? 2 : 0)] : [];
-        const cells = [`B${one.backend}`, String(one.weight), String(one.in_flight), `${num(one.latency_ms, 1)} ms`, ...score];
-        row([...cells, chosen ? t("chosen") : ""], "td").className = chosen ? "chosen" : "";
+        const cells = [`B${one.backend}${chosen ? ` ${t("chosen")}` : ""}`, String(one.weight), String(one.in_flight), `${num(one.latency_ms, 1)} ms`, ...score];
+        row(cells, "td").className = chosen ? "chosen" : "";
       }
       this.text.append(table);
     }

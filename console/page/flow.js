@@ -4,8 +4,8 @@ const LEG = 260_000; // Microseconds from one place to the next.
 const SHADES = 12;
 const MOVING = 300;
 
-/** A request ages from 50 ms to 2 s: 0 is young, 1 is old. */
-export const age = (us) => Math.max(0, Math.min(1, Math.log(Math.max(us, 1) / 50_000) / Math.log(40)));
+/** A request ages from 100 ms to 2 s: 0 is young, 1 is old. */
+export const age = (us) => Math.max(0, Math.min(1, Math.log(us / 1e5) / Math.log(20)));
 
 /** The colours of the drawing, from the style sheet. */
 export function style() {

@@ -108,7 +108,13 @@ function toggle(what) {
 
 // Commands.
 
-async function send(command, again = true) {
+let queue = Promise.resolve();
+/** Sends a command after those before it: two keys in a row act in their order. */
+function send(command) {
+  queue = queue.then(() => post(command));
+}
+
+async function post(command, again = true) {
   try {
     const headers = { "Content-Type": "application/json", "x-console-token": token };
     const answer = await fetch("/commands", { method: "POST", headers, body: JSON.stringify(command) });
@@ -117,7 +123,7 @@ async function send(command, again = true) {
       // The server has started again: its page has a new token.
       const page = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");
       token = page.querySelector("meta[name=token]")?.content ?? token;
-      return send(command, false);
+      return post(command, false);
     }
     if (error) say(error, 8000);
     else state.done = t("done", { what: done });

@@ -1,7 +1,7 @@
 // The panel "why": the last decisions, and one of them in full.
 import { fit, make, num, put, t, time } from "./strings.js";
 
-const KEPT = 400;
+const KEPT = 100;
 const SHOWN = 7;
 const SPECIAL = 3;
 
@@ -37,13 +37,14 @@ export class Why {
   /** Shows the last requests of a view. The list rests while a pointer or the focus is in it. */
   show(view) {
     this.view = view;
-    const requests = view.requests.filter((request) => this.decisions.has(request.id));
+    const explained = view.requests.filter((request) => this.decisions.has(request.id));
+    const requests = explained.map((request) => ({ ...request, decisions: this.decisions.get(request.id) }));
     for (const request of requests) {
       const is = request.is_retried || request.status >= 500;
       if (is && !this.special.some((one) => one.id === request.id)) this.special.push(request);
     }
     this.special = this.special.slice(-SPECIAL);
-    const plain = requests.filter((one) => !this.special.includes(one)).reverse().slice(0, SHOWN);
+    const plain = requests.filter((one) => !this.special.some((other) => other.id === one.id)).reverse().slice(0, SHOWN);
     if (!this.held && !this.list.contains(document.activeElement)) this.fill([...this.special].reverse(), plain);
     const shown = this.chosen ?? requests.at(-1);
     // The newest explanation changes once a second: faster, it cannot be read.
@@ -77,12 +78,11 @@ export class Why {
   }
 
   explain(request) {
-    const decisions = this.decisions.get(request.id) ?? [];
     this.text.replaceChildren();
     const say = (tag, text, kind) => this.text.append(make(tag, text, kind ? { class: kind } : {}));
     say("p", `#${request.id} ${request.line} → ${request.route}: ${request.status}, ${time(request.total_us)}`, "title");
-    if (this.json) return say("pre", JSON.stringify({ id: request.id, decisions }, null, 1));
-    for (const decision of decisions) this.decision(decision, say);
+    if (this.json) return say("pre", JSON.stringify({ id: request.id, decisions: request.decisions }, null, 1));
+    for (const decision of request.decisions) this.decision(decision, say);
   }
 
   decision(decision, say) {

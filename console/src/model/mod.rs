@@ -4,7 +4,6 @@
 //! are pure: all times are those of the events. Rates come from the sums of two ticks, so a tick that was
 //! missed does not change them. No sequence of events is an error: what does not fit is left out.
 
-mod control;
 mod frame;
 mod lane;
 mod latency;
@@ -16,10 +15,9 @@ mod window;
 
 use std::collections::BTreeMap;
 
-use api::{Event, Hello, HelloBackend, Load, LoadTick, SCHEMA, Tick};
+use api::{Change, Event, Hello, HelloBackend, Load, LoadTick, SCHEMA, Tick};
 use serde::{Serialize, Serializer};
 
-use self::control::{Change, changes};
 use self::frame::{Frame, Sums};
 use self::lane::{LaneState, sums_of_all};
 use self::latency::Latencies;
@@ -75,7 +73,7 @@ impl Model {
             }
             Event::Probe(probe) => self.lane(probe.backend).probed(probe),
             Event::Fault(fault) => self.lane(fault.backend).fault(fault),
-            Event::Control(change) => self.control(&change.what),
+            Event::Control(control) => self.control(control.change.as_ref()),
             Event::Load(load) => self.load = Some(load.clone()),
             Event::Req(request) => self.samples.end(request),
             Event::Why(why) => self.samples.explain(why),
@@ -111,19 +109,20 @@ impl Model {
         self.hello = Some(hello.clone());
     }
 
-    fn control(&mut self, what: &str) {
-        for change in changes(what) {
-            match change {
-                Change::Policy(policy) => {
-                    if let Some(hello) = &mut self.hello {
-                        hello.policy = policy.to_owned().into();
-                    }
+    fn control(&mut self, change: Option<&Change>) {
+        match change {
+            Some(Change::Policy { policy }) => {
+                if let Some(hello) = &mut self.hello {
+                    hello.policy = policy.clone();
                 }
-                Change::Mode(number, mode) => self.lane(number).mode = mode.to_owned().into(),
-                Change::Weight(number, weight) => self.lane(number).weight = weight,
-                Change::Added(number, url) => self.lane(number).url = url.to_owned(),
-                Change::Removed(number) => self.lane(number).mode = "removed".into(),
             }
+            Some(Change::Mode { backend, mode }) => self.lane(*backend).mode = mode.clone(),
+            Some(Change::Weight { backend, weight }) => self.lane(*backend).weight = *weight,
+            Some(Change::Added { backend, url }) => self.lane(*backend).url.clone_from(url),
+            Some(Change::Removed { backend }) => self.lane(*backend).mode = "removed".into(),
+            // They change no lane.
+            Some(Change::Ghost { .. } | Change::Reset | Change::Secret { .. } | Change::Revealed { .. })
+            | None => {}
         }
     }
 
@@ -272,3 +271,7 @@ fn imbalance(lanes: &[Lane]) -> Option<f64> {
 #[cfg(test)]
 #[path = "model_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "properties_tests.rs"]
+mod properties;

@@ -1,7 +1,7 @@
 //! Tests of the model: tables of events and what a screen shows after them.
 
 use api::{
-    BackendTick, Change, ControlChange, Event, Fault, Gap, Hello, HelloBackend, Load, LoadTick, Probe,
+    BackendTick, Change, ControlChange, Event, Fault, Gap, Ghost, Hello, HelloBackend, Load, LoadTick, Probe,
     Progress, SCHEMA, ServerTick, StateChange, Tick,
 };
 
@@ -301,4 +301,42 @@ fn a_log_line_is_read_once() {
     assert_eq!((lines.count(), seen), (1, 1));
     model.apply(&Event::Gap(Gap { from: 2, to: 2 }));
     assert_eq!(model.log_after(seen).0.count(), 1);
+}
+
+#[test]
+fn a_secret_fault_is_told_later_and_a_reset_forgets_it() {
+    let control = |t, change| Event::Control(ControlChange { t, change: Some(change), ..Default::default() });
+    let mut model = model([hello(2), control(5 * S, Change::Secret { since: 4 * S })]);
+    assert_eq!(model.view().secret, Some(Secret { since: 4 * S, revealed: None }));
+    let revealed = || Change::Revealed { backend: 2, fault: "latency".into(), after_us: 3 * S };
+    let told = Some(Revealed { backend: 2, fault: "latency".into(), after_us: 3 * S });
+    model.apply(&control(7 * S, revealed()));
+    assert_eq!(model.view().secret, Some(Secret { since: 4 * S, revealed: told.clone() }));
+    model.apply(&control(8 * S, Change::Reset));
+    assert_eq!(model.view().secret, None);
+    model.apply(&control(9 * S, revealed()));
+    assert_eq!(model.view().secret, Some(Secret { since: 6 * S, revealed: told }), "a reader that came late");
+}
+
+#[test]
+fn plots_have_points_and_marks_and_the_ghost() {
+    let ghost_tick = tick(S, &[(2, 9, 9, 0)]);
+    let mut one = tick(2 * S, &[(1, 30, 30, 0), (2, 10, 10, 0)]);
+    one.backends[1].in_flight = 7;
+    let mut view = model([
+        hello(2),
+        Event::Tick(tick(S, &[(1, 0, 0, 0), (2, 0, 0, 0)])),
+        Event::Fault(Fault { t: S, backend: 2, active: true, kind: "kill".into(), ..Fault::default() }),
+        Event::Ghost(Ghost { policy: "ring".into(), tick: ghost_tick }),
+        Event::Tick(one),
+    ])
+    .view();
+    assert_eq!((view.series.points.len(), view.marks.len()), (2, 1));
+    let point = view.series.points.remove(1);
+    assert_eq!((point.t, point.offered, point.tries), (2 * S, Some(40.0), Some(40.0)));
+    assert_eq!((point.p50_us, &point.in_flight[..]), (Some(10_000), &[Some(0), Some(7)][..]));
+    assert_eq!(point.ghost_in_flight, [None, Some(0)]);
+    assert_eq!(view.ghost.map(|ghost| ghost.policy), Some("ring".into()));
+    assert_eq!(view.percentiles.corrected, [(50.0, 10_000), (75.0, 10_000)], "4 answers of the backends");
+    assert_eq!(view.lanes[1].unanswered, 7);
 }

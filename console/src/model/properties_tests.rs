@@ -1,7 +1,8 @@
 //! Properties of the model: what holds for all sequences of events.
 
 use api::{
-    BackendTick, Change, ControlChange, Event, Fault, Gap, Load, LoadTick, Probe, Req, StateChange, Tick,
+    BackendTick, Change, ControlChange, Event, Fault, Gap, Ghost, Load, LoadTick, Probe, Req, StateChange,
+    Tick,
 };
 use proptest::prelude::*;
 
@@ -13,7 +14,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     let number = prop_oneof![0_u64..12, Just(u64::MAX), Just(u64::MAX - 1)];
     let numbers = proptest::collection::vec(number, 12);
     let word = prop_oneof![Just("up"), Just("down"), Just("ready"), Just("ring")];
-    (0..11, numbers, word).prop_map(|(kind, n, word)| {
+    (0..12, numbers, word).prop_map(|(kind, n, word)| {
         let (t, backend) = (n[0].saturating_mul(S / 4), n[1] as usize);
         let backend_tick = BackendTick {
             backend,
@@ -32,6 +33,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             3..6 => Change::Mode { backend, mode: word.into() },
             6..9 => Change::Weight { backend, weight: n[3] as u32 },
             9..11 => Change::Added { backend, url: word.into() },
+            11 => Change::Ghost { policy: (n[3] % 2 == 0).then(|| word.into()) },
             _ => Change::Removed { backend },
         };
         let sums = Tick { t, requests: n[2], good: n[3], errors: n[4], ..Tick::default() };
@@ -55,6 +57,10 @@ fn any_event() -> impl Strategy<Value = Event> {
             }),
             8 => Event::Req(Box::new(Req { t, id: n[2], ..Req::default() })),
             9 => Event::Load(Load { t, control: "open".into(), ..Load::default() }),
+            10 => Event::Ghost(Ghost {
+                policy: word.into(),
+                tick: Tick { backends: vec![backend_tick], load: Some(load), ..sums },
+            }),
             _ => Event::Gap(Gap { from: n[2], to: n[3] }),
         }
     })
@@ -65,6 +71,11 @@ proptest! {
     fn no_sequence_of_events_is_a_panic(events in proptest::collection::vec(any_event(), 0..60)) {
         let view = model(events).view();
         prop_assert!(view.lanes.iter().all(|lane| lane.cells.len() == CELLS && lane.rate >= 0.0));
+        prop_assert!(view.lanes.is_sorted_by_key(|lane| lane.number));
+        prop_assert!(view.series.points.len() <= POINTS && view.series.points.is_sorted_by_key(|point| point.t));
+        let width = |point: &Point| (point.in_flight.len(), point.ghost_in_flight.len());
+        let lanes = view.lanes.len();
+        prop_assert!(view.series.points.iter().map(width).all(|(real, ghost)| real == lanes && (ghost == 0 || ghost == lanes)));
         prop_assert!(serde_json::to_string(&view).is_ok());
     }
 

@@ -3,17 +3,11 @@ import { canvas, id, path } from "./strings.js";
 
 const LEG = 260_000; // Microseconds from one place to the next.
 const MOST = 300;
-const OLD = 8;
 
 /** A request ages from 100 ms to 2 s: 0 is young, 1 is old. */
 const age = (us) => Math.max(0, Math.min(1, Math.log(us / 1e5) / Math.log(20)));
 
-function shade(old, { young, mid, old: last }) {
-  if (old < 0.2) return young;
-  const part = Math.round(OLD * old) / OLD;
-  const [a, b] = [mid, last].map((color) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16)));
-  return `rgb(${a.map((value, at) => value + (b[at] - value) * part)})`;
-}
+const shade = (old, style) => (old < 0.2 ? style.young : `color-mix(in srgb, ${style.old} ${Math.round(old * 8) * 12.5}%, ${style.mid})`);
 
 export class Flow {
   frames = 0;
@@ -81,12 +75,12 @@ export class Flow {
     this.pen.rect(0, clip.y, clip.right, clip.h);
     this.pen.clip();
     const lanes = [...this.lanes.values()].filter((lane) => lane.box);
-    const line = (x, y, to, lane, width, dash) => path(this.pen, [[x, y, true], [to, lane]], style.line, width, dash);
-    line(source.right, source.mid, balancer.x, balancer.mid, 4);
+    const line = (from, to, width, dash) => path(this.pen, [[from.right, from.mid, true], [to.x, to.mid]], style.line, width, dash);
+    line(source, balancer, 4);
     for (const { box, view } of lanes) {
       // The width of a line is the share of its lane.
       const gets = view.state === "up" && view.mode === "ready";
-      line(balancer.right, balancer.mid, box.x, box.mid, 1 + view.share * 9, gets ? [] : [3, 6]);
+      line(balancer, box, 1 + view.share * 9, gets ? [] : [3, 6]);
     }
     this.pen.setLineDash([]);
     for (const lane of lanes) this.stand(lane, now);
@@ -112,14 +106,15 @@ export class Flow {
     const gap = style.rem * 0.95;
     const rows = Math.max(1, Math.floor((box.h - 4) / gap));
     const workers = Math.min(view.server?.workers ?? 0, rows * 2);
-    const high = Math.min(workers, rows);
     const wide = workers && Math.ceil(workers / rows) * (gap + 4);
     const columns = Math.max(1, Math.floor((box.w - wide - style.rem * 2) / gap));
     const weight = Math.max(1, Math.ceil((Math.max(births.length, ghost) - workers) / (rows * columns)));
     const spot = (at) => {
-      if (at < workers) return [box.right - (Math.floor(at / rows) + 0.5) * (gap + 2) - 3, box.mid + ((at % rows) - (high - 1) / 2) * (gap + 2)];
-      const place = Math.floor((at - workers) / weight);
-      return [box.right - wide - 6 - (Math.floor(place / rows) + 0.5) * gap, box.mid + ((place % rows) - (rows - 1) / 2) * gap];
+      const serves = at < workers;
+      const [place, right, step, most] = serves
+        ? [at, box.right - 3, gap + 2, Math.min(workers, rows)]
+        : [Math.floor((at - workers) / weight), box.right - wide - 6, gap, rows];
+      return [right - (Math.floor(place / rows) + 0.5) * step, box.mid + ((place % rows) - (most - 1) / 2) * step];
     };
     const each = (count, draw) => {
       for (let at = 0; at < count; at += at < workers ? 1 : weight) draw(...spot(at), at);

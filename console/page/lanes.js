@@ -1,13 +1,13 @@
 // The lanes: one backend each, with its numbers and its buttons.
-import { canvas, id, make, num, percent, put, rate, t, time, word } from "./strings.js";
+import { canvas, id, make, num, percent, put, rate, seconds, t, time, word } from "./strings.js";
 
 export const SHAPES = { up: "●", suspect: "▲", rising: "▲", ejected: "◆", down: "■", drain: "◇" };
 const NUMBERS = ["share", "good-share", "rate", "in-flight", "queue", "p50", "p99", "bad", "retries"];
 const BUTTONS = ["kill", "stop", "slow", "errors", "drain", "heal"];
 const FAULTS = { slow: { kind: "latency", fixed: "400ms" }, errors: { kind: "status", code: 503 } };
 
-/** The period of rates as it stands beside each number, in seconds. */
-export const period = (view) => num(Math.min(view.window_us, view.covers_us || view.window_us) / 1e6);
+/** The period of rates, as it stands beside each number. */
+export const period = (view) => `${seconds(Math.min(view.window_us, view.covers_us || view.window_us))} s`;
 
 /** The word for the state of a lane: what the operator wants comes before what the balancer sees. */
 function stateOf({ mode, state, progress }) {
@@ -58,21 +58,22 @@ export class Lanes {
   }
 
   choose(number) {
-    const row = this.rows.get(number);
-    if (!row || this.chosen === number) return;
-    for (const [other, { node, name }] of this.rows) {
-      node.classList.toggle("chosen", other === number);
-      name.setAttribute("aria-pressed", other === number);
-    }
+    if (!this.rows.has(number) || this.chosen === number) return;
     this.chosen = number;
-    row.node.scrollIntoView({ block: "nearest" });
+    for (const row of this.rows.values()) this.mark(row);
+    this.rows.get(number).node.scrollIntoView({ block: "nearest" });
+  }
+
+  mark({ number, node, name }) {
+    node.classList.toggle("chosen", number === this.chosen);
+    name.setAttribute("aria-pressed", number === this.chosen);
   }
 
   row(number) {
     const node = id("lane").content.firstElementChild.cloneNode(true);
     const find = (query) => node.querySelector(query);
     const weight = find("[data-do=weight]");
-    const row = { node, weight, fields: {}, labels: {}, buttons: {}, name: find(".name"), strip: find(".strip"), track: find(".track"), held: 0 };
+    const row = { number, node, weight, fields: {}, labels: {}, buttons: {}, name: find(".name"), strip: find(".strip"), track: find(".track"), held: 0 };
     node.dataset.lane = number;
     for (const name of NUMBERS) {
       const box = make("div");
@@ -90,8 +91,7 @@ export class Lanes {
     }
     weight.addEventListener("input", () => { row.held = Date.now() + 2000; put(row.fields.weight, weight.value); });
     weight.addEventListener("change", () => this.send({ do: "weight", backend: number, weight: Number(weight.value) }));
-    node.classList.toggle("chosen", this.chosen === number);
-    row.name.setAttribute("aria-pressed", this.chosen === number);
+    this.mark(row);
     const after = [...id("lanes").children].find((other) => Number(other.dataset.lane) > number);
     id("lanes").insertBefore(node, after ?? null);
     return row;
@@ -141,7 +141,7 @@ export class Lanes {
     }
     for (const field in texts) put(fields[field], texts[field]);
     for (const number of NUMBERS) {
-      put(labels[number], `${t(`n_${number}`)} ${number === "in-flight" || number === "queue" ? t("now") : `${period(view)} s`}`);
+      put(labels[number], `${t(`n_${number}`)} ${number === "in-flight" || number === "queue" ? t("now") : period(view)}`);
     }
     put(weight.previousSibling, t("weight"));
     weight.setAttribute("aria-label", `${t("weight")} B${lane.number}`);

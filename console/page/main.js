@@ -97,7 +97,7 @@ function totals() {
   });
   Object.entries(parts).forEach(([name, text], index) => {
     const [label, value] = boxes[index].children;
-    put(label, `${t(`n_${name}`)} · ${name === "in-flight" ? t("now") : t("last", { n: period(view) })}`);
+    put(label, `${t(`n_${name}`)} ${name === "in-flight" ? t("now") : period(view)}`);
     put(value, text);
     value.dataset.total = name;
     value.classList.toggle("alarm", name === "errors" && all.errors > 0);

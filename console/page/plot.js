@@ -124,7 +124,7 @@ export function plots(view, style) {
   draw("plot-rate", [["offered", muted, DASHED], ["good", blue, SOLID], ["errors", red, SOLID], ["tries", orange, DOTTED]]
     .map(([name, color, dash]) => ({ name: t(`n_${name}`), color, dash, values: points.map((point) => point[name]) })));
   draw("plot-flight", view.lanes.slice(0, 8).map(({ number }, index) => ({
-    name: `B${number}`, color: style.lanes[index], dash: [SOLID, DASHED, DOTTED][index % 3], values: points.map((point) => point.in_flight[index]),
+    name: `B${number}`, color: style.lanes[index % 4], dash: [SOLID, DASHED, DOTTED][index % 3], values: points.map((point) => point.in_flight[index]),
   })));
   const curves = [["corrected", blue, SOLID], ["uncorrected", muted, DOTTED]]
     .map(([name, color, dash]) => ({ name: t(name), color, dash, values: known[name] }));

@@ -74,7 +74,7 @@ export function path(pen, points, color, width = 2, dash = []) {
 export function readStyle() {
   const read = getComputedStyle(document.documentElement);
   const color = (name) => read.getPropertyValue(`--${name}`).trim();
-  const style = { rem: parseFloat(read.fontSize), lanes: [..."abcdefgh"].map((name) => color(`lane-${name}`)) };
+  const style = { rem: parseFloat(read.fontSize), lanes: [..."abcd"].map((name) => color(`lane-${name}`)) };
   for (const name of ["blue", "orange", "red", "text", "muted", "line", "panel", "young", "mid", "old"]) style[name] = color(name);
   return style;
 }

@@ -82,10 +82,12 @@ export class Why {
       line.append(...cells.map((cell) => make(tag, cell)));
       table.append(line);
     };
-    row(["", t("weight"), t("n_in-flight"), t("latency"), t("score")], "th");
+    const scored = candidates.some((one) => one.score != null);
+    row(["", t("weight"), t("n_in-flight"), t("latency"), ...(scored ? [t("score")] : [])], "th");
     for (const { backend, weight, in_flight: count, latency_ms: ms = 0, score } of candidates) {
       const is = backend === chosen;
-      const cells = [num(weight ?? 0), num(count ?? 0), `${num(ms, 1)} ms`, score == null ? "–" : num(score, score % 1 ? 2 : 0)];
+      const cells = [num(weight ?? 0), num(count ?? 0), `${num(ms, 1)} ms`];
+      if (scored) cells.push(score == null ? "–" : num(score, score % 1 ? 2 : 0));
       row([`B${backend}${is ? ` ${t("chosen")}` : ""}`, ...cells], "td", is ? "chosen" : "");
     }
     id("why-text").append(table);

@@ -3,7 +3,7 @@
 
 mod speed;
 
-use std::io::{BufRead as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use api::Event;
 use balance::policy::Kind;
 use clap::{Args, Parser, Subcommand};
 use sim::scenario::Scenario;
-use sim::{Follow, Report, Skipped, StreamRecording, follow, table};
+use sim::{Follow, Report, Skipped, StreamRecording, follow, read_line, table};
 use strum::VariantArray;
 
 /// Run a scenario in virtual time, with the balancer's own decisions.
@@ -29,6 +29,9 @@ struct Cli {
     /// requests, and print their figures as events `ghost`, four times a second of the stream.
     #[arg(long)]
     follow: bool,
+    /// With --follow and --policy: run also the policy in force, and follow its changes.
+    #[arg(long, requires = "follow")]
+    in_force: bool,
     /// With --follow: the number of workers of each server, instead of what the stream tells.
     #[arg(long, requires = "follow", value_parser = clap::value_parser!(u32).range(1..))]
     workers: Option<u32>,
@@ -90,8 +93,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         None => {}
     }
     if cli.follow {
-        let options =
-            Follow { policies: cli.policy, workers: cli.workers, seed: cli.seed.unwrap_or_default() };
+        let (policies, in_force) = (cli.policy, cli.in_force);
+        let seed = cli.seed.unwrap_or_default();
+        let options = Follow { policies, in_force, workers: cli.workers, seed };
         return follow_input(&options);
     }
     let path = cli.scenario.context("no scenario is given")?;
@@ -118,12 +122,11 @@ fn print(text: &str) -> anyhow::Result<bool> {
 fn follow_input(options: &Follow) -> anyhow::Result<()> {
     let mut input = std::io::stdin().lock();
     let (mut unread, mut unprinted) = (Ok(()), Ok(()));
-    let read = |line: &mut Vec<u8>| match input.read_until(b'\n', line) {
-        Ok(length) => length > 0,
-        Err(error) => {
+    let read = |line: &mut Vec<u8>| {
+        read_line(&mut input, line).unwrap_or_else(|error| {
             unread = Err(error);
             false
-        }
+        })
     };
     let skipped = follow(options, read, |ghost| {
         let line = serde_json::to_string(&Event::Ghost(ghost)).context("cannot write an event");
@@ -153,11 +156,13 @@ fn complaints(skipped: &Skipped) -> Vec<String> {
             "skipped requests before the first event `hello` or the first measured service time",
         ),
         (skipped.late, "requests that took so long that they arrived late at the ghosts"),
+        (skipped.surplus, "skipped requests because too many were in flight at a ghost"),
     ] {
         if count > 0 {
             complaints.push(format!("{what}: {count}"));
         }
     }
+    complaints.extend(skipped.policies.iter().map(|why| format!("the policy in force has no ghost: {why}")));
     complaints.extend(skipped.faults.iter().map(|kind| not_simulated(kind)));
     complaints
 }

@@ -48,6 +48,11 @@ impl Merge {
         self.hello.is_some()
     }
 
+    /// The names of all policies; none before `hello`.
+    pub(super) fn policies(&self) -> &[Word] {
+        self.hello.as_ref().map_or(&[], |(hello, _)| &hello.policies)
+    }
+
     /// An event of the balancer.
     pub(super) fn balancer(&mut self, mut event: Event) -> Vec<Event> {
         if let Event::Hello(hello) = event {

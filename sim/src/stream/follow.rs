@@ -4,7 +4,7 @@
 //! stream. A request that takes longer than this arrives late at the ghost.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use api::{Ghost, Hello};
@@ -29,11 +29,20 @@ const TOO_FAR: u64 = 3_600_000_000;
 /// After a gap of this time, in microseconds, the ticks in the gap are left out.
 const GAP: u64 = 10_000_000;
 
+/// The largest number of unknown policies that are reported.
+const MOST_NAMES: usize = 16;
+
+/// The largest number of changes of the policy that wait for the ghosts.
+const MOST_CHANGES: usize = 10_000;
+
 /// What the ghosts are to do.
 #[derive(Debug, Clone, Default)]
 pub struct Follow {
-    /// The policies, with a ghost each; the policy of the stream if there are none.
+    /// The policies, with a ghost each. Without any, the ghost has the policy in force.
     pub policies: Vec<Kind>,
+    /// Whether there is also a ghost of the policy in force. It changes its policy when the stream does. While
+    /// it has the policy of another ghost, it tells nothing.
+    pub in_force: bool,
     /// The number of workers of each server, instead of what the stream tells.
     pub workers: Option<u32>,
     /// The seed of the draws of the policies.
@@ -51,8 +60,12 @@ pub struct Skipped {
     pub requests: u64,
     /// Requests that took too long, and so arrived late at the ghosts.
     pub late: u64,
+    /// Requests that were left out, because too many were in flight at the ghosts.
+    pub surplus: u64,
     /// The kinds of faults that are not simulated.
     pub faults: Vec<String>,
+    /// Policies in force that this program does not know, each with what it knows instead.
+    pub policies: Vec<String>,
     /// The event `hello` came.
     pub has_begun: bool,
 }
@@ -64,18 +77,22 @@ pub fn follow(
     mut read: impl FnMut(&mut Vec<u8>) -> bool,
     mut tell: impl FnMut(Ghost) -> bool,
 ) -> Skipped {
-    let mut input = Input { read: &mut read, line: Vec::new(), skipped: Skipped::default(), clock: None };
+    let skipped = Skipped::default();
+    let mut input = Input { read: &mut read, line: Vec::new(), skipped, clock: None, before: 0 };
     let mut next = None;
     while let Some(hello) = next.take().or_else(|| input.hello()) {
         input.skipped.has_begun = true;
-        let policies = match &*options.policies {
-            [] => hello.policy.parse().into_iter().collect(),
-            policies => policies.to_vec(),
-        };
         let sim = stage(&hello, options.seed);
-        let stages: Vec<_> = policies.iter().map(|policy| Stage::new(sim.clone().policy(*policy))).collect();
+        let follows = options.in_force || options.policies.is_empty();
+        let in_force = input.policy(&hello.policy).filter(|_| follows);
+        let stages: Vec<_> =
+            options.policies.iter().map(|kind| Stage::new(sim.clone().policy(*kind))).collect();
+        // It gets its policy when it is known.
+        let own = Stage::new(sim.clone().policy(in_force.unwrap_or(Kind::RoundRobin)));
         let mut ghosts = Ghosts {
-            ghosts: policies.iter().zip(&stages).map(|(policy, stage)| (*policy, stage.live())).collect(),
+            chosen: options.policies.iter().zip(&stages).map(|(kind, stage)| (*kind, stage.live())).collect(),
+            own: follows.then(|| (in_force, own.live())),
+            changes: VecDeque::new(),
             origin: hello.t,
             upto: hello.t,
             coming: BinaryHeap::new(),
@@ -104,25 +121,29 @@ fn session(
     input: &mut Input<'_>,
     tell: &mut impl FnMut(Ghost) -> bool,
 ) -> SessionEnd {
-    let mut end = SessionEnd::Over;
-    while let Some(told) = input.next() {
-        match told {
-            Told::Hello(another) if is_same(&another, hello) => {}
-            Told::Hello(another) => {
-                end = SessionEnd::Another(another);
-                break;
+    let end = loop {
+        match input.next() {
+            None => break SessionEnd::Over,
+            Some(Told::Hello(another)) if is_same(&another, hello) => {
+                ghosts.set_policy(another.t, input.policy(&another.policy));
             }
-            told => ghosts.take(&told),
+            Some(Told::Hello(another)) => break SessionEnd::Another(another),
+            Some(Told::Policy(t, name)) => ghosts.set_policy(t, input.policy(&name)),
+            Some(told) => ghosts.take(&told),
         }
         let clock = input.clock.unwrap_or(0);
         if !ghosts.advance(clock.saturating_sub(LAG), &mut input.skipped, tell) {
-            end = SessionEnd::Over;
-            break;
+            return SessionEnd::Over;
         }
-    }
-    if matches!(end, SessionEnd::Over) {
-        ghosts.advance(input.clock.unwrap_or(0), &mut input.skipped, tell);
-    }
+    };
+    // What has come so far still runs.
+    let to = match end {
+        SessionEnd::Over => input.clock.unwrap_or(0),
+        SessionEnd::Another(_) => input.before,
+    };
+    let wants_more = ghosts.advance(to, &mut input.skipped, tell);
+    input.skipped.requests += ghosts.coming.len() as u64;
+    let end = if wants_more { end } else { SessionEnd::Over };
     input.skipped.faults.extend(std::mem::take(&mut ghosts.conditions.unknown));
     input.skipped.faults.sort_unstable();
     input.skipped.faults.dedup();
@@ -144,6 +165,8 @@ struct Input<'a> {
     skipped: Skipped,
     /// The time of the latest event.
     clock: Option<u64>,
+    /// The time of the latest event before the last `hello`.
+    before: u64,
 }
 
 impl Input<'_> {
@@ -167,6 +190,9 @@ impl Input<'_> {
     /// The same event, if its time is credible.
     fn timed(&mut self, told: Told) -> Result<Told, String> {
         let Some(t) = told.t() else { return Ok(told) };
+        if matches!(told, Told::Hello(_)) {
+            self.before = self.clock.unwrap_or(0);
+        }
         let clock = match (&told, self.clock) {
             // Another balancer may have another clock.
             (Told::Hello(_), _) | (_, None) => t,
@@ -177,6 +203,18 @@ impl Input<'_> {
         };
         self.clock = Some(clock);
         Ok(told)
+    }
+
+    /// The policy with this name, if this program knows it.
+    fn policy(&mut self, name: &str) -> Option<Kind> {
+        let kind = name.parse();
+        if let Err(why) = &kind
+            && self.skipped.policies.len() < MOST_NAMES
+            && !self.skipped.policies.contains(why)
+        {
+            self.skipped.policies.push(why.clone());
+        }
+        kind.ok()
     }
 
     /// The next event `hello`.
@@ -210,7 +248,11 @@ impl PartialOrd for Arriving {
 
 /// The ghosts of one session, and what comes to them.
 struct Ghosts<'a> {
-    ghosts: Vec<(Kind, Live<'a>)>,
+    chosen: Vec<(Kind, Live<'a>)>,
+    /// The ghost of the policy in force, if it is wanted. It tells nothing while that policy is not known.
+    own: Option<(Option<Kind>, Live<'a>)>,
+    /// The changes of the policy in force that are to come.
+    changes: VecDeque<(u64, Option<Kind>)>,
     /// The beginning of the session.
     origin: u64,
     /// The time up to which the ghosts have run.
@@ -219,27 +261,40 @@ struct Ghosts<'a> {
     conditions: Conditions,
 }
 
-impl Ghosts<'_> {
+impl<'a> Ghosts<'a> {
+    /// All runs.
+    fn lives(&mut self) -> impl Iterator<Item = &mut Live<'a>> {
+        self.chosen.iter_mut().map(|(_, live)| live).chain(self.own.iter_mut().map(|(_, live)| live))
+    }
+
     /// Takes in an event.
     fn take(&mut self, told: &Told) {
         let changes = match told {
-            Told::Req(req) => {
-                let call = LiveCall::of(req);
+            Told::Req(call) => {
                 // What arrived before the session would come all at once.
                 if call.arrived >= self.origin {
-                    self.coming.push(Reverse(Arriving(call)));
+                    self.coming.push(Reverse(Arriving(*call)));
                 }
                 return;
             }
-            Told::Tick(tick) => self.conditions.tick(tick),
+            Told::Tick(tick) => {
+                self.conditions.forget(self.upto);
+                self.conditions.tick(tick)
+            }
             Told::Fault(fault) => self.conditions.fault(fault),
-            Told::Hello(_) | Told::Other => return,
+            Told::Hello(_) | Told::Policy(..) | Told::Other => return,
         };
         for Change { at, fault, ends, name } in changes {
             let at = Duration::from_micros(at.saturating_sub(self.origin));
-            for (_, live) in &mut self.ghosts {
-                live.step(at, fault, ends, name);
-            }
+            self.lives().for_each(|live| live.step(at, fault, ends, name));
+        }
+    }
+
+    /// From this time on, this policy is in force.
+    fn set_policy(&mut self, t: u64, policy: Option<Kind>) {
+        if self.own.is_some() && self.changes.len() < MOST_CHANGES {
+            let after = self.changes.back().map_or(0, |(before, _)| *before);
+            self.changes.push_back((t.max(after), policy));
         }
     }
 
@@ -250,7 +305,11 @@ impl Ghosts<'_> {
         }
         while self.upto + PERIOD <= to {
             self.run(self.upto + PERIOD, skipped);
-            for (policy, live) in &mut self.ghosts {
+            let in_force = self.own.as_ref().and_then(|(policy, _)| *policy);
+            // Two ghosts of one policy would be two figures with one name.
+            let in_force = in_force.filter(|policy| self.chosen.iter().all(|(other, _)| other != policy));
+            let own = in_force.zip(self.own.as_mut().map(|(_, live)| live));
+            for (policy, live) in self.chosen.iter_mut().map(|(policy, live)| (*policy, live)).chain(own) {
                 let mut tick = live.tick();
                 tick.t += self.origin;
                 if !tell(Ghost { policy: policy.name().into(), tick }) {
@@ -261,19 +320,36 @@ impl Ghosts<'_> {
         true
     }
 
+    /// Runs the ghosts up to this time, with the changes of the policy.
     fn run(&mut self, to: u64, skipped: &mut Skipped) {
+        while let Some((at, policy)) = self.changes.pop_front_if(|(at, _)| *at <= to) {
+            self.serve(at.max(self.upto), skipped);
+            if let Some((own, live)) = &mut self.own {
+                policy.into_iter().for_each(|policy| live.set_policy(policy));
+                *own = policy;
+            }
+        }
+        self.serve(to, skipped);
+    }
+
+    /// Runs the ghosts up to this time.
+    fn serve(&mut self, to: u64, skipped: &mut Skipped) {
         while let Some(Reverse(Arriving(call))) = self.coming.peek()
             && call.arrived <= to
         {
             skipped.late += u64::from(call.arrived < self.upto);
-            match self.conditions.work(call).and_then(|work| call.since(self.origin, work)) {
-                Some(call) => self.ghosts.iter_mut().for_each(|(_, live)| live.arrive(&call)),
-                None => skipped.requests += 1,
-            }
+            let known = self.conditions.work(call).and_then(|work| call.since(self.origin, work));
             self.coming.pop();
+            let Some(call) = known else {
+                skipped.requests += 1;
+                continue;
+            };
+            for live in self.lives() {
+                skipped.surplus += u64::from(!live.arrive(&call));
+            }
         }
         let at = Duration::from_micros(to - self.origin);
-        self.ghosts.iter_mut().for_each(|(_, live)| live.advance(at));
+        self.lives().for_each(|live| live.advance(at));
         self.upto = to;
     }
 }

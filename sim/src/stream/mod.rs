@@ -21,6 +21,7 @@ use crate::server::Server;
 use crate::settings::Sim;
 
 pub use follow::{Follow, Skipped, follow};
+pub use line::read_line;
 pub use replay::StreamRecording;
 
 /// Numbers of backends above this are a mistake.

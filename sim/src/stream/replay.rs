@@ -20,6 +20,9 @@ use super::stage;
 /// A status of the stream: the client left before the end, as nginx logs it.
 const CLIENT_LEFT: u16 = 499;
 
+/// The status of a request of a load that got no complete answer.
+const NO_ANSWER: u16 = 0;
+
 /// A recording of a stream, which has one event in each line.
 #[derive(Debug)]
 pub struct StreamRecording {
@@ -83,7 +86,10 @@ impl StreamRecording {
     pub fn live(&self) -> Report {
         let mut counts = Counts::new(self.hello_backends(), false);
         for call in &self.calls {
-            let end = if call.status == CLIENT_LEFT { End::TimedOut } else { End::Answered(call.status) };
+            let end = match call.status {
+                NO_ANSWER | CLIENT_LEFT => End::TimedOut,
+                status => End::Answered(status),
+            };
             counts.end((call.ended - call.arrived).saturating_mul(1000), end);
             counts.retries += call.retries;
             let backend = call.backend.and_then(|number| counts.backends.get_mut(number.checked_sub(1)?));
@@ -137,12 +143,7 @@ impl Reader {
                         .to_owned(),
                 );
             }
-            (Told::Req(req), Some(hello)) => {
-                let call = LiveCall::of(&req);
-                if call.arrived >= hello.t {
-                    self.calls.push(call);
-                }
-            }
+            (Told::Req(call), Some(hello)) if call.arrived >= hello.t => self.calls.push(call),
             (Told::Tick(tick), Some(_)) => {
                 let queues = tick.backends.iter().filter_map(|backend| Some(backend.server.as_ref()?.queued));
                 self.longest_queue = queues.fold(self.longest_queue, u32::max);

@@ -388,7 +388,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("claims", "load spell"),
             // What happens in a lab.
             ("record", ""),
-            ("stream", "topology load client eventually lib"),
+            ("stream", "topology load client binaries eventually lib"),
             // A lab under load.
             ("topology", "load client image binaries eventually resources"),
             ("load", "client spell"),

@@ -71,7 +71,8 @@ struct Replay {
     /// The seed of the policies that draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Print all figures as JSON, one document for each policy; the first is the recording itself.
+    /// Print all figures as JSON, with the state 4 times a second: one document for each policy. The first is
+    /// the recording itself.
     #[arg(long)]
     json: bool,
 }
@@ -177,6 +178,7 @@ fn replay(command: &Replay) -> anyhow::Result<()> {
     let text = std::fs::read(&command.recording).with_context(|| format!("cannot read {path}"))?;
     let recording = StreamRecording::read(&text, command.workers).map_err(|why| anyhow!("{path}: {why}"))?;
     let policies = if command.policy.is_empty() { Kind::VARIANTS } else { &command.policy };
+    let recording = if command.json { recording.with_ticks() } else { recording };
     let mut reports = vec![recording.live()];
     reports.extend(policies.iter().map(|policy| recording.replay(*policy, command.seed)));
     if recording.skipped() > 0 {

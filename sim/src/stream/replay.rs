@@ -15,6 +15,7 @@ use crate::settings::Sim;
 use super::call::LiveCall;
 use super::conditions::{Change, Conditions};
 use super::line::Told;
+use super::live_ticks::live_ticks;
 use super::stage;
 
 /// A status of the stream: the client left before the end, as nginx logs it.
@@ -34,6 +35,7 @@ pub struct StreamRecording {
     longest_queue: u32,
     skipped: u64,
     unknown: Vec<String>,
+    ticks: bool,
 }
 
 impl StreamRecording {
@@ -62,6 +64,12 @@ impl StreamRecording {
         reader.finish(*hello, skipped)
     }
 
+    /// With the state 4 times a second in the reports.
+    #[must_use]
+    pub fn with_ticks(self) -> Self {
+        Self { ticks: true, ..self }
+    }
+
     /// The policy of the balancer at the beginning.
     pub fn policy(&self) -> &str {
         &self.hello.policy
@@ -82,7 +90,8 @@ impl StreamRecording {
         &self.unknown
     }
 
-    /// What happened. The report has the latencies, the ends, the retries and the shares, and nothing else.
+    /// What happened. The report has the latencies, the ends, the retries, the shares and the ticks, and
+    /// nothing else.
     pub fn live(&self) -> Report {
         let mut counts = Counts::new(self.hello_backends(), false);
         for call in &self.calls {
@@ -100,6 +109,9 @@ impl StreamRecording {
         if let Some(first) = counts.backends.first_mut() {
             first.max_queue = self.longest_queue;
         }
+        if self.ticks {
+            counts.ticks = live_ticks(&self.calls, self.hello.t, counts.backends.len());
+        }
         let to = self.calls.iter().map(|call| call.ended).max().unwrap_or(self.hello.t) - self.hello.t;
         Report {
             policy: "live",
@@ -114,7 +126,7 @@ impl StreamRecording {
 
     /// What would have happened under this policy. The seed is that of the draws of the policy.
     pub fn replay(&self, policy: Kind, seed: u64) -> Report {
-        let sim = Sim { script: self.script.clone(), ..stage(&self.hello, seed) };
+        let sim = Sim { script: self.script.clone(), ticks: self.ticks, ..stage(&self.hello, seed) };
         self.recording.replay(&sim, policy)
     }
 
@@ -176,6 +188,7 @@ impl Reader {
             longest_queue: self.longest_queue,
             hello,
             skipped,
+            ticks: false,
         })
     }
 }

@@ -15,6 +15,7 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "crates",
         rows: &[
             // The crates that nothing below uses: programs and tests.
+            ("launcher", ""),
             ("xtask", "lab console sim balance api"),
             ("e2e", "console lab sim balance api"),
             ("lb", "balance api"),
@@ -36,6 +37,7 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "crates, in tests",
         rows: &[
             ("lb", "lab"),
+            ("launcher", ""),
             ("xtask", ""),
             ("e2e", ""),
             ("demo-backend", ""),

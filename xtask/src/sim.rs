@@ -9,8 +9,7 @@ use anyhow::{Context, anyhow};
 use balance::policy::Kind;
 use clap::Args;
 use lab::binaries::workspace;
-
-use crate::pictures::svg::{Anchor, Area, Picture, Point, Tone};
+use picture::{Anchor, Area, Picture, Point, Tone};
 
 /// Run a scenario in virtual time under several policies, and draw the results.
 #[derive(Args)]

@@ -7,6 +7,7 @@ const PURE: &[&str] = &[
     "api/src/",
     "balance/src/",
     "console/src/",
+    "picture/src/",
     "sim/src/",
     "lab/src/claims/",
     "lab/src/load/arrivals.rs",
@@ -37,7 +38,7 @@ const PURE: &[&str] = &[
 ];
 
 const EVERYTHING: &[&str] =
-    &["api/", "balance/", "sim/", "lb/", "demo-backend/", "lab/", "console/", "xtask/", "tests/"];
+    &["api/", "balance/", "picture/", "sim/", "lb/", "demo-backend/", "lab/", "console/", "xtask/", "tests/"];
 
 pub(super) const BANS: &[Ban] = &[
     // Pure core.

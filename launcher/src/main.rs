@@ -16,15 +16,12 @@ use std::time::{Duration, Instant};
 /// The time between two updates of the line with the time.
 const UPDATE: Duration = Duration::from_secs(1);
 
-/// The commands that start a lab in the quick build.
-const WITH_A_LAB: [&str; 3] = ["demo", "record", "soak"];
-
 /// The programs that a command of `cargo xtask` needs, by the names of their binaries.
 fn programs(command: Option<&OsStr>) -> &'static [&'static str] {
-    if command.is_some_and(|command| WITH_A_LAB.iter().any(|name| command == *name)) {
-        &["xtask", "lb", "demo-backend"]
-    } else {
-        &["xtask"]
+    match command.and_then(OsStr::to_str) {
+        Some("demo" | "record" | "soak") => &["xtask", "lb", "demo-backend"],
+        Some("sim") => &["xtask", "sim"],
+        _ => &["xtask"],
     }
 }
 
@@ -92,16 +89,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_commands_with_a_lab_build_the_lab() {
+    fn a_command_builds_what_it_needs() {
         for (command, expected) in [
-            (Some("demo"), 3),
-            (Some("record"), 3),
-            (Some("soak"), 3),
-            (Some("tidy"), 1),
-            (Some("--help"), 1),
-            (None, 1),
+            (Some("demo"), "xtask lb demo-backend"),
+            (Some("record"), "xtask lb demo-backend"),
+            (Some("soak"), "xtask lb demo-backend"),
+            (Some("sim"), "xtask sim"),
+            (Some("tidy"), "xtask"),
+            (Some("--help"), "xtask"),
+            (None, "xtask"),
         ] {
-            assert_eq!(programs(command.map(OsStr::new)).len(), expected, "{command:?}");
+            assert_eq!(programs(command.map(OsStr::new)).join(" "), expected, "{command:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use api::{ControlChange, Event, Gap, Word};
+use api::{Change, ControlChange, Event, Gap, Word};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::clock::LabClock;
@@ -104,10 +104,15 @@ impl Channel {
         self.merging().tell(vec![For::Both(event)]);
     }
 
-    /// Tells that the lab itself changed something.
-    pub(super) fn tell_change(&self, what: impl Into<String>, by: impl Into<String>) {
-        let change = ControlChange { t: self.clock.now(), what: what.into(), by: by.into() };
-        self.tell(Event::Control(change));
+    /// Tells that the lab itself changed something, in words and, if a program follows it, typed.
+    pub(super) fn tell_change(
+        &self,
+        what: impl Into<String>,
+        by: impl Into<String>,
+        change: Option<Change>,
+    ) {
+        let (t, what, by) = (self.clock.now(), what.into(), by.into());
+        self.tell(Event::Control(ControlChange { t, what, by, change }));
     }
 
     /// The names of all policies that the balancer knows.

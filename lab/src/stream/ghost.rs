@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use api::{Event, Word};
+use api::{Change, Event, Word};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
@@ -75,13 +75,16 @@ impl Ghost {
     }
 
     fn switch(&self, policy: Option<&str>, by: &str) {
-        self.channel.tell_change(words(policy), by);
-        self.wanted.send_replace(policy.map(|policy| policy.to_owned().into()));
+        let policy: Option<Word> = policy.map(|policy| policy.to_owned().into());
+        tell_switch(&self.channel, policy.clone(), by);
+        self.wanted.send_replace(policy);
     }
 }
 
-fn words(policy: Option<&str>) -> String {
-    format!("ghost {}", policy.unwrap_or("off"))
+/// Tells that another ghost runs, or none.
+fn tell_switch(channel: &Channel, policy: Option<Word>, by: &str) {
+    let what = format!("ghost {}", policy.as_deref().unwrap_or("off"));
+    channel.tell_change(what, by, Some(Change::Ghost { policy }));
 }
 
 /// How the simulator is found.
@@ -110,11 +113,11 @@ async fn haunt(channel: &Channel, wanted: &watch::Sender<Option<Word>>, find: im
         match run(channel, &policy, &mut switch, find.clone()).await {
             Ok(End::Switched) => {}
             Ok(End::TooSlow) => {
-                channel.tell_change("the ghost was too slow, and begins again", BY);
+                channel.tell_change("the ghost was too slow, and begins again", BY, None);
                 sleep(PAUSE).await;
             }
             Err(error) => {
-                channel.tell_change(format!("the ghost has ended: {error:#}"), BY);
+                channel.tell_change(format!("the ghost has ended: {error:#}"), BY, None);
                 // Unless another one is wanted already.
                 let is_off = wanted.send_if_modified(|wanted| {
                     let is_same = wanted.as_ref() == Some(&policy);
@@ -122,7 +125,7 @@ async fn haunt(channel: &Channel, wanted: &watch::Sender<Option<Word>>, find: im
                     is_same
                 });
                 if is_off {
-                    channel.tell_change(words(None), BY);
+                    tell_switch(channel, None, BY);
                 }
             }
         }
@@ -140,7 +143,7 @@ async fn run(
     let binary = match timeout(SOON, &mut built).await {
         Ok(built) => built??,
         Err(_) => {
-            channel.tell_change("the simulator is being built", BY);
+            channel.tell_change("the simulator is being built", BY, None);
             built.await??
         }
     };

@@ -64,7 +64,8 @@ async fn what_the_simulator_writes_is_in_the_stream() {
     lab.ghost.set(Some("random"), "a test").unwrap();
     told(&mut reader, "\"ghost\",\"policy\"").await;
     lab.ghost.set(None, "a test").unwrap();
-    told(&mut reader, "ghost off").await;
+    let Event::Control(off) = told(&mut reader, "ghost off").await else { panic!() };
+    assert_eq!(off.change, Some(Change::Ghost { policy: None }));
     assert_eq!(lab.ghost.policy(), None);
     let args = std::fs::read_to_string(lab.folder.path().join("args")).unwrap();
     assert_eq!(args.lines().last(), Some("--follow --in-force --policy random"));
@@ -78,7 +79,7 @@ async fn its_end_is_told_and_nothing_else_ends() {
     told(&mut reader, "the ghost has ended: exit status: 3: it is broken").await;
     told(&mut reader, "ghost off").await;
     assert_eq!(lab.ghost.policy(), None);
-    lab.channel.tell_change("life goes on", "a test");
+    lab.channel.tell_change("life goes on", "a test", None);
     told(&mut reader, "life goes on").await;
     // It can be switched on again.
     lab.ghost.set(Some("ring"), "a test").unwrap();

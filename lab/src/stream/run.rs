@@ -124,7 +124,7 @@ impl LabStream {
 
     /// Tells that the lab itself changed something, such as the command of a key.
     pub fn tell(&self, what: impl Into<String>, by: impl Into<String>) {
-        self.channel.tell_change(what, by);
+        self.channel.tell_change(what, by, None);
     }
 
     /// The ghost: another policy on the same requests.

@@ -149,7 +149,8 @@ fn complaints(skipped: &Skipped) -> Vec<String> {
     for (count, what) in [
         (
             skipped.requests,
-            "skipped requests before the first event `hello` or the first measured service time",
+            "skipped requests before the first event `hello`, before the first measured service time, or at a \
+             change of the backends",
         ),
         (skipped.late, "requests that took so long that they arrived late at the ghosts"),
         (skipped.surplus, "skipped requests because too many were in flight at a ghost"),

@@ -105,12 +105,7 @@ impl Channel {
     }
 
     /// Tells that the lab itself changed something, in words and, if a program follows it, typed.
-    pub(super) fn tell_change(
-        &self,
-        what: impl Into<String>,
-        by: impl Into<String>,
-        change: Option<Change>,
-    ) {
+    pub(super) fn tell_change(&self, what: impl Into<String>, by: impl Into<String>, change: Option<Change>) {
         let (t, what, by) = (self.clock.now(), what.into(), by.into());
         self.tell(Event::Control(ControlChange { t, what, by, change }));
     }

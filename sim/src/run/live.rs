@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use api::{BackendTick, LoadTick, ServerTick, Tick};
+use balance::change::{Change, Update};
 use balance::policy::Kind;
 use balance::{Peer, Rules};
 
@@ -90,6 +91,17 @@ impl Live<'_> {
     pub(crate) fn set_policy(&mut self, policy: Kind) {
         let pool = &self.world.balancers[0].pool;
         pool.set_rules(Rules { policy, ..pool.rules() });
+    }
+
+    /// From now on, a backend has this weight. A backend with the weight 0 finishes what it has.
+    pub(crate) fn set_weight(&mut self, number: usize, weight: u32) {
+        let balancer = &self.world.balancers[0];
+        let pool = &balancer.pool;
+        let index = balancer.peers.iter().position(|peer| peer.number == number);
+        if let Some(member) = index.and_then(|index| pool.specs().into_iter().nth(index)) {
+            let update = Update { weight: Some(weight), ..Update::of(member.address) };
+            pool.change(vec![Change::Update(update)], moment(self.world.now));
+        }
     }
 
     /// A fault begins, or ends, at a time that is not over, or now. The end has the name of the beginning.

@@ -14,8 +14,8 @@ use crate::run::{Live, Stage};
 
 use super::call::LiveCall;
 use super::conditions::{Change, Conditions};
-use super::line::Told;
-use super::stage;
+use super::line::{MemberChange, Told};
+use super::{MOST_BACKENDS, stage};
 
 /// How far a ghost is behind the stream, in microseconds.
 const LAG: u64 = 1_500_000;
@@ -56,7 +56,8 @@ pub struct Skipped {
     pub lines: u64,
     /// What is wrong with the first of them.
     pub first: Option<String>,
-    /// Requests before the first measured service time, or before the first event `hello`.
+    /// Requests before the first measured service time, before the first event `hello`, or just before a
+    /// change of the backends.
     pub requests: u64,
     /// Requests that took too long, and so arrived late at the ghosts.
     pub late: u64,
@@ -93,6 +94,7 @@ pub fn follow(
             chosen: options.policies.iter().zip(&stages).map(|(kind, stage)| (*kind, stage.live())).collect(),
             own: follows.then(|| (in_force, own.live())),
             changes: VecDeque::new(),
+            members: members(&hello),
             origin: hello.t,
             upto: hello.t,
             coming: BinaryHeap::new(),
@@ -104,6 +106,18 @@ pub fn follow(
         }
     }
     input.skipped
+}
+
+/// The weight of each backend up to the largest number, and whether it is ready.
+fn members(hello: &Hello) -> Vec<(u32, bool)> {
+    let count = hello.backends.iter().map(|backend| backend.backend).max().unwrap_or(0);
+    let mut members = vec![(0, true); count.min(MOST_BACKENDS)];
+    for backend in &hello.backends {
+        if let Some(member) = backend.backend.checked_sub(1).and_then(|index| members.get_mut(index)) {
+            *member = (backend.weight, backend.mode == "ready");
+        }
+    }
+    members
 }
 
 /// Why a session ends.
@@ -125,10 +139,20 @@ fn session(
         match input.next() {
             None => break SessionEnd::Over,
             Some(Told::Hello(another)) if is_same(&another, hello) => {
-                ghosts.set_policy(another.t, input.policy(&another.policy));
+                let policy = input.policy(&another.policy);
+                ghosts.operated(another.t, Setting::Policy(policy));
+                for backend in &another.backends {
+                    let (number, is_ready) = (backend.backend, backend.mode == "ready");
+                    ghosts.operated(another.t, Setting::Member(number, MemberChange::Ready(is_ready)));
+                    ghosts.operated(another.t, Setting::Member(number, MemberChange::Weight(backend.weight)));
+                }
             }
             Some(Told::Hello(another)) => break SessionEnd::Another(another),
-            Some(Told::Policy(t, name)) => ghosts.set_policy(t, input.policy(&name)),
+            Some(Told::Policy(t, name)) => {
+                let policy = input.policy(&name);
+                ghosts.operated(t, Setting::Policy(policy));
+            }
+            Some(Told::Member(t, number, change)) => ghosts.operated(t, Setting::Member(number, change)),
             Some(told) => ghosts.take(&told),
         }
         let clock = input.clock.unwrap_or(0);
@@ -142,7 +166,9 @@ fn session(
         SessionEnd::Another(_) => input.before,
     };
     let wants_more = ghosts.advance(to, &mut input.skipped, tell);
-    input.skipped.requests += ghosts.coming.len() as u64;
+    if matches!(end, SessionEnd::Another(_)) {
+        input.skipped.requests += ghosts.coming.len() as u64;
+    }
     let end = if wants_more { end } else { SessionEnd::Over };
     input.skipped.faults.extend(std::mem::take(&mut ghosts.conditions.unknown));
     input.skipped.faults.sort_unstable();
@@ -153,7 +179,7 @@ fn session(
 /// Whether a stream has the same backends as before, and the same clock.
 fn is_same(one: &Hello, other: &Hello) -> bool {
     let backends = |hello: &Hello| -> Vec<_> {
-        hello.backends.iter().map(|backend| (backend.backend, backend.url.clone(), backend.weight)).collect()
+        hello.backends.iter().map(|backend| (backend.backend, backend.url.clone())).collect()
     };
     one.epoch_unix_us == other.epoch_unix_us && one.t >= other.t && backends(one) == backends(other)
 }
@@ -246,13 +272,23 @@ impl PartialOrd for Arriving {
     }
 }
 
+/// A change of an operator.
+#[derive(Debug, Clone, Copy)]
+enum Setting {
+    /// The policy in force, if it is known.
+    Policy(Option<Kind>),
+    Member(usize, MemberChange),
+}
+
 /// The ghosts of one session, and what comes to them.
 struct Ghosts<'a> {
     chosen: Vec<(Kind, Live<'a>)>,
     /// The ghost of the policy in force, if it is wanted. It tells nothing while that policy is not known.
     own: Option<(Option<Kind>, Live<'a>)>,
-    /// The changes of the policy in force that are to come.
-    changes: VecDeque<(u64, Option<Kind>)>,
+    /// The changes of an operator that are to come.
+    changes: VecDeque<(u64, Setting)>,
+    /// The weight of each backend, and whether it is ready, in their order.
+    members: Vec<(u32, bool)>,
     /// The beginning of the session.
     origin: u64,
     /// The time up to which the ghosts have run.
@@ -282,7 +318,7 @@ impl<'a> Ghosts<'a> {
                 self.conditions.tick(tick)
             }
             Told::Fault(fault) => self.conditions.fault(fault),
-            Told::Hello(_) | Told::Policy(..) | Told::Other => return,
+            Told::Hello(_) | Told::Policy(..) | Told::Member(..) | Told::Other => return,
         };
         for Change { at, fault, ends, name } in changes {
             let at = Duration::from_micros(at.saturating_sub(self.origin));
@@ -290,11 +326,38 @@ impl<'a> Ghosts<'a> {
         }
     }
 
-    /// From this time on, this policy is in force.
-    fn set_policy(&mut self, t: u64, policy: Option<Kind>) {
-        if self.own.is_some() && self.changes.len() < MOST_CHANGES {
+    /// An operator changed something at this time.
+    fn operated(&mut self, t: u64, setting: Setting) {
+        if self.changes.len() < MOST_CHANGES {
             let after = self.changes.back().map_or(0, |(before, _)| *before);
-            self.changes.push_back((t.max(after), policy));
+            self.changes.push_back((t.max(after), setting));
+        }
+    }
+
+    /// The change happens now.
+    fn set(&mut self, setting: Setting) {
+        match setting {
+            Setting::Policy(policy) => {
+                if let Some((own, live)) = &mut self.own {
+                    policy.into_iter().for_each(|policy| live.set_policy(policy));
+                    *own = policy;
+                }
+            }
+            Setting::Member(number, change) => {
+                let Some(member) = number.checked_sub(1).and_then(|index| self.members.get_mut(index)) else {
+                    return;
+                };
+                let before = *member;
+                match change {
+                    MemberChange::Weight(weight) => member.0 = weight,
+                    MemberChange::Ready(is_ready) => member.1 = is_ready,
+                }
+                let (weight, is_ready) = *member;
+                if *member != before {
+                    let weight = if is_ready { weight } else { 0 };
+                    self.lives().for_each(|live| live.set_weight(number, weight));
+                }
+            }
         }
     }
 
@@ -320,14 +383,11 @@ impl<'a> Ghosts<'a> {
         true
     }
 
-    /// Runs the ghosts up to this time, with the changes of the policy.
+    /// Runs the ghosts up to this time, with the changes of operators.
     fn run(&mut self, to: u64, skipped: &mut Skipped) {
-        while let Some((at, policy)) = self.changes.pop_front_if(|(at, _)| *at <= to) {
+        while let Some((at, setting)) = self.changes.pop_front_if(|(at, _)| *at <= to) {
             self.serve(at.max(self.upto), skipped);
-            if let Some((own, live)) = &mut self.own {
-                policy.into_iter().for_each(|policy| live.set_policy(policy));
-                *own = policy;
-            }
+            self.set(setting);
         }
         self.serve(to, skipped);
     }

@@ -27,8 +27,18 @@ pub(super) enum Told {
     Fault(Box<Fault>),
     /// From this time on, the policy with this name is in force.
     Policy(u64, String),
+    /// From this time on, the backend with this number has this weight or this mode.
+    Member(u64, usize, MemberChange),
     /// Another event.
     Other,
+}
+
+/// What an operator changed at a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MemberChange {
+    Weight(u32),
+    /// Whether its mode is `ready`.
+    Ready(bool),
 }
 
 /// An event `control`.
@@ -47,6 +57,9 @@ struct Control<'a> {
 struct TypedChange {
     kind: String,
     policy: Option<String>,
+    backend: usize,
+    weight: u32,
+    mode: String,
 }
 
 impl Told {
@@ -97,20 +110,27 @@ impl Told {
             Self::Tick(tick) => Some(tick.t),
             Self::Req(call) => Some(call.ended),
             Self::Fault(fault) => Some(fault.t),
-            Self::Policy(t, _) => Some(*t),
+            Self::Policy(t, _) | Self::Member(t, ..) => Some(*t),
             Self::Other => None,
         }
     }
 }
 
 impl Control<'_> {
-    /// A new policy, from the typed change, or from the words of a balancer that does not write it.
+    /// What changed, if a simulation follows it. A balancer that does not type its changes says only the
+    /// policy, in words.
     fn told(self) -> Told {
-        let typed = self.change.filter(|change| change.kind == "policy").and_then(|change| change.policy);
-        let words = || self.what.strip_prefix("policy ")?.split_once(" -> ");
-        match typed.or_else(|| words().map(|(_, policy)| policy.to_owned())) {
-            Some(policy) => Told::Policy(self.t, policy),
-            None => Told::Other,
+        let Some(change) = self.change else {
+            let policies = self.what.strip_prefix("policy ").and_then(|words| words.split_once(" -> "));
+            return policies.map_or(Told::Other, |(_, policy)| Told::Policy(self.t, policy.to_owned()));
+        };
+        let TypedChange { kind, policy, backend, weight, mode } = change;
+        let is_known = (1..=MOST_BACKENDS).contains(&backend);
+        match (&*kind, policy) {
+            ("policy", Some(policy)) => Told::Policy(self.t, policy),
+            ("weight", _) if is_known => Told::Member(self.t, backend, MemberChange::Weight(weight)),
+            ("mode", _) if is_known => Told::Member(self.t, backend, MemberChange::Ready(mode == "ready")),
+            _ => Told::Other,
         }
     }
 }
@@ -193,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_the_policy_is_told_in_words_or_typed() {
+    fn a_change_of_the_policy_or_of_a_backend_is_read() {
         for (line, expected) in [
             (r#"{"event":"control","t":5,"what":"policy random -> ring","by":"x"}"#, Some("ring")),
             (
@@ -202,13 +222,22 @@ mod tests {
             ),
             (r#"{"event":"control","t":5,"what":"w","change":{"kind":"ghost","policy":"ring"}}"#, None),
             (r#"{"event":"control","t":5,"what":"kill backend 2","change":null}"#, None),
-            (r#"{"event":"control","t":5,"what":"w","change":{"kind":"weight","backend":2}}"#, None),
+            (r#"{"event":"control","t":5,"change":{"kind":"weight","backend":1000000000}}"#, None),
+            (r#"{"event":"control","t":5,"change":{"kind":"new kind","x":[1]}}"#, None),
         ] {
             match (Told::read(line.as_bytes()).unwrap(), expected) {
                 (Told::Policy(5, policy), Some(expected)) => assert_eq!(policy, expected, "{line}"),
                 (Told::Other, None) => {}
                 (told, _) => panic!("{line}: {told:?}"),
             }
+        }
+        for (change, expected) in [
+            (r#"{"kind":"weight","backend":2,"weight":7}"#, MemberChange::Weight(7)),
+            (r#"{"kind":"mode","backend":2,"mode":"drain"}"#, MemberChange::Ready(false)),
+            (r#"{"kind":"mode","backend":2,"mode":"ready"}"#, MemberChange::Ready(true)),
+        ] {
+            let told = Told::read(format!(r#"{{"event":"control","t":5,"change":{change}}}"#).as_bytes());
+            assert!(matches!(told, Ok(Told::Member(5, 2, found)) if found == expected), "{change}");
         }
     }
 

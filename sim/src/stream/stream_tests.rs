@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use api::{BackendTick, ControlChange, Event, Fault, Ghost, HelloBackend, Req, SCHEMA, ServerTick, Tick};
+use api::{
+    BackendTick, Change, ControlChange, Event, Fault, Ghost, HelloBackend, Req, SCHEMA, ServerTick, Tick,
+};
 use balance::policy::Kind;
 
 use super::*;
@@ -345,6 +347,20 @@ fn a_ghost_follows_the_policy_in_force() {
     // One key goes to one backend under `ring`, and the counts go on.
     let last = picks(after.last().unwrap());
     assert!(last == [10, 30] || last == [30, 10], "{last:?}");
+}
+
+#[test]
+fn a_ghost_follows_weights_and_modes() {
+    let change = |change| {
+        Event::Control(ControlChange { t: ORIGIN + 9_900_000, change: Some(change), ..Default::default() })
+    };
+    let drain = change(Change::Mode { backend: 2, mode: "drain".into() });
+    let (told, _) = ghosts(&with(Kind::RoundRobin), &lines(&calm_stream(drain)));
+    assert_eq!(picks(told.last().unwrap()), [30, 10]);
+    let heavy = change(Change::Weight { backend: 2, weight: 3 });
+    let (told, _) = ghosts(&with(Kind::WeightedRoundRobin), &lines(&calm_stream(heavy)));
+    let picks = picks(told.last().unwrap());
+    assert!((24..=26).contains(&picks[1]), "10, and three of four of the next 20: {picks:?}");
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl Demo {
         let stream = Arc::new(LabStream::start(sources.clone()).await?);
         let operator = Operator::new(stream.clone(), &sources, lab.admin_token().map(str::to_owned)).await?;
         let operator = Arc::new(operator);
-        let recording = recorder.map(|recorder| recorder.start(stream.read()));
+        let recording = recorder.map(|recorder| recorder.start(stream.read_all()));
         let page = Page::open(!self.no_page, &stream, &operator).await?;
         let until = self.seconds.map(Duration::from_secs);
         if self.plain || !stdout().is_terminal() {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use console::terminal::Wish;
 use console::{Action, View};
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -9,8 +10,6 @@ use lab::client::{Client, request};
 use lab::stream::{LabStream, Shape, Traffic};
 use lab::topology::{Backend, Lab};
 use serde_json::{Value, json};
-
-use super::live::Wish;
 
 /// The origin of what the keys do, as the stream tells it.
 const BY: &str = "demo";
@@ -50,8 +49,8 @@ impl Commands<'_> {
         let backend = backend.with_context(|| format!("there is no backend {lane}"))?;
         let mode = view.lanes.iter().find(|one| one.number == *lane).map_or("ready", |one| &*one.mode);
         let done = match action {
-            Action::KillOrStart(_) => kill_or_start(backend).await?,
-            Action::StopOrContinue(_) => stop_or_continue(backend).await?,
+            Action::KillOrStart => kill_or_start(backend).await?,
+            Action::StopOrContinue => stop_or_continue(backend).await?,
             Action::Slow => toggle(backend, &json!({"kind": "latency", "fixed": "400ms"})).await?,
             Action::Err => toggle(backend, &json!({"kind": "status", "code": 503})).await?,
             Action::Drain => {
@@ -81,7 +80,11 @@ impl Commands<'_> {
                 self.traffic.change(Shape { is_open: !shape.is_open, ..shape })?;
                 return Ok(None);
             }
-            Action::Select { .. } | Action::Legend | Action::Pause | Action::Quit => return Ok(None),
+            // These need the console's server and the ghost.
+            Action::Ghost | Action::MakeReal | Action::Report => return Ok(None),
+            Action::Select { .. } | Action::Choose(_) | Action::Legend | Action::Pause | Action::Quit => {
+                return Ok(None);
+            }
         };
         Ok(Some(done))
     }
@@ -134,7 +137,7 @@ async fn kill_or_start(backend: &Backend) -> Result<String> {
 async fn stop_or_continue(backend: &Backend) -> Result<String> {
     let number = backend.number();
     let state = backend.state().await?;
-    ensure!(state["worker"]["state"] != "dead", "B{number} is dead; start it first: press {number}");
+    ensure!(state["worker"]["state"] != "dead", "B{number} is dead; start it first: press k");
     if state["worker"]["state"] == "stopped" {
         backend.resume().await?;
         return Ok(format!("continue B{number}"));

@@ -2,11 +2,7 @@
 
 mod commands;
 mod failover;
-mod live;
-mod plain;
 mod recorder;
-mod screen;
-mod terminal;
 
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
@@ -16,6 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use api::Event;
 use clap::{Args, ValueEnum};
+use console::Glyphs;
+pub(crate) use console::terminal::EventSource;
+use console::terminal::{Addresses, Start, live, of_the_locale, plain, say};
 use lab::binaries::CargoOutput;
 use lab::load::{Arrivals, Call, Load, Sizes};
 use lab::stream::{LabStream, Shape, Sources, StreamReader, Traffic};
@@ -25,9 +24,7 @@ use tokio::sync::mpsc;
 use tokio::time::interval;
 
 use self::commands::Commands;
-pub(crate) use self::live::EventSource;
 use self::recorder::Recorder;
-use self::screen::Addresses;
 
 /// The seed of the demo, unless the user gives another one.
 const SEED: u64 = 42;
@@ -37,6 +34,9 @@ const LOAD: Shape = Shape { is_open: true, rate: 100.0, clients: 8 };
 
 /// The least and the greatest work of a request.
 const WORK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
+
+/// The settings of [`lively`] that a screen shows.
+const SETTINGS: [&str; 4] = ["explain", "key: header x-request-id", "workers 2", "queue 50"];
 
 /// The connections of the load.
 const CONNECTIONS: usize = 64;
@@ -70,6 +70,10 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) plain: bool,
 
+    /// Use only ASCII on the screen, whatever the locale says.
+    #[arg(long)]
+    pub(crate) ascii: bool,
+
     /// Write all events into this file, for `cargo xtask replay`.
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
@@ -84,7 +88,7 @@ enum Scenario {
 impl Demo {
     /// A demo without keys that is recorded.
     pub(crate) fn recorded(file: PathBuf, seconds: Option<u64>, seed: u64) -> Self {
-        Self { compose: false, scenario: None, seconds, seed, plain: true, record: Some(file) }
+        Self { compose: false, scenario: None, seconds, seed, plain: true, ascii: false, record: Some(file) }
     }
 
     pub(crate) fn run(self) -> Result<()> {
@@ -105,17 +109,18 @@ impl Demo {
         let recording = recorder.map(|recorder| recorder.start(stream.read()));
         let until = self.seconds.map(Duration::from_secs);
         if self.plain || !stdout().is_terminal() {
-            for line in screen::picture(&Addresses::of(&lab), terminal::of_the_locale()) {
-                println!("{line}");
+            for line in Addresses::of(&lab).picture(self.glyphs()) {
+                say(&line)?;
             }
-            plain::run(OfLab(stream.read()), until).await?;
+            plain(OfLab(stream.read()), until).await?;
         } else {
-            with_keys(&lab, &stream, &traffic, until).await?;
+            let start = Start { ascii: self.ascii, until, ..Start::default() };
+            with_keys(&lab, &stream, &traffic, start).await?;
         }
         let sums = traffic.sums();
-        println!("{} requests, {} errors", sums.done, sums.errors);
+        say(&format!("{} requests, {} errors", sums.done, sums.errors))?;
         if let Some(recording) = recording {
-            println!("{}", recording.end().await?);
+            say(&recording.end().await?)?;
         }
         drop(stream);
         lab.stop();
@@ -125,6 +130,10 @@ impl Demo {
     /// The seed of the lab. The balancer and the backends of docker-compose.yml draw their own seeds.
     fn seed(&self) -> Option<u64> {
         (!self.compose).then_some(self.seed)
+    }
+
+    fn glyphs(&self) -> Glyphs {
+        if self.ascii { Glyphs::ascii() } else { of_the_locale() }
     }
 
     fn setup(&self) -> Setup {
@@ -178,7 +187,7 @@ async fn started(setup: Setup) -> Result<Lab> {
 }
 
 /// Shows the screen, and obeys the keys beside it.
-async fn with_keys(lab: &Lab, stream: &LabStream, traffic: &Traffic, until: Option<Duration>) -> Result<()> {
+async fn with_keys(lab: &Lab, stream: &LabStream, traffic: &Traffic, start: Start) -> Result<()> {
     let first_policy = lab.balancer().state().await?.policy.to_string();
     let commands = Commands { lab, stream, traffic, first_policy };
     let (wishes, mut wished) = mpsc::unbounded_channel();
@@ -189,9 +198,11 @@ async fn with_keys(lab: &Lab, stream: &LabStream, traffic: &Traffic, until: Opti
         std::future::pending::<()>().await;
     };
     let reader = OfLab(stream.read());
+    let settings = SETTINGS.map(str::to_owned).to_vec();
+    let start = Start { addresses: Some(Addresses::of(lab)), settings, wishes: Some(wishes), ..start };
     stream.tell("the lab is up; the keys below break backends", "demo");
     tokio::select! {
-        ended = live::run(reader, Some(Addresses::of(lab)), until, Some(wishes)) => ended,
+        ended = live(reader, start) => ended,
         () = obey => Ok(()),
     }
 }
@@ -211,13 +222,13 @@ impl EventSource for OfLab {
 }
 
 /// Shows events that need no lab: on a terminal, or line by line.
-pub(crate) fn show(source: impl EventSource, plain: bool) -> Result<()> {
+pub(crate) fn show(source: impl EventSource, is_plain: bool, start: Start) -> Result<()> {
     until_a_signal(
         async {
-            if plain || !stdout().is_terminal() {
-                return plain::run(source, None).await;
+            if is_plain || !stdout().is_terminal() {
+                return plain(source, start.until).await;
             }
-            live::run(source, None, None, None).await
+            live(source, start).await
         },
         "",
     )

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::{BackendTick, ControlChange, Event, Hello, Load, LoadTick, StateChange, Tick, Word};
+use api::{BackendTick, Change, ControlChange, Event, Hello, Load, LoadTick, StateChange, Tick, Word};
 
 use super::clock::{distance, shift};
 use super::faults::{BackendSeen, differences};
@@ -61,12 +61,8 @@ impl Merge {
                 let now = StateChange { from: change.to.clone(), ..change.clone() };
                 self.states.insert(change.backend, now);
             }
-            Event::Control(ref change) => {
-                if let Some((_, policy)) =
-                    change.what.strip_prefix("policy ").and_then(|policies| policies.split_once(" -> "))
-                {
-                    hello.policy = policy.to_owned().into();
-                }
+            Event::Control(ControlChange { change: Some(Change::Policy { ref policy }), .. }) => {
+                hello.policy = policy.clone();
             }
             // Its ids are those of the balancer.
             Event::Gap(gap) => {
@@ -198,7 +194,7 @@ impl Merge {
 }
 
 fn found(t: u64, what: String) -> Event {
-    Event::Control(ControlChange { t, what, by: BY.to_owned() })
+    Event::Control(ControlChange { t, what, by: BY.to_owned(), change: None })
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ impl LabStream {
 
     /// Tells that the lab itself changed something, such as the command of a key.
     pub fn tell(&self, what: impl Into<String>, by: impl Into<String>) {
-        let change = ControlChange { t: self.clock.now(), what: what.into(), by: by.into() };
+        let change = ControlChange { t: self.clock.now(), what: what.into(), by: by.into(), change: None };
         self.channel.take_in(|_| vec![Event::Control(change)]);
     }
 

@@ -53,7 +53,8 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "api",
         rows: &[
             ("command", "lib"),
-            ("stream", "tick backend explain lib"),
+            ("stream", "change tick backend explain lib"),
+            ("change", "lib"),
             ("tick", "lib"),
             ("explain", "lib"),
             ("state", "backend lib"),

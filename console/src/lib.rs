@@ -6,6 +6,7 @@
 //! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen.
 //! - [`Health`] and [`Glyphs`] say how a state looks without colours, and [`shown`] makes text from outside
 //!   safe for a terminal.
+//! - [`web`] serves the page of a lab, and takes its commands.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
 //! - [`terminal`] draws a view on a terminal, for `cargo xtask demo`, `replay` and `console`.
 
@@ -15,6 +16,7 @@ mod keys;
 mod model;
 mod shown;
 pub mod terminal;
+pub mod web;
 
 pub use glyphs::Glyphs;
 pub use health::Health;

@@ -2,12 +2,11 @@
 
 use ratatui::style::{Modifier, Style};
 
-use super::ghost::{Ghost, GhostLane};
 use super::text::{percent, rate, us};
 use super::tone;
 use crate::glyphs::Glyphs;
 use crate::health::Health;
-use crate::model::{Lane, Trouble};
+use crate::model::{Ghost, GhostLane, Lane, Trouble};
 
 /// A column of the table.
 pub(super) struct Column {

@@ -2,11 +2,10 @@
 
 use ratatui::text::Line;
 
-use super::ghost::Ghost;
 use super::scene::Scene;
 use super::text::{fit, percent, plain, rate, us};
 use super::tone;
-use crate::model::{LoadFigures, Totals, View};
+use crate::model::{Ghost, GhostTotals, LoadFigures, Totals, View};
 
 /// Below this width, words are shorter.
 const NARROW: usize = 60;
@@ -83,25 +82,27 @@ pub(super) fn clients(view: &View, load: &LoadFigures, columns: usize) -> Line<'
 }
 
 /// What would be with the policy of the ghost.
-pub(super) fn ghost(ghost: &Ghost, columns: usize) -> Line<'static> {
+pub(super) fn ghost(view: &View, ghost: &Ghost, columns: usize) -> Line<'static> {
+    let seconds = (ghost.covers_us as f64 / 1e6).round();
     let agreement = match ghost.agreement {
-        Some(agreement) => format!("agreement {}", percent(Some(agreement / 100.0))),
+        Some(agreement) => format!("agreement {} in {seconds} s", percent(Some(agreement / 100.0))),
         None => "agreement not known yet".to_owned(),
     };
+    let GhostTotals { good, errors, in_flight, p50_us, p99_us } = &ghost.totals;
     let parts = match columns < NARROW {
         true => vec![
             format!("ghost {}", ghost.policy),
-            format!("p99 {}", us(ghost.p99_us)),
+            format!("p99 {}", us(*p99_us)),
             ghost.agreement.map_or_else(String::new, |agreement| format!("agree {agreement:.0} %")),
         ],
         false => vec![
-            format!("with {}, {:.0} s, it would be:", ghost.policy, ghost.seconds),
-            format!("p50 {}", us(ghost.p50_us)),
-            format!("p99 {}", us(ghost.p99_us)),
+            format!("with {}, {}, it would be:", ghost.policy, window(view)),
+            format!("p50 {}", us(*p50_us)),
+            format!("p99 {}", us(*p99_us)),
             agreement,
-            format!("in flight {}", ghost.in_flight),
-            format!("{} good/s", rate(ghost.good)),
-            format!("{} errors/s", rate(ghost.errors)),
+            format!("in flight {in_flight}"),
+            format!("{} good/s", rate(*good)),
+            format!("{} errors/s", rate(*errors)),
             "enter makes it real".to_owned(),
         ],
     };

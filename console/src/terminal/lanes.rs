@@ -18,7 +18,7 @@ const MARKS: usize = 60;
 pub(super) fn table(scene: &Scene<'_>, columns: usize, rows: usize, strips: bool) -> Vec<Line<'static>> {
     let lanes = &scene.view.lanes;
     let (marks, id) = (if columns < MARKS { 1 } else { 3 }, id_width(lanes));
-    let shown = that_fit(columns.saturating_sub(1 + marks + id), scene.ghost);
+    let shown = that_fit(columns.saturating_sub(1 + marks + id), scene.view.ghost.as_ref());
     let mut lines = Vec::new();
     if rows > 3 {
         lines.push(headings(&shown, 1 + marks + id));
@@ -89,7 +89,8 @@ fn row(scene: &Scene<'_>, lane: &Lane, columns: &[&Column], (marks, id): (usize,
         piece(pad(&mark, marks, true), of_marks),
         piece(pad(&format!("B{}", lane.number), id, false), if is_harm { tone::HARM } else { of_id }),
     ];
-    let ghost = scene.ghost.and_then(|ghost| ghost.lane(lane.number));
+    let ghosts = scene.view.ghost.iter().flat_map(|ghost| &ghost.lanes);
+    let ghost = ghosts.into_iter().find(|ghost| ghost.number == lane.number);
     let data = Row { lane, ghost, glyphs: scene.look.glyphs };
     for column in columns {
         let (text, style) = (column.cell)(&data);

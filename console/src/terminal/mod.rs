@@ -8,7 +8,6 @@
 mod columns;
 mod device;
 mod foot;
-mod ghost;
 mod head;
 mod lanes;
 mod legend;

@@ -1,6 +1,5 @@
 //! Everything that one drawing shows.
 
-use super::ghost::Ghost;
 use super::look::Look;
 use super::trail::Trail;
 use crate::model::View;
@@ -8,7 +7,6 @@ use crate::model::View;
 /// What a drawing is made of.
 pub(super) struct Scene<'a> {
     pub(super) view: &'a View,
-    pub(super) ghost: Option<&'a Ghost>,
     pub(super) trail: &'a Trail,
     pub(super) look: &'a Look,
 }

@@ -6,11 +6,10 @@ use ratatui::style::{Color, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Sparkline, Widget};
 
-use super::ghost::Ghost;
 use super::look::Look;
 use super::scene::Scene;
 use super::text::{cut, plain, wrap};
-use super::trail::{SECONDS, Trail};
+use super::trail::Trail;
 use super::{foot, head, lanes, legend, tone};
 use crate::model::View;
 
@@ -25,6 +24,12 @@ const SPARKLINE: usize = 20;
 const STRIPS: usize = 22;
 const REQUESTS: usize = 30;
 const PICTURE: usize = 36;
+
+/// The seconds of the sparkline.
+const SECONDS: usize = 60;
+
+/// Microseconds in a second.
+const SECOND: u64 = 1_000_000;
 
 /// The columns around the sparkline: what it shows, and its scale.
 const LABEL: usize = 12;
@@ -45,14 +50,9 @@ struct Sheet {
 /// Draws the whole screen on a buffer of its size. Every text from outside is made safe, and no line is wider
 /// than the buffer.
 pub fn draw(view: &View, trail: &Trail, look: &Look, buffer: &mut Buffer) {
-    draw_with(Ghost::of(view).as_ref(), view, trail, look, buffer);
-}
-
-/// The same with the figures of this ghost.
-pub(super) fn draw_with(ghost: Option<&Ghost>, view: &View, trail: &Trail, look: &Look, buffer: &mut Buffer) {
     let area = buffer.area;
     let (width, height) = (usize::from(area.width), usize::from(area.height));
-    let scene = Scene { view, ghost, trail, look };
+    let scene = Scene { view, trail, look };
     let sheet = if width < LEAST.0 || height < LEAST.1 {
         let text = format!("too small: at least {}x{}", LEAST.0, LEAST.1);
         Sheet { lines: wrap(&text, width, 0).into_iter().map(plain).collect(), sparkline: None }
@@ -101,7 +101,7 @@ fn sheet(scene: &Scene<'_>, width: usize, height: usize) -> Sheet {
 
 /// The lines above the table.
 fn above(scene: &Scene<'_>, width: usize, height: usize) -> Sheet {
-    let Scene { view, look, ghost, .. } = scene;
+    let Scene { view, look, .. } = scene;
     let mut lines = vec![head::title(scene, width)];
     if height >= REQUESTS {
         lines.extend(head::settings(scene, width));
@@ -117,8 +117,8 @@ fn above(scene: &Scene<'_>, width: usize, height: usize) -> Sheet {
     if let Some(load) = view.load.as_ref().filter(|_| height >= ROOMY) {
         lines.push(head::clients(view, load, width));
     }
-    if let Some(ghost) = ghost.filter(|_| height >= WHY) {
-        lines.push(head::ghost(ghost, width));
+    if let Some(ghost) = view.ghost.as_ref().filter(|_| height >= WHY) {
+        lines.push(head::ghost(view, ghost, width));
     }
     let mut sparkline = None;
     if height >= SPARKLINE && width > LABEL + SCALE {
@@ -152,7 +152,14 @@ fn below(scene: &Scene<'_>, height: usize) -> Vec<Line<'static>> {
 
 /// The rates of the last seconds, as many as the sparkline has cells.
 fn rates(scene: &Scene<'_>, cells: usize) -> Vec<u64> {
-    scene.trail.rates().split_off(SECONDS - cells.min(SECONDS))
+    let newest = scene.view.t / SECOND;
+    let of = |age: usize| {
+        let second = newest.checked_sub(age as u64)?;
+        // The last point of a second that has a rate.
+        let points = scene.view.series.points.iter().rev();
+        points.filter(|point| point.t / SECOND == second).find_map(|point| point.offered)
+    };
+    (0..cells).rev().map(|age| of(age).unwrap_or_default().round() as u64).collect()
 }
 
 /// What the sparkline shows, and its scale.

@@ -12,13 +12,12 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
-use super::ghost::{Ghost, GhostLane};
 use super::look::{Addresses, Look};
-use super::screen::{draw_with, text};
+use super::screen::{draw, text};
 use super::trail::Trail;
 use crate::glyphs::Glyphs;
 use crate::keys::Action;
-use crate::model::{Model, View};
+use crate::model::{Ghost, GhostLane, GhostTotals, Model, View};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (130, 40), (40, 12)];
 
@@ -39,7 +38,7 @@ impl Shown {
     }
 
     fn view(&self) -> View {
-        self.model.view()
+        View { ghost: self.ghost.clone(), ..self.model.view() }
     }
 
     /// The drawing on a terminal of this size, over an old one.
@@ -48,7 +47,7 @@ impl Shown {
         for _ in 0..2 {
             terminal
                 .draw(|frame| {
-                    draw_with(self.ghost.as_ref(), &self.view(), &self.trail, look, frame.buffer_mut());
+                    draw(&self.view(), &self.trail, look, frame.buffer_mut());
                 })
                 .unwrap();
         }
@@ -220,17 +219,20 @@ fn ghost() -> Ghost {
         share: 0.25,
         in_flight: [2, 9, 12, 104][number - 1],
         p99_us: Some([62_000, 180_000, 420_000, 2_130_000][number - 1]),
+        ..GhostLane::default()
     };
     Ghost {
         policy: "round-robin".into(),
-        seconds: 5.0,
         lanes: (1..=4).map(lane).collect(),
-        good: 96.0,
-        errors: 0.0,
-        in_flight: 127,
-        p50_us: Some(51_000),
-        p99_us: Some(2_130_000),
+        totals: GhostTotals {
+            good: 96.0,
+            errors: 0.0,
+            in_flight: 127,
+            p50_us: Some(51_000),
+            p99_us: Some(2_130_000),
+        },
         agreement: Some(97.2),
+        covers_us: 28_000_000,
     }
 }
 
@@ -525,10 +527,10 @@ proptest! {
         size in (1_u16..=200, 1_u16..=60),
         ascii: bool,
         legend in proptest::option::of(0_usize..9),
-        with_ghost: bool,
+        ghost in proptest::option::of(Just(ghost())),
         keys in proptest::collection::vec(any::<bool>(), 0..4),
     ) {
-        let mut shown = Shown { ghost: with_ghost.then(ghost), ..Shown::default() };
+        let mut shown = Shown { ghost, ..Shown::default() };
         events.iter().for_each(|event| shown.apply(event));
         let glyphs = if ascii { Glyphs::ascii() } else { look().glyphs };
         let mut look = Look { glyphs, legend, note: Some(note.clone()), settings: vec![note], ..look() };

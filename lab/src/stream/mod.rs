@@ -14,6 +14,7 @@ mod faults;
 mod figures;
 mod merge;
 mod run;
+mod secret;
 mod traffic;
 
 pub use channel::StreamReader;

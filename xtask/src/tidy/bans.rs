@@ -13,7 +13,6 @@ const PURE: &[&str] = &[
     "console/src/shown.rs",
     "console/src/terminal/columns.rs",
     "console/src/terminal/foot.rs",
-    "console/src/terminal/ghost.rs",
     "console/src/terminal/head.rs",
     "console/src/terminal/lanes.rs",
     "console/src/terminal/legend.rs",

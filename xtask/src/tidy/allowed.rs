@@ -398,6 +398,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("claims", "load spell"),
             // What happens in a lab.
             ("record", ""),
+            ("commands", "stream load client"),
             ("stream", "topology load client binaries eventually lib"),
             // A lab under load.
             ("topology", "load client image binaries eventually resources"),
@@ -420,6 +421,8 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "console",
         rows: &[
+            ("main", "web"),
+            ("web", "model"),
             ("terminal", "glyphs model keys shown health"),
             ("glyphs", "model health"),
             ("model", "health"),

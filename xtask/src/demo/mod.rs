@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use api::Event;
 use clap::{Args, ValueEnum};
 use console::Glyphs;
@@ -19,6 +19,7 @@ use lab::binaries::CargoOutput;
 use lab::load::{Arrivals, Call, Load, Sizes};
 use lab::stream::{LabStream, Shape, Sources, StreamReader, Traffic};
 use lab::topology::{Lab, Setup};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::interval;
@@ -77,6 +78,10 @@ pub(crate) struct Demo {
     /// Write all events into this file, for `cargo xtask replay`.
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+
+    /// Whether the recording is all that matters, so that a signal is its normal end.
+    #[arg(skip)]
+    only_records: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -88,10 +93,22 @@ enum Scenario {
 impl Demo {
     /// A demo without keys that is recorded.
     pub(crate) fn recorded(file: PathBuf, seconds: Option<u64>, seed: u64) -> Self {
-        Self { compose: false, scenario: None, seconds, seed, plain: true, ascii: false, record: Some(file) }
+        Self {
+            compose: false,
+            scenario: None,
+            seconds,
+            seed,
+            plain: true,
+            ascii: false,
+            record: Some(file),
+            only_records: true,
+        }
     }
 
     pub(crate) fn run(self) -> Result<()> {
+        if self.only_records {
+            return runtime()?.block_on(self.play());
+        }
         until_a_signal(self.play(), "; nothing is left running")
     }
 
@@ -102,20 +119,35 @@ impl Demo {
         // A file that cannot be written is found before the build.
         let recorder = self.record.as_deref().map(Recorder::open).transpose()?;
         let setup = if self.compose { self.setup() } else { lively(self.setup(), self.seed) };
-        let lab = started(setup.fixed_ports()).await?;
+        let lab = tokio::select! {
+            lab = started(setup.fixed_ports()) => lab?,
+            name = stop_signal(), if self.only_records => bail!("stopped by {}; nothing is recorded", name?),
+        };
         let traffic = Arc::new(traffic(&lab, self.seed)?);
         let sources = Sources { traffic: Some(traffic.clone()), seed: self.seed(), ..Sources::of(&lab)? };
         let stream = LabStream::start(sources).await?;
-        let recording = recorder.map(|recorder| recorder.start(stream.read()));
+        let mut recording = recorder.map(|recorder| recorder.start(stream.read()));
         let until = self.seconds.map(Duration::from_secs);
-        if self.plain || !stdout().is_terminal() {
+        let shown = async {
+            if !self.plain && stdout().is_terminal() {
+                let start = Start { ascii: self.ascii, until, ..Start::default() };
+                return with_keys(&lab, &stream, &traffic, start).await;
+            }
             for line in Addresses::of(&lab).picture(self.glyphs()) {
                 say(&line)?;
             }
-            plain(OfLab(stream.read()), until).await?;
-        } else {
-            let start = Start { ascii: self.ascii, until, ..Start::default() };
-            with_keys(&lab, &stream, &traffic, start).await?;
+            plain(OfLab(stream.read()), until).await
+        };
+        let failed = async {
+            match &mut recording {
+                Some(recording) => recording.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = shown => ended?,
+            () = failed => {}
+            name = stop_signal(), if self.only_records => drop(name?),
         }
         let sums = traffic.sums();
         say(&format!("{} requests, {} errors", sums.done, sums.errors))?;
@@ -235,14 +267,17 @@ pub(crate) fn show(source: impl EventSource, is_plain: bool, start: Start) -> Re
 }
 
 /// Runs to the end, or until a signal ends it. The normal end then restores the terminal and stops the lab.
-fn until_a_signal(work: impl Future<Output = Result<()>>, rest: &str) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+pub(crate) fn until_a_signal(work: impl Future<Output = Result<()>>, rest: &str) -> Result<()> {
+    runtime()?.block_on(async {
         tokio::select! {
             ended = work => ended,
-            name = stop_signal() => anyhow::bail!("stopped by {}{rest}", name?),
+            name = stop_signal() => bail!("stopped by {}{rest}", name?),
         }
     })
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Waits for a signal to end, and returns its name.

@@ -66,10 +66,8 @@ fn neighbour(view: &View, next: bool) -> Option<String> {
 /// The next policy for a ghost: not the one in force, and none after the last one.
 fn next_ghost(view: &View) -> Option<String> {
     let others: Vec<&Word> = view.policies.iter().filter(|name| **name != view.policy).collect();
-    let next = match &view.ghost {
-        None => 0,
-        Some(ghost) => others.iter().position(|name| **name == ghost.policy)? + 1,
-    };
+    let at = view.ghost.as_ref().and_then(|ghost| others.iter().position(|name| **name == ghost.policy));
+    let next = at.map_or(0, |at| at + 1);
     others.get(next).map(ToString::to_string)
 }
 

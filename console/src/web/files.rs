@@ -9,7 +9,25 @@ const JS: &str = "text/javascript; charset=utf-8";
 pub(super) const INDEX: &str = include_str!("../../page/index.html");
 
 /// All other files. A test compares them with the folder.
-pub(super) const FILES: &[PageFile] = &[("main.js", JS, include_str!("../../page/main.js"))];
+pub(super) const FILES: &[PageFile] = &[
+    ("controls.js", JS, include_str!("../../page/controls.js")),
+    ("flow.js", JS, include_str!("../../page/flow.js")),
+    ("keys.js", JS, include_str!("../../page/keys.js")),
+    ("lanes.js", JS, include_str!("../../page/lanes.js")),
+    ("main.js", JS, include_str!("../../page/main.js")),
+    ("model-lane.js", JS, include_str!("../../page/model-lane.js")),
+    ("model-plots.js", JS, include_str!("../../page/model-plots.js")),
+    ("model-window.js", JS, include_str!("../../page/model-window.js")),
+    ("model-words.js", JS, include_str!("../../page/model-words.js")),
+    ("model.js", JS, include_str!("../../page/model.js")),
+    ("plot.js", JS, include_str!("../../page/plot.js")),
+    ("stream.js", JS, include_str!("../../page/stream.js")),
+    ("strings.js", JS, include_str!("../../page/strings.js")),
+    ("why.js", JS, include_str!("../../page/why.js")),
+    ("style.css", "text/css; charset=utf-8", include_str!("../../page/style.css")),
+    ("strings/de.json", "application/json", include_str!("../../page/strings/de.json")),
+    ("strings/en.json", "application/json", include_str!("../../page/strings/en.json")),
+];
 
 /// The file of this name.
 pub(super) fn find(name: &str) -> Option<&'static PageFile> {

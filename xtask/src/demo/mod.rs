@@ -2,6 +2,7 @@
 
 mod commands;
 mod failover;
+mod page;
 mod recorder;
 
 use std::io::{IsTerminal, stdout};
@@ -16,34 +17,23 @@ use console::Glyphs;
 pub(crate) use console::terminal::EventSource;
 use console::terminal::{Addresses, Start, live, of_the_locale, plain, say};
 use lab::binaries::CargoOutput;
-use lab::load::{Arrivals, Call, Load, Sizes};
-use lab::stream::{LabStream, Shape, Sources, StreamReader, Traffic};
+use lab::commands::{Operator, usual_load};
+use lab::stream::{LabStream, Sources, StreamReader, Traffic};
 use lab::topology::{Lab, Setup};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
-use self::commands::Commands;
+use self::commands::Keys;
+use self::page::Page;
 use self::recorder::Recorder;
 
 /// The seed of the demo, unless the user gives another one.
 const SEED: u64 = 42;
 
-/// The load of the demo: half of what four backends with two workers each can do.
-const LOAD: Shape = Shape { is_open: true, rate: 100.0, clients: 8 };
-
-/// The least and the greatest work of a request.
-const WORK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
-
 /// The settings of [`lively`] that a screen shows.
 const SETTINGS: [&str; 4] = ["explain", "key: header x-request-id", "workers 2", "queue 50"];
-
-/// The connections of the load.
-const CONNECTIONS: usize = 64;
-
-/// The latest requests of the load that are kept.
-const KEPT: usize = 10_000;
 
 /// The time between two messages while the lab is built and started.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -70,6 +60,14 @@ pub(crate) struct Demo {
     /// Write a line a second instead of a screen, as without a terminal.
     #[arg(long)]
     pub(crate) plain: bool,
+
+    /// Do not serve the page on port 4000.
+    #[arg(long, conflicts_with = "scenario")]
+    pub(crate) no_page: bool,
+
+    /// At the end, keep the lab running until the last viewer of the page has left.
+    #[arg(long, conflicts_with_all = ["scenario", "no_page"])]
+    pub(crate) hold: bool,
 
     /// Use only ASCII on the screen, whatever the locale says.
     #[arg(long)]
@@ -100,6 +98,8 @@ impl Demo {
             seed,
             plain: true,
             ascii: false,
+            no_page: true,
+            hold: false,
             record: Some(file),
             only_records: true,
         }
@@ -125,18 +125,32 @@ impl Demo {
         };
         let traffic = Arc::new(traffic(&lab, self.seed)?);
         let sources = Sources { traffic: Some(traffic.clone()), seed: self.seed(), ..Sources::of(&lab)? };
-        let stream = LabStream::start(sources).await?;
-        let mut recording = recorder.map(|recorder| recorder.start(stream.read()));
+        let stream = Arc::new(LabStream::start(sources.clone()).await?);
+        let operator = Operator::new(stream.clone(), &sources, lab.admin_token().map(str::to_owned)).await?;
+        let operator = Arc::new(operator);
+        let mut recording = recorder.map(|recorder| recorder.start(stream.read_all()));
+        let page = Page::open(!self.no_page, &stream, &operator).await?;
         let until = self.seconds.map(Duration::from_secs);
         let shown = async {
-            if !self.plain && stdout().is_terminal() {
-                let start = Start { ascii: self.ascii, until, ..Start::default() };
-                return with_keys(&lab, &stream, &traffic, start).await;
+            if self.plain || !stdout().is_terminal() {
+                for line in Addresses::of(&lab).picture(self.glyphs()) {
+                    say(&line)?;
+                }
+                say(&page.line())?;
+                plain(OfLab(stream.read()), until).await?;
+            } else {
+                stream.tell(format!("the lab is up; the keys below break backends; {}", page.line()), "demo");
+                let start = Start {
+                    ascii: self.ascii,
+                    until,
+                    addresses: Some(Addresses::of(&lab)),
+                    ..Start::default()
+                };
+                let keys =
+                    Keys { operator: &operator, stream: &stream, traffic: &traffic, page: page.address() };
+                with_keys(keys, start).await?;
             }
-            for line in Addresses::of(&lab).picture(self.glyphs()) {
-                say(&line)?;
-            }
-            plain(OfLab(stream.read()), until).await
+            if self.hold { page.hold().await } else { Ok(()) }
         };
         let failed = async {
             match &mut recording {
@@ -154,7 +168,7 @@ impl Demo {
         if let Some(recording) = recording {
             say(&recording.end().await?)?;
         }
-        drop(stream);
+        drop((page, operator, stream));
         lab.stop();
         Ok(())
     }
@@ -188,14 +202,8 @@ fn lively(setup: Setup, seed: u64) -> Setup {
 
 /// The load of a lab: requests of different sizes that arrive at random.
 fn traffic(lab: &Lab, seed: u64) -> Result<Traffic> {
-    let sizes = Sizes::Uniform { least: WORK.0, most: WORK.1 };
-    let load = Load::open(lab.balancer().address())
-        .call(Call::get("/").path_from_size().sizes(sizes).rate(LOAD.rate))
-        .arrivals(Arrivals::Poisson)
-        .connections(CONNECTIONS)
-        .seed(seed)
-        .keep_last(KEPT);
-    Traffic::start(load, LOAD)
+    let (load, shape) = usual_load(lab.balancer().address(), seed);
+    Traffic::start(load, shape)
 }
 
 /// Builds and starts a lab, and says every two seconds that it does.
@@ -219,20 +227,17 @@ async fn started(setup: Setup) -> Result<Lab> {
 }
 
 /// Shows the screen, and obeys the keys beside it.
-async fn with_keys(lab: &Lab, stream: &LabStream, traffic: &Traffic, start: Start) -> Result<()> {
-    let first_policy = lab.balancer().state().await?.policy.to_string();
-    let commands = Commands { lab, stream, traffic, first_policy };
+async fn with_keys(keys: Keys<'_>, start: Start) -> Result<()> {
     let (wishes, mut wished) = mpsc::unbounded_channel();
     let obey = async {
         while let Some(wish) = wished.recv().await {
-            commands.obey(wish).await;
+            keys.obey(wish).await;
         }
         std::future::pending::<()>().await;
     };
-    let reader = OfLab(stream.read());
+    let reader = OfLab(keys.stream.read());
     let settings = SETTINGS.map(str::to_owned).to_vec();
-    let start = Start { addresses: Some(Addresses::of(lab)), settings, wishes: Some(wishes), ..start };
-    stream.tell("the lab is up; the keys below break backends", "demo");
+    let start = Start { settings, wishes: Some(wishes), ..start };
     tokio::select! {
         ended = live(reader, start) => ended,
         () = obey => Ok(()),

@@ -21,6 +21,9 @@ const PURE: &[&str] = &[
     "console/src/terminal/text.rs",
     "console/src/terminal/tone.rs",
     "console/src/terminal/trail.rs",
+    "console/src/web/files.rs",
+    "console/src/web/guard.rs",
+    "picture/src/",
     "sim/src/",
     "lab/src/claims/",
     "lab/src/load/arrivals.rs",
@@ -37,6 +40,7 @@ const PURE: &[&str] = &[
     "lab/src/stream/faults.rs",
     "lab/src/stream/figures.rs",
     "lab/src/stream/merge.rs",
+    "lab/src/stream/secret.rs",
     "lb/src/proxy/http1/",
     "lb/src/check/figures.rs",
     "lb/src/admin/guard.rs",
@@ -51,7 +55,7 @@ const PURE: &[&str] = &[
 ];
 
 const EVERYTHING: &[&str] =
-    &["api/", "balance/", "sim/", "lb/", "demo-backend/", "lab/", "console/", "xtask/", "tests/"];
+    &["api/", "balance/", "picture/", "sim/", "lb/", "demo-backend/", "lab/", "console/", "xtask/", "tests/"];
 
 pub(super) const BANS: &[Ban] = &[
     // Pure core.
@@ -59,6 +63,8 @@ pub(super) const BANS: &[Ban] = &[
         places: PURE,
         except: &[
             ("sim/src/main.rs", "it is the program, and reads a file and prints"),
+            ("sim/src/print.rs", "it prints"),
+            ("sim/src/draw.rs", "it reads a scenario and writes a picture"),
             ("sim/src/speed.rs", "it prints what it has measured"),
         ],
         words: "tokio tracing TcpStream TcpListener UdpSocket std::fs fs:: rustix socket2 println! eprintln! stdout stderr",

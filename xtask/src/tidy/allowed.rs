@@ -437,13 +437,14 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "xtask",
         rows: &[
-            ("main", "bench budget fuzz image soak record replay demo tidy sim pictures"),
+            ("main", "bench budget console fuzz image soak record replay demo tidy sim pictures"),
             // The commands.
             ("bench", "callgrind table"),
             ("budget", "callgrind"),
             ("fuzz", ""),
             ("image", ""),
             ("soak", ""),
+            ("console", "demo"),
             ("record", "demo"),
             ("replay", "demo"),
             ("demo", "table"),

@@ -96,7 +96,7 @@ export class Samples {
     keep(this.requests, told, KEPT);
   }
 
-  explain({ id, decisions }) {
+  explain({ id, decisions = [] }) {
     if (decisions.length === 0) return;
     const { because } = decisions.at(-1);
     const request = this.requests.findLast((one) => one.id === id);

@@ -32,7 +32,7 @@ impl Model {
             self.lanes.iter().map(|(number, lane)| (*number, lane.in_flight())).collect();
         let latency = self.latencies.quantiles(t, POINT_US, [0.5, 0.99]);
         let ghost = self.ghosts.moment(self.policy(), self.now);
-        self.points.push(t, step, Moment { in_flight, latency, ghost });
+        self.points.push(t, step, Moment { in_flight, latency }, ghost);
     }
 
     /// What a screen shows at the time of the newest event.

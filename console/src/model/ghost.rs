@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::frame::{Frame, Sums};
 use super::latency::{Curve, LONG_US, Latencies};
-use super::series::POINT_US;
+use super::series::{Moment, POINT_US};
 use super::window::{WINDOW_US, Window};
 
 /// After this time without a tick, in microseconds, a ghost is not shown any more.
@@ -121,15 +121,11 @@ impl Ghosts {
         self.all.iter().find(is_shown)
     }
 
-    /// The requests in flight at each backend of the ghost that is shown, and its latencies.
-    pub(super) fn moment(
-        &self,
-        in_force: &str,
-        now: u64,
-    ) -> Option<(BTreeMap<usize, u32>, [Option<u64>; 2])> {
+    /// The ghost that is shown, for a point.
+    pub(super) fn moment(&self, in_force: &str, now: u64) -> Option<Moment> {
         let (_, state) = self.shown(in_force, now)?;
         let in_flight = state.lanes.iter().map(|(number, lane)| (*number, lane.in_flight)).collect();
-        Some((in_flight, state.latencies.quantiles(state.last, POINT_US, [0.5, 0.99])))
+        Some(Moment { in_flight, latency: state.latencies.quantiles(state.last, POINT_US, [0.5, 0.99]) })
     }
 
     /// The percentiles of the ghost that is shown.

@@ -1,8 +1,9 @@
 //! The measurements as a picture: bars for the medians, dots for the rounds.
 
+use picture::{Anchor, Area, Picture, Tone};
+
 use super::figure::Figure;
 use super::report::Series;
-use crate::pictures::svg::{Anchor, Area, Picture, Tone};
 
 const BAR_LEFT: f64 = 150.0;
 const BAR_WIDTH: f64 = 420.0;

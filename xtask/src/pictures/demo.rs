@@ -11,11 +11,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use picture::escape;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, Command};
 use tokio::time::sleep;
-
-use super::svg::escape;
 
 /// The size of the terminal.
 const ROWS: u16 = 32;

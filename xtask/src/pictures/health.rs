@@ -1,6 +1,6 @@
 //! The states of a backend's health, and the evidence that changes them.
 
-use super::svg::{Anchor, Area, Picture, Tone};
+use picture::{Anchor, Area, Picture, Tone};
 
 /// Three states and the evidence between them.
 pub(super) fn health_states() -> Picture {

@@ -4,8 +4,6 @@ mod demo;
 mod health;
 mod overview;
 mod retry;
-pub(crate) mod svg;
-mod tone;
 mod turn;
 
 use std::fs;
@@ -14,6 +12,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use clap::Args;
 use lab::binaries::workspace;
+use picture::Picture;
 
 /// Draw the pictures in img/.
 #[derive(Args)]
@@ -28,7 +27,7 @@ pub(crate) struct Pictures {
 }
 
 /// Every picture and the name of its file.
-fn all() -> [(&'static str, svg::Picture); 5] {
+fn all() -> [(&'static str, Picture); 5] {
     [
         ("lab.svg", overview::lab()),
         ("round-robin.svg", turn::round_robin()),

@@ -1,6 +1,6 @@
 //! The whole lab: its programs, their connections and their ports.
 
-use super::svg::{Anchor, Area, Picture, Tone};
+use picture::{Anchor, Area, Picture, Tone};
 
 /// The lab with its default ports.
 pub(super) fn lab() -> Picture {

@@ -1,6 +1,6 @@
 //! Retries and attempts: what happens to a request that meets a dead backend.
 
-use super::svg::{Anchor, Area, Picture, Tone};
+use picture::{Anchor, Area, Picture, Tone};
 
 /// The positions of the four parties, in pixels from the left.
 const CLIENT: f64 = 80.0;

@@ -1,6 +1,6 @@
 //! The turn: which backend gets the next request, with all backends alive and with one dead.
 
-use super::svg::{Anchor, Area, Picture, Point, Tone};
+use picture::{Anchor, Area, Picture, Point, Tone};
 
 const BALANCER: Area = Area { x: 220.0, y: 118.0, width: 170.0, height: 124.0 };
 

@@ -15,16 +15,19 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "crates",
         rows: &[
             // The crates that nothing below uses: programs and tests.
-            ("xtask", "lab console sim balance api"),
+            ("launcher", ""),
+            ("xtask", "console lab picture api"),
             ("e2e", "console lab sim balance api"),
             ("lb", "balance api"),
             ("demo-backend", ""),
             // What a person sees of a lab: the model of the events, the page, the terminal, the report.
-            ("console", "lab api"),
+            ("console", "lab picture api"),
             // The test bench. It has no arrow to `lb` or `demo-backend`: it starts them as processes.
             ("lab", "api"),
             // The simulator. It runs the decisions, reads the stream of events, and knows nothing of the lab.
-            ("sim", "balance api"),
+            ("sim", "balance picture api"),
+            // Pictures of numbers.
+            ("picture", ""),
             // The decisions, and the documents that the balancer and its readers share.
             ("balance", ""),
             ("api", ""),
@@ -36,6 +39,7 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "crates, in tests",
         rows: &[
             ("lb", "lab"),
+            ("launcher", ""),
             ("xtask", ""),
             ("e2e", ""),
             ("demo-backend", ""),
@@ -43,11 +47,14 @@ pub(super) const TABLES: &[Allowed] = &[
             // One test of `lb` counts allocations with the client of the lab.
             ("lab", ""),
             ("sim", ""),
+            ("picture", ""),
             ("balance", ""),
             ("api", ""),
         ],
         up: &[],
     },
+    // SVG pictures.
+    Allowed { scope: "picture", rows: &[("lib", "tone"), ("tone", "")], up: &[] },
     // The documents of the admin port.
     Allowed {
         scope: "api",
@@ -111,6 +118,8 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // The program.
             ("main", "stream scenario table report"),
+            ("draw", "print scenario table report"),
+            ("print", ""),
             ("speed", "settings arrivals server service clock"),
             // The library.
             ("scenario", "settings balancer arrivals client faults server service report clock"),
@@ -426,7 +435,7 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             ("main", "bench budget fuzz image soak record replay demo tidy sim pictures"),
             // The commands.
-            ("bench", "pictures callgrind table"),
+            ("bench", "callgrind table"),
             ("budget", "callgrind"),
             ("fuzz", ""),
             ("image", ""),
@@ -435,9 +444,9 @@ pub(super) const TABLES: &[Allowed] = &[
             ("replay", "demo"),
             ("demo", "table"),
             ("tidy", ""),
-            ("sim", "pictures"),
-            // What several commands use. Two of them are commands too.
+            ("sim", ""),
             ("pictures", ""),
+            // What several commands use.
             ("callgrind", ""),
             ("table", ""),
         ],

@@ -1,4 +1,4 @@
-//! A small SVG builder: boxes, arrows, dots and words.
+//! A small SVG builder: boxes, arrows, lines, dots and words, as a file or as a part of a page.
 //!
 //! The background is transparent and every colour has a variant for dark mode, chosen by
 //! `prefers-color-scheme`. Words use any sans-serif font of the reader, so their width is estimated with a
@@ -7,41 +7,51 @@
 //! A crate would replace the smaller part of this: `svg` writes elements and knows nothing of what they mean,
 //! and `plotters` writes fixed colours into the file, draws no arrows and reports no flaws.
 
-pub(crate) use super::tone::Tone;
-use super::tone::style;
+mod tone;
+
+use tone::style;
+pub use tone::{Tone, light_style};
 
 /// A point in the picture, in pixels from the top left.
-pub(crate) type Point = (f64, f64);
+pub type Point = (f64, f64);
 
 /// The alignment of words at their point.
-#[derive(Clone, Copy)]
-pub(crate) enum Anchor {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// The words begin there.
     Start,
+    /// Their middle is there.
     Middle,
+    /// They end there.
     End,
 }
 
 /// A rectangle, in pixels.
-#[derive(Clone, Copy)]
-pub(crate) struct Area {
-    pub(crate) x: f64,
-    pub(crate) y: f64,
-    pub(crate) width: f64,
-    pub(crate) height: f64,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Area {
+    /// Its left side.
+    pub x: f64,
+    /// Its top.
+    pub y: f64,
+    /// From left to right.
+    pub width: f64,
+    /// From top to bottom.
+    pub height: f64,
 }
 
 impl Area {
-    pub(crate) fn new(x: f64, y: f64, width: f64, height: f64) -> Self {
+    /// The rectangle with this top left corner and this size.
+    pub fn new(x: f64, y: f64, width: f64, height: f64) -> Self {
         Self { x, y, width, height }
     }
 
     /// The middle of its left side.
-    pub(crate) fn left(self) -> Point {
+    pub fn left(self) -> Point {
         (self.x, self.y + self.height / 2.0)
     }
 
     /// The middle of its right side.
-    pub(crate) fn right(self) -> Point {
+    pub fn right(self) -> Point {
         (self.x + self.width, self.y + self.height / 2.0)
     }
 
@@ -61,7 +71,8 @@ impl Area {
 }
 
 /// A picture under construction. Later things are drawn over earlier ones.
-pub(crate) struct Picture {
+#[derive(Clone, Debug)]
+pub struct Picture {
     title: String,
     description: String,
     width: f64,
@@ -73,7 +84,7 @@ pub(crate) struct Picture {
 
 impl Picture {
     /// An empty picture. The title and the description are for readers who cannot see it.
-    pub(crate) fn new(title: &str, description: &str, width: f64, height: f64) -> Self {
+    pub fn new(title: &str, description: &str, width: f64, height: f64) -> Self {
         Self {
             title: title.to_owned(),
             description: description.to_owned(),
@@ -86,7 +97,7 @@ impl Picture {
     }
 
     /// A box with centred lines of words, the first one bold.
-    pub(crate) fn block(&mut self, area: Area, tone: Tone, lines: &[&str]) {
+    pub fn block(&mut self, area: Area, tone: Tone, lines: &[&str]) {
         let Area { x, y, width, height } = area;
         let class = tone.name();
         let shape = format!(
@@ -102,40 +113,40 @@ impl Picture {
     }
 
     /// Words on the background.
-    pub(crate) fn label(&mut self, at: Point, anchor: Anchor, tone: Tone, text: &str) {
+    pub fn label(&mut self, at: Point, anchor: Anchor, tone: Tone, text: &str) {
         self.write(at, anchor, tone, text, 13.0, false, None);
     }
 
     /// Bold words on the background.
-    pub(crate) fn heading(&mut self, at: Point, anchor: Anchor, tone: Tone, text: &str) {
+    pub fn heading(&mut self, at: Point, anchor: Anchor, tone: Tone, text: &str) {
         self.write(at, anchor, tone, text, 15.0, true, None);
     }
 
     /// A line through the points, with a head at its end.
-    pub(crate) fn arrow(&mut self, points: &[Point], tone: Tone) {
+    pub fn arrow(&mut self, points: &[Point], tone: Tone) {
         self.path(points, tone, "");
         self.head(points, tone);
     }
 
     /// A dashed line through the points, with a head at its end.
-    pub(crate) fn dashed_arrow(&mut self, points: &[Point], tone: Tone) {
+    pub fn dashed_arrow(&mut self, points: &[Point], tone: Tone) {
         self.path(points, tone, " dashed");
         self.head(points, tone);
     }
 
     /// A line through the points.
-    pub(crate) fn line(&mut self, points: &[Point], tone: Tone) {
+    pub fn line(&mut self, points: &[Point], tone: Tone) {
         self.path(points, tone, "");
     }
 
     /// A cross, on something that does not work.
-    pub(crate) fn cross(&mut self, (x, y): Point, tone: Tone) {
+    pub fn cross(&mut self, (x, y): Point, tone: Tone) {
         self.path(&[(x - 6.0, y - 6.0), (x + 6.0, y + 6.0)], tone, "");
         self.path(&[(x - 6.0, y + 6.0), (x + 6.0, y - 6.0)], tone, "");
     }
 
     /// A small disc with a number or a letter in it.
-    pub(crate) fn token(&mut self, (x, y): Point, tone: Tone, text: &str) {
+    pub fn token(&mut self, (x, y): Point, tone: Tone, text: &str) {
         let class = tone.name();
         self.push(&format!(r#"<circle class="{class} box" cx="{x:.1}" cy="{y:.1}" r="12"/>"#));
         let area = Area::new(x - 12.0, y - 12.0, 24.0, 24.0);
@@ -143,7 +154,7 @@ impl Picture {
     }
 
     /// A bar of a chart.
-    pub(crate) fn bar(&mut self, area: Area, tone: Tone) {
+    pub fn bar(&mut self, area: Area, tone: Tone) {
         let Area { x, y, width, height } = area;
         let class = tone.name();
         self.push(&format!(
@@ -152,12 +163,12 @@ impl Picture {
     }
 
     /// A point of a chart.
-    pub(crate) fn dot(&mut self, (x, y): Point, tone: Tone) {
+    pub fn dot(&mut self, (x, y): Point, tone: Tone) {
         self.push(&format!(r#"<circle class="{} full" cx="{x:.1}" cy="{y:.1}" r="2.5"/>"#, tone.name()));
     }
 
     /// The parts that may be hard to read: words that leave the picture or their box, or cover others.
-    pub(crate) fn flaws(&self) -> Vec<String> {
+    pub fn flaws(&self) -> Vec<String> {
         let mut flaws = self.flaws.clone();
         let frame = Area::new(0.0, 0.0, self.width, self.height);
         for (number, (text, area)) in self.words.iter().enumerate() {
@@ -172,15 +183,25 @@ impl Picture {
     }
 
     /// The complete file.
-    pub(crate) fn finish(self) -> String {
+    pub fn finish(self) -> String {
+        let style = format!("<style>\n{}</style>\n", style());
+        self.element("", &style)
+    }
+
+    /// The picture as an element of a page, which has the rules of [`light_style`]. The ids in it begin with
+    /// `name`, because ids are unique in a page.
+    pub fn part(self, name: &str) -> String {
+        self.element(&format!("{name}-"), "")
+    }
+
+    fn element(self, prefix: &str, style: &str) -> String {
         let Self { title, description, width, height, body, .. } = self;
         let (title, description) = (escape(&title), escape(&description));
-        let style = style();
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"title desc\">\n\
-             <title id=\"title\">{title}</title>\n<desc id=\"desc\">{description}</desc>\n\
-             <style>\n{style}</style>\n{body}</svg>\n"
+             viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{prefix}title {prefix}desc\">\n\
+             <title id=\"{prefix}title\">{title}</title>\n<desc id=\"{prefix}desc\">{description}</desc>\n\
+             {style}{body}</svg>\n"
         )
     }
 
@@ -246,7 +267,7 @@ impl Picture {
 }
 
 /// Text as it is written between tags.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
@@ -284,6 +305,18 @@ mod tests {
             assert!(svg.contains(part), "{part} is not in {svg}");
         }
         assert!(svg.contains("prefers-color-scheme: dark"));
+    }
+
+    #[test]
+    fn a_part_of_a_page_has_ids_of_its_own_and_no_style() {
+        let part = blank().part("plot-2");
+        for expected in
+            ["aria-labelledby=\"plot-2-title plot-2-desc\"", "<desc id=\"plot-2-desc\">what &amp; why</desc>"]
+        {
+            assert!(part.contains(expected), "{expected} is not in {part}");
+        }
+        assert!(!part.contains("<style>"));
+        assert!(light_style().contains(".good.line{stroke:#116329}") && !light_style().contains("dark"));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 /// A meaning, shown as a colour.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
     /// No special meaning.
     Plain,
     /// Less important than the rest.
@@ -38,20 +38,25 @@ impl Tone {
 
 /// The style sheet of a picture: every tone in light mode, then in dark mode.
 pub(super) fn style() -> String {
-    let rules = |line: usize, fill: usize| {
-        TONES.iter().fold(String::new(), |mut css, (_, name, colours)| {
-            let (line, fill) = (colours[line], colours[fill]);
-            let _ = writeln!(css, ".{name}.words,.{name}.full{{fill:{line}}}");
-            let _ = writeln!(css, ".{name}.line{{stroke:{line}}}");
-            let _ = writeln!(css, ".{name}.box{{stroke:{line};fill:{fill}}}");
-            css
-        })
-    };
+    format!("{}@media (prefers-color-scheme: dark){{\n{}}}\n", light_style(), rules(2, 3))
+}
+
+/// The rules for pictures that are parts of a page with a light background.
+pub fn light_style() -> String {
     format!(
         "text{{font-family:system-ui,'Segoe UI',Helvetica,Arial,sans-serif}}\n\
-         .box{{stroke-width:1.5}}\n.line{{stroke-width:1.5;fill:none}}\n.dashed{{stroke-dasharray:5 4}}\n\
-         {}@media (prefers-color-scheme: dark){{\n{}}}\n",
-        rules(0, 1),
-        rules(2, 3)
+         .box{{stroke-width:1.5}}\n.line{{stroke-width:1.5;fill:none}}\n.dashed{{stroke-dasharray:5 4}}\n{}",
+        rules(0, 1)
     )
+}
+
+/// The rules of every tone, with the colours in these places of its row.
+fn rules(line: usize, fill: usize) -> String {
+    TONES.iter().fold(String::new(), |mut css, (_, name, colours)| {
+        let (line, fill) = (colours[line], colours[fill]);
+        let _ = writeln!(css, ".{name}.words,.{name}.full{{fill:{line}}}");
+        let _ = writeln!(css, ".{name}.line{{stroke:{line}}}");
+        let _ = writeln!(css, ".{name}.box{{stroke:{line};fill:{fill}}}");
+        css
+    })
 }

@@ -1,6 +1,6 @@
 //! The golden recordings: their events give exactly these models, as JSON. `twin.rs` compares the model in
-//! JavaScript with the same files. `golden/make.mjs` says which run the larger one is from; the smaller one is
-//! written by hand.
+//! JavaScript with the same files. `golden/make.mjs` says which run the larger one is from; the smaller one
+//! is written by hand.
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use super::Model;
 use super::frame::Frame;
 use super::lane::{LaneState, sums_of_all};
 use super::latency::{LONG_US, Percentiles};
-use super::series::{Moment, POINT_US, Step, Sums};
+use super::series::{Moment, POINT_US, Step, StepSums};
 use super::view::{Lane, LoadFigures, Totals, Trouble, View};
 use super::window::WINDOW_US;
 use crate::health::Health;
@@ -24,8 +24,8 @@ impl Model {
         let Some((t, frame)) = self.frames.last() else { return };
         let (t, tick) = (*t, &frame.tick);
         let step = Step {
-            balancer: Sums { offered: tick.requests, good: tick.good, errors: tick.errors },
-            load: load.map(|load| Sums { offered: load.offered, good: load.good, errors: load.errors }),
+            balancer: StepSums { offered: tick.requests, good: tick.good, errors: tick.errors },
+            load: load.map(|load| StepSums { offered: load.offered, good: load.good, errors: load.errors }),
             tries: frame.tries(),
         };
         let in_flight: BTreeMap<usize, u32> =

@@ -85,12 +85,12 @@ struct State {
     first: u64,
     last: u64,
     frames: Window<Frame>,
-    lanes: BTreeMap<usize, LaneState>,
+    lanes: BTreeMap<usize, GhostLaneState>,
     latencies: Latencies,
 }
 
 #[derive(Clone, Debug, Default)]
-struct LaneState {
+struct GhostLaneState {
     in_flight: u32,
     queued: u32,
     latencies: Latencies,
@@ -184,7 +184,7 @@ impl State {
         };
         let picks =
             self.lanes.keys().fold(0_u64, |all, lane| all.saturating_add(increase(*lane, |sums| sums.picks)));
-        let lane = |(&number, lane): (&usize, &LaneState)| {
+        let lane = |(&number, lane): (&usize, &GhostLaneState)| {
             let [p50_us, p99_us] = lane.latencies.quantiles(now, WINDOW_US, [0.5, 0.99]);
             let share = increase(number, |sums| sums.picks) as f64 / picks as f64;
             GhostLane {
@@ -213,7 +213,7 @@ impl State {
     }
 }
 
-impl LaneState {
+impl GhostLaneState {
     fn tick(&mut self, t: u64, tick: &BackendTick) {
         self.in_flight = tick.in_flight;
         self.queued = tick.server.as_ref().map_or(tick.waiting, |server| server.queued);

@@ -26,7 +26,7 @@ pub struct Series {
     pub step_us: u64,
     /// The period of all points, in microseconds.
     pub span_us: u64,
-    /// The period of the rates and latencies of one point, in microseconds: the time that ends with the point.
+    /// The period of the rates and latencies of one point, in microseconds. It ends with the point.
     pub window_us: u64,
     /// The points, oldest first; at most [`POINTS`].
     pub points: Vec<Point>,
@@ -61,7 +61,7 @@ pub struct Point {
 
 /// The sums of one tick.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sums {
+pub(super) struct StepSums {
     pub(super) offered: u64,
     pub(super) good: u64,
     pub(super) errors: u64,
@@ -70,8 +70,8 @@ pub(super) struct Sums {
 /// The sums of one tick: those of the balancer, and those of the load.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Step {
-    pub(super) balancer: Sums,
-    pub(super) load: Option<Sums>,
+    pub(super) balancer: StepSums,
+    pub(super) load: Option<StepSums>,
     pub(super) tries: u64,
 }
 
@@ -106,13 +106,13 @@ impl Points {
     /// Adds the point of this time, which is later than all others. `ghost` is the ghost that is shown.
     pub(super) fn push(&mut self, t: u64, step: Step, moment: Moment, ghost: Option<Moment>) {
         // A load that has begun again counts for nothing before its second tick.
-        let fell = |before: Sums, now: Sums| now.offered < before.offered;
+        let fell = |before: StepSums, now: StepSums| now.offered < before.offered;
         let last = self.sums.last().and_then(|(_, last)| last.load);
         if last.zip(step.load).is_some_and(|(before, now)| fell(before, now)) {
             self.sums.clear();
         }
         self.sums.push(t, step);
-        let rate = |sum: fn(&Sums) -> u64| {
+        let rate = |sum: fn(&StepSums) -> u64| {
             let of_load = self.sums.known_rate(|step| step.load.as_ref().map(sum));
             of_load.or_else(|| self.sums.known_rate(|step| Some(sum(&step.balancer))))
         };
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     fn step(sum: u64) -> Step {
-        let sums = Sums { offered: sum, good: sum / 2, errors: 0 };
+        let sums = StepSums { offered: sum, good: sum / 2, errors: 0 };
         Step { balancer: sums, load: None, tries: 2 * sum }
     }
 
@@ -182,7 +182,7 @@ mod tests {
     fn clients_are_believed_more_than_the_balancer() {
         let mut points = Points::default();
         let with_load = |sum, offered| {
-            let load = Some(Sums { offered, ..Sums::default() });
+            let load = Some(StepSums { offered, ..StepSums::default() });
             Step { load, ..step(sum) }
         };
         points.push(0, with_load(0, 100), Moment::default(), None);

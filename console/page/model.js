@@ -58,7 +58,8 @@ export class Model {
       case "fault": return this.lane(event.backend).fault(event);
       case "control": return this.control(event);
       case "load": this.load = event; return;
-      case "req": return this.samples.end(event);
+      // Only the sample stands for all requests.
+      case "req": return event.n ? this.samples.end(event) : undefined;
       case "why": return this.samples.explain(event);
       case "ghost": return this.ghosts.tick(event, this.now);
       case "gap": this.missed += missing(event); return;

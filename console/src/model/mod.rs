@@ -95,6 +95,8 @@ impl Model {
             Event::Fault(fault) => self.lane(fault.backend).fault(fault),
             Event::Control(control) => self.control(control),
             Event::Load(load) => self.load = Some(load.clone()),
+            // Only the sample stands for all requests.
+            Event::Req(request) if request.n == 0 => {}
             Event::Req(request) => self.samples.end(request),
             Event::Why(why) => self.samples.explain(why),
             Event::Ghost(ghost) => self.ghosts.tick(ghost, self.now),

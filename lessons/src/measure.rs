@@ -1,6 +1,8 @@
 //! What a claim can measure of a run.
 
-use sim::Report;
+use std::ops::Range;
+
+use sim::{Report, Tick};
 
 /// A measure of one run. The arguments follow the name of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +39,13 @@ pub enum Measure {
     FirstChange,
     /// `rate(run)`: calls that ended a second.
     Rate,
+    /// `answer_share(run, backend, from, to)`: the answers of this backend as a share of all answers between
+    /// these seconds.
+    AnswerShare,
 }
 
 /// All measures, by name, each with the number of its arguments after the run.
-const NAMES: [(&str, Measure, usize); 16] = [
+const NAMES: [(&str, Measure, usize); 17] = [
     ("calls", Measure::Calls, 0),
     ("good", Measure::Good, 0),
     ("errors", Measure::Errors, 0),
@@ -57,6 +62,7 @@ const NAMES: [(&str, Measure, usize); 16] = [
     ("changes", Measure::Changes, 1),
     ("first_change", Measure::FirstChange, 1),
     ("rate", Measure::Rate, 0),
+    ("answer_share", Measure::AnswerShare, 3),
 ];
 
 impl Measure {
@@ -105,6 +111,7 @@ impl Measure {
                 let first = report.changes().iter().find(|change| change.backend as f64 == number);
                 first.map_or(f64::NAN, |change| change.at.as_secs_f64())
             }
+            Self::AnswerShare => answer_share(report, argument(0), argument(1)..argument(2)),
             Self::Rate => report.calls() as f64 / report.duration().as_secs_f64(),
         }
     }
@@ -112,7 +119,24 @@ impl Measure {
 
 /// The calls that ended well, and those that arrived, after the second `from` and until the second `to`.
 fn between(report: &Report, from: f64, to: f64) -> Option<(f64, f64)> {
-    let ticks = report.ticks().iter().filter(|tick| (from..to).contains(&(tick.at.as_secs_f64() - 1e-9)));
-    let sums = ticks.fold((0, 0), |(good, offered), tick| (good + tick.good, offered + tick.offered));
+    let sums = ticks(report, from..to)
+        .fold((0, 0), |(good, offered), tick| (good + tick.good, offered + tick.offered));
     (sums.1 > 0).then_some((sums.0 as f64, sums.1 as f64))
+}
+
+/// The part of the answers between these seconds that came from this backend. Not a number without answers.
+fn answer_share(report: &Report, backend: f64, seconds: Range<f64>) -> f64 {
+    let (mut there, mut all) = (0, 0);
+    for tick in ticks(report, seconds) {
+        for (index, one) in tick.backends.iter().enumerate() {
+            all += u64::from(one.answers);
+            there += if index as f64 + 1.0 == backend { u64::from(one.answers) } else { 0 };
+        }
+    }
+    there as f64 / all as f64
+}
+
+/// The ticks whose time is between these seconds. A tick has what happened before it.
+fn ticks(report: &Report, seconds: Range<f64>) -> impl Iterator<Item = &Tick> {
+    report.ticks().iter().filter(move |tick| seconds.contains(&(tick.at.as_secs_f64() - 1e-9)))
 }

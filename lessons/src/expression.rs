@@ -1,4 +1,4 @@
-//! Expressions of claims, such as `errors(lc) / calls(lc)`: numbers, measures of runs, `+ - * /` and brackets.
+//! Expressions of claims, such as `errors(lc) / calls(lc)`: numbers, measures of runs, `+ - * /`, brackets.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The laws of claims: which values agree with what a claim says, given the number of draws that happened.
 //!
-//! A band is wide enough that a correct system leaves it in one of a million runs ([`ALPHA`]), and as narrow as
-//! that allows. So no tolerance is chosen by hand.
+//! A band is wide enough that a correct system leaves it in one of a million runs ([`ALPHA`]), and as narrow
+//! as that allows. So no tolerance is chosen by hand.
 
 use std::fmt;
 

@@ -1,9 +1,10 @@
 //! The program `lessons`: runs a lesson and checks its claims, or checks that all lessons can fail.
 
 mod course;
+mod print;
 mod selftest;
 
-use std::io::{IsTerminal, Write as _, stdin, stdout};
+use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use lessons::Lesson;
 use serde_json::{Value, json};
 
 use self::course::{Found, course, lesson};
+use self::print::print;
 
 /// Lessons that check themselves.
 #[derive(Parser)]
@@ -150,9 +152,4 @@ fn farewell(lesson: &Lesson, prediction: Option<usize>, folder: &Path) -> String
     let sources = lesson.sources.iter().map(|source| format!("Source: {source}\n")).collect::<String>();
     let (answer, page) = (choice(lesson.answer), folder.join("README.md"));
     format!("{yours}\nThe answer: {answer}\n\n{}\n{sources}More: {}\n", lesson.explain, page.display())
-}
-
-fn print(text: &str) -> Result<()> {
-    let mut out = stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot print")
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::course::Found;
-use crate::print;
+use crate::print::print;
 
 /// Check that each claim holds, and that each counter-case breaks its claim.
 #[derive(Args)]

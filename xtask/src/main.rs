@@ -6,7 +6,9 @@ mod callgrind;
 mod demo;
 mod fuzz;
 mod image;
+mod lesson;
 mod pictures;
+mod program;
 mod record;
 mod replay;
 mod sim;
@@ -33,6 +35,8 @@ enum Command {
     Bench(bench::Bench),
     Budget(budget::CompareBudget),
     Fuzz(fuzz::Fuzz),
+    Lesson(lesson::Lesson),
+    Lessons(lesson::Lessons),
     Pictures(pictures::Pictures),
     Record(record::Record),
     Replay(replay::Replay),
@@ -48,6 +52,8 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Budget(command) => command.run(),
         Command::Fuzz(command) => command.run(),
+        Command::Lesson(command) => command.run(),
+        Command::Lessons(command) => command.run(),
         Command::Pictures(command) => command.run(),
         Command::Record(command) => command.run(),
         Command::Replay(command) => command.run(),

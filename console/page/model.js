@@ -73,7 +73,7 @@ export class Model {
   }
 
   begin(event) {
-    const { schema, epoch_unix_us: epoch, t, policy, backends } = event;
+    const { schema, epoch_unix_us: epoch, t = 0, policy, backends = [] } = event;
     this.problem = schema === SCHEMA ? null
       : `the events have format ${schema}, and this console reads format ${SCHEMA}: use programs of one version`;
     // Times of another epoch cannot be compared with the times so far.
@@ -117,7 +117,7 @@ export class Model {
   }
 
   tick(tick) {
-    const { t, load, backends } = tick;
+    const { t, load, backends = [] } = tick;
     if (load) this.loadTick(t, load);
     const [lastT, last] = this.frames.last();
     if (t <= lastT) return;

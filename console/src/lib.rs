@@ -3,7 +3,9 @@
 //! Pure: the events of a lab go in with their times, and the data of a screen come out. `cargo xtask demo`
 //! and `cargo xtask replay` draw it on a terminal.
 //!
-//! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen.
+//! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen. The
+//!   page has the same model in JavaScript, in `page/model.js`. A test gives both the same events, and
+//!   compares their views.
 //! - [`Health`] and [`Glyphs`] say how a state looks without colours, and [`shown`] makes text from outside
 //!   safe for a terminal.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.

@@ -40,8 +40,8 @@ const MOST_CHANGES: usize = 10_000;
 pub struct Follow {
     /// The policies, with a ghost each. Without any, the ghost has the policy in force.
     pub policies: Vec<Kind>,
-    /// Whether there is also a ghost of the policy in force. It changes its policy when the stream does. While
-    /// it has the policy of another ghost, it tells nothing.
+    /// Whether there is also a ghost of the policy in force. It changes its policy when the stream does.
+    /// While it has the policy of another ghost, it tells nothing.
     pub in_force: bool,
     /// The number of workers of each server, instead of what the stream tells.
     pub workers: Option<u32>,

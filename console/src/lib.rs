@@ -1,24 +1,28 @@
-//! What a console shows of a lab, without a screen.
+//! What a person sees of a lab.
 //!
-//! Pure: the events of a lab go in with their times, and the data of a screen come out. `cargo xtask demo`
-//! and `cargo xtask replay` draw it on a terminal.
+//! The events of a lab go in with their times, and the data of a screen come out. Everything but the I/O of
+//! [`terminal`] is pure.
 //!
 //! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen. The
 //!   page has the same model in JavaScript, in `page/model.js`. A test gives both the same events, and
 //!   compares their views.
 //! - [`Health`] and [`Glyphs`] say how a state looks without colours, and [`shown`] makes text from outside
 //!   safe for a terminal.
+//! - [`web`] serves the page of a lab, and takes its commands.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
+//! - [`terminal`] draws a view on a terminal, for `cargo xtask demo`, `replay` and `console`.
 
 mod glyphs;
 mod health;
 mod keys;
 mod model;
 mod shown;
+pub mod terminal;
+pub mod web;
 
 pub use glyphs::Glyphs;
 pub use health::Health;
-pub use keys::{Action, HELP, Key, Target, action};
+pub use keys::{Action, HELP, Key, action};
 pub use model::{
     CELLS, Cell, Curve, Ghost, GhostLane, GhostTotals, Keys, LONG_US, Lane, LastProbe, LineKind, LoadFigures,
     LogLine, Mark, MarkKind, Model, POINT_US, POINTS, Percentiles, Point, Revealed, SPAN_US, STEP_US, Sample,

@@ -2,47 +2,38 @@
 
 mod commands;
 mod failover;
-mod live;
-mod plain;
+mod page;
 mod recorder;
-mod screen;
-mod terminal;
 
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use api::Event;
 use clap::{Args, ValueEnum};
+use console::Glyphs;
+pub(crate) use console::terminal::EventSource;
+use console::terminal::{Addresses, Start, live, of_the_locale, plain, say};
 use lab::binaries::CargoOutput;
-use lab::load::{Arrivals, Call, Load, Sizes};
-use lab::stream::{LabStream, Shape, Sources, StreamReader, Traffic};
+use lab::commands::{Operator, usual_load};
+use lab::stream::{LabStream, Sources, StreamReader, Traffic};
 use lab::topology::{Lab, Setup};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
-use self::commands::Commands;
-pub(crate) use self::live::EventSource;
+use self::commands::Keys;
+use self::page::Page;
 use self::recorder::Recorder;
-use self::screen::Addresses;
 
 /// The seed of the demo, unless the user gives another one.
 const SEED: u64 = 42;
 
-/// The load of the demo: half of what four backends with two workers each can do.
-const LOAD: Shape = Shape { is_open: true, rate: 100.0, clients: 8 };
-
-/// The least and the greatest work of a request.
-const WORK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
-
-/// The connections of the load.
-const CONNECTIONS: usize = 64;
-
-/// The latest requests of the load that are kept.
-const KEPT: usize = 10_000;
+/// The settings of [`lively`] that a screen shows.
+const SETTINGS: [&str; 4] = ["explain", "key: header x-request-id", "workers 2", "queue 50"];
 
 /// The time between two messages while the lab is built and started.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -70,9 +61,25 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) plain: bool,
 
+    /// Do not serve the page on port 4000.
+    #[arg(long, conflicts_with = "scenario")]
+    pub(crate) no_page: bool,
+
+    /// At the end, keep the lab running until the last viewer of the page has left.
+    #[arg(long, conflicts_with_all = ["scenario", "no_page"])]
+    pub(crate) hold: bool,
+
+    /// Use only ASCII on the screen, whatever the locale says.
+    #[arg(long)]
+    pub(crate) ascii: bool,
+
     /// Write all events into this file, for `cargo xtask replay`.
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+
+    /// Whether the recording is all that matters, so that a signal is its normal end.
+    #[arg(skip)]
+    only_records: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -84,10 +91,24 @@ enum Scenario {
 impl Demo {
     /// A demo without keys that is recorded.
     pub(crate) fn recorded(file: PathBuf, seconds: Option<u64>, seed: u64) -> Self {
-        Self { compose: false, scenario: None, seconds, seed, plain: true, record: Some(file) }
+        Self {
+            compose: false,
+            scenario: None,
+            seconds,
+            seed,
+            plain: true,
+            ascii: false,
+            no_page: true,
+            hold: false,
+            record: Some(file),
+            only_records: true,
+        }
     }
 
     pub(crate) fn run(self) -> Result<()> {
+        if self.only_records {
+            return runtime()?.block_on(self.play());
+        }
         until_a_signal(self.play(), "; nothing is left running")
     }
 
@@ -98,26 +119,56 @@ impl Demo {
         // A file that cannot be written is found before the build.
         let recorder = self.record.as_deref().map(Recorder::open).transpose()?;
         let setup = if self.compose { self.setup() } else { lively(self.setup(), self.seed) };
-        let lab = started(setup.fixed_ports()).await?;
+        let lab = tokio::select! {
+            lab = started(setup.fixed_ports()) => lab?,
+            name = stop_signal(), if self.only_records => bail!("stopped by {}; nothing is recorded", name?),
+        };
         let traffic = Arc::new(traffic(&lab, self.seed)?);
         let sources = Sources { traffic: Some(traffic.clone()), seed: self.seed(), ..Sources::of(&lab)? };
-        let stream = LabStream::start(sources).await?;
-        let recording = recorder.map(|recorder| recorder.start(stream.read_all()));
+        let stream = Arc::new(LabStream::start(sources.clone()).await?);
+        let operator = Operator::new(stream.clone(), &sources, lab.admin_token().map(str::to_owned)).await?;
+        let operator = Arc::new(operator);
+        let mut recording = recorder.map(|recorder| recorder.start(stream.read_all()));
+        let page = Page::open(!self.no_page, &stream, &operator).await?;
         let until = self.seconds.map(Duration::from_secs);
-        if self.plain || !stdout().is_terminal() {
-            for line in screen::picture(&Addresses::of(&lab), terminal::of_the_locale()) {
-                println!("{line}");
+        let shown = async {
+            if self.plain || !stdout().is_terminal() {
+                for line in Addresses::of(&lab).picture(self.glyphs()) {
+                    say(&line)?;
+                }
+                say(&page.line())?;
+                plain(OfLab(stream.read()), until).await?;
+            } else {
+                stream.tell(format!("the lab is up; the keys below break backends; {}", page.line()), "demo");
+                let start = Start {
+                    ascii: self.ascii,
+                    until,
+                    addresses: Some(Addresses::of(&lab)),
+                    ..Start::default()
+                };
+                let keys =
+                    Keys { operator: &operator, stream: &stream, traffic: &traffic, page: page.address() };
+                with_keys(keys, start).await?;
             }
-            plain::run(OfLab(stream.read()), until).await?;
-        } else {
-            with_keys(&lab, &stream, &traffic, until).await?;
+            if self.hold { page.hold().await } else { Ok(()) }
+        };
+        let failed = async {
+            match &mut recording {
+                Some(recording) => recording.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = shown => ended?,
+            () = failed => {}
+            name = stop_signal(), if self.only_records => drop(name?),
         }
         let sums = traffic.sums();
-        println!("{} requests, {} errors", sums.done, sums.errors);
+        say(&format!("{} requests, {} errors", sums.done, sums.errors))?;
         if let Some(recording) = recording {
-            println!("{}", recording.end().await?);
+            say(&recording.end().await?)?;
         }
-        drop(stream);
+        drop((page, operator, stream));
         lab.stop();
         Ok(())
     }
@@ -125,6 +176,10 @@ impl Demo {
     /// The seed of the lab. The balancer and the backends of docker-compose.yml draw their own seeds.
     fn seed(&self) -> Option<u64> {
         (!self.compose).then_some(self.seed)
+    }
+
+    fn glyphs(&self) -> Glyphs {
+        if self.ascii { Glyphs::ascii() } else { of_the_locale() }
     }
 
     fn setup(&self) -> Setup {
@@ -147,14 +202,8 @@ fn lively(setup: Setup, seed: u64) -> Setup {
 
 /// The load of a lab: requests of different sizes that arrive at random.
 fn traffic(lab: &Lab, seed: u64) -> Result<Traffic> {
-    let sizes = Sizes::Uniform { least: WORK.0, most: WORK.1 };
-    let load = Load::open(lab.balancer().address())
-        .call(Call::get("/").path_from_size().sizes(sizes).rate(LOAD.rate))
-        .arrivals(Arrivals::Poisson)
-        .connections(CONNECTIONS)
-        .seed(seed)
-        .keep_last(KEPT);
-    Traffic::start(load, LOAD)
+    let (load, shape) = usual_load(lab.balancer().address(), seed);
+    Traffic::start(load, shape)
 }
 
 /// Builds and starts a lab, and says every two seconds that it does.
@@ -178,20 +227,19 @@ async fn started(setup: Setup) -> Result<Lab> {
 }
 
 /// Shows the screen, and obeys the keys beside it.
-async fn with_keys(lab: &Lab, stream: &LabStream, traffic: &Traffic, until: Option<Duration>) -> Result<()> {
-    let first_policy = lab.balancer().state().await?.policy.to_string();
-    let commands = Commands { lab, stream, traffic, first_policy };
+async fn with_keys(keys: Keys<'_>, start: Start) -> Result<()> {
     let (wishes, mut wished) = mpsc::unbounded_channel();
     let obey = async {
         while let Some(wish) = wished.recv().await {
-            commands.obey(wish).await;
+            keys.obey(wish).await;
         }
         std::future::pending::<()>().await;
     };
-    let reader = OfLab(stream.read());
-    stream.tell("the lab is up; the keys below break backends", "demo");
+    let reader = OfLab(keys.stream.read());
+    let settings = SETTINGS.map(str::to_owned).to_vec();
+    let start = Start { settings, wishes: Some(wishes), ..start };
     tokio::select! {
-        ended = live::run(reader, Some(Addresses::of(lab)), until, Some(wishes)) => ended,
+        ended = live(reader, start) => ended,
         () = obey => Ok(()),
     }
 }
@@ -211,27 +259,30 @@ impl EventSource for OfLab {
 }
 
 /// Shows events that need no lab: on a terminal, or line by line.
-pub(crate) fn show(source: impl EventSource, plain: bool) -> Result<()> {
+pub(crate) fn show(source: impl EventSource, is_plain: bool, start: Start) -> Result<()> {
     until_a_signal(
         async {
-            if plain || !stdout().is_terminal() {
-                return plain::run(source, None).await;
+            if is_plain || !stdout().is_terminal() {
+                return plain(source, start.until).await;
             }
-            live::run(source, None, None, None).await
+            live(source, start).await
         },
         "",
     )
 }
 
 /// Runs to the end, or until a signal ends it. The normal end then restores the terminal and stops the lab.
-fn until_a_signal(work: impl Future<Output = Result<()>>, rest: &str) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+pub(crate) fn until_a_signal(work: impl Future<Output = Result<()>>, rest: &str) -> Result<()> {
+    runtime()?.block_on(async {
         tokio::select! {
             ended = work => ended,
-            name = stop_signal() => anyhow::bail!("stopped by {}{rest}", name?),
+            name = stop_signal() => bail!("stopped by {}{rest}", name?),
         }
     })
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Waits for a signal to end, and returns its name.

@@ -49,7 +49,8 @@ pub struct Sources {
     pub traffic: Option<Arc<Traffic>>,
     /// The seed of the lab.
     pub seed: Option<u64>,
-    /// What the balancer takes as the key of a request: see [`BalancerHandle::hash_by`](crate::topology::BalancerHandle::hash_by).
+    /// What the balancer takes as the key of a request: see
+    /// [`BalancerHandle::hash_by`](crate::topology::BalancerHandle::hash_by).
     pub hash_by: Option<String>,
 }
 

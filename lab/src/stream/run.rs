@@ -125,8 +125,8 @@ impl LabStream {
         self.channel.join_all()
     }
 
-    /// A reader that continues after the event with this id, of [`LabStream::read_all`] if `all`, otherwise of
-    /// [`LabStream::read`]; `None` if the events after it are not kept, or if the id is of another start.
+    /// A reader that continues after the event with this id, of [`LabStream::read_all`] if `all`, otherwise
+    /// of [`LabStream::read`]; `None` if the events after it are not kept, or if the id is of another start.
     pub fn resume(&self, all: bool, last: u64) -> Option<StreamReader> {
         self.channel.resume(all, last)
     }

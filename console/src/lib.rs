@@ -6,12 +6,14 @@
 //! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen.
 //! - [`Health`] and [`Glyphs`] say how a state looks without colours, and [`shown`] makes text from outside
 //!   safe for a terminal.
+//! - [`report`] makes the page of a run that a student hands in.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
 
 mod glyphs;
 mod health;
 mod keys;
 mod model;
+pub mod report;
 mod shown;
 
 pub use glyphs::Glyphs;

@@ -1,9 +1,11 @@
 //! The program `sim`: runs a scenario, or the recording of a live stream, under several policies and prints a
 //! table. With `--follow`, it runs other policies beside a live stream.
 
+mod draw;
+mod print;
 mod speed;
 
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +16,8 @@ use clap::{Args, Parser, Subcommand};
 use sim::scenario::Scenario;
 use sim::{Follow, Report, Skipped, StreamRecording, follow, table};
 use strum::VariantArray;
+
+use self::print::print;
 
 /// Run a scenario in virtual time, with the balancer's own decisions.
 #[derive(Parser)]
@@ -49,6 +53,7 @@ struct Cli {
 enum Command {
     /// Run the recording of a live lab under several policies.
     Replay(Replay),
+    Draw(draw::Draw),
     /// Measure the speed of the simulator on this machine.
     #[command(hide = true)]
     Speed(speed::Speed),
@@ -87,6 +92,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Speed(command)) => return command.run(),
         Some(Command::Replay(command)) => return replay(&command),
+        Some(Command::Draw(command)) => return command.run(),
         None => {}
     }
     if cli.follow {
@@ -102,16 +108,6 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let reports = scenario.run(&policies, seed);
     let text = if cli.json { documents(&reports)? } else { words(&scenario, seed, &reports, cli.changes) };
     print(&text).map(|_| ())
-}
-
-/// Prints a text at once. Returns false if the reader has read enough and closed the pipe, which is no error.
-fn print(text: &str) -> anyhow::Result<bool> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(error).context("cannot print"),
-    }
 }
 
 /// Runs ghosts beside the stream on standard input.

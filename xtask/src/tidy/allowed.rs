@@ -15,7 +15,8 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "crates",
         rows: &[
             // The crates that nothing below uses: programs and tests.
-            ("xtask", "lab console sim picture balance api"),
+            ("launcher", ""),
+            ("xtask", "console lab picture api"),
             ("e2e", "console lab sim balance api"),
             ("lb", "balance api"),
             ("demo-backend", ""),
@@ -24,7 +25,7 @@ pub(super) const TABLES: &[Allowed] = &[
             // The test bench. It has no arrow to `lb` or `demo-backend`: it starts them as processes.
             ("lab", "api"),
             // The simulator. It runs the decisions, reads the stream of events, and knows nothing of the lab.
-            ("sim", "balance api"),
+            ("sim", "balance picture api"),
             // Pictures of numbers.
             ("picture", ""),
             // The decisions, and the documents that the balancer and its readers share.
@@ -38,6 +39,7 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "crates, in tests",
         rows: &[
             ("lb", "lab"),
+            ("launcher", ""),
             ("xtask", ""),
             ("e2e", ""),
             ("demo-backend", ""),
@@ -115,6 +117,8 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // The program.
             ("main", "stream scenario table report"),
+            ("draw", "print scenario table report"),
+            ("print", ""),
             ("speed", "settings arrivals server service clock"),
             // The library.
             ("scenario", "settings balancer arrivals client faults server service report clock"),

@@ -46,6 +46,8 @@ pub(super) const BANS: &[Ban] = &[
         places: PURE,
         except: &[
             ("sim/src/main.rs", "it is the program, and reads a file and prints"),
+            ("sim/src/print.rs", "it prints"),
+            ("sim/src/draw.rs", "it reads a scenario and writes a picture"),
             ("sim/src/speed.rs", "it prints what it has measured"),
         ],
         words: "tokio tracing TcpStream TcpListener UdpSocket std::fs fs:: rustix socket2 println! eprintln! stdout stderr",

@@ -5,6 +5,7 @@
 //! a state are text here: a reader can show a word that it does not know.
 
 mod backend;
+mod change;
 mod command;
 mod explain;
 mod state;
@@ -14,6 +15,7 @@ mod tick;
 use std::borrow::Cow;
 
 pub use backend::{BackendSummary, Progress};
+pub use change::Change;
 pub use command::{LogLevel, PolicyInForce, Reloaded, StatisticsReset};
 pub use explain::{Candidate, Decision, Excluded, Explanation, Try};
 pub use state::{BackendState, Bytes, Connections, LatencyMicros, ResponsesByClass, State, Totals};

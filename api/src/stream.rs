@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::change::Change;
 use crate::tick::Tick;
 use crate::{Decision, Progress, Word, is_zero};
 
@@ -201,6 +202,10 @@ pub struct ControlChange {
     /// The origin of the change: the configuration file, a signal, names that stand for other addresses, or a
     /// client of the admin port.
     pub by: String,
+    /// The same for programs, if it is a change that they follow. A kind that this reader does not know, or a
+    /// change that lacks a field, is read as `None`: the words stay.
+    #[serde(deserialize_with = "crate::change::if_known", skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
 }
 
 /// The event `load`: the load of a lab changed.
@@ -334,7 +339,10 @@ mod tests {
             Event::State(StateChange { t: 1, backend: 1, to: "down".into(), ..StateChange::default() }),
             Event::Probe(Probe { ok: true, what: "connected".into(), ..Probe::default() }),
             Event::Fault(Fault { id: Some(3), kind: "status".into(), active: true, ..Fault::default() }),
-            Event::Control(ControlChange { what: "policy random".into(), ..ControlChange::default() }),
+            Event::Control(ControlChange {
+                change: Some(Change::Mode { backend: 2, mode: "drain".into() }),
+                ..ControlChange::default()
+            }),
             Event::Load(Load { control: "open".into(), rate: 120.0, ..Load::default() }),
             Event::Req(Box::new(Req { id: 7, n: 5, status: 200, backend: Some(2), ..Req::default() })),
             Event::Why(Box::new(Why { id: 7, decisions: vec![Decision::default()] })),

@@ -20,7 +20,8 @@ pub use glyphs::Glyphs;
 pub use health::Health;
 pub use keys::{Action, HELP, Key, Target, action};
 pub use model::{
-    CELLS, Cell, Lane, LastProbe, LineKind, LoadFigures, LogLine, Model, Sample, Server, Totals, Trouble,
-    View, WINDOW_US,
+    CELLS, Cell, Curve, Ghost, GhostLane, GhostTotals, Keys, LONG_US, Lane, LastProbe, LineKind, LoadFigures,
+    LogLine, Mark, MarkKind, Model, POINT_US, POINTS, Percentiles, Point, Revealed, SPAN_US, STEP_US, Sample,
+    Secret, Series, Server, Totals, Trouble, View, WINDOW_US,
 };
 pub use shown::shown;

@@ -56,9 +56,36 @@ pub fn build(profile: Profile, progress: CargoOutput) -> Result<Binaries> {
     if let Some((_, binaries)) = built.iter().find(|(known, _)| *known == profile) {
         return Ok(binaries.clone());
     }
-    let binaries = run_cargo(profile, progress)?;
+    let messages = run_cargo(profile, &PACKAGES, progress)?;
+    let binaries =
+        Binaries { lb: executable(&messages, "lb")?, demo_backend: executable(&messages, "demo-backend")? };
     built.push((profile, binaries.clone()));
     Ok(binaries)
+}
+
+/// The name of the package of the simulator, and of its binary.
+const SIM: &str = "sim";
+
+/// Builds the simulator, unless this process has done so before, and returns its path. Where the sources are
+/// missing, as in a container, it is the program `sim` beside the running one. It blocks.
+///
+/// # Errors
+/// If it cannot be built, or is missing.
+pub fn simulator() -> Result<PathBuf> {
+    static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(path) = &*built {
+        return Ok(path.clone());
+    }
+    let path = if workspace().join("Cargo.toml").is_file() {
+        executable(&run_cargo(Profile::Dev, &[SIM], CargoOutput::Quiet)?, SIM)?
+    } else {
+        let beside = env::current_exe().context("the path of this program is not known")?.with_file_name(SIM);
+        ensure!(beside.is_file(), "the simulator is missing: put the program `sim` at {}", beside.display());
+        beside
+    };
+    *built = Some(path.clone());
+    Ok(path)
 }
 
 /// The root of this workspace, where `docker-compose.yml` is.
@@ -67,15 +94,16 @@ pub fn workspace() -> PathBuf {
     package.parent().unwrap_or(package).to_owned()
 }
 
-fn run_cargo(profile: Profile, progress: CargoOutput) -> Result<Binaries> {
+/// Builds these packages, and returns cargo's messages.
+fn run_cargo(profile: Profile, packages: &[&str], progress: CargoOutput) -> Result<String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(&cargo);
     // The working directory stays: a relative CARGO_TARGET_DIR has the same meaning as for the outer cargo.
     command
         .args(["build", "--message-format=json-render-diagnostics", "--manifest-path"])
         .arg(workspace().join("Cargo.toml"))
-        .args(selection(profile))
-        .args(PACKAGES.iter().flat_map(|binary| ["--bin", binary]))
+        .args(selection(profile, packages))
+        .args(packages.iter().flat_map(|binary| ["--bin", binary]))
         .stdin(Stdio::null());
     if progress == CargoOutput::Shown {
         command.stderr(Stdio::inherit());
@@ -83,27 +111,27 @@ fn run_cargo(profile: Profile, progress: CargoOutput) -> Result<Binaries> {
     let output = command.output().with_context(|| format!("cannot run {}", cargo.display()))?;
     ensure!(
         output.status.success(),
-        "the balancer and the backend do not build: {}{}",
+        "cannot build {}: {}{}",
+        packages.join(" and "),
         output.status,
         match progress {
             CargoOutput::Shown => String::from("; the compiler says why above"),
             CargoOutput::Quiet => format!("\n{}", String::from_utf8_lossy(&output.stderr)),
         }
     );
-    let messages = String::from_utf8_lossy(&output.stdout);
-    Ok(Binaries { lb: executable(&messages, "lb")?, demo_backend: executable(&messages, "demo-backend")? })
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The packages whose features count.
 ///
-/// A release build has the features that both programs ask for, as the images have. The quick build has the
+/// A release build has the features that its programs ask for, as the images have. The quick build has the
 /// features of the whole workspace, as `cargo test` and `cargo run --bin lb` have, so that all of them share
 /// what they compile.
-fn selection(profile: Profile) -> Vec<&'static str> {
+fn selection<'a>(profile: Profile, packages: &[&'a str]) -> Vec<&'a str> {
     match profile {
         Profile::Dev => vec!["--workspace"],
         Profile::Release => {
-            let packages = PACKAGES.into_iter().flat_map(|package| ["--package", package]);
+            let packages = packages.iter().flat_map(|package| ["--package", package]);
             packages.chain(["--release"]).collect()
         }
     }

@@ -65,5 +65,5 @@ pub use report::{BackendFigures, BackendTick, Figures, Report, StateChange, Tick
 pub use server::{Cache, Collections, Discipline, OnDisconnect, Probes, Queue, Server};
 pub use service::Service;
 pub use settings::{Sim, Stop};
-pub use stream::{Follow, Skipped, StreamRecording, follow};
+pub use stream::{Follow, Skipped, StreamRecording, follow, read_line};
 pub use table::table;

@@ -5,7 +5,6 @@ mod draw;
 mod print;
 mod speed;
 
-use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,7 +13,7 @@ use api::Event;
 use balance::policy::Kind;
 use clap::{Args, Parser, Subcommand};
 use sim::scenario::Scenario;
-use sim::{Follow, Report, Skipped, StreamRecording, follow, table};
+use sim::{Follow, Report, Skipped, StreamRecording, follow, read_line, table};
 use strum::VariantArray;
 
 use self::print::print;
@@ -33,6 +32,9 @@ struct Cli {
     /// requests, and print their figures as events `ghost`, four times a second of the stream.
     #[arg(long)]
     follow: bool,
+    /// With --follow and --policy: run also the policy in force, and follow its changes.
+    #[arg(long, requires = "follow")]
+    in_force: bool,
     /// With --follow: the number of workers of each server, instead of what the stream tells.
     #[arg(long, requires = "follow", value_parser = clap::value_parser!(u32).range(1..))]
     workers: Option<u32>,
@@ -73,7 +75,8 @@ struct Replay {
     /// The seed of the policies that draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Print all figures as JSON, one document for each policy; the first is the recording itself.
+    /// Print all figures as JSON, with the state 4 times a second: one document for each policy. The first is
+    /// the recording itself.
     #[arg(long)]
     json: bool,
 }
@@ -96,8 +99,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         None => {}
     }
     if cli.follow {
-        let options =
-            Follow { policies: cli.policy, workers: cli.workers, seed: cli.seed.unwrap_or_default() };
+        let (policies, in_force) = (cli.policy, cli.in_force);
+        let seed = cli.seed.unwrap_or_default();
+        let options = Follow { policies, in_force, workers: cli.workers, seed };
         return follow_input(&options);
     }
     let path = cli.scenario.context("no scenario is given")?;
@@ -114,12 +118,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 fn follow_input(options: &Follow) -> anyhow::Result<()> {
     let mut input = std::io::stdin().lock();
     let (mut unread, mut unprinted) = (Ok(()), Ok(()));
-    let read = |line: &mut Vec<u8>| match input.read_until(b'\n', line) {
-        Ok(length) => length > 0,
-        Err(error) => {
+    let read = |line: &mut Vec<u8>| {
+        read_line(&mut input, line).unwrap_or_else(|error| {
             unread = Err(error);
             false
-        }
+        })
     };
     let skipped = follow(options, read, |ghost| {
         let line = serde_json::to_string(&Event::Ghost(ghost)).context("cannot write an event");
@@ -146,14 +149,17 @@ fn complaints(skipped: &Skipped) -> Vec<String> {
     for (count, what) in [
         (
             skipped.requests,
-            "skipped requests before the first event `hello` or the first measured service time",
+            "skipped requests before the first event `hello`, before the first measured service time, or at a \
+             change of the backends",
         ),
         (skipped.late, "requests that took so long that they arrived late at the ghosts"),
+        (skipped.surplus, "skipped requests because too many were in flight at a ghost"),
     ] {
         if count > 0 {
             complaints.push(format!("{what}: {count}"));
         }
     }
+    complaints.extend(skipped.policies.iter().map(|why| format!("the policy in force has no ghost: {why}")));
     complaints.extend(skipped.faults.iter().map(|kind| not_simulated(kind)));
     complaints
 }
@@ -168,6 +174,7 @@ fn replay(command: &Replay) -> anyhow::Result<()> {
     let text = std::fs::read(&command.recording).with_context(|| format!("cannot read {path}"))?;
     let recording = StreamRecording::read(&text, command.workers).map_err(|why| anyhow!("{path}: {why}"))?;
     let policies = if command.policy.is_empty() { Kind::VARIANTS } else { &command.policy };
+    let recording = if command.json { recording.with_ticks() } else { recording };
     let mut reports = vec![recording.live()];
     reports.extend(policies.iter().map(|policy| recording.replay(*policy, command.seed)));
     if recording.skipped() > 0 {

@@ -83,6 +83,8 @@ pub struct Tick {
     pub errors: u64,
     /// Tries at backends since the last tick.
     pub tries: u64,
+    /// The mean latency of the calls that ended since the last tick, in milliseconds; 0 without any.
+    pub mean_ms: f64,
     /// The backends, in their order.
     pub backends: Vec<BackendTick>,
 }
@@ -130,6 +132,8 @@ pub struct Figures {
     /// The latency at these quantiles.
     pub p50_ms: f64,
     /// See `p50_ms`.
+    pub p95_ms: f64,
+    /// See `p50_ms`.
     pub p99_ms: f64,
     /// See `p50_ms`.
     pub p999_ms: f64,
@@ -137,6 +141,8 @@ pub struct Figures {
     pub max_ms: f64,
     /// The largest share of the calls that came to one backend first.
     pub max_share: f64,
+    /// The share of each backend, from 0 to 1, in their order.
+    pub shares: Vec<f64>,
     /// The longest queue of a backend.
     pub max_queue: u32,
     /// Events of the simulator.
@@ -145,6 +151,9 @@ pub struct Figures {
     pub backends: Vec<BackendFigures>,
     /// The changes of state.
     pub changes: Vec<StateChange>,
+    /// The ticks, if they were wanted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ticks: Vec<Tick>,
 }
 
 /// What a run counts while it runs.
@@ -343,7 +352,7 @@ impl Report {
     pub fn figures(&self) -> Figures {
         let ms = |time: Duration| nanos(time) as f64 / 1e6;
         let backends = self.counts.backends.clone();
-        let max_share = (1..=backends.len()).map(|backend| self.share(backend)).fold(0.0, f64::max);
+        let shares: Vec<_> = (1..=backends.len()).map(|backend| self.share(backend)).collect();
         Figures {
             policy: self.policy,
             seed: self.seed,
@@ -357,14 +366,17 @@ impl Report {
             resends: self.counts.resends,
             mean_ms: ms(self.mean()),
             p50_ms: ms(self.quantile(0.5)),
+            p95_ms: ms(self.quantile(0.95)),
             p99_ms: ms(self.quantile(0.99)),
             p999_ms: ms(self.quantile(0.999)),
             max_ms: ms(self.longest()),
-            max_share,
+            max_share: shares.iter().copied().fold(0.0, f64::max),
+            shares,
             max_queue: backends.iter().map(|backend| backend.max_queue).max().unwrap_or(0),
             events: self.events,
             backends,
             changes: self.counts.changes.clone(),
+            ticks: self.counts.ticks.clone(),
         }
     }
 }

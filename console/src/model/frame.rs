@@ -40,6 +40,25 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// The frame of a tick. A backend that the tick leaves out has the sums of the frame before, unless all
+    /// sums have begun again.
+    pub(super) fn next(before: Option<&Self>, tick: &Tick) -> Self {
+        let lanes = tick.backends.iter().map(|backend| (backend.backend, Sums::of(backend))).collect();
+        let tick = Tick { backends: Vec::new(), load: None, ..tick.clone() };
+        let mut frame = Self { tick, lanes };
+        if let Some(before) = before.filter(|before| !frame.begins_again(before)) {
+            for (number, sums) in &before.lanes {
+                frame.lanes.entry(*number).or_insert(*sums);
+            }
+        }
+        frame
+    }
+
+    /// All hedges so far.
+    pub(super) fn hedges(&self) -> u64 {
+        self.lanes.values().fold(0, |all, sums| all.saturating_add(sums.hedges))
+    }
+
     /// All tries so far.
     pub(super) fn tries(&self) -> u64 {
         self.lanes.values().fold(0, |all, sums| all.saturating_add(sums.picks).saturating_add(sums.retries))

@@ -9,7 +9,7 @@ use super::latency::Latencies;
 use super::log::progress_in_words;
 use super::timeline::Timeline;
 use super::view::{Lane, LastProbe, Server, Trouble};
-use super::window::Window;
+use super::window::{WINDOW_US, Window};
 use crate::health::Health;
 
 /// Below this share of good ends, a backend does harm.
@@ -87,6 +87,11 @@ impl LaneState {
         self.told_faults = None;
     }
 
+    /// The requests that are there now.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
     /// The lane of backend `number` at the time `now`, with a timeline that ends at the time `noted`. `all`
     /// has the picks and the good answers of all backends.
     pub(super) fn view(
@@ -104,7 +109,7 @@ impl LaneState {
         let share = |part: u64, all: u64| if all > 0 { part as f64 / all as f64 } else { 0.0 };
         let (good, ended) =
             (increase(Sums::good), increase(|sums| sums.answers.saturating_add(sums.failures)));
-        let [p50_us, p99_us] = self.latencies.quantiles(now, [0.5, 0.99]);
+        let [p50_us, p99_us] = self.latencies.quantiles(now, WINDOW_US, [0.5, 0.99]);
         let lane = Lane {
             number,
             url: self.url.clone(),
@@ -122,6 +127,7 @@ impl LaneState {
             good: (ended > 0).then(|| share(good, ended)),
             in_flight: self.in_flight,
             waiting: self.waiting,
+            unanswered: self.in_flight.saturating_add(self.waiting),
             errors: rate(|sums| sums.errors),
             failures: rate(|sums| sums.failures),
             retries: rate(|sums| sums.retries),

@@ -114,6 +114,8 @@ fn fault_in_words(fault: &Fault) -> String {
     {
         let word = |(name, value): (&String, &Value)| match value {
             Value::String(word) => format!("{name} {word}"),
+            // As all languages write it: 30 and 30.0 are one number.
+            Value::Number(number) => format!("{name} {}", number.as_f64().unwrap_or_default()),
             other => format!("{name} {other}"),
         };
         text += &format!(": {}", params.iter().map(word).collect::<Vec<_>>().join(", "));
@@ -157,6 +159,7 @@ mod tests {
             (state("down", None), None),
             (fault(true, json!({"code": 503, "for": "10s"})), Some("B4 status begins: code 503, for 10s")),
             (fault(true, Value::Null), Some("B4 status begins")),
+            (fault(true, json!({"percent": 30.0})), Some("B4 status begins: percent 30")),
             (fault(false, json!({"code": 503})), Some("B4 status ends")),
             (process("kill", true), Some("B4: its process is dead")),
             (process("kill", false), Some("B4: its process runs again")),

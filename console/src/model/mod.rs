@@ -4,31 +4,40 @@
 //! are pure: all times are those of the events. Rates come from the sums of two ticks, so a tick that was
 //! missed does not change them. No sequence of events is an error: what does not fit is left out.
 
-mod control;
+mod figures;
 mod frame;
+mod ghost;
 mod lane;
 mod latency;
 mod log;
+mod mark;
 mod samples;
+mod series;
 mod timeline;
 mod view;
 mod window;
 
 use std::collections::BTreeMap;
 
-use api::{Event, Hello, HelloBackend, Load, LoadTick, SCHEMA, Tick};
+use api::{Change, ControlChange, Event, Hello, HelloBackend, Load, LoadTick, SCHEMA, Tick};
 use serde::{Serialize, Serializer};
 
-use self::control::{Change, changes};
-use self::frame::{Frame, Sums};
-use self::lane::{LaneState, sums_of_all};
+use self::frame::Frame;
+use self::ghost::Ghosts;
+pub use self::ghost::{Ghost, GhostLane, GhostTotals};
+use self::lane::LaneState;
 use self::latency::Latencies;
+pub use self::latency::{Curve, LONG_US, Percentiles};
 use self::log::Log;
 pub use self::log::{LineKind, LogLine};
-pub use self::samples::Sample;
+use self::mark::Marks;
+pub use self::mark::{Mark, MarkKind};
 use self::samples::Samples;
+pub use self::samples::{Keys, Sample};
+use self::series::Points;
+pub use self::series::{POINT_US, POINTS, Point, SPAN_US, STEP_US, Series};
 pub use self::timeline::{CELLS, Cell};
-pub use self::view::{Lane, LastProbe, LoadFigures, Server, Totals, Trouble, View};
+pub use self::view::{Lane, LastProbe, LoadFigures, Revealed, Secret, Server, Totals, Trouble, View};
 pub use self::window::WINDOW_US;
 use self::window::Window;
 use crate::health::Health;
@@ -45,7 +54,15 @@ pub struct Model {
     frames: Window<Frame>,
     load: Option<Load>,
     load_sums: Window<LoadTick>,
-    load_latencies: Latencies,
+    /// As clients see them; without a load, those of the backends.
+    latencies: Latencies,
+    uncorrected: Latencies,
+    points: Points,
+    marks: Marks,
+    ghosts: Ghosts,
+    /// The policy in force is so since this time.
+    policy_since: u64,
+    secret: Option<Secret>,
     log: Log,
     samples: Samples,
     missed: u64,
@@ -66,6 +83,7 @@ impl Model {
         if let Some(line) = log::line(event, self.now) {
             self.log.write(line);
         }
+        self.marks.note(event);
         match event {
             Event::Hello(_) => {}
             Event::Tick(tick) => self.tick(tick),
@@ -75,12 +93,11 @@ impl Model {
             }
             Event::Probe(probe) => self.lane(probe.backend).probed(probe),
             Event::Fault(fault) => self.lane(fault.backend).fault(fault),
-            Event::Control(change) => self.control(&change.what),
+            Event::Control(control) => self.control(control),
             Event::Load(load) => self.load = Some(load.clone()),
             Event::Req(request) => self.samples.end(request),
             Event::Why(why) => self.samples.explain(why),
-            // A ghost has lanes of its own.
-            Event::Ghost(_) => {}
+            Event::Ghost(ghost) => self.ghosts.tick(ghost, self.now),
             Event::Gap(gap) => {
                 self.missed = self.missed.saturating_add(gap.missing());
             }
@@ -102,6 +119,9 @@ impl Model {
             *self = Self { problem, ..Self::default() };
         }
         self.now = self.now.max(hello.t);
+        if self.hello.as_ref().is_some_and(|before| before.policy != hello.policy) {
+            self.policy_since = hello.t;
+        }
         self.lanes.retain(|number, _| hello.backends.iter().any(|backend| backend.backend == *number));
         for HelloBackend { backend, url, weight, mode, state, cause } in &hello.backends {
             let lane = self.lane(*backend);
@@ -111,19 +131,31 @@ impl Model {
         self.hello = Some(hello.clone());
     }
 
-    fn control(&mut self, what: &str) {
-        for change in changes(what) {
-            match change {
-                Change::Policy(policy) => {
-                    if let Some(hello) = &mut self.hello {
-                        hello.policy = policy.to_owned().into();
-                    }
+    fn control(&mut self, control: &ControlChange) {
+        match &control.change {
+            Some(Change::Policy { policy }) => {
+                if let Some(hello) = &mut self.hello {
+                    hello.policy = policy.clone();
                 }
-                Change::Mode(number, mode) => self.lane(number).mode = mode.to_owned().into(),
-                Change::Weight(number, weight) => self.lane(number).weight = weight,
-                Change::Added(number, url) => self.lane(number).url = url.to_owned(),
-                Change::Removed(number) => self.lane(number).mode = "removed".into(),
+                self.policy_since = control.t;
             }
+            Some(Change::Mode { backend, mode }) => self.lane(*backend).mode = mode.clone(),
+            Some(Change::Weight { backend, weight }) => self.lane(*backend).weight = *weight,
+            Some(Change::Added { backend, url }) => self.lane(*backend).url.clone_from(url),
+            Some(Change::Removed { backend }) => self.lane(*backend).mode = "removed".into(),
+            Some(Change::Ghost { policy }) => self.ghosts.ask(policy.as_ref()),
+            Some(Change::Secret { since }) => self.secret = Some(Secret { since: *since, revealed: None }),
+            Some(Change::Revealed { backend, fault, after_us }) => {
+                let since = self.secret.as_ref().map_or(control.t.saturating_sub(*after_us), |one| one.since);
+                let revealed =
+                    Some(Revealed { backend: *backend, fault: fault.clone(), after_us: *after_us });
+                self.secret = Some(Secret { since, revealed });
+            }
+            Some(Change::Reset) => {
+                self.ghosts.ask(None);
+                self.secret = None;
+            }
+            None => {}
         }
     }
 
@@ -137,11 +169,11 @@ impl Model {
         }
         self.noted = self.noted.max(tick.t);
         let before = before.map(|(_, frame)| frame);
-        let mut frame = Frame { tick: tick.clone(), lanes: BTreeMap::new() };
-        frame.lanes.extend(tick.backends.iter().map(|backend| (backend.backend, Sums::of(backend))));
+        let frame = Frame::next(before.as_ref(), tick);
         let again = before.as_ref().is_some_and(|before| frame.begins_again(before));
         if again {
             self.frames.clear();
+            self.points.begin_again();
         }
         let before = before.filter(|_| !again).unwrap_or_default();
         for backend in &tick.backends {
@@ -156,11 +188,12 @@ impl Model {
                 lane.rest(tick.t);
             }
         }
-        for (number, sums) in before.lanes {
-            frame.lanes.entry(number).or_insert(sums);
+        if self.load_sums.last().is_none() {
+            let latencies = tick.backends.iter().flat_map(|backend| backend.latency.iter().copied());
+            self.latencies.push(tick.t, &latencies.collect());
         }
-        frame.tick.backends.clear();
         self.frames.push(tick.t, frame);
+        self.point(tick.load.as_ref());
     }
 
     fn load_tick(&mut self, t: u64, load: &LoadTick) {
@@ -171,7 +204,12 @@ impl Model {
             }
             _ => {}
         }
-        self.load_latencies.push(t, &load.latency);
+        if self.load_sums.last().is_none() {
+            // Those of the backends so far are other ones.
+            self.latencies = Latencies::default();
+        }
+        self.latencies.push(t, &load.latency);
+        self.uncorrected.push(t, &load.uncorrected);
         let sums = LoadTick { latency: Vec::new(), uncorrected: Vec::new(), ..load.clone() };
         self.load_sums.push(t, sums);
     }
@@ -179,76 +217,6 @@ impl Model {
     /// The lines of the log after the first `seen` lines, and the number of all lines so far.
     pub fn log_after(&self, seen: u64) -> (impl Iterator<Item = &LogLine>, u64) {
         self.log.after(seen)
-    }
-
-    /// What a screen shows at the time of the newest event.
-    pub fn view(&self) -> View {
-        let hello = self.hello.clone().unwrap_or_default();
-        let all = sums_of_all(&self.frames, self.lanes.keys().copied());
-        let times = (self.now, self.noted);
-        let lane = |(number, lane): (&usize, &LaneState)| lane.view(*number, times, &self.frames, all);
-        let mut lanes: Vec<Lane> = self.lanes.iter().map(lane).collect();
-        let worst = lanes.iter().map(|lane| lane.trouble).max().unwrap_or_default();
-        for lane in &mut lanes {
-            lane.is_worst = worst > Trouble::None && lane.trouble == worst;
-        }
-        View {
-            t: self.now,
-            problem: self.problem.clone(),
-            version: hello.version,
-            listen: hello.listen,
-            policy: hello.policy,
-            policies: hello.policies,
-            seed: hello.seed,
-            window_us: WINDOW_US,
-            covers_us: self.frames.covers(),
-            totals: self.totals(&lanes),
-            load: self.load_figures(),
-            lanes,
-            log: self.log.after(0).0.cloned().collect(),
-            requests: self.samples.all(),
-        }
-    }
-
-    fn totals(&self, lanes: &[Lane]) -> Totals {
-        let (sums, rate) =
-            (&self.frames, |sum: fn(&Frame) -> u64| self.frames.rate(|frame| Some(sum(frame))));
-        let increase = |sum: fn(&Frame) -> u64| sums.increase(|frame| Some(sum(frame))).unwrap_or_default().0;
-        let requests = increase(|frame| frame.tick.requests);
-        let newest = sums.last().map(|(_, frame)| frame.clone()).unwrap_or_default();
-        Totals {
-            offered: rate(|frame| frame.tick.requests),
-            good: rate(|frame| frame.tick.good),
-            errors: rate(|frame| frame.tick.errors),
-            errors_ever: newest.tick.errors,
-            retries: rate(|frame| frame.tries().saturating_sub(frame.tick.requests)),
-            retries_ever: newest.tries().saturating_sub(newest.tick.requests),
-            amplification: (requests > 0).then(|| increase(Frame::tries) as f64 / requests as f64),
-            imbalance: imbalance(lanes),
-            in_flight: newest.tick.in_flight,
-            connections: newest.tick.connections,
-            one_in: newest.tick.one_in,
-            missed: self.missed,
-        }
-    }
-
-    fn load_figures(&self) -> Option<LoadFigures> {
-        let load = self.load.as_ref()?;
-        let rate = |sum: fn(&LoadTick) -> u64| self.load_sums.rate(|tick| Some(sum(tick)));
-        let newest = self.load_sums.last().map(|(_, tick)| tick.clone()).unwrap_or_default();
-        let [p50_us, p99_us] = self.load_latencies.quantiles(self.now, [0.5, 0.99]);
-        Some(LoadFigures {
-            control: load.control.clone(),
-            rate: load.rate,
-            clients: load.clients,
-            offered: rate(|tick| tick.offered),
-            good: rate(|tick| tick.good),
-            errors: rate(|tick| tick.errors),
-            errors_ever: newest.errors,
-            waiting: newest.waiting,
-            p50_us,
-            p99_us,
-        })
     }
 }
 
@@ -258,17 +226,10 @@ impl Serialize for Model {
     }
 }
 
-/// The largest share of picks compared to the average, each divided by its weight, over the backends that can
-/// get requests or got some.
-fn imbalance(lanes: &[Lane]) -> Option<f64> {
-    let can = |lane: &&Lane| lane.share > 0.0 || (lane.state == Health::Up && lane.mode == "ready");
-    let shares: Vec<f64> =
-        lanes.iter().filter(can).map(|lane| lane.share / f64::from(lane.weight.max(1))).collect();
-    let all: f64 = shares.iter().sum();
-    let most = shares.iter().copied().fold(0.0, f64::max);
-    (all > 0.0).then(|| most * shares.len() as f64 / all)
-}
-
 #[cfg(test)]
 #[path = "model_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "properties_tests.rs"]
+mod properties;

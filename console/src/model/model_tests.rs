@@ -1,16 +1,15 @@
 //! Tests of the model: tables of events and what a screen shows after them.
 
 use api::{
-    BackendTick, ControlChange, Event, Fault, Gap, Hello, HelloBackend, Load, LoadTick, Probe, Progress, Req,
-    SCHEMA, ServerTick, StateChange, Tick,
+    BackendTick, Change, ControlChange, Event, Fault, Gap, Ghost, Hello, HelloBackend, Load, LoadTick, Probe,
+    Progress, SCHEMA, ServerTick, StateChange, Tick,
 };
-use proptest::prelude::*;
 
 use super::*;
 
-const S: u64 = 1_000_000;
+pub(super) const S: u64 = 1_000_000;
 
-fn hello(backends: usize) -> Event {
+pub(super) fn hello(backends: usize) -> Event {
     let backend = |backend| HelloBackend {
         backend,
         url: format!("http://localhost:{}", 3030 + backend),
@@ -29,7 +28,7 @@ fn hello(backends: usize) -> Event {
 }
 
 /// A tick in which each backend has these sums of picks, answers and errors, and all answers took 10 ms.
-fn tick(t: u64, sums: &[(usize, u64, u64, u64)]) -> Tick {
+pub(super) fn tick(t: u64, sums: &[(usize, u64, u64, u64)]) -> Tick {
     let backend = |&(backend, picks, answers, errors): &(usize, u64, u64, u64)| BackendTick {
         backend,
         picks,
@@ -51,13 +50,13 @@ fn tick(t: u64, sums: &[(usize, u64, u64, u64)]) -> Tick {
     }
 }
 
-fn model(events: impl IntoIterator<Item = Event>) -> Model {
+pub(super) fn model(events: impl IntoIterator<Item = Event>) -> Model {
     let mut model = Model::default();
     events.into_iter().for_each(|event| model.apply(&event));
     model
 }
 
-fn lane(view: &View, number: usize) -> &Lane {
+pub(super) fn lane(view: &View, number: usize) -> &Lane {
     view.lanes.iter().find(|lane| lane.number == number).unwrap()
 }
 
@@ -171,14 +170,18 @@ fn changes_are_followed() {
         took_us: 300,
         progress: Some(Progress { towards: "up".into(), count: 1, of: 2 }),
     });
-    let control =
-        |what: &str| Event::Control(ControlChange { t: 2 * S, what: what.into(), by: "test".into() });
+    let control = |what: &str, change| {
+        Event::Control(ControlChange { t: 2 * S, what: what.into(), by: "test".into(), change: Some(change) })
+    };
     let view = model([
         hello(2),
         down,
         probe,
-        control("policy round-robin -> ring"),
-        control("backend 1 changed: weight 1 -> 5, mode ready -> drain"),
+        control("policy round-robin -> ring", Change::Policy { policy: "ring".into() }),
+        control("weight", Change::Weight { backend: 1, weight: 5 }),
+        control("mode", Change::Mode { backend: 1, mode: "drain".into() }),
+        control("added", Change::Added { backend: 3, url: "http://localhost:9".into() }),
+        control("removed", Change::Removed { backend: 3 }),
     ])
     .view();
     let two = lane(&view, 2);
@@ -186,13 +189,17 @@ fn changes_are_followed() {
     let expected = LastProbe { t: 2 * S, ok: true, what: "connected".into(), took_us: 300 };
     assert_eq!(two.probe, Some(expected));
     assert_eq!((&*view.policy, &*lane(&view, 1).mode, lane(&view, 1).weight), ("ring", "drain", 5));
+    assert_eq!((&*lane(&view, 3).url, &*lane(&view, 3).mode), ("http://localhost:9", "removed"));
     let log: Vec<&str> = view.log.iter().map(|line| &*line.text).collect();
     assert_eq!(
         log,
         [
             "B2 up -> down: connection refused",
             "policy round-robin -> ring (by test)",
-            "backend 1 changed: weight 1 -> 5, mode ready -> drain (by test)"
+            "weight (by test)",
+            "mode (by test)",
+            "added (by test)",
+            "removed (by test)",
         ]
     );
 }
@@ -296,90 +303,40 @@ fn a_log_line_is_read_once() {
     assert_eq!(model.log_after(seen).0.count(), 1);
 }
 
-/// Any event, with small numbers, so that they meet, and with the largest ones.
-fn any_event() -> impl Strategy<Value = Event> {
-    let number = prop_oneof![0_u64..12, Just(u64::MAX), Just(u64::MAX - 1)];
-    let numbers = proptest::collection::vec(number, 12);
-    let word = prop_oneof![Just("up"), Just("down"), Just("backend 1 removed: x"), Just("policy a -> b")];
-    (0..11, numbers, word).prop_map(|(kind, n, word)| {
-        let (t, backend) = (n[0].saturating_mul(S / 4), n[1] as usize);
-        let backend_tick = BackendTick {
-            backend,
-            picks: n[2],
-            answers: n[3],
-            errors: n[4],
-            failures: n[5],
-            retries: n[6],
-            in_flight: n[7] as u32,
-            latency: vec![(n[8], n[9]), (n[10], n[11])],
-            ..BackendTick::default()
-        };
-        let load = LoadTick { offered: n[2], done: n[3], latency: vec![(n[4], n[5])], ..LoadTick::default() };
-        let sums = Tick { t, requests: n[2], good: n[3], errors: n[4], ..Tick::default() };
-        match kind {
-            0 => hello(backend.min(3)),
-            1..=3 => Event::Tick(Tick { backends: vec![backend_tick], load: Some(load), ..sums }),
-            4 => Event::State(StateChange {
-                t,
-                backend,
-                from: "up".into(),
-                to: word.into(),
-                ..Default::default()
-            }),
-            5 => Event::Probe(Probe { t, backend, ..Probe::default() }),
-            6 => Event::Fault(Fault { t, backend, active: n[2] % 2 == 0, ..Fault::default() }),
-            7 => Event::Control(ControlChange { t, what: word.into(), by: String::new() }),
-            8 => Event::Req(Box::new(Req { t, id: n[2], ..Req::default() })),
-            9 => Event::Load(Load { t, control: "open".into(), ..Load::default() }),
-            _ => Event::Gap(Gap { from: n[2], to: n[3] }),
-        }
-    })
+#[test]
+fn a_secret_fault_is_told_later_and_a_reset_forgets_it() {
+    let control = |t, change| Event::Control(ControlChange { t, change: Some(change), ..Default::default() });
+    let mut model = model([hello(2), control(5 * S, Change::Secret { since: 4 * S })]);
+    assert_eq!(model.view().secret, Some(Secret { since: 4 * S, revealed: None }));
+    let revealed = || Change::Revealed { backend: 2, fault: "latency".into(), after_us: 3 * S };
+    let told = Some(Revealed { backend: 2, fault: "latency".into(), after_us: 3 * S });
+    model.apply(&control(7 * S, revealed()));
+    assert_eq!(model.view().secret, Some(Secret { since: 4 * S, revealed: told.clone() }));
+    model.apply(&control(8 * S, Change::Reset));
+    assert_eq!(model.view().secret, None);
+    model.apply(&control(9 * S, revealed()));
+    assert_eq!(model.view().secret, Some(Secret { since: 6 * S, revealed: told }), "a reader that came late");
 }
 
-proptest! {
-    #[test]
-    fn no_sequence_of_events_is_a_panic(events in proptest::collection::vec(any_event(), 0..60)) {
-        let view = model(events).view();
-        prop_assert!(view.lanes.iter().all(|lane| lane.cells.len() == CELLS && lane.rate >= 0.0));
-        prop_assert!(serde_json::to_string(&view).is_ok());
-    }
-
-    #[test]
-    fn ticks_that_were_missed_change_no_rate(
-        steps in proptest::collection::vec((0_u64..50, 0_u64..50), 1..20),
-        missed in proptest::collection::vec(any::<bool>(), 20),
-    ) {
-        // All ticks are in one window, so the first and the last one decide.
-        let mut sums = (0, 0);
-        let mut ticks = vec![Event::Tick(tick(0, &[(1, 0, 0, 0), (2, 0, 0, 0)]))];
-        for (n, (one, two)) in steps.iter().enumerate() {
-            sums = (sums.0 + one, sums.1 + two);
-            let of_each = [(1, sums.0, sums.0, sums.0 / 2), (2, sums.1, sums.1, 0)];
-            ticks.push(Event::Tick(tick((n as u64 + 1) * S / 4, &of_each)));
-        }
-        let last = ticks.len() - 1;
-        let seen = |at: usize| at == 0 || at == last || !missed[at];
-        let some: Vec<Event> =
-            ticks.iter().enumerate().filter(|(at, _)| seen(*at)).map(|(_, tick)| tick.clone()).collect();
-        let figures = |events: Vec<Event>| {
-            let view = model([hello(2)].into_iter().chain(events)).view();
-            let lane = |lane: &Lane| (lane.rate, lane.share, lane.good, lane.good_share, lane.errors);
-            (view.totals.offered, view.totals.errors, view.lanes.iter().map(lane).collect::<Vec<_>>())
-        };
-        prop_assert_eq!(figures(ticks), figures(some));
-    }
-
-    #[test]
-    fn the_order_of_the_backends_in_a_tick_does_not_matter(
-        sums in proptest::collection::vec((0_u64..50, 0_u64..50), 4),
-    ) {
-        let of_each: Vec<_> =
-            sums.iter().zip(1..).map(|((picks, bad), n)| (n, picks + bad, picks + bad, *bad)).collect();
-        let zeros: Vec<_> = (1..=4).map(|n| (n, 0, 0, 0)).collect();
-        let backwards: Vec<_> = of_each.iter().rev().copied().collect();
-        let view = |last: &[(usize, u64, u64, u64)]| {
-            model([hello(4), Event::Tick(tick(0, &zeros)), Event::Tick(tick(S, last))]).view()
-        };
-        prop_assert_eq!(view(&of_each), view(&backwards));
-    }
+#[test]
+fn plots_have_points_and_marks_and_the_ghost() {
+    let ghost_tick = tick(S, &[(2, 9, 9, 0)]);
+    let mut one = tick(2 * S, &[(1, 30, 30, 0), (2, 10, 10, 0)]);
+    one.backends[1].in_flight = 7;
+    let mut view = model([
+        hello(2),
+        Event::Tick(tick(S, &[(1, 0, 0, 0), (2, 0, 0, 0)])),
+        Event::Fault(Fault { t: S, backend: 2, active: true, kind: "kill".into(), ..Fault::default() }),
+        Event::Ghost(Ghost { policy: "ring".into(), tick: ghost_tick }),
+        Event::Tick(one),
+    ])
+    .view();
+    assert_eq!((view.series.points.len(), view.marks.len()), (2, 1));
+    let point = view.series.points.remove(1);
+    assert_eq!((point.t, point.offered, point.tries), (2 * S, Some(40.0), Some(40.0)));
+    assert_eq!((point.p50_us, &point.in_flight[..]), (Some(10_000), &[Some(0), Some(7)][..]));
+    assert_eq!(point.ghost_in_flight, [None, Some(0)]);
+    assert_eq!(view.ghost.map(|ghost| ghost.policy), Some("ring".into()));
+    assert_eq!(view.percentiles.corrected, [(50.0, 10_000), (75.0, 10_000)], "4 answers of the backends");
+    assert_eq!(view.lanes[1].unanswered, 7);
 }

@@ -1,6 +1,6 @@
 //! The last sampled requests: where each of them went, and why.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use api::{Req, Why};
 use serde::Serialize;
@@ -35,10 +35,21 @@ pub struct Sample {
     pub because: String,
 }
 
+/// The keys of the sampled requests, for policies that use one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Keys {
+    /// The number of different keys.
+    pub distinct: usize,
+    /// The number of requests with a key.
+    pub of: usize,
+}
+
 /// The last sampled requests, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Samples {
     requests: VecDeque<Sample>,
+    /// The keys of the last requests that have one.
+    keys: VecDeque<String>,
     /// Reasons whose request has not been told yet.
     reasons: VecDeque<(u64, String)>,
 }
@@ -47,6 +58,12 @@ impl Samples {
     pub(super) fn end(&mut self, request: &Req) {
         let reason = self.reasons.iter().position(|(id, _)| *id == request.id);
         let because = reason.and_then(|at| self.reasons.remove(at)).map(|(_, because)| because);
+        if let Some(key) = &request.key {
+            if self.keys.len() == KEPT {
+                self.keys.pop_front();
+            }
+            self.keys.push_back(key.clone());
+        }
         if self.requests.len() == KEPT {
             self.requests.pop_front();
         }
@@ -67,6 +84,12 @@ impl Samples {
 
     pub(super) fn all(&self) -> Vec<Sample> {
         self.requests.iter().cloned().collect()
+    }
+
+    /// The keys of the last requests that have one.
+    pub(super) fn keys(&self) -> Option<Keys> {
+        let distinct = self.keys.iter().collect::<BTreeSet<_>>().len();
+        (distinct > 0).then_some(Keys { distinct, of: self.keys.len() })
     }
 }
 
@@ -131,6 +154,19 @@ mod tests {
         samples.end(&request(3));
         let told: Vec<_> = samples.all().into_iter().map(|sample| (sample.id, sample.because)).collect();
         assert_eq!(told, [(1, "it is the idlest".into()), (2, "its turn".into()), (3, String::new())]);
+    }
+
+    #[test]
+    fn keys_are_counted() {
+        let mut samples = Samples::default();
+        samples.end(&request(0));
+        assert_eq!(samples.keys(), None);
+        for key in ["127.0.0.1", "127.0.0.1", "::1"] {
+            samples.end(&Req { key: Some(key.into()), ..request(1) });
+        }
+        assert_eq!(samples.keys(), Some(Keys { distinct: 2, of: 3 }));
+        (0..200).for_each(|id| samples.end(&Req { key: Some("same".into()), ..request(id) }));
+        assert_eq!(samples.keys(), Some(Keys { distinct: 1, of: KEPT }));
     }
 
     #[test]

@@ -2,13 +2,17 @@
 //!
 //! Every view of a lab shows these numbers, so two consoles that got the same events show the same. Rates,
 //! shares and latencies are those of [`WINDOW_US`](super::WINDOW_US); [`View::covers_us`] says how much of it
-//! is known.
+//! is known. [`Series`] and [`Percentiles`] have their own periods, and say which.
 
 use api::Word;
 use serde::Serialize;
 
+use super::ghost::Ghost;
+use super::latency::Percentiles;
 use super::log::LogLine;
-use super::samples::Sample;
+use super::mark::Mark;
+use super::samples::{Keys, Sample};
+use super::series::Series;
 use super::timeline::Cell;
 use crate::health::Health;
 
@@ -43,6 +47,38 @@ pub struct View {
     pub log: Vec<LogLine>,
     /// The last sampled requests, oldest first.
     pub requests: Vec<Sample>,
+    /// The keys of these requests; `None` if they have none.
+    pub keys: Option<Keys>,
+    /// The last minute, tick by tick.
+    pub series: Series,
+    /// What was done to the lab in the last minute.
+    pub marks: Vec<Mark>,
+    /// Latencies by percentile.
+    pub percentiles: Percentiles,
+    /// The ghost that is shown, if one runs.
+    pub ghost: Option<Ghost>,
+    /// The secret fault, from its beginning until the lab is reset.
+    pub secret: Option<Secret>,
+}
+
+/// A fault that was hidden from all viewers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Secret {
+    /// The time of its beginning, in microseconds since the epoch of the stream.
+    pub since: u64,
+    /// What it is; `None` until it is told.
+    pub revealed: Option<Revealed>,
+}
+
+/// What a secret fault is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Revealed {
+    /// The number of the backend.
+    pub backend: usize,
+    /// Its kind, such as `latency`.
+    pub fault: Word,
+    /// Microseconds from its beginning until it was told.
+    pub after_us: u64,
 }
 
 /// All requests. Rates are per second.
@@ -60,6 +96,10 @@ pub struct Totals {
     pub retries: f64,
     /// The same since the start of the balancer.
     pub retries_ever: u64,
+    /// Tries beside another one that was slow, as a rate.
+    pub hedges: f64,
+    /// The same since the start of the balancer.
+    pub hedges_ever: u64,
     /// Tries for each request; `None` without requests.
     pub amplification: Option<f64>,
     /// The picks of the backend with the most, compared to the average of all backends that get requests, and
@@ -150,6 +190,8 @@ pub struct Lane {
     pub in_flight: u32,
     /// Requests that wait in the balancer for a place there, now.
     pub waiting: u32,
+    /// Both together: requests that have no answer yet, now.
+    pub unanswered: u32,
     /// Answers of the class 5xx, as a rate.
     pub errors: f64,
     /// Failed tries for which it is to blame, as a rate.

@@ -5,24 +5,30 @@ use std::collections::VecDeque;
 /// The period of all rates, shares and latencies, in microseconds.
 pub const WINDOW_US: u64 = 5_000_000;
 
-/// Values with their times, oldest first. It covers [`WINDOW_US`] and the last value before it, so that two
-/// values are at least one window apart as soon as there are enough of them.
+/// Values with their times, oldest first. It covers its period and the last value before it, so that two
+/// values are at least one period apart as soon as there are enough of them.
 #[derive(Clone, Debug)]
 pub(super) struct Window<T> {
+    period_us: u64,
     values: VecDeque<(u64, T)>,
 }
 
 impl<T> Default for Window<T> {
     fn default() -> Self {
-        Self { values: VecDeque::new() }
+        Self::of(WINDOW_US)
     }
 }
 
 impl<T> Window<T> {
+    /// A window with this period, in microseconds.
+    pub(super) fn of(period_us: u64) -> Self {
+        Self { period_us, values: VecDeque::new() }
+    }
+
     /// Adds the value of this time, which is later than all others.
     pub(super) fn push(&mut self, t: u64, value: T) {
         self.values.push_back((t, value));
-        while self.values.get(1).is_some_and(|(second, _)| second.saturating_add(WINDOW_US) <= t) {
+        while self.values.get(1).is_some_and(|(second, _)| second.saturating_add(self.period_us) <= t) {
             self.values.pop_front();
         }
     }
@@ -47,10 +53,13 @@ impl<T> Window<T> {
 
     /// The same a second; zero before two values are known.
     pub(super) fn rate(&self, sum: impl Fn(&T) -> Option<u64>) -> f64 {
-        match self.increase(sum) {
-            Some((increase, us)) if us > 0 => increase as f64 / (us as f64 / 1e6),
-            _ => 0.0,
-        }
+        self.known_rate(sum).unwrap_or_default()
+    }
+
+    /// The same a second; `None` before two values are known.
+    pub(super) fn known_rate(&self, sum: impl Fn(&T) -> Option<u64>) -> Option<f64> {
+        let (increase, us) = self.increase(sum)?;
+        (us > 0).then(|| increase as f64 / (us as f64 / 1e6))
     }
 
     /// The microseconds between the oldest and the newest value.

@@ -20,6 +20,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+/// The beginning of the reason of a request that exceeded its time limit.
+pub(crate) const IMPATIENT: &str = "no complete answer within";
+
 pub use events::{Event, Events};
 
 /// A complete answer of a server.
@@ -115,7 +118,7 @@ impl Client {
             self.connection = None;
         }
         outcome
-            .unwrap_or_else(|_| Err(anyhow!("no complete answer within {:?}", self.patience)))
+            .unwrap_or_else(|_| Err(anyhow!("{IMPATIENT} {:?}", self.patience)))
             .with_context(|| format!("{method} http://{}{path}", self.server))
     }
 

@@ -34,6 +34,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub struct Running {
     seed: u64,
     connections: usize,
+    templates: Arc<[Template]>,
     shared: Arc<Shared>,
     jobs: Arc<Jobs>,
     /// The time at which the load ended, once it has.
@@ -91,15 +92,16 @@ impl Running {
             .spawn(move || pacer.pace())
             .context("cannot start the load's pacer")?;
         let seed = load.seed;
+        let templates: Arc<[Template]> = templates.into();
         let theirs = Lane {
             load: Arc::new(load),
-            templates: templates.into(),
+            templates: templates.clone(),
             shared: shared.clone(),
             jobs: jobs.clone(),
             connection: 0,
         };
         // From here on, the pacer ends with this value.
-        let mut running = Self { seed, connections, shared, jobs, ended, thread: None };
+        let mut running = Self { seed, connections, templates, shared, jobs, ended, thread: None };
         let thread = thread::Builder::new()
             .name("load".into())
             .spawn(move || {
@@ -156,6 +158,18 @@ impl Running {
         let new = usize::try_from(record.ended.saturating_sub(counted)).unwrap_or(usize::MAX);
         let first = record.entries.len().saturating_sub(new);
         (record.entries.range(first..).cloned().collect(), record.ended)
+    }
+
+    /// The first part of all ids of requests: the id is this name, a hyphen, and the number of the request.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The method and the path of a request of this load; both are empty for a request of another load.
+    pub fn request_line(&self, entry: &Entry) -> (String, String) {
+        let drawn = Drawn { key: entry.key, size: entry.size };
+        let line = |template: &Template| (template.method().to_string(), template.path(&drawn).into_owned());
+        self.templates.get(entry.call).map(line).unwrap_or_default()
     }
 
     /// From now on, an open loop has this number of requests a second, zero or more, all calls together. The

@@ -99,6 +99,11 @@ impl Template {
         Drawn { key: self.keys.as_ref().map(key), size: self.sizes.map(size) }
     }
 
+    /// The method of all requests.
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// The path of a request.
     pub(super) fn path(&self, drawn: &Drawn) -> Cow<'_, str> {
         let mut path = Cow::Borrowed(self.path.as_str());

@@ -114,7 +114,8 @@ mod tests {
 
     fn events() -> Vec<Event> {
         let hello = Hello { schema: SCHEMA, seed: Some(42), version: "0.1.0".into(), ..Hello::default() };
-        let change = ControlChange { t: 5, what: "policy random -> ring".into(), by: "ä".into() };
+        let change =
+            ControlChange { t: 5, what: "policy random -> ring".into(), by: "ä".into(), change: None };
         vec![Event::Hello(Box::new(hello)), Event::Control(change.clone()), Event::Control(change)]
     }
 

@@ -3,34 +3,86 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use api::{Event, Gap};
+use api::{Change, ControlChange, Event, Gap, Word};
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use super::clock::LabClock;
+use super::join::{For, Join};
 use super::merge::Merge;
+use super::requests::ClientSide;
 
-/// Events that a reader can be behind: about a minute at 40 requests a second.
+/// Events that a reader of the sample can be behind: about a minute at 40 requests a second.
 const KEPT: usize = 8192;
+
+/// Events that a reader of all requests can be behind: 16 s at 2,000 requests a second.
+const KEPT_ALL: usize = 32_768;
 
 /// An event with its id. Ids count from 1.
 type Told = (u64, Arc<Event>);
 
 /// The merge, and the readers of what it tells. Both are behind one lock, so a new reader misses nothing
 /// between the present state and the next event.
+///
+/// Readers of the sample and readers of all requests have a ring each, with ids of its own. So many requests
+/// push nothing out of the ring of the sample.
 #[derive(Debug)]
 pub(super) struct Channel {
+    clock: LabClock,
     merging: Mutex<Merging>,
 }
 
 #[derive(Debug)]
 struct Merging {
     merge: Merge,
+    join: Join,
+    samples: Ring,
+    all: Ring,
+}
+
+/// The events for one kind of readers.
+#[derive(Debug)]
+struct Ring {
     last: u64,
     told: broadcast::Sender<Told>,
 }
 
+impl Ring {
+    fn new(kept: usize) -> Self {
+        Self { last: 0, told: broadcast::channel(kept).0 }
+    }
+
+    fn tell(&mut self, event: Arc<Event>) {
+        self.last += 1;
+        // This fails only without readers.
+        let _ = self.told.send((self.last, event));
+    }
+
+    fn join(&self, state: Vec<Event>) -> StreamReader {
+        let first = state.into_iter().map(|event| (self.last, Arc::new(event)));
+        StreamReader { first: first.collect(), next: self.last + 1, told: self.told.subscribe() }
+    }
+}
+
+impl Merging {
+    fn tell(&mut self, told: Vec<For>) {
+        for event in told {
+            match event {
+                For::Both(event) => {
+                    let event = Arc::new(event);
+                    self.samples.tell(event.clone());
+                    self.all.tell(event);
+                }
+                For::Samples(event) => self.samples.tell(Arc::new(event)),
+                For::All(event) => self.all.tell(Arc::new(event)),
+            }
+        }
+    }
+}
+
 impl Channel {
-    pub(super) fn new(merge: Merge) -> Self {
-        Self { merging: Mutex::new(Merging { merge, last: 0, told: broadcast::channel(KEPT).0 }) }
+    pub(super) fn new(clock: LabClock, merge: Merge, join: Join) -> Self {
+        let (samples, all) = (Ring::new(KEPT), Ring::new(KEPT_ALL));
+        Self { clock, merging: Mutex::new(Merging { merge, join, samples, all }) }
     }
 
     fn merging(&self) -> MutexGuard<'_, Merging> {
@@ -39,12 +91,37 @@ impl Channel {
 
     /// Lets the merge take in something, and tells the events that follow. It waits for no reader.
     pub(super) fn take_in(&self, what: impl FnOnce(&mut Merge) -> Vec<Event>) {
+        let now = self.clock.now();
         let mut merging = self.merging();
         for event in what(&mut merging.merge) {
-            merging.last += 1;
-            // This fails only without readers.
-            let _ = merging.told.send((merging.last, Arc::new(event)));
+            let told = merging.join.event(event, now);
+            merging.tell(told);
         }
+    }
+
+    /// Tells an event that no source of the merge knows.
+    pub(super) fn tell(&self, event: Event) {
+        self.merging().tell(vec![For::Both(event)]);
+    }
+
+    /// Tells that the lab itself changed something, in words and, if a program follows it, typed.
+    pub(super) fn tell_change(&self, what: impl Into<String>, by: impl Into<String>, change: Option<Change>) {
+        let (t, what, by) = (self.clock.now(), what.into(), by.into());
+        self.tell(Event::Control(ControlChange { t, what, by, change }));
+    }
+
+    /// The names of all policies that the balancer knows.
+    pub(super) fn policies(&self) -> Vec<Word> {
+        self.merging().merge.policies().to_vec()
+    }
+
+    /// Takes in the requests of the load that have ended, and what has waited long enough.
+    pub(super) fn ended(&self, sides: Vec<ClientSide>) {
+        let now = self.clock.now();
+        let mut merging = self.merging();
+        let mut told = merging.join.ended(sides, now);
+        told.extend(merging.join.pass(now));
+        merging.tell(told);
     }
 
     /// Whether the balancer has told anything.
@@ -52,11 +129,16 @@ impl Channel {
         self.merging().merge.has_begun()
     }
 
-    /// A reader that gets the state of this time first.
-    pub(super) fn join(&self, t: u64) -> StreamReader {
+    /// A reader of the sample that gets the state of now first.
+    pub(super) fn join(&self) -> StreamReader {
         let merging = self.merging();
-        let first = merging.merge.snapshot(t).into_iter().map(|event| (merging.last, Arc::new(event)));
-        StreamReader { first: first.collect(), next: merging.last + 1, told: merging.told.subscribe() }
+        merging.samples.join(merging.merge.snapshot(self.clock.now()))
+    }
+
+    /// A reader of all requests that gets the state of now first.
+    pub(super) fn join_all(&self) -> StreamReader {
+        let merging = self.merging();
+        merging.all.join(merging.merge.snapshot(self.clock.now()))
     }
 }
 
@@ -100,12 +182,12 @@ impl StreamReader {
 
 #[cfg(test)]
 mod tests {
-    use api::{ControlChange, Hello, SCHEMA};
+    use api::{Hello, SCHEMA};
 
     use super::*;
 
     fn channel() -> Channel {
-        let channel = Channel::new(Merge::new(0, None, Vec::new()));
+        let channel = Channel::new(LabClock::start(), Merge::new(0, None, Vec::new()), Join::default());
         channel.take_in(|merge| {
             merge.balancer(Event::Hello(Box::new(Hello { schema: SCHEMA, ..Hello::default() })))
         });
@@ -132,7 +214,7 @@ mod tests {
     async fn a_reader_gets_the_state_and_then_each_event_once() {
         let channel = channel();
         tell(&channel, 3);
-        let mut reader = channel.join(9);
+        let mut reader = channel.join();
         tell(&channel, 2);
         let expected = [(4, "hello"), (4, "tick"), (5, "control"), (6, "control")];
         assert_eq!(read(&mut reader, 4).await, expected);
@@ -143,7 +225,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_is_too_slow_gets_a_gap_and_the_others_do_not() {
         let channel = channel();
-        let (mut slow, mut quick) = (channel.join(0), channel.join(0));
+        let (mut slow, mut quick) = (channel.join(), channel.join());
         read(&mut quick, 2).await;
         let lost = 100;
         for _ in 0..KEPT as u64 + lost {
@@ -155,5 +237,20 @@ mod tests {
         // The ids from 2 on were told, and the last `KEPT` of them are left.
         assert_eq!((id, &*event), (lost + 1, &Event::Gap(Gap { from: 2, to: lost + 1 })));
         assert_eq!(read(&mut slow, KEPT).await.last(), Some(&(KEPT as u64 + lost + 1, "control")));
+    }
+
+    #[tokio::test]
+    async fn all_requests_push_nothing_out_of_the_sample() {
+        let channel = channel();
+        let (mut reader, mut all) = (channel.join(), channel.join_all());
+        let request = |id| For::All(Event::Req(Box::new(api::Req { id, ..api::Req::default() })));
+        tell(&channel, 1);
+        channel.merging().tell((0..2 * KEPT as u64).map(request).collect());
+        tell(&channel, 1);
+        let expected = [(1, "hello"), (1, "tick"), (2, "control"), (3, "control")];
+        assert_eq!(read(&mut reader, 4).await, expected);
+        let told = read(&mut all, 4 + 2 * KEPT).await;
+        assert_eq!((told[3].1, told.last().unwrap().1), ("req", "control"));
+        assert!(told.windows(2).skip(2).all(|pair| pair[1].0 == pair[0].0 + 1), "ids without a gap");
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use api::{BackendTick, ControlChange, Event, Hello, Load, LoadTick, StateChange, Tick, Word};
+use api::{
+    BackendTick, Change, ControlChange, Event, Hello, HelloBackend, Load, LoadTick, StateChange, Tick, Word,
+};
 
 use super::clock::{distance, shift};
 use super::faults::{BackendSeen, differences};
@@ -48,6 +50,11 @@ impl Merge {
         self.hello.is_some()
     }
 
+    /// The names of all policies; none before `hello`.
+    pub(super) fn policies(&self) -> &[Word] {
+        self.hello.as_ref().map_or(&[], |(hello, _)| &hello.policies)
+    }
+
     /// An event of the balancer.
     pub(super) fn balancer(&mut self, mut event: Event) -> Vec<Event> {
         if let Event::Hello(hello) = event {
@@ -61,13 +68,7 @@ impl Merge {
                 let now = StateChange { from: change.to.clone(), ..change.clone() };
                 self.states.insert(change.backend, now);
             }
-            Event::Control(ref change) => {
-                if let Some((_, policy)) =
-                    change.what.strip_prefix("policy ").and_then(|policies| policies.split_once(" -> "))
-                {
-                    hello.policy = policy.to_owned().into();
-                }
-            }
+            Event::Control(ControlChange { change: Some(ref change), .. }) => note(hello, change),
             // Its ids are those of the balancer.
             Event::Gap(gap) => {
                 let missing = gap.missing();
@@ -197,8 +198,21 @@ impl Merge {
     }
 }
 
+/// Keeps what a new reader has to know of a change.
+fn note(hello: &mut Hello, change: &Change) {
+    let mut backend = |number: usize, set: &dyn Fn(&mut HelloBackend)| {
+        hello.backends.iter_mut().filter(|backend| backend.backend == number).for_each(set);
+    };
+    match change {
+        Change::Policy { policy } => hello.policy = policy.clone(),
+        Change::Mode { backend: number, mode } => backend(*number, &|one| one.mode = mode.clone()),
+        Change::Weight { backend: number, weight } => backend(*number, &|one| one.weight = *weight),
+        _ => {}
+    }
+}
+
 fn found(t: u64, what: String) -> Event {
-    Event::Control(ControlChange { t, what, by: BY.to_owned() })
+    Event::Control(ControlChange { t, what, by: BY.to_owned(), change: None })
 }
 
 #[cfg(test)]

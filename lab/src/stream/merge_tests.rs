@@ -145,7 +145,7 @@ fn a_new_reader_gets_the_present_state() {
     };
     merge.balancer(change("up", "down"));
     merge.balancer(Event::Control(ControlChange {
-        what: "policy random -> ring".into(),
+        change: Some(Change::Policy { policy: "ring".into() }),
         ..Default::default()
     }));
     merge.backend(S, 1, Some(BackendSeen::read(&json!({"worker": {"state": "dead"}}))));

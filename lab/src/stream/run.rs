@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use api::{ControlChange, Event, Load, Word};
+use api::{Event, Load, Word};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -14,7 +14,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::channel::{Channel, StreamReader};
 use super::clock::LabClock;
 use super::faults::BackendSeen;
+use super::ghost::Ghost;
+use super::join::Join;
 use super::merge::Merge;
+use super::requests::LoadNames;
 use super::traffic::Traffic;
 use crate::client::{Client, Events};
 use crate::eventually;
@@ -22,6 +25,9 @@ use crate::topology::Lab;
 
 /// The time between two looks at the backends and the load.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// The time between two looks at the requests that have ended.
+const JOIN: Duration = Duration::from_millis(50);
 
 /// The longest time without an event of a balancer that runs: it sends a tick four times a second.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -43,6 +49,8 @@ pub struct Sources {
     pub traffic: Option<Arc<Traffic>>,
     /// The seed of the lab.
     pub seed: Option<u64>,
+    /// What the balancer takes as the key of a request: see [`BalancerHandle::hash_by`](crate::topology::BalancerHandle::hash_by).
+    pub hash_by: Option<String>,
 }
 
 impl Sources {
@@ -52,7 +60,8 @@ impl Sources {
     /// If the balancer has no admin port, because it is of another project.
     pub fn of(lab: &Lab) -> Result<Self> {
         let controls = lab.backends().iter().map(crate::topology::Backend::control).collect();
-        Ok(Self { admin: lab.balancer().admin()?, controls, traffic: None, seed: None })
+        let hash_by = lab.balancer().hash_by().map(str::to_owned);
+        Ok(Self { admin: lab.balancer().admin()?, controls, traffic: None, seed: None, hash_by })
     }
 }
 
@@ -60,8 +69,8 @@ impl Sources {
 #[derive(Debug)]
 pub struct LabStream {
     channel: Arc<Channel>,
-    clock: LabClock,
     admin: watch::Sender<SocketAddr>,
+    ghost: Ghost,
     _tasks: JoinSet<()>,
 }
 
@@ -76,12 +85,18 @@ impl LabStream {
             Some(control) => presets(*control).await,
             None => Vec::new(),
         };
-        let channel = Arc::new(Channel::new(Merge::new(clock.epoch_unix_us, sources.seed, presets)));
+        let names = sources.traffic.as_ref().map(|traffic| names(traffic, clock, sources.hash_by));
+        let merge = Merge::new(clock.epoch_unix_us, sources.seed, presets);
+        let channel = Arc::new(Channel::new(clock, merge, Join::new(names.clone())));
         let (admin, port) = watch::channel(sources.admin);
         let mut tasks = JoinSet::new();
         for (number, control) in (1..).zip(sources.controls) {
             let channel = channel.clone();
             tasks.spawn(async move { look_at_backend(channel, clock, number, control).await });
+        }
+        if let (Some(traffic), Some(names)) = (sources.traffic.clone(), names) {
+            let channel = channel.clone();
+            tasks.spawn(async move { follow_load(channel, traffic, names).await });
         }
         let (timed, followed) = (channel.clone(), channel.clone());
         tasks.spawn(async move { keep_time(timed, clock, sources.traffic).await });
@@ -91,18 +106,30 @@ impl LabStream {
             Ok(())
         })
         .await?;
-        Ok(Self { channel, clock, admin, _tasks: tasks })
+        let ghost = Ghost::new(channel.clone(), &mut tasks, crate::binaries::simulator);
+        Ok(Self { channel, admin, ghost, _tasks: tasks })
     }
 
-    /// A new reader. It gets the present state first.
+    /// A new reader of the sample of the requests. It gets the present state first.
     pub fn read(&self) -> StreamReader {
-        self.channel.join(self.clock.now())
+        self.channel.join()
+    }
+
+    /// A new reader of all requests of the load. Those that are not in the sample have `n` = 0, and all have
+    /// the times of their client. A request that is not of the load comes only if it is in the sample. The
+    /// reader gets the present state first. Its ids are not those of [`LabStream::read`].
+    pub fn read_all(&self) -> StreamReader {
+        self.channel.join_all()
     }
 
     /// Tells that the lab itself changed something, such as the command of a key.
     pub fn tell(&self, what: impl Into<String>, by: impl Into<String>) {
-        let change = ControlChange { t: self.clock.now(), what: what.into(), by: by.into() };
-        self.channel.take_in(|_| vec![Event::Control(change)]);
+        self.channel.tell_change(what, by, None);
+    }
+
+    /// The ghost: another policy on the same requests.
+    pub fn ghost(&self) -> &Ghost {
+        &self.ghost
     }
 
     /// The balancer has another admin port now.
@@ -117,6 +144,29 @@ async fn presets(control: SocketAddr) -> Vec<Word> {
     let presets: Value = answer.json().unwrap_or_default();
     let name = |preset: &Value| Some(preset["name"].as_str()?.to_owned().into());
     presets.as_array().into_iter().flatten().filter_map(name).collect()
+}
+
+/// What a load says about all its requests.
+fn names(traffic: &Traffic, clock: LabClock, hash_by: Option<String>) -> LoadNames {
+    let load = traffic.load();
+    let now = i64::try_from(load.elapsed().as_micros()).unwrap_or(i64::MAX);
+    // Both clocks count from a moment of the same monotonic clock, so the difference stays the same.
+    let offset = i64::try_from(clock.now()).unwrap_or(i64::MAX).saturating_sub(now);
+    LoadNames { name: load.name().to_owned(), hash_by, offset }
+}
+
+/// Tells the requests of the load that end from now on.
+async fn follow_load(channel: Arc<Channel>, traffic: Arc<Traffic>, names: LoadNames) -> ! {
+    let (_, mut counted) = traffic.ended_after(u64::MAX);
+    let mut looks = interval(JOIN);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let (entries, ended) = traffic.ended_after(counted);
+        counted = ended;
+        let tries = entries.iter().flat_map(|entry| names.tries(entry, traffic.load().request_line(entry)));
+        channel.ended(tries.collect());
+    }
 }
 
 /// Reads the events of the balancer, and connects again when they end.

@@ -30,7 +30,7 @@ async fn balancer(epochs: Vec<u64>, end: Arc<Notify>) -> (SocketAddr, mpsc::Unbo
 }
 
 fn sources(admin: SocketAddr) -> Sources {
-    Sources { admin, controls: Vec::new(), traffic: None, seed: Some(7) }
+    Sources { admin, controls: Vec::new(), traffic: None, seed: Some(7), hash_by: None }
 }
 
 /// The next text of a change that the stream tells.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use api::LoadTick;
 
 use super::figures::Ended;
-use crate::load::{Load, Running};
+use crate::load::{Entry, Load, Running};
 
 /// What can be changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,6 +107,17 @@ impl Traffic {
             latency,
             uncorrected,
         }
+    }
+
+    /// The load itself.
+    pub(super) fn load(&self) -> &Running {
+        &self.load
+    }
+
+    /// The requests that have ended after the first `counted` ones, and the number of all that have ended: as
+    /// [`Running::ended_after`].
+    pub(super) fn ended_after(&self, counted: u64) -> (Vec<Entry>, u64) {
+        self.load.ended_after(counted)
     }
 
     /// The sums so far.

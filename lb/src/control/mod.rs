@@ -40,7 +40,7 @@ mod watch;
 
 pub use origin::Origin;
 use origin::{News, Read, Reading};
-use plan::{describe, difference, keep_fixed, wanted};
+use plan::{describe, difference, keep_fixed, told_change, wanted};
 use readiness::{FirstRound, can_pick, not_ready};
 
 /// Time after which a request to read the configuration gets an error if reading has not ended. `lb ctl`
@@ -118,9 +118,10 @@ impl Control {
         &self.pool
     }
 
-    /// Something was changed, by this origin: logs it, and tells the readers of events.
-    fn intervened(&self, what: String, by: &str) {
-        self.observer.intervened(clock::now().as_micros(), what, by);
+    /// Something was changed, by this origin: logs it, and tells the readers of events. `change` says the same
+    /// for programs.
+    fn intervened(&self, what: String, change: Option<api::Change>, by: &str) {
+        self.observer.intervened(clock::now().as_micros(), what, change, by);
     }
 
     pub(crate) fn observer(&self) -> &Arc<Observer> {
@@ -223,7 +224,9 @@ impl Control {
         let backends = self.apply_members();
         let settings =
             if changed.is_empty() { String::new() } else { format!("changed {}; ", changed.join(", ")) };
-        self.intervened(format!("configuration read again: {settings}{backends}"), by);
+        let change =
+            (policy != in_force.policy).then(|| api::Change::Policy { policy: policy.name().into() });
+        self.intervened(format!("configuration read again: {settings}{backends}"), change, by);
         Reloaded { changed: words(changed), after_restart: words(after_restart), backends, warnings }
     }
 
@@ -274,7 +277,9 @@ impl Control {
         }
         self.change(vec![Change::Add(member)]);
         let backend = find().expect("only this thread changes the pool, and it has just added the backend");
-        self.intervened(format!("backend {} added: {address}", backend.number), by);
+        let (number, url) = (backend.number, address.to_string());
+        let what = format!("backend {number} added: {url}");
+        self.intervened(what, Some(api::Change::Added { backend: number, url }), by);
         Ok(backend)
     }
 
@@ -284,14 +289,16 @@ impl Control {
         let difference = difference(&before, &member);
         if !difference.is_empty() {
             self.change(vec![Change::Update(Update::between(&before, &member))]);
-            self.intervened(format!("backend {} changed: {difference}", backend.number), by);
+            let what = format!("backend {} changed: {difference}", backend.number);
+            self.intervened(what, told_change(backend.number, &before, &member), by);
         }
     }
 
     /// Removes a backend, which finishes its requests.
     pub(crate) fn remove(&self, backend: &Backend, by: &str) {
         self.change(vec![Change::Remove(backend.address.clone())]);
-        self.intervened(format!("backend {} removed: {}", backend.number, backend.address), by);
+        let what = format!("backend {} removed: {}", backend.number, backend.address);
+        self.intervened(what, Some(api::Change::Removed { backend: backend.number }), by);
     }
 
     /// Changes the policy. Requests in flight stay at their backends.
@@ -299,7 +306,8 @@ impl Control {
         let rules = self.pool.rules();
         if rules.policy != policy {
             self.pool.set_rules(Rules { policy, ..rules });
-            self.intervened(format!("policy {} -> {policy}", rules.policy), by);
+            let change = api::Change::Policy { policy: policy.name().into() };
+            self.intervened(format!("policy {} -> {policy}", rules.policy), Some(change), by);
         }
     }
 
@@ -308,7 +316,7 @@ impl Control {
         let before = self.log.level();
         if before != level {
             self.log.set_level(level);
-            self.intervened(format!("log level {before} -> {level}"), by);
+            self.intervened(format!("log level {before} -> {level}"), None, by);
         }
     }
 
@@ -320,7 +328,7 @@ impl Control {
         self.pool.backends().iter().for_each(|backend| backend.own.stats.reset(now));
         self.counting.set(now);
         self.dropped_before.set(self.log.lines().dropped());
-        self.intervened("statistics reset".to_owned(), by);
+        self.intervened("statistics reset".to_owned(), None, by);
     }
 
     /// Pings all members of the pool, and no other backends.
@@ -380,7 +388,7 @@ impl Control {
         };
         match self.log.reopen().await {
             Ok(Ok(())) => {
-                self.intervened(format!("log file reopened: {}", file.display()), "signal");
+                self.intervened(format!("log file reopened: {}", file.display()), None, "signal");
             }
             Ok(Err(error)) => {
                 tracing::error!("cannot reopen the log file, and the old one stays in use: {error}");

@@ -46,7 +46,7 @@ impl Control {
         remember(&mut self.resolved.borrow_mut(), name, found);
         let changes = self.apply_members();
         if changes != UNCHANGED {
-            self.intervened(format!("names have new addresses: {changes}"), "names");
+            self.intervened(format!("names have new addresses: {changes}"), None, "names");
         }
     }
 }

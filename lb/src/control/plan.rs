@@ -121,6 +121,16 @@ pub(super) fn difference(before: &Member, after: &Member) -> String {
     told.map(|(name, before, after)| format!("{name} {before} -> {after}")).collect::<Vec<_>>().join(", ")
 }
 
+/// The difference that a console follows. If the mode and the weight differ, it is the mode: the next tick has
+/// the weight.
+pub(super) fn told_change(backend: usize, before: &Member, after: &Member) -> Option<api::Change> {
+    if before.mode != after.mode {
+        return Some(api::Change::Mode { backend, mode: after.mode.name().into() });
+    }
+    let weight = after.weight;
+    (before.weight != weight).then_some(api::Change::Weight { backend, weight })
+}
+
 #[cfg(test)]
 mod tests {
     use balance::change::Update;
@@ -213,5 +223,10 @@ mod tests {
             difference(&before, &after),
             "weight 0 -> 5, priority 0 -> 2, backup false -> true, max_in_flight off -> 7, mode ready -> drain"
         );
+        let mode = api::Change::Mode { backend: 3, mode: "drain".into() };
+        assert_eq!(told_change(3, &before, &after), Some(mode), "the next tick has the weight");
+        let weight = Some(api::Change::Weight { backend: 3, weight: 5 });
+        assert_eq!(told_change(3, &before, &Member { mode: Mode::Ready, ..after }), weight);
+        assert_eq!(told_change(3, &before, &Member { limit: Some(7), ..before.clone() }), None);
     }
 }

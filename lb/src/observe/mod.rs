@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use api::{ControlChange, Decision, Event, Probe, StateChange, Why};
+use api::{Change, ControlChange, Decision, Event, Probe, StateChange, Why};
 use tokio::sync::Notify;
 
 mod counters;
@@ -125,11 +125,11 @@ impl Observer {
         self.stream.publish(now_us, Audience::Everyone, &Event::State(change));
     }
 
-    /// A setting was changed: the one place that logs this.
-    pub(crate) fn intervened(&self, now_us: u64, what: String, by: &str) {
+    /// A setting was changed: the one place that logs this. `change` says the same for programs.
+    pub(crate) fn intervened(&self, now_us: u64, what: String, change: Option<Change>, by: &str) {
         tracing::info!("{what} (by {by})");
-        let change = ControlChange { t: now_us, what, by: by.to_owned() };
-        self.stream.publish(now_us, Audience::Everyone, &Event::Control(change));
+        let told = ControlChange { t: now_us, what, by: by.to_owned(), change };
+        self.stream.publish(now_us, Audience::Everyone, &Event::Control(told));
     }
 
     /// A ping or a question to a backend ended.

@@ -166,20 +166,28 @@ fn every_change_is_logged_and_told_with_who_asked() {
     order(&lb, "POST /statistics/reset", &json!({}));
     order(&lb, "PUT /log", &json!({"level": "debug"}));
     order(&lb, "POST /reload", &json!({}));
+    let none = || Value::Null;
     let expected = [
-        "backend 2 changed: weight 1 -> 7, mode ready -> drain",
-        "policy round-robin -> ring",
-        "backend 3 added: http://127.0.0.1:1",
-        "backend 3 removed: http://127.0.0.1:1",
-        "statistics reset",
-        "log level info -> debug",
-        "configuration read again: the backends stay as they are",
+        (
+            "backend 2 changed: weight 1 -> 7, mode ready -> drain",
+            json!({"kind": "mode", "backend": 2, "mode": "drain"}),
+        ),
+        ("policy round-robin -> ring", json!({"kind": "policy", "policy": "ring"})),
+        (
+            "backend 3 added: http://127.0.0.1:1",
+            json!({"kind": "added", "backend": 3, "url": "http://127.0.0.1:1"}),
+        ),
+        ("backend 3 removed: http://127.0.0.1:1", json!({"kind": "removed", "backend": 3})),
+        ("statistics reset", none()),
+        ("log level info -> debug", none()),
+        ("configuration read again: the backends stay as they are", none()),
     ];
     let told = eventually("all are told", || {
         let all = events.all("control");
         when(all.len() == expected.len(), all)
     });
-    for (event, what) in told.iter().zip(expected) {
+    for (event, (what, change)) in told.iter().zip(expected) {
+        assert_eq!(event["change"], change, "{what}");
         assert_eq!((&event["what"], &event["by"]), (&json!(what), &json!("admin port, 127.0.0.1")));
         assert!(event["t"].is_u64());
         // The log is written by a separate thread.

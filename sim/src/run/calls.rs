@@ -152,7 +152,7 @@ impl World<'_> {
         if call.counts {
             self.counts.end(latency, end);
         }
-        self.last_tick.ends(end);
+        self.last_tick.ends(end, latency);
         self.flow.ends(latency);
         if let Some(recorded) = &mut self.recorded {
             recorded.push(Recorded {

@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use api::{BackendTick, LoadTick, ServerTick, Tick};
-use balance::Peer;
+use balance::change::{Change, Update};
+use balance::policy::Kind;
+use balance::{Peer, Rules};
 
 use crate::balancer::Balancer;
 use crate::clock::{NEVER, moment, nanos};
@@ -46,6 +48,10 @@ impl Stage {
     }
 }
 
+/// The largest number of calls that are in flight in a live run. It bounds the memory of a run whose servers
+/// cannot serve what arrives.
+const MOST_IN_FLIGHT: usize = 50_000;
+
 /// A run whose calls and faults are given while it runs.
 pub(crate) struct Live<'a> {
     world: World<'a>,
@@ -66,14 +72,36 @@ impl Live<'_> {
         self.world.now = self.world.now.max(to);
     }
 
-    /// A call arrives at its time, or now if its time is over. The run advances to that time.
-    pub(crate) fn arrive(&mut self, call: &RecordedCall) {
+    /// A call arrives at its time, or now if its time is over. The run advances to that time. Returns false,
+    /// and leaves the call out, if too many calls are in flight.
+    pub(crate) fn arrive(&mut self, call: &RecordedCall) -> bool {
         self.advance(call.at);
+        if self.world.calls.len() >= MOST_IN_FLIGHT {
+            return false;
+        }
         let (size, path) = (nanos(call.takes), nanos(call.path));
         let demand = Demand { number: self.calls, client: 0, size, path, key: call.key };
         self.calls += 1;
         self.world.begin_call(demand);
         self.world.settle();
+        true
+    }
+
+    /// From now on, the balancer has this policy. The counts and the calls in flight stay.
+    pub(crate) fn set_policy(&mut self, policy: Kind) {
+        let pool = &self.world.balancers[0].pool;
+        pool.set_rules(Rules { policy, ..pool.rules() });
+    }
+
+    /// From now on, a backend has this weight. A backend with the weight 0 finishes what it has.
+    pub(crate) fn set_weight(&mut self, number: usize, weight: u32) {
+        let balancer = &self.world.balancers[0];
+        let pool = &balancer.pool;
+        let index = balancer.peers.iter().position(|peer| peer.number == number);
+        if let Some(member) = index.and_then(|index| pool.specs().into_iter().nth(index)) {
+            let update = Update { weight: Some(weight), ..Update::of(member.address) };
+            pool.change(vec![Change::Update(update)], moment(self.world.now));
+        }
     }
 
     /// A fault begins, or ends, at a time that is not over, or now. The end has the name of the beginning.
@@ -87,6 +115,8 @@ impl Live<'_> {
     /// The figures of now. Its time is that since the beginning of the run, in microseconds.
     pub(crate) fn tick(&mut self) -> Tick {
         let world = &mut self.world;
+        // A live run has no report, and may last for weeks.
+        world.counts.changes.clear();
         let now = moment(world.now);
         let (mut errors, mut left) = (0, 0);
         for (end, count) in &world.counts.bad {

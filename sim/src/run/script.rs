@@ -132,6 +132,7 @@ impl World<'_> {
             offered: self.started - seen.started,
             good: seen.good,
             errors: seen.errors,
+            mean_ms: seen.mean_ms(),
             tries: self.counts.tries - seen.tries,
             backends,
         });

@@ -138,14 +138,22 @@ pub(super) struct Seen {
     pub(super) tries: u64,
     pub(super) good: u64,
     pub(super) errors: u64,
+    /// The sum of the latencies.
+    latency: u128,
 }
 
 impl Seen {
-    pub(super) fn ends(&mut self, end: End) {
+    pub(super) fn ends(&mut self, end: End, latency: Nanos) {
+        self.latency += u128::from(latency);
         match end.is_good() {
             true => self.good += 1,
             false => self.errors += 1,
         }
+    }
+
+    /// The mean latency in milliseconds; 0 without any call.
+    pub(super) fn mean_ms(&self) -> f64 {
+        self.latency as f64 / 1e6 / (self.good + self.errors).max(1) as f64
     }
 }
 

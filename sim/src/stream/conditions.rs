@@ -19,6 +19,13 @@ use super::call::LiveCall;
 /// the stream does not say which.
 const KNOWN_FIELDS: [&str; 6] = ["fixed", "code", "retry_after", "percent", "after", "for"];
 
+/// How long a condition that is over is remembered, in microseconds: requests that it hit may end later.
+const REMEMBERED: u64 = 120_000_000;
+
+/// Bounds for a stream that is no stream of a lab: faults at a time, and kinds that are not simulated.
+const MOST_ACTIVE: usize = 10_000;
+const MOST_KINDS: usize = 64;
+
 /// A change of a condition.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Change {
@@ -41,6 +48,15 @@ struct DelaySpan {
     adds: u64,
 }
 
+/// A fault that is active.
+#[derive(Debug, Clone, Copy)]
+struct Active {
+    name: u32,
+    fault: Fault,
+    /// When it ends by itself.
+    until: u64,
+}
+
 /// What is known of one backend.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
@@ -55,7 +71,7 @@ pub(super) struct Conditions {
     workers: Option<u32>,
     backends: HashMap<usize, Known>,
     /// Active faults, by backend and id.
-    active: HashMap<(usize, u64), (u32, Fault)>,
+    active: HashMap<(usize, u64), Active>,
     delays: Vec<DelaySpan>,
     names: u32,
     /// The work of the last request, in microseconds.
@@ -102,6 +118,9 @@ impl Conditions {
     /// The changes that an event `fault` tells.
     pub(super) fn fault(&mut self, told: &Told) -> Vec<Change> {
         let mut changes = Vec::new();
+        if !(1..=MOST_BACKENDS).contains(&told.backend) {
+            return changes;
+        }
         let process = match (&*told.kind, told.active) {
             ("kill", true) => Some(Process::Dead),
             ("stop", true) => Some(Process::Stopped),
@@ -119,28 +138,34 @@ impl Conditions {
 
     fn begin(&mut self, told: &Told, id: u64, changes: &mut Vec<Change>) {
         let Some(fault) = simulated(told) else {
-            self.unknown.insert(told.kind.to_string());
+            if self.unknown.len() < MOST_KINDS {
+                self.unknown.insert(told.kind.chars().take(64).collect());
+            }
             return;
         };
+        if self.active.len() >= MOST_ACTIVE || self.delays.len() >= MOST_ACTIVE {
+            return;
+        }
         let change = self.change(told.t, fault);
         changes.push(change);
         if let Some(until) = told.until {
             changes.push(Change { at: until, ends: true, ..change });
         }
-        self.active.insert((told.backend, id), (change.name, fault));
+        let until = told.until.unwrap_or(u64::MAX);
+        self.active.insert((told.backend, id), Active { name: change.name, fault, until });
         if let Fault::Latency { adds, .. } = fault {
             self.delays.push(DelaySpan {
                 name: change.name,
                 backend: told.backend,
                 from: told.t,
-                to: told.until.unwrap_or(u64::MAX),
+                to: until,
                 adds: u64::try_from(adds.as_micros()).unwrap_or(u64::MAX),
             });
         }
     }
 
     fn end(&mut self, told: &Told, id: u64, changes: &mut Vec<Change>) {
-        let Some((name, fault)) = self.active.remove(&(told.backend, id)) else { return };
+        let Some(Active { name, fault, .. }) = self.active.remove(&(told.backend, id)) else { return };
         changes.push(Change { at: told.t, fault, ends: true, name });
         if let Some(delay) = self.delays.iter_mut().find(|delay| delay.name == name) {
             delay.to = delay.to.min(told.t);
@@ -166,8 +191,15 @@ impl Conditions {
 
     fn change(&mut self, at: u64, fault: Fault) -> Change {
         let name = self.names;
-        self.names += 1;
+        self.names = self.names.wrapping_add(1);
         Change { at, fault, ends: false, name }
+    }
+
+    /// Forgets what was over long before this time.
+    pub(super) fn forget(&mut self, now: u64) {
+        let is_needed = |end: u64| end.saturating_add(REMEMBERED) > now;
+        self.delays.retain(|delay| is_needed(delay.to));
+        self.active.retain(|_, active| is_needed(active.until));
     }
 
     /// The work of a call in microseconds, without the delays of faults. A call without a measured service

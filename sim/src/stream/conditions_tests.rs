@@ -122,3 +122,35 @@ fn delays_of_faults_are_no_work() {
     }
     assert_eq!(conditions.work(&call(9_000_000, None, 2)), Some(30_000), "the work of the call before");
 }
+
+#[test]
+fn what_is_over_is_forgotten() {
+    let mut conditions = Conditions::default();
+    let fixed = json!({"fixed": "400ms"});
+    for number in 0..1000 {
+        conditions.fault(&fault(number, true, "latency", fixed.clone()));
+        conditions.fault(&fault(number + 1, false, "latency", fixed.clone()));
+    }
+    conditions.fault(&Told { until: Some(2000), ..fault(1000, true, "latency", fixed.clone()) });
+    conditions.fault(&Told { id: Some(4), ..fault(1000, true, "latency", fixed) });
+    assert_eq!((conditions.delays.len(), conditions.active.len()), (1002, 2));
+    conditions.forget(REMEMBERED + 999);
+    assert_eq!((conditions.delays.len(), conditions.active.len()), (3, 2), "requests may still tell of them");
+    conditions.forget(REMEMBERED + 2000);
+    assert_eq!((conditions.delays.len(), conditions.active.len()), (1, 1), "the one without an end");
+}
+
+#[test]
+fn nonsense_has_a_bound() {
+    let mut conditions = Conditions::default();
+    for number in 0..2 * MOST_ACTIVE as u64 {
+        let told = Told { id: Some(number), ..fault(5, true, "latency", json!({"fixed": "1ms"})) };
+        conditions.fault(&told);
+        conditions.fault(&Told { kind: format!("kind{number}").into(), ..told });
+    }
+    assert_eq!((conditions.active.len(), conditions.unknown.len()), (MOST_ACTIVE, MOST_KINDS));
+    assert!(
+        conditions.fault(&Told { backend: 1_000_000_000, ..fault(5, true, "kill", Value::Null) }).is_empty()
+    );
+    assert!(!conditions.backends.contains_key(&1_000_000_000));
+}

@@ -4,7 +4,7 @@
 //! stream. A request that takes longer than this arrives late at the ghost.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use api::{Ghost, Hello};
@@ -14,8 +14,8 @@ use crate::run::{Live, Stage};
 
 use super::call::LiveCall;
 use super::conditions::{Change, Conditions};
-use super::line::Told;
-use super::stage;
+use super::line::{MemberChange, Told};
+use super::{MOST_BACKENDS, stage};
 
 /// How far a ghost is behind the stream, in microseconds.
 const LAG: u64 = 1_500_000;
@@ -29,11 +29,20 @@ const TOO_FAR: u64 = 3_600_000_000;
 /// After a gap of this time, in microseconds, the ticks in the gap are left out.
 const GAP: u64 = 10_000_000;
 
+/// The largest number of unknown policies that are reported.
+const MOST_NAMES: usize = 16;
+
+/// The largest number of changes of the policy that wait for the ghosts.
+const MOST_CHANGES: usize = 10_000;
+
 /// What the ghosts are to do.
 #[derive(Debug, Clone, Default)]
 pub struct Follow {
-    /// The policies, with a ghost each; the policy of the stream if there are none.
+    /// The policies, with a ghost each. Without any, the ghost has the policy in force.
     pub policies: Vec<Kind>,
+    /// Whether there is also a ghost of the policy in force. It changes its policy when the stream does. While
+    /// it has the policy of another ghost, it tells nothing.
+    pub in_force: bool,
     /// The number of workers of each server, instead of what the stream tells.
     pub workers: Option<u32>,
     /// The seed of the draws of the policies.
@@ -47,12 +56,17 @@ pub struct Skipped {
     pub lines: u64,
     /// What is wrong with the first of them.
     pub first: Option<String>,
-    /// Requests before the first measured service time, or before the first event `hello`.
+    /// Requests before the first measured service time, before the first event `hello`, or just before a
+    /// change of the backends.
     pub requests: u64,
     /// Requests that took too long, and so arrived late at the ghosts.
     pub late: u64,
+    /// Requests that were left out, because too many were in flight at the ghosts.
+    pub surplus: u64,
     /// The kinds of faults that are not simulated.
     pub faults: Vec<String>,
+    /// Policies in force that this program does not know, each with what it knows instead.
+    pub policies: Vec<String>,
     /// The event `hello` came.
     pub has_begun: bool,
 }
@@ -64,18 +78,23 @@ pub fn follow(
     mut read: impl FnMut(&mut Vec<u8>) -> bool,
     mut tell: impl FnMut(Ghost) -> bool,
 ) -> Skipped {
-    let mut input = Input { read: &mut read, line: Vec::new(), skipped: Skipped::default(), clock: None };
+    let skipped = Skipped::default();
+    let mut input = Input { read: &mut read, line: Vec::new(), skipped, clock: None, before: 0 };
     let mut next = None;
     while let Some(hello) = next.take().or_else(|| input.hello()) {
         input.skipped.has_begun = true;
-        let policies = match &*options.policies {
-            [] => hello.policy.parse().into_iter().collect(),
-            policies => policies.to_vec(),
-        };
         let sim = stage(&hello, options.seed);
-        let stages: Vec<_> = policies.iter().map(|policy| Stage::new(sim.clone().policy(*policy))).collect();
+        let follows = options.in_force || options.policies.is_empty();
+        let in_force = input.policy(&hello.policy).filter(|_| follows);
+        let stages: Vec<_> =
+            options.policies.iter().map(|kind| Stage::new(sim.clone().policy(*kind))).collect();
+        // It gets its policy when it is known.
+        let own = Stage::new(sim.clone().policy(in_force.unwrap_or(Kind::RoundRobin)));
         let mut ghosts = Ghosts {
-            ghosts: policies.iter().zip(&stages).map(|(policy, stage)| (*policy, stage.live())).collect(),
+            chosen: options.policies.iter().zip(&stages).map(|(kind, stage)| (*kind, stage.live())).collect(),
+            own: follows.then(|| (in_force, own.live())),
+            changes: VecDeque::new(),
+            members: members(&hello),
             origin: hello.t,
             upto: hello.t,
             coming: BinaryHeap::new(),
@@ -87,6 +106,18 @@ pub fn follow(
         }
     }
     input.skipped
+}
+
+/// The weight of each backend up to the largest number, and whether it is ready.
+fn members(hello: &Hello) -> Vec<(u32, bool)> {
+    let count = hello.backends.iter().map(|backend| backend.backend).max().unwrap_or(0);
+    let mut members = vec![(0, true); count.min(MOST_BACKENDS)];
+    for backend in &hello.backends {
+        if let Some(member) = backend.backend.checked_sub(1).and_then(|index| members.get_mut(index)) {
+            *member = (backend.weight, backend.mode == "ready");
+        }
+    }
+    members
 }
 
 /// Why a session ends.
@@ -104,25 +135,41 @@ fn session(
     input: &mut Input<'_>,
     tell: &mut impl FnMut(Ghost) -> bool,
 ) -> SessionEnd {
-    let mut end = SessionEnd::Over;
-    while let Some(told) = input.next() {
-        match told {
-            Told::Hello(another) if is_same(&another, hello) => {}
-            Told::Hello(another) => {
-                end = SessionEnd::Another(another);
-                break;
+    let end = loop {
+        match input.next() {
+            None => break SessionEnd::Over,
+            Some(Told::Hello(another)) if is_same(&another, hello) => {
+                let policy = input.policy(&another.policy);
+                ghosts.operated(another.t, Setting::Policy(policy));
+                for backend in &another.backends {
+                    let (number, is_ready) = (backend.backend, backend.mode == "ready");
+                    ghosts.operated(another.t, Setting::Member(number, MemberChange::Ready(is_ready)));
+                    ghosts.operated(another.t, Setting::Member(number, MemberChange::Weight(backend.weight)));
+                }
             }
-            told => ghosts.take(&told),
+            Some(Told::Hello(another)) => break SessionEnd::Another(another),
+            Some(Told::Policy(t, name)) => {
+                let policy = input.policy(&name);
+                ghosts.operated(t, Setting::Policy(policy));
+            }
+            Some(Told::Member(t, number, change)) => ghosts.operated(t, Setting::Member(number, change)),
+            Some(told) => ghosts.take(&told),
         }
         let clock = input.clock.unwrap_or(0);
         if !ghosts.advance(clock.saturating_sub(LAG), &mut input.skipped, tell) {
-            end = SessionEnd::Over;
-            break;
+            return SessionEnd::Over;
         }
+    };
+    // What has come so far still runs.
+    let to = match end {
+        SessionEnd::Over => input.clock.unwrap_or(0),
+        SessionEnd::Another(_) => input.before,
+    };
+    let wants_more = ghosts.advance(to, &mut input.skipped, tell);
+    if matches!(end, SessionEnd::Another(_)) {
+        input.skipped.requests += ghosts.coming.len() as u64;
     }
-    if matches!(end, SessionEnd::Over) {
-        ghosts.advance(input.clock.unwrap_or(0), &mut input.skipped, tell);
-    }
+    let end = if wants_more { end } else { SessionEnd::Over };
     input.skipped.faults.extend(std::mem::take(&mut ghosts.conditions.unknown));
     input.skipped.faults.sort_unstable();
     input.skipped.faults.dedup();
@@ -132,7 +179,7 @@ fn session(
 /// Whether a stream has the same backends as before, and the same clock.
 fn is_same(one: &Hello, other: &Hello) -> bool {
     let backends = |hello: &Hello| -> Vec<_> {
-        hello.backends.iter().map(|backend| (backend.backend, backend.url.clone(), backend.weight)).collect()
+        hello.backends.iter().map(|backend| (backend.backend, backend.url.clone())).collect()
     };
     one.epoch_unix_us == other.epoch_unix_us && one.t >= other.t && backends(one) == backends(other)
 }
@@ -144,6 +191,8 @@ struct Input<'a> {
     skipped: Skipped,
     /// The time of the latest event.
     clock: Option<u64>,
+    /// The time of the latest event before the last `hello`.
+    before: u64,
 }
 
 impl Input<'_> {
@@ -167,6 +216,9 @@ impl Input<'_> {
     /// The same event, if its time is credible.
     fn timed(&mut self, told: Told) -> Result<Told, String> {
         let Some(t) = told.t() else { return Ok(told) };
+        if matches!(told, Told::Hello(_)) {
+            self.before = self.clock.unwrap_or(0);
+        }
         let clock = match (&told, self.clock) {
             // Another balancer may have another clock.
             (Told::Hello(_), _) | (_, None) => t,
@@ -177,6 +229,18 @@ impl Input<'_> {
         };
         self.clock = Some(clock);
         Ok(told)
+    }
+
+    /// The policy with this name, if this program knows it.
+    fn policy(&mut self, name: &str) -> Option<Kind> {
+        let kind = name.parse();
+        if let Err(why) = &kind
+            && self.skipped.policies.len() < MOST_NAMES
+            && !self.skipped.policies.contains(why)
+        {
+            self.skipped.policies.push(why.clone());
+        }
+        kind.ok()
     }
 
     /// The next event `hello`.
@@ -208,9 +272,23 @@ impl PartialOrd for Arriving {
     }
 }
 
+/// A change of an operator.
+#[derive(Debug, Clone, Copy)]
+enum Setting {
+    /// The policy in force, if it is known.
+    Policy(Option<Kind>),
+    Member(usize, MemberChange),
+}
+
 /// The ghosts of one session, and what comes to them.
 struct Ghosts<'a> {
-    ghosts: Vec<(Kind, Live<'a>)>,
+    chosen: Vec<(Kind, Live<'a>)>,
+    /// The ghost of the policy in force, if it is wanted. It tells nothing while that policy is not known.
+    own: Option<(Option<Kind>, Live<'a>)>,
+    /// The changes of an operator that are to come.
+    changes: VecDeque<(u64, Setting)>,
+    /// The weight of each backend, and whether it is ready, in their order.
+    members: Vec<(u32, bool)>,
     /// The beginning of the session.
     origin: u64,
     /// The time up to which the ghosts have run.
@@ -219,26 +297,66 @@ struct Ghosts<'a> {
     conditions: Conditions,
 }
 
-impl Ghosts<'_> {
+impl<'a> Ghosts<'a> {
+    /// All runs.
+    fn lives(&mut self) -> impl Iterator<Item = &mut Live<'a>> {
+        self.chosen.iter_mut().map(|(_, live)| live).chain(self.own.iter_mut().map(|(_, live)| live))
+    }
+
     /// Takes in an event.
     fn take(&mut self, told: &Told) {
         let changes = match told {
-            Told::Req(req) => {
-                let call = LiveCall::of(req);
+            Told::Req(call) => {
                 // What arrived before the session would come all at once.
                 if call.arrived >= self.origin {
-                    self.coming.push(Reverse(Arriving(call)));
+                    self.coming.push(Reverse(Arriving(*call)));
                 }
                 return;
             }
-            Told::Tick(tick) => self.conditions.tick(tick),
+            Told::Tick(tick) => {
+                self.conditions.forget(self.upto);
+                self.conditions.tick(tick)
+            }
             Told::Fault(fault) => self.conditions.fault(fault),
-            Told::Hello(_) | Told::Other => return,
+            Told::Hello(_) | Told::Policy(..) | Told::Member(..) | Told::Other => return,
         };
         for Change { at, fault, ends, name } in changes {
             let at = Duration::from_micros(at.saturating_sub(self.origin));
-            for (_, live) in &mut self.ghosts {
-                live.step(at, fault, ends, name);
+            self.lives().for_each(|live| live.step(at, fault, ends, name));
+        }
+    }
+
+    /// An operator changed something at this time.
+    fn operated(&mut self, t: u64, setting: Setting) {
+        if self.changes.len() < MOST_CHANGES {
+            let after = self.changes.back().map_or(0, |(before, _)| *before);
+            self.changes.push_back((t.max(after), setting));
+        }
+    }
+
+    /// The change happens now.
+    fn set(&mut self, setting: Setting) {
+        match setting {
+            Setting::Policy(policy) => {
+                if let Some((own, live)) = &mut self.own {
+                    policy.into_iter().for_each(|policy| live.set_policy(policy));
+                    *own = policy;
+                }
+            }
+            Setting::Member(number, change) => {
+                let Some(member) = number.checked_sub(1).and_then(|index| self.members.get_mut(index)) else {
+                    return;
+                };
+                let before = *member;
+                match change {
+                    MemberChange::Weight(weight) => member.0 = weight,
+                    MemberChange::Ready(is_ready) => member.1 = is_ready,
+                }
+                let (weight, is_ready) = *member;
+                if *member != before {
+                    let weight = if is_ready { weight } else { 0 };
+                    self.lives().for_each(|live| live.set_weight(number, weight));
+                }
             }
         }
     }
@@ -250,7 +368,11 @@ impl Ghosts<'_> {
         }
         while self.upto + PERIOD <= to {
             self.run(self.upto + PERIOD, skipped);
-            for (policy, live) in &mut self.ghosts {
+            let in_force = self.own.as_ref().and_then(|(policy, _)| *policy);
+            // Two ghosts of one policy would be two figures with one name.
+            let in_force = in_force.filter(|policy| self.chosen.iter().all(|(other, _)| other != policy));
+            let own = in_force.zip(self.own.as_mut().map(|(_, live)| live));
+            for (policy, live) in self.chosen.iter_mut().map(|(policy, live)| (*policy, live)).chain(own) {
                 let mut tick = live.tick();
                 tick.t += self.origin;
                 if !tell(Ghost { policy: policy.name().into(), tick }) {
@@ -261,19 +383,33 @@ impl Ghosts<'_> {
         true
     }
 
+    /// Runs the ghosts up to this time, with the changes of operators.
     fn run(&mut self, to: u64, skipped: &mut Skipped) {
+        while let Some((at, setting)) = self.changes.pop_front_if(|(at, _)| *at <= to) {
+            self.serve(at.max(self.upto), skipped);
+            self.set(setting);
+        }
+        self.serve(to, skipped);
+    }
+
+    /// Runs the ghosts up to this time.
+    fn serve(&mut self, to: u64, skipped: &mut Skipped) {
         while let Some(Reverse(Arriving(call))) = self.coming.peek()
             && call.arrived <= to
         {
             skipped.late += u64::from(call.arrived < self.upto);
-            match self.conditions.work(call).and_then(|work| call.since(self.origin, work)) {
-                Some(call) => self.ghosts.iter_mut().for_each(|(_, live)| live.arrive(&call)),
-                None => skipped.requests += 1,
-            }
+            let known = self.conditions.work(call).and_then(|work| call.since(self.origin, work));
             self.coming.pop();
+            let Some(call) = known else {
+                skipped.requests += 1;
+                continue;
+            };
+            for live in self.lives() {
+                skipped.surplus += u64::from(!live.arrive(&call));
+            }
         }
         let at = Duration::from_micros(to - self.origin);
-        self.ghosts.iter_mut().for_each(|(_, live)| live.advance(at));
+        self.lives().for_each(|live| live.advance(at));
         self.upto = to;
     }
 }

@@ -5,12 +5,13 @@
 //! - `call.rs`: what a request of the stream asks of a server.
 //! - `conditions.rs`: the faults, the processes and the capacities of the backends.
 //! - `follow.rs`: the ghosts of a stream that goes on.
-//! - `replay.rs`: a recording of a stream.
+//! - `replay.rs`: a recording of a stream, and `live_ticks.rs` what happened in it.
 
 mod call;
 mod conditions;
 mod follow;
 mod line;
+mod live_ticks;
 mod replay;
 
 use balance::Address;
@@ -21,6 +22,7 @@ use crate::server::Server;
 use crate::settings::Sim;
 
 pub use follow::{Follow, Skipped, follow};
+pub use line::read_line;
 pub use replay::StreamRecording;
 
 /// Numbers of backends above this are a mistake.

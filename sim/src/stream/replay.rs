@@ -15,10 +15,14 @@ use crate::settings::Sim;
 use super::call::LiveCall;
 use super::conditions::{Change, Conditions};
 use super::line::Told;
+use super::live_ticks::live_ticks;
 use super::stage;
 
 /// A status of the stream: the client left before the end, as nginx logs it.
 const CLIENT_LEFT: u16 = 499;
+
+/// The status of a request of a load that got no complete answer.
+const NO_ANSWER: u16 = 0;
 
 /// A recording of a stream, which has one event in each line.
 #[derive(Debug)]
@@ -31,6 +35,7 @@ pub struct StreamRecording {
     longest_queue: u32,
     skipped: u64,
     unknown: Vec<String>,
+    ticks: bool,
 }
 
 impl StreamRecording {
@@ -59,6 +64,12 @@ impl StreamRecording {
         reader.finish(*hello, skipped)
     }
 
+    /// With the state 4 times a second in the reports.
+    #[must_use]
+    pub fn with_ticks(self) -> Self {
+        Self { ticks: true, ..self }
+    }
+
     /// The policy of the balancer at the beginning.
     pub fn policy(&self) -> &str {
         &self.hello.policy
@@ -79,11 +90,15 @@ impl StreamRecording {
         &self.unknown
     }
 
-    /// What happened. The report has the latencies, the ends, the retries and the shares, and nothing else.
+    /// What happened. The report has the latencies, the ends, the retries, the shares and the ticks, and
+    /// nothing else.
     pub fn live(&self) -> Report {
         let mut counts = Counts::new(self.hello_backends(), false);
         for call in &self.calls {
-            let end = if call.status == CLIENT_LEFT { End::TimedOut } else { End::Answered(call.status) };
+            let end = match call.status {
+                NO_ANSWER | CLIENT_LEFT => End::TimedOut,
+                status => End::Answered(status),
+            };
             counts.end((call.ended - call.arrived).saturating_mul(1000), end);
             counts.retries += call.retries;
             let backend = call.backend.and_then(|number| counts.backends.get_mut(number.checked_sub(1)?));
@@ -93,6 +108,9 @@ impl StreamRecording {
         }
         if let Some(first) = counts.backends.first_mut() {
             first.max_queue = self.longest_queue;
+        }
+        if self.ticks {
+            counts.ticks = live_ticks(&self.calls, self.hello.t, counts.backends.len());
         }
         let to = self.calls.iter().map(|call| call.ended).max().unwrap_or(self.hello.t) - self.hello.t;
         Report {
@@ -108,7 +126,7 @@ impl StreamRecording {
 
     /// What would have happened under this policy. The seed is that of the draws of the policy.
     pub fn replay(&self, policy: Kind, seed: u64) -> Report {
-        let sim = Sim { script: self.script.clone(), ..stage(&self.hello, seed) };
+        let sim = Sim { script: self.script.clone(), ticks: self.ticks, ..stage(&self.hello, seed) };
         self.recording.replay(&sim, policy)
     }
 
@@ -137,12 +155,7 @@ impl Reader {
                         .to_owned(),
                 );
             }
-            (Told::Req(req), Some(hello)) => {
-                let call = LiveCall::of(&req);
-                if call.arrived >= hello.t {
-                    self.calls.push(call);
-                }
-            }
+            (Told::Req(call), Some(hello)) if call.arrived >= hello.t => self.calls.push(call),
             (Told::Tick(tick), Some(_)) => {
                 let queues = tick.backends.iter().filter_map(|backend| Some(backend.server.as_ref()?.queued));
                 self.longest_queue = queues.fold(self.longest_queue, u32::max);
@@ -175,6 +188,7 @@ impl Reader {
             longest_queue: self.longest_queue,
             hello,
             skipped,
+            ticks: false,
         })
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use api::{BackendTick, Event, Fault, Ghost, HelloBackend, Req, SCHEMA, ServerTick, Tick};
+use api::{
+    BackendTick, Change, ControlChange, Event, Fault, Ghost, HelloBackend, Req, SCHEMA, ServerTick, Tick,
+};
 use balance::policy::Kind;
 
 use super::*;
@@ -306,6 +308,130 @@ fn other_backends_are_another_session() {
     let (told, _) = ghosts(&with(Kind::RoundRobin), &lines(&events));
     let last = &told.last().unwrap().tick;
     assert_eq!((last.t, last.ended, last.backends.len()), (ORIGIN + 1_000_000, 0, 3));
+}
+
+/// A change of the policy in force, in the words of the balancer.
+fn policy(ms: u64, from: &str, to: &str) -> Event {
+    let what = format!("policy {from} -> {to}");
+    Event::Control(ControlChange { t: ORIGIN + ms * 1000, what, ..ControlChange::default() })
+}
+
+/// 40 calls with one key in 20 s, one at a time, by turns.
+fn calm_stream(more: Event) -> Vec<Event> {
+    let call = |n: u64| {
+        let key = Some("ann".to_owned());
+        event(Req { key, ..req(n * 500_000, 20_000, n as usize % 2 + 1) })
+    };
+    let mut events: Vec<_> = (0..40).map(call).collect();
+    events.extend((1..=96).map(|count| tick(count * 250, 2)));
+    events.push(more);
+    let time = |event: &Event| event.time().unwrap();
+    events.sort_by_key(time);
+    [hello(2), tick(0, 2)].into_iter().chain(events).collect()
+}
+
+fn picks(ghost: &Ghost) -> Vec<u64> {
+    ghost.tick.backends.iter().map(|backend| backend.picks).collect()
+}
+
+#[test]
+fn a_ghost_follows_the_policy_in_force() {
+    let both = Follow { policies: vec![Kind::Random], in_force: true, ..Follow::default() };
+    let (told, skipped) = ghosts(&both, &lines(&calm_stream(policy(10_000, "round-robin", "ring"))));
+    assert_eq!(skipped.policies, [""; 0]);
+    let of = |name: &str| told.iter().filter(|ghost| ghost.policy == name).collect::<Vec<_>>();
+    let [before, after] = [of("round-robin"), of("ring")];
+    assert_eq!(of("random").len(), before.len() + after.len());
+    assert_eq!(before.last().unwrap().tick.t, ORIGIN + 9_750_000, "the change is at its time, and not late");
+    assert_eq!(picks(before.last().unwrap()), [10, 10]);
+    // One key goes to one backend under `ring`, and the counts go on.
+    let last = picks(after.last().unwrap());
+    assert!(last == [10, 30] || last == [30, 10], "{last:?}");
+}
+
+#[test]
+fn a_ghost_follows_weights_and_modes() {
+    let change = |change| {
+        Event::Control(ControlChange { t: ORIGIN + 9_900_000, change: Some(change), ..Default::default() })
+    };
+    let drain = change(Change::Mode { backend: 2, mode: "drain".into() });
+    let (told, _) = ghosts(&with(Kind::RoundRobin), &lines(&calm_stream(drain)));
+    assert_eq!(picks(told.last().unwrap()), [30, 10]);
+    let heavy = change(Change::Weight { backend: 2, weight: 3 });
+    let (told, _) = ghosts(&with(Kind::WeightedRoundRobin), &lines(&calm_stream(heavy)));
+    let picks = picks(told.last().unwrap());
+    assert!((24..=26).contains(&picks[1]), "10, and three of four of the next 20: {picks:?}");
+}
+
+#[test]
+fn two_ghosts_of_one_policy_are_told_once() {
+    let both = Follow { policies: vec![Kind::Random], in_force: true, ..Follow::default() };
+    let (told, _) = ghosts(&both, &lines(&calm_stream(policy(10_000, "round-robin", "random"))));
+    let count = |name: &str| told.iter().filter(|ghost| ghost.policy == name).count();
+    assert_eq!((count("random"), count("round-robin")), (96, 39));
+}
+
+#[test]
+fn a_policy_that_is_not_known_is_named_and_has_no_ghost() {
+    let (told, skipped) =
+        ghosts(&Follow::default(), &lines(&calm_stream(policy(10_000, "round-robin", "best"))));
+    assert_eq!(told.len(), 39, "until the change");
+    assert!(skipped.policies[0].contains("best") && skipped.policies[0].contains("least-connections"));
+}
+
+#[test]
+fn a_balancer_that_starts_again_tells_its_policy() {
+    let Event::Hello(mut again) = hello(2) else { panic!() };
+    (again.t, again.policy) = (ORIGIN + 10_000_000, "ring".into());
+    let (told, _) = ghosts(&Follow::default(), &lines(&calm_stream(Event::Hello(again))));
+    let last = told.last().unwrap();
+    assert_eq!((&*last.policy, last.tick.ended), ("ring", 40), "the calls go on");
+}
+
+#[test]
+fn calls_that_wait_for_the_ghost_run_before_another_session() {
+    let mut events = four_calls();
+    let Event::Hello(mut other) = hello(3) else { panic!() };
+    other.t += 300_000;
+    events.push(Event::Hello(other));
+    let (told, skipped) = ghosts(&with(Kind::RoundRobin), &lines(&events));
+    assert_eq!((told.last().unwrap().tick.ended, skipped.requests), (4, 0));
+}
+
+#[test]
+fn nonsense_in_the_stream_does_not_end_the_ghosts() {
+    let far = |t| {
+        let Event::Hello(mut far) = hello(2) else { panic!() };
+        far.t = t;
+        line(&Event::Hello(far))
+    };
+    let Event::Hello(mut many) = hello(2) else { panic!() };
+    many.backends[0].backend = 1_000_000_000;
+    let many = line(&Event::Hello(many));
+    let calls = lines(&four_calls());
+    let mut stream = calls.clone();
+    for nonsense in [far(u64::MAX), far(u64::MAX - 1), many, vec![b'['; 1 << 20], line(&tick(0, 20_000))] {
+        stream.push(nonsense);
+    }
+    stream.push(line(&tick(0, 2)));
+    stream.push(line(&tick(1000, 2)));
+    let (told, skipped) = ghosts(&with(Kind::RoundRobin), &stream);
+    assert_eq!((told.len(), told.last().unwrap().tick.ended, skipped.lines), (4, 4, 4));
+    // A time that is credible and wrong is another clock. The ghosts begin again there, and again later.
+    let mut stream = vec![far(1 << 52), line(&tick(0, 2))];
+    stream.extend(calls);
+    let (told, _) = ghosts(&with(Kind::RoundRobin), &stream);
+    assert_eq!(told.last().unwrap().tick.ended, 4);
+}
+
+#[test]
+fn a_ghost_that_cannot_serve_has_a_bound() {
+    // 60,000 calls of a minute each, at two servers with one worker.
+    let mut events = vec![hello(2), tick(0, 2)];
+    events.extend((0..60_000).map(|n| event(Req { service_us: Some(60_000_000), ..req(n, 10, 1) })));
+    events.extend((1..=12).map(|count| tick(count * 250, 2)));
+    let (told, skipped) = ghosts(&with(Kind::RoundRobin), &lines(&events));
+    assert_eq!((told.last().unwrap().tick.in_flight, skipped.surplus), (50_000, 10_000));
 }
 
 #[test]

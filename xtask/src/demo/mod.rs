@@ -102,7 +102,7 @@ impl Demo {
         let traffic = Arc::new(traffic(&lab, self.seed)?);
         let sources = Sources { traffic: Some(traffic.clone()), seed: self.seed(), ..Sources::of(&lab)? };
         let stream = LabStream::start(sources).await?;
-        let recording = recorder.map(|recorder| recorder.start(stream.read()));
+        let recording = recorder.map(|recorder| recorder.start(stream.read_all()));
         let until = self.seconds.map(Duration::from_secs);
         if self.plain || !stdout().is_terminal() {
             for line in screen::picture(&Addresses::of(&lab), terminal::of_the_locale()) {

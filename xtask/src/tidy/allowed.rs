@@ -60,7 +60,8 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "api",
         rows: &[
             ("command", "lib"),
-            ("stream", "tick backend explain lib"),
+            ("stream", "change tick backend explain lib"),
+            ("change", "lib"),
             ("tick", "lib"),
             ("explain", "lib"),
             ("state", "backend lib"),
@@ -397,7 +398,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("claims", "load spell"),
             // What happens in a lab.
             ("record", ""),
-            ("stream", "topology load client eventually lib"),
+            ("stream", "topology load client binaries eventually lib"),
             // A lab under load.
             ("topology", "load client image binaries eventually resources"),
             ("load", "client spell"),

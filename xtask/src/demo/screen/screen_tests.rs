@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use api::{BackendTick, ControlChange, Event, ServerTick, StateChange, Tick};
+use api::{BackendTick, Change, ControlChange, Event, ServerTick, StateChange, Tick};
 use console::Model;
 
 use super::super::terminal::paint;
@@ -103,7 +103,7 @@ fn a_screen_fits_every_terminal() {
     let mut model = model();
     for n in 0..50 {
         let what = format!("line\u{1b}[2J {n} {}", "and so on ".repeat(20));
-        model.apply(&Event::Control(ControlChange { t: 9_000_000, what, by: "a test".into() }));
+        model.apply(&Event::Control(ControlChange { t: 9_000_000, what, by: "a test".into(), change: None }));
     }
     let view = model.view();
     for size in [(80, 24), (200, 60), (80, 12), (20, 5), (1, 1), (80, 22), (79, 30), (112, 34), (40, 80)] {
@@ -182,8 +182,8 @@ fn a_terminal_without_utf8_gets_ascii() {
 #[test]
 fn a_drained_backend_is_not_simply_up() {
     let mut model = model();
-    let what = "backend 1 changed: mode ready -> drain".into();
-    model.apply(&Event::Control(ControlChange { t: 5_000_000, what, by: String::new() }));
+    let change = Some(Change::Mode { backend: 1, mode: "drain".into() });
+    model.apply(&Event::Control(ControlChange { t: 5_000_000, change, ..ControlChange::default() }));
     let lines = text(&model.view(), &look((80, 24)));
     assert!(lines.iter().any(|line| line.contains("1 running ◇ drain")), "{lines:#?}");
     let down = StateChange {

@@ -1,8 +1,284 @@
-//! The answers to commands.
+//! The commands to a lab, and the answers to commands of the balancer.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::Word;
+
+/// A command to a lab: what a console sends with `POST /commands`, such as `{"do": "kill", "backend": 2}`.
+///
+/// A field that is missing, unknown or wrong is an error, which names the field and says what to write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", try_from = "Value")]
+pub enum Command {
+    /// Kill the process of a backend.
+    Kill {
+        /// The number of the backend; the first is 1.
+        backend: usize,
+    },
+    /// Start the process of a backend that is dead.
+    Start {
+        /// The number of the backend.
+        backend: usize,
+    },
+    /// Stop the process of a backend: it accepts connections and answers nothing.
+    Stop {
+        /// The number of the backend.
+        backend: usize,
+    },
+    /// Continue the process of a backend that is stopped.
+    Continue {
+        /// The number of the backend.
+        backend: usize,
+    },
+    /// Remove everything that is wrong with a backend: its process runs, without faults, and is `ready`.
+    Heal {
+        /// The number of the backend.
+        backend: usize,
+    },
+    /// Let the balancer send no new clients to a backend.
+    Drain {
+        /// The number of the backend.
+        backend: usize,
+    },
+    /// Let the balancer use a backend again.
+    Ready {
+        /// The number of the backend.
+        backend: usize,
+    },
+    /// Add a fault to a backend.
+    Fault {
+        /// The number of the backend.
+        backend: usize,
+        /// The fault, an object with a `kind`; docs/faults.md has all kinds.
+        fault: Value,
+    },
+    /// Remove the faults of one kind from a backend.
+    EndFault {
+        /// The number of the backend.
+        backend: usize,
+        /// The kind, such as `latency`.
+        kind: String,
+    },
+    /// Change the weight of a backend.
+    Weight {
+        /// The number of the backend.
+        backend: usize,
+        /// Its share compared to the other backends.
+        weight: u32,
+    },
+    /// Change the policy of the balancer.
+    Policy {
+        /// The name of the policy.
+        policy: String,
+    },
+    /// Change the load.
+    Load(LoadWanted),
+    /// Show what another policy would do with the same requests.
+    Ghost {
+        /// The name of the policy; `None` switches the ghost off.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        policy: Option<String>,
+    },
+    /// Add a fault that no viewer sees until [`Command::Reveal`] or [`Command::Reset`].
+    Secret {
+        /// The number of the backend.
+        backend: usize,
+        /// The fault, as in [`Command::Fault`].
+        fault: Value,
+    },
+    /// Show the secret fault.
+    Reveal,
+    /// Heal all backends, and return to the first policy, weights and load; without a ghost and a secret.
+    Reset,
+}
+
+/// The load that a command asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "loop", rename_all = "kebab-case")]
+pub enum LoadWanted {
+    /// Requests start at their own times.
+    Open {
+        /// Requests a second.
+        rate: f64,
+    },
+    /// Each client sends its next request after its answer.
+    Closed {
+        /// The number of clients.
+        clients: usize,
+    },
+}
+
+/// The characters of a wrong value that an error shows.
+const MOST_SHOWN: usize = 100;
+
+/// The commands with their fields and an example of each.
+const COMMANDS: [(&str, &[&str], &str); 16] = [
+    ("kill", &["backend"], r#"{"do": "kill", "backend": 2}"#),
+    ("start", &["backend"], r#"{"do": "start", "backend": 2}"#),
+    ("stop", &["backend"], r#"{"do": "stop", "backend": 2}"#),
+    ("continue", &["backend"], r#"{"do": "continue", "backend": 2}"#),
+    ("heal", &["backend"], r#"{"do": "heal", "backend": 2}"#),
+    ("drain", &["backend"], r#"{"do": "drain", "backend": 2}"#),
+    ("ready", &["backend"], r#"{"do": "ready", "backend": 2}"#),
+    (
+        "fault",
+        &["backend", "fault"],
+        r#"{"do": "fault", "backend": 2, "fault": {"kind": "latency", "fixed": "400ms"}}"#,
+    ),
+    ("end-fault", &["backend", "kind"], r#"{"do": "end-fault", "backend": 2, "kind": "latency"}"#),
+    ("weight", &["backend", "weight"], r#"{"do": "weight", "backend": 2, "weight": 3}"#),
+    ("policy", &["policy"], r#"{"do": "policy", "policy": "least-connections"}"#),
+    ("load", &["loop", "rate", "clients"], r#"{"do": "load", "loop": "open", "rate": 120}"#),
+    ("ghost", &["policy"], r#"{"do": "ghost", "policy": "round-robin"}"#),
+    (
+        "secret",
+        &["backend", "fault"],
+        r#"{"do": "secret", "backend": 3, "fault": {"kind": "status", "code": 503}}"#,
+    ),
+    ("reveal", &[], r#"{"do": "reveal"}"#),
+    ("reset", &[], r#"{"do": "reset"}"#),
+];
+
+impl Command {
+    /// Its name: the value of `do`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Kill { .. } => "kill",
+            Self::Start { .. } => "start",
+            Self::Stop { .. } => "stop",
+            Self::Continue { .. } => "continue",
+            Self::Heal { .. } => "heal",
+            Self::Drain { .. } => "drain",
+            Self::Ready { .. } => "ready",
+            Self::Fault { .. } => "fault",
+            Self::EndFault { .. } => "end-fault",
+            Self::Weight { .. } => "weight",
+            Self::Policy { .. } => "policy",
+            Self::Load(_) => "load",
+            Self::Ghost { .. } => "ghost",
+            Self::Secret { .. } => "secret",
+            Self::Reveal => "reveal",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+impl TryFrom<Value> for Command {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let Value::Object(fields) = value else {
+            return Err(format!("a command is a JSON object, such as {}", COMMANDS[0].2));
+        };
+        let name = fields.get("do").and_then(Value::as_str).unwrap_or_default();
+        let Some((name, known, example)) = COMMANDS.iter().find(|(known, ..)| *known == name) else {
+            let names = COMMANDS.map(|(name, ..)| name).join(", ");
+            return Err(match fields.get("do") {
+                None => format!("`do` is missing: write one of {names}"),
+                Some(other) => format!("`do` is {}, which is no command: write one of {names}", brief(other)),
+            });
+        };
+        if let Some(field) = fields.keys().find(|field| *field != "do" && !known.contains(&field.as_str())) {
+            return Err(format!("`{field}` is no field of the command {name}: write it as {example}"));
+        }
+        Fields { fields: &fields, example }.command(name)
+    }
+}
+
+/// The fields of a command, and how to write it.
+struct Fields<'a> {
+    fields: &'a Map<String, Value>,
+    example: &'static str,
+}
+
+impl Fields<'_> {
+    fn command(&self, name: &str) -> Result<Command, String> {
+        let backend = || self.backend();
+        Ok(match name {
+            "kill" => Command::Kill { backend: backend()? },
+            "start" => Command::Start { backend: backend()? },
+            "stop" => Command::Stop { backend: backend()? },
+            "continue" => Command::Continue { backend: backend()? },
+            "heal" => Command::Heal { backend: backend()? },
+            "drain" => Command::Drain { backend: backend()? },
+            "ready" => Command::Ready { backend: backend()? },
+            "fault" => Command::Fault { backend: backend()?, fault: self.fault()? },
+            "end-fault" => Command::EndFault { backend: backend()?, kind: self.word("kind")? },
+            "weight" => Command::Weight { backend: backend()?, weight: self.weight()? },
+            "policy" => Command::Policy { policy: self.word("policy")? },
+            "load" => Command::Load(self.load()?),
+            "ghost" => match self.fields.get("policy") {
+                None | Some(Value::Null) => Command::Ghost { policy: None },
+                Some(_) => Command::Ghost { policy: Some(self.word("policy")?) },
+            },
+            "secret" => Command::Secret { backend: backend()?, fault: self.fault()? },
+            "reveal" => Command::Reveal,
+            _ => Command::Reset,
+        })
+    }
+
+    /// The error of a field that must be something else.
+    fn wrong(&self, field: &str, must_be: &str) -> String {
+        let example = self.example;
+        match self.fields.get(field) {
+            None => format!("`{field}` is missing; it is {must_be}: write it as {example}"),
+            Some(value) => {
+                format!("`{field}` is {}, and must be {must_be}: write it as {example}", brief(value))
+            }
+        }
+    }
+
+    fn backend(&self) -> Result<usize, String> {
+        self.count("backend", "the number of a backend; the first is 1")
+    }
+
+    /// A number from 1.
+    fn count(&self, field: &str, must_be: &str) -> Result<usize, String> {
+        let number = self.fields.get(field).and_then(Value::as_u64).filter(|number| *number > 0);
+        number.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| self.wrong(field, must_be))
+    }
+
+    fn weight(&self) -> Result<u32, String> {
+        let number = self.fields.get("weight").and_then(Value::as_u64);
+        let weight = number.and_then(|number| u32::try_from(number).ok());
+        weight.ok_or_else(|| self.wrong("weight", "a whole number"))
+    }
+
+    /// A name that is not empty.
+    fn word(&self, field: &str) -> Result<String, String> {
+        let word = self.fields.get(field).and_then(Value::as_str).filter(|word| !word.is_empty());
+        word.map(str::to_owned).ok_or_else(|| self.wrong(field, "a name"))
+    }
+
+    fn fault(&self) -> Result<Value, String> {
+        let fault = self.fields.get("fault").filter(|fault| fault["kind"].is_string());
+        fault
+            .cloned()
+            .ok_or_else(|| self.wrong("fault", "an object with the kind of the fault and its fields"))
+    }
+
+    fn load(&self) -> Result<LoadWanted, String> {
+        let (wanted, other) = match self.fields.get("loop").and_then(Value::as_str) {
+            Some("open") => {
+                let rate = self.fields.get("rate").and_then(Value::as_f64).filter(|rate| *rate >= 0.0);
+                let rate = rate.ok_or_else(|| self.wrong("rate", "a number of requests a second, from 0"))?;
+                (LoadWanted::Open { rate }, "clients")
+            }
+            Some("closed") => {
+                let clients = self.count("clients", "a number of clients, from 1")?;
+                (LoadWanted::Closed { clients }, "rate")
+            }
+            _ => return Err(self.wrong("loop", "\"open\" or \"closed\"")),
+        };
+        match self.fields.contains_key(other) {
+            true => Err(format!(
+                "`{other}` is no field of this load: `rate` belongs to an open loop, and `clients` to a closed loop"
+            )),
+            false => Ok(wanted),
+        }
+    }
+}
 
 /// `GET /policy` and `PUT /policy`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,3 +317,16 @@ pub struct StatisticsReset {
     /// For how many milliseconds the balancer has counted since the reset.
     pub counting_ms: u64,
 }
+
+/// The beginning of a value.
+fn brief(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => format!("{} ...", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@
 //! - [`Health`] and [`Glyphs`] say how a state looks without colours, and [`shown`] makes text from outside
 //!   safe for a terminal.
 //! - [`report`] makes the page of a run that a student hands in.
+//! - [`web`] serves the page of a lab, and takes its commands.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
 
 mod glyphs;
@@ -15,6 +16,7 @@ mod keys;
 mod model;
 pub mod report;
 mod shown;
+pub mod web;
 
 pub use glyphs::Glyphs;
 pub use health::Health;

@@ -7,6 +7,7 @@
 //!   executions that the backends report.
 //! - [`stream`] merges the events of the balancer, the states of the backends and the figures of the load
 //!   into one stream.
+//! - [`commands`] does what a key, a button or a program wants from a running lab.
 //! - [`record`] writes that stream into a file, and reads it again.
 //! - [`claims`] says what must hold for a run, and compares it with what was measured.
 //! - [`client`] is the small HTTP client that both use.
@@ -41,6 +42,8 @@ pub mod topology;
 pub mod load;
 
 pub mod stream;
+
+pub mod commands;
 
 pub mod record;
 

@@ -20,6 +20,8 @@ struct ActiveFault {
     id: u64,
     kind: String,
     params: Value,
+    /// All of it in words.
+    words: String,
     /// Microseconds until it ends by itself.
     left_us: Option<u64>,
 }
@@ -30,6 +32,7 @@ impl BackendSeen {
         let number = |value: &Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
         let faults = state["faults"].as_array().map_or(&[] as &[Value], Vec::as_slice);
         let active = faults.iter().filter(|fault| fault["active"] != false);
+        let faults: Vec<ActiveFault> = active.map(ActiveFault::read).collect();
         Self {
             server: ServerTick {
                 process: process(&state["worker"]["state"]),
@@ -37,10 +40,23 @@ impl BackendSeen {
                 workers: number(&state["capacity"]["workers"]),
                 queued: number(&state["counters"]["waiting"]).unwrap_or(0),
                 queue: number(&state["capacity"]["queue"]),
-                faults: active.clone().map(words).collect(),
+                faults: faults.iter().map(|fault| fault.words.clone()).collect(),
             },
-            faults: active.map(ActiveFault::read).collect(),
+            faults,
         }
+    }
+
+    /// The same without the faults whose id and kind pass.
+    pub(super) fn without(&self, is_hidden: impl Fn(u64, &str) -> bool) -> Self {
+        let mut seen = self.clone();
+        seen.faults.retain(|fault| !is_hidden(fault.id, &fault.kind));
+        seen.server.faults = seen.faults.iter().map(|fault| fault.words.clone()).collect();
+        seen
+    }
+
+    /// The ids of the active faults.
+    pub(super) fn ids(&self) -> Vec<u64> {
+        self.faults.iter().map(|fault| fault.id).collect()
     }
 
     /// A backend whose control port does not answer, and that was in this state before.
@@ -63,6 +79,7 @@ impl ActiveFault {
             id: fault["id"].as_u64().unwrap_or(0),
             kind: fault["kind"].as_str().unwrap_or("unknown").to_owned(),
             params: if params.is_empty() { Value::Null } else { Value::Object(params) },
+            words: words(fault),
             left_us: fault["left"]["for_ms"].as_u64().map(|ms| ms.saturating_mul(1000)),
         }
     }

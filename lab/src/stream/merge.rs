@@ -9,6 +9,7 @@ use api::{
 use super::clock::{distance, shift};
 use super::faults::{BackendSeen, differences};
 use super::figures::add;
+use super::secret::Secret;
 
 /// The origin of changes that the lab itself finds.
 const BY: &str = "lab";
@@ -34,7 +35,11 @@ pub(super) struct Merge {
     /// The time of the next tick of the lab, if none of the balancer comes before.
     next_own: u64,
     states: BTreeMap<usize, StateChange>,
+    /// What the backends say, as readers see it, and with the secret.
     backends: BTreeMap<usize, BackendSeen>,
+    unhidden: BTreeMap<usize, BackendSeen>,
+    /// The fault that readers must not see, if there is one.
+    pub(super) secret: Option<Secret>,
     load: Option<Load>,
     load_tick: Option<LoadTick>,
 }
@@ -149,11 +154,17 @@ impl Merge {
 
     /// The state of a backend, or `None` if its control port does not answer.
     pub(super) fn backend(&mut self, t: u64, number: usize, seen: Option<BackendSeen>) -> Vec<Event> {
-        let before = self.backends.get(&number);
-        let after = seen.unwrap_or_else(|| BackendSeen::unknown(before));
-        let events = differences(before, &after, number, t);
+        let seen = seen.unwrap_or_else(|| BackendSeen::unknown(self.unhidden.get(&number)));
+        let after = self.secret.as_ref().map_or_else(|| seen.clone(), |secret| secret.hide(number, &seen));
+        let events = differences(self.backends.get(&number), &after, number, t);
         self.backends.insert(number, after);
+        self.unhidden.insert(number, seen);
         events
+    }
+
+    /// The last state of a backend, with the secret.
+    pub(super) fn seen(&self, number: usize) -> Option<&BackendSeen> {
+        self.unhidden.get(&number)
     }
 
     /// The figures of the load. The next tick tells them.
@@ -194,6 +205,7 @@ impl Merge {
         events.push(Event::Tick(tick));
         events.extend(self.states.values().cloned().map(Event::State));
         events.extend(self.backends.iter().flat_map(|(number, seen)| differences(None, seen, *number, t)));
+        events.extend(self.secret.as_ref().and_then(|secret| secret.told(t, BY)));
         events
     }
 }

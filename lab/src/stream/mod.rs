@@ -20,6 +20,7 @@ mod join;
 mod merge;
 mod requests;
 mod run;
+mod secret;
 mod traffic;
 
 pub use channel::StreamReader;

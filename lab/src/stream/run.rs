@@ -132,6 +132,48 @@ impl LabStream {
         &self.ghost
     }
 
+    /// Hides a fault of this kind that is about to be added to a backend. It stays hidden from all readers
+    /// until [`LabStream::reveal`]. Returns false, and does nothing, if there is a secret already.
+    pub fn hide(&self, backend: usize, kind: &str) -> bool {
+        let mut is_hidden = false;
+        self.channel.take_in(|merge| {
+            is_hidden = merge.hide(backend, kind);
+            Vec::new()
+        });
+        is_hidden
+    }
+
+    /// The fault that [`LabStream::hide`] has announced was not added.
+    pub fn hide_nothing(&self) {
+        self.channel.take_in(|merge| {
+            merge.hide_nothing();
+            Vec::new()
+        });
+    }
+
+    /// The fault that [`LabStream::hide`] has announced was added, and has this id. Tells that there is a
+    /// secret.
+    pub fn keep_secret(&self, id: u64, by: &str) {
+        let t = self.clock.now();
+        self.channel.take_in(|merge| merge.keep_secret(t, id, by));
+    }
+
+    /// Shows the secret, and tells what it was. Returns the same words; `None` without a secret.
+    pub fn reveal(&self, by: &str) -> Option<String> {
+        let (t, mut what) = (self.clock.now(), None);
+        self.channel.take_in(|merge| {
+            let (words, events) = merge.reveal(t, by).unzip();
+            what = words;
+            events.unwrap_or_default()
+        });
+        what
+    }
+
+    /// The admin port of the balancer.
+    pub fn admin(&self) -> SocketAddr {
+        *self.admin.borrow()
+    }
+
     /// The balancer has another admin port now.
     pub fn balancer_moved(&self, admin: SocketAddr) {
         self.admin.send_replace(admin);

@@ -5,7 +5,7 @@
 //! keeper is in a process group of its own and ignores signals, so that Ctrl-C and a closing terminal do not
 //! end it. And because the keeper itself starts the containers, none can appear after it has cleaned up.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -16,21 +16,26 @@ use tokio::task::spawn_blocking;
 
 use crate::binaries::workspace;
 
-/// The services that `docker-compose.yml` describes.
+/// The services of `docker-compose.yml` that make a lab. The file also has a console, which sends a load of its
+/// own; a lab does without it.
 const SERVICES: [&str; 5] = ["lb", "backend1", "backend2", "backend3", "backend4"];
 
 /// The number of backends among them.
 pub(super) const BACKENDS: usize = SERVICES.len() - 1;
 
+/// The variable with the token of the balancer's admin port, also for the user.
+const TOKEN_VARIABLE: &str = "LB_ADMIN_TOKEN";
+
 /// Every container of a lab has this label, with the lab's id as its value.
 const LABEL: &str = "roundabout.lab";
 
-/// `$1` is the lab's label, `$2` the file to remove at the end, the rest the compose command. When this
-/// process is gone, its output has no reader, so the commands that remove the lab must not write there.
+/// `$1` is the lab's label, `$2` the file to remove at the end, `$3` the services, the rest the compose
+/// command. When this process is gone, its output has no reader, so the commands that remove the lab must not
+/// write there.
 const KEEPER: &str = r#"
 trap '' HUP INT TERM PIPE
-label=$1; file=$2; shift 2
-"$@" up --detach --no-build >&2 </dev/null && echo up
+label=$1; file=$2; services=$3; shift 3
+"$@" up --detach --no-build $services >&2 </dev/null && echo up
 exec >/dev/null
 cat
 exec 2>/dev/null
@@ -46,6 +51,7 @@ pub(super) struct Containers {
     keeper: Child,
     lifeline: Option<ChildStdin>,
     compose: Vec<String>,
+    token: String,
 }
 
 impl Containers {
@@ -59,6 +65,7 @@ impl Containers {
 
     fn up() -> Result<Self> {
         let id = format!("{:08x}", fastrand::u32(..));
+        let token = admin_token()?;
         let mut labels = NamedTempFile::with_prefix("roundabout-")?;
         // JSON is also YAML.
         write!(labels, "{}", labels_for(&id))?;
@@ -74,7 +81,9 @@ impl Containers {
             .args(["-c", KEEPER, "keeper"])
             .arg(format!("{LABEL}={id}"))
             .arg(labels)
+            .arg(SERVICES.join(" "))
             .args(&compose)
+            .env(TOKEN_VARIABLE, &token)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -84,7 +93,7 @@ impl Containers {
         let lifeline = keeper.stdin.take();
         let (said, complaints) = (keeper.stdout.take(), keeper.stderr.take());
         // From here on, the containers are removed if there is an error.
-        let containers = Self { keeper, lifeline, compose };
+        let containers = Self { keeper, lifeline, compose, token };
         // The keeper closes its stdout when it is up or has failed, but keeps its stderr open. This must be
         // read all the time, or Compose would wait for a reader.
         let complaints = std::thread::spawn(move || complaints.map(std::io::read_to_string));
@@ -95,6 +104,11 @@ impl Containers {
             anyhow::bail!("Compose cannot start the lab:\n{complaints}");
         }
         Ok(containers)
+    }
+
+    /// The token that changes at the balancer's admin port need.
+    pub(super) fn token(&self) -> &str {
+        &self.token
     }
 
     /// The last output of the containers.
@@ -117,6 +131,17 @@ impl Drop for Containers {
         // This fails only if the keeper is gone.
         drop(self.keeper.wait());
     }
+}
+
+/// The token for the balancer's admin port: that of the environment, or 128 random bits.
+fn admin_token() -> Result<String> {
+    if let Some(token) = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()) {
+        return Ok(token);
+    }
+    let mut bits = [0; 16];
+    let mut source = std::fs::File::open("/dev/urandom").context("cannot open /dev/urandom")?;
+    source.read_exact(&mut bits).context("cannot read /dev/urandom")?;
+    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The command that runs Compose: its second version if Docker has it, otherwise the first one.

@@ -25,6 +25,11 @@ impl Lab {
         &self.balancer
     }
 
+    /// The token that changes at the admin port need; `None` if they need none.
+    pub fn admin_token(&self) -> Option<&str> {
+        self.containers.as_ref().map(Containers::token)
+    }
+
     /// Makes the balancer drain and end (SIGTERM), and starts another one, which takes over the same socket:
     /// for clients it is one balancer. Its admin port may be different afterwards.
     ///

@@ -1,14 +1,10 @@
-//! What the keys do to the lab.
+//! What the keys want from the lab, as commands.
 
-use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
-use console::{Action, View};
-use http::Method;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use lab::client::{Client, request};
+use api::{Command, LoadWanted};
+use console::{Action, Lane, View};
+use lab::commands::Operator;
 use lab::stream::{LabStream, Shape, Traffic};
-use lab::topology::{Backend, Lab};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::live::Wish;
 
@@ -22,152 +18,55 @@ const RATES: [f64; 13] =
 /// The clients of `+` and `-` in closed loop.
 const CLIENTS: [usize; 10] = [1, 2, 4, 6, 8, 10, 12, 16, 24, 32];
 
-/// A lab that obeys.
-pub(super) struct Commands<'a> {
-    pub(super) lab: &'a Lab,
-    pub(super) stream: &'a LabStream,
-    pub(super) traffic: &'a Traffic,
-    /// The policy at the beginning.
-    pub(super) first_policy: String,
-}
-
-impl Commands<'_> {
-    /// Does what the user wants, and tells it in the stream.
-    pub(super) async fn obey(&self, wish: Wish) {
-        let told = match self.act(&wish).await {
-            Ok(done) => done,
-            Err(error) => Some(format!("cannot do this: {error:#}")),
-        };
-        if let Some(told) = told {
-            self.stream.tell(told, BY);
-        }
-    }
-
-    /// Returns what was done, unless the balancer or the load tells it.
-    async fn act(&self, Wish { action, lane, view }: &Wish) -> Result<Option<String>> {
-        let backends = self.lab.backends();
-        let backend = backends.iter().find(|backend| backend.number() == *lane);
-        let backend = backend.with_context(|| format!("there is no backend {lane}"))?;
-        let mode = view.lanes.iter().find(|one| one.number == *lane).map_or("ready", |one| &*one.mode);
-        let done = match action {
-            Action::KillOrStart(_) => kill_or_start(backend).await?,
-            Action::StopOrContinue(_) => stop_or_continue(backend).await?,
-            Action::Slow => toggle(backend, &json!({"kind": "latency", "fixed": "400ms"})).await?,
-            Action::Err => toggle(backend, &json!({"kind": "status", "code": 503})).await?,
-            Action::Drain => {
-                let mode = if mode == "ready" { "drain" } else { "ready" };
-                self.set_mode(*lane, mode).await?;
-                return Ok(None);
-            }
-            Action::Heal => {
-                self.heal(backend, mode).await?;
-                format!("heal B{lane}")
-            }
-            Action::HealAll => {
-                self.heal_all(view).await?;
-                "heal all backends".to_owned()
-            }
-            Action::Policy { next } => {
-                let policy = neighbour(&view.policies, &view.policy, *next);
-                self.set_policy(policy.context("the policies are not known")?).await?;
-                return Ok(None);
-            }
-            Action::Load { more } => {
-                self.traffic.change(reshaped(self.traffic.shape(), *more))?;
-                return Ok(None);
-            }
-            Action::OpenOrClosed => {
-                let shape = self.traffic.shape();
-                self.traffic.change(Shape { is_open: !shape.is_open, ..shape })?;
-                return Ok(None);
-            }
-            Action::Select { .. } | Action::Legend | Action::Pause | Action::Quit => return Ok(None),
-        };
-        Ok(Some(done))
-    }
-
-    async fn heal(&self, backend: &Backend, mode: &str) -> Result<()> {
-        backend.heal().await?;
-        if mode != "ready" {
-            self.set_mode(backend.number(), "ready").await?;
-        }
-        Ok(())
-    }
-
-    async fn heal_all(&self, view: &View) -> Result<()> {
-        for backend in self.lab.backends() {
-            let lane = view.lanes.iter().find(|lane| lane.number == backend.number());
-            self.heal(backend, lane.map_or("ready", |lane| &*lane.mode)).await?;
-        }
-        if view.policy != self.first_policy {
-            self.set_policy(&self.first_policy).await?;
-        }
-        Ok(())
-    }
-
-    async fn set_mode(&self, backend: usize, mode: &str) -> Result<()> {
-        self.order(Method::PATCH, &format!("/backends/{backend}"), &json!({ "mode": mode })).await
-    }
-
-    async fn set_policy(&self, policy: &str) -> Result<()> {
-        self.order(Method::PUT, "/policy", &json!({ "policy": policy })).await
-    }
-
-    /// Asks the balancer for a change.
-    async fn order(&self, method: Method, path: &str, body: &Value) -> Result<()> {
-        let mut order = request(method, path, body.to_string().into())?;
-        order.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Client::new(self.lab.balancer().admin()?).send(order).await?.ok().map(drop)
+/// Does what the user wants. The stream tells a command that is not possible.
+pub(super) async fn obey(wish: &Wish, operator: &Operator, stream: &LabStream, traffic: &Traffic) {
+    let Some(command) = command(wish, traffic.shape()) else { return };
+    if let Err(error) = operator.obey(&command, BY).await {
+        stream.tell(format!("cannot do this: {error}"), BY);
     }
 }
 
-async fn kill_or_start(backend: &Backend) -> Result<String> {
-    let number = backend.number();
-    if backend.state().await?["worker"]["state"] == "dead" {
-        backend.start().await?;
-        return Ok(format!("start B{number}"));
-    }
-    backend.kill().await?;
-    Ok(format!("kill B{number}"))
+/// The command of a key; `None` if the key concerns the screen only, or if nothing is left to choose.
+fn command(Wish { action, lane, view }: &Wish, shape: Shape) -> Option<Command> {
+    let backend = *lane;
+    let seen = view.lanes.iter().find(|one| one.number == backend);
+    let process = seen.and_then(|lane| lane.server.as_ref()).map_or("", |server| &*server.process);
+    Some(match action {
+        Action::KillOrStart(_) if process == "dead" => Command::Start { backend },
+        Action::KillOrStart(_) => Command::Kill { backend },
+        Action::StopOrContinue(_) if process == "stopped" => Command::Continue { backend },
+        Action::StopOrContinue(_) => Command::Stop { backend },
+        Action::Slow if has_fault(seen, "latency") => Command::EndFault { backend, kind: "latency".into() },
+        Action::Slow => Command::Fault { backend, fault: json!({"kind": "latency", "fixed": "400ms"}) },
+        Action::Err if has_fault(seen, "status") => Command::EndFault { backend, kind: "status".into() },
+        Action::Err => Command::Fault { backend, fault: json!({"kind": "status", "code": 503}) },
+        Action::Drain if seen.is_none_or(|lane| lane.mode == "ready") => Command::Drain { backend },
+        Action::Drain => Command::Ready { backend },
+        Action::Heal => Command::Heal { backend },
+        Action::HealAll => Command::Reset,
+        Action::Policy { next } => Command::Policy { policy: neighbour(view, *next)?.to_owned() },
+        Action::Load { more } => wanted(reshaped(shape, *more)),
+        Action::OpenOrClosed => wanted(Shape { is_open: !shape.is_open, ..shape }),
+        Action::Select { .. } | Action::Legend | Action::Pause | Action::Quit => return None,
+    })
 }
 
-async fn stop_or_continue(backend: &Backend) -> Result<String> {
-    let number = backend.number();
-    let state = backend.state().await?;
-    ensure!(state["worker"]["state"] != "dead", "B{number} is dead; start it first: press {number}");
-    if state["worker"]["state"] == "stopped" {
-        backend.resume().await?;
-        return Ok(format!("continue B{number}"));
-    }
-    backend.stall().await?;
-    Ok(format!("stop B{number}"))
+/// Whether a backend has an active fault of a kind.
+fn has_fault(lane: Option<&Lane>, kind: &str) -> bool {
+    lane.is_some_and(|lane| lane.faults.iter().any(|fault| fault.split(' ').next() == Some(kind)))
 }
 
-/// Adds a fault, or removes the faults of its kind.
-async fn toggle(backend: &Backend, fault: &Value) -> Result<String> {
-    let (number, kind) = (backend.number(), fault["kind"].as_str().unwrap_or_default());
-    let state = backend.state().await?;
-    let there: Vec<u64> = state["faults"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|one| one["kind"] == fault["kind"])
-        .filter_map(|one| one["id"].as_u64())
-        .collect();
-    if there.is_empty() {
-        backend.add_fault(fault.clone()).await?;
-        return Ok(format!("{kind} at B{number}"));
-    }
-    let mut control = Client::new(backend.control());
-    for id in there {
-        control.send(request(Method::DELETE, &format!("/faults/{id}"), Bytes::new())?).await?.ok()?;
-    }
-    Ok(format!("no {kind} at B{number}"))
+fn wanted(shape: Shape) -> Command {
+    Command::Load(match shape {
+        Shape { is_open: true, rate, .. } => LoadWanted::Open { rate },
+        Shape { clients, .. } => LoadWanted::Closed { clients },
+    })
 }
 
-/// The name after this one in the list, or before it.
-fn neighbour<'a>(names: &'a [api::Word], name: &str, next: bool) -> Option<&'a str> {
-    let at = names.iter().position(|one| one == name)?;
+/// The policy after the one in force, or before it.
+fn neighbour(view: &View, next: bool) -> Option<&str> {
+    let names = &view.policies;
+    let at = names.iter().position(|name| *name == view.policy)?;
     let step = if next { 1 } else { names.len() - 1 };
     names.get((at + step) % names.len()).map(|name| &**name)
 }
@@ -194,6 +93,8 @@ fn below<T: PartialOrd + Copy>(steps: &[T], value: T) -> T {
 
 #[cfg(test)]
 mod tests {
+    use console::{Model, Server, Target};
+
     use super::*;
 
     #[test]
@@ -212,13 +113,59 @@ mod tests {
         }
     }
 
+    /// A screen with backend 2 in this state, and three policies.
+    fn view(process: &'static str, mode: &'static str, faults: &[&str]) -> View {
+        let mut view = Model::default().view();
+        let server = Server { process: process.into(), ..Server::default() };
+        let faults = faults.iter().map(|&fault| fault.to_owned()).collect();
+        view.lanes =
+            vec![Lane { number: 2, mode: mode.into(), faults, server: Some(server), ..Lane::default() }];
+        view.policies = vec!["a".into(), "b".into(), "c".into()];
+        view
+    }
+
+    #[test]
+    fn a_key_is_a_command_that_depends_on_the_screen() {
+        let well = || view("running", "ready", &["latency_report 1", "status 503 100 %"]);
+        let ill = || view("dead", "drain", &["latency 400ms 100 %"]);
+        let stopped = || view("stopped", "ready", &[]);
+        let lane = Target::Selected;
+        let backend = 2;
+        let latency = || json!({"kind": "latency", "fixed": "400ms"});
+        for (action, view, expected) in [
+            (Action::KillOrStart(lane), well(), Some(Command::Kill { backend })),
+            (Action::KillOrStart(lane), ill(), Some(Command::Start { backend })),
+            (Action::StopOrContinue(lane), well(), Some(Command::Stop { backend })),
+            (Action::StopOrContinue(lane), stopped(), Some(Command::Continue { backend })),
+            (Action::Slow, well(), Some(Command::Fault { backend, fault: latency() })),
+            (Action::Slow, ill(), Some(Command::EndFault { backend, kind: "latency".into() })),
+            (Action::Err, well(), Some(Command::EndFault { backend, kind: "status".into() })),
+            (
+                Action::Err,
+                ill(),
+                Some(Command::Fault { backend, fault: json!({"kind": "status", "code": 503}) }),
+            ),
+            (Action::Drain, well(), Some(Command::Drain { backend })),
+            (Action::Drain, ill(), Some(Command::Ready { backend })),
+            (Action::Heal, ill(), Some(Command::Heal { backend })),
+            (Action::HealAll, ill(), Some(Command::Reset)),
+            (Action::Load { more: true }, well(), Some(Command::Load(LoadWanted::Open { rate: 120.0 }))),
+            (Action::OpenOrClosed, well(), Some(Command::Load(LoadWanted::Closed { clients: 8 }))),
+            (Action::Pause, well(), None),
+        ] {
+            let wish = Wish { action, lane: 2, view };
+            let shape = Shape { is_open: true, rate: 100.0, clients: 8 };
+            assert_eq!(command(&wish, shape), expected, "{action:?}");
+        }
+    }
+
     #[test]
     fn policies_go_round() {
-        let names: Vec<api::Word> = vec!["a".into(), "b".into(), "c".into()];
         for (name, next, expected) in
             [("a", true, Some("b")), ("c", true, Some("a")), ("a", false, Some("c")), ("x", true, None)]
         {
-            assert_eq!(neighbour(&names, name, next), expected, "{name} {next}");
+            let view = View { policy: name.into(), ..view("running", "ready", &[]) };
+            assert_eq!(neighbour(&view, next), expected, "{name} {next}");
         }
     }
 }

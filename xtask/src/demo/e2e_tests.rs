@@ -1,8 +1,12 @@
 //! The console on a real lab: its events are those of real processes.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use api::Command;
+use console::web::{PageServer, Site};
 use console::{Health, Model, Trouble, View};
-use serde_json::json;
+use lab::client::{Answer, Client, Events, request};
+use lab::stream::Shape;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::*;
@@ -92,10 +96,10 @@ async fn each_policy_with_a_key_uses_all_backends() -> Result<()> {
     let (mut model, mut reader) = (Model::default(), stream.read());
     for policy in ["ring", "maglev", "rendezvous"] {
         let order = json!({ "policy": policy }).to_string();
-        let mut order = lab::client::request(http::Method::PUT, "/policy", order.into())?;
+        let mut order = request(http::Method::PUT, "/policy", order.into())?;
         let json = http::HeaderValue::from_static("application/json");
         order.headers_mut().insert(http::header::CONTENT_TYPE, json);
-        lab::client::Client::new(lab.balancer().admin()?).send(order).await?.ok()?;
+        Client::new(lab.balancer().admin()?).send(order).await?.ok()?;
         let view = until(&mut model, &mut reader, "the policy", |view| view.policy == policy).await?;
         let began = view.t;
         until(&mut model, &mut reader, "all backends to get requests", |view| {
@@ -121,5 +125,121 @@ async fn a_balancer_that_is_started_again_goes_on_in_the_same_stream() -> Result
     .await?;
     ensure!(logged(&back, "the balancer tells no events"), "{:#?}", back.log);
     ensure!(back.t < 60_000_000, "the clock of the lab goes on: {}", back.t);
+    Ok(())
+}
+
+/// The page of a demo.
+async fn paged(lab: &Lab, traffic: &Arc<Traffic>, stream: LabStream) -> Result<(PageServer, Arc<LabStream>)> {
+    let stream = Arc::new(stream);
+    let sources = Sources { traffic: Some(traffic.clone()), ..Sources::of(lab)? };
+    let operator = Arc::new(Operator::new(stream.clone(), &sources, None).await?);
+    let site = Site::new(stream.clone(), operator);
+    Ok((PageServer::start("127.0.0.1:0".parse()?, site).await?, stream))
+}
+
+/// Sends a command as the page does, and returns the answer.
+async fn post(page: &PageServer, command: Value) -> Result<Answer> {
+    let mut order = request(http::Method::POST, "/commands", command.to_string().into())?;
+    for (name, value) in [("content-type", "application/json"), ("x-console-token", page.token().text())] {
+        order.headers_mut().insert(name, value.parse()?);
+    }
+    Client::new(page.address()).send(order).await
+}
+
+/// Waits for an event of this name that passes, and returns it.
+async fn event(events: &mut Events, name: &str, check: impl Fn(&Value) -> bool) -> Result<Value> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let event = timeout_at(deadline, events.next()).await;
+        let event =
+            event.with_context(|| format!("no such event {name}"))??.context("the stream has ended")?;
+        if event.name == name && check(&event.data) {
+            return Ok(event.data);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kill_by_the_page_is_in_the_stream_within_half_a_second() -> Result<()> {
+    let (lab, traffic, stream) = demo().await?;
+    let (page, _stream) = paged(&lab, &traffic, stream).await?;
+    let mut events = Events::open(page.address(), "/events").await?;
+    event(&mut events, "tick", |_| true).await?;
+    let began = Instant::now();
+    let done = post(&page, json!({"do": "kill", "backend": 2})).await?;
+    ensure!(done.text() == r#"{"done":"kill B2"}"#, "{}", done.text());
+    event(&mut events, "control", |change| change["what"] == "kill B2" && change["by"] == "console").await?;
+    let told = began.elapsed();
+    event(&mut events, "fault", |fault| fault["kind"] == "kill" && fault["backend"] == 2).await?;
+    let seen = began.elapsed();
+    println!("told after {told:?}, seen after {seen:?}");
+    ensure!(seen < Duration::from_millis(500), "told after {told:?}, seen after {seen:?}");
+    let wrong = post(&page, json!({"do": "kill", "backend": 5})).await?;
+    ensure!(wrong.status == 409 && wrong.text().contains("from 1 to 4"), "{}", wrong.text());
+    let wrong = post(&page, json!({"do": "fault", "backend": 1, "fault": {"kind": "latency"}})).await?;
+    ensure!(wrong.status == 409 && wrong.text().contains("fixed"), "{}", wrong.text());
+    let wrong = post(&page, json!({"do": "policy", "policy": "fastest"})).await?;
+    ensure!(wrong.status == 409 && wrong.text().contains("round-robin"), "{}", wrong.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reset_returns_to_the_beginning() -> Result<()> {
+    let (lab, traffic, stream) = demo().await?;
+    let (page, _stream) = paged(&lab, &traffic, stream).await?;
+    let before = lab.balancer().state().await?;
+    for command in [
+        json!({"do": "weight", "backend": 1, "weight": 5}),
+        json!({"do": "drain", "backend": 2}),
+        json!({"do": "stop", "backend": 3}),
+        json!({"do": "fault", "backend": 4, "fault": {"kind": "status", "code": 503}}),
+        json!({"do": "policy", "policy": "random"}),
+        json!({"do": "load", "loop": "closed", "clients": 3}),
+    ] {
+        let answer = post(&page, command.clone()).await?;
+        ensure!(answer.status == 200, "{command}: {}", answer.text());
+    }
+    let state = lab.balancer().state().await?;
+    ensure!(state.policy == "random" && state.backends[0].weight == 5, "{state:#?}");
+    ensure!(state.backends[1].mode == "drain" && !traffic.shape().is_open, "{state:#?}");
+    let end = post(&page, json!({"do": "end-fault", "backend": 4, "kind": "status"})).await?;
+    ensure!(end.status == 200 && lab.backend(4).state().await?["faults"] == json!([]), "{}", end.text());
+    let answer = post(&page, json!({"do": "reset"})).await?;
+    ensure!(answer.status == 200, "{}", answer.text());
+    let after = lab.balancer().state().await?;
+    ensure!(after.policy == before.policy, "{}", after.policy);
+    for (after, before) in after.backends.iter().zip(&before.backends) {
+        ensure!((&after.mode, after.weight) == (&before.mode, before.weight), "{after:#?}");
+    }
+    for backend in lab.backends() {
+        let state = backend.state().await?;
+        ensure!(state["worker"]["state"] == "running" && state["faults"] == json!([]), "{state}");
+    }
+    ensure!(traffic.shape().is_open, "{:?}", traffic.shape());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_fault_is_found_only_by_its_effect() -> Result<()> {
+    let (lab, traffic, stream) = demo().await?;
+    let (page, stream) = paged(&lab, &traffic, stream).await?;
+    let (mut model, mut reader) = (Model::default(), stream.read());
+    let secret = json!({"do": "secret", "backend": 3, "fault": {"kind": "status", "code": 503}});
+    let answer = post(&page, secret.clone()).await?;
+    ensure!(answer.status == 200 && !answer.text().contains("status"), "{}", answer.text());
+    ensure!(post(&page, secret).await?.status == 409, "one secret at a time");
+    let harmed = until(&mut model, &mut reader, "its errors", |view| {
+        view.lanes.get(2).is_some_and(|lane| lane.good.is_some_and(|good| good < 0.5))
+    })
+    .await?;
+    ensure!(harmed.lanes[2].faults.is_empty() && !logged(&harmed, "B3"), "{:#?}", harmed.log);
+    let told = serde_json::to_string(&Client::new(page.address()).get("/model").await?.text())?;
+    ensure!(!told.contains("status 503"), "{told}");
+    let answer = post(&page, serde_json::to_value(Command::Reveal)?).await?;
+    ensure!(answer.text().contains("status at B3"), "{}", answer.text());
+    until(&mut model, &mut reader, "the fault", |view| {
+        view.lanes[2].faults == ["status 503 100 %"] && logged(view, "the secret was status at B3")
+    })
+    .await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod commands;
 mod failover;
 mod live;
+mod page;
 mod plain;
 mod recorder;
 mod screen;
@@ -17,32 +18,21 @@ use anyhow::Result;
 use api::Event;
 use clap::{Args, ValueEnum};
 use lab::binaries::CargoOutput;
-use lab::load::{Arrivals, Call, Load, Sizes};
-use lab::stream::{LabStream, Shape, Sources, StreamReader, Traffic};
+use lab::commands::{Operator, usual_load};
+use lab::stream::{LabStream, Sources, StreamReader, Traffic};
 use lab::topology::{Lab, Setup};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
-use self::commands::Commands;
+use self::commands::obey;
 pub(crate) use self::live::EventSource;
+use self::page::Page;
 use self::recorder::Recorder;
 use self::screen::Addresses;
 
 /// The seed of the demo, unless the user gives another one.
 const SEED: u64 = 42;
-
-/// The load of the demo: half of what four backends with two workers each can do.
-const LOAD: Shape = Shape { is_open: true, rate: 100.0, clients: 8 };
-
-/// The least and the greatest work of a request.
-const WORK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
-
-/// The connections of the load.
-const CONNECTIONS: usize = 64;
-
-/// The latest requests of the load that are kept.
-const KEPT: usize = 10_000;
 
 /// The time between two messages while the lab is built and started.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -70,6 +60,14 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) plain: bool,
 
+    /// Do not serve the page on port 4000.
+    #[arg(long, conflicts_with = "scenario")]
+    pub(crate) no_page: bool,
+
+    /// At the end, keep the lab running until the last viewer of the page has left.
+    #[arg(long, conflicts_with_all = ["scenario", "no_page"])]
+    pub(crate) hold: bool,
+
     /// Write all events into this file, for `cargo xtask replay`.
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
@@ -84,7 +82,16 @@ enum Scenario {
 impl Demo {
     /// A demo without keys that is recorded.
     pub(crate) fn recorded(file: PathBuf, seconds: Option<u64>, seed: u64) -> Self {
-        Self { compose: false, scenario: None, seconds, seed, plain: true, record: Some(file) }
+        Self {
+            compose: false,
+            scenario: None,
+            seconds,
+            seed,
+            plain: true,
+            no_page: true,
+            hold: false,
+            record: Some(file),
+        }
     }
 
     pub(crate) fn run(self) -> Result<()> {
@@ -101,23 +108,31 @@ impl Demo {
         let lab = started(setup.fixed_ports()).await?;
         let traffic = Arc::new(traffic(&lab, self.seed)?);
         let sources = Sources { traffic: Some(traffic.clone()), seed: self.seed(), ..Sources::of(&lab)? };
-        let stream = LabStream::start(sources).await?;
+        let stream = Arc::new(LabStream::start(sources.clone()).await?);
+        let operator = Operator::new(stream.clone(), &sources, lab.admin_token().map(str::to_owned)).await?;
+        let operator = Arc::new(operator);
         let recording = recorder.map(|recorder| recorder.start(stream.read_all()));
+        let page = Page::open(!self.no_page, &stream, &operator).await?;
         let until = self.seconds.map(Duration::from_secs);
         if self.plain || !stdout().is_terminal() {
             for line in screen::picture(&Addresses::of(&lab), terminal::of_the_locale()) {
                 println!("{line}");
             }
+            println!("{}", page.line());
             plain::run(OfLab(stream.read()), until).await?;
         } else {
-            with_keys(&lab, &stream, &traffic, until).await?;
+            stream.tell(format!("the lab is up; the keys below break backends; {}", page.line()), "demo");
+            with_keys(Addresses::of(&lab), &stream, &traffic, &operator, until).await?;
+        }
+        if self.hold {
+            page.hold().await;
         }
         let sums = traffic.sums();
         println!("{} requests, {} errors", sums.done, sums.errors);
         if let Some(recording) = recording {
             println!("{}", recording.end().await?);
         }
-        drop(stream);
+        drop((page, operator, stream));
         lab.stop();
         Ok(())
     }
@@ -147,14 +162,8 @@ fn lively(setup: Setup, seed: u64) -> Setup {
 
 /// The load of a lab: requests of different sizes that arrive at random.
 fn traffic(lab: &Lab, seed: u64) -> Result<Traffic> {
-    let sizes = Sizes::Uniform { least: WORK.0, most: WORK.1 };
-    let load = Load::open(lab.balancer().address())
-        .call(Call::get("/").path_from_size().sizes(sizes).rate(LOAD.rate))
-        .arrivals(Arrivals::Poisson)
-        .connections(CONNECTIONS)
-        .seed(seed)
-        .keep_last(KEPT);
-    Traffic::start(load, LOAD)
+    let (load, shape) = usual_load(lab.balancer().address(), seed);
+    Traffic::start(load, shape)
 }
 
 /// Builds and starts a lab, and says every two seconds that it does.
@@ -178,20 +187,23 @@ async fn started(setup: Setup) -> Result<Lab> {
 }
 
 /// Shows the screen, and obeys the keys beside it.
-async fn with_keys(lab: &Lab, stream: &LabStream, traffic: &Traffic, until: Option<Duration>) -> Result<()> {
-    let first_policy = lab.balancer().state().await?.policy.to_string();
-    let commands = Commands { lab, stream, traffic, first_policy };
+async fn with_keys(
+    addresses: Addresses,
+    stream: &LabStream,
+    traffic: &Traffic,
+    operator: &Operator,
+    until: Option<Duration>,
+) -> Result<()> {
     let (wishes, mut wished) = mpsc::unbounded_channel();
     let obey = async {
         while let Some(wish) = wished.recv().await {
-            commands.obey(wish).await;
+            obey(&wish, operator, stream, traffic).await;
         }
         std::future::pending::<()>().await;
     };
     let reader = OfLab(stream.read());
-    stream.tell("the lab is up; the keys below break backends", "demo");
     tokio::select! {
-        ended = live::run(reader, Some(Addresses::of(lab)), until, Some(wishes)) => ended,
+        ended = live::run(reader, Some(addresses), until, Some(wishes)) => ended,
         () = obey => Ok(()),
     }
 }

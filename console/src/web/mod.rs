@@ -1,0 +1,24 @@
+//! The server of the page, on the loopback of this machine.
+//!
+//! It serves the page, its files, the merged stream of a lab ([`LabStream`](lab::stream::LabStream)), and takes
+//! commands. The `guard` decides which requests are allowed. A viewer that reads slowly loses events and delays
+//! neither the lab nor other viewers; the number of viewers is limited.
+
+mod body;
+mod events;
+mod files;
+mod guard;
+mod patient;
+mod routes;
+mod server;
+mod site;
+mod token;
+mod viewers;
+
+pub use guard::{Refusal, TOKEN_HEADER, guard};
+pub use server::PageServer;
+pub use site::Site;
+pub use token::Token;
+
+/// The port of the page, unless the user gives another one.
+pub const PORT: u16 = 4000;

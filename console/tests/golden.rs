@@ -7,22 +7,22 @@ use console::Model;
 
 #[test]
 fn the_golden_recording_gives_the_golden_model() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let recording = std::fs::read_to_string(folder.join("recording.jsonl")).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let recording = std::fs::read_to_string(folder.join("small.jsonl")).unwrap();
     let mut model = Model::default();
     for (number, line) in (1..).zip(recording.lines()) {
         let event = serde_json::from_str(line).unwrap_or_else(|error| panic!("line {number}: {error}"));
         model.apply(&event);
     }
     let found = lines(&serde_json::to_value(&model).unwrap());
-    let file = folder.join("model.json");
+    let file = folder.join("small.json");
     if std::env::var_os("ROUNDABOUT_WRITE_GOLDEN").is_some() {
         std::fs::write(&file, &found).unwrap();
     }
     let expected = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
         found == expected,
-        "the model differs from tests/model.json; if it is right, run with ROUNDABOUT_WRITE_GOLDEN=1"
+        "the model differs from tests/golden/small.json; if it is right, run with ROUNDABOUT_WRITE_GOLDEN=1"
     );
 }
 

@@ -17,7 +17,7 @@ mod timeline;
 mod view;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{Change, ControlChange, Event, Hello, HelloBackend, Load, LoadTick, SCHEMA, Tick};
 use serde::{Serialize, Serializer};
@@ -183,10 +183,9 @@ impl Model {
                 .map_or(0, |sums| backend.errors.saturating_add(backend.failures).saturating_sub(sums.bad()));
             self.lane(backend.backend).tick(tick.t, backend, bad);
         }
-        for (number, lane) in &mut self.lanes {
-            if !frame.lanes.contains_key(number) {
-                lane.rest(tick.t);
-            }
+        let told: BTreeSet<usize> = tick.backends.iter().map(|backend| backend.backend).collect();
+        for (_, lane) in self.lanes.iter_mut().filter(|(number, _)| !told.contains(number)) {
+            lane.rest(tick.t);
         }
         if self.load_sums.last().is_none() {
             let latencies = tick.backends.iter().flat_map(|backend| backend.latency.iter().copied());

@@ -81,14 +81,17 @@ fn rates_and_shares_are_those_of_the_window() {
 
 #[test]
 fn a_tick_without_a_backend_says_that_it_rests() {
+    let mut busy = tick(2 * S, &[(1, 10, 10, 0), (2, 10, 10, 0)]);
+    busy.backends[1].in_flight = 7;
     let view = model([
         hello(2),
         Event::Tick(tick(0, &[(1, 0, 0, 0), (2, 0, 0, 0)])),
-        Event::Tick(tick(2 * S, &[(1, 10, 10, 0), (2, 10, 10, 0)])),
+        Event::Tick(busy),
         Event::Tick(tick(4 * S, &[(1, 40, 40, 0)])),
     ])
     .view();
     assert_eq!((lane(&view, 1).rate, lane(&view, 2).rate), (10.0, 2.5));
+    assert_eq!((lane(&view, 2).in_flight, lane(&view, 2).cells[59].is_some()), (0, true));
     assert_eq!(view.totals.imbalance, Some(1.6), "40 of 50 picks, compared to 25");
 }
 

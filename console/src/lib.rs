@@ -6,7 +6,7 @@
 //! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen.
 //! - [`Health`] and [`Glyphs`] say how a state looks without colours, and [`shown`] makes text from outside
 //!   safe for a terminal.
-//! - [`report`] makes the page of a run that a student hands in.
+//! - [`report`] makes the page of a run that a student hands in, and [`Reporter`] follows a lab for it.
 //! - [`web`] serves the page of a lab, and takes its commands.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
 
@@ -15,6 +15,7 @@ mod health;
 mod keys;
 mod model;
 pub mod report;
+mod reporter;
 mod shown;
 pub mod web;
 
@@ -26,4 +27,5 @@ pub use model::{
     LogLine, Mark, MarkKind, Model, POINT_US, POINTS, Percentiles, Point, Revealed, SPAN_US, STEP_US, Sample,
     Secret, Series, Server, Totals, Trouble, View, WINDOW_US,
 };
+pub use reporter::Reporter;
 pub use shown::shown;

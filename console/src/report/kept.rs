@@ -83,6 +83,20 @@ impl Kept {
         self.recent.lines()
     }
 
+    /// The same without the lines of [`Kept::recording`], which a report does not need: a small copy.
+    #[must_use]
+    pub fn without_recording(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            first: self.first.clone(),
+            changes: self.changes.clone(),
+            stretches: self.stretches.clone(),
+            requests: self.requests.clone(),
+            recent: self.recent.without_lines(),
+            ..*self
+        }
+    }
+
     /// The bytes that the recording takes, without the model, which has a fixed size.
     pub fn bytes(&self) -> usize {
         self.changes_bytes + self.stretches.bytes() + self.requests.bytes() + self.recent.bytes()

@@ -134,6 +134,9 @@ fn the_recording_is_that_of_the_last_two_minutes_with_what_held_before() {
     let names: Vec<_> = rest.iter().map(|event| (event.name(), event.time().unwrap() / S)).collect();
     assert_eq!(names, [("fault", 100), ("control", 200), ("req", 210), ("tick", 211)]);
     assert_eq!(kept.recent().requests(), 1);
+    let small = kept.without_recording();
+    assert_eq!(small.recent().requests(), 1);
+    assert_eq!((small.recent().begins(), small.recent().ends()), (Some(100 * S), Some(211 * S)));
 }
 
 #[test]

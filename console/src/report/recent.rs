@@ -100,6 +100,12 @@ impl Recent {
         }
     }
 
+    /// The same with only the first and the last line.
+    pub(super) fn without_lines(&self) -> Self {
+        let ends = self.lines.front().into_iter().chain(self.lines.back());
+        Self { hello: self.hello.clone(), faults: self.faults.clone(), lines: ends.cloned().collect(), ..*self }
+    }
+
     /// The time at which it begins, if it has begun.
     pub(super) fn begins(&self) -> Option<u64> {
         self.lines.front().map(|first| first.t)

@@ -9,9 +9,10 @@ COPY . .
 # keeps the flag away from build scripts and macros, which cannot be static.
 RUN triple="$(rustc -vV | sed -n 's/^host: //p')" \
  && RUSTFLAGS="-C target-feature=+crt-static" \
-    cargo build --release --locked --target "$triple" -p lb -p demo-backend \
+    cargo build --release --locked --target "$triple" -p lb -p demo-backend -p console -p sim \
  && mkdir /out \
- && cp "target/$triple/release/lb" "target/$triple/release/demo-backend" /out/
+ && cd "target/$triple/release" \
+ && cp lb demo-backend console sim /out/
 
 FROM scratch AS backend
 COPY --from=build /out/demo-backend /demo-backend
@@ -24,3 +25,11 @@ EXPOSE 3030
 EXPOSE 4030
 USER 65534:65534
 ENTRYPOINT ["/lb"]
+
+FROM scratch AS console
+# The console starts the simulator beside it for ghosts.
+COPY --from=build /out/console /console
+COPY --from=build /out/sim /sim
+EXPOSE 4000
+USER 65534:65534
+ENTRYPOINT ["/console"]

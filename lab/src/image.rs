@@ -1,6 +1,6 @@
-//! Container images of the balancer and the backend, built without a registry.
+//! Container images of the balancer, the backend and the console, built without a registry.
 //!
-//! Both programs are built as static binaries, which need no other files: an image starts from `scratch`, so
+//! The programs are built as static binaries, which need no other files: an image starts from `scratch`, so
 //! nothing is downloaded. The `Dockerfile` at the root does the same inside the official Rust image, for
 //! users with Docker but without Rust; a test below compares the two.
 
@@ -18,6 +18,14 @@ pub const BALANCER: &str = "roundabout-lb:latest";
 
 /// The image of the backend.
 pub const BACKEND: &str = "roundabout-backend:latest";
+
+/// The image of the console.
+pub const CONSOLE: &str = "roundabout-console:latest";
+
+/// The programs of the first two images, and those of the console's image. The console starts the simulator
+/// beside it.
+const LAB_PROGRAMS: [&str; 2] = ["lb", "demo-backend"];
+const CONSOLE_PROGRAMS: [&str; 2] = ["console", "sim"];
 
 /// The largest size of an image, in bytes: a larger image contains something that a static binary does not
 /// need.
@@ -38,22 +46,36 @@ pub struct Image {
     pub bytes: u64,
 }
 
-/// Builds both images and returns them, the balancer's first. Without changes since the last build, this
-/// takes about a second. It blocks, and the compiler's progress goes to stderr.
+/// Builds the images of a lab and returns them, the balancer's first. Without changes since the last build,
+/// this takes about a second. It blocks, and the compiler's progress goes to stderr.
 ///
 /// # Errors
 /// If the machine is no Linux or the Docker Engine does not answer: says what is missing. If the compiler or
 /// Docker fails: has their messages. If an image is larger than it needs to be.
 pub fn build() -> anyhow::Result<[Image; 2]> {
+    can_build()?;
+    let binaries = compile()?;
+    let lb = pack(BALANCER, &binaries, &["lb"], &[3030, 4030])?;
+    let backend = pack(BACKEND, &binaries, &["demo-backend"], &[])?;
+    Ok([lb, backend])
+}
+
+/// Builds the image of the console, which a lab does without. It blocks, as [`build`] does.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_console() -> anyhow::Result<Image> {
+    can_build()?;
+    let binaries = compile_programs(&CONSOLE_PROGRAMS)?;
+    pack(CONSOLE, &binaries, &CONSOLE_PROGRAMS, &[4000])
+}
+
+fn can_build() -> anyhow::Result<()> {
     ensure!(
         cfg!(target_os = "linux"),
         "static binaries for containers are built on Linux only; elsewhere use `docker compose up --build`"
     );
-    docker_answers()?;
-    let binaries = compile()?;
-    let lb = pack(BALANCER, &binaries.join("lb"), &[3030, 4030])?;
-    let backend = pack(BACKEND, &binaries.join("demo-backend"), &[])?;
-    Ok([lb, backend])
+    docker_answers()
 }
 
 /// Checks whether Docker can be used.
@@ -74,18 +96,23 @@ pub fn docker_answers() -> anyhow::Result<()> {
     }
 }
 
-/// Compiles both binaries for the images, and returns their folder. It blocks, and the compiler's progress
-/// goes to stderr.
+/// Compiles the balancer and the backend for their images, and returns their folder. It blocks, and the
+/// compiler's progress goes to stderr.
 ///
 /// # Errors
 /// If cargo cannot be run or the build fails.
 pub fn compile() -> anyhow::Result<PathBuf> {
+    compile_programs(&LAB_PROGRAMS)
+}
+
+fn compile_programs(programs: &[&str]) -> anyhow::Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let triple = host_triple()?;
     // An explicit target keeps the flags away from build scripts and macros, which cannot be static, and
     // separates these binaries from those of a plain `cargo build`.
     let status = Command::new(&cargo)
-        .args(["build", "--release", "--locked", "--target", &triple, "-p", "lb", "-p", "demo-backend"])
+        .args(["build", "--release", "--locked", "--target", &triple])
+        .args(programs.iter().flat_map(|program| ["-p", program]))
         .current_dir(workspace())
         .env("RUSTFLAGS", RUSTFLAGS)
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -114,14 +141,16 @@ fn target_directory(cargo: &OsStr) -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
-/// Builds the image of one binary. Docker's build context is a folder with this one file, so Docker's cache
-/// notices whether the file changed.
-fn pack(name: &'static str, binary: &Path, ports: &[u16]) -> anyhow::Result<Image> {
-    let file = binary.file_name().and_then(|file| file.to_str()).context("a binary without a name")?;
+/// Builds an image of these programs; it runs the first one. Docker's build context is a folder with these
+/// files only, so Docker's cache notices whether they changed.
+fn pack(name: &'static str, folder: &Path, programs: &[&str], ports: &[u16]) -> anyhow::Result<Image> {
     let context = tempfile::tempdir().context("cannot make a temporary folder")?;
-    fs::copy(binary, context.path().join(file))
-        .with_context(|| format!("cannot copy {}", binary.display()))?;
-    fs::write(context.path().join("Dockerfile"), dockerfile(file, ports))?;
+    for program in programs {
+        let binary = folder.join(program);
+        fs::copy(&binary, context.path().join(program))
+            .with_context(|| format!("cannot copy {}", binary.display()))?;
+    }
+    fs::write(context.path().join("Dockerfile"), dockerfile(programs, ports))?;
     run(Command::new("docker").args(["build", "--quiet", "--tag", name]).arg(context.path()))?;
 
     let said = run(Command::new("docker").args(["image", "inspect", "--format", "{{.Size}}", name]))?;
@@ -135,10 +164,12 @@ fn pack(name: &'static str, binary: &Path, ports: &[u16]) -> anyhow::Result<Imag
     Ok(Image { name, bytes })
 }
 
-/// The Dockerfile of the image of one binary.
-fn dockerfile(binary: &str, ports: &[u16]) -> String {
+/// The Dockerfile of the image of these programs, which runs the first one.
+fn dockerfile(programs: &[&str], ports: &[u16]) -> String {
+    let copies: String = programs.iter().map(|program| format!("COPY {program} /{program}\n")).collect();
     let ports: String = ports.iter().map(|port| format!("EXPOSE {port}\n")).collect();
-    format!("FROM scratch\nCOPY {binary} /{binary}\n{ports}USER {USER}\nENTRYPOINT [\"/{binary}\"]\n")
+    let first = programs.first().copied().unwrap_or_default();
+    format!("FROM scratch\n{copies}{ports}USER {USER}\nENTRYPOINT [\"/{first}\"]\n")
 }
 
 /// Runs a command to its end and returns its output; its error output becomes the error.
@@ -157,13 +188,18 @@ mod tests {
     #[test]
     fn the_dockerfile_at_the_root_builds_and_packs_the_same() {
         let root = fs::read_to_string(workspace().join("Dockerfile")).unwrap();
-        for part in [RUSTFLAGS, "cargo build --release --locked --target", "-p lb -p demo-backend"] {
+        let programs =
+            LAB_PROGRAMS.into_iter().chain(CONSOLE_PROGRAMS).map(|program| format!("-p {program}"));
+        let programs = programs.collect::<Vec<_>>().join(" ");
+        for part in [RUSTFLAGS, "cargo build --release --locked --target", &programs] {
             assert!(root.contains(part), "the Dockerfile lacks {part:?}");
         }
-        for (binary, ports) in [("lb", &[3030, 4030][..]), ("demo-backend", &[])] {
+        let images =
+            [(&["lb"][..], &[3030, 4030][..]), (&["demo-backend"], &[]), (&CONSOLE_PROGRAMS, &[4000])];
+        for (binary, ports) in images {
             for line in dockerfile(binary, ports).lines().filter(|line| !line.starts_with("COPY")) {
                 let found = root.lines().any(|candidate| candidate.starts_with(line));
-                assert!(found, "the Dockerfile lacks {line:?} for {binary}");
+                assert!(found, "the Dockerfile lacks {line:?} for {binary:?}");
             }
         }
     }
@@ -181,7 +217,7 @@ mod tests {
     #[test]
     fn an_image_is_one_binary_without_privileges() {
         assert_eq!(
-            dockerfile("lb", &[3030]),
+            dockerfile(&["lb"], &[3030]),
             "FROM scratch\nCOPY lb /lb\nEXPOSE 3030\nUSER 65534:65534\nENTRYPOINT [\"/lb\"]\n"
         );
     }

@@ -8,7 +8,8 @@ pub(crate) struct BuildImages {}
 
 impl BuildImages {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        for image in lab::image::build()? {
+        let images = lab::image::build()?.into_iter().chain([lab::image::build_console()?]);
+        for image in images {
             println!("{:<26} {:>5.1} MB", image.name, image.bytes as f64 / 1e6);
         }
         Ok(())

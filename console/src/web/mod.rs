@@ -13,12 +13,14 @@ mod routes;
 mod server;
 mod site;
 mod token;
+mod urls;
 mod viewers;
 
 pub use guard::{Refusal, TOKEN_HEADER, guard};
 pub use server::PageServer;
 pub use site::Site;
 pub use token::Token;
+pub use urls::address_of;
 
 /// The port of the page, unless the user gives another one.
 pub const PORT: u16 = 4000;

@@ -124,8 +124,10 @@ async fn stream(State(shared): State<Arc<Shared>>, wanted: Query<Wanted>, header
         let error = format!("there are {} viewers already: close another one", shared.viewers.count());
         return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error).into_response();
     };
-    let _ = headers;
-    let reader = shared.site.stream.read();
+    let stream = &shared.site.stream;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let reader = last.and_then(|last| stream.resume(all, last));
+    let reader = reader.unwrap_or_else(|| if all { stream.read_all() } else { stream.read() });
     let mut answer = answer(StatusCode::OK, "text/event-stream", events::body(reader, viewer, all));
     // A proxy must not collect the events.
     answer.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));

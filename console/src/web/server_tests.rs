@@ -43,7 +43,7 @@ async fn balancer() -> (SocketAddr, Balancer) {
 /// fails, and `reveal` is a mistake.
 async fn server_with(limits: Limits) -> (PageServer, Balancer, mpsc::UnboundedReceiver<Command>) {
     let (admin, balancer) = balancer().await;
-    let sources = Sources { admin, controls: Vec::new(), traffic: None, seed: Some(7) };
+    let sources = Sources { admin, controls: Vec::new(), traffic: None, seed: Some(7), hash_by: None };
     let stream = Arc::new(LabStream::start(sources).await.unwrap());
     let (tell, commands) = mpsc::unbounded_channel();
     let site = Site::with(stream, move |command| {
@@ -100,8 +100,6 @@ async fn the_page_has_its_token_and_each_answer_its_headers() {
     assert!(error(&get(&server, "/admin").await).contains("nothing at /admin"));
     let refused = get(&server, "/commands").await;
     assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED);
-    let events = Client::new(server.address());
-    drop(events);
     for answer in [&page, &script, &missing, &refused] {
         let csp = answer.header("content-security-policy").unwrap();
         assert!(csp.starts_with("default-src 'none'; script-src 'self';"), "{csp}");
@@ -193,6 +191,12 @@ async fn a_viewer_gets_the_state_first_and_the_sample() {
     assert!(first > 0);
     let (_, request) = until(&mut all, "request", |event| event["event"] == "req").await;
     assert_eq!(request["id"], 1);
+    let last = until(&mut events, "tick", |event| event["event"] == "tick").await.0;
+    let mut back = Events::resume(server.address(), "/events", &last.to_string()).await.unwrap();
+    let (next, event) = until(&mut back, "event", |_| true).await;
+    assert!(next == last + 1 && event["event"] != "hello", "{event}");
+    let mut lost = Events::resume(server.address(), "/events", "12").await.unwrap();
+    assert_eq!(until(&mut lost, "event", |_| true).await.1["event"], "hello");
     let wrong = get(&server, "/events?requests=some").await;
     assert!(error(&wrong).contains("requests=all"), "{wrong:?}");
 }

@@ -23,16 +23,12 @@ use self::reset::Beginning;
 pub use self::usual_load::usual_load;
 use crate::stream::{LabStream, Shape, Sources, Traffic};
 
-/// Switches the ghost to a policy, or off. The error says why not.
-pub type GhostSwitch = dyn Fn(Option<&str>) -> Result<()> + Send + Sync;
-
 /// Does the commands to one lab.
 pub struct Operator {
     stream: Arc<LabStream>,
     controls: Vec<SocketAddr>,
     traffic: Option<Arc<Traffic>>,
     token: Option<String>,
-    ghost: Option<Box<GhostSwitch>>,
     beginning: Beginning,
     /// Held by commands about the whole lab, so that they come one after the other.
     whole: Mutex<()>,
@@ -58,17 +54,9 @@ impl Operator {
             controls: sources.controls.clone(),
             traffic: sources.traffic.clone(),
             token,
-            ghost: None,
             beginning,
             whole: Mutex::default(),
         })
-    }
-
-    /// Gives the lab a ghost.
-    #[must_use]
-    pub fn ghost(mut self, switch: impl Fn(Option<&str>) -> Result<()> + Send + Sync + 'static) -> Self {
-        self.ghost = Some(Box::new(switch));
-        self
     }
 
     /// Does a command, and returns what was done, in words. `by` is the origin of the command, as the stream
@@ -101,7 +89,7 @@ impl Operator {
                 Ok(format!("policy {policy}"))
             }
             Command::Load(wanted) => self.load(*wanted),
-            Command::Ghost { policy } => self.switch_ghost(policy.as_deref(), by).await,
+            Command::Ghost { policy } => self.ghost(policy.as_deref(), by),
             Command::Secret { backend, fault } => self.secret(*backend, fault, by).await,
             Command::Reveal => {
                 let _alone = self.whole.lock().await;
@@ -207,21 +195,9 @@ impl Operator {
         })
     }
 
-    async fn switch_ghost(&self, policy: Option<&str>, by: &str) -> Result<String, CommandError> {
-        let _alone = self.whole.lock().await;
-        if let Some(policy) = policy {
-            let known = self.admin().policies().await?;
-            if !known.iter().any(|one| one == policy) {
-                let known = known.join(", ");
-                return Err(CommandError::impossible(format!(
-                    "there is no policy {policy:?}: write one of {known}"
-                )));
-            }
-        }
-        let switch = self.ghost.as_ref();
-        let switch = switch.ok_or_else(|| CommandError::impossible("this lab has no ghosts"))?;
-        switch(policy).map_err(|error| CommandError::failed(format!("the ghost does not run: {error:#}")))?;
-        let what = policy.map_or_else(|| "no ghost".to_owned(), |policy| format!("ghost {policy}"));
-        Ok(self.tell(what, by))
+    fn ghost(&self, policy: Option<&str>, by: &str) -> Result<String, CommandError> {
+        let set = self.stream.ghost().set(policy, by);
+        set.map_err(|error| CommandError::impossible(format!("{error:#}")))?;
+        Ok(format!("ghost {}", policy.unwrap_or("off")))
     }
 }

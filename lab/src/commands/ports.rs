@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use api::{BackendState, PolicyInForce, State};
+use api::{BackendState, State};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
@@ -82,12 +82,6 @@ impl<'a> AdminPort<'a> {
         let state = self.state().await?;
         let found = state.backends.into_iter().find(|one: &BackendState| one.number == backend);
         Ok(found.map(|backend| backend.mode.into_owned()))
-    }
-
-    /// The names of all policies.
-    pub(super) async fn policies(&self) -> Result<Vec<api::Word>, CommandError> {
-        let PolicyInForce { known, .. } = read(&self.ask(Method::GET, "/policy", None).await?)?;
-        Ok(known)
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, CommandError> {

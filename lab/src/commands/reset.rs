@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::Change;
 use serde_json::{Map, Value, json};
 
 use super::failure::CommandError;
@@ -57,11 +58,8 @@ impl Operator {
         let mut steps = vec![];
         // This fails only without a secret.
         let _ = self.stream.reveal(by);
-        if let Some(switch) = &self.ghost {
-            let off = switch(None);
-            steps.push(
-                off.map_err(|error| CommandError::failed(format!("the ghost does not end: {error:#}"))),
-            );
+        if self.stream.ghost().policy().is_some() {
+            steps.push(self.ghost(None, by).map(drop));
         }
         for (number, address) in (1..).zip(&self.controls) {
             steps.push(ControlPort::new(number, *address).process("reset").await);
@@ -72,7 +70,7 @@ impl Operator {
             steps.push(traffic.change(shape).map_err(|error| CommandError::failed(format!("{error:#}"))));
         }
         steps.push(self.reset_balancer().await);
-        self.stream.tell("reset", by);
+        self.stream.tell_change("reset", by, Change::Reset);
         match steps.into_iter().find_map(Result::err) {
             None => Ok("reset".to_owned()),
             Some(error) => Err(CommandError { error: format!("not all is reset: {error}"), ..error }),

@@ -17,7 +17,10 @@ const KEPT: usize = 8192;
 /// Events that a reader of all requests can be behind: 16 s at 2,000 requests a second.
 const KEPT_ALL: usize = 32_768;
 
-/// An event with its id. Ids count from 1.
+/// The latest events that are kept for a reader that comes back: some seconds.
+const RECENT: usize = 2048;
+
+/// An event with its id. Ids rise by 1.
 type Told = (u64, Arc<Event>);
 
 /// The merge, and the readers of what it tells. Both are behind one lock, so a new reader misses nothing
@@ -43,18 +46,33 @@ struct Merging {
 #[derive(Debug)]
 struct Ring {
     last: u64,
+    recent: VecDeque<Told>,
     told: broadcast::Sender<Told>,
 }
 
 impl Ring {
     fn new(kept: usize) -> Self {
-        Self { last: 0, told: broadcast::channel(kept).0 }
+        Self { last: 0, recent: VecDeque::new(), told: broadcast::channel(kept).0 }
     }
 
     fn tell(&mut self, event: Arc<Event>) {
         self.last += 1;
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((self.last, event.clone()));
         // This fails only without readers.
         let _ = self.told.send((self.last, event));
+    }
+
+    /// A reader that continues after the event with this id; `None` if the events after it are not kept.
+    fn resume(&self, last: u64) -> Option<StreamReader> {
+        let (oldest, _) = self.recent.front()?;
+        if last > self.last || last.saturating_add(1) < *oldest {
+            return None;
+        }
+        let first = self.recent.iter().filter(|(id, _)| *id > last).cloned().collect();
+        Some(StreamReader { first, next: self.last + 1, told: self.told.subscribe() })
     }
 
     fn join(&self, state: Vec<Event>) -> StreamReader {
@@ -127,6 +145,27 @@ impl Channel {
     /// Whether the balancer has told anything.
     pub(super) fn has_begun(&self) -> bool {
         self.merging().merge.has_begun()
+    }
+
+    /// Lets the ids begin after this one.
+    pub(super) fn count_from(&self, id: u64) {
+        let mut merging = self.merging();
+        let Merging { samples, all, .. } = &mut *merging;
+        for ring in [samples, all] {
+            ring.last = id;
+            ring.recent.clear();
+        }
+    }
+
+    /// The time of the lab's clock.
+    pub(super) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// A reader of the sample, or of all requests, that continues after the event with this id.
+    pub(super) fn resume(&self, all: bool, last: u64) -> Option<StreamReader> {
+        let merging = self.merging();
+        if all { merging.all.resume(last) } else { merging.samples.resume(last) }
     }
 
     /// A reader of the sample that gets the state of now first.
@@ -237,6 +276,29 @@ mod tests {
         // The ids from 2 on were told, and the last `KEPT` of them are left.
         assert_eq!((id, &*event), (lost + 1, &Event::Gap(Gap { from: 2, to: lost + 1 })));
         assert_eq!(read(&mut slow, KEPT).await.last(), Some(&(KEPT as u64 + lost + 1, "control")));
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_comes_back_in_time_misses_nothing() {
+        let channel = channel();
+        tell(&channel, 3);
+        let mut back = channel.resume(false, 2).unwrap();
+        tell(&channel, 1);
+        let expected = [(3, "control"), (4, "control"), (5, "control")];
+        assert_eq!(read(&mut back, 3).await, expected);
+        assert_eq!(read(&mut channel.resume(true, 4).unwrap(), 1).await, [(5, "control")]);
+        assert!(channel.resume(false, 5).is_some() && channel.resume(false, 6).is_none());
+        tell(&channel, RECENT as u64);
+        assert!(channel.resume(false, 4).is_none() && channel.resume(false, 5).is_some());
+    }
+
+    #[tokio::test]
+    async fn ids_of_another_start_are_unknown() {
+        let channel = channel();
+        channel.count_from(1_000_000);
+        tell(&channel, 1);
+        assert_eq!(read(&mut channel.join(), 1).await, [(1_000_001, "hello")]);
+        assert!(channel.resume(false, 900_000).is_none());
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use api::{Event, Load, Word};
+use api::{Change, Event, Load, Word};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -88,6 +88,8 @@ impl LabStream {
         let names = sources.traffic.as_ref().map(|traffic| names(traffic, clock, sources.hash_by));
         let merge = Merge::new(clock.epoch_unix_us, sources.seed, presets);
         let channel = Arc::new(Channel::new(clock, merge, Join::new(names.clone())));
+        // So the ids also rise from one start of a lab to the next.
+        channel.count_from(clock.epoch_unix_us);
         let (admin, port) = watch::channel(sources.admin);
         let mut tasks = JoinSet::new();
         for (number, control) in (1..).zip(sources.controls) {
@@ -122,9 +124,20 @@ impl LabStream {
         self.channel.join_all()
     }
 
+    /// A reader that continues after the event with this id, of [`LabStream::read_all`] if `all`, otherwise of
+    /// [`LabStream::read`]; `None` if the events after it are not kept, or if the id is of another start.
+    pub fn resume(&self, all: bool, last: u64) -> Option<StreamReader> {
+        self.channel.resume(all, last)
+    }
+
     /// Tells that the lab itself changed something, such as the command of a key.
     pub fn tell(&self, what: impl Into<String>, by: impl Into<String>) {
         self.channel.tell_change(what, by, None);
+    }
+
+    /// The same, for a change that programs follow.
+    pub fn tell_change(&self, what: impl Into<String>, by: impl Into<String>, change: Change) {
+        self.channel.tell_change(what, by, Some(change));
     }
 
     /// The ghost: another policy on the same requests.
@@ -154,13 +167,13 @@ impl LabStream {
     /// The fault that [`LabStream::hide`] has announced was added, and has this id. Tells that there is a
     /// secret.
     pub fn keep_secret(&self, id: u64, by: &str) {
-        let t = self.clock.now();
+        let t = self.channel.now();
         self.channel.take_in(|merge| merge.keep_secret(t, id, by));
     }
 
     /// Shows the secret, and tells what it was. Returns the same words; `None` without a secret.
     pub fn reveal(&self, by: &str) -> Option<String> {
-        let (t, mut what) = (self.clock.now(), None);
+        let (t, mut what) = (self.channel.now(), None);
         self.channel.take_in(|merge| {
             let (words, events) = merge.reveal(t, by).unzip();
             what = words;

@@ -1,6 +1,6 @@
 //! The secret fault: one that no reader of the stream sees until it is revealed. Pure.
 
-use api::{ControlChange, Event};
+use api::{Change, ControlChange, Event};
 
 use super::faults::BackendSeen;
 use super::merge::Merge;
@@ -36,8 +36,8 @@ impl Secret {
 
     /// The event that there is a secret; `None` until the fault is added.
     pub(super) fn told(&self, t: u64, by: &str) -> Option<Event> {
-        let Which::Added { .. } = self.which else { return None };
-        Some(change(t, "a secret fault is active: find it".to_owned(), by))
+        let Which::Added { since, .. } = self.which else { return None };
+        Some(told(t, "a secret fault is active: find it".to_owned(), by, Change::Secret { since }))
     }
 }
 
@@ -70,7 +70,8 @@ impl Merge {
         let Which::Added { since, .. } = which else { return None };
         let after_us = t.saturating_sub(since);
         let what = format!("the secret was {kind} at B{backend}, for {:.1} s", after_us as f64 / 1e6);
-        let mut events = vec![change(t, what.clone(), by)];
+        let change = Change::Revealed { backend, fault: kind.into(), after_us };
+        let mut events = vec![told(t, what.clone(), by, change)];
         if let Some(seen) = self.seen(backend).cloned() {
             events.extend(self.backend(t, backend, Some(seen)));
         }
@@ -78,8 +79,8 @@ impl Merge {
     }
 }
 
-fn change(t: u64, what: String, by: &str) -> Event {
-    Event::Control(ControlChange { t, what, by: by.to_owned() })
+fn told(t: u64, what: String, by: &str, change: Change) -> Event {
+    Event::Control(ControlChange { t, what, by: by.to_owned(), change: Some(change) })
 }
 
 #[cfg(test)]

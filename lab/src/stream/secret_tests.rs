@@ -24,7 +24,10 @@ fn seen(faults: &[(u64, &str)]) -> Option<BackendSeen> {
 fn told(events: &[Event]) -> Vec<String> {
     let told = |event: &Event| match event {
         Event::Fault(fault) => format!("{}{}", if fault.active { '+' } else { '-' }, fault.kind),
-        Event::Control(change) => change.what.clone(),
+        Event::Control(change) => {
+            assert!(matches!(change.change, Some(Change::Secret { .. } | Change::Revealed { .. })));
+            change.what.clone()
+        }
         other => other.name().to_owned(),
     };
     events.iter().map(told).collect()
@@ -61,6 +64,9 @@ fn a_secret_is_hidden_from_its_first_moment_until_it_is_revealed() {
     let (what, events) = merge.reveal(44 * S, "console").unwrap();
     assert_eq!(what, "the secret was latency at B3, for 42.0 s");
     assert_eq!(told(&events), [&*what, "+latency"]);
+    let Event::Control(ControlChange { change, .. }) = &events[0] else { panic!("{events:?}") };
+    let revealed = Change::Revealed { backend: 3, fault: "latency".into(), after_us: 42 * S };
+    assert_eq!(change.as_ref(), Some(&revealed));
     assert_eq!(shown(&merge).1.matches("latency 100 %").count(), 2);
     assert!(merge.reveal(45 * S, "console").is_none());
 }

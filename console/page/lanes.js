@@ -1,53 +1,52 @@
 // The lanes: one backend each, with its numbers and its buttons.
-import { fit, make, num, percent, put, rate, t, time, word } from "./strings.js";
+import { canvas, id, make, num, percent, put, rate, seconds, t, time, word } from "./strings.js";
 
 export const SHAPES = { up: "●", suspect: "▲", rising: "▲", ejected: "◆", down: "■", drain: "◇" };
 const NUMBERS = ["share", "good-share", "rate", "in-flight", "queue", "p50", "p99", "bad", "retries"];
-const NOW = new Set(["in-flight", "queue"]);
 const BUTTONS = ["kill", "stop", "slow", "errors", "drain", "heal"];
-export const FAULTS = {
-  slow: { kind: "latency", fixed: "400ms" },
-  errors: { kind: "status", code: 503 },
-};
+const FAULTS = { slow: { kind: "latency", fixed: "400ms" }, errors: { kind: "status", code: 503 } };
+
+/** The period of rates, as it stands beside each number. */
+export const period = (view) => `${seconds(Math.min(view.window_us, view.covers_us || view.window_us))} s`;
 
 /** The word for the state of a lane: what the operator wants comes before what the balancer sees. */
-export function stateOf(lane) {
-  if (lane.mode !== "ready") return "drain";
-  if (lane.state === "down" && /^[1-9]\d*\/\d+ up/.test(lane.progress)) return "rising";
-  return lane.state in SHAPES ? lane.state : "down";
+function stateOf({ mode, state, progress }) {
+  if (mode !== "ready") return "drain";
+  if (state === "down" && /^[1-9]\d*\/\d+ up/.test(progress)) return "rising";
+  return state in SHAPES ? state : "down";
 }
 
-const has = (lane, kind) => lane.faults.some((fault) => fault.startsWith(kind));
 const process = (lane) => lane.server?.process ?? "running";
 
 /** The command of a button for the present state of its lane. */
-export function command(lane, button) {
+function command(lane, button) {
   const backend = lane.number;
-  switch (button) {
-    case "kill": return { do: process(lane) === "dead" ? "start" : "kill", backend };
-    case "stop": return { do: process(lane) === "stopped" ? "continue" : "stop", backend };
-    case "drain": return { do: lane.mode === "ready" ? "drain" : "ready", backend };
-    case "heal": return { do: "heal", backend };
-    default: {
-      const fault = FAULTS[button];
-      return has(lane, fault.kind) ? { do: "end-fault", backend, kind: fault.kind } : { do: "fault", backend, fault };
-    }
+  const fault = FAULTS[button];
+  if (fault) {
+    const on = lane.faults.some((words) => words.startsWith(fault.kind));
+    return on ? { do: "end-fault", backend, kind: fault.kind } : { do: "fault", backend, fault };
   }
+  if (button === "kill" && process(lane) === "dead") return { do: "start", backend };
+  if (button === "stop" && process(lane) === "stopped") return { do: "continue", backend };
+  if (button === "drain" && lane.mode !== "ready") return { do: "ready", backend };
+  return { do: button, backend };
 }
 
 export class Lanes {
-  /** `send` takes a command, `choose` the number of a lane. */
-  constructor(list, send, choose) {
-    Object.assign(this, { list, send, choose, rows: new Map(), chosen: 1 });
+  rows = new Map();
+  chosen = 1;
+
+  /** `send` takes a command. */
+  constructor(send) {
+    this.send = send;
   }
 
   /** Shows the lanes of a view. */
   show(view, style) {
-    for (const [number, row] of this.rows) {
-      if (!view.lanes.some((lane) => lane.number === number)) {
-        row.node.remove();
-        this.rows.delete(number);
-      }
+    for (const [number, { node }] of this.rows) {
+      if (view.lanes.some((lane) => lane.number === number)) continue;
+      node.remove();
+      this.rows.delete(number);
     }
     for (const lane of view.lanes) {
       if (!this.rows.has(lane.number)) this.rows.set(lane.number, this.row(lane.number));
@@ -58,36 +57,43 @@ export class Lanes {
     }
   }
 
+  choose(number) {
+    if (!this.rows.has(number) || this.chosen === number) return;
+    this.chosen = number;
+    for (const row of this.rows.values()) this.mark(row);
+    this.rows.get(number).node.scrollIntoView({ block: "nearest" });
+  }
+
+  mark({ number, node, name }) {
+    node.classList.toggle("chosen", number === this.chosen);
+    name.setAttribute("aria-pressed", number === this.chosen);
+  }
+
   row(number) {
-    const node = document.getElementById("lane").content.firstElementChild.cloneNode(true);
-    const row = { node, number, lane: null, fields: {}, buttons: {} };
+    const node = id("lane").content.firstElementChild.cloneNode(true);
+    const find = (query) => node.querySelector(query);
+    const weight = find("[data-do=weight]");
+    const row = { number, node, weight, fields: {}, labels: {}, buttons: {}, name: find(".name"), strip: find(".strip"), track: find(".track"), held: 0 };
     node.dataset.lane = number;
-    const numbers = node.querySelector(".nums");
     for (const name of NUMBERS) {
       const box = make("div");
-      const label = make("dt");
-      row[`label-${name}`] = label;
-      box.append(label, make("dd", "", { "data-field": name }));
-      numbers.append(box);
+      row.labels[name] = make("dt");
+      box.append(row.labels[name], make("dd", "", { "data-field": name }));
+      find(".nums").append(box);
     }
     for (const field of node.querySelectorAll("[data-field]")) row.fields[field.dataset.field] = field;
-    const name = node.querySelector("[data-choose]");
-    name.addEventListener("click", () => this.choose(number));
+    row.name.addEventListener("click", () => this.choose(number));
     node.addEventListener("focusin", () => this.choose(number));
     for (const button of BUTTONS) {
-      const made = make("button", "", { "data-do": button, type: "button" });
-      made.addEventListener("click", () => this.press(number, button));
-      node.querySelector(".acts").append(made);
-      row.buttons[button] = made;
+      row.buttons[button] = make("button", "", { "data-do": button });
+      row.buttons[button].addEventListener("click", () => this.press(number, button));
+      find(".acts").append(row.buttons[button]);
     }
-    const weight = node.querySelector("[data-do=weight]");
-    const out = node.querySelector("output");
-    weight.addEventListener("input", () => { row.held = Date.now() + 2000; put(out, weight.value); });
+    weight.addEventListener("input", () => { row.held = Date.now() + 2000; put(row.fields.weight, weight.value); });
     weight.addEventListener("change", () => this.send({ do: "weight", backend: number, weight: Number(weight.value) }));
-    put(node.querySelector(".weight span"), t("weight"));
-    Object.assign(row, { name, weight, out, strip: node.querySelector(".strip") });
-    const next = [...this.rows.keys()].filter((other) => other > number).sort((a, b) => a - b)[0];
-    this.list.insertBefore(node, next ? this.rows.get(next).node : null);
+    this.mark(row);
+    const after = [...id("lanes").children].find((other) => Number(other.dataset.lane) > number);
+    id("lanes").insertBefore(node, after ?? null);
     return row;
   }
 
@@ -97,96 +103,76 @@ export class Lanes {
     if (lane) this.send(command(lane, button));
   }
 
-  fill(row, lane, view) {
-    const { fields, node } = row;
+  fill({ fields, node, labels, name, buttons, weight, held }, lane, view) {
     const state = stateOf(lane);
-    const dead = process(lane) !== "running";
+    const runs = process(lane) === "running";
     const harm = lane.trouble === "harm";
+    const bad = lane.good == null ? null : 1 - lane.good;
+    const ghost = view.ghost?.lanes.find((one) => one.number === lane.number);
     node.dataset.state = state;
     node.dataset.trouble = lane.trouble;
-    node.classList.toggle("dim", dead || lane.is_quiet);
+    node.classList.toggle("dim", !runs || lane.is_quiet);
     node.classList.toggle("worst", harm && lane.is_worst);
-    node.classList.toggle("chosen", this.chosen === lane.number);
-    put(row.name, `B${lane.number} ${lane.url.split(":").pop()}`);
-    row.name.setAttribute("aria-pressed", this.chosen === lane.number);
-    const bad = lane.good == null ? null : 1 - lane.good;
-    const waits = (lane.server?.queued ?? 0) + lane.waiting;
+    fields.bad.classList.toggle("alarm", bad > 0.05);
+    put(name, `B${lane.number} ${lane.url.split(":").pop()}`);
+    const { server, probe, warm } = lane;
     const texts = {
       shape: SHAPES[state],
-      state: word(state, "state"),
+      state: word("state", state),
       progress: lane.progress,
-      process: dead ? word(process(lane), "process") : "",
+      process: runs ? "" : word("process", process(lane)),
       faults: [...lane.faults, ...(harm ? [t("worst", { n: percent(bad, 0) })] : [])].join(" · "),
       cause: lane.cause,
-      probe: lane.probe ? t("probe", { what: lane.probe.what, took: time(lane.probe.took_us) }) : "",
+      probe: probe ? t("probe", { what: probe.what, took: time(probe.took_us) }) : "",
       share: percent(lane.share),
       "good-share": percent(lane.good_share),
       rate: rate(lane.rate),
       "in-flight": num(lane.in_flight),
-      queue: `${num(waits)}${lane.server?.queue ? `/${lane.server.queue}` : ""}`,
+      queue: `${num((server?.queued ?? 0) + lane.waiting)}${server?.queue ? `/${server.queue}` : ""}`,
       p50: time(lane.p50_us),
       p99: time(lane.p99_us),
       bad: percent(bad, 0),
       retries: rate(lane.retries),
-      ghost: this.ghost(lane, view),
+      ghost: ghost ? t("would", { policy: view.ghost.policy, n: ghost.in_flight, share: percent(ghost.share), p99: time(ghost.p99_us) }) : "",
     };
-    for (const [name, text] of Object.entries(texts)) put(fields[name], text);
-    fields.bad.classList.toggle("alarm", bad > 0.05);
-    const window = t("s", { n: Math.round(Math.min(view.window_us, view.covers_us || view.window_us) / 1e6) });
-    for (const name of NUMBERS) put(row[`label-${name}`], `${t(`n_${name}`)} ${NOW.has(name) ? t("now") : window}`);
-    this.label(row, lane, dead);
-    if (Date.now() > (row.held ?? 0) && row.weight.value !== String(lane.weight)) row.weight.value = lane.weight;
-    if (Date.now() > (row.held ?? 0)) put(row.out, lane.warm == null ? num(lane.weight) : t("warm", { n: num(lane.weight * lane.warm, 1), of: lane.weight }));
-  }
-
-  /** The words of the buttons: each of them says what it does next. */
-  label(row, lane) {
-    for (const [button, node] of Object.entries(row.buttons)) {
-      const does = command(lane, button).do;
-      const toggles = button in FAULTS;
-      put(node, t(toggles ? button : `do_${does}`));
-      if (!toggles) node.dataset.do = does;
-      else node.setAttribute("aria-pressed", does === "end-fault");
-      node.setAttribute("aria-label", `${node.textContent} B${lane.number}`);
+    if (Date.now() > held) {
+      weight.value = lane.weight;
+      texts.weight = warm == null ? num(lane.weight) : t("warm", { n: num(lane.weight * warm, 1), of: lane.weight });
     }
-    row.weight.setAttribute("aria-label", `${t("weight")} B${lane.number}`);
-  }
-
-  ghost(lane, view) {
-    const ghost = view.ghost?.lanes.find((one) => one.number === lane.number);
-    if (!ghost) return "";
-    const values = { policy: view.ghost.policy, n: ghost.in_flight, share: percent(ghost.share), p99: time(ghost.p99_us) };
-    return t("would", values);
+    for (const field in texts) put(fields[field], texts[field]);
+    for (const number of NUMBERS) {
+      put(labels[number], `${t(`n_${number}`)} ${number === "in-flight" || number === "queue" ? t("now") : period(view)}`);
+    }
+    put(weight.previousSibling, t("weight"));
+    weight.setAttribute("aria-label", `${t("weight")} B${lane.number}`);
+    for (const button of BUTTONS) {
+      // Each button says what it does next.
+      const does = command(lane, button).do;
+      if (FAULTS[button]) buttons[button].setAttribute("aria-pressed", does === "end-fault");
+      else buttons[button].dataset.do = does;
+      put(buttons[button], t(FAULTS[button] ? button : `do_${does}`));
+      buttons[button].setAttribute("aria-label", `${buttons[button].textContent} B${lane.number}`);
+    }
   }
 }
 
 /** The last 60 seconds: the height says the state, and the colour says it again. */
-function strip(canvas, cells, style) {
-  const key = cells.map((cell) => (cell ? cell.state[0] + Math.min(cell.errors, 1) : "-")).join("") + style.scheme;
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
-  if (!width || canvas.dataset.key === key + width) return;
-  canvas.dataset.key = key + width;
-  const scale = Math.min(devicePixelRatio, 2);
-  canvas.width = width * scale;
-  canvas.height = height * scale;
-  const pen = canvas.getContext("2d");
-  pen.scale(scale, scale);
+function strip(node, cells, style) {
+  const key = cells.map((cell) => (cell ? cell.state + (cell.errors > 0) : "-")).join() + node.clientWidth + style.text;
+  if (node.key === key) return;
+  node.key = key;
+  const [pen, width, height] = canvas(node);
   const step = width / cells.length;
   const tall = { up: 0.25, suspect: 0.6, ejected: 0.8, down: 1 };
-  let out = 0;
-  let errors = 0;
   cells.forEach((cell, at) => {
     if (!cell) return;
-    out += cell.state === "up" ? 0 : 1;
-    errors += cell.errors ? 1 : 0;
-    const part = tall[cell.state] ?? 1;
+    const part = height * (tall[cell.state] ?? 1);
     pen.fillStyle = cell.state === "up" ? style.blue : style.orange;
-    pen.fillRect(at * step, height * (1 - part), step - 1, height * part);
-    if (!cell.errors) return;
+    pen.fillRect(at * step, height - part, step - 1, part);
     pen.fillStyle = style.red;
-    pen.fillRect(at * step, 0, step - 1, height * 0.6);
+    if (cell.errors) pen.fillRect(at * step, 0, step - 1, height * 0.6);
   });
-  canvas.setAttribute("aria-label", t("strip", { out, errors }));
-  canvas.title = canvas.getAttribute("aria-label");
+  const count = (is) => cells.filter((cell) => cell && is(cell)).length;
+  node.title = t("strip", { out: count((cell) => cell.state !== "up"), errors: count((cell) => cell.errors) });
+  node.setAttribute("aria-label", node.title);
 }

@@ -1,164 +1,137 @@
 // The plots: lines over the last 60 seconds, and the latency by percentile. Each has a table with the same numbers.
-import { fit, make, num, put, t, time } from "./strings.js";
+import { canvas, fit, id, make, num, path, put, seconds, t, time } from "./strings.js";
 
 const SPAN = 60e6;
-
-function begin(canvas) {
-  const { clientWidth: width, clientHeight: height } = canvas;
-  const scale = Math.min(devicePixelRatio, 2);
-  if (canvas.width !== Math.round(width * scale)) canvas.width = Math.round(width * scale);
-  if (canvas.height !== Math.round(height * scale)) canvas.height = Math.round(height * scale);
-  const pen = canvas.getContext("2d");
-  pen.setTransform(scale, 0, 0, scale, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  return { pen, width, height };
-}
+const [SOLID, DASHED, DOTTED] = [[], [7, 4], [2, 3]];
 
 /** A round number above `value`: 1, 2 or 5 times a power of ten. */
-export function above(value) {
+function above(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
 }
 
-function axis({ pen, width }, style, lines, area) {
-  pen.font = `${style.rem * 0.78}px system-ui, sans-serif`;
-  pen.lineWidth = 1;
-  for (const [y, text] of lines) {
-    pen.strokeStyle = style.line;
-    pen.beginPath();
-    pen.moveTo(area.left, y);
-    pen.lineTo(width, y);
-    pen.stroke();
-    pen.fillStyle = style.muted;
-    pen.textAlign = "right";
-    pen.fillText(text, area.left - 4, y + style.rem * 0.28);
-  }
-  pen.textAlign = "left";
+function write(pen, text, x, y, color, align = "left") {
+  pen.fillStyle = color;
+  pen.textAlign = align;
+  pen.fillText(text, x, y);
 }
 
-/** Draws lines of values at the times `at`, and a marker for each change. `lines` = [{name, values, color, dash}]. */
-export function timeplot(canvas, { at, now, lines, marks, summary }, style) {
-  const drawn = begin(canvas);
-  const { pen, width, height } = drawn;
-  if (!width) return;
-  const area = { left: style.rem * 2.6, top: style.rem * 2.4, bottom: height - style.rem * 1.1 };
-  let most = 1;
-  for (const { values } of lines) for (const value of values) most = Math.max(most, value);
-  most = above(most);
+/** An empty plot: `[pen, width, height, area]`. */
+function begin(figure, style, left, top) {
+  const [pen, width, height] = canvas(figure.querySelector("canvas"));
+  pen.font = `${style.rem * 0.78}px system-ui, sans-serif`;
+  return [pen, width, height, { left: style.rem * left, top: style.rem * top, bottom: height - style.rem * 1.1 }];
+}
+
+function level(pen, y, text, area, width, style) {
+  path(pen, [[area.left, y, true], [width, y]], style.line, 1);
+  write(pen, text, area.left - 4, y + style.rem * 0.28, style.muted, "right");
+}
+
+/** Lines of values at the times `at`, and a marker for each change. */
+function timeplot(figure, { at, now, lines, marks }, style) {
+  const [pen, width, height, area] = begin(figure, style, 2.6, 2.4);
+  const most = above(Math.max(...lines.flatMap(({ values }) => values), 1));
   const x = (time) => area.left + (1 - (now - time) / SPAN) * (width - area.left - 4);
   const y = (value) => area.bottom - (value / most) * (area.bottom - area.top);
-  axis(drawn, style, [0, most / 2, most].map((value) => [y(value), num(value, most < 2 ? 1 : 0)]), area);
-  pen.fillStyle = style.muted;
-  pen.fillText(t("ago", { n: 60 }), area.left, height - 2);
-  pen.textAlign = "right";
-  pen.fillText(t("now"), width - 2, height - 2);
-  pen.textAlign = "left";
-  markers(pen, marks.filter((mark) => mark.t > now - SPAN), x, area, width, style);
-  pen.lineJoin = "round";
-  for (const { values, color, dash } of lines) {
-    pen.strokeStyle = color;
-    pen.lineWidth = 2;
-    pen.setLineDash(dash);
-    pen.beginPath();
-    let open = false;
-    values.forEach((value, index) => {
-      if (value == null || at[index] < now - SPAN) { open = false; return; }
-      pen[open ? "lineTo" : "moveTo"](x(at[index]), y(value));
-      open = true;
-    });
-    pen.stroke();
-  }
-  pen.setLineDash([]);
-  canvas.setAttribute("aria-label", summary);
-}
-
-function markers(pen, marks, x, area, width, style) {
+  for (const value of [0, most / 2, most]) level(pen, y(value), num(value, most < 2 ? 1 : 0), area, width, style);
+  write(pen, t("ago", { n: 60 }), area.left, height - 2, style.muted);
+  write(pen, t("now"), width - 2, height - 2, style.muted, "right");
+  // The newest words first: two rows have place for them, and the table has all.
   const free = [width, width];
   let last = width + 9;
-  // The newest first: two rows of words have place for the newest, and the table has all.
   for (const mark of marks.toReversed()) {
-    const at = x(mark.t);
-    if (last - at < 3) continue;
-    last = at;
-    pen.strokeStyle = style.muted;
-    pen.setLineDash([2, 3]);
-    pen.beginPath();
-    pen.moveTo(at, area.top - 2);
-    pen.lineTo(at, area.bottom);
-    pen.stroke();
-    pen.setLineDash([]);
-    pen.fillStyle = style.orange;
-    pen.beginPath();
-    pen.moveTo(at - 4, area.top - 7);
-    pen.lineTo(at + 4, area.top - 7);
-    pen.lineTo(at, area.top);
-    pen.fill();
+    const place = x(mark.t);
+    if (mark.t < now - SPAN || last - place < 3) continue;
+    last = place;
+    path(pen, [[place, area.top, true], [place, area.bottom]], style.muted, 1, DOTTED);
+    write(pen, "▼", place, area.top, style.orange, "center");
     const wide = pen.measureText(mark.text).width;
-    const left = Math.min(at - 4, width - wide - 2);
+    const left = Math.min(place - 4, width - wide - 2);
     const row = free.findIndex((end) => left + wide < end);
     if (row < 0) continue;
     free[row] = left - 6;
-    pen.fillStyle = style.text;
-    pen.fillText(mark.text, left, area.top - 10 - row * style.rem * 0.85);
+    write(pen, mark.text, left, area.top - (0.9 + row * 0.85) * style.rem, style.text);
   }
-}
-
-/** Draws latencies by percentile on two logarithmic axes. `lines` = [{values: [[share, microseconds]], color, dash}]. */
-export function percentiles(canvas, { lines, note, summary }, style) {
-  const drawn = begin(canvas);
-  const { pen, width, height } = drawn;
-  if (!width) return;
-  const area = { left: style.rem * 3.4, top: style.rem * 1.6, bottom: height - style.rem * 1.1 };
-  const all = lines.flatMap((line) => line.values.map(([, us]) => us)).filter((us) => us > 0);
-  const low = 10 ** Math.floor(Math.log10(Math.min(...all, 1e4)));
-  const high = 10 ** Math.ceil(Math.log10(Math.max(...all, low * 10 + 1)));
-  const nines = (percentile) => -Math.log10(1 - percentile / 100);
-  const end = Math.max(99.9, ...lines.flatMap((line) => line.values.map(([percentile]) => percentile)));
-  const [first, last] = [nines(50), nines(end)];
-  const x = (share) => area.left + ((nines(share) - first) / (last - first)) * (width - area.left - style.rem * 1.4);
-  const y = (us) => area.bottom - (Math.log10(us / low) / Math.log10(high / low)) * (area.bottom - area.top);
-  const levels = [];
-  for (let us = low; us <= high * 1.01; us *= 10) levels.push([y(us), time(us).replace(/[.,]0+ /, " ")]);
-  axis(drawn, style, levels, area);
-  pen.fillStyle = style.muted;
-  pen.textAlign = "center";
-  for (const share of [50, 90, 99, 99.9, 99.99]) if (share <= end) pen.fillText(`p${share}`, x(share), height - 2);
-  pen.textAlign = "right";
-  pen.fillStyle = style.orange;
-  pen.fillText(note, width - 2, style.rem * 0.85);
-  pen.textAlign = "left";
   for (const { values, color, dash } of lines) {
-    pen.strokeStyle = pen.fillStyle = color;
-    pen.lineWidth = 2;
-    pen.setLineDash(dash);
-    pen.beginPath();
-    const known = values.filter(([, us]) => us > 0);
-    known.forEach(([share, us], index) => pen[index ? "lineTo" : "moveTo"](x(share), y(us)));
-    pen.stroke();
-    pen.setLineDash([]);
-    for (const [share, us] of known) pen.fillRect(x(share) - 2, y(us) - 2, 4, 4);
+    let open = false;
+    const points = values.map((value, index) => {
+      const point = value != null && [x(at[index]), y(value), !open];
+      open = Boolean(point);
+      return point;
+    });
+    path(pen, points.filter(Boolean), color, 2, dash);
   }
-  canvas.setAttribute("aria-label", summary);
 }
 
-/** The names of the lines, each with a piece of its line. */
-export function caption(node, title, lines) {
-  const parts = fit(node, lines.length + 1, () => make("span"));
-  put(parts[0], title);
+/** Latencies by percentile on two logarithmic axes; `values` are pairs of a percentile and microseconds. */
+function percentiles(figure, lines, note, style) {
+  const [pen, width, height, area] = begin(figure, style, 3.4, 1.6);
+  const all = lines.flatMap(({ values }) => values);
+  const times = all.map(([, us]) => us).filter(Boolean);
+  const low = Math.floor(Math.log10(Math.min(...times, 1e4)));
+  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...times, 1))));
+  const nines = (percentile) => Math.log10(100 - percentile);
+  const end = Math.max(99.9, ...all.map(([percentile]) => percentile));
+  const x = (percentile) => area.left + ((nines(50) - nines(percentile)) / (nines(50) - nines(end))) * (width - area.left - style.rem * 1.4);
+  const y = (us) => area.bottom - ((Math.log10(us) - low) / (high - low)) * (area.bottom - area.top);
+  for (let power = low; power <= high; power++) level(pen, y(10 ** power), time(10 ** power).replace(/[.,]0+ /, " "), area, width, style);
+  for (const one of [50, 90, 99, 99.9, 99.99]) if (one <= end) write(pen, `p${one}`, x(one), height - 2, style.muted, "center");
+  write(pen, note, width - 2, style.rem * 0.85, style.orange, "right");
+  for (const { values, color, dash } of lines) {
+    const points = values.filter(([, us]) => us).map(([percentile, us], index) => [x(percentile), y(us), !index]);
+    path(pen, points, color, 2, dash);
+    pen.fillStyle = color;
+    for (const [left, top] of points) pen.fillRect(left - 2, top - 2, 4, 4);
+  }
+}
+
+/** The words around a plot: its title, the names of its lines, and its table if that is open. */
+function words(figure, title, lines, head, rows) {
+  const names = fit(figure.querySelector("figcaption"), lines.length + 1, () => make("span"));
+  put(names[0], title);
   lines.forEach(({ name, color, dash }, index) => {
-    const part = parts[index + 1];
-    put(part, name);
-    part.className = dash.length ? (dash[0] > 2 ? "key dashed" : "key dotted") : "key";
-    part.style.setProperty("--key", color);
+    put(names[index + 1], name);
+    names[index + 1].className = `key ${dash === DASHED ? "dashed" : dash === DOTTED ? "dotted" : ""}`;
+    names[index + 1].style.setProperty("--key", color);
+  });
+  const summary = head.map((name, column) => `${name} ${rows[0]?.[column] ?? ""}`).join(", ");
+  figure.querySelector("canvas").setAttribute("aria-label", `${title}: ${summary}`);
+  if (!figure.querySelector("details").open) return;
+  const all = [head, ...rows];
+  fit(figure.querySelector("table"), all.length, () => make("tr")).forEach((line, row) => {
+    const cell = (column) => (row && column ? make("td") : make("th", "", { scope: row ? "row" : "col" }));
+    fit(line, all[row].length, cell).forEach((node, column) => put(node, all[row][column]));
   });
 }
 
-/** Writes a table, if it is open: `head` is a row of words, `rows` are rows of words. */
-export function table(figure, head, rows) {
-  if (!figure.querySelector("details").open) return;
-  const lines = fit(figure.querySelector("table"), rows.length + 1, () => make("tr"));
-  [head, ...rows].forEach((cells, row) => {
-    const nodes = fit(lines[row], cells.length, (column) => make(row && column ? "td" : "th", "", row && column ? {} : { scope: row ? "row" : "col" }));
-    cells.forEach((text, column) => put(nodes[column], text));
-  });
+/** Draws the three plots of a view. */
+export function plots(view, style) {
+  const { series: { points }, marks, percentiles: known, t: now } = view;
+  const at = points.map((point) => point.t);
+  const value = (number) => (number == null ? "–" : num(number));
+  const draw = (name, lines) => {
+    const title = `${t(name)} · ${t("last", { n: 60 })}`;
+    const rows = [];
+    for (let index = at.length - 1; index >= 0; index -= 4) {
+      const changes = marks.filter((mark) => mark.t <= at[index] && mark.t > at[index] - 1e6);
+      rows.push([t("ago", { n: seconds(now - at[index]) }), ...lines.map(({ values }) => value(values[index])), changes.map((mark) => mark.text).join(", ")]);
+    }
+    words(id(name), title, lines, [t("time"), ...lines.map((line) => line.name), t("change")], rows);
+    timeplot(id(name), { at, now, lines, marks }, style);
+  };
+  const { muted, blue, red, orange } = style;
+  draw("plot-rate", [["offered", muted, DASHED], ["good", blue, SOLID], ["errors", red, SOLID], ["tries", orange, DOTTED]]
+    .map(([name, color, dash]) => ({ name: t(`n_${name}`), color, dash, values: points.map((point) => point[name]) })));
+  draw("plot-flight", view.lanes.slice(0, 8).map(({ number }, index) => ({
+    name: `B${number}`, color: style.lanes[index % 4], dash: [SOLID, DASHED, DOTTED][index % 3], values: points.map((point) => point.in_flight[index]),
+  })));
+  const curves = [["corrected", blue, SOLID], ["uncorrected", muted, DOTTED]]
+    .map(([name, color, dash]) => ({ name: t(name), color, dash, values: known[name] }));
+  if (view.ghost) curves.push({ name: t("would_be", { policy: view.ghost.policy }), color: orange, dash: DASHED, values: known.ghost });
+  const rows = curves[0].values.map(([p]) => [`p${p}`, ...curves.map(({ values }) => time(values.find(([one]) => one === p)?.[1]))]);
+  const title = `${t("plot-latency")} · ${t("last", { n: seconds(known.window_us) })}`;
+  words(id("plot-latency"), title, curves, [t("percentile"), ...curves.map((curve) => curve.name)], rows);
+  const mark = marks.at(-1);
+  percentiles(id("plot-latency"), curves, mark ? `▼ ${mark.text}, ${t("ago", { n: seconds(now - mark.t) })}` : "", style);
 }

@@ -1,70 +1,80 @@
-// The words of the page in the chosen language, and how numbers are written.
+// The words of the page in the chosen language, how numbers are written, and small helpers for nodes.
 
-export const LANGUAGES = ["en", "de"];
 let words = {};
-let format = new Map();
-export let language = "en";
-
-/** The language of the address (`?lang=de`), or of the last choice; English otherwise. */
-export function wanted() {
-  const asked = new URLSearchParams(location.search).get("lang");
-  return LANGUAGES.includes(asked) ? asked : "en";
-}
+let language = "en";
+export const id = (name) => document.getElementById(name);
 
 /** Loads the words of a language, and writes them into the page. */
 export async function speak(name) {
-  const answer = await fetch(`/page/strings/${name}.json`);
-  if (!answer.ok) throw new Error(`the words of ${name}: status ${answer.status}`);
-  words = await answer.json();
-  language = name;
-  format = new Map();
-  document.documentElement.lang = name;
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  words = await (await fetch(`/page/strings/${name}.json`)).json();
+  language = document.documentElement.lang = name;
+  for (const node of document.querySelectorAll("[data-t]")) put(node, t(node.dataset.t));
 }
 
 /** The words for a key; `{name}` in them becomes the value with that name. */
-export function t(key, values = {}) {
-  return (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
-}
-
+export const t = (key, values = {}) => (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 /** A word that a program sent, in the chosen language if the page knows it. */
-export const word = (name, group) => words[`${group}_${name}`] ?? name;
+export const word = (group, name) => words[`${group}_${name}`] ?? name;
 
 /** A number with this many digits after the point. */
-export function num(value, digits = 0) {
-  if (!format.has(digits)) {
-    const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-    format.set(digits, new Intl.NumberFormat(language, options));
-  }
-  return format.get(digits).format(value);
-}
-
+export const num = (value, digits = 0) =>
+  value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 export const percent = (part, digits = 1) => (part == null ? "–" : `${num(part * 100, digits)} %`);
 export const rate = (value) => `${num(value, value < 10 ? 1 : 0)}/s`;
-
-/** A time in microseconds, with the unit that fits. */
+/** A time in microseconds. */
 export function time(us) {
   if (us == null) return "–";
-  if (us >= 1e6) return `${num(us / 1e6, us < 1e7 ? 2 : 1)} s`;
-  return `${num(us / 1e3, us < 1e4 ? 1 : 0)} ms`;
+  return us < 1e6 ? `${num(us / 1e3, us < 1e4 ? 1 : 0)} ms` : `${num(us / 1e6, us < 1e7 ? 2 : 1)} s`;
 }
+export const seconds = (us) => num(us / 1e6);
 
 /** Sets the text of a node, only if it is another one. */
 export function put(node, text) {
-  if (node && node.textContent !== text) node.textContent = text;
+  if (node.textContent !== text) node.textContent = text;
 }
 
 /** A new element with a text and attributes. */
 export function make(tag, text = "", attributes = {}) {
   const node = document.createElement(tag);
   node.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  for (const name in attributes) node.setAttribute(name, attributes[name]);
   return node;
 }
 
-/** The children of a list become exactly `count`, without new nodes for those that are there. */
+/** The children of a list become `count`, and those that are there stay. */
 export function fit(list, count, create) {
   while (list.children.length > count) list.lastChild.remove();
   while (list.children.length < count) list.append(create(list.children.length));
   return [...list.children];
+}
+
+/** A canvas of its size in the page: `[pen, width, height]`. */
+export function canvas(node) {
+  const { clientWidth: width, clientHeight: height } = node;
+  const scale = Math.min(devicePixelRatio, 2);
+  const size = [Math.round(width * scale), Math.round(height * scale)];
+  if (node.width !== size[0] || node.height !== size[1]) [node.width, node.height] = size;
+  const pen = node.getContext("2d");
+  pen.setTransform(scale, 0, 0, scale, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  return [pen, width, height];
+}
+
+/** Draws straight lines through points. */
+export function path(pen, points, color, width = 2, dash = []) {
+  pen.strokeStyle = color;
+  pen.lineWidth = width;
+  pen.setLineDash(dash);
+  pen.beginPath();
+  for (const [x, y, begin] of points) pen[begin ? "moveTo" : "lineTo"](x, y);
+  pen.stroke();
+}
+
+/** The colours and the size of letters, from the style sheet. */
+export function readStyle() {
+  const read = getComputedStyle(document.documentElement);
+  const color = (name) => read.getPropertyValue(`--${name}`).trim();
+  const style = { rem: parseFloat(read.fontSize), lanes: [..."abcd"].map((name) => color(`lane-${name}`)) };
+  for (const name of ["blue", "orange", "red", "text", "muted", "line", "panel", "young", "mid", "old"]) style[name] = color(name);
+  return style;
 }

@@ -4,25 +4,29 @@
 pub(super) type PageFile = (&'static str, &'static str, &'static str);
 
 const JS: &str = "text/javascript; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
-const DATA: &str = "application/json";
 
 /// The page itself. It has `{{token}}` in place of the token.
 pub(super) const INDEX: &str = include_str!("../../page/index.html");
 
 /// All other files. A test compares them with the folder.
 pub(super) const FILES: &[PageFile] = &[
+    ("controls.js", JS, include_str!("../../page/controls.js")),
     ("flow.js", JS, include_str!("../../page/flow.js")),
     ("keys.js", JS, include_str!("../../page/keys.js")),
     ("lanes.js", JS, include_str!("../../page/lanes.js")),
     ("main.js", JS, include_str!("../../page/main.js")),
+    ("model-lane.js", JS, include_str!("../../page/model-lane.js")),
+    ("model-plots.js", JS, include_str!("../../page/model-plots.js")),
+    ("model-window.js", JS, include_str!("../../page/model-window.js")),
+    ("model-words.js", JS, include_str!("../../page/model-words.js")),
     ("model.js", JS, include_str!("../../page/model.js")),
     ("plot.js", JS, include_str!("../../page/plot.js")),
+    ("stream.js", JS, include_str!("../../page/stream.js")),
     ("strings.js", JS, include_str!("../../page/strings.js")),
-    ("strings/de.json", DATA, include_str!("../../page/strings/de.json")),
-    ("strings/en.json", DATA, include_str!("../../page/strings/en.json")),
-    ("style.css", CSS, include_str!("../../page/style.css")),
     ("why.js", JS, include_str!("../../page/why.js")),
+    ("style.css", "text/css; charset=utf-8", include_str!("../../page/style.css")),
+    ("strings/de.json", "application/json", include_str!("../../page/strings/de.json")),
+    ("strings/en.json", "application/json", include_str!("../../page/strings/en.json")),
 ];
 
 /// The file of this name.

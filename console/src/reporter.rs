@@ -105,7 +105,9 @@ fn replay(simulator: &Path, recording: &str, limit: Duration) -> Result<String> 
     let folder = tempfile::tempdir().context("no folder for the recording")?;
     let (input, output, errors) =
         (folder.path().join("run.jsonl"), folder.path().join("ghosts"), folder.path().join("errors"));
-    File::create(&input).and_then(|mut file| file.write_all(recording.as_bytes())).context("cannot write the recording")?;
+    File::create(&input)
+        .and_then(|mut file| file.write_all(recording.as_bytes()))
+        .context("cannot write the recording")?;
     // Files take any number of bytes without a reader.
     let mut process = Command::new(simulator)
         .arg("replay")
@@ -130,7 +132,10 @@ fn replay(simulator: &Path, recording: &str, limit: Duration) -> Result<String> 
     };
     if !status.success() {
         let said = std::fs::read_to_string(&errors).unwrap_or_default();
-        bail!("{}", said.trim().trim_start_matches("error: ").replace(&input.display().to_string(), "the recording"));
+        bail!(
+            "{}",
+            said.trim().trim_start_matches("error: ").replace(&input.display().to_string(), "the recording")
+        );
     }
     std::fs::read_to_string(&output).context("the simulator printed no text")
 }
@@ -170,6 +175,9 @@ mod tests {
         }
         let missing = replay(&folder.path().join("none"), "a line\n", LIMIT).unwrap_err().to_string();
         assert!(missing.starts_with("cannot run "), "{missing}");
-        assert_eq!(replay(&folder.path().join("none"), "", LIMIT).unwrap_err().to_string(), "the run has not begun");
+        assert_eq!(
+            replay(&folder.path().join("none"), "", LIMIT).unwrap_err().to_string(),
+            "the run has not begun"
+        );
     }
 }

@@ -103,7 +103,12 @@ impl Recent {
     /// The same with only the first and the last line.
     pub(super) fn without_lines(&self) -> Self {
         let ends = self.lines.front().into_iter().chain(self.lines.back());
-        Self { hello: self.hello.clone(), faults: self.faults.clone(), lines: ends.cloned().collect(), ..*self }
+        Self {
+            hello: self.hello.clone(),
+            faults: self.faults.clone(),
+            lines: ends.cloned().collect(),
+            ..*self
+        }
     }
 
     /// The time at which it begins, if it has begun.

@@ -41,9 +41,18 @@ pub(super) async fn lanes_move(stage: &Stage, browser: &Browser) -> Result<()> {
     let tab = fresh(stage, browser).await?;
     tab.until("dots", "roundabout.frames > 5 && roundabout.drawn > 0").await?;
     let before: (u64, u64) = tab.js("return [roundabout.frames, roundabout.events]").await?;
-    tab.until("frames and events", &format!("roundabout.frames > {} && roundabout.events > {}", before.0 + 5, before.1 + 5)).await?;
-    tab.until("a share of each backend", "roundabout.view.lanes.every((lane) => lane.share > 0.15 && lane.share < 0.35)").await?;
-    let shares: Vec<String> = tab.js("return $$('.lane [data-field=share]').map((one) => one.textContent)").await?;
+    tab.until(
+        "frames and events",
+        &format!("roundabout.frames > {} && roundabout.events > {}", before.0 + 5, before.1 + 5),
+    )
+    .await?;
+    tab.until(
+        "a share of each backend",
+        "roundabout.view.lanes.every((lane) => lane.share > 0.15 && lane.share < 0.35)",
+    )
+    .await?;
+    let shares: Vec<String> =
+        tab.js("return $$('.lane [data-field=share]').map((one) => one.textContent)").await?;
     ensure!(shares.iter().all(|share| share.contains('%')), "{shares:?}");
     // Something on the canvas changes.
     let drawn: bool = tab.later("const all = () => { const c = $('#dots'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let s = 0; for (let i = 0; i < d.length; i += 4) s = (s * 31 + d[i] + d[i + 3]) | 0; return s; };
@@ -109,7 +118,11 @@ pub(super) async fn a_dead_backend_starts_again(stage: &Stage, browser: &Browser
 pub(super) async fn the_menu_changes_the_policy(stage: &Stage, browser: &Browser) -> Result<()> {
     let tab = fresh(stage, browser).await?;
     tab.choose("#policy", "random").await?;
-    tab.until("the policy", "roundabout.view.policy === 'random' && $('#lb-policy').textContent.includes('random')").await?;
+    tab.until(
+        "the policy",
+        "roundabout.view.policy === 'random' && $('#lb-policy').textContent.includes('random')",
+    )
+    .await?;
     ensure!(stage.state().await?.policy == "random", "the balancer has another policy");
     tab.js::<Value>("document.activeElement.blur()").await?;
     tab.keys("P").await?;
@@ -125,12 +138,17 @@ pub(super) async fn a_ghost_comes_goes_and_becomes_real(stage: &Stage, browser: 
     tab.choose("#ghost", "random").await?;
     // The simulator may have to be built first.
     lab::eventually(Duration::from_secs(300), "the ghost", async || {
-        let shown: bool = tab.js("return Boolean(roundabout.view.ghost?.lanes.length) && !$('#ghost-line').hidden").await?;
+        let shown: bool =
+            tab.js("return Boolean(roundabout.view.ghost?.lanes.length) && !$('#ghost-line').hidden").await?;
         ensure!(shown, "not yet");
         Ok(())
     })
     .await?;
-    tab.until("its words in the lanes", "$$('.lane [data-field=ghost]').every((one) => one.textContent.includes('random'))").await?;
+    tab.until(
+        "its words in the lanes",
+        "$$('.lane [data-field=ghost]').every((one) => one.textContent.includes('random'))",
+    )
+    .await?;
     ensure!(stage.state().await?.policy == *first, "a ghost changes nothing");
     tab.picture("ghost").await?;
     tab.choose("#ghost", "").await?;
@@ -157,13 +175,17 @@ pub(super) async fn a_backend_is_drained_and_weighted(stage: &Stage, browser: &B
     tab.is_quiet(&[]).await
 }
 
-pub(super) async fn the_load_changes_and_a_reset_brings_it_back(stage: &Stage, browser: &Browser) -> Result<()> {
+pub(super) async fn the_load_changes_and_a_reset_brings_it_back(
+    stage: &Stage,
+    browser: &Browser,
+) -> Result<()> {
     let tab = fresh(stage, browser).await?;
     tab.slide("#load-rate", 200.0).await?;
     tab.until("the rate", "roundabout.view.load.rate === 200").await?;
     tab.until("more requests", "roundabout.view.load.offered > 150").await?;
     tab.choose("#load-loop", "closed").await?;
-    tab.until("a closed loop", "roundabout.view.load.control === 'closed' && !$('#clients-box').hidden").await?;
+    tab.until("a closed loop", "roundabout.view.load.control === 'closed' && !$('#clients-box').hidden")
+        .await?;
     let clients: usize = tab.js("return roundabout.view.load.clients").await?;
     tab.js::<Value>("document.activeElement.blur()").await?;
     tab.keys("+").await?;
@@ -177,7 +199,10 @@ pub(super) async fn the_load_changes_and_a_reset_brings_it_back(stage: &Stage, b
     tab.is_quiet(&[]).await
 }
 
-pub(super) async fn a_secret_stays_hidden_until_it_is_revealed(stage: &Stage, browser: &Browser) -> Result<()> {
+pub(super) async fn a_secret_stays_hidden_until_it_is_revealed(
+    stage: &Stage,
+    browser: &Browser,
+) -> Result<()> {
     let tab = fresh(stage, browser).await?;
     // Everything that this viewer gets, except the figures from which a class finds the secret.
     tab.js::<Value>("window.heard = []; const all = new EventSource('/events'); for (const name of ['fault', 'control', 'tick']) all.addEventListener(name, (e) => { const event = JSON.parse(e.data); heard.push(name === 'tick' ? JSON.stringify(event.backends.map((b) => b.server)) : e.data); });").await?;
@@ -191,13 +216,20 @@ pub(super) async fn a_secret_stays_hidden_until_it_is_revealed(stage: &Stage, br
     ensure!(!words.contains("B3") && !words.contains("status"), "the page tells the secret: {words}");
     ensure!(heard.len() > 3, "nothing was heard");
     for line in heard {
-        ensure!(!line.contains("status") && !line.contains("\"faults\":[\""), "the stream tells the secret: {line}");
+        ensure!(
+            !line.contains("status") && !line.contains("\"faults\":[\""),
+            "the stream tells the secret: {line}"
+        );
     }
     let model = stage.model().await?;
     ensure!(model["lanes"][2]["faults"] == json!([]), "the model tells the secret: {}", model["lanes"][2]);
     tab.click("#secret summary").await?;
     tab.click("#secret-reveal").await?;
-    tab.until("the answer", "$('#banner').textContent.includes('B3') && $('#banner').textContent.includes('status')").await?;
+    tab.until(
+        "the answer",
+        "$('#banner').textContent.includes('B3') && $('#banner').textContent.includes('status')",
+    )
+    .await?;
     tab.until("the fault", "roundabout.view.lanes[2].faults.length === 1").await?;
     tab.is_quiet(&[]).await
 }
@@ -222,7 +254,11 @@ pub(super) async fn the_report_is_downloaded_and_opens(stage: &Stage, browser: &
     for part in ["kill B2", "round-robin", "<dt>seed</dt><dd>42</dd>", "Attempt 1"] {
         ensure!(text.contains(part), "the report lacks {part:?}");
     }
-    ensure!(text.contains("what happened</th>"), "the report has no ghosts: {}", text.split("id=\"ghosts\"").nth(1).unwrap_or_default());
+    ensure!(
+        text.contains("what happened</th>"),
+        "the report has no ghosts: {}",
+        text.split("id=\"ghosts\"").nth(1).unwrap_or_default()
+    );
     tab.is_quiet(&[]).await?;
     stage.reset().await?;
     looks_good(browser, &file, "").await
@@ -237,7 +273,13 @@ pub(super) async fn the_page_comes_back_after_a_restart(stage: &mut Stage, brows
     tab.until("requests", "roundabout.view.totals.offered > 50").await?;
     stage.restart_balancer().await?;
     let t: u64 = tab.js("return roundabout.view.t").await?;
-    tab.until("new figures", &format!("roundabout.view.t > {t} + 2e6 && roundabout.view.totals.offered > 50 && $('#banner').hidden")).await?;
+    tab.until(
+        "new figures",
+        &format!(
+            "roundabout.view.t > {t} + 2e6 && roundabout.view.totals.offered > 50 && $('#banner').hidden"
+        ),
+    )
+    .await?;
     all_up(&tab).await?;
     tab.click(&lane(1, "[data-do=kill]")).await?;
     tab.until("a command to work", &in_state(1, "down")).await?;

@@ -43,7 +43,8 @@ pub(super) async fn looks_good(browser: &Browser, file: &std::path::Path, name: 
 /// # Errors
 /// As [`looks_good`].
 pub(super) async fn a_report_opens_from_its_file(browser: &Browser) -> Result<()> {
-    let recording = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../console/tests/golden/small.jsonl");
+    let recording =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../console/tests/golden/small.jsonl");
     let text = std::fs::read_to_string(&recording)?;
     let mut kept = Kept::default();
     for line in text.lines() {

@@ -66,7 +66,7 @@ pub(super) async fn numbers_at_rest_are_those_of_the_lab(stage: &Stage, browser:
     let worst: bool = tab.js("return $('.lane[data-lane=\"4\"]').classList.contains('worst')").await?;
     stage.command(json!({"do": "load", "loop": "open", "rate": 0.0})).await?;
     lab::eventually(PATIENCE, "no request in flight", async || {
-        let flying = stage.state().await?.backends.iter().map(|one| one.in_flight).sum::<usize>();
+        let flying = stage.state().await?.backends.iter().map(|one| one.in_flight).sum::<u32>();
         ensure!(flying == 0, "{flying} are");
         Ok(())
     })
@@ -81,7 +81,18 @@ pub(super) async fn numbers_at_rest_are_those_of_the_lab(stage: &Stage, browser:
             for (field, value) in fields(&model[name]) {
                 let shown = if field.is_empty() { &theirs[name] } else { &theirs[name][&field] };
                 // Times differ between two looks, and so do the rates of the last seconds.
-                if ["errors_ever", "retries_ever", "in_flight", "connections", "missed", "control", "waiting", ""].contains(&field.as_str()) {
+                if [
+                    "errors_ever",
+                    "retries_ever",
+                    "in_flight",
+                    "connections",
+                    "missed",
+                    "control",
+                    "waiting",
+                    "",
+                ]
+                .contains(&field.as_str())
+                {
                     ensure!(*shown == value, "{name}.{field}: the page has {shown}, the server {value}");
                 }
             }
@@ -141,7 +152,8 @@ pub(super) fn the_page_is_small() -> Result<()> {
         let mut all = 0;
         for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
             let entry = entry?;
-            let more = if entry.file_type()?.is_dir() { bytes(&entry.path())? } else { entry.metadata()?.len() };
+            let more =
+                if entry.file_type()?.is_dir() { bytes(&entry.path())? } else { entry.metadata()?.len() };
             all += more;
         }
         Ok(all)
@@ -158,9 +170,15 @@ pub(super) async fn the_first_paint_is_soon(stage: &Stage, browser: &Browser) ->
     for _ in 0..5 {
         let tab = Tab::open(browser, &stage.url).await?;
         tab.until("a paint", "performance.getEntriesByName('first-contentful-paint').length").await?;
-        times.push(tab.js::<f64>("return performance.getEntriesByName('first-contentful-paint')[0].startTime").await?);
+        times.push(
+            tab.js::<f64>("return performance.getEntriesByName('first-contentful-paint')[0].startTime")
+                .await?,
+        );
         let origins: Vec<String> = tab.js("return [...new Set(performance.getEntriesByType('resource').map((one) => new URL(one.name).origin))]").await?;
-        ensure!(origins.iter().all(|one| stage.url.starts_with(one.as_str()) || one == "null"), "{origins:?}");
+        ensure!(
+            origins.iter().all(|one| stage.url.starts_with(one.as_str()) || one == "null"),
+            "{origins:?}"
+        );
     }
     times.sort_by(f64::total_cmp);
     println!("  first paint after {times:.0?} ms");

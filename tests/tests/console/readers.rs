@@ -27,7 +27,11 @@ pub(super) async fn everything_fits_each_window(stage: &Stage, browser: &Browser
     let tab = fresh(stage, browser).await?;
     stage.command(json!({"do": "fault", "backend": 4, "fault": {"kind": "status", "code": 503}})).await?;
     stage.command(json!({"do": "kill", "backend": 2})).await?;
-    tab.until("a lane that is down", "$$('.lane[data-state=down]').length === 1 && roundabout.view.lanes[3].errors > 1").await?;
+    tab.until(
+        "a lane that is down",
+        "$$('.lane[data-state=down]').length === 1 && roundabout.view.lanes[3].errors > 1",
+    )
+    .await?;
     tab.until("plots", "roundabout.view.series && roundabout.view.series.t.length > 8").await?;
     let mut bad = Vec::new();
     for language in ["en", "de"] {
@@ -47,7 +51,10 @@ pub(super) async fn everything_fits_each_window(stage: &Stage, browser: &Browser
     Ok(())
 }
 
-pub(super) async fn words_have_contrast_and_controls_have_names(stage: &Stage, browser: &Browser) -> Result<()> {
+pub(super) async fn words_have_contrast_and_controls_have_names(
+    stage: &Stage,
+    browser: &Browser,
+) -> Result<()> {
     let tab = fresh(stage, browser).await?;
     stage.command(json!({"do": "fault", "backend": 4, "fault": {"kind": "status", "code": 503}})).await?;
     stage.command(json!({"do": "kill", "backend": 2})).await?;
@@ -76,7 +83,11 @@ pub(super) async fn every_plot_has_a_table(stage: &Stage, browser: &Browser) -> 
     for number in 1..=plots {
         tab.click(&format!("#plots figure:nth-of-type({number}) summary")).await?;
     }
-    tab.until("rows in each table", "$$('#plots figure').every((one) => one.querySelector('table').rows.length > 2)").await?;
+    tab.until(
+        "rows in each table",
+        "$$('#plots figure').every((one) => one.querySelector('table').rows.length > 2)",
+    )
+    .await?;
     let told: Vec<(String, usize)> = tab
         .js("return $$('#plots figure').map((one) => [one.querySelector('canvas').getAttribute('aria-label') ?? '', one.querySelectorAll('table th').length])")
         .await?;
@@ -115,7 +126,7 @@ pub(super) async fn the_keyboard_reaches_everything(stage: &Stage, browser: &Bro
     ensure!(wanted.len() > 30, "only {} controls", wanted.len());
     let (mut reached, mut invisible) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..wanted.len() + 40 {
-        tab.keys(Key::Tab.to_string()).await?;
+        tab.keys(char::from(Key::Tab).to_string()).await?;
         let (name, is_visible): (String, bool) = tab
             .js(&format!("{NAME} const node = document.activeElement; const style = getComputedStyle(node); return [name(node), node === document.body || (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2)]"))
             .await?;
@@ -150,7 +161,7 @@ pub(super) async fn the_keyboard_reaches_everything(stage: &Stage, browser: &Bro
     std::fs::remove_file(&file).context("the report")?;
     tab.keys("?").await?;
     tab.until("the legend", "$('#legend-box').open").await?;
-    tab.keys(Key::Escape.to_string()).await?;
+    tab.keys(char::from(Key::Escape).to_string()).await?;
     tab.until("no legend", "!$('#legend-box').open").await?;
     tab.is_quiet(&[]).await?;
     stage.reset().await

@@ -68,8 +68,7 @@ impl Stage {
                 }
             });
         });
-        let Places { page, url, token, admin } =
-            told.recv().context("the thread of the lab has ended")??;
+        let Places { page, url, token, admin } = told.recv().context("the thread of the lab has ended")??;
         Ok(Self { url, page, token, admin, asks: Some(asks), thread: Some(thread) })
     }
 
@@ -79,7 +78,7 @@ impl Stage {
     /// What the server says against it.
     pub(super) async fn command(&self, command: Value) -> Result<()> {
         let origin = format!("http://{}", self.page);
-        let answer = self.post(&command, &[("origin", &origin), (TOKEN_HEADER, &self.token)]).await?;
+        let answer = self.post(&command, &[("origin", &origin), (TOKEN_HEADER.as_str(), &self.token)]).await?;
         ensure!(answer.status == 200, "{command}: {} {}", answer.status, answer.text());
         Ok(())
     }
@@ -183,10 +182,7 @@ async fn play(
     let traffic = Arc::new(Traffic::start(load, shape)?);
     let sources = Sources { traffic: Some(traffic.clone()), seed: Some(SEED), ..Sources::of(&lab)? };
     let stream = Arc::new(LabStream::start(sources.clone()).await?);
-    let ghosts = stream.clone();
-    let operator = Operator::new(stream.clone(), &sources, None)
-        .await?
-        .ghost(move |policy| ghosts.ghost().set(policy, "console"));
+    let operator = Operator::new(stream.clone(), &sources, None).await?;
     let reporter = Reporter::start(&stream);
     let site = Site::new(stream.clone(), Arc::new(operator)).report(move || reporter.write());
     let server = PageServer::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), site).await?;

@@ -15,7 +15,8 @@ use super::tab::Tab;
 async fn other_page() -> Result<(String, tokio::task::JoinHandle<()>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/", listener.local_addr()?);
-    let page = Router::new().route("/", get(async || Html("<!DOCTYPE html><title>another page</title><p>another page")));
+    let page = Router::new()
+        .route("/", get(async || Html("<!DOCTYPE html><title>another page</title><p>another page")));
     let server = tokio::spawn(async move {
         // It ends with the runtime.
         let _ = axum::serve(listener, page).await;
@@ -42,7 +43,10 @@ pub(super) async fn another_page_cannot_command(stage: &Stage, browser: &Browser
     let sent: bool = tab.js(&format!("return navigator.sendBeacon({target}, {kill})")).await?;
     ensure!(sent, "the beacon was not sent");
     let readable: String = tab
-        .later(&format!("fetch({}).then((answer) => answer.text()).then(done, (error) => done(String(error)));", json!(stage.url)))
+        .later(&format!(
+            "fetch({}).then((answer) => answer.text()).then(done, (error) => done(String(error)));",
+            json!(stage.url)
+        ))
         .await?;
     ensure!(readable.starts_with("TypeError"), "another page reads the token: {readable}");
     let form = format!(

@@ -1,10 +1,10 @@
 // The model of a lab: the twin of the crate's `Model` in Rust. Events go in, and the data of a screen come
-// out. It has no DOM, no clock and no random numbers: all times are those of the events. A test feeds one
-// recording to both and compares their views, so a change here needs the same change in src/model.
+// out. It has no DOM, no clock and no random numbers: all times are those of the events. A test feeds the
+// same events to both and compares their views, so a change here needs the same change in src/model.
 
-import { LaneState, health, markWorst, sumsOfAll } from "./model-lane.js";
+import { LaneState, health, markWorst } from "./model-lane.js";
 import { Ghosts, POINT_US, Points, SPAN_US } from "./model-plots.js";
-import { Frame, LONG_US, Latencies, WINDOW_US, Window } from "./model-window.js";
+import { Frame, LONG_US, Latencies, WINDOW_US, Window, numbers, ofLane, pick } from "./model-window.js";
 import { Samples, keep, line, mark, missing } from "./model-words.js";
 
 /** The version of the events that this model reads. */
@@ -14,21 +14,27 @@ const SCHEMA = 1;
 const LINES = 200;
 const MARKS = 100;
 
+/** The part of a view that `hello` gives. */
+const HELLO = { version: "", listen: "", policy: "", policies: [], seed: null };
+
 /** What is known of a lab from its events so far. */
 export class Model {
+  problem = null;
+
   constructor() {
     this.forget();
-    this.problem = null;
   }
 
   forget() {
-    // `noted` is the newest time that the timelines know: they end with its second.
-    Object.assign(this, { now: 0, noted: 0, hello: null, load: null, secret: null, missed: 0 });
-    Object.assign(this, { lanes: new Map(), log: [], marks: [], samples: new Samples() });
-    Object.assign(this, { frames: new Window(), loadSums: new Window(), points: new Points() });
-    // Latencies as clients see them; without a load, those of the backends.
-    Object.assign(this, { latencies: new Latencies(), uncorrected: new Latencies() });
-    Object.assign(this, { ghosts: new Ghosts(), policySince: 0 });
+    Object.assign(this, {
+      // The timelines end with the second of `noted`, the newest time that they know.
+      now: 0, noted: 0, epoch: null, hello: HELLO, policySince: 0,
+      load: null, secret: null, missed: 0,
+      lanes: new Map(), log: [], marks: [], samples: new Samples(),
+      frames: new Window(), loadSums: new Window(), points: new Points(), ghosts: new Ghosts(),
+      // As clients see them; without a load, those of the backends.
+      latencies: new Latencies(), uncorrected: new Latencies(),
+    });
   }
 
   /**
@@ -38,131 +44,111 @@ export class Model {
   apply(event) {
     if (event.event === "hello") this.begin(event);
     if (this.problem !== null) return;
-    const t = event.event === "ghost" ? event.tick?.t : event.t;
-    this.now = Math.max(this.now, t ?? 0);
-    const text = line(event, this.now);
+    const t = event.t ?? event.tick?.t ?? 0;
+    this.now = Math.max(this.now, t);
+    const [text, sign] = [line(event, this.now), mark(event)];
     if (text) keep(this.log, text, LINES);
-    const sign = mark(event);
     if (sign) keep(this.marks, sign, MARKS);
     switch (event.event) {
-      case "tick": this.tick(event); break;
+      case "tick": return this.tick(event);
       case "state":
-        this.noted = Math.max(this.noted, t ?? 0);
-        this.lane(event.backend).change(event);
-        break;
-      case "probe": this.lane(event.backend).probed(event); break;
-      case "fault": this.lane(event.backend).fault(event); break;
-      case "control": this.control(event); break;
-      case "load": this.load = event; break;
-      case "req": this.samples.end(event); break;
-      case "why": this.samples.explain(event); break;
-      case "ghost": this.ghosts.tick(event, this.now); break;
-      case "gap": this.missed += missing(event); break;
+        this.noted = Math.max(this.noted, t);
+        return this.lane(event.backend).change(event);
+      case "probe": return this.lane(event.backend).probed(event);
+      case "fault": return this.lane(event.backend).fault(event);
+      case "control": return this.control(event);
+      case "load": this.load = event; return;
+      case "req": return this.samples.end(event);
+      case "why": return this.samples.explain(event);
+      case "ghost": return this.ghosts.tick(event, this.now);
+      case "gap": this.missed += missing(event); return;
       default: // A newer lab may tell more.
     }
   }
 
-  lane(number = 0) {
+  lane(number) {
     if (!this.lanes.has(number)) this.lanes.set(number, new LaneState());
     return this.lanes.get(number);
   }
 
-  /** The numbers of the lanes, in order. */
-  numbers() {
-    return [...this.lanes.keys()].sort((one, two) => one - two);
-  }
-
   begin(event) {
-    const hello = {
-      schema: 0, epoch_unix_us: 0, t: 0, version: "", listen: "", policy: "", policies: [], backends: [],
-      ...event,
-    };
-    this.problem = hello.schema === SCHEMA ? null
-      : `the events have format ${hello.schema}, and this console reads format ${SCHEMA}: use programs of one version`;
+    const { schema, epoch_unix_us: epoch, t, policy, backends } = event;
+    this.problem = schema === SCHEMA ? null
+      : `the events have format ${schema}, and this console reads format ${SCHEMA}: use programs of one version`;
     // Times of another epoch cannot be compared with the times so far.
-    if (this.hello && this.hello.epoch_unix_us !== hello.epoch_unix_us) this.forget();
-    this.now = Math.max(this.now, hello.t);
-    if (this.hello && this.hello.policy !== hello.policy) this.policySince = hello.t;
+    if (this.epoch !== null && this.epoch !== epoch) this.forget();
+    this.now = Math.max(this.now, t);
+    if (this.epoch !== null && this.hello.policy !== policy) this.policySince = t;
     for (const number of this.lanes.keys()) {
-      if (!hello.backends.some(({ backend = 0 }) => backend === number)) this.lanes.delete(number);
+      if (!backends.some(({ backend }) => backend === number)) this.lanes.delete(number);
     }
-    for (const { backend, url = "", weight = 0, mode = "", state, cause = "" } of hello.backends) {
-      Object.assign(this.lane(backend), { url, weight, mode, state: health(state), cause });
+    for (const { backend, url, weight, mode, state, cause } of backends) {
+      this.lane(backend).set({ url, weight, mode, state: health(state), cause });
     }
-    this.hello = hello;
+    Object.assign(this, { epoch, hello: pick(event, HELLO) });
   }
 
-  control({ t = 0, change }) {
+  control({ t, change }) {
+    const lane = change?.backend && change.kind !== "revealed" && this.lane(change.backend);
     switch (change?.kind) {
       case "policy":
-        if (this.hello) this.hello.policy = change.policy;
+        if (this.epoch !== null) this.hello.policy = change.policy;
         this.policySince = t;
-        break;
-      case "mode": this.lane(change.backend).mode = change.mode; break;
-      case "weight": this.lane(change.backend).weight = change.weight; break;
-      case "added": this.lane(change.backend).url = change.url; break;
-      case "removed": this.lane(change.backend).mode = "removed"; break;
-      case "ghost": this.ghosts.ask(change.policy ?? null); break;
-      case "secret": this.secret = { since: change.since, revealed: null }; break;
+        return;
+      case "mode": return lane.set({ mode: change.mode });
+      case "weight": return lane.set({ weight: change.weight });
+      case "added": return lane.set({ url: change.url });
+      case "removed": return lane.set({ mode: "removed" });
+      case "ghost": return this.ghosts.ask(change.policy);
+      case "secret": this.secret = { since: change.since, revealed: null }; return;
       case "revealed": {
         const { backend, fault, after_us } = change;
         const since = this.secret?.since ?? Math.max(t - after_us, 0);
         this.secret = { since, revealed: { backend, fault, after_us } };
-        break;
+        return;
       }
       case "reset":
         this.ghosts.ask(null);
         this.secret = null;
-        break;
-      default:
+        return;
+      default: // A newer lab may tell more.
     }
   }
 
   tick(tick) {
-    const { t = 0, load, backends = [] } = tick;
+    const { t, load, backends } = tick;
     if (load) this.loadTick(t, load);
-    const last = this.frames.last();
-    if (last && t <= last[0]) return;
+    const [lastT, last] = this.frames.last();
+    if (t <= lastT) return;
     this.noted = Math.max(this.noted, t);
-    const frame = new Frame(tick, last?.[1]);
-    if (frame.again) {
-      this.frames.clear();
-      this.points.beginAgain();
-    }
-    const before = frame.again ? undefined : last?.[1].lanes;
+    const frame = new Frame(tick, last);
+    if (frame.again) this.frames = new Window();
     const told = new Set();
     for (const backend of backends) {
-      const { backend: number = 0, errors = 0, failures = 0 } = backend;
-      const bad = before?.get(number)?.bad ?? errors + failures;
-      this.lane(number).tick(t, backend, Math.max(errors + failures - bad, 0));
+      const { backend: number, errors = 0, failures = 0 } = backend;
+      const before = frame.again ? null : last?.lanes.get(number);
+      const bad = before ? Math.max(errors + failures - before.bad, 0) : 0;
+      this.lane(number).tick(t, backend, bad);
       told.add(number);
     }
-    for (const [number, lane] of this.lanes) {
-      if (!told.has(number)) lane.rest(t);
-    }
-    if (!this.loadSums.last()) this.latencies.push(t, backends.flatMap(({ latency = [] }) => latency));
+    for (const [number, lane] of this.lanes) if (!told.has(number)) lane.rest(t);
+    if (!this.loadSums.last()[1]) this.latencies.push(t, backends.flatMap(({ latency = [] }) => latency));
     this.frames.push(t, frame);
-    const inFlight = new Map([...this.lanes].map(([number, lane]) => [number, lane.in_flight]));
-    const latency = this.latencies.quantiles(t, POINT_US, [0.5, 0.99]);
-    const ghost = this.ghosts.moment(this.policy(), this.now);
-    this.points.push(t, frame, load, { inFlight, latency, ghost });
+    const inFlight = new Map([...this.lanes].map(([number, lane]) => [number, lane.is.in_flight]));
+    const ghost = this.ghosts.moment(this.hello.policy, this.now);
+    this.points.push(t, frame, load, inFlight, this.latencies.pair(t, POINT_US), ghost);
   }
 
   loadTick(t, load) {
-    const { offered = 0, done = 0, good = 0, errors = 0, waiting = 0, latency, uncorrected } = load;
-    const [lastT, before] = this.loadSums.last() ?? [];
-    if (before && t <= lastT) return;
-    if (before && (offered < before.offered || done < before.done)) this.loadSums.clear();
+    const sums = pick(load, { offered: 0, done: 0, good: 0, errors: 0, waiting: 0 });
+    const [last, before] = this.loadSums.last();
+    if (t <= last) return;
+    if (before && (sums.offered < before.offered || sums.done < before.done)) this.loadSums = new Window();
     // Without a load so far, the latencies are those of the backends.
-    if (!this.loadSums.last()) this.latencies = new Latencies();
-    this.latencies.push(t, latency);
-    this.uncorrected.push(t, uncorrected);
-    this.loadSums.push(t, { offered, done, good, errors, waiting });
-  }
-
-  /** The name of the policy in force; empty before it is known. */
-  policy() {
-    return this.hello?.policy ?? "";
+    if (!this.loadSums.last()[1]) this.latencies = new Latencies();
+    this.latencies.push(t, load.latency);
+    this.uncorrected.push(t, load.uncorrected);
+    this.loadSums.push(t, sums);
   }
 
   /**
@@ -171,22 +157,23 @@ export class Model {
    * @returns {object} the view
    */
   view() {
-    const { version = "", listen = "", policy = "", policies = [], seed = null } = this.hello ?? {};
-    const { now: t, noted, frames, problem, secret } = this;
-    const numbers = this.numbers();
-    const all = sumsOfAll(frames, numbers);
-    const lanes = numbers.map((number) => this.lanes.get(number).view(number, [t, noted], frames, all));
+    const { now: t, noted, frames, problem, secret, hello: { policy } } = this;
+    const all = numbers(this.lanes);
+    const sum = (name) => all.reduce((sum, lane) => sum + frames.increase(ofLane(lane, name))[0], 0);
+    const sums = [sum("picks"), sum("good")];
+    const lanes = all.map((number) => this.lanes.get(number).view(number, [t, noted], frames, sums));
     markWorst(lanes);
     return {
-      t, problem, version, listen, policy, policies, seed, lanes, secret,
+      ...this.hello,
+      t, problem, lanes, secret,
       window_us: WINDOW_US,
       covers_us: frames.covers(),
       totals: this.totals(lanes),
-      load: this.loadFigures(),
+      load: this.load && this.loadFigures(this.load),
       log: [...this.log],
       requests: [...this.samples.requests],
       keys: this.samples.distinct(),
-      series: this.points.view(t, numbers),
+      series: this.points.view(t, all),
       marks: this.marks.filter((one) => one.t + SPAN_US > t),
       percentiles: {
         window_us: LONG_US,
@@ -199,34 +186,25 @@ export class Model {
   }
 
   totals(lanes) {
-    const rate = (sum) => this.frames.rate(sum);
-    const increase = (name) => this.frames.increase((frame) => frame[name])?.[0] ?? 0;
-    const retries = ({ tries, requests }) => Math.max(tries - requests, 0);
-    const requests = increase("requests");
-    const newest = this.frames.last()?.[1] ?? new Frame({});
-    const { errors: errors_ever, hedges: hedges_ever, in_flight, connections, one_in } = newest;
+    const increase = (name) => this.frames.increase((frame) => frame[name])[0];
+    const requests = increase("offered");
+    const { errors, retries, hedges, in_flight, connections, one_in } = this.frames.last()[1] ?? new Frame({});
     return {
-      errors_ever, hedges_ever, in_flight, connections, one_in,
-      offered: rate((frame) => frame.requests),
-      good: rate((frame) => frame.good),
-      errors: rate((frame) => frame.errors),
-      retries: rate(retries),
-      retries_ever: retries(newest),
-      hedges: rate((frame) => frame.hedges),
+      ...this.frames.rates("offered", "good", "errors", "retries", "hedges"),
+      errors_ever: errors, retries_ever: retries, hedges_ever: hedges, in_flight, connections, one_in,
       amplification: requests > 0 ? increase("tries") / requests : null,
       imbalance: imbalance(lanes),
       missed: this.missed,
     };
   }
 
-  loadFigures() {
-    if (!this.load) return null;
-    const { loop: control = "", rate = 0, clients = 0 } = this.load;
-    const of = (name) => this.loadSums.rate((tick) => tick[name]);
-    const { errors: errors_ever = 0, waiting = 0 } = this.loadSums.last()?.[1] ?? {};
-    const [p50_us, p99_us] = this.latencies.quantiles(this.now, WINDOW_US, [0.5, 0.99]);
-    const [offered, good, errors] = ["offered", "good", "errors"].map(of);
-    return { control, rate, clients, offered, good, errors, errors_ever, waiting, p50_us, p99_us };
+  loadFigures({ loop: control, rate, clients }) {
+    const { errors: errors_ever = 0, waiting = 0 } = this.loadSums.last()[1] ?? {};
+    return {
+      control, rate, clients, errors_ever, waiting,
+      ...this.loadSums.rates("offered", "good", "errors"),
+      ...this.latencies.pair(this.now, WINDOW_US),
+    };
   }
 }
 

@@ -1,5 +1,7 @@
 //! The symbols for states: they work without colours, and on every terminal.
 
+use ratatui::symbols::bar;
+
 use crate::health::Health;
 use crate::model::Cell;
 
@@ -14,6 +16,50 @@ impl Glyphs {
     pub fn for_locale(locale: Option<&str>) -> Self {
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
         Self { drawn: locale.contains("utf-8") || locale.contains("utf8") }
+    }
+
+    /// ASCII, whatever the locale says.
+    pub fn ascii() -> Self {
+        Self { drawn: false }
+    }
+
+    /// Whether the terminal gets no other characters than those of ASCII.
+    pub fn is_ascii(self) -> bool {
+        !self.drawn
+    }
+
+    /// The bars of a sparkline, from empty to full.
+    pub fn bars(self) -> bar::Set<'static> {
+        let plain = bar::Set {
+            full: "#",
+            seven_eighths: "#",
+            three_quarters: "*",
+            five_eighths: "+",
+            half: "=",
+            three_eighths: "-",
+            one_quarter: ":",
+            one_eighth: ".",
+            empty: " ",
+        };
+        if self.drawn { bar::NINE_LEVELS } else { plain }
+    }
+
+    /// A gauge of one column: empty at 0, full from 1 on.
+    pub fn level(self, filled: f64) -> &'static str {
+        let set = self.bars();
+        let levels = [
+            set.empty,
+            set.one_eighth,
+            set.one_quarter,
+            set.three_eighths,
+            set.half,
+            set.five_eighths,
+            set.three_quarters,
+            set.seven_eighths,
+            set.full,
+        ];
+        // A little is more than nothing, and only a full gauge looks full.
+        levels[if filled >= 1.0 { 8 } else { (filled.max(0.0) * 8.0).ceil().min(7.0) as usize }]
     }
 
     /// The shape of a state.
@@ -71,6 +117,14 @@ mod tests {
         assert_eq!(Glyphs::for_locale(Some("C")).draw("──┼─► lb"), "--+-> lb");
         assert_eq!(Glyphs::for_locale(Some("de_DE.UTF-8")).draw("──┼─► lb"), "──┼─► lb");
         assert_eq!(Glyphs::for_locale(None).shape(Health::Down), "#");
+    }
+
+    #[test]
+    fn only_a_full_gauge_looks_full() {
+        let drawn = Glyphs::for_locale(Some("C.UTF-8"));
+        let levels = [0.0, 0.01, 0.5, 0.99, 1.0, 7.0, f64::NAN, -1.0];
+        assert_eq!(levels.map(|level| drawn.level(level)).concat(), " ▁▄▇██  ");
+        assert_eq!(levels.map(|level| Glyphs::ascii().level(level)).concat(), " .=###  ");
     }
 
     #[test]

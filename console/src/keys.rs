@@ -1,41 +1,38 @@
 //! The keys, and what they do.
 
-/// The backend that an action is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// The one that is selected.
-    Selected,
-    /// The one with this number, which becomes the selected one.
-    Lane(usize),
-}
-
 /// Something that a user does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Select the next backend, or the one before.
+    /// Choose the next backend, or the one before.
     Select {
         /// The next one.
         next: bool,
     },
-    /// Kill a backend, or start it if it is dead.
-    KillOrStart(Target),
-    /// Stop a backend, or continue it if it is stopped.
-    StopOrContinue(Target),
-    /// Make the selected backend slow, or fast again.
+    /// Choose the backend with this number.
+    Choose(usize),
+    /// Kill the chosen backend, or start it if it is dead.
+    KillOrStart,
+    /// Stop the chosen backend, or continue it if it is stopped.
+    StopOrContinue,
+    /// Make the chosen backend slow, or fast again.
     Slow,
-    /// Let the selected backend answer with errors, or no longer.
+    /// Let the chosen backend answer with errors, or no longer.
     Err,
-    /// Drain the selected backend, or make it ready again.
+    /// Drain the chosen backend, or make it ready again.
     Drain,
-    /// Remove everything that is wrong with the selected backend.
+    /// Remove everything that is wrong with the chosen backend.
     Heal,
-    /// The same for all backends, and the first policy.
+    /// The same for all backends, with the first policy and the first load.
     HealAll,
     /// Switch to another policy.
     Policy {
         /// The next one; otherwise the one before.
         next: bool,
     },
+    /// The ghost of the next policy; after the last one, no ghost.
+    Ghost,
+    /// Make the policy of the ghost the real one.
+    MakeReal,
     /// More or less load.
     Load {
         /// More.
@@ -43,6 +40,8 @@ pub enum Action {
     },
     /// Open loop, or closed loop.
     OpenOrClosed,
+    /// Write the report into a file.
+    Report,
     /// Show the legend, its next page, or the table again.
     Legend,
     /// Hold the screen, or go on.
@@ -56,32 +55,26 @@ pub enum Action {
 pub enum Key {
     /// The escape key.
     Escape,
+    /// The enter key.
+    Enter,
     /// The arrow up.
     Up,
     /// The arrow down, or the tabulator.
     Down,
-    /// A function key, from 1.
-    Function(u8),
     /// A key with a character.
     Character {
         /// The character that the keyboard makes of the keys.
         character: char,
-        /// Whether the shift key is reported separately, as some terminals do.
-        shift: bool,
         /// Whether the control key is down.
         control: bool,
     },
 }
 
-/// The characters of shift+1 to shift+4 on keyboards of the United States, Britain and Germany; with other
-/// layouts, F1 to F4 work.
-const SHIFTED: [&str; 4] = ["!", "@\"", "#£§", "$"];
-
 /// The help line, from the longest to the shortest; a screen shows the longest that fits.
 pub const HELP: [&str; 4] = [
-    "1-4 kill or start  shift+1-4, F1-F4 stop or continue  up down select: k s l e d h  p P policy  + - o load  0 heal all  ? legend  q quit",
-    "1-4 kill/start  up down select: k s l e d h  p P policy  + - o load  ? all keys",
-    "1-4 kill  0 heal  p policy  ? keys  q",
+    "1-4 choose: k kill s stop l slow e errors d drain h heal  0 reset  p P policy  g ghost  + - o load  r report  ? legend  q quit",
+    "1-4 choose: k kill s stop l slow e err d drain h heal  0 reset  p g  ? all keys",
+    "1-4 choose: k s l e d h  0 reset  ? keys",
     "? keys  q quit",
 ];
 
@@ -89,21 +82,21 @@ pub const HELP: [&str; 4] = [
 pub fn action(key: Key) -> Option<Action> {
     match key {
         Key::Escape => Some(Action::Quit),
+        Key::Enter => Some(Action::MakeReal),
         Key::Up => Some(Action::Select { next: false }),
         Key::Down => Some(Action::Select { next: true }),
-        Key::Function(number @ 1..=4) => Some(Action::StopOrContinue(Target::Lane(number.into()))),
-        Key::Function(_) => None,
-        Key::Character { character: 'c' | 'd', control: true, .. } => Some(Action::Quit),
+        Key::Character { character: 'c' | 'd', control: true } => Some(Action::Quit),
         Key::Character { control: true, .. } => None,
-        Key::Character { character, shift, .. } => action_of(character, shift),
+        Key::Character { character, .. } => action_of(character),
     }
 }
 
-fn action_of(character: char, shift: bool) -> Option<Action> {
+fn action_of(character: char) -> Option<Action> {
     let action = match character {
         'q' | 'Q' => Action::Quit,
-        'k' => Action::KillOrStart(Target::Selected),
-        's' => Action::StopOrContinue(Target::Selected),
+        digit @ '1'..='4' => Action::Choose(digit as usize - '0' as usize),
+        'k' => Action::KillOrStart,
+        's' => Action::StopOrContinue,
         'l' => Action::Slow,
         'e' => Action::Err,
         'd' => Action::Drain,
@@ -111,20 +104,15 @@ fn action_of(character: char, shift: bool) -> Option<Action> {
         '0' => Action::HealAll,
         'p' => Action::Policy { next: true },
         'P' => Action::Policy { next: false },
+        'g' => Action::Ghost,
         // The same key without shift on many keyboards.
         '+' | '=' => Action::Load { more: true },
         '-' | '_' => Action::Load { more: false },
         'o' => Action::OpenOrClosed,
+        'r' => Action::Report,
         '?' => Action::Legend,
         ' ' => Action::Pause,
-        digit @ '1'..='4' => {
-            let lane = Target::Lane(digit as usize - '0' as usize);
-            if shift { Action::StopOrContinue(lane) } else { Action::KillOrStart(lane) }
-        }
-        character => {
-            let index = SHIFTED.iter().position(|of_key| of_key.contains(character))?;
-            Action::StopOrContinue(Target::Lane(index + 1))
-        }
+        _ => return None,
     };
     Some(action)
 }
@@ -135,41 +123,39 @@ mod tests {
 
     #[test]
     fn keys_mean_what_the_help_says() {
-        let key = |character, shift, control| Key::Character { character, shift, control };
-        let plain = |character| key(character, false, false);
-        let lane = Target::Lane;
+        let key = |character, control| Key::Character { character, control };
+        let plain = |character| key(character, false);
         for (key, expected) in [
-            (plain('1'), Some(Action::KillOrStart(lane(1)))),
-            (plain('4'), Some(Action::KillOrStart(lane(4)))),
+            // A digit chooses and does no harm.
+            (plain('1'), Some(Action::Choose(1))),
+            (plain('4'), Some(Action::Choose(4))),
             (plain('5'), None),
-            (plain('!'), Some(Action::StopOrContinue(lane(1)))),
-            (plain('"'), Some(Action::StopOrContinue(lane(2)))),
-            (plain('$'), Some(Action::StopOrContinue(lane(4)))),
-            (Key::Function(3), Some(Action::StopOrContinue(lane(3)))),
-            (key('2', true, false), Some(Action::StopOrContinue(lane(2)))),
-            (Key::Function(5), None),
+            (plain('!'), None),
             (Key::Up, Some(Action::Select { next: false })),
             (Key::Down, Some(Action::Select { next: true })),
-            (plain('k'), Some(Action::KillOrStart(Target::Selected))),
-            (plain('s'), Some(Action::StopOrContinue(Target::Selected))),
+            (plain('k'), Some(Action::KillOrStart)),
+            (plain('s'), Some(Action::StopOrContinue)),
             (plain('l'), Some(Action::Slow)),
             (plain('e'), Some(Action::Err)),
             (plain('d'), Some(Action::Drain)),
             (plain('h'), Some(Action::Heal)),
             (plain('0'), Some(Action::HealAll)),
             (plain('p'), Some(Action::Policy { next: true })),
-            (key('P', true, false), Some(Action::Policy { next: false })),
+            (plain('P'), Some(Action::Policy { next: false })),
+            (plain('g'), Some(Action::Ghost)),
+            (Key::Enter, Some(Action::MakeReal)),
             (plain('+'), Some(Action::Load { more: true })),
             (plain('='), Some(Action::Load { more: true })),
             (plain('-'), Some(Action::Load { more: false })),
             (plain('o'), Some(Action::OpenOrClosed)),
+            (plain('r'), Some(Action::Report)),
             (plain('?'), Some(Action::Legend)),
             (plain(' '), Some(Action::Pause)),
             (Key::Escape, Some(Action::Quit)),
             (plain('q'), Some(Action::Quit)),
-            (key('c', false, true), Some(Action::Quit)),
-            (key('d', false, true), Some(Action::Quit)),
-            (key('k', false, true), None),
+            (key('c', true), Some(Action::Quit)),
+            (key('d', true), Some(Action::Quit)),
+            (key('k', true), None),
             (plain('c'), None),
             (plain('K'), None),
         ] {
@@ -180,6 +166,9 @@ mod tests {
     #[test]
     fn a_help_line_fits_each_width() {
         let lengths = HELP.map(|line| line.chars().count());
-        assert!(lengths[1] <= 79 && lengths[2] <= 39 && lengths.is_sorted_by(|a, b| a > b), "{lengths:?}");
+        assert!(
+            lengths[0] <= 129 && lengths[1] <= 79 && lengths[2] <= 40 && lengths.is_sorted_by(|a, b| a > b),
+            "{lengths:?}"
+        );
     }
 }

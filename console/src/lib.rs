@@ -1,7 +1,7 @@
-//! What a console shows of a lab, without a screen.
+//! What a person sees of a lab.
 //!
-//! Pure: the events of a lab go in with their times, and the data of a screen come out. `cargo xtask demo`
-//! and `cargo xtask replay` draw it on a terminal.
+//! The events of a lab go in with their times, and the data of a screen come out. Everything but the I/O of
+//! [`terminal`] is pure.
 //!
 //! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen.
 //! - [`Health`] and [`Glyphs`] say how a state looks without colours, and [`shown`] makes text from outside
@@ -9,6 +9,7 @@
 //! - [`report`] makes the page of a run that a student hands in, and [`Reporter`] follows a lab for it.
 //! - [`web`] serves the page of a lab, and takes its commands.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
+//! - [`terminal`] draws a view on a terminal, for `cargo xtask demo`, `replay` and `console`.
 
 mod glyphs;
 mod health;
@@ -17,11 +18,12 @@ mod model;
 pub mod report;
 mod reporter;
 mod shown;
+pub mod terminal;
 pub mod web;
 
 pub use glyphs::Glyphs;
 pub use health::Health;
-pub use keys::{Action, HELP, Key, Target, action};
+pub use keys::{Action, HELP, Key, action};
 pub use model::{
     CELLS, Cell, Curve, Ghost, GhostLane, GhostTotals, Keys, LONG_US, Lane, LastProbe, LineKind, LoadFigures,
     LogLine, Mark, MarkKind, Model, POINT_US, POINTS, Percentiles, Point, Revealed, SPAN_US, STEP_US, Sample,

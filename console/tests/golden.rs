@@ -1,29 +1,33 @@
-//! The golden recording: its events give exactly this model, as JSON. A console in another language is
-//! compared with the same two files.
+//! The golden recordings: their events give exactly these models, as JSON. `twin.rs` compares the model in
+//! JavaScript with the same files. `golden/make.mjs` says which run the larger one is from; the smaller one is
+//! written by hand.
 
 use std::path::Path;
 
 use console::Model;
 
 #[test]
-fn the_golden_recording_gives_the_golden_model() {
+fn the_golden_recordings_give_the_golden_models() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let recording = std::fs::read_to_string(folder.join("small.jsonl")).unwrap();
-    let mut model = Model::default();
-    for (number, line) in (1..).zip(recording.lines()) {
-        let event = serde_json::from_str(line).unwrap_or_else(|error| panic!("line {number}: {error}"));
-        model.apply(&event);
+    for name in ["small", "run"] {
+        let recording = std::fs::read_to_string(folder.join(name).with_extension("jsonl")).unwrap();
+        let mut model = Model::default();
+        for (number, line) in (1..).zip(recording.lines()) {
+            let event =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}, line {number}: {error}"));
+            model.apply(&event);
+        }
+        let found = lines(&serde_json::to_value(&model).unwrap());
+        let file = folder.join(name).with_extension("json");
+        if std::env::var_os("ROUNDABOUT_WRITE_GOLDEN").is_some() {
+            std::fs::write(&file, &found).unwrap();
+        }
+        let expected = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            found == expected,
+            "the model differs from tests/golden/{name}.json; if it is right, run with ROUNDABOUT_WRITE_GOLDEN=1"
+        );
     }
-    let found = lines(&serde_json::to_value(&model).unwrap());
-    let file = folder.join("small.json");
-    if std::env::var_os("ROUNDABOUT_WRITE_GOLDEN").is_some() {
-        std::fs::write(&file, &found).unwrap();
-    }
-    let expected = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        found == expected,
-        "the model differs from tests/golden/small.json; if it is right, run with ROUNDABOUT_WRITE_GOLDEN=1"
-    );
 }
 
 /// JSON with one line for each field, and for each element of a list: 60 cells would be 240 lines otherwise.

@@ -1,5 +1,7 @@
 //! What a process occupies, as the kernel says in `/proc`.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use procfs::process::Process;
 
@@ -33,6 +35,16 @@ fn of(pid: u32) -> Result<Process> {
     Process::new(i32::try_from(pid)?).with_context(|| format!("there is no process {pid}"))
 }
 
+/// The processor time of a process since its start, with the time that the kernel spent for it.
+///
+/// # Errors
+/// If there is no such process.
+pub fn processor_time(pid: u32) -> Result<Duration> {
+    let stat = of(pid)?.stat()?;
+    let ticks = stat.utime.saturating_add(stat.stime);
+    Ok(Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +57,7 @@ mod tests {
         assert!(anonymous <= resident, "{anonymous} of {resident}");
         assert!(descriptors(own).unwrap() >= 3);
         assert!(super::resident(u32::MAX).is_err());
+        assert!(processor_time(own).unwrap() < Duration::from_secs(3600));
+        assert!(processor_time(u32::MAX).is_err());
     }
 }

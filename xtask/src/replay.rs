@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use api::Event;
 use clap::Args;
+use console::terminal::Start;
 use lab::record::open_recording;
 use tokio::time::{Instant, sleep_until};
 
@@ -27,6 +28,10 @@ pub(crate) struct Replay {
     /// Write a line a second instead of a screen, as without a terminal.
     #[arg(long)]
     plain: bool,
+
+    /// Use only ASCII on the screen, whatever the locale says.
+    #[arg(long)]
+    ascii: bool,
 }
 
 impl Replay {
@@ -37,7 +42,8 @@ impl Replay {
             self.speed
         );
         let recording = open_recording(&self.file)?;
-        show(Player::new(recording.events, self.speed), self.plain)?;
+        let start = Start { ascii: self.ascii, ..Start::default() };
+        show(Player::new(recording.events, self.speed), self.plain, start)?;
         if let Some(note) = recording.note {
             eprintln!("note: {note}");
         }

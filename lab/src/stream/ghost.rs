@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -38,16 +39,24 @@ const MOST_READ: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Ghost {
     channel: Arc<Channel>,
+    switch: Arc<Switch>,
+}
+
+/// What is wanted, and what runs.
+#[derive(Debug, Default)]
+struct Switch {
     wanted: watch::Sender<Option<Word>>,
+    /// The process id of the simulator; 0 if none runs.
+    pid: AtomicU32,
 }
 
 impl Ghost {
     /// A ghost that is off. `find` returns the path of the simulator, and may take long.
     pub(super) fn new(channel: Arc<Channel>, tasks: &mut JoinSet<()>, find: impl Find) -> Self {
-        let wanted = watch::Sender::new(None);
-        let (theirs, switch) = (channel.clone(), wanted.clone());
-        tasks.spawn(async move { haunt(&theirs, &switch, find).await });
-        Self { channel, wanted }
+        let switch = Arc::<Switch>::default();
+        let (tell, wish) = (channel.clone(), switch.clone());
+        tasks.spawn(async move { haunt(&tell, &wish, find).await });
+        Self { channel, switch }
     }
 
     /// Switches the ghost on with this policy, or off, and tells the change in the stream. It returns at
@@ -71,13 +80,22 @@ impl Ghost {
 
     /// The policy of the ghost; `None` while it is off.
     pub fn policy(&self) -> Option<Word> {
-        self.wanted.borrow().clone()
+        self.switch.wanted.borrow().clone()
+    }
+
+    /// The process id of the simulator; `None` if none runs.
+    pub fn pid(&self) -> Option<u32> {
+        Some(self.switch.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
     }
 
     fn switch(&self, policy: Option<&str>, by: &str) {
         let policy: Option<Word> = policy.map(|policy| policy.to_owned().into());
         tell_switch(&self.channel, policy.clone(), by);
-        self.wanted.send_replace(policy);
+        self.switch.wanted.send_if_modified(|wanted| {
+            let is_new = *wanted != policy;
+            *wanted = policy;
+            is_new
+        });
     }
 }
 
@@ -101,16 +119,18 @@ enum End {
 }
 
 /// Runs the simulator while a ghost is wanted.
-async fn haunt(channel: &Channel, wanted: &watch::Sender<Option<Word>>, find: impl Find) -> ! {
-    let mut switch = wanted.subscribe();
+async fn haunt(channel: &Channel, switch: &Switch, find: impl Find) -> ! {
+    let mut wanted = switch.wanted.subscribe();
     loop {
-        let policy = switch.borrow_and_update().clone();
+        let policy = wanted.borrow_and_update().clone();
         let Some(policy) = policy else {
             // The sender lives as long as this function.
-            let _ = switch.changed().await;
+            let _ = wanted.changed().await;
             continue;
         };
-        match run(channel, &policy, &mut switch, find.clone()).await {
+        let ended = run(channel, &policy, &mut wanted, &switch.pid, find.clone()).await;
+        switch.pid.store(0, Ordering::Relaxed);
+        match ended {
             Ok(End::Switched) => {}
             Ok(End::TooSlow) => {
                 channel.tell_change("the ghost was too slow, and begins again", BY, None);
@@ -119,7 +139,7 @@ async fn haunt(channel: &Channel, wanted: &watch::Sender<Option<Word>>, find: im
             Err(error) => {
                 channel.tell_change(format!("the ghost has ended: {error:#}"), BY, None);
                 // Unless another one is wanted already.
-                let is_off = wanted.send_if_modified(|wanted| {
+                let is_off = switch.wanted.send_if_modified(|wanted| {
                     let is_same = wanted.as_ref() == Some(&policy);
                     *wanted = wanted.take().filter(|_| !is_same);
                     is_same
@@ -136,7 +156,8 @@ async fn haunt(channel: &Channel, wanted: &watch::Sender<Option<Word>>, find: im
 async fn run(
     channel: &Channel,
     policy: &str,
-    switch: &mut watch::Receiver<Option<Word>>,
+    wanted: &mut watch::Receiver<Option<Word>>,
+    pid: &AtomicU32,
     find: impl Find,
 ) -> Result<End> {
     let mut built = tokio::task::spawn_blocking(find);
@@ -147,14 +168,15 @@ async fn run(
             built.await??
         }
     };
-    if switch.has_changed()? {
+    if wanted.has_changed()? {
         return Ok(End::Switched);
     }
     let mut simulator = start(&binary, policy)?;
+    pid.store(simulator.id().unwrap_or(0), Ordering::Relaxed);
     let pipes = (simulator.stdin.take(), simulator.stdout.take(), simulator.stderr.take());
     let (Some(stdin), Some(stdout), Some(stderr)) = pipes else { anyhow::bail!("it has no pipes") };
     tokio::select! {
-        _ = switch.changed() => Ok(End::Switched),
+        _ = wanted.changed() => Ok(End::Switched),
         fed = feed(channel.join_all(), stdin) => match fed {
             Ok(()) => Ok(End::TooSlow),
             Err(_) => Err(last_words(&mut simulator, stderr).await),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use api::LoadTick;
 
 use super::figures::Ended;
-use crate::load::{Entry, Load, Running};
+use crate::load::{Entry, Load, Running, Summary};
 
 /// What can be changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,6 +118,11 @@ impl Traffic {
     /// [`Running::ended_after`].
     pub(super) fn ended_after(&self, counted: u64) -> (Vec<Entry>, u64) {
         self.load.ended_after(counted)
+    }
+
+    /// The figures of the last period of this length, as far as its requests are kept: as [`Running::recent`].
+    pub fn recent(&self, stretch: Duration) -> Summary {
+        self.load.recent(stretch)
     }
 
     /// The sums so far.

@@ -8,6 +8,7 @@
 //! ROUNDABOUT_BARS=full cargo test -p e2e --test simulator
 //! ```
 
+mod beside;
 mod failover;
 mod ghost;
 mod live;
@@ -30,12 +31,22 @@ fn main() -> ExitCode {
     // The tests measure, so they run one at a time.
     arguments.test_threads = Some(1);
     let time = Duration::from_secs(if full() { 60 } else { 10 });
+    let beside = Duration::from_secs(if full() { 30 } else { 5 });
     let mut trials = vec![
         trial("round_robin_queues_as_in_the_simulation", move || {
             run(queueing::compare(Kind::RoundRobin, time, queueing::EXACT))
         }),
         trial("least_connections_queues_as_in_the_simulation", move || {
             run(queueing::compare(Kind::LeastConnections, time, queueing::CLOSE))
+        }),
+        trial("the_ghost_of_a_lab_agrees_under_round_robin", move || {
+            run(beside::compare(Kind::RoundRobin, beside::DEMO, beside))
+        }),
+        trial("the_ghost_of_a_lab_agrees_under_least_connections", move || {
+            run(beside::compare(Kind::LeastConnections, beside::DEMO, beside))
+        }),
+        trial("the_ghost_keeps_up_with_2000_requests_a_second", move || {
+            run(beside::compare(Kind::RoundRobin, beside::MANY, beside))
         }),
         trial("a_failover_has_the_same_changes_as_in_the_simulation", || run(failover::compare())),
     ];

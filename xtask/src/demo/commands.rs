@@ -1,12 +1,11 @@
 //! What the keys want from the lab, as commands.
 
 use api::{Command, LoadWanted};
+use console::terminal::Wish;
 use console::{Action, Lane, View};
 use lab::commands::Operator;
 use lab::stream::{LabStream, Shape, Traffic};
 use serde_json::json;
-
-use super::live::Wish;
 
 /// The origin of what the keys do, as the stream tells it.
 const BY: &str = "demo";
@@ -20,22 +19,26 @@ const CLIENTS: [usize; 10] = [1, 2, 4, 6, 8, 10, 12, 16, 24, 32];
 
 /// Does what the user wants. The stream tells a command that is not possible.
 pub(super) async fn obey(wish: &Wish, operator: &Operator, stream: &LabStream, traffic: &Traffic) {
-    let Some(command) = command(wish, traffic.shape()) else { return };
+    if wish.action == Action::Report {
+        stream.tell("the report is a file that the page gives: open /report there", BY);
+    }
+    let ghost = stream.ghost().policy();
+    let Some(command) = command(wish, traffic.shape(), ghost.as_deref()) else { return };
     if let Err(error) = operator.obey(&command, BY).await {
         stream.tell(format!("cannot do this: {error}"), BY);
     }
 }
 
 /// The command of a key; `None` if the key concerns the screen only, or if nothing is left to choose.
-fn command(Wish { action, lane, view }: &Wish, shape: Shape) -> Option<Command> {
+fn command(Wish { action, lane, view }: &Wish, shape: Shape, ghost: Option<&str>) -> Option<Command> {
     let backend = *lane;
     let seen = view.lanes.iter().find(|one| one.number == backend);
     let process = seen.and_then(|lane| lane.server.as_ref()).map_or("", |server| &*server.process);
     Some(match action {
-        Action::KillOrStart(_) if process == "dead" => Command::Start { backend },
-        Action::KillOrStart(_) => Command::Kill { backend },
-        Action::StopOrContinue(_) if process == "stopped" => Command::Continue { backend },
-        Action::StopOrContinue(_) => Command::Stop { backend },
+        Action::KillOrStart if process == "dead" => Command::Start { backend },
+        Action::KillOrStart => Command::Kill { backend },
+        Action::StopOrContinue if process == "stopped" => Command::Continue { backend },
+        Action::StopOrContinue => Command::Stop { backend },
         Action::Slow if has_fault(seen, "latency") => Command::EndFault { backend, kind: "latency".into() },
         Action::Slow => Command::Fault { backend, fault: json!({"kind": "latency", "fixed": "400ms"}) },
         Action::Err if has_fault(seen, "status") => Command::EndFault { backend, kind: "status".into() },
@@ -47,8 +50,25 @@ fn command(Wish { action, lane, view }: &Wish, shape: Shape) -> Option<Command> 
         Action::Policy { next } => Command::Policy { policy: neighbour(view, *next)?.to_owned() },
         Action::Load { more } => wanted(reshaped(shape, *more)),
         Action::OpenOrClosed => wanted(Shape { is_open: !shape.is_open, ..shape }),
-        Action::Select { .. } | Action::Legend | Action::Pause | Action::Quit => return None,
+        Action::Ghost => Command::Ghost { policy: next_ghost(view, ghost).map(str::to_owned) },
+        Action::MakeReal => Command::Policy { policy: ghost?.to_owned() },
+        Action::Select { .. }
+        | Action::Choose(_)
+        | Action::Report
+        | Action::Legend
+        | Action::Pause
+        | Action::Quit => return None,
     })
+}
+
+/// The policy of the ghost after this one: each policy but the one in force, and then none.
+fn next_ghost<'a>(view: &'a View, ghost: Option<&str>) -> Option<&'a str> {
+    let others: Vec<&str> =
+        view.policies.iter().map(|name| &**name).filter(|name| *name != view.policy).collect();
+    match ghost.and_then(|ghost| others.iter().position(|name| *name == ghost)) {
+        Some(at) => others.get(at + 1).copied(),
+        None => others.first().copied(),
+    }
 }
 
 /// Whether a backend has an active fault of a kind.
@@ -93,7 +113,7 @@ fn below<T: PartialOrd + Copy>(steps: &[T], value: T) -> T {
 
 #[cfg(test)]
 mod tests {
-    use console::{Model, Server, Target};
+    use console::{Model, Server};
 
     use super::*;
 
@@ -129,14 +149,13 @@ mod tests {
         let well = || view("running", "ready", &["latency_report 1", "status 503 100 %"]);
         let ill = || view("dead", "drain", &["latency 400ms 100 %"]);
         let stopped = || view("stopped", "ready", &[]);
-        let lane = Target::Selected;
         let backend = 2;
         let latency = || json!({"kind": "latency", "fixed": "400ms"});
         for (action, view, expected) in [
-            (Action::KillOrStart(lane), well(), Some(Command::Kill { backend })),
-            (Action::KillOrStart(lane), ill(), Some(Command::Start { backend })),
-            (Action::StopOrContinue(lane), well(), Some(Command::Stop { backend })),
-            (Action::StopOrContinue(lane), stopped(), Some(Command::Continue { backend })),
+            (Action::KillOrStart, well(), Some(Command::Kill { backend })),
+            (Action::KillOrStart, ill(), Some(Command::Start { backend })),
+            (Action::StopOrContinue, well(), Some(Command::Stop { backend })),
+            (Action::StopOrContinue, stopped(), Some(Command::Continue { backend })),
             (Action::Slow, well(), Some(Command::Fault { backend, fault: latency() })),
             (Action::Slow, ill(), Some(Command::EndFault { backend, kind: "latency".into() })),
             (Action::Err, well(), Some(Command::EndFault { backend, kind: "status".into() })),
@@ -151,11 +170,23 @@ mod tests {
             (Action::HealAll, ill(), Some(Command::Reset)),
             (Action::Load { more: true }, well(), Some(Command::Load(LoadWanted::Open { rate: 120.0 }))),
             (Action::OpenOrClosed, well(), Some(Command::Load(LoadWanted::Closed { clients: 8 }))),
+            (Action::Ghost, well(), Some(Command::Ghost { policy: Some("c".into()) })),
+            (Action::MakeReal, well(), Some(Command::Policy { policy: "b".into() })),
             (Action::Pause, well(), None),
         ] {
             let wish = Wish { action, lane: 2, view };
             let shape = Shape { is_open: true, rate: 100.0, clients: 8 };
-            assert_eq!(command(&wish, shape), expected, "{action:?}");
+            assert_eq!(command(&wish, shape, Some("b")), expected, "{action:?}");
+        }
+    }
+
+    #[test]
+    fn the_ghost_goes_through_the_other_policies_and_off() {
+        let view = View { policy: "b".into(), ..view("running", "ready", &[]) };
+        for (ghost, expected) in
+            [(None, Some("a")), (Some("a"), Some("c")), (Some("c"), None), (Some("b"), Some("a"))]
+        {
+            assert_eq!(next_ghost(&view, ghost), expected, "{ghost:?}");
         }
     }
 

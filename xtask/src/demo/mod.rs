@@ -2,12 +2,8 @@
 
 mod commands;
 mod failover;
-mod live;
 mod page;
-mod plain;
 mod recorder;
-mod screen;
-mod terminal;
 
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
@@ -17,6 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use api::Event;
 use clap::{Args, ValueEnum};
+use console::Glyphs;
+pub(crate) use console::terminal::EventSource;
+use console::terminal::{Addresses, Start, live, of_the_locale, plain, say};
 use lab::binaries::CargoOutput;
 use lab::commands::{Operator, usual_load};
 use lab::stream::{LabStream, Sources, StreamReader, Traffic};
@@ -26,13 +25,14 @@ use tokio::sync::mpsc;
 use tokio::time::interval;
 
 use self::commands::obey;
-pub(crate) use self::live::EventSource;
 use self::page::Page;
 use self::recorder::Recorder;
-use self::screen::Addresses;
 
 /// The seed of the demo, unless the user gives another one.
 const SEED: u64 = 42;
+
+/// The settings of [`lively`] that a screen shows.
+const SETTINGS: [&str; 4] = ["explain", "key: header x-request-id", "workers 2", "queue 50"];
 
 /// The time between two messages while the lab is built and started.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -68,6 +68,10 @@ pub(crate) struct Demo {
     #[arg(long, conflicts_with_all = ["scenario", "no_page"])]
     pub(crate) hold: bool,
 
+    /// Use only ASCII on the screen, whatever the locale says.
+    #[arg(long)]
+    pub(crate) ascii: bool,
+
     /// Write all events into this file, for `cargo xtask replay`.
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
@@ -88,6 +92,7 @@ impl Demo {
             seconds,
             seed,
             plain: true,
+            ascii: false,
             no_page: true,
             hold: false,
             record: Some(file),
@@ -115,22 +120,24 @@ impl Demo {
         let page = Page::open(!self.no_page, &stream, &operator).await?;
         let until = self.seconds.map(Duration::from_secs);
         if self.plain || !stdout().is_terminal() {
-            for line in screen::picture(&Addresses::of(&lab), terminal::of_the_locale()) {
-                println!("{line}");
+            for line in Addresses::of(&lab).picture(self.glyphs()) {
+                say(&line)?;
             }
-            println!("{}", page.line());
-            plain::run(OfLab(stream.read()), until).await?;
+            say(&page.line())?;
+            plain(OfLab(stream.read()), until).await?;
         } else {
             stream.tell(format!("the lab is up; the keys below break backends; {}", page.line()), "demo");
-            with_keys(Addresses::of(&lab), &stream, &traffic, &operator, until).await?;
+            let start =
+                Start { ascii: self.ascii, until, addresses: Some(Addresses::of(&lab)), ..Start::default() };
+            with_keys(&stream, &traffic, &operator, start).await?;
         }
         if self.hold {
-            page.hold().await;
+            page.hold().await?;
         }
         let sums = traffic.sums();
-        println!("{} requests, {} errors", sums.done, sums.errors);
+        say(&format!("{} requests, {} errors", sums.done, sums.errors))?;
         if let Some(recording) = recording {
-            println!("{}", recording.end().await?);
+            say(&recording.end().await?)?;
         }
         drop((page, operator, stream));
         lab.stop();
@@ -140,6 +147,10 @@ impl Demo {
     /// The seed of the lab. The balancer and the backends of docker-compose.yml draw their own seeds.
     fn seed(&self) -> Option<u64> {
         (!self.compose).then_some(self.seed)
+    }
+
+    fn glyphs(&self) -> Glyphs {
+        if self.ascii { Glyphs::ascii() } else { of_the_locale() }
     }
 
     fn setup(&self) -> Setup {
@@ -187,13 +198,7 @@ async fn started(setup: Setup) -> Result<Lab> {
 }
 
 /// Shows the screen, and obeys the keys beside it.
-async fn with_keys(
-    addresses: Addresses,
-    stream: &LabStream,
-    traffic: &Traffic,
-    operator: &Operator,
-    until: Option<Duration>,
-) -> Result<()> {
+async fn with_keys(stream: &LabStream, traffic: &Traffic, operator: &Operator, start: Start) -> Result<()> {
     let (wishes, mut wished) = mpsc::unbounded_channel();
     let obey = async {
         while let Some(wish) = wished.recv().await {
@@ -202,8 +207,10 @@ async fn with_keys(
         std::future::pending::<()>().await;
     };
     let reader = OfLab(stream.read());
+    let settings = SETTINGS.map(str::to_owned).to_vec();
+    let start = Start { settings, wishes: Some(wishes), ..start };
     tokio::select! {
-        ended = live::run(reader, Some(addresses), until, Some(wishes)) => ended,
+        ended = live(reader, start) => ended,
         () = obey => Ok(()),
     }
 }
@@ -223,13 +230,13 @@ impl EventSource for OfLab {
 }
 
 /// Shows events that need no lab: on a terminal, or line by line.
-pub(crate) fn show(source: impl EventSource, plain: bool) -> Result<()> {
+pub(crate) fn show(source: impl EventSource, is_plain: bool, start: Start) -> Result<()> {
     until_a_signal(
         async {
-            if plain || !stdout().is_terminal() {
-                return plain::run(source, None).await;
+            if is_plain || !stdout().is_terminal() {
+                return plain(source, start.until).await;
             }
-            live::run(source, None, None, None).await
+            live(source, start).await
         },
         "",
     )

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Error, Result};
+use console::terminal::say;
 use console::web::{PORT, PageServer, Site};
 use lab::commands::Operator;
 use lab::stream::LabStream;
@@ -48,16 +49,16 @@ impl Page {
     }
 
     /// Waits until the last viewer has left.
-    pub(super) async fn hold(&self) {
-        let Self::Open(server) = self else { return };
+    pub(super) async fn hold(&self) -> Result<()> {
+        let Self::Open(server) = self else { return Ok(()) };
         if server.viewers() > 0 {
-            println!(
-                "the lab runs for the {} viewers of {} until the last one has left; Ctrl-C ends it",
-                server.viewers(),
+            say(&format!(
+                "the lab runs for the viewers of {} until the last one has left; Ctrl-C ends it",
                 server.url()
-            );
+            ))?;
             server.no_viewers().await;
         }
+        Ok(())
     }
 }
 

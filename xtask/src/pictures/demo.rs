@@ -22,17 +22,14 @@ const COLUMNS: u16 = 100;
 
 /// The keys of the recording, each with the time since the key before it.
 const KEYS: [(u64, &str); 7] = [
-    (20, "2"), // kill backend 2
-    (9, "2"),  // start it again
-    (9, DOWN), // select backend 3
-    (0, DOWN), // select backend 4
+    (20, "2"), // choose backend 2
+    (0, "k"),  // kill it
+    (9, "k"),  // start it again
+    (9, "4"),  // choose backend 4
     (1, "e"),  // let it answer with 503
     (9, "p"),  // change the policy
     (4, "q"),  // quit
 ];
-
-/// The arrow down.
-const DOWN: &str = "\x1b[B";
 
 /// What a terminal program writes when it takes the whole screen, and when it gives it back.
 const TAKES_SCREEN: &[u8] = b"\x1b[?1049h";

@@ -420,6 +420,7 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "console",
         rows: &[
+            ("terminal", "glyphs model keys shown health"),
             ("glyphs", "model health"),
             ("model", "health"),
             ("keys", ""),

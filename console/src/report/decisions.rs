@@ -61,11 +61,11 @@ fn reasons(decisions: &[Decision]) -> String {
 
 /// One decision in words.
 fn reason(decision: &Decision) -> String {
-    let chosen = decision.chosen.map_or("no backend".to_owned(), |backend| format!("B{backend}"));
+    let chosen = decision.chosen.map_or_else(|| "no backend".to_owned(), |backend| format!("B{backend}"));
     let hedge = if decision.hedge { ", a hedge" } else { "" };
     let mut text = format!("Attempt {}{hedge}: {chosen}, {}.", decision.attempt, decision.because);
     let compared = decision.candidates.iter().take(NAMED).map(|one| {
-        let score = one.score.map_or(String::new(), |score| format!(", score {score:.3}"));
+        let score = one.score.map_or_else(String::new, |score| format!(", score {score:.3}"));
         format!("B{} {} in flight{score}", one.backend, one.in_flight)
     });
     let compared: Vec<String> = compared.collect();

@@ -138,7 +138,6 @@ impl Page {
              style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light\">\n\
-             <link rel=\"icon\" href=\"data:,\">\n\
              <title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
         )
     }

@@ -72,7 +72,7 @@ fn summary(page: &mut Page, run: &Run, hello: &Hello, view: &View) {
     page.facts(&[
         ("began", date(hello.epoch_unix_us.saturating_add(hello.t))),
         ("lasted", format!("{lasted:.1} s")),
-        ("seed", hello.seed.map_or("unknown".to_owned(), |seed| seed.to_string())),
+        ("seed", hello.seed.map_or_else(|| "unknown".to_owned(), |seed| seed.to_string())),
         ("policy at the start", hello.policy.to_string()),
         ("policy at the end", view.policy.to_string()),
         ("load at the end", load_in_words(view)),
@@ -240,7 +240,7 @@ fn ghosts(page: &mut Page, run: &Run, view: &View) {
             row.name().to_owned(),
             ms(row.mean_ms),
             ms(row.p50_ms),
-            row.p95_ms.map_or("-".to_owned(), ms),
+            row.p95_ms.map_or_else(|| "-".to_owned(), ms),
             ms(row.p99_ms),
             format!("{} of {}", row.errors, row.calls),
             format!("{:.1} %", 100.0 * row.max_share),

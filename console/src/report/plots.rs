@@ -279,7 +279,7 @@ fn percentiles(page: &mut Page, stretches: &[Stretch], has_load: bool) {
                    Uncorrected: from the time at which it was sent";
     let mut table = Table::new(caption, &["percentile", names[0], names[1]]);
     for percent in PERCENTS {
-        let cell = |counts: &Counts| at(counts, percent).map_or("-".to_owned(), spelt);
+        let cell = |counts: &Counts| at(counts, percent).map_or_else(|| "-".to_owned(), spelt);
         table.row(vec![format!("{percent} %"), cell(&corrected), cell(&uncorrected)]);
     }
     page.plot("percentiles", by_percentile(words, shown), &table);

@@ -71,7 +71,7 @@ fn a_report_needs_nothing_else_and_runs_nothing() {
     for banned in ["<script", " style=", " src=", "@import", "url(", "javascript:", "onload"] {
         assert!(!html.contains(banned), "{banned}");
     }
-    assert_eq!(html.matches(" href=").count(), 1, "only the empty icon, so that no icon is fetched");
+    assert!(!html.contains(" href="));
     assert_eq!(html.matches("<style").count(), 1);
 }
 

@@ -58,7 +58,8 @@ pub(super) async fn lanes_move(stage: &Stage, browser: &Browser) -> Result<()> {
     let drawn: bool = tab.later("const all = () => { const c = $('#dots'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let s = 0; for (let i = 0; i < d.length; i += 4) s = (s * 31 + d[i] + d[i + 3]) | 0; return s; };
         const first = all(); let tries = 0; const look = () => { if (all() !== first) return done(true); if (++tries > 100) return done(false); setTimeout(look, 50); }; look();").await?;
     ensure!(drawn, "the canvas does not change");
-    tab.is_quiet(&[]).await
+    // The browser has an advice about the look at the canvas.
+    tab.is_quiet(&["willReadFrequently"]).await
 }
 
 /// Notes when a lane is told to end, and when it shows another state.
@@ -239,6 +240,9 @@ pub(super) async fn the_report_is_downloaded_and_opens(stage: &Stage, browser: &
     tab.click(&lane(2, "[data-do=kill]")).await?;
     tab.until("the lane to be down", &in_state(2, "down")).await?;
     tab.until("an explained request", "roundabout.view.requests.some((one) => one.because)").await?;
+    let begun = std::time::Instant::now();
+    let answer = stage.get("/report").await.context("GET /report")?;
+    println!("  GET /report: {} kB in {:?}", answer.body.len() / 1000, begun.elapsed());
     let file = browser.downloads().join("roundabout-report.html");
     let begun = std::time::Instant::now();
     tab.click("#report").await?;

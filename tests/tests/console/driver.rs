@@ -95,16 +95,16 @@ impl Browser {
         ] {
             wanted.add_arg(flag)?;
         }
+        let downloads = folder.path().join("downloads");
+        std::fs::create_dir_all(&downloads)?;
+        let prefs = json!({"download.default_directory": downloads, "download.prompt_for_download": false});
+        wanted.add_experimental_option("prefs", prefs)?;
         let server = format!("http://127.0.0.1:{port}");
         let web = timeout(START, async { WebDriver::new(server, wanted).await })
             .await
             .context("the browser does not start")?
             .context("the browser does not start")?;
         let browser = Self { web, driver, folder };
-        let downloads = browser.downloads();
-        std::fs::create_dir_all(&downloads)?;
-        let allowed = json!({"behavior": "allow", "downloadPath": downloads, "eventsEnabled": false});
-        browser.cdp("Browser.setDownloadBehavior", allowed).await?;
         browser.web.set_script_timeout(Duration::from_secs(120)).await?;
         Ok(browser)
     }

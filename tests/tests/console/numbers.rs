@@ -62,8 +62,7 @@ pub(super) async fn numbers_at_rest_are_those_of_the_lab(stage: &Stage, browser:
     let tab = fresh(stage, browser).await?;
     stage.command(json!({"do": "weight", "backend": 2, "weight": 3})).await?;
     stage.command(json!({"do": "fault", "backend": 4, "fault": {"kind": "status", "code": 503}})).await?;
-    tab.until("some errors", "roundabout.view.totals.errors_ever > 5").await?;
-    let worst: bool = tab.js("return $('.lane[data-lane=\"4\"]').classList.contains('worst')").await?;
+    tab.until("the worst lane", "$('.lane[data-lane=\"4\"]').classList.contains('worst')").await?;
     stage.command(json!({"do": "load", "loop": "open", "rate": 0.0})).await?;
     lab::eventually(PATIENCE, "no request in flight", async || {
         let flying = stage.state().await?.backends.iter().map(|one| one.in_flight).sum::<u32>();
@@ -115,7 +114,6 @@ pub(super) async fn numbers_at_rest_are_those_of_the_lab(stage: &Stage, browser:
     };
     let found = lab::eventually(Duration::from_secs(5), "equal numbers", at_rest).await;
     stage.reset().await?;
-    ensure!(worst, "a lane with 100 % errors is not shown as the worst");
     found
 }
 
@@ -187,7 +185,8 @@ pub(super) async fn the_first_paint_is_soon(stage: &Stage, browser: &Browser) ->
     Ok(())
 }
 
-pub(super) async fn the_page_draws_fast_enough(stage: &Stage, browser: &Browser) -> Result<()> {
+pub(super) async fn the_page_draws_fast_enough(browser: &Browser) -> Result<()> {
+    let stage = &Stage::light()?;
     let tab = fresh(stage, browser).await?;
     // A viewer that reads everything, and one that never reads.
     let page: SocketAddr = stage.url.trim_start_matches("http://").trim_end_matches('/').parse()?;
@@ -196,13 +195,6 @@ pub(super) async fn the_page_draws_fast_enough(stage: &Stage, browser: &Browser)
     stuck.try_write(format!("GET /events HTTP/1.1\r\nhost: {page}\r\n\r\n").as_bytes())?;
     tab.js::<Value>("window.other = new EventSource('/events')").await?;
     let (rate, seconds, least) = if full() { (2000.0, 15, 50.0) } else { (300.0, 4, 30.0) };
-    for backend in 1..=4 {
-        // Small requests, so that four backends can answer 2,000 a second.
-        let fast = json!({"kind": "status", "code": 200, "percent": 100});
-        if full() {
-            stage.command(json!({"do": "fault", "backend": backend, "fault": fast})).await?;
-        }
-    }
     stage.command(json!({"do": "load", "loop": "open", "rate": rate})).await?;
     tab.until("the rate", &format!("roundabout.view.totals.offered > {}", rate * 0.7)).await?;
     let script = format!("

@@ -32,7 +32,7 @@ pub(super) async fn everything_fits_each_window(stage: &Stage, browser: &Browser
         "$$('.lane[data-state=down]').length === 1 && roundabout.view.lanes[3].errors > 1",
     )
     .await?;
-    tab.until("plots", "roundabout.view.series && roundabout.view.series.t.length > 8").await?;
+    tab.until("plots", "roundabout.view.covers_us > 3e6").await?;
     let mut bad = Vec::new();
     for language in ["en", "de"] {
         tab.choose("#language", language).await?;
@@ -77,7 +77,7 @@ pub(super) async fn words_have_contrast_and_controls_have_names(
 
 pub(super) async fn every_plot_has_a_table(stage: &Stage, browser: &Browser) -> Result<()> {
     let tab = fresh(stage, browser).await?;
-    tab.until("figures", "roundabout.view.series && roundabout.view.series.t.length > 8").await?;
+    tab.until("figures", "roundabout.view.covers_us > 3e6").await?;
     let plots: usize = tab.js("return $$('#plots figure').length").await?;
     ensure!(plots == 3, "{plots} plots");
     for number in 1..=plots {

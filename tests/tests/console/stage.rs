@@ -12,7 +12,8 @@ use console::web::{PageServer, Site, TOKEN_HEADER};
 use http::{Method, Request};
 use lab::client::{Answer, Client};
 use lab::commands::{Operator, usual_load};
-use lab::stream::{LabStream, Sources, Traffic};
+use lab::load::{Call, Load};
+use lab::stream::{LabStream, Shape, Sources, Traffic};
 use lab::topology::{Lab, State};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -55,6 +56,18 @@ impl Stage {
     /// # Errors
     /// If a part of it does not start.
     pub(super) fn start() -> Result<Self> {
+        Self::with(false)
+    }
+
+    /// The same with requests that cost nothing, for high rates.
+    ///
+    /// # Errors
+    /// As [`Stage::start`].
+    pub(super) fn light() -> Result<Self> {
+        Self::with(true)
+    }
+
+    fn with(is_light: bool) -> Result<Self> {
         let (asks, asked) = mpsc::unbounded_channel();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -63,7 +76,7 @@ impl Stage {
                 Err(error) => return drop(tell.send(Err(error.into()))),
             };
             runtime.block_on(async {
-                if let Err(error) = play(asked, &tell).await {
+                if let Err(error) = play(is_light, asked, &tell).await {
                     let _ = tell.send(Err(error));
                 }
             });
@@ -78,7 +91,8 @@ impl Stage {
     /// What the server says against it.
     pub(super) async fn command(&self, command: Value) -> Result<()> {
         let origin = format!("http://{}", self.page);
-        let answer = self.post(&command, &[("origin", &origin), (TOKEN_HEADER.as_str(), &self.token)]).await?;
+        let answer =
+            self.post(&command, &[("origin", &origin), (TOKEN_HEADER.as_str(), &self.token)]).await?;
         ensure!(answer.status == 200, "{command}: {} {}", answer.status, answer.text());
         Ok(())
     }
@@ -164,6 +178,7 @@ impl Drop for Stage {
 
 /// Runs the lab until no test asks for anything more.
 async fn play(
+    is_light: bool,
     mut asked: mpsc::UnboundedReceiver<Ask>,
     tell: &std::sync::mpsc::Sender<Result<Places>>,
 ) -> Result<()> {
@@ -178,7 +193,16 @@ async fn play(
         .backend_arg("--queue=50")
         .start()
         .await?;
-    let (load, shape) = usual_load(lab.balancer().address(), SEED);
+    let (load, shape) = match is_light {
+        false => usual_load(lab.balancer().address(), SEED),
+        true => (
+            Load::open(lab.balancer().address())
+                .call(Call::get("/").rate(100.0))
+                .connections(64)
+                .keep_last(10_000),
+            Shape { is_open: true, rate: 100.0, clients: 8 },
+        ),
+    };
     let traffic = Arc::new(Traffic::start(load, shape)?);
     let sources = Sources { traffic: Some(traffic.clone()), seed: Some(SEED), ..Sources::of(&lab)? };
     let stream = Arc::new(LabStream::start(sources.clone()).await?);

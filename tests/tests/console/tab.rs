@@ -124,7 +124,7 @@ impl<'a> Tab<'a> {
             Ok(())
         });
         let Err(error) = reached.await else { return Ok(()) };
-        let text: String = self.js("return document.body.innerText.slice(0, 3000)").await.unwrap_or_default();
+        let text: String = self.js("const text = (css) => $$(css).map((one) => one.innerText.replaceAll('\\n', ' ')).join(' | '); return ['#banner', '#totals', '.lane .head', '#status'].map(text).join('\\n')").await.unwrap_or_default();
         Err(error.context(format!("the page shows:\n{text}")))
     }
 

@@ -36,12 +36,7 @@ export class Controls {
       on(name, "input", (value) => { this.held = Date.now() + 2000; this.print(name, value); });
       on(name, "change", (value) => this.shape(loop, Number(value)));
     }
-    for (const [name, action] of [["ghost-real", "ghost_real"], ["pause", "pause"], ["reset", "reset"], ["legend", "legend"], ["legend-close", "legend"]]) {
-      on(name, "click", () => this.act(action));
-    }
-    on("slow-motion", "click", () => toggle("slow"));
-    on("secret-start", "click", () => this.secret());
-    on("secret-reveal", "click", () => { this.send({ do: "reveal" }); id("secret").open = false; });
+    for (const button of document.querySelectorAll("[data-act]")) button.addEventListener("click", () => this.act(button.dataset.act));
   }
 
   /** Sends a command after those before it: two keys in a row act in their order. */
@@ -86,6 +81,9 @@ export class Controls {
       less: () => this.load(-1),
       loop: () => this.load(0, view.load?.control === "open" ? "closed" : "open"),
       pause: () => this.toggle("paused"),
+      slow_motion: () => this.toggle("slow"),
+      secret: () => this.secret(),
+      reveal: () => { this.send({ do: "reveal" }); id("secret").open = false; },
       report: () => id("report").click(),
       why: () => id("why").focus(),
       legend: () => id("legend-box")[id("legend-box").open ? "close" : "showModal"](),
@@ -134,7 +132,7 @@ export class Controls {
     };
     const names = view.policies.map((name) => [name, name]);
     fill("policy", names, view.policy);
-    fill("ghost", [["", t("off")], ...names.filter(([name]) => name !== view.policy)], view.ghost?.policy ?? "");
+    fill("ghost", [["", t("off")], ...names], view.ghost?.policy ?? "");
     fill("secret-lane", [["", t("any")], ...view.lanes.map(({ number }) => [number, `B${number}`])]);
     fill("secret-kind", [["", t("any")], ...Object.keys(SECRETS).map((kind) => [kind, t(`kind_${kind}`)])]);
     id("ghost-real").disabled = !view.ghost;

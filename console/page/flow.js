@@ -4,10 +4,10 @@ import { canvas, id, path } from "./strings.js";
 const LEG = 260_000; // Microseconds from one place to the next.
 const MOST = 300;
 
-/** A request ages from 100 ms to 2 s: 0 is young, 1 is old. */
-const age = (us) => Math.max(0, Math.min(1, Math.log(us / 1e5) / Math.log(20)));
+/** A request ages from 300 ms to 3 s: 0 is young, 1 is old. */
+const age = (us) => Math.max(0, Math.min(1, Math.log10(us / 3e5)));
 
-const shade = (old, style) => (old < 0.2 ? style.young : `color-mix(in srgb, ${style.old} ${Math.round(old * 8) * 12.5}%, ${style.mid})`);
+const shade = (old, style) => (old < 0.05 ? style.young : `color-mix(in srgb, ${style.old} ${Math.round(old * 8) * 12.5}%, ${style.mid})`);
 
 export class Flow {
   frames = 0;
@@ -37,9 +37,9 @@ export class Flow {
   /** The oldest leave first: the stream does not say which of them left. */
   tick({ backend, picks, in_flight: count }, since, t) {
     const lane = this.lane(backend);
-    const came = Math.min(count, Math.max(0, picks - (lane.picks ?? 0)));
+    const came = Math.max(0, picks - (lane.picks ?? picks));
     lane.picks = picks;
-    for (let at = 1; at <= came; at++) lane.births.push(since + ((t - since) * at) / came);
+    for (let at = Math.max(1, came - count + 1); at <= came; at++) lane.births.push(since + ((t - since) * at) / came);
     while (lane.births.length < count) lane.births.unshift(since);
     lane.births.splice(0, lane.births.length - count);
   }

@@ -41,14 +41,22 @@ export class Points {
       ghost_p50_us: ghost?.p50_us ?? null,
       ghost_p99_us: ghost?.p99_us ?? null,
     };
-    this.points.push([point, inFlight, ghost?.inFlight]);
+    this.points.push({ point, inFlight, ghost: ghost?.inFlight, lanes: null });
     if (this.points.length > POINTS) this.points.shift();
   }
 
   view(now, lanes) {
+    const key = String(lanes);
     const ofEach = (all) => lanes.map((lane) => all.get(lane) ?? null);
-    const points = this.points.filter(([{ t }]) => t + SPAN_US > now).map(([point, inFlight, ghost]) => (
-      { ...point, in_flight: ofEach(inFlight), ghost_in_flight: ghost ? ofEach(ghost) : [] }));
+    const points = this.points.filter(({ point }) => point.t + SPAN_US > now).map((kept) => {
+      const { point, inFlight, ghost } = kept;
+      // A point is built once, and again if the lanes are other ones.
+      if (kept.lanes !== key) {
+        kept.lanes = key;
+        kept.point = { ...point, in_flight: ofEach(inFlight), ghost_in_flight: ghost ? ofEach(ghost) : [] };
+      }
+      return kept.point;
+    });
     return { step_us: STEP_US, span_us: SPAN_US, window_us: POINT_US, points };
   }
 }

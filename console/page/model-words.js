@@ -13,12 +13,14 @@ export function missing({ from = 0, to = 0 }) {
 }
 
 const PROCESS = {
+  __proto__: null,
   kill: ["runs again", "is dead"],
   stop: ["is not stopped any more", "is stopped"],
 };
 
 /** The texts of the log, by the name of the event. */
 const TEXTS = {
+  __proto__: null,
   state({ backend, from, to, cause = "", progress }) {
     // The first event of each backend only gives its state.
     if (from === to) return null;
@@ -96,7 +98,7 @@ export class Samples {
     keep(this.requests, told, KEPT);
   }
 
-  explain({ id, decisions }) {
+  explain({ id, decisions = [] }) {
     if (decisions.length === 0) return;
     const { because } = decisions.at(-1);
     const request = this.requests.findLast((one) => one.id === id);

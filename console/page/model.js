@@ -58,7 +58,8 @@ export class Model {
       case "fault": return this.lane(event.backend).fault(event);
       case "control": return this.control(event);
       case "load": this.load = event; return;
-      case "req": return this.samples.end(event);
+      // Only the sample stands for all requests.
+      case "req": return event.n ? this.samples.end(event) : undefined;
       case "why": return this.samples.explain(event);
       case "ghost": return this.ghosts.tick(event, this.now);
       case "gap": this.missed += missing(event); return;
@@ -72,7 +73,7 @@ export class Model {
   }
 
   begin(event) {
-    const { schema, epoch_unix_us: epoch, t, policy, backends } = event;
+    const { schema, epoch_unix_us: epoch, t = 0, policy, backends = [] } = event;
     this.problem = schema === SCHEMA ? null
       : `the events have format ${schema}, and this console reads format ${SCHEMA}: use programs of one version`;
     // Times of another epoch cannot be compared with the times so far.
@@ -116,7 +117,7 @@ export class Model {
   }
 
   tick(tick) {
-    const { t, load, backends } = tick;
+    const { t, load, backends = [] } = tick;
     if (load) this.loadTick(t, load);
     const [lastT, last] = this.frames.last();
     if (t <= lastT) return;

@@ -3,7 +3,9 @@
 //! The events of a lab go in with their times, and the data of a screen come out. Everything but the I/O of
 //! [`terminal`] is pure.
 //!
-//! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen.
+//! - [`Model`] takes in the events of a lab, one after the other; its [`View`] is the data of a screen. The
+//!   page has the same model in JavaScript, in `page/model.js`. A test gives both the same events, and
+//!   compares their views.
 //! - [`Health`] and [`Glyphs`] say how a state looks without colours, and [`shown`] makes text from outside
 //!   safe for a terminal.
 //! - [`report`] makes the page of a run that a student hands in, and [`Reporter`] follows a lab for it.

@@ -33,8 +33,8 @@ struct Cli {
     #[arg(long, value_name = "URL", required_unless_present = "check_health")]
     balancer: Option<String>,
 
-    /// The URL of the control port of a backend; repeat it in the order of their numbers. Without it, the page
-    /// cannot break the backends.
+    /// The URL of the control port of a backend; repeat it in the order of their numbers. Without it, the
+    /// page cannot break the backends.
     #[arg(long, value_name = "URL")]
     backend: Vec<String>,
 

@@ -1,6 +1,6 @@
 //! The golden recordings: their events give exactly these models, as JSON. `twin.rs` compares the model in
-//! JavaScript with the same files. `golden/make.mjs` says which run the larger one is from; the smaller one is
-//! written by hand.
+//! JavaScript with the same files. `golden/make.mjs` says which run the larger one is from; the smaller one
+//! is written by hand.
 
 use std::path::Path;
 
@@ -8,9 +8,10 @@ use console::Model;
 
 #[test]
 fn the_golden_recordings_give_the_golden_models() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    for name in ["small", "run"] {
-        let recording = std::fs::read_to_string(folder.join(name).with_extension("jsonl")).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    for (name, model) in [("recording.jsonl", "model.json"), ("golden/run.jsonl", "golden/run.json")] {
+        let recording = std::fs::read_to_string(folder.join(name)).unwrap();
+        let file = folder.join(model);
         let mut model = Model::default();
         for (number, line) in (1..).zip(recording.lines()) {
             let event =
@@ -18,14 +19,13 @@ fn the_golden_recordings_give_the_golden_models() {
             model.apply(&event);
         }
         let found = lines(&serde_json::to_value(&model).unwrap());
-        let file = folder.join(name).with_extension("json");
         if std::env::var_os("ROUNDABOUT_WRITE_GOLDEN").is_some() {
             std::fs::write(&file, &found).unwrap();
         }
         let expected = std::fs::read_to_string(&file).unwrap_or_default();
         assert!(
             found == expected,
-            "the model differs from tests/golden/{name}.json; if it is right, run with ROUNDABOUT_WRITE_GOLDEN=1"
+            "the model differs from that of tests/{name}; if it is right, run with ROUNDABOUT_WRITE_GOLDEN=1"
         );
     }
 }

@@ -1,6 +1,8 @@
 //! The model in JavaScript gives the same views as the model in Rust: for the golden recordings, and for
 //! random events. Node runs it here; the tests of the page run it in a browser.
 
+#![expect(clippy::unwrap_used, reason = "in a test, also in its helpers, what must not fail may panic")]
+
 #[path = "twin/random.rs"]
 mod random;
 
@@ -37,17 +39,18 @@ fn tests() -> PathBuf {
 }
 
 fn sequences() -> impl Iterator<Item = Value> {
-    let golden = ["small.jsonl", "run.jsonl"].into_iter().map(|name| {
-        let text = fs::read_to_string(tests().join("golden").join(name)).unwrap();
+    let golden = ["recording.jsonl", "golden/run.jsonl"].into_iter().map(|name| {
+        let text = fs::read_to_string(tests().join(name)).unwrap();
         let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         sequence(name, &events, 50)
     });
     let number = std::env::var("ROUNDABOUT_TWIN_SEQUENCES").ok().and_then(|number| number.parse().ok());
     let random = (0..number.unwrap_or(SEQUENCES)).map(|seed| {
         let mut lab = Lab::new(seed);
-        let events: Vec<Value> =
-            (0..20 + 4 * (seed % 100)).map(|_| serde_json::to_value(lab.event()).unwrap()).collect();
-        sequence(&format!("seed {seed}"), &events, 25)
+        // Some are so long that old points, lines and marks are dropped.
+        let length = if seed % 50 == 49 { 1500 } else { 20 + 8 * (seed % 50) };
+        let events: Vec<Value> = (0..length).map(|_| serde_json::to_value(lab.event()).unwrap()).collect();
+        sequence(&format!("seed {seed}"), &events, 40)
     });
     golden.chain(random)
 }

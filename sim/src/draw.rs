@@ -36,7 +36,7 @@ impl Draw {
         let scenario = Scenario::parse(&text).map_err(|why| anyhow!("{}: {why}", path.display()))?.ticks();
         let policies = if self.policy.is_empty() { scenario.policies() } else { self.policy };
         let seed = self.seed.unwrap_or_else(|| scenario.seed());
-        let reports = scenario.run(&policies, seed);
+        let reports = scenario.run(&policies, seed).map_err(|why| anyhow!("{}: {why}", path.display()))?;
         let name = path.file_stem().map_or_else(|| "scenario".into(), |name| name.to_string_lossy());
         let file = self.plot.unwrap_or_else(|| workspace().join(format!("target/sim/{name}.svg")));
         if let Some(folder) = file.parent() {
@@ -168,7 +168,7 @@ mod tests {
                     [[servers]]\ncount = 3\n[arrivals]\npoisson = 100000\n[service]\nexp = \"5s\"\n\
                     [clients]\npatience = \"1ms\"";
         let scenario = Scenario::parse(&text.replace("100000", "1000")).unwrap().ticks();
-        let reports = scenario.run(&scenario.policies(), 1);
+        let reports = scenario.run(&scenario.policies(), 1).unwrap();
         assert_eq!(reports.len(), 12);
         assert_eq!(plot(scenario.title(), &reports).flaws(), Vec::<String>::new());
         assert_eq!(plot("nothing", &[]).flaws(), Vec::<String>::new());

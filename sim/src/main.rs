@@ -109,7 +109,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let scenario = Scenario::parse(&text).map_err(|why| anyhow!("{}: {why}", path.display()))?;
     let policies = if cli.policy.is_empty() { scenario.policies() } else { cli.policy };
     let seed = cli.seed.unwrap_or_else(|| scenario.seed());
-    let reports = scenario.run(&policies, seed);
+    let reports = scenario.run(&policies, seed).map_err(|why| anyhow!("{}: {why}", path.display()))?;
     let text = if cli.json { documents(&reports)? } else { words(&scenario, seed, &reports, cli.changes) };
     print(&text).map(|_| ())
 }

@@ -235,6 +235,7 @@ pub struct Report {
     pub(crate) to: Nanos,
     pub(crate) unfinished: u64,
     pub(crate) events: u64,
+    pub(crate) is_cut: bool,
 }
 
 impl Report {
@@ -280,6 +281,11 @@ impl Report {
     /// Calls that the clients sent again.
     pub fn resends(&self) -> u64 {
         self.counts.resends
+    }
+
+    /// Whether the run has ended early, because it had too many events or was too long.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Calls that had not ended when the run did. No other figure contains them.

@@ -29,6 +29,8 @@ pub struct Sim {
     pub(crate) keeps: bool,
     pub(crate) records: bool,
     pub(crate) ticks: bool,
+    /// The largest number of events.
+    pub(crate) most_events: u64,
 }
 
 /// When does a run end?
@@ -56,6 +58,7 @@ impl Sim {
             keeps: false,
             records: false,
             ticks: false,
+            most_events: u64::MAX,
         }
     }
 
@@ -170,5 +173,12 @@ impl Sim {
     #[must_use]
     pub fn ticks(self) -> Self {
         Self { ticks: true, ..self }
+    }
+
+    /// With a bound: a run with more events ends early, and so does one of more than 10 years.
+    /// [`Report::is_cut`](crate::Report::is_cut) says so.
+    #[must_use]
+    pub fn bounded(self, events: u64) -> Self {
+        Self { most_events: events, ..self }
     }
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod budget;
 mod callgrind;
+mod console;
 mod demo;
 mod fuzz;
 mod image;
@@ -14,6 +15,7 @@ mod soak;
 mod table;
 mod tidy;
 
+use std::io::{Write, stderr};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +34,7 @@ enum Command {
     Image(image::BuildImages),
     Bench(bench::Bench),
     Budget(budget::CompareBudget),
+    Console(console::AttachConsole),
     Fuzz(fuzz::Fuzz),
     Pictures(pictures::Pictures),
     Record(record::Record),
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Image(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Budget(command) => command.run(),
+        Command::Console(command) => command.run(),
         Command::Fuzz(command) => command.run(),
         Command::Pictures(command) => command.run(),
         Command::Record(command) => command.run(),
@@ -58,7 +62,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Nothing can be said if the reader of the errors has gone too.
+            let _ = writeln!(stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -12,7 +12,7 @@ pub(crate) struct Record {
     /// The file; it is replaced if it exists.
     file: PathBuf,
 
-    /// End after this number of seconds; otherwise, Ctrl-C ends it.
+    /// End after this number of seconds; otherwise, Ctrl-C is the normal end.
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
 

@@ -1,9 +1,10 @@
 //! `cargo xtask replay`: shows a recording as the demo showed the run.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use api::Event;
 use clap::Args;
 use console::terminal::Start;
@@ -14,6 +15,12 @@ use crate::demo::{EventSource, show};
 
 /// After a longer delay than this, such as a pause, the replay goes on from where it is.
 const DELAY: Duration = Duration::from_millis(500);
+
+/// How much faster than the run a replay can go. A year must not take a second, and a second not a year.
+const SPEEDS: RangeInclusive<f64> = 0.01..=1000.0;
+
+/// A longer time between two events is no pause of a run, in microseconds: an hour.
+const JUMP_US: u64 = 60 * 60 * 1_000_000;
 
 /// Show a recording of `cargo xtask record` or `cargo xtask demo --record`.
 #[derive(Args)]
@@ -37,18 +44,47 @@ pub(crate) struct Replay {
 impl Replay {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         ensure!(
-            self.speed > 0.0 && self.speed.is_finite(),
-            "--speed {}: write a number greater than 0, such as 4 or 0.5",
-            self.speed
+            SPEEDS.contains(&self.speed),
+            "--speed {}: write a number from {} to {}, such as 4 or 0.5",
+            self.speed,
+            SPEEDS.start(),
+            SPEEDS.end()
         );
         let recording = open_recording(&self.file)?;
+        let back = check_times(&recording.events).with_context(|| self.file.display().to_string())?;
         let start = Start { ascii: self.ascii, ..Start::default() };
         show(Player::new(recording.events, self.speed), self.plain, start)?;
-        if let Some(note) = recording.note {
+        for note in recording.note.into_iter().chain(back) {
             eprintln!("note: {note}");
         }
         Ok(())
     }
+}
+
+/// Checks the times of a recording, and returns a note about ticks that go back. Each event has one line.
+fn check_times(events: &[Event]) -> anyhow::Result<Option<String>> {
+    let (mut newest, mut newest_tick) = (None, 0);
+    let mut back: Vec<usize> = Vec::new();
+    for (line, event) in (1..).zip(events) {
+        let Some(t) = event.time() else { continue };
+        let jump = t.saturating_sub(newest.unwrap_or(t));
+        ensure!(
+            jump <= JUMP_US,
+            "line {line} is {} s later than the lines before it, and a run has no pause of more than an hour: \
+             remove this line, or replay the two parts one after the other",
+            jump / 1_000_000
+        );
+        newest = newest.max(Some(t));
+        if let Event::Tick(_) = event {
+            if t < newest_tick {
+                back.push(line);
+            }
+            newest_tick = newest_tick.max(t);
+        }
+    }
+    let note =
+        |first| format!("{} ticks go back in time, the first in line {first}; they are left out", back.len());
+    Ok(back.first().map(note))
 }
 
 /// Gives out the events of a recording at their times.
@@ -107,7 +143,7 @@ impl EventSource for Player {
 
 #[cfg(test)]
 mod tests {
-    use api::{ControlChange, Gap};
+    use api::{ControlChange, Gap, Tick};
 
     use super::*;
 
@@ -127,6 +163,29 @@ mod tests {
         }
         // An event that comes late in the file is shown at once.
         assert_eq!(due, [0, 500, 500, 500, 2000]);
+    }
+
+    #[test]
+    fn a_jump_is_an_error_with_its_line_and_ticks_that_go_back_are_noted() {
+        let tick = |t| Event::Tick(Tick { t, ..Tick::default() });
+        let gap = || Event::Gap(Gap::default());
+        let hour = 3_600_000_000;
+        for (events, expected) in [
+            (vec![], Ok(None)),
+            // The first time can be any.
+            (vec![at(9 * hour), at(10 * hour), at(10 * hour)], Ok(None)),
+            (vec![at(0), gap(), at(hour + 1)], Err("line 3 is 3600 s later than the lines before it")),
+            (vec![tick(5), at(3), tick(5)], Ok(None)),
+            (vec![tick(5), tick(3), tick(4)], Ok(Some("2 ticks go back in time, the first in line 2"))),
+        ] {
+            let (found, events) = (check_times(&events), format!("{events:?}"));
+            match (found, expected) {
+                (Ok(None), Ok(None)) => {}
+                (Ok(Some(note)), Ok(Some(part))) => assert!(note.contains(part), "{note}"),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (found, _) => panic!("{found:?} for {events}"),
+            }
+        }
     }
 
     #[test]

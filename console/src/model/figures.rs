@@ -8,7 +8,7 @@ use super::Model;
 use super::frame::Frame;
 use super::lane::{LaneState, sums_of_all};
 use super::latency::{LONG_US, Percentiles};
-use super::series::{Moment, POINT_US, Step, Sums};
+use super::series::{Moment, POINT_US, Step, StepSums};
 use super::view::{Lane, LoadFigures, Totals, Trouble, View};
 use super::window::WINDOW_US;
 use crate::health::Health;
@@ -24,15 +24,15 @@ impl Model {
         let Some((t, frame)) = self.frames.last() else { return };
         let (t, tick) = (*t, &frame.tick);
         let step = Step {
-            balancer: Sums { offered: tick.requests, good: tick.good, errors: tick.errors },
-            load: load.map(|load| Sums { offered: load.offered, good: load.good, errors: load.errors }),
+            balancer: StepSums { offered: tick.requests, good: tick.good, errors: tick.errors },
+            load: load.map(|load| StepSums { offered: load.offered, good: load.good, errors: load.errors }),
             tries: frame.tries(),
         };
         let in_flight: BTreeMap<usize, u32> =
             self.lanes.iter().map(|(number, lane)| (*number, lane.in_flight())).collect();
         let latency = self.latencies.quantiles(t, POINT_US, [0.5, 0.99]);
         let ghost = self.ghosts.moment(self.policy(), self.now);
-        self.points.push(t, step, Moment { in_flight, latency, ghost });
+        self.points.push(t, step, Moment { in_flight, latency }, ghost);
     }
 
     /// What a screen shows at the time of the newest event.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::frame::{Frame, Sums};
 use super::latency::{Curve, LONG_US, Latencies};
-use super::series::POINT_US;
+use super::series::{Moment, POINT_US};
 use super::window::{WINDOW_US, Window};
 
 /// After this time without a tick, in microseconds, a ghost is not shown any more.
@@ -85,12 +85,12 @@ struct State {
     first: u64,
     last: u64,
     frames: Window<Frame>,
-    lanes: BTreeMap<usize, LaneState>,
+    lanes: BTreeMap<usize, GhostLaneState>,
     latencies: Latencies,
 }
 
 #[derive(Clone, Debug, Default)]
-struct LaneState {
+struct GhostLaneState {
     in_flight: u32,
     queued: u32,
     latencies: Latencies,
@@ -121,15 +121,11 @@ impl Ghosts {
         self.all.iter().find(is_shown)
     }
 
-    /// The requests in flight at each backend of the ghost that is shown, and its latencies.
-    pub(super) fn moment(
-        &self,
-        in_force: &str,
-        now: u64,
-    ) -> Option<(BTreeMap<usize, u32>, [Option<u64>; 2])> {
+    /// The ghost that is shown, for a point.
+    pub(super) fn moment(&self, in_force: &str, now: u64) -> Option<Moment> {
         let (_, state) = self.shown(in_force, now)?;
         let in_flight = state.lanes.iter().map(|(number, lane)| (*number, lane.in_flight)).collect();
-        Some((in_flight, state.latencies.quantiles(state.last, POINT_US, [0.5, 0.99])))
+        Some(Moment { in_flight, latency: state.latencies.quantiles(state.last, POINT_US, [0.5, 0.99]) })
     }
 
     /// The percentiles of the ghost that is shown.
@@ -188,7 +184,7 @@ impl State {
         };
         let picks =
             self.lanes.keys().fold(0_u64, |all, lane| all.saturating_add(increase(*lane, |sums| sums.picks)));
-        let lane = |(&number, lane): (&usize, &LaneState)| {
+        let lane = |(&number, lane): (&usize, &GhostLaneState)| {
             let [p50_us, p99_us] = lane.latencies.quantiles(now, WINDOW_US, [0.5, 0.99]);
             let share = increase(number, |sums| sums.picks) as f64 / picks as f64;
             GhostLane {
@@ -217,7 +213,7 @@ impl State {
     }
 }
 
-impl LaneState {
+impl GhostLaneState {
     fn tick(&mut self, t: u64, tick: &BackendTick) {
         self.in_flight = tick.in_flight;
         self.queued = tick.server.as_ref().map_or(tick.waiting, |server| server.queued);

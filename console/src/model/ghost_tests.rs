@@ -92,3 +92,17 @@ fn a_ghost_that_begins_again_has_no_past() {
     let view = ghosts.view("random", 2 * S, 0, &Latencies::default()).unwrap();
     assert_eq!((view.totals.good, view.totals.p50_us, view.lanes[0].p50_us), (0.0, Some(8), Some(8)));
 }
+
+#[test]
+fn the_agreement_is_that_of_the_last_thirty_seconds() {
+    let mut latencies = Latencies::default();
+    let mut ghosts = Ghosts::default();
+    for second in 0..40 {
+        // They differ at first, and agree for the last 31 s.
+        latencies.push(second * S, &vec![(if second < 9 { 900 } else { 100 }, 50)]);
+        ghosts.tick(&tick("random", second * S, second, 100), second * S);
+        ghosts.tick(&tick("ring", second * S, second, 5), second * S);
+    }
+    let view = ghosts.view("random", 39 * S, 0, &latencies).unwrap();
+    assert_eq!((view.agreement, view.covers_us), (Some(100.0), LONG_US));
+}

@@ -12,7 +12,8 @@ pub const LONG_US: u64 = 30_000_000;
 const PERCENTILES: [(f64, u64); 7] =
     [(50.0, 2), (75.0, 4), (90.0, 10), (95.0, 20), (99.0, 100), (99.9, 1000), (99.99, 10_000)];
 
-/// Percentiles, each with its latency in microseconds. One that needs more answers than there are is left out.
+/// Percentiles, each with its latency in microseconds. One that needs more answers than there are is left
+/// out.
 pub type Curve = Vec<(f64, u64)>;
 
 /// Latencies by percentile, as clients see them, over [`Percentiles::window_us`].

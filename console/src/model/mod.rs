@@ -95,6 +95,8 @@ impl Model {
             Event::Fault(fault) => self.lane(fault.backend).fault(fault),
             Event::Control(control) => self.control(control),
             Event::Load(load) => self.load = Some(load.clone()),
+            // Only the sample stands for all requests.
+            Event::Req(request) if request.n == 0 => {}
             Event::Req(request) => self.samples.end(request),
             Event::Why(why) => self.samples.explain(why),
             Event::Ghost(ghost) => self.ghosts.tick(ghost, self.now),
@@ -146,7 +148,8 @@ impl Model {
             Some(Change::Ghost { policy }) => self.ghosts.ask(policy.as_ref()),
             Some(Change::Secret { since }) => self.secret = Some(Secret { since: *since, revealed: None }),
             Some(Change::Revealed { backend, fault, after_us }) => {
-                let since = self.secret.as_ref().map_or(control.t.saturating_sub(*after_us), |one| one.since);
+                let before = control.t.saturating_sub(*after_us);
+                let since = self.secret.as_ref().map_or(before, |one| one.since);
                 let revealed =
                     Some(Revealed { backend: *backend, fault: fault.clone(), after_us: *after_us });
                 self.secret = Some(Secret { since, revealed });

@@ -72,10 +72,12 @@ proptest! {
         let view = model(events).view();
         prop_assert!(view.lanes.iter().all(|lane| lane.cells.len() == CELLS && lane.rate >= 0.0));
         prop_assert!(view.lanes.is_sorted_by_key(|lane| lane.number));
-        prop_assert!(view.series.points.len() <= POINTS && view.series.points.is_sorted_by_key(|point| point.t));
+        let points = &view.series.points;
+        prop_assert!(points.len() <= POINTS && points.is_sorted_by_key(|point| point.t));
         let width = |point: &Point| (point.in_flight.len(), point.ghost_in_flight.len());
         let lanes = view.lanes.len();
-        prop_assert!(view.series.points.iter().map(width).all(|(real, ghost)| real == lanes && (ghost == 0 || ghost == lanes)));
+        let is_full = |(real, ghost)| real == lanes && (ghost == 0 || ghost == lanes);
+        prop_assert!(points.iter().map(width).all(is_full));
         prop_assert!(serde_json::to_string(&view).is_ok());
     }
 

@@ -26,7 +26,7 @@ pub struct Series {
     pub step_us: u64,
     /// The period of all points, in microseconds.
     pub span_us: u64,
-    /// The period of the rates and latencies of one point, in microseconds: the time that ends with the point.
+    /// The period of the rates and latencies of one point, in microseconds. It ends with the point.
     pub window_us: u64,
     /// The points, oldest first; at most [`POINTS`].
     pub points: Vec<Point>,
@@ -61,7 +61,7 @@ pub struct Point {
 
 /// The sums of one tick.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sums {
+pub(super) struct StepSums {
     pub(super) offered: u64,
     pub(super) good: u64,
     pub(super) errors: u64,
@@ -70,24 +70,25 @@ pub(super) struct Sums {
 /// The sums of one tick: those of the balancer, and those of the load.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Step {
-    pub(super) balancer: Sums,
-    pub(super) load: Option<Sums>,
+    pub(super) balancer: StepSums,
+    pub(super) load: Option<StepSums>,
     pub(super) tries: u64,
 }
 
 /// What a point knows in addition to its rates.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moment {
+    /// Requests in flight, by the number of the backend.
     pub(super) in_flight: BTreeMap<usize, u32>,
+    /// The median latency, and the 99th percentile.
     pub(super) latency: [Option<u64>; 2],
-    pub(super) ghost: Option<(BTreeMap<usize, u32>, [Option<u64>; 2])>,
 }
 
 /// The points so far.
 #[derive(Clone, Debug)]
 pub(super) struct Points {
     sums: Window<Step>,
-    points: VecDeque<(Point, Moment)>,
+    points: VecDeque<(Point, Moment, Option<Moment>)>,
 }
 
 impl Default for Points {
@@ -102,16 +103,16 @@ impl Points {
         self.sums.clear();
     }
 
-    /// Adds the point of this time, which is later than all others.
-    pub(super) fn push(&mut self, t: u64, step: Step, moment: Moment) {
+    /// Adds the point of this time, which is later than all others. `ghost` is the ghost that is shown.
+    pub(super) fn push(&mut self, t: u64, step: Step, moment: Moment, ghost: Option<Moment>) {
         // A load that has begun again counts for nothing before its second tick.
-        let fell = |before: Sums, now: Sums| now.offered < before.offered;
+        let fell = |before: StepSums, now: StepSums| now.offered < before.offered;
         let last = self.sums.last().and_then(|(_, last)| last.load);
         if last.zip(step.load).is_some_and(|(before, now)| fell(before, now)) {
             self.sums.clear();
         }
         self.sums.push(t, step);
-        let rate = |sum: fn(&Sums) -> u64| {
+        let rate = |sum: fn(&StepSums) -> u64| {
             let of_load = self.sums.known_rate(|step| step.load.as_ref().map(sum));
             of_load.or_else(|| self.sums.known_rate(|step| Some(sum(&step.balancer))))
         };
@@ -123,7 +124,7 @@ impl Points {
             tries: self.sums.known_rate(|step| Some(step.tries)),
             ..Point::default()
         };
-        self.points.push_back((point, moment));
+        self.points.push_back((point, moment, ghost));
         if self.points.len() > POINTS {
             self.points.pop_front();
         }
@@ -132,19 +133,20 @@ impl Points {
     /// The points of the last [`SPAN_US`], for these lanes.
     pub(super) fn view(&self, now: u64, lanes: &[usize]) -> Series {
         let of_each = |all: &BTreeMap<usize, u32>| lanes.iter().map(|lane| all.get(lane).copied()).collect();
-        let point = |(point, moment): &(Point, Moment)| {
-            let (ghost, [ghost_p50_us, ghost_p99_us]) = moment.ghost.clone().unwrap_or_default();
+        let point = |(point, moment, ghost): &(Point, Moment, Option<Moment>)| {
+            let ghost = ghost.as_ref();
+            let [ghost_p50_us, ghost_p99_us] = ghost.map(|ghost| ghost.latency).unwrap_or_default();
             Point {
                 in_flight: of_each(&moment.in_flight),
                 p50_us: moment.latency[0],
                 p99_us: moment.latency[1],
-                ghost_in_flight: if moment.ghost.is_some() { of_each(&ghost) } else { Vec::new() },
+                ghost_in_flight: ghost.map(|ghost| of_each(&ghost.in_flight)).unwrap_or_default(),
                 ghost_p50_us,
                 ghost_p99_us,
                 ..point.clone()
             }
         };
-        let inside = self.points.iter().filter(|(point, _)| point.t.saturating_add(SPAN_US) > now);
+        let inside = self.points.iter().filter(|(point, ..)| point.t.saturating_add(SPAN_US) > now);
         Series {
             step_us: STEP_US,
             span_us: SPAN_US,
@@ -159,7 +161,7 @@ mod tests {
     use super::*;
 
     fn step(sum: u64) -> Step {
-        let sums = Sums { offered: sum, good: sum / 2, errors: 0 };
+        let sums = StepSums { offered: sum, good: sum / 2, errors: 0 };
         Step { balancer: sums, load: None, tries: 2 * sum }
     }
 
@@ -167,7 +169,7 @@ mod tests {
     fn the_rates_of_a_point_are_those_of_its_last_second() {
         let mut points = Points::default();
         for (ms, sum) in [(0, 0), (250, 10), (1000, 40), (1250, 90), (3000, 160)] {
-            points.push(ms * 1000, step(sum), Moment::default());
+            points.push(ms * 1000, step(sum), Moment::default(), None);
         }
         let found: Vec<_> =
             points.view(0, &[]).points.iter().map(|point| (point.offered, point.tries)).collect();
@@ -180,13 +182,13 @@ mod tests {
     fn clients_are_believed_more_than_the_balancer() {
         let mut points = Points::default();
         let with_load = |sum, offered| {
-            let load = Some(Sums { offered, ..Sums::default() });
+            let load = Some(StepSums { offered, ..StepSums::default() });
             Step { load, ..step(sum) }
         };
-        points.push(0, with_load(0, 100), Moment::default());
-        points.push(STEP_US, with_load(10, 150), Moment::default());
-        points.push(2 * STEP_US, with_load(20, 5), Moment::default());
-        points.push(3 * STEP_US, with_load(20, 30), Moment::default());
+        points.push(0, with_load(0, 100), Moment::default(), None);
+        points.push(STEP_US, with_load(10, 150), Moment::default(), None);
+        points.push(2 * STEP_US, with_load(20, 5), Moment::default(), None);
+        points.push(3 * STEP_US, with_load(20, 30), Moment::default(), None);
         let rates: Vec<_> = points.view(0, &[]).points.iter().map(|point| point.offered).collect();
         assert_eq!(rates, [None, Some(200.0), None, Some(100.0)], "the load has begun again");
     }
@@ -195,9 +197,9 @@ mod tests {
     fn a_point_has_a_place_for_each_lane() {
         let mut points = Points::default();
         let moment = Moment { in_flight: [(2, 7)].into(), ..Moment::default() };
-        points.push(0, step(0), moment.clone());
-        let ghost = Some(([(3, 9)].into(), [Some(1), None]));
-        points.push(STEP_US, step(0), Moment { ghost, ..moment });
+        points.push(0, step(0), moment.clone(), None);
+        let ghost = Moment { in_flight: [(3, 9)].into(), latency: [Some(1), None] };
+        points.push(STEP_US, step(0), moment, Some(ghost));
         let found = points.view(0, &[1, 2, 3]).points;
         assert_eq!(found[0].in_flight, [None, Some(7), None]);
         assert_eq!((found[0].ghost_in_flight.len(), found[0].ghost_p50_us), (0, None));
@@ -210,7 +212,7 @@ mod tests {
     #[test]
     fn a_minute_is_kept() {
         let mut points = Points::default();
-        (0..1000).for_each(|n| points.push(n * STEP_US, step(n), Moment::default()));
+        (0..1000).for_each(|n| points.push(n * STEP_US, step(n), Moment::default(), None));
         let found = points.view(999 * STEP_US, &[]).points;
         assert_eq!((found.len(), found[0].t), (POINTS, 760 * STEP_US));
         assert_eq!(points.view(1009 * STEP_US, &[]).points.len(), POINTS - 10, "time goes on");

@@ -72,7 +72,7 @@ pub fn of_the_locale() -> Glyphs {
 }
 
 /// Whether the user wants colours: <https://no-color.org>.
-pub(super) fn wants_colours() -> bool {
+pub fn wants_colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 

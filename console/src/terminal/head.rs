@@ -3,7 +3,7 @@
 use ratatui::text::Line;
 
 use super::scene::Scene;
-use super::text::{fit, percent, plain, rate, us};
+use super::text::{fit, plain, rate, us};
 use super::tone;
 use crate::model::{Ghost, GhostTotals, LoadFigures, Totals, View};
 
@@ -85,7 +85,7 @@ pub(super) fn clients(view: &View, load: &LoadFigures, columns: usize) -> Line<'
 pub(super) fn ghost(view: &View, ghost: &Ghost, columns: usize) -> Line<'static> {
     let seconds = (ghost.covers_us as f64 / 1e6).round();
     let agreement = match ghost.agreement {
-        Some(agreement) => format!("agreement {} in {seconds} s", percent(Some(agreement / 100.0))),
+        Some(agreement) => format!("agreement {agreement:.0} % ({seconds} s)"),
         None => "agreement not known yet".to_owned(),
     };
     let GhostTotals { good, errors, in_flight, p50_us, p99_us } = &ghost.totals;
@@ -96,7 +96,7 @@ pub(super) fn ghost(view: &View, ghost: &Ghost, columns: usize) -> Line<'static>
             ghost.agreement.map_or_else(String::new, |agreement| format!("agree {agreement:.0} %")),
         ],
         false => vec![
-            format!("with {}, {}, it would be:", ghost.policy, window(view)),
+            format!("would be, {} {}:", ghost.policy, window(view)),
             format!("p50 {}", us(*p50_us)),
             format!("p99 {}", us(*p99_us)),
             agreement,

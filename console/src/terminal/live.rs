@@ -12,23 +12,13 @@ use super::look::{Addresses, Look};
 use super::screen::draw;
 use super::source::EventSource;
 use super::trail::Trail;
+use super::wish::Wish;
 use crate::glyphs::Glyphs;
 use crate::keys::{Action, action};
-use crate::model::{Model, View};
+use crate::model::Model;
 
 /// The time between two drawings.
 const TICK: Duration = Duration::from_millis(250);
-
-/// Something that a user wants from the lab, and the screen at that moment.
-#[derive(Debug)]
-pub struct Wish {
-    /// What the user wants.
-    pub action: Action,
-    /// The number of the chosen backend.
-    pub lane: usize,
-    /// What the screen shows.
-    pub view: View,
-}
 
 /// What a screen is told at its start.
 #[derive(Debug, Default)]

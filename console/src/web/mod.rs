@@ -1,8 +1,8 @@
 //! The server of the page, on the loopback of this machine.
 //!
-//! It serves the page, its files, the merged stream of a lab ([`LabStream`](lab::stream::LabStream)), and takes
-//! commands. The `guard` decides which requests are allowed. A viewer that reads slowly loses events and delays
-//! neither the lab nor other viewers; the number of viewers is limited.
+//! It serves the page, its files, the merged stream of a lab ([`LabStream`](lab::stream::LabStream)), and
+//! takes commands. The `guard` decides which requests are allowed. A viewer that reads slowly loses events
+//! and delays neither the lab nor other viewers; the number of viewers is limited.
 
 mod body;
 mod events;

@@ -1,8 +1,8 @@
 //! The commands to a running lab: what a key of the terminal, a button of the page and `curl` do.
 //!
-//! An [`Operator`] does each [`Command`] at the place that can do it: the control port of a backend, the admin
-//! port of the balancer, the load, or the stream. What the balancer and the load do not tell themselves, the
-//! operator tells as an event `control`.
+//! An [`Operator`] does each [`Command`] at the place that can do it: the control port of a backend, the
+//! admin port of the balancer, the load, or the stream. What the balancer and the load do not tell
+//! themselves, the operator tells as an event `control`.
 
 mod failure;
 mod ports;

@@ -16,8 +16,8 @@ use tokio::task::spawn_blocking;
 
 use crate::binaries::workspace;
 
-/// The services of `docker-compose.yml` that make a lab. The file also has a console, which sends a load of its
-/// own; a lab does without it.
+/// The services of `docker-compose.yml` that make a lab. The file also has a console, which sends a load of
+/// its own; a lab does without it.
 const SERVICES: [&str; 5] = ["lb", "backend1", "backend2", "backend3", "backend4"];
 
 /// The number of backends among them.

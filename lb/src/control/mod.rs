@@ -118,8 +118,8 @@ impl Control {
         &self.pool
     }
 
-    /// Something was changed, by this origin: logs it, and tells the readers of events. `change` says the same
-    /// for programs.
+    /// Something was changed, by this origin: logs it, and tells the readers of events. `change` says the
+    /// same for programs.
     fn intervened(&self, what: String, change: Option<api::Change>, by: &str) {
         self.observer.intervened(clock::now().as_micros(), what, change, by);
     }

@@ -121,8 +121,8 @@ pub(super) fn difference(before: &Member, after: &Member) -> String {
     told.map(|(name, before, after)| format!("{name} {before} -> {after}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The difference that a console follows. If the mode and the weight differ, it is the mode: the next tick has
-/// the weight.
+/// The difference that a console follows. If the mode and the weight differ, it is the mode: the next tick
+/// has the weight.
 pub(super) fn told_change(backend: usize, before: &Member, after: &Member) -> Option<api::Change> {
     if before.mode != after.mode {
         return Some(api::Change::Mode { backend, mode: after.mode.name().into() });

@@ -32,6 +32,9 @@ use world::World;
 /// A run that counts calls ends when no event has advanced a call for 60 s.
 const STANDSTILL: Nanos = 60_000_000_000;
 
+/// The longest run that has an end: ten years.
+const LONGEST: Nanos = 10 * 365 * 24 * 3600 * 1_000_000_000;
+
 /// Runs a simulation. Returns its figures and, if it is recorded, its calls.
 pub(crate) fn run(sim: &Sim, stop: Stop) -> (Report, Option<Vec<Recorded>>) {
     let balancers: Vec<_> =
@@ -75,6 +78,10 @@ impl World<'_> {
                 }
                 return;
             };
+            if self.events >= self.sim.most_events || event.at > LONGEST {
+                self.is_cut = true;
+                return;
+            }
             self.now = event.at;
             self.events += 1;
             if event.what.moves_calls() {
@@ -155,6 +162,7 @@ impl World<'_> {
             to: self.now,
             unfinished: self.started - self.ended,
             events: self.events,
+            is_cut: self.is_cut,
         };
         (report, self.recorded)
     }

@@ -117,6 +117,8 @@ pub(super) struct World<'a> {
     /// When the warm-up ended.
     pub(super) measured_from: Nanos,
     pub(super) events: u64,
+    /// Whether the run has ended because of its bounds.
+    pub(super) is_cut: bool,
     pub(super) last_tick: Seen,
     /// What a live run counts beside the report.
     pub(super) flow: Flow,
@@ -184,6 +186,7 @@ impl<'a> World<'a> {
             recorded: sim.records.then(Vec::new),
             measured_from: 0,
             events: 0,
+            is_cut: false,
             last_tick: Seen::default(),
             flow: Flow::default(),
         }

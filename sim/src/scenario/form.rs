@@ -4,20 +4,20 @@ use balance::member::Member;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::values::{Bound, Part, Percent, Policy, Positive, Rate, Time, TimeOrEver, Whole, Workers};
+use super::values::{Bound, Count, Part, Percent, Policy, Positive, Rate, Time, TimeOrEver, Whole, Workers};
 
 /// A scenario.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Form {
     pub(super) title: String,
-    #[serde(default)]
-    pub(super) seed: u64,
-    pub(super) requests: Option<u64>,
+    pub(super) seed: Option<Count>,
+    pub(super) requests: Option<Count>,
     pub(super) time: Option<Time>,
-    pub(super) warm_up: Option<Spanned<u64>>,
+    pub(super) warm_up: Option<Spanned<Count>>,
     #[serde(default)]
     pub(super) policies: Vec<Policy>,
+    #[serde(default)]
     pub(super) servers: Vec<Spanned<ServerForm>>,
     pub(super) balancer: Option<Spanned<BalancerForm>>,
     pub(super) arrivals: Spanned<ArrivalForm>,
@@ -29,7 +29,7 @@ pub(super) struct Form {
 
 /// Some equal servers.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table of servers, such as [[servers]] with count = 4")]
 pub(super) struct ServerForm {
     pub(super) count: Whole<1, 100_000>,
     pub(super) workers: Option<Workers>,
@@ -62,15 +62,15 @@ pub(super) enum Reaction {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { keys = 100, hit = \"10ms\", miss = \"100ms\" }")]
 pub(super) struct CacheForm {
-    pub(super) keys: usize,
+    pub(super) keys: Count,
     pub(super) hit: Time,
     pub(super) miss: Time,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { every = \"10s\", lasts = \"200ms\" }")]
 pub(super) struct CollectionForm {
     pub(super) every: Time,
     pub(super) lasts: Time,
@@ -78,7 +78,7 @@ pub(super) struct CollectionForm {
 
 /// The balancers. A key that is missing has the default of the program `lb`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "the table [balancer]")]
 pub(super) struct BalancerForm {
     pub(super) count: Option<Whole<1, 1000>>,
     /// Whether there are pings and looks at the traffic.
@@ -92,14 +92,14 @@ pub(super) struct BalancerForm {
     pub(super) slow_start: Option<Time>,
     pub(super) panic_threshold: Option<Whole<0, 100>>,
     pub(super) load_factor: Option<Whole<101, 10_000>>,
-    pub(super) outlier_errors: Option<u32>,
+    pub(super) outlier_errors: Option<Whole<1, 1_000_000>>,
     pub(super) ejection_time: Option<Time>,
     pub(super) retries: Option<Whole<0, 100>>,
     pub(super) retry_delay: Option<Time>,
     pub(super) attempts: Option<Whole<1, 100>>,
     pub(super) retry_on_errors: Option<bool>,
-    pub(super) budget_percent: Option<u32>,
-    pub(super) budget_per_second: Option<u32>,
+    pub(super) budget_percent: Option<Whole<0, 1000>>,
+    pub(super) budget_per_second: Option<Whole<0, 1_000_000>>,
     pub(super) response_timeout: Option<Time>,
     pub(super) max_in_flight: Option<Whole<1, 1_000_000>>,
     pub(super) queue: Option<Bound>,
@@ -116,7 +116,7 @@ pub(super) enum PingKind {
 
 /// The arrivals: one of these keys, and `think` beside `clients`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "the table [arrivals], with a key such as poisson = 10")]
 pub(super) struct ArrivalForm {
     pub(super) even: Option<Positive>,
     pub(super) poisson: Option<Positive>,
@@ -126,7 +126,7 @@ pub(super) struct ArrivalForm {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { at = \"0s\", rate = 10 }")]
 pub(super) struct StepForm {
     pub(super) at: Time,
     pub(super) rate: Rate,
@@ -134,7 +134,7 @@ pub(super) struct StepForm {
 
 /// The law of a time: one of these keys.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { exp = \"50ms\" }")]
 pub(super) struct TimeForm {
     pub(super) fixed: Option<Time>,
     pub(super) exp: Option<Time>,
@@ -144,14 +144,14 @@ pub(super) struct TimeForm {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { p50 = \"20ms\", p99 = \"80ms\" }")]
 pub(super) struct LognormalForm {
     pub(super) p50: Time,
     pub(super) p99: Time,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { short = \"10ms\", long = \"1s\", share = 0.05 }")]
 pub(super) struct BimodalForm {
     pub(super) short: Time,
     pub(super) long: Time,
@@ -159,7 +159,7 @@ pub(super) struct BimodalForm {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { from = \"20ms\", to = \"60ms\" }")]
 pub(super) struct UniformForm {
     pub(super) from: Time,
     pub(super) to: Time,
@@ -167,15 +167,15 @@ pub(super) struct UniformForm {
 
 /// The clients.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "the table [clients]")]
 pub(super) struct ClientForm {
     pub(super) patience: Option<TimeOrEver>,
     pub(super) retries: Option<Whole<0, 1000>>,
     pub(super) backoff: Option<Time>,
     #[serde(default)]
     pub(super) jitter: bool,
-    pub(super) budget_percent: Option<u32>,
-    pub(super) budget_per_second: Option<u32>,
+    pub(super) budget_percent: Option<Whole<0, 1000>>,
+    pub(super) budget_per_second: Option<Whole<0, 1_000_000>>,
     pub(super) keys: Option<Whole<1, { u32::MAX }>>,
     pub(super) hot_share: Option<Part>,
     pub(super) idempotent: Option<bool>,
@@ -183,11 +183,14 @@ pub(super) struct ClientForm {
 
 /// A fault. Which keys it needs depends on its kind.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table [[fault]], with at = \"10s\", kind = \"kill\" and backend = 1"
+)]
 pub(super) struct FaultForm {
     pub(super) at: Time,
     pub(super) kind: FaultKind,
-    pub(super) backend: usize,
+    pub(super) backend: Count,
     pub(super) lasts: Option<TimeOrEver>,
     pub(super) times: Option<Positive>,
     pub(super) code: Option<Whole<200, 599>>,

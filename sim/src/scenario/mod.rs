@@ -15,6 +15,9 @@ use crate::settings::{Sim, Stop};
 
 use read::Problem;
 
+/// The largest number of events of a run: some minutes on one core.
+const MOST_EVENTS: u64 = 500_000_000;
+
 /// A simulation, its end, and the policies to compare.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -53,8 +56,26 @@ impl Scenario {
     }
 
     /// Runs the scenario under each of these policies, with the same arrivals, sizes and faults.
-    pub fn run(&self, policies: &[Kind], seed: u64) -> Vec<Report> {
-        let sim = Sim { seed, ..self.sim.clone() };
+    ///
+    /// # Errors
+    /// If a run has more than 500 million events, or lasts for more than 10 years.
+    pub fn run(&self, policies: &[Kind], seed: u64) -> Result<Vec<Report>, String> {
+        let reports = self.reports(policies, seed);
+        match reports.iter().find(|report| report.is_cut()) {
+            Some(cut) => Err(format!(
+                "under {}, the run has not ended after {} events and {:.0} s, with {} calls; a run has at most \
+                 {MOST_EVENTS} events and 10 years: write fewer requests, a shorter time, or a higher rate",
+                cut.policy(),
+                cut.events,
+                cut.duration().as_secs_f64(),
+                cut.calls(),
+            )),
+            None => Ok(reports),
+        }
+    }
+
+    fn reports(&self, policies: &[Kind], seed: u64) -> Vec<Report> {
+        let sim = Sim { seed, ..self.sim.clone() }.bounded(MOST_EVENTS);
         policies.iter().map(|policy| sim.clone().policy(*policy).run(self.stop)).collect()
     }
 
@@ -87,9 +108,23 @@ exp = "50ms"
     #[test]
     fn a_small_scenario_runs() {
         let scenario = Scenario::parse(SMALL).unwrap();
-        let reports = scenario.run(&scenario.policies(), scenario.seed());
+        let reports = scenario.run(&scenario.policies(), scenario.seed()).unwrap();
         let told: Vec<_> = reports.iter().map(|report| (report.policy(), report.calls())).collect();
         assert_eq!(told, [("random", 100), ("round-robin", 100)]);
+    }
+
+    #[test]
+    fn a_run_that_does_not_end_is_an_error() {
+        // 400 calls at one call in a million seconds are 12.7 years.
+        let slow = SMALL.replace("poisson = 10", "even = 0.000001").replace("count = 2", "count = 1");
+        let slow = slow.replace("[arrivals]", "[balancer]\nchecks = false\n[arrivals]");
+        let scenario = Scenario::parse(&slow.replace("requests = 100", "requests = 400")).unwrap();
+        let error = scenario.run(&[Kind::Random], 1).unwrap_err();
+        assert!(error.starts_with("under random, the run has not ended after "), "{error}");
+        assert!(Scenario::parse(&slow).unwrap().run(&[Kind::Random], 1).is_ok(), "100 calls are 3 years");
+        let sim = Scenario::parse(SMALL).unwrap().sim;
+        let report = sim.bounded(50).run(Stop::Requests(100));
+        assert!(report.is_cut() && report.calls() < 50);
     }
 
     /// Each change of the small scenario, with the line of the error and words that it must contain.

@@ -19,7 +19,7 @@ use super::form::{
     ArrivalForm, BalancerForm, ClientForm, FaultForm, FaultKind, Form, Order, PingKind, Reaction, ServerForm,
     TimeForm,
 };
-use super::values::{Bound, Part, Positive, Time, Whole, Workers};
+use super::values::{Bound, Count, Part, Positive, Time, Whole, Workers};
 
 /// The largest number of servers.
 const MAX_SERVERS: usize = 100_000;
@@ -39,7 +39,11 @@ pub(super) struct Problem {
 /// The scenario of a form.
 pub(super) fn scenario(form: Form) -> Result<Scenario, Problem> {
     let problem = |what: &str| Problem { at: None, what: what.to_owned() };
-    let stop = match (form.requests, form.time) {
+    let stop = match (form.requests.map(|count| count.0), form.time) {
+        (Some(0), None) => return Err(problem("requests = 0 is no run; write at least 1, such as 100000")),
+        (None, Some(Time(Duration::ZERO))) => {
+            return Err(problem("time = \"0s\" is no run; write a longer time, such as \"60s\""));
+        }
         (Some(requests), None) => Stop::Requests(requests),
         (None, Some(Time(time))) => Stop::Time(time),
         (Some(_), Some(_)) => return Err(problem("a run has one end; write either requests or time")),
@@ -47,9 +51,9 @@ pub(super) fn scenario(form: Form) -> Result<Scenario, Problem> {
             return Err(problem("a run needs an end; write requests = 100000, or time = \"60s\""));
         }
     };
-    let mut sim = Sim::new(form.seed);
+    let mut sim = Sim::new(form.seed.map_or(0, |seed| seed.0));
     if let Some(calls) = form.warm_up {
-        sim = sim.warm_up(placed(calls, |calls| warm_up(calls, form.requests))?);
+        sim = sim.warm_up(placed(calls, |calls| warm_up(calls.0, form.requests.map(|count| count.0)))?);
     }
     for row in form.servers {
         let others = sim.servers.len();
@@ -57,6 +61,14 @@ pub(super) fn scenario(form: Form) -> Result<Scenario, Problem> {
         sim = sim.servers(count, made);
     }
     let backends = sim.servers.len();
+    if backends == 0 {
+        return Err(problem("there are no servers; write [[servers]], and below it count = 4"));
+    }
+    if sim.servers.iter().all(|server| server.weight == 0) {
+        return Err(problem(
+            "all servers have the weight 0, so none gets a call; write weight = 1, or no weight",
+        ));
+    }
     if let Some(balancer) = form.balancer {
         sim = sim.balancing(placed(balancer, |form| balancing(&form, backends))?);
     }
@@ -69,7 +81,10 @@ pub(super) fn scenario(form: Form) -> Result<Scenario, Problem> {
         let (at, fault) = placed(row, |form| fault(&form, backends))?;
         sim = sim.at(at, fault);
     }
-    let policies = form.policies.into_iter().map(|policy| policy.0).collect();
+    let policies: Vec<_> = form.policies.into_iter().map(|policy| policy.0).collect();
+    if let Some(twice) = policies.iter().enumerate().find(|(at, policy)| policies[..*at].contains(policy)) {
+        return Err(problem(&format!("{} is there twice in policies; write it once", twice.1)));
+    }
     Ok(Scenario { title: form.title, sim, stop, policies })
 }
 
@@ -120,7 +135,17 @@ fn server(form: ServerForm, others: usize) -> Result<(usize, Server), String> {
         Reaction::Cancel => OnDisconnect::Cancel,
     });
     if let Some(cache) = form.cache {
-        server = server.cache(Cache { keys: cache.keys, hit: cache.hit.0, miss: cache.miss.0 });
+        let Count(keys) = cache.keys;
+        if keys == 0 {
+            return Err(
+                "a cache of no keys has no effect; write keys = 1 or more, or remove cache".to_owned()
+            );
+        }
+        server = server.cache(Cache {
+            keys: usize::try_from(keys).unwrap_or(usize::MAX),
+            hit: cache.hit.0,
+            miss: cache.miss.0,
+        });
     }
     if let Some(pauses) = form.collections {
         if pauses.lasts.0 >= pauses.every.0 {
@@ -221,7 +246,7 @@ fn rules(form: &BalancerForm) -> Rules {
     rules.panic_threshold =
         form.panic_threshold.map_or(rules.panic_threshold, |Whole(percent)| percent as u8);
     rules.load_factor = form.load_factor.map_or(rules.load_factor, |factor| factor.0);
-    if let Some(errors) = form.outlier_errors {
+    if let Some(Whole(errors)) = form.outlier_errors {
         let ejection_time = form.ejection_time.map_or(outlier::Rule::DEFAULT.ejection_time, |time| time.0);
         rules.outlier = outlier::Rule { consecutive_errors: errors, ejection_time, ..outlier::Rule::OFF };
     }
@@ -230,18 +255,23 @@ fn rules(form: &BalancerForm) -> Rules {
 }
 
 /// A budget, if one of its keys is there.
-fn budget(percent: Option<u32>, per_second: Option<u32>) -> Option<budget::Rule> {
+fn budget(percent: Option<Whole<0, 1000>>, per_second: Option<Whole<0, 1_000_000>>) -> Option<budget::Rule> {
     if percent.is_none() && per_second.is_none() {
         return None;
     }
     let default = budget::Rule::DEFAULT;
     Some(budget::Rule {
-        percent: percent.unwrap_or(default.percent),
-        per_second: per_second.unwrap_or(default.per_second),
+        percent: percent.map_or(default.percent, |percent| percent.0),
+        per_second: per_second.map_or(default.per_second, |retries| retries.0),
     })
 }
 
 fn clients(form: &ClientForm) -> Result<Clients, String> {
+    if form.patience.is_some_and(|time| time.0.is_zero()) {
+        return Err(
+            r#"a client without patience gets no answer; write patience = "1s", or "ever""#.to_owned()
+        );
+    }
     Ok(Clients {
         patience: form.patience.map(|time| time.0),
         retries: form.retries.map_or(0, |retries| retries.0),
@@ -270,6 +300,11 @@ fn arrivals(form: ArrivalForm) -> Result<Arrivals, String> {
         (None, Some(Positive(rate)), None, None) => Ok(Arrivals::Poisson(rate)),
         (None, None, Some(steps), None) => {
             let steps: Vec<_> = steps.iter().map(|step| (step.at.0, step.rate.0)).collect();
+            if steps.iter().all(|(_, rate)| *rate == 0.0) {
+                return Err(
+                    r#"no call arrives in these steps; write steps = [{ at = "0s", rate = 10 }]"#.to_owned()
+                );
+            }
             if !steps.is_sorted_by_key(|(at, _)| *at) {
                 return Err("the times of the steps fall; write them in their order".to_owned());
             }
@@ -292,6 +327,11 @@ fn law(form: &TimeForm) -> Result<Service, String> {
     if form.uniform.as_ref().is_some_and(|law| law.to.0 < law.from.0) {
         return Err("a uniform time goes from the shorter time to the longer one; write such as \
                     { from = \"20ms\", to = \"60ms\" }"
+            .to_owned());
+    }
+    if form.bimodal.as_ref().is_some_and(|law| law.long.0 < law.short.0) {
+        return Err("a bimodal time has a long time that is not below the short one; write such as \
+                    { short = \"10ms\", long = \"1s\", share = 0.05 }"
             .to_owned());
     }
     let laws = [
@@ -317,7 +357,8 @@ fn law(form: &TimeForm) -> Result<Service, String> {
 /// A fault of one of so many backends.
 fn fault(form: &FaultForm, backends: usize) -> Result<(Duration, Fault), String> {
     use FaultKind::{Cold, Continue, Kill, Latency, Pings, Slow, Start, Status, Stop};
-    let (backend, lasts) = (form.backend, form.lasts.map_or(Duration::MAX, |time| time.0));
+    let backend = usize::try_from(form.backend.0).unwrap_or(usize::MAX);
+    let lasts = form.lasts.map_or(Duration::MAX, |time| time.0);
     if !(1..=backends).contains(&backend) {
         return Err(format!("there is no backend {backend}; write a number from 1 to {backends}"));
     }

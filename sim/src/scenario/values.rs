@@ -51,13 +51,45 @@ fn time(value: &NumberOrWord, or: &str) -> Result<Duration, String> {
     }
 }
 
+/// A number.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    match NumberOrWord::deserialize(from)? {
+        NumberOrWord::Number(number) => Ok(number),
+        NumberOrWord::Word(word) => {
+            Err(D::Error::custom(format!(r#""{word}" is no number; write such as 10"#)))
+        }
+    }
+}
+
+/// A whole number from 0 on that has no other bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Count(pub(super) u64);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "write a whole number from 0 on, such as 100")]
+        enum Value {
+            Count(u64),
+            Number(f64),
+            Word(String),
+        }
+        let found = match Value::deserialize(from)? {
+            Value::Count(count) => return Ok(Self(count)),
+            Value::Number(number) => number.to_string(),
+            Value::Word(word) => format!("{word:?}"),
+        };
+        Err(D::Error::custom(format!("{found} is no count; write a whole number from 0 on, such as 100")))
+    }
+}
+
 /// A whole number from `LEAST` to `MOST`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Whole<const LEAST: u32, const MOST: u32>(pub(super) u32);
 
 impl<'de, const LEAST: u32, const MOST: u32> Deserialize<'de> for Whole<LEAST, MOST> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let number = f64::deserialize(from)?;
+        let number = number(from)?;
         if (f64::from(LEAST)..=f64::from(MOST)).contains(&number) && number.fract() == 0.0 {
             return Ok(Self(number as u32));
         }
@@ -69,7 +101,7 @@ impl<'de, const LEAST: u32, const MOST: u32> Deserialize<'de> for Whole<LEAST, M
 
 /// A number, or a word that stands for one.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "write a number, or a word in quotation marks")]
+#[serde(untagged, expecting = "write a number, or a text in quotation marks")]
 enum NumberOrWord {
     Number(f64),
     Word(String),
@@ -124,14 +156,16 @@ pub(super) struct Policy(pub(super) Kind);
 
 impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(from)?;
+        let NumberOrWord::Word(name) = NumberOrWord::deserialize(from)? else {
+            return Err(D::Error::custom(r#"a policy has a name; write such as "round-robin""#));
+        };
         name.parse().map(Self).map_err(|why: String| D::Error::custom(format!(r#""{name}": {why}"#)))
     }
 }
 
 /// A number in a range.
 fn within<'de, D: Deserializer<'de>>(from: D, least: f64, most: f64, unit: &str) -> Result<f64, D::Error> {
-    let number = f64::deserialize(from)?;
+    let number = number(from)?;
     if (least..=most).contains(&number) {
         return Ok(number);
     }
@@ -158,13 +192,22 @@ impl<'de> Deserialize<'de> for Part {
     }
 }
 
-/// Calls a second in a step: from 0 to 1e9.
+/// The least rate or factor above zero. At a lower rate, no call comes in a year.
+const LEAST: f64 = 1e-6;
+
+/// Calls a second in a step: 0, or from 0.000001 to 1e9.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Rate(pub(super) f64);
 
 impl<'de> Deserialize<'de> for Rate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        within(from, 0.0, 1e9, "calls a second").map(Self)
+        let rate = within(from, 0.0, 1e9, "calls a second")?;
+        if rate > 0.0 && rate < LEAST {
+            return Err(D::Error::custom(format!(
+                "{rate} calls a second are too few; write 0, or at least {LEAST}"
+            )));
+        }
+        Ok(Self(rate))
     }
 }
 
@@ -174,10 +217,12 @@ pub(super) struct Positive(pub(super) f64);
 
 impl<'de> Deserialize<'de> for Positive {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let number = f64::deserialize(from)?;
-        if number > 0.0 && number <= 1e9 {
+        let number = number(from)?;
+        if (LEAST..=1e9).contains(&number) {
             return Ok(Self(number));
         }
-        Err(D::Error::custom(format!("{number} is out of range; write a number above 0, at most 1e9")))
+        Err(D::Error::custom(format!(
+            "{number} is out of range; write a number above 0, from {LEAST} to 1e9"
+        )))
     }
 }

@@ -132,14 +132,67 @@ fn a_wrong_value_is_an_error_with_its_line_and_what_to_write() {
     }
 }
 
+/// The same for mistakes that concern the whole scenario, and so have no line of their own.
+#[test]
+fn a_scenario_without_a_sense_is_an_error_that_says_what_to_write() {
+    for (old, new, words) in [
+        ("requests = 100", "requests = 0", "write at least 1, such as 100000"),
+        ("requests = 100", "time = \"0s\"", "write a longer time, such as \"60s\""),
+        ("requests = 100", "requests = \"many\"", "is no count; write a whole number from 0 on"),
+        ("requests = 100", "requests = -1", "-1 is no count"),
+        ("requests = 100", "requests = 100\nseed = 1.5", "1.5 is no count"),
+        ("[[servers]]\ncount = 2", "", "there are no servers; write [[servers]]"),
+        ("[[servers]]\ncount = 2", "servers = []", "there are no servers; write [[servers]]"),
+        ("[[servers]]\ncount = 2", "servers = [4]", "expected a table of servers, such as [[servers]]"),
+        ("count = 2", "count = 2\nweight = 0", "all servers have the weight 0"),
+        (
+            "count = 2",
+            "count = 2\ncache = { keys = 0, hit = \"1ms\", miss = \"2ms\" }",
+            "write keys = 1 or more",
+        ),
+        ("\"random\", \"round-robin\"", "\"random\", \"random\"", "random is there twice in policies"),
+        ("\"random\", \"round-robin\"", "7", "write such as \"round-robin\""),
+        ("poisson = 10", "poisson = 1e-300", "write a number above 0, from 0.000001"),
+        ("poisson = 10", "poisson = \"fast\"", "\"fast\" is no number; write such as 10"),
+        ("poisson = 10", "steps = []", "no call arrives in these steps; write steps"),
+        ("poisson = 10", "steps = [{ at = \"0s\", rate = 0 }]", "no call arrives in these steps"),
+        ("poisson = 10", "steps = [{ at = \"0s\", rate = 1e-9 }]", "write 0, or at least 0.000001"),
+        ("poisson = 10", "steps = [7]", "expected a table such as { at = "),
+        (
+            "[service]\nexp = \"50ms\"",
+            "[clients]\npatience = \"0s\"\n[service]\nexp = \"50ms\"",
+            "write patience = \"1s\"",
+        ),
+        ("exp = \"50ms\"", "exp = { mean = 1 }", "write a number, or a text in quotation marks"),
+        (
+            "exp = \"50ms\"",
+            "bimodal = { short = \"1s\", long = \"10ms\", share = 0.1 }",
+            "write such as { short = \"10ms\", long = \"1s\", share = 0.05 }",
+        ),
+        ("[service]\nexp = \"50ms\"", "", "missing field `service`"),
+    ] {
+        assert!(SMALL.contains(old), "{old}");
+        let error = Scenario::parse(&SMALL.replace(old, new)).expect_err(new);
+        assert!(error.contains(words), "{new}: {error}");
+        assert!(
+            !error.contains("Form") && !error.contains("f64") && !error.contains("u64"),
+            "{new}: {error}"
+        );
+    }
+    // A value in the place of a table has to stand before all tables.
+    let wrong = format!("service = 5\n{}", SMALL.replace("[service]\nexp = \"50ms\"", ""));
+    let error = Scenario::parse(&wrong).unwrap_err();
+    assert!(error.contains("expected a table such as { exp = \"50ms\" }"), "{error}");
+}
+
 #[test]
 fn the_ends_of_each_range_are_possible() {
     for (old, new) in [
         ("count = 2", "count = 100000"),
         ("count = 2", "count = 2\nweight = 1000"),
-        ("count = 2", "count = 2\nweight = 0"),
+        ("count = 2", "count = 2\nweight = 0\n[[servers]]\ncount = 1"),
         ("requests = 100", "requests = 100\nwarm_up = 99"),
-        ("requests = 100", "requests = 0\nwarm_up = 0"),
+        ("requests = 100", "requests = 1\nwarm_up = 0"),
         ("requests = 100", "time = \"24h\""),
         ("poisson = 10", "steps = [{ at = \"0s\", rate = 0 }, { at = \"0s\", rate = 1e9 }]"),
         ("poisson = 10", "clients = 1000000"),

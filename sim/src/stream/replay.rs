@@ -121,6 +121,7 @@ impl StreamRecording {
             to: nanos(Duration::from_micros(to)),
             unfinished: 0,
             events: 0,
+            is_cut: false,
         }
     }
 

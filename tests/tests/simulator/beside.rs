@@ -26,7 +26,7 @@ const DIFFERS: f64 = 5.0;
 const CORE: f64 = 0.03;
 
 /// How long a ghost gets used to the lab: it begins with empty queues.
-const SETTLE: u64 = 2_000_000;
+const SETTLE: u64 = 1_000_000;
 
 /// A time in which the first ghost must come: the simulator may have to be built.
 const BEGIN: Duration = Duration::from_secs(600);
@@ -37,13 +37,16 @@ pub(super) struct Traffics {
     pub(super) rate: f64,
     /// The least and the greatest work of a request.
     pub(super) work: (Duration, Duration),
+    /// Whether the ghost must have the mean latency of the lab. It need not if the machine is so busy that
+    /// requests wait for a connection.
+    pub(super) agrees: bool,
 }
 
 /// The load of the demo.
-pub(super) const DEMO: Traffics = Traffics { rate: 100.0, work: (ms(20), ms(60)) };
+pub(super) const DEMO: Traffics = Traffics { rate: 100.0, work: (ms(20), ms(60)), agrees: true };
 
 /// Many short requests.
-pub(super) const MANY: Traffics = Traffics { rate: 2000.0, work: (ms(1), ms(2)) };
+pub(super) const MANY: Traffics = Traffics { rate: 2000.0, work: (ms(1), ms(2)), agrees: false };
 
 /// What was seen.
 #[derive(Debug, Default)]
@@ -114,7 +117,8 @@ pub(super) async fn compare(policy: Kind, traffics: Traffics, time: Duration) ->
     let errors = traffic.sums().errors;
     drop(stream);
     lab.stop();
-    seen.judge(policy, core, late, errors)
+    ensure!(errors == 0, "{errors} requests failed");
+    seen.judge(policy, core, late, traffics.agrees)
 }
 
 async fn lab(policy: Kind) -> Result<Lab> {
@@ -130,7 +134,7 @@ async fn lab(policy: Kind) -> Result<Lab> {
         .await
 }
 
-fn traffic(lab: &Lab, Traffics { rate, work: (least, most) }: Traffics) -> Result<Traffic> {
+fn traffic(lab: &Lab, Traffics { rate, work: (least, most), .. }: Traffics) -> Result<Traffic> {
     let load = Load::open(lab.balancer().address())
         .call(Call::get("/").path_from_size().sizes(Sizes::Uniform { least, most }).rate(rate))
         .arrivals(Arrivals::Poisson)
@@ -170,7 +174,7 @@ async fn watch(reader: &mut lab::stream::StreamReader, policy: Kind, from: u64, 
 }
 
 impl Seen {
-    fn judge(&self, policy: Kind, core: f64, late: Duration, errors: u64) -> Result<()> {
+    fn judge(&self, policy: Kind, core: f64, late: Duration, agrees: bool) -> Result<()> {
         let (real, own, chosen) = (self.real.mean_ms(), self.own.mean_ms(), self.chosen.mean_ms());
         let agreement = 100.0 - 100.0 * (own - real).abs() / real;
         println!(
@@ -180,7 +184,6 @@ impl Seen {
             100.0 * core,
             self.behind as f64 / 1e6,
         );
-        ensure!(errors == 0, "{errors} requests failed");
         ensure!(self.chosen.count > 0 && self.own.count > 0, "a ghost has no latencies: {self:?}");
         // The time of a process does not depend on others.
         ensure!(core <= CORE, "the ghosts take {:.1} % of a core", 100.0 * core);

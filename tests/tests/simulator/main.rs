@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     // The tests measure, so they run one at a time.
     arguments.test_threads = Some(1);
     let time = Duration::from_secs(if full() { 60 } else { 10 });
-    let beside = Duration::from_secs(if full() { 30 } else { 5 });
+    let beside = Duration::from_secs(if full() { 30 } else { 4 });
     let mut trials = vec![
         trial("round_robin_queues_as_in_the_simulation", move || {
             run(queueing::compare(Kind::RoundRobin, time, queueing::EXACT))

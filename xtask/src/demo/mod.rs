@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use api::Event;
 use clap::{Args, ValueEnum};
 use console::Glyphs;
@@ -20,11 +20,12 @@ use lab::binaries::CargoOutput;
 use lab::commands::{Operator, usual_load};
 use lab::stream::{LabStream, Sources, StreamReader, Traffic};
 use lab::topology::{Lab, Setup};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
-use self::commands::obey;
+use self::commands::Keys;
 use self::page::Page;
 use self::recorder::Recorder;
 
@@ -75,6 +76,10 @@ pub(crate) struct Demo {
     /// Write all events into this file, for `cargo xtask replay`.
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+
+    /// Whether the recording is all that matters, so that a signal is its normal end.
+    #[arg(skip)]
+    only_records: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -96,10 +101,14 @@ impl Demo {
             no_page: true,
             hold: false,
             record: Some(file),
+            only_records: true,
         }
     }
 
     pub(crate) fn run(self) -> Result<()> {
+        if self.only_records {
+            return runtime()?.block_on(self.play());
+        }
         until_a_signal(self.play(), "; nothing is left running")
     }
 
@@ -110,29 +119,49 @@ impl Demo {
         // A file that cannot be written is found before the build.
         let recorder = self.record.as_deref().map(Recorder::open).transpose()?;
         let setup = if self.compose { self.setup() } else { lively(self.setup(), self.seed) };
-        let lab = started(setup.fixed_ports()).await?;
+        let lab = tokio::select! {
+            lab = started(setup.fixed_ports()) => lab?,
+            name = stop_signal(), if self.only_records => bail!("stopped by {}; nothing is recorded", name?),
+        };
         let traffic = Arc::new(traffic(&lab, self.seed)?);
         let sources = Sources { traffic: Some(traffic.clone()), seed: self.seed(), ..Sources::of(&lab)? };
         let stream = Arc::new(LabStream::start(sources.clone()).await?);
         let operator = Operator::new(stream.clone(), &sources, lab.admin_token().map(str::to_owned)).await?;
         let operator = Arc::new(operator);
-        let recording = recorder.map(|recorder| recorder.start(stream.read_all()));
+        let mut recording = recorder.map(|recorder| recorder.start(stream.read_all()));
         let page = Page::open(!self.no_page, &stream, &operator).await?;
         let until = self.seconds.map(Duration::from_secs);
-        if self.plain || !stdout().is_terminal() {
-            for line in Addresses::of(&lab).picture(self.glyphs()) {
-                say(&line)?;
+        let shown = async {
+            if self.plain || !stdout().is_terminal() {
+                for line in Addresses::of(&lab).picture(self.glyphs()) {
+                    say(&line)?;
+                }
+                say(&page.line())?;
+                plain(OfLab(stream.read()), until).await?;
+            } else {
+                stream.tell(format!("the lab is up; the keys below break backends; {}", page.line()), "demo");
+                let start = Start {
+                    ascii: self.ascii,
+                    until,
+                    addresses: Some(Addresses::of(&lab)),
+                    ..Start::default()
+                };
+                let keys =
+                    Keys { operator: &operator, stream: &stream, traffic: &traffic, page: page.address() };
+                with_keys(keys, start).await?;
             }
-            say(&page.line())?;
-            plain(OfLab(stream.read()), until).await?;
-        } else {
-            stream.tell(format!("the lab is up; the keys below break backends; {}", page.line()), "demo");
-            let start =
-                Start { ascii: self.ascii, until, addresses: Some(Addresses::of(&lab)), ..Start::default() };
-            with_keys(&stream, &traffic, &operator, start).await?;
-        }
-        if self.hold {
-            page.hold().await?;
+            if self.hold { page.hold().await } else { Ok(()) }
+        };
+        let failed = async {
+            match &mut recording {
+                Some(recording) => recording.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = shown => ended?,
+            () = failed => {}
+            name = stop_signal(), if self.only_records => drop(name?),
         }
         let sums = traffic.sums();
         say(&format!("{} requests, {} errors", sums.done, sums.errors))?;
@@ -198,15 +227,15 @@ async fn started(setup: Setup) -> Result<Lab> {
 }
 
 /// Shows the screen, and obeys the keys beside it.
-async fn with_keys(stream: &LabStream, traffic: &Traffic, operator: &Operator, start: Start) -> Result<()> {
+async fn with_keys(keys: Keys<'_>, start: Start) -> Result<()> {
     let (wishes, mut wished) = mpsc::unbounded_channel();
     let obey = async {
         while let Some(wish) = wished.recv().await {
-            obey(&wish, operator, stream, traffic).await;
+            keys.obey(wish).await;
         }
         std::future::pending::<()>().await;
     };
-    let reader = OfLab(stream.read());
+    let reader = OfLab(keys.stream.read());
     let settings = SETTINGS.map(str::to_owned).to_vec();
     let start = Start { settings, wishes: Some(wishes), ..start };
     tokio::select! {
@@ -243,14 +272,17 @@ pub(crate) fn show(source: impl EventSource, is_plain: bool, start: Start) -> Re
 }
 
 /// Runs to the end, or until a signal ends it. The normal end then restores the terminal and stops the lab.
-fn until_a_signal(work: impl Future<Output = Result<()>>, rest: &str) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+pub(crate) fn until_a_signal(work: impl Future<Output = Result<()>>, rest: &str) -> Result<()> {
+    runtime()?.block_on(async {
         tokio::select! {
             ended = work => ended,
-            name = stop_signal() => anyhow::bail!("stopped by {}{rest}", name?),
+            name = stop_signal() => bail!("stopped by {}{rest}", name?),
         }
     })
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Waits for a signal to end, and returns its name.

@@ -40,6 +40,14 @@ impl Page {
         }
     }
 
+    /// The address of the page.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Open(server) => Some(server.address()),
+            Self::Unwanted | Self::Taken => None,
+        }
+    }
+
     /// What to tell the user.
     pub(super) fn line(&self) -> String {
         match self {

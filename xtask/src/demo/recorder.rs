@@ -26,6 +26,7 @@ struct Replaced {
 pub(super) struct RecordingTask {
     path: PathBuf,
     end: oneshot::Sender<()>,
+    failed: oneshot::Receiver<()>,
     written: JoinHandle<Result<u64>>,
 }
 
@@ -42,6 +43,7 @@ impl Recorder {
     pub(super) fn start(self, mut reader: StreamReader) -> RecordingTask {
         let Self { path, mut writer } = self;
         let (end, mut ended) = oneshot::channel();
+        let (fail, failed) = oneshot::channel();
         let name = path.display().to_string();
         let written = tokio::spawn(async move {
             let mut count = 0;
@@ -51,11 +53,15 @@ impl Recorder {
                     _ = &mut ended => None,
                 };
                 let Some((_, event)) = event else { return Ok(count) };
-                writer.write(&event).with_context(|| format!("cannot write {name}"))?;
+                if let Err(error) = writer.write(&event) {
+                    // This fails only at the end.
+                    let _ = fail.send(());
+                    return Err(error).with_context(|| format!("cannot write {name}"));
+                }
                 count += 1;
             }
         });
-        RecordingTask { path, end, written }
+        RecordingTask { path, end, failed, written }
     }
 }
 
@@ -75,6 +81,13 @@ impl Write for Replaced {
 }
 
 impl RecordingTask {
+    /// Waits until the file cannot be written any more. [`Self::end`] then returns the error.
+    pub(super) async fn failed(&mut self) {
+        if (&mut self.failed).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Ends the recording, and returns what to tell the user.
     pub(super) async fn end(self) -> Result<String> {
         // This fails only if the task has ended with an error, which comes next.

@@ -398,6 +398,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("claims", "load spell"),
             // What happens in a lab.
             ("record", ""),
+            ("commands", "stream load client"),
             ("stream", "topology load client binaries eventually lib"),
             // A lab under load.
             ("topology", "load client image binaries eventually resources"),
@@ -420,6 +421,8 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "console",
         rows: &[
+            ("main", "web"),
+            ("web", "model"),
             ("terminal", "glyphs model keys shown health"),
             ("glyphs", "model health"),
             ("model", "health"),
@@ -434,13 +437,14 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "xtask",
         rows: &[
-            ("main", "bench budget fuzz image soak record replay demo tidy sim pictures"),
+            ("main", "bench budget console fuzz image soak record replay demo tidy sim pictures"),
             // The commands.
             ("bench", "callgrind table"),
             ("budget", "callgrind"),
             ("fuzz", ""),
             ("image", ""),
             ("soak", ""),
+            ("console", "demo"),
             ("record", "demo"),
             ("replay", "demo"),
             ("demo", "table"),

@@ -102,7 +102,8 @@ export class Controls {
     const { rate, clients } = this.view.load ?? {};
     const [steps, now] = loop === "open" ? [RATES, rate] : [CLIENTS, clients];
     const next = step > 0 ? steps.find((one) => one > now) : steps.findLast((one) => one < now);
-    this.shape(loop, (step ? next : now) ?? now);
+    // The value of the loop that is not in force is 0.
+    this.shape(loop, (step ? next : now) || now || (loop === "open" ? 100 : 8));
   }
 
   shape(loop, value) {

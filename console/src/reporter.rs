@@ -18,7 +18,7 @@ use crate::report::{Ghosts, Kept, Run, report};
 const LIMIT: Duration = Duration::from_millis(2_000);
 
 /// How long a report waits for the simulator to be found.
-const FIND: Duration = Duration::from_millis(500);
+const FIND: Duration = Duration::from_millis(800);
 
 /// The time between two looks at a process or a thread.
 const LOOK: Duration = Duration::from_millis(10);

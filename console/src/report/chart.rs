@@ -137,31 +137,32 @@ impl Chart {
     /// A dashed line for each change, and words above where there is room.
     fn markers(&mut self, markers: &[Marker]) {
         let mut free = [LEFT; MARKER_ROWS];
+        let mut labels = Vec::new();
         for marker in markers {
-            let (x, _) = self.point((marker.at, self.y.from));
-            let bottom = self.top + HEIGHT;
-            let words = cut(&shown(&marker.words));
-            let number = words.split(' ').next().unwrap_or_default().to_owned();
-            let placed = [words, number].into_iter().find_map(|words| {
-                let width = width_of_label(&words);
-                let end = LEFT + WIDTH + RIGHT - 4.0;
-                // Words begin at their line, except near the right side.
-                let left = x.min(end - width).max(LEFT);
-                let row = free.iter().position(|free| *free <= left)?;
-                free[row] = left + width + 8.0;
-                Some((words, left, row))
-            });
-            let head = match placed {
-                Some((words, left, row)) => {
-                    let y = 62.0 + ROW * row as f64;
-                    self.picture.label((left, y), Anchor::Start, Tone::Plain, &words);
-                    y + 4.0
-                }
-                None => self.top,
-            };
+            let (x, bottom) = self.point((marker.at, self.y.from));
+            let label = placed(&cut(&shown(&marker.words)), x, &mut free);
+            let head = label.as_ref().map_or(self.top, |(_, (_, y))| y + 4.0);
             self.picture.dashed_line(&[(x, head), (x, bottom)], Tone::Muted);
+            labels.extend(label);
+        }
+        // The words are drawn over the lines.
+        for (words, at) in labels {
+            self.picture.label(at, Anchor::Start, Tone::Plain, &words);
         }
     }
+}
+
+/// Finds a place for the words of a marker, or at least for its number. `free` is where each row is free.
+fn placed(words: &str, x: f64, free: &mut [f64]) -> Option<(String, Point)> {
+    let number = words.split(' ').next().unwrap_or_default();
+    [words, number].into_iter().find_map(|words| {
+        let width = width_of_label(words);
+        // Words begin at their line, except near the right side.
+        let left = x.min(LEFT + WIDTH + RIGHT - 4.0 - width).max(LEFT);
+        let row = free.iter().position(|free| *free <= left)?;
+        free[row] = left + width + 8.0;
+        Some((words.to_owned(), (left, 62.0 + ROW * row as f64)))
+    })
 }
 
 fn cut(words: &str) -> String {

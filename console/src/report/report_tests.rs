@@ -7,7 +7,7 @@ use super::*;
 /// The run of a recording.
 fn run(ghosts: Ghosts) -> Run {
     let mut kept = Kept::default();
-    for line in include_str!("../../tests/golden/small.jsonl").lines() {
+    for line in include_str!("../../tests/recording.jsonl").lines() {
         kept.apply(&serde_json::from_str(line).unwrap());
     }
     Run { kept, ghosts }

@@ -22,6 +22,7 @@ dd{margin:0;overflow-wrap:anywhere}
 .plot{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start;break-inside:avoid}
 figure{margin:0;flex:1 1 36rem;min-width:0}
 svg{display:block;max-width:100%;height:auto}
+svg .words{paint-order:stroke;stroke:#fff;stroke-width:3px}
 .plot .wide{flex:1 1 18rem}
 .wide{overflow-x:auto;max-width:100%}
 .wide:focus-visible{outline:3px solid #0860ca}

@@ -240,9 +240,13 @@ pub(super) async fn the_report_is_downloaded_and_opens(stage: &Stage, browser: &
     tab.click(&lane(2, "[data-do=kill]")).await?;
     tab.until("the lane to be down", &in_state(2, "down")).await?;
     tab.until("an explained request", "roundabout.view.requests.some((one) => one.because)").await?;
-    let begun = std::time::Instant::now();
-    let answer = stage.get("/report").await.context("GET /report")?;
-    println!("  GET /report: {} kB in {:?}", answer.body.len() / 1000, begun.elapsed());
+    // The simulator may have to be built first.
+    lab::eventually(Duration::from_secs(300), "a report with ghosts", async || {
+        let report = stage.get("/report").await?.text();
+        ensure!(report.contains("what happened</th>"), "it has none");
+        Ok(())
+    })
+    .await?;
     let file = browser.downloads().join("roundabout-report.html");
     let begun = std::time::Instant::now();
     tab.click("#report").await?;

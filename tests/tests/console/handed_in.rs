@@ -7,7 +7,9 @@ use super::driver::Browser;
 use super::look::{has_contrast, has_room};
 use super::tab::{Size, Tab};
 
-const SIZES: [(Size, &str); 2] = [((1280, 720, 1.0), "report"), ((375, 812, 1.0), "report-narrow")];
+/// A laptop, a telephone, and a window that is as high as the report.
+const SIZES: [(Size, &str); 3] =
+    [((1280, 720, 1.0), "report"), ((375, 812, 1.0), "report-narrow"), ((1280, 4000, 1.0), "report-whole")];
 
 /// Opens a report from its file, and looks at it.
 ///
@@ -44,7 +46,7 @@ pub(super) async fn looks_good(browser: &Browser, file: &std::path::Path, name: 
 /// As [`looks_good`].
 pub(super) async fn a_report_opens_from_its_file(browser: &Browser) -> Result<()> {
     let recording =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../console/tests/golden/small.jsonl");
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../console/tests/golden/run.jsonl");
     let text = std::fs::read_to_string(&recording)?;
     let mut kept = Kept::default();
     for line in text.lines() {

@@ -30,7 +30,7 @@ pub(super) async fn two_models_give_the_same_views(stage: &Stage, browser: &Brow
     let tab = Tab::open(browser, &stage.url).await?;
     let golden = console_folder("tests/golden");
     let compare = std::fs::read_to_string(golden.join("compare.js"))?.replace("export function", "function");
-    for (file, every) in [("small.jsonl", 1), ("run.jsonl", 40)] {
+    for (file, every) in [("../recording.jsonl", 1), ("run.jsonl", 40)] {
         let text = std::fs::read_to_string(golden.join(file))?;
         let (mut model, mut views) = (Model::default(), Vec::new());
         let lines: Vec<&str> = text.lines().collect();

@@ -195,9 +195,7 @@ fn row(lane: &Lane) -> Vec<String> {
 fn decided(page: &mut Page, run: &Run, begin: u64) {
     let requests = run.kept.requests();
     page.section("requests", "Some requests, and why they went there");
-    page.words(
-        "Requests of the sample that the balancer told. A request that stands for others is one of them.",
-    );
+    page.words("Requests of the sample that the balancer told.");
     for (caption, told) in [
         (
             "Requests that needed more than one try, the last ones first",

@@ -424,6 +424,8 @@ pub(super) const TABLES: &[Allowed] = &[
             ("main", "web"),
             ("web", "model"),
             ("terminal", "glyphs model keys shown health"),
+            ("reporter", "report"),
+            ("report", "glyphs model shown"),
             ("glyphs", "model health"),
             ("model", "health"),
             ("keys", ""),

@@ -124,7 +124,8 @@ export class Flow {
     each(workers, (x, y) => pen.strokeRect(x - gap / 2, y - gap / 2, gap, gap));
     const runs = (view.server?.process ?? "running") === "running";
     each(births.length, (x, y, at) => {
-      const old = age(now - births[at]);
+      // Between two ticks, nothing is known: ages wait for the next one.
+      const old = age(Math.min(now, this.ticked + 250_000) - births[at]);
       this.dot(x, y, gap * (0.22 + 0.24 * old), shade(old, style));
       if (!runs) this.cross(x, y, gap * 0.2, style.panel);
     });

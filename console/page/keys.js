@@ -13,6 +13,7 @@ export const shown = (key) => SHOWN[key] ?? key;
 function action({ key, target, ctrlKey, altKey, metaKey }) {
   if (ctrlKey || altKey || metaKey) return null;
   if (key === "Escape") return ["leave"];
+  if (!target.closest) return null;
   const range = target.type === "range";
   if (target.closest("select, textarea, input") && !range) return null;
   if (document.querySelector("dialog[open]")) return key === "?" ? ["legend"] : null;

@@ -53,8 +53,9 @@ export class Lanes {
       const row = this.rows.get(lane.number);
       row.lane = lane;
       this.fill(row, lane, view);
-      strip(row.strip, lane.cells, style);
     }
+    // After all words: a canvas asks for its size, and each change before it would cost a layout.
+    for (const lane of view.lanes) strip(this.rows.get(lane.number).strip, lane.cells, style);
   }
 
   choose(number) {

@@ -106,7 +106,7 @@ function totals() {
   const words = closed ? { n: Math.min(load.waiting, load.clients), of: load.clients } : { rate: num(load?.rate ?? 0) };
   put(id("source-load"), load ? t(closed ? "clients_wait" : "open_loop", words) : "");
   put(id("dot-weight"), t(all.one_in === 1 ? "dot" : "dots", { n: all.one_in }));
-  put(id("lb-policy"), view.policy + (keys ? `, ${t("keys", { n: keys.distinct, of: keys.of })}` : ""));
+  put(id("lb-policy"), view.policy + (keys && /ring|maglev|rendezvous/.test(view.policy) ? `, ${t("keys", { n: keys.distinct, of: keys.of })}` : ""));
   id("ghost-line").hidden = !ghost;
   if (ghost) {
     const { policy, totals: { p50_us: p50, p99_us: p99, errors, in_flight: n }, agreement, covers_us: covers } = ghost;

@@ -86,7 +86,7 @@ function percentiles(figure, lines, note, style) {
   }
 }
 
-/** The words around a plot: its title, the names of its lines, and its table if that is open. */
+/** The words around a plot: its title, the names of its lines, and its table if that is open; a row is a function. */
 function words(figure, title, lines, head, rows) {
   const names = fit(figure.querySelector("figcaption"), lines.length + 1, () => make("span"));
   put(names[0], title);
@@ -95,10 +95,11 @@ function words(figure, title, lines, head, rows) {
     names[index + 1].className = `key ${dash === DASHED ? "dashed" : dash === DOTTED ? "dotted" : ""}`;
     names[index + 1].style.setProperty("--key", color);
   });
-  const summary = head.map((name, column) => `${name} ${rows[0]?.[column] ?? ""}`).join(", ");
+  const newest = rows[0]?.() ?? [];
+  const summary = head.map((name, column) => `${name} ${newest[column] ?? ""}`).join(", ");
   figure.querySelector("canvas").setAttribute("aria-label", `${title}: ${summary}`);
   if (!figure.querySelector("details").open) return;
-  const all = [head, ...rows];
+  const all = [head, ...rows.map((row) => row())];
   fit(figure.querySelector("table"), all.length, () => make("tr")).forEach((line, row) => {
     const cell = (column) => (row && column ? make("td") : make("th", "", { scope: row ? "row" : "col" }));
     fit(line, all[row].length, cell).forEach((node, column) => put(node, all[row][column]));
@@ -112,11 +113,12 @@ export function plots(view, style) {
   const value = (number) => (number == null ? "–" : num(number));
   const draw = (name, lines) => {
     const title = `${t(name)} · ${t("last", { n: 60 })}`;
-    const rows = [];
-    for (let index = at.length - 1; index >= 0; index -= 4) {
-      const changes = marks.filter((mark) => mark.t <= at[index] && mark.t > at[index] - 1e6);
-      rows.push([t("ago", { n: seconds(now - at[index]) }), ...lines.map(({ values }) => value(values[index])), changes.map((mark) => mark.text).join(", ")]);
-    }
+    // One row a second, the newest first.
+    const rows = at.filter((_, index) => (at.length - 1 - index) % 4 === 0).reverse().map((end) => () => {
+      const changes = marks.filter((mark) => mark.t <= end && mark.t > end - 1e6).map((mark) => mark.text);
+      const values = lines.map((line) => value(line.values[at.indexOf(end)]));
+      return [t("ago", { n: seconds(now - end) }), ...values, changes.join(", ")];
+    });
     words(id(name), title, lines, [t("time"), ...lines.map((line) => line.name), t("change")], rows);
     timeplot(id(name), { at, now, lines, marks }, style);
   };
@@ -129,7 +131,10 @@ export function plots(view, style) {
   const curves = [["corrected", blue, SOLID], ["uncorrected", muted, DOTTED]]
     .map(([name, color, dash]) => ({ name: t(name), color, dash, values: known[name] }));
   if (view.ghost) curves.push({ name: t("would_be", { policy: view.ghost.policy }), color: orange, dash: DASHED, values: known.ghost });
-  const rows = curves[0].values.map(([p]) => [`p${p}`, ...curves.map(({ values }) => time(values.find(([one]) => one === p)?.[1]))]);
+  const rows = curves[0].values.map(([p]) => () => {
+    const times = curves.map(({ values }) => time(values.find(([one]) => one === p)?.[1]));
+    return [`p${p}`, ...times];
+  });
   const title = `${t("plot-latency")} · ${t("last", { n: seconds(known.window_us) })}`;
   words(id("plot-latency"), title, curves, [t("percentile"), ...curves.map((curve) => curve.name)], rows);
   const mark = marks.at(-1);

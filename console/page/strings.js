@@ -2,6 +2,7 @@
 
 let words = {};
 let language = "en";
+const formats = {};
 export const id = (name) => document.getElementById(name);
 
 /** Loads the words of a language, and writes them into the page. */
@@ -17,8 +18,12 @@ export const t = (key, values = {}) => (words[key] ?? key).replace(/\{(\w+)\}/g,
 export const word = (group, name) => words[`${group}_${name}`] ?? name;
 
 /** A number with this many digits after the point. */
-export const num = (value, digits = 0) =>
-  value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+export function num(value, digits = 0) {
+  const limits = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  // A format is slow to make.
+  formats[language + digits] ??= new Intl.NumberFormat(language, limits);
+  return formats[language + digits].format(value);
+}
 export const percent = (part, digits = 1) => (part == null ? "–" : `${num(part * 100, digits)} %`);
 export const rate = (value) => `${num(value, value < 10 ? 1 : 0)}/s`;
 /** A time in microseconds. */

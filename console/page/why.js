@@ -86,7 +86,7 @@ export class Why {
     row(["", t("weight"), t("n_in-flight"), t("latency"), ...(scored ? [t("score")] : [])], "th");
     for (const { backend, weight, in_flight: count, latency_ms: ms = 0, score } of candidates) {
       const is = backend === chosen;
-      const cells = [num(weight ?? 0), num(count ?? 0), `${num(ms, 1)} ms`];
+      const cells = [num(weight ?? 0), num(count ?? 0), time(ms * 1000)];
       if (scored) cells.push(score == null ? "–" : num(score, score % 1 ? 2 : 0));
       row([`B${backend}${is ? ` ${t("chosen")}` : ""}`, ...cells], "td", is ? "chosen" : "");
     }

@@ -21,6 +21,7 @@ fn programs(command: Option<&OsStr>) -> &'static [&'static str] {
     match command.and_then(OsStr::to_str) {
         Some("demo" | "record" | "soak") => &["xtask", "lb", "demo-backend"],
         Some("sim") => &["xtask", "sim"],
+        Some("lesson" | "lessons") => &["xtask", "lessons"],
         _ => &["xtask"],
     }
 }
@@ -95,6 +96,8 @@ mod tests {
             (Some("record"), "xtask lb demo-backend"),
             (Some("soak"), "xtask lb demo-backend"),
             (Some("sim"), "xtask sim"),
+            (Some("lesson"), "xtask lessons"),
+            (Some("lessons"), "xtask lessons"),
             (Some("tidy"), "xtask"),
             (Some("--help"), "xtask"),
             (None, "xtask"),

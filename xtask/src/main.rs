@@ -7,7 +7,9 @@ mod console;
 mod demo;
 mod fuzz;
 mod image;
+mod lesson;
 mod pictures;
+mod program;
 mod record;
 mod replay;
 mod sim;
@@ -36,6 +38,8 @@ enum Command {
     Budget(budget::CompareBudget),
     Console(console::AttachConsole),
     Fuzz(fuzz::Fuzz),
+    Lesson(lesson::Lesson),
+    Lessons(lesson::Lessons),
     Pictures(pictures::Pictures),
     Record(record::Record),
     Replay(replay::Replay),
@@ -52,6 +56,8 @@ fn main() -> ExitCode {
         Command::Budget(command) => command.run(),
         Command::Console(command) => command.run(),
         Command::Fuzz(command) => command.run(),
+        Command::Lesson(command) => command.run(),
+        Command::Lessons(command) => command.run(),
         Command::Pictures(command) => command.run(),
         Command::Record(command) => command.run(),
         Command::Replay(command) => command.run(),

@@ -117,7 +117,7 @@ async fn read(
                 return;
             }
         };
-        say(Some(format!("CONNECTION LOST ({why}): tries again")));
+        say(Some(format!("CONNECTION LOST, tries again: {why}")));
         stream = loop {
             sleep(PAUSE).await;
             if let Ok(stream) = Events::resume(server, "/events", &last).await {

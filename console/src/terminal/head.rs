@@ -3,9 +3,10 @@
 use ratatui::text::Line;
 
 use super::scene::Scene;
-use super::text::{fit, plain, rate, us};
+use super::text::{fit, plain, rate, short, us};
 use super::tone;
 use crate::model::{Ghost, GhostTotals, LoadFigures, Totals, View};
+use crate::shown;
 
 /// Below this width, words are shorter.
 const NARROW: usize = 60;
@@ -17,9 +18,13 @@ pub(super) fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
         "closed" => format!("{} clients, closed loop", load.clients),
         _ => format!("{:.0}/s, open loop", load.rate),
     });
-    let mut parts = if columns < NARROW { Vec::new() } else { vec!["Roundabout".to_owned()] };
+    // What is unusual comes first, so that it is on every screen.
+    let mut parts: Vec<String> =
+        look.unusual().iter().map(|note| short(&shown(note), columns.saturating_sub(1))).collect();
+    if columns >= NARROW {
+        parts.push("Roundabout".to_owned());
+    }
     parts.extend(Some(view.policy.to_string()).filter(|policy| !policy.is_empty()));
-    parts.extend(look.unusual());
     parts.extend(load);
     parts.push(format!("{} s", view.t / 1_000_000));
     parts.extend(view.seed.map(|seed| format!("seed {seed}")));

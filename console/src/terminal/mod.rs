@@ -43,4 +43,8 @@ pub use trail::Trail;
 pub use wish::Wish;
 
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod screen_tests;
+#[cfg(test)]
+mod situations;

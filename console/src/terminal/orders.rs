@@ -122,11 +122,9 @@ fn for_balancer(command: &Command) -> Result<(Method, String, Value)> {
         Command::Drain { backend: number } => backend(number, json!({ "mode": "drain" })),
         Command::Ready { backend: number } => backend(number, json!({ "mode": "ready" })),
         Command::Weight { backend: number, weight } => backend(number, json!({ "weight": weight })),
-        other => bail!(
-            "this is a balancer alone, and it cannot do `{}`: attach to the console of a lab, \
-             such as http://localhost:4000; here, d and p work",
-            other.name()
-        ),
+        other => {
+            bail!("`{}` needs the console of a lab (port 4000), and this is a balancer alone", other.name())
+        }
     })
 }
 
@@ -147,7 +145,7 @@ mod tests {
             assert_eq!(path(command).unwrap(), expected);
         }
         let error = path(Command::Kill { backend: 2 }).unwrap_err().to_string();
-        assert!(error.contains("cannot do `kill`: attach to the console of a lab"), "{error}");
+        assert!(error.contains("`kill` needs the console of a lab"), "{error}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(super) const TABLES: &[Allowed] = &[
             // The crates that nothing below uses: programs and tests.
             ("launcher", ""),
             ("xtask", "console lab picture api"),
+            ("lessons", "sim"),
             ("e2e", "console lab sim balance api"),
             ("lb", "balance api"),
             ("demo-backend", ""),
@@ -40,6 +41,7 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             ("lb", "lab"),
             ("launcher", ""),
+            ("lessons", ""),
             ("xtask", ""),
             ("e2e", ""),
             ("demo-backend", ""),
@@ -435,11 +437,31 @@ pub(super) const TABLES: &[Allowed] = &[
         ],
         up: &[],
     },
+    // The lessons.
+    Allowed {
+        scope: "lessons",
+        rows: &[
+            // The program.
+            ("main", "print lesson"),
+            ("selftest", "print course law"),
+            ("print", ""),
+            ("course", "lesson"),
+            // The library.
+            ("lesson", "claim form"),
+            ("claim", "expression form law"),
+            ("form", ""),
+            ("expression", "measure"),
+            ("measure", ""),
+            ("law", ""),
+            ("lib", ""),
+        ],
+        up: &[],
+    },
     // The commands of `cargo xtask`.
     Allowed {
         scope: "xtask",
         rows: &[
-            ("main", "bench budget console fuzz image soak record replay demo tidy sim pictures"),
+            ("main", "bench budget console fuzz image soak record replay demo tidy lesson sim pictures"),
             // The commands.
             ("bench", "callgrind table"),
             ("budget", "callgrind"),
@@ -451,10 +473,12 @@ pub(super) const TABLES: &[Allowed] = &[
             ("replay", "demo"),
             ("demo", "table"),
             ("tidy", ""),
-            ("sim", ""),
+            ("lesson", "program"),
+            ("sim", "program"),
             ("pictures", ""),
             // What several commands use.
             ("callgrind", ""),
+            ("program", ""),
             ("table", ""),
         ],
         up: &[],

@@ -1,0 +1,50 @@
+//! The keys of a `lesson.toml`, as the TOML parser reads them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Table;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LessonForm {
+    pub(crate) title: String,
+    pub(crate) question: String,
+    pub(crate) choices: Vec<String>,
+    /// The number of the right choice; the first is 1.
+    pub(crate) answer: usize,
+    pub(crate) watch: String,
+    pub(crate) hint: String,
+    pub(crate) explain: String,
+    pub(crate) sources: Vec<String>,
+    /// The scenario of all runs, with the keys of docs/simulator.md.
+    pub(crate) setup: Table,
+    pub(crate) run: Vec<RunForm>,
+    pub(crate) claim: Vec<ClaimForm>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunForm {
+    pub(crate) name: String,
+    pub(crate) policy: String,
+    /// What differs from the setup.
+    #[serde(default)]
+    pub(crate) change: Table,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClaimForm {
+    pub(crate) says: String,
+    pub(crate) what: String,
+    pub(crate) exact: Option<f64>,
+    pub(crate) within: Option<f64>,
+    pub(crate) at_least: Option<f64>,
+    pub(crate) at_most: Option<f64>,
+    pub(crate) binomial: Option<f64>,
+    /// The number of draws of `binomial`.
+    pub(crate) draws: Option<String>,
+    /// Runs that take the place of others, by name. With them, the claim must fail.
+    pub(crate) counter: BTreeMap<String, String>,
+}

@@ -3,16 +3,18 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use lab::stream::{LabStream, StreamReader};
+use tokio::process::Command;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::report::{Ghosts, Kept, Run, report};
+use crate::report::{Kept, Replays, Run, report};
 
 /// The time limit of the simulator. The whole report takes less than 3 s.
 const LIMIT: Duration = Duration::from_millis(2_000);
@@ -20,18 +22,26 @@ const LIMIT: Duration = Duration::from_millis(2_000);
 /// How long a report waits for the simulator to be found.
 const FIND: Duration = Duration::from_millis(800);
 
-/// The time between two looks at a process or a thread.
-const LOOK: Duration = Duration::from_millis(10);
-
 /// Finds the simulator. It may build it, which takes minutes.
 type Find = dyn Fn() -> Result<PathBuf> + Send + Sync;
+
+/// The search for the simulator.
+#[derive(Default)]
+enum Search {
+    /// It has not begun.
+    #[default]
+    Idle,
+    /// It goes on, on a thread of its own.
+    Running(Receiver<Result<PathBuf>>),
+    /// It has ended.
+    Found(PathBuf),
+}
 
 /// Follows a lab, and writes its report.
 pub struct Reporter {
     kept: Arc<Mutex<Kept>>,
-    simulator: Arc<OnceLock<Result<PathBuf, String>>>,
+    search: Mutex<Search>,
     find: Arc<Find>,
-    is_sought: OnceLock<()>,
     _tasks: JoinSet<()>,
 }
 
@@ -53,13 +63,7 @@ impl Reporter {
         let mut tasks = JoinSet::new();
         let following = kept.clone();
         tasks.spawn(async move { follow(reader, &following).await });
-        Self {
-            kept,
-            simulator: Arc::default(),
-            find: Arc::new(find),
-            is_sought: OnceLock::new(),
-            _tasks: tasks,
-        }
+        Self { kept, search: Mutex::default(), find: Arc::new(find), _tasks: tasks }
     }
 
     /// Writes the report, a file of HTML. It blocks for up to 3 s, while the simulator runs.
@@ -69,25 +73,36 @@ impl Reporter {
             (kept.without_recording(), kept.recording())
         };
         let ghosts = match self.simulator().and_then(|simulator| replay(&simulator, &recording, LIMIT)) {
-            Ok(json) => Ghosts::read(&json),
-            Err(error) => Ghosts::Missing(format!("{error:#}")),
+            Ok(json) => Replays::read(&json),
+            Err(error) => Replays::Missing(format!("{error:#}")),
         };
         report(&Run { kept, ghosts })
     }
 
-    /// The path of the simulator, if it is there. A search that takes long goes on.
+    /// The path of the simulator, if it is there. A search that takes long goes on; one that fails begins
+    /// again with the next report.
     fn simulator(&self) -> Result<PathBuf> {
-        self.is_sought.get_or_init(|| {
-            let (found, find) = (self.simulator.clone(), self.find.clone());
-            thread::spawn(move || found.set(find().map_err(|error| format!("{error:#}"))));
-        });
-        let until = Instant::now() + FIND;
-        while self.simulator.get().is_none() && Instant::now() < until {
-            thread::sleep(LOOK);
+        let mut search = self.search.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Search::Idle = *search {
+            let ((tell, told), find) = (channel(), self.find.clone());
+            // Without a reporter, there is nothing to tell.
+            std::thread::Builder::new().spawn(move || tell.send(find()))?;
+            *search = Search::Running(told);
         }
-        match self.simulator.get() {
-            Some(Ok(path)) => Ok(path.clone()),
-            Some(Err(error)) => bail!("{error}"),
+        let found = match &*search {
+            Search::Found(path) => return Ok(path.clone()),
+            Search::Running(told) => told.recv_timeout(FIND).ok(),
+            Search::Idle => None,
+        };
+        match found {
+            Some(Ok(path)) => {
+                *search = Search::Found(path.clone());
+                Ok(path)
+            }
+            Some(Err(error)) => {
+                *search = Search::Idle;
+                Err(error)
+            }
             None => bail!("the simulator is being built; ask for the report again in a minute"),
         }
     }
@@ -109,27 +124,18 @@ fn replay(simulator: &Path, recording: &str, limit: Duration) -> Result<String> 
         .and_then(|mut file| file.write_all(recording.as_bytes()))
         .context("cannot write the recording")?;
     // Files take any number of bytes without a reader.
-    let mut process = Command::new(simulator)
-        .arg("replay")
-        .arg(&input)
-        .arg("--json")
-        .stdin(Stdio::null())
-        .stdout(File::create(&output)?)
-        .stderr(File::create(&errors)?)
-        .spawn()
-        .with_context(|| format!("cannot run {}", simulator.display()))?;
-    let until = Instant::now() + limit;
-    let status = loop {
-        if let Some(status) = process.try_wait()? {
-            break status;
-        }
-        if Instant::now() >= until {
-            process.kill()?;
-            process.wait()?;
+    let mut command = Command::new(simulator);
+    command.arg("replay").arg(&input).arg("--json").stdin(Stdio::null());
+    command.stdout(File::create(&output)?).stderr(File::create(&errors)?).kill_on_drop(true);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let status = runtime.block_on(async {
+        let mut process = command.spawn().with_context(|| format!("cannot run {}", simulator.display()))?;
+        let Ok(status) = timeout(limit, process.wait()).await else {
+            process.kill().await?;
             bail!("the simulator took longer than {limit:?}");
-        }
-        thread::sleep(LOOK);
-    };
+        };
+        Ok(status?)
+    })?;
     if !status.success() {
         let said = std::fs::read_to_string(&errors).unwrap_or_default();
         bail!(

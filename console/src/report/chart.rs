@@ -22,16 +22,16 @@ const MARKER_WORDS: usize = 30;
 
 /// A line of a chart.
 #[derive(Clone, Debug)]
-pub(super) struct Series {
+pub(super) struct Curve {
     pub(super) name: String,
-    pub(super) look: Look,
+    pub(super) look: Stroke,
     /// Horizontal and vertical values, in the order of the horizontal ones. A value that is not finite makes
     /// a gap.
     pub(super) points: Vec<(f64, f64)>,
 }
 
 /// The look of a line: lines differ in more than their colour.
-pub(super) type Look = (Tone, bool);
+pub(super) type Stroke = (Tone, bool);
 
 /// A change at a moment.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ impl Chart {
     }
 
     /// The lines, and their names below the title.
-    fn lines(&mut self, series: &[Series]) {
+    fn lines(&mut self, series: &[Curve]) {
         let mut x = LEFT;
         for one in series {
             let (tone, is_dashed) = one.look;
@@ -192,7 +192,7 @@ fn blank(words: Words<'_>, top: f64, x: Axis, y: Axis) -> Chart {
 /// A chart over time, in seconds from `from` to `to`. The markers are in the order of their times.
 pub(super) fn over_time(
     words: Words<'_>,
-    series: &[Series],
+    series: &[Curve],
     markers: &[Marker],
     (from, to): (f64, f64),
 ) -> Picture {
@@ -214,9 +214,9 @@ pub(super) fn over_time(
     chart.picture
 }
 
-/// Latencies in milliseconds by percentile, both on logarithmic scales. The horizontal value of a point is its
-/// percentile, below 100.
-pub(super) fn by_percentile(words: Words<'_>, series: &[Series]) -> Picture {
+/// Latencies in milliseconds by percentile, both on logarithmic scales. The horizontal value of a point is
+/// its percentile, below 100.
+pub(super) fn by_percentile(words: Words<'_>, series: &[Curve]) -> Picture {
     let values = series.iter().flat_map(|one| &one.points).map(|point| point.1);
     let (lowest, highest) = values
         .filter(|value| value.is_finite() && *value > 0.0)
@@ -234,9 +234,9 @@ pub(super) fn by_percentile(words: Words<'_>, series: &[Series]) -> Picture {
     }
     up.push((highest, spelt(highest)));
     chart.axes(&across, &up, words.unit);
-    let moved: Vec<Series> = series
+    let moved: Vec<Curve> = series
         .iter()
-        .map(|one| Series {
+        .map(|one| Curve {
             points: one.points.iter().map(|(percent, value)| (nines(*percent), *value)).collect(),
             ..one.clone()
         })

@@ -4,9 +4,9 @@ use serde::Deserialize;
 
 /// The figures of the simulator for each policy, or the reason why there are none.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ghosts {
+pub enum Replays {
     /// One row for each policy. The row with the policy `live` is what happened.
-    Known(Vec<GhostRow>),
+    Known(Vec<Replay>),
     /// They are not available. The text says why, as the rest of a sentence.
     Missing(String),
 }
@@ -14,7 +14,7 @@ pub enum Ghosts {
 /// The figures of one policy.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct GhostRow {
+pub struct Replay {
     /// The name of the policy, or `live`.
     pub policy: String,
     /// Requests that ended.
@@ -36,11 +36,11 @@ pub struct GhostRow {
 /// The policy of the row that is what happened.
 const LIVE: &str = "live";
 
-impl Ghosts {
+impl Replays {
     /// Reads what `sim replay FILE --json` prints: a document for each policy, one after the other.
     pub fn read(json: &str) -> Self {
-        let rows: Result<Vec<GhostRow>, _> =
-            serde_json::Deserializer::from_str(json).into_iter::<GhostRow>().collect();
+        let rows: Result<Vec<Replay>, _> =
+            serde_json::Deserializer::from_str(json).into_iter::<Replay>().collect();
         match rows {
             Ok(rows) if rows.iter().any(|row| row.policy != LIVE) => Self::Known(rows),
             Ok(_) => Self::Missing("the simulator told no policy".to_owned()),
@@ -49,14 +49,14 @@ impl Ghosts {
     }
 
     /// The difference between the means of the simulated and the live policy, in per cent of the live mean.
-    pub(super) fn difference(rows: &[GhostRow], policy: &str) -> Option<f64> {
+    pub(super) fn difference(rows: &[Replay], policy: &str) -> Option<f64> {
         let mean = |name: &str| rows.iter().find(|row| row.policy == name).map(|row| row.mean_ms);
         let (live, simulated) = (mean(LIVE)?, mean(policy)?);
         (live > 0.0).then(|| 100.0 * (simulated / live - 1.0))
     }
 }
 
-impl GhostRow {
+impl Replay {
     /// The name in words.
     pub(super) fn name(&self) -> &str {
         if self.policy == LIVE { "what happened" } else { &self.policy }
@@ -75,18 +75,18 @@ mod tests {
             )
         };
         let text = line("live", 20.0) + &line("random", 25.0);
-        let Ghosts::Known(rows) = Ghosts::read(&text) else { panic!("{text}") };
-        let random = GhostRow {
+        let Replays::Known(rows) = Replays::read(&text) else { panic!("{text}") };
+        let random = Replay {
             policy: "random".into(),
             calls: 9,
             errors: 1,
             mean_ms: 25.0,
             p99_ms: 40.5,
-            ..GhostRow::default()
+            ..Replay::default()
         };
         assert_eq!(rows[1], random);
-        assert_eq!(Ghosts::difference(&rows, "random"), Some(25.0));
-        assert_eq!(Ghosts::difference(&rows, "ring"), None);
+        assert_eq!(Replays::difference(&rows, "random"), Some(25.0));
+        assert_eq!(Replays::difference(&rows, "ring"), None);
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
             ("error: no", "cannot be read: expected value at line 1"),
             ("{\"policy\":\"random\"}\n{\"policy\":", "cannot be read: EOF"),
         ] {
-            let Ghosts::Missing(why) = Ghosts::read(text) else { panic!("{text}") };
+            let Replays::Missing(why) = Replays::read(text) else { panic!("{text}") };
             assert!(why.contains(expected), "{why}");
         }
     }

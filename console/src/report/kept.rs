@@ -1,8 +1,8 @@
 //! What a console keeps of a run for its report and for the ghosts, in a bounded amount of memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use api::{Event, Fault, Hello};
+use api::{Event, Hello};
 
 use super::recent::Recent;
 use super::requests::Requests;
@@ -132,27 +132,6 @@ impl Kept {
 
     pub(super) fn recent(&self) -> &Recent {
         &self.recent
-    }
-}
-
-/// The faults that are active, from the events about them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ActiveFaults {
-    active: BTreeMap<(usize, Option<u64>, String), Fault>,
-}
-
-impl ActiveFaults {
-    pub(super) fn apply(&mut self, fault: &Fault) {
-        let name = (fault.backend, fault.id, fault.kind.to_string());
-        if fault.active {
-            self.active.insert(name, fault.clone());
-        } else {
-            self.active.remove(&name);
-        }
-    }
-
-    pub(super) fn all(&self) -> impl Iterator<Item = &Fault> {
-        self.active.values()
     }
 }
 

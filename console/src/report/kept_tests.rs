@@ -1,6 +1,8 @@
 //! What is kept of a run.
 
-use api::{BackendTick, ControlChange, HelloBackend, Load, LoadTick, Req, SCHEMA, StateChange, Tick, Why};
+use api::{
+    BackendTick, ControlChange, Fault, HelloBackend, Load, LoadTick, Req, SCHEMA, StateChange, Tick, Why,
+};
 use serde_json::json;
 
 use super::*;
@@ -66,8 +68,8 @@ fn policy(t: u64, to: &str) -> Event {
     Event::Control(ControlChange {
         t,
         what: format!("policy random -> {to}"),
+        change: Some(api::Change::Policy { policy: to.to_owned().into() }),
         by: "console".into(),
-        ..ControlChange::default()
     })
 }
 
@@ -75,8 +77,8 @@ fn policy(t: u64, to: &str) -> Event {
 fn hours_take_less_than_the_bound() {
     let mut kept = Kept::default();
     kept.apply(&hello(1));
-    // Two hours with a tick, requests and a change in each second. Requests come faster in the last minute, so
-    // that the recording of all requests reaches its bound.
+    // Two hours with a tick, requests and a change in each second. Requests come faster in the last minute,
+    // so that the recording of all requests reaches its bound.
     let (mut id, mut most) = (0, 0);
     for second in 0..7200 {
         let t = second * S;

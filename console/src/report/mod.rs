@@ -21,7 +21,7 @@ mod style;
 
 use api::Hello;
 
-pub use self::ghosts::{GhostRow, Ghosts};
+pub use self::ghosts::{Replay, Replays};
 use self::html::{Page, Table};
 pub use self::kept::Kept;
 use self::moment::{date, maybe_milliseconds, seconds};
@@ -41,7 +41,7 @@ pub struct Run {
     /// What happened.
     pub kept: Kept,
     /// What every other policy would have done.
-    pub ghosts: Ghosts,
+    pub ghosts: Replays,
 }
 
 /// Makes the report of a run, as a file of HTML.
@@ -211,8 +211,8 @@ fn decided(page: &mut Page, run: &Run, begin: u64) {
 fn ghosts(page: &mut Page, run: &Run, view: &View) {
     page.section("ghosts", "Every other policy on the same requests");
     let rows = match &run.ghosts {
-        Ghosts::Known(rows) => rows,
-        Ghosts::Missing(why) => return page.words(&format!("This comparison is not available: {why}.")),
+        Replays::Known(rows) => rows,
+        Replays::Missing(why) => return page.words(&format!("This comparison is not available: {why}.")),
     };
     let recent = run.kept.recent();
     let lasted = recent.ends().unwrap_or(0).saturating_sub(recent.begins().unwrap_or(0)) as f64 / 1e6;
@@ -221,7 +221,7 @@ fn ghosts(page: &mut Page, run: &Run, view: &View) {
          the same measured service times, and the same faults.",
         recent.requests()
     ));
-    if let Some(difference) = Ghosts::difference(rows, &view.policy) {
+    if let Some(difference) = Replays::difference(rows, &view.policy) {
         page.words(&format!(
             "The mean of the simulated {} is {difference:+.1} % off what happened. If this is more than a few per \
              cent, the other rows say little.",

@@ -1,16 +1,35 @@
 //! The last two minutes of a run as a recording: what a ghost replays.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use api::{Event, Hello, Req};
-
-use super::kept::ActiveFaults;
+use api::{Change, Event, Fault, Hello, Req};
 
 /// Older events are forgotten.
 const PERIOD: u64 = 120_000_000;
 
 /// The most bytes of all lines. At more than about 600 requests a second, they are less than two minutes.
 const MOST_BYTES: usize = 18 << 20;
+
+/// The faults that are active, from the events about them.
+#[derive(Clone, Debug, Default)]
+struct ActiveFaults {
+    active: BTreeMap<(usize, Option<u64>, String), Fault>,
+}
+
+impl ActiveFaults {
+    fn apply(&mut self, fault: &Fault) {
+        let name = (fault.backend, fault.id, fault.kind.to_string());
+        if fault.active {
+            self.active.insert(name, fault.clone());
+        } else {
+            self.active.remove(&name);
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Fault> {
+        self.active.values()
+    }
+}
 
 /// One event.
 #[derive(Clone, Debug)]
@@ -91,9 +110,8 @@ impl Recent {
         match serde_json::from_str(&line.json) {
             Ok(Event::Fault(fault)) => self.faults.apply(&fault),
             Ok(Event::Control(change)) => {
-                let policy = change.what.strip_prefix("policy ").and_then(|rest| rest.split_once(" -> "));
-                if let (Some((_, policy)), Some(hello)) = (policy, &mut self.hello) {
-                    hello.policy = policy.to_owned().into();
+                if let (Some(Change::Policy { policy }), Some(hello)) = (change.change, &mut self.hello) {
+                    hello.policy = policy;
                 }
             }
             _ => {}

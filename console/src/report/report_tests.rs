@@ -5,7 +5,7 @@ use api::{ControlChange, Event, HelloBackend, Req, SCHEMA, Word};
 use super::*;
 
 /// The run of a recording.
-fn run(ghosts: Ghosts) -> Run {
+fn run(ghosts: Replays) -> Run {
     let mut kept = Kept::default();
     for line in include_str!("../../tests/recording.jsonl").lines() {
         kept.apply(&serde_json::from_str(line).unwrap());
@@ -13,23 +13,23 @@ fn run(ghosts: Ghosts) -> Run {
     Run { kept, ghosts }
 }
 
-fn missing() -> Ghosts {
-    Ghosts::Missing("the simulator is not there".to_owned())
+fn missing() -> Replays {
+    Replays::Missing("the simulator is not there".to_owned())
 }
 
 #[test]
 fn a_report_says_what_happened() {
     let rows = vec![
-        GhostRow { policy: "live".into(), mean_ms: 20.0, calls: 100, ..GhostRow::default() },
-        GhostRow {
+        Replay { policy: "live".into(), mean_ms: 20.0, calls: 100, ..Replay::default() },
+        Replay {
             policy: "random".into(),
             mean_ms: 21.0,
             p95_ms: Some(55.5),
             max_share: 0.31,
-            ..GhostRow::default()
+            ..Replay::default()
         },
     ];
-    let html = report(&run(Ghosts::Known(rows)));
+    let html = report(&run(Replays::Known(rows)));
     for part in [
         "<title>Report of a run, 2026-09-21 14:13:20 UTC</title>",
         "<dt>seed</dt><dd>42</dd>",
@@ -146,8 +146,8 @@ fn names_from_outside_are_only_text() {
     ] {
         kept.apply(&event);
     }
-    let rows = vec![GhostRow { policy: text(), ..GhostRow::default() }];
-    for ghosts in [Ghosts::Known(rows), Ghosts::Missing(text())] {
+    let rows = vec![Replay { policy: text(), ..Replay::default() }];
+    for ghosts in [Replays::Known(rows), Replays::Missing(text())] {
         let html = report(&Run { kept: kept.clone(), ghosts });
         assert!(html.matches("onerror=alert(1)&gt;").count() > 15, "the names are there");
         for banned in ["<img", "\u{202e}", "</text></td>"] {

@@ -146,8 +146,8 @@ impl Browser {
     }
 }
 
-/// The port in the line of the driver that tells it. Its other lines are read and dropped, so that it is never
-/// blocked.
+/// The port in the line of the driver that tells it. Its other lines are read and dropped, so that it is
+/// never blocked.
 async fn port_of(output: impl tokio::io::AsyncRead + Unpin + Send + 'static) -> Result<u16> {
     let mut lines = BufReader::new(output).lines();
     let mut said = String::new();

@@ -1,7 +1,7 @@
 //! The report as a file: it opens from the disk, and needs nothing else.
 
 use anyhow::{Context, Result, ensure};
-use console::report::{Ghosts, Kept, Run, report};
+use console::report::{Kept, Replays, Run, report};
 
 use super::driver::Browser;
 use super::look::{has_contrast, has_room};
@@ -53,7 +53,8 @@ pub(super) async fn a_report_opens_from_its_file(browser: &Browser) -> Result<()
         kept.apply(&serde_json::from_str(line)?);
     }
     let file = browser.folder().join("report.html");
-    let ghosts = Ghosts::read("{\"policy\":\"live\",\"mean_ms\":20}\n{\"policy\":\"random\",\"mean_ms\":21}");
+    let ghosts =
+        Replays::read("{\"policy\":\"live\",\"mean_ms\":20}\n{\"policy\":\"random\",\"mean_ms\":21}");
     std::fs::write(&file, report(&Run { kept, ghosts }))?;
     looks_good(browser, &file, "recorded-").await
 }

@@ -108,7 +108,8 @@ pub(super) async fn numbers_at_rest_are_those_of_the_lab(stage: &Stage, browser:
         for (lane, shown) in theirs["lanes"].as_array().into_iter().flatten().zip(&shown) {
             ensure!(shown["state"] == lane["state"], "{shown} and {lane}");
             ensure!(shown["in_flight"] == "0", "{shown}");
-            ensure!(shown["weight"] == lane["weight"].to_string(), "{shown} and {}", lane["weight"]);
+            let weight = lane["weight"].to_string();
+            ensure!(shown["weight"] == *weight, "{shown} and {weight}");
         }
         Ok(())
     };

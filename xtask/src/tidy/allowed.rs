@@ -423,7 +423,7 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "console",
         rows: &[
-            ("main", "web"),
+            ("main", "web reporter"),
             ("web", "model"),
             ("terminal", "glyphs model keys shown health"),
             ("reporter", "report"),

@@ -22,7 +22,7 @@ const MARKER_WORDS: usize = 30;
 
 /// A line of a chart.
 #[derive(Clone, Debug)]
-pub(super) struct Curve {
+pub(super) struct Trace {
     pub(super) name: String,
     pub(super) look: Stroke,
     /// Horizontal and vertical values, in the order of the horizontal ones. A value that is not finite makes
@@ -113,7 +113,7 @@ impl Chart {
     }
 
     /// The lines, and their names below the title.
-    fn lines(&mut self, series: &[Curve]) {
+    fn lines(&mut self, series: &[Trace]) {
         let mut x = LEFT;
         for one in series {
             let (tone, is_dashed) = one.look;
@@ -192,7 +192,7 @@ fn blank(words: Words<'_>, top: f64, x: Axis, y: Axis) -> Chart {
 /// A chart over time, in seconds from `from` to `to`. The markers are in the order of their times.
 pub(super) fn over_time(
     words: Words<'_>,
-    series: &[Curve],
+    series: &[Trace],
     markers: &[Marker],
     (from, to): (f64, f64),
 ) -> Picture {
@@ -216,7 +216,7 @@ pub(super) fn over_time(
 
 /// Latencies in milliseconds by percentile, both on logarithmic scales. The horizontal value of a point is
 /// its percentile, below 100.
-pub(super) fn by_percentile(words: Words<'_>, series: &[Curve]) -> Picture {
+pub(super) fn by_percentile(words: Words<'_>, series: &[Trace]) -> Picture {
     let values = series.iter().flat_map(|one| &one.points).map(|point| point.1);
     let (lowest, highest) = values
         .filter(|value| value.is_finite() && *value > 0.0)
@@ -234,9 +234,9 @@ pub(super) fn by_percentile(words: Words<'_>, series: &[Curve]) -> Picture {
     }
     up.push((highest, spelt(highest)));
     chart.axes(&across, &up, words.unit);
-    let moved: Vec<Curve> = series
+    let moved: Vec<Trace> = series
         .iter()
-        .map(|one| Curve {
+        .map(|one| Trace {
             points: one.points.iter().map(|(percent, value)| (nines(*percent), *value)).collect(),
             ..one.clone()
         })

@@ -5,10 +5,10 @@ use super::*;
 const WORDS: Words<'_> =
     Words { title: "requests a second", description: "a description", unit: "requests/s" };
 
-fn series(points: Vec<(f64, f64)>) -> Vec<Curve> {
+fn series(points: Vec<(f64, f64)>) -> Vec<Trace> {
     let looks = [(Tone::Plain, true), (Tone::Accent, false), (Tone::Bad, false), (Tone::Doubt, true)];
     let names = ["offered", "good", "errors", "tries"];
-    let one = |(name, look): (&str, Stroke)| Curve { name: name.to_owned(), look, points: points.clone() };
+    let one = |(name, look): (&str, Stroke)| Trace { name: name.to_owned(), look, points: points.clone() };
     names.into_iter().zip(looks).map(one).collect()
 }
 
@@ -47,7 +47,7 @@ fn a_marker_has_its_words_or_its_number() {
 fn a_gap_in_the_values_is_a_gap_in_the_line() {
     let points =
         vec![(0.0, 1.0), (1.0, 1.0), (2.0, f64::NAN), (3.0, 1.0), (4.0, 1.0), (5.0, f64::NAN), (6.0, 1.0)];
-    let one = Curve { name: "p99".into(), look: (Tone::Accent, false), points };
+    let one = Trace { name: "p99".into(), look: (Tone::Accent, false), points };
     let svg = over_time(WORDS, &[one], &[], (0.0, 6.0)).part("plot");
     assert_eq!(svg.matches("accent line").count(), 3, "two lines, and one in the legend");
     assert_eq!(svg.matches("accent full").count(), 1, "a value alone is a dot");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use picture::Tone;
 
-use super::chart::{Curve, Marker, Stroke, Words, by_percentile, over_time, spelt};
+use super::chart::{Marker, Stroke, Trace, Words, by_percentile, over_time, spelt};
 use super::html::{Page, Table};
 use super::kept::Kept;
 use super::stretch::{Counts, Stretch, add, grown, quantile};
@@ -138,11 +138,11 @@ fn rates(
     let who = if has_load { "as the clients of the load saw them" } else { "as the balancer saw them" };
     let names = ["offered", "good", "errors", "tries"];
     let looks = [(Tone::Plain, true), (Tone::Accent, false), (Tone::Bad, false), (Tone::Doubt, true)];
-    let series: Vec<Curve> = names
+    let series: Vec<Trace> = names
         .iter()
         .zip(looks)
         .enumerate()
-        .map(|(number, (name, look))| Curve {
+        .map(|(number, (name, look))| Trace {
             name: (*name).to_owned(),
             look,
             points: fine.iter().map(|one| (one.to, one.rates[number])).collect(),
@@ -186,10 +186,10 @@ fn lanes(
     let mut numbers: Vec<usize> = busiest.into_iter().map(|(number, _)| number).collect();
     numbers.sort_unstable();
     let of = |interval: &Interval, number: usize| interval.in_flight.get(&number).copied().unwrap_or(0);
-    let series: Vec<Curve> = numbers
+    let series: Vec<Trace> = numbers
         .iter()
         .zip(LOOKS)
-        .map(|(number, look)| Curve {
+        .map(|(number, look)| Trace {
             name: format!("B{number}"),
             look,
             points: fine.iter().map(|one| (one.to, f64::from(of(one, *number)))).collect(),
@@ -228,7 +228,7 @@ fn latencies(
     times: (f64, f64),
     has_load: bool,
 ) {
-    let line = |name: &str, q: f64, look: Stroke| Curve {
+    let line = |name: &str, q: f64, look: Stroke| Trace {
         name: name.to_owned(),
         look,
         points: fine.iter().map(|one| (one.to, one.ms(q))).collect(),
@@ -259,7 +259,7 @@ fn percentiles(page: &mut Page, stretches: &[Stretch], has_load: bool) {
         add(&mut uncorrected, &one.uncorrected);
     }
     let at = |counts: &Counts, percent: f64| quantile(counts, percent / 100.0).map(|us| us as f64 / 1e3);
-    let line = |name: &str, counts: &Counts, look: Stroke| Curve {
+    let line = |name: &str, counts: &Counts, look: Stroke| Trace {
         name: name.to_owned(),
         look,
         points: PERCENTS.iter().filter_map(|percent| Some((*percent, at(counts, *percent)?))).collect(),

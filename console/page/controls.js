@@ -102,7 +102,7 @@ export class Controls {
     const { rate, clients } = this.view.load ?? {};
     const [steps, now] = loop === "open" ? [RATES, rate] : [CLIENTS, clients];
     const next = step > 0 ? steps.find((one) => one > now) : steps.findLast((one) => one < now);
-    // The value of the loop that is not in force is 0.
+    // The lab tells nothing of the loop that is not in force.
     this.shape(loop, (step ? next : now) || now || (loop === "open" ? 100 : 8));
   }
 

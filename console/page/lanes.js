@@ -74,7 +74,8 @@ export class Lanes {
     const node = id("lane").content.firstElementChild.cloneNode(true);
     const find = (query) => node.querySelector(query);
     const weight = find("[data-do=weight]");
-    const row = { number, node, weight, fields: {}, labels: {}, buttons: {}, name: find(".name"), strip: find(".strip"), track: find(".track"), held: 0 };
+    const row = { number, node, weight, fields: {}, labels: {}, buttons: {}, held: 0 };
+    for (const part of ["name", "strip", "track"]) row[part] = find(`.${part}`);
     node.dataset.lane = number;
     for (const name of NUMBERS) {
       const box = make("div");

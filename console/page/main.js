@@ -106,7 +106,8 @@ function totals() {
   const words = closed ? { n: Math.min(load.waiting, load.clients), of: load.clients } : { rate: num(load?.rate ?? 0) };
   put(id("source-load"), load ? t(closed ? "clients_wait" : "open_loop", words) : "");
   put(id("dot-weight"), t(all.one_in === 1 ? "dot" : "dots", { n: all.one_in }));
-  put(id("lb-policy"), view.policy + (keys && /ring|maglev|rendezvous/.test(view.policy) ? `, ${t("keys", { n: keys.distinct, of: keys.of })}` : ""));
+  const keyed = keys && /ring|maglev|rendezvous/.test(view.policy);
+  put(id("lb-policy"), view.policy + (keyed ? `, ${t("keys", { n: keys.distinct, of: keys.of })}` : ""));
   id("ghost-line").hidden = !ghost;
   if (ghost) {
     const { policy, totals: { p50_us: p50, p99_us: p99, errors, in_flight: n }, agreement, covers_us: covers } = ghost;
@@ -120,7 +121,8 @@ function totals() {
 async function translate(name) {
   await speak(name);
   id("language").value = name;
-  for (const [node, key] of Object.entries({ pause: "␣", reset: "0", report: "r", ghost: "g", policy: "p", "load-loop": "o", why: "w" })) id(node).title = t("key", { key });
+  const hints = { pause: "␣", reset: "0", report: "r", ghost: "g", policy: "p", "load-loop": "o", why: "w" };
+  for (const node in hints) id(node).title = t("key", { key: hints[node] });
   const list = (node, rows) => node.replaceChildren(...rows.flatMap(([term, text]) => [make("dt", term), make("dd", text)]));
   const shapes = Object.entries(SHAPES).map(([state, shape]) => [`${shape} ${word("state", state)}`, t(`means_${state}`)]);
   const others = Object.entries({ moving: "●", standing: "▣", ghost: "◌", strip: "▂▅█", mark: "▼" });

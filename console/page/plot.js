@@ -125,9 +125,10 @@ export function plots(view, style) {
   const { muted, blue, red, orange } = style;
   draw("plot-rate", [["offered", muted, DASHED], ["good", blue, SOLID], ["errors", red, SOLID], ["tries", orange, DOTTED]]
     .map(([name, color, dash]) => ({ name: t(`n_${name}`), color, dash, values: points.map((point) => point[name]) })));
-  draw("plot-flight", view.lanes.slice(0, 8).map(({ number }, index) => ({
-    name: `B${number}`, color: style.lanes[index % 4], dash: [SOLID, DASHED, DOTTED][index % 3], values: points.map((point) => point.in_flight[index]),
-  })));
+  draw("plot-flight", view.lanes.slice(0, 8).map(({ number }, index) => {
+    const [color, dash] = [style.lanes[index % 4], [SOLID, DASHED, DOTTED][index % 3]];
+    return { name: `B${number}`, color, dash, values: points.map((point) => point.in_flight[index]) };
+  }));
   const curves = [["corrected", blue, SOLID], ["uncorrected", muted, DOTTED]]
     .map(([name, color, dash]) => ({ name: t(name), color, dash, values: known[name] }));
   if (view.ghost) curves.push({ name: t("would_be", { policy: view.ghost.policy }), color: orange, dash: DASHED, values: known.ghost });

@@ -31,7 +31,8 @@ export class Why {
   show(view = this.view) {
     this.view = view;
     const { decisions } = this;
-    const requests = view.requests.filter((one) => decisions.has(one.id)).map((one) => ({ ...one, decisions: decisions.get(one.id) }));
+    const explained = view.requests.filter((one) => decisions.has(one.id));
+    const requests = explained.map((one) => ({ ...one, decisions: decisions.get(one.id) }));
     const is = (list, request) => list.some((one) => one.id === request.id);
     const bad = requests.filter((one) => (one.is_retried || one.status >= 500) && !is(this.special, one));
     this.special = [...this.special, ...bad].slice(-SPECIAL);

@@ -73,7 +73,7 @@ impl Claim {
 
     /// The verdict on the counter-case, which must not hold.
     pub fn counter_verdict(&self, reports: &BTreeMap<&str, Report>, comparisons: u32) -> Verdict {
-        let other = |name: &str| self.counter.get(name).map_or(name.to_owned(), Clone::clone);
+        let other = |name: &str| self.counter.get(name).map_or_else(|| name.to_owned(), Clone::clone);
         let replaced = reports.keys().filter_map(|name| Some((*name, reports.get(other(name).as_str())?)));
         self.judge(&replaced.collect(), comparisons)
     }

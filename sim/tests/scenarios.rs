@@ -15,7 +15,7 @@ fn read(name: &str) -> (String, Scenario) {
 
 fn run(name: &str) -> Vec<Report> {
     let (_, scenario) = read(name);
-    scenario.run(&scenario.policies(), scenario.seed()).unwrap()
+    scenario.run(&scenario.policies(), scenario.seed()).expect("each scenario ends")
 }
 
 fn of<'a>(reports: &'a [Report], policy: &str) -> &'a Report {

@@ -1,8 +1,8 @@
 //! The ghost: another policy on the same requests, in a process of its own.
 //!
-//! The simulator `sim --follow` reads all requests of the load from its stdin and writes events `ghost` to its
-//! stdout. It also runs the policy in force, which shows how good the simulation is. Nothing waits for it: a
-//! simulator that is too slow misses events, and is started again. Its end is an event of the stream.
+//! The simulator `sim --follow` reads all requests of the load from its stdin and writes events `ghost` to
+//! its stdout. It also runs the policy in force, which shows how good the simulation is. Nothing waits for
+//! it: a simulator that is too slow misses events, and is started again. Its end is an event of the stream.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -56,13 +56,13 @@ async fn what_the_simulator_writes_is_in_the_stream() {
     let mut reader = lab.channel.join();
     lab.ghost.set(Some("ring"), "a test").unwrap();
     told(&mut reader, "ghost ring").await;
-    let Event::Ghost(ghost) = told(&mut reader, "\"ghost\",\"policy\"").await else { panic!() };
+    let Event::Ghost(ghost) = told(&mut reader, "\"event\":\"ghost\"").await else { panic!() };
     assert_eq!((&*ghost.policy, ghost.tick.t), ("ring", 5));
     let args = std::fs::read_to_string(lab.folder.path().join("args")).unwrap();
     assert_eq!(args, "--follow --in-force --policy ring\n");
     // Another policy is another process, and off is none.
     lab.ghost.set(Some("random"), "a test").unwrap();
-    told(&mut reader, "\"ghost\",\"policy\"").await;
+    told(&mut reader, "\"event\":\"ghost\"").await;
     lab.ghost.set(None, "a test").unwrap();
     let Event::Control(off) = told(&mut reader, "ghost off").await else { panic!() };
     assert_eq!(off.change, Some(Change::Ghost { policy: None }));

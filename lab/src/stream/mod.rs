@@ -5,11 +5,11 @@
 //! the present state first, and then each event once. A reader that is too slow loses events and gets a
 //! `gap`; it delays neither the merge nor other readers.
 //!
-//! The balancer tells a sample of the requests. [`LabStream::read`] gives these, with what their backends said
-//! to the clients of the load. [`LabStream::read_all`] gives all requests of the load.
+//! The balancer tells a sample of the requests. [`LabStream::read`] gives these, with what their backends
+//! said to the clients of the load. [`LabStream::read_all`] gives all requests of the load.
 //!
-//! The type `Merge` decides what is told, and the type `Join` joins requests with their client side. Both do no I/O. A [`Traffic`] is a load that can be changed while
-//! it runs.
+//! The type `Merge` decides what is told, and the type `Join` joins requests with their client side. Both do
+//! no I/O. A [`Traffic`] is a load that can be changed while it runs.
 
 mod channel;
 mod clock;

@@ -49,7 +49,8 @@ pub struct Sources {
     pub traffic: Option<Arc<Traffic>>,
     /// The seed of the lab.
     pub seed: Option<u64>,
-    /// What the balancer takes as the key of a request: see [`BalancerHandle::hash_by`](crate::topology::BalancerHandle::hash_by).
+    /// What the balancer takes as the key of a request: see
+    /// [`BalancerHandle::hash_by`](crate::topology::BalancerHandle::hash_by).
     pub hash_by: Option<String>,
 }
 
@@ -124,8 +125,8 @@ impl LabStream {
         self.channel.join_all()
     }
 
-    /// A reader that continues after the event with this id, of [`LabStream::read_all`] if `all`, otherwise of
-    /// [`LabStream::read`]; `None` if the events after it are not kept, or if the id is of another start.
+    /// A reader that continues after the event with this id, of [`LabStream::read_all`] if `all`, otherwise
+    /// of [`LabStream::read`]; `None` if the events after it are not kept, or if the id is of another start.
     pub fn resume(&self, all: bool, last: u64) -> Option<StreamReader> {
         self.channel.resume(all, last)
     }

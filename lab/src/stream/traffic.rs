@@ -120,7 +120,8 @@ impl Traffic {
         self.load.ended_after(counted)
     }
 
-    /// The figures of the last period of this length, as far as its requests are kept: as [`Running::recent`].
+    /// The figures of the last period of this length, as far as its requests are kept: as
+    /// [`Running::recent`].
     pub fn recent(&self, stretch: Duration) -> Summary {
         self.load.recent(stretch)
     }

@@ -115,8 +115,8 @@ impl BalancerHandle {
         }
     }
 
-    /// What it takes as the key of a request, such as `header:x-user`, if an argument says so. Without it, the
-    /// key is the address of the client.
+    /// What it takes as the key of a request, such as `header:x-user`, if an argument says so. Without it,
+    /// the key is the address of the client.
     pub fn hash_by(&self) -> Option<&str> {
         let args = &self.launch.as_ref()?.args;
         args.iter().rev().find_map(|arg| arg.strip_prefix("--hash-by="))

@@ -92,7 +92,7 @@ pub(super) struct BalancerForm {
     pub(super) slow_start: Option<Time>,
     pub(super) panic_threshold: Option<Whole<0, 100>>,
     pub(super) load_factor: Option<Whole<101, 10_000>>,
-    pub(super) outlier_errors: Option<Whole<1, 1_000_000>>,
+    pub(super) outlier_errors: Option<Whole<0, 1_000_000>>,
     pub(super) ejection_time: Option<Time>,
     pub(super) retries: Option<Whole<0, 100>>,
     pub(super) retry_delay: Option<Time>,

@@ -1,9 +1,10 @@
 //! A scenario: a simulation in a TOML file, and the policies that meet the same calls.
 //!
-//! `form.rs` has the keys, `values.rs` their values, and `read.rs` makes a [`Sim`] of them.
-//! `docs/simulator.md` describes the keys for users.
+//! `form.rs` has the keys, `values.rs` their values, `laws.rs` what they say of times, and `read.rs` makes a
+//! [`Sim`] of them. `docs/simulator.md` describes the keys for users.
 
 mod form;
+mod laws;
 mod read;
 mod values;
 

@@ -14,6 +14,7 @@ use crate::run::{Live, Stage};
 
 use super::call::LiveCall;
 use super::conditions::{Change, Conditions};
+use super::input::{Input, Skipped};
 use super::line::{MemberChange, Told};
 use super::{MOST_BACKENDS, stage};
 
@@ -23,14 +24,8 @@ const LAG: u64 = 1_500_000;
 /// The time between two ticks of a ghost, in microseconds.
 const PERIOD: u64 = 250_000;
 
-/// A time that is so far ahead of the stream is a mistake, in microseconds: an hour.
-const TOO_FAR: u64 = 3_600_000_000;
-
 /// After a gap of this time, in microseconds, the ticks in the gap are left out.
 const GAP: u64 = 10_000_000;
-
-/// The largest number of unknown policies that are reported.
-const MOST_NAMES: usize = 16;
 
 /// The largest number of changes of the policy that wait for the ghosts.
 const MOST_CHANGES: usize = 10_000;
@@ -40,35 +35,13 @@ const MOST_CHANGES: usize = 10_000;
 pub struct Follow {
     /// The policies, with a ghost each. Without any, the ghost has the policy in force.
     pub policies: Vec<Kind>,
-    /// Whether there is also a ghost of the policy in force. It changes its policy when the stream does. While
-    /// it has the policy of another ghost, it tells nothing.
+    /// Whether there is also a ghost of the policy in force. It changes its policy when the stream does.
+    /// While it has the policy of another ghost, it tells nothing.
     pub in_force: bool,
     /// The number of workers of each server, instead of what the stream tells.
     pub workers: Option<u32>,
     /// The seed of the draws of the policies.
     pub seed: u64,
-}
-
-/// What the ghosts could not use.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Skipped {
-    /// Lines that are no events.
-    pub lines: u64,
-    /// What is wrong with the first of them.
-    pub first: Option<String>,
-    /// Requests before the first measured service time, before the first event `hello`, or just before a
-    /// change of the backends.
-    pub requests: u64,
-    /// Requests that took too long, and so arrived late at the ghosts.
-    pub late: u64,
-    /// Requests that were left out, because too many were in flight at the ghosts.
-    pub surplus: u64,
-    /// The kinds of faults that are not simulated.
-    pub faults: Vec<String>,
-    /// Policies in force that this program does not know, each with what it knows instead.
-    pub policies: Vec<String>,
-    /// The event `hello` came.
-    pub has_begun: bool,
 }
 
 /// Reads lines until there are none, and gives the ticks of the ghosts to `tell`, until it returns false.
@@ -78,8 +51,7 @@ pub fn follow(
     mut read: impl FnMut(&mut Vec<u8>) -> bool,
     mut tell: impl FnMut(Ghost) -> bool,
 ) -> Skipped {
-    let skipped = Skipped::default();
-    let mut input = Input { read: &mut read, line: Vec::new(), skipped, clock: None, before: 0 };
+    let mut input = Input::new(&mut read);
     let mut next = None;
     while let Some(hello) = next.take().or_else(|| input.hello()) {
         input.skipped.has_begun = true;
@@ -182,77 +154,6 @@ fn is_same(one: &Hello, other: &Hello) -> bool {
         hello.backends.iter().map(|backend| (backend.backend, backend.url.clone())).collect()
     };
     one.epoch_unix_us == other.epoch_unix_us && one.t >= other.t && backends(one) == backends(other)
-}
-
-/// The lines of the stream.
-struct Input<'a> {
-    read: &'a mut dyn FnMut(&mut Vec<u8>) -> bool,
-    line: Vec<u8>,
-    skipped: Skipped,
-    /// The time of the latest event.
-    clock: Option<u64>,
-    /// The time of the latest event before the last `hello`.
-    before: u64,
-}
-
-impl Input<'_> {
-    /// The next event.
-    fn next(&mut self) -> Option<Told> {
-        loop {
-            self.line.clear();
-            if !(self.read)(&mut self.line) {
-                return None;
-            }
-            match Told::read(&self.line).and_then(|told| self.timed(told)) {
-                Ok(told) => return Some(told),
-                Err(why) => {
-                    self.skipped.lines += 1;
-                    self.skipped.first.get_or_insert(why);
-                }
-            }
-        }
-    }
-
-    /// The same event, if its time is credible.
-    fn timed(&mut self, told: Told) -> Result<Told, String> {
-        let Some(t) = told.t() else { return Ok(told) };
-        if matches!(told, Told::Hello(_)) {
-            self.before = self.clock.unwrap_or(0);
-        }
-        let clock = match (&told, self.clock) {
-            // Another balancer may have another clock.
-            (Told::Hello(_), _) | (_, None) => t,
-            (_, Some(clock)) if t > clock.saturating_add(TOO_FAR) => {
-                return Err(format!("the time {t} is far ahead of the event before, at {clock}"));
-            }
-            (_, Some(clock)) => clock.max(t),
-        };
-        self.clock = Some(clock);
-        Ok(told)
-    }
-
-    /// The policy with this name, if this program knows it.
-    fn policy(&mut self, name: &str) -> Option<Kind> {
-        let kind = name.parse();
-        if let Err(why) = &kind
-            && self.skipped.policies.len() < MOST_NAMES
-            && !self.skipped.policies.contains(why)
-        {
-            self.skipped.policies.push(why.clone());
-        }
-        kind.ok()
-    }
-
-    /// The next event `hello`.
-    fn hello(&mut self) -> Option<Box<Hello>> {
-        loop {
-            match self.next()? {
-                Told::Hello(hello) => return Some(hello),
-                Told::Req(_) => self.skipped.requests += 1,
-                _ => {}
-            }
-        }
-    }
 }
 
 /// A call that has not arrived at the ghosts, ordered by its arrival.

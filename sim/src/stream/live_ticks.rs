@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn each_tick_has_what_ended_and_what_is_in_flight() {
-        let call = |arrived, ended, backend, status| LiveCall {
+        let call = |arrived: u64, ended: u64, backend, status| LiveCall {
             arrived: 1_000_000 + arrived,
             ended: 1_000_000 + ended,
             service: None,

@@ -4,12 +4,13 @@
 //! - `line.rs`: an event in a line of JSON, as `docs/events.md` describes it.
 //! - `call.rs`: what a request of the stream asks of a server.
 //! - `conditions.rs`: the faults, the processes and the capacities of the backends.
-//! - `follow.rs`: the ghosts of a stream that goes on.
+//! - `follow.rs`: the ghosts of a stream that goes on, and `input.rs` what comes to them.
 //! - `replay.rs`: a recording of a stream, and `live_ticks.rs` what happened in it.
 
 mod call;
 mod conditions;
 mod follow;
+mod input;
 mod line;
 mod live_ticks;
 mod replay;
@@ -21,7 +22,8 @@ use api::Hello;
 use crate::server::Server;
 use crate::settings::Sim;
 
-pub use follow::{Follow, Skipped, follow};
+pub use follow::{Follow, follow};
+pub use input::Skipped;
 pub use line::read_line;
 pub use replay::StreamRecording;
 

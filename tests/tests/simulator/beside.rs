@@ -117,8 +117,9 @@ pub(super) async fn compare(policy: Kind, traffics: Traffics, time: Duration) ->
     let errors = traffic.sums().errors;
     drop(stream);
     lab.stop();
-    ensure!(errors == 0, "{errors} requests failed");
-    seen.judge(policy, core, late, traffics.agrees)
+    seen.judge(policy, core, late, traffics.agrees)?;
+    ensure!(errors == 0 || late > MOST_LATE, "{errors} requests failed");
+    Ok(())
 }
 
 async fn lab(policy: Kind) -> Result<Lab> {
@@ -196,7 +197,7 @@ impl Seen {
         ensure!(self.told.is_empty(), "{:?}", self.told);
         ensure!(self.behind <= BEHIND, "a ghost was {} us behind", self.behind);
         ensure!(
-            agreement >= 100.0 - DIFFERS,
+            !agrees || agreement >= 100.0 - DIFFERS,
             "the ghost agrees to {agreement:.1} %: {own} ms, live {real} ms"
         );
         Ok(())

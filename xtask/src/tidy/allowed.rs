@@ -442,7 +442,7 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "lessons",
         rows: &[
             // The program.
-            ("main", "print lesson"),
+            ("main", "lesson"),
             ("selftest", "print course law"),
             ("print", ""),
             ("course", "lesson"),

@@ -18,6 +18,7 @@ mod readers;
 mod stage;
 mod strangers;
 mod tab;
+mod webdriver;
 
 use std::cell::OnceCell;
 use std::process::ExitCode;

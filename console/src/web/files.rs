@@ -40,8 +40,8 @@ pub(super) fn find(name: &str) -> Option<&'static PageFile> {
     FILES.iter().find(|(known, ..)| *known == name)
 }
 
-/// The text of a file in the format of gzip: the source keeps its comments, and a viewer loads a quarter of it.
-/// Each file is compressed once.
+/// The text of a file in the format of gzip: the source keeps its comments, and a viewer loads a quarter of
+/// it. Each file is compressed once.
 pub(super) fn compressed(name: &str) -> Option<&'static [u8]> {
     static COMPRESSED: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
     let files = COMPRESSED.get_or_init(|| {

@@ -1,8 +1,8 @@
 //! The few commands of WebDriver (<https://www.w3.org/TR/webdriver2/>) that the tests need, and two of
 //! ChromeDriver's own.
 //!
-//! The library `thirtyfour` would bring 60 packages, and would switch on the order of keys in `serde_json` for
-//! every program of the workspace.
+//! The library `thirtyfour` would bring 43 packages, and would switch on the order of keys in `serde_json`
+//! for every program of the workspace.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -17,7 +17,7 @@ pub(super) const TABLES: &[Allowed] = &[
             // The crates that nothing below uses: programs and tests.
             ("launcher", ""),
             ("xtask", "console lab picture api"),
-            ("lessons", "sim"),
+            ("lessons", "picture sim"),
             ("e2e", "console lab sim balance api"),
             ("lb", "balance api"),
             ("demo-backend", ""),
@@ -440,12 +440,17 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "lessons",
         rows: &[
             // The program.
-            ("main", "lesson"),
-            ("selftest", "print course law"),
+            ("main", "ask course draw lesson print progress selftest"),
+            ("ask", "lesson print"),
+            ("selftest", "course law page print"),
+            ("draw", "course print"),
+            ("progress", ""),
+            ("page", ""),
             ("print", ""),
             ("course", "lesson"),
             // The library.
-            ("lesson", "claim form"),
+            ("lesson", "chart claim form"),
+            ("chart", "expression form law"),
             ("claim", "expression form law"),
             ("form", ""),
             ("expression", "measure"),

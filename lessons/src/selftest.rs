@@ -60,7 +60,8 @@ impl Selftest {
             let readme = found.folder.join("README.md");
             if self.write {
                 write_part(&readme, "figures", &tested.figures)?;
-            } else if self.check && part(&read(&readme)?, "figures").with_context(at(&readme))? != tested.figures
+            } else if self.check
+                && part(&read(&readme)?, "figures").with_context(at(&readme))? != tested.figures
             {
                 differences.push(format!("{} has other figures", readme.display()));
             }
@@ -130,7 +131,8 @@ fn compare(table: &str, expected: &[String]) -> Vec<String> {
         let is_good = end.is_some_and(|end| {
             let ends = end.trim_matches([' ', '|']).split_once(" | ");
             ends.is_some_and(|(alarms, caught)| {
-                alarms.starts_with("0 of ") && caught.split_once(" of ").is_some_and(|(some, all)| some == all)
+                alarms.starts_with("0 of ")
+                    && caught.split_once(" of ").is_some_and(|(some, all)| some == all)
             })
         });
         if !is_good {

@@ -1,19 +1,18 @@
 //! The pages of the lessons: they exist, name what exists, and show what the lessons give.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{fs, io};
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The folders of the lessons.
-fn lessons() -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
-    let lessons: Vec<_> = entries.filter(|path| path.join("lesson.toml").exists()).collect();
-    assert!(lessons.len() >= 17, "{lessons:?}");
-    lessons
+fn lessons() -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder())?.map(|entry| entry.map(|entry| entry.path()));
+    let paths = entries.collect::<io::Result<Vec<_>>>()?;
+    Ok(paths.into_iter().filter(|path| path.join("lesson.toml").exists()).collect())
 }
 
 /// The words in backticks, outside of blocks of code, that are paths and lead to no file below `root`.
@@ -35,11 +34,17 @@ fn missing(page: &str, root: &Path) -> Vec<String> {
 #[test]
 fn each_lesson_has_a_page_with_its_command_and_paths_that_exist() {
     let root = folder().parent().unwrap();
-    for lesson in lessons() {
+    let lessons = lessons().unwrap();
+    assert!(lessons.len() >= 17, "{lessons:?}");
+    for lesson in lessons {
         let page = fs::read_to_string(lesson.join("README.md"));
         let page = page.unwrap_or_else(|error| panic!("{}/README.md: {error}", lesson.display()));
         let number: String = lesson.file_name().unwrap().to_string_lossy().chars().take(2).collect();
-        assert!(page.contains(&format!("cargo xtask lesson {number}")), "{} names no command", lesson.display());
+        assert!(
+            page.contains(&format!("cargo xtask lesson {number}")),
+            "{} names no command",
+            lesson.display()
+        );
         assert!(page.contains("(picture.svg)"), "{} shows no picture", lesson.display());
         assert_eq!(missing(&page, root), [""; 0], "in {}", lesson.display());
         let code = page.split("## In the code").nth(1).unwrap_or_default();
@@ -49,15 +54,20 @@ fn each_lesson_has_a_page_with_its_command_and_paths_that_exist() {
 
 #[test]
 fn a_path_that_leads_nowhere_is_found() {
-    let page = "`src/lib.rs` `mean(rr) / 50` `no/such/file.rs`\n```\n`not/checked.rs`\n```\nthen `gone/too.rs`";
+    let page =
+        "`src/lib.rs` `mean(rr) / 50` `no/such/file.rs`\n```\n`not/checked.rs`\n```\nthen `gone/too.rs`";
     assert_eq!(missing(page, folder()), ["no/such/file.rs", "gone/too.rs"]);
 }
 
 /// Runs the program. Returns whether it was content, and what it printed.
 fn lessons_program(arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_lessons")).args(arguments).output().unwrap();
-    let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
-    (output.status.success(), text)
+    match Command::new(env!("CARGO_BIN_EXE_lessons")).args(arguments).output() {
+        Ok(output) => {
+            let text = [output.stdout, output.stderr].concat();
+            (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+        }
+        Err(error) => panic!("cannot start the program: {error}"),
+    }
 }
 
 #[test]
@@ -84,12 +94,11 @@ fn a_page_with_another_value_is_found() {
     fs::write(&page, "<!-- selftest: begin -->\n<!-- selftest: end -->\n").unwrap();
     let (folder, page) = (copy.to_str().unwrap(), page.to_str().unwrap());
     let selftest = |option| lessons_program(&["--lessons", folder, "selftest", "--page", page, option]);
-    let pictures = |option: &[&str]| {
-        lessons_program(&[["--lessons", folder, "pictures"].as_slice(), option].concat())
-    };
+    let pictures =
+        |option: &[&str]| lessons_program(&[["--lessons", folder, "pictures"].as_slice(), option].concat());
     assert!(selftest("--write").0);
     assert_eq!((selftest("--check").0, pictures(&["--check"]).0), (true, true));
-    // Twice the requests: other calls are lost.
+    // More requests a second: more calls are lost.
     let toml = fs::read_to_string(lesson.join("lesson.toml")).unwrap();
     fs::write(lesson.join("lesson.toml"), toml.replace("even = 100", "even = 130")).unwrap();
     let (is_good, text) = selftest("--check");

@@ -440,14 +440,14 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "lessons",
         rows: &[
             // The program.
-            ("main", "ask course draw lesson print progress selftest"),
-            ("ask", "lesson print"),
-            ("selftest", "course law page print"),
-            ("draw", "course print"),
-            ("progress", ""),
-            ("page", ""),
-            ("print", ""),
+            ("main", "claim expression lesson"),
+            ("selftest", "course expression law lesson page print"),
+            ("draw", "chart course lesson print"),
             ("course", "lesson"),
+            ("ask", "lesson print"),
+            ("page", ""),
+            ("progress", ""),
+            ("print", ""),
             // The library.
             ("lesson", "chart claim form"),
             ("chart", "expression form law"),

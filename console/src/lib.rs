@@ -8,6 +8,7 @@
 //!   compares their views.
 //! - [`Health`] and [`Glyphs`] say how a state looks without colours, and [`shown`] makes text from outside
 //!   safe for a terminal.
+//! - [`report`] makes the page of a run that a student hands in, and [`Reporter`] follows a lab for it.
 //! - [`web`] serves the page of a lab, and takes its commands.
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
 //! - [`terminal`] draws a view on a terminal, for `cargo xtask demo`, `replay` and `console`.
@@ -16,6 +17,8 @@ mod glyphs;
 mod health;
 mod keys;
 mod model;
+pub mod report;
+mod reporter;
 mod shown;
 pub mod terminal;
 pub mod web;
@@ -28,4 +31,5 @@ pub use model::{
     LogLine, Mark, MarkKind, Model, POINT_US, POINTS, Percentiles, Point, Revealed, SPAN_US, STEP_US, Sample,
     Secret, Series, Server, Totals, Trouble, View, WINDOW_US,
 };
+pub use reporter::Reporter;
 pub use shown::shown;

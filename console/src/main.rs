@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use console::Reporter;
 use console::web::{PORT, PageServer, Site, address_of};
 use lab::commands::{Operator, usual_load};
 use lab::stream::{LabStream, Sources, Traffic};
@@ -89,8 +90,10 @@ async fn serve(cli: &Cli) -> Result<()> {
     let stream = Arc::new(retried(until, || LabStream::start(sources.clone())).await?);
     let token = std::env::var("LB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
     let operator = Arc::new(Operator::new(stream.clone(), &sources, token).await?);
+    let reporter = Reporter::start(&stream);
+    let site = Site::new(stream, operator).report(move || reporter.write());
     let bind = SocketAddr::new(cli.bind, cli.port);
-    let page = PageServer::start(bind, Site::new(stream, operator)).await?;
+    let page = PageServer::start(bind, site).await?;
     println!("the page is at {}", page.url());
     std::future::pending().await
 }

@@ -139,6 +139,11 @@ impl Picture {
         self.path(points, tone, "");
     }
 
+    /// A dashed line through the points.
+    pub fn dashed_line(&mut self, points: &[Point], tone: Tone) {
+        self.path(points, tone, " dashed");
+    }
+
     /// A cross, on something that does not work.
     pub fn cross(&mut self, (x, y): Point, tone: Tone) {
         self.path(&[(x - 6.0, y - 6.0), (x + 6.0, y + 6.0)], tone, "");
@@ -271,7 +276,12 @@ pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// The width of words in pixels, in a font that is wider than most.
+/// The width of the words of a label in pixels, in a font that is wider than most.
+pub fn width_of_label(text: &str) -> f64 {
+    width_of(text, 13.0)
+}
+
+/// The same for words of another size.
 fn width_of(text: &str, size: f64) -> f64 {
     let units: f64 = text.chars().map(width_of_letter).sum();
     units * size

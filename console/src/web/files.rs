@@ -1,5 +1,11 @@
 //! The files of the page, inside the program.
 
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 /// A file of the page: its name below `/page/`, its content type, and its text.
 pub(super) type PageFile = (&'static str, &'static str, &'static str);
 
@@ -34,12 +40,47 @@ pub(super) fn find(name: &str) -> Option<&'static PageFile> {
     FILES.iter().find(|(known, ..)| *known == name)
 }
 
+/// The text of a file in the format of gzip: the source keeps its comments, and a viewer loads a quarter of
+/// it. Each file is compressed once.
+pub(super) fn compressed(name: &str) -> Option<&'static [u8]> {
+    static COMPRESSED: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
+    let files = COMPRESSED.get_or_init(|| {
+        let file = |(name, _, text): &PageFile| Some((*name, gzip(text).ok()?));
+        FILES.iter().filter_map(file).collect()
+    });
+    files.iter().find(|(known, _)| *known == name).map(|(_, bytes)| bytes.as_slice())
+}
+
+fn gzip(text: &str) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text.as_bytes())?;
+    encoder.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Read as _;
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn a_viewer_loads_at_most_80_kb() {
+        let strings = |name: &str| name.starts_with("strings/") && name != "strings/en.json";
+        let files = FILES.iter().filter(|(name, ..)| !strings(name));
+        let sum: usize = files.map(|(name, ..)| compressed(name).unwrap().len()).sum();
+        assert!(sum + INDEX.len() <= 80_000, "{sum} bytes");
+    }
+
+    #[test]
+    fn a_compressed_file_is_the_same_file() {
+        for (name, _, text) in FILES {
+            let mut read = String::new();
+            flate2::read::GzDecoder::new(compressed(name).unwrap()).read_to_string(&mut read).unwrap();
+            assert_eq!(read, *text, "{name}");
+        }
+    }
 
     /// The names of the files in a folder and below, with their texts.
     fn in_folder(folder: &Path, before: &str) -> Vec<(String, String)> {

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::header::{
+    ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY,
+};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -93,11 +95,30 @@ async fn page(State(shared): State<Arc<Shared>>) -> Response {
     answer(StatusCode::OK, HTML, files::INDEX.replace("{{token}}", shared.token.text()))
 }
 
-async fn page_file(Path(name): Path<String>) -> Response {
-    match files::find(&name) {
-        Some((_, content_type, text)) => answer(StatusCode::OK, content_type, *text),
-        None => nothing(Uri::from_static("/page/")).await,
-    }
+async fn page_file(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some((name, content_type, text)) = files::find(&name) else {
+        return nothing(Uri::from_static("/page/")).await;
+    };
+    let mut file = match files::compressed(name).filter(|_| accepts_gzip(&headers)) {
+        Some(bytes) => {
+            let mut file = answer(StatusCode::OK, content_type, bytes);
+            file.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            file
+        }
+        None => answer(StatusCode::OK, content_type, *text),
+    };
+    file.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    file
+}
+
+/// Whether the viewer accepts the coding `gzip` (RFC 9110, section 12.5.3). A weight of 0 refuses it.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().trim_start_matches("q=").parse::<f64>();
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
 }
 
 async fn nothing(uri: Uri) -> Response {
@@ -175,4 +196,24 @@ async fn command(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         Err(error) => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the command failed: {error}")),
     };
     refusal.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_sent_only_to_viewers_that_accept_it() {
+        for (value, expected) in [
+            ("gzip, deflate, br", true),
+            ("br;q=1.0, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("identity", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+            assert_eq!(accepts_gzip(&headers), expected, "{value}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
 }

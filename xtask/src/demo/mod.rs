@@ -206,12 +206,8 @@ fn traffic(lab: &Lab, seed: u64) -> Result<Traffic> {
     Traffic::start(load, shape)
 }
 
-/// Builds and starts a lab, and says every two seconds that it does.
+/// Starts a lab. If that takes long, because a program must be built first, it says so every two seconds.
 async fn started(setup: Setup) -> Result<Lab> {
-    eprintln!(
-        "demo: builds the balancer `lb` and the backend `demo-backend`; the first build takes about two minutes \
-         on two cores, later ones a second"
-    );
     let began = Instant::now();
     let start = setup.start();
     tokio::pin!(start);

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Error, Result};
+use console::Reporter;
 use console::terminal::say;
 use console::web::{PORT, PageServer, Site};
 use lab::commands::Operator;
@@ -30,7 +31,9 @@ impl Page {
             return Ok(Self::Unwanted);
         }
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
-        match PageServer::start(bind, Site::new(stream.clone(), operator.clone())).await {
+        let reporter = Reporter::start(stream);
+        let site = Site::new(stream.clone(), operator.clone()).report(move || reporter.write());
+        match PageServer::start(bind, site).await {
             Ok(server) => Ok(Self::Open(server)),
             Err(error) if is_taken(&error) => Ok(Self::Taken),
             Err(error) => Err(error),

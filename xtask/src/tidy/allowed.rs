@@ -423,9 +423,11 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "console",
         rows: &[
-            ("main", "web"),
+            ("main", "web reporter"),
             ("web", "model"),
             ("terminal", "glyphs model keys shown health"),
+            ("reporter", "report"),
+            ("report", "glyphs model shown"),
             ("glyphs", "model health"),
             ("model", "health"),
             ("keys", ""),

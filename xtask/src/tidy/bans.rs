@@ -10,6 +10,7 @@ const PURE: &[&str] = &[
     "console/src/health.rs",
     "console/src/keys.rs",
     "console/src/model/",
+    "console/src/report/",
     "console/src/shown.rs",
     "console/src/terminal/columns.rs",
     "console/src/terminal/foot.rs",

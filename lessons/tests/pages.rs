@@ -52,6 +52,37 @@ fn each_lesson_has_a_page_with_its_command_and_paths_that_exist() {
     }
 }
 
+/// The numbers with a decimal point in the explanation of a page that neither its tables nor `toml` have. A
+/// table may have 0.977 for 97.7 %. A paragraph with a calculation is not checked.
+fn unknown_numbers(page: &str, toml: &str) -> Vec<String> {
+    let part = |from: &str, to: &str| {
+        page.split(from).nth(1).and_then(|rest| rest.split(to).next()).unwrap_or_default()
+    };
+    let known = format!("{}{toml}", part("<!-- figures: begin -->", "<!-- figures: end -->"));
+    let is_known = |number: &str| {
+        let as_part = number.parse::<f64>().map(|percent| format!("{:.4}", percent / 100.0));
+        let as_part = as_part.unwrap_or_default();
+        known.contains(number) || (!as_part.is_empty() && known.contains(as_part.trim_end_matches('0')))
+    };
+    let paragraphs = part("## What happens", "## The figures").split("\n\n");
+    let words = paragraphs.filter(|text| !text.contains(" = ")).flat_map(str::split_whitespace);
+    let numbers = words.map(|word| word.trim_matches(|letter: char| !letter.is_ascii_digit()));
+    let unknown = numbers.filter(|word| word.contains('.') && word.parse::<f64>().is_ok() && !is_known(word));
+    unknown.map(str::to_owned).collect()
+}
+
+#[test]
+fn an_explanation_uses_the_numbers_of_its_tables() {
+    for lesson in lessons().unwrap() {
+        let [page, toml] =
+            ["README.md", "lesson.toml"].map(|file| fs::read_to_string(lesson.join(file)).unwrap());
+        assert_eq!(unknown_numbers(&page, &toml), [""; 0], "in {}", lesson.display());
+    }
+    let page = "## What happens\n\nIt is 97.7 %, then 1.5 (not 1.7), as 1.25.\n\n1 / 0.8 = 1.2\n\n## The figures\n\
+                <!-- figures: begin -->| 0.977 | 1.5 |<!-- figures: end -->";
+    assert_eq!(unknown_numbers(page, "at = 1.25"), ["1.7"]);
+}
+
 #[test]
 fn a_path_that_leads_nowhere_is_found() {
     let page =

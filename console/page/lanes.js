@@ -67,7 +67,7 @@ export class Lanes {
 
   mark({ number, node, name }) {
     node.classList.toggle("chosen", number === this.chosen);
-    name.setAttribute("aria-pressed", number === this.chosen);
+    name.ariaPressed = number === this.chosen;
   }
 
   row(number) {
@@ -146,14 +146,14 @@ export class Lanes {
       put(labels[number], `${t(`n_${number}`)} ${number === "in-flight" || number === "queue" ? t("now") : period(view)}`);
     }
     put(weight.previousSibling, t("weight"));
-    weight.setAttribute("aria-label", `${t("weight")} B${lane.number}`);
+    weight.ariaLabel = `${t("weight")} B${lane.number}`;
     for (const button of BUTTONS) {
       // Each button says what it does next.
       const does = command(lane, button).do;
-      if (FAULTS[button]) buttons[button].setAttribute("aria-pressed", does === "end-fault");
+      if (FAULTS[button]) buttons[button].ariaPressed = does === "end-fault";
       else buttons[button].dataset.do = does;
       put(buttons[button], t(FAULTS[button] ? button : `do_${does}`));
-      buttons[button].setAttribute("aria-label", `${buttons[button].textContent} B${lane.number}`);
+      buttons[button].ariaLabel = `${buttons[button].textContent} B${lane.number}`;
     }
   }
 }
@@ -175,6 +175,5 @@ function strip(node, cells, style) {
     if (cell.errors) pen.fillRect(at * step, 0, step - 1, height * 0.6);
   });
   const count = (is) => cells.filter((cell) => cell && is(cell)).length;
-  node.title = t("strip", { out: count((cell) => cell.state !== "up"), errors: count((cell) => cell.errors) });
-  node.setAttribute("aria-label", node.title);
+  node.title = node.ariaLabel = t("strip", { out: count((cell) => cell.state !== "up"), errors: count((cell) => cell.errors) });
 }

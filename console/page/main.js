@@ -9,7 +9,8 @@ import { Stream } from "./stream.js";
 import { fit, id, make, num, put, rate, readStyle, seconds, speak, t, time, word } from "./strings.js";
 import { Why } from "./why.js";
 
-const QUIET_MS = 2000; // Ticks come 4 times a second: a longer silence is a problem.
+/** Ticks come 4 times a second: a longer silence is a problem. */
+const QUIET_MS = 2000;
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 const model = new Model();
 const news = [];
@@ -68,8 +69,8 @@ function banner() {
   put(id("banner"), text);
   id("banner").hidden = !text;
   document.body.classList.toggle("stale", lost);
-  id("pause").setAttribute("aria-pressed", paused);
-  id("slow-motion").setAttribute("aria-pressed", slow);
+  id("pause").ariaPressed = paused;
+  id("slow-motion").ariaPressed = slow;
 }
 
 function secret({ since, revealed }) {

@@ -97,7 +97,7 @@ function words(figure, title, lines, head, rows) {
   });
   const newest = rows[0]?.() ?? [];
   const summary = head.map((name, column) => `${name} ${newest[column] ?? ""}`).join(", ");
-  figure.querySelector("canvas").setAttribute("aria-label", `${title}: ${summary}`);
+  figure.querySelector("canvas").ariaLabel = `${title}: ${summary}`;
   if (!figure.querySelector("details").open) return;
   const all = [head, ...rows.map((row) => row())];
   fit(figure.querySelector("table"), all.length, () => make("tr")).forEach((line, row) => {

@@ -38,8 +38,8 @@ export class Why {
     this.special = [...this.special, ...bad].slice(-SPECIAL);
     const plain = requests.filter((one) => !is(this.special, one)).slice(-SHOWN);
     if (!this.held && !id("why-list").contains(document.activeElement)) this.fill([...plain, ...this.special].reverse());
-    for (const [name, on] of [["sentence", !this.json], ["json", this.json], ["follow", !this.chosen]]) id(`why-${name}`).setAttribute("aria-pressed", on);
-    for (const row of id("why-list").children) row.firstChild.setAttribute("aria-pressed", row.request.id === this.chosen?.id);
+    for (const [name, on] of [["sentence", !this.json], ["json", this.json], ["follow", !this.chosen]]) id(`why-${name}`).ariaPressed = on;
+    for (const row of id("why-list").children) row.firstChild.ariaPressed = row.request.id === this.chosen?.id;
     const shown = this.chosen ?? requests.at(-1);
     // The newest explanation changes once a second: faster, it cannot be read.
     const key = [this.json, this.chosen?.id ?? Math.floor(view.t / 1e6), t("why")].join();

@@ -2,7 +2,7 @@
 import { Controls } from "./controls.js";
 import { Flow } from "./flow.js";
 import { KEYS, listen, shown } from "./keys.js";
-import { Lanes, SHAPES, period } from "./lanes.js";
+import { Lanes, SHAPES, title } from "./lanes.js";
 import { Model } from "./model.js";
 import { plots } from "./plot.js";
 import { Stream } from "./stream.js";
@@ -98,7 +98,7 @@ function totals() {
   });
   Object.entries(parts).forEach(([name, text], index) => {
     const [label, value] = boxes[index].children;
-    put(label, `${t(`n_${name}`)} ${name === "in-flight" ? t("now") : period(view)}`);
+    put(label, title(name, view));
     put(value, text);
     value.dataset.total = name;
     value.classList.toggle("alarm", name === "errors" && all.errors > 0);

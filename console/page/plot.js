@@ -106,6 +106,8 @@ function words(figure, title, lines, head, rows) {
   });
 }
 
+const line = (name, color, dash, values) => ({ name, color, dash, values });
+
 /** Draws the three plots of a view. */
 export function plots(view, style) {
   const { series: { points }, marks, percentiles: known, t: now } = view;
@@ -124,14 +126,13 @@ export function plots(view, style) {
   };
   const { muted, blue, red, orange } = style;
   draw("plot-rate", [["offered", muted, DASHED], ["good", blue, SOLID], ["errors", red, SOLID], ["tries", orange, DOTTED]]
-    .map(([name, color, dash]) => ({ name: t(`n_${name}`), color, dash, values: points.map((point) => point[name]) })));
+    .map(([name, color, dash]) => line(t(`n_${name}`), color, dash, points.map((point) => point[name]))));
   draw("plot-flight", view.lanes.slice(0, 8).map(({ number }, index) => {
-    const [color, dash] = [style.lanes[index % 4], [SOLID, DASHED, DOTTED][index % 3]];
-    return { name: `B${number}`, color, dash, values: points.map((point) => point.in_flight[index]) };
+    const values = points.map((point) => point.in_flight[index]);
+    return line(`B${number}`, style.lanes[index % 4], [SOLID, DASHED, DOTTED][index % 3], values);
   }));
-  const curves = [["corrected", blue, SOLID], ["uncorrected", muted, DOTTED]]
-    .map(([name, color, dash]) => ({ name: t(name), color, dash, values: known[name] }));
-  if (view.ghost) curves.push({ name: t("would_be", { policy: view.ghost.policy }), color: orange, dash: DASHED, values: known.ghost });
+  const curves = [line(t("corrected"), blue, SOLID, known.corrected), line(t("uncorrected"), muted, DOTTED, known.uncorrected)];
+  if (view.ghost) curves.push(line(t("would_be", { policy: view.ghost.policy }), orange, DASHED, known.ghost));
   const rows = curves[0].values.map(([p]) => () => {
     const times = curves.map(({ values }) => time(values.find(([one]) => one === p)?.[1]));
     return [`p${p}`, ...times];

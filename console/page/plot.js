@@ -4,6 +4,8 @@ import { canvas, fit, id, make, num, path, put, seconds, t, time } from "./strin
 const SPAN = 60e6;
 const [SOLID, DASHED, DOTTED] = [[], [7, 4], [2, 3]];
 
+for (const figure of document.querySelectorAll("figure")) figure.append(id("plot").content.cloneNode(true));
+
 /** A round number above `value`: 1, 2 or 5 times a power of ten. */
 function above(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
@@ -34,7 +36,7 @@ function timeplot(figure, { at, now, lines, marks }, style) {
   const most = above(Math.max(...lines.flatMap(({ values }) => values), 1));
   const x = (time) => area.left + (1 - (now - time) / SPAN) * (width - area.left - 4);
   const y = (value) => area.bottom - (value / most) * (area.bottom - area.top);
-  for (const value of [0, most / 2, most]) level(pen, y(value), num(value, most < 2 ? 1 : 0), area, width, style);
+  for (const value of [0, most / 2, most]) level(pen, y(value), num(value, value % 1 ? 1 : 0), area, width, style);
   write(pen, t("ago", { n: 60 }), area.left, height - 2, style.muted);
   write(pen, t("now"), width - 2, height - 2, style.muted, "right");
   // The newest words first: two rows have place for them, and the table has all.

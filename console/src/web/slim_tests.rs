@@ -1,3 +1,5 @@
+//! Tests of the module `slim`, with small texts and with the sources of the page.
+
 use super::*;
 use crate::web::files::SOURCES;
 
@@ -64,7 +66,7 @@ fn the_sources_keep_to_the_style_that_the_rules_need() {
                 );
             }
         }
-        // What begins like a comment in the middle of a line is in a string, and no word of a comment is lost code.
+        // The middle of a line may look like a comment only within a string.
         for line in lines.iter().filter(|line| line.contains("/*") || line.contains("*/")) {
             assert!(
                 line.contains('"') || line.contains('`'),

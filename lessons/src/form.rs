@@ -21,6 +21,17 @@ pub(crate) struct LessonForm {
     pub(crate) setup: Table,
     pub(crate) run: Vec<RunForm>,
     pub(crate) claim: Vec<ClaimForm>,
+    /// The figure that the picture of the lesson shows for each run.
+    pub(crate) picture: Option<ChartForm>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChartForm {
+    pub(crate) words: String,
+    pub(crate) what: String,
+    #[serde(default)]
+    pub(crate) unit: String,
 }
 
 #[derive(Debug, Deserialize)]

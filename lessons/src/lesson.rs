@@ -6,6 +6,7 @@ use sim::Report;
 use sim::scenario::Scenario;
 use toml::{Table, Value};
 
+use crate::chart::Chart;
 use crate::claim::Claim;
 use crate::form::{LessonForm, RunForm};
 
@@ -31,6 +32,8 @@ pub struct Lesson {
     runs: Vec<(String, Scenario)>,
     /// The claims.
     pub claims: Vec<Claim>,
+    /// The figure that its picture shows.
+    pub chart: Option<Chart>,
 }
 
 impl Lesson {
@@ -69,12 +72,18 @@ impl Lesson {
             sources: form.sources,
             runs,
             claims,
+            chart: form.picture.map(Chart::read).transpose()?,
         })
     }
 
     /// The seed of its setup.
     pub fn seed(&self) -> u64 {
         self.runs.first().map_or(0, |(_, scenario)| scenario.seed())
+    }
+
+    /// The names of its runs, in the order of the lesson.
+    pub fn runs(&self) -> impl Iterator<Item = &str> {
+        self.runs.iter().map(|(name, _)| name.as_str())
     }
 
     /// Runs everything with this seed. The reports have the names of their runs.
@@ -175,10 +184,24 @@ counter = { rr = "random" }
             ("exact = 0", "binomial = 0.5", "binomial needs draws"),
             ("policy = \"random\"", "policy = \"rnd\"", "run random: "),
             ("even = 10", "even = 0", "run rr: "),
+            ("[setup]", "[picture]\nwords = \"w\"\nwhat = \"mean(rr)\"\n[setup]", "write run instead of rr"),
+            ("[setup]", "[picture]\nwords = \"w\"\nwhat = \"3\"\n[setup]", "such as mean(run)"),
         ] {
             let error = Lesson::parse(&SMALL.replace(from, to)).unwrap_err();
             assert!(error.contains(expected), "{from} -> {to}: {error}");
         }
+    }
+
+    #[test]
+    fn a_chart_measures_each_run_in_turn() {
+        let chart = "[picture]\nwords = \"w\"\nwhat = \"2 * calls(run)\"\nunit = \"calls\"\n[setup]";
+        let lesson = Lesson::parse(&SMALL.replace("[setup]", chart)).unwrap();
+        let reports = lesson.run(lesson.seed()).unwrap();
+        let reports = reports.iter().map(|(name, report)| (*name, report)).collect();
+        let chart = lesson.chart.as_ref().unwrap();
+        let figures: Vec<_> = lesson.runs().map(|run| chart.spell(chart.value(&reports, run))).collect();
+        assert_eq!(figures, ["800 calls", "800 calls"]);
+        assert_eq!(chart.spell(chart.value(&reports, "missing")), "no number");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! A lesson is a folder with a `lesson.toml`, which [`Lesson::parse`] reads, and a `README.md` for students.
 
+mod chart;
 mod claim;
 mod expression;
 mod form;
@@ -13,6 +14,7 @@ pub mod law;
 mod lesson;
 mod measure;
 
+pub use chart::Chart;
 pub use claim::{Claim, Verdict};
 pub use expression::{Expression, Reports};
 pub use lesson::Lesson;

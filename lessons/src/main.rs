@@ -1,20 +1,25 @@
 //! The program `lessons`: runs a lesson and checks its claims, or checks that all lessons can fail.
 
+mod ask;
 mod course;
+mod draw;
+mod page;
 mod print;
+mod progress;
 mod selftest;
 
-use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
-use lessons::Lesson;
+use lessons::{Lesson, Reports, Verdict};
 use serde_json::{Value, json};
 
+use self::ask::{farewell, predict};
 use self::course::{Found, course, lesson};
 use self::print::print;
+use self::progress::Entry;
 
 /// Lessons that check themselves.
 #[derive(Parser)]
@@ -23,18 +28,24 @@ struct Cli {
     /// The folder of the lessons; by default those of the project.
     #[arg(long, global = true, value_name = "DIR")]
     lessons: Option<PathBuf>,
+    /// The file of your predictions; by default target/lessons/progress.jsonl of the project.
+    #[arg(long, global = true, value_name = "FILE")]
+    progress: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// List the lessons.
+    /// List the lessons, and say which are done.
     List,
     /// Run one lesson.
     Run(Run),
     /// Check that each claim holds, and that each counter-case breaks its claim.
     Selftest(selftest::Selftest),
+    Pictures(draw::Pictures),
+    /// Forget all predictions.
+    Reset,
 }
 
 /// Run one lesson.
@@ -69,22 +80,35 @@ fn main() -> ExitCode {
 
 /// Returns whether all claims hold.
 fn run(cli: &Cli) -> Result<bool> {
-    let folder = cli.lessons.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = cli.lessons.clone().unwrap_or_else(|| own.to_owned());
+    let progress = cli.progress.clone().unwrap_or_else(|| own.join("../target/lessons/progress.jsonl"));
     let course = course(&folder)?;
     match &cli.command {
-        Command::List => {
-            for Found { number, lesson, .. } in &course {
-                print(&format!("{number}  {}: {}\n", lesson.title, lesson.question))?;
-            }
-            Ok(true)
-        }
-        Command::Run(run) => run.run(lesson(&course, &run.number)?),
-        Command::Selftest(selftest) => selftest.run(&course),
+        Command::List => list(&course, &progress).map(|()| true),
+        Command::Run(run) => run.run(lesson(&course, &run.number)?, &progress),
+        Command::Selftest(selftest) => selftest.run(&course, &folder),
+        Command::Pictures(pictures) => pictures.run(&course),
+        Command::Reset => progress::reset(&progress).map(|()| true),
     }
 }
 
+/// Prints one line for each lesson, with what became of the last prediction.
+fn list(course: &[Found], progress: &Path) -> Result<()> {
+    let last = progress::last(progress)?;
+    for Found { number, lesson, .. } in course {
+        let done = match last.get(number) {
+            None => "     ",
+            Some(entry) if entry.prediction == entry.answer => "right",
+            Some(_) => "wrong",
+        };
+        print(&format!("{number}  {done}  {}: {}\n", lesson.title, lesson.question))?;
+    }
+    Ok(())
+}
+
 impl Run {
-    fn run(&self, Found { number, folder, lesson }: &Found) -> Result<bool> {
+    fn run(&self, Found { number, folder, lesson }: &Found, progress: &Path) -> Result<bool> {
         let first = self.seed.unwrap_or_else(|| lesson.seed());
         let prediction = if self.check || self.json { None } else { predict(number, lesson)? };
         let mut holds = true;
@@ -93,63 +117,46 @@ impl Run {
             for claim in &lesson.claims {
                 let verdict = claim.verdict(&reports, self.repeat);
                 holds &= verdict.holds;
-                let word = if verdict.holds { "pass" } else { "FAIL" };
-                if self.json {
-                    let line = json!({
-                        "lesson": number, "claim": claim.says, "verdict": word.to_lowercase(), "seed": seed,
-                        "value": finite(verdict.value), "least": finite(verdict.band.least),
-                        "most": finite(verdict.band.most), "measured": claim.what,
-                    });
-                    print(&format!("{line}\n"))?;
-                } else {
-                    let (says, words) = (&claim.says, verdict.words());
-                    print(&format!("{word}  {says}\n      {} = {words}, seed {seed}\n", claim.what))?;
-                }
+                print(&self.line(number, &claim.says, &claim.what, verdict, seed))?;
             }
+            if !self.json {
+                let reports = reports.iter().map(|(name, report)| (*name, report)).collect();
+                print(&chart(lesson, &reports))?;
+            }
+        }
+        if let Some(prediction) = prediction {
+            let entry = Entry { lesson: number.clone(), prediction, answer: lesson.answer, holds };
+            progress::append(progress, &entry)?;
         }
         if !self.json {
             print(&farewell(lesson, prediction, folder))?;
         }
         Ok(holds)
     }
+
+    /// The verdict on a claim, in words or as JSON.
+    fn line(&self, number: &str, says: &str, what: &str, verdict: Verdict, seed: u64) -> String {
+        let word = if verdict.holds { "pass" } else { "FAIL" };
+        if !self.json {
+            return format!("{word}  {says}\n      {what} = {}, seed {seed}\n", verdict.words());
+        }
+        let line = json!({
+            "lesson": number, "claim": says, "verdict": word.to_lowercase(), "seed": seed,
+            "value": finite(verdict.value), "least": finite(verdict.band.least),
+            "most": finite(verdict.band.most), "measured": what,
+        });
+        format!("{line}\n")
+    }
+}
+
+/// The figure of the picture for each run.
+fn chart(lesson: &Lesson, reports: &Reports<'_>) -> String {
+    let Some(chart) = &lesson.chart else { return String::new() };
+    let figure = |run| format!("      {run:14} {}\n", chart.spell(chart.value(reports, run)));
+    format!("\n{}, {}:\n{}", chart.words, chart.what, lesson.runs().map(figure).collect::<String>())
 }
 
 /// The value for JSON, which has no infinity.
 fn finite(value: f64) -> Value {
     if value.is_finite() { json!(value) } else { Value::Null }
-}
-
-/// Asks the question, and waits for the number of a choice. `None` without a terminal.
-fn predict(number: &str, lesson: &Lesson) -> Result<Option<usize>> {
-    let mut text = format!("Lesson {number}: {}\n\n{}\n", lesson.title, lesson.question);
-    for (index, choice) in lesson.choices.iter().enumerate() {
-        text += &format!("  {}  {choice}\n", index + 1);
-    }
-    print(&format!("{text}\nWatch: {}\n\n", lesson.watch))?;
-    if !stdin().is_terminal() {
-        return Ok(None);
-    }
-    loop {
-        print(&format!("Your prediction, 1 to {} (h for a hint): ", lesson.choices.len()))?;
-        let mut line = String::new();
-        if stdin().read_line(&mut line).context("cannot read your answer")? == 0 {
-            return Ok(None);
-        }
-        match line.trim() {
-            "h" => print(&format!("{}\n", lesson.hint))?,
-            word => match word.parse::<usize>() {
-                Ok(choice) if (1..=lesson.choices.len()).contains(&choice) => return Ok(Some(choice)),
-                _ => print("Write the number of a choice.\n")?,
-            },
-        }
-    }
-}
-
-/// What follows the verdicts: the answer, the reason, the sources, and where to read on.
-fn farewell(lesson: &Lesson, prediction: Option<usize>, folder: &Path) -> String {
-    let choice = |number: usize| lesson.choices.get(number - 1).cloned().unwrap_or_default();
-    let yours = prediction.map(|number| format!("\nYour prediction: {}", choice(number))).unwrap_or_default();
-    let sources = lesson.sources.iter().map(|source| format!("Source: {source}\n")).collect::<String>();
-    let (answer, page) = (choice(lesson.answer), folder.join("README.md"));
-    format!("{yours}\nThe answer: {answer}\n\n{}\n{sources}More: {}\n", lesson.explain, page.display())
 }

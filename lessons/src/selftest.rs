@@ -1,11 +1,16 @@
 //! `lessons selftest`: each claim holds, and each counter-case breaks its claim, with many seeds.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use lessons::Lesson;
+use lessons::law::number;
 
 use crate::course::Found;
+use crate::page::{part, replaced};
 use crate::print::print;
 
 /// Check that each claim holds, and that each counter-case breaks its claim.
@@ -14,42 +19,159 @@ pub(crate) struct Selftest {
     /// The number of seeds for each lesson, from the seed of the lesson on.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeat: u32,
+    /// Write the table into the page of the lessons, and the figures of each lesson into its README.md.
+    #[arg(long, conflicts_with = "check")]
+    write: bool,
+    /// Compare the pages with the first seed of each lesson.
+    #[arg(long)]
+    check: bool,
+    /// The page with the table; by default docs/lessons.md next to the folder of the lessons.
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
 }
 
+/// What the seeds of one lesson showed.
+struct Tested {
+    /// One row of the table for each claim, without its end.
+    rows: Vec<String>,
+    /// The end of each row: false alarms, and counter-cases that broke their claim.
+    ends: Vec<String>,
+    /// The figures of the first seed, for the README.md of the lesson.
+    figures: String,
+    is_good: bool,
+}
+
+const HEAD: &str = "| lesson | claim | value | expected | counter-case | false alarms | caught |\n\
+                    |---|---|---|---|---|---|---|\n";
+
 impl Selftest {
-    /// Prints a table. Returns whether no claim failed and each counter-case did.
-    pub(crate) fn run(&self, course: &[Found]) -> Result<bool> {
-        let mut text = String::from(
-            "| lesson | claim | value | expected | counter-case | false alarms | caught |\n|---|---|---|---|---|---|---|\n",
-        );
-        let mut is_good = true;
-        for Found { number, lesson, .. } in course {
-            let mut counts = vec![(0, 0); lesson.claims.len()];
-            let mut first = Vec::new();
-            for seed in lesson.seed()..lesson.seed() + u64::from(self.repeat) {
-                let reports = lesson.run(seed).map_err(|error| anyhow!("lesson {number}: {error}"))?;
-                for (claim, (alarms, caught)) in lesson.claims.iter().zip(&mut counts) {
-                    let verdict = claim.verdict(&reports, 1);
-                    let counter = claim.counter_verdict(&reports, 1);
-                    *alarms += u32::from(!verdict.holds);
-                    *caught += u32::from(!counter.holds);
-                    if seed == lesson.seed() {
-                        first.push((verdict, counter));
-                    }
-                }
+    /// Prints a table. Returns whether no claim failed, each counter-case did, and the pages agree.
+    pub(crate) fn run(&self, course: &[Found], folder: &Path) -> Result<bool> {
+        let page = self.page.clone().unwrap_or_else(|| folder.join("../docs/lessons.md"));
+        let (mut table, mut is_good, mut differences) = (String::from(HEAD), true, Vec::new());
+        let mut expected = Vec::new();
+        for found in course {
+            let tested = test(found, self.repeat)?;
+            is_good &= tested.is_good;
+            for (row, end) in tested.rows.iter().zip(&tested.ends) {
+                writeln!(table, "{row}{end}")?;
             }
-            for ((claim, (alarms, caught)), (verdict, counter)) in lesson.claims.iter().zip(counts).zip(first)
+            expected.extend(tested.rows);
+            let readme = found.folder.join("README.md");
+            if self.write {
+                write_part(&readme, "figures", &tested.figures)?;
+            } else if self.check
+                && part(&read(&readme)?, "figures").with_context(at(&readme))? != tested.figures
             {
-                is_good &= alarms == 0 && caught == self.repeat;
-                let [value, counter] = [verdict.value, counter.value].map(lessons::law::number);
-                let (says, band, of) = (&claim.says, verdict.band, self.repeat);
-                let row = format!(
-                    "| {number} | {says} | {value} | {band} | {counter} | {alarms} of {of} | {caught} of {of} |"
-                );
-                writeln!(text, "{row}")?;
+                differences.push(format!("{} has other figures", readme.display()));
             }
         }
-        print(&text)?;
-        Ok(is_good)
+        print(&table)?;
+        if self.write {
+            write_part(&page, "selftest", &table)?;
+        } else if self.check {
+            let text = read(&page)?;
+            differences.extend(compare(part(&text, "selftest").with_context(at(&page))?, &expected));
+        }
+        for difference in &differences {
+            print(&format!("{difference}; run `lessons selftest --repeat 20 --write`\n"))?;
+        }
+        Ok(is_good && differences.is_empty())
+    }
+}
+
+fn test(Found { number: lesson_number, lesson, .. }: &Found, repeat: u32) -> Result<Tested> {
+    let mut counts = vec![(0, 0); lesson.claims.len()];
+    let mut tested = Tested { rows: Vec::new(), ends: Vec::new(), figures: String::new(), is_good: true };
+    for seed in lesson.seed()..lesson.seed() + u64::from(repeat) {
+        let reports = lesson.run(seed).map_err(|error| anyhow!("lesson {lesson_number}: {error}"))?;
+        let mut first = Vec::new();
+        for (claim, (alarms, caught)) in lesson.claims.iter().zip(&mut counts) {
+            let (verdict, counter) = (claim.verdict(&reports, 1), claim.counter_verdict(&reports, 1));
+            *alarms += u32::from(!verdict.holds);
+            *caught += u32::from(!counter.holds);
+            let [value, counter] = [verdict.value, counter.value].map(number);
+            first.push(format!("| {} | {value} | {} | {counter} |", claim.says, verdict.band));
+        }
+        if seed == lesson.seed() {
+            let reports = reports.iter().map(|(name, report)| (*name, report)).collect();
+            tested.figures = figures(lesson, &first, &reports);
+            tested.rows = first.into_iter().map(|row| format!("| {lesson_number} {row}")).collect();
+        }
+    }
+    for (alarms, caught) in counts {
+        tested.is_good &= alarms == 0 && caught == repeat;
+        tested.ends.push(format!(" {alarms} of {repeat} | {caught} of {repeat} |"));
+    }
+    Ok(tested)
+}
+
+/// The figures of one seed: a table of the claims, and a table of the runs.
+fn figures(lesson: &Lesson, claims: &[String], reports: &lessons::Reports<'_>) -> String {
+    let mut text = String::from("| claim | value | expected | counter-case |\n|---|---|---|---|\n");
+    text += &claims.iter().map(|row| format!("{row}\n")).collect::<String>();
+    if let Some(chart) = &lesson.chart {
+        text += &format!("\n| run | {} |\n|---|---|\n", chart.words);
+        for run in lesson.runs() {
+            text += &format!("| {run} | {} |\n", chart.spell(chart.value(reports, run)));
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// The lines of a page that differ from these rows, or that report a failure.
+fn compare(table: &str, expected: &[String]) -> Vec<String> {
+    let rows: Vec<_> = table.lines().skip(2).collect();
+    let mut differences = Vec::new();
+    if rows.len() != expected.len() {
+        differences.push(format!("the page has {} rows instead of {}", rows.len(), expected.len()));
+    }
+    for (row, expected) in rows.iter().zip(expected) {
+        let end = row.strip_prefix(expected.as_str());
+        let is_good = end.is_some_and(|end| {
+            let ends = end.trim_matches([' ', '|']).split_once(" | ");
+            ends.is_some_and(|(alarms, caught)| {
+                alarms.starts_with("0 of ")
+                    && caught.split_once(" of ").is_some_and(|(some, all)| some == all)
+            })
+        });
+        if !is_good {
+            differences.push(format!("the page has `{row}`, and the lesson gives `{expected}`"));
+        }
+    }
+    differences
+}
+
+fn at(path: &Path) -> impl Fn() -> String {
+    let path = path.display().to_string();
+    move || path.clone()
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn write_part(path: &Path, name: &str, text: &str) -> Result<()> {
+    let page = replaced(&read(path)?, name, text).with_context(at(path))?;
+    fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_with_another_value_or_a_failure_differs() {
+        let expected = ["| 01 | a | 1 | 1 | 2 |".to_owned()];
+        let page = |row: &str| format!("{HEAD}{row}");
+        assert_eq!(compare(&page("| 01 | a | 1 | 1 | 2 | 0 of 20 | 20 of 20 |"), &expected), [""; 0]);
+        for row in [
+            "| 01 | a | 3 | 1 | 2 | 0 of 20 | 20 of 20 |",
+            "| 01 | a | 1 | 1 | 2 | 1 of 20 | 20 of 20 |",
+            "| 01 | a | 1 | 1 | 2 | 0 of 20 | 19 of 20 |",
+            "",
+        ] {
+            assert_eq!(compare(&page(row), &expected).len(), 1, "{row}");
+        }
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
-use thirtyfour::{DesiredCapabilities, LoggingPrefsLogLevel, WebDriver};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+
+use super::webdriver::Session;
 
 /// The names of the driver, and of the browsers that it can drive. Debian has the first of each.
 const DRIVERS: [&str; 1] = ["chromedriver"];
@@ -48,7 +48,7 @@ fn program(names: &[&str]) -> Option<PathBuf> {
 
 /// A browser, and its driver.
 pub(super) struct Browser {
-    pub(super) web: WebDriver,
+    pub(super) web: Session,
     driver: Child,
     folder: TempDir,
 }
@@ -70,11 +70,8 @@ impl Browser {
             .context("cannot run chromedriver")?;
         let output = driver.stdout.take().context("chromedriver has no output")?;
         let port = timeout(START, port_of(output)).await.context("chromedriver tells no port")??;
-        let mut wanted = DesiredCapabilities::chrome();
-        wanted.set_binary(&installed.browser.to_string_lossy())?;
-        wanted.set_browser_log_level(LoggingPrefsLogLevel::All)?;
         let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
-        for flag in [
+        let flags = [
             // The tests run as root in containers, which have a small /dev/shm.
             "--headless=new",
             "--no-sandbox",
@@ -92,21 +89,21 @@ impl Browser {
             "--disable-renderer-backgrounding",
             "--lang=en",
             &profile,
-        ] {
-            wanted.add_arg(flag)?;
-        }
+        ];
         let downloads = folder.path().join("downloads");
         std::fs::create_dir_all(&downloads)?;
-        let prefs = json!({"download.default_directory": downloads, "download.prompt_for_download": false});
-        wanted.add_experimental_option("prefs", prefs)?;
-        let server = format!("http://127.0.0.1:{port}");
-        let web = timeout(START, async { WebDriver::new(server, wanted).await })
-            .await
-            .context("the browser does not start")?
-            .context("the browser does not start")?;
-        let browser = Self { web, driver, folder };
-        browser.web.set_script_timeout(Duration::from_secs(120)).await?;
-        Ok(browser)
+        let wanted = json!({
+            "browserName": "chrome",
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "goog:chromeOptions": {
+                "binary": installed.browser,
+                "args": flags,
+                "prefs": {"download.default_directory": downloads, "download.prompt_for_download": false},
+            },
+        });
+        let web =
+            timeout(START, Session::start(port, wanted)).await.context("the browser does not start")??;
+        Ok(Self { web, driver, folder })
     }
 
     /// The folder for downloads.
@@ -124,7 +121,7 @@ impl Browser {
     /// # Errors
     /// What the browser says against it.
     pub(super) async fn cdp(&self, method: &str, parameters: Value) -> Result<Value> {
-        self.web.cdp().send_raw(method, parameters).await.with_context(|| method.to_owned())
+        self.web.cdp(method, parameters).await
     }
 
     /// Ends the browser and then its driver.

@@ -3,7 +3,7 @@
 //! These tests need Chromium and its driver. Without them they are reported as ignored, with the reason; if
 //! the variable `ROUNDABOUT_REQUIRE_BROWSER` is set, as in continuous integration, they fail instead. With
 //! `ROUNDABOUT_BARS=full`, the tests that measure take their full time. The pictures of the page are in
-//! `target/tmp/console-*.png`.
+//! `target/tmp/console-*.png`; with `ROUNDABOUT_WRITE_PICTURES=1`, those of the README are written too.
 //!
 //! ```sh
 //! cargo test -p e2e --test console
@@ -14,10 +14,12 @@ mod driver;
 mod handed_in;
 mod look;
 mod numbers;
+mod pictures;
 mod readers;
 mod stage;
 mod strangers;
 mod tab;
+mod webdriver;
 
 use std::cell::OnceCell;
 use std::process::ExitCode;
@@ -87,6 +89,7 @@ const STORIES: &[(&str, Story)] = &[
     story!(numbers::two_models_give_the_same_views),
     story!(numbers::numbers_at_rest_are_those_of_the_lab),
     story!(numbers::the_first_paint_is_soon),
+    story!(pictures::pictures),
     ("the_page_draws_fast_enough", |shared| {
         shared.runtime.block_on(numbers::the_page_draws_fast_enough(&shared.browser))
     }),
@@ -112,9 +115,18 @@ fn main() -> ExitCode {
     };
     let started = Arc::new(Mutex::new(started));
     let trials = STORIES.iter().map(|(name, story)| {
-        let ignored = installed.is_err() && !insisted;
         // The name contains the reason, because the report has no other place for it.
-        let name = if ignored { format!("{name} (no browser is installed)") } else { (*name).to_owned() };
+        let reason = if installed.is_err() && !insisted {
+            Some("no browser is installed")
+        } else if *name == "pictures" && !pictures::are_wanted() {
+            Some("ROUNDABOUT_WRITE_PICTURES=1 writes them")
+        } else {
+            None
+        };
+        let (ignored, name) = match reason {
+            Some(reason) => (true, format!("{name} ({reason})")),
+            None => (false, (*name).to_owned()),
+        };
         let started = started.clone();
         let trial = Trial::test(name, move || {
             let mut started = started.lock().unwrap_or_else(PoisonError::into_inner);

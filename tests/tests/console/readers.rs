@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use thirtyfour::Key;
 
 use super::commands::fresh;
 use super::driver::Browser;
 use super::look::{has_contrast, has_names, has_room};
 use super::stage::Stage;
 use super::tab::{PATIENCE, SIZE, Size, Tab};
+use super::webdriver::{ESCAPE, TAB};
 
 /// The windows that the page fits: a laptop, a projector, a telephone, and a laptop at 150 %.
 const WINDOWS: [(&str, Size); 4] = [
@@ -126,7 +126,7 @@ pub(super) async fn the_keyboard_reaches_everything(stage: &Stage, browser: &Bro
     ensure!(wanted.len() > 30, "only {} controls", wanted.len());
     let (mut reached, mut invisible) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..wanted.len() + 40 {
-        tab.keys(char::from(Key::Tab).to_string()).await?;
+        tab.keys(TAB).await?;
         let (name, is_visible): (String, bool) = tab
             .js(&format!("{NAME} const node = document.activeElement; const style = getComputedStyle(node); return [name(node), node === document.body || (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2)]"))
             .await?;
@@ -161,7 +161,7 @@ pub(super) async fn the_keyboard_reaches_everything(stage: &Stage, browser: &Bro
     std::fs::remove_file(&file).context("the report")?;
     tab.keys("?").await?;
     tab.until("the legend", "$('#legend-box').open").await?;
-    tab.keys(char::from(Key::Escape).to_string()).await?;
+    tab.keys(ESCAPE).await?;
     tab.until("no legend", "!$('#legend-box').open").await?;
     tab.is_quiet(&[]).await?;
     stage.reset().await

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use thirtyfour::By;
 
 use super::driver::Browser;
 
@@ -51,14 +50,9 @@ impl<'a> Tab<'a> {
     /// If the browser does not answer.
     pub(super) async fn blank(browser: &'a Browser) -> Result<Self> {
         let web = &browser.web;
-        let fresh = web.new_tab().await?;
-        for old in web.windows().await?.into_iter().filter(|window| *window != fresh) {
-            web.switch_to_window(old).await?;
-            web.close_window().await?;
-        }
-        web.switch_to_window(fresh).await?;
+        web.only_tab().await?;
         // The log of the browser is that of all pages.
-        web.browser_log().await?;
+        web.log().await?;
         let tab = Self { browser };
         browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({"source": BEFORE})).await?;
         tab.size(SIZE).await?;
@@ -90,9 +84,8 @@ impl<'a> Tab<'a> {
         let script = format!(
             "const $ = (css) => document.querySelector(css), $$ = (css) => [...document.querySelectorAll(css)];\n{script}"
         );
-        let value =
-            self.browser.web.execute(script.as_str(), Vec::new()).await.with_context(|| script.clone())?;
-        value.convert().map_err(|error| anyhow!("{error}: {script}"))
+        let value = self.browser.web.execute(&script).await.with_context(|| script.clone())?;
+        serde_json::from_value(value).map_err(|error| anyhow!("{error}: {script}"))
     }
 
     /// The value of a script that ends later, by a call of `done`.
@@ -103,13 +96,8 @@ impl<'a> Tab<'a> {
         let script = format!(
             "const done = arguments[arguments.length - 1], $ = (css) => document.querySelector(css), $$ = (css) => [...document.querySelectorAll(css)];\n{script}"
         );
-        let value = self
-            .browser
-            .web
-            .execute_async(script.as_str(), Vec::new())
-            .await
-            .with_context(|| script.clone())?;
-        value.convert().map_err(|error| anyhow!("{error}: {script}"))
+        let value = self.browser.web.execute_async(&script).await.with_context(|| script.clone())?;
+        serde_json::from_value(value).map_err(|error| anyhow!("{error}: {script}"))
     }
 
     /// Waits until a script has a true value. The error has what the page shows.
@@ -133,10 +121,7 @@ impl<'a> Tab<'a> {
     /// # Errors
     /// If it cannot be clicked.
     pub(super) async fn click(&self, css: &str) -> Result<()> {
-        let element =
-            self.browser.web.find(By::Css(css)).await.with_context(|| format!("there is no {css}"))?;
-        element.scroll_into_view().await?;
-        element.click().await.with_context(|| format!("cannot click {css}"))
+        self.browser.web.click(css).await.with_context(|| format!("cannot click {css}"))
     }
 
     /// Presses keys, one after the other, where the focus is.
@@ -144,8 +129,8 @@ impl<'a> Tab<'a> {
     /// # Errors
     /// If the browser does not answer.
     pub(super) async fn keys(&self, keys: impl AsRef<str>) -> Result<()> {
-        let chain = self.browser.web.action_chain().send_keys(keys.as_ref());
-        chain.perform().await.with_context(|| format!("cannot press {:?}", keys.as_ref()))
+        let pressed = self.browser.web.keys(keys.as_ref()).await;
+        pressed.with_context(|| format!("cannot press {:?}", keys.as_ref()))
     }
 
     /// Chooses an option of a menu, as a person does with the keyboard or the mouse.
@@ -184,9 +169,7 @@ impl<'a> Tab<'a> {
     /// If it complained.
     pub(super) async fn is_quiet(&self, except: &[&str]) -> Result<()> {
         let mut told: Vec<String> = self.js("return window.told ?? []").await?;
-        for entry in self.browser.web.browser_log().await? {
-            told.push(format!("{}: {}", entry.level, entry.message));
-        }
+        told.extend(self.browser.web.log().await?);
         told.retain(|line| !except.iter().any(|word| line.contains(word)));
         ensure!(told.is_empty(), "the page complains:\n{}", told.join("\n"));
         Ok(())
@@ -199,6 +182,7 @@ impl<'a> Tab<'a> {
     pub(super) async fn picture(&self, name: &str) -> Result<()> {
         let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
         let file = folder.join(format!("console-{name}.png"));
-        self.browser.web.screenshot(&file).await.with_context(|| format!("cannot write {}", file.display()))
+        let picture = self.browser.web.screenshot().await?;
+        std::fs::write(&file, picture).with_context(|| format!("cannot write {}", file.display()))
     }
 }

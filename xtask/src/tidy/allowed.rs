@@ -17,7 +17,7 @@ pub(super) const TABLES: &[Allowed] = &[
             // The crates that nothing below uses: programs and tests.
             ("launcher", ""),
             ("xtask", "console lab picture api"),
-            ("lessons", "sim"),
+            ("lessons", "picture sim"),
             ("e2e", "console lab sim balance api"),
             ("lb", "balance api"),
             ("demo-backend", ""),
@@ -442,12 +442,17 @@ pub(super) const TABLES: &[Allowed] = &[
         scope: "lessons",
         rows: &[
             // The program.
-            ("main", "lesson"),
-            ("selftest", "print course law"),
-            ("print", ""),
+            ("main", "claim expression lesson"),
+            ("selftest", "course expression law lesson page print"),
+            ("draw", "chart course lesson print"),
             ("course", "lesson"),
+            ("ask", "lesson print"),
+            ("page", ""),
+            ("progress", ""),
+            ("print", ""),
             // The library.
-            ("lesson", "claim form"),
+            ("lesson", "chart claim form"),
+            ("chart", "expression form law"),
             ("claim", "expression form law"),
             ("form", ""),
             ("expression", "measure"),

@@ -1,0 +1,48 @@
+//! The chart of a lesson: one figure, measured in each of its runs.
+
+use crate::expression::{Expression, Reports};
+use crate::form::ChartForm;
+use crate::law::number;
+
+/// One figure of each run of a lesson.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    /// What the figure is, in words.
+    pub words: String,
+    /// What is measured, as the lesson writes it; `run` stands for each run in turn.
+    pub what: String,
+    unit: String,
+    expression: Expression,
+}
+
+/// The word that stands for each run in the expression of a chart.
+const EACH: &str = "run";
+
+impl Chart {
+    /// Reads `[picture]` of a lesson.
+    pub(crate) fn read(form: ChartForm) -> Result<Self, String> {
+        let wrong = |error: String| format!("[picture] what = \"{}\": {error}", form.what);
+        let expression = Expression::read(&form.what).map_err(wrong)?;
+        match expression.runs().iter().find(|run| **run != EACH) {
+            Some(run) => Err(wrong(format!(
+                "a picture measures each run in turn; write {EACH} instead of {run}, such as mean({EACH})"
+            ))),
+            None if expression.runs().is_empty() => {
+                Err(wrong(format!("it measures no run; write a measure such as mean({EACH})")))
+            }
+            None => Ok(Self { words: form.words, what: form.what, unit: form.unit, expression }),
+        }
+    }
+
+    /// The figure in the run with this name. Not a number if the run has no such figure.
+    pub fn value(&self, reports: &Reports<'_>, run: &str) -> f64 {
+        let one = reports.get(run).map(|report| (EACH, *report)).into_iter().collect();
+        self.expression.value(&one)
+    }
+
+    /// A figure with its unit.
+    pub fn spell(&self, value: f64) -> String {
+        let number = number(value);
+        if self.unit.is_empty() || !value.is_finite() { number } else { format!("{number} {}", self.unit) }
+    }
+}

@@ -11,11 +11,13 @@ const SECRETS = {
   stall: { kind: "stall", percent: 20 },
 };
 
+const tokenOf = (page) => page.querySelector("meta[name=token]").content;
+
 export class Controls {
   view = null;
   done = "";
   held = 0;
-  token = document.querySelector("meta[name=token]").content;
+  token = tokenOf(document);
   queue = Promise.resolve();
 
   /** `tell` shows what went wrong, `toggle` switches pause and slow motion. */
@@ -49,8 +51,8 @@ export class Controls {
     const answer = await fetch("/commands", { method: "POST", headers, body: JSON.stringify(command) });
     if (answer.status === 403 && again) {
       // A server that has started again has a page with a new token.
-      const page = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");
-      this.token = page.querySelector("meta[name=token]").content;
+      const page = await (await fetch("/")).text();
+      this.token = tokenOf(new DOMParser().parseFromString(page, "text/html"));
       return this.post(command, false);
     }
     const { done, error } = await answer.json();
@@ -83,11 +85,11 @@ export class Controls {
       pause: () => this.toggle("paused"),
       slow_motion: () => this.toggle("slow"),
       secret: () => this.secret(),
-      reveal: () => { this.send({ do: "reveal" }); id("secret").open = false; },
+      reveal: () => this.close({ do: "reveal" }),
       report: () => id("report").click(),
       why: () => id("why").focus(),
       legend: () => id("legend-box")[id("legend-box").open ? "close" : "showModal"](),
-      leave: () => { id("secret").open = false; document.activeElement?.blur(); },
+      leave: () => { this.close(); document.activeElement?.blur(); },
     };
     if (actions[name]) actions[name]();
     else lanes.press(lanes.chosen, name);
@@ -113,8 +115,13 @@ export class Controls {
   secret() {
     const any = (list) => list[Math.floor(Math.random() * list.length)];
     const backend = Number(id("secret-lane").value || any(this.view.lanes).number);
-    this.send({ do: "secret", backend, fault: SECRETS[id("secret-kind").value || any(Object.keys(SECRETS))] });
+    this.close({ do: "secret", backend, fault: SECRETS[id("secret-kind").value || any(Object.keys(SECRETS))] });
+  }
+
+  /** Closes the menu of the secret, and sends a command if there is one. */
+  close(command) {
     id("secret").open = false;
+    if (command) this.send(command);
   }
 
   print(name, value) {

@@ -1,7 +1,8 @@
 // The drawing of the requests: sampled requests move, and the requests at a backend stand in its lane.
 import { canvas, id, path } from "./strings.js";
 
-const LEG = 260_000; // Microseconds from one place to the next.
+/** Microseconds from one place to the next. */
+const LEG = 260_000;
 const MOST = 300;
 
 /** A request ages from 300 ms to 3 s: 0 is young, 1 is old. */

@@ -1,8 +1,10 @@
 // The keys: what each of them does. The hints and the legend come from this table too.
 
-export const KEYS = `1-9 lane,ArrowUp before,ArrowDown after,k kill,s stop,l slow,e errors,d drain,h heal,0 reset,p policy,
-P policy_back,g ghost,Enter ghost_real,+ more,- less,o loop,Space pause,r report,w why,? legend,Escape leave`
-  .split(/,\s?/).map((row) => row.split(" "));
+const ROWS = [
+  "1-9 lane,ArrowUp before,ArrowDown after,k kill,s stop,l slow,e errors,d drain,h heal,0 reset,p policy,P policy_back",
+  "g ghost,Enter ghost_real,+ more,- less,o loop,Space pause,r report,w why,? legend,Escape leave",
+];
+export const KEYS = ROWS.join().split(",").map((row) => row.split(" "));
 const SHOWN = { ArrowUp: "↑", ArrowDown: "↓", Enter: "⏎", Space: "␣", Escape: "Esc" };
 const SAME = { "=": "+", "_": "-", " ": "Space" };
 

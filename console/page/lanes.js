@@ -7,7 +7,10 @@ const BUTTONS = ["kill", "stop", "slow", "errors", "drain", "heal"];
 const FAULTS = { slow: { kind: "latency", fixed: "400ms" }, errors: { kind: "status", code: 503 } };
 
 /** The period of rates, as it stands beside each number. */
-export const period = (view) => `${seconds(Math.min(view.window_us, view.covers_us || view.window_us))} s`;
+const period = (view) => `${seconds(Math.min(view.window_us, view.covers_us || view.window_us))} s`;
+
+/** The name of a number, with its period. */
+export const title = (name, view) => `${t(`n_${name}`)} ${name === "in-flight" || name === "queue" ? t("now") : period(view)}`;
 
 /** The word for the state of a lane: what the operator wants comes before what the balancer sees. */
 function stateOf({ mode, state, progress }) {
@@ -67,7 +70,7 @@ export class Lanes {
 
   mark({ number, node, name }) {
     node.classList.toggle("chosen", number === this.chosen);
-    name.setAttribute("aria-pressed", number === this.chosen);
+    name.ariaPressed = number === this.chosen;
   }
 
   row(number) {
@@ -87,9 +90,9 @@ export class Lanes {
     row.name.addEventListener("click", () => this.choose(number));
     node.addEventListener("focusin", () => this.choose(number));
     for (const button of BUTTONS) {
-      row.buttons[button] = make("button", "", { "data-do": button });
-      row.buttons[button].addEventListener("click", () => this.press(number, button));
-      find(".acts").append(row.buttons[button]);
+      const node = row.buttons[button] = make("button", "", { "data-do": button });
+      node.addEventListener("click", () => this.press(number, button));
+      find(".acts").append(node);
     }
     weight.addEventListener("input", () => { row.held = Date.now() + 2000; put(row.fields.weight, weight.value); });
     weight.addEventListener("change", () => this.send({ do: "weight", backend: number, weight: Number(weight.value) }));
@@ -142,18 +145,19 @@ export class Lanes {
       texts.weight = warm == null ? num(lane.weight) : t("warm", { n: num(lane.weight * warm, 1), of: lane.weight });
     }
     for (const field in texts) put(fields[field], texts[field]);
-    for (const number of NUMBERS) {
-      put(labels[number], `${t(`n_${number}`)} ${number === "in-flight" || number === "queue" ? t("now") : period(view)}`);
-    }
+    // These are cut where they have no room.
+    for (const field of ["faults", "cause", "probe"]) fields[field].title = texts[field];
+    for (const number of NUMBERS) put(labels[number], title(number, view));
     put(weight.previousSibling, t("weight"));
-    weight.setAttribute("aria-label", `${t("weight")} B${lane.number}`);
+    weight.ariaLabel = `${t("weight")} B${lane.number}`;
     for (const button of BUTTONS) {
       // Each button says what it does next.
       const does = command(lane, button).do;
-      if (FAULTS[button]) buttons[button].setAttribute("aria-pressed", does === "end-fault");
-      else buttons[button].dataset.do = does;
-      put(buttons[button], t(FAULTS[button] ? button : `do_${does}`));
-      buttons[button].setAttribute("aria-label", `${buttons[button].textContent} B${lane.number}`);
+      const node = buttons[button];
+      if (FAULTS[button]) node.ariaPressed = does === "end-fault";
+      else node.dataset.do = does;
+      put(node, t(FAULTS[button] ? button : `do_${does}`));
+      node.ariaLabel = `${node.textContent} B${lane.number}`;
     }
   }
 }
@@ -175,6 +179,5 @@ function strip(node, cells, style) {
     if (cell.errors) pen.fillRect(at * step, 0, step - 1, height * 0.6);
   });
   const count = (is) => cells.filter((cell) => cell && is(cell)).length;
-  node.title = t("strip", { out: count((cell) => cell.state !== "up"), errors: count((cell) => cell.errors) });
-  node.setAttribute("aria-label", node.title);
+  node.title = node.ariaLabel = t("strip", { out: count((cell) => cell.state !== "up"), errors: count((cell) => cell.errors) });
 }

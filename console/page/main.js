@@ -2,14 +2,15 @@
 import { Controls } from "./controls.js";
 import { Flow } from "./flow.js";
 import { KEYS, listen, shown } from "./keys.js";
-import { Lanes, SHAPES, period } from "./lanes.js";
+import { Lanes, SHAPES, title } from "./lanes.js";
 import { Model } from "./model.js";
 import { plots } from "./plot.js";
 import { Stream } from "./stream.js";
 import { fit, id, make, num, put, rate, readStyle, seconds, speak, t, time, word } from "./strings.js";
 import { Why } from "./why.js";
 
-const QUIET_MS = 2000; // Ticks come 4 times a second: a longer silence is a problem.
+/** Ticks come 4 times a second: a longer silence is a problem. */
+const QUIET_MS = 2000;
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 const model = new Model();
 const news = [];
@@ -68,8 +69,8 @@ function banner() {
   put(id("banner"), text);
   id("banner").hidden = !text;
   document.body.classList.toggle("stale", lost);
-  id("pause").setAttribute("aria-pressed", paused);
-  id("slow-motion").setAttribute("aria-pressed", slow);
+  id("pause").ariaPressed = paused;
+  id("slow-motion").ariaPressed = slow;
 }
 
 function secret({ since, revealed }) {
@@ -97,7 +98,7 @@ function totals() {
   });
   Object.entries(parts).forEach(([name, text], index) => {
     const [label, value] = boxes[index].children;
-    put(label, `${t(`n_${name}`)} ${name === "in-flight" ? t("now") : period(view)}`);
+    put(label, title(name, view));
     put(value, text);
     value.dataset.total = name;
     value.classList.toggle("alarm", name === "errors" && all.errors > 0);

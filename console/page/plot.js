@@ -4,6 +4,8 @@ import { canvas, fit, id, make, num, path, put, seconds, t, time } from "./strin
 const SPAN = 60e6;
 const [SOLID, DASHED, DOTTED] = [[], [7, 4], [2, 3]];
 
+for (const figure of document.querySelectorAll("figure")) figure.append(id("plot").content.cloneNode(true));
+
 /** A round number above `value`: 1, 2 or 5 times a power of ten. */
 function above(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
@@ -34,7 +36,7 @@ function timeplot(figure, { at, now, lines, marks }, style) {
   const most = above(Math.max(...lines.flatMap(({ values }) => values), 1));
   const x = (time) => area.left + (1 - (now - time) / SPAN) * (width - area.left - 4);
   const y = (value) => area.bottom - (value / most) * (area.bottom - area.top);
-  for (const value of [0, most / 2, most]) level(pen, y(value), num(value, most < 2 ? 1 : 0), area, width, style);
+  for (const value of [0, most / 2, most]) level(pen, y(value), num(value, value % 1 ? 1 : 0), area, width, style);
   write(pen, t("ago", { n: 60 }), area.left, height - 2, style.muted);
   write(pen, t("now"), width - 2, height - 2, style.muted, "right");
   // The newest words first: two rows have place for them, and the table has all.
@@ -97,7 +99,7 @@ function words(figure, title, lines, head, rows) {
   });
   const newest = rows[0]?.() ?? [];
   const summary = head.map((name, column) => `${name} ${newest[column] ?? ""}`).join(", ");
-  figure.querySelector("canvas").setAttribute("aria-label", `${title}: ${summary}`);
+  figure.querySelector("canvas").ariaLabel = `${title}: ${summary}`;
   if (!figure.querySelector("details").open) return;
   const all = [head, ...rows.map((row) => row())];
   fit(figure.querySelector("table"), all.length, () => make("tr")).forEach((line, row) => {
@@ -105,6 +107,8 @@ function words(figure, title, lines, head, rows) {
     fit(line, all[row].length, cell).forEach((node, column) => put(node, all[row][column]));
   });
 }
+
+const line = (name, color, dash, values) => ({ name, color, dash, values });
 
 /** Draws the three plots of a view. */
 export function plots(view, style) {
@@ -124,14 +128,13 @@ export function plots(view, style) {
   };
   const { muted, blue, red, orange } = style;
   draw("plot-rate", [["offered", muted, DASHED], ["good", blue, SOLID], ["errors", red, SOLID], ["tries", orange, DOTTED]]
-    .map(([name, color, dash]) => ({ name: t(`n_${name}`), color, dash, values: points.map((point) => point[name]) })));
+    .map(([name, color, dash]) => line(t(`n_${name}`), color, dash, points.map((point) => point[name]))));
   draw("plot-flight", view.lanes.slice(0, 8).map(({ number }, index) => {
-    const [color, dash] = [style.lanes[index % 4], [SOLID, DASHED, DOTTED][index % 3]];
-    return { name: `B${number}`, color, dash, values: points.map((point) => point.in_flight[index]) };
+    const values = points.map((point) => point.in_flight[index]);
+    return line(`B${number}`, style.lanes[index % 4], [SOLID, DASHED, DOTTED][index % 3], values);
   }));
-  const curves = [["corrected", blue, SOLID], ["uncorrected", muted, DOTTED]]
-    .map(([name, color, dash]) => ({ name: t(name), color, dash, values: known[name] }));
-  if (view.ghost) curves.push({ name: t("would_be", { policy: view.ghost.policy }), color: orange, dash: DASHED, values: known.ghost });
+  const curves = [line(t("corrected"), blue, SOLID, known.corrected), line(t("uncorrected"), muted, DOTTED, known.uncorrected)];
+  if (view.ghost) curves.push(line(t("would_be", { policy: view.ghost.policy }), orange, DASHED, known.ghost));
   const rows = curves[0].values.map(([p]) => () => {
     const times = curves.map(({ values }) => time(values.find(([one]) => one === p)?.[1]));
     return [`p${p}`, ...times];

@@ -10,14 +10,15 @@ export class Why {
   special = [];
   chosen = null;
   json = false;
+  list = id("why-list");
+  text = id("why-text");
 
   constructor() {
     const button = (name, act) => id(name).addEventListener("click", () => { act(); this.show(); });
     button("why-sentence", () => { this.json = false; });
     button("why-json", () => { this.json = true; });
     button("why-follow", () => { this.chosen = null; });
-    id("why-list").addEventListener("pointerenter", () => { this.held = true; });
-    id("why-list").addEventListener("pointerleave", () => { this.held = false; });
+    for (const kind of ["enter", "leave"]) this.list.addEventListener(`pointer${kind}`, () => { this.held = kind === "enter"; });
   }
 
   event(event) {
@@ -37,19 +38,19 @@ export class Why {
     const bad = requests.filter((one) => (one.is_retried || one.status >= 500) && !is(this.special, one));
     this.special = [...this.special, ...bad].slice(-SPECIAL);
     const plain = requests.filter((one) => !is(this.special, one)).slice(-SHOWN);
-    if (!this.held && !id("why-list").contains(document.activeElement)) this.fill([...plain, ...this.special].reverse());
-    for (const [name, on] of [["sentence", !this.json], ["json", this.json], ["follow", !this.chosen]]) id(`why-${name}`).setAttribute("aria-pressed", on);
-    for (const row of id("why-list").children) row.firstChild.setAttribute("aria-pressed", row.request.id === this.chosen?.id);
+    if (!this.held && !this.list.contains(document.activeElement)) this.fill([...plain, ...this.special].reverse());
+    for (const [name, on] of [["sentence", !this.json], ["json", this.json], ["follow", !this.chosen]]) id(`why-${name}`).ariaPressed = on;
+    for (const row of this.list.children) row.firstChild.ariaPressed = row.request.id === this.chosen?.id;
     const shown = this.chosen ?? requests.at(-1);
     // The newest explanation changes once a second: faster, it cannot be read.
     const key = [this.json, this.chosen?.id ?? Math.floor(view.t / 1e6), t("why")].join();
-    if (!shown) put(id("why-text"), t("no_decisions"));
+    if (!shown) put(this.text, t("no_decisions"));
     else if (key !== this.key) this.explain(shown);
     this.key = key;
   }
 
   fill(requests) {
-    const rows = fit(id("why-list"), requests.length, () => {
+    const rows = fit(this.list, requests.length, () => {
       const row = make("li");
       row.append(make("button"));
       row.firstChild.addEventListener("click", () => { this.chosen = row.request; this.show(); });
@@ -63,8 +64,8 @@ export class Why {
   }
 
   explain({ id: number, line, route, status, total_us: total, decisions }) {
-    const say = (text, kind = "", tag = "p") => id("why-text").append(make(tag, text, { class: kind }));
-    id("why-text").replaceChildren();
+    const say = (text, kind = "", tag = "p") => this.text.append(make(tag, text, { class: kind }));
+    this.text.replaceChildren();
     say(`#${number} ${line} → ${route}: ${status}, ${time(total)}`, "title");
     if (this.json) return say(JSON.stringify({ id: number, decisions }, null, 1), "", "pre");
     for (const { hedge, attempt, policy, chosen, because, candidates = [], excluded = [], tries = [], left_out: more } of decisions) {
@@ -91,6 +92,6 @@ export class Why {
       if (scored) cells.push(score == null ? "–" : num(score, score % 1 ? 2 : 0));
       row([`B${backend}${is ? ` ${t("chosen")}` : ""}`, ...cells], "td", is ? "chosen" : "");
     }
-    id("why-text").append(table);
+    this.text.append(table);
   }
 }

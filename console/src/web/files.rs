@@ -6,8 +6,21 @@ use std::sync::OnceLock;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// A file of the page: its name below `/page/`, its content type, and its text.
-pub(super) type PageFile = (&'static str, &'static str, &'static str);
+use super::slim::slim;
+
+/// A source of the page: its name below `/page/`, its content type, and its text.
+pub(super) type Source = (&'static str, &'static str, &'static str);
+
+/// A file as a viewer gets it.
+#[derive(Debug)]
+pub(super) struct PageFile {
+    /// The name below `/page/`.
+    name: &'static str,
+    pub(super) content_type: &'static str,
+    pub(super) text: String,
+    /// The text in the format of gzip, unless that failed.
+    pub(super) gzip: Option<Vec<u8>>,
+}
 
 const JS: &str = "text/javascript; charset=utf-8";
 
@@ -15,7 +28,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 pub(super) const INDEX: &str = include_str!("../../page/index.html");
 
 /// All other files. A test compares them with the folder.
-pub(super) const FILES: &[PageFile] = &[
+pub(super) const SOURCES: &[Source] = &[
     ("controls.js", JS, include_str!("../../page/controls.js")),
     ("flow.js", JS, include_str!("../../page/flow.js")),
     ("keys.js", JS, include_str!("../../page/keys.js")),
@@ -35,20 +48,21 @@ pub(super) const FILES: &[PageFile] = &[
     ("strings/en.json", "application/json", include_str!("../../page/strings/en.json")),
 ];
 
-/// The file of this name.
+/// The file of this name. Each file is made once, so the source can keep its comments.
 pub(super) fn find(name: &str) -> Option<&'static PageFile> {
-    FILES.iter().find(|(known, ..)| *known == name)
+    all().iter().find(|file| file.name == name)
 }
 
-/// The text of a file in the format of gzip: the source keeps its comments, and a viewer loads a quarter of
-/// it. Each file is compressed once.
-pub(super) fn compressed(name: &str) -> Option<&'static [u8]> {
-    static COMPRESSED: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
-    let files = COMPRESSED.get_or_init(|| {
-        let file = |(name, _, text): &PageFile| Some((*name, gzip(text).ok()?));
-        FILES.iter().filter_map(file).collect()
-    });
-    files.iter().find(|(known, _)| *known == name).map(|(_, bytes)| bytes.as_slice())
+fn all() -> &'static [PageFile] {
+    static FILES: OnceLock<Vec<PageFile>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let file = |&(name, content_type, source): &Source| {
+            let text = slim(name, source);
+            let gzip = gzip(&text).ok();
+            PageFile { name, content_type, text, gzip }
+        };
+        SOURCES.iter().map(file).collect()
+    })
 }
 
 fn gzip(text: &str) -> io::Result<Vec<u8>> {
@@ -67,18 +81,20 @@ mod tests {
 
     #[test]
     fn a_viewer_loads_at_most_80_kb() {
-        let strings = |name: &str| name.starts_with("strings/") && name != "strings/en.json";
-        let files = FILES.iter().filter(|(name, ..)| !strings(name));
-        let sum: usize = files.map(|(name, ..)| compressed(name).unwrap().len()).sum();
-        assert!(sum + INDEX.len() <= 80_000, "{sum} bytes");
+        // A viewer needs the words of one language.
+        let sent = all().iter().filter(|file| file.name != "strings/de.json");
+        let sum: usize = sent.map(|file| file.text.len()).sum();
+        assert!(sum + INDEX.len() <= 80_000, "{} bytes", sum + INDEX.len());
     }
 
     #[test]
     fn a_compressed_file_is_the_same_file() {
-        for (name, _, text) in FILES {
+        for PageFile { name, text, gzip, .. } in all() {
             let mut read = String::new();
-            flate2::read::GzDecoder::new(compressed(name).unwrap()).read_to_string(&mut read).unwrap();
+            let gzip = gzip.as_deref().unwrap();
+            flate2::read::GzDecoder::new(gzip).read_to_string(&mut read).unwrap();
             assert_eq!(read, *text, "{name}");
+            assert!(gzip.len() < text.len(), "{name}");
         }
     }
 
@@ -101,13 +117,13 @@ mod tests {
     fn each_file_of_the_folder_is_in_the_table_under_its_name() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("page");
         let all = in_folder(&folder, "");
-        assert_eq!(all.len(), FILES.len() + 1, "a file of console/page is missing in the table FILES");
+        assert_eq!(all.len(), SOURCES.len() + 1, "a file of console/page is missing in the table SOURCES");
         for (name, text) in all {
             let (content_type, known) = match name.as_str() {
                 "index.html" => ("text/html", INDEX),
                 name => {
-                    let (_, content_type, text) =
-                        find(name).unwrap_or_else(|| panic!("{name} is not in FILES"));
+                    let found = SOURCES.iter().find(|(known, ..)| *known == name);
+                    let (_, content_type, text) = found.unwrap_or_else(|| panic!("{name} is not in SOURCES"));
                     (*content_type, *text)
                 }
             };

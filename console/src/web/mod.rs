@@ -12,6 +12,7 @@ mod patient;
 mod routes;
 mod server;
 mod site;
+mod slim;
 mod token;
 mod urls;
 mod viewers;

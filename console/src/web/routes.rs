@@ -96,16 +96,16 @@ async fn page(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn page_file(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let Some((name, content_type, text)) = files::find(&name) else {
+    let Some(files::PageFile { content_type, text, gzip, .. }) = files::find(&name) else {
         return nothing(Uri::from_static("/page/")).await;
     };
-    let mut file = match files::compressed(name).filter(|_| accepts_gzip(&headers)) {
+    let mut file = match gzip.as_deref().filter(|_| accepts_gzip(&headers)) {
         Some(bytes) => {
             let mut file = answer(StatusCode::OK, content_type, bytes);
             file.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             file
         }
-        None => answer(StatusCode::OK, content_type, *text),
+        None => answer(StatusCode::OK, content_type, text.as_str()),
     };
     file.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
     file

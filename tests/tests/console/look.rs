@@ -58,6 +58,8 @@ for (const node of document.body.querySelectorAll('*')) {
   const cut = style.textOverflow === 'ellipsis';
   if (node.scrollWidth > node.clientWidth + 1 && node.clientWidth > 0 && style.display !== 'inline' && !cut) bad.push(`cut: ${text}`);
   if (box.right > innerWidth + 1 || box.left < -1) bad.push(`outside: ${text} (${Math.round(box.left)} to ${Math.round(box.right)})`);
+  const below = node.closest('.head')?.parentElement.querySelector('.nums').getBoundingClientRect().top;
+  if (box.bottom > below + 1) bad.push(`over the numbers of its lane: ${text}`);
 }
 return [...new Set(bad)];";
 
@@ -72,7 +74,7 @@ pub(super) async fn has_contrast(tab: &Tab<'_>, least: usize) -> Result<()> {
     Ok(())
 }
 
-/// No words are cut or outside the window.
+/// No words are cut, outside the window, or over the numbers of their lane.
 ///
 /// # Errors
 /// Names them.

@@ -66,7 +66,6 @@ macro_rules! story {
 /// All tests. They share one browser, so they run one at a time.
 const STORIES: &[(&str, Story)] = &[
     ("all_languages_have_all_words", |_| numbers::all_languages_have_all_words()),
-    ("the_page_is_small", |_| numbers::the_page_is_small()),
     ("a_report_opens_from_its_file", |shared| {
         shared.runtime.block_on(handed_in::a_report_opens_from_its_file(&shared.browser))
     }),
@@ -86,6 +85,7 @@ const STORIES: &[(&str, Story)] = &[
     story!(readers::every_plot_has_a_table),
     story!(readers::everything_fits_each_window),
     story!(strangers::another_page_cannot_command),
+    story!(numbers::the_page_is_small),
     story!(numbers::two_models_give_the_same_views),
     story!(numbers::numbers_at_rest_are_those_of_the_lab),
     story!(numbers::the_first_paint_is_soon),

@@ -18,9 +18,9 @@ use super::tab::Tab;
 const FRAME: u16 = 4;
 
 /// The frames at which a key is pressed. Backend 2 dies, and starts again.
-const KEYS: [(usize, &str); 3] = [(2, "2"), (4, "k"), (14, "k")];
+const KEYS: [(usize, &str); 3] = [(2, "2"), (4, "k"), (11, "k")];
 
-const FRAMES: usize = 24;
+const FRAMES: usize = 18;
 
 /// Whether the pictures are to be written.
 pub(super) fn are_wanted() -> bool {
@@ -42,7 +42,7 @@ pub(super) async fn pictures(stage: &Stage, browser: &Browser) -> Result<()> {
     tab.until("the ghost and fifteen seconds of plots", full).await?;
     std::fs::write(image("console.png"), browser.web.screenshot().await?)?;
     let tab = fresh(stage, browser).await?;
-    tab.size((1280, 720, 0.75)).await?;
+    tab.size((1280, 720, 0.5)).await?;
     tab.until("some seconds of plots", "roundabout.view.series.points.length > 20").await?;
     animate(&tab, &image("console-kill.png")).await?;
     stage.reset().await

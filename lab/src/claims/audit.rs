@@ -4,6 +4,7 @@
 //! about every request: the clients have its id and its outcome, the backends have its id if they executed
 //! it, and the balancer has its counters.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use api::State;
@@ -188,6 +189,19 @@ impl Lap<'_> {
     fn explains(&self, entry: &Entry, kind: CallKind, wrong: Wrong) -> bool {
         kind.always_shows().contains(&wrong)
             || self.strikes_during(entry).any(|strike| strike.explains(kind, wrong, entry.backend))
+            || (wrong == Wrong::BadGateway && !kind.is_post() && self.two_tries_end(entry))
+    }
+
+    /// Whether two faults at different backends were active while this request was open: where one phase
+    /// follows another. The balancer repeats a request that may have run once, at another backend. If that one
+    /// fails in the same way, the client gets a 502.
+    fn two_tries_end(&self, entry: &Entry) -> bool {
+        let backends: BTreeSet<usize> = self
+            .strikes_during(entry)
+            .filter(|strike| strike.ends_a_try())
+            .map(|strike| strike.backend)
+            .collect();
+        backends.len() > 1
     }
 
     /// The balancer's counters, each beside the number that follows from the clients' data.

@@ -12,7 +12,7 @@ fn entry(number: u64, call: usize, start: u64, outcome: Outcome, backend: Option
 }
 
 /// Calls: 0 is a short GET, 1 a POST, 2 a GET that closes its connection. Garbage from 100 ms to 200 ms, a
-/// kill from 200 ms to 300 ms.
+/// kill from 200 ms to 300 ms, resets until 400 ms, and a kill of backend 2 until 500 ms.
 fn entries() -> Vec<Entry> {
     let cut = Outcome::Failed("the answer ended early: reset".into());
     vec![
@@ -46,7 +46,8 @@ fn state(requests: u64, gone: u64, ok: u64, errors: u64, answers: u64) -> State 
 fn of(entries: &[Entry], executed: &Value, after: &State) -> Audit {
     let before = state(100, 10, 80, 10, 70);
     let phase = |strike, from, to| FaultPhase { strike, from: MS(from), to: MS(to) };
-    let strike = |fault| Some(Strike { fault, backend: 1, percent: 100 });
+    let at = |fault, backend| Some(Strike { fault, backend, percent: 100 });
+    let strike = |fault| at(fault, 1);
     audit(&Lap {
         begun: 4,
         entries,
@@ -56,6 +57,8 @@ fn of(entries: &[Entry], executed: &Value, after: &State) -> Audit {
             phase(None, 0, 100),
             phase(strike(Fault::Garbage), 100, 200),
             phase(strike(Fault::Kill), 200, 300),
+            phase(strike(Fault::ResetBefore), 300, 400),
+            phase(at(Fault::Kill, 2), 400, 500),
         ],
         vanished: 3,
         left: 2,
@@ -114,6 +117,20 @@ fn a_path_that_closes_explains_its_own_502_at_any_time() {
     };
     assert_eq!(dying(Outcome::Answered(502)).unexplained.count, 0);
     assert_eq!(dying(Outcome::Answered(503)).unexplained.count, 1);
+}
+
+#[test]
+fn a_get_that_meets_a_fault_at_each_of_two_backends_may_fail() {
+    let get = |from, to, status| {
+        found(move |entries, _| {
+            (entries[3].call, entries[3].sent, entries[3].ended) = (0, MS(from), MS(to));
+            entries[3].outcome = Outcome::Answered(status);
+        })
+    };
+    assert_eq!(get(350, 450, 502).unexplained.count, 0);
+    assert_eq!(get(350, 450, 504).unexplained.count, 1, "both faults end a try at once");
+    assert_eq!(get(350, 360, 502).unexplained.count, 1, "there is another backend");
+    assert_eq!(get(250, 350, 502).unexplained.count, 1, "both faults are at one backend");
 }
 
 #[test]

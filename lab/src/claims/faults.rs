@@ -249,6 +249,11 @@ impl Strike {
         Some(json!([fault]))
     }
 
+    /// Whether this fault ends a try at its backend in a way that a request which may be repeated does not show.
+    pub(super) fn ends_a_try(self) -> bool {
+        self.fault.may_show(CallKind::Post).contains(&Wrong::BadGateway)
+    }
+
     /// Whether this fault explains this error. `backend` is the backend that answered, if one did.
     pub(super) fn explains(self, kind: CallKind, wrong: Wrong, backend: Option<u32>) -> bool {
         let is_its_own = backend.is_none_or(|number| usize::try_from(number) == Ok(self.backend));

@@ -193,8 +193,8 @@ impl Lap<'_> {
     }
 
     /// Whether two faults at different backends were active while this request was open: where one phase
-    /// follows another. The balancer repeats a request that may have run once, at another backend. If that one
-    /// fails in the same way, the client gets a 502.
+    /// follows another. The balancer repeats a request that may have run once, at another backend. If that
+    /// one fails in the same way, the client gets a 502.
     fn two_tries_end(&self, entry: &Entry) -> bool {
         let backends: BTreeSet<usize> = self
             .strikes_during(entry)

@@ -249,7 +249,8 @@ impl Strike {
         Some(json!([fault]))
     }
 
-    /// Whether this fault ends a try at its backend in a way that a request which may be repeated does not show.
+    /// Whether this fault ends a try at its backend in a way that a request which may be repeated does not
+    /// show.
     pub(super) fn ends_a_try(self) -> bool {
         self.fault.may_show(CallKind::Post).contains(&Wrong::BadGateway)
     }

@@ -1,6 +1,6 @@
 //! Ghosts: other policies on the same requests.
 //!
-//! A lab tells the figures of the ghost that somebody asked for, and of the ghost of the policy in force. The
+//! A lab sends the figures of the ghost that a user chose, and of the ghost of the policy in force. The
 //! second one says how far a ghost can be trusted: it should be as the real lab is.
 
 use std::collections::BTreeMap;

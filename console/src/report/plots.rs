@@ -100,6 +100,20 @@ fn intervals(stretches: &[Stretch], most: usize, begin: u64) -> Vec<Interval> {
     intervals
 }
 
+/// What the plots over time share.
+struct Run<'a> {
+    stretches: &'a [Stretch],
+    /// The intervals of the lines.
+    fine: Vec<Interval>,
+    /// The intervals of the tables.
+    coarse: Vec<Interval>,
+    markers: Vec<Marker>,
+    /// The beginning and the end, in seconds.
+    times: (f64, f64),
+    /// Whether the figures are those of the clients of a load.
+    has_load: bool,
+}
+
 /// Adds all plots.
 pub(super) fn plots(page: &mut Page, kept: &Kept, begin: u64) {
     let stretches = kept.stretches();
@@ -117,25 +131,19 @@ pub(super) fn plots(page: &mut Page, kept: &Kept, begin: u64) {
     let has_load = stretches.last().is_some_and(|last| last.has_load);
     page.section("plots", "What happened over time");
     page.words("A dashed line is a change. Its number is the number in the list of changes below.");
-    rates(page, &fine, &coarse, &markers, times, has_load);
-    lanes(page, stretches, &fine, &coarse, &markers, times);
-    latencies(page, &fine, &coarse, &markers, times, has_load);
-    percentiles(page, stretches, has_load);
+    let run = Run { stretches, fine, coarse, markers, times, has_load };
+    rates(page, &run);
+    lanes(page, &run);
+    latencies(page, &run);
+    percentiles(page, &run);
 }
 
 fn interval_name(interval: &Interval) -> String {
     format!("{:.0} to {:.0} s", interval.from, interval.to)
 }
 
-fn rates(
-    page: &mut Page,
-    fine: &[Interval],
-    coarse: &[Interval],
-    markers: &[Marker],
-    times: (f64, f64),
-    has_load: bool,
-) {
-    let who = if has_load { "as the clients of the load saw them" } else { "as the balancer saw them" };
+fn rates(page: &mut Page, run: &Run<'_>) {
+    let who = if run.has_load { "as the clients of the load saw them" } else { "as the balancer saw them" };
     let names = ["offered", "good", "errors", "tries"];
     let looks = [(Tone::Plain, true), (Tone::Accent, false), (Tone::Bad, false), (Tone::Doubt, true)];
     let series: Vec<Trace> = names
@@ -145,7 +153,7 @@ fn rates(
         .map(|(number, (name, look))| Trace {
             name: (*name).to_owned(),
             look,
-            points: fine.iter().map(|one| (one.to, one.rates[number])).collect(),
+            points: run.fine.iter().map(|one| (one.to, one.rates[number])).collect(),
         })
         .collect();
     let words = Words {
@@ -159,22 +167,16 @@ fn rates(
         &format!("Requests a second, {who}; tries are those at the backends"),
         &["time", "offered", "good", "errors", "tries"],
     );
-    for one in coarse {
+    for one in &run.coarse {
         let cells = std::iter::once(interval_name(one)).chain(one.rates.map(spelt));
         table.row(cells.collect());
     }
-    page.plot("rates", over_time(words, &series, markers, times), &table);
+    page.plot("rates", over_time(words, &series, &run.markers, run.times), &table);
 }
 
-fn lanes(
-    page: &mut Page,
-    stretches: &[Stretch],
-    fine: &[Interval],
-    coarse: &[Interval],
-    markers: &[Marker],
-    times: (f64, f64),
-) {
-    let mut busiest: Vec<(usize, u64)> = stretches
+fn lanes(page: &mut Page, run: &Run<'_>) {
+    let mut busiest: Vec<(usize, u64)> = run
+        .stretches
         .last()
         .into_iter()
         .flat_map(|last| &last.lanes)
@@ -192,7 +194,7 @@ fn lanes(
         .map(|(number, look)| Trace {
             name: format!("B{number}"),
             look,
-            points: fine.iter().map(|one| (one.to, f64::from(of(one, *number)))).collect(),
+            points: run.fine.iter().map(|one| (one.to, f64::from(of(one, *number)))).collect(),
         })
         .collect();
     let words = Words {
@@ -208,11 +210,11 @@ fn lanes(
     let heads: Vec<String> = numbers.iter().map(|number| format!("B{number}")).collect();
     let heads: Vec<&str> = std::iter::once("time").chain(heads.iter().map(String::as_str)).collect();
     let mut table = Table::new(&format!("The largest number of requests in flight{which}"), &heads);
-    for one in coarse {
+    for one in &run.coarse {
         let cells = numbers.iter().map(|number| of(one, *number).to_string());
         table.row(std::iter::once(interval_name(one)).chain(cells).collect());
     }
-    page.plot("in-flight", over_time(words, &series, markers, times), &table);
+    page.plot("in-flight", over_time(words, &series, &run.markers, run.times), &table);
 }
 
 /// From when a latency counts, in words.
@@ -220,21 +222,14 @@ fn since(has_load: bool) -> &'static str {
     if has_load { "from the time at which a request was due" } else { "as the balancer measured it" }
 }
 
-fn latencies(
-    page: &mut Page,
-    fine: &[Interval],
-    coarse: &[Interval],
-    markers: &[Marker],
-    times: (f64, f64),
-    has_load: bool,
-) {
+fn latencies(page: &mut Page, run: &Run<'_>) {
     let line = |name: &str, q: f64, look: Stroke| Trace {
         name: name.to_owned(),
         look,
-        points: fine.iter().map(|one| (one.to, one.ms(q))).collect(),
+        points: run.fine.iter().map(|one| (one.to, one.ms(q))).collect(),
     };
     let series = [line("p50", 0.5, (Tone::Accent, false)), line("p99", 0.99, (Tone::Doubt, true))];
-    let since = since(has_load);
+    let since = since(run.has_load);
     let words = Words {
         title: "Latency",
         description: &format!(
@@ -244,17 +239,17 @@ fn latencies(
     };
     let mut table =
         Table::new(&format!("Latency in milliseconds, {since}"), &["time", "answers", "p50", "p99"]);
-    for one in coarse {
+    for one in &run.coarse {
         let count: u64 = one.latencies().values().sum();
         let cell = |q: f64| if one.ms(q).is_nan() { "-".to_owned() } else { spelt(one.ms(q)) };
         table.row(vec![interval_name(one), count.to_string(), cell(0.5), cell(0.99)]);
     }
-    page.plot("latency", over_time(words, &series, markers, times), &table);
+    page.plot("latency", over_time(words, &series, &run.markers, run.times), &table);
 }
 
-fn percentiles(page: &mut Page, stretches: &[Stretch], has_load: bool) {
+fn percentiles(page: &mut Page, run: &Run<'_>) {
     let (mut corrected, mut uncorrected) = (Counts::new(), Counts::new());
-    for one in stretches.iter().filter(|one| one.has_load == has_load) {
+    for one in run.stretches.iter().filter(|one| one.has_load == run.has_load) {
         add(&mut corrected, &one.corrected);
         add(&mut uncorrected, &one.uncorrected);
     }
@@ -264,12 +259,12 @@ fn percentiles(page: &mut Page, stretches: &[Stretch], has_load: bool) {
         look,
         points: PERCENTS.iter().filter_map(|percent| Some((*percent, at(counts, *percent)?))).collect(),
     };
-    let names = if has_load { ["corrected", "uncorrected"] } else { ["not known", "at the balancer"] };
+    let names = if run.has_load { ["corrected", "uncorrected"] } else { ["not known", "at the balancer"] };
     let series = [
         line(names[0], &corrected, (Tone::Accent, false)),
         line(names[1], &uncorrected, (Tone::Doubt, true)),
     ];
-    let shown = if has_load { &series[..] } else { &series[1..] };
+    let shown = if run.has_load { &series[..] } else { &series[1..] };
     let words = Words {
         title: "Latency by percentile, whole run",
         description: "The latency at each percentile, on logarithmic scales. The table beside it has the numbers.",

@@ -36,7 +36,7 @@ pub enum Command {
         /// The number of the backend.
         backend: usize,
     },
-    /// Let the balancer send no new clients to a backend.
+    /// Let a backend finish its requests: it gets only new requests whose cookie names it.
     Drain {
         /// The number of the backend.
         backend: usize,
@@ -214,7 +214,12 @@ impl Fields<'_> {
             },
             "secret" => Command::Secret { backend: backend()?, fault: self.fault()? },
             "reveal" => Command::Reveal,
-            _ => Command::Reset,
+            "reset" => Command::Reset,
+            other => {
+                return Err(format!(
+                    "there is no command {other}; write one of the commands of docs/console.md"
+                ));
+            }
         })
     }
 

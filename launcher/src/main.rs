@@ -1,7 +1,7 @@
 //! The first program of `cargo xtask`: it builds the programs that a command needs, and then becomes `xtask`.
 //!
 //! It has no dependencies, so cargo builds it in a second. One call of cargo then builds all the rest, so
-//! both cores are busy until the end. A line with the time shows that the build goes on.
+//! all cores are busy until the end. A line with the time shows that the build goes on.
 
 use std::env;
 use std::ffi::{OsStr, OsString};

@@ -101,7 +101,7 @@ fn intervals(stretches: &[Stretch], most: usize, begin: u64) -> Vec<Interval> {
 }
 
 /// What the plots over time share.
-struct Run<'a> {
+struct Plotted<'a> {
     stretches: &'a [Stretch],
     /// The intervals of the lines.
     fine: Vec<Interval>,
@@ -131,7 +131,7 @@ pub(super) fn plots(page: &mut Page, kept: &Kept, begin: u64) {
     let has_load = stretches.last().is_some_and(|last| last.has_load);
     page.section("plots", "What happened over time");
     page.words("A dashed line is a change. Its number is the number in the list of changes below.");
-    let run = Run { stretches, fine, coarse, markers, times, has_load };
+    let run = Plotted { stretches, fine, coarse, markers, times, has_load };
     rates(page, &run);
     lanes(page, &run);
     latencies(page, &run);
@@ -142,7 +142,7 @@ fn interval_name(interval: &Interval) -> String {
     format!("{:.0} to {:.0} s", interval.from, interval.to)
 }
 
-fn rates(page: &mut Page, run: &Run<'_>) {
+fn rates(page: &mut Page, run: &Plotted<'_>) {
     let who = if run.has_load { "as the clients of the load saw them" } else { "as the balancer saw them" };
     let names = ["offered", "good", "errors", "tries"];
     let looks = [(Tone::Plain, true), (Tone::Accent, false), (Tone::Bad, false), (Tone::Doubt, true)];
@@ -174,7 +174,7 @@ fn rates(page: &mut Page, run: &Run<'_>) {
     page.plot("rates", over_time(words, &series, &run.markers, run.times), &table);
 }
 
-fn lanes(page: &mut Page, run: &Run<'_>) {
+fn lanes(page: &mut Page, run: &Plotted<'_>) {
     let mut busiest: Vec<(usize, u64)> = run
         .stretches
         .last()
@@ -222,7 +222,7 @@ fn since(has_load: bool) -> &'static str {
     if has_load { "from the time at which a request was due" } else { "as the balancer measured it" }
 }
 
-fn latencies(page: &mut Page, run: &Run<'_>) {
+fn latencies(page: &mut Page, run: &Plotted<'_>) {
     let line = |name: &str, q: f64, look: Stroke| Trace {
         name: name.to_owned(),
         look,
@@ -247,7 +247,7 @@ fn latencies(page: &mut Page, run: &Run<'_>) {
     page.plot("latency", over_time(words, &series, &run.markers, run.times), &table);
 }
 
-fn percentiles(page: &mut Page, run: &Run<'_>) {
+fn percentiles(page: &mut Page, run: &Plotted<'_>) {
     let (mut corrected, mut uncorrected) = (Counts::new(), Counts::new());
     for one in run.stretches.iter().filter(|one| one.has_load == run.has_load) {
         add(&mut corrected, &one.corrected);

@@ -24,6 +24,9 @@ pub enum Expression {
     Both(Box<Self>, char, Box<Self>),
 }
 
+/// The longest expression, in bytes: reading and calculating take stack for each operator and bracket.
+const LONGEST: usize = 1000;
+
 /// The reports of a lesson, by the name of the run.
 pub type Reports<'a> = BTreeMap<&'a str, &'a Report>;
 
@@ -33,6 +36,9 @@ impl Expression {
     /// # Errors
     /// What is wrong, and what to write instead.
     pub fn read(text: &str) -> Result<Self, String> {
+        if text.len() > LONGEST {
+            return Err(format!("the expression has {} bytes; write at most {LONGEST}", text.len()));
+        }
         let mut reader = Reader { rest: text.trim() };
         let expression = reader.sum()?;
         if reader.rest.is_empty() {
@@ -182,6 +188,16 @@ mod tests {
             let error = Expression::read(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn an_expression_has_a_bound() {
+        for text in
+            [format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000)), format!("1{}", "+1".repeat(100_000))]
+        {
+            assert!(Expression::read(&text).unwrap_err().contains("write at most 1000"));
+        }
+        assert!(Expression::read(&format!("{}1{}", "(".repeat(499), ")".repeat(499))).is_ok());
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! A load that can be changed while it runs, and its figures.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use api::LoadTick;
 
 use super::figures::Ended;
 use crate::load::{Entry, Load, Running, Summary};
+
+/// The rates of a load in open loop, in requests a second. A higher rate would fill the memory with requests
+/// that are due, and leave no time for anything else.
+const RATES: RangeInclusive<f64> = 0.01..=100_000.0;
 
 /// What can be changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,9 +80,16 @@ impl Traffic {
     /// Changes the load. Requests in flight are not disturbed.
     ///
     /// # Errors
-    /// If the rate is negative, or there are no clients or more than connections. Then the load goes on as
-    /// before.
+    /// If the rate is neither 0 nor from 0.01 to 100,000 requests a second, or there are no clients or more than connections. Then the
+    /// load goes on as before.
     pub fn change(&self, shape: Shape) -> Result<()> {
+        ensure!(
+            !shape.is_open || shape.rate == 0.0 || RATES.contains(&shape.rate),
+            "the rate is {:e} requests a second; write 0, or a number from {} to {}",
+            shape.rate,
+            RATES.start(),
+            RATES.end()
+        );
         let mut state = self.state();
         state.count(&self.load);
         if shape.is_open {

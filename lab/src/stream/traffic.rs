@@ -163,7 +163,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::ensure;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::TcpListener;
 
@@ -230,7 +229,13 @@ mod tests {
         let address = server().await;
         let shape = Shape { is_open: true, rate: 50.0, clients: 1 };
         let traffic = Traffic::start(Load::open(address).call(Call::get("/")), shape).unwrap();
-        assert!(traffic.change(Shape { rate: -1.0, ..shape }).is_err());
-        assert_eq!(traffic.shape(), shape);
+        for rate in [-1.0, 1e-300, 100_001.0, 1e9, f64::INFINITY, f64::NAN] {
+            let error = traffic.change(Shape { rate, ..shape }).unwrap_err().to_string();
+            assert!(error.contains("write 0, or a number from 0.01 to 100000"), "{rate}: {error}");
+            assert_eq!(traffic.shape(), shape);
+        }
+        for rate in [0.0, 0.01, 50.0] {
+            assert!(traffic.change(Shape { rate, ..shape }).is_ok(), "{rate}");
+        }
     }
 }

@@ -34,6 +34,9 @@ pub(super) struct Problem {
     pub(super) what: String,
 }
 
+/// The most calls of a run by their number: some minutes of processor time for each policy.
+const MOST_REQUESTS: u64 = 100_000_000;
+
 /// The scenario of a form.
 pub(super) fn scenario(form: Form) -> Result<Scenario, Problem> {
     let problem = |what: &str| Problem { at: None, what: what.to_owned() };
@@ -41,6 +44,10 @@ pub(super) fn scenario(form: Form) -> Result<Scenario, Problem> {
         (Some(0), None) => return Err(problem("requests = 0 is no run; write at least 1, such as 100000")),
         (None, Some(Time(Duration::ZERO))) => {
             return Err(problem("time = \"0s\" is no run; write a longer time, such as \"60s\""));
+        }
+        (Some(requests), None) if requests > MOST_REQUESTS => {
+            let what = format!("requests = {requests}: write at most {MOST_REQUESTS}");
+            return Err(Problem { at: None, what });
         }
         (Some(requests), None) => Stop::Requests(requests),
         (None, Some(Time(time))) => Stop::Time(time),

@@ -137,6 +137,7 @@ fn a_wrong_value_is_an_error_with_its_line_and_what_to_write() {
 fn a_scenario_without_a_sense_is_an_error_that_says_what_to_write() {
     for (old, new, words) in [
         ("requests = 100", "requests = 0", "write at least 1, such as 100000"),
+        ("requests = 100", "requests = 4000000000", "write at most 100000000"),
         ("requests = 100", "time = \"0s\"", "write a longer time, such as \"60s\""),
         ("requests = 100", "requests = \"many\"", "is no count; write a whole number from 0 on"),
         ("requests = 100", "requests = -1", "-1 is no count"),

@@ -15,6 +15,9 @@ const LONGEST: usize = 8 << 20;
 /// Times above this are a mistake, in microseconds: 285 years.
 const LATEST: u64 = 1 << 53;
 
+/// The longest service of a request, in microseconds. A run lasts until its last service ends.
+const LONGEST_SERVICE: u64 = 3_600_000_000;
+
 /// The beginning of the most frequent event.
 const REQ: &[u8] = br#"{"event":"req","#;
 
@@ -73,7 +76,13 @@ impl Told {
         }
         let told = Self::parsed(line)?;
         match told.t() {
-            Some(t) if t > LATEST => Err(format!("the time {t} is above {LATEST} microseconds")),
+            Some(t) if t > LATEST => return Err(format!("the time {t} is above {LATEST} microseconds")),
+            _ => {}
+        }
+        match &told {
+            Self::Req(LiveCall { service: Some(service), .. }) if *service > LONGEST_SERVICE => {
+                Err(format!("service_us is {service}, which is longer than an hour ({LONGEST_SERVICE})"))
+            }
             _ => Ok(told),
         }
     }
@@ -198,6 +207,7 @@ mod tests {
             ("{\"event\":\"req\"", "EOF"),
             ("{\"event\":\"tick\"", "EOF"),
             ("{\"t\":5}", "missing field `event`"),
+            ("{\"event\":\"req\",\"t\":5,\"service_us\":1000000000000000}", "longer than an hour"),
             ("{\"event\":\"req\",\"t\":\"soon\"}", "invalid type"),
             ("{\"event\":\"hello\",\"schema\":7}", "the format is 7, and not 1"),
             ("{\"event\":\"hello\",\"schema\":1,\"t\":18446744073709551615}", "is above"),

@@ -62,6 +62,9 @@ impl Claim {
                 )));
             }
             known(other, runs).map_err(wrong)?;
+            if other == run {
+                return Err(wrong(format!("the counter-case replaces {run} by itself; name another run")));
+            }
         }
         Ok(Self { says: form.says, what: form.what, expression, law, counter: form.counter })
     }

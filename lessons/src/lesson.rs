@@ -178,6 +178,7 @@ counter = { rr = "random" }
             ("most_picks(rr)", "most_picks(lc)", "there is no run lc; write one of rr, random"),
             ("counter = { rr = \"random\" }", "counter = {}", "needs a counter-case"),
             ("counter = { rr = \"random\" }", "counter = { rr = \"lc\" }", "there is no run lc"),
+            ("counter = { rr = \"random\" }", "counter = { rr = \"rr\" }", "replaces rr by itself"),
             ("counter = { rr = \"random\" }", "counter = { random = \"rr\" }", "does not measure random"),
             ("exact = 0", "", "write one of exact, at_least, at_most and binomial"),
             ("exact = 0", "exact = 0\nat_most = 1", "write one of exact, at_least, at_most and binomial"),

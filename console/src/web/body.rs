@@ -1,12 +1,14 @@
 //! Reads the body of a command.
 
+use std::fmt;
 use std::time::Duration;
 
 use api::Command;
 use axum::body::Body;
 use http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::guard::Refusal;
@@ -40,8 +42,63 @@ pub(super) async fn command(body: Body) -> Result<Command, Refusal> {
 
 fn read_command(body: &[u8]) -> Result<Command, Refusal> {
     let wrong = |error: String| Refusal::new(StatusCode::BAD_REQUEST, error);
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        wrong(format!("this is no JSON: {error}; write a command as {{\"do\": \"kill\", \"backend\": 2}}"))
+    let value: Fields = serde_json::from_slice(body).map_err(|error| {
+        let what = if error.is_data() {
+            "a command is a JSON object with each field once"
+        } else {
+            "this is no JSON"
+        };
+        wrong(format!("{what}: {error}; write a command as {{\"do\": \"kill\", \"backend\": 2}}"))
     })?;
-    Command::try_from(value).map_err(wrong)
+    Command::try_from(Value::Object(value.0)).map_err(wrong)
+}
+
+/// A JSON object whose keys are all different: of two values, none is the one that was meant.
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<Fields, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, value)) = all.next_entry::<String, Value>()? {
+            if fields.contains_key(&name) {
+                return Err(A::Error::custom("a field is there twice"));
+            }
+            fields.insert(name, value);
+        }
+        Ok(Fields(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_has_each_field_once() {
+        for (body, expected) in [
+            (r#"{"do":"ready","do":"kill","backend":1}"#, "there twice"),
+            (r#"{"do":"kill","backend":1,"backend":2}"#, "there twice"),
+            ("[1]", "expected a JSON object"),
+            ("{", "EOF"),
+        ] {
+            let error = read_command(body.as_bytes()).unwrap_err().error;
+            assert!(error.contains(expected), "{body}: {error}");
+        }
+        let kill = read_command(br#"{"do":"kill","backend":1}"#).unwrap();
+        assert_eq!(kill, Command::Kill { backend: 1 });
+    }
 }

@@ -36,8 +36,15 @@ impl ControlPort {
             .ok_or_else(|| CommandError::failed(format!("B{} gave the fault no id", self.number)))
     }
 
-    /// Removes the faults of a kind, if there are any.
+    /// Removes the faults of a kind, if there are any. A kind that no backend knows is an error.
     pub(super) async fn end_faults(&self, kind: &str) -> Result<(), CommandError> {
+        let kinds = read::<Value>(&self.ask(Method::GET, "/kinds", None).await?)?;
+        let names: Vec<&str> =
+            kinds.as_array().into_iter().flatten().filter_map(|kind| kind["name"].as_str()).collect();
+        if !names.contains(&kind) {
+            let names = names.join(", ");
+            return Err(CommandError::impossible(format!("there is no such fault; write one of {names}")));
+        }
         let faults = read::<Value>(&self.ask(Method::GET, "/state", None).await?)?;
         let of_kind = faults["faults"].as_array().into_iter().flatten().filter(|fault| fault["kind"] == kind);
         for id in of_kind.filter_map(|fault| fault["id"].as_u64()) {

@@ -69,7 +69,7 @@ impl Merge {
         let Secret { backend, kind, which } = self.secret.take()?;
         let Which::Added { since, .. } = which else { return None };
         let after_us = t.saturating_sub(since);
-        let what = format!("the secret was {kind} at B{backend}, for {:.1} s", after_us as f64 / 1e6);
+        let what = format!("the secret was {kind} at B{backend}, found after {:.1} s", after_us as f64 / 1e6);
         let change = Change::Revealed { backend, fault: kind.into(), after_us };
         let mut events = vec![told(t, what.clone(), by, change)];
         if let Some(seen) = self.seen(backend).cloned() {

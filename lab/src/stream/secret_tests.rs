@@ -62,7 +62,7 @@ fn a_secret_is_hidden_from_its_first_moment_until_it_is_revealed() {
     assert_eq!(all.matches("latency 100 %").count(), 1, "the words of the tick hide it too: {all}");
     assert!(all.contains("a secret fault is active"), "a new reader knows that there is one");
     let (what, events) = merge.reveal(44 * S, "console").unwrap();
-    assert_eq!(what, "the secret was latency at B3, for 42.0 s");
+    assert_eq!(what, "the secret was latency at B3, found after 42.0 s");
     assert_eq!(told(&events), [&*what, "+latency"]);
     let Event::Control(ControlChange { change, .. }) = &events[0] else { panic!("{events:?}") };
     let revealed = Change::Revealed { backend: 3, fault: "latency".into(), after_us: 42 * S };

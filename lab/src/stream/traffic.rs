@@ -80,8 +80,8 @@ impl Traffic {
     /// Changes the load. Requests in flight are not disturbed.
     ///
     /// # Errors
-    /// If the rate is neither 0 nor from 0.01 to 100,000 requests a second, or there are no clients or more than connections. Then the
-    /// load goes on as before.
+    /// If the rate is neither 0 nor from 0.01 to 100,000 requests a second, or there are no clients or more
+    /// than connections. Then the load goes on as before.
     pub fn change(&self, shape: Shape) -> Result<()> {
         ensure!(
             !shape.is_open || shape.rate == 0.0 || RATES.contains(&shape.rate),

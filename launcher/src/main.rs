@@ -21,7 +21,7 @@ fn programs(command: Option<&OsStr>) -> &'static [&'static str] {
     match command.and_then(OsStr::to_str) {
         Some("demo" | "record" | "soak") => &["xtask", "lb", "demo-backend"],
         Some("sim") => &["xtask", "sim"],
-        Some("lesson" | "lessons") => &["xtask", "lessons"],
+        Some("lesson" | "lessons") => &["xtask", "lessons", "lb", "demo-backend"],
         _ => &["xtask"],
     }
 }
@@ -96,8 +96,8 @@ mod tests {
             (Some("record"), "xtask lb demo-backend"),
             (Some("soak"), "xtask lb demo-backend"),
             (Some("sim"), "xtask sim"),
-            (Some("lesson"), "xtask lessons"),
-            (Some("lessons"), "xtask lessons"),
+            (Some("lesson"), "xtask lessons lb demo-backend"),
+            (Some("lessons"), "xtask lessons lb demo-backend"),
             (Some("tidy"), "xtask"),
             (Some("--help"), "xtask"),
             (None, "xtask"),

@@ -1,6 +1,7 @@
 //! The chart of a lesson: one figure, measured in each of its runs.
 
-use crate::expression::{Expression, Reports};
+use crate::expression::Expression;
+use crate::figures::Reports;
 use crate::form::ChartForm;
 use crate::law::number;
 
@@ -36,7 +37,7 @@ impl Chart {
 
     /// The figure in the run with this name. Not a number if the run has no such figure.
     pub fn value(&self, reports: &Reports<'_>, run: &str) -> f64 {
-        let one = reports.get(run).map(|report| (EACH, *report)).into_iter().collect();
+        let one = reports.get(run).map(|report| (EACH, report.clone())).into_iter().collect();
         self.expression.value(&one)
     }
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sim::Report;
-
-use crate::expression::{Expression, Reports};
-use crate::form::ClaimForm;
+use crate::expression::Expression;
+use crate::figures::Reports;
+use crate::form::{ClaimForm, Place};
 use crate::law::{Band, Law, number};
 
 /// A claim about the runs of a lesson.
@@ -19,6 +18,8 @@ pub struct Claim {
     law: LawForm,
     /// The runs that take the place of others in the counter-case.
     counter: BTreeMap<String, String>,
+    only: Option<Place>,
+    is_timed: bool,
 }
 
 /// A law whose number of draws is measured.
@@ -28,11 +29,22 @@ enum LawForm {
     Binomial { share: f64, draws: Expression },
 }
 
+/// How a claim ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The value is in the band.
+    Pass,
+    /// It is not.
+    Fail,
+    /// It is not, and the machine was too late to say why.
+    Inconclusive,
+}
+
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
-    /// Whether the value is in the band.
-    pub holds: bool,
+    /// How it ended.
+    pub outcome: Outcome,
     /// The measured value.
     pub value: f64,
     /// The values with which the claim holds.
@@ -40,6 +52,20 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Whether the value is in the band.
+    pub fn holds(&self) -> bool {
+        self.outcome == Outcome::Pass
+    }
+
+    /// The outcome in a word.
+    pub fn word(&self) -> &'static str {
+        match self.outcome {
+            Outcome::Pass => "pass",
+            Outcome::Fail => "FAIL",
+            Outcome::Inconclusive => "inconclusive",
+        }
+    }
+
     /// The value and the band in words.
     pub fn words(&self) -> String {
         format!("{} (expected {})", number(self.value), self.band)
@@ -66,18 +92,45 @@ impl Claim {
                 return Err(wrong(format!("the counter-case replaces {run} by itself; name another run")));
             }
         }
-        Ok(Self { says: form.says, what: form.what, expression, law, counter: form.counter })
+        Ok(Self {
+            says: form.says,
+            what: form.what,
+            expression,
+            law,
+            counter: form.counter,
+            only: form.only,
+            is_timed: form.timed,
+        })
+    }
+
+    /// Whether the claim can be checked at this place, where these runs take place.
+    pub(crate) fn is_checked(&self, place: Place, runs: &[&str]) -> bool {
+        let is_there = |run: &str| runs.contains(&run);
+        self.only.is_none_or(|only| only == place)
+            && self.expression.runs().into_iter().all(is_there)
+            && self.counter.values().all(|run| is_there(run))
+    }
+
+    /// The verdict on these live runs. If the machine is late, the value of a claim about times says nothing,
+    /// so such a claim does not fail there.
+    pub fn live_verdict(&self, reports: &Reports<'_>, comparisons: u32, is_late: bool) -> Verdict {
+        let verdict = self.verdict(reports, comparisons);
+        if verdict.outcome == Outcome::Fail && self.is_timed && is_late {
+            return Verdict { outcome: Outcome::Inconclusive, ..verdict };
+        }
+        verdict
     }
 
     /// The verdict on these runs, if so many claims share the probability of a false alarm.
-    pub fn verdict(&self, reports: &BTreeMap<&str, Report>, comparisons: u32) -> Verdict {
-        self.judge(&reports.iter().map(|(name, report)| (*name, report)).collect(), comparisons)
+    pub fn verdict(&self, reports: &Reports<'_>, comparisons: u32) -> Verdict {
+        self.judge(reports, comparisons)
     }
 
     /// The verdict on the counter-case, which must not hold.
-    pub fn counter_verdict(&self, reports: &BTreeMap<&str, Report>, comparisons: u32) -> Verdict {
+    pub fn counter_verdict(&self, reports: &Reports<'_>, comparisons: u32) -> Verdict {
         let other = |name: &str| self.counter.get(name).map_or_else(|| name.to_owned(), Clone::clone);
-        let replaced = reports.keys().filter_map(|name| Some((*name, reports.get(other(name).as_str())?)));
+        let replaced =
+            reports.keys().filter_map(|name| Some((*name, reports.get(other(name).as_str())?.clone())));
         self.judge(&replaced.collect(), comparisons)
     }
 
@@ -90,7 +143,8 @@ impl Claim {
             }
         };
         let band = law.band(comparisons);
-        Verdict { holds: band.has(value), value, band }
+        let outcome = if band.has(value) { Outcome::Pass } else { Outcome::Fail };
+        Verdict { outcome, value, band }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
-use lessons::{Chart, Lesson};
+use lessons::{Chart, Lesson, Place};
 use picture::{Anchor, Area, Picture, Tone};
 
 use crate::course::Found;
@@ -49,8 +49,8 @@ impl Pictures {
 
 fn svg(Found { number, lesson, folder }: &Found, chart: &Chart) -> Result<String> {
     let reports = lesson.run(lesson.seed()).map_err(|error| anyhow!("lesson {number}: {error}"))?;
-    let reports = reports.iter().map(|(name, report)| (*name, report)).collect();
-    let values: Vec<_> = lesson.runs().map(|run| (run, chart.value(&reports, run))).collect();
+    let values: Vec<_> =
+        lesson.runs(Place::Virtual).into_iter().map(|run| (run, chart.value(&reports, run))).collect();
     let picture = bars(number, lesson, chart, &values);
     let flaws = picture.flaws();
     let place: &Path = folder;

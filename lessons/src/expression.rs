@@ -1,9 +1,6 @@
 //! Expressions of claims, such as `errors(lc) / calls(lc)`: numbers, measures of runs, `+ - * /`, brackets.
 
-use std::collections::BTreeMap;
-
-use sim::Report;
-
+use crate::figures::Reports;
 use crate::measure::Measure;
 
 /// An expression.
@@ -26,9 +23,6 @@ pub enum Expression {
 
 /// The longest expression, in bytes: reading and calculating take stack for each operator and bracket.
 const LONGEST: usize = 1000;
-
-/// The reports of a lesson, by the name of the run.
-pub type Reports<'a> = BTreeMap<&'a str, &'a Report>;
 
 impl Expression {
     /// Reads an expression.
@@ -61,7 +55,7 @@ impl Expression {
         match self {
             Self::Number(number) => *number,
             Self::Measure { measure, run, arguments } => {
-                reports.get(run.as_str()).map_or(f64::NAN, |report| measure.of(report, arguments))
+                reports.get(run.as_str()).map_or(f64::NAN, |report| measure.of(&**report, arguments))
             }
             Self::Both(left, sign, right) => {
                 let (left, right) = (left.value(reports), right.value(reports));

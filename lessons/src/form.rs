@@ -21,8 +21,41 @@ pub(crate) struct LessonForm {
     pub(crate) setup: Table,
     pub(crate) run: Vec<RunForm>,
     pub(crate) claim: Vec<ClaimForm>,
+    /// What differs in live runs; without it, there are none.
+    pub(crate) live: Option<LiveForm>,
     /// The figure that the picture of the lesson shows for each run.
     pub(crate) picture: Option<ChartForm>,
+}
+
+/// What differs in live runs from the setup.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LiveForm {
+    #[serde(default)]
+    pub(crate) change: Table,
+    /// What differs once more if time is short.
+    #[serde(default)]
+    pub(crate) quick: Table,
+}
+
+/// Where a run takes place, or a claim is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// In the simulator.
+    Virtual,
+    /// On real processes.
+    Live,
+}
+
+impl Place {
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Virtual => "virtual",
+            Self::Live => "live",
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,6 +75,11 @@ pub(crate) struct RunForm {
     /// What differs from the setup.
     #[serde(default)]
     pub(crate) change: Table,
+    /// What differs once more in the live run.
+    #[serde(default)]
+    pub(crate) live: Table,
+    /// The one place of the run; by default it takes place in both.
+    pub(crate) only: Option<Place>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,4 +96,9 @@ pub(crate) struct ClaimForm {
     pub(crate) draws: Option<String>,
     /// Runs that take the place of others, by name. With them, the claim must fail.
     pub(crate) counter: BTreeMap<String, String>,
+    /// The one place where the claim is checked; by default it is checked where its runs take place.
+    pub(crate) only: Option<Place>,
+    /// Whether the value depends on the times of a live run, so that a machine that is late can change it.
+    #[serde(default)]
+    pub(crate) timed: bool,
 }

@@ -1,14 +1,15 @@
-//! A lesson: a question, runs in virtual time, and claims about them.
+//! A lesson: a question, runs in virtual time or of real processes, and claims about them.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use sim::Report;
 use sim::scenario::Scenario;
 use toml::{Table, Value};
 
 use crate::chart::Chart;
 use crate::claim::Claim;
-use crate::form::{LessonForm, RunForm};
+use crate::figures::{Figures, Reports};
+use crate::form::{LessonForm, LiveForm, Place, RunForm};
+use crate::live::Plan;
 
 /// A lesson that can be run.
 #[derive(Clone, Debug)]
@@ -29,9 +30,8 @@ pub struct Lesson {
     pub explain: String,
     /// Where the facts come from.
     pub sources: Vec<String>,
-    runs: Vec<(String, Scenario)>,
-    /// The claims.
-    pub claims: Vec<Claim>,
+    runs: Vec<LessonRun>,
+    claims: Vec<Claim>,
     /// The figure that its picture shows.
     pub chart: Option<Chart>,
 }
@@ -50,17 +50,25 @@ impl Lesson {
         if form.claim.is_empty() {
             return Err("a lesson without [[claim]] checks nothing; write at least one".to_owned());
         }
-        let mut runs: Vec<(String, Scenario)> = Vec::new();
+        let mut runs: Vec<LessonRun> = Vec::new();
         for run in form.run {
-            if runs.iter().any(|(name, _)| *name == run.name) {
+            if runs.iter().any(|known| known.name == run.name) {
                 return Err(format!("two runs have the name {}; each run needs its own", run.name));
             }
-            let scenario = scenario(&form.title, &form.setup, &run)?;
-            runs.push((run.name, scenario));
+            runs.push(LessonRun::read(&form.title, &form.setup, form.live.as_ref(), run)?);
         }
-        let names: Vec<&str> = runs.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
         let claims =
-            form.claim.into_iter().map(|claim| Claim::read(claim, &names)).collect::<Result<_, _>>()?;
+            form.claim.into_iter().map(|claim| Claim::read(claim, &names)).collect::<Result<Vec<_>, _>>()?;
+        for claim in &claims {
+            if ![Place::Virtual, Place::Live].iter().any(|place| claim.is_checked(*place, &at(&runs, *place)))
+            {
+                return Err(format!(
+                    "claim \"{}\": no place has all of its runs, so it is never checked; look at `only`",
+                    claim.says
+                ));
+            }
+        }
         Ok(Self {
             title: form.title,
             question: form.question,
@@ -78,38 +86,117 @@ impl Lesson {
 
     /// The seed of its setup.
     pub fn seed(&self) -> u64 {
-        self.runs.first().map_or(0, |(_, scenario)| scenario.seed())
+        let seed = |run: &LessonRun| match (&run.scenario, &run.plans) {
+            (Some(scenario), _) => scenario.seed(),
+            (None, Some(plans)) => plans.usual.seed(),
+            (None, None) => 0,
+        };
+        self.runs.first().map_or(0, seed)
     }
 
-    /// The names of its runs, in the order of the lesson.
-    pub fn runs(&self) -> impl Iterator<Item = &str> {
-        self.runs.iter().map(|(name, _)| name.as_str())
+    /// The names of its runs at this place, in the order of the lesson.
+    pub fn runs(&self, place: Place) -> Vec<&str> {
+        at(&self.runs, place)
     }
 
-    /// Runs everything with this seed. The reports have the names of their runs.
+    /// The claims that are checked at this place.
+    pub fn claims(&self, place: Place) -> Vec<&Claim> {
+        let runs = self.runs(place);
+        self.claims.iter().filter(|claim| claim.is_checked(place, &runs)).collect()
+    }
+
+    /// Runs everything in virtual time with this seed. The reports have the names of their runs.
     ///
     /// # Errors
     /// If a run does not end within the bounds of the simulator.
-    pub fn run(&self, seed: u64) -> Result<BTreeMap<&str, Report>, String> {
-        let mut reports = BTreeMap::new();
-        for (name, scenario) in &self.runs {
-            let of_run =
-                scenario.run(&scenario.policies(), seed).map_err(|error| format!("run {name}: {error}"))?;
-            reports.extend(of_run.into_iter().next().map(|report| (name.as_str(), report)));
+    pub fn run(&self, seed: u64) -> Result<Reports<'_>, String> {
+        let mut reports = Reports::new();
+        for run in &self.runs {
+            let Some(scenario) = &run.scenario else { continue };
+            let of_run = scenario
+                .run(&scenario.policies(), seed)
+                .map_err(|error| format!("run {}: {error}", run.name))?;
+            for report in of_run {
+                let figures: Rc<dyn Figures> = Rc::new(report);
+                reports.insert(&run.name, figures);
+            }
         }
         Ok(reports)
     }
+
+    /// The live runs with their plans, in the order of the lesson; the quick ones if time is short.
+    pub fn plans(&self, is_quick: bool) -> impl Iterator<Item = (&str, &Plan)> {
+        self.runs.iter().filter_map(move |run| {
+            let plans = run.plans.as_ref()?;
+            Some((run.name.as_str(), if is_quick { &plans.quick } else { &plans.usual }))
+        })
+    }
 }
 
-/// The scenario of one run: the setup with its changes and its policy.
-fn scenario(title: &str, setup: &Table, run: &RunForm) -> Result<Scenario, String> {
-    let mut table = setup.clone();
-    merge(&mut table, &run.change);
+/// A run, at the places where it takes place.
+#[derive(Clone, Debug)]
+struct LessonRun {
+    name: String,
+    scenario: Option<Scenario>,
+    plans: Option<Plans>,
+}
+
+/// The plans of a live run.
+#[derive(Clone, Debug)]
+struct Plans {
+    usual: Plan,
+    /// For a check that has little time.
+    quick: Plan,
+}
+
+impl LessonRun {
+    fn read(title: &str, setup: &Table, live: Option<&LiveForm>, run: RunForm) -> Result<Self, String> {
+        let wrong = |error: String| format!("run {}: {error}", run.name);
+        let mut table = setup.clone();
+        merge(&mut table, &run.change);
+        let scenario = match run.only {
+            Some(Place::Live) => None,
+            _ => Some(scenario(title, table, &run.policy).map_err(wrong)?),
+        };
+        let plans = match (live, run.only) {
+            (None, Some(Place::Live)) => {
+                return Err(wrong("only = \"live\" needs a table [live] in the lesson".to_owned()));
+            }
+            (None, _) | (_, Some(Place::Virtual)) => None,
+            (Some(live), _) => {
+                let plan = |changes: &[&Table]| {
+                    let mut table = setup.clone();
+                    changes.iter().for_each(|change| merge(&mut table, change));
+                    Plan::read(table, &run.policy).map_err(|error| wrong(format!("live: {error}")))
+                };
+                Some(Plans {
+                    usual: plan(&[&live.change, &run.change, &run.live])?,
+                    quick: plan(&[&live.change, &run.change, &run.live, &live.quick])?,
+                })
+            }
+        };
+        Ok(Self { name: run.name, scenario, plans })
+    }
+
+    fn takes_place(&self, place: Place) -> bool {
+        match place {
+            Place::Virtual => self.scenario.is_some(),
+            Place::Live => self.plans.is_some(),
+        }
+    }
+}
+
+/// The names of the runs at this place.
+fn at(runs: &[LessonRun], place: Place) -> Vec<&str> {
+    runs.iter().filter(|run| run.takes_place(place)).map(|run| run.name.as_str()).collect()
+}
+
+/// The scenario of one run: its setup with its policy.
+fn scenario(title: &str, mut table: Table, policy: &str) -> Result<Scenario, String> {
     table.insert("title".to_owned(), Value::String(title.to_owned()));
-    table.insert("policies".to_owned(), Value::Array(vec![Value::String(run.policy.clone())]));
-    let text = toml::to_string(&table).map_err(|error| format!("run {}: {error}", run.name))?;
-    let scenario = Scenario::parse(&text).map_err(|error| format!("run {}: {error}", run.name))?;
-    Ok(scenario.ticks())
+    table.insert("policies".to_owned(), Value::Array(vec![Value::String(policy.to_owned())]));
+    let text = toml::to_string(&table).map_err(|error| error.to_string())?;
+    Ok(Scenario::parse(&text).map_err(|error| error.to_string())?.ticks())
 }
 
 /// Puts the keys of a change into a table. A table in both is merged in the same way; any other value is
@@ -165,9 +252,9 @@ counter = { rr = "random" }
     fn a_lesson_runs_and_its_counter_case_fails() {
         let lesson = Lesson::parse(SMALL).unwrap();
         let reports = lesson.run(lesson.seed()).unwrap();
-        let verdict = lesson.claims[0].verdict(&reports, 1);
-        assert!(verdict.holds, "{verdict:?}");
-        assert!(!lesson.claims[0].counter_verdict(&reports, 1).holds);
+        let verdict = lesson.claims(Place::Virtual)[0].verdict(&reports, 1);
+        assert!(verdict.holds(), "{verdict:?}");
+        assert!(!lesson.claims(Place::Virtual)[0].counter_verdict(&reports, 1).holds());
     }
 
     #[test]
@@ -198,9 +285,12 @@ counter = { rr = "random" }
         let chart = "[picture]\nwords = \"w\"\nwhat = \"2 * calls(run)\"\nunit = \"calls\"\n[setup]";
         let lesson = Lesson::parse(&SMALL.replace("[setup]", chart)).unwrap();
         let reports = lesson.run(lesson.seed()).unwrap();
-        let reports = reports.iter().map(|(name, report)| (*name, report)).collect();
         let chart = lesson.chart.as_ref().unwrap();
-        let figures: Vec<_> = lesson.runs().map(|run| chart.spell(chart.value(&reports, run))).collect();
+        let figures: Vec<_> = lesson
+            .runs(Place::Virtual)
+            .into_iter()
+            .map(|run| chart.spell(chart.value(&reports, run)))
+            .collect();
         assert_eq!(figures, ["800 calls", "800 calls"]);
         assert_eq!(chart.spell(chart.value(&reports, "missing")), "no number");
     }

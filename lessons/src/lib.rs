@@ -1,21 +1,25 @@
 //! Lessons that check themselves.
 //!
-//! A lesson asks a question, runs scenarios of the simulator, and makes claims about them. Each claim has a
-//! law, from which the band of right values follows ([`law`]), and a counter-case: other runs, with which the
-//! claim must fail. A claim that nothing can break says nothing.
+//! A lesson asks a question, runs a setup in virtual time or on real processes ([`live`]), and makes claims
+//! about it. Each claim has a law, from which the band of right values follows ([`law`]), and a counter-case:
+//! other runs, with which the claim must fail. A claim that nothing can break says nothing.
 //!
 //! A lesson is a folder with a `lesson.toml`, which [`Lesson::parse`] reads, and a `README.md` for students.
 
 mod chart;
 mod claim;
 mod expression;
+mod figures;
 mod form;
 pub mod law;
 mod lesson;
+pub mod live;
 mod measure;
 
 pub use chart::Chart;
-pub use claim::{Claim, Verdict};
-pub use expression::{Expression, Reports};
+pub use claim::{Claim, Outcome, Verdict};
+pub use expression::Expression;
+pub use figures::{BackendFigures, Between, Figures, Reports};
+pub use form::Place;
 pub use lesson::Lesson;
 pub use measure::Measure;

@@ -1,8 +1,8 @@
 //! What a claim can measure of a run.
 
-use std::ops::Range;
+use std::time::Duration;
 
-use sim::{Report, Tick};
+use crate::figures::{Between, Figures};
 
 /// A measure of one run. The arguments follow the name of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,67 +76,54 @@ impl Measure {
         NAMES.map(|(name, ..)| name).join(", ")
     }
 
-    /// Its value in a run. Not a number if the run has no such backend or no such time.
-    pub fn of(self, report: &Report, arguments: &[f64]) -> f64 {
+    /// Its value in a run. Not a number if the run has no such backend or no such time, or if its balancer
+    /// does not tell it.
+    pub fn of(self, run: &dyn Figures, arguments: &[f64]) -> f64 {
         let argument = |index: usize| arguments.get(index).copied().unwrap_or(f64::NAN);
+        let backends = run.backends();
         let backend = || {
             let number = argument(0);
-            (number >= 1.0).then(|| report.backends().get(number as usize - 1)).flatten()
+            (number >= 1.0).then(|| backends.get(number as usize - 1)).flatten()
         };
-        let picks = || report.backends().iter().map(|backend| backend.picks);
+        let picks = || backends.iter().map(|backend| backend.picks);
         let counted = |count: Option<u64>| count.map_or(f64::NAN, |count| count as f64);
         match self {
-            Self::Calls => report.calls() as f64,
-            Self::Good => report.good() as f64,
-            Self::Errors => report.errors() as f64,
-            Self::Tries => report.backends().iter().map(|backend| backend.tries).sum::<u64>() as f64,
+            Self::Calls => run.calls() as f64,
+            Self::Good => run.good() as f64,
+            Self::Errors => (run.calls() - run.good()) as f64,
+            Self::Tries => backends.iter().map(|backend| backend.tries).sum::<u64>() as f64,
             Self::Picks => counted(backend().map(|backend| backend.picks)),
             Self::Share => counted(backend().map(|backend| backend.picks)) / picks().sum::<u64>() as f64,
             Self::MostPicks => counted(picks().max()),
             Self::FewestPicks => counted(picks().min()),
-            Self::Mean => report.mean().as_secs_f64() * 1e3,
-            Self::Quantile => report.quantile(argument(0) / 100.0).as_secs_f64() * 1e3,
+            Self::Mean => run.mean().as_secs_f64() * 1e3,
+            Self::Quantile => run.quantile(argument(0) / 100.0).as_secs_f64() * 1e3,
             Self::InFlight => backend().map_or(f64::NAN, |backend| backend.in_flight),
-            Self::Goodput => between(report, argument(0), argument(1))
-                .map_or(f64::NAN, |(good, _)| good / (argument(1) - argument(0))),
-            Self::GoodShare => {
-                between(report, argument(0), argument(1)).map_or(f64::NAN, |(good, offered)| good / offered)
-            }
-            Self::Changes => {
-                let number = argument(0);
-                report.changes().iter().filter(|change| change.backend as f64 == number).count() as f64
-            }
+            Self::Goodput => good_between(run, argument(0), argument(1), |_| argument(1) - argument(0)),
+            Self::GoodShare => good_between(run, argument(0), argument(1), |between| between.offered as f64),
+            Self::Changes => changes(run, argument(0)).map_or(f64::NAN, |times| times.len() as f64),
             Self::FirstChange => {
-                let number = argument(0);
-                let first = report.changes().iter().find(|change| change.backend as f64 == number);
-                first.map_or(f64::NAN, |change| change.at.as_secs_f64())
+                let first = changes(run, argument(0)).and_then(|times| times.first().copied());
+                first.map_or(f64::NAN, |at| at.as_secs_f64())
             }
-            Self::AnswerShare => answer_share(report, argument(0), argument(1)..argument(2)),
-            Self::Rate => report.calls() as f64 / report.duration().as_secs_f64(),
+            Self::AnswerShare => {
+                let answers = run.answers(argument(1)..argument(2));
+                let there = answers.iter().zip(1..).find(|(_, number)| f64::from(*number) == argument(0));
+                counted(there.map(|(count, _)| *count)) / answers.iter().sum::<u64>() as f64
+            }
+            Self::Rate => run.calls() as f64 / run.duration().as_secs_f64(),
         }
     }
 }
 
-/// The calls that ended well, and those that arrived, after the second `from` and until the second `to`.
-fn between(report: &Report, from: f64, to: f64) -> Option<(f64, f64)> {
-    let sums = ticks(report, from..to)
-        .fold((0, 0), |(good, offered), tick| (good + tick.good, offered + tick.offered));
-    (sums.1 > 0).then_some((sums.0 as f64, sums.1 as f64))
+/// The calls that ended well between these seconds, divided by this. Not a number if none arrived.
+fn good_between(run: &dyn Figures, from: f64, to: f64, by: impl Fn(&Between) -> f64) -> f64 {
+    let between = run.between(from..to);
+    if between.offered == 0 { f64::NAN } else { between.good as f64 / by(&between) }
 }
 
-/// The part of the answers between these seconds that came from this backend. Not a number without answers.
-fn answer_share(report: &Report, backend: f64, seconds: Range<f64>) -> f64 {
-    let (mut there, mut all) = (0, 0);
-    for tick in ticks(report, seconds) {
-        for (index, one) in tick.backends.iter().enumerate() {
-            all += u64::from(one.answers);
-            there += if index as f64 + 1.0 == backend { u64::from(one.answers) } else { 0 };
-        }
-    }
-    there as f64 / all as f64
-}
-
-/// The ticks whose time is between these seconds. A tick has what happened before it.
-fn ticks(report: &Report, seconds: Range<f64>) -> impl Iterator<Item = &Tick> {
-    report.ticks().iter().filter(move |tick| seconds.contains(&(tick.at.as_secs_f64() - 1e-9)))
+/// The times at which this backend changed its state.
+fn changes(run: &dyn Figures, backend: f64) -> Option<Vec<Duration>> {
+    let of_backend = |(at, number): (Duration, usize)| (number as f64 == backend).then_some(at);
+    Some(run.changes()?.into_iter().filter_map(of_backend).collect())
 }

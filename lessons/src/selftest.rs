@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use lessons::Lesson;
 use lessons::law::number;
+use lessons::{Lesson, Place};
 
 use crate::course::Found;
 use crate::page::{part, replaced};
@@ -81,20 +81,20 @@ impl Selftest {
 }
 
 fn test(Found { number: lesson_number, lesson, .. }: &Found, repeat: u32) -> Result<Tested> {
-    let mut counts = vec![(0, 0); lesson.claims.len()];
+    let claims = lesson.claims(Place::Virtual);
+    let mut counts = vec![(0, 0); claims.len()];
     let mut tested = Tested { rows: Vec::new(), ends: Vec::new(), figures: String::new(), is_good: true };
     for seed in lesson.seed()..lesson.seed() + u64::from(repeat) {
         let reports = lesson.run(seed).map_err(|error| anyhow!("lesson {lesson_number}: {error}"))?;
         let mut first = Vec::new();
-        for (claim, (alarms, caught)) in lesson.claims.iter().zip(&mut counts) {
+        for (claim, (alarms, caught)) in claims.iter().zip(&mut counts) {
             let (verdict, counter) = (claim.verdict(&reports, 1), claim.counter_verdict(&reports, 1));
-            *alarms += u32::from(!verdict.holds);
-            *caught += u32::from(!counter.holds);
+            *alarms += u32::from(!verdict.holds());
+            *caught += u32::from(!counter.holds());
             let [value, counter] = [verdict.value, counter.value].map(number);
             first.push(format!("| {} | {value} | {} | {counter} |", claim.says, verdict.band));
         }
         if seed == lesson.seed() {
-            let reports = reports.iter().map(|(name, report)| (*name, report)).collect();
             tested.figures = figures(lesson, &first, &reports);
             tested.rows = first.into_iter().map(|row| format!("| {lesson_number} {row}")).collect();
         }
@@ -112,7 +112,7 @@ fn figures(lesson: &Lesson, claims: &[String], reports: &lessons::Reports<'_>) -
     text += &claims.iter().map(|row| format!("{row}\n")).collect::<String>();
     if let Some(chart) = &lesson.chart {
         text += &format!("\n| run | {} |\n|---|---|\n", chart.words);
-        for run in lesson.runs() {
+        for run in lesson.runs(Place::Virtual) {
             text += &format!("| {run} | {} |\n", chart.spell(chart.value(reports, run)));
         }
     }

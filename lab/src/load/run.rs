@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, ensure};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -220,16 +220,26 @@ impl Running {
     /// # Errors
     /// If the load's own thread panicked.
     pub async fn stop(mut self) -> Result<Report> {
+        let report = self.end().await;
+        if let Some(thread) = self.thread.take() {
+            // The thread has nothing more to do. A panic of it is in the report already.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await?;
+        }
+        report
+    }
+
+    /// The same, for a load that others still look at.
+    ///
+    /// # Errors
+    /// If the load's own thread panicked.
+    pub async fn end(&self) -> Result<Report> {
         // A load that has ended by itself has not lasted until now.
         let duration = self.ended.borrow().unwrap_or_else(|| self.elapsed());
         self.jobs.stop();
-        if let Some(thread) = self.thread.take() {
-            tokio::task::spawn_blocking(move || thread.join())
-                .await?
-                .map_err(|_| anyhow!("the load's own thread panicked: see above"))?;
-        }
-        let mut record = self.shared.record();
-        let mut entries: Vec<Entry> = std::mem::take(&mut record.entries).into();
+        self.finished().await;
+        ensure!(self.ended.borrow().is_some(), "the load's own thread panicked: see above");
+        let record = self.shared.record();
+        let mut entries: Vec<Entry> = record.entries.iter().cloned().collect();
         // A request that waited for its next try until the stop had ended before others that came first.
         entries.sort_by_key(|entry| entry.ended);
         // Requests in flight at the end still belong to the load.
@@ -238,7 +248,7 @@ impl Running {
             name: self.shared.name.clone(),
             duration: duration.max(last.unwrap_or_default()),
             entries,
-            phases: std::mem::take(&mut record.phases),
+            phases: record.phases.clone(),
             begun: self.begun(),
             unsent: self.jobs.unsent(),
             seed: self.seed,

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use api::LoadTick;
 
 use super::figures::Ended;
-use crate::load::{Entry, Load, Running, Summary};
+use crate::load::{Entry, Load, Report, Running, Summary};
 
 /// The rates of a load in open loop, in requests a second. A higher rate would fill the memory with requests
 /// that are due, and leave no time for anything else.
@@ -136,6 +136,24 @@ impl Traffic {
     /// [`Running::recent`].
     pub fn recent(&self, stretch: Duration) -> Summary {
         self.load.recent(stretch)
+    }
+
+    /// Waits until a load with a number of requests has ended by itself: as [`Running::finished`].
+    pub async fn finished(&self) {
+        self.load.finished().await;
+    }
+
+    /// Begins no new request, waits for the requests in flight, and reports: as [`Running::end`].
+    ///
+    /// # Errors
+    /// If the load's own thread panicked.
+    pub async fn end(&self) -> Result<Report> {
+        self.load.end().await
+    }
+
+    /// The time since the start of the load.
+    pub fn elapsed(&self) -> Duration {
+        self.load.elapsed()
     }
 
     /// The sums so far.

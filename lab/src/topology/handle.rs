@@ -230,6 +230,27 @@ impl BalancerHandle {
         order(port, Method::DELETE, &format!("/backends/{number}"), &json!({})).await.map(drop)
     }
 
+    /// Changes the weight of a backend, 0 to 1000, which becomes valid with the next pick.
+    ///
+    /// # Errors
+    /// As [`BalancerHandle::add`].
+    pub async fn set_weight(&self, number: usize, weight: u32) -> Result<()> {
+        self.change(number, &json!({ "weight": weight })).await
+    }
+
+    /// Changes the mode of a backend: `ready`, `drain` or `maintenance`.
+    ///
+    /// # Errors
+    /// As [`BalancerHandle::add`].
+    pub async fn set_mode(&self, number: usize, mode: &str) -> Result<()> {
+        self.change(number, &json!({ "mode": mode })).await
+    }
+
+    async fn change(&self, number: usize, change: &Value) -> Result<()> {
+        let port = self.can("change backends", self.capabilities.members)?;
+        order(port, Method::PATCH, &format!("/backends/{number}"), change).await.map(drop)
+    }
+
     /// The id of its process.
     ///
     /// # Errors

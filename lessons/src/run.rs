@@ -1,0 +1,172 @@
+//! `lessons run`: the question of a lesson, its runs, and the verdict on each claim.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use clap::{Args, ValueEnum};
+use lessons::live::Lateness;
+use lessons::{Lesson, Outcome, Place, Reports, Verdict};
+use serde_json::{Value, json};
+
+use crate::ask::{farewell, predict};
+use crate::course::Found;
+use crate::print::print;
+use crate::progress::{self, Entry};
+use crate::show::Show;
+
+/// Run one lesson.
+#[derive(Args)]
+pub(crate) struct Run {
+    /// Its number, such as 06.
+    number: String,
+    /// Ask no question: run, and check the claims.
+    #[arg(long)]
+    check: bool,
+    /// Print the results as JSON; implies --check.
+    #[arg(long)]
+    json: bool,
+    /// The seed, instead of that of the lesson.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Run with this number of seeds, one after the other.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repeat: u32,
+    /// Run at one place only: in virtual time, or live, on real processes.
+    #[arg(long, value_name = "PLACE")]
+    only: Option<OnlyPlace>,
+    /// Make the live runs as short as their claims allow.
+    #[arg(long)]
+    quick: bool,
+    /// Do not serve the page on port 4000 during live runs.
+    #[arg(long)]
+    no_page: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnlyPlace {
+    Virtual,
+    Live,
+}
+
+/// What the claims of a lesson have in common.
+struct Context<'a> {
+    number: &'a str,
+    place: Place,
+    seed: u64,
+}
+
+impl Run {
+    /// The number of the lesson.
+    pub(crate) fn number(&self) -> &str {
+        &self.number
+    }
+
+    /// Returns the worst outcome of a claim.
+    pub(crate) fn run(&self, found: &Found, progress: &Path) -> Result<Outcome> {
+        let Found { number, lesson, folder } = found;
+        let prediction = if self.check || self.json { None } else { predict(number, lesson)? };
+        let first = self.seed.unwrap_or_else(|| lesson.seed());
+        let mut worst = Outcome::Pass;
+        for seed in first..first.saturating_add(self.repeat.into()) {
+            if self.only != Some(OnlyPlace::Live) {
+                worst = worse(worst, self.run_virtual(number, lesson, seed)?);
+            }
+            if self.only != Some(OnlyPlace::Virtual) {
+                worst = worse(worst, self.run_live(number, lesson, seed)?);
+            }
+        }
+        if let Some(prediction) = prediction {
+            let holds = worst != Outcome::Fail;
+            let entry = Entry { lesson: number.clone(), prediction, answer: lesson.answer, holds };
+            progress::append(progress, &entry)?;
+        }
+        if !self.json {
+            print(&farewell(lesson, prediction, folder))?;
+        }
+        Ok(worst)
+    }
+
+    fn run_virtual(&self, number: &str, lesson: &Lesson, seed: u64) -> Result<Outcome> {
+        let context = Context { number, place: Place::Virtual, seed };
+        let reports = lesson.run(seed).map_err(|error| anyhow!("lesson {number}: {error}"))?;
+        let mut worst = Outcome::Pass;
+        for claim in lesson.claims(Place::Virtual) {
+            let verdict = claim.verdict(&reports, self.repeat);
+            worst = worse(worst, verdict.outcome);
+            print(&self.line(&context, &claim.says, &claim.what, verdict))?;
+        }
+        if !self.json {
+            print(&chart(lesson, Place::Virtual, &reports))?;
+        }
+        Ok(worst)
+    }
+
+    fn run_live(&self, number: &str, lesson: &Lesson, seed: u64) -> Result<Outcome> {
+        let claims = lesson.claims(Place::Live);
+        if claims.is_empty() {
+            return Ok(Outcome::Pass);
+        }
+        let context = Context { number, place: Place::Live, seed };
+        let show = Show { is_quiet: self.json, has_page: !self.no_page, is_quick: self.quick };
+        let (reports, lateness) = show.live(lesson, seed)?;
+        let mut worst = Outcome::Pass;
+        for claim in claims {
+            let verdict = claim.live_verdict(&reports, self.repeat, lateness.is_late());
+            worst = worse(worst, verdict.outcome);
+            print(&self.line(&context, &claim.says, &claim.what, verdict))?;
+        }
+        if !self.json {
+            print(&format!("{}{}", machine(lateness), chart(lesson, Place::Live, &reports)))?;
+        }
+        Ok(worst)
+    }
+
+    /// The verdict on a claim, in words or as JSON.
+    fn line(&self, context: &Context<'_>, says: &str, what: &str, verdict: Verdict) -> String {
+        let Context { number, place, seed } = context;
+        let (word, place) = (verdict.word(), place.word());
+        if !self.json {
+            return format!("{word:4}  {says}\n      {place}: {what} = {}, seed {seed}\n", verdict.words());
+        }
+        let line = json!({
+            "lesson": number, "claim": says, "place": place, "verdict": word.to_lowercase(), "seed": seed,
+            "value": finite(verdict.value), "least": finite(verdict.band.least),
+            "most": finite(verdict.band.most), "measured": what,
+        });
+        format!("{line}\n")
+    }
+}
+
+/// The worse of two outcomes.
+pub(crate) fn worse(one: Outcome, other: Outcome) -> Outcome {
+    match (one, other) {
+        (Outcome::Fail, _) | (_, Outcome::Fail) => Outcome::Fail,
+        (Outcome::Inconclusive, _) | (_, Outcome::Inconclusive) => Outcome::Inconclusive,
+        (Outcome::Pass, Outcome::Pass) => Outcome::Pass,
+    }
+}
+
+/// How late the machine was, if it was too late.
+fn machine(lateness: Lateness) -> String {
+    if !lateness.is_late() {
+        return String::new();
+    }
+    format!(
+        "This machine was late: its timers by {:?} before the runs, the load by {:?} during the runs (99th percentile). \
+         End other programs and run the lesson again.\n",
+        lateness.before, lateness.during
+    )
+}
+
+/// The figure of the picture for each run at a place.
+fn chart(lesson: &Lesson, place: Place, reports: &Reports<'_>) -> String {
+    let Some(chart) = &lesson.chart else { return String::new() };
+    let figure = |run| format!("      {run:14} {}\n", chart.spell(chart.value(reports, run)));
+    let figures: String = lesson.runs(place).into_iter().map(figure).collect();
+    format!("\n{}, {}, {}:\n{figures}\n", chart.words, chart.what, place.word())
+}
+
+/// The value for JSON, which has no infinity.
+fn finite(value: f64) -> Value {
+    if value.is_finite() { json!(value) } else { Value::Null }
+}

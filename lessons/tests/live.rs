@@ -48,20 +48,20 @@ counter = { killed = "even" }
 "#;
 
 /// Runs everything live.
-fn live(lesson: &Lesson) -> Reports<'_> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let run = |(name, plan)| {
-        let run = runtime.block_on(async { Stage::start(plan, lesson.seed()).await?.play().await });
-        (name, Rc::new(run.unwrap()) as Rc<dyn Figures>)
-    };
-    lesson.plans(false).map(run).collect()
+async fn live(lesson: &Lesson) -> anyhow::Result<Reports<'_>> {
+    let mut reports = Reports::new();
+    for (name, plan) in lesson.plans(false) {
+        let figures: Rc<dyn Figures> = Rc::new(Stage::start(plan, lesson.seed()).await?.play().await?);
+        reports.insert(name, figures);
+    }
+    Ok(reports)
 }
 
-#[test]
-fn a_live_run_has_the_figures_of_its_setup() {
+#[tokio::test]
+async fn a_live_run_has_the_figures_of_its_setup() {
     let lesson = Lesson::parse(LESSON).unwrap();
     assert_eq!(lesson.runs(Place::Virtual), ["even", "weights"]);
-    let (virtual_reports, live_reports) = (lesson.run(lesson.seed()).unwrap(), live(&lesson));
+    let (virtual_reports, live_reports) = (lesson.run(lesson.seed()).unwrap(), live(&lesson).await.unwrap());
     let of: BTreeMap<_, _> = live_reports.iter().collect();
 
     // What does not depend on times is the same in both.
@@ -96,13 +96,12 @@ fn a_live_run_has_the_figures_of_its_setup() {
     assert_eq!(lesson.claims(Place::Virtual).len(), 1);
 }
 
-#[test]
-fn what_a_balancer_refuses_is_said() {
+#[tokio::test]
+async fn what_a_balancer_refuses_is_said() {
     let wrong = LESSON
         .replace("only = \"live\"", "only = \"live\"\nlive = { lb = { hedging = { before = \"1s\" } } }");
     let lesson = Lesson::parse(&wrong).unwrap();
     let (_, plan) = lesson.plans(false).find(|(name, _)| *name == "killed").unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let error = runtime.block_on(Stage::start(plan, 1)).unwrap_err();
+    let error = Stage::start(plan, 1).await.unwrap_err();
     assert!(format!("{error:#}").contains("before"), "{error:#}");
 }

@@ -1,3 +1,5 @@
+//! The plan of a setup, and the setups that cannot run live.
+
 use serde_json::json;
 
 use super::*;

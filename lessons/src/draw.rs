@@ -49,8 +49,11 @@ impl Pictures {
 
 fn svg(Found { number, lesson, folder }: &Found, chart: &Chart) -> Result<String> {
     let reports = lesson.run(lesson.seed()).map_err(|error| anyhow!("lesson {number}: {error}"))?;
-    let values: Vec<_> =
-        lesson.runs(Place::Virtual).into_iter().map(|run| (run, chart.value(&reports, run))).collect();
+    let values: Vec<_> = lesson
+        .runs(Place::Virtual)
+        .into_iter()
+        .map(|run| (run, chart.value(Place::Virtual, &reports, run)))
+        .collect();
     let picture = bars(number, lesson, chart, &values);
     let flaws = picture.flaws();
     let place: &Path = folder;

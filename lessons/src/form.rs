@@ -65,6 +65,8 @@ pub(crate) struct ChartForm {
     pub(crate) what: String,
     #[serde(default)]
     pub(crate) unit: String,
+    /// What is measured in live runs, if it is something else.
+    pub(crate) live: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

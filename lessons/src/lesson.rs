@@ -166,6 +166,8 @@ impl LessonRun {
             (Some(live), _) => {
                 let plan = |changes: &[&Table]| {
                     let mut table = setup.clone();
+                    // A live run counts all of its calls.
+                    table.remove("warm_up");
                     changes.iter().for_each(|change| merge(&mut table, change));
                     Plan::read(table, &run.policy).map_err(|error| wrong(format!("live: {error}")))
                 };
@@ -199,10 +201,20 @@ fn scenario(title: &str, mut table: Table, policy: &str) -> Result<Scenario, Str
     Ok(Scenario::parse(&text).map_err(|error| error.to_string())?.ticks())
 }
 
+/// Keys of which a table has one: a change that has one of them removes the others.
+const ALTERNATIVES: [&[&str]; 3] = [
+    &["requests", "time"],
+    &["even", "poisson", "steps", "clients"],
+    &["fixed", "exp", "lognormal", "bimodal", "uniform"],
+];
+
 /// Puts the keys of a change into a table. A table in both is merged in the same way; any other value is
 /// replaced. Each element of a list of tables that a change has as one table gets its keys.
 fn merge(into: &mut Table, change: &Table) {
     for (key, value) in change {
+        for group in ALTERNATIVES.iter().filter(|group| group.contains(&key.as_str())) {
+            group.iter().filter(|other| *other != key).for_each(|other| drop(into.remove(*other)));
+        }
         match (into.get_mut(key), value) {
             (Some(Value::Table(inner)), Value::Table(change)) => merge(inner, change),
             (Some(Value::Array(list)), Value::Table(change)) => {
@@ -289,10 +301,10 @@ counter = { rr = "random" }
         let figures: Vec<_> = lesson
             .runs(Place::Virtual)
             .into_iter()
-            .map(|run| chart.spell(chart.value(&reports, run)))
+            .map(|run| chart.spell(chart.value(Place::Virtual, &reports, run)))
             .collect();
         assert_eq!(figures, ["800 calls", "800 calls"]);
-        assert_eq!(chart.spell(chart.value(&reports, "missing")), "no number");
+        assert_eq!(chart.spell(chart.value(Place::Virtual, &reports, "missing")), "no number");
     }
 
     #[test]
@@ -304,5 +316,17 @@ counter = { rr = "random" }
             toml::from_str("a = 3\nlist = [{ x = 1, y = 5 }, { x = 2, y = 5 }]\n[deep]\nb = 1\nc = 4")
                 .unwrap();
         assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn a_change_removes_the_alternatives_of_its_keys() {
+        let mut table: Table = toml::from_str(
+            "requests = 9\narrivals = { clients = 3, think = { fixed = \"1ms\" } }\nservice = { exp = \"1s\" }",
+        )
+        .unwrap();
+        let change = "time = \"9s\"\narrivals = { even = 1 }\nservice = { fixed = \"2s\" }";
+        merge(&mut table, &toml::from_str(change).unwrap());
+        let expected = "time = \"9s\"\narrivals = { even = 1, think = { fixed = \"1ms\" } }\nservice = { fixed = \"2s\" }";
+        assert_eq!(table, toml::from_str(expected).unwrap());
     }
 }

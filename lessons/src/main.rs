@@ -8,6 +8,7 @@ mod print;
 mod progress;
 mod run;
 mod selftest;
+mod selftest_live;
 mod show;
 
 use std::path::{Path, PathBuf};

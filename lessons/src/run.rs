@@ -161,9 +161,9 @@ fn machine(lateness: Lateness) -> String {
 /// The figure of the picture for each run at a place.
 fn chart(lesson: &Lesson, place: Place, reports: &Reports<'_>) -> String {
     let Some(chart) = &lesson.chart else { return String::new() };
-    let figure = |run| format!("      {run:14} {}\n", chart.spell(chart.value(reports, run)));
+    let figure = |run| format!("      {run:14} {}\n", chart.spell(chart.value(place, reports, run)));
     let figures: String = lesson.runs(place).into_iter().map(figure).collect();
-    format!("\n{}, {}, {}:\n{figures}\n", chart.words, chart.what, place.word())
+    format!("\n{}, {}:\n{figures}\n", chart.words, place.word())
 }
 
 /// The value for JSON, which has no infinity.

@@ -12,6 +12,7 @@ use lessons::{Lesson, Place};
 use crate::course::Found;
 use crate::page::{part, replaced};
 use crate::print::print;
+use crate::selftest_live;
 
 /// Check that each claim holds, and that each counter-case breaks its claim.
 #[derive(Args)]
@@ -25,6 +26,9 @@ pub(crate) struct Selftest {
     /// Compare the pages with the first seed of each lesson.
     #[arg(long)]
     check: bool,
+    /// Check the claims of live runs instead, with the quick plans.
+    #[arg(long, conflicts_with = "check")]
+    live: bool,
     /// The page with the table; by default docs/lessons.md next to the folder of the lessons.
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
@@ -48,6 +52,13 @@ impl Selftest {
     /// Prints a table. Returns whether no claim failed, each counter-case did, and the pages agree.
     pub(crate) fn run(&self, course: &[Found], folder: &Path) -> Result<bool> {
         let page = self.page.clone().unwrap_or_else(|| folder.join("../docs/lessons.md"));
+        if self.live {
+            let (table, is_good) = selftest_live::run(course, self.repeat)?;
+            if self.write {
+                write_part(&page, "selftest-live", &table)?;
+            }
+            return Ok(is_good);
+        }
         let (mut table, mut is_good, mut differences) = (String::from(HEAD), true, Vec::new());
         let mut expected = Vec::new();
         for found in course {
@@ -113,7 +124,7 @@ fn figures(lesson: &Lesson, claims: &[String], reports: &lessons::Reports<'_>) -
     if let Some(chart) = &lesson.chart {
         text += &format!("\n| run | {} |\n|---|---|\n", chart.words);
         for run in lesson.runs(Place::Virtual) {
-            text += &format!("| {run} | {} |\n", chart.spell(chart.value(reports, run)));
+            text += &format!("| {run} | {} |\n", chart.spell(chart.value(Place::Virtual, reports, run)));
         }
     }
     text.trim_end().to_owned()

@@ -444,7 +444,8 @@ pub(super) const TABLES: &[Allowed] = &[
             // The program.
             ("main", "claim"),
             ("run", "ask claim course figures form lesson live print progress show"),
-            ("selftest", "course figures form law lesson page print"),
+            ("selftest", "course figures form law lesson page print selftest_live"),
+            ("selftest_live", "claim course form law print show"),
             ("draw", "chart course form lesson print"),
             ("show", "figures lesson live print"),
             ("course", "lesson"),

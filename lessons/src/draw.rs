@@ -1,15 +1,17 @@
 //! `lessons pictures`: a picture for each lesson, with a bar for each run.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
-use lessons::{Chart, Lesson, Place};
+use lessons::{Chart, Lesson, Place, Reports};
 use picture::{Anchor, Area, Picture, Tone};
 
 use crate::course::Found;
+use crate::page::write_part;
 use crate::print::print;
+use crate::show::Show;
+use crate::tables::figures;
 
 /// Draw the picture of each lesson: picture.svg in its folder.
 #[derive(Args)]
@@ -17,6 +19,9 @@ pub(crate) struct Pictures {
     /// Write nothing; say which files differ.
     #[arg(long)]
     check: bool,
+    /// Draw the lessons that only run live instead, and write the figures of the same runs into their pages.
+    #[arg(long, conflicts_with = "check")]
+    live: bool,
 }
 
 const LEFT: f64 = 190.0;
@@ -29,8 +34,10 @@ impl Pictures {
     pub(crate) fn run(&self, course: &[Found]) -> Result<bool> {
         let mut is_good = true;
         for found in course {
-            let Some(chart) = &found.lesson.chart else { continue };
-            let (path, svg) = (found.folder.join("picture.svg"), svg(found, chart)?);
+            let is_live = found.lesson.runs(Place::Virtual).is_empty();
+            let Some(chart) = found.lesson.chart.as_ref().filter(|_| is_live == self.live) else { continue };
+            let svg = if is_live { live(found, chart)? } else { virtual_time(found, chart)? };
+            let path = found.folder.join("picture.svg");
             if fs::read_to_string(&path).is_ok_and(|old| old == svg) {
                 continue;
             }
@@ -47,17 +54,33 @@ impl Pictures {
     }
 }
 
-fn svg(Found { number, lesson, folder }: &Found, chart: &Chart) -> Result<String> {
+fn virtual_time(found: &Found, chart: &Chart) -> Result<String> {
+    let Found { number, lesson, .. } = found;
     let reports = lesson.run(lesson.seed()).map_err(|error| anyhow!("lesson {number}: {error}"))?;
-    let values: Vec<_> = lesson
-        .runs(Place::Virtual)
-        .into_iter()
-        .map(|run| (run, chart.value(Place::Virtual, &reports, run)))
-        .collect();
+    svg(found, chart, Place::Virtual, &reports)
+}
+
+/// Another live run has other figures, so the tables of the page are written with the picture.
+fn live(found: &Found, chart: &Chart) -> Result<String> {
+    let Found { number, lesson, folder } = found;
+    let show = Show { is_quiet: true, has_page: false, is_quick: false };
+    let (reports, lateness) = show.live(lesson, lesson.seed()).with_context(|| format!("lesson {number}"))?;
+    ensure!(!lateness.is_late(), "lesson {number}: this machine was late; end other programs and try again");
+    write_part(&folder.join("README.md"), "figures", &figures(lesson, Place::Live, &reports))?;
+    svg(found, chart, Place::Live, &reports)
+}
+
+fn svg(
+    Found { number, lesson, folder }: &Found,
+    chart: &Chart,
+    place: Place,
+    reports: &Reports<'_>,
+) -> Result<String> {
+    let value = |run| (run, chart.value(place, reports, run));
+    let values: Vec<_> = lesson.runs(place).into_iter().map(value).collect();
     let picture = bars(number, lesson, chart, &values);
     let flaws = picture.flaws();
-    let place: &Path = folder;
-    ensure!(flaws.is_empty(), "{}: {}; write shorter words", place.display(), flaws.join(", "));
+    ensure!(flaws.is_empty(), "{}: {}; write shorter words", folder.display(), flaws.join(", "));
     Ok(picture.finish())
 }
 

@@ -45,6 +45,14 @@ pub trait Figures {
     /// The latency at a quantile from 0 to 1.
     fn quantile(&self, quantile: f64) -> Duration;
 
+    /// Calls that took longer than this.
+    fn slower(&self, than: Duration) -> u64;
+
+    /// The tunnels that end at each backend, at the end of the run; none in virtual time.
+    fn tunnels(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
     /// The backends, in their order.
     fn backends(&self) -> Vec<BackendFigures>;
 
@@ -80,6 +88,10 @@ impl Figures for Report {
 
     fn quantile(&self, quantile: f64) -> Duration {
         self.quantile(quantile)
+    }
+
+    fn slower(&self, than: Duration) -> u64 {
+        self.slower(than)
     }
 
     fn backends(&self) -> Vec<BackendFigures> {

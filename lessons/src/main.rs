@@ -10,6 +10,7 @@ mod run;
 mod selftest;
 mod selftest_live;
 mod show;
+mod tables;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

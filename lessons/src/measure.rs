@@ -42,10 +42,14 @@ pub enum Measure {
     /// `answer_share(run, backend, from, to)`: the answers of this backend as a share of all answers between
     /// these seconds.
     AnswerShare,
+    /// `slower(run, milliseconds)`: calls that took longer.
+    Slower,
+    /// `tunnels(run, backend)`: tunnels that end at this backend, at the end of the run; only live.
+    Tunnels,
 }
 
 /// All measures, by name, each with the number of its arguments after the run.
-const NAMES: [(&str, Measure, usize); 17] = [
+const NAMES: [(&str, Measure, usize); 19] = [
     ("calls", Measure::Calls, 0),
     ("good", Measure::Good, 0),
     ("errors", Measure::Errors, 0),
@@ -63,6 +67,8 @@ const NAMES: [(&str, Measure, usize); 17] = [
     ("first_change", Measure::FirstChange, 1),
     ("rate", Measure::Rate, 0),
     ("answer_share", Measure::AnswerShare, 3),
+    ("slower", Measure::Slower, 1),
+    ("tunnels", Measure::Tunnels, 1),
 ];
 
 impl Measure {
@@ -110,6 +116,15 @@ impl Measure {
                 let answers = run.answers(argument(1)..argument(2));
                 let there = answers.iter().zip(1..).find(|(_, number)| f64::from(*number) == argument(0));
                 counted(there.map(|(count, _)| *count)) / answers.iter().sum::<u64>() as f64
+            }
+            Self::Slower if argument(0) >= 0.0 => {
+                run.slower(Duration::from_secs_f64(argument(0) / 1e3)) as f64
+            }
+            Self::Slower => f64::NAN,
+            Self::Tunnels => {
+                let tunnels = run.tunnels();
+                let there = tunnels.iter().zip(1..).find(|(_, number)| f64::from(*number) == argument(0));
+                counted(there.map(|(count, _)| *count))
             }
             Self::Rate => run.calls() as f64 / run.duration().as_secs_f64(),
         }

@@ -1,6 +1,8 @@
 //! The part of a page that a command writes: the lines between two markers.
 
+use std::fs;
 use std::ops::Range;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
@@ -10,9 +12,26 @@ pub(crate) fn part<'a>(page: &'a str, name: &str) -> Result<&'a str> {
 }
 
 /// The page with another text between the markers of the part with this name.
-pub(crate) fn replaced(page: &str, name: &str, text: &str) -> Result<String> {
+fn replaced(page: &str, name: &str, text: &str) -> Result<String> {
     let range = range(page, name)?;
     Ok(format!("{}\n\n{}\n\n{}", &page[..range.start], text.trim_matches('\n'), &page[range.end..]))
+}
+
+/// The path in words, for an error.
+pub(crate) fn at(path: &Path) -> impl Fn() -> String {
+    let path = path.display().to_string();
+    move || path.clone()
+}
+
+/// The text of a page.
+pub(crate) fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Replaces the part of a page that has this name.
+pub(crate) fn write_part(path: &Path, name: &str, text: &str) -> Result<()> {
+    let page = replaced(&read(path)?, name, text).with_context(at(path))?;
+    fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn range(page: &str, name: &str) -> Result<Range<usize>> {

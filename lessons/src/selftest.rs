@@ -1,18 +1,17 @@
 //! `lessons selftest`: each claim holds, and each counter-case breaks its claim, with many seeds.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use lessons::law::number;
-use lessons::{Lesson, Place};
+use lessons::Place;
 
 use crate::course::Found;
-use crate::page::{part, replaced};
+use crate::page::{at, part, read, write_part};
 use crate::print::print;
 use crate::selftest_live;
+use crate::tables::{figures, rows};
 
 /// Check that each claim holds, and that each counter-case breaks its claim.
 #[derive(Args)]
@@ -61,7 +60,7 @@ impl Selftest {
         }
         let (mut table, mut is_good, mut differences) = (String::from(HEAD), true, Vec::new());
         let mut expected = Vec::new();
-        for found in course {
+        for found in course.iter().filter(|found| !found.lesson.claims(Place::Virtual).is_empty()) {
             let tested = test(found, self.repeat)?;
             is_good &= tested.is_good;
             for (row, end) in tested.rows.iter().zip(&tested.ends) {
@@ -97,17 +96,15 @@ fn test(Found { number: lesson_number, lesson, .. }: &Found, repeat: u32) -> Res
     let mut tested = Tested { rows: Vec::new(), ends: Vec::new(), figures: String::new(), is_good: true };
     for seed in lesson.seed()..lesson.seed() + u64::from(repeat) {
         let reports = lesson.run(seed).map_err(|error| anyhow!("lesson {lesson_number}: {error}"))?;
-        let mut first = Vec::new();
         for (claim, (alarms, caught)) in claims.iter().zip(&mut counts) {
             let (verdict, counter) = (claim.verdict(&reports, 1), claim.counter_verdict(&reports, 1));
             *alarms += u32::from(!verdict.holds());
             *caught += u32::from(!counter.holds());
-            let [value, counter] = [verdict.value, counter.value].map(number);
-            first.push(format!("| {} | {value} | {} | {counter} |", claim.says, verdict.band));
         }
         if seed == lesson.seed() {
-            tested.figures = figures(lesson, &first, &reports);
-            tested.rows = first.into_iter().map(|row| format!("| {lesson_number} {row}")).collect();
+            tested.figures = figures(lesson, Place::Virtual, &reports);
+            let rows = rows(lesson, Place::Virtual, &reports);
+            tested.rows = rows.into_iter().map(|row| format!("| {lesson_number} {row}")).collect();
         }
     }
     for (alarms, caught) in counts {
@@ -115,19 +112,6 @@ fn test(Found { number: lesson_number, lesson, .. }: &Found, repeat: u32) -> Res
         tested.ends.push(format!(" {alarms} of {repeat} | {caught} of {repeat} |"));
     }
     Ok(tested)
-}
-
-/// The figures of one seed: a table of the claims, and a table of the runs.
-fn figures(lesson: &Lesson, claims: &[String], reports: &lessons::Reports<'_>) -> String {
-    let mut text = String::from("| claim | value | expected | counter-case |\n|---|---|---|---|\n");
-    text += &claims.iter().map(|row| format!("{row}\n")).collect::<String>();
-    if let Some(chart) = &lesson.chart {
-        text += &format!("\n| run | {} |\n|---|---|\n", chart.words);
-        for run in lesson.runs(Place::Virtual) {
-            text += &format!("| {run} | {} |\n", chart.spell(chart.value(Place::Virtual, reports, run)));
-        }
-    }
-    text.trim_end().to_owned()
 }
 
 /// The lines of a page that differ from these rows, or that report a failure.
@@ -151,20 +135,6 @@ fn compare(table: &str, expected: &[String]) -> Vec<String> {
         }
     }
     differences
-}
-
-fn at(path: &Path) -> impl Fn() -> String {
-    let path = path.display().to_string();
-    move || path.clone()
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn write_part(path: &Path, name: &str, text: &str) -> Result<()> {
-    let page = replaced(&read(path)?, name, text).with_context(at(path))?;
-    fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -310,6 +310,12 @@ impl Report {
         Duration::from_nanos(value.min(self.counts.longest))
     }
 
+    /// The number of calls that took longer than this, with three exact digits of their latencies.
+    pub fn slower(&self, than: Duration) -> u64 {
+        let than = nanos(than).saturating_add(1);
+        self.counts.latencies.as_ref().map_or(0, |all| all.count_between(than, LONGEST))
+    }
+
     /// The longest latency.
     pub fn longest(&self) -> Duration {
         Duration::from_nanos(self.counts.longest)

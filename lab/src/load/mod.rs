@@ -50,6 +50,7 @@ mod template;
 mod test_server;
 mod think;
 mod truth;
+mod tunnels;
 
 pub use arrivals::Arrivals;
 pub use call::Call;
@@ -64,3 +65,4 @@ pub use sizes::Sizes;
 pub use summary::{Quantiles, Summary, summarise};
 pub use think::Think;
 pub use truth::GroundTruth;
+pub use tunnels::Tunnels;

@@ -15,14 +15,16 @@ pub(super) struct Told {
     pub(super) picks: Vec<(u64, u64)>,
     /// The changes of states, if the balancer tells them.
     pub(super) changes: Option<Vec<(Duration, usize)>>,
+    /// The tunnels at each backend at the end.
+    pub(super) tunnels: Vec<u64>,
 }
 
 impl Told {
     /// What our balancer tells.
-    pub(super) fn by(state: &State, changes: Vec<(Duration, usize)>) -> Self {
-        let tries =
-            |backend: &api::BackendState| (backend.picks, backend.picks + backend.retries + backend.hedges);
-        Self { picks: state.backends.iter().map(tries).collect(), changes: Some(changes) }
+    pub(super) fn by(state: &State, changes: Vec<(Duration, usize)>, tunnels: Vec<u64>) -> Self {
+        // The balancer counts a try at another backend, and a hedge, as a pick there.
+        let tries = |backend: &api::BackendState| (backend.picks, backend.picks + backend.retries);
+        Self { picks: state.backends.iter().map(tries).collect(), changes: Some(changes), tunnels }
     }
 }
 
@@ -87,6 +89,14 @@ impl Figures for LiveRun {
     fn quantile(&self, quantile: f64) -> Duration {
         let rank = (quantile.clamp(0.0, 1.0) * self.latencies.len() as f64).ceil() as usize;
         self.latencies.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+    }
+
+    fn slower(&self, than: Duration) -> u64 {
+        (self.latencies.len() - self.latencies.partition_point(|latency| *latency <= than)) as u64
+    }
+
+    fn tunnels(&self) -> Vec<u64> {
+        self.told.tunnels.clone()
     }
 
     fn backends(&self) -> Vec<BackendFigures> {

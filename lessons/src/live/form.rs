@@ -61,6 +61,8 @@ pub(super) struct ServerForm {
     pub(super) weight: Option<u32>,
     pub(super) cache: Option<CacheForm>,
     pub(super) pings: Option<String>,
+    /// The mode at the beginning, such as `maintenance`; only live.
+    pub(super) mode: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -153,6 +155,9 @@ pub(super) struct ClientForm {
     pub(super) keys: Option<u64>,
     pub(super) hot_share: Option<f64>,
     pub(super) idempotent: Option<bool>,
+    /// Tunnels that are open beside the requests; only live.
+    #[serde(default)]
+    pub(super) tunnels: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -189,4 +194,6 @@ pub(super) enum FaultKind {
     Term,
     /// The balancer sends no new requests to the backend; only live.
     Drain,
+    /// The balancer sends requests to the backend again; only live.
+    Ready,
 }

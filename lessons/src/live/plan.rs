@@ -41,6 +41,10 @@ pub struct Plan {
     /// The capacity of each backend.
     pub(super) capacities: Vec<Value>,
     pub(super) weights: Vec<u32>,
+    /// The mode of each backend at the beginning, if it is not `ready`.
+    pub(super) modes: Vec<Option<String>>,
+    /// The tunnels that are open beside the requests.
+    pub(super) tunnels: usize,
     /// What is wrong before the first request, with the number of the backend.
     pub(super) faults: Vec<(usize, Value)>,
     /// What happens while requests run, in the order of its times.
@@ -86,9 +90,10 @@ impl Plan {
         let (work, sizes) = work(form.service)?;
         let each = form.servers.iter().flat_map(|server| std::iter::repeat_n(server, server.count));
         let mut capacities: Vec<Value> = each.clone().map(|server| capacity(server, work)).collect();
-        let (mut faults, mut weights) = (Vec::new(), Vec::new());
+        let (mut faults, mut weights, mut modes) = (Vec::new(), Vec::new(), Vec::new());
         for (server, number) in each.zip(1..) {
             weights.push(server.weight.unwrap_or(1));
+            modes.push(server.mode.clone());
             faults.extend(fixed_faults(server).into_iter().map(|fault| (number, fault)));
         }
         let calls = if sizes.is_some() { "/busy*" } else { "/" };
@@ -98,6 +103,8 @@ impl Plan {
             settings: settings(&form.balancer, form.clients.keys.is_some(), form.lb, policy)?,
             capacities,
             weights,
+            modes,
+            tunnels: form.clients.tunnels,
             faults,
             script,
             end,

@@ -52,7 +52,7 @@ lb = { hedging = { after = "50ms" } }
     let expected: Table = toml::from_str(
         r#"
 balance = { policy = "least-connections", explain = true, hash_by = "header:x-lab-key", panic_threshold = "50%" }
-health = { ping_path = "/healthz", fall = 1, silence = "2s" }
+health = { ping_path = "/healthz", ping_headers = ["X-Lab-Work: 0"], fall = 1, silence = "2s" }
 retries = { on = [500, 502, 503, 504], budget = "20%" }
 hedging = { after = "50ms" }
 "#,

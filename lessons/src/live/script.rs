@@ -25,8 +25,8 @@ pub(super) enum Action {
     Continue,
     /// SIGTERM.
     Terminate,
-    /// The balancer sends no new requests.
-    Drain,
+    /// Another mode at the balancer.
+    Mode(&'static str),
     Fault(Value),
 }
 
@@ -49,7 +49,8 @@ pub(super) fn script(
             FaultKind::Start => Action::Start,
             FaultKind::Stop => Action::Stop,
             FaultKind::Continue => Action::Continue,
-            FaultKind::Drain => Action::Drain,
+            FaultKind::Drain => Action::Mode("drain"),
+            FaultKind::Ready => Action::Mode("ready"),
             FaultKind::Term => {
                 let how = form.how.as_deref().unwrap_or("immediate");
                 faults.push((form.backend, json!({"kind": "exit_on_term", "how": how})));

@@ -43,7 +43,12 @@ pub(super) fn settings(
     }
     match form.ping.as_deref() {
         None | Some("tcp") => {}
-        Some("http") => set("health", "ping_path", text(PING_PATH)),
+        Some("http") => {
+            set("health", "ping_path", text(PING_PATH));
+            // A ping is no work, as in the simulator.
+            let header = Value::String("X-Lab-Work: 0".to_owned());
+            set("health", "ping_headers", Some(Value::Array(vec![header])));
+        }
         Some("none") => set("health", "ping_interval", text(NEVER)),
         Some(other) => return Err(format!("ping = \"{other}\": write tcp, http or none")),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use api::Event;
 use lab::commands::Operator;
+use lab::load::Tunnels;
 use lab::stream::{LabStream, Sources, StreamReader, Traffic};
 use lab::topology::Lab;
 use tokio::time::sleep;
@@ -20,6 +21,7 @@ pub struct Stage<'a> {
     plan: &'a Plan,
     lab: Lab,
     traffic: Arc<Traffic>,
+    tunnels: Tunnels,
     stream: Arc<LabStream>,
     operator: Arc<Operator>,
 }
@@ -48,13 +50,19 @@ impl<'a> Stage<'a> {
                 lab.balancer().set_weight(number, *weight).await?;
             }
         }
+        for (number, mode) in (1..).zip(&plan.modes) {
+            if let Some(mode) = mode {
+                lab.balancer().set_mode(number, mode).await?;
+            }
+        }
+        let tunnels = Tunnels::open(lab.balancer().address(), plan.tunnels).await?;
         let quiet = Sources::of(&lab)?;
         let (load, shape) = plan.load(lab.balancer().address(), seed);
         let traffic = Arc::new(Traffic::start(load, shape)?);
         let sources = Sources { traffic: Some(traffic.clone()), seed: Some(seed), ..quiet };
         let stream = Arc::new(LabStream::start(sources.clone()).await?);
         let operator = Arc::new(Operator::new(stream.clone(), &sources, None).await?);
-        Ok(Self { plan, lab, traffic, stream, operator })
+        Ok(Self { plan, lab, traffic, tunnels, stream, operator })
     }
 
     /// The events of the lab.
@@ -79,7 +87,9 @@ impl<'a> Stage<'a> {
         };
         played.with_context(|| self.lab.logs())?;
         let report = self.traffic.end().await?;
-        let told = Told::by(&self.lab.balancer().state().await?, changes);
+        let backends = 1..=u32::try_from(self.plan.capacities.len())?;
+        let tunnels = backends.map(|number| self.tunnels.at(number) as u64).collect();
+        let told = Told::by(&self.lab.balancer().state().await?, changes, tunnels);
         let time = match self.plan.end {
             End::Time(time) => Some(time),
             End::Requests(_) => None,
@@ -118,7 +128,7 @@ impl<'a> Stage<'a> {
             Action::Continue => backend.resume().await,
             Action::Terminate => backend.terminate().await,
             Action::Fault(fault) => backend.add_fault(fault.clone()).await.map(drop),
-            Action::Drain => self.lab.balancer().set_mode(number, "drain").await,
+            Action::Mode(mode) => self.lab.balancer().set_mode(number, mode).await,
         }
     }
 }

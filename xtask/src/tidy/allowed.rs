@@ -444,10 +444,11 @@ pub(super) const TABLES: &[Allowed] = &[
             // The program.
             ("main", "claim"),
             ("run", "ask claim course figures form lesson live print progress show"),
-            ("selftest", "course figures form law lesson page print selftest_live"),
+            ("selftest", "course form page print selftest_live tables"),
             ("selftest_live", "claim course form law print show"),
-            ("draw", "chart course form lesson print"),
+            ("draw", "chart course figures form lesson page print show tables"),
             ("show", "figures lesson live print"),
+            ("tables", "claim figures form law lesson"),
             ("course", "lesson"),
             ("ask", "lesson print"),
             ("page", ""),

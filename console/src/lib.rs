@@ -13,6 +13,8 @@
 //! - [`Action`] is what a user can do, and [`action`] reads it from a key.
 //! - [`terminal`] draws a view on a terminal, for `cargo xtask demo`, `replay` and `console`.
 
+mod counts;
+mod endpoint;
 mod glyphs;
 mod health;
 mod keys;

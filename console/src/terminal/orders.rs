@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use api::Command;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request};
 use lab::client::{Answer, Client, request};
 use serde_json::{Value, json};
@@ -14,9 +14,8 @@ use serde_json::{Value, json};
 use super::address::{Kind, token};
 use super::command::command;
 use super::wish::Wish;
+use crate::endpoint::TOKEN_HEADER;
 use crate::keys::Action;
-
-const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-console-token");
 
 /// The name of a report, without its ending.
 const REPORT: &str = "roundabout-report";

@@ -17,11 +17,10 @@ mod token;
 mod urls;
 mod viewers;
 
-pub use guard::{Refusal, TOKEN_HEADER, guard};
+pub use guard::{Refusal, guard};
 pub use server::PageServer;
 pub use site::Site;
 pub use token::Token;
 pub use urls::address_of;
 
-/// The port of the page, unless the user gives another one.
-pub const PORT: u16 = 4000;
+pub use crate::endpoint::{PAGE_PORT as PORT, TOKEN_HEADER};

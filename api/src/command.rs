@@ -73,7 +73,7 @@ pub enum Command {
         policy: String,
     },
     /// Change the load.
-    Load(LoadWanted),
+    Load(LoadModel),
     /// Show what another policy would do with the same requests.
     Ghost {
         /// The name of the policy; `None` switches the ghost off.
@@ -96,7 +96,7 @@ pub enum Command {
 /// The load that a command asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "loop", rename_all = "kebab-case")]
-pub enum LoadWanted {
+pub enum LoadModel {
     /// Requests start at their own times.
     Open {
         /// Requests a second.
@@ -255,16 +255,16 @@ impl Fields<'_> {
         }
     }
 
-    fn load(&self) -> Result<LoadWanted, String> {
+    fn load(&self) -> Result<LoadModel, String> {
         let (wanted, other) = match self.fields.get("loop").and_then(Value::as_str) {
             Some("open") => {
                 let rate = self.fields.get("rate").and_then(Value::as_f64).filter(|rate| *rate >= 0.0);
                 let rate = rate.ok_or_else(|| self.wrong("rate", "a number of requests a second, from 0"))?;
-                (LoadWanted::Open { rate }, "clients")
+                (LoadModel::Open { rate }, "clients")
             }
             Some("closed") => {
                 let clients = self.count("clients", "a number of clients, from 1")?;
-                (LoadWanted::Closed { clients }, "rate")
+                (LoadModel::Closed { clients }, "rate")
             }
             _ => return Err(self.wrong("loop", "\"open\" or \"closed\"")),
         };

@@ -72,7 +72,7 @@ impl PageServer {
         let reader = site.stream.read();
         let shared = Arc::new(Shared {
             site,
-            token: Token::draw()?,
+            token: Token::generate()?,
             port: address.port(),
             viewers: Viewers::new(limits.viewers),
             model: Mutex::default(),

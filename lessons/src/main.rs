@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use lessons::{Lesson, Reports, Verdict};
 use serde_json::{Value, json};
 
-use self::ask::{farewell, predict};
+use self::ask::{conclusion, predict};
 use self::course::{Found, course, lesson};
 use self::print::print;
 use self::progress::Entry;
@@ -129,7 +129,7 @@ impl Run {
             progress::append(progress, &entry)?;
         }
         if !self.json {
-            print(&farewell(lesson, prediction, folder))?;
+            print(&conclusion(lesson, prediction, folder))?;
         }
         Ok(holds)
     }

@@ -40,20 +40,20 @@ pub enum Change {
         /// Its number.
         backend: usize,
     },
-    /// Another ghost runs; only from a lab.
+    /// Another ghost runs, or none. Only from a lab.
     Ghost {
-        /// The name of its policy; `None` if no ghost runs any more.
+        /// The name of its policy; `None` if no ghost runs now.
         #[serde(default)]
         policy: Option<Word>,
     },
-    /// The lab is as it was at its start; only from a lab.
+    /// The lab is as it was at its start. Only from a lab.
     Reset,
-    /// A fault began that is not told; only from a lab.
+    /// A secret fault began: the stream does not say which. Only from a lab.
     Secret {
         /// The time of its beginning.
         since: u64,
     },
-    /// The secret fault is told; only from a lab.
+    /// The secret fault is revealed. Only from a lab.
     Revealed {
         /// The number of the backend.
         backend: usize,

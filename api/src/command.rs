@@ -73,7 +73,7 @@ pub enum Command {
         policy: String,
     },
     /// Change the load.
-    Load(LoadWanted),
+    Load(LoadModel),
     /// Show what another policy would do with the same requests.
     Ghost {
         /// The name of the policy; `None` switches the ghost off.
@@ -96,7 +96,7 @@ pub enum Command {
 /// The load that a command asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "loop", rename_all = "kebab-case")]
-pub enum LoadWanted {
+pub enum LoadModel {
     /// Requests start at their own times.
     Open {
         /// Requests a second.
@@ -112,56 +112,69 @@ pub enum LoadWanted {
 /// The characters of a wrong value that an error shows.
 const MOST_SHOWN: usize = 100;
 
-/// The commands with their fields and an example of each.
-const COMMANDS: [(&str, &[&str], &str); 16] = [
-    ("kill", &["backend"], r#"{"do": "kill", "backend": 2}"#),
-    ("start", &["backend"], r#"{"do": "start", "backend": 2}"#),
-    ("stop", &["backend"], r#"{"do": "stop", "backend": 2}"#),
-    ("continue", &["backend"], r#"{"do": "continue", "backend": 2}"#),
-    ("heal", &["backend"], r#"{"do": "heal", "backend": 2}"#),
-    ("drain", &["backend"], r#"{"do": "drain", "backend": 2}"#),
-    ("ready", &["backend"], r#"{"do": "ready", "backend": 2}"#),
-    (
-        "fault",
-        &["backend", "fault"],
-        r#"{"do": "fault", "backend": 2, "fault": {"kind": "latency", "fixed": "400ms"}}"#,
-    ),
-    ("end-fault", &["backend", "kind"], r#"{"do": "end-fault", "backend": 2, "kind": "latency"}"#),
-    ("weight", &["backend", "weight"], r#"{"do": "weight", "backend": 2, "weight": 3}"#),
-    ("policy", &["policy"], r#"{"do": "policy", "policy": "least-connections"}"#),
-    ("load", &["loop", "rate", "clients"], r#"{"do": "load", "loop": "open", "rate": 120}"#),
-    ("ghost", &["policy"], r#"{"do": "ghost", "policy": "round-robin"}"#),
-    (
-        "secret",
-        &["backend", "fault"],
-        r#"{"do": "secret", "backend": 3, "fault": {"kind": "status", "code": 503}}"#,
-    ),
-    ("reveal", &[], r#"{"do": "reveal"}"#),
-    ("reset", &[], r#"{"do": "reset"}"#),
-];
+/// What an error needs to know about a command, and how the command is read.
+struct Row {
+    /// The value of `do`.
+    name: &'static str,
+    /// All fields that it can have, besides `do`.
+    fields: &'static [&'static str],
+    /// How to write it.
+    example: &'static str,
+    read: fn(&Fields<'_>) -> Result<Command, String>,
+}
 
-impl Command {
-    /// Its name: the value of `do`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Kill { .. } => "kill",
-            Self::Start { .. } => "start",
-            Self::Stop { .. } => "stop",
-            Self::Continue { .. } => "continue",
-            Self::Heal { .. } => "heal",
-            Self::Drain { .. } => "drain",
-            Self::Ready { .. } => "ready",
-            Self::Fault { .. } => "fault",
-            Self::EndFault { .. } => "end-fault",
-            Self::Weight { .. } => "weight",
-            Self::Policy { .. } => "policy",
-            Self::Load(_) => "load",
-            Self::Ghost { .. } => "ghost",
-            Self::Secret { .. } => "secret",
-            Self::Reveal => "reveal",
-            Self::Reset => "reset",
+/// Makes the table of all commands, and from it the name of each.
+macro_rules! commands {
+    ($($variant:ident: $name:literal, $fields:expr, $example:literal, $read:expr;)*) => {
+        /// All commands.
+        const COMMANDS: &[Row] = &[$(
+            Row { name: $name, fields: &$fields, example: $example, read: $read },
+        )*];
+
+        impl Command {
+            /// Its name: the value of `do`.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $name,)*
+                }
+            }
         }
-    }
+    };
+}
+
+commands! {
+    Kill: "kill", ["backend"], r#"{"do": "kill", "backend": 2}"#,
+        |fields| Ok(Command::Kill { backend: fields.backend()? });
+    Start: "start", ["backend"], r#"{"do": "start", "backend": 2}"#,
+        |fields| Ok(Command::Start { backend: fields.backend()? });
+    Stop: "stop", ["backend"], r#"{"do": "stop", "backend": 2}"#,
+        |fields| Ok(Command::Stop { backend: fields.backend()? });
+    Continue: "continue", ["backend"], r#"{"do": "continue", "backend": 2}"#,
+        |fields| Ok(Command::Continue { backend: fields.backend()? });
+    Heal: "heal", ["backend"], r#"{"do": "heal", "backend": 2}"#,
+        |fields| Ok(Command::Heal { backend: fields.backend()? });
+    Drain: "drain", ["backend"], r#"{"do": "drain", "backend": 2}"#,
+        |fields| Ok(Command::Drain { backend: fields.backend()? });
+    Ready: "ready", ["backend"], r#"{"do": "ready", "backend": 2}"#,
+        |fields| Ok(Command::Ready { backend: fields.backend()? });
+    Fault: "fault", ["backend", "fault"],
+        r#"{"do": "fault", "backend": 2, "fault": {"kind": "latency", "fixed": "400ms"}}"#,
+        |fields| Ok(Command::Fault { backend: fields.backend()?, fault: fields.fault()? });
+    EndFault: "end-fault", ["backend", "kind"], r#"{"do": "end-fault", "backend": 2, "kind": "latency"}"#,
+        |fields| Ok(Command::EndFault { backend: fields.backend()?, kind: fields.word("kind")? });
+    Weight: "weight", ["backend", "weight"], r#"{"do": "weight", "backend": 2, "weight": 3}"#,
+        |fields| Ok(Command::Weight { backend: fields.backend()?, weight: fields.weight()? });
+    Policy: "policy", ["policy"], r#"{"do": "policy", "policy": "least-connections"}"#,
+        |fields| Ok(Command::Policy { policy: fields.word("policy")? });
+    Load: "load", ["loop", "rate", "clients"], r#"{"do": "load", "loop": "open", "rate": 120}"#,
+        |fields| Ok(Command::Load(fields.load()?));
+    Ghost: "ghost", ["policy"], r#"{"do": "ghost", "policy": "round-robin"}"#,
+        |fields| Ok(Command::Ghost { policy: fields.ghost()? });
+    Secret: "secret", ["backend", "fault"],
+        r#"{"do": "secret", "backend": 3, "fault": {"kind": "status", "code": 503}}"#,
+        |fields| Ok(Command::Secret { backend: fields.backend()?, fault: fields.fault()? });
+    Reveal: "reveal", [], r#"{"do": "reveal"}"#, |_| Ok(Command::Reveal);
+    Reset: "reset", [], r#"{"do": "reset"}"#, |_| Ok(Command::Reset);
 }
 
 impl TryFrom<Value> for Command {
@@ -169,11 +182,12 @@ impl TryFrom<Value> for Command {
 
     fn try_from(value: Value) -> Result<Self, String> {
         let Value::Object(fields) = value else {
-            return Err(format!("a command is a JSON object, such as {}", COMMANDS[0].2));
+            return Err(format!("a command is a JSON object, such as {}", COMMANDS[0].example));
         };
         let name = fields.get("do").and_then(Value::as_str).unwrap_or_default();
-        let Some((name, known, example)) = COMMANDS.iter().find(|(known, ..)| *known == name) else {
-            let names = COMMANDS.map(|(name, ..)| name).join(", ");
+        let Some(Row { name, fields: known, example, read }) = COMMANDS.iter().find(|row| row.name == name)
+        else {
+            let names = COMMANDS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
             return Err(match fields.get("do") {
                 None => format!("`do` is missing: write one of {names}"),
                 Some(other) => format!("`do` is {}, which is no command: write one of {names}", brief(other)),
@@ -182,7 +196,7 @@ impl TryFrom<Value> for Command {
         if let Some(field) = fields.keys().find(|field| *field != "do" && !known.contains(&field.as_str())) {
             return Err(format!("`{field}` is no field of the command {name}: write it as {example}"));
         }
-        Fields { fields: &fields, example }.command(name)
+        read(&Fields { fields: &fields, example })
     }
 }
 
@@ -193,36 +207,6 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    fn command(&self, name: &str) -> Result<Command, String> {
-        let backend = || self.backend();
-        Ok(match name {
-            "kill" => Command::Kill { backend: backend()? },
-            "start" => Command::Start { backend: backend()? },
-            "stop" => Command::Stop { backend: backend()? },
-            "continue" => Command::Continue { backend: backend()? },
-            "heal" => Command::Heal { backend: backend()? },
-            "drain" => Command::Drain { backend: backend()? },
-            "ready" => Command::Ready { backend: backend()? },
-            "fault" => Command::Fault { backend: backend()?, fault: self.fault()? },
-            "end-fault" => Command::EndFault { backend: backend()?, kind: self.word("kind")? },
-            "weight" => Command::Weight { backend: backend()?, weight: self.weight()? },
-            "policy" => Command::Policy { policy: self.word("policy")? },
-            "load" => Command::Load(self.load()?),
-            "ghost" => match self.fields.get("policy") {
-                None | Some(Value::Null) => Command::Ghost { policy: None },
-                Some(_) => Command::Ghost { policy: Some(self.word("policy")?) },
-            },
-            "secret" => Command::Secret { backend: backend()?, fault: self.fault()? },
-            "reveal" => Command::Reveal,
-            "reset" => Command::Reset,
-            other => {
-                return Err(format!(
-                    "there is no command {other}; write one of the commands of docs/console.md"
-                ));
-            }
-        })
-    }
-
     /// The error of a field that must be something else.
     fn wrong(&self, field: &str, must_be: &str) -> String {
         let example = self.example;
@@ -263,16 +247,24 @@ impl Fields<'_> {
             .ok_or_else(|| self.wrong("fault", "an object with the kind of the fault and its fields"))
     }
 
-    fn load(&self) -> Result<LoadWanted, String> {
+    /// The policy of a ghost; `None` if there shall be no ghost.
+    fn ghost(&self) -> Result<Option<String>, String> {
+        match self.fields.get("policy") {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.word("policy").map(Some),
+        }
+    }
+
+    fn load(&self) -> Result<LoadModel, String> {
         let (wanted, other) = match self.fields.get("loop").and_then(Value::as_str) {
             Some("open") => {
                 let rate = self.fields.get("rate").and_then(Value::as_f64).filter(|rate| *rate >= 0.0);
                 let rate = rate.ok_or_else(|| self.wrong("rate", "a number of requests a second, from 0"))?;
-                (LoadWanted::Open { rate }, "clients")
+                (LoadModel::Open { rate }, "clients")
             }
             Some("closed") => {
                 let clients = self.count("clients", "a number of clients, from 1")?;
-                (LoadWanted::Closed { clients }, "rate")
+                (LoadModel::Closed { clients }, "rate")
             }
             _ => return Err(self.wrong("loop", "\"open\" or \"closed\"")),
         };

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 
 pub use backend::{BackendSummary, Progress};
 pub use change::Change;
-pub use command::{Command, LoadWanted, LogLevel, PolicyInForce, Reloaded, StatisticsReset};
+pub use command::{Command, LoadModel, LogLevel, PolicyInForce, Reloaded, StatisticsReset};
 pub use explain::{Candidate, Decision, Excluded, Explanation, Try};
 pub use state::{BackendState, Bytes, Connections, LatencyMicros, ResponsesByClass, State, Totals};
 pub use stream::{

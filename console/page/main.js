@@ -50,6 +50,9 @@ function refresh() {
   view = model.view();
   controls.show(view);
   totals();
+  labels();
+  ghostLine();
+  status();
   lanes.show(view, style);
   why.show(view);
   plots(view, style);
@@ -79,8 +82,9 @@ function secret({ since, revealed }) {
   return view.t > since + after + 30e6 ? "" : t("revealed", { b, kind, after: time(after) });
 }
 
+/** The figures above the lanes. */
 function totals() {
-  const { totals: all, load, ghost, keys } = view;
+  const { totals: all, load } = view;
   const parts = {
     offered: rate(all.offered),
     good: rate(all.good),
@@ -103,18 +107,30 @@ function totals() {
     value.dataset.total = name;
     value.classList.toggle("alarm", name === "errors" && all.errors > 0);
   });
+}
+
+/** The words in the picture: the load, the weight of a dot, the policy. */
+function labels() {
+  const { totals: all, load, keys } = view;
   const closed = load?.control === "closed";
   const words = closed ? { n: Math.min(load.waiting, load.clients), of: load.clients } : { rate: num(load?.rate ?? 0) };
   put(id("source-load"), load ? t(closed ? "clients_wait" : "open_loop", words) : "");
   put(id("dot-weight"), t(all.one_in === 1 ? "dot" : "dots", { n: all.one_in }));
   const keyed = keys && /ring|maglev|rendezvous/.test(view.policy);
   put(id("lb-policy"), view.policy + (keyed ? `, ${t("keys", { n: keys.distinct, of: keys.of })}` : ""));
+}
+
+function ghostLine() {
+  const { ghost } = view;
   id("ghost-line").hidden = !ghost;
   if (ghost) {
     const { policy, totals: { p50_us: p50, p99_us: p99, errors, in_flight: n }, agreement, covers_us: covers } = ghost;
     const sure = agreement == null ? t("agreement_soon") : t("agreement", { n: num(agreement), s: seconds(covers) });
     put(id("ghost-line"), `${t("ghost_line", { policy, p50: time(p50), p99: time(p99), errors: rate(errors), n })} ${sure}`);
   }
+}
+
+function status() {
   const seed = view.seed == null ? "" : `${t("seed")} ${view.seed}`;
   put(id("status"), [controls.done, view.log.at(-1)?.text, seed].filter(Boolean).join(" · "));
 }
@@ -122,14 +138,24 @@ function totals() {
 async function translate(name) {
   await speak(name);
   id("language").value = name;
-  const hints = { pause: "␣", reset: "0", report: "r", ghost: "g", policy: "p", "load-loop": "o", why: "w" };
-  for (const node in hints) id(node).title = t("key", { key: hints[node] });
+  hints();
+  legend();
+  refresh();
+}
+
+/** Writes the key of each button into its hint. */
+function hints() {
+  const keys = { pause: "␣", reset: "0", report: "r", ghost: "g", policy: "p", "load-loop": "o", why: "w" };
+  for (const node in keys) id(node).title = t("key", { key: keys[node] });
+}
+
+/** Writes the signs of the page and the keys into the legend. */
+function legend() {
   const list = (node, rows) => node.replaceChildren(...rows.flatMap(([term, text]) => [make("dt", term), make("dd", text)]));
   const shapes = Object.entries(SHAPES).map(([state, shape]) => [`${shape} ${word("state", state)}`, t(`means_${state}`)]);
   const others = Object.entries({ moving: "●", standing: "▣", ghost: "◌", strip: "▂▅█", mark: "▼" });
   list(id("legend-marks"), [...shapes, ...others.map(([mark, sign]) => [sign, t(`means_${mark}`)])]);
   list(id("legend-keys"), KEYS.map(([key, action]) => [shown(key), t(`key_${action}`)]));
-  refresh();
 }
 
 let drawing = false;

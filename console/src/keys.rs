@@ -1,6 +1,6 @@
 //! The keys, and what they do.
 
-/// Something that a user does.
+/// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Choose the next backend, or the one before.
@@ -22,8 +22,8 @@ pub enum Action {
     Drain,
     /// Remove everything that is wrong with the chosen backend.
     Heal,
-    /// The same for all backends, with the first policy and the first load.
-    HealAll,
+    /// Heal all backends, and return to the first policy, weights and load.
+    Reset,
     /// Switch to another policy.
     Policy {
         /// The next one; otherwise the one before.
@@ -102,7 +102,7 @@ fn action_of(character: char) -> Option<Action> {
         'e' => Action::Err,
         'd' => Action::Drain,
         'h' => Action::Heal,
-        '0' => Action::HealAll,
+        '0' => Action::Reset,
         'p' => Action::Policy { next: true },
         'P' => Action::Policy { next: false },
         'g' => Action::Ghost,
@@ -140,7 +140,7 @@ mod tests {
             (plain('e'), Some(Action::Err)),
             (plain('d'), Some(Action::Drain)),
             (plain('h'), Some(Action::Heal)),
-            (plain('0'), Some(Action::HealAll)),
+            (plain('0'), Some(Action::Reset)),
             (plain('p'), Some(Action::Policy { next: true })),
             (plain('P'), Some(Action::Policy { next: false })),
             (plain('g'), Some(Action::Ghost)),

@@ -10,9 +10,11 @@
 //!   safe for a terminal.
 //! - [`report`] makes the page of a run that a student hands in, and [`Reporter`] follows a lab for it.
 //! - [`web`] serves the page of a lab, and takes its commands.
-//! - [`Action`] is what a user can do, and [`action`] reads it from a key.
+//! - [`Action`] is what a key does, and [`action`] reads it from a [`Key`].
 //! - [`terminal`] draws a view on a terminal, for `cargo xtask demo`, `replay` and `console`.
 
+mod counts;
+mod endpoint;
 mod glyphs;
 mod health;
 mod keys;

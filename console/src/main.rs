@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use console::Reporter;
 use console::web::{PORT, PageServer, Site, address_of};
-use lab::commands::{Operator, usual_load};
+use lab::commands::{CommandRunner, usual_load};
 use lab::stream::{LabStream, Sources, Traffic};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
@@ -89,9 +89,9 @@ async fn serve(cli: &Cli) -> Result<()> {
     // The load goes on while this looks for the balancer.
     let stream = Arc::new(retried(until, || LabStream::start(sources.clone())).await?);
     let token = std::env::var("LB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
-    let operator = Arc::new(Operator::new(stream.clone(), &sources, token).await?);
+    let runner = Arc::new(CommandRunner::new(stream.clone(), &sources, token).await?);
     let reporter = Reporter::start(&stream);
-    let site = Site::new(stream, operator).report(move || reporter.write());
+    let site = Site::new(stream, runner).report(move || reporter.write());
     let bind = SocketAddr::new(cli.bind, cli.port);
     let page = PageServer::start(bind, site).await?;
     println!("the page is at {}", page.url());

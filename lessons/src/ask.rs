@@ -34,8 +34,8 @@ pub(crate) fn predict(number: &str, lesson: &Lesson) -> Result<Option<usize>> {
     }
 }
 
-/// What follows the verdicts: the answer, the reason, the sources, and where to read on.
-pub(crate) fn farewell(lesson: &Lesson, prediction: Option<usize>, folder: &Path) -> String {
+/// The text after the verdicts: the answer, the reason, the sources, and where to read on.
+pub(crate) fn conclusion(lesson: &Lesson, prediction: Option<usize>, folder: &Path) -> String {
     let choice = |number: usize| lesson.choices.get(number - 1).cloned().unwrap_or_default();
     let yours = prediction.map(|number| format!("\nYour prediction: {}", choice(number))).unwrap_or_default();
     let sources = lesson.sources.iter().map(|source| format!("Source: {source}\n")).collect::<String>();

@@ -8,7 +8,7 @@ use lessons::live::Lateness;
 use lessons::{Lesson, Outcome, Place, Reports, Verdict};
 use serde_json::{Value, json};
 
-use crate::ask::{farewell, predict};
+use crate::ask::{conclusion, predict};
 use crate::course::Found;
 use crate::print::print;
 use crate::progress::{self, Entry};
@@ -81,7 +81,7 @@ impl Run {
             progress::append(progress, &entry)?;
         }
         if !self.json {
-            print(&farewell(lesson, prediction, folder))?;
+            print(&conclusion(lesson, prediction, folder))?;
         }
         Ok(worst)
     }

@@ -75,7 +75,7 @@ fn length(plan: &Plan) -> String {
 /// The page of a lab. A lesson also runs without it, so a port that is taken is no error.
 async fn page(stage: &Stage<'_>) -> Option<PageServer> {
     let reporter = Reporter::start(stage.stream());
-    let site = Site::new(stage.stream().clone(), stage.operator().clone()).report(move || reporter.write());
+    let site = Site::new(stage.stream().clone(), stage.commands().clone()).report(move || reporter.write());
     PageServer::start(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)), site).await.ok()
 }
 

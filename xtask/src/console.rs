@@ -53,12 +53,12 @@ impl AttachConsole {
         if self.plain || !stdout().is_terminal() {
             return plain(attached, None).await;
         }
-        let (wishes, wished) = mpsc::unbounded_channel();
-        let obey = attached.obey(wished);
-        let start = Start { ascii: self.ascii, wishes: Some(wishes), ..Start::default() };
+        let (sender, presses) = mpsc::unbounded_channel();
+        let send_commands = attached.send_commands(presses);
+        let start = Start { ascii: self.ascii, key_presses: Some(sender), ..Start::default() };
         tokio::select! {
             ended = live(attached, start) => ended,
-            () = obey => Ok(()),
+            () = send_commands => Ok(()),
         }
     }
 }

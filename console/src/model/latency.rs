@@ -1,9 +1,11 @@
 //! The latencies of the last seconds: the buckets of several ticks, added up.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use api::Buckets;
 use serde::Serialize;
+
+use crate::counts::Counts;
 
 /// The period of percentiles and of the agreement of a ghost, in microseconds.
 pub const LONG_US: u64 = 30_000_000;
@@ -46,23 +48,24 @@ impl Latencies {
         }
     }
 
-    /// The quantiles `qs` (0 to 1) of the period of this length that ends now, in microseconds: the largest
-    /// time of the bucket that contains the quantile, which is at most 7 % more. `None` without answers.
+    /// The quantiles `qs` (0 to 1) of the period of this length that ends now, in microseconds. `None`
+    /// without answers.
     pub(super) fn quantiles<const N: usize>(
         &self,
         now: u64,
         period_us: u64,
         qs: [f64; N],
     ) -> [Option<u64>; N] {
-        let (all, count) = self.all(now, period_us);
-        qs.map(|q| quantile(&all, count, q))
+        let all = self.all(now, period_us);
+        qs.map(|q| all.quantile(q))
     }
 
     /// The percentiles of the last [`LONG_US`].
     pub(super) fn curve(&self, now: u64) -> Curve {
-        let (all, count) = self.all(now, LONG_US);
+        let all = self.all(now, LONG_US);
+        let count = all.total();
         let percentile = |&(percentile, least): &(f64, u64)| {
-            let latency = quantile(&all, count, percentile / 100.0).filter(|_| count >= least)?;
+            let latency = all.quantile(percentile / 100.0).filter(|_| count >= least)?;
             Some((percentile, latency))
         };
         PERCENTILES.iter().filter_map(percentile).collect()
@@ -76,27 +79,16 @@ impl Latencies {
         })
     }
 
-    /// All buckets of the period that ends now, and the number of latencies in them.
-    fn all(&self, now: u64, period_us: u64) -> (BTreeMap<u64, u64>, u64) {
-        let mut all = BTreeMap::<u64, u64>::new();
-        let inside = |tick: &&(u64, Buckets)| tick.0.saturating_add(period_us) > now;
-        for (largest, count) in self.ticks.iter().filter(inside).flat_map(|(_, buckets)| buckets) {
-            let sum = all.entry(*largest).or_default();
-            *sum = sum.saturating_add(*count);
+    /// All latencies of the period of this length that ends now.
+    fn all(&self, now: u64, period_us: u64) -> Counts {
+        let mut all = Counts::default();
+        for (t, buckets) in &self.ticks {
+            if t.saturating_add(period_us) > now {
+                all.add(buckets);
+            }
         }
-        let count = all.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
-        (all, count)
+        all
     }
-}
-
-fn quantile(all: &BTreeMap<u64, u64>, count: u64, q: f64) -> Option<u64> {
-    // The nearest rank: the smallest value with at least this share of all values up to it.
-    let rank = ((q * count as f64).ceil() as u64).clamp(1, count.max(1));
-    let mut below = 0_u64;
-    all.iter().find_map(|(largest, count)| {
-        below = below.saturating_add(*count);
-        (below >= rank).then_some(*largest)
-    })
 }
 
 #[cfg(test)]

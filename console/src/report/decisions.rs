@@ -54,7 +54,7 @@ fn way(request: &Req) -> String {
 
 fn reasons(decisions: &[Decision]) -> String {
     if decisions.is_empty() {
-        return "not told: only a sample of the requests has reasons".to_owned();
+        return "unknown: the balancer gives reasons only for a sample of the requests".to_owned();
     }
     decisions.iter().map(reason).collect::<Vec<_>>().join(" ")
 }
@@ -63,7 +63,7 @@ fn reasons(decisions: &[Decision]) -> String {
 fn reason(decision: &Decision) -> String {
     let chosen = decision.chosen.map_or_else(|| "no backend".to_owned(), |backend| format!("B{backend}"));
     let hedge = if decision.hedge { ", a hedge" } else { "" };
-    let mut text = format!("Attempt {}{hedge}: {chosen}, {}.", decision.attempt, decision.because);
+    let mut text = format!("Decision {}{hedge}: {chosen}, {}.", decision.attempt, decision.because);
     let compared = decision.candidates.iter().take(NAMED).map(|one| {
         let score = one.score.map_or_else(String::new, |score| format!(", score {score:.3}"));
         format!("B{} {} in flight{score}", one.backend, one.in_flight)
@@ -109,7 +109,7 @@ mod tests {
             excluded: vec![Excluded { backend: 3, why: "it is down".into() }],
             ..Decision::default()
         };
-        let expected = "Attempt 2: B2, it is the idlest. Candidates: B1 2 in flight, score 3.000; B2 2 in flight. \
+        let expected = "Decision 2: B2, it is the idlest. Candidates: B1 2 in flight, score 3.000; B2 2 in flight. \
                         Not candidates: B3: it is down.";
         assert_eq!(reasons(&[decision]), expected);
         assert!(reasons(&[]).contains("sample"));

@@ -88,7 +88,7 @@ fn load_in_words(view: &View) -> String {
     match &view.load {
         Some(load) if load.control == "closed" => format!("closed loop, {} clients", load.clients),
         Some(load) => format!("{} loop, {} requests/s", load.control, load.rate),
-        None => "none of the lab".to_owned(),
+        None => "no load from this lab".to_owned(),
     }
 }
 
@@ -195,7 +195,7 @@ fn row(lane: &Lane) -> Vec<String> {
 fn decided(page: &mut Page, run: &Run, begin: u64) {
     let requests = run.kept.requests();
     page.section("requests", "Some requests, and why they went there");
-    page.words("Requests of the sample that the balancer told.");
+    page.words("The balancer reports a sample of its requests. All requests here are from this sample.");
     for (caption, told) in [
         (
             "Requests that needed more than one try, the last ones first",

@@ -7,7 +7,8 @@ use picture::Tone;
 use super::chart::{Marker, Stroke, Trace, Words, by_percentile, over_time, spelt};
 use super::html::{Page, Table};
 use super::kept::Kept;
-use super::stretch::{Counts, Stretch, add, grown, quantile};
+use super::stretch::{Stretch, grown};
+use crate::counts::Counts;
 
 /// The rows of a table over time.
 const ROWS: usize = 12;
@@ -49,7 +50,8 @@ impl Interval {
         let last = stretches.last().unwrap_or(before);
         let (from, to) = (seconds(before.t), seconds(last.t));
         let (mut grown_by, mut previous) = ([0_u64; 4], before);
-        let (mut in_flight, mut corrected, mut uncorrected) = (BTreeMap::new(), Counts::new(), Counts::new());
+        let (mut in_flight, mut corrected, mut uncorrected) =
+            (BTreeMap::new(), Counts::default(), Counts::default());
         for one in stretches {
             // A load that begins has other sums than the balancer.
             if one.has_load == previous.has_load {
@@ -62,8 +64,8 @@ impl Interval {
                 let most = in_flight.entry(lane.number).or_insert(0);
                 *most = lane.in_flight.max(*most);
             }
-            add(&mut corrected, &one.corrected);
-            add(&mut uncorrected, &one.uncorrected);
+            corrected.add(&one.corrected);
+            uncorrected.add(&one.uncorrected);
         }
         let length = (to - from).max(1e-6);
         Self { from, to, rates: grown_by.map(|sum| sum as f64 / length), in_flight, corrected, uncorrected }
@@ -75,7 +77,7 @@ impl Interval {
     }
 
     fn ms(&self, q: f64) -> f64 {
-        quantile(self.latencies(), q).map_or(f64::NAN, |us| us as f64 / 1e3)
+        self.latencies().quantile(q).map_or(f64::NAN, |us| us as f64 / 1e3)
     }
 }
 
@@ -240,7 +242,7 @@ fn latencies(page: &mut Page, run: &Plotted<'_>) {
     let mut table =
         Table::new(&format!("Latency in milliseconds, {since}"), &["time", "answers", "p50", "p99"]);
     for one in &run.coarse {
-        let count: u64 = one.latencies().values().sum();
+        let count = one.latencies().total();
         let cell = |q: f64| if one.ms(q).is_nan() { "-".to_owned() } else { spelt(one.ms(q)) };
         table.row(vec![interval_name(one), count.to_string(), cell(0.5), cell(0.99)]);
     }
@@ -248,12 +250,12 @@ fn latencies(page: &mut Page, run: &Plotted<'_>) {
 }
 
 fn percentiles(page: &mut Page, run: &Plotted<'_>) {
-    let (mut corrected, mut uncorrected) = (Counts::new(), Counts::new());
+    let (mut corrected, mut uncorrected) = (Counts::default(), Counts::default());
     for one in run.stretches.iter().filter(|one| one.has_load == run.has_load) {
-        add(&mut corrected, &one.corrected);
-        add(&mut uncorrected, &one.uncorrected);
+        corrected.add(&one.corrected);
+        uncorrected.add(&one.uncorrected);
     }
-    let at = |counts: &Counts, percent: f64| quantile(counts, percent / 100.0).map(|us| us as f64 / 1e3);
+    let at = |counts: &Counts, percent: f64| counts.quantile(percent / 100.0).map(|us| us as f64 / 1e3);
     let line = |name: &str, counts: &Counts, look: Stroke| Trace {
         name: name.to_owned(),
         look,

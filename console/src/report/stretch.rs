@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use api::{BackendTick, Buckets, Tick};
 
+use crate::counts::Counts;
+
 /// Microseconds of the first stretches.
 const SECOND: u64 = 1_000_000;
 
@@ -12,9 +14,6 @@ const MOST: usize = 3_600;
 
 /// The same for the bytes that they take.
 const MOST_BYTES: usize = 6 << 20;
-
-/// Counts of latencies: the largest time of a bucket in microseconds, and the number of times in it.
-pub(super) type Counts = BTreeMap<u64, u64>;
 
 /// What one backend did until the end of a stretch. The counts are sums since the start of the balancer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,29 +111,10 @@ impl Stretch {
 
 /// The counts of two lists of buckets together.
 fn joined(one: &[(u64, u64)], other: &[(u64, u64)]) -> Buckets {
-    let mut counts = Counts::new();
-    add(&mut counts, one);
-    add(&mut counts, other);
-    counts.into_iter().collect()
-}
-
-/// Adds buckets to counts.
-pub(super) fn add(counts: &mut Counts, buckets: &[(u64, u64)]) {
-    for (largest, count) in buckets {
-        let sum = counts.entry(*largest).or_default();
-        *sum = sum.saturating_add(*count);
-    }
-}
-
-/// The quantile `q` (0 to 1) in microseconds: the largest time of its bucket. `None` without any.
-pub(super) fn quantile(counts: &Counts, q: f64) -> Option<u64> {
-    let all = counts.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
-    let rank = ((q * all as f64).ceil() as u64).clamp(1, all.max(1));
-    let mut below = 0_u64;
-    counts.iter().find_map(|(largest, count)| {
-        below = below.saturating_add(*count);
-        (below >= rank).then_some(*largest)
-    })
+    let mut counts = Counts::default();
+    counts.add(one);
+    counts.add(other);
+    counts.into()
 }
 
 /// How much a sum has grown. A sum that is smaller than before has begun again.

@@ -67,14 +67,6 @@ fn many_backends_make_the_stretches_longer() {
 }
 
 #[test]
-fn a_quantile_is_the_end_of_its_bucket() {
-    let counts = Counts::from([(100, 50), (200, 49), (900, 1)]);
-    let found = [0.0, 0.5, 0.51, 0.99, 1.0].map(|q| quantile(&counts, q));
-    assert_eq!(found, [Some(100), Some(100), Some(200), Some(200), Some(900)]);
-    assert_eq!(quantile(&Counts::new(), 0.5), None);
-}
-
-#[test]
 fn a_sum_that_begins_again_grows_from_zero() {
     assert_eq!((grown(5, 9), grown(9, 5)), (4, 5));
 }

@@ -2,13 +2,11 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, bail, ensure};
-use http::Uri;
+use anyhow::{Context, Result, anyhow, bail};
 use lab::client::Client;
 use tokio::net::lookup_host;
 
-/// The port of the page of a lab.
-const PAGE_PORT: u16 = 4000;
+use crate::endpoint::{PAGE_PORT, ServerUrl};
 
 /// What stands before and after the token in the page.
 const TOKEN: (&str, &str) = ("<meta name=\"token\" content=\"", "\"");
@@ -23,17 +21,10 @@ pub(super) enum Kind {
 }
 
 /// The host and the port in an address such as `http://localhost:4000`.
-pub(super) fn host_and_port(url: &str) -> Result<(String, u16)> {
+fn host_and_port(url: &str) -> Result<(String, u16)> {
     let example = "write http://HOST:4000 for a lab, or http://HOST:4030 for a balancer";
-    let uri: Uri = url.parse().ok().with_context(|| format!("{url} is no address: {example}"))?;
-    ensure!(
-        uri.scheme_str().is_none_or(|scheme| scheme == "http"),
-        "{url}: a console speaks http only: {example}"
-    );
-    let host = uri.host().filter(|host| !host.is_empty());
-    let host = host.with_context(|| format!("{url} has no host: {example}"))?;
-    ensure!(matches!(uri.path(), "" | "/"), "{url} has a path: {example}");
-    Ok((host.trim_matches(['[', ']']).to_owned(), uri.port_u16().unwrap_or(PAGE_PORT)))
+    let read = ServerUrl::read(url).map_err(|error| anyhow!("{url} {error}: {example}"))?;
+    Ok((read.host, read.port.unwrap_or(PAGE_PORT)))
 }
 
 /// Finds the first address of this host that answers as a lab or as a balancer.

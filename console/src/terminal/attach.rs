@@ -13,9 +13,9 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::address::find;
-use super::orders::Orders;
+use super::key_press::KeyPress;
+use super::sender::CommandSender;
 use super::source::EventSource;
-use super::wish::Wish;
 
 /// A lab tells its figures four times a second. After this time without an event, the connection is lost.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ const BY: &str = "this console";
 pub struct Attached {
     events: mpsc::Receiver<Event>,
     note: Arc<Mutex<Option<String>>>,
-    orders: Orders,
+    sender: CommandSender,
     tell: mpsc::Sender<Event>,
     reader: AbortHandle,
 }
@@ -50,18 +50,22 @@ pub async fn attach(url: &str, folder: PathBuf) -> Result<Attached> {
     let (tell, events) = mpsc::channel(QUEUE);
     let note = Arc::new(Mutex::new(None));
     let reader = tokio::spawn(read(server, stream, tell.clone(), note.clone())).abort_handle();
-    Ok(Attached { events, note, orders: Orders { server, kind, folder }, tell, reader })
+    Ok(Attached { events, note, sender: CommandSender { server, kind, folder }, tell, reader })
 }
 
 impl Attached {
-    /// Does the commands of this console until it ends, and says in its log what cannot be done.
-    pub fn obey(&self, mut wishes: mpsc::UnboundedReceiver<Wish>) -> impl Future<Output = ()> + use<> {
-        let (orders, tell) = (self.orders.clone(), self.tell.clone());
+    /// Sends the commands of the keys until this future is dropped, and shows in the log of the console what
+    /// cannot be done.
+    pub fn send_commands(
+        &self,
+        mut presses: mpsc::UnboundedReceiver<KeyPress>,
+    ) -> impl Future<Output = ()> + use<> {
+        let (sender, tell) = (self.sender.clone(), self.tell.clone());
         async move {
-            while let Some(wish) = wishes.recv().await {
-                let Some(what) = orders.obey(&wish).await else { continue };
+            while let Some(press) = presses.recv().await {
+                let Some(what) = sender.handle(&press).await else { continue };
                 let told =
-                    ControlChange { t: wish.view.t, what, by: BY.to_owned(), ..ControlChange::default() };
+                    ControlChange { t: press.view.t, what, by: BY.to_owned(), ..ControlChange::default() };
                 // This fails only at the end.
                 let _ = tell.send(Event::Control(told)).await;
             }

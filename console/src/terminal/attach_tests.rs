@@ -68,8 +68,8 @@ async fn next(attached: &mut Attached) -> Event {
     timeout(PATIENCE, attached.next()).await.unwrap().unwrap()
 }
 
-fn wish(action: Action, lane: usize) -> Wish {
-    Wish { action, lane, view: View { t: 77, ..Model::default().view() } }
+fn press(action: Action, backend: usize) -> KeyPress {
+    KeyPress { action, backend, view: View { t: 77, ..Model::default().view() } }
 }
 
 #[tokio::test]
@@ -96,16 +96,16 @@ async fn keys_are_commands_with_the_token_and_errors_are_told() -> Result<()> {
     let seen = Seen::default();
     let folder = tempfile::tempdir()?;
     let mut attached = attach(&server(seen.clone()).await, folder.path().to_owned()).await?;
-    let (tell, wishes) = mpsc::unbounded_channel();
-    let obey = tokio::spawn(attached.obey(wishes));
-    for wish in [
-        wish(Action::KillOrStart, 2),
-        wish(Action::KillOrStart, 9),
-        wish(Action::Report, 2),
-        wish(Action::MakeReal, 2),
-        wish(Action::OpenOrClosed, 2),
+    let (tell, presses) = mpsc::unbounded_channel();
+    let sending = tokio::spawn(attached.send_commands(presses));
+    for press in [
+        press(Action::KillOrStart, 2),
+        press(Action::KillOrStart, 9),
+        press(Action::Report, 2),
+        press(Action::MakeReal, 2),
+        press(Action::OpenOrClosed, 2),
     ] {
-        tell.send(wish)?;
+        tell.send(press)?;
     }
     let mut told = Vec::new();
     while told.len() < 4 {
@@ -114,7 +114,7 @@ async fn keys_are_commands_with_the_token_and_errors_are_told() -> Result<()> {
             told.push(change.what);
         }
     }
-    obey.abort();
+    sending.abort();
     assert_eq!(told[0], "cannot do this: there is no backend 9");
     assert!(
         told[1].starts_with("the report is in ") && told[1].ends_with("roundabout-report.html"),

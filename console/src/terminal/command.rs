@@ -1,9 +1,9 @@
 //! The commands that the keys stand for. Pure.
 
-use api::{Command, LoadWanted, Word};
+use api::{Command, LoadModel, Word};
 use serde_json::json;
 
-use super::wish::Wish;
+use super::key_press::KeyPress;
 use crate::keys::Action;
 use crate::model::{Lane, LoadFigures, View};
 
@@ -14,13 +14,13 @@ const RATES: [f64; 13] =
 /// The clients of `+` and `-` in closed loop.
 const CLIENTS: [usize; 10] = [1, 2, 4, 6, 8, 10, 12, 16, 24, 32];
 
-/// The load if a lab has not told its own.
+/// The rate and the clients for a loop that has not run yet.
 const USUAL: (f64, usize) = (100.0, 8);
 
 /// The command of a key, by what the screen shows at that moment. `None` if the key concerns the screen only,
 /// or if there is nothing to do: no ghost that could become real, no load that could be changed.
-pub fn command(Wish { action, lane, view }: &Wish) -> Option<Command> {
-    let backend = *lane;
+pub fn command(KeyPress { action, backend, view }: &KeyPress) -> Option<Command> {
+    let backend = *backend;
     let seen = view.lanes.iter().find(|one| one.number == backend);
     let process = seen.and_then(|lane| lane.server.as_ref()).map_or("", |server| &*server.process);
     Some(match action {
@@ -35,12 +35,12 @@ pub fn command(Wish { action, lane, view }: &Wish) -> Option<Command> {
         Action::Drain if seen.is_none_or(|lane| lane.mode == "ready") => Command::Drain { backend },
         Action::Drain => Command::Ready { backend },
         Action::Heal => Command::Heal { backend },
-        Action::HealAll => Command::Reset,
+        Action::Reset => Command::Reset,
         Action::Policy { next } => Command::Policy { policy: neighbour(view, *next)? },
         Action::Ghost => Command::Ghost { policy: next_ghost(view) },
         Action::MakeReal => Command::Policy { policy: view.ghost.as_ref()?.policy.to_string() },
-        Action::Load { more } => Command::Load(changed(view.load.as_ref()?, *more)),
-        Action::OpenOrClosed => Command::Load(turned(view.load.as_ref()?)),
+        Action::Load { more } => Command::Load(stepped(view.load.as_ref()?, *more)),
+        Action::OpenOrClosed => Command::Load(other_loop(view.load.as_ref()?)),
         Action::Report
         | Action::Select { .. }
         | Action::Choose(_)
@@ -72,18 +72,18 @@ fn next_ghost(view: &View) -> Option<String> {
 }
 
 /// More or less load in the same loop.
-fn changed(load: &LoadFigures, more: bool) -> LoadWanted {
+fn stepped(load: &LoadFigures, more: bool) -> LoadModel {
     match &*load.control {
-        "closed" => LoadWanted::Closed { clients: step(&CLIENTS, load.clients, more) },
-        _ => LoadWanted::Open { rate: step(&RATES, load.rate, more) },
+        "closed" => LoadModel::Closed { clients: step(&CLIENTS, load.clients, more) },
+        _ => LoadModel::Open { rate: step(&RATES, load.rate, more) },
     }
 }
 
 /// The other loop.
-fn turned(load: &LoadFigures) -> LoadWanted {
+fn other_loop(load: &LoadFigures) -> LoadModel {
     match &*load.control {
-        "closed" => LoadWanted::Open { rate: if load.rate > 0.0 { load.rate } else { USUAL.0 } },
-        _ => LoadWanted::Closed { clients: if load.clients > 0 { load.clients } else { USUAL.1 } },
+        "closed" => LoadModel::Open { rate: if load.rate > 0.0 { load.rate } else { USUAL.0 } },
+        _ => LoadModel::Closed { clients: if load.clients > 0 { load.clients } else { USUAL.1 } },
     }
 }
 
@@ -130,8 +130,8 @@ mod tests {
         View { ghost, ..view("running", "ready", &[]) }
     }
 
-    fn wanted(action: Action, view: View) -> Option<Command> {
-        command(&Wish { action, lane: 2, view })
+    fn command_of(action: Action, view: View) -> Option<Command> {
+        command(&KeyPress { action, backend: 2, view })
     }
 
     #[test]
@@ -154,32 +154,32 @@ mod tests {
             (Action::Drain, well(), Command::Drain { backend }),
             (Action::Drain, ill(), Command::Ready { backend }),
             (Action::Heal, ill(), Command::Heal { backend }),
-            (Action::HealAll, ill(), Command::Reset),
+            (Action::Reset, ill(), Command::Reset),
             (Action::Policy { next: true }, well(), Command::Policy { policy: "c".into() }),
             (Action::Policy { next: false }, well(), Command::Policy { policy: "a".into() }),
             (Action::MakeReal, with_ghost("c"), Command::Policy { policy: "c".into() }),
         ] {
-            assert_eq!(wanted(action, view), Some(expected), "{action:?}");
+            assert_eq!(command_of(action, view), Some(expected), "{action:?}");
         }
         for action in [Action::Pause, Action::Report, Action::MakeReal, Action::Choose(2)] {
-            assert_eq!(wanted(action, well()), None, "{action:?}");
+            assert_eq!(command_of(action, well()), None, "{action:?}");
         }
     }
 
     #[test]
     fn the_ghost_goes_through_the_other_policies_and_then_off() {
         let ghost = |policy: &str| Some(Command::Ghost { policy: Some(policy.to_owned()) });
-        assert_eq!(wanted(Action::Ghost, view("running", "ready", &[])), ghost("a"));
-        assert_eq!(wanted(Action::Ghost, with_ghost("a")), ghost("c"));
-        assert_eq!(wanted(Action::Ghost, with_ghost("c")), Some(Command::Ghost { policy: None }));
+        assert_eq!(command_of(Action::Ghost, view("running", "ready", &[])), ghost("a"));
+        assert_eq!(command_of(Action::Ghost, with_ghost("a")), ghost("c"));
+        assert_eq!(command_of(Action::Ghost, with_ghost("c")), Some(Command::Ghost { policy: None }));
         // The ghost has become real.
-        assert_eq!(wanted(Action::Ghost, with_ghost("b")), ghost("a"));
+        assert_eq!(command_of(Action::Ghost, with_ghost("b")), ghost("a"));
     }
 
     #[test]
     fn the_load_goes_up_and_down_in_steps() {
-        let open = |rate| LoadWanted::Open { rate };
-        let closed = |clients| LoadWanted::Closed { clients };
+        let open = |rate| LoadModel::Open { rate };
+        let closed = |clients| LoadModel::Closed { clients };
         let of = |control: &'static str, rate, clients| LoadFigures {
             control: control.into(),
             rate,
@@ -195,7 +195,7 @@ mod tests {
             (of("closed", 100.0, 1), false, closed(1)),
             (of("closed", 100.0, 9), false, closed(8)),
         ] {
-            assert_eq!(changed(&load, more), expected, "{load:?}");
+            assert_eq!(stepped(&load, more), expected, "{load:?}");
         }
         for (load, expected) in [
             (of("open", 100.0, 8), closed(8)),
@@ -203,7 +203,7 @@ mod tests {
             (of("closed", 120.0, 8), open(120.0)),
             (of("closed", 0.0, 8), open(100.0)),
         ] {
-            assert_eq!(turned(&load), expected, "{load:?}");
+            assert_eq!(other_loop(&load), expected, "{load:?}");
         }
     }
 }

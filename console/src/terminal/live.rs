@@ -1,5 +1,5 @@
 //! The screen on a terminal: it takes in the events of a stream, draws four times a second, and passes on
-//! what the user wants.
+//! the key presses that concern the lab.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::device::{Device, inputs, key, of_the_locale, wants_colours};
+use super::key_press::KeyPress;
 use super::look::{Addresses, Look};
 use super::screen::draw;
 use super::source::EventSource;
 use super::trail::Trail;
-use super::wish::Wish;
 use crate::glyphs::Glyphs;
 use crate::keys::{Action, action};
 use crate::model::Model;
@@ -20,7 +20,7 @@ use crate::model::Model;
 /// The time between two drawings.
 const TICK: Duration = Duration::from_millis(250);
 
-/// What a screen is told at its start.
+/// The settings of a screen.
 #[derive(Debug, Default)]
 pub struct Start {
     /// The addresses of a running lab.
@@ -31,8 +31,8 @@ pub struct Start {
     pub ascii: bool,
     /// The time after which the screen ends.
     pub until: Option<Duration>,
-    /// The receiver of what the user wants from the lab.
-    pub wishes: Option<mpsc::UnboundedSender<Wish>>,
+    /// Where key presses go that concern the lab; without it, they do nothing.
+    pub key_presses: Option<mpsc::UnboundedSender<KeyPress>>,
 }
 
 /// Shows a stream until the user quits, the time is up, or the stream has ended and the user quits.
@@ -70,10 +70,10 @@ pub async fn live(mut source: impl EventSource, start: Start) -> Result<()> {
             Some(input) = inputs.recv() => {
                 match key(&input).and_then(action) {
                     Some(Action::Quit) => break,
-                    Some(wanted) if !look.obey(wanted, &view, device.size()) => {
-                        if let Some(wishes) = &start.wishes {
+                    Some(action) if !look.apply(action, &view, device.size()) => {
+                        if let Some(presses) = &start.key_presses {
                             // This fails only at the end.
-                            let _ = wishes.send(Wish { action: wanted, lane: look.chosen, view: view.clone() });
+                            let _ = presses.send(KeyPress { action, backend: look.chosen, view: view.clone() });
                         }
                     }
                     _ => {}

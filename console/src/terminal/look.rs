@@ -102,8 +102,8 @@ impl Look {
         }
     }
 
-    /// Does what concerns the screen; returns whether the action was of this kind.
-    pub(super) fn obey(&mut self, action: Action, view: &View, (width, height): (usize, usize)) -> bool {
+    /// Does an action that concerns the screen. Returns false for an action that concerns the lab.
+    pub(super) fn apply(&mut self, action: Action, view: &View, (width, height): (usize, usize)) -> bool {
         match action {
             Action::Legend => {
                 let next = self.legend.map_or(0, |page| page + 1);
@@ -158,10 +158,10 @@ mod tests {
         let mut look = Look::new(Glyphs::ascii(), false);
         let view = view(&[1, 2, 5]);
         for (number, chosen) in [(2, 2), (4, 2), (1, 1)] {
-            assert!(look.obey(Action::Choose(number), &view, (80, 24)), "it is not passed on");
+            assert!(look.apply(Action::Choose(number), &view, (80, 24)), "it is not passed on");
             assert_eq!(look.chosen, chosen, "after {number}");
         }
-        assert!(!look.obey(Action::KillOrStart, &view, (80, 24)), "it is passed on");
+        assert!(!look.apply(Action::KillOrStart, &view, (80, 24)), "it is passed on");
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
         let mut look = Look::new(Glyphs::ascii(), false);
         let mut pages = Vec::new();
         for _ in 0..4 {
-            look.obey(Action::Legend, &view(&[]), (80, 24));
+            look.apply(Action::Legend, &view(&[]), (80, 24));
             pages.push(look.legend);
         }
         assert_eq!(pages, [Some(0), Some(1), None, Some(0)]);

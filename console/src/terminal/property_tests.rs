@@ -148,7 +148,7 @@ proptest! {
         let glyphs = if ascii { Glyphs::ascii() } else { look().glyphs };
         let mut look = Look { glyphs, legend, note: Some(note.clone()), settings: vec![note], ..look() };
         for next in keys {
-            look.obey(Action::Select { next }, &shown.view(), (size.0.into(), size.1.into()));
+            look.apply(Action::Select { next }, &shown.view(), (size.0.into(), size.1.into()));
         }
         let buffer = shown.draw(&look, size);
         prop_assert_eq!((buffer.area.width, buffer.area.height), size);

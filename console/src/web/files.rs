@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::slim::slim;
+use super::minify::minify;
 
 /// A source of the page: its name below `/page/`, its content type, and its text.
 pub(super) type Source = (&'static str, &'static str, &'static str);
@@ -57,7 +57,7 @@ fn all() -> &'static [PageFile] {
     static FILES: OnceLock<Vec<PageFile>> = OnceLock::new();
     FILES.get_or_init(|| {
         let file = |&(name, content_type, source): &Source| {
-            let text = slim(name, source);
+            let text = minify(name, source);
             let gzip = gzip(&text).ok();
             PageFile { name, content_type, text, gzip }
         };

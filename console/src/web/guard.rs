@@ -15,9 +15,7 @@ use http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::token::Token;
-
-/// The header with the token.
-pub const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-console-token");
+use crate::endpoint::TOKEN_HEADER;
 
 /// The path for commands.
 pub(super) const COMMANDS: &str = "/commands";

@@ -158,7 +158,7 @@ const ATTACKS: &[Row] = &[
 
 #[test]
 fn the_table_of_requests() {
-    let token = Token::draw().unwrap();
+    let token = Token::generate().unwrap();
     for (what, method, path, headers, status) in ALLOWED.iter().chain(ATTACKS) {
         let mut map = HeaderMap::new();
         for (name, value) in *headers {
@@ -173,7 +173,7 @@ fn the_table_of_requests() {
 
 #[test]
 fn a_browser_leaves_out_the_usual_port() {
-    let token = Token::draw().unwrap();
+    let token = Token::generate().unwrap();
     let mut headers = HeaderMap::new();
     headers.insert(HOST, HeaderValue::from_static("localhost"));
     assert_eq!(guard(&headers, &Method::GET, "/", &token, 80), Ok(()));

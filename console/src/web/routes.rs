@@ -188,7 +188,7 @@ async fn command(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         Err(refusal) => return refusal.into_response(),
     };
     // A command goes on to its end, even if its client leaves.
-    let done = tokio::spawn((shared.site.obey)(command)).await;
+    let done = tokio::spawn((shared.site.run_command)(command)).await;
     let refusal = match done {
         Ok(Ok(done)) => return answer(StatusCode::OK, JSON, json!({ "done": done }).to_string()),
         Ok(Err(error)) if error.is_mistake => Refusal::new(StatusCode::CONFLICT, error.error),

@@ -1,4 +1,4 @@
-//! Accepts the connections of the page.
+//! Accepts the connections to the server of the page.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,11 +16,11 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::events::is_sampled;
-use super::patient::Patient;
 use super::routes::{Shared, router};
 use super::site::Site;
 use super::token::Token;
 use super::viewers::Viewers;
+use super::write_timeout::WriteTimeout;
 use crate::model::Model;
 
 /// The limits of a server.
@@ -30,9 +30,10 @@ pub(super) struct Limits {
     pub(super) viewers: usize,
     /// The largest number of connections; more of them wait.
     pub(super) connections: usize,
-    /// The time limit for the head of a request. A connection without a request lives as long.
+    /// The time limit for the head of a request. A connection without a request is closed after the same
+    /// time.
     pub(super) head: Duration,
-    /// A viewer that takes no byte for this time is closed.
+    /// The time after which the connection of a viewer that reads no byte is closed.
     pub(super) unread: Duration,
 }
 
@@ -42,10 +43,11 @@ const LIMITS: Limits =
 /// The largest head of a request, in bytes.
 const HEAD: usize = 32 * 1024;
 
-/// The pause after a connection that could not be accepted, such as with too many open files.
+/// The pause after an error of `accept`, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A page that is loaded again is gone for a moment.
+/// The time without a viewer after which the last viewer counts as gone. A page that is loaded again is away
+/// for a moment.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A running server of the page. It ends when it is dropped.
@@ -72,7 +74,7 @@ impl PageServer {
         let reader = site.stream.read();
         let shared = Arc::new(Shared {
             site,
-            token: Token::draw()?,
+            token: Token::generate()?,
             port: address.port(),
             viewers: Viewers::new(limits.viewers),
             model: Mutex::default(),
@@ -111,7 +113,7 @@ impl PageServer {
     }
 }
 
-/// Takes in all events of a reader. The model sees what a viewer sees.
+/// Gives the events of a reader to the model. The model gets the same events as a viewer of the sample.
 async fn follow(mut reader: StreamReader, model: &Mutex<Model>) {
     while let Some((_, event)) = reader.next().await {
         if is_sampled(&event) {
@@ -137,17 +139,17 @@ async fn accept(listener: TcpListener, router: Router, limits: Limits) {
 
 /// Answers the requests of one connection.
 async fn serve(stream: TcpStream, router: Router, limits: Limits, _place: OwnedSemaphorePermit) {
-    // Without it, events could wait for each other; that is slower, and no error.
+    // This fails only for a connection that is closed. Without it, the kernel may delay a small event.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_buf_size(HEAD)
         .serve_connection(
-            TokioIo::new(Patient::new(stream, limits.unread)),
+            TokioIo::new(WriteTimeout::new(stream, limits.unread)),
             TowerToHyperService::new(router),
         );
-    // An error is the end of this connection, and of nothing else.
+    // An error ends only this connection.
     let _ = connection.await;
 }
 

@@ -1,27 +1,27 @@
-//! What a server of the page shows, and what does its commands.
+//! The lab that a server of the page shows, and how the server runs commands and writes the report.
 
 use std::fmt;
 use std::sync::Arc;
 
 use api::Command;
 use futures_util::future::BoxFuture;
-use lab::commands::{CommandError, Operator};
+use lab::commands::{CommandError, CommandRunner};
 use lab::stream::LabStream;
 
-/// The origin of the commands of the page, as the stream tells it.
+/// The origin of the commands of the page. The stream shows it.
 const BY: &str = "console";
 
-/// Does a command.
-type Obey = dyn Fn(Command) -> BoxFuture<'static, Result<String, CommandError>> + Send + Sync;
+/// Runs a command.
+type RunCommand = dyn Fn(Command) -> BoxFuture<'static, Result<String, CommandError>> + Send + Sync;
 
 /// Writes a report.
 type Report = dyn Fn() -> String + Send + Sync;
 
-/// What a server of the page shows, and what does its commands.
+/// The lab that a server of the page shows, and how the server runs commands and writes the report.
 #[derive(Clone)]
 pub struct Site {
     pub(super) stream: Arc<LabStream>,
-    pub(super) obey: Arc<Obey>,
+    pub(super) run_command: Arc<RunCommand>,
     pub(super) report: Option<Arc<Report>>,
 }
 
@@ -32,23 +32,23 @@ impl fmt::Debug for Site {
 }
 
 impl Site {
-    /// A site for a lab.
-    pub fn new(stream: Arc<LabStream>, operator: Arc<Operator>) -> Self {
+    /// A site of a lab. The runner runs its commands.
+    pub fn new(stream: Arc<LabStream>, runner: Arc<CommandRunner>) -> Self {
         Self::with(stream, move |command| {
-            let operator = operator.clone();
-            Box::pin(async move { operator.obey(&command, BY).await })
+            let runner = runner.clone();
+            Box::pin(async move { runner.run(&command, BY).await })
         })
     }
 
-    /// A site whose commands something else does.
+    /// A site of a lab whose commands this function runs.
     pub fn with(
         stream: Arc<LabStream>,
-        obey: impl Fn(Command) -> BoxFuture<'static, Result<String, CommandError>> + Send + Sync + 'static,
+        run_command: impl Fn(Command) -> BoxFuture<'static, Result<String, CommandError>> + Send + Sync + 'static,
     ) -> Self {
-        Self { stream, obey: Arc::new(obey), report: None }
+        Self { stream, run_command: Arc::new(run_command), report: None }
     }
 
-    /// Lets the site offer a report, one HTML document.
+    /// The same site with a report. `write` returns it as one HTML document.
     #[must_use]
     pub fn report(mut self, write: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.report = Some(Arc::new(write));

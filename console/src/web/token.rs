@@ -1,4 +1,4 @@
-//! The token of one start of the server: who can read the page can send commands.
+//! The token of one start of the server. A program that can read the page can send commands.
 
 use std::fmt;
 use std::fs::File;
@@ -13,11 +13,11 @@ use subtle::ConstantTimeEq;
 pub struct Token(String);
 
 impl Token {
-    /// Draws a token from the random numbers of the operating system.
+    /// A new token, from the random numbers of the operating system.
     ///
     /// # Errors
     /// If the operating system gives no random numbers.
-    pub fn draw() -> Result<Self> {
+    pub fn generate() -> Result<Self> {
         let mut bits = [0; 16];
         let mut source = File::open("/dev/urandom").context("cannot open /dev/urandom")?;
         source.read_exact(&mut bits).context("cannot read /dev/urandom")?;
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn each_token_is_new_and_only_itself() {
-        let (one, other) = (Token::draw().unwrap(), Token::draw().unwrap());
+        let (one, other) = (Token::generate().unwrap(), Token::generate().unwrap());
         assert_ne!(one, other);
         assert!(one.text().len() == 32 && one.text().bytes().all(|digit| digit.is_ascii_hexdigit()));
         assert!(one.is(one.text().as_bytes()));

@@ -2,9 +2,13 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, bail};
-use http::Uri;
+use anyhow::{Context, Result, anyhow, ensure};
 use tokio::net::lookup_host;
+
+use crate::endpoint::ServerUrl;
+
+/// The port of a URL that names none (RFC 9110, section 4.2.1).
+const HTTP_PORT: u16 = 80;
 
 /// The address behind a URL such as `http://lb:4030`. `flag` is where the user wrote it, for errors.
 ///
@@ -12,8 +16,7 @@ use tokio::net::lookup_host;
 /// If it is no such URL, or if its name is unknown.
 pub async fn address_of(flag: &str, url: &str) -> Result<SocketAddr> {
     let (host, port) = host_and_port(flag, url)?;
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let mut found = lookup_host((bare, port))
+    let mut found = lookup_host((&*host, port))
         .await
         .with_context(|| format!("{flag} {url}: the name {host} is unknown"))?;
     found.next().with_context(|| format!("{flag} {url}: the name {host} has no address"))
@@ -21,21 +24,9 @@ pub async fn address_of(flag: &str, url: &str) -> Result<SocketAddr> {
 
 fn host_and_port(flag: &str, url: &str) -> Result<(String, u16)> {
     let example = "write it as http://127.0.0.1:4030";
-    let uri: Uri = url.parse().with_context(|| format!("{flag} {url} is no URL: {example}"))?;
-    let (Some(host), Some("http")) = (uri.host(), uri.scheme_str()) else {
-        bail!("{flag} {url} is no URL with http: {example}")
-    };
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let port = match authority.strip_prefix(host) {
-        Some("") => Some(80),
-        Some(rest) => rest.strip_prefix(':').and_then(|port| port.parse().ok()),
-        None => None,
-    };
-    let port = port.with_context(|| format!("{flag} {url} has no valid port: {example}"))?;
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        bail!("{flag} {url} has more than a host and a port: {example}");
-    }
-    Ok((host.to_owned(), port))
+    let read = ServerUrl::read(url).map_err(|error| anyhow!("{flag} {url} {error}: {example}"))?;
+    ensure!(read.has_scheme, "{flag} {url} does not begin with http://: {example}");
+    Ok((read.host, read.port.unwrap_or(HTTP_PORT)))
 }
 
 #[cfg(test)]
@@ -47,7 +38,7 @@ mod tests {
         for (url, expected) in [
             ("http://lb:4030", Some(("lb", 4030))),
             ("http://127.0.0.1:4030/", Some(("127.0.0.1", 4030))),
-            ("http://[::1]:4030", Some(("[::1]", 4030))),
+            ("http://[::1]:4030", Some(("::1", 4030))),
             ("http://lb", Some(("lb", 80))),
             ("https://lb:4030", None),
             ("lb:4030", None),

@@ -1,10 +1,10 @@
 //! The commands to a running lab: what a key of the terminal, a button of the page and `curl` do.
 //!
-//! An [`Operator`] does each [`Command`] at the place that can do it: the control port of a backend, the
-//! admin port of the balancer, the load, or the stream. What the balancer and the load do not tell
-//! themselves, the operator tells as an event `control`.
+//! A [`CommandRunner`] does each [`Command`] at the place that can do it: the control port of a backend, the
+//! admin port of the balancer, the load, or the stream. The runner tells as an event `control` what the
+//! balancer and the load do not tell themselves.
 
-mod failure;
+mod error;
 mod ports;
 mod reset;
 mod usual_load;
@@ -13,18 +13,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
-use api::{Command, LoadWanted};
+use api::{Command, LoadModel};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-pub use self::failure::CommandError;
+pub use self::error::CommandError;
 use self::ports::{AdminPort, ControlPort};
 use self::reset::Beginning;
 pub use self::usual_load::usual_load;
 use crate::stream::{LabStream, Shape, Sources, Traffic};
 
-/// Does the commands to one lab.
-pub struct Operator {
+/// Runs the commands to one lab.
+pub struct CommandRunner {
     stream: Arc<LabStream>,
     controls: Vec<SocketAddr>,
     traffic: Option<Arc<Traffic>>,
@@ -34,14 +34,14 @@ pub struct Operator {
     whole: Mutex<()>,
 }
 
-impl std::fmt::Debug for Operator {
+impl std::fmt::Debug for CommandRunner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Operator").field("controls", &self.controls).finish_non_exhaustive()
+        f.debug_struct("CommandRunner").field("controls", &self.controls).finish_non_exhaustive()
     }
 }
 
-impl Operator {
-    /// An operator of the lab with these sources. It keeps the present policy, modes, weights and load for
+impl CommandRunner {
+    /// A runner for the lab with these sources. It keeps the present policy, modes, weights and load for
     /// [`Command::Reset`]. The token is that of the admin port, if it needs one for changes.
     ///
     /// # Errors
@@ -59,14 +59,14 @@ impl Operator {
         })
     }
 
-    /// Does a command, and returns what was done, in words. `by` is the origin of the command, as the stream
-    /// tells it.
+    /// Runs a command, and returns in words what was done. `by` is the origin of the command. The stream
+    /// shows it.
     ///
     /// A command that has begun must not be dropped: it can have several steps.
     ///
     /// # Errors
     /// If the lab cannot do this, or if one of its parts does not answer.
-    pub async fn obey(&self, command: &Command, by: &str) -> Result<String, CommandError> {
+    pub async fn run(&self, command: &Command, by: &str) -> Result<String, CommandError> {
         match command {
             Command::Kill { backend } => self.process(*backend, "kill", by).await,
             Command::Start { backend } => self.process(*backend, "start", by).await,
@@ -88,7 +88,7 @@ impl Operator {
                 self.admin().set_policy(policy).await?;
                 Ok(format!("policy {policy}"))
             }
-            Command::Load(wanted) => self.load(*wanted),
+            Command::Load(model) => self.load(*model),
             Command::Ghost { policy } => self.ghost(policy.as_deref(), by),
             Command::Secret { backend, fault } => self.secret(*backend, fault, by).await,
             Command::Reveal => {
@@ -163,35 +163,35 @@ impl Operator {
         let _alone = self.whole.lock().await;
         let control = self.control(backend)?;
         let kind = fault["kind"].as_str().unwrap_or_default();
-        if !self.stream.hide(backend, kind) {
+        if !self.stream.begin_secret(backend, kind) {
             return Err(CommandError::impossible("there is a secret fault already: reveal it first"));
         }
         match control.add_fault(fault).await {
             Ok(id) => {
-                self.stream.keep_secret(id, by);
+                self.stream.confirm_secret(id, by);
                 Ok("a secret fault".to_owned())
             }
             Err(error) => {
-                self.stream.hide_nothing();
+                self.stream.cancel_secret();
                 Err(error)
             }
         }
     }
 
-    fn load(&self, wanted: LoadWanted) -> Result<String, CommandError> {
+    fn load(&self, model: LoadModel) -> Result<String, CommandError> {
         let traffic = self.traffic.as_ref().ok_or_else(|| {
             CommandError::impossible(
                 "this lab has no load of its own: start the console with --load and a URL",
             )
         })?;
-        let shape = match wanted {
-            LoadWanted::Open { rate } => Shape { is_open: true, rate, ..traffic.shape() },
-            LoadWanted::Closed { clients } => Shape { is_open: false, clients, ..traffic.shape() },
+        let shape = match model {
+            LoadModel::Open { rate } => Shape { is_open: true, rate, ..traffic.shape() },
+            LoadModel::Closed { clients } => Shape { is_open: false, clients, ..traffic.shape() },
         };
         traffic.change(shape).map_err(|error| CommandError::impossible(format!("{error:#}")))?;
-        Ok(match wanted {
-            LoadWanted::Open { rate } => format!("load: open loop, {rate} requests a second"),
-            LoadWanted::Closed { clients } => format!("load: closed loop, {clients} clients"),
+        Ok(match model {
+            LoadModel::Open { rate } => format!("load: open loop, {rate} requests a second"),
+            LoadModel::Closed { clients } => format!("load: closed loop, {clients} clients"),
         })
     }
 

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::failure::CommandError;
+use super::error::CommandError;
 use crate::client::{Answer, Client, request};
 
 /// The control port of one backend.

@@ -1,13 +1,13 @@
-//! Back to the beginning.
+//! The command `reset`: the lab returns to its beginning.
 
 use std::collections::BTreeMap;
 
 use api::Change;
 use serde_json::{Map, Value, json};
 
-use super::failure::CommandError;
+use super::error::CommandError;
 use super::ports::AdminPort;
-use super::{ControlPort, Operator};
+use super::{CommandRunner, ControlPort};
 use crate::stream::{Shape, Traffic};
 
 /// What a reset returns to.
@@ -52,7 +52,7 @@ impl Beginning {
     }
 }
 
-impl Operator {
+impl CommandRunner {
     /// Does each step, also after a step that failed, and returns the first failure.
     pub(super) async fn reset(&self, by: &str) -> Result<String, CommandError> {
         let mut steps = vec![];

@@ -7,7 +7,7 @@ use api::{Change, ControlChange, Event, Gap, Word};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::clock::LabClock;
-use super::join::{For, Join};
+use super::join::{Join, Outgoing};
 use super::merge::Merge;
 use super::requests::ClientSide;
 
@@ -82,16 +82,16 @@ impl Ring {
 }
 
 impl Merging {
-    fn tell(&mut self, told: Vec<For>) {
-        for event in told {
+    fn tell(&mut self, outgoing: Vec<Outgoing>) {
+        for event in outgoing {
             match event {
-                For::Both(event) => {
+                Outgoing::Shared(event) => {
                     let event = Arc::new(event);
                     self.samples.tell(event.clone());
                     self.all.tell(event);
                 }
-                For::Samples(event) => self.samples.tell(Arc::new(event)),
-                For::All(event) => self.all.tell(Arc::new(event)),
+                Outgoing::SampleOnly(event) => self.samples.tell(Arc::new(event)),
+                Outgoing::FullOnly(event) => self.all.tell(Arc::new(event)),
             }
         }
     }
@@ -112,14 +112,14 @@ impl Channel {
         let now = self.clock.now();
         let mut merging = self.merging();
         for event in what(&mut merging.merge) {
-            let told = merging.join.event(event, now);
-            merging.tell(told);
+            let outgoing = merging.join.event(event, now);
+            merging.tell(outgoing);
         }
     }
 
     /// Tells an event that no source of the merge knows.
     pub(super) fn tell(&self, event: Event) {
-        self.merging().tell(vec![For::Both(event)]);
+        self.merging().tell(vec![Outgoing::Shared(event)]);
     }
 
     /// Tells that the lab itself changed something, in words and, if a program follows it, typed.
@@ -137,9 +137,9 @@ impl Channel {
     pub(super) fn ended(&self, sides: Vec<ClientSide>) {
         let now = self.clock.now();
         let mut merging = self.merging();
-        let mut told = merging.join.ended(sides, now);
-        told.extend(merging.join.pass(now));
-        merging.tell(told);
+        let mut outgoing = merging.join.ended(sides, now);
+        outgoing.extend(merging.join.overdue(now));
+        merging.tell(outgoing);
     }
 
     /// Whether the balancer has told anything.
@@ -305,7 +305,7 @@ mod tests {
     async fn all_requests_push_nothing_out_of_the_sample() {
         let channel = channel();
         let (mut reader, mut all) = (channel.join(), channel.join_all());
-        let request = |id| For::All(Event::Req(Box::new(api::Req { id, ..api::Req::default() })));
+        let request = |id| Outgoing::FullOnly(Event::Req(Box::new(api::Req { id, ..api::Req::default() })));
         tell(&channel, 1);
         channel.merging().tell((0..2 * KEPT as u64).map(request).collect());
         tell(&channel, 1);

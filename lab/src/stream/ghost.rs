@@ -23,14 +23,17 @@ use super::channel::{Channel, StreamReader};
 /// The origin of what the ghost tells by itself.
 const BY: &str = "lab";
 
-/// A build that takes longer than this is told.
-const SOON: Duration = Duration::from_millis(1500);
+/// The stream tells a build that takes longer than this.
+const QUICK_BUILD: Duration = Duration::from_millis(1500);
 
 /// The pause before a simulator that was too slow is started again.
-const PAUSE: Duration = Duration::from_secs(1);
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// The time that a simulator has to end and to say why, after its pipes have failed.
+const EXIT_TIME: Duration = Duration::from_secs(1);
 
 /// A simulator that does not read for this time is too slow.
-const STUCK: Duration = Duration::from_secs(3);
+const WRITE_TIME: Duration = Duration::from_secs(3);
 
 /// The largest part of a line or of its stderr that is read, in bytes.
 const MOST_READ: u64 = 1 << 20;
@@ -42,7 +45,7 @@ pub struct Ghost {
     switch: Arc<Switch>,
 }
 
-/// What is wanted, and what runs.
+/// The policy that is wanted, and the process that runs.
 #[derive(Debug, Default)]
 struct Switch {
     wanted: watch::Sender<Option<Word>>,
@@ -51,11 +54,15 @@ struct Switch {
 }
 
 impl Ghost {
-    /// A ghost that is off. `find` returns the path of the simulator, and may take long.
-    pub(super) fn new(channel: Arc<Channel>, tasks: &mut JoinSet<()>, find: impl Find) -> Self {
+    /// A ghost that is off. `find_simulator` returns the path of the simulator, and may take minutes.
+    pub(super) fn new(
+        channel: Arc<Channel>,
+        tasks: &mut JoinSet<()>,
+        find_simulator: impl FindSimulator,
+    ) -> Self {
         let switch = Arc::<Switch>::default();
-        let (tell, wish) = (channel.clone(), switch.clone());
-        tasks.spawn(async move { haunt(&tell, &wish, find).await });
+        let (task_channel, task_switch) = (channel.clone(), switch.clone());
+        tasks.spawn(async move { supervise(&task_channel, &task_switch, find_simulator).await });
         Self { channel, switch }
     }
 
@@ -105,10 +112,10 @@ fn tell_switch(channel: &Channel, policy: Option<Word>, by: &str) {
     channel.tell_change(what, by, Some(Change::Ghost { policy }));
 }
 
-/// How the simulator is found.
-pub(super) trait Find: Fn() -> Result<PathBuf> + Clone + Send + 'static {}
+/// Finds or builds the simulator, and returns its path.
+pub(super) trait FindSimulator: Fn() -> Result<PathBuf> + Clone + Send + 'static {}
 
-impl<F: Fn() -> Result<PathBuf> + Clone + Send + 'static> Find for F {}
+impl<F: Fn() -> Result<PathBuf> + Clone + Send + 'static> FindSimulator for F {}
 
 /// Why a simulator does not run any more.
 enum End {
@@ -119,7 +126,7 @@ enum End {
 }
 
 /// Runs the simulator while a ghost is wanted.
-async fn haunt(channel: &Channel, switch: &Switch, find: impl Find) -> ! {
+async fn supervise(channel: &Channel, switch: &Switch, find_simulator: impl FindSimulator) -> ! {
     let mut wanted = switch.wanted.subscribe();
     loop {
         let policy = wanted.borrow_and_update().clone();
@@ -128,13 +135,13 @@ async fn haunt(channel: &Channel, switch: &Switch, find: impl Find) -> ! {
             let _ = wanted.changed().await;
             continue;
         };
-        let ended = run(channel, &policy, &mut wanted, &switch.pid, find.clone()).await;
+        let ended = run(channel, &policy, &mut wanted, &switch.pid, find_simulator.clone()).await;
         switch.pid.store(0, Ordering::Relaxed);
         match ended {
             Ok(End::Switched) => {}
             Ok(End::TooSlow) => {
                 channel.tell_change("the ghost was too slow, and begins again", BY, None);
-                sleep(PAUSE).await;
+                sleep(RESTART_PAUSE).await;
             }
             Err(error) => {
                 channel.tell_change(format!("the ghost has ended: {error:#}"), BY, None);
@@ -158,10 +165,10 @@ async fn run(
     policy: &str,
     wanted: &mut watch::Receiver<Option<Word>>,
     pid: &AtomicU32,
-    find: impl Find,
+    find_simulator: impl FindSimulator,
 ) -> Result<End> {
-    let mut built = tokio::task::spawn_blocking(find);
-    let binary = match timeout(SOON, &mut built).await {
+    let mut built = tokio::task::spawn_blocking(find_simulator);
+    let binary = match timeout(QUICK_BUILD, &mut built).await {
         Ok(built) => built??,
         Err(_) => {
             channel.tell_change("the simulator is being built", BY, None);
@@ -179,9 +186,9 @@ async fn run(
         _ = wanted.changed() => Ok(End::Switched),
         fed = feed(channel.join_all(), stdin) => match fed {
             Ok(()) => Ok(End::TooSlow),
-            Err(_) => Err(last_words(&mut simulator, stderr).await),
+            Err(_) => Err(exit_reason(&mut simulator, stderr).await),
         },
-        () = listen(channel, stdout) => Err(last_words(&mut simulator, stderr).await),
+        () = read_events(channel, stdout) => Err(exit_reason(&mut simulator, stderr).await),
     }
 }
 
@@ -213,7 +220,7 @@ async fn feed(mut reader: StreamReader, mut stdin: ChildStdin) -> std::io::Resul
         line.clear();
         serde_json::to_writer(&mut line, &*event)?;
         line.push(b'\n');
-        match timeout(STUCK, stdin.write_all(&line)).await {
+        match timeout(WRITE_TIME, stdin.write_all(&line)).await {
             Ok(written) => written?,
             Err(_) => return Ok(()),
         }
@@ -222,7 +229,7 @@ async fn feed(mut reader: StreamReader, mut stdin: ChildStdin) -> std::io::Resul
 }
 
 /// Tells the events that the simulator writes, until it writes none any more.
-async fn listen(channel: &Channel, stdout: ChildStdout) {
+async fn read_events(channel: &Channel, stdout: ChildStdout) {
     let mut stdout = BufReader::new(stdout);
     let mut line = Vec::new();
     loop {
@@ -238,13 +245,13 @@ async fn listen(channel: &Channel, stdout: ChildStdout) {
 }
 
 /// Why a simulator has ended.
-async fn last_words(simulator: &mut Child, stderr: ChildStderr) -> anyhow::Error {
+async fn exit_reason(simulator: &mut Child, stderr: ChildStderr) -> anyhow::Error {
     let mut said = Vec::new();
     let read = async {
         let _ = stderr.take(MOST_READ).read_to_end(&mut said).await;
         simulator.wait().await
     };
-    let status = match timeout(PAUSE, read).await {
+    let status = match timeout(EXIT_TIME, read).await {
         Ok(Ok(status)) => status.to_string(),
         _ => "it does not read and write any more".to_owned(),
     };

@@ -13,14 +13,14 @@ use super::*;
 const LINE: &str = r#"{"event":"ghost","policy":"ring","tick":{"t":5}}"#;
 
 /// A lab with a ghost, whose simulator is this script.
-struct Haunted {
+struct GhostLab {
     channel: Arc<Channel>,
     ghost: Ghost,
     _tasks: JoinSet<()>,
     folder: tempfile::TempDir,
 }
 
-fn haunted(script: &str) -> Haunted {
+fn ghost_lab(script: &str) -> GhostLab {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sim");
     std::fs::write(&path, format!("#!/bin/sh\necho $@ >> {}/args\n{script}\n", folder.path().display()))
@@ -33,7 +33,7 @@ fn haunted(script: &str) -> Haunted {
     channel.take_in(|merge| merge.balancer(Event::Hello(Box::new(hello))));
     let mut tasks = JoinSet::new();
     let ghost = Ghost::new(channel.clone(), &mut tasks, move || Ok(path.clone()));
-    Haunted { channel, ghost, _tasks: tasks, folder }
+    GhostLab { channel, ghost, _tasks: tasks, folder }
 }
 
 /// Waits for an event whose text, as JSON, contains this.
@@ -52,7 +52,7 @@ async fn told(reader: &mut StreamReader, text: &str) -> Event {
 #[tokio::test]
 async fn what_the_simulator_writes_is_in_the_stream() {
     // It answers the first event that it reads.
-    let lab = haunted(&format!("read first; echo nonsense; echo '{LINE}'; cat > /dev/null"));
+    let lab = ghost_lab(&format!("read first; echo nonsense; echo '{LINE}'; cat > /dev/null"));
     let mut reader = lab.channel.join();
     lab.ghost.set(Some("ring"), "a test").unwrap();
     told(&mut reader, "ghost ring").await;
@@ -73,7 +73,7 @@ async fn what_the_simulator_writes_is_in_the_stream() {
 
 #[tokio::test]
 async fn its_end_is_told_and_nothing_else_ends() {
-    let lab = haunted("echo 'it is broken' >&2; exit 3");
+    let lab = ghost_lab("echo 'it is broken' >&2; exit 3");
     let mut reader = lab.channel.join();
     lab.ghost.set(Some("ring"), "a test").unwrap();
     told(&mut reader, "the ghost has ended: exit status: 3: it is broken").await;
@@ -88,7 +88,7 @@ async fn its_end_is_told_and_nothing_else_ends() {
 
 #[tokio::test]
 async fn a_simulator_that_does_not_read_delays_nothing_and_begins_again() {
-    let lab = haunted("exec sleep 60");
+    let lab = ghost_lab("exec sleep 60");
     let mut reader = lab.channel.join();
     lab.ghost.set(Some("ring"), "a test").unwrap();
     told(&mut reader, "ghost ring").await;
@@ -113,7 +113,7 @@ async fn a_simulator_that_does_not_read_delays_nothing_and_begins_again() {
 
 #[tokio::test]
 async fn a_policy_that_the_balancer_does_not_know_is_refused() {
-    let lab = haunted("exit 0");
+    let lab = ghost_lab("exit 0");
     let error = lab.ghost.set(Some("rin"), "a test").unwrap_err().to_string();
     assert_eq!(error, "there is no policy \"rin\"; choose one of these: ring, random");
     assert_eq!(lab.ghost.policy(), None);

@@ -16,20 +16,20 @@ pub(super) const HOLD_US: u64 = 200_000;
 const KEEP_US: u64 = 1_000_000;
 
 /// The largest number of requests of the sample that wait.
-const MOST_HELD: usize = 1024;
+const MOST_SAMPLES: usize = 1024;
 
 /// The largest number of requests of the load that are remembered.
-const MOST_KEPT: usize = 16_384;
+const MOST_ENDED: usize = 16_384;
 
-/// An event, for the readers who want it.
+/// An event, and the readers that get it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum For {
-    /// For all readers.
-    Both(Event),
-    /// For readers of the sample.
-    Samples(Event),
-    /// For readers of all requests.
-    All(Event),
+pub(super) enum Outgoing {
+    /// For readers of the sample and for readers of all requests.
+    Shared(Event),
+    /// Only for readers of the sample.
+    SampleOnly(Event),
+    /// Only for readers of all requests.
+    FullOnly(Event),
 }
 
 /// What waits for its other side.
@@ -37,12 +37,12 @@ pub(super) enum For {
 pub(super) struct Join {
     /// The load; `None` if the lab has none.
     names: Option<LoadNames>,
-    /// Requests of the sample without a client side, in the order in which they came.
-    held: VecDeque<Sample>,
-    /// Requests of the load, in the order in which they came.
-    kept: VecDeque<Kept>,
-    /// The number of requests of the load that were told with an id of the lab.
-    told: u64,
+    /// Requests of the sample that wait for their client side, in the order in which they came.
+    samples: VecDeque<Sample>,
+    /// Requests of the load, in the order in which they ended.
+    ended: VecDeque<EndedRequest>,
+    /// The number of requests of the load that have got an id of the lab.
+    numbered: u64,
 }
 
 /// A request of the sample, with the decisions about it.
@@ -54,15 +54,15 @@ struct Sample {
     since: u64,
 }
 
-/// A request of the load.
+/// A request of the load that has ended.
 #[derive(Debug)]
-struct Kept {
+struct EndedRequest {
     side: ClientSide,
     since: u64,
-    /// Readers of all requests have it.
-    is_told: bool,
-    /// Readers of the sample have it.
-    is_joined: bool,
+    /// Whether readers of all requests have it.
+    is_in_full: bool,
+    /// Whether readers of the sample have it.
+    is_in_sample: bool,
 }
 
 impl Join {
@@ -72,115 +72,115 @@ impl Join {
     }
 
     /// An event of the merge, at this time.
-    pub(super) fn event(&mut self, event: Event, now: u64) -> Vec<For> {
+    pub(super) fn event(&mut self, event: Event, now: u64) -> Vec<Outgoing> {
         match event {
             Event::Req(req) => self.sample(req, now),
-            Event::Why(why) => match self.held.iter_mut().rev().find(|held| held.req.id == why.id) {
-                Some(held) => {
-                    held.why = Some(why);
+            Event::Why(why) => match self.samples.iter_mut().rev().find(|sample| sample.req.id == why.id) {
+                Some(sample) => {
+                    sample.why = Some(why);
                     Vec::new()
                 }
-                None => vec![For::Both(Event::Why(why))],
+                None => vec![Outgoing::Shared(Event::Why(why))],
             },
-            other => vec![For::Both(other)],
+            other => vec![Outgoing::Shared(other)],
         }
     }
 
     /// A request of the sample. A request that is not of the load is told at once.
-    fn sample(&mut self, req: Box<Req>, now: u64) -> Vec<For> {
+    fn sample(&mut self, req: Box<Req>, now: u64) -> Vec<Outgoing> {
         let number = self.names.as_ref().and_then(|names| names.number(req.request_id.as_deref()));
-        let Some(number) = number else { return vec![For::Both(Event::Req(req))] };
+        let Some(number) = number else { return vec![Outgoing::Shared(Event::Req(req))] };
         let sample = Sample { number, req, why: None, since: now };
-        let side = self.kept.iter_mut().find(|kept| is_pair(&sample, kept));
-        if let Some(kept) = side {
-            return joined(sample, kept);
+        if let Some(ended) = self.ended.iter_mut().find(|ended| is_pair(&sample, ended)) {
+            return joined(sample, ended);
         }
-        self.held.push_back(sample);
-        match self.held.len() > MOST_HELD {
-            true => self.held.pop_front().map(alone).unwrap_or_default(),
+        self.samples.push_back(sample);
+        match self.samples.len() > MOST_SAMPLES {
+            true => self.samples.pop_front().map(without_client).unwrap_or_default(),
             false => Vec::new(),
         }
     }
 
     /// Requests of the load have ended.
-    pub(super) fn ended(&mut self, sides: Vec<ClientSide>, now: u64) -> Vec<For> {
-        let mut told = Vec::new();
+    pub(super) fn ended(&mut self, sides: Vec<ClientSide>, now: u64) -> Vec<Outgoing> {
+        let mut outgoing = Vec::new();
         for side in sides {
-            let mut kept = Kept { side, since: now, is_told: false, is_joined: false };
-            if let Some(place) = self.held.iter().position(|held| is_pair(held, &kept))
-                && let Some(sample) = self.held.remove(place)
+            let mut ended = EndedRequest { side, since: now, is_in_full: false, is_in_sample: false };
+            if let Some(place) = self.samples.iter().position(|sample| is_pair(sample, &ended))
+                && let Some(sample) = self.samples.remove(place)
             {
-                told.extend(joined(sample, &mut kept));
+                outgoing.extend(joined(sample, &mut ended));
             }
-            self.kept.push_back(kept);
+            self.ended.push_back(ended);
         }
-        let surplus = self.kept.len().saturating_sub(MOST_KEPT);
-        for mut kept in self.kept.drain(..surplus) {
-            told.extend(unsampled(&mut kept, &mut self.told));
+        let surplus = self.ended.len().saturating_sub(MOST_ENDED);
+        for mut ended in self.ended.drain(..surplus) {
+            outgoing.extend(without_sample(&mut ended, &mut self.numbered));
         }
-        told
+        outgoing
     }
 
-    /// Time passes: what has waited long enough is told as it is.
-    pub(super) fn pass(&mut self, now: u64) -> Vec<For> {
-        let mut told = Vec::new();
+    /// Returns what has waited long enough for its other side, without that side.
+    pub(super) fn overdue(&mut self, now: u64) -> Vec<Outgoing> {
+        let mut outgoing = Vec::new();
         let is_over = |since: u64, time: u64| now.saturating_sub(since) >= time;
-        while self.held.front().is_some_and(|held| is_over(held.since, HOLD_US)) {
-            told.extend(self.held.pop_front().map(alone).unwrap_or_default());
+        while self.samples.front().is_some_and(|sample| is_over(sample.since, HOLD_US)) {
+            outgoing.extend(self.samples.pop_front().map(without_client).unwrap_or_default());
         }
-        for kept in self.kept.iter_mut().take_while(|kept| is_over(kept.since, HOLD_US)) {
-            told.extend(unsampled(kept, &mut self.told));
+        for ended in self.ended.iter_mut().take_while(|ended| is_over(ended.since, HOLD_US)) {
+            outgoing.extend(without_sample(ended, &mut self.numbered));
         }
-        while self.kept.front().is_some_and(|kept| is_over(kept.since, KEEP_US)) {
-            self.kept.pop_front();
+        while self.ended.front().is_some_and(|ended| is_over(ended.since, KEEP_US)) {
+            self.ended.pop_front();
         }
-        told
+        outgoing
     }
 
-    /// What waits at most.
+    /// The numbers of waiting samples and of remembered requests of the load.
     #[cfg(test)]
     pub(super) fn sizes(&self) -> (usize, usize) {
-        (self.held.len(), self.kept.len())
+        (self.samples.len(), self.ended.len())
     }
 }
 
 /// Whether the two are the sides of one try. The tries of a request have the same id, so the status tells
 /// them apart, as far as it can.
-fn is_pair(sample: &Sample, kept: &Kept) -> bool {
-    let (one, other) = (sample.req.status, kept.side.req.status);
-    kept.side.number == sample.number && !kept.is_joined && (one == other || one == 499 || other == 0)
+fn is_pair(sample: &Sample, ended: &EndedRequest) -> bool {
+    let (one, other) = (sample.req.status, ended.side.req.status);
+    ended.side.number == sample.number && !ended.is_in_sample && (one == other || one == 499 || other == 0)
 }
 
 /// A request of the sample that has its client side. Readers of all requests may have the client side
 /// already; then they do not get the request again.
-fn joined(sample: Sample, kept: &mut Kept) -> Vec<For> {
-    let (req, client) = (&sample.req, &kept.side.req);
-    let mut told = vec![For::Samples(Event::Req(Box::new(with_truth(req, client))))];
-    if !kept.is_told {
-        told.push(For::All(Event::Req(Box::new(both_sides(req, client)))));
+fn joined(sample: Sample, ended: &mut EndedRequest) -> Vec<Outgoing> {
+    let (req, client) = (&sample.req, &ended.side.req);
+    let mut outgoing = vec![Outgoing::SampleOnly(Event::Req(Box::new(with_truth(req, client))))];
+    if !ended.is_in_full {
+        outgoing.push(Outgoing::FullOnly(Event::Req(Box::new(both_sides(req, client)))));
     }
-    told.extend(sample.why.map(|why| match kept.is_told {
-        true => For::Samples(Event::Why(why)),
-        false => For::Both(Event::Why(why)),
+    outgoing.extend(sample.why.map(|why| match ended.is_in_full {
+        true => Outgoing::SampleOnly(Event::Why(why)),
+        false => Outgoing::Shared(Event::Why(why)),
     }));
-    (kept.is_joined, kept.is_told) = (true, true);
-    told
+    (ended.is_in_sample, ended.is_in_full) = (true, true);
+    outgoing
 }
 
 /// A request of the sample whose client side did not come. Readers of all requests get the client side later.
-fn alone(sample: Sample) -> Vec<For> {
-    let why = sample.why.map(|why| For::Samples(Event::Why(why)));
-    std::iter::once(For::Samples(Event::Req(sample.req))).chain(why).collect()
+fn without_client(sample: Sample) -> Vec<Outgoing> {
+    let why = sample.why.map(|why| Outgoing::SampleOnly(Event::Why(why)));
+    std::iter::once(Outgoing::SampleOnly(Event::Req(sample.req))).chain(why).collect()
 }
 
-/// A request of the load that is not in the sample, unless it was told.
-fn unsampled(kept: &mut Kept, count: &mut u64) -> Option<For> {
-    if std::mem::replace(&mut kept.is_told, true) {
+/// A request of the load without its sample, with an id of the lab. `None` if readers of all requests have
+/// it.
+fn without_sample(ended: &mut EndedRequest, numbered: &mut u64) -> Option<Outgoing> {
+    if std::mem::replace(&mut ended.is_in_full, true) {
         return None;
     }
-    let req = Req { id: FIRST_ID + *count, ..kept.side.req.clone() };
-    *count += 1;
-    Some(For::All(Event::Req(Box::new(req))))
+    let req = Req { id: FIRST_ID + *numbered, ..ended.side.req.clone() };
+    *numbered += 1;
+    Some(Outgoing::FullOnly(Event::Req(Box::new(req))))
 }
 
 #[cfg(test)]

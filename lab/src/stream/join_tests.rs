@@ -23,17 +23,17 @@ fn side(number: u64, status: u16) -> ClientSide {
 }
 
 /// Each event as: its readers, its name, the id, and whether a request has its service time.
-fn told(events: &[For]) -> Vec<String> {
+fn told(events: &[Outgoing]) -> Vec<String> {
     let event = |event: &Event| match event {
         Event::Req(req) if req.id >= FIRST_ID => format!("req L{} n{}", req.id - FIRST_ID, req.n),
         Event::Req(req) => format!("req {} n{} {:?}", req.id, req.n, req.service_us),
         Event::Why(why) => format!("why {}", why.id),
         other => other.name().to_owned(),
     };
-    let one = |told: &For| match told {
-        For::Both(one) => format!("both {}", event(one)),
-        For::Samples(one) => format!("samples {}", event(one)),
-        For::All(one) => format!("all {}", event(one)),
+    let one = |told: &Outgoing| match told {
+        Outgoing::Shared(one) => format!("both {}", event(one)),
+        Outgoing::SampleOnly(one) => format!("samples {}", event(one)),
+        Outgoing::FullOnly(one) => format!("all {}", event(one)),
     };
     events.iter().map(one).collect()
 }
@@ -47,16 +47,16 @@ fn the_sides_come_in_either_order() {
     let both = first.ended(vec![side(41, 200), side(42, 200)], 50_000);
     assert_eq!(told(&both), [expected[0], expected[1], "both why 5"]);
     // The other request is told once, and the joined one is not told again.
-    assert_eq!(told(&first.pass(50_000 + HOLD_US)), ["all req L0 n0"]);
-    assert!(first.pass(10_000_000).is_empty());
+    assert_eq!(told(&first.overdue(50_000 + HOLD_US)), ["all req L0 n0"]);
+    assert!(first.overdue(10_000_000).is_empty());
     assert_eq!(first.sizes(), (0, 0));
 
     let mut last = join();
     assert!(last.ended(vec![side(42, 200)], 0).is_empty());
-    assert!(last.pass(HOLD_US - 1).is_empty());
+    assert!(last.overdue(HOLD_US - 1).is_empty());
     assert_eq!(told(&last.event(sample(5, "load1-42", 200), HOLD_US - 1)), expected);
     assert_eq!(told(&last.event(why(5), HOLD_US)), ["both why 5"]);
-    assert!(last.pass(10_000_000).is_empty());
+    assert!(last.overdue(10_000_000).is_empty());
 }
 
 #[test]
@@ -64,11 +64,11 @@ fn a_side_that_waits_too_long_is_told_as_it_is() {
     let mut join = join();
     join.event(sample(5, "load1-42", 200), 0);
     join.event(why(5), 0);
-    assert!(join.pass(HOLD_US - 1).is_empty());
-    assert_eq!(told(&join.pass(HOLD_US)), ["samples req 5 n3 None", "samples why 5"]);
+    assert!(join.overdue(HOLD_US - 1).is_empty());
+    assert_eq!(told(&join.overdue(HOLD_US)), ["samples req 5 n3 None", "samples why 5"]);
     // Its client comes later: readers of all requests get the request once.
     join.ended(vec![side(42, 200)], 300_000);
-    assert_eq!(told(&join.pass(300_000 + HOLD_US)), ["all req L0 n0"]);
+    assert_eq!(told(&join.overdue(300_000 + HOLD_US)), ["all req L0 n0"]);
     // Readers of all requests have this one, so only the others get the late sample.
     assert_eq!(told(&join.event(sample(6, "load1-42", 200), 600_000)), ["samples req 6 n3 Some(1042)"]);
 }
@@ -97,12 +97,12 @@ fn tries_of_one_request_are_told_apart() {
 fn the_memory_has_a_bound_and_nothing_is_lost() {
     let mut join = join();
     let surplus = 10;
-    let sides = (0..(MOST_KEPT + surplus) as u64).map(|number| side(number, 200)).collect();
+    let sides = (0..(MOST_ENDED + surplus) as u64).map(|number| side(number, 200)).collect();
     assert_eq!(join.ended(sides, 0).len(), surplus, "the oldest are told early");
-    let flushed: usize = (0..(MOST_HELD + surplus) as u64)
+    let flushed: usize = (0..(MOST_SAMPLES + surplus) as u64)
         .map(|id| join.event(sample(id, &format!("load1-{}", 1_000_000 + id), 200), 0).len())
         .sum();
     assert_eq!(flushed, surplus);
-    assert_eq!(join.sizes(), (MOST_HELD, MOST_KEPT));
-    assert_eq!(join.pass(HOLD_US).len(), MOST_HELD + MOST_KEPT);
+    assert_eq!(join.sizes(), (MOST_SAMPLES, MOST_ENDED));
+    assert_eq!(join.overdue(HOLD_US).len(), MOST_SAMPLES + MOST_ENDED);
 }

@@ -155,7 +155,8 @@ impl Merge {
     /// The state of a backend, or `None` if its control port does not answer.
     pub(super) fn backend(&mut self, t: u64, number: usize, seen: Option<BackendSeen>) -> Vec<Event> {
         let seen = seen.unwrap_or_else(|| BackendSeen::unknown(self.unhidden.get(&number)));
-        let after = self.secret.as_ref().map_or_else(|| seen.clone(), |secret| secret.hide(number, &seen));
+        let after =
+            self.secret.as_ref().map_or_else(|| seen.clone(), |secret| secret.without_secret(number, &seen));
         let events = differences(self.backends.get(&number), &after, number, t);
         self.backends.insert(number, after);
         self.unhidden.insert(number, seen);
@@ -205,7 +206,7 @@ impl Merge {
         events.push(Event::Tick(tick));
         events.extend(self.states.values().cloned().map(Event::State));
         events.extend(self.backends.iter().flat_map(|(number, seen)| differences(None, seen, *number, t)));
-        events.extend(self.secret.as_ref().and_then(|secret| secret.told(t, BY)));
+        events.extend(self.secret.as_ref().and_then(|secret| secret.event(t, BY)));
         events
     }
 }

@@ -148,28 +148,28 @@ impl LabStream {
 
     /// Hides a fault of this kind that is about to be added to a backend. It stays hidden from all readers
     /// until [`LabStream::reveal`]. Returns false, and does nothing, if there is a secret already.
-    pub fn hide(&self, backend: usize, kind: &str) -> bool {
+    pub fn begin_secret(&self, backend: usize, kind: &str) -> bool {
         let mut is_hidden = false;
         self.channel.take_in(|merge| {
-            is_hidden = merge.hide(backend, kind);
+            is_hidden = merge.begin_secret(backend, kind);
             Vec::new()
         });
         is_hidden
     }
 
-    /// The fault that [`LabStream::hide`] has announced was not added.
-    pub fn hide_nothing(&self) {
+    /// Ends the secret that [`LabStream::begin_secret`] began, because its fault was not added.
+    pub fn cancel_secret(&self) {
         self.channel.take_in(|merge| {
-            merge.hide_nothing();
+            merge.cancel_secret();
             Vec::new()
         });
     }
 
-    /// The fault that [`LabStream::hide`] has announced was added, and has this id. Tells that there is a
-    /// secret.
-    pub fn keep_secret(&self, id: u64, by: &str) {
+    /// The fault of the secret that [`LabStream::begin_secret`] began was added, and has this id. Tells that
+    /// there is a secret.
+    pub fn confirm_secret(&self, id: u64, by: &str) {
         let t = self.channel.now();
-        self.channel.take_in(|merge| merge.keep_secret(t, id, by));
+        self.channel.take_in(|merge| merge.confirm_secret(t, id, by));
     }
 
     /// Shows the secret, and tells what it was. Returns the same words; `None` without a secret.

@@ -48,11 +48,11 @@ fn a_secret_is_hidden_from_its_first_moment_until_it_is_revealed() {
         ..Default::default()
     }));
     merge.backend(S, 3, seen(&[(1, "latency")]));
-    assert!(merge.hide(3, "latency"));
-    assert!(!merge.hide(2, "status"), "one secret at a time");
+    assert!(merge.begin_secret(3, "latency"));
+    assert!(!merge.begin_secret(2, "status"), "one secret at a time");
     // The backend is seen before its answer with the id comes.
     assert!(merge.backend(S, 3, seen(&[(1, "latency"), (2, "latency")])).is_empty());
-    assert_eq!(told(&merge.keep_secret(2 * S, 2, "console")), ["a secret fault is active: find it"]);
+    assert_eq!(told(&merge.confirm_secret(2 * S, 2, "console")), ["a secret fault is active: find it"]);
     assert_eq!(
         told(&merge.backend(3 * S, 3, seen(&[(1, "latency"), (2, "latency"), (5, "status")]))),
         ["+status"]
@@ -74,24 +74,24 @@ fn a_secret_is_hidden_from_its_first_moment_until_it_is_revealed() {
 #[test]
 fn a_fault_of_the_same_kind_at_another_backend_is_no_secret() {
     let mut merge = merge();
-    assert!(merge.hide(2, "latency"));
+    assert!(merge.begin_secret(2, "latency"));
     assert_eq!(told(&merge.backend(S, 3, seen(&[(1, "latency")]))), ["+latency"]);
 }
 
 #[test]
 fn a_secret_that_was_refused_hides_nothing() {
     let mut merge = merge();
-    assert!(merge.hide(3, "latency"));
-    merge.hide_nothing();
+    assert!(merge.begin_secret(3, "latency"));
+    merge.cancel_secret();
     assert_eq!(told(&merge.backend(S, 3, seen(&[(1, "latency")]))), ["+latency"]);
-    assert!(merge.hide(3, "status"));
+    assert!(merge.begin_secret(3, "status"));
 }
 
 #[test]
 fn a_secret_that_has_ended_is_revealed_without_a_fault() {
     let mut merge = merge();
-    assert!(merge.hide(3, "latency"));
-    merge.keep_secret(S, 1, "console");
+    assert!(merge.begin_secret(3, "latency"));
+    merge.confirm_secret(S, 1, "console");
     merge.backend(S, 3, seen(&[(1, "latency")]));
     assert!(merge.backend(2 * S, 3, seen(&[])).is_empty(), "its end is a secret too");
     let (what, events) = merge.reveal(3 * S, "console").unwrap();

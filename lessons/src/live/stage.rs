@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use api::Event;
-use lab::commands::Operator;
+use lab::commands::CommandRunner;
 use lab::load::Tunnels;
 use lab::stream::{LabStream, Sources, StreamReader, Traffic};
 use lab::topology::Lab;
@@ -23,7 +23,7 @@ pub struct Stage<'a> {
     traffic: Arc<Traffic>,
     tunnels: Tunnels,
     stream: Arc<LabStream>,
-    operator: Arc<Operator>,
+    commands: Arc<CommandRunner>,
 }
 
 impl<'a> Stage<'a> {
@@ -61,8 +61,8 @@ impl<'a> Stage<'a> {
         let traffic = Arc::new(Traffic::start(load, shape)?);
         let sources = Sources { traffic: Some(traffic.clone()), seed: Some(seed), ..quiet };
         let stream = Arc::new(LabStream::start(sources.clone()).await?);
-        let operator = Arc::new(Operator::new(stream.clone(), &sources, None).await?);
-        Ok(Self { plan, lab, traffic, tunnels, stream, operator })
+        let commands = Arc::new(CommandRunner::new(stream.clone(), &sources, None).await?);
+        Ok(Self { plan, lab, traffic, tunnels, stream, commands })
     }
 
     /// The events of the lab.
@@ -71,8 +71,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Does commands to the lab.
-    pub fn operator(&self) -> &Arc<Operator> {
-        &self.operator
+    pub fn commands(&self) -> &Arc<CommandRunner> {
+        &self.commands
     }
 
     /// Runs to the end of the plan, and ends the lab.
@@ -95,7 +95,7 @@ impl<'a> Stage<'a> {
             End::Requests(_) => None,
         };
         let run = LiveRun::new(&report, time, told);
-        drop((self.operator, self.stream));
+        drop((self.commands, self.stream));
         self.lab.stop();
         Ok(run)
     }

@@ -259,7 +259,7 @@ pub(super) async fn the_report_is_downloaded_and_opens(stage: &Stage, browser: &
     let text = std::fs::read_to_string(&file)?;
     println!("  the report of {} kB is there after {took:?}", text.len() / 1000);
     ensure!(took < Duration::from_secs(3), "the report took {took:?}");
-    for part in ["kill B2", "round-robin", "<dt>seed</dt><dd>42</dd>", "Attempt 1"] {
+    for part in ["kill B2", "round-robin", "<dt>seed</dt><dd>42</dd>", "Decision 1"] {
         ensure!(text.contains(part), "the report lacks {part:?}");
     }
     ensure!(

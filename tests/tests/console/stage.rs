@@ -11,7 +11,7 @@ use console::Reporter;
 use console::web::{PageServer, Site, TOKEN_HEADER};
 use http::{Method, Request};
 use lab::client::{Answer, Client};
-use lab::commands::{Operator, usual_load};
+use lab::commands::{CommandRunner, usual_load};
 use lab::load::{Call, Load};
 use lab::stream::{LabStream, Shape, Sources, Traffic};
 use lab::topology::{Lab, State};
@@ -206,9 +206,9 @@ async fn play(
     let traffic = Arc::new(Traffic::start(load, shape)?);
     let sources = Sources { traffic: Some(traffic.clone()), seed: Some(SEED), ..Sources::of(&lab)? };
     let stream = Arc::new(LabStream::start(sources.clone()).await?);
-    let operator = Operator::new(stream.clone(), &sources, None).await?;
+    let runner = CommandRunner::new(stream.clone(), &sources, None).await?;
     let reporter = Reporter::start(&stream);
-    let site = Site::new(stream.clone(), Arc::new(operator)).report(move || reporter.write());
+    let site = Site::new(stream.clone(), Arc::new(runner)).report(move || reporter.write());
     let server = PageServer::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), site).await?;
     let _ = tell.send(Ok(Places {
         page: server.address(),

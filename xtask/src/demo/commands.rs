@@ -3,17 +3,17 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use console::terminal::{Wish, command, save_report};
+use console::terminal::{KeyPress, command, save_report};
 use console::{Action, Ghost, LoadFigures, View};
-use lab::commands::Operator;
+use lab::commands::CommandRunner;
 use lab::stream::{LabStream, Shape, Traffic};
 
 /// The origin of what the keys do, as the stream tells it.
 const BY: &str = "demo";
 
-/// A lab that obeys the keys.
+/// The keys of the demo, and the lab that they change.
 pub(super) struct Keys<'a> {
-    pub(super) operator: &'a Operator,
+    pub(super) runner: &'a CommandRunner,
     pub(super) stream: &'a LabStream,
     pub(super) traffic: &'a Traffic,
     /// The address of the page, which writes the reports.
@@ -21,15 +21,15 @@ pub(super) struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    /// Does what the user wants. The stream tells a command that is not possible.
-    pub(super) async fn obey(&self, wish: Wish) {
-        if wish.action == Action::Report {
+    /// Does what a key stands for. The stream tells a command that is not possible.
+    pub(super) async fn handle(&self, press: KeyPress) {
+        if press.action == Action::Report {
             self.stream.tell(self.report().await, BY);
             return;
         }
-        let view = present(wish.view, self.traffic.shape(), self.stream.ghost().policy().as_deref());
-        let Some(command) = command(&Wish { view, ..wish }) else { return };
-        if let Err(error) = self.operator.obey(&command, BY).await {
+        let view = present(press.view, self.traffic.shape(), self.stream.ghost().policy().as_deref());
+        let Some(command) = command(&KeyPress { view, ..press }) else { return };
+        if let Err(error) = self.runner.run(&command, BY).await {
             self.stream.tell(format!("cannot do this: {error}"), BY);
         }
     }
@@ -60,7 +60,7 @@ fn present(view: View, shape: Shape, ghost: Option<&str>) -> View {
 
 #[cfg(test)]
 mod tests {
-    use api::{Command, LoadWanted};
+    use api::{Command, LoadModel};
     use console::Model;
 
     use super::*;
@@ -74,16 +74,16 @@ mod tests {
                 policies: vec!["a".into(), "b".into(), "c".into()],
                 ..Model::default().view()
             };
-            command(&Wish { action, lane: 1, view: present(drawn, shape, ghost) })
+            command(&KeyPress { action, backend: 1, view: present(drawn, shape, ghost) })
         };
         let ghost = |policy: Option<&str>| Some(Command::Ghost { policy: policy.map(str::to_owned) });
         assert_eq!(
             command(Action::Load { more: true }, shape(true), None),
-            Some(Command::Load(LoadWanted::Open { rate: 160.0 }))
+            Some(Command::Load(LoadModel::Open { rate: 160.0 }))
         );
         assert_eq!(
             command(Action::Load { more: true }, shape(false), None),
-            Some(Command::Load(LoadWanted::Closed { clients: 10 }))
+            Some(Command::Load(LoadModel::Closed { clients: 10 }))
         );
         assert_eq!(command(Action::Ghost, shape(true), None), ghost(Some("b")));
         assert_eq!(command(Action::Ghost, shape(true), Some("b")), ghost(Some("c")));

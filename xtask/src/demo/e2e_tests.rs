@@ -132,8 +132,8 @@ async fn a_balancer_that_is_started_again_goes_on_in_the_same_stream() -> Result
 async fn paged(lab: &Lab, traffic: &Arc<Traffic>, stream: LabStream) -> Result<(PageServer, Arc<LabStream>)> {
     let stream = Arc::new(stream);
     let sources = Sources { traffic: Some(traffic.clone()), ..Sources::of(lab)? };
-    let operator = Arc::new(Operator::new(stream.clone(), &sources, None).await?);
-    let site = Site::new(stream.clone(), operator);
+    let runner = Arc::new(CommandRunner::new(stream.clone(), &sources, None).await?);
+    let site = Site::new(stream.clone(), runner);
     Ok((PageServer::start("127.0.0.1:0".parse()?, site).await?, stream))
 }
 

@@ -17,7 +17,7 @@ use console::Glyphs;
 pub(crate) use console::terminal::EventSource;
 use console::terminal::{Addresses, Start, live, of_the_locale, plain, say};
 use lab::binaries::CargoOutput;
-use lab::commands::{Operator, usual_load};
+use lab::commands::{CommandRunner, usual_load};
 use lab::stream::{LabStream, Sources, StreamReader, Traffic};
 use lab::topology::{Lab, Setup};
 use tokio::runtime::Runtime;
@@ -126,10 +126,11 @@ impl Demo {
         let traffic = Arc::new(traffic(&lab, self.seed)?);
         let sources = Sources { traffic: Some(traffic.clone()), seed: self.seed(), ..Sources::of(&lab)? };
         let stream = Arc::new(LabStream::start(sources.clone()).await?);
-        let operator = Operator::new(stream.clone(), &sources, lab.admin_token().map(str::to_owned)).await?;
-        let operator = Arc::new(operator);
+        let runner =
+            CommandRunner::new(stream.clone(), &sources, lab.admin_token().map(str::to_owned)).await?;
+        let runner = Arc::new(runner);
         let mut recording = recorder.map(|recorder| recorder.start(stream.read_all()));
-        let page = Page::open(!self.no_page, &stream, &operator).await?;
+        let page = Page::open(!self.no_page, &stream, &runner).await?;
         let until = self.seconds.map(Duration::from_secs);
         let shown = async {
             if self.plain || !stdout().is_terminal() {
@@ -146,8 +147,7 @@ impl Demo {
                     addresses: Some(Addresses::of(&lab)),
                     ..Start::default()
                 };
-                let keys =
-                    Keys { operator: &operator, stream: &stream, traffic: &traffic, page: page.address() };
+                let keys = Keys { runner: &runner, stream: &stream, traffic: &traffic, page: page.address() };
                 with_keys(keys, start).await?;
             }
             if self.hold { page.hold().await } else { Ok(()) }
@@ -168,7 +168,7 @@ impl Demo {
         if let Some(recording) = recording {
             say(&recording.end().await?)?;
         }
-        drop((page, operator, stream));
+        drop((page, runner, stream));
         lab.stop();
         Ok(())
     }
@@ -222,21 +222,21 @@ async fn started(setup: Setup) -> Result<Lab> {
     }
 }
 
-/// Shows the screen, and obeys the keys beside it.
+/// Shows the screen, and handles its keys.
 async fn with_keys(keys: Keys<'_>, start: Start) -> Result<()> {
-    let (wishes, mut wished) = mpsc::unbounded_channel();
-    let obey = async {
-        while let Some(wish) = wished.recv().await {
-            keys.obey(wish).await;
+    let (sender, mut presses) = mpsc::unbounded_channel();
+    let handle_keys = async {
+        while let Some(press) = presses.recv().await {
+            keys.handle(press).await;
         }
         std::future::pending::<()>().await;
     };
     let reader = OfLab(keys.stream.read());
     let settings = SETTINGS.map(str::to_owned).to_vec();
-    let start = Start { settings, wishes: Some(wishes), ..start };
+    let start = Start { settings, key_presses: Some(sender), ..start };
     tokio::select! {
         ended = live(reader, start) => ended,
-        () = obey => Ok(()),
+        () = handle_keys => Ok(()),
     }
 }
 

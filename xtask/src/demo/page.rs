@@ -8,7 +8,7 @@ use anyhow::{Error, Result};
 use console::Reporter;
 use console::terminal::say;
 use console::web::{PORT, PageServer, Site};
-use lab::commands::Operator;
+use lab::commands::CommandRunner;
 use lab::stream::LabStream;
 
 /// The page of the demo, or the reason why there is none.
@@ -25,14 +25,14 @@ impl Page {
     pub(super) async fn open(
         is_wanted: bool,
         stream: &Arc<LabStream>,
-        operator: &Arc<Operator>,
+        runner: &Arc<CommandRunner>,
     ) -> Result<Self> {
         if !is_wanted {
             return Ok(Self::Unwanted);
         }
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
         let reporter = Reporter::start(stream);
-        let site = Site::new(stream.clone(), operator.clone()).report(move || reporter.write());
+        let site = Site::new(stream.clone(), runner.clone()).report(move || reporter.write());
         match PageServer::start(bind, site).await {
             Ok(server) => Ok(Self::Open(server)),
             Err(error) if is_taken(&error) => Ok(Self::Taken),

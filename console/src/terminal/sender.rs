@@ -1,4 +1,4 @@
-//! Sends the commands of a console that is attached to a lab, or to a balancer alone.
+//! Sends the commands of a console to the lab to which it is attached, or to a balancer alone.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use api::Command;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request};
 use lab::client::{Answer, Client, request};
 use serde_json::{Value, json};
 
 use super::address::{Kind, token};
 use super::command::command;
-use super::wish::Wish;
+use super::key_press::KeyPress;
+use crate::endpoint::TOKEN_HEADER;
 use crate::keys::Action;
-
-const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-console-token");
 
 /// The name of a report, without its ending.
 const REPORT: &str = "roundabout-report";
@@ -24,19 +23,20 @@ const REPORT: &str = "roundabout-report";
 /// The reports that a folder gets at most, so that none is replaced.
 const REPORTS: usize = 99;
 
-/// Where the commands of a console go.
+/// Sends the commands of a console to one server.
 #[derive(Clone, Debug)]
-pub(super) struct Orders {
+pub(super) struct CommandSender {
+    /// The console of a lab, or the admin port of a balancer.
     pub(super) server: SocketAddr,
     pub(super) kind: Kind,
     /// The folder for reports.
     pub(super) folder: PathBuf,
 }
 
-impl Orders {
-    /// Does what the user wants. Returns what is to say, if the stream does not say it.
-    pub(super) async fn obey(&self, wish: &Wish) -> Option<String> {
-        let done = match (wish.action, command(wish)) {
+impl CommandSender {
+    /// Does what a key stands for. Returns a message to the user, if the stream does not have one.
+    pub(super) async fn handle(&self, press: &KeyPress) -> Option<String> {
+        let done = match (press.action, command(press)) {
             (Action::Report, _) => self.report().await.map(Some),
             (_, Some(command)) => self.send(&command).await.map(|()| None),
             (Action::MakeReal, None) => Ok(Some("no ghost runs: g starts one".to_owned())),
@@ -105,7 +105,7 @@ fn json_request(method: Method, path: &str, body: &Value) -> Result<Request<Byte
     Ok(request)
 }
 
-/// What a server says that it cannot do.
+/// The error of an answer that is no success.
 fn done(answer: &Answer) -> Result<()> {
     if answer.status.is_success() {
         return Ok(());

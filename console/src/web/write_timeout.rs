@@ -1,4 +1,4 @@
-//! A connection whose other end must read.
+//! A time limit for the writes of a connection.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -8,45 +8,48 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A connection that fails if the other end takes no byte for some time while there are bytes for it.
+/// A connection that fails if a write makes no progress for some time, because the other end does not read.
 #[derive(Debug)]
-pub(super) struct Patient<T> {
+pub(super) struct WriteTimeout<T> {
     io: T,
     limit: Duration,
-    /// Runs while bytes wait.
-    wait: Option<Pin<Box<Sleep>>>,
+    /// The end of the limit, while a write waits.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> Patient<T> {
+impl<T> WriteTimeout<T> {
+    /// Limits the time of each write of this connection.
     pub(super) fn new(io: T, limit: Duration) -> Self {
-        Self { io, limit, wait: None }
+        Self { io, limit, timer: None }
     }
 
-    /// Fails if a write has waited for too long.
-    fn judge<R>(&mut self, cx: &mut Context<'_>, written: Poll<Result<R>>) -> Poll<Result<R>> {
+    /// Returns the result of a write, or an error if writes have made no progress for too long.
+    fn limited<R>(&mut self, cx: &mut Context<'_>, written: Poll<Result<R>>) -> Poll<Result<R>> {
         if written.is_ready() {
-            self.wait = None;
+            self.timer = None;
             return written;
         }
         let limit = self.limit;
-        let wait = self.wait.get_or_insert_with(|| Box::pin(sleep(limit)));
-        match wait.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the viewer reads nothing"))),
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(()) => {
+                Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the other end does not read")))
+            }
             Poll::Pending => Poll::Pending,
         }
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for WriteTimeout<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, into)
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.judge(cx, written)
+        self.limited(cx, written)
     }
 
     fn poll_write_vectored(
@@ -55,7 +58,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bytes);
-        self.judge(cx, written)
+        self.limited(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -81,7 +84,7 @@ mod tests {
     async fn a_reader_that_reads_nothing_ends_the_connection_and_a_slow_one_does_not() {
         let limit = Duration::from_millis(200);
         let (ours, mut theirs) = duplex(4);
-        let mut ours = Patient::new(ours, limit);
+        let mut ours = WriteTimeout::new(ours, limit);
         let slow = async {
             let mut byte = [0; 1];
             // In all, this takes longer than the limit.

@@ -1,4 +1,4 @@
-//! Tests of the module `slim`, with small texts and with the sources of the page.
+//! Tests of the module `minify`, with small texts and with the sources of the page.
 
 use super::*;
 use crate::web::files::SOURCES;
@@ -16,11 +16,11 @@ fn without_spaces(text: &str) -> String {
 #[test]
 fn comments_indentation_and_empty_lines_go() {
     let source = "// One.\n\n/** Two. */\nif (a) {\n  /*\n   * Three = 3;\n   */\n  b();\n}\n";
-    assert_eq!(slim("a.js", source), "if(a){\nb();\n}\n");
+    assert_eq!(minify("a.js", source), "if(a){\nb();\n}\n");
     let source = "/* One. */\na :hover,\nb > c {\n  margin:1px 2px;\n  font:a,\n    b c\n    d }\n";
-    assert_eq!(slim("a.css", source), "a :hover,b > c{margin:1px 2px;font:a,b c\nd}");
-    assert_eq!(slim("a.json", "{\n\"a\":\"b  c\",\n  \"d\":\"//\"\n}\n"), r#"{"a":"b  c","d":"//"}"#);
-    assert_eq!(slim("a.html", "<p>\n  a\n"), "<p>\n  a\n");
+    assert_eq!(minify("a.css", source), "a :hover,b > c{margin:1px 2px;font:a,b c\nd}");
+    assert_eq!(minify("a.json", "{\n\"a\":\"b  c\",\n  \"d\":\"//\"\n}\n"), r#"{"a":"b  c","d":"//"}"#);
+    assert_eq!(minify("a.html", "<p>\n  a\n"), "<p>\n  a\n");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn strings_templates_and_regular_expressions_stay() {
 #[test]
 fn only_spaces_and_comments_are_missing() {
     for (name, text, lines) in sources("s") {
-        let (sent, code) = (slim(name, text), lines.join("\n"));
+        let (sent, code) = (minify(name, text), lines.join("\n"));
         assert!(sent.len() > 500 && sent.len() < text.len(), "{name} has {} bytes", sent.len());
         assert_eq!(without_spaces(&sent), without_spaces(&code), "{name}");
         let strings = |text: &str| text.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
@@ -51,7 +51,7 @@ fn only_spaces_and_comments_are_missing() {
     }
     for (name, text, _) in sources(".json") {
         let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-        assert_eq!(read(&slim(name, text)), read(text), "{name}");
+        assert_eq!(read(&minify(name, text)), read(text), "{name}");
     }
 }
 

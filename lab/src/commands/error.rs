@@ -1,23 +1,24 @@
-//! Why a command was not done.
+//! The error of a command.
 
 use std::fmt;
 
-/// Why a command was not done.
+/// The error of a command that was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError {
-    /// Whether another command can help. Otherwise, a part of the lab did not do its work.
+    /// Whether the command is the reason: this lab cannot do it, but it can do another command. If false, a
+    /// part of the lab failed, and the same command can succeed later.
     pub is_mistake: bool,
     /// The reason, and the remedy.
     pub error: String,
 }
 
 impl CommandError {
-    /// The lab cannot do this.
+    /// The error of a command that this lab cannot do.
     pub fn impossible(error: impl Into<String>) -> Self {
         Self { is_mistake: true, error: error.into() }
     }
 
-    /// A part of the lab did not do its work.
+    /// The error of a command during which a part of the lab failed.
     pub fn failed(error: impl Into<String>) -> Self {
         Self { is_mistake: false, error: error.into() }
     }

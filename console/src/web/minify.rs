@@ -11,7 +11,7 @@ const IN_CSS: &str = "{};,";
 
 /// The text of the file `name` without comments, indentation and spaces that mean nothing. A file of an
 /// unknown kind stays as it is.
-pub(super) fn slim(name: &str, text: &str) -> String {
+pub(super) fn minify(name: &str, text: &str) -> String {
     let lines = code(text);
     match name.rsplit('.').next() {
         Some("js") => lines.map(|line| squeezed(line, IN_JS) + "\n").collect(),
@@ -82,5 +82,5 @@ fn squeezed(line: &str, near: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "slim_tests.rs"]
+#[path = "minify_tests.rs"]
 mod tests;

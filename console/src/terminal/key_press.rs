@@ -1,15 +1,15 @@
-//! What a user wants from a lab.
+//! A key press that concerns the lab.
 
 use crate::keys::Action;
 use crate::model::View;
 
-/// Something that a user wants from the lab, and the screen at that moment.
+/// A key press that concerns the lab, and the screen at that moment.
 #[derive(Debug)]
-pub struct Wish {
-    /// What the user wants.
+pub struct KeyPress {
+    /// What the key does.
     pub action: Action,
     /// The number of the chosen backend.
-    pub lane: usize,
+    pub backend: usize,
     /// What the screen shows.
     pub view: View,
 }

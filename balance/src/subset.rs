@@ -4,8 +4,8 @@
 //! highest hashes of the key and the backend, as in [`Kind::Rendezvous`](crate::policy::Kind::Rendezvous). So
 //! two keys seldom have the same subset, and a backend that comes or goes changes only the subsets that it
 //! belongs to. *Source*: MacCarthaigh, "Workload isolation using shuffle-sharding" (Amazon Builders' Library,
-//! 2019). *Cost*: O(n log n) a pick. *When it is wrong*: a key with much traffic overloads its few backends; and
-//! if all backends of a subset are down, its requests fail, although others are up.
+//! 2019). *Cost*: O(n log n) a pick. *When it is wrong*: a key with much traffic overloads its few backends;
+//! and if all backends of a subset are down, its requests fail, although others are up.
 //!
 //! Any policy picks within the subset.
 

@@ -1,8 +1,8 @@
 //! The policies: one trait, and one file for each policy.
 //!
 //! Each file begins with the idea of its policy, its formula, its source, its cost, and the cases in which it
-//! is wrong. `docs/policies.md` lists all of them; a test prints the list from [`About`]. Policies that are wrong
-//! on purpose are in [`Teaching`].
+//! is wrong. `docs/policies.md` lists all of them; a test prints the list from [`About`]. Policies that are
+//! wrong on purpose are in [`Teaching`].
 
 mod about;
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //!
 //! *Idea*: balancers that share a load table, or get reports of their backends, never see the present loads.
 //! *Formula*: time is cut into periods. The first pick of a period copies the loads and latencies of all
-//! backends, and all picks of the period see these copies. *Source*: the periodic update model of Mitzenmacher,
-//! "How Useful Is Old Information?" (2000). *Cost*: a copy of all loads once in a period, and a look at the
-//! clock of the request for each pick; nothing at all without [`crate::Rules::load_view_delay`].
+//! backends, and all picks of the period see these copies. *Source*: the periodic update model of
+//! Mitzenmacher, "How Useful Is Old Information?" (2000). *Cost*: a copy of all loads once in a period, and a
+//! look at the clock of the request for each pick; nothing at all without [`crate::Rules::load_view_delay`].
 //!
 //! The policy inside does not know of it: it gets copies of the backends instead of the backends. What else
 //! decides about a pick, such as limits and slow start, still sees the present.
@@ -30,12 +30,12 @@ pub(crate) struct StaleView {
     period: u64,
     /// The number of the period of the last refresh, plus one.
     refreshed: AtomicU64,
-    table: ArcSwap<Table>,
+    table: ArcSwap<LoadTable>,
 }
 
 /// The backends, and what the policy sees of them: a copy of each, in the same order.
 #[derive(Debug, Default)]
-struct Table {
+struct LoadTable {
     members: Vec<Arc<Backend>>,
     copies: Vec<Arc<Backend>>,
     /// The copies of the candidates.
@@ -50,7 +50,7 @@ impl StaleView {
     }
 
     /// Copies the loads if this is the first pick of a period.
-    fn refresh(&self, table: &Table, now: Moment) {
+    fn refresh(&self, table: &LoadTable, now: Moment) {
         let period = now.as_micros() / self.period + 1;
         let before = self.refreshed.load(Relaxed);
         // Of several threads, one copies. The others see the old copies for that moment.
@@ -62,7 +62,7 @@ impl StaleView {
     }
 }
 
-impl Table {
+impl LoadTable {
     fn copy_of(&self, backend: &Backend) -> Option<&Arc<Backend>> {
         position(&self.copies, backend.number)
             .map(|index| &self.copies[index])
@@ -108,7 +108,7 @@ impl Policy for StaleView {
                 copy.set_spec(Member::clone(&member.spec()));
             }
         }
-        let mut table = Table { members: members.to_vec(), copies, candidates: Vec::new() };
+        let mut table = LoadTable { members: members.to_vec(), copies, candidates: Vec::new() };
         table.candidates = candidates.iter().map(|backend| table.copy(backend)).collect();
         let table = Arc::new(table);
         self.table.store(Arc::clone(&table));

@@ -85,11 +85,12 @@ pub(super) const TABLES: &[Allowed] = &[
             ("pool", "roster change fleet rules policy backend member health state outlier budget moment"),
             ("roster", "fleet rules backend member address moment"),
             ("change", "member address"),
-            ("fleet", "rules levels policy backend member state moment"),
-            ("rules", "policy state silence outlier budget"),
+            ("fleet", "rules subset levels policy backend member state moment"),
+            ("rules", "subset policy state silence outlier budget"),
+            ("subset", "policy"),
             ("levels", ""),
             // Who gets the next request, by which load.
-            ("policy", "ranking backend names moment"),
+            ("policy", "ranking backend member names moment"),
             ("ranking", "backend load"),
             // One backend and what is known about it.
             ("in_flight", "backend"),

@@ -2,9 +2,9 @@
 //!
 //! *Idea*: more draws than [two choices](crate::policy::Kind::TwoChoices), fewer than all. *Formula*: three
 //! different candidates, all of them if there are fewer; the lowest of `(in flight + 1) / weight`, the first
-//! drawn if several have it. *Source*: Mitzenmacher (2001): the step from one draw to two changes the law, the
-//! step from two to three only a factor. *Cost*: O(1) a pick. *What is wrong*: nothing with fresh loads; with
-//! old ones ([`Rules::load_view_delay`](crate::Rules::load_view_delay)), more draws make it worse.
+//! drawn if several have it. *Source*: Mitzenmacher (2001): the step from one draw to two changes the law,
+//! the step from two to three only a factor. *Cost*: O(1) a pick. *What is wrong*: nothing with fresh loads;
+//! with old ones ([`Rules::load_view_delay`](crate::Rules::load_view_delay)), more draws make it worse.
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use crate::policy::request::Request;
 
 /// Draws two candidates, and keeps one of them.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::policy) struct Draws {
+pub(super) struct Draws {
     /// The second draw, after the first one, among so many candidates (at least one).
     second: fn(usize, usize, &mut Rng) -> usize,
     /// Whether the second one is kept: the first and the second.
@@ -20,11 +20,11 @@ pub(in crate::policy) struct Draws {
 
 impl Draws {
     /// May draw one candidate twice.
-    pub(in crate::policy) const ONE_TWICE: Self =
+    pub(super) const ONE_TWICE: Self =
         Self { second: |_, n, random| random.usize(..n), keeps_second: second_is_lesser };
 
     /// Takes the neighbour when it has drawn one candidate twice: neighbours meet more often than others.
-    pub(in crate::policy) const NEIGHBOUR: Self = Self {
+    pub(super) const NEIGHBOUR: Self = Self {
         second: |first, n, random| match random.usize(..n) {
             drawn if drawn == first => (first + 1) % n,
             drawn => drawn,
@@ -33,7 +33,7 @@ impl Draws {
     };
 
     /// Keeps the candidate that it has drawn last, whatever its load.
-    pub(in crate::policy) const LAST: Self = Self {
+    pub(super) const LAST: Self = Self {
         second: |first, n, random| match n {
             1 => 0,
             _ => (first + 1 + random.usize(..n - 1)) % n,

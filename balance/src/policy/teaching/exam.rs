@@ -1,15 +1,15 @@
-//! The five balancers of the exam, lesson 25. One is correct, and four have a known mistake. This file has the
-//! answers of the exam.
+//! The five balancers of the exam, lesson 25. One is correct, and four have a known mistake. This file has
+//! the answers of the exam.
 
 use std::sync::Arc;
 
 use super::draws::Draws;
 use super::in_blocks::InBlocks;
-use crate::policy::Kind;
 use crate::policy::about::{About, Policy, Settings};
 #[cfg(test)]
 use crate::policy::contract::{Bound, Terms};
 use crate::policy::request::Notes;
+use crate::policy::two_choices;
 
 /// The description of one of the five. It does not say which one it is.
 const fn about(name: &'static str) -> About {
@@ -64,7 +64,7 @@ mutants! {
         draws_two(&[("two distinct and the lesser", "neighbours meet more often than others")]);
     mutant_2 "mutant-2" |_| Arc::new(InBlocks::default()),
         Terms::sharing(Bound::Picks(1.0));
-    mutant_3 "mutant-3" |settings| Kind::TwoChoices.make(settings),
+    mutant_3 "mutant-3" two_choices::make,
         draws_two(&[]);
     mutant_4 "mutant-4" |_| Arc::new(Draws::LAST),
         draws_two(&[

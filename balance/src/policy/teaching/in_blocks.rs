@@ -1,10 +1,10 @@
 //! Weighted round robin in blocks: each candidate gets all its turns in a row.
 //!
-//! *Idea*: the simplest way to use weights. *Formula*: turn modulo the sum of the weights; the candidates have
-//! their blocks in the list from the last to the first. With weights 5, 1, 1 this gives c b a a a a a. *Cost*:
-//! O(n) a pick. *What is wrong*: a backend is more than one pick away from its fair share (10/7 of a pick with
-//! these weights, and more with larger ones), so its requests come in bursts. `weighted_round_robin.rs` spreads
-//! them.
+//! *Idea*: the simplest way to use weights. *Formula*: turn modulo the sum of the weights; the candidates
+//! have their blocks in the list from the last to the first. With weights 5, 1, 1 this gives c b a a a a a.
+//! *Cost*: O(n) a pick. *What is wrong*: a backend is more than one pick away from its fair share (10/7 of a
+//! pick with these weights, and more with larger ones), so its requests come in bursts.
+//! `weighted_round_robin.rs` spreads them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,7 +40,7 @@ pub(super) const TERMS: Terms = Terms {
 
 /// The turn over all weights.
 #[derive(Debug, Default)]
-pub(in crate::policy) struct InBlocks {
+pub(super) struct InBlocks {
     turn: AtomicU64,
 }
 

@@ -1,14 +1,13 @@
 //! Policies for teaching: each is wrong on purpose, or shows a step between two other policies.
 //!
 //! They are no variants of [`Kind::VARIANTS`](super::Kind), and [`str::parse`] does not find their names. A
-//! program that wants them asks for them by [`Kind::named`](super::Kind::named). Most of the mistakes are from
-//! real balancers. The contract of the policies checks them too: each declines the properties that it breaks.
+//! program that wants them asks for them by [`Kind::named`](super::Kind::named). Most of the mistakes are
+//! from real balancers. The contract of the policies checks them too: each declines the properties that it
+//! breaks.
 
 use std::sync::Arc;
 
-use super::Kind;
 use super::about::{About, Policy, Settings};
-use crate::names;
 
 mod best_of_three;
 mod draws;
@@ -83,49 +82,5 @@ teaching! {
 impl From<Teaching> for &'static str {
     fn from(teaching: Teaching) -> Self {
         teaching.about().name
-    }
-}
-
-impl Kind {
-    /// The policy with this name. The names of policies for teaching are known only if `teaching` holds.
-    ///
-    /// # Errors
-    /// There is no such policy, or it is one for teaching and `teaching` does not hold. The error says what to
-    /// write instead.
-    pub fn named(text: &str, teaching: bool) -> Result<Self, String> {
-        match (text.parse(), names::parse(text, "no policy").map(Self::Teaching)) {
-            (Ok(kind), _) => Ok(kind),
-            (Err(_), Ok(kind)) if teaching => Ok(kind),
-            (Err(_), Ok(_)) => Err(format!("'{text}' is a policy for teaching, which is wrong on purpose")),
-            (Err(why), Err(_)) if !teaching => Err(why),
-            (Err(why), Err(_)) => Err(format!("{why}, {}", names::of::<Teaching>().join(", "))),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use strum::VariantArray;
-
-    use super::*;
-
-    #[test]
-    fn a_policy_for_teaching_is_found_only_by_those_who_ask_for_it() {
-        for teaching in Teaching::VARIANTS {
-            let (kind, name) = (Kind::Teaching(*teaching), teaching.about().name);
-            assert_eq!(Kind::named(name, true), Ok(kind));
-            assert!(name.parse::<Kind>().is_err() && !Kind::VARIANTS.contains(&kind), "{name}");
-            let error = Kind::named(name, false).unwrap_err();
-            assert!(error.contains("a policy for teaching"), "{error}");
-        }
-        for kind in Kind::VARIANTS {
-            assert_eq!(
-                (Kind::named(kind.name(), true), Kind::named(kind.name(), false)),
-                (Ok(*kind), Ok(*kind))
-            );
-        }
-        let [all, normal] = [true, false].map(|teaching| Kind::named("modulus", teaching).unwrap_err());
-        assert!(all.contains("rendezvous, in-blocks, ") && all.contains("mutant-5"), "{all}");
-        assert!(normal.contains("rendezvous") && !normal.contains("in-blocks"), "{normal}");
     }
 }

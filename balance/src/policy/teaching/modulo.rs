@@ -1,9 +1,9 @@
 //! The key modulo the number of candidates.
 //!
-//! *Idea*: the shortest way from a key to a backend. *Formula*: `hash(key) mod n`. *Source*: the comparison that
-//! begins most texts on consistent hashing, such as Karger et al. (1997). *Cost*: O(1) a pick. *What is wrong*:
-//! when one of *n* backends leaves, `(n - 1) / n` of all keys move, so nearly all caches are cold at once.
-//! `ring.rs`, `maglev.rs` and `rendezvous.rs` move the keys of that backend, and few or no others.
+//! *Idea*: the shortest way from a key to a backend. *Formula*: `hash(key) mod n`. *Source*: the comparison
+//! that begins most texts on consistent hashing, such as Karger et al. (1997). *Cost*: O(1) a pick. *What is
+//! wrong*: when one of *n* backends leaves, `(n - 1) / n` of all keys move, so nearly all caches are cold at
+//! once. `ring.rs`, `maglev.rs` and `rendezvous.rs` move the keys of that backend, and few or no others.
 
 use std::sync::Arc;
 

@@ -1,11 +1,11 @@
 //! Round robin over all backends that skips the dead ones.
 //!
-//! *Idea*: one turn over the list of all backends, so that the list never has to be made anew. *Formula*: turn
-//! modulo the number of all backends; while that backend is dead, the next one in the list. *Source*: Envoy's
-//! documentation of its random policy names this bias towards the backend after a failed one. *Cost*: O(1) a
-//! pick, and a step more for each dead backend. *What is wrong*: the neighbour of a dead backend inherits all
-//! its turns. With one dead backend of four, the others share 2 to 1 to 1. `round_robin.rs` keeps its turn over
-//! the living ones.
+//! *Idea*: one turn over the list of all backends, so that the list never has to be made anew. *Formula*:
+//! turn modulo the number of all backends; while that backend is dead, the next one in the list. *Source*:
+//! Envoy's documentation of its random policy names this bias towards the backend after a failed one. *Cost*:
+//! O(1) a pick, and a step more for each dead backend. *What is wrong*: the neighbour of a dead backend
+//! inherits all its turns. With one dead backend of four, the others share 2 to 1 to 1. `round_robin.rs`
+//! keeps its turn over the living ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

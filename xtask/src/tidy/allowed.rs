@@ -129,7 +129,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("table", "report"),
             ("stream", "run recording settings faults server station report clock"),
             ("simulate", "run recording settings report"),
-            ("run", "recording settings balancer faults report station jobs server draws events clock"),
+            ("run", "recording settings balancer faults report picks station jobs server draws events clock"),
             ("recording", "settings report arrivals client service jobs clock"),
             // The description of a run.
             ("settings", "balancer arrivals client faults server service"),
@@ -139,7 +139,8 @@ pub(super) const TABLES: &[Allowed] = &[
             ("faults", "clock"),
             ("service", "draws clock"),
             // What it counts.
-            ("report", "gauge clock"),
+            ("report", "picks gauge clock"),
+            ("picks", ""),
             // A server while it runs.
             ("station", "jobs server gauge draws events clock"),
             ("jobs", "clock"),

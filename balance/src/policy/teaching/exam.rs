@@ -42,19 +42,19 @@ const fn draws_two(declines: &'static [(&'static str, &'static str)]) -> Terms {
 macro_rules! mutants {
     ($($module:ident $name:literal $policy:expr, $terms:expr;)*) => {
         $(pub(super) mod $module {
-            use super::*;
+            use crate::policy::teaching::exam::*;
 
-            pub(in super::super) const ABOUT: About = about($name);
+            pub(crate) const ABOUT: About = about($name);
 
-            pub(in super::super) const MISTAKE: &str = "four of the five have a mistake: find it in lesson 25";
+            pub(crate) const MISTAKE: &str = "four of the five have a mistake: find it in lesson 25";
 
-            pub(in super::super) fn make(settings: Settings) -> Arc<dyn Policy> {
+            pub(crate) fn make(settings: Settings) -> Arc<dyn Policy> {
                 let make: fn(Settings) -> Arc<dyn Policy> = $policy;
                 make(settings)
             }
 
             #[cfg(test)]
-            pub(in super::super) const TERMS: Terms = $terms;
+            pub(crate) const TERMS: Terms = $terms;
         })*
     };
 }

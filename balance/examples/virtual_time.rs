@@ -95,6 +95,8 @@ fn main() -> Result<(), String> {
     let rules = Rules {
         policy,
         load_factor: 125,
+        load_view_delay: Duration::ZERO,
+        subset: None,
         panic_threshold: 0,
         slow_start: Duration::ZERO,
         thresholds: Thresholds { rise: 2, fall: 3 },

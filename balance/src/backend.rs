@@ -116,6 +116,12 @@ impl Backend {
         self.spec.load_full()
     }
 
+    /// Replaces the load and the latency by those of another backend, and tells the watch.
+    pub(super) fn see_load_of(&self, other: &Self) {
+        self.load.see(&other.load);
+        self.load.changed(self.number);
+    }
+
     /// Replaces the settings of the backend.
     pub(super) fn set_spec(&self, member: Member) {
         self.load.set_spec(&member);

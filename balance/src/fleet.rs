@@ -11,9 +11,10 @@ use crate::Moment;
 use super::backend::{Backend, Peer};
 use super::levels;
 use super::member::Mode;
-use super::policy::{Kind, PickRule, Policy, Request, Settings, index_of};
+use super::policy::{PickRule, Policy, Request, Settings, StaleView, index_of};
 use super::rules::Rules;
 use super::state::State;
+use super::subset;
 
 /// One view of the pool.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ pub(super) struct Picker {
     /// The levels that have candidates, in their order.
     levels: Vec<Level>,
     slow_start: Duration,
+    subset: Option<subset::Rule>,
 }
 
 /// The members as a policy sees them.
@@ -97,10 +99,17 @@ pub(super) struct LevelPolicies {
 }
 
 impl LevelPolicies {
-    pub(super) fn new(kind: Kind, load_factor: u32) -> Self {
-        let first = kind.make(Settings { load_factor });
+    pub(super) fn new(rules: &Rules) -> Self {
+        let make = || {
+            let policy = rules.policy.make(Settings { load_factor: rules.load_factor });
+            match rules.load_view_delay {
+                Duration::ZERO => policy,
+                period => Arc::new(StaleView::of(policy, period)),
+            }
+        };
+        let first = make();
         // A policy without turns can serve both, so its tables are made only once.
-        let again = if kind.keeps_turns() { kind.make(Settings { load_factor }) } else { Arc::clone(&first) };
+        let again = if rules.policy.keeps_turns() { make() } else { Arc::clone(&first) };
         Self { first, again }
     }
 
@@ -178,12 +187,38 @@ impl Picker {
                 Level { candidates, policies, up_to }
             })
             .collect();
-        Self { levels, roll, slow_start: rules.slow_start }
+        Self { levels, roll, slow_start: rules.slow_start, subset: rules.subset }
     }
 
     /// The number of the backend for a request. `tried` has the numbers of the backends that the request
     /// tried before. `sticky` is the [`Backend::id`] in its cookie, if there is one.
     fn next(&self, tried: &[usize], sticky: Option<u64>, request: &mut Request<'_>) -> Option<usize> {
+        match (self.subset, request.key) {
+            (Some(rule), Some(key)) => self.next_within(rule, key, tried, sticky, request),
+            _ => self.next_of_all(tried, sticky, request),
+        }
+    }
+
+    /// The same for a request that may use only a subset of the members: the others count as tried. So it
+    /// fails if all backends of its subset are down, and breaks no backend of another subset.
+    #[cold]
+    fn next_within(
+        &self,
+        rule: subset::Rule,
+        key: u64,
+        tried: &[usize],
+        sticky: Option<u64>,
+        request: &mut Request<'_>,
+    ) -> Option<usize> {
+        let is_member = |backend: &&Arc<Backend>| backend.spec().mode == Mode::Ready && backend.weight() > 0;
+        let members: Vec<_> = self.roll.members.iter().filter(is_member).collect();
+        let hashes: Vec<_> = members.iter().map(|backend| backend.id).collect();
+        let outside = rule.outside(key, &hashes).into_iter().map(|index| members[index].number);
+        let excluded: Vec<_> = tried.iter().copied().chain(outside).collect();
+        self.next_of_all(&excluded, sticky, request)
+    }
+
+    fn next_of_all(&self, tried: &[usize], sticky: Option<u64>, request: &mut Request<'_>) -> Option<usize> {
         if let Some(own) = sticky.and_then(|id| self.own(id)).filter(|own| !tried.contains(&own.number)) {
             request.because(PickRule::Cookie, "the cookie names it");
             return Some(own.number);

@@ -66,6 +66,7 @@ mod roster;
 mod rules;
 pub mod silence;
 pub mod state;
+pub mod subset;
 mod traffic;
 pub mod trial;
 pub mod verdict;

@@ -64,6 +64,12 @@ impl Load {
         self.limit.store(member.limit.unwrap_or(u32::MAX), Relaxed);
     }
 
+    /// Takes over the requests in flight and the estimate of another load.
+    pub(super) fn see(&self, other: &Self) {
+        self.in_flight.store(other.in_flight(), SeqCst);
+        self.set_peak(other.peak());
+    }
+
     /// The share in relation to the other backends: 0 to [`Member::MAX_WEIGHT`].
     pub(super) fn weight(&self) -> u32 {
         self.weight.load(Relaxed)

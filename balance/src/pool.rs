@@ -58,7 +58,7 @@ impl<X> ServerPool<X> {
     pub fn new(members: Vec<Member>, rules: Rules, own: fn(&Member, Moment) -> X, now: Moment) -> Self {
         let pool = Self {
             fleet: ArcSwap::from_pointee(Fleet::of(Vec::new(), Vec::new(), &rules, |_| {
-                Arc::new(LevelPolicies::new(rules.policy, rules.load_factor))
+                Arc::new(LevelPolicies::new(&rules))
             })),
             rules: InForce::new(rules),
             roster: Mutex::new(Roster::empty()),
@@ -355,7 +355,7 @@ impl<X> ServerPool<X> {
         let mut roster = self.lock();
         let before = self.rules();
         self.rules.set(rules);
-        if (rules.policy, rules.load_factor) != (before.policy, before.load_factor) {
+        if rules.of_policies() != before.of_policies() {
             roster.policies.clear();
             roster.members.iter().chain(&roster.leaving).for_each(|backend| backend.watch(None));
         }

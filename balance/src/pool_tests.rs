@@ -9,6 +9,8 @@ use crate::{Address, InFlight, silence};
 pub(crate) fn rules() -> Rules {
     Rules {
         policy: Kind::RoundRobin,
+        load_view_delay: Duration::ZERO,
+        subset: None,
         load_factor: 125,
         panic_threshold: 0,
         slow_start: Duration::ZERO,

@@ -91,7 +91,7 @@ impl<X> Roster<X> {
 
     /// The policies of a level, which keep their turns and tables from view to view.
     pub(crate) fn policies_of(&mut self, rank: Rank, rules: &Rules) -> Arc<LevelPolicies> {
-        let new = || Arc::new(LevelPolicies::new(rules.policy, rules.load_factor));
+        let new = || Arc::new(LevelPolicies::new(rules));
         Arc::clone(self.policies.entry(rank).or_insert_with(new))
     }
 

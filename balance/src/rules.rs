@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::policy::Kind;
 use super::state::Thresholds;
-use super::{budget, outlier, silence};
+use super::{budget, outlier, silence, subset};
 
 /// The rules of a pool.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +17,11 @@ pub struct Rules {
     pub policy: Kind,
     /// For [`Kind::BoundedRing`]: the largest load of a backend, in percent of its fair share; more than 100.
     pub load_factor: u32,
+    /// For lessons: the policy sees the loads as they were at the last refresh, and there is one in each such
+    /// period; zero for the present loads.
+    pub load_view_delay: Duration,
+    /// The backends that requests with the same key may use; `None` for all of them.
+    pub subset: Option<subset::Rule>,
     /// If fewer than this percentage of a level's backends is up, picks ignore health; 0 for never.
     pub panic_threshold: u8,
     /// The time in which a backend that has come up grows to its full share.
@@ -37,6 +42,8 @@ impl Default for Rules {
         Self {
             policy: Kind::default(),
             load_factor: 125,
+            load_view_delay: Duration::ZERO,
+            subset: None,
             panic_threshold: 0,
             slow_start: Duration::ZERO,
             thresholds: Thresholds { rise: 2, fall: 3 },
@@ -44,6 +51,18 @@ impl Default for Rules {
             outlier: outlier::Rule::OFF,
             retry_budget: None,
         }
+    }
+}
+
+impl Rules {
+    /// Whether a pick depends on the key of the request: because of the policy, or because of the subset.
+    pub const fn uses_key(&self) -> bool {
+        self.policy.uses_key() || self.subset.is_some()
+    }
+
+    /// What the policies are made of: if it changes, they are made anew.
+    pub(super) const fn of_policies(&self) -> (Kind, u32, Duration) {
+        (self.policy, self.load_factor, self.load_view_delay)
     }
 }
 
@@ -62,7 +81,7 @@ impl InForce {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
             all: ArcSwap::from_pointee(rules),
-            wants_key: AtomicBool::new(rules.policy.uses_key()),
+            wants_key: AtomicBool::new(rules.uses_key()),
             enough_waiting: AtomicU32::new(rules.silence.waiting),
             ejects: AtomicBool::new(rules.outlier.is_on()),
             has_budget: AtomicBool::new(rules.retry_budget.is_some()),
@@ -75,13 +94,13 @@ impl InForce {
 
     pub(super) fn set(&self, rules: Rules) {
         self.all.store(Arc::new(rules));
-        self.wants_key.store(rules.policy.uses_key(), Relaxed);
+        self.wants_key.store(rules.uses_key(), Relaxed);
         self.enough_waiting.store(rules.silence.waiting, Relaxed);
         self.ejects.store(rules.outlier.is_on(), Relaxed);
         self.has_budget.store(rules.retry_budget.is_some(), Relaxed);
     }
 
-    /// [`Kind::uses_key`].
+    /// [`Rules::uses_key`].
     pub(super) fn wants_key(&self) -> bool {
         self.wants_key.load(Relaxed)
     }

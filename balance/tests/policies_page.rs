@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use balance::policy::Kind;
+use balance::policy::{Kind, Teaching};
 use strum::VariantArray;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/policies.md");
@@ -16,6 +16,16 @@ fn table() -> String {
         let about = kind.about();
         let _ =
             writeln!(table, "| `{}` | {} | {} | {} |", about.name, about.picks, about.looks_at, about.cost);
+    }
+    table
+}
+
+/// The policies for teaching, as rows of the page.
+fn teaching() -> String {
+    let mut table = "| name | it picks | what is wrong |\n|---|---|---|\n".to_owned();
+    for teaching in Teaching::VARIANTS {
+        let about = teaching.about();
+        let _ = writeln!(table, "| `{}` | {} | {} |", about.name, about.picks, teaching.mistake());
     }
     table
 }
@@ -49,6 +59,7 @@ fn replaced(text: &str, from: &str, to: &str, between: &str) -> String {
 fn the_lists_of_policies_are_printed_from_the_code() {
     let lists = [
         (PAGE, "<!-- policies -->\n", "<!-- end -->\n", table()),
+        (PAGE, "<!-- policies for teaching -->\n", "<!-- end -->\n", teaching()),
         (EXAMPLE, "# The policy, which picks a backend for each request:\n", "policy = \"", comments()),
     ];
     for (path, from, to, between) in lists {

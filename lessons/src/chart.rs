@@ -21,8 +21,9 @@ pub struct Chart {
 const EACH: &str = "run";
 
 impl Chart {
-    /// Reads `[picture]` of a lesson.
-    pub(crate) fn read(form: ChartForm) -> Result<Self, String> {
+    /// Reads `[picture]` or a `[[sheet]]` of a lesson.
+    pub(crate) fn read(form: ChartForm, table: &str) -> Result<Self, String> {
+        let read = |key, what: &str| read(&format!("{table} {key} = \"{what}\""), what);
         let expression = read("what", &form.what)?;
         let live = form.live.as_deref().map_or_else(|| Ok(expression.clone()), |what| read("live", what))?;
         Ok(Self { words: form.words, what: form.what, unit: form.unit, expression, live })
@@ -44,9 +45,9 @@ impl Chart {
     }
 }
 
-/// Reads an expression that measures each run in turn. `key` is its key in `[picture]`.
-fn read(key: &str, what: &str) -> Result<Expression, String> {
-    let wrong = |error: String| format!("[picture] {key} = \"{what}\": {error}");
+/// Reads an expression that measures each run in turn. `place` is its place in the lesson.
+fn read(place: &str, what: &str) -> Result<Expression, String> {
+    let wrong = |error: String| format!("{place}: {error}");
     let expression = Expression::read(what).map_err(wrong)?;
     match expression.runs().iter().find(|run| **run != EACH) {
         Some(run) => Err(wrong(format!(

@@ -131,8 +131,13 @@ impl Reader<'_> {
             return Err(format!("there is no measure `{name}`; write one of {}", Measure::names()));
         };
         let wrong = || {
-            let arguments =
-                [", backend or number", ", from, to"].get(expected.wrapping_sub(1)).unwrap_or(&"");
+            let arguments = match (measure, expected) {
+                (Measure::Pair, _) => ", backend, backend",
+                (Measure::AnswerShare, _) => ", backend, from, to",
+                (_, 0) => "",
+                (_, 1) => ", backend or number",
+                _ => ", from, to",
+            };
             format!("`{name}` is written as {name}(run{arguments})")
         };
         self.take(&['(']).ok_or_else(wrong)?;
@@ -173,6 +178,8 @@ mod tests {
             ("errors(lc", "errors(run)"),
             ("share(lc)", "share(run, backend or number)"),
             ("goodput(a, 1)", "goodput(run, from, to)"),
+            ("pair(a, 1)", "pair(run, backend, backend)"),
+            ("answer_share(a, 1)", "answer_share(run, backend, from, to)"),
             ("erors(lc)", "there is no measure `erors`; write one of calls"),
             ("1 +", "the end is no number"),
             ("(1 + 2", "a `)` is missing"),

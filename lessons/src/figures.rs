@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sim::{Report, Tick};
+use sim::{Picks, Report, Tick};
 
 /// The figures of one backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -64,12 +64,22 @@ pub trait Figures {
 
     /// The answers of each backend between these seconds.
     fn answers(&self, seconds: Range<f64>) -> Vec<u64>;
+
+    /// What the picks show together. `None` if the run does not tell it: a live run, or one without
+    /// `explain`.
+    fn picks(&self) -> Option<&Picks> {
+        None
+    }
 }
 
 /// The figures of the runs of a lesson, by the name of the run.
 pub type Reports<'a> = BTreeMap<&'a str, Rc<dyn Figures>>;
 
 impl Figures for Report {
+    fn picks(&self) -> Option<&Picks> {
+        self.picks()
+    }
+
     fn duration(&self) -> Duration {
         self.duration()
     }

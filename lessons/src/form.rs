@@ -5,14 +5,21 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Table;
 
+use crate::answer::Answer;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LessonForm {
     pub(crate) title: String,
     pub(crate) question: String,
     pub(crate) choices: Vec<String>,
-    /// The number of the right choice; the first is 1.
-    pub(crate) answer: usize,
+    /// The parts of the question, each with an answer of its own; none for one question.
+    #[serde(default)]
+    pub(crate) parts: Vec<String>,
+    pub(crate) answer: Answer,
+    /// The figures that the student sees before the answer, for each run.
+    #[serde(default)]
+    pub(crate) sheet: Vec<ChartForm>,
     pub(crate) watch: String,
     pub(crate) hint: String,
     pub(crate) explain: String,

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use sim::scenario::Scenario;
 use toml::{Table, Value};
 
+use crate::answer::Answer;
 use crate::chart::Chart;
 use crate::claim::Claim;
 use crate::figures::{Figures, Reports};
@@ -20,8 +21,10 @@ pub struct Lesson {
     pub question: String,
     /// The answers from which a student chooses.
     pub choices: Vec<String>,
-    /// The number of the right answer; the first is 1.
-    pub answer: usize,
+    /// The parts of the question, each with an answer of its own; none for one question.
+    pub parts: Vec<String>,
+    /// The right answer.
+    pub answer: Answer,
     /// What to look at during the run.
     pub watch: String,
     /// Help for a student who does not know how to begin.
@@ -34,6 +37,8 @@ pub struct Lesson {
     claims: Vec<Claim>,
     /// The figure that its picture shows.
     pub chart: Option<Chart>,
+    /// The figures that the student sees before the answer, for each run.
+    pub sheet: Vec<Chart>,
 }
 
 impl Lesson {
@@ -43,9 +48,8 @@ impl Lesson {
     /// What is wrong, where, and what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         let form: LessonForm = toml::from_str(text).map_err(|error| error.to_string())?;
-        if !(1..=form.choices.len()).contains(&form.answer) {
-            let most = form.choices.len();
-            return Err(format!("answer = {}: write the number of a choice, from 1 to {most}", form.answer));
+        if let Some(mistake) = form.answer.mistake(form.choices.len(), form.parts.len()) {
+            return Err(mistake);
         }
         if form.claim.is_empty() {
             return Err("a lesson without [[claim]] checks nothing; write at least one".to_owned());
@@ -73,6 +77,7 @@ impl Lesson {
             title: form.title,
             question: form.question,
             choices: form.choices,
+            parts: form.parts,
             answer: form.answer,
             watch: form.watch,
             hint: form.hint,
@@ -80,7 +85,12 @@ impl Lesson {
             sources: form.sources,
             runs,
             claims,
-            chart: form.picture.map(Chart::read).transpose()?,
+            chart: form.picture.map(|form| Chart::read(form, "[picture]")).transpose()?,
+            sheet: form
+                .sheet
+                .into_iter()
+                .map(|form| Chart::read(form, "[[sheet]]"))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -273,6 +283,14 @@ counter = { rr = "random" }
     fn an_error_says_what_to_write() {
         for (from, to, expected) in [
             ("answer = 1", "answer = 3", "from 1 to 2"),
+            ("answer = 1", "answer = [1]", "needs `parts`"),
+            ("answer = 1", "parts = [\"p\", \"q\"]\nanswer = [1]", "a list of 2 numbers"),
+            ("answer = 1", "answer = \"a\"", "write the number of a choice, or a list"),
+            (
+                "[setup]",
+                "[[sheet]]\nwords = \"w\"\nwhat = \"mean(rr)\"\n[setup]",
+                "[[sheet]] what = \"mean(rr)\": ",
+            ),
             ("name = \"random\"", "name = \"rr\"", "two runs have the name rr"),
             ("most_picks(rr)", "most_picks(lc)", "there is no run lc; write one of rr, random"),
             ("counter = { rr = \"random\" }", "counter = {}", "needs a counter-case"),

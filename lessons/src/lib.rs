@@ -6,6 +6,7 @@
 //!
 //! A lesson is a folder with a `lesson.toml`, which [`Lesson::parse`] reads, and a `README.md` for students.
 
+mod answer;
 mod chart;
 mod claim;
 mod expression;
@@ -16,6 +17,7 @@ mod lesson;
 pub mod live;
 mod measure;
 
+pub use answer::Answer;
 pub use chart::Chart;
 pub use claim::{Claim, Outcome, Verdict};
 pub use expression::Expression;

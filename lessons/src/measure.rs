@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sim::Picks;
+
 use crate::figures::{Between, Figures};
 
 /// A measure of one run. The arguments follow the name of the run.
@@ -46,10 +48,19 @@ pub enum Measure {
     Slower,
     /// `tunnels(run, backend)`: tunnels that end at this backend, at the end of the run; only live.
     Tunnels,
+    /// `furthest(run)`: the greatest distance of a backend from its fair share after any number of picks, in
+    /// picks.
+    Furthest,
+    /// `pair(run, backend, backend)`: how often these two were drawn together.
+    Pair,
+    /// `moved(run, backend)`: keys that moved from this backend to another one.
+    Moved,
+    /// `keys(run)`: the number of different keys.
+    Keys,
 }
 
 /// All measures, by name, each with the number of its arguments after the run.
-const NAMES: [(&str, Measure, usize); 19] = [
+const NAMES: [(&str, Measure, usize); 23] = [
     ("calls", Measure::Calls, 0),
     ("good", Measure::Good, 0),
     ("errors", Measure::Errors, 0),
@@ -69,6 +80,10 @@ const NAMES: [(&str, Measure, usize); 19] = [
     ("answer_share", Measure::AnswerShare, 3),
     ("slower", Measure::Slower, 1),
     ("tunnels", Measure::Tunnels, 1),
+    ("furthest", Measure::Furthest, 0),
+    ("pair", Measure::Pair, 2),
+    ("moved", Measure::Moved, 1),
+    ("keys", Measure::Keys, 0),
 ];
 
 impl Measure {
@@ -126,6 +141,13 @@ impl Measure {
                 let there = tunnels.iter().zip(1..).find(|(_, number)| f64::from(*number) == argument(0));
                 counted(there.map(|(count, _)| *count))
             }
+            Self::Furthest => run.picks().map_or(f64::NAN, Picks::furthest),
+            Self::Pair => {
+                let [one, other] = [argument(0), argument(1)].map(|number| number as usize);
+                counted(run.picks().map(|picks| picks.pair(one, other)))
+            }
+            Self::Moved => counted(run.picks().and_then(|picks| picks.moved(argument(0) as usize))),
+            Self::Keys => counted(run.picks().map(|picks| picks.keys() as u64)),
             Self::Rate => run.calls() as f64 / run.duration().as_secs_f64(),
         }
     }

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use lessons::Answer;
 use serde::{Deserialize, Serialize};
 
 /// A prediction, and what became of it.
@@ -13,10 +14,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Entry {
     /// The number of the lesson, such as `06`.
     pub(crate) lesson: String,
-    /// The number of the choice; the first is 1.
-    pub(crate) prediction: usize,
-    /// The number of the right choice.
-    pub(crate) answer: usize,
+    /// The answer of the student.
+    pub(crate) prediction: Answer,
+    /// The right answer.
+    pub(crate) answer: Answer,
     /// Whether all claims held.
     pub(crate) holds: bool,
 }
@@ -67,7 +68,10 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("lessons-progress-{}", std::process::id()));
         let file = folder.join("deep/progress.jsonl");
         assert!(last(&file).unwrap().is_empty());
-        let entry = |prediction| Entry { lesson: "06".to_owned(), prediction, answer: 2, holds: true };
+        let entry = |prediction| {
+            let (prediction, answer) = (Answer::One(prediction), Answer::One(2));
+            Entry { lesson: "06".to_owned(), prediction, answer, holds: true }
+        };
         append(&file, &entry(1)).unwrap();
         append(&file, &entry(2)).unwrap();
         assert_eq!(last(&file).unwrap(), BTreeMap::from([("06".to_owned(), entry(2))]));

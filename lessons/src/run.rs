@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use lessons::live::Lateness;
-use lessons::{Lesson, Outcome, Place, Reports, Verdict};
+use lessons::{Chart, Lesson, Outcome, Place, Reports, Verdict};
 use serde_json::{Value, json};
 
-use crate::ask::{conclusion, predict};
+use crate::ask::{conclusion, predict, question};
 use crate::course::Found;
 use crate::print::print;
 use crate::progress::{self, Entry};
@@ -64,8 +64,13 @@ impl Run {
     /// Returns the worst outcome of a claim.
     pub(crate) fn run(&self, found: &Found, progress: &Path) -> Result<Outcome> {
         let Found { number, lesson, folder } = found;
-        let prediction = if self.check || self.json { None } else { predict(number, lesson)? };
         let first = self.seed.unwrap_or_else(|| lesson.seed());
+        let mut prediction = None;
+        if !self.check && !self.json {
+            question(number, lesson)?;
+            sheet(number, lesson, first)?;
+            prediction = predict(lesson)?;
+        }
         let mut worst = Outcome::Pass;
         for seed in first..first.saturating_add(self.repeat.into()) {
             if self.only != Some(OnlyPlace::Live) {
@@ -75,13 +80,13 @@ impl Run {
                 worst = worse(worst, self.run_live(number, lesson, seed)?);
             }
         }
-        if let Some(prediction) = prediction {
+        if let Some(prediction) = prediction.clone() {
             let holds = worst != Outcome::Fail;
-            let entry = Entry { lesson: number.clone(), prediction, answer: lesson.answer, holds };
+            let entry = Entry { lesson: number.clone(), prediction, answer: lesson.answer.clone(), holds };
             progress::append(progress, &entry)?;
         }
         if !self.json {
-            print(&conclusion(lesson, prediction, folder))?;
+            print(&conclusion(lesson, prediction.as_ref(), folder))?;
         }
         Ok(worst)
     }
@@ -156,6 +161,23 @@ fn machine(lateness: Lateness) -> String {
          End other programs and run the lesson again.\n",
         lateness.before, lateness.during
     )
+}
+
+/// Prints the figures that a student sees before the answer: a row for each run in virtual time.
+fn sheet(number: &str, lesson: &Lesson, seed: u64) -> Result<()> {
+    if lesson.sheet.is_empty() {
+        return Ok(());
+    }
+    let reports = lesson.run(seed).map_err(|error| anyhow!("lesson {number}: {error}"))?;
+    let width = |words: &str| words.len().max(7);
+    let head = lesson.sheet.iter().map(|chart| format!("  {:>1$}", chart.words, width(&chart.words)));
+    let mut text = format!("{:14}{}\n", "run", head.collect::<String>());
+    for run in lesson.runs(Place::Virtual) {
+        let value = |chart: &Chart| chart.spell(chart.value(Place::Virtual, &reports, run));
+        let row = lesson.sheet.iter().map(|chart| format!("  {:>1$}", value(chart), width(&chart.words)));
+        text += &format!("{run:14}{}\n", row.collect::<String>());
+    }
+    print(&format!("{text}\n")).map(drop)
 }
 
 /// The figure of the picture for each run at a place.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use balance::member::Member;
 use balance::verdict::Limits;
-use balance::{Address, Moment, Peer, Rules, ServerPool};
+use balance::{Address, InFlight, Moment, Peer, Rules, ServerPool};
 
 use crate::clock::{ms, s};
 use crate::server::Server;
@@ -97,6 +97,8 @@ pub(crate) struct Balancer {
     pub(crate) pool: ServerPool,
     /// By number, minus one.
     pub(crate) peers: Vec<Arc<Peer>>,
+    /// Requests that stay in flight for the whole run.
+    _held: Vec<InFlight<Peer>>,
 }
 
 impl Balancer {
@@ -114,7 +116,12 @@ impl Balancer {
         let members = servers.iter().enumerate().map(member).collect();
         let pool = ServerPool::new(members, settings.rules, |_, _| (), Moment::START);
         let peers = pool.backends();
-        Self { pool, peers }
+        let held = peers
+            .iter()
+            .zip(servers)
+            .flat_map(|(peer, server)| (0..server.held).map(|_| InFlight::new(Arc::clone(peer))));
+        let held = held.collect();
+        Self { pool, peers, _held: held }
     }
 
     /// How long a question may take: longer than the rule of silence waits before its judgement.

@@ -81,6 +81,9 @@ pub enum Keys {
         /// The share of the hot key.
         share: f64,
     },
+    /// So many keys, drawn anew with each seed, one after the other: each call has the next key, and after
+    /// the last one comes the first one again.
+    InTurn(u64),
     /// The key of each call, by its number; none for all further calls.
     Trace(Arc<[Option<u64>]>),
 }
@@ -92,6 +95,7 @@ impl Keys {
         let key = match *self {
             Self::None => return None,
             Self::Trace(ref keys) => return *keys.get(usize::try_from(call).ok()?)?,
+            Self::InTurn(keys) => draws.bits_of(Stream::Key, call % keys.max(1), 2),
             Self::Uniform(keys) => one_of(keys, 0),
             Self::Hot { share, .. } if draws.unit(Stream::Key, call) < share => 0,
             Self::Hot { keys, .. } => 1 + one_of(keys.saturating_sub(1), 1),

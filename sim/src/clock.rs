@@ -39,6 +39,11 @@ pub(crate) const fn moment(now: Nanos) -> Moment {
     Moment::from_micros(now / 1000)
 }
 
+/// Writes a time as a number of seconds.
+pub(crate) fn as_seconds<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(time.as_secs_f64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ pub(crate) struct Draw {
     #[arg(long)]
     seed: Option<u64>,
     /// A policy, instead of those of the scenario; can be repeated.
-    #[arg(long)]
+    #[arg(long, value_parser = Scenario::policy)]
     policy: Vec<Kind>,
     /// The file for the picture; by default target/sim/NAME.svg.
     #[arg(long)]

@@ -12,6 +12,11 @@ pub enum Fault {
         /// The backend.
         backend: usize,
     },
+    /// The balancers' configurations no longer have the backend. It finishes its requests.
+    Leave {
+        /// The backend.
+        backend: usize,
+    },
     /// The process starts again, at its usual speed.
     Start {
         /// The backend.
@@ -95,6 +100,7 @@ impl Fault {
     pub fn backend(&self) -> usize {
         match *self {
             Self::Kill { backend }
+            | Self::Leave { backend }
             | Self::Start { backend }
             | Self::Stop { backend }
             | Self::Continue { backend }

@@ -39,7 +39,7 @@ struct Cli {
     #[arg(long, requires = "follow", value_parser = clap::value_parser!(u32).range(1..))]
     workers: Option<u32>,
     /// A policy, instead of those of the scenario, or of the stream; can be repeated.
-    #[arg(long)]
+    #[arg(long, value_parser = Scenario::policy)]
     policy: Vec<Kind>,
     /// Print all figures as JSON, one document for each policy.
     #[arg(long)]
@@ -100,6 +100,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
     if cli.follow {
         let (policies, in_force) = (cli.policy, cli.in_force);
+        if let Some(teaching) = policies.iter().find(|policy| matches!(policy, Kind::Teaching(_))) {
+            return Err(anyhow!(
+                "{teaching} is a policy for teaching; a ghost has one of the normal policies"
+            ));
+        }
         let seed = cli.seed.unwrap_or_default();
         let options = Follow { policies, in_force, workers: cli.workers, seed };
         return follow_input(&options);

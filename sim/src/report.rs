@@ -6,8 +6,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::clock::{Nanos, nanos};
+use crate::clock::{Nanos, as_seconds, nanos};
 use crate::gauge::Gauge;
+use crate::picks::Picks;
 
 /// The longest latency that the histogram distinguishes, in nanoseconds: a day.
 const LONGEST: u64 = 86_400_000_000_000;
@@ -175,6 +176,8 @@ pub(crate) struct Counts {
     pub(crate) ticks: Vec<Tick>,
     /// All latencies in the order in which the calls ended, if they are kept.
     pub(crate) kept: Option<Vec<Nanos>>,
+    /// What the picks show, if it is wanted.
+    pub(crate) picks: Option<Picks>,
 }
 
 impl Counts {
@@ -194,6 +197,7 @@ impl Counts {
             changes: Vec::new(),
             ticks: Vec::new(),
             kept: keeps.then(Vec::new),
+            picks: None,
         }
     }
 
@@ -360,6 +364,11 @@ impl Report {
         self.counts.kept.as_deref().unwrap_or_default()
     }
 
+    /// What the picks show together, if [`crate::Sim::explain`] wants it.
+    pub fn picks(&self) -> Option<&Picks> {
+        self.counts.picks.as_ref()
+    }
+
     /// All figures in one document.
     pub fn figures(&self) -> Figures {
         let ms = |time: Duration| nanos(time) as f64 / 1e6;
@@ -391,8 +400,4 @@ impl Report {
             ticks: self.counts.ticks.clone(),
         }
     }
-}
-
-fn as_seconds<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_f64(time.as_secs_f64())
 }

@@ -15,6 +15,7 @@ pub struct Server {
     pub(crate) probes: Probes,
     pub(crate) collections: Option<Collections>,
     pub(crate) weight: u32,
+    pub(crate) held: u32,
     pub(crate) address: Option<Address>,
 }
 
@@ -31,6 +32,7 @@ impl Server {
             probes: Probes::Answered,
             collections: None,
             weight: 1,
+            held: 0,
             address: None,
         }
     }
@@ -80,6 +82,12 @@ impl Server {
     #[must_use]
     pub fn weight(self, weight: u32) -> Self {
         Self { weight, ..self }
+    }
+
+    /// With so many requests in flight from each balancer for the whole run. They need no worker.
+    #[must_use]
+    pub fn held(self, held: u32) -> Self {
+        Self { held, ..self }
     }
 
     /// With this address, so that policies that hash addresses place it where a balancer does. By default,

@@ -29,6 +29,7 @@ pub struct Sim {
     pub(crate) keeps: bool,
     pub(crate) records: bool,
     pub(crate) ticks: bool,
+    pub(crate) explains: bool,
     /// The largest number of events.
     pub(crate) most_events: u64,
 }
@@ -58,6 +59,7 @@ impl Sim {
             keeps: false,
             records: false,
             ticks: false,
+            explains: false,
             most_events: u64::MAX,
         }
     }
@@ -173,6 +175,12 @@ impl Sim {
     #[must_use]
     pub fn ticks(self) -> Self {
         Self { ticks: true, ..self }
+    }
+
+    /// With what the picks show together in the report.
+    #[must_use]
+    pub fn explain(self) -> Self {
+        Self { explains: true, ..self }
     }
 
     /// With a bound: a run with more events ends early, and so does one of more than 10 years.

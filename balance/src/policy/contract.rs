@@ -74,6 +74,17 @@ pub(super) enum Bound {
     Of(f64),
 }
 
+impl Bound {
+    /// The largest difference from so many fair picks, which are this share of all picks.
+    fn of(self, fair: f64, share: f64) -> f64 {
+        match self {
+            Self::Picks(most) => most,
+            Self::Deviations(most) => most * (fair * (1.0 - share)).sqrt(),
+            Self::Of(most) => most * fair,
+        }
+    }
+}
+
 impl Terms {
     /// The terms of a policy with such shares, and without exceptions.
     pub(super) const fn sharing(shares: Bound) -> Self {
@@ -157,12 +168,7 @@ fn fair_shares(promise: Promise) -> Result<(), String> {
             let share = f64::from(*weight) / f64::from(sum);
             let fair = n as f64 * share;
             let had = picked.iter().filter(|number| **number == backend.number).count() as f64;
-            let off = match promise.terms.shares {
-                Bound::Picks(most) => (had - fair).abs() / most,
-                Bound::Deviations(most) => (had - fair).abs() / (most * (fair * (1.0 - share)).sqrt()),
-                Bound::Of(most) => (had / fair - 1.0).abs() / most,
-            };
-            check(off <= 1.0, || {
+            check((had - fair).abs() <= promise.terms.shares.of(fair, share), || {
                 format!("{weights:?}: {had} of {n} for {}, {fair} were fair", backend.number)
             })?;
         }
@@ -294,6 +300,26 @@ fn numbers_may_change(promise: Promise) -> Result<(), String> {
     check(!promise.kind.uses_key() || before == after, || "keys moved with the numbers".into())
 }
 
+/// When a backend goes down, the others share its requests fairly.
+fn survivors_share(promise: Promise) -> Result<(), String> {
+    const N: u64 = 12_000;
+    let field = backends(&[1; 4]);
+    let policy = promise.ready(&field, &field);
+    for dead in 1..=4 {
+        let left: Vec<_> = field.iter().filter(|backend| backend.number != dead).map(Arc::clone).collect();
+        policy.rebuild(&field, &left);
+        let mut random = Rng::with_seed(5);
+        let mut shares = [0_u32; 3];
+        (0..N).for_each(|n| shares[pick(&*policy, &left, Some(mix(n, 3)), &mut random)] += 1);
+        let (fair, share) = (N as f64 / 3.0, 1.0 / 3.0);
+        let most = promise.terms.shares.of(fair, share);
+        check(shares.iter().all(|had| (f64::from(*had) - fair).abs() <= most), || {
+            format!("{dead} went down, and the others got {shares:?}")
+        })?;
+    }
+    Ok(())
+}
+
 /// Of two drawn backends, all pairs are equally frequent, the two are different, and the one with the lower
 /// load wins.
 fn two_distinct_and_the_lesser(promise: Promise) -> Result<(), String> {
@@ -325,7 +351,7 @@ fn two_distinct_and_the_lesser(promise: Promise) -> Result<(), String> {
 }
 
 /// All properties.
-const PROPERTIES: [(&str, Property); 9] = [
+const PROPERTIES: [(&str, Property); 10] = [
     ("a backend if there is one", a_backend_if_there_is_one),
     ("fair shares", fair_shares),
     ("smooth turns", smooth_turns),
@@ -334,6 +360,7 @@ const PROPERTIES: [(&str, Property); 9] = [
     ("fair to many threads", fair_to_many_threads),
     ("keys stay", keys_stay),
     ("numbers may change", numbers_may_change),
+    ("fair shares of survivors", survivors_share),
     ("two distinct and the lesser", two_distinct_and_the_lesser),
 ];
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use strum::VariantArray;
 
-use super::Kind;
+use super::{Kind, Teaching};
 use crate::names;
 
 impl Default for Kind {
@@ -36,6 +36,25 @@ impl FromStr for Kind {
 }
 
 impl Kind {
+    /// The policy with this name. The names of policies for teaching are known only if `teaching` holds.
+    ///
+    /// # Errors
+    /// There is no such policy, or it is one for teaching and `teaching` does not hold. The error says what
+    /// to write instead.
+    pub fn named(text: &str, teaching: bool) -> Result<Self, String> {
+        match (text.parse(), names::parse(text, "no policy").map(Self::Teaching)) {
+            (Ok(kind), _) => Ok(kind),
+            (Err(_), Ok(kind)) if teaching => Ok(kind),
+            (Err(_), Ok(_)) => Err(format!(
+                "'{text}' is a policy for teaching, which is wrong on purpose; set teaching to true as well, or write \
+                 one of {}",
+                names::of::<Self>().join(", ")
+            )),
+            (Err(why), Err(_)) if !teaching => Err(why),
+            (Err(why), Err(_)) => Err(format!("{why}, {}", names::of::<Teaching>().join(", "))),
+        }
+    }
+
     /// The name in settings.
     pub const fn name(self) -> &'static str {
         self.about().name
@@ -60,6 +79,24 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_for_teaching_is_found_only_by_those_who_ask_for_it() {
+        for teaching in Teaching::VARIANTS {
+            let (kind, name) = (Kind::Teaching(*teaching), teaching.about().name);
+            assert_eq!(Kind::named(name, true), Ok(kind));
+            assert!(name.parse::<Kind>().is_err() && !Kind::VARIANTS.contains(&kind), "{name}");
+            let error = Kind::named(name, false).unwrap_err();
+            assert!(error.contains("a policy for teaching"), "{error}");
+        }
+        for kind in Kind::VARIANTS {
+            let both = [true, false].map(|teaching| Kind::named(kind.name(), teaching));
+            assert_eq!(both, [Ok(*kind), Ok(*kind)]);
+        }
+        let [all, normal] = [true, false].map(|teaching| Kind::named("modulus", teaching).unwrap_err());
+        assert!(all.contains("rendezvous, in-blocks, ") && all.contains("mutant-5"), "{all}");
+        assert!(normal.contains("rendezvous") && !normal.contains("in-blocks"), "{normal}");
+    }
 
     #[test]
     fn names_lead_to_policies_and_back() {

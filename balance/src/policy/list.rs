@@ -26,7 +26,7 @@ pub(super) fn lowest(candidates: &[Arc<Backend>], score: impl Fn(&Backend) -> f6
 
 /// A hash of two numbers, as good as random: the finalizer of splitmix64 (Steele, Lea and Flood 2014) over
 /// both.
-pub(super) fn mix(one: u64, other: u64) -> u64 {
+pub(crate) fn mix(one: u64, other: u64) -> u64 {
     let mut z = one ^ other.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,7 +1,8 @@
 //! The policies: one trait, and one file for each policy.
 //!
 //! Each file begins with the idea of its policy, its formula, its source, its cost, and the cases in which it
-//! is wrong. `docs/policies.md` lists all of them; a test prints the list from [`About`].
+//! is wrong. `docs/policies.md` lists all of them; a test prints the list from [`About`]. Policies that are
+//! wrong on purpose are in [`Teaching`].
 
 mod about;
 #[cfg(test)]
@@ -9,11 +10,17 @@ pub(crate) mod contract;
 mod list;
 mod pick_rule;
 mod request;
+mod stale_view;
+mod teaching;
 
 pub use about::{About, Policy, Settings};
-pub(crate) use list::index_of;
+use strum::VariantArray;
+
+pub(crate) use list::{index_of, mix};
 pub use pick_rule::PickRule;
 pub use request::{Notes, Request};
+pub(crate) use stale_view::StaleView;
+pub use teaching::Teaching;
 
 /// Makes a module, a [`Kind`] and a test of each policy.
 macro_rules! policies {
@@ -21,12 +28,19 @@ macro_rules! policies {
         $(mod $module;)*
 
         /// All policies.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::VariantArray)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Kind {
             $(
                 #[doc = concat!("See `policy/", stringify!($module), ".rs`.")]
                 $kind,
             )*
+            /// A policy that is wrong on purpose. It is not in [`VariantArray::VARIANTS`], so no list of
+            /// policies has it.
+            Teaching(Teaching),
+        }
+
+        impl VariantArray for Kind {
+            const VARIANTS: &'static [Self] = &[$(Self::$kind,)*];
         }
 
         impl Kind {
@@ -34,6 +48,7 @@ macro_rules! policies {
             pub const fn about(self) -> &'static About {
                 match self {
                     $(Self::$kind => &$module::ABOUT,)*
+                    Self::Teaching(teaching) => teaching.about(),
                 }
             }
 
@@ -41,6 +56,7 @@ macro_rules! policies {
             pub fn make(self, settings: Settings) -> std::sync::Arc<dyn Policy> {
                 match self {
                     $(Self::$kind => $module::make(settings),)*
+                    Self::Teaching(teaching) => teaching.make(settings),
                 }
             }
         }

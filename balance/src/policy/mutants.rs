@@ -1,10 +1,11 @@
 //! Policies with one mistake each, which the contract must notice. Most of these mistakes are from real
-//! balancers.
+//! balancers. Those that lessons show too are policies for teaching.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::*;
+use crate::policy::Teaching;
 
 /// A policy made from a function.
 struct Mutant<F>(F);
@@ -41,16 +42,6 @@ fn blind_to_weights(_: Kind) -> Arc<dyn Policy> {
     Kind::RoundRobin.make(Settings { load_factor: 125 })
 }
 
-/// Gives each candidate all of its turns at once.
-fn in_blocks(_: Kind) -> Arc<dyn Policy> {
-    let turn = AtomicUsize::new(0);
-    mutant(move |candidates, _| {
-        let block = |(index, backend): (usize, &Arc<Backend>)| vec![index; backend.weight() as usize];
-        let round: Vec<_> = candidates.iter().enumerate().flat_map(block).collect();
-        Some(round[turn.fetch_add(1, Relaxed).checked_rem(round.len())?])
-    })
-}
-
 /// Reads and writes the turn in two steps.
 fn two_steps(_: Kind) -> Arc<dyn Policy> {
     let turn = AtomicUsize::new(0);
@@ -71,11 +62,6 @@ fn out_of_bounds(_: Kind) -> Arc<dyn Policy> {
 #[expect(clippy::disallowed_methods, reason = "the mistake is a generator that the caller does not seed")]
 fn global_random(_: Kind) -> Arc<dyn Policy> {
     mutant(|candidates, _| (!candidates.is_empty()).then(|| fastrand::usize(..candidates.len())))
-}
-
-/// Takes a key modulo the number of backends.
-fn modulo(_: Kind) -> Arc<dyn Policy> {
-    mutant(|candidates, request| (request.key() as usize).checked_rem(candidates.len()))
 }
 
 /// A table of numbers is kept although the numbers are others.
@@ -99,42 +85,9 @@ fn stale_numbers(_: Kind) -> Arc<dyn Policy> {
     Arc::new(StaleNumbers::default())
 }
 
-/// Draws two, and leaves the rest to the mistake.
-fn two(
-    other: fn(usize, usize, &mut Rng) -> usize,
-    wins: fn(&Backend, &Backend) -> bool,
-) -> impl Fn(&[Arc<Backend>], &mut Request<'_>) -> Option<usize> + Send + Sync {
-    move |candidates, request| {
-        let n = candidates.len();
-        let one = (n > 0).then(|| request.random.usize(..n))?;
-        let other = other(one, n, request.random);
-        [one, other].iter().for_each(|index| request.draws(&candidates[*index]));
-        Some(if wins(&candidates[other], &candidates[one]) { other } else { one })
-    }
-}
-
-fn lesser(one: &Backend, other: &Backend) -> bool {
-    one.load() < other.load()
-}
-
-/// May draw one backend twice.
-fn draws_one_twice(_: Kind) -> Arc<dyn Policy> {
-    mutant(two(|_, n, random| random.usize(..n), lesser))
-}
-
-/// Takes the neighbour when one backend is drawn twice.
-fn takes_the_neighbour(_: Kind) -> Arc<dyn Policy> {
-    let other = |one, n, random: &mut Rng| match random.usize(..n) {
-        drawn if drawn == one => (one + 1) % n,
-        drawn => drawn,
-    };
-    mutant(two(other, lesser))
-}
-
-/// Keeps the backend that was drawn last, whatever its load.
-fn keeps_the_last(_: Kind) -> Arc<dyn Policy> {
-    let other = |one, n, random: &mut Rng| (one + 1 + random.usize(..n - 1)) % n;
-    mutant(two(other, |_, _| true))
+/// A policy for teaching in the place of a policy.
+fn teaching(teaching: Teaching) -> Arc<dyn Policy> {
+    teaching.make(Settings { load_factor: 125 })
 }
 
 /// A mutant in the place of a policy, with the terms of that policy.
@@ -146,9 +99,16 @@ fn mutated(make: fn(Kind) -> Arc<dyn Policy>, kind: Kind) -> Promise {
 
 #[test]
 fn all_broken_properties_are_reported_and_declined_ones_must_be_broken() {
-    let two = broken(mutated(favourite, Kind::WeightedRoundRobin));
-    let names: Vec<_> = two.iter().filter_map(|told| told.split_once(':')).map(|(name, _)| name).collect();
-    assert_eq!(names, ["fair shares", "smooth turns", "extreme weights", "fair to many threads"]);
+    let all = broken(mutated(favourite, Kind::WeightedRoundRobin));
+    let names: Vec<_> = all.iter().filter_map(|told| told.split_once(':')).map(|(name, _)| name).collect();
+    let expected = [
+        "fair shares",
+        "smooth turns",
+        "extreme weights",
+        "fair to many threads",
+        "fair shares of survivors",
+    ];
+    assert_eq!(names, expected);
 
     let declining = |declines| {
         let mut promise = mutated(favourite, Kind::WeightedRoundRobin);
@@ -157,7 +117,7 @@ fn all_broken_properties_are_reported_and_declined_ones_must_be_broken() {
     };
     let reason = "it has a favourite";
     let rest = declining(&[("fair shares", "it has a favourite"), ("smooth turns", "it has a favourite")]);
-    assert_eq!(rest, two[2..]);
+    assert_eq!(rest, all[2..]);
     let untrue = declining(&[("repeatable", "it has a favourite")]);
     assert!(
         untrue.contains(&format!("repeatable: it holds, although it is declined ({reason})")),
@@ -179,18 +139,19 @@ fn every_property_fails_a_mutant() {
                 ("blind to weights", blind_to_weights, Kind::WeightedRandom),
             ],
         ),
-        (smooth_turns, &[("in blocks", in_blocks, Kind::WeightedRoundRobin)]),
+        (smooth_turns, &[("in blocks", |_| teaching(Teaching::InBlocks), Kind::WeightedRoundRobin)]),
         (extreme_weights, &[("blind to weights", blind_to_weights, Kind::WeightedRandom)]),
         (repeatable, &[("global random", global_random, Kind::Random)]),
         (fair_to_many_threads, &[("two steps", two_steps, Kind::RoundRobin)]),
-        (keys_stay, &[("modulo", modulo, Kind::Rendezvous)]),
+        (keys_stay, &[("modulo", |_| teaching(Teaching::Modulo), Kind::Rendezvous)]),
         (numbers_may_change, &[("stale numbers", stale_numbers, Kind::Rendezvous)]),
+        (survivors_share, &[("skip dead", |_| teaching(Teaching::SkipDead), Kind::RoundRobin)]),
         (
             two_distinct_and_the_lesser,
             &[
-                ("draws one twice", draws_one_twice, Kind::TwoChoices),
-                ("takes the neighbour", takes_the_neighbour, Kind::TwoChoices),
-                ("keeps the last", keeps_the_last, Kind::TwoChoices),
+                ("draws one twice", |_| teaching(Teaching::Mutant5), Kind::TwoChoices),
+                ("takes the neighbour", |_| teaching(Teaching::Mutant1), Kind::TwoChoices),
+                ("keeps the last", |_| teaching(Teaching::Mutant4), Kind::TwoChoices),
             ],
         ),
     ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use api::StatisticsReset;
 use balance::member::Member;
+use balance::policy::Kind;
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 use percent_encoding::percent_decode_str;
@@ -136,7 +137,8 @@ fn is_last(members: &[Member], this: &Member) -> bool {
 }
 
 pub(super) fn policy(admin: &Admin, asked: &Asked<'_>) -> Answer {
-    let policy = word(&asked.body, "policy")?.parse().map_err(bad)?;
+    let name = word(&asked.body, "policy")?;
+    let policy = Kind::named(name, admin.control.settings().teaching).map_err(bad)?;
     admin.control.set_policy(policy, &asked.by);
     queries::policy(admin, asked)
 }

@@ -64,12 +64,21 @@ fn admin(config: &Config) -> String {
 }
 
 fn policy(config: &Config) -> String {
-    let key = if config.policy.uses_key() { format!(" by {}", config.proxy.key) } else { String::new() };
+    let key = if config.rules().uses_key() { format!(" by {}", config.proxy.key) } else { String::new() };
     let cookie = match &config.proxy.sticky_cookie {
         Some(name) => format!("; sticky sessions with the cookie {name}"),
         None => String::new(),
     };
-    format!("{}{key}{cookie}", config.policy)
+    let subset = match config.subset {
+        Some(subset) => format!(" within {} backends for each key", subset.size),
+        None => String::new(),
+    };
+    let old = match config.load_view_delay {
+        Duration::ZERO => String::new(),
+        period => format!("; it sees loads that are up to {} old", humantime::format_duration(period)),
+    };
+    let teaching = if config.teaching { "; for teaching" } else { "" };
+    format!("{}{subset}{key}{cookie}{old}{teaching}", config.policy)
 }
 
 /// The backends by level: first the levels, then the backups, and at the end the backends that get no

@@ -287,7 +287,7 @@ mod tests {
                     let (_, fix) = values::of_a_switch(&args).unwrap();
                     assert_eq!(fix, format!("write --{}=false", setting.flag));
                 }
-                Form::Word(_, words) => {
+                Form::Word(_, words) | Form::WordOr(_, words, _) => {
                     for word in words() {
                         let other = if word == word.to_uppercase() {
                             word.to_lowercase()

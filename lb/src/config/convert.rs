@@ -6,8 +6,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use balance::member::{Member, Mode};
+use balance::policy::Kind;
 use balance::state::Thresholds;
-use balance::{Address, budget, outlier, silence};
+use balance::{Address, budget, outlier, silence, subset};
 use http::StatusCode;
 use ipnet::{IpNet, Ipv4Net};
 
@@ -41,11 +42,15 @@ pub(super) fn convert<'a>(raw: RawConfig<'a>, problems: &mut ProblemList) -> (Co
 fn config(read: &mut Reader<'_>, backends: Vec<Member>, sections: Vec<SocketAddr>) -> Config {
     let (listeners, listeners_from) = listeners(read, sections);
     let thresholds = thresholds(read);
+    let teaching = read.get("balance.teaching");
     let proxy = proxy_settings(read, thresholds);
     Config {
         backends,
-        policy: read.parsed("balance.policy", str::parse).unwrap_or_default(),
+        policy: read.parsed("balance.policy", |text| policy(text, teaching)).unwrap_or_default(),
         load_factor: read.number("balance.load_factor"),
+        teaching,
+        load_view_delay: read.get("balance.load_view_delay"),
+        subset: Some(read.number("balance.subset")).filter(|size| *size > 0).map(subset::Rule::of),
         seed: read.maybe("balance.seed"),
         panic_threshold: read.number("balance.panic_threshold"),
         slow_start: read.get("balance.slow_start"),
@@ -270,6 +275,14 @@ fn outlier(read: &mut Reader<'_>) -> outlier::Rule {
         max_ejection_time: read.get("outlier.max_ejection_time"),
         max_ejected: read.number("outlier.max_ejected"),
     }
+}
+
+/// The policy with a name that the form of the setting knows.
+fn policy(name: &str, teaching: bool) -> Result<Kind, Wrong> {
+    Kind::named(name, teaching).map_err(|_| Wrong {
+        is: "a policy for teaching, which is wrong on purpose".to_owned(),
+        fix: "set teaching to true as well, or choose another policy".to_owned(),
+    })
 }
 
 fn thresholds(read: &mut Reader<'_>) -> Thresholds {

@@ -107,7 +107,7 @@ impl FromArgMatches for Flags {
 fn arg(section: &Section, setting: &'static Setting) -> Arg {
     let help = match (setting.form, setting.default) {
         (Form::Switch, _) | (_, "") => setting.help.to_owned(),
-        (Form::Word(_, words), default) => {
+        (Form::Word(_, words) | Form::WordOr(_, words, _), default) => {
             format!("{} [default: {default}] [possible values: {}]", setting.help, words().join(", "))
         }
         (_, default) => format!("{} [default: {default}]", setting.help),

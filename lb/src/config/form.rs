@@ -38,6 +38,8 @@ pub(crate) enum Form {
     Switch,
     /// One of these words.
     Word(&'static str, fn() -> Vec<&'static str>),
+    /// One of these words, or one of the further ones, which no help and no error lists.
+    WordOr(&'static str, fn() -> Vec<&'static str>, fn() -> Vec<&'static str>),
     /// Any text; the code that uses it checks it.
     Text(&'static str),
     /// A list of texts.
@@ -111,7 +113,7 @@ impl Form {
             Self::Count { .. } => "N",
             Self::Percent { .. } => "PERCENT",
             Self::Switch => "BOOL",
-            Self::Word(name, _) | Self::Text(name) | Self::List(name) => name,
+            Self::Word(name, _) | Self::WordOr(name, ..) | Self::Text(name) | Self::List(name) => name,
             Self::Statuses => "STATUSES",
         }
     }
@@ -127,7 +129,8 @@ impl Form {
             Self::Count { least, most } => self.read_count(least, most, written).map(Value::Number),
             Self::Percent { least, most } => self.read_percent(least, most, written).map(Value::Number),
             Self::Switch => self.read_switch(written).map(Value::Switch),
-            Self::Word(_, words) => self.read_word(&words(), written).map(Value::Text),
+            Self::Word(_, words) => self.read_word(&words(), &[], written).map(Value::Text),
+            Self::WordOr(_, words, more) => self.read_word(&words(), &more(), written).map(Value::Text),
             Self::Text(_) => self.text(written).map(|text| Value::Text(text.to_owned())),
             Self::List(_) => self.read_list(written).map(Value::List),
             Self::Statuses => self.read_statuses(written).map(Value::List),
@@ -147,7 +150,7 @@ impl Form {
                 format!("{} to {}", quoted(&format!("{least}%"), quotes), quoted(&format!("{most}%"), quotes))
             }
             Self::Switch => "true or false".to_owned(),
-            Self::Word(_, words) => {
+            Self::Word(_, words) | Self::WordOr(_, words, _) => {
                 let words: Vec<_> = words().into_iter().map(|word| quoted(word, quotes)).collect();
                 format!("one of {}", words.join(", "))
             }
@@ -270,9 +273,9 @@ impl Form {
         }
     }
 
-    fn read_word(self, words: &[&str], written: &Written) -> Result<String, Wrong> {
+    fn read_word(self, words: &[&str], more: &[&str], written: &Written) -> Result<String, Wrong> {
         let text = self.text(written)?;
-        if words.contains(&text) {
+        if words.contains(&text) || more.contains(&text) {
             return Ok(text.to_owned());
         }
         let quotes = written.is_in_file();

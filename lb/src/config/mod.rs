@@ -18,7 +18,7 @@ use std::time::Duration;
 use balance::member::{Member, Mode};
 use balance::policy::Kind;
 use balance::state::Thresholds;
-use balance::{Address, Rules, budget, outlier, silence};
+use balance::{Address, Rules, budget, outlier, silence, subset};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::log::{Level, LogFormat};
@@ -80,6 +80,13 @@ pub struct Config {
     /// Limit for the requests in flight of a backend under `bounded-ring`, in percent of its fair share; more
     /// than 100.
     pub load_factor: u32,
+    /// The policy sees the loads as they were at the last refresh, once in such a period; zero for the
+    /// present loads, and above zero only with `teaching`.
+    pub load_view_delay: Duration,
+    /// Whether policies that are wrong on purpose are allowed.
+    pub teaching: bool,
+    /// Which backends requests with the same key may use; `None` for all of them.
+    pub subset: Option<subset::Rule>,
     /// Seed of all random choices, so that a run can be repeated; by default a new seed at each start.
     pub seed: Option<u64>,
     /// If fewer than this percentage of a level's backends are up, health is ignored; 0 for never.
@@ -142,6 +149,8 @@ impl Config {
         Rules {
             policy: self.policy,
             load_factor: self.load_factor,
+            load_view_delay: self.load_view_delay,
+            subset: self.subset,
             panic_threshold: self.panic_threshold,
             slow_start: self.slow_start,
             thresholds: self.thresholds,

@@ -31,6 +31,7 @@ pub(super) fn check(config: &Config, raw: &RawConfig<'_>, problems: &mut Problem
     for (short, long, fix) in longer {
         problems.extend((short.1 > long.1).then(|| contradiction(raw, short, long, fix)).flatten());
     }
+    problems.extend(old_view(config, raw));
     // A socket that a supervisor passes replaces the port for clients.
     if !raw.has_socket {
         let shared = config.listeners.iter().find(|listener| overlap(**listener, config.admin));
@@ -67,6 +68,15 @@ pub(super) fn check_duplicates(config: &Config, raw: &RawConfig<'_>, problems: &
             }
         }
     }
+}
+
+/// The policy shall see old loads, and that is allowed for teaching only.
+fn old_view(config: &Config, raw: &RawConfig<'_>) -> Option<Problem> {
+    let given = raw.settings.written("balance.load_view_delay")?;
+    (!config.load_view_delay.is_zero() && !config.teaching).then(|| {
+        let what = format!("{} is for teaching: with old loads, the balancer balances worse", given.name());
+        Problem::new(what, format!("set teaching to true as well, or remove {}", given.name())).at(given)
+    })
 }
 
 /// A time is longer than another one that limits it; `None` if either of them is wrong by itself.

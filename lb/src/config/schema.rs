@@ -71,6 +71,7 @@ fn written(form: Form) -> Value {
         Form::Percent { .. } => json!({ "type": "string", "pattern": "^[0-9]+ *%$", "examples": ["50%"] }),
         Form::Switch => json!({ "type": "boolean" }),
         Form::Word(_, words) => json!({ "enum": words() }),
+        Form::WordOr(_, words, more) => json!({ "enum": ([words(), more()].concat()) }),
         Form::Text(_) => json!({ "type": "string" }),
         Form::List("STATUSES") => {
             json!({ "type": "array", "items": { "type": "integer", "minimum": 400, "maximum": 599 } })

@@ -140,6 +140,8 @@ fn every_setting_of_the_file_reaches_the_configuration() {
             "log.statistics" => "\"basic\"",
             // This setting has an effect only with a budget.
             "retries.budget_per_second" => "7\nbudget = \"30%\"",
+            // This setting is allowed only with another one.
+            "balance.load_view_delay" => "\"7s\"\nteaching = true",
             "queues.queue" => "7\nbackend_limit = 9",
             "queues.queue_timeout" => "\"7s\"\nbackend_limit = 9",
             _ => match setting.form {

@@ -43,7 +43,7 @@ impl Odd<'_> {
         let policy = config.policy;
         let keys = "ring, bounded-ring, maglev or rendezvous";
         self.idle(
-            !policy.uses_key(),
+            !config.rules().uses_key(),
             "balance.hash_by",
             &format!("{policy} does not use a key"),
             &format!("choose the policy {keys}"),

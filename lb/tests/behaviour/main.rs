@@ -59,6 +59,7 @@ mod silence;
 mod statistics;
 mod stream;
 mod streaming;
+mod teaching;
 mod trailers;
 mod trials;
 mod upgrade;

@@ -84,6 +84,12 @@ pub(super) struct BalancerForm {
     pub(super) fall: Option<u32>,
     pub(super) silence: Option<Time>,
     pub(super) slow_start: Option<Time>,
+    pub(super) subset: Option<u32>,
+    pub(super) teaching: Option<bool>,
+    pub(super) load_view_delay: Option<Time>,
+    /// A live balancer explains in any case.
+    #[serde(rename = "explain")]
+    _explain: Option<bool>,
     pub(super) panic_threshold: Option<u32>,
     pub(super) load_factor: Option<u32>,
     pub(super) outlier_errors: Option<u32>,

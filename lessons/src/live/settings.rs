@@ -58,6 +58,9 @@ pub(super) fn settings(
     set("health", "fall", number(form.fall));
     set("health", "silence", time(form.silence));
     set("balance", "slow_start", time(form.slow_start));
+    set("balance", "subset", number(form.subset));
+    set("balance", "teaching", form.teaching.map(Value::Boolean));
+    set("balance", "load_view_delay", time(form.load_view_delay));
     set("balance", "panic_threshold", percent(form.panic_threshold));
     set("balance", "load_factor", percent(form.load_factor));
     set("outlier", "consecutive_errors", number(form.outlier_errors));

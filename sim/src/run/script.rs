@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use balance::change::Change;
 use balance::verdict::Failure;
 
-use crate::clock::{Nanos, nanos};
+use crate::clock::{Nanos, moment, nanos};
 use crate::events::EventKind;
 use crate::faults::{Fault, Step};
 use crate::jobs::NONE;
@@ -52,6 +53,7 @@ impl World<'_> {
         let station = &mut self.servers.stations[server as usize];
         match fault {
             Fault::Kill { .. } => self.kill(server),
+            Fault::Leave { .. } => self.leave_pools(server),
             Fault::Start { .. } if station.process == Process::Dead => station.process = Process::Running,
             Fault::Stop { .. } if station.process == Process::Running => station.process = Process::Stopped,
             Fault::Continue { .. } if station.process == Process::Stopped => {
@@ -94,6 +96,15 @@ impl World<'_> {
             self.fail(call, failure);
         }
         self.end_probes(server, Err(Failure::ClosedEarly));
+    }
+
+    /// Every balancer removes a backend from its pool.
+    fn leave_pools(&mut self, server: u32) {
+        for (index, balancer) in (0..).zip(self.balancers) {
+            let address = balancer.peers[server as usize].address.clone();
+            let changes = balancer.pool.change(vec![Change::Remove(address)], moment(self.now));
+            self.changed(index, changes);
+        }
     }
 
     /// A cold server becomes a little faster.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use balance::evidence::FailedTry;
-use balance::policy::Request;
+use balance::policy::{Notes, Request};
 use balance::verdict::{Failure, Next};
 use balance::{InFlight, Peer, Transition, Waiting};
 use fastrand::Rng;
@@ -46,11 +46,15 @@ impl World<'_> {
         let seed = self.draws.bits_of(Stream::Pick, call.number, u64::from(call.tries));
         let mut random = Rng::with_seed(seed);
         let key = call.key.filter(|_| pool.wants_key());
-        let mut request = Request { key, now: moment(self.now), random: &mut random, notes: None };
+        let mut notes = self.counts.picks.is_some().then(Notes::default);
+        let mut request = Request { key, now: moment(self.now), random: &mut random, notes: notes.as_mut() };
         let peer = pool.next_backend(tried, None, &mut request)?;
         self.flow.picked(peer.number);
         if call.counts && call.tries == 0 {
             self.counts.backends[peer.number - 1].picks += 1;
+            if let (Some(picks), Some(notes)) = (&mut self.counts.picks, &notes) {
+                picks.note(peer.number, &notes.drawn, call.key);
+            }
         }
         Some(peer)
     }

@@ -11,6 +11,7 @@ use crate::clock::Nanos;
 use crate::draws::Draws;
 use crate::events::EventQueue;
 use crate::faults::{Step, steps};
+use crate::picks::Picks;
 use crate::recording::Recorded;
 use crate::report::{Counts, End};
 use crate::settings::Sim;
@@ -162,6 +163,8 @@ impl Seen {
 impl<'a> World<'a> {
     pub(super) fn new(sim: &'a Sim, balancers: &'a [Balancer]) -> Self {
         let pairs = balancers.len() * sim.servers.len();
+        let weights = || sim.servers.iter().map(|server| server.weight);
+        let picks = sim.explains.then(|| Picks::new(weights()));
         let places = if sim.balancing.places.is_some() { pairs } else { 0 };
         Self {
             sim,
@@ -176,13 +179,14 @@ impl<'a> World<'a> {
             probes: vec![Probe::default(); 2 * pairs],
             script: steps(&sim.script),
             needs_keys: sim.records
-                || sim.balancing.rules.policy.uses_key()
+                || sim.explains
+                || sim.balancing.rules.uses_key()
                 || sim.servers.iter().any(|server| server.cache.is_some()),
             budget: Budget::default(),
             turns: vec![0; sim.arrivals.clients().unwrap_or(1) as usize],
             started: 0,
             ended: 0,
-            counts: Counts::new(sim.servers.len(), sim.keeps),
+            counts: Counts { picks, ..Counts::new(sim.servers.len(), sim.keeps) },
             recorded: sim.records.then(Vec::new),
             measured_from: 0,
             events: 0,

@@ -16,7 +16,7 @@ pub(super) struct Form {
     pub(super) time: Option<Time>,
     pub(super) warm_up: Option<Spanned<Count>>,
     #[serde(default)]
-    pub(super) policies: Vec<Policy>,
+    pub(super) policies: Vec<Spanned<Policy>>,
     #[serde(default)]
     pub(super) servers: Vec<Spanned<ServerForm>>,
     pub(super) balancer: Option<Spanned<BalancerForm>>,
@@ -37,6 +37,8 @@ pub(super) struct ServerForm {
     pub(super) discipline: Option<Order>,
     pub(super) on_disconnect: Option<Reaction>,
     pub(super) weight: Option<Whole<0, { Member::MAX_WEIGHT }>>,
+    /// Requests in flight from each balancer for the whole run.
+    pub(super) held: Option<Whole<0, 1_000_000>>,
     pub(super) cache: Option<CacheForm>,
     pub(super) collections: Option<CollectionForm>,
     /// The answers to HTTP pings by turns: `S` for success, `F` for failure.
@@ -92,6 +94,16 @@ pub(super) struct BalancerForm {
     pub(super) slow_start: Option<Time>,
     pub(super) panic_threshold: Option<Whole<0, 100>>,
     pub(super) load_factor: Option<Whole<101, 10_000>>,
+    pub(super) subset: Option<Whole<1, 100_000>>,
+    /// Whether the subsets are fixed groups.
+    pub(super) fixed_subsets: Option<bool>,
+    /// Whether policies that are wrong on purpose may be used.
+    #[serde(default)]
+    pub(super) teaching: bool,
+    pub(super) load_view_delay: Option<Time>,
+    /// Whether the report tells what the picks show together.
+    #[serde(default)]
+    pub(super) explain: bool,
     pub(super) outlier_errors: Option<Whole<0, 1_000_000>>,
     pub(super) ejection_time: Option<Time>,
     pub(super) retries: Option<Whole<0, 100>>,
@@ -178,6 +190,8 @@ pub(super) struct ClientForm {
     pub(super) budget_per_second: Option<Whole<0, 1_000_000>>,
     pub(super) keys: Option<Whole<1, { u32::MAX }>>,
     pub(super) hot_share: Option<Part>,
+    #[serde(default)]
+    pub(super) in_turn: bool,
     pub(super) idempotent: Option<bool>,
 }
 
@@ -205,6 +219,7 @@ pub(super) struct FaultForm {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum FaultKind {
     Kill,
+    Leave,
     Start,
     Stop,
     Continue,

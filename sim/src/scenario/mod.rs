@@ -26,6 +26,8 @@ pub struct Scenario {
     sim: Sim,
     stop: Stop,
     policies: Vec<Kind>,
+    /// Whether policies for teaching may be used.
+    teaching: bool,
 }
 
 impl Scenario {
@@ -51,6 +53,14 @@ impl Scenario {
         self.sim.seed
     }
 
+    /// The policy with this name, for [`Scenario::run`]: one for teaching too, if the scenario allows that.
+    ///
+    /// # Errors
+    /// There is no such policy.
+    pub fn policy(name: &str) -> Result<Kind, String> {
+        values::named(name)
+    }
+
     /// The policies of the file; all policies if it names none.
     pub fn policies(&self) -> Vec<Kind> {
         if self.policies.is_empty() { Kind::VARIANTS.to_vec() } else { self.policies.clone() }
@@ -59,8 +69,10 @@ impl Scenario {
     /// Runs the scenario under each of these policies, with the same arrivals, sizes and faults.
     ///
     /// # Errors
-    /// If a run has more than 500 million events, or lasts for more than 10 years.
+    /// If a run has more than 500 million events, or lasts for more than 10 years, or if a policy is one for
+    /// teaching and the scenario does not allow that.
     pub fn run(&self, policies: &[Kind], seed: u64) -> Result<Vec<Report>, String> {
+        policies.iter().try_for_each(|policy| read::allowed(*policy, self.teaching).map(drop))?;
         let reports = self.reports(policies, seed);
         match reports.iter().find(|report| report.is_cut()) {
             Some(cut) => Err(format!(

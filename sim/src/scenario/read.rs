@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use balance::{Rules, budget, outlier};
+use balance::policy::Kind;
+use balance::{Rules, budget, outlier, subset};
 use toml::Spanned;
 
 use crate::balancer::{Balancing, Pings, Places};
@@ -17,7 +18,7 @@ use super::form::{
     BalancerForm, ClientForm, FaultForm, FaultKind, Form, Order, PingKind, Reaction, ServerForm,
 };
 use super::laws::{arrivals, law};
-use super::values::{Bound, Count, Part, Positive, Time, Whole, Workers};
+use super::values::{Bound, Count, Part, Policy, Positive, Time, Whole, Workers};
 
 /// The largest number of servers.
 const MAX_SERVERS: usize = 100_000;
@@ -74,7 +75,9 @@ pub(super) fn scenario(form: Form) -> Result<Scenario, Problem> {
             "all servers have the weight 0, so none gets a call; write weight = 1, or no weight",
         ));
     }
+    let (mut teaching, mut explains) = (false, false);
     if let Some(balancer) = form.balancer {
+        (teaching, explains) = (balancer.as_ref().teaching, balancer.as_ref().explain);
         sim = sim.balancing(placed(balancer, |form| balancing(&form, backends))?);
     }
     if let Some(form) = form.clients {
@@ -86,11 +89,23 @@ pub(super) fn scenario(form: Form) -> Result<Scenario, Problem> {
         let (at, fault) = placed(row, |form| fault(&form, backends))?;
         sim = sim.at(at, fault);
     }
-    let policies: Vec<_> = form.policies.into_iter().map(|policy| policy.0).collect();
+    let allowed = |policy: Spanned<Policy>| placed(policy, |policy| allowed(policy.0, teaching));
+    let policies = form.policies.into_iter().map(allowed).collect::<Result<Vec<_>, _>>()?;
     if let Some(twice) = policies.iter().enumerate().find(|(at, policy)| policies[..*at].contains(policy)) {
         return Err(problem(&format!("{} is there twice in policies; write it once", twice.1)));
     }
-    Ok(Scenario { title: form.title, sim, stop, policies })
+    let sim = if explains { sim.explain() } else { sim };
+    Ok(Scenario { title: form.title, sim, stop, policies, teaching })
+}
+
+/// A policy, if the scenario may use it.
+pub(super) fn allowed(policy: Kind, teaching: bool) -> Result<Kind, String> {
+    match policy {
+        Kind::Teaching(_) if !teaching => Err(format!(
+            "{policy} is a policy for teaching, which is wrong on purpose; write teaching = true below [balancer]"
+        )),
+        _ => Ok(policy),
+    }
 }
 
 /// Reads a part, and adds its place to a mistake.
@@ -167,7 +182,8 @@ fn server(form: ServerForm, others: usize) -> Result<(usize, Server), String> {
             answers.ok_or(r#"pings has other letters; write S for an answer and F for a failure: "SF""#)?;
         server = server.probes(Probes::Pattern(answers));
     }
-    Ok((count, server.weight(form.weight.map_or(1, |weight| weight.0))))
+    let held = form.held.map_or(0, |held| held.0);
+    Ok((count, server.held(held).weight(form.weight.map_or(1, |weight| weight.0))))
 }
 
 fn answer(letter: char) -> Option<bool> {
@@ -225,10 +241,18 @@ fn without_effect(form: &BalancerForm) -> Result<(), String> {
     let no_limit = form.max_in_flight.is_none();
     let no_ejection = form.outlier_errors.is_none();
     let no_pings = form.ping == Some(PingKind::None);
+    let no_subset = form.subset.is_none();
     for (is_there, key, has_no_effect, instead) in [
         (form.queue.is_some(), "queue", no_limit, "write max_in_flight = 100 beside it"),
         (form.queue_timeout.is_some(), "queue_timeout", no_limit, "write max_in_flight = 100 beside it"),
         (form.ejection_time.is_some(), "ejection_time", no_ejection, "write outlier_errors = 5 beside it"),
+        (form.fixed_subsets.is_some(), "fixed_subsets", no_subset, "write subset = 2 beside it"),
+        (
+            form.load_view_delay.is_some(),
+            "load_view_delay",
+            !form.teaching,
+            "write teaching = true beside it",
+        ),
         (form.ping_interval.is_some(), "ping_interval", no_pings, r#"write ping = "tcp" or "http""#),
         (form.ping_timeout.is_some(), "ping_timeout", no_pings, r#"write ping = "tcp" or "http""#),
     ] {
@@ -250,6 +274,9 @@ fn rules(form: &BalancerForm) -> Rules {
     rules.slow_start = form.slow_start.map_or(rules.slow_start, |time| time.0);
     rules.panic_threshold =
         form.panic_threshold.map_or(rules.panic_threshold, |Whole(percent)| percent as u8);
+    rules.load_view_delay = form.load_view_delay.map_or(rules.load_view_delay, |time| time.0);
+    rules.subset =
+        form.subset.map(|Whole(size)| subset::Rule { size, fixed: form.fixed_subsets == Some(true) });
     rules.load_factor = form.load_factor.map_or(rules.load_factor, |factor| factor.0);
     if let Some(Whole(errors)) = form.outlier_errors {
         let ejection_time = form.ejection_time.map_or(outlier::Rule::DEFAULT.ejection_time, |time| time.0);
@@ -283,6 +310,10 @@ fn clients(form: &ClientForm) -> Result<Clients, String> {
         backoff: Backoff { first: form.backoff.map_or(Duration::ZERO, |time| time.0), jitter: form.jitter },
         budget: budget(form.budget_percent, form.budget_per_second),
         keys: match (form.keys, form.hot_share) {
+            (Some(Whole(keys @ 1..)), None) if form.in_turn => Keys::InTurn(u64::from(keys)),
+            _ if form.in_turn => {
+                return Err("in_turn is for keys without a hot one; write keys = 1000 beside it".to_owned());
+            }
             (None, None) => Keys::None,
             (Some(Whole(keys)), None) => Keys::Uniform(u64::from(keys)),
             (Some(Whole(keys @ 2..)), Some(Part(share))) => Keys::Hot { keys: u64::from(keys), share },
@@ -298,7 +329,7 @@ fn clients(form: &ClientForm) -> Result<Clients, String> {
 
 /// A fault of one of so many backends.
 fn fault(form: &FaultForm, backends: usize) -> Result<(Duration, Fault), String> {
-    use FaultKind::{Cold, Continue, Kill, Latency, Pings, Slow, Start, Status, Stop};
+    use FaultKind::{Cold, Continue, Kill, Latency, Leave, Pings, Slow, Start, Status, Stop};
     let backend = usize::try_from(form.backend.0).unwrap_or(usize::MAX);
     let lasts = form.lasts.map_or(Duration::MAX, |time| time.0);
     if !(1..=backends).contains(&backend) {
@@ -323,6 +354,7 @@ fn fault(form: &FaultForm, backends: usize) -> Result<(Duration, Fault), String>
     let percent = form.percent.map_or(100.0, |percent| percent.0);
     let fault = match form.kind {
         Kill => Fault::Kill { backend },
+        Leave => Fault::Leave { backend },
         Start => Fault::Start { backend },
         Stop => Fault::Stop { backend },
         Continue => Fault::Continue { backend },
@@ -353,6 +385,7 @@ fn fault(form: &FaultForm, backends: usize) -> Result<(Duration, Fault), String>
 fn word(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::Kill => "kill",
+        FaultKind::Leave => "leave",
         FaultKind::Start => "start",
         FaultKind::Stop => "stop",
         FaultKind::Continue => "continue",

@@ -150,6 +150,11 @@ impl<'de> Deserialize<'de> for Bound {
     }
 }
 
+/// The policy with this name, also one for teaching. An error lists only the others.
+pub(super) fn named(name: &str) -> Result<Kind, String> {
+    Kind::named(name, true).or_else(|_| name.parse())
+}
+
 /// The name of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Policy(pub(super) Kind);
@@ -159,7 +164,7 @@ impl<'de> Deserialize<'de> for Policy {
         let NumberOrWord::Word(name) = NumberOrWord::deserialize(from)? else {
             return Err(D::Error::custom(r#"a policy has a name; write such as "round-robin""#));
         };
-        name.parse().map(Self).map_err(|why: String| D::Error::custom(format!(r#""{name}": {why}"#)))
+        named(&name).map(Self).map_err(|why| D::Error::custom(format!(r#""{name}": {why}"#)))
     }
 }
 

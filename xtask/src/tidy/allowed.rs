@@ -85,11 +85,12 @@ pub(super) const TABLES: &[Allowed] = &[
             ("pool", "roster change fleet rules policy backend member health state outlier budget moment"),
             ("roster", "fleet rules backend member address moment"),
             ("change", "member address"),
-            ("fleet", "rules levels policy backend member state moment"),
-            ("rules", "policy state silence outlier budget"),
+            ("fleet", "rules subset levels policy backend member state moment"),
+            ("rules", "subset policy state silence outlier budget"),
+            ("subset", "policy"),
             ("levels", ""),
             // Who gets the next request, by which load.
-            ("policy", "ranking backend names moment"),
+            ("policy", "ranking backend member names moment"),
             ("ranking", "backend load"),
             // One backend and what is known about it.
             ("in_flight", "backend"),
@@ -128,7 +129,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("table", "report"),
             ("stream", "run recording settings faults server station report clock"),
             ("simulate", "run recording settings report"),
-            ("run", "recording settings balancer faults report station jobs server draws events clock"),
+            ("run", "recording settings balancer faults report picks station jobs server draws events clock"),
             ("recording", "settings report arrivals client service jobs clock"),
             // The description of a run.
             ("settings", "balancer arrivals client faults server service"),
@@ -138,7 +139,8 @@ pub(super) const TABLES: &[Allowed] = &[
             ("faults", "clock"),
             ("service", "draws clock"),
             // What it counts.
-            ("report", "gauge clock"),
+            ("report", "picks gauge clock"),
+            ("picks", ""),
             // A server while it runs.
             ("station", "jobs server gauge draws events clock"),
             ("jobs", "clock"),
@@ -445,22 +447,23 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // The program.
             ("main", "claim"),
-            ("run", "ask claim course figures form lesson live print progress show"),
+            ("run", "ask chart claim course figures form lesson live print progress show"),
             ("selftest", "course form page print selftest_live tables"),
             ("selftest_live", "claim course form law print show"),
             ("draw", "chart course figures form lesson page print show tables"),
             ("show", "figures lesson live print"),
             ("tables", "claim figures form law lesson"),
             ("course", "lesson"),
-            ("ask", "lesson print"),
+            ("ask", "answer lesson print"),
             ("page", ""),
-            ("progress", ""),
+            ("progress", "answer"),
             ("print", ""),
             // The library.
-            ("lesson", "chart claim figures form live"),
+            ("lesson", "answer chart claim figures form live"),
             ("chart", "expression figures form law"),
             ("claim", "expression figures form law"),
-            ("form", ""),
+            ("form", "answer"),
+            ("answer", ""),
             ("expression", "figures measure"),
             ("measure", "figures"),
             ("live", "figures"),

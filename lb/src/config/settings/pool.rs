@@ -2,7 +2,7 @@
 
 use balance::member::Mode;
 use balance::names;
-use balance::policy::Kind;
+use balance::policy::{Kind, Teaching};
 
 use super::setting::{BACKEND as NAME, Section, Setting, TIME, TIME_OR_ZERO, count, percent};
 use crate::config::form::Form;
@@ -17,7 +17,7 @@ pub(super) const BALANCE: Section = Section {
         Setting::new(
             "balance.policy",
             "policy",
-            Form::Word("POLICY", names::of::<Kind>),
+            Form::WordOr("POLICY", names::of::<Kind>, names::of::<Teaching>),
             "How a backend is picked",
         )
         .default("round-robin"),
@@ -63,6 +63,29 @@ pub(super) const BALANCE: Section = Section {
             "Explain decisions: a client that sends the header x-lb-explain: 1 learns why its request went to its backend",
         )
         .default("false"),
+        Setting::new(
+            "balance.subset",
+            "subset",
+            count(0, 1000),
+            "Shuffle sharding: requests with the same key use only so many of the backends, chosen by a hash of the key; if all \
+             of these are down, the requests fail. 0 for all backends",
+        )
+        .default("0"),
+        Setting::new(
+            "balance.teaching",
+            "teaching",
+            Form::Switch,
+            "For lessons only: allow policies that are wrong on purpose, and load_view_delay",
+        )
+        .default("false"),
+        Setting::new(
+            "balance.load_view_delay",
+            "load-view-delay",
+            TIME_OR_ZERO,
+            "For lessons only, with teaching: the policy sees the loads as they were at the last refresh, and there is one in each \
+             such time; 0s for the present loads",
+        )
+        .default("0s"),
     ],
 };
 

@@ -111,6 +111,11 @@ impl Claim {
             && self.counter.values().all(|run| is_there(run))
     }
 
+    /// The names of the runs that it measures.
+    pub fn runs(&self) -> Vec<&str> {
+        self.expression.runs()
+    }
+
     /// The verdict on these live runs. If the machine is late, the value of a claim about times says nothing,
     /// so such a claim does not fail there.
     pub fn live_verdict(&self, reports: &Reports<'_>, comparisons: u32, is_late: bool) -> Verdict {

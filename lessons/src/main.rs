@@ -3,6 +3,7 @@
 mod ask;
 mod course;
 mod draw;
+mod foreign;
 mod page;
 mod print;
 mod progress;

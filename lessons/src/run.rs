@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::ask::{conclusion, predict, question};
 use crate::course::Found;
+use crate::foreign::Foreign;
 use crate::print::print;
 use crate::progress::{self, Entry};
 use crate::show::Show;
@@ -40,6 +41,8 @@ pub(crate) struct Run {
     /// Do not serve the page on port 4000 during live runs.
     #[arg(long)]
     no_page: bool,
+    #[command(flatten)]
+    foreign: Foreign,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,6 +76,10 @@ impl Run {
         }
         let mut worst = Outcome::Pass;
         for seed in first..first.saturating_add(self.repeat.into()) {
+            if self.foreign.is_wanted() {
+                worst = worse(worst, self.run_foreign(number, lesson, seed)?);
+                continue;
+            }
             if self.only != Some(OnlyPlace::Live) {
                 worst = worse(worst, self.run_virtual(number, lesson, seed)?);
             }
@@ -124,6 +131,39 @@ impl Run {
             print(&format!("{}{}", machine(lateness), chart(lesson, Place::Live, &reports)))?;
         }
         Ok(worst)
+    }
+
+    /// The same on a balancer of somebody else. What it cannot do or does not tell is skipped, and said.
+    fn run_foreign(&self, number: &str, lesson: &Lesson, seed: u64) -> Result<Outcome> {
+        let context = Context { number, place: Place::Live, seed };
+        let results = self.foreign.play(lesson, seed, self.quick, self.json)?;
+        let (mut worst, mut checked) = (Outcome::Pass, 0);
+        let claims = lesson.claims(Place::Live);
+        for claim in &claims {
+            if let Some(why) = results.obstacle(claim) {
+                print(&self.skipped(number, &claim.says, &why))?;
+                continue;
+            }
+            let verdict = claim.live_verdict(&results.reports, self.repeat, results.lateness.is_late());
+            (worst, checked) = (worse(worst, verdict.outcome), checked + 1);
+            print(&self.line(&context, &claim.says, &claim.what, verdict))?;
+        }
+        if !self.json {
+            print(&format!(
+                "{}{checked} of {} claims were checked.\n",
+                machine(results.lateness),
+                claims.len()
+            ))?;
+        }
+        Ok(worst)
+    }
+
+    fn skipped(&self, number: &str, says: &str, why: &str) -> String {
+        if self.json {
+            let line = json!({ "lesson": number, "claim": says, "verdict": "skipped", "why": why });
+            return format!("{line}\n");
+        }
+        format!("skip  {says}\n      {why}\n")
     }
 
     /// The verdict on a claim, in words or as JSON.

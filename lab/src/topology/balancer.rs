@@ -12,6 +12,9 @@ pub enum Balancer {
     Own,
     /// One of another project, as it is installed on this machine.
     Other(&'static OtherBalancer),
+    /// One that runs already at this address, in front of the fixed ports of the backends. The lab does not
+    /// end it.
+    Running(SocketAddr),
 }
 
 impl Balancer {
@@ -20,6 +23,7 @@ impl Balancer {
         match self {
             Self::Own => "Roundabout",
             Self::Other(other) => other.name,
+            Self::Running(_) => "the balancer",
         }
     }
 }

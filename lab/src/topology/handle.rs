@@ -88,6 +88,18 @@ impl BalancerHandle {
         })
     }
 
+    /// A balancer that runs already, and that the lab does not end.
+    pub(super) fn running(address: SocketAddr) -> Self {
+        Self {
+            name: "the balancer".to_owned(),
+            address,
+            capabilities: Capabilities::default(),
+            process: None,
+            launch: None,
+            _folder: None,
+        }
+    }
+
     /// Builds the balancer and starts it on free ports, with these arguments, in front of backends outside
     /// the lab. It ends when it is dropped.
     ///
@@ -291,9 +303,9 @@ impl BalancerHandle {
         self.process()?.kill()
     }
 
-    /// Fails with its log if its process has ended.
+    /// Fails with its log if its process, which the lab started, has ended.
     pub(super) fn still_runs(&self) -> Result<()> {
-        self.process()?.still_runs()
+        self.process.as_ref().map_or(Ok(()), Process::still_runs)
     }
 
     /// Its last output; empty if it runs in a container, where [`super::Lab::logs`] has it.
@@ -302,7 +314,7 @@ impl BalancerHandle {
     }
 
     fn process(&self) -> Result<&Process> {
-        self.process.as_ref().context("this balancer runs in a container: use `docker` to signal it")
+        self.process.as_ref().context("the lab has not started this balancer: signal it where it runs")
     }
 }
 

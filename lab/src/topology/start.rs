@@ -171,6 +171,7 @@ impl Setup {
         let balancer = match self.balancer {
             Balancer::Own => self.start_own(&binaries, &backends).await?,
             Balancer::Other(other) => self.start_other(other, &backends)?,
+            Balancer::Running(address) => BalancerHandle::running(address),
         };
         Ok(Lab { balancer, backends, containers: None })
     }
@@ -272,7 +273,8 @@ impl Setup {
 
     /// All addresses of a lab with fixed ports.
     fn fixed_addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
-        let all = [BALANCER_PORT].into_iter().chain((1..=self.backends).map(fixed_port));
+        let own = (!matches!(self.balancer, Balancer::Running(_))).then_some(BALANCER_PORT);
+        let all = own.into_iter().chain((1..=self.backends).map(fixed_port));
         all.map(Serving::fixed).flat_map(|serving| [serving.data, serving.control])
     }
 }

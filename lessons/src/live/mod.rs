@@ -4,6 +4,8 @@
 //! [`LiveRun`], has the same [`Figures`](crate::Figures) as a run in virtual time. [`Lateness`] says whether
 //! the machine was quick enough for claims about times.
 
+mod act;
+mod bench;
 mod capacity;
 mod figures;
 mod form;
@@ -14,6 +16,7 @@ mod script;
 mod settings;
 mod stage;
 
+pub use bench::Bench;
 pub use figures::LiveRun;
 pub use lateness::{LIMIT, Lateness};
 pub use plan::Plan;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use toml::Table;
 
 use super::capacity::{capacity, fixed_faults};
-use super::form::{ArrivalForm, ClientForm, SetupForm, SizeForm, Time};
+use super::form::{ArrivalForm, BalancerForm, ClientForm, ServerForm, SetupForm, SizeForm, Time};
 use super::names::KEY_HEADER;
 use super::script::{Step, script};
 use super::settings::settings;
@@ -32,10 +32,23 @@ pub(super) enum End {
     Time(Duration),
 }
 
+impl End {
+    /// The length of a run that ends at a time.
+    pub(super) fn time(self) -> Option<Duration> {
+        match self {
+            Self::Time(time) => Some(time),
+            Self::Requests(_) => None,
+        }
+    }
+}
+
 /// The plan of a live run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(super) seed: u64,
+    policy: String,
+    /// Settings that only our balancer has, if the run needs some.
+    needs: Vec<String>,
     /// The settings of the balancer, TOML.
     pub(super) settings: String,
     /// The capacity of each backend.
@@ -100,6 +113,8 @@ impl Plan {
         let script = script(&form.fault, calls, &mut capacities, &mut faults)?;
         Ok(Self {
             seed: form.seed,
+            policy: policy.to_owned(),
+            needs: needs(&form),
             settings: settings(&form.balancer, form.clients.keys.is_some(), form.lb, policy)?,
             capacities,
             weights,
@@ -120,6 +135,22 @@ impl Plan {
     /// The seed of its setup.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// The number of backends.
+    pub fn backends(&self) -> usize {
+        self.capacities.len()
+    }
+
+    /// Why another balancer cannot run this, if its policy has this name; `None` if it can.
+    pub fn obstacle(&self, policy: &str, backends: usize) -> Option<String> {
+        if self.policy != policy {
+            return Some(format!("it needs the policy {}", self.policy));
+        }
+        if self.backends() != backends {
+            return Some(format!("it needs {} backends", self.backends()));
+        }
+        self.needs.first().map(|what| format!("it needs the setting {what} of our balancer"))
     }
 
     /// How long the run takes, as far as that is known before.
@@ -151,6 +182,33 @@ impl Plan {
         }
         (load, self.shape)
     }
+}
+
+/// The settings of our balancer that another balancer may not have. How it checks its backends is its own
+/// choice.
+fn needs(form: &SetupForm) -> Vec<String> {
+    let BalancerForm { slow_start, panic_threshold, load_factor, ejection_time, retries, attempts, .. } =
+        &form.balancer;
+    let BalancerForm { retry_on_errors, budget_percent, max_in_flight, response_timeout, ping, .. } =
+        &form.balancer;
+    let has_outliers = form.balancer.outlier_errors.is_some_and(|errors| errors > 0);
+    let of_server = |has: &dyn Fn(&ServerForm) -> bool| form.servers.iter().any(has);
+    let all = [
+        ("slow_start", slow_start.is_some()),
+        ("panic_threshold", panic_threshold.is_some()),
+        ("load_factor", load_factor.is_some()),
+        ("ejection_time", ejection_time.is_some() || has_outliers),
+        ("retries", retries.is_some() || attempts.is_some()),
+        ("retry_on_errors", retry_on_errors.is_some() || budget_percent.is_some()),
+        ("max_in_flight", max_in_flight.is_some()),
+        ("response_timeout", response_timeout.is_some()),
+        ("ping", ping.is_some()),
+        ("weight", of_server(&|server| server.weight.is_some_and(|weight| weight != 1))),
+        ("mode", of_server(&|server| server.mode.is_some())),
+        ("hash_by", form.clients.keys.is_some()),
+    ];
+    let own = all.into_iter().filter(|(_, is_needed)| *is_needed).map(|(name, _)| name.to_owned());
+    own.chain(form.lb.keys().cloned()).collect()
 }
 
 /// The kind of loop, its arrivals, and the pauses of its clients.

@@ -9,11 +9,10 @@ use lab::commands::CommandRunner;
 use lab::load::Tunnels;
 use lab::stream::{LabStream, Sources, StreamReader, Traffic};
 use lab::topology::Lab;
-use tokio::time::sleep;
 
+use super::act::{act, prepare};
 use super::figures::{LiveRun, Told};
-use super::plan::{End, Plan};
-use super::script::{Action, Step};
+use super::plan::Plan;
 
 /// A lab that runs a plan.
 #[derive(Debug)]
@@ -39,12 +38,7 @@ impl<'a> Stage<'a> {
             .backend_arg(format!("--seed={seed}"))
             .start()
             .await?;
-        for (backend, capacity) in lab.backends().iter().zip(&plan.capacities) {
-            backend.set_capacity(capacity.clone()).await?;
-        }
-        for (backend, fault) in &plan.faults {
-            lab.backend(*backend).add_fault(fault.clone()).await?;
-        }
+        prepare(&lab, plan).await?;
         for (number, weight) in (1..).zip(&plan.weights) {
             if *weight != 1 {
                 lab.balancer().set_weight(number, *weight).await?;
@@ -82,7 +76,7 @@ impl<'a> Stage<'a> {
     pub async fn play(self) -> Result<LiveRun> {
         let mut changes = Vec::new();
         let played = tokio::select! {
-            played = self.act() => played,
+            played = act(&self.lab, self.plan, &self.traffic) => played,
             () = follow(self.stream.read(), &self.traffic, &mut changes) => Ok(()),
         };
         played.with_context(|| self.lab.logs())?;
@@ -90,46 +84,10 @@ impl<'a> Stage<'a> {
         let backends = 1..=u32::try_from(self.plan.capacities.len())?;
         let tunnels = backends.map(|number| self.tunnels.at(number) as u64).collect();
         let told = Told::by(&self.lab.balancer().state().await?, changes, tunnels);
-        let time = match self.plan.end {
-            End::Time(time) => Some(time),
-            End::Requests(_) => None,
-        };
-        let run = LiveRun::new(&report, time, told);
+        let run = LiveRun::new(&report, self.plan.end.time(), told);
         drop((self.commands, self.stream));
         self.lab.stop();
         Ok(run)
-    }
-
-    /// Does the steps at their times, and waits for the end.
-    async fn act(&self) -> Result<()> {
-        for (at, step) in &self.plan.script {
-            self.until(*at).await;
-            self.step(step).await?;
-        }
-        match self.plan.end {
-            End::Time(time) => self.until(time).await,
-            End::Requests(_) => self.traffic.finished().await,
-        }
-        Ok(())
-    }
-
-    /// Waits until this time of the load.
-    async fn until(&self, at: Duration) {
-        sleep(at.saturating_sub(self.traffic.elapsed())).await;
-    }
-
-    async fn step(&self, step: &Step) -> Result<()> {
-        let number = step.backend;
-        let backend = self.lab.backend(number);
-        match &step.action {
-            Action::Kill => backend.kill().await,
-            Action::Start => backend.start().await,
-            Action::Stop => backend.stall().await,
-            Action::Continue => backend.resume().await,
-            Action::Terminate => backend.terminate().await,
-            Action::Fault(fault) => backend.add_fault(fault.clone()).await.map(drop),
-            Action::Mode(mode) => self.lab.balancer().set_mode(number, mode).await,
-        }
     }
 }
 

@@ -16,6 +16,7 @@ mod look;
 mod numbers;
 mod pictures;
 mod readers;
+mod speed;
 mod stage;
 mod strangers;
 mod tab;
@@ -91,7 +92,7 @@ const STORIES: &[(&str, Story)] = &[
     story!(numbers::the_first_paint_is_soon),
     story!(pictures::pictures),
     ("the_page_draws_fast_enough", |shared| {
-        shared.runtime.block_on(numbers::the_page_draws_fast_enough(&shared.browser))
+        shared.runtime.block_on(speed::the_page_draws_fast_enough(&shared.browser))
     }),
 ];
 

@@ -94,6 +94,9 @@ const STORIES: &[(&str, Story)] = &[
     ("the_page_draws_fast_enough", |shared| {
         shared.runtime.block_on(speed::the_page_draws_fast_enough(&shared.browser))
     }),
+    ("viewers_cost_the_balancer_nothing", |shared| {
+        shared.runtime.block_on(speed::viewers_cost_the_balancer_nothing(&shared.browser))
+    }),
 ];
 
 /// Whether the tests take their full time.

@@ -1,11 +1,13 @@
 //! How fast the page draws.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use e2e::meter::{Costs, Stretch};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 
 use super::driver::Browser;
 use super::full;
@@ -81,6 +83,18 @@ async fn frames(tab: &Tab<'_>, seconds: u32) -> Result<Frames> {
     tab.later(&script).await
 }
 
+/// A viewer that never reads.
+///
+/// # Errors
+/// If the page does not answer.
+async fn stuck_viewer(stage: &Stage) -> Result<TcpStream> {
+    let page = stage.address();
+    let stuck = TcpStream::connect(page).await?;
+    stuck.writable().await?;
+    stuck.try_write(format!("GET /events HTTP/1.1\r\nhost: {page}\r\n\r\n").as_bytes())?;
+    Ok(stuck)
+}
+
 /// The page at many requests, with 300 dots. Another viewer reads everything, and a third one reads nothing.
 ///
 /// The same browser shows an empty page beside the same load first. If not even this page has enough frames,
@@ -99,10 +113,7 @@ pub(super) async fn the_page_draws_fast_enough(browser: &Browser) -> Result<()> 
     let empty = frames(&Tab::blank(browser).await?, bar.seconds.min(5)).await?;
 
     let tab = Tab::open(browser, &stage.url).await?;
-    let page: SocketAddr = stage.url.trim_start_matches("http://").trim_end_matches('/').parse()?;
-    let stuck = TcpStream::connect(page).await?;
-    stuck.writable().await?;
-    stuck.try_write(format!("GET /events HTTP/1.1\r\nhost: {page}\r\n\r\n").as_bytes())?;
+    let stuck = stuck_viewer(stage).await?;
     tab.js::<Value>("window.other = new EventSource('/events')").await?;
     tab.until("full lanes", &format!("roundabout.drawn >= {DOTS} && roundabout.view.covers_us > 3e6"))
         .await?;
@@ -133,5 +144,49 @@ pub(super) async fn the_page_draws_fast_enough(browser: &Browser) -> Result<()> 
     ensure!(behind < 2_000_000, "the page is {behind} us behind");
     ensure!(found.rate >= bar.frames, "{:.1} frames/s, {} are wanted", found.rate, bar.frames);
     ensure!(found.p95 <= bar.p95, "the p95 of a frame is {:.1} ms, {} are allowed", found.p95, bar.p95);
+    Ok(())
+}
+
+/// How much more processor time a request may cost the balancer while viewers look.
+const COST: f64 = 1.03;
+
+/// A machine on which two equal stretches differ by more is too busy to measure the cost.
+const NOISE: f64 = 1.03;
+
+/// The processor time of the balancer for a request, in microseconds, over this time.
+///
+/// # Errors
+/// If the balancer does not answer.
+async fn cost(stage: &Stage, time: Duration) -> Result<f64> {
+    let stretch = Stretch::begin(stage.balancer(), stage.state().await?.totals.requests)?;
+    sleep(time).await;
+    stretch.end(stage.state().await?.totals.requests)
+}
+
+/// Three viewers cost the balancer nothing: it tells its events once, and the console tells them on. One of
+/// the viewers is the page, one reads everything, and one never reads.
+pub(super) async fn viewers_cost_the_balancer_nothing(browser: &Browser) -> Result<()> {
+    let (rate, pairs, time) = if full() { (2000.0, 15, 4000) } else { (400.0, 3, 1000) };
+    let time = Duration::from_millis(time);
+    let stage = &Stage::crowded()?;
+    stage.reset().await?;
+    stage.command(json!({"do": "load", "loop": "open", "rate": rate})).await?;
+    let mut costs = Costs::default();
+    for _ in 0..pairs {
+        Tab::blank(browser).await?;
+        let without = cost(stage, time).await?;
+        let stuck = stuck_viewer(stage).await?;
+        let tab = Tab::open(browser, &stage.url).await?;
+        tab.js::<Value>("window.other = new EventSource('/events')").await?;
+        tab.until("requests", "roundabout.view.totals.offered > 0 && roundabout.drawn > 0").await?;
+        costs.add(without, cost(stage, time).await?);
+        drop(stuck);
+    }
+    println!("  a request at {rate}/s costs the balancer {costs}");
+    if costs.ratio() > COST && (!full() || costs.noise() > NOISE) {
+        println!("  inconclusive: only the full form on a quiet machine can tell");
+        return Ok(());
+    }
+    ensure!(costs.ratio() <= COST, "viewers cost the balancer {costs}; {COST} is allowed");
     Ok(())
 }

@@ -67,6 +67,7 @@ pub(super) struct Stage {
     page: SocketAddr,
     token: String,
     admin: SocketAddr,
+    balancer: u32,
     asks: Option<mpsc::UnboundedSender<Ask>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -77,6 +78,7 @@ struct Places {
     url: String,
     token: String,
     admin: SocketAddr,
+    balancer: u32,
 }
 
 impl Stage {
@@ -110,8 +112,9 @@ impl Stage {
                 }
             });
         });
-        let Places { page, url, token, admin } = told.recv().context("the thread of the lab has ended")??;
-        Ok(Self { url, page, token, admin, asks: Some(asks), thread: Some(thread) })
+        let Places { page, url, token, admin, balancer } =
+            told.recv().context("the thread of the lab has ended")??;
+        Ok(Self { url, page, token, admin, balancer, asks: Some(asks), thread: Some(thread) })
     }
 
     /// Sends a command, and checks that it is done.
@@ -149,6 +152,16 @@ impl Stage {
     pub(super) async fn get(&self, path: &str) -> Result<Answer> {
         let request = Request::builder().uri(path).header("host", self.page.to_string()).body(Bytes::new())?;
         Client::new(self.page).patience(Duration::from_secs(10)).send(request).await?.ok()
+    }
+
+    /// The process id of the first balancer of the lab.
+    pub(super) fn balancer(&self) -> u32 {
+        self.balancer
+    }
+
+    /// The address of the server of the page.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.page
     }
 
     /// The server's own model of the lab.
@@ -233,6 +246,7 @@ async fn play(
         url: server.url(),
         token: server.token().text().to_owned(),
         admin: lab.balancer().admin()?,
+        balancer: lab.balancer().pid()?,
     }));
     while let Some(Ask::Restart(answer)) = asked.recv().await {
         let restarted = restart(&mut lab, &stream).await;

@@ -12,6 +12,7 @@
 mod commands;
 mod driver;
 mod handed_in;
+mod honest;
 mod look;
 mod numbers;
 mod pictures;
@@ -89,6 +90,7 @@ const STORIES: &[(&str, Story)] = &[
     story!(numbers::the_page_is_small),
     story!(numbers::two_models_give_the_same_views),
     story!(numbers::numbers_at_rest_are_those_of_the_lab),
+    story!(honest::all_numbers_are_those_of_the_lab),
     story!(numbers::the_first_paint_is_soon),
     story!(pictures::pictures),
     ("the_page_draws_fast_enough", |shared| {

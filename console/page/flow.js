@@ -53,7 +53,12 @@ export class Flow {
       const { left, top, width: w, height: h } = node.getBoundingClientRect();
       return { x: left - box.left, y: top - box.top, w, h, right: left - box.left + w, mid: top - box.top + h / 2 };
     };
-    [this.source, this.balancer, this.clip] = ["source", "lb", "lanes"].map((name) => inside(id(name)));
+    const [source, balancer, clip] = ["source", "lb", "lanes"].map((name) => inside(id(name)));
+    // In a narrow window, the way goes down.
+    const down = balancer.y + balancer.h <= clip.y;
+    const end = (node, last) => (down ? [node.x + 12, node.y + node.h * last] : [node.x + node.w * last, node.mid]);
+    this.ways = [end(source, 1), end(balancer, 0), end(balancer, 1)];
+    this.clip = { ...clip, top: Math.min(source.y, clip.y) };
     for (const lane of view.lanes) {
       const mine = this.lane(lane.number);
       mine.box = inside(rows.get(lane.number).track);
@@ -66,23 +71,23 @@ export class Flow {
 
   /** Draws the moment `now`, in microseconds of the stream. */
   draw(now, style) {
-    if (!this.source) return;
-    const { source, balancer, clip } = this;
+    if (!this.ways) return;
+    const { ways: [client, door, gate], clip } = this;
     [this.pen] = canvas(id("dots"));
     this.style = style;
     this.frames += 1;
     this.drawn = 0;
     this.pen.save();
     this.pen.beginPath();
-    this.pen.rect(0, clip.y, clip.right, clip.h);
+    this.pen.rect(0, clip.top, clip.right, clip.y + clip.h - clip.top);
     this.pen.clip();
-    const lanes = [...this.lanes.values()].filter((lane) => lane.box);
-    const line = (from, to, width, dash) => path(this.pen, [[from.right, from.mid, true], [to.x, to.mid]], style.line, width, dash);
-    line(source, balancer, 4);
+    const lanes = [...this.lanes.values()].filter(({ box }) => box?.mid > clip.y);
+    const line = (from, to, width, dash) => path(this.pen, [[...from, true], to], style.line, width, dash);
+    line(client, door, 4);
     for (const { box, view } of lanes) {
       // The width of a line is the share of its lane.
       const gets = view.state === "up" && view.mode === "ready";
-      line(balancer, box, 1 + view.share * 9, gets ? [] : [3, 6]);
+      line(gate, [box.x, box.mid], 1 + view.share * 9, gets ? [] : [3, 6]);
     }
     this.pen.setLineDash([]);
     for (const lane of lanes) this.stand(lane, now);
@@ -165,16 +170,15 @@ export class Flow {
 
   /** One moving request, after so many legs of its way; false when it has arrived. */
   move({ stops, legs, bad, old }, at) {
-    const { source, balancer, style } = this;
+    const { ways: [client, door, gate], style, clip } = this;
     const lane = (index) => {
       const box = this.lanes.get(stops[index])?.box;
-      return box && [box.x + 4, box.mid];
+      return box?.mid > clip.y && [box.x + 4, box.mid];
     };
-    const right = [balancer.right, balancer.mid];
     const part = Math.floor(at);
     if (part > legs) return this.arrive(bad, (at - legs - 1) * 1.5, lane(stops.length - 1));
     const stop = lane(Math.floor((part - 1) / 2));
-    const [from, to] = part < 1 ? [[source.right, source.mid], [balancer.x, balancer.mid]] : part % 2 ? [right, stop] : [stop, right];
+    const [from, to] = part < 1 ? [client, door] : part % 2 ? [gate, stop] : [stop, gate];
     if (!from || !to) return false;
     const [x, y] = from.map((value, axis) => value + (to[axis] - value) * (at - part));
     const size = style.rem * (0.24 + 0.22 * old);

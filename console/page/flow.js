@@ -14,6 +14,7 @@ export class Flow {
   frames = 0;
   moving = [];
   lanes = new Map();
+  dots = new Map();
 
   lane(number) {
     if (!this.lanes.has(number)) this.lanes.set(number, { births: [] });
@@ -52,7 +53,12 @@ export class Flow {
       const { left, top, width: w, height: h } = node.getBoundingClientRect();
       return { x: left - box.left, y: top - box.top, w, h, right: left - box.left + w, mid: top - box.top + h / 2 };
     };
-    [this.source, this.balancer, this.clip] = ["source", "lb", "lanes"].map((name) => inside(id(name)));
+    const [source, balancer, clip] = ["source", "lb", "lanes"].map((name) => inside(id(name)));
+    // In a narrow window, the way goes down.
+    const down = balancer.y + balancer.h <= clip.y;
+    const end = (node, last) => (down ? [node.x + 12, node.y + node.h * last] : [node.x + node.w * last, node.mid]);
+    this.ways = [end(source, 1), end(balancer, 0), end(balancer, 1)];
+    this.clip = { ...clip, top: Math.min(source.y, clip.y) };
     for (const lane of view.lanes) {
       const mine = this.lane(lane.number);
       mine.box = inside(rows.get(lane.number).track);
@@ -65,35 +71,52 @@ export class Flow {
 
   /** Draws the moment `now`, in microseconds of the stream. */
   draw(now, style) {
-    if (!this.source) return;
-    const { source, balancer, clip } = this;
+    if (!this.ways) return;
+    const { ways: [client, door, gate], clip } = this;
     [this.pen] = canvas(id("dots"));
     this.style = style;
     this.frames += 1;
     this.drawn = 0;
     this.pen.save();
     this.pen.beginPath();
-    this.pen.rect(0, clip.y, clip.right, clip.h);
+    this.pen.rect(0, clip.top, clip.right, clip.y + clip.h - clip.top);
     this.pen.clip();
-    const lanes = [...this.lanes.values()].filter((lane) => lane.box);
-    const line = (from, to, width, dash) => path(this.pen, [[from.right, from.mid, true], [to.x, to.mid]], style.line, width, dash);
-    line(source, balancer, 4);
+    const lanes = [...this.lanes.values()].filter(({ box }) => box?.mid > clip.y);
+    const line = (from, to, width, dash) => path(this.pen, [[...from, true], to], style.line, width, dash);
+    line(client, door, 4);
     for (const { box, view } of lanes) {
       // The width of a line is the share of its lane.
       const gets = view.state === "up" && view.mode === "ready";
-      line(balancer, box, 1 + view.share * 9, gets ? [] : [3, 6]);
+      line(gate, [box.x, box.mid], 1 + view.share * 9, gets ? [] : [3, 6]);
     }
     this.pen.setLineDash([]);
     for (const lane of lanes) this.stand(lane, now);
     this.moving = this.moving.filter((dot) => this.move(dot, (now - dot.born) / LEG));
+    this.fill();
     this.pen.restore();
   }
 
-  dot(x, y, radius, color, hollow) {
-    this.pen.fillStyle = this.pen.strokeStyle = color;
+  /** Adds a dot to those of its colour, which `fill` draws together: that takes a third of the time. */
+  dot(x, y, radius, color) {
+    if (!this.dots.has(color)) this.dots.set(color, new Path2D());
+    this.dots.get(color).moveTo(x + radius, y);
+    this.dots.get(color).arc(x, y, radius, 0, 7);
+    this.drawn += 1;
+  }
+
+  fill() {
+    for (const [color, dots] of this.dots) {
+      this.pen.fillStyle = color;
+      this.pen.fill(dots);
+    }
+    this.dots.clear();
+  }
+
+  ring(x, y, radius, color) {
+    this.pen.strokeStyle = color;
     this.pen.beginPath();
     this.pen.arc(x, y, radius, 0, 7);
-    this.pen[hollow ? "stroke" : "fill"]();
+    this.pen.stroke();
     this.drawn += 1;
   }
 
@@ -104,53 +127,58 @@ export class Flow {
   /** The requests at one backend: those in service in boxes at the right, the others in a queue before them. */
   stand({ box, births, view, ghost }, now) {
     const { pen, style } = this;
-    const gap = style.rem * 0.95;
-    const rows = Math.max(1, Math.floor((box.h - 4) / gap));
-    const workers = Math.min(view.server?.workers ?? 0, rows * 2);
-    const wide = workers && Math.ceil(workers / rows) * (gap + 4);
-    const columns = Math.max(1, Math.floor((box.w - wide - style.rem * 2) / gap));
-    const weight = Math.max(1, Math.ceil((Math.max(births.length, ghost) - workers) / (rows * columns)));
+    const unit = style.rem * 0.95;
+    const rows = (gap) => Math.max(1, Math.floor((box.h - 4) / gap));
+    const tall = rows(unit);
+    const workers = Math.min(view.server?.workers ?? 0, tall * 2);
+    const wide = workers && Math.ceil(workers / tall) * (unit + 4);
+    const waiting = Math.max(births.length, ghost) - workers;
+    const room = (gap) => rows(gap) * Math.max(1, Math.floor((box.w - wide - style.rem * 2) / gap));
+    // A long queue stands closer. Then one dot stands for several requests.
+    let gap = unit;
+    while (gap > unit * 0.65 && room(gap) < waiting) gap *= 0.9;
+    const weight = Math.max(1, Math.ceil(waiting / room(gap)));
     const spot = (at) => {
       const serves = at < workers;
       const [place, right, step, most] = serves
-        ? [at, box.right - 3, gap + 2, Math.min(workers, rows)]
-        : [Math.floor((at - workers) / weight), box.right - wide - 6, gap, rows];
-      return [right - (Math.floor(place / rows) + 0.5) * step, box.mid + ((place % rows) - (most - 1) / 2) * step];
+        ? [at, box.right - 3, unit + 2, Math.min(workers, tall)]
+        : [Math.floor((at - workers) / weight), box.right - wide - 6, gap, rows(gap)];
+      return [right - (Math.floor(place / most) + 0.5) * step, box.mid + ((place % most) - (most - 1) / 2) * step];
     };
     const each = (count, draw) => {
       for (let at = 0; at < count; at += at < workers ? 1 : weight) draw(...spot(at), at);
     };
     pen.lineWidth = 1;
     pen.strokeStyle = style.muted;
-    each(workers, (x, y) => pen.strokeRect(x - gap / 2, y - gap / 2, gap, gap));
+    each(workers, (x, y) => pen.strokeRect(x - unit / 2, y - unit / 2, unit, unit));
     const runs = (view.server?.process ?? "running") === "running";
     each(births.length, (x, y, at) => {
       // Between two ticks, nothing is known: ages wait for the next one.
       const old = age(Math.min(now, this.ticked + 250_000) - births[at]);
-      this.dot(x, y, gap * (0.22 + 0.24 * old), shade(old, style));
-      if (!runs) this.cross(x, y, gap * 0.2, style.panel);
+      this.dot(x, y, (at < workers ? unit : gap) * (0.22 + 0.24 * old), shade(old, style));
     });
+    this.fill();
+    if (!runs) each(births.length, (x, y) => this.cross(x, y, gap * 0.2, style.panel));
     pen.fillStyle = style.text;
     pen.font = `${style.rem * 0.8}px system-ui, sans-serif`;
     if (weight > 1) pen.fillText(`●=${weight}`, box.x + 1, box.y + style.rem * 0.8);
     pen.lineWidth = 1.5;
     pen.setLineDash([3, 2]);
-    each(ghost, (x, y) => this.dot(x, y, gap * 0.48, style.orange, true));
+    each(ghost, (x, y) => this.ring(x, y, gap * 0.48, style.orange));
     pen.setLineDash([]);
   }
 
   /** One moving request, after so many legs of its way; false when it has arrived. */
   move({ stops, legs, bad, old }, at) {
-    const { source, balancer, style } = this;
+    const { ways: [client, door, gate], style, clip } = this;
     const lane = (index) => {
       const box = this.lanes.get(stops[index])?.box;
-      return box && [box.x + 4, box.mid];
+      return box?.mid > clip.y && [box.x + 4, box.mid];
     };
-    const right = [balancer.right, balancer.mid];
     const part = Math.floor(at);
     if (part > legs) return this.arrive(bad, (at - legs - 1) * 1.5, lane(stops.length - 1));
     const stop = lane(Math.floor((part - 1) / 2));
-    const [from, to] = part < 1 ? [[source.right, source.mid], [balancer.x, balancer.mid]] : part % 2 ? [right, stop] : [stop, right];
+    const [from, to] = part < 1 ? [client, door] : part % 2 ? [gate, stop] : [stop, gate];
     if (!from || !to) return false;
     const [x, y] = from.map((value, axis) => value + (to[axis] - value) * (at - part));
     const size = style.rem * (0.24 + 0.22 * old);
@@ -167,7 +195,7 @@ export class Flow {
     this.pen.globalAlpha = 1 - part;
     this.pen.lineWidth = 2;
     if (bad) this.cross(...spot, size, this.style.red);
-    else this.dot(...spot, size, this.style.blue, true);
+    else this.ring(...spot, size, this.style.blue);
     this.pen.globalAlpha = 1;
     return true;
   }

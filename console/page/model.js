@@ -135,7 +135,9 @@ export class Model {
     for (const [number, lane] of this.lanes) if (!told.has(number)) lane.rest(t);
     if (!this.loadSums.last()[1]) this.latencies.push(t, backends.flatMap(({ latency = [] }) => latency));
     this.frames.push(t, frame);
-    const inFlight = new Map([...this.lanes].map(([number, lane]) => [number, lane.is.in_flight]));
+    // The line of a removed backend ends with its last request.
+    const here = [...this.lanes].filter(([, { is }]) => is.mode !== "removed" || is.in_flight);
+    const inFlight = new Map(here.map(([number, lane]) => [number, lane.is.in_flight]));
     const ghost = this.ghosts.moment(this.hello.policy, this.now);
     this.points.push(t, frame, load, inFlight, this.latencies.pair(t, POINT_US), ghost);
   }

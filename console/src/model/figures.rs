@@ -29,7 +29,7 @@ impl Model {
             tries: frame.tries(),
         };
         let in_flight: BTreeMap<usize, u32> =
-            self.lanes.iter().map(|(number, lane)| (*number, lane.in_flight())).collect();
+            self.lanes.iter().filter_map(|(number, lane)| Some((*number, lane.in_flight()?))).collect();
         let latency = self.latencies.quantiles(t, POINT_US, [0.5, 0.99]);
         let ghost = self.ghosts.moment(self.policy(), self.now);
         self.points.push(t, step, Moment { in_flight, latency }, ghost);

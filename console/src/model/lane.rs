@@ -87,9 +87,9 @@ impl LaneState {
         self.told_faults = None;
     }
 
-    /// The requests that are there now.
-    pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight
+    /// The requests that are there now; `None` after a removed backend has answered its last request.
+    pub(super) fn in_flight(&self) -> Option<u32> {
+        (self.mode != "removed" || self.in_flight > 0).then_some(self.in_flight)
     }
 
     /// The lane of backend `number` at the time `now`, with a timeline that ends at the time `noted`. `all`

@@ -343,3 +343,23 @@ fn plots_have_points_and_marks_and_the_ghost() {
     assert_eq!(view.percentiles.corrected, [(50.0, 10_000), (75.0, 10_000)], "4 answers of the backends");
     assert_eq!(view.lanes[1].unanswered, 7);
 }
+
+#[test]
+fn the_line_of_a_removed_backend_ends_with_its_last_request() {
+    let control = Event::Control(ControlChange {
+        t: 2 * S,
+        what: "removed".into(),
+        by: "test".into(),
+        change: Some(Change::Removed { backend: 2 }),
+    });
+    let tick = |t, in_flight| {
+        let backend = |backend, in_flight| BackendTick { backend, in_flight, ..BackendTick::default() };
+        Event::Tick(Tick { t, backends: vec![backend(1, 4), backend(2, in_flight)], ..Tick::default() })
+    };
+    let mut model = Model::default();
+    for event in [tick(S, 3), control, tick(3 * S, 1), tick(4 * S, 0), tick(5 * S, 0)] {
+        model.apply(&event);
+    }
+    let lines: Vec<_> = model.view().series.points.iter().map(|point| point.in_flight.clone()).collect();
+    assert_eq!(lines, [[Some(4), Some(3)], [Some(4), Some(1)], [Some(4), None], [Some(4), None]]);
+}

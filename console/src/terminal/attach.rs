@@ -40,17 +40,18 @@ pub struct Attached {
 }
 
 /// Attaches to the console of a lab, or to the admin port of a balancer, at an address such as
-/// `http://localhost:4000`. Reports of the lab go into this folder.
+/// `http://localhost:4000`. Reports of the lab go into this folder. The token is that of the admin port, if it
+/// needs one for changes; the console of a lab has its own.
 ///
 /// # Errors
 /// If the address is none, or nothing that tells events answers there.
-pub async fn attach(url: &str, folder: PathBuf) -> Result<Attached> {
+pub async fn attach(url: &str, folder: PathBuf, token: Option<String>) -> Result<Attached> {
     let (server, kind) = find(url).await?;
     let stream = Events::open(server, "/events").await.with_context(|| format!("cannot attach to {url}"))?;
     let (tell, events) = mpsc::channel(QUEUE);
     let note = Arc::new(Mutex::new(None));
     let reader = tokio::spawn(read(server, stream, tell.clone(), note.clone())).abort_handle();
-    Ok(Attached { events, note, sender: CommandSender { server, kind, folder }, tell, reader })
+    Ok(Attached { events, note, sender: CommandSender { server, kind, folder, token }, tell, reader })
 }
 
 impl Attached {

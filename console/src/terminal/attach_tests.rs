@@ -75,7 +75,7 @@ fn press(action: Action, backend: usize) -> KeyPress {
 #[tokio::test]
 async fn a_lost_connection_is_told_and_made_again() -> Result<()> {
     let seen = Seen::default();
-    let mut attached = attach(&server(seen.clone()).await, PathBuf::new()).await?;
+    let mut attached = attach(&server(seen.clone()).await, PathBuf::new(), None).await?;
     assert!(matches!(next(&mut attached).await, Event::Hello(_)));
     // The event that this console does not know is left out.
     assert!(matches!(next(&mut attached).await, Event::Tick(tick) if tick.t == 1));
@@ -95,7 +95,7 @@ async fn a_lost_connection_is_told_and_made_again() -> Result<()> {
 async fn keys_are_commands_with_the_token_and_errors_are_told() -> Result<()> {
     let seen = Seen::default();
     let folder = tempfile::tempdir()?;
-    let mut attached = attach(&server(seen.clone()).await, folder.path().to_owned()).await?;
+    let mut attached = attach(&server(seen.clone()).await, folder.path().to_owned(), None).await?;
     let (tell, presses) = mpsc::unbounded_channel();
     let sending = tokio::spawn(attached.send_commands(presses));
     for press in [
@@ -136,7 +136,54 @@ async fn what_is_no_lab_is_refused_with_words() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().route("/", get(async || "hello")).route("/state", get(async || "{}x"));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let error = format!("{:#}", attach(&url, PathBuf::new()).await.unwrap_err());
+    let error = format!("{:#}", attach(&url, PathBuf::new(), None).await.unwrap_err());
     assert!(error.contains("cannot attach to http://127.0.0.1:"), "{error}");
     assert!(error.contains("neither the console of a lab nor the admin port of a balancer"), "{error}");
+}
+
+/// An admin port that wants this token.
+async fn guarded(token: &'static str) -> String {
+    let policy = async move |headers: HeaderMap| match headers
+        .get("authorization")
+        .is_some_and(|given| *given == *format!("Bearer {token}"))
+    {
+        true => (http::StatusCode::OK, "{}"),
+        false => (http::StatusCode::UNAUTHORIZED, "{\"error\":\"this needs the token\"}"),
+    };
+    let state = json!({"version": "0", "listen": "", "policy": "random", "workers": 1, "draining": false,
+        "uptime_ms": 0, "connections": 0, "totals": {}, "backends": []});
+    let router = Router::new()
+        .route("/state", get(async move || state.to_string()))
+        .route("/events", get(async || events(1)))
+        .route("/policy", axum::routing::put(policy));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn a_balancer_alone_gets_its_token() -> Result<()> {
+    let url = guarded("right").await;
+    for (token, expected) in [
+        (None, Some("start the console with --token-file FILE, or set the variable LB_ADMIN_TOKEN")),
+        (Some("wrong"), Some("refuses changes without its token")),
+        (Some("\n"), Some("has invalid characters")),
+        (Some("right"), None),
+    ] {
+        let attached = attach(&url, PathBuf::new(), token.map(str::to_owned)).await?;
+        let view =
+            View { policy: "a".into(), policies: vec!["a".into(), "b".into()], ..Model::default().view() };
+        let told = attached
+            .sender
+            .handle(&KeyPress { action: Action::Policy { next: true }, backend: 1, view })
+            .await;
+        match (expected, &told) {
+            (None, None) => {}
+            (Some(expected), Some(told)) if told.contains(expected) => {}
+            _ => panic!("{token:?}: {told:?}"),
+        }
+        assert!(!format!("{attached:?}").contains("right"), "the token is a secret");
+    }
+    Ok(())
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use api::Command;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, Request};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, StatusCode};
 use lab::client::{Answer, Client, request};
 use serde_json::{Value, json};
 
@@ -17,6 +17,9 @@ use super::key_press::KeyPress;
 use crate::endpoint::TOKEN_HEADER;
 use crate::keys::Action;
 
+/// How a console gets the token of a balancer.
+const TOKEN_HELP: &str = "start the console with --token-file FILE, or set the variable LB_ADMIN_TOKEN";
+
 /// The name of a report, without its ending.
 const REPORT: &str = "roundabout-report";
 
@@ -24,13 +27,25 @@ const REPORT: &str = "roundabout-report";
 const REPORTS: usize = 99;
 
 /// Sends the commands of a console to one server.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct CommandSender {
     /// The console of a lab, or the admin port of a balancer.
     pub(super) server: SocketAddr,
     pub(super) kind: Kind,
     /// The folder for reports.
     pub(super) folder: PathBuf,
+    /// The token of the admin port of a balancer.
+    pub(super) token: Option<String>,
+}
+
+impl std::fmt::Debug for CommandSender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The token is a secret.
+        f.debug_struct("CommandSender")
+            .field("server", &self.server)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CommandSender {
@@ -58,7 +73,16 @@ impl CommandSender {
             let token = HeaderValue::try_from(token(self.server).await?).context("the token is no header")?;
             request.headers_mut().insert(TOKEN_HEADER, token);
         }
-        done(&Client::new(self.server).send(request).await?)
+        if let (Kind::Balancer, Some(token)) = (self.kind, &self.token) {
+            let bearer = HeaderValue::try_from(format!("Bearer {token}"));
+            let bearer = bearer.ok().context("the token of the balancer has invalid characters")?;
+            request.headers_mut().insert(AUTHORIZATION, bearer);
+        }
+        let answer = Client::new(self.server).send(request).await?;
+        if self.kind == Kind::Balancer && answer.status == StatusCode::UNAUTHORIZED {
+            bail!("the balancer refuses changes without its token: {TOKEN_HELP}");
+        }
+        done(&answer)
     }
 
     /// Writes the report into a file of its own, and says where it is.

@@ -14,7 +14,11 @@ const IN_CSS: &str = "{};,";
 pub(super) fn minify(name: &str, text: &str) -> String {
     let lines = code(text);
     match name.rsplit('.').next() {
-        Some("js") => lines.map(|line| squeezed(line, IN_JS) + "\n").collect(),
+        Some("js") => {
+            // Behind these, a line break never ends a statement.
+            let joined = |line: String| if line.ends_with(ends("{(,;")) { line } else { line + "\n" };
+            lines.map(|line| joined(squeezed(line, IN_JS))).collect()
+        }
         Some("css") => {
             // A line that ends within a value needs a space before the next line.
             let joined = |line: String| if line.ends_with(ends(IN_CSS)) { line } else { line + "\n" };

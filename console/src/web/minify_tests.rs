@@ -16,7 +16,9 @@ fn without_spaces(text: &str) -> String {
 #[test]
 fn comments_indentation_and_empty_lines_go() {
     let source = "// One.\n\n/** Two. */\nif (a) {\n  /*\n   * Three = 3;\n   */\n  b();\n}\n";
-    assert_eq!(minify("a.js", source), "if(a){\nb();\n}\n");
+    assert_eq!(minify("a.js", source), "if(a){b();}\n");
+    // Without a semicolon, a line break can end a statement.
+    assert_eq!(minify("a.js", "a = b\nc(\n  d,\n  e)\n"), "a=b\nc(d,e)\n");
     let source = "/* One. */\na :hover,\nb > c {\n  margin:1px 2px;\n  font:a,\n    b c\n    d }\n";
     assert_eq!(minify("a.css", source), "a :hover,b > c{margin:1px 2px;font:a,b c\nd}");
     assert_eq!(minify("a.json", "{\n\"a\":\"b  c\",\n  \"d\":\"//\"\n}\n"), r#"{"a":"b  c","d":"//"}"#);

@@ -223,6 +223,10 @@ impl JobQueue {
             clients <= connections,
             "{clients} clients need {clients} connections, and the load has {connections}: start it with more"
         );
+        if self.pacing == Pacing::Open {
+            // The clients set the pace: a rate of zero before must not stop them.
+            self.schedule.forget_rates();
+        }
         self.pacing = Pacing::Closed(clients);
         Ok(())
     }

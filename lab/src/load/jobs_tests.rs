@@ -86,6 +86,18 @@ fn a_loop_can_be_closed_and_opened_again() {
 }
 
 #[test]
+fn a_closed_loop_sends_after_a_rate_of_zero() {
+    let mut queue = queue(Pacing::Open, 100);
+    queue.open(MS(0), 0.0).unwrap();
+    assert_eq!((queue.pass(MS(1000)), queue.step(0)), (Pass::Change, Step::Wait));
+    queue.close(1, 2).unwrap();
+    assert_eq!((queue.step(0), queue.step(0)), (job(0, None), job(1, None)));
+    // The open loop goes on from the last request, at its own rate.
+    queue.open(MS(2000), 0.0).unwrap();
+    assert_eq!((queue.pass(MS(9000)), queue.step(0)), (Pass::Change, Step::Wait));
+}
+
+#[test]
 fn changes_that_cannot_be_are_refused() {
     let trace = Arrivals::Trace(vec![MS(1)]);
     let traced = || {

@@ -94,6 +94,11 @@ impl Schedule {
         self.rates.resume(at, self.last, per_second / self.whole_rate());
     }
 
+    /// Each call has its first rate again: no rate is zero any more.
+    pub(super) fn forget_rates(&mut self) {
+        self.rates = Rates::new([]);
+    }
+
     /// The distances behind the next request of each call are even, or exponential.
     pub(super) fn set_random(&mut self, is_random: bool) {
         self.spacing = if is_random { Spacing::Poisson } else { Spacing::Even };

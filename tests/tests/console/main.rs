@@ -12,10 +12,12 @@
 mod commands;
 mod driver;
 mod handed_in;
+mod honest;
 mod look;
 mod numbers;
 mod pictures;
 mod readers;
+mod speed;
 mod stage;
 mod strangers;
 mod tab;
@@ -88,10 +90,14 @@ const STORIES: &[(&str, Story)] = &[
     story!(numbers::the_page_is_small),
     story!(numbers::two_models_give_the_same_views),
     story!(numbers::numbers_at_rest_are_those_of_the_lab),
+    story!(honest::all_numbers_are_those_of_the_lab),
     story!(numbers::the_first_paint_is_soon),
     story!(pictures::pictures),
     ("the_page_draws_fast_enough", |shared| {
-        shared.runtime.block_on(numbers::the_page_draws_fast_enough(&shared.browser))
+        shared.runtime.block_on(speed::the_page_draws_fast_enough(&shared.browser))
+    }),
+    ("viewers_cost_the_balancer_nothing", |shared| {
+        shared.runtime.block_on(speed::viewers_cost_the_balancer_nothing(&shared.browser))
     }),
 ];
 

@@ -1,18 +1,16 @@
 //! The numbers of the page, and its costs.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use api::Event;
 use console::Model;
 use serde_json::{Value, json};
 
 use super::commands::fresh;
 use super::driver::Browser;
-use super::full;
 use super::stage::Stage;
 use super::tab::{PATIENCE, Tab};
 
@@ -191,35 +189,4 @@ pub(super) async fn the_first_paint_is_soon(stage: &Stage, browser: &Browser) ->
     // The machine may be busy: the median of five counts.
     ensure!(times[2] < PAINT, "the first paint is after {times:?} ms");
     Ok(())
-}
-
-pub(super) async fn the_page_draws_fast_enough(browser: &Browser) -> Result<()> {
-    let stage = &Stage::light()?;
-    let tab = fresh(stage, browser).await?;
-    // A viewer that reads everything, and one that never reads.
-    let page: SocketAddr = stage.url.trim_start_matches("http://").trim_end_matches('/').parse()?;
-    let stuck = tokio::net::TcpStream::connect(page).await?;
-    stuck.writable().await?;
-    stuck.try_write(format!("GET /events HTTP/1.1\r\nhost: {page}\r\n\r\n").as_bytes())?;
-    tab.js::<Value>("window.other = new EventSource('/events')").await?;
-    let (rate, seconds, least) = if full() { (2000.0, 15, 50.0) } else { (300.0, 4, 30.0) };
-    stage.command(json!({"do": "load", "loop": "open", "rate": rate})).await?;
-    tab.until("the rate", &format!("roundabout.view.totals.offered > {}", rate * 0.7)).await?;
-    let script = format!("
-        const from = performance.now(), frames = []; let last = from, first = roundabout.frames;
-        const look = (now) => {{ frames.push(now - last); last = now;
-          if (now - from < {seconds}000) return requestAnimationFrame(look);
-          frames.sort((a, b) => a - b);
-          done([(roundabout.frames - first) / (now - from) * 1000, frames[Math.ceil(frames.length * 0.95) - 1], roundabout.drawn]); }};
-        requestAnimationFrame(look);");
-    let (frames, p95, dots): (f64, f64, f64) = tab.later(&script).await?;
-    let ticks: u64 = tab.js("return roundabout.view.t").await?;
-    let model = stage.model().await?;
-    stage.reset().await?;
-    println!("  {frames:.0} frames/s, p95 {p95:.1} ms, {dots} dots, {rate} requests/s");
-    ensure!(frames >= least, "{frames:.1} frames/s, {least} are wanted; p95 of a frame {p95:.1} ms");
-    let behind = model["t"].as_u64().context("no time")?.abs_diff(ticks);
-    ensure!(behind < 2_000_000, "the page is {behind} us behind");
-    drop(stuck);
-    tab.is_quiet(&[]).await
 }

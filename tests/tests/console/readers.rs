@@ -20,6 +20,23 @@ const WINDOWS: [(&str, Size); 4] = [
     ("150-percent", (853, 480, 1.5)),
 ];
 
+/// What is missing of the way from the clients over the balancer to the lanes: the two boxes with their words
+/// before the lanes, and lines between them.
+const BALANCER: &str = "
+const canvas = $('#dots'), pen = canvas.getContext('2d'), origin = canvas.getBoundingClientRect(), scale = canvas.width / origin.width;
+const [source, balancer, lanes] = ['#source', '#lb', '#lanes'].map((css) => $(css).getBoundingClientRect());
+const bad = [], down = balancer.bottom <= lanes.top;
+for (const css of ['#source', '#lb']) if (!$(css).innerText.trim() || $(css).getBoundingClientRect().height < 10) bad.push(`${css} is not shown`);
+const between = (one, other) => (down ? [source.left, one.bottom, 40, other.top - one.bottom] : [one.right, other.top, other.left - one.right, other.height]);
+const painted = ([x, y, wide, high]) => {
+  if (wide < 2 || high < 2) return 0;
+  const { data } = pen.getImageData((x - origin.x) * scale, (y - origin.y) * scale, wide * scale, high * scale);
+  return data.filter((value, at) => at % 4 === 3 && value > 128).length;
+};
+if (!painted(between(source, balancer))) bad.push('no line from the clients to the balancer');
+if (!painted(between(balancer, lanes))) bad.push('no line from the balancer to the lanes');
+return bad;";
+
 /// A name for an element that stays the same while the page changes.
 const NAME: &str = "const name = (node) => (node.closest('.lane') ? `B${node.closest('.lane').dataset.lane} ` : '') + (node.id || node.dataset.do || node.className || node.closest('[id]')?.id + ' ' + node.tagName);";
 
@@ -42,6 +59,8 @@ pub(super) async fn everything_fits_each_window(stage: &Stage, browser: &Browser
             if let Err(error) = has_room(&tab).await {
                 bad.push(format!("{name} {language}: {error:#}"));
             }
+            let balancer: Vec<String> = tab.js(BALANCER).await?;
+            bad.extend(balancer.iter().map(|what| format!("{name} {language}: {what}")));
             let suffix = if language == "en" { String::new() } else { format!("-{language}") };
             tab.picture(&format!("{name}{suffix}")).await?;
         }

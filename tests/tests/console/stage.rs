@@ -26,6 +26,35 @@ const SEED: u64 = 42;
 /// The backends of the lab.
 pub(super) const BACKENDS: usize = 4;
 
+/// What a lab is like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scene {
+    /// That of the demo.
+    Usual,
+    /// Many requests are at the backends, and they cost nothing but time.
+    Crowded,
+}
+
+impl Scene {
+    /// How many requests a backend serves at once, and how many wait there.
+    fn backend_args(self) -> [&'static str; 2] {
+        match self {
+            Self::Usual => ["--workers=2", "--queue=50"],
+            Self::Crowded => ["--workers=16", "--queue=1000"],
+        }
+    }
+
+    fn load(self, balancer: SocketAddr) -> (Load, Shape) {
+        match self {
+            Self::Usual => usual_load(balancer, SEED),
+            Self::Crowded => (
+                Load::open(balancer).call(Call::get("/").rate(100.0)).connections(1024).keep_last(10_000),
+                Shape { is_open: true, rate: 100.0, clients: 8 },
+            ),
+        }
+    }
+}
+
 /// What a test asks of the thread of the lab.
 enum Ask {
     /// End the balancer, and start another one.
@@ -38,6 +67,7 @@ pub(super) struct Stage {
     page: SocketAddr,
     token: String,
     admin: SocketAddr,
+    balancer: u32,
     asks: Option<mpsc::UnboundedSender<Ask>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -48,6 +78,7 @@ struct Places {
     url: String,
     token: String,
     admin: SocketAddr,
+    balancer: u32,
 }
 
 impl Stage {
@@ -56,18 +87,18 @@ impl Stage {
     /// # Errors
     /// If a part of it does not start.
     pub(super) fn start() -> Result<Self> {
-        Self::with(false)
+        Self::with(Scene::Usual)
     }
 
-    /// The same with requests that cost nothing, for high rates.
+    /// The same with requests that cost nothing but time, for high rates and for many requests at once.
     ///
     /// # Errors
     /// As [`Stage::start`].
-    pub(super) fn light() -> Result<Self> {
-        Self::with(true)
+    pub(super) fn crowded() -> Result<Self> {
+        Self::with(Scene::Crowded)
     }
 
-    fn with(is_light: bool) -> Result<Self> {
+    fn with(scene: Scene) -> Result<Self> {
         let (asks, asked) = mpsc::unbounded_channel();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -76,13 +107,14 @@ impl Stage {
                 Err(error) => return drop(tell.send(Err(error.into()))),
             };
             runtime.block_on(async {
-                if let Err(error) = play(is_light, asked, &tell).await {
+                if let Err(error) = play(scene, asked, &tell).await {
                     let _ = tell.send(Err(error));
                 }
             });
         });
-        let Places { page, url, token, admin } = told.recv().context("the thread of the lab has ended")??;
-        Ok(Self { url, page, token, admin, asks: Some(asks), thread: Some(thread) })
+        let Places { page, url, token, admin, balancer } =
+            told.recv().context("the thread of the lab has ended")??;
+        Ok(Self { url, page, token, admin, balancer, asks: Some(asks), thread: Some(thread) })
     }
 
     /// Sends a command, and checks that it is done.
@@ -120,6 +152,16 @@ impl Stage {
     pub(super) async fn get(&self, path: &str) -> Result<Answer> {
         let request = Request::builder().uri(path).header("host", self.page.to_string()).body(Bytes::new())?;
         Client::new(self.page).patience(Duration::from_secs(10)).send(request).await?.ok()
+    }
+
+    /// The process id of the first balancer of the lab.
+    pub(super) fn balancer(&self) -> u32 {
+        self.balancer
+    }
+
+    /// The address of the server of the page.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.page
     }
 
     /// The server's own model of the lab.
@@ -178,31 +220,20 @@ impl Drop for Stage {
 
 /// Runs the lab until no test asks for anything more.
 async fn play(
-    is_light: bool,
+    scene: Scene,
     mut asked: mpsc::UnboundedReceiver<Ask>,
     tell: &std::sync::mpsc::Sender<Result<Places>>,
 ) -> Result<()> {
-    let mut lab = Lab::processes()
+    let setup = Lab::processes()
         .backends(BACKENDS)
         .held_port()
         .lb_arg("--explain")
         .lb_arg("--hash-by=header:x-request-id")
         .lb_arg(format!("--seed={SEED}"))
-        .backend_arg(format!("--seed={SEED}"))
-        .backend_arg("--workers=2")
-        .backend_arg("--queue=50")
-        .start()
-        .await?;
-    let (load, shape) = match is_light {
-        false => usual_load(lab.balancer().address(), SEED),
-        true => (
-            Load::open(lab.balancer().address())
-                .call(Call::get("/").rate(100.0))
-                .connections(64)
-                .keep_last(10_000),
-            Shape { is_open: true, rate: 100.0, clients: 8 },
-        ),
-    };
+        .backend_arg(format!("--seed={SEED}"));
+    let setup = scene.backend_args().into_iter().fold(setup, |setup, arg| setup.backend_arg(arg));
+    let mut lab = setup.start().await?;
+    let (load, shape) = scene.load(lab.balancer().address());
     let traffic = Arc::new(Traffic::start(load, shape)?);
     let sources = Sources { traffic: Some(traffic.clone()), seed: Some(SEED), ..Sources::of(&lab)? };
     let stream = Arc::new(LabStream::start(sources.clone()).await?);
@@ -215,6 +246,7 @@ async fn play(
         url: server.url(),
         token: server.token().text().to_owned(),
         admin: lab.balancer().admin()?,
+        balancer: lab.balancer().pid()?,
     }));
     while let Some(Ask::Restart(answer)) = asked.recv().await {
         let restarted = restart(&mut lab, &stream).await;

@@ -11,6 +11,7 @@
 mod beside;
 mod failover;
 mod ghost;
+mod harmless;
 mod live;
 mod queueing;
 
@@ -50,6 +51,11 @@ fn main() -> ExitCode {
         }),
         trial("a_failover_has_the_same_changes_as_in_the_simulation", || run(failover::compare())),
     ];
+    for policy in harmless::POLICIES {
+        let name = format!("a_ghost_changes_nothing_under_{policy}").replace('-', "_");
+        trials.push(trial(&name, move || run(harmless::changes_nothing(policy))));
+    }
+    trials.push(trial("a_ghost_costs_the_balancer_nothing", || run(harmless::costs_nothing())));
     // These policies draw at random, so a short run says little about them.
     for (name, policy) in [
         ("two_choices_queue_as_in_the_simulation", Kind::TwoChoices),

@@ -61,13 +61,14 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "api",
         rows: &[
-            ("command", "lib"),
+            ("command", "excerpt lib"),
             ("stream", "change tick backend explain lib"),
             ("change", "lib"),
             ("tick", "lib"),
             ("explain", "lib"),
             ("state", "backend lib"),
             ("backend", "lib"),
+            ("excerpt", ""),
             ("lib", ""),
         ],
         up: &[],
@@ -316,7 +317,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("health_check", ""),
             // Two processes, and what they say to each other.
             ("agent", "ledger cli link presets fault capacity fields"),
-            ("worker", "cli link fault capacity"),
+            ("worker", "cli link fault capacity fields"),
             ("ledger", "link"),
             ("cli", "fault capacity"),
             ("link", "fault capacity"),

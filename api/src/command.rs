@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Word;
+use crate::{Word, excerpt};
 
 /// A command to a lab: what a console sends with `POST /commands`, such as `{"do": "kill", "backend": 2}`.
 ///
@@ -109,8 +109,8 @@ pub enum LoadModel {
     },
 }
 
-/// The characters of a wrong value that an error shows.
-const MOST_SHOWN: usize = 100;
+/// How to write the load of a closed loop; the example in the table has an open loop.
+const CLOSED_LOOP: &str = r#"{"do": "load", "loop": "closed", "clients": 8}"#;
 
 /// What an error needs to know about a command, and how the command is read.
 struct Row {
@@ -194,6 +194,7 @@ impl TryFrom<Value> for Command {
             });
         };
         if let Some(field) = fields.keys().find(|field| *field != "do" && !known.contains(&field.as_str())) {
+            let field = excerpt(field);
             return Err(format!("`{field}` is no field of the command {name}: write it as {example}"));
         }
         read(&Fields { fields: &fields, example })
@@ -209,7 +210,11 @@ struct Fields<'a> {
 impl Fields<'_> {
     /// The error of a field that must be something else.
     fn wrong(&self, field: &str, must_be: &str) -> String {
-        let example = self.example;
+        self.wrong_in(field, must_be, self.example)
+    }
+
+    /// The same, with another example of the command.
+    fn wrong_in(&self, field: &str, must_be: &str, example: &str) -> String {
         match self.fields.get(field) {
             None => format!("`{field}` is missing; it is {must_be}: write it as {example}"),
             Some(value) => {
@@ -219,13 +224,14 @@ impl Fields<'_> {
     }
 
     fn backend(&self) -> Result<usize, String> {
-        self.count("backend", "the number of a backend; the first is 1")
+        let number = self.count("backend");
+        number.ok_or_else(|| self.wrong("backend", "the number of a backend; the first is 1"))
     }
 
     /// A number from 1.
-    fn count(&self, field: &str, must_be: &str) -> Result<usize, String> {
+    fn count(&self, field: &str) -> Option<usize> {
         let number = self.fields.get(field).and_then(Value::as_u64).filter(|number| *number > 0);
-        number.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| self.wrong(field, must_be))
+        number.and_then(|number| usize::try_from(number).ok())
     }
 
     fn weight(&self) -> Result<u32, String> {
@@ -263,7 +269,9 @@ impl Fields<'_> {
                 (LoadModel::Open { rate }, "clients")
             }
             Some("closed") => {
-                let clients = self.count("clients", "a number of clients, from 1")?;
+                let clients = self.count("clients");
+                let wrong = || self.wrong_in("clients", "a number of clients, from 1", CLOSED_LOOP);
+                let clients = clients.ok_or_else(wrong)?;
                 (LoadModel::Closed { clients }, "rate")
             }
             _ => return Err(self.wrong("loop", "\"open\" or \"closed\"")),
@@ -317,11 +325,7 @@ pub struct StatisticsReset {
 
 /// The beginning of a value.
 fn brief(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(MOST_SHOWN) {
-        Some((end, _)) => format!("{} ...", &text[..end]),
-        None => text,
-    }
+    excerpt(&value.to_string()).into_owned()
 }
 
 #[cfg(test)]

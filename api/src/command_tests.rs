@@ -68,7 +68,10 @@ fn a_mistake_is_named_with_its_remedy() {
         (r#"{"do":"load","loop":"half"}"#, &[r#"`loop` is "half""#, "closed"]),
         (r#"{"do":"load","loop":"open","rate":-1}"#, &["`rate` is -1", "from 0"]),
         (r#"{"do":"load","loop":"open","clients":2}"#, &["`rate` is missing"]),
-        (r#"{"do":"load","loop":"closed","clients":0}"#, &["`clients` is 0"]),
+        (
+            r#"{"do":"load","loop":"closed","clients":0}"#,
+            &["`clients` is 0", r#"write it as {"do": "load", "loop": "closed", "clients": 8}"#],
+        ),
         (r#"{"do":"load","loop":"closed","clients":2,"rate":2}"#, &["`rate` is no field of this load"]),
     ] {
         let error = read(text).unwrap_err();
@@ -81,4 +84,7 @@ fn a_long_mistake_is_shown_in_part() {
     let text = json!({"do": "kill", "backend": "ä".repeat(9000)}).to_string();
     let error = read(&text).unwrap_err();
     assert!(error.len() < 500 && error.contains("ää ..."), "{error}");
+    let text = json!({"do": "kill", "backend": 1, "ä".repeat(9000): 1}).to_string();
+    let error = read(&text).unwrap_err();
+    assert!(error.len() < 500 && error.contains("ää ...` is no field"), "{error}");
 }

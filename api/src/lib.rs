@@ -7,6 +7,7 @@
 mod backend;
 mod change;
 mod command;
+mod excerpt;
 mod explain;
 mod state;
 mod stream;
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 pub use backend::{BackendSummary, Progress};
 pub use change::Change;
 pub use command::{Command, LoadModel, LogLevel, PolicyInForce, Reloaded, StatisticsReset};
+pub use excerpt::excerpt;
 pub use explain::{Candidate, Decision, Excluded, Explanation, Try};
 pub use state::{BackendState, Bytes, Connections, LatencyMicros, ResponsesByClass, State, Totals};
 pub use stream::{

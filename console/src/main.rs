@@ -1,5 +1,6 @@
 //! The program `console`: the page of a lab that runs elsewhere, such as in containers.
 
+use std::io::{Write as _, stderr};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use console::Reporter;
+use console::terminal::say;
 use console::web::{PORT, PageServer, Site, address_of};
 use lab::commands::{CommandRunner, usual_load};
 use lab::stream::{LabStream, Sources, Traffic};
@@ -63,7 +65,8 @@ fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Without a standard error, the exit status still says it.
+            let _ = writeln!(stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -94,7 +97,7 @@ async fn serve(cli: &Cli) -> Result<()> {
     let site = Site::new(stream, runner).report(move || reporter.write());
     let bind = SocketAddr::new(cli.bind, cli.port);
     let page = PageServer::start(bind, site).await?;
-    println!("the page is at {}", page.url());
+    say(&format!("the page is at {}", page.url()))?;
     std::future::pending().await
 }
 
@@ -140,7 +143,7 @@ async fn check_health(url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a signal to end.
+/// Waits for a signal to end. It also ends a build of the simulator, which can take minutes.
 async fn stop_signal() -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -148,6 +151,7 @@ async fn stop_signal() -> Result<()> {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    lab::binaries::cancel_builds();
     Ok(())
 }
 

@@ -49,7 +49,8 @@ impl<'a> Fields<'a> {
         let near = near(unknown, &known).map(|near| format!("write \"{near}\"; ")).unwrap_or_default();
         let names = known.join(", ");
         Err(InvalidDefinition(format!(
-            "{within}{unknown}: no such field here; {near}there are {names}{remark}"
+            "{within}{}: no such field here; {near}there are {names}{remark}",
+            excerpt(unknown)
         )))
     }
 
@@ -138,7 +139,8 @@ impl<'a> Fields<'a> {
         found.map(|(_, meaning)| Some(*meaning)).ok_or_else(|| {
             let choices: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
             let choices = choices.join(" or ");
-            InvalidDefinition(format!("{}: {value} is no {what}; write {choices}", self.full(name)))
+            let (name, value) = (self.full(name), shown(value));
+            InvalidDefinition(format!("{name}: {value} is no {what}; write {choices}"))
         })
     }
 
@@ -149,7 +151,7 @@ impl<'a> Fields<'a> {
 
     /// The error for a value of a wrong form or outside of its range.
     pub(crate) fn wrong(&self, name: &str, value: &Value, what: &str) -> InvalidDefinition {
-        InvalidDefinition(format!("{}: {value} is not valid; write {what}", self.full(name)))
+        InvalidDefinition(format!("{}: {} is not valid; write {what}", self.full(name), shown(value)))
     }
 
     fn full(&self, name: &str) -> String {
@@ -162,6 +164,21 @@ pub(crate) fn near<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let most = if name.len() < 6 { 1 } else { 2 };
     let distance = |known: &&&str| strsim::damerau_levenshtein(name, known);
     known.iter().min_by_key(distance).filter(|known| distance(known) <= most).copied()
+}
+
+/// A value for an error.
+pub(crate) fn shown(value: &Value) -> String {
+    excerpt(&value.to_string())
+}
+
+/// The beginning of an input for an error: people read no more of it, and errors stay short.
+pub(crate) fn excerpt(input: &str) -> String {
+    /// The characters that an error shows.
+    const MOST: usize = 100;
+    match input.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{} ...", &input[..end]),
+        None => input.to_owned(),
+    }
 }
 
 fn range(low: u64, high: u64) -> String {
@@ -178,10 +195,11 @@ pub(crate) fn duration(name: &str, value: &Value, max: Duration) -> Parsed<Durat
         Some(duration) if duration <= max => Ok(duration),
         Some(_) => {
             let max = humantime::format_duration(max);
-            Err(InvalidDefinition(format!("{name}: {value} is too long; write {max} at most")))
+            Err(InvalidDefinition(format!("{name}: {} is too long; write {max} at most", shown(value))))
         }
         None => Err(InvalidDefinition(format!(
-            "{name}: {value} is no duration; write \"250ms\", \"2s\" or a number of milliseconds"
+            "{name}: {} is no duration; write \"250ms\", \"2s\" or a number of milliseconds",
+            shown(value)
         ))),
     }
 }

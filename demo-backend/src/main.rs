@@ -1,5 +1,6 @@
 //! `demo-backend`: reads the flags and runs the role that they select.
 
+use std::io::{Write as _, stderr};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -14,7 +15,8 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        // Without a standard error, the exit status still says it.
+        let _ = writeln!(stderr(), "error: {error:#}");
         ExitCode::from(2)
     })
 }

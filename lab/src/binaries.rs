@@ -6,9 +6,10 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -105,10 +106,11 @@ fn run_cargo(profile: Profile, packages: &[&str], progress: CargoOutput) -> Resu
         .args(selection(profile, packages))
         .args(packages.iter().flat_map(|binary| ["--bin", binary]))
         .stdin(Stdio::null());
-    if progress == CargoOutput::Shown {
-        command.stderr(Stdio::inherit());
-    }
-    let output = command.output().with_context(|| format!("cannot run {}", cargo.display()))?;
+    command.stderr(match progress {
+        CargoOutput::Shown => Stdio::inherit(),
+        CargoOutput::Quiet => Stdio::piped(),
+    });
+    let output = RUNNING.output(command).with_context(|| format!("cannot run {}", cargo.display()))?;
     ensure!(
         output.status.success(),
         "cannot build {}: {}{}",
@@ -120,6 +122,71 @@ fn run_cargo(profile: Profile, packages: &[&str], progress: CargoOutput) -> Resu
         }
     );
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Ends the builds of this process, so that a program that must end does not wait for cargo. A build that
+/// begins later fails.
+pub fn cancel_builds() {
+    RUNNING.cancel();
+}
+
+/// The builds of this process.
+static RUNNING: Builds = Builds(Mutex::new(BuildsState { is_cancelled: false, children: Vec::new() }));
+
+/// Processes that can be ended together.
+struct Builds(Mutex<BuildsState>);
+
+struct BuildsState {
+    is_cancelled: bool,
+    children: Vec<Arc<Mutex<Child>>>,
+}
+
+impl Builds {
+    fn state(&self) -> MutexGuard<'_, BuildsState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a command to its end, or until it is cancelled. Its stderr is collected unless it is inherited.
+    fn output(&self, mut command: Command) -> std::io::Result<Output> {
+        command.stdout(Stdio::piped());
+        let (child, stdout, stderr) = {
+            // Held while the process starts, so that a cancellation meets it, or comes before it.
+            let mut state = self.state();
+            if state.is_cancelled {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let mut child = command.spawn()?;
+            let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+            let child = Arc::new(Mutex::new(child));
+            state.children.push(child.clone());
+            (child, stdout, stderr)
+        };
+        let stderr = std::thread::spawn(move || read_all(stderr));
+        let stdout = read_all(stdout);
+        // The pipe is closed, so the process has ended, or ends at once.
+        let status = child.lock().unwrap_or_else(PoisonError::into_inner).wait();
+        self.state().children.retain(|other| !Arc::ptr_eq(other, &child));
+        let stderr = stderr.join().unwrap_or_default();
+        Ok(Output { status: status?, stdout, stderr })
+    }
+
+    fn cancel(&self) {
+        let mut state = self.state();
+        state.is_cancelled = true;
+        for child in state.children.drain(..) {
+            // This fails only if the process has ended, which is the aim.
+            let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        }
+    }
+}
+
+/// Reads to the end. What cannot be read is missing, and the status of the process says that it failed.
+fn read_all(pipe: Option<impl Read>) -> Vec<u8> {
+    let mut read = Vec::new();
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.read_to_end(&mut read);
+    }
+    read
 }
 
 /// The packages whose features count.
@@ -163,6 +230,8 @@ fn executable(messages: &str, name: &str) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -172,6 +241,33 @@ mod tests {
 {"reason":"build-finished","success":true}"#;
         assert_eq!(executable(messages, "lb").unwrap(), Path::new("/somewhere/else/debug/lb"));
         assert!(executable(messages, "demo-backend").unwrap_err().to_string().contains("demo-backend"));
+    }
+
+    #[test]
+    fn a_build_is_cancelled_and_none_begins_afterwards() {
+        let builds = Builds(Mutex::new(BuildsState { is_cancelled: false, children: Vec::new() }));
+        let shell = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).stderr(Stdio::piped());
+            command
+        };
+        let output = builds.output(shell("echo out; echo err >&2; exit 3")).unwrap();
+        assert_eq!(
+            (output.status.code(), &*output.stdout, &*output.stderr),
+            (Some(3), &b"out\n"[..], &b"err\n"[..])
+        );
+        assert!(builds.state().children.is_empty());
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            let build = scope.spawn(|| builds.output(shell("exec sleep 60")).unwrap());
+            while builds.state().children.is_empty() {
+                std::thread::yield_now();
+            }
+            builds.cancel();
+            assert!(!build.join().unwrap().status.success());
+        });
+        assert!(began.elapsed() < Duration::from_secs(30), "it did not wait for the end of the process");
+        assert_eq!(builds.output(shell("true")).unwrap_err().kind(), ErrorKind::Interrupted);
     }
 
     #[test]

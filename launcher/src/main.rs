@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         // Cargo has written the reason.
         Ok(false) => return ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: cannot run cargo: {error}");
+            complain(&format!("cannot run cargo: {error}"));
             return ExitCode::FAILURE;
         }
     }
@@ -43,8 +43,13 @@ fn main() -> ExitCode {
         Ok(xtask) => Command::new(xtask).args(arguments).exec(),
         Err(error) => error,
     };
-    eprintln!("error: cannot start xtask: {error}");
+    complain(&format!("cannot start xtask: {error}"));
     ExitCode::FAILURE
+}
+
+/// Writes an error. Without a standard error, the exit status still says it.
+fn complain(error: &str) {
+    let _ = writeln!(stderr(), "error: {error}");
 }
 
 /// Builds these programs. Returns whether that succeeded.

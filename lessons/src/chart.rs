@@ -1,5 +1,7 @@
 //! The chart of a lesson: one figure, measured in each of its runs.
 
+use api::excerpt;
+
 use crate::expression::Expression;
 use crate::figures::Reports;
 use crate::form::{ChartForm, Place};
@@ -23,7 +25,7 @@ const EACH: &str = "run";
 impl Chart {
     /// Reads `[picture]` or a `[[sheet]]` of a lesson.
     pub(crate) fn read(form: ChartForm, table: &str) -> Result<Self, String> {
-        let read = |key, what: &str| read(&format!("{table} {key} = \"{what}\""), what);
+        let read = |key, what: &str| read(&format!("{table} {key} = \"{}\"", excerpt(what)), what);
         let expression = read("what", &form.what)?;
         let live = form.live.as_deref().map_or_else(|| Ok(expression.clone()), |what| read("live", what))?;
         Ok(Self { words: form.words, what: form.what, unit: form.unit, expression, live })
@@ -51,7 +53,8 @@ fn read(place: &str, what: &str) -> Result<Expression, String> {
     let expression = Expression::read(what).map_err(wrong)?;
     match expression.runs().iter().find(|run| **run != EACH) {
         Some(run) => Err(wrong(format!(
-            "a picture measures each run in turn; write {EACH} instead of {run}, such as mean({EACH})"
+            "a picture measures each run in turn; write {EACH} instead of {}, such as mean({EACH})",
+            excerpt(run)
         ))),
         None if expression.runs().is_empty() => {
             Err(wrong(format!("it measures no run; write a measure such as mean({EACH})")))

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use api::excerpt;
+
 use crate::expression::Expression;
 use crate::figures::Reports;
 use crate::form::{ClaimForm, Place};
@@ -75,7 +77,7 @@ impl Verdict {
 impl Claim {
     /// Reads a claim of a lesson whose runs have these names.
     pub(crate) fn read(form: ClaimForm, runs: &[&str]) -> Result<Self, String> {
-        let wrong = |error: String| format!("claim \"{}\": {error}", form.says);
+        let wrong = |error: String| format!("claim \"{}\": {error}", excerpt(&form.says));
         let expression = read_expression(&form.what, runs).map_err(wrong)?;
         let law = law(&form, runs).map_err(wrong)?;
         if form.counter.is_empty() {
@@ -84,7 +86,8 @@ impl Claim {
         for (run, other) in &form.counter {
             if !expression.runs().contains(&run.as_str()) {
                 return Err(wrong(format!(
-                    "the claim does not measure {run}, so replacing it changes nothing"
+                    "the claim does not measure {}, so replacing it changes nothing",
+                    excerpt(run)
                 )));
             }
             known(other, runs).map_err(wrong)?;
@@ -157,7 +160,7 @@ fn known(run: &str, runs: &[&str]) -> Result<(), String> {
     if runs.contains(&run) {
         return Ok(());
     }
-    Err(format!("there is no run {run}; write one of {}", runs.join(", ")))
+    Err(format!("there is no run {}; write one of {}", excerpt(run), runs.join(", ")))
 }
 
 fn read_expression(text: &str, runs: &[&str]) -> Result<Expression, String> {

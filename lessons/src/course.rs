@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use api::excerpt;
 use lessons::Lesson;
 
 /// A lesson with its place.
@@ -40,5 +41,5 @@ pub(crate) fn lesson<'a>(course: &'a [Found], number: &str) -> Result<&'a Found>
     let plain = |number: &str| number.trim_start_matches('0').to_owned();
     let found = course.iter().find(|found| plain(&found.number) == plain(number));
     let numbers = || course.iter().map(|found| found.number.as_str()).collect::<Vec<_>>().join(", ");
-    found.with_context(|| format!("there is no lesson {number}; write one of {}", numbers()))
+    found.with_context(|| format!("there is no lesson {}; write one of {}", excerpt(number), numbers()))
 }

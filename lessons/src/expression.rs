@@ -1,5 +1,7 @@
 //! Expressions of claims, such as `errors(lc) / calls(lc)`: numbers, measures of runs, `+ - * /`, brackets.
 
+use api::excerpt;
+
 use crate::figures::Reports;
 use crate::measure::Measure;
 
@@ -38,7 +40,8 @@ impl Expression {
         if reader.rest.is_empty() {
             return Ok(expression);
         }
-        Err(format!("`{}` is not expected in `{text}`; write an operator (+ - * /) before it", reader.rest))
+        let (rest, text) = (excerpt(reader.rest), excerpt(text));
+        Err(format!("`{rest}` is not expected in `{text}`; write an operator (+ - * /) before it"))
     }
 
     /// The names of the runs that it measures.
@@ -119,7 +122,8 @@ impl Reader<'_> {
         let word = self.word(|character| character.is_ascii_digit() || matches!(character, '.' | '_'));
         let number = word.replace('_', "").parse::<f64>();
         number.map_err(|_| {
-            let found = if self.rest.is_empty() { "the end".to_owned() } else { format!("`{}`", self.rest) };
+            let found =
+                if self.rest.is_empty() { "the end".to_owned() } else { format!("`{}`", excerpt(self.rest)) };
             format!("{found} is no number; write a number such as 0.25, or a measure such as errors(lc)")
         })
     }
@@ -128,7 +132,11 @@ impl Reader<'_> {
         let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
         let name = self.word(|character| character.is_ascii_alphanumeric() || character == '_');
         let Some((measure, expected)) = Measure::read(&name) else {
-            return Err(format!("there is no measure `{name}`; write one of {}", Measure::names()));
+            return Err(format!(
+                "there is no measure `{}`; write one of {}",
+                excerpt(&name),
+                Measure::names()
+            ));
         };
         let wrong = || {
             let arguments = match (measure, expected) {

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use sim::scenario::Scenario;
+use api::excerpt;
+use sim::scenario::{Scenario, described};
 use toml::{Table, Value};
 
 use crate::answer::Answer;
@@ -11,6 +12,9 @@ use crate::claim::Claim;
 use crate::figures::{Figures, Reports};
 use crate::form::{LessonForm, LiveForm, Place, RunForm};
 use crate::live::Plan;
+
+/// The least number of answers to a question: with one, there is no choice.
+const LEAST_CHOICES: usize = 2;
 
 /// A lesson that can be run.
 #[derive(Clone, Debug)]
@@ -47,8 +51,15 @@ impl Lesson {
     /// # Errors
     /// What is wrong, where, and what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let form: LessonForm = toml::from_str(text).map_err(|error| error.to_string())?;
-        if let Some(mistake) = form.answer.mistake(form.choices.len(), form.parts.len()) {
+        let form: LessonForm = toml::from_str(text).map_err(|error| described(text, &error))?;
+        let choices = form.choices.len();
+        if choices < LEAST_CHOICES {
+            return Err(format!(
+                "choices has {choices} answers, and a student must be able to choose; write at least {LEAST_CHOICES}, \
+                 such as choices = [\"it halves\", \"it doubles\"]"
+            ));
+        }
+        if let Some(mistake) = form.answer.mistake(choices, form.parts.len()) {
             return Err(mistake);
         }
         if form.claim.is_empty() {
@@ -57,7 +68,8 @@ impl Lesson {
         let mut runs: Vec<LessonRun> = Vec::new();
         for run in form.run {
             if runs.iter().any(|known| known.name == run.name) {
-                return Err(format!("two runs have the name {}; each run needs its own", run.name));
+                let name = excerpt(&run.name);
+                return Err(format!("two runs have the name {name}; each run needs its own"));
             }
             runs.push(LessonRun::read(&form.title, &form.setup, form.live.as_ref(), run)?);
         }
@@ -69,7 +81,7 @@ impl Lesson {
             {
                 return Err(format!(
                     "claim \"{}\": no place has all of its runs, so it is never checked; look at `only`",
-                    claim.says
+                    excerpt(&claim.says)
                 ));
             }
         }
@@ -161,7 +173,7 @@ struct Plans {
 
 impl LessonRun {
     fn read(title: &str, setup: &Table, live: Option<&LiveForm>, run: RunForm) -> Result<Self, String> {
-        let wrong = |error: String| format!("run {}: {error}", run.name);
+        let wrong = |error: String| format!("run {}: {error}", excerpt(&run.name));
         let mut table = setup.clone();
         merge(&mut table, &run.change);
         let scenario = match run.only {
@@ -283,6 +295,8 @@ counter = { rr = "random" }
     fn an_error_says_what_to_write() {
         for (from, to, expected) in [
             ("answer = 1", "answer = 3", "from 1 to 2"),
+            ("choices = [\"a\", \"b\"]", "choices = []", "choices has 0 answers"),
+            ("choices = [\"a\", \"b\"]", "choices = [\"a\"]", "write at least 2"),
             ("answer = 1", "answer = [1]", "needs `parts`"),
             ("answer = 1", "parts = [\"p\", \"q\"]\nanswer = [1]", "a list of 2 numbers"),
             ("answer = 1", "answer = \"a\"", "write the number of a choice, or a list"),
@@ -307,6 +321,26 @@ counter = { rr = "random" }
         ] {
             let error = Lesson::parse(&SMALL.replace(from, to)).unwrap_err();
             assert!(error.contains(expected), "{from} -> {to}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_error_shows_only_the_beginning_of_a_long_input() {
+        let long = "x".repeat(3000);
+        for (from, to) in [
+            ("policy = \"random\"", format!("policy = \"{long}\"")),
+            ("name = \"random\"", format!("name = \"rr\"\n{long} = 1")),
+            ("what = \"most_picks(rr) - fewest_picks(rr)\"", format!("what = \"mean({long})\"")),
+            ("what = \"most_picks(rr) - fewest_picks(rr)\"", format!("what = \"1 {}\"", &long[..900])),
+            ("counter = { rr = \"random\" }", format!("counter = {{ rr = \"{long}\" }}")),
+            ("even = 10", format!("even = \"{long}\"")),
+            ("fixed = \"10ms\"", format!("fixed = \"{long}\"")),
+            ("answer = 1", format!("answer = \"{long}\"")),
+            ("says = \"each backend gets 100\"\nwhat", format!("says = \"{long}\"\nwhat2")),
+        ] {
+            let error = Lesson::parse(&SMALL.replace(from, &to)).unwrap_err();
+            assert!(error.len() < 900, "{from}: {} bytes: {error}", error.len());
+            assert!(!error.contains(&"x".repeat(101)), "{from}: {error}");
         }
     }
 

@@ -13,6 +13,7 @@ mod selftest_live;
 mod show;
 mod tables;
 
+use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -55,7 +56,8 @@ fn main() -> ExitCode {
         Ok(Outcome::Fail) => ExitCode::FAILURE,
         Ok(Outcome::Inconclusive) => ExitCode::from(3),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Without a standard error, the exit status still says it.
+            let _ = writeln!(stderr(), "error: {error:#}");
             ExitCode::from(2)
         }
     }

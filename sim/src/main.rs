@@ -16,7 +16,7 @@ use sim::scenario::Scenario;
 use sim::{Follow, Report, Skipped, StreamRecording, follow, read_line, table};
 use strum::VariantArray;
 
-use self::print::print;
+use self::print::{note, print};
 
 /// Run a scenario in virtual time, with the balancer's own decisions.
 #[derive(Parser)]
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            note(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -137,7 +137,7 @@ fn follow_input(options: &Follow) -> anyhow::Result<()> {
         })
     });
     for complaint in complaints(&skipped) {
-        eprintln!("{complaint}");
+        note(&complaint);
     }
     unread.context("cannot read standard input")?;
     unprinted?;
@@ -183,10 +183,10 @@ fn replay(command: &Replay) -> anyhow::Result<()> {
     let mut reports = vec![recording.live()];
     reports.extend(policies.iter().map(|policy| recording.replay(*policy, command.seed)));
     if recording.skipped() > 0 {
-        eprintln!("skipped lines that are no events: {}", recording.skipped());
+        note(&format!("skipped lines that are no events: {}", recording.skipped()));
     }
     for kind in recording.unknown_faults() {
-        eprintln!("{}", not_simulated(kind));
+        note(&not_simulated(kind));
     }
     let text = if command.json {
         documents(&reports)?

@@ -1,6 +1,6 @@
 //! Prints what the program has to say.
 
-use std::io::{ErrorKind, Write as _, stdout};
+use std::io::{ErrorKind, Write as _, stderr, stdout};
 
 use anyhow::Context;
 
@@ -12,4 +12,9 @@ pub(crate) fn print(text: &str) -> anyhow::Result<bool> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(error).context("cannot print"),
     }
+}
+
+/// Writes a line to the standard error. If that is closed, the line is lost, and the program goes on.
+pub(crate) fn note(line: &str) {
+    let _ = writeln!(stderr().lock(), "{line}");
 }

@@ -12,6 +12,8 @@ use clap::Args;
 use sim::{Arrivals, Server, Service, Sim, Stop, ms};
 use strum::VariantArray;
 
+use crate::print::print;
+
 /// Policies whose picks cost O(n): ten thousand backends take too long.
 const SLOW: [Kind; 3] = [Kind::LeastTime, Kind::WeightedRoundRobin, Kind::Rendezvous];
 
@@ -45,17 +47,18 @@ impl Speed {
                 .iter()
                 .try_for_each(|backends| measure_changes(&policies, *backends, changes));
         }
-        println!("{:<20} {:>8} {:>10} {:>8} {:>12}", "policy", "backends", "events", "seconds", "events/s");
+        let head = ("policy", "backends", "events", "seconds", "events/s");
+        print(&format!("{:<20} {:>8} {:>10} {:>8} {:>12}\n", head.0, head.1, head.2, head.3, head.4))?;
         for backends in self.backends {
             for policy in &policies {
                 let before = seconds()?;
                 let report = scenario(backends, *policy, self.checks).run(Stop::Requests(self.requests));
                 let took = seconds()? - before;
                 let (name, events) = (policy.name(), report.events());
-                println!(
-                    "{name:<20} {backends:>8} {events:>10} {took:>8.2} {:>10.2} M",
+                print(&format!(
+                    "{name:<20} {backends:>8} {events:>10} {took:>8.2} {:>10.2} M\n",
                     events as f64 / took / 1e6
-                );
+                ))?;
             }
         }
         Ok(())
@@ -64,7 +67,7 @@ impl Speed {
 
 /// The time in which a pool publishes that one backend is down, or up again.
 fn measure_changes(policies: &[Kind], backends: usize, changes: u32) -> anyhow::Result<()> {
-    println!("{:<20} {:>8} {:>10}", "policy", "backends", "a change");
+    print(&format!("{:<20} {:>8} {:>10}\n", "policy", "backends", "a change"))?;
     for policy in policies {
         let member = |index: usize| {
             let host = format!("10.0.{}.{}", index >> 8, index & 255);
@@ -85,7 +88,7 @@ fn measure_changes(policies: &[Kind], backends: usize, changes: u32) -> anyhow::
             ensure!(changed.is_some() == (turn % 3 != 1), "an observation has an unexpected result");
         }
         let each = (seconds()? - before) / f64::from(changes) * 1.5;
-        println!("{:<20} {backends:>8} {:>7.3} ms", policy.name(), each * 1e3);
+        print(&format!("{:<20} {backends:>8} {:>7.3} ms\n", policy.name(), each * 1e3))?;
     }
     Ok(())
 }

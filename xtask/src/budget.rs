@@ -19,6 +19,7 @@ use lab::image;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::callgrind;
+use crate::print::line;
 
 /// Backends, as in `cargo xtask bench`.
 const BACKENDS: usize = 4;
@@ -54,10 +55,10 @@ impl CompareBudget {
         let lb = image::compile()?.join("lb");
         let (few, many) = (count(&lb, FEW)?, count(&lb, MANY)?);
         let each = many.saturating_sub(few) as f64 / ((MANY - FEW) * CLIENTS) as f64;
-        println!(
+        line(format!(
             "{each:.0} instructions per request, and {:.0} in the budget",
             budget.of(Cost::Instructions)
-        );
+        ))?;
         budget.compare(Cost::Instructions, each)
     }
 }

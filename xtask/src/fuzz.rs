@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::print::line;
 use anyhow::{Context, ensure};
 use clap::Args;
 use lab::binaries::workspace;
@@ -34,7 +35,8 @@ impl Fuzz {
             Some(target) => {
                 ensure!(
                     all.contains(&target),
-                    "there is no target '{target}'; choose from {}",
+                    "there is no target '{}'; choose from {}",
+                    api::excerpt(&target),
                     all.join(", ")
                 );
                 vec![target]
@@ -61,7 +63,7 @@ fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
 
 /// Fuzzes one target. New inputs that it finds are kept in `corpus`, for the next search.
 fn search(folder: &Path, target: &str, minutes: u32) -> anyhow::Result<()> {
-    println!("\n{target}, for {minutes} min");
+    line(format!("\n{target}, for {minutes} min"))?;
     let corpus = folder.join("corpus").join(target);
     fs::create_dir_all(&corpus).with_context(|| format!("cannot make {}", corpus.display()))?;
     let status = cargo()

@@ -1,5 +1,6 @@
 //! `cargo xtask image`.
 
+use crate::print::line;
 use clap::Args;
 
 /// Build the container images from static binaries, without a registry.
@@ -10,7 +11,7 @@ impl BuildImages {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let images = lab::image::build()?.into_iter().chain([lab::image::build_console()?]);
         for image in images {
-            println!("{:<26} {:>5.1} MB", image.name, image.bytes as f64 / 1e6);
+            line(format!("{:<26} {:>5.1} MB", image.name, image.bytes as f64 / 1e6))?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod fuzz;
 mod image;
 mod lesson;
 mod pictures;
+mod print;
 mod program;
 mod record;
 mod replay;

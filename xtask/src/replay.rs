@@ -12,6 +12,7 @@ use lab::record::open_recording;
 use tokio::time::{Instant, sleep_until};
 
 use crate::demo::{EventSource, show};
+use crate::print;
 
 /// After a longer delay than this, such as a pause, the replay goes on from where it is.
 const DELAY: Duration = Duration::from_millis(500);
@@ -55,7 +56,7 @@ impl Replay {
         let start = Start { ascii: self.ascii, ..Start::default() };
         show(Player::new(recording.events, self.speed), self.plain, start)?;
         for note in recording.note.into_iter().chain(back) {
-            eprintln!("note: {note}");
+            print::note(format!("note: {note}"));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow, bail};
+use api::excerpt;
 use lab::client::Client;
 use tokio::net::lookup_host;
 
@@ -23,15 +24,16 @@ pub(super) enum Kind {
 /// The host and the port in an address such as `http://localhost:4000`.
 fn host_and_port(url: &str) -> Result<(String, u16)> {
     let example = "write http://HOST:4000 for a lab, or http://HOST:4030 for a balancer";
-    let read = ServerUrl::read(url).map_err(|error| anyhow!("{url} {error}: {example}"))?;
+    let read = ServerUrl::read(url).map_err(|error| anyhow!("{} {error}: {example}", excerpt(url)))?;
     Ok((read.host, read.port.unwrap_or(PAGE_PORT)))
 }
 
 /// Finds the first address of this host that answers as a lab or as a balancer.
 pub(super) async fn find(url: &str) -> Result<(SocketAddr, Kind)> {
     let (host, port) = host_and_port(url)?;
-    let addresses =
-        lookup_host((&*host, port)).await.with_context(|| format!("cannot find the host {host}"))?;
+    let addresses = lookup_host((&*host, port))
+        .await
+        .with_context(|| format!("cannot find the host {}", excerpt(&host)))?;
     let mut last = None;
     for address in addresses {
         match kind(address).await {

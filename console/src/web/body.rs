@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use api::Command;
-use axum::body::Body;
+use api::{Command, excerpt};
+use axum::body::{Body, HttpBody};
 use http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
@@ -24,6 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// If the body is too long, takes too long, is no JSON, or is no command.
 pub(super) async fn command(body: Body) -> Result<Command, Refusal> {
+    let too_long =
+        || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a command has at most {} kB", MOST / 1024));
+    // A length that the head promises needs no wait for the bytes.
+    if body.size_hint().lower() > MOST as u64 {
+        return Err(too_long());
+    }
     let read = timeout(PATIENCE, Limited::new(body, MOST).collect()).await;
     let read = read.map_err(|_| {
         Refusal::new(
@@ -32,9 +38,7 @@ pub(super) async fn command(body: Body) -> Result<Command, Refusal> {
         )
     })?;
     let body = read.map_err(|error| match error.is::<LengthLimitError>() {
-        true => {
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a command has at most {} kB", MOST / 1024))
-        }
+        true => too_long(),
         false => Refusal::new(StatusCode::BAD_REQUEST, format!("the command ended early: {error}")),
     })?;
     read_command(&body.to_bytes())
@@ -48,7 +52,8 @@ fn read_command(body: &[u8]) -> Result<Command, Refusal> {
         } else {
             "this is no JSON"
         };
-        wrong(format!("{what}: {error}; write a command as {{\"do\": \"kill\", \"backend\": 2}}"))
+        let error = error.to_string();
+        wrong(format!("{what}: {}; write a command as {{\"do\": \"kill\", \"backend\": 2}}", excerpt(&error)))
     })?;
     Command::try_from(Value::Object(value.0)).map_err(wrong)
 }
@@ -86,6 +91,12 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_shows_only_the_beginning_of_a_long_body() {
+        let error = read_command(format!("\"{}\"", "x".repeat(3000)).as_bytes()).unwrap_err().error;
+        assert!(error.len() < 300 && error.contains("xx ...; write a command as"), "{error}");
+    }
 
     #[test]
     fn a_command_has_each_field_once() {

@@ -158,6 +158,23 @@ async fn a_command_is_done_and_a_mistake_is_explained() {
     }
 }
 
+#[tokio::test]
+async fn a_length_above_the_limit_is_refused_before_the_body_comes() {
+    let (server, _balancer, _) = server().await;
+    let (address, token) = (server.address(), server.token().text());
+    let head = format!(
+        "POST /commands HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         x-console-token: {token}\r\nContent-Length: 99999999999\r\n\r\n{{"
+    );
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    // The time limit of a body is ten seconds.
+    let read = timeout(Duration::from_secs(5), connection.read_exact(&mut answer)).await;
+    read.expect("an answer before the body").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
 /// The next event that passes, with its id.
 async fn until(events: &mut Events, what: &str, check: impl Fn(&Value) -> bool) -> (u64, Value) {
     let deadline = Instant::now() + PATIENCE;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use api::excerpt;
 use tokio::net::lookup_host;
 
 use crate::endpoint::ServerUrl;
@@ -16,15 +17,17 @@ const HTTP_PORT: u16 = 80;
 /// If it is no such URL, or if its name is unknown.
 pub async fn address_of(flag: &str, url: &str) -> Result<SocketAddr> {
     let (host, port) = host_and_port(flag, url)?;
+    let (url, shown_host) = (excerpt(url), excerpt(&host));
     let mut found = lookup_host((&*host, port))
         .await
-        .with_context(|| format!("{flag} {url}: the name {host} is unknown"))?;
-    found.next().with_context(|| format!("{flag} {url}: the name {host} has no address"))
+        .with_context(|| format!("{flag} {url}: the name {shown_host} is unknown"))?;
+    found.next().with_context(|| format!("{flag} {url}: the name {shown_host} has no address"))
 }
 
 fn host_and_port(flag: &str, url: &str) -> Result<(String, u16)> {
     let example = "write it as http://127.0.0.1:4030";
-    let read = ServerUrl::read(url).map_err(|error| anyhow!("{flag} {url} {error}: {example}"))?;
+    let (read, url) = (ServerUrl::read(url), excerpt(url));
+    let read = read.map_err(|error| anyhow!("{flag} {url} {error}: {example}"))?;
     ensure!(read.has_scheme, "{flag} {url} does not begin with http://: {example}");
     Ok((read.host, read.port.unwrap_or(HTTP_PORT)))
 }
@@ -60,6 +63,9 @@ mod tests {
                 }
             }
         }
+        let long = format!("ftp://{}", "a".repeat(200));
+        let error = host_and_port("--balancer", &long).unwrap_err().to_string();
+        assert!(error.len() < 250 && error.contains("aa ... is no http address"), "{error}");
     }
 
     #[tokio::test]

@@ -2,6 +2,8 @@
 //!
 //! Small JSON over HTTP/1.1. Every error has a JSON body `{"error": "..."}` with a remedy.
 
+use std::fmt::Display;
+use std::io::{Write as _, stderr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -23,7 +25,7 @@ use super::registry::Definition;
 use super::supervisor::{Impossible, Supervisor};
 use crate::capacity::Capacity;
 use crate::fault;
-use crate::fields::InvalidDefinition;
+use crate::fields::{InvalidDefinition, excerpt};
 use crate::presets::PRESETS;
 
 /// Larger request bodies are refused.
@@ -54,7 +56,11 @@ pub(super) async fn serve<T>(
                 spawn_local(converse(stream, Rc::clone(&supervisor)));
             }
             Err(error) => {
-                eprintln!("backend {}: cannot accept on the control port: {error}", supervisor.config().id);
+                let _ = writeln!(
+                    stderr(),
+                    "backend {}: cannot accept on the control port: {error}",
+                    supervisor.config().id
+                );
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -98,14 +104,17 @@ fn guard(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     Err(Refusal(
         StatusCode::FORBIDDEN,
-        format!("a page of {origin} may not use this port; use curl or the lab"),
+        format!("a page of {} may not use this port; use curl or the lab", excerpt(&origin)),
     ))
 }
 
 async fn route(supervisor: &Rc<Supervisor>, method: &Method, path: &str, body: Incoming) -> Answer {
     let known = methods(path);
     if known.is_empty() {
-        return Err(Refusal(StatusCode::NOT_FOUND, format!("no {path} here; see demo-backend --help")));
+        return Err(Refusal(
+            StatusCode::NOT_FOUND,
+            format!("no {} here; see demo-backend --help", excerpt(path)),
+        ));
     }
     if !known.contains(&method.as_str()) {
         let allowed = known.join(" or ");
@@ -245,14 +254,20 @@ struct Seed {
 }
 
 async fn read<T: DeserializeOwned>(body: Incoming, what: &str) -> Result<T, Refusal> {
-    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
-        Refusal(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("cannot read the body, at most {MAX_BODY} bytes: {error}"),
-        )
-    })?;
-    serde_json::from_slice(&body.to_bytes())
-        .map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("{error}; send {what}")))
+    let refused = |error: &dyn Display| {
+        let error = format!("cannot read the body, at most {MAX_BODY} bytes: {error}");
+        Refusal(StatusCode::PAYLOAD_TOO_LARGE, error)
+    };
+    let length = body.size_hint().lower();
+    // A length that the head promises needs no wait for the bytes.
+    if length > MAX_BODY as u64 {
+        return Err(refused(&format!("it has {length}")));
+    }
+    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| refused(&error))?;
+    serde_json::from_slice(&body.to_bytes()).map_err(|error| {
+        let error = excerpt(&error.to_string());
+        Refusal(StatusCode::BAD_REQUEST, format!("{error}; send {what}"))
+    })
 }
 
 fn invalid(error: InvalidDefinition) -> Refusal {

@@ -3,6 +3,7 @@
 //! Commands run one at a time; each returns when its promise holds.
 
 use std::cell::{Cell, RefCell};
+use std::io::{Write as _, stderr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -237,7 +238,7 @@ impl Supervisor {
         }
         lock(&self.ledger).worker_died();
         let exit = exit.map_or_else(|error| error.to_string(), |status| status.to_string());
-        eprintln!("backend {}: its worker ended, {exit}", self.config.id);
+        let _ = writeln!(stderr(), "backend {}: its worker ended, {exit}", self.config.id);
         *self.last_exit.borrow_mut() = Some(exit);
         has_ended.send_replace(true);
     }

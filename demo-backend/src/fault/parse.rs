@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::definition::{Fault, Match};
 use super::kinds::{self, KINDS, KindRow};
 use super::read::{NAME_OF_HEADER, inner, is_name};
-use crate::fields::{Fields, InvalidDefinition, MAX_PAUSE, Parsed, near};
+use crate::fields::{Fields, InvalidDefinition, MAX_PAUSE, Parsed, near, shown};
 
 /// The longest path that can match.
 const MAX_PATH: usize = 1024;
@@ -59,7 +59,7 @@ fn row(definition: &Map<String, Value>) -> Parsed<&'static KindRow> {
     KindRow::named(name).ok_or_else(|| {
         let known: Vec<_> = KINDS.iter().map(|row| row.name).collect();
         let near = near(name, &known).map(|near| format!("\"{near}\", or ")).unwrap_or_default();
-        InvalidDefinition(format!("kind: {kind} is unknown; write {near}one of {names}"))
+        InvalidDefinition(format!("kind: {} is unknown; write {near}one of {names}", shown(kind)))
     })
 }
 
@@ -80,6 +80,7 @@ fn matches(fields: &Fields<'_>) -> Parsed<Match> {
 fn headers(value: &Value) -> Parsed<Vec<(String, String)>> {
     let example = "{\"x-user\": \"7\"}";
     let wrong = |what: &str| {
+        let value = shown(value);
         InvalidDefinition(format!("match.header: {value} is not valid; write {what}, such as {example}"))
     };
     let object = value.as_object().ok_or_else(|| wrong("an object of headers"))?;

@@ -14,6 +14,23 @@ fn assert_refused(cases: &[(Value, &str)]) {
 }
 
 #[test]
+fn an_error_shows_only_the_beginning_of_a_long_input() {
+    let long = "ä".repeat(3000);
+    for definition in [
+        json!({"kind": long}),
+        json!({"kind": "reset", &long: 5}),
+        json!({"kind": "reset", "at": long}),
+        json!({"kind": "reset", "for": long}),
+        json!({"kind": "latency", "uniform": long}),
+        json!({"kind": "garbage", "match": long}),
+        json!({"kind": "garbage", "match": {"method": long}}),
+    ] {
+        let error = Fault::parse(definition.as_object().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("ää ...") && !error.contains(&"ä".repeat(101)), "{error}");
+    }
+}
+
+#[test]
 fn an_invalid_definition_is_refused_with_what_to_write() {
     assert_refused(&[
         (json!({}), "kind: is missing; write one of refuse, exit_on_term, cold_start, cache, latency"),

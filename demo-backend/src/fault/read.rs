@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::definition::{Cache, Drip, Exit, Kind, Latency, MAX_LATENCY, Position, Status};
-use crate::fields::{Fields, InvalidDefinition, MAX_PAUSE, Parsed, duration};
+use crate::fields::{Fields, InvalidDefinition, MAX_PAUSE, Parsed, duration, shown};
 
 /// The distributions of a latency, for its error messages.
 const SHAPES: &str = "one of \"fixed\": \"400ms\", \"uniform\": [\"10ms\", \"1s\"], \"exponential\": \"200ms\", \
@@ -48,7 +48,10 @@ pub(super) fn latency(fields: &Fields<'_>) -> Parsed<Kind> {
 
 fn uniform(value: &Value) -> Parsed<Latency> {
     let wrong = || {
-        InvalidDefinition(format!("uniform: {value} is no range; write [\"10ms\", \"1s\"], low end first"))
+        InvalidDefinition(format!(
+            "uniform: {} is no range; write [\"10ms\", \"1s\"], low end first",
+            shown(value)
+        ))
     };
     let Some([low, high]) = value.as_array().map(Vec::as_slice) else { return Err(wrong()) };
     let (low, high) = (duration("uniform", low, MAX_LATENCY)?, duration("uniform", high, MAX_LATENCY)?);
@@ -72,7 +75,7 @@ fn lognormal(value: &Value) -> Parsed<Latency> {
     let p99 = fields.required("p99", fields.duration("p99", MAX_LATENCY), EXAMPLE)?;
     if p50.is_zero() || p99 < p50 {
         let reason = "a median above 0, and a p99 that is not below it";
-        return Err(InvalidDefinition(format!("lognormal: {value} is not valid; write {reason}")));
+        return Err(InvalidDefinition(format!("lognormal: {} is not valid; write {reason}", shown(value))));
     }
     Ok(Latency::Lognormal { p50, p99 })
 }
@@ -96,7 +99,7 @@ pub(super) fn inner<'a>(
 ) -> Parsed<Fields<'a>> {
     let Some(object) = value.as_object() else {
         let name = within.trim_end_matches('.');
-        return Err(InvalidDefinition(format!("{name}: {value} is no object; write {example}")));
+        return Err(InvalidDefinition(format!("{name}: {} is no object; write {example}", shown(value))));
     };
     Fields::open(object, within, known, "")
 }
@@ -127,7 +130,7 @@ pub(super) fn status(fields: &Fields<'_>) -> Parsed<Kind> {
 fn weighted(value: &Value) -> Parsed<Vec<(u16, f64)>> {
     let wrong = || {
         let right = "statuses from 200 to 599 with weights above 0, such as {\"200\": 0.9, \"503\": 0.1}";
-        InvalidDefinition(format!("weighted: {value} is not valid; write {right}"))
+        InvalidDefinition(format!("weighted: {} is not valid; write {right}", shown(value)))
     };
     let object = value.as_object().filter(|object| !object.is_empty()).ok_or_else(wrong)?;
     let entry = |(code, weight): (&String, &Value)| {

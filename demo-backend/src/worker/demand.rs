@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName};
 use super::headers::{X_LAB_DEADLINE_MS, X_LAB_WORK};
 use super::route::{MAX_WORK_US, Route, number_up_to};
 use crate::capacity::Capacity;
+use crate::fields::excerpt;
 
 /// The latest deadline: a day.
 const MAX_DEADLINE_MS: u64 = 24 * 3600 * 1000;
@@ -49,7 +50,8 @@ impl Demand {
 fn number(headers: &HeaderMap, name: &HeaderName, max: u64, unit: &str) -> Result<Option<u64>, String> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();
-    number_up_to(max, text, unit).map(Some).map_err(|right| format!("{name}: {text} is wrong; send {right}"))
+    let wrong = |right| format!("{name}: {} is wrong; send {right}", excerpt(text));
+    number_up_to(max, text, unit).map(Some).map_err(wrong)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod route;
 mod shared;
 mod wire;
 
-use std::io::{BufRead, BufReader, Stdin};
+use std::io::{BufRead, BufReader, Stdin, Write as _, stderr};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -150,7 +150,8 @@ async fn accept_until(
                 spawn_local(converse(Rc::clone(shared), stream, closing.subscribe()));
             }
             Err(error) => {
-                eprintln!("backend {}: cannot accept a connection: {error}", shared.config.id);
+                let _ =
+                    writeln!(stderr(), "backend {}: cannot accept a connection: {error}", shared.config.id);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fields::excerpt;
+
 /// The longest `/delay/<ms>`.
 const MAX_DELAY_MS: u64 = 60_000;
 
@@ -57,7 +59,7 @@ impl Route {
 
 /// The number at the end of a path, or the mistake.
 fn ending(max: u64, number: &str, path: &str, unit: &str) -> Result<u64, String> {
-    number_up_to(max, number, unit).map_err(|right| format!("{path}: end it with {right}"))
+    number_up_to(max, number, unit).map_err(|right| format!("{}: end it with {right}", excerpt(path)))
 }
 
 /// Reads a whole number. The error is a description of a right one.

@@ -221,7 +221,8 @@ impl JobQueue {
         ensure!(clients > 0, "a closed loop without clients sends nothing: give it at least one");
         ensure!(
             clients <= connections,
-            "{clients} clients need {clients} connections, and the load has {connections}: start it with more"
+            "{clients} clients need {clients} connections, and the load has {connections}: write at most {connections} \
+             clients, or start the load with more connections"
         );
         if self.pacing == Pacing::Open {
             // The clients set the pace: a rate of zero before must not stop them.

@@ -83,8 +83,9 @@ impl Report {
         let mut entries = Vec::new();
         for (line, number) in lines.zip(2_usize..) {
             let line = line.context("cannot read the recording")?;
-            let entry = serde_json::from_str::<Entry>(&line)
-                .with_context(|| format!("line {number} of the recording is no entry: {line:.200}"))?;
+            let entry = serde_json::from_str::<Entry>(&line).with_context(|| {
+                format!("line {number} of the recording is no entry: {}", api::excerpt(&line))
+            })?;
             entries.push(entry);
         }
         ensure!(

@@ -154,7 +154,9 @@ impl Drawn {
 }
 
 fn header_name(name: &str) -> Result<HeaderName> {
-    let parsed = name.parse::<HeaderName>().with_context(|| format!("{name:?} is no name of a header"))?;
+    let parsed = name
+        .parse::<HeaderName>()
+        .with_context(|| format!("{:?} is no name of a header", api::excerpt(name)))?;
     ensure!(parsed != ID && parsed != TRY, "the load itself needs the header {parsed}: write another header");
     Ok(parsed)
 }

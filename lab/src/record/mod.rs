@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail, ensure};
-use api::{Event, SCHEMA};
+use api::{Event, SCHEMA, excerpt};
 
 /// Writes a recording.
 #[derive(Debug)]
@@ -74,8 +74,8 @@ fn described(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     match text.strip_suffix(&place) {
-        Some(text) => format!("{text}, at column {}", error.column()),
-        None => text,
+        Some(text) => format!("{}, at column {}", excerpt(text), error.column()),
+        None => excerpt(&text).into_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use api::{Change, Event, Word};
+use api::{Change, Event, Word, excerpt};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
@@ -77,7 +77,8 @@ impl Ghost {
             let known = self.channel.policies();
             ensure!(
                 known.iter().any(|one| one == policy),
-                "there is no policy {policy:?}; choose one of these: {}",
+                "there is no policy {:?}; choose one of these: {}",
+                excerpt(policy),
                 known.join(", ")
             );
         }

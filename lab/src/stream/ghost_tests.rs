@@ -116,5 +116,7 @@ async fn a_policy_that_the_balancer_does_not_know_is_refused() {
     let lab = ghost_lab("exit 0");
     let error = lab.ghost.set(Some("rin"), "a test").unwrap_err().to_string();
     assert_eq!(error, "there is no policy \"rin\"; choose one of these: ring, random");
+    let error = lab.ghost.set(Some(&"x".repeat(3000)), "a test").unwrap_err().to_string();
+    assert!(error.len() < 200 && error.contains("x ...\"; choose one of these: ring"), "{error}");
     assert_eq!(lab.ghost.policy(), None);
 }

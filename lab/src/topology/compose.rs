@@ -5,7 +5,7 @@
 //! keeper is in a process group of its own and ignores signals, so that Ctrl-C and a closing terminal do not
 //! end it. And because the keeper itself starts the containers, none can appear after it has cleaned up.
 
-use std::io::{Read, Write};
+use std::io::{Read, Write, stderr};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -125,7 +125,8 @@ impl Containers {
 impl Drop for Containers {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprint!("what the containers printed last:\n{}", self.logs());
+            // The panic must not become an abort because the standard error is closed.
+            let _ = write!(stderr(), "what the containers printed last:\n{}", self.logs());
         }
         self.lifeline = None;
         // This fails only if the keeper is gone.

@@ -7,7 +7,7 @@
 //! - Ctrl-C in a terminal reaches only the parent: the child is in a process group of its own.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _, stderr};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -232,7 +232,8 @@ impl Drop for Process {
         let _ = child.wait();
         drop(child);
         if thread::panicking() {
-            eprint!("what {} printed last:\n{}", self.name, self.log());
+            // The panic must not become an abort because the standard error is closed.
+            let _ = write!(stderr(), "what {} printed last:\n{}", self.name, self.log());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::StatisticsReset;
+use api::{StatisticsReset, excerpt};
 use balance::member::Member;
 use balance::policy::Kind;
 use http::StatusCode;
@@ -55,6 +55,7 @@ pub(super) fn backend(admin: &Admin, asked: &Asked<'_>) -> Result<Arc<Backend>, 
         let more = more.map(|more| format!("and {} more", grouped(more)));
         let all: Vec<_> = named.chain(more).collect();
         let known = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        let which = excerpt(&which);
         Refusal::new(StatusCode::NOT_FOUND, format!("there is no backend {which}; there is {known}"))
     })
 }
@@ -113,7 +114,7 @@ pub(super) fn remove(admin: &Admin, asked: &Asked<'_>) -> Answer {
     let force = match parameter(asked.query, "force").as_deref() {
         None | Some("false") => false,
         Some("true") => true,
-        Some(other) => return Err(bad(format!("force is {other}; write force=true"))),
+        Some(other) => return Err(bad(format!("force is {}; write force=true", excerpt(other)))),
     };
     let backend = backend(admin, asked)?;
     if !backend.is_leaving() {
@@ -181,7 +182,7 @@ fn members<'a, const N: usize>(
                 (None, 0) => "write {}, or nothing".into(),
                 (None, _) => format!("there is {}", known.join(", ")).into(),
             };
-            Err(bad(format!("{key} is not known here; {fix}")))
+            Err(bad(format!("{} is not known here; {fix}", excerpt(key))))
         }
     }
 }

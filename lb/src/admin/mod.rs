@@ -16,11 +16,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use api::excerpt;
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -189,12 +190,19 @@ fn origin_of(head: &Parts, peer: SocketAddr) -> String {
 
 /// Reads the body of a request: a JSON object, or nothing.
 async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
+    let too_long = || {
+        let error = format!("the body has more than {} KiB; send less at a time", LONGEST / 1024);
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error)
+    };
+    // A length that the head promises needs no wait for the bytes.
+    if body.size_hint().lower() > LONGEST as u64 {
+        return Err(too_long());
+    }
     let reading = Limited::new(body, LONGEST).collect();
     let whole = match tokio::time::timeout(TIMEOUT, reading).await {
         Ok(Ok(whole)) => whole.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            let error = format!("the body has more than {} KiB; send less at a time", LONGEST / 1024);
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error));
+            return Err(too_long());
         }
         Ok(Err(_)) => {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is incomplete; send it completely"));
@@ -209,6 +217,8 @@ async fn read(body: Incoming) -> Result<Map<String, Value>, Refusal> {
         return Ok(Map::new());
     }
     serde_json::from_slice(&whole).map_err(|error| {
+        let error = error.to_string();
+        let error = excerpt(&error);
         let error = format!("this is not a JSON object: {error}; write it as {{\"weight\": 5}}");
         Refusal::new(StatusCode::BAD_REQUEST, error)
     })

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use api::{BackendSummary, LogLevel, PolicyInForce, words};
+use api::{BackendSummary, LogLevel, PolicyInForce, excerpt, words};
 use balance::names;
 use balance::policy::Kind;
 use http::StatusCode;
@@ -160,5 +160,6 @@ pub(super) fn explain(admin: &Admin, asked: &Asked<'_>) -> Answer {
 pub(super) fn nothing(path: &str) -> Refusal {
     let all: Vec<_> =
         super::routes::ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    let path = excerpt(path);
     Refusal::new(StatusCode::NOT_FOUND, format!("there is no {path}; there is {}", all.join(", ")))
 }

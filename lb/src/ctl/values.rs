@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use api::excerpt;
+
 use crate::config::ValueForm;
 
 /// Returns the text, or the error in it.
 fn checked(form: Option<ValueForm>, text: &str) -> Result<String, String> {
     match form.and_then(|form| form.refuses(text)) {
-        Some((is, fix)) => Err(format!("{text} is {is}; {fix}")),
+        Some((is, fix)) => Err(format!("{} is {is}; {fix}", excerpt(text))),
         None => Ok(text.to_owned()),
     }
 }
@@ -55,6 +57,6 @@ pub(super) fn max_in_flight(text: &str) -> Result<u32, String> {
 fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, String> {
     text.parse().map_err(|_| {
         let refused = checked(ValueForm::of_key("backend", key), text);
-        refused.err().unwrap_or_else(|| format!("{text} is not a number; write a whole number"))
+        refused.err().unwrap_or_else(|| format!("{} is not a number; write a whole number", excerpt(text)))
     })
 }

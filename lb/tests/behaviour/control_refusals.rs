@@ -72,6 +72,18 @@ fn wrong_orders_say_what_to_do_instead() {
         assert_eq!(answer.0, status, "{line} {body}: {}", answer.1);
         assert!(error(&answer).contains(&words), "{line} {body}: {}", error(&answer));
     }
+    let long = "x".repeat(3000);
+    for (line, body) in [
+        ("PUT /policy", json!({"policy": long})),
+        ("PUT /log", json!({"level": long})),
+        ("PUT /policy", json!({&long: 1})),
+        ("PUT /policy", json!(long)),
+        ("PATCH /backends/1", json!({"mode": long})),
+    ] {
+        let answer = order(&lb, line, &body);
+        let words = error(&answer);
+        assert!(answer.0 == 400 && words.len() < 1000, "{line}: {words}");
+    }
     let host = format!("Host: {}", lb.admin);
     for (body, status) in [("{\"weight\": 5", 400), ("weight=5", 400), (&*"x".repeat(65_537), 413)] {
         let answer = order_with(&lb, "PATCH /backends/1", &[&host, JSON], body);
@@ -96,4 +108,7 @@ fn a_body_that_does_not_come_is_not_waited_for() {
         answer.text()
     );
     assert_eq!(lb.backend(1)["weight"], 1);
+    let mut client = Client::connect(lb.admin);
+    client.send(format!("PATCH /backends/1 HTTP/1.1\r\n{JSON}\r\nContent-Length: 99999999999\r\n\r\n{{"));
+    assert_eq!(client.answer().status, 413, "the length is too large, so no wait is needed");
 }

@@ -8,6 +8,7 @@ mod laws;
 mod read;
 mod values;
 
+use api::excerpt;
 use balance::policy::Kind;
 use strum::VariantArray;
 
@@ -18,6 +19,24 @@ use read::Problem;
 
 /// The largest number of events of a run: some minutes on one core.
 const MOST_EVENTS: u64 = 500_000_000;
+
+/// The longest line of a file that an error shows, in bytes.
+const LONGEST_LINE: usize = 300;
+
+/// The longest message of the parser that an error has in full, in bytes.
+const LONGEST_MESSAGE: usize = 1000;
+
+/// The error of a TOML file in words: with the line of the file, unless this line is too long to be read.
+pub fn described(text: &str, error: &toml::de::Error) -> String {
+    let whole = error.to_string();
+    if whole.lines().all(|line| line.len() <= LONGEST_LINE) {
+        return whole;
+    }
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let message = error.message();
+    let message = if message.len() <= LONGEST_MESSAGE { message.into() } else { excerpt(message) };
+    format!("line {}: {message}", before.matches('\n').count() + 1)
+}
 
 /// A simulation, its end, and the policies to compare.
 #[derive(Debug, Clone)]
@@ -36,7 +55,7 @@ impl Scenario {
     /// # Errors
     /// The line, what is wrong there, and what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let form: form::Form = toml::from_str(text).map_err(|error| error.to_string())?;
+        let form: form::Form = toml::from_str(text).map_err(|error| described(text, &error))?;
         read::scenario(form).map_err(|Problem { at, what }| match at {
             Some(at) => format!("line {}: {what}", text[..at.min(text.len())].lines().count().max(1)),
             None => what,

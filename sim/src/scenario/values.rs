@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::excerpt;
 use balance::policy::Kind;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -40,8 +41,9 @@ fn time(value: &NumberOrWord, or: &str) -> Result<Duration, String> {
         }
         NumberOrWord::Word(word) => match humantime::parse_duration(word) {
             Ok(time) if time <= DAY => Ok(time),
-            Ok(_) => Err(format!(r#""{word}" is too long; write a time of at most "1day"{or}"#)),
+            Ok(_) => Err(format!(r#""{}" is too long; write a time of at most "1day"{or}"#, excerpt(word))),
             Err(_) => {
+                let word = excerpt(word);
                 Err(format!(r#""{word}" is no time; write a number with a unit, such as "50ms" or "2s"{or}"#))
             }
         },
@@ -56,6 +58,7 @@ fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     match NumberOrWord::deserialize(from)? {
         NumberOrWord::Number(number) => Ok(number),
         NumberOrWord::Word(word) => {
+            let word = excerpt(&word);
             Err(D::Error::custom(format!(r#""{word}" is no number; write such as 10"#)))
         }
     }
@@ -77,7 +80,7 @@ impl<'de> Deserialize<'de> for Count {
         let found = match Value::deserialize(from)? {
             Value::Count(count) => return Ok(Self(count)),
             Value::Number(number) => number.to_string(),
-            Value::Word(word) => format!("{word:?}"),
+            Value::Word(word) => format!("{:?}", excerpt(&word)),
         };
         Err(D::Error::custom(format!("{found} is no count; write a whole number from 0 on, such as 100")))
     }
@@ -120,6 +123,7 @@ fn count_or<'de, D: Deserializer<'de>>(from: D, word: &str) -> Result<Option<u32
             Err(D::Error::custom(format!(r#"{number} is no count; write a whole number, or "{word}""#)))
         }
         NumberOrWord::Word(found) => {
+            let found = excerpt(&found);
             Err(D::Error::custom(format!(r#""{found}" is not known; write a whole number, or "{word}""#)))
         }
     }
@@ -164,7 +168,8 @@ impl<'de> Deserialize<'de> for Policy {
         let NumberOrWord::Word(name) = NumberOrWord::deserialize(from)? else {
             return Err(D::Error::custom(r#"a policy has a name; write such as "round-robin""#));
         };
-        named(&name).map(Self).map_err(|why| D::Error::custom(format!(r#""{name}": {why}"#)))
+        let wrong = |why| D::Error::custom(format!(r#""{}": {why}"#, excerpt(&name)));
+        named(&name).map(Self).map_err(wrong)
     }
 }
 

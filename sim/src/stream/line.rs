@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead};
 
-use api::{Fault, Hello, SCHEMA, Tick};
+use api::{Fault, Hello, SCHEMA, Tick, excerpt};
 use serde::Deserialize;
 
 use super::MOST_BACKENDS;
@@ -187,7 +187,7 @@ pub fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<boo
 }
 
 fn of<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
-    serde_json::from_slice(line).map_err(|error| error.to_string())
+    serde_json::from_slice(line).map_err(|error| excerpt(&error.to_string()).into_owned())
 }
 
 #[cfg(test)]

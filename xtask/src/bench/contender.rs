@@ -11,6 +11,7 @@ use lab::topology::peers::{
 
 use super::cores::PROXY_CORE;
 use super::workload::Workload;
+use crate::print::line;
 
 /// The name of this balancer here.
 const OWN: &str = "Roundabout";
@@ -76,7 +77,7 @@ impl Contender {
                     });
                 }
                 None if entrant.only.is_some() => {}
-                None => println!("{} is not installed and is left out: {}", other.name, other.install),
+                None => line(format!("{} is not installed and is left out: {}", other.name, other.install))?,
             }
         }
         Ok(all)

@@ -17,6 +17,7 @@ use super::started::Started;
 use super::workload::Workload;
 use super::wrk::Order;
 use crate::callgrind;
+use crate::print::note;
 use crate::table::Table;
 
 /// Seconds of load in the first run.
@@ -63,7 +64,7 @@ impl Counter {
         let (heading, column) = self.heading();
         let mut table = Table::new(["", column]);
         for contender in contenders {
-            eprintln!("{heading}: {}", contender.name());
+            note(format!("{heading}: {}", contender.name()));
             table.row([contender.name().to_owned(), self.count(contender, conditions)?]);
         }
         Ok(Chapter::of(heading, &Workload::Small.words(conditions.clients, conditions.idle), vec![table]))

@@ -14,6 +14,7 @@ use super::started::Started;
 use super::workload::{Loading, Workload};
 use super::wrk::{Order, WrkReport};
 use super::{idle, open_loop};
+use crate::print::note;
 
 /// The number of clients that a proxy is configured for, unless there are more.
 pub(super) const ORDINARY: usize = 2048;
@@ -50,7 +51,7 @@ impl Conditions<'_> {
             _ => contenders.iter().map(|one| self.start(workload, one)).collect::<anyhow::Result<_>>()?,
         };
         for round in 0..usize::from(self.rounds) {
-            eprintln!("{}: round {} of {}", workload.name(), round + 1, self.rounds);
+            note(format!("{}: round {} of {}", workload.name(), round + 1, self.rounds));
             for turn in 0..contenders.len() {
                 // Each round begins with another contender, so that no contender is always the first after a
                 // pause.

@@ -32,6 +32,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use lab::binaries::workspace;
 
+use crate::print::line;
 use backends::Backends;
 use contender::Contender;
 use cores::{LOAD_CORE, PROXY_CORE};
@@ -99,7 +100,7 @@ impl Bench {
         };
         let (rounds, seconds) = if self.quick { (3, 1) } else { (self.rounds, self.seconds) };
         let setting = setting(rounds, seconds);
-        println!("{setting}");
+        line(&setting)?;
         // Only after the build: the compiler needs all cores.
         process::stay_on(LOAD_CORE)?;
         let idle = idle::connections(process::raise_descriptors()?);
@@ -117,17 +118,17 @@ impl Bench {
         let mut chapters = self.compare(&conditions, &contenders)?;
         for counter in self.counters() {
             let counted = contenders.iter().filter(|contender| contender.is_counted());
-            chapters.push(shown(counter.compare(counted, &conditions)?));
+            chapters.push(shown(counter.compare(counted, &conditions)?)?);
         }
         if self.scaling {
             let series = scaling::measure(&conditions)?;
             let (shown_of, compared) = (&scaling::SHOWN, &scaling::COMPARED);
-            chapters.push(shown(Chapter::compared("workers", scaling::CAVEAT, &series, shown_of, compared)));
+            chapters.push(shown(Chapter::compared("workers", scaling::CAVEAT, &series, shown_of, compared))?);
         }
         if self.write {
             let path = workspace().join("docs/performance.md");
             document::write(&path, &setting, &chapters)?;
-            println!("\nwritten: {}", path.display());
+            line(format!("\nwritten: {}", path.display()))?;
         }
         Ok(())
     }
@@ -173,8 +174,8 @@ impl Bench {
             let name = workload.name();
             let picture = self.draw(workload, &series, &words)?;
             let chapter = Chapter::compared(&name, &words, &series, workload.shown(), workload.compared());
-            chapters.push(shown(chapter.with_picture(format!("performance/{name}.svg"))));
-            println!("\nplot: {}", picture.display());
+            chapters.push(shown(chapter.with_picture(format!("performance/{name}.svg")))?);
+            line(format!("\nplot: {}", picture.display()))?;
         }
         Ok(chapters)
     }
@@ -202,9 +203,9 @@ fn setting(rounds: u16, seconds: u16) -> String {
 }
 
 /// Prints a chapter as soon as it exists.
-fn shown(chapter: Chapter) -> Chapter {
-    print!("{}", chapter.plain());
-    chapter
+fn shown(chapter: Chapter) -> anyhow::Result<Chapter> {
+    line(chapter.plain().trim_end_matches('\n'))?;
+    Ok(chapter)
 }
 
 /// The highest rate of small requests a second that the yardstick answered, from earlier measurements.

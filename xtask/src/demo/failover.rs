@@ -13,6 +13,7 @@ use lab::load::{Call, Load, Report, Running};
 use lab::spell::time;
 use lab::topology::{Lab, Setup};
 
+use crate::print::line;
 use crate::table::Table;
 
 const CLIENTS: usize = 32;
@@ -38,7 +39,7 @@ struct Moment {
 /// Runs the scenario and judges it.
 pub(super) async fn run(setup: Setup) -> Result<()> {
     let lab = setup.start().await?;
-    println!("{CLIENTS} clients, GET {PATH}, 4 backends behind {}\n", lab.balancer().address());
+    line(format!("{CLIENTS} clients, GET {PATH}, 4 backends behind {}\n", lab.balancer().address()))?;
     let load = Load::closed(lab.balancer().address(), CLIENTS).call(Call::get(PATH)).start()?;
 
     let (killed, stopped) = (lab.backend(KILLED), lab.backend(STOPPED));
@@ -51,12 +52,12 @@ pub(super) async fn run(setup: Setup) -> Result<()> {
 
     let report = load.stop().await?;
     let lost = report.compare(&lab.ledger().await?).lost;
-    print!("\n{}", table(&report, &story, lab.backends().len()).plain());
+    line(format!("\n{}", table(&report, &story, lab.backends().len()).plain().trim_end()))?;
     let verdicts = judge(&CLAIMS, &measured(&report, &story, lost.len())?);
-    println!();
-    verdicts.iter().for_each(|verdict| println!("{verdict}"));
+    line("")?;
+    verdicts.iter().try_for_each(line)?;
     for (error, count) in report.errors() {
-        println!("{count} times: {error}");
+        line(format!("{count} times: {error}"))?;
     }
     ensure_all_hold(&verdicts, || lab.logs())?;
     lab.stop();
@@ -88,8 +89,8 @@ async fn act(
     }
     let took = load.elapsed().saturating_sub(at);
     match noticed {
-        Some(took) => println!("{phase:<11} the balancer saw it after {}", time(Some(took))),
-        None => println!("{phase}"),
+        Some(took) => line(format!("{phase:<11} the balancer saw it after {}", time(Some(took))))?,
+        None => line(phase)?,
     }
     tokio::time::sleep(PHASE.saturating_sub(took)).await;
     Ok(Moment { phase, at, noticed })

@@ -10,13 +10,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::print::note;
 use anyhow::{Result, bail};
 use api::Event;
 use clap::{Args, ValueEnum};
 use console::Glyphs;
 pub(crate) use console::terminal::EventSource;
 use console::terminal::{Addresses, Start, live, of_the_locale, plain, say};
-use lab::binaries::CargoOutput;
+use lab::binaries::{CargoOutput, cancel_builds};
 use lab::commands::{CommandRunner, usual_load};
 use lab::stream::{LabStream, Sources, StreamReader, Traffic};
 use lab::topology::{Lab, Setup};
@@ -217,7 +218,7 @@ async fn started(setup: Setup) -> Result<Lab> {
         tokio::select! {
             lab = &mut start => return lab,
             // Cargo may be in the middle of its own line.
-            _ = ticks.tick() => eprintln!("\r  {} s: builds and starts the lab ...", began.elapsed().as_secs()),
+            _ = ticks.tick() => note(format!("\r  {} s: builds and starts the lab ...", began.elapsed().as_secs())),
         }
     }
 }
@@ -281,16 +282,18 @@ fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// Waits for a signal to end, and returns its name.
+/// Waits for a signal to end, and returns its name. It also ends builds, which can take minutes.
 async fn stop_signal() -> Result<&'static str> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    Ok(tokio::select! {
+    let name = tokio::select! {
         _ = interrupt.recv() => "Ctrl-C",
         _ = terminate.recv() => "SIGTERM",
         _ = hangup.recv() => "SIGHUP",
-    })
+    };
+    cancel_builds();
+    Ok(name)
 }
 
 #[cfg(test)]

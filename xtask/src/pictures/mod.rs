@@ -9,6 +9,7 @@ mod turn;
 use std::fs;
 use std::path::Path;
 
+use crate::print::line;
 use anyhow::{Context, ensure};
 use clap::Args;
 use lab::binaries::workspace;
@@ -62,7 +63,7 @@ impl Pictures {
             ensure!(there == drawn, "img/{name} is not up to date: run `cargo xtask pictures` and commit it");
         } else {
             fs::write(&path, drawn).with_context(|| format!("cannot write img/{name}"))?;
-            println!("img/{name}");
+            line(format!("img/{name}"))?;
         }
         Ok(())
     }

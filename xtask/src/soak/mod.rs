@@ -31,6 +31,7 @@ use lab::load::{Call, Crowd, Entry, Load, Running, summarise};
 use lab::spell::{mebibytes, time};
 use lab::topology::{Lab, State};
 
+use crate::print::line;
 use names::NameServer;
 use resources::{at_rest, descriptors, healed, lines_dropped, memory};
 
@@ -98,11 +99,11 @@ impl Soak {
 
     async fn play(self) -> Result<()> {
         let seed = self.seed.unwrap_or_else(|| fastrand::u32(..));
-        println!("building and starting the lab ...");
+        line("building and starting the lab ...")?;
         let names = NameServer::start();
         match &names {
-            Ok(_) => println!("look-ups of names hang: their questions get no answer"),
-            Err(why) => println!("look-ups of names fail, but do not hang: {why:#}"),
+            Ok(_) => line("look-ups of names hang: their questions get no answer")?,
+            Err(why) => line(format!("look-ups of names fail, but do not hang: {why:#}"))?,
         }
         let lab = Lab::processes()
             .backends(BACKENDS)
@@ -116,14 +117,14 @@ impl Soak {
             .start()
             .await?;
         let rate: f64 = mix().iter().map(|(call, _)| call.per_second()).sum();
-        println!(
+        line(format!(
             "seed {seed}: {rate} requests a second, {BACKENDS} backends behind {}\n",
             lab.balancer().address()
-        );
+        ))?;
         let measured = Run::begin(&lab).await?.laps(self.minutes, seed).await?;
         let verdicts = judge(&CLAIMS, &measured);
-        println!();
-        verdicts.iter().for_each(|verdict| println!("{verdict}"));
+        line("")?;
+        verdicts.iter().try_for_each(line)?;
         let traces = || format!("seed {seed}\n{}{}", measured.audit.findings(), lab.logs());
         ensure_all_hold(&verdicts, traces)?;
         lab.stop();
@@ -149,7 +150,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     /// Runs through the worst moments, and counts the open descriptors afterwards.
     async fn begin(lab: &'a Lab) -> Result<Self> {
-        println!(" time  fault           at requests     p50     p99 slowest  errors, memory");
+        line(" time  fault           at requests     p50     p99 slowest  errors, memory")?;
         let mut run = Self {
             lab,
             began: Instant::now(),
@@ -232,7 +233,7 @@ impl<'a> Run<'a> {
         tokio::time::sleep(lasts / 2).await;
         let memory = memory(self.lab, lasts / 2).await?;
         self.memory.push(memory);
-        Ok(self.end_phase(load, None, from, Some(mebibytes(memory))))
+        self.end_phase(load, None, from, Some(mebibytes(memory)))
     }
 
     /// A phase with one fault, until the balancer has noticed that it is over. Also returns the number of
@@ -279,7 +280,7 @@ impl<'a> Run<'a> {
         };
         backend.heal().await?;
         healed(self.lab).await?;
-        Ok((self.end_phase(load, Some(strike), from, None), hits))
+        Ok((self.end_phase(load, Some(strike), from, None)?, hits))
     }
 
     /// Ends a phase, and prints its line with a remark.
@@ -289,14 +290,14 @@ impl<'a> Run<'a> {
         strike: Option<Strike>,
         from: Duration,
         remark: Option<String>,
-    ) -> FaultPhase {
+    ) -> Result<FaultPhase> {
         let to = load.elapsed();
         let entries = load.since(from);
         let figures = summarise(&entries, from, to);
         let mut remarks = errors(&entries);
         remarks.extend(remark);
         let seconds = self.began.elapsed().saturating_sub(to.saturating_sub(from)).as_secs();
-        println!(
+        line(format!(
             "{:>2}:{:02}  {:<15} {:>2} {:>8} {:>7} {:>7} {:>7}  {}",
             seconds / 60,
             seconds % 60,
@@ -307,8 +308,8 @@ impl<'a> Run<'a> {
             time(Some(figures.latency.p99)),
             time(Some(figures.latency.max)),
             if remarks.is_empty() { "-".into() } else { remarks.join(", ") },
-        );
-        FaultPhase { strike, from, to }
+        ))?;
+        Ok(FaultPhase { strike, from, to })
     }
 }
 

@@ -61,13 +61,14 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "api",
         rows: &[
-            ("command", "lib"),
+            ("command", "excerpt lib"),
             ("stream", "change tick backend explain lib"),
             ("change", "lib"),
             ("tick", "lib"),
             ("explain", "lib"),
             ("state", "backend lib"),
             ("backend", "lib"),
+            ("excerpt", ""),
             ("lib", ""),
         ],
         up: &[],
@@ -122,8 +123,8 @@ pub(super) const TABLES: &[Allowed] = &[
             // The program.
             ("main", "stream scenario table report"),
             ("draw", "print scenario table report"),
+            ("speed", "print settings arrivals server service clock"),
             ("print", ""),
-            ("speed", "settings arrivals server service clock"),
             // The library.
             ("scenario", "settings balancer arrivals client faults server service report clock"),
             ("table", "report"),
@@ -316,7 +317,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("health_check", ""),
             // Two processes, and what they say to each other.
             ("agent", "ledger cli link presets fault capacity fields"),
-            ("worker", "cli link fault capacity"),
+            ("worker", "cli link fault capacity fields"),
             ("ledger", "link"),
             ("cli", "fault capacity"),
             ("link", "fault capacity"),
@@ -425,7 +426,7 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "console",
         rows: &[
-            ("main", "web reporter endpoint"),
+            ("main", "web terminal reporter endpoint"),
             ("web", "model endpoint"),
             ("terminal", "glyphs model keys shown health endpoint"),
             ("reporter", "report"),
@@ -480,23 +481,24 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             ("main", "bench budget console fuzz image soak record replay demo tidy lesson sim pictures"),
             // The commands.
-            ("bench", "callgrind table"),
-            ("budget", "callgrind"),
-            ("fuzz", ""),
-            ("image", ""),
-            ("soak", ""),
+            ("bench", "callgrind table print"),
+            ("budget", "callgrind print"),
+            ("fuzz", "print"),
+            ("image", "print"),
+            ("soak", "print"),
             ("console", "demo"),
             ("record", "demo"),
-            ("replay", "demo"),
-            ("demo", "table"),
-            ("tidy", ""),
+            ("replay", "demo print"),
+            ("demo", "table print"),
+            ("tidy", "print"),
             ("lesson", "program"),
             ("sim", "program"),
-            ("pictures", ""),
+            ("pictures", "print"),
             // What several commands use.
             ("callgrind", ""),
             ("program", ""),
             ("table", ""),
+            ("print", ""),
         ],
         up: &[],
     },

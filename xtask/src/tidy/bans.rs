@@ -66,7 +66,6 @@ pub(super) const BANS: &[Ban] = &[
             ("sim/src/main.rs", "it is the program, and reads a file and prints"),
             ("sim/src/print.rs", "it prints"),
             ("sim/src/draw.rs", "it reads a scenario and writes a picture"),
-            ("sim/src/speed.rs", "it prints what it has measured"),
         ],
         words: "tokio tracing TcpStream TcpListener UdpSocket std::fs fs:: rustix socket2 println! eprintln! stdout stderr",
         instead: "this code decides; return what is to be done, and the caller does it",
@@ -242,6 +241,23 @@ pub(super) const BANS: &[Ban] = &[
         ],
         words: "env::var env::var_os",
         instead: "add a line to the table of settings, which gives each setting its variable",
+        in_tests: false,
+    },
+    // A pipe or a file may be closed: that must not be a panic.
+    Ban {
+        places: &[
+            "lb/src/",
+            "demo-backend/src/",
+            "lab/src/",
+            "console/src/",
+            "lessons/src/",
+            "sim/src/",
+            "launcher/src/",
+            "xtask/src/",
+        ],
+        except: &[],
+        words: "println! eprintln! print! eprint!",
+        instead: "these panic if their reader has gone; use the module `print` of the crate, or `writeln!`",
         in_tests: false,
     },
     // No unsafe code, and no lint that is off without a reason.

@@ -27,6 +27,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::print::line;
 use anyhow::{Context, ensure};
 use clap::Args;
 use finding::Finding;
@@ -57,20 +58,15 @@ impl Tidy {
         let pages = files.iter().filter(is_page).map(read).collect::<anyhow::Result<Vec<_>>>()?;
         findings.extend(docs::check(&pages, &files, lists::FILES_ELSEWHERE));
         findings.extend(unformatted(&sources)?);
-        for line in told {
-            println!("{line}");
-        }
-        for finding in &findings {
-            println!("{finding}");
-        }
+        told.iter().try_for_each(line)?;
+        findings.iter().try_for_each(line)?;
         ensure!(findings.is_empty(), "{} findings", findings.len());
-        println!(
+        line(format!(
             "tidy: {} files keep to {} tables of arrows, {} bans, and the rules for comments, names, terms, pages and format",
             sources.len(),
             allowed::TABLES.len(),
             bans::BANS.len()
-        );
-        Ok(())
+        ))
     }
 }
 

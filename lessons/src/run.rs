@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use lessons::live::Lateness;
-use lessons::{Chart, Lesson, Outcome, Place, Reports, Verdict};
+use lessons::{Lesson, Outcome, Place, Reports, Verdict};
 use serde_json::{Value, json};
 
 use crate::ask::{conclusion, predict, question};
@@ -203,19 +203,21 @@ fn machine(lateness: Lateness) -> String {
     )
 }
 
-/// Prints the figures that a student sees before the answer: a row for each run in virtual time.
+/// Prints the figures that a student sees before the answer: a row for each, and a column for each run in
+/// virtual time.
 fn sheet(number: &str, lesson: &Lesson, seed: u64) -> Result<()> {
     if lesson.sheet.is_empty() {
         return Ok(());
     }
     let reports = lesson.run(seed).map_err(|error| anyhow!("lesson {number}: {error}"))?;
-    let width = |words: &str| words.len().max(7);
-    let head = lesson.sheet.iter().map(|chart| format!("  {:>1$}", chart.words, width(&chart.words)));
-    let mut text = format!("{:14}{}\n", "run", head.collect::<String>());
-    for run in lesson.runs(Place::Virtual) {
-        let value = |chart: &Chart| chart.spell(chart.value(Place::Virtual, &reports, run));
-        let row = lesson.sheet.iter().map(|chart| format!("  {:>1$}", value(chart), width(&chart.words)));
-        text += &format!("{run:14}{}\n", row.collect::<String>());
+    let runs = lesson.runs(Place::Virtual);
+    let row = |words: &str, cells: Vec<String>| {
+        format!("{words:14}{}\n", cells.iter().map(|cell| format!("{cell:>12}")).collect::<String>())
+    };
+    let mut text = row("", runs.iter().map(ToString::to_string).collect());
+    for chart in &lesson.sheet {
+        let value = |run: &&str| chart.spell(chart.value(Place::Virtual, &reports, run));
+        text += &row(&chart.words, runs.iter().map(value).collect());
     }
     print(&format!("{text}\n")).map(drop)
 }

@@ -108,6 +108,14 @@ fn the_pages_have_the_values_of_the_lessons() {
 }
 
 #[test]
+fn an_exam_shows_its_figures_before_the_answers() {
+    let (is_good, text) = lessons_program(&["run", "25", "--only", "virtual"]);
+    let [table, answer] = ["pair 1-2", "mutant-1: it "].map(|words| text.find(words));
+    assert!(is_good && table.is_some() && table < answer, "{text}");
+    assert_eq!(text.matches("mutant-1: it ").count(), 1, "one answer for each: {text}");
+}
+
+#[test]
 fn the_pictures_show_the_values_of_the_lessons() {
     let (is_good, text) = lessons_program(&["pictures", "--check"]);
     assert!(is_good, "{text}");

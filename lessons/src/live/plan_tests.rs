@@ -24,7 +24,8 @@ seed = 7
 time = "8s"
 servers = [{ count = 1, workers = 3, queue = 20, discipline = "drop-expired", on_disconnect = "continue", weight = 5 },
            { count = 1, workers = "unlimited", cache = { keys = 12, hit = "20ms", miss = "120ms" }, pings = "SF" }]
-balancer = { ping = "http", fall = 1, panic_threshold = 50, retry_on_errors = true, budget_percent = 20, silence = "2s" }
+balancer = { ping = "http", fall = 1, panic_threshold = 50, retry_on_errors = true, budget_percent = 20, silence = "2s",
+             subset = 1, teaching = true, load_view_delay = "3s", explain = true }
 arrivals = { clients = 16, think = { fixed = "1ms" } }
 service = { fixed = "100ms" }
 clients = { keys = 40, hot_share = 0.6 }
@@ -51,7 +52,7 @@ lb = { hedging = { after = "50ms" } }
     let settings: Table = toml::from_str(&plan.settings).unwrap();
     let expected: Table = toml::from_str(
         r#"
-balance = { policy = "least-connections", explain = true, hash_by = "header:x-lab-key", panic_threshold = "50%" }
+balance = { policy = "least-connections", explain = true, hash_by = "header:x-lab-key", panic_threshold = "50%", subset = 1, teaching = true, load_view_delay = "3s" }
 health = { ping_path = "/healthz", ping_headers = ["X-Lab-Work: 0"], fall = 1, silence = "2s" }
 retries = { on = [500, 502, 503, 504], budget = "20%" }
 hedging = { after = "50ms" }

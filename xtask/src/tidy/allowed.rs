@@ -448,7 +448,7 @@ pub(super) const TABLES: &[Allowed] = &[
         rows: &[
             // The program.
             ("main", "claim"),
-            ("run", "ask chart claim course figures foreign form lesson live print progress show"),
+            ("run", "ask claim course figures foreign form lesson live print progress show"),
             ("foreign", "claim figures lesson live print"),
             ("selftest", "course form page print selftest_live tables"),
             ("selftest_live", "claim course form law print show"),

@@ -43,3 +43,11 @@ pub(crate) fn lesson<'a>(course: &'a [Found], number: &str) -> Result<&'a Found>
     let numbers = || course.iter().map(|found| found.number.as_str()).collect::<Vec<_>>().join(", ");
     found.with_context(|| format!("there is no lesson {}; write one of {}", excerpt(number), numbers()))
 }
+
+/// The lessons with these numbers, in this order; all without a number.
+pub(crate) fn chosen<'a>(course: &'a [Found], numbers: &[String]) -> Result<Vec<&'a Found>> {
+    if numbers.is_empty() {
+        return Ok(course.iter().collect());
+    }
+    numbers.iter().map(|number| lesson(course, number)).collect()
+}

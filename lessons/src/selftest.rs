@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use lessons::Place;
 
-use crate::course::Found;
+use crate::course::{Found, chosen};
 use crate::page::{at, part, read, write_part};
 use crate::print::print;
 use crate::selftest_live;
@@ -28,6 +28,12 @@ pub(crate) struct Selftest {
     /// Check the claims of live runs instead, with the quick plans.
     #[arg(long, conflicts_with = "check")]
     live: bool,
+    /// With --live, the number of lessons that run side by side.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    jobs: u16,
+    /// The numbers of the lessons; all by default.
+    #[arg(value_name = "NUMBER", conflicts_with_all = ["write", "check"])]
+    numbers: Vec<String>,
     /// The page with the table; by default docs/lessons.md next to the folder of the lessons.
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
@@ -50,9 +56,10 @@ const HEAD: &str = "| lesson | claim | value | expected | counter-case | false a
 impl Selftest {
     /// Prints a table. Returns whether no claim failed, each counter-case did, and the pages agree.
     pub(crate) fn run(&self, course: &[Found], folder: &Path) -> Result<bool> {
+        let chosen = chosen(course, &self.numbers)?;
         let page = self.page.clone().unwrap_or_else(|| folder.join("../docs/lessons.md"));
         if self.live {
-            let (table, is_good) = selftest_live::run(course, self.repeat)?;
+            let (table, is_good) = selftest_live::run(&chosen, self.repeat, self.jobs.into())?;
             if self.write {
                 write_part(&page, "selftest-live", &table)?;
             }
@@ -60,7 +67,7 @@ impl Selftest {
         }
         let (mut table, mut is_good, mut differences) = (String::from(HEAD), true, Vec::new());
         let mut expected = Vec::new();
-        for found in course.iter().filter(|found| !found.lesson.claims(Place::Virtual).is_empty()) {
+        for found in chosen.into_iter().filter(|found| !found.lesson.claims(Place::Virtual).is_empty()) {
             let tested = test(found, self.repeat)?;
             is_good &= tested.is_good;
             for (row, end) in tested.rows.iter().zip(&tested.ends) {

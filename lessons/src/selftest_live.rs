@@ -1,6 +1,8 @@
 //! `lessons selftest --live`: the claims of live runs hold, and their counter-cases break them.
 
-use std::fmt::Write as _;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 use anyhow::{Context, Result};
 use lessons::law::number;
@@ -58,32 +60,49 @@ impl Counts {
     }
 }
 
-/// Runs all lessons live, so many times each, and prints a row for each claim. Returns the table, and whether
-/// no claim failed and each counter-case did.
-pub(crate) fn run(course: &[Found], repeat: u32) -> Result<(String, bool)> {
-    let show = Show { is_quiet: true, has_page: false, is_quick: true };
-    let (mut table, mut is_good) = (String::from(HEAD), true);
+/// Runs all lessons live, so many times each, and prints a row for each claim. This number of lessons run side
+/// by side. Returns the table, and whether no claim failed and each counter-case did.
+pub(crate) fn run(course: &[&Found], repeat: u32, jobs: usize) -> Result<(String, bool)> {
     print(HEAD)?;
-    for Found { number, lesson, .. } in course {
-        let claims = lesson.claims(Place::Live);
-        if claims.is_empty() {
-            continue;
+    let next = AtomicUsize::new(0);
+    let job = || {
+        let mut done = Vec::new();
+        while let Some(found) = course.get(next.fetch_add(1, Relaxed)) {
+            done.push((found.number.as_str(), lesson(found, repeat)?));
         }
-        let mut counts = vec![Counts::default(); claims.len()];
-        for seed in lesson.seed()..lesson.seed() + u64::from(repeat) {
-            let (reports, lateness) = show.live(lesson, seed).with_context(|| format!("lesson {number}"))?;
-            for (claim, counts) in claims.iter().zip(&mut counts) {
-                let verdict = claim.live_verdict(&reports, 1, lateness.is_late());
-                counts.add(verdict, claim.counter_verdict(&reports, 1));
-            }
-        }
-        let rows = claims.iter().zip(&counts).map(|(claim, counts)| counts.row(number, &claim.says));
-        let rows: String = rows.collect();
-        print(&rows)?;
-        write!(table, "{rows}")?;
-        is_good &= counts.iter().all(Counts::is_good);
+        Ok(done)
+    };
+    let done: Result<Vec<_>> = thread::scope(|scope| {
+        let jobs: Vec<_> = (0..jobs).map(|_| scope.spawn(job)).collect();
+        let results = jobs.into_iter().map(|job| job.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        results.collect()
+    });
+    let mut done: Vec<_> = done?.into_iter().flatten().collect();
+    done.sort_by_key(|(number, _)| *number);
+    let rows = done.iter().map(|(_, (rows, _))| rows.as_str());
+    let table = [HEAD].into_iter().chain(rows).collect();
+    Ok((table, done.iter().all(|(_, (_, is_good))| *is_good)))
+}
+
+/// The rows of one lesson, and whether they are good.
+fn lesson(Found { number, lesson, .. }: &Found, repeat: u32) -> Result<(String, bool)> {
+    let show = Show { is_quiet: true, has_page: false, is_quick: true };
+    let claims = lesson.claims(Place::Live);
+    if claims.is_empty() {
+        return Ok((String::new(), true));
     }
-    Ok((table, is_good))
+    let mut counts = vec![Counts::default(); claims.len()];
+    for seed in lesson.seed()..lesson.seed() + u64::from(repeat) {
+        let (reports, lateness) = show.live(lesson, seed).with_context(|| format!("lesson {number}"))?;
+        for (claim, counts) in claims.iter().zip(&mut counts) {
+            let verdict = claim.live_verdict(&reports, 1, lateness.is_late());
+            counts.add(verdict, claim.counter_verdict(&reports, 1));
+        }
+    }
+    let rows = claims.iter().zip(&counts).map(|(claim, counts)| counts.row(number, &claim.says));
+    let rows: String = rows.collect();
+    print(&rows)?;
+    Ok((rows, counts.iter().all(Counts::is_good)))
 }
 
 #[cfg(test)]

@@ -82,6 +82,11 @@ pub struct BackendState {
     pub url: String,
     /// Its share compared to the other backends.
     pub weight: u32,
+    /// Answers a second that it can give, as its load reports say; `null` without reports, and if the policy
+    /// does not use them.
+    pub reported_weight: Option<f64>,
+    /// Its load reports that were ignored because they were malformed or impossible.
+    pub ignored_reports: u64,
     /// The level it belongs to; 0 is the first.
     pub priority: u8,
     /// Whether it gets requests only while no other backend can take them.

@@ -37,7 +37,7 @@ fn main() {
 
 fn picks(kind: Kind, n: usize) {
     let field = backends(n);
-    let policy = kind.make(Settings { load_factor: 125 });
+    let policy = kind.make(Settings::DEFAULT);
     policy.rebuild(&field, &field);
     let mut random = fastrand::Rng::with_seed(1);
     let mut in_flight: VecDeque<_> =

@@ -94,7 +94,6 @@ fn main() -> Result<(), String> {
     let policy: Kind = std::env::args().nth(1).as_deref().unwrap_or("round-robin").parse()?;
     let rules = Rules {
         policy,
-        load_factor: 125,
         load_view_delay: Duration::ZERO,
         subset: None,
         panic_threshold: 0,
@@ -103,6 +102,7 @@ fn main() -> Result<(), String> {
         silence: silence::Rule { waiting: 3, at_least: Duration::from_millis(500) },
         outlier: outlier::Rule::OFF,
         retry_budget: None,
+        ..Rules::default()
     };
     let member = |port| Member::new(Address { host: "backend.example".into(), port });
     let pool = ServerPool::new((3031..=3034).map(member).collect(), rules, |_, _| (), Moment::START);

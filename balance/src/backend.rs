@@ -15,6 +15,7 @@ use super::health::{Evidence, Health};
 use super::latency::remaining;
 use super::load::{Load, LoadWatch};
 use super::member::Member;
+use super::reports::Reports;
 use super::silence::TrafficSnapshot;
 use super::state::State;
 use super::traffic::Traffic;
@@ -45,6 +46,7 @@ pub struct Backend {
     answers_questions: AtomicBool,
     pub(super) load: Load,
     pub(super) traffic: Traffic,
+    pub(super) reports: Reports,
 }
 
 impl Backend {
@@ -65,6 +67,7 @@ impl Backend {
             answers_questions: AtomicBool::new(health.answers_questions()),
             health: RwLock::new(health),
             traffic: Traffic::new(),
+            reports: Reports::default(),
         }
     }
 
@@ -120,6 +123,15 @@ impl Backend {
     pub(super) fn see_load_of(&self, other: &Self) {
         self.load.see(&other.load);
         self.load.changed(self.number);
+    }
+
+    /// The backend is up, after this state. Its silence before says nothing about the present, and neither do
+    /// the load reports of a process that was down.
+    pub(super) fn comes_up(&self, from: State) {
+        self.traffic.reset_waiting();
+        if from == State::Down {
+            self.reports.forget();
+        }
     }
 
     /// Replaces the settings of the backend.

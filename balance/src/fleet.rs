@@ -11,7 +11,7 @@ use crate::Moment;
 use super::backend::{Backend, Peer};
 use super::levels;
 use super::member::Mode;
-use super::policy::{PickRule, Policy, Request, Settings, StaleView, index_of};
+use super::policy::{PickRule, Policy, Request, StaleView, index_of};
 use super::rules::Rules;
 use super::state::State;
 use super::subset;
@@ -101,8 +101,9 @@ pub(super) struct LevelPolicies {
 impl LevelPolicies {
     pub(super) fn new(rules: &Rules) -> Self {
         let make = || {
-            let policy = rules.policy.make(Settings { load_factor: rules.load_factor });
-            match rules.load_view_delay {
+            let (kind, settings, view_delay) = rules.of_policies();
+            let policy = kind.make(settings);
+            match view_delay {
                 Duration::ZERO => policy,
                 period => Arc::new(StaleView::of(policy, period)),
             }

@@ -42,7 +42,7 @@ pub struct ServerPool<X = ()> {
     /// The view that picks read. A change (rare) publishes a new view; a pick (frequent) reads the present
     /// view without a lock.
     fleet: ArcSwap<Fleet<X>>,
-    rules: InForce,
+    pub(crate) rules: InForce,
     /// Serialises changes and the publishing of views, so that the view published last shows the latest
     /// state.
     roster: Mutex<Roster<X>>,
@@ -166,7 +166,7 @@ impl<X> ServerPool<X> {
         let rules = self.rules();
         let change = backend.with_health(|health| health.step(now, evidence, rules.thresholds))?;
         if change.to == State::Up {
-            backend.traffic.reset_waiting();
+            backend.comes_up(change.from);
             if change.from == State::Down && rules.slow_start > Duration::ZERO {
                 backend.load.begin_warming(now);
             }

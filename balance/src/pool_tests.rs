@@ -11,13 +11,13 @@ pub(crate) fn rules() -> Rules {
         policy: Kind::RoundRobin,
         load_view_delay: Duration::ZERO,
         subset: None,
-        load_factor: 125,
         panic_threshold: 0,
         slow_start: Duration::ZERO,
         thresholds: Thresholds { rise: 2, fall: 3 },
         silence: silence::Rule { waiting: 3, at_least: Duration::from_millis(500) },
         outlier: outlier::Rule::OFF,
         retry_budget: None,
+        ..Rules::default()
     }
 }
 

@@ -1,12 +1,13 @@
 //! The rules by which the backends share the requests. They can change while requests are in flight.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::policy::Kind;
+use super::policy::{Kind, Settings};
 use super::state::Thresholds;
 use super::{budget, outlier, silence, subset};
 
@@ -17,6 +18,10 @@ pub struct Rules {
     pub policy: Kind,
     /// For [`Kind::BoundedRing`]: the largest load of a backend, in percent of its fair share; more than 100.
     pub load_factor: u32,
+    /// For [`Kind::Score`] and [`Kind::Affinity`]: see [`Settings`].
+    pub remembered_keys: NonZeroUsize,
+    /// For [`Kind::Affinity`]: see [`Settings`].
+    pub affinity_gap: u32,
     /// For lessons: the policy sees the loads as they were at the last refresh, and there is one in each such
     /// period; zero for the present loads.
     pub load_view_delay: Duration,
@@ -41,7 +46,9 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             policy: Kind::default(),
-            load_factor: 125,
+            load_factor: Settings::DEFAULT.load_factor,
+            remembered_keys: Settings::DEFAULT.remembered_keys,
+            affinity_gap: Settings::DEFAULT.affinity_gap,
             load_view_delay: Duration::ZERO,
             subset: None,
             panic_threshold: 0,
@@ -61,8 +68,9 @@ impl Rules {
     }
 
     /// What the policies are made of: if it changes, they are made anew.
-    pub(super) const fn of_policies(&self) -> (Kind, u32, Duration) {
-        (self.policy, self.load_factor, self.load_view_delay)
+    pub(super) const fn of_policies(&self) -> (Kind, Settings, Duration) {
+        let Self { load_factor, remembered_keys, affinity_gap, .. } = *self;
+        (self.policy, Settings { load_factor, remembered_keys, affinity_gap }, self.load_view_delay)
     }
 }
 
@@ -72,6 +80,7 @@ pub(super) struct InForce {
     all: ArcSwap<Rules>,
     /// Copies of the values that every request needs, to make reading them cheap.
     wants_key: AtomicBool,
+    wants_reports: AtomicBool,
     enough_waiting: AtomicU32,
     ejects: AtomicBool,
     has_budget: AtomicBool,
@@ -82,6 +91,7 @@ impl InForce {
         Self {
             all: ArcSwap::from_pointee(rules),
             wants_key: AtomicBool::new(rules.uses_key()),
+            wants_reports: AtomicBool::new(rules.policy.uses_reports()),
             enough_waiting: AtomicU32::new(rules.silence.waiting),
             ejects: AtomicBool::new(rules.outlier.is_on()),
             has_budget: AtomicBool::new(rules.retry_budget.is_some()),
@@ -95,6 +105,7 @@ impl InForce {
     pub(super) fn set(&self, rules: Rules) {
         self.all.store(Arc::new(rules));
         self.wants_key.store(rules.uses_key(), Relaxed);
+        self.wants_reports.store(rules.policy.uses_reports(), Relaxed);
         self.enough_waiting.store(rules.silence.waiting, Relaxed);
         self.ejects.store(rules.outlier.is_on(), Relaxed);
         self.has_budget.store(rules.retry_budget.is_some(), Relaxed);
@@ -103,6 +114,11 @@ impl InForce {
     /// [`Rules::uses_key`].
     pub(super) fn wants_key(&self) -> bool {
         self.wants_key.load(Relaxed)
+    }
+
+    /// [`Kind::uses_reports`].
+    pub(super) fn wants_reports(&self) -> bool {
+        self.wants_reports.load(Relaxed)
     }
 
     /// [`silence::Rule::waiting`].

@@ -12,6 +12,7 @@ pub struct Server {
     pub(crate) discipline: Discipline,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) cache: Option<Cache>,
+    pub(crate) report: Option<f64>,
     pub(crate) probes: Probes,
     pub(crate) collections: Option<Collections>,
     pub(crate) weight: u32,
@@ -29,6 +30,7 @@ impl Server {
             discipline: Discipline::Fifo,
             on_disconnect: OnDisconnect::Cancel,
             cache: None,
+            report: None,
             probes: Probes::Answered,
             collections: None,
             weight: 1,
@@ -64,6 +66,13 @@ impl Server {
     #[must_use]
     pub fn cache(self, cache: Cache) -> Self {
         Self { cache: Some(cache), ..self }
+    }
+
+    /// With a report of its load in each answer, in which the utilisation is multiplied by this: 1 for the
+    /// truth.
+    #[must_use]
+    pub fn reports(self, lie: f64) -> Self {
+        Self { report: Some(lie), ..self }
     }
 
     /// With these answers to pings.

@@ -1,6 +1,7 @@
 //! What a policy is: how it picks, and its description for users.
 
 use std::fmt::Debug;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::Moment;
@@ -65,8 +66,23 @@ impl About {
 }
 
 /// The settings of policies.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// For `bounded-ring`: the largest load of a backend, in percent of its fair share; more than 100.
     pub load_factor: u32,
+    /// For `score` and `affinity`: the keys that the balancer remembers for each backend, those that were
+    /// sent last. It should be the number of keys that a backend has room for in its cache.
+    pub remembered_keys: NonZeroUsize,
+    /// For `affinity`: while the greatest and the smallest number of requests in flight at a backend differ
+    /// by more than this, keys do not count.
+    pub affinity_gap: u32,
+}
+
+impl Settings {
+    /// The defaults of the program `lb`.
+    pub const DEFAULT: Self = Self {
+        load_factor: 125,
+        remembered_keys: NonZeroUsize::new(1000).expect("1000 is not 0"),
+        affinity_gap: 32,
+    };
 }

@@ -387,7 +387,7 @@ fn broken(promise: Promise) -> Vec<String> {
 
 /// Checks every property for a policy, and reports all that it breaks.
 pub(super) fn hold(kind: Kind, terms: Terms) {
-    let make = |kind: Kind| kind.make(Settings { load_factor: 125 });
+    let make = |kind: Kind| kind.make(Settings::DEFAULT);
     let broken = broken(Promise { make, kind, terms });
     assert!(broken.is_empty(), "{kind} breaks its contract:\n{}", broken.join("\n"));
 }

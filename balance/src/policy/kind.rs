@@ -74,6 +74,11 @@ impl Kind {
     pub const fn uses_key(self) -> bool {
         self.about().uses_key
     }
+
+    /// Whether the policy uses what backends report of their load.
+    pub const fn uses_reports(self) -> bool {
+        matches!(self, Self::Reported)
+    }
 }
 
 #[cfg(test)]
@@ -94,7 +99,7 @@ mod tests {
             assert_eq!(both, [Ok(*kind), Ok(*kind)]);
         }
         let [all, normal] = [true, false].map(|teaching| Kind::named("modulus", teaching).unwrap_err());
-        assert!(all.contains("rendezvous, in-blocks, ") && all.contains("mutant-5"), "{all}");
+        assert!(all.contains("affinity, in-blocks, ") && all.contains("mutant-5"), "{all}");
         assert!(normal.contains("rendezvous") && !normal.contains("in-blocks"), "{normal}");
     }
 

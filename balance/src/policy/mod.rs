@@ -10,6 +10,7 @@ pub(crate) mod contract;
 mod list;
 mod pick_rule;
 mod request;
+mod sent_keys;
 mod stale_view;
 mod teaching;
 
@@ -88,6 +89,9 @@ policies! {
     bounded_ring BoundedRing,
     maglev Maglev,
     rendezvous Rendezvous,
+    reported Reported,
+    score Score,
+    affinity Affinity,
 }
 
 mod kind;

@@ -39,7 +39,7 @@ fn favourite(_: Kind) -> Arc<dyn Policy> {
 
 /// Picks all candidates equally often, whatever the weights.
 fn blind_to_weights(_: Kind) -> Arc<dyn Policy> {
-    Kind::RoundRobin.make(Settings { load_factor: 125 })
+    Kind::RoundRobin.make(Settings::DEFAULT)
 }
 
 /// Reads and writes the turn in two steps.
@@ -87,7 +87,7 @@ fn stale_numbers(_: Kind) -> Arc<dyn Policy> {
 
 /// A policy for teaching in the place of a policy.
 fn teaching(teaching: Teaching) -> Arc<dyn Policy> {
-    teaching.make(Settings { load_factor: 125 })
+    teaching.make(Settings::DEFAULT)
 }
 
 /// A mutant in the place of a policy, with the terms of that policy.

@@ -163,7 +163,7 @@ mod tests {
     fn with_a_refresh_before_each_pick_every_policy_picks_as_without_the_old_view() {
         let teaching = Teaching::VARIANTS.iter().map(|teaching| Kind::Teaching(*teaching));
         for kind in Kind::VARIANTS.iter().copied().chain(teaching) {
-            let make = || kind.make(Settings { load_factor: 125 });
+            let make = || kind.make(Settings::DEFAULT);
             let stale = |period| StaleView::of(make(), period);
             let fresh = picks(&*make(), 1_000_000);
             assert_eq!(picks(&stale(SECOND), 1_000_000), fresh, "{kind}");
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn all_picks_of_a_period_see_the_loads_of_its_beginning() {
         let field = backends(&[1; 3]);
-        let policy = StaleView::of(Kind::TwoChoices.make(Settings { load_factor: 125 }), 10 * SECOND);
+        let policy = StaleView::of(Kind::TwoChoices.make(Settings::DEFAULT), 10 * SECOND);
         policy.rebuild(&field, &field);
         let mut random = Rng::with_seed(1);
         let mut pick_at = |second: u64| {

@@ -92,6 +92,8 @@ fn backend_report(pool: &Pool, backend: &Backend, now: Instant) -> BackendState 
         number: backend.number,
         url: backend.address.to_string(),
         weight: backend.weight(),
+        reported_weight: backend.reported_weight(moment(now)),
+        ignored_reports: backend.ignored_reports(),
         priority: spec.priority,
         backup: spec.backup,
         mode: spec.mode.name().into(),

@@ -1,6 +1,7 @@
 //! Makes a [`Config`] from all given settings.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -48,6 +49,9 @@ fn config(read: &mut Reader<'_>, backends: Vec<Member>, sections: Vec<SocketAddr
         backends,
         policy: read.parsed("balance.policy", |text| policy(text, teaching)).unwrap_or_default(),
         load_factor: read.number("balance.load_factor"),
+        remembered_keys: NonZeroUsize::new(read.number("balance.remembered_keys"))
+            .unwrap_or(NonZeroUsize::MIN),
+        affinity_gap: read.number("balance.affinity_gap"),
         teaching,
         load_view_delay: read.get("balance.load_view_delay"),
         subset: Some(read.number("balance.subset")).filter(|size| *size > 0).map(subset::Rule::of),

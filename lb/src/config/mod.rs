@@ -11,6 +11,7 @@
 //! ```
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +81,10 @@ pub struct Config {
     /// Limit for the requests in flight of a backend under `bounded-ring`, in percent of its fair share; more
     /// than 100.
     pub load_factor: u32,
+    /// Keys that `score` and `affinity` remember for each backend.
+    pub remembered_keys: NonZeroUsize,
+    /// While the requests in flight of two backends differ by more than this, `affinity` ignores keys.
+    pub affinity_gap: u32,
     /// The policy sees the loads as they were at the last refresh, once in such a period; zero for the
     /// present loads, and above zero only with `teaching`.
     pub load_view_delay: Duration,
@@ -149,6 +154,8 @@ impl Config {
         Rules {
             policy: self.policy,
             load_factor: self.load_factor,
+            remembered_keys: self.remembered_keys,
+            affinity_gap: self.affinity_gap,
             load_view_delay: self.load_view_delay,
             subset: self.subset,
             panic_threshold: self.panic_threshold,

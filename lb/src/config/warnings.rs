@@ -41,7 +41,7 @@ impl Odd<'_> {
     /// Settings that only other policies use.
     fn about_policies(&mut self, config: &Config) {
         let policy = config.policy;
-        let keys = "ring, bounded-ring, maglev or rendezvous";
+        let keys = "ring, bounded-ring, maglev, rendezvous, score or affinity";
         self.idle(
             !config.rules().uses_key(),
             "balance.hash_by",
@@ -54,6 +54,18 @@ impl Odd<'_> {
             &format!("{policy} does not use it"),
             "choose the policy bounded-ring",
         );
+        self.idle(
+            !matches!(policy, Kind::Score | Kind::Affinity),
+            "balance.remembered_keys",
+            &format!("{policy} does not use it"),
+            "choose the policy score or affinity",
+        );
+        self.idle(
+            policy != Kind::Affinity,
+            "balance.affinity_gap",
+            &format!("{policy} does not use it"),
+            "choose the policy affinity",
+        );
         let weights = self.raw.backends.iter().filter_map(|layer| layer.written("backend.weight"));
         let idle: Vec<_> = weights
             .filter(|weight| !is_zero(weight) && !weight.is_as_by_default())
@@ -63,6 +75,7 @@ impl Odd<'_> {
             let what = format!("weights have no effect: {policy} does not use them");
             let fix = match policy {
                 Kind::Random => "choose the policy weighted-random",
+                Kind::Reported => "remove them, or choose the policy weighted-round-robin",
                 _ => "choose the policy weighted-round-robin",
             };
             self.problems.push(Problem::new(what, fix).at_place(idle));

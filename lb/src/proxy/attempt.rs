@@ -19,6 +19,7 @@ use crate::proxy::deadline::{Interrupt, Unless};
 use crate::proxy::exchange::{BackendAnswer, Exchange};
 use crate::proxy::message::fault::Fault;
 use crate::proxy::message::head::ResponseHead;
+use crate::proxy::message::load_report::{self, ENDPOINT_LOAD_METRICS};
 use crate::proxy::message::prepare;
 use crate::proxy::parts::Proxy;
 use crate::proxy::record::complaint;
@@ -256,6 +257,11 @@ impl Proxy {
             let latency = now.since(sent);
             backend.own.stats.record_latency(latency);
             backend.learn_latency(latency, is_error, now);
+        }
+        if self.pool.wants_reports()
+            && let Some(report) = answer.headers.get(&ENDPOINT_LOAD_METRICS)
+        {
+            backend.learn_report(load_report::parse(report.as_bytes()), now);
         }
         self.pool.count_result(backend, is_error, now);
         self.pool.on_byte(backend, now);

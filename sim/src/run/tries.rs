@@ -170,6 +170,11 @@ impl World<'_> {
         let is_error = status >= 500;
         let latency = Duration::from_nanos(self.now - call.sent);
         peer.learn_latency(latency, is_error, now);
+        if pool.wants_reports()
+            && let Some(report) = self.servers.stations[peer.number - 1].report(self.now)
+        {
+            peer.learn_report(Some(report), now);
+        }
         self.flow.answers(peer.number, latency);
         let outlier = pool.count_result(peer, is_error);
         let byte = peer.on_byte(now);

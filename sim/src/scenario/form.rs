@@ -40,6 +40,11 @@ pub(super) struct ServerForm {
     /// Requests in flight from each balancer for the whole run.
     pub(super) held: Option<Whole<0, 1_000_000>>,
     pub(super) cache: Option<CacheForm>,
+    /// Whether the answers report the load of the server.
+    #[serde(default)]
+    pub(super) report: bool,
+    /// The reported utilisation is multiplied by this.
+    pub(super) lie: Option<Positive>,
     pub(super) collections: Option<CollectionForm>,
     /// The answers to HTTP pings by turns: `S` for success, `F` for failure.
     pub(super) pings: Option<String>,
@@ -94,6 +99,8 @@ pub(super) struct BalancerForm {
     pub(super) slow_start: Option<Time>,
     pub(super) panic_threshold: Option<Whole<0, 100>>,
     pub(super) load_factor: Option<Whole<101, 10_000>>,
+    pub(super) remembered_keys: Option<Whole<1, 1_000_000>>,
+    pub(super) affinity_gap: Option<Whole<0, 1_000_000>>,
     pub(super) subset: Option<Whole<1, 100_000>>,
     /// Whether the subsets are fixed groups.
     pub(super) fixed_subsets: Option<bool>,

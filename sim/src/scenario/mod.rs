@@ -6,6 +6,7 @@
 mod form;
 mod laws;
 mod read;
+mod rules;
 mod values;
 
 use api::excerpt;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use balance::policy::Kind;
-use balance::{Rules, budget, outlier, subset};
 use toml::Spanned;
 
 use crate::balancer::{Balancing, Pings, Places};
@@ -18,6 +17,7 @@ use super::form::{
     BalancerForm, ClientForm, FaultForm, FaultKind, Form, Order, PingKind, Reaction, ServerForm,
 };
 use super::laws::{arrivals, law};
+use super::rules::{budget, rules};
 use super::values::{Bound, Count, Part, Policy, Positive, Time, Whole, Workers};
 
 /// The largest number of servers.
@@ -167,6 +167,13 @@ fn server(form: ServerForm, others: usize) -> Result<(usize, Server), String> {
             miss: cache.miss.0,
         });
     }
+    server = match (form.report, form.lie) {
+        (true, lie) => server.reports(lie.map_or(1.0, |Positive(factor)| factor)),
+        (false, None) => server,
+        (false, Some(_)) => {
+            return Err("lie is for a server that reports; write report = true beside it".to_owned());
+        }
+    };
     if let Some(pauses) = form.collections {
         if pauses.lasts.0 >= pauses.every.0 {
             return Err(
@@ -264,38 +271,6 @@ fn without_effect(form: &BalancerForm) -> Result<(), String> {
         return Err(r#"ping_interval is too short; write at least "1ms""#.to_owned());
     }
     Ok(())
-}
-
-fn rules(form: &BalancerForm) -> Rules {
-    let mut rules = Rules::default();
-    rules.thresholds.rise = form.rise.map_or(rules.thresholds.rise, |rise| rise.0);
-    rules.thresholds.fall = form.fall.map_or(rules.thresholds.fall, |fall| fall.0);
-    rules.silence.at_least = form.silence.map_or(rules.silence.at_least, |time| time.0);
-    rules.slow_start = form.slow_start.map_or(rules.slow_start, |time| time.0);
-    rules.panic_threshold =
-        form.panic_threshold.map_or(rules.panic_threshold, |Whole(percent)| percent as u8);
-    rules.load_view_delay = form.load_view_delay.map_or(rules.load_view_delay, |time| time.0);
-    rules.subset =
-        form.subset.map(|Whole(size)| subset::Rule { size, fixed: form.fixed_subsets == Some(true) });
-    rules.load_factor = form.load_factor.map_or(rules.load_factor, |factor| factor.0);
-    if let Some(Whole(errors)) = form.outlier_errors {
-        let ejection_time = form.ejection_time.map_or(outlier::Rule::DEFAULT.ejection_time, |time| time.0);
-        rules.outlier = outlier::Rule { consecutive_errors: errors, ejection_time, ..outlier::Rule::OFF };
-    }
-    rules.retry_budget = budget(form.budget_percent, form.budget_per_second);
-    rules
-}
-
-/// A budget, if one of its keys is there.
-fn budget(percent: Option<Whole<0, 1000>>, per_second: Option<Whole<0, 1_000_000>>) -> Option<budget::Rule> {
-    if percent.is_none() && per_second.is_none() {
-        return None;
-    }
-    let default = budget::Rule::DEFAULT;
-    Some(budget::Rule {
-        percent: percent.map_or(default.percent, |percent| percent.0),
-        per_second: per_second.map_or(default.per_second, |retries| retries.0),
-    })
 }
 
 fn clients(form: &ClientForm) -> Result<Clients, String> {

@@ -3,7 +3,10 @@
 //! A job has work, which is a time at the usual speed. When the speed changes, the work that is done so far
 //! is taken off, and the rest continues at the new speed.
 
+mod meter;
 mod servers;
+
+use balance::LoadReport;
 
 use crate::clock::{Nanos, nanos};
 use crate::draws::{Draws, Stream, unit};
@@ -11,6 +14,7 @@ use crate::gauge::Gauge;
 use crate::jobs::{At, IncomingRequest, Job, List};
 use crate::server::{Discipline, OnDisconnect, Probes, Queue, Server};
 
+use meter::Meter;
 pub(crate) use servers::Servers;
 
 /// The process of a server.
@@ -65,6 +69,8 @@ pub(crate) struct Station {
     pub(crate) waited: u64,
     /// The answers since the last tick.
     pub(crate) ticked: (u32, u32),
+    /// What the server knows of its load, if it reports it.
+    meter: Option<Box<Meter>>,
     rest: Box<Rest>,
 }
 
@@ -109,6 +115,7 @@ impl Station {
             waiting: Gauge::default(),
             waited: 0,
             ticked: (0, 0),
+            meter: settings.report.map(|_| Box::default()),
             rest: Box::new(Rest {
                 settings: settings.clone(),
                 slow: Vec::new(),
@@ -126,6 +133,30 @@ impl Station {
     /// Requests in service, and requests that wait, in the queue and in the kernel's backlog.
     pub(crate) fn occupancy(&self) -> [u32; 2] {
         [self.serving.len(), self.queue.len() + self.backlog.len()]
+    }
+
+    /// The number of requests in service is about to change.
+    #[inline]
+    fn pass(&mut self, now: Nanos) {
+        if let Some(meter) = &mut self.meter {
+            meter.pass(now, self.serving.len());
+        }
+    }
+
+    /// A request in service ends.
+    #[inline]
+    fn ends(&mut self, now: Nanos) {
+        self.pass(now);
+        if let Some(meter) = &mut self.meter {
+            meter.end();
+        }
+    }
+
+    /// What the server reports of its load now; `None` if it does not report.
+    pub(crate) fn report(&mut self, now: Nanos) -> Option<LoadReport> {
+        let factor = self.rest.settings.report?;
+        self.pass(now);
+        self.meter.as_ref().map(|meter| meter.report(self.workers, factor))
     }
 
     /// Sets the number of workers and the bound of the queue; `None` for any number. Then [`Servers::fill`]

@@ -80,6 +80,7 @@ impl Servers {
     /// A worker begins with a request.
     fn start(&mut self, server: u32, index: u32, event_queue: &mut EventQueue, now: Nanos) {
         let station = &mut self.stations[server as usize];
+        station.pass(now);
         station.serving.push(&mut self.jobs, index);
         let job = &mut self.jobs[index as usize];
         job.work = station.look_up(job).saturating_add(job.delay);
@@ -170,6 +171,7 @@ impl Servers {
     ) -> Option<(u32, u32, u16)> {
         let job = *self.jobs.get(index as usize).filter(|job| job.event == event && job.at == At::Worker)?;
         let station = &mut self.stations[job.server as usize];
+        station.ends(now);
         station.serving.remove(&mut self.jobs, index);
         station.has_answered = true;
         self.jobs.remove(index as usize);
@@ -189,6 +191,7 @@ impl Servers {
             self.jobs[index as usize].call = NONE;
             return;
         }
+        station.pass(now);
         station.list(at).remove(&mut self.jobs, index);
         station.count_waiting(now);
         self.jobs.remove(index as usize);
@@ -216,6 +219,7 @@ impl Servers {
     /// The process ends. Returns the calls that it had.
     pub(crate) fn kill(&mut self, server: u32, now: Nanos) -> Vec<u32> {
         let station = &mut self.stations[server as usize];
+        station.pass(now);
         let mut lost = Vec::new();
         for at in [At::Worker, At::Queue, At::Backlog] {
             let list = std::mem::replace(station.list(at), List::EMPTY);

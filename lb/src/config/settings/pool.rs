@@ -25,8 +25,8 @@ pub(super) const BALANCE: Section = Section {
             "balance.hash_by",
             "hash-by",
             Form::Text("KEY"),
-            "The key of a request for the policies ring, bounded-ring, maglev and rendezvous: client, path, header:NAME or \
-             cookie:NAME",
+            "The key of a request for the policies ring, bounded-ring, maglev, rendezvous, score and affinity: client, path, \
+             header:NAME or cookie:NAME",
         )
         .default("client"),
         Setting::new(
@@ -36,6 +36,20 @@ pub(super) const BALANCE: Section = Section {
             "Limit for the requests in flight of a backend under bounded-ring, as a percentage of its fair share",
         )
         .default("125%"),
+        Setting::new(
+            "balance.remembered_keys",
+            "remembered-keys",
+            Form::Count { least: 1, most: 1_000_000 },
+            "Keys that the policies score and affinity remember for each backend: as many as its cache has room for",
+        )
+        .default("1000"),
+        Setting::new(
+            "balance.affinity_gap",
+            "affinity-gap",
+            Form::Count { least: 0, most: 1_000_000 },
+            "While the requests in flight of two backends differ by more than this, affinity ignores keys",
+        )
+        .default("32"),
         Setting::new(
             "balance.seed",
             "seed",

@@ -6,6 +6,7 @@ pub(crate) mod forwarded;
 pub(crate) mod head;
 pub(crate) mod hop;
 pub(crate) mod key;
+pub(crate) mod load_report;
 pub(crate) mod prepare;
 pub(crate) mod refusal;
 pub(crate) mod request_id;

@@ -115,6 +115,8 @@ function totals() {
     const sure = agreement == null ? t("agreement_soon") : t("agreement", { n: num(agreement), s: seconds(covers) });
     put(id("ghost-line"), `${t("ghost_line", { policy, p50: time(p50), p99: time(p99), errors: rate(errors), n })} ${sure}`);
   }
+  const chips = fit(id("settings"), view.settings.length, () => make("span"));
+  chips.forEach((chip, at) => put(chip, view.settings[at]));
   const seed = view.seed == null ? "" : `${t("seed")} ${view.seed}`;
   put(id("status"), [controls.done, view.log.at(-1)?.text, seed].filter(Boolean).join(" · "));
 }

@@ -44,6 +44,12 @@ pub(super) fn texts(recording: &Recording, place: &str) -> Option<Vec<String>> {
             let seed = at(recording.all("hello").next()?, "/seed");
             one(format!("{last} · seed {seed}"))
         }
+        ["settings"] => Some(
+            list(&recording.all("hello").next()?["settings"])
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+        ),
         ["live"] => {
             Some(recording.all("state").filter(|one| one["from"] != one["to"]).map(words::live).collect())
         }

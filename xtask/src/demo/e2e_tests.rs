@@ -2,8 +2,9 @@
 
 use anyhow::{Context, ensure};
 use api::Command;
+use console::terminal::Wish;
 use console::web::{PageServer, Site};
-use console::{Health, Model, Trouble, View};
+use console::{Action, Health, Model, Trouble, View};
 use lab::client::{Answer, Client, Events, request};
 use lab::stream::Shape;
 use serde_json::{Value, json};
@@ -256,5 +257,32 @@ async fn the_settings_of_a_file_are_those_of_the_lab_and_are_shown() -> Result<(
     let view = until(&mut model, &mut reader, "the lanes", |view| view.lanes.len() == 2).await?;
     // What the file sets, it sets: `explain` is off again.
     ensure!(view.settings == ["balance.hash_by header:x-request-id", "health.fall 7"], "{:?}", view.settings);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_writes_the_report_also_without_a_page() -> Result<()> {
+    let (lab, traffic, stream) = demo().await?;
+    let stream = Arc::new(stream);
+    let sources = Sources { traffic: Some(traffic.clone()), ..Sources::of(&lab)? };
+    let operator = Operator::new(stream.clone(), &sources, None).await?;
+    let folder = tempfile::tempdir()?;
+    let keys = Keys {
+        operator: &operator,
+        stream: &stream,
+        traffic: &traffic,
+        reporter: Arc::new(Reporter::start(&stream)),
+        folder: folder.path().to_owned(),
+    };
+    let (mut model, mut reader) = (Model::default(), stream.read());
+    let view = until(&mut model, &mut reader, "requests", |view| view.totals.offered > 0.0).await?;
+    keys.obey(Wish { action: Action::Report, lane: 1, view }).await;
+    let file = folder.path().join("roundabout-report.html");
+    until(&mut model, &mut reader, "the place of the report", |view| {
+        logged(view, &format!("the report is in {}", file.display()))
+    })
+    .await?;
+    let report = std::fs::read_to_string(&file)?;
+    ensure!(report.contains("<dt>seed</dt><dd>7</dd>"), "it is of another run: {} bytes", report.len());
     Ok(())
 }

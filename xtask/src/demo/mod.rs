@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use api::Event;
 use clap::{Args, ValueEnum};
-use console::Glyphs;
 pub(crate) use console::terminal::EventSource;
 use console::terminal::{Addresses, Start, live, of_the_locale, plain, say};
+use console::{Glyphs, Reporter};
 use lab::binaries::CargoOutput;
 use lab::commands::{Operator, usual_load};
 use lab::stream::{LabStream, Sources, StreamReader, Traffic};
@@ -135,7 +135,8 @@ impl Demo {
         let operator = Operator::new(stream.clone(), &sources, lab.admin_token().map(str::to_owned)).await?;
         let operator = Arc::new(operator);
         let mut recording = recorder.map(|recorder| recorder.start(stream.read_all()));
-        let page = Page::open(!self.no_page, &stream, &operator).await?;
+        let reporter = Arc::new(Reporter::start(&stream));
+        let page = Page::open(!self.no_page, &stream, &operator, &reporter).await?;
         let until = self.seconds.map(Duration::from_secs);
         let shown = async {
             if self.plain || !stdout().is_terminal() {
@@ -152,8 +153,13 @@ impl Demo {
                     addresses: Some(Addresses::of(&lab)),
                     ..Start::default()
                 };
-                let keys =
-                    Keys { operator: &operator, stream: &stream, traffic: &traffic, page: page.address() };
+                let keys = Keys {
+                    operator: &operator,
+                    stream: &stream,
+                    traffic: &traffic,
+                    reporter: reporter.clone(),
+                    folder: PathBuf::from("."),
+                };
                 with_keys(keys, start).await?;
             }
             if self.hold { page.hold().await } else { Ok(()) }

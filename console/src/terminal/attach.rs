@@ -40,8 +40,8 @@ pub struct Attached {
 }
 
 /// Attaches to the console of a lab, or to the admin port of a balancer, at an address such as
-/// `http://localhost:4000`. Reports of the lab go into this folder. The token is that of the admin port, if it
-/// needs one for changes; the console of a lab has its own.
+/// `http://localhost:4000`. Reports of the lab go into this folder. The token is that of the admin port, if
+/// it needs one for changes; the console of a lab has its own.
 ///
 /// # Errors
 /// If the address is none, or nothing that tells events answers there.

@@ -109,6 +109,10 @@ pub struct Hello {
     /// The names of the presets that the lab knows, such as `stall`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub presets: Vec<Word>,
+    /// The settings of the balancer that were given and differ from their defaults, such as
+    /// `balance.hash_by header:x-key`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<Word>,
 }
 
 /// One backend in [`Hello`].

@@ -131,6 +131,8 @@ function ghostLine() {
 }
 
 function status() {
+  const chips = fit(id("settings"), view.settings.length, () => make("span"));
+  chips.forEach((chip, at) => put(chip, view.settings[at]));
   const seed = view.seed == null ? "" : `${t("seed")} ${view.seed}`;
   put(id("status"), [controls.done, view.log.at(-1)?.text, seed].filter(Boolean).join(" · "));
 }

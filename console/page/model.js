@@ -15,7 +15,7 @@ const LINES = 200;
 const MARKS = 100;
 
 /** The part of a view that `hello` gives. */
-const HELLO = { version: "", listen: "", policy: "", policies: [], seed: null };
+const HELLO = { version: "", listen: "", policy: "", policies: [], seed: null, settings: [] };
 
 /** What is known of a lab from its events so far. */
 export class Model {

@@ -55,6 +55,7 @@ impl Model {
             policy: hello.policy,
             policies: hello.policies,
             seed: hello.seed,
+            settings: hello.settings,
             window_us: WINDOW_US,
             covers_us: self.frames.covers(),
             totals: self.totals(&lanes),

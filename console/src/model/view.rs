@@ -33,6 +33,8 @@ pub struct View {
     pub policies: Vec<Word>,
     /// The seed of the lab.
     pub seed: Option<u64>,
+    /// The settings of the balancer that were given and differ from their defaults.
+    pub settings: Vec<Word>,
     /// The period of rates, shares and latencies, in microseconds.
     pub window_us: u64,
     /// The part of the period for which figures are known, in microseconds; it can be up to a tick longer.

@@ -5,7 +5,7 @@ use ratatui::text::Line;
 use super::scene::Scene;
 use super::text::{fit, plain, rate, short, us};
 use super::tone;
-use crate::model::{Ghost, GhostTotals, LoadFigures, Totals, View};
+use crate::model::{Ghost, GhostTotals, LoadFigures, Server, Totals, View};
 use crate::shown;
 
 /// Below this width, words are shorter.
@@ -114,9 +114,17 @@ pub(super) fn ghost(view: &View, ghost: &Ghost, columns: usize) -> Line<'static>
     Line::styled(fit(parts.iter().map(String::as_str), columns), tone::GHOST)
 }
 
-/// The settings that are active.
-pub(super) fn settings(scene: &Scene<'_>, columns: usize) -> Option<Line<'static>> {
-    let settings = &scene.look.settings;
+/// The settings of the balancer that differ from their defaults, and the limits that all backends have.
+pub(super) fn settings(view: &View, columns: usize) -> Option<Line<'static>> {
+    let common = |limit: fn(&Server) -> Option<u32>| {
+        let mut all = view.lanes.iter().map(|lane| lane.server.as_ref().and_then(limit));
+        let first = all.next().flatten()?;
+        all.all(|one| one == Some(first)).then_some(first)
+    };
+    let workers = common(|server| server.workers).map(|count| format!("workers {count}"));
+    let queue = common(|server| server.queue).map(|most| format!("queue {most}"));
+    let told = view.settings.iter().map(|setting| shown(setting));
+    let settings: Vec<String> = told.chain(workers).chain(queue).collect();
     let named = settings.iter().map(|setting| format!("[{setting}]"));
     let parts: Vec<String> = std::iter::once("settings:".to_owned()).chain(named).collect();
     (!settings.is_empty()).then(|| plain(fit(parts.iter().map(String::as_str), columns)))

@@ -25,8 +25,6 @@ const TICK: Duration = Duration::from_millis(250);
 pub struct Start {
     /// The addresses of a running lab.
     pub addresses: Option<Addresses>,
-    /// The settings that are active, each in a few words.
-    pub settings: Vec<String>,
     /// Whether the terminal gets ASCII even if its locale has more.
     pub ascii: bool,
     /// The time after which the screen ends.
@@ -44,7 +42,7 @@ pub async fn live(mut source: impl EventSource, start: Start) -> Result<()> {
     let (mut model, mut trail) = (Model::default(), Trail::default());
     let glyphs = if start.ascii { Glyphs::ascii() } else { of_the_locale() };
     let mut look = Look::new(glyphs, wants_colours());
-    (look.addresses, look.settings) = (start.addresses, start.settings);
+    look.addresses = start.addresses;
     let mut device = Device::take()?;
     let mut inputs = inputs();
     let mut ticks = interval(TICK);

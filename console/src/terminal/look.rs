@@ -73,8 +73,6 @@ pub struct Look {
     pub legend: Option<usize>,
     /// The addresses of a running lab.
     pub addresses: Option<Addresses>,
-    /// The settings that are active, each in a few words.
-    pub settings: Vec<String>,
 }
 
 impl Look {
@@ -89,7 +87,6 @@ impl Look {
             note: None,
             legend: None,
             addresses: None,
-            settings: Vec::new(),
         }
     }
 

@@ -58,6 +58,7 @@ fn hello((backend, [t, a, b], [one, two, three]): Any) -> Event {
         t,
         version: one.into(),
         policy: two.clone().into(),
+        settings: vec![two.clone().into()],
         policies: vec![two.into()],
         seed: Some(b),
         backends: vec![HelloBackend { backend, mode, state: "up".into(), ..HelloBackend::default() }],
@@ -146,7 +147,7 @@ proptest! {
         let mut shown = Shown { ghost, ..Shown::default() };
         events.iter().for_each(|event| shown.apply(event));
         let glyphs = if ascii { Glyphs::ascii() } else { look().glyphs };
-        let mut look = Look { glyphs, legend, note: Some(note.clone()), settings: vec![note], ..look() };
+        let mut look = Look { glyphs, legend, note: Some(note), ..look() };
         for next in keys {
             look.apply(Action::Select { next }, &shown.view(), (size.0.into(), size.1.into()));
         }

@@ -104,7 +104,7 @@ fn above(scene: &Scene<'_>, width: usize, height: usize) -> Sheet {
     let Scene { view, look, .. } = scene;
     let mut lines = vec![head::title(scene, width)];
     if height >= REQUESTS {
-        lines.extend(head::settings(scene, width));
+        lines.extend(head::settings(view, width));
     }
     if let Some(addresses) = look.addresses.as_ref().filter(|_| height >= PICTURE) {
         lines.push(plain(""));

@@ -90,19 +90,18 @@ impl CommandSender {
         if self.kind == Kind::Balancer {
             bail!("only the console of a lab writes a report");
         }
-        save_report(self.server, &self.folder).await
+        let answer = Client::new(self.server).get("/report").await?;
+        done(&answer)?;
+        save_report(&self.folder, &answer.body)
     }
 }
 
-/// Gets the report of the console at this address, writes it into a new file in this folder, and says where
-/// it is.
+/// Writes a report into a new file in this folder, and says where it is.
 ///
 /// # Errors
-/// If the console has no report, or the file cannot be written.
-pub async fn save_report(console: SocketAddr, folder: &Path) -> Result<String> {
-    let answer = Client::new(console).get("/report").await?;
-    done(&answer)?;
-    let path = write_new(folder, &answer.body)?;
+/// If the file cannot be written.
+pub fn save_report(folder: &Path, report: &[u8]) -> Result<String> {
+    let path = write_new(folder, report)?;
     Ok(format!("the report is in {}", path.display()))
 }
 

@@ -60,7 +60,6 @@ pub(super) fn look() -> Look {
     Look {
         chosen: 4,
         addresses: Some(Addresses { balancer: at(3030), admin: at(4030), backends }),
-        settings: vec!["explain".into(), "key header x-request-id".into(), "workers 2".into()],
         ..Look::new(Glyphs::for_locale(Some("C.UTF-8")), true)
     }
 }
@@ -78,6 +77,7 @@ pub(super) fn lab(policy: &'static str, well: bool) -> Shown {
     });
     shown.apply(&Event::Hello(Box::new(Hello {
         schema: SCHEMA,
+        settings: vec!["balance.explain".into(), "balance.hash_by header:x-request-id".into()],
         version: "0.1.0".into(),
         policy: policy.into(),
         policies: vec!["round-robin".into(), "least-connections".into(), "random".into()],

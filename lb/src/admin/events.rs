@@ -79,6 +79,7 @@ impl Present {
             backends: pool.backends().iter().map(backend).collect(),
             seed: None,
             presets: Vec::new(),
+            settings: settings.active.iter().map(|setting| setting.clone().into()).collect(),
         }))
     }
 

@@ -13,6 +13,7 @@ use balance::{Address, budget, outlier, silence, subset};
 use http::StatusCode;
 use ipnet::{IpNet, Ipv4Net};
 
+use super::active::active;
 use super::form::{Written, Wrong};
 use super::layer::{Given, Layer, Origin};
 use super::listen::AddressSource;
@@ -78,6 +79,7 @@ fn config(read: &mut Reader<'_>, backends: Vec<Member>, sections: Vec<SocketAddr
         log_level: read.parsed("log.level", str::parse).unwrap_or_default(),
         log_file: read.parsed("log.file", log_file),
         access_log: read.get("log.access_log"),
+        active: active(&read.layer),
         proxy: Arc::new(proxy),
     }
 }

@@ -107,6 +107,11 @@ impl Layer {
         self.0.get(id)
     }
 
+    /// All settings, in the order of their names.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Given<Written>> {
+        self.0.values()
+    }
+
     /// The given value of a setting.
     pub(crate) fn written(&self, id: &str) -> Option<&Given<Written>> {
         self.get(id).filter(|given| given.is_written())

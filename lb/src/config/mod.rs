@@ -26,6 +26,7 @@ use crate::log::{Level, LogFormat};
 use crate::proxy::settings::Settings as ProxySettings;
 use crate::shown::shown;
 
+mod active;
 pub(crate) mod aliases;
 mod backends;
 mod beginning;
@@ -140,6 +141,8 @@ pub struct Config {
     pub log_file: Option<PathBuf>,
     /// Whether to write a log line for each request.
     pub access_log: bool,
+    /// The settings that were given and differ from their defaults, in words: no address and no secret.
+    pub active: Vec<String>,
 }
 
 impl Config {

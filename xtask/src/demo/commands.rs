@@ -1,10 +1,10 @@
 //! What the keys do to the lab of the demo.
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use console::terminal::{KeyPress, command, save_report};
-use console::{Action, Ghost, LoadFigures, View};
+use console::{Action, Ghost, LoadFigures, Reporter, View};
 use lab::commands::CommandRunner;
 use lab::stream::{LabStream, Shape, Traffic};
 
@@ -16,8 +16,9 @@ pub(super) struct Keys<'a> {
     pub(super) runner: &'a CommandRunner,
     pub(super) stream: &'a LabStream,
     pub(super) traffic: &'a Traffic,
-    /// The address of the page, which writes the reports.
-    pub(super) page: Option<SocketAddr>,
+    pub(super) reporter: Arc<Reporter>,
+    /// The folder for reports.
+    pub(super) folder: PathBuf,
 }
 
 impl Keys<'_> {
@@ -34,15 +35,15 @@ impl Keys<'_> {
         }
     }
 
-    /// Writes a report into the present folder, and says where it is.
+    /// Writes a report into the folder, and says where it is.
     async fn report(&self) -> String {
-        let Some(page) = self.page else {
-            return "no report: the page writes it, and there is no page".to_owned();
-        };
-        match save_report(page, Path::new(".")).await {
-            Ok(done) => done,
-            Err(error) => format!("no report: {error:#}; the page is at http://{page}"),
-        }
+        let reporter = self.reporter.clone();
+        // The simulator runs meanwhile.
+        let report = tokio::task::spawn_blocking(move || reporter.write()).await;
+        let saved = report
+            .map_err(anyhow::Error::from)
+            .and_then(|report| save_report(&self.folder, report.as_bytes()));
+        saved.unwrap_or_else(|error| format!("no report: {error:#}"))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, ensure};
 use api::Command;
+use console::terminal::KeyPress;
 use console::web::{PageServer, Site};
-use console::{Health, Model, Trouble, View};
+use console::{Action, Health, Model, Trouble, View};
 use lab::client::{Answer, Client, Events, request};
 use lab::stream::Shape;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A lab as the demo starts it, on free ports, with its stream.
 async fn demo() -> Result<(Lab, Arc<Traffic>, LabStream)> {
-    let lab = lively(Lab::processes().backends(4), 7).start().await?;
+    let lab = lively(Lab::processes().backends(4), 7, &Settings::default()).start().await?;
     let traffic = Arc::new(traffic(&lab, 7)?);
     let sources = Sources { traffic: Some(traffic.clone()), seed: Some(7), ..Sources::of(&lab)? };
     let stream = LabStream::start(sources).await?;
@@ -113,7 +114,7 @@ async fn each_policy_with_a_key_uses_all_backends() -> Result<()> {
 
 #[tokio::test]
 async fn a_balancer_that_is_started_again_goes_on_in_the_same_stream() -> Result<()> {
-    let mut lab = lively(Lab::processes().backends(2), 7).held_port().start().await?;
+    let mut lab = lively(Lab::processes().backends(2), 7, &Settings::default()).held_port().start().await?;
     let stream = LabStream::start(Sources::of(&lab)?).await?;
     let (mut model, mut reader) = (Model::default(), stream.read());
     until(&mut model, &mut reader, "the lanes", |view| view.lanes.len() == 2).await?;
@@ -241,5 +242,47 @@ async fn a_secret_fault_is_found_only_by_its_effect() -> Result<()> {
         view.lanes[2].faults == ["status 503 100 %"] && logged(view, "the secret was status at B3")
     })
     .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_settings_of_a_file_are_those_of_the_lab_and_are_shown() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("mine.toml");
+    std::fs::write(&file, "[balance]\npolicy = \"random\"\nexplain = false\n[health]\nfall = 7\n")?;
+    let lab = lively(Lab::processes().backends(2), 7, &Settings::read(&file)?).start().await?;
+    ensure!(lab.balancer().state().await?.policy == "random", "the balancer has another policy");
+    let stream = LabStream::start(Sources::of(&lab)?).await?;
+    let (mut model, mut reader) = (Model::default(), stream.read());
+    let view = until(&mut model, &mut reader, "the lanes", |view| view.lanes.len() == 2).await?;
+    // What the file sets, it sets: `explain` is off again.
+    ensure!(view.settings == ["balance.hash_by header:x-request-id", "health.fall 7"], "{:?}", view.settings);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_writes_the_report_also_without_a_page() -> Result<()> {
+    let (lab, traffic, stream) = demo().await?;
+    let stream = Arc::new(stream);
+    let sources = Sources { traffic: Some(traffic.clone()), ..Sources::of(&lab)? };
+    let runner = CommandRunner::new(stream.clone(), &sources, None).await?;
+    let folder = tempfile::tempdir()?;
+    let keys = Keys {
+        runner: &runner,
+        stream: &stream,
+        traffic: &traffic,
+        reporter: Arc::new(Reporter::start(&stream)),
+        folder: folder.path().to_owned(),
+    };
+    let (mut model, mut reader) = (Model::default(), stream.read());
+    let view = until(&mut model, &mut reader, "requests", |view| view.totals.offered > 0.0).await?;
+    keys.handle(KeyPress { action: Action::Report, backend: 1, view }).await;
+    let file = folder.path().join("roundabout-report.html");
+    until(&mut model, &mut reader, "the place of the report", |view| {
+        logged(view, &format!("the report is in {}", file.display()))
+    })
+    .await?;
+    let report = std::fs::read_to_string(&file)?;
+    ensure!(report.contains("<dt>seed</dt><dd>7</dd>"), "it is of another run: {} bytes", report.len());
     Ok(())
 }

@@ -4,6 +4,7 @@ mod commands;
 mod failover;
 mod page;
 mod recorder;
+mod settings;
 
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
@@ -14,9 +15,9 @@ use crate::print::note;
 use anyhow::{Result, bail};
 use api::Event;
 use clap::{Args, ValueEnum};
-use console::Glyphs;
 pub(crate) use console::terminal::EventSource;
 use console::terminal::{Addresses, Start, live, of_the_locale, plain, say};
+use console::{Glyphs, Reporter};
 use lab::binaries::{CargoOutput, cancel_builds};
 use lab::commands::{CommandRunner, usual_load};
 use lab::stream::{LabStream, Sources, StreamReader, Traffic};
@@ -29,12 +30,10 @@ use tokio::time::interval;
 use self::commands::Keys;
 use self::page::Page;
 use self::recorder::Recorder;
+use self::settings::Settings;
 
 /// The seed of the demo, unless the user gives another one.
 const SEED: u64 = 42;
-
-/// The settings of [`lively`] that a screen shows.
-const SETTINGS: [&str; 4] = ["explain", "key: header x-request-id", "workers 2", "queue 50"];
 
 /// The time between two messages while the lab is built and started.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -57,6 +56,11 @@ pub(crate) struct Demo {
     /// The seed of all random numbers: those of the load, the balancer and the backends.
     #[arg(long, value_name = "N", default_value_t = SEED, conflicts_with_all = ["compose", "scenario"])]
     pub(crate) seed: u64,
+
+    /// Start the balancer with the settings of this file (TOML, as in lb.example.toml). The page and the
+    /// screen show the settings that differ from their defaults.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["compose", "scenario"])]
+    pub(crate) settings: Option<PathBuf>,
 
     /// Write a line a second instead of a screen, as without a terminal.
     #[arg(long)]
@@ -97,6 +101,7 @@ impl Demo {
             scenario: None,
             seconds,
             seed,
+            settings: None,
             plain: true,
             ascii: false,
             no_page: true,
@@ -119,7 +124,8 @@ impl Demo {
         }
         // A file that cannot be written is found before the build.
         let recorder = self.record.as_deref().map(Recorder::open).transpose()?;
-        let setup = if self.compose { self.setup() } else { lively(self.setup(), self.seed) };
+        let settings = self.settings.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+        let setup = if self.compose { self.setup() } else { lively(self.setup(), self.seed, &settings) };
         let lab = tokio::select! {
             lab = started(setup.fixed_ports()) => lab?,
             name = stop_signal(), if self.only_records => bail!("stopped by {}; nothing is recorded", name?),
@@ -131,7 +137,8 @@ impl Demo {
             CommandRunner::new(stream.clone(), &sources, lab.admin_token().map(str::to_owned)).await?;
         let runner = Arc::new(runner);
         let mut recording = recorder.map(|recorder| recorder.start(stream.read_all()));
-        let page = Page::open(!self.no_page, &stream, &runner).await?;
+        let reporter = Arc::new(Reporter::start(&stream));
+        let page = Page::open(!self.no_page, &stream, &runner, &reporter).await?;
         let until = self.seconds.map(Duration::from_secs);
         let shown = async {
             if self.plain || !stdout().is_terminal() {
@@ -148,7 +155,13 @@ impl Demo {
                     addresses: Some(Addresses::of(&lab)),
                     ..Start::default()
                 };
-                let keys = Keys { runner: &runner, stream: &stream, traffic: &traffic, page: page.address() };
+                let keys = Keys {
+                    runner: &runner,
+                    stream: &stream,
+                    traffic: &traffic,
+                    reporter: reporter.clone(),
+                    folder: PathBuf::from("."),
+                };
                 with_keys(keys, start).await?;
             }
             if self.hold { page.hold().await } else { Ok(()) }
@@ -190,11 +203,11 @@ impl Demo {
 }
 
 /// A lab in which something happens: backends with two workers, decisions that are explained, and a key of
-/// its own for each request, so that the policies with keys use all backends.
-fn lively(setup: Setup, seed: u64) -> Setup {
-    setup
-        .lb_arg("--explain")
-        .lb_arg("--hash-by=header:x-request-id")
+/// its own for each request, so that the policies with keys use all backends. The settings can change the
+/// last two.
+fn lively(setup: Setup, seed: u64, settings: &Settings) -> Setup {
+    settings
+        .apply(setup)
         .lb_arg(format!("--seed={seed}"))
         .backend_arg(format!("--seed={seed}"))
         .backend_arg("--workers=2")
@@ -233,8 +246,7 @@ async fn with_keys(keys: Keys<'_>, start: Start) -> Result<()> {
         std::future::pending::<()>().await;
     };
     let reader = OfLab(keys.stream.read());
-    let settings = SETTINGS.map(str::to_owned).to_vec();
-    let start = Start { settings, key_presses: Some(sender), ..start };
+    let start = Start { key_presses: Some(sender), ..start };
     tokio::select! {
         ended = live(reader, start) => ended,
         () = handle_keys => Ok(()),

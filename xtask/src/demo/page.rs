@@ -26,25 +26,18 @@ impl Page {
         is_wanted: bool,
         stream: &Arc<LabStream>,
         runner: &Arc<CommandRunner>,
+        reporter: &Arc<Reporter>,
     ) -> Result<Self> {
         if !is_wanted {
             return Ok(Self::Unwanted);
         }
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
-        let reporter = Reporter::start(stream);
+        let reporter = reporter.clone();
         let site = Site::new(stream.clone(), runner.clone()).report(move || reporter.write());
         match PageServer::start(bind, site).await {
             Ok(server) => Ok(Self::Open(server)),
             Err(error) if is_taken(&error) => Ok(Self::Taken),
             Err(error) => Err(error),
-        }
-    }
-
-    /// The address of the page.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Open(server) => Some(server.address()),
-            Self::Unwanted | Self::Taken => None,
         }
     }
 

@@ -8,8 +8,7 @@ use super::words;
 
 /// The texts that may stand at a place; one of them has to. `None` if it is no known place.
 ///
-/// A place is a part of the page and the words that the page itself puts there, such as `total offered` and
-/// `lane 3 p99`.
+/// A place is a part of the page and the name of the figure there: `total offered`, `lane 3 p99`.
 pub(super) fn texts(recording: &Recording, place: &str) -> Option<Vec<String>> {
     let ticks = recording.ticks();
     let parts: Vec<&str> = place.split(' ').collect();
@@ -45,6 +44,12 @@ pub(super) fn texts(recording: &Recording, place: &str) -> Option<Vec<String>> {
             let seed = at(recording.all("hello").next()?, "/seed");
             one(format!("{last} · seed {seed}"))
         }
+        ["settings"] => Some(
+            list(&recording.all("hello").next()?["settings"])
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+        ),
         ["live"] => {
             Some(recording.all("state").filter(|one| one["from"] != one["to"]).map(words::live).collect())
         }

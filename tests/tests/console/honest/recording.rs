@@ -1,7 +1,6 @@
 //! The events that a page has got, and what follows from them.
 //!
-//! This is not the model of the console. It is a second calculation of the same figures, each from all
-//! events.
+//! This is not the model of the console: it calculates the same figures a second time, each from all events.
 
 use serde_json::Value;
 

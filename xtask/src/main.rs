@@ -8,6 +8,7 @@ mod demo;
 mod fuzz;
 mod image;
 mod lesson;
+mod new_policy;
 mod pictures;
 mod print;
 mod program;
@@ -41,6 +42,7 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     Lesson(lesson::Lesson),
     Lessons(lesson::Lessons),
+    NewPolicy(new_policy::NewPolicy),
     Pictures(pictures::Pictures),
     Record(record::Record),
     Replay(replay::Replay),
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Fuzz(command) => command.run(),
         Command::Lesson(command) => command.run(),
         Command::Lessons(command) => command.run(),
+        Command::NewPolicy(command) => command.run(),
         Command::Pictures(command) => command.run(),
         Command::Record(command) => command.run(),
         Command::Replay(command) => command.run(),

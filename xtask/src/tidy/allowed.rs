@@ -479,7 +479,10 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "xtask",
         rows: &[
-            ("main", "bench budget console fuzz image soak record replay demo tidy lesson sim pictures"),
+            (
+                "main",
+                "bench budget console fuzz image soak record replay demo tidy lesson new_policy sim pictures",
+            ),
             // The commands.
             ("bench", "callgrind table print"),
             ("budget", "callgrind print"),
@@ -492,6 +495,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("demo", "table print"),
             ("tidy", "print"),
             ("lesson", "program"),
+            ("new_policy", ""),
             ("sim", "program"),
             ("pictures", "print"),
             // What several commands use.

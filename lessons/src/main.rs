@@ -4,11 +4,13 @@ mod ask;
 mod course;
 mod draw;
 mod foreign;
+mod grading;
 mod page;
 mod print;
 mod progress;
 mod run;
 mod selftest;
+mod selftest_grades;
 mod selftest_live;
 mod show;
 mod tables;
@@ -45,6 +47,7 @@ enum Command {
     Run(run::Run),
     /// Check that each claim holds, and that each counter-case breaks its claim.
     Selftest(selftest::Selftest),
+    Grade(grading::Grading),
     Pictures(draw::Pictures),
     /// Forget all predictions.
     Reset,
@@ -73,6 +76,7 @@ fn run(cli: &Cli) -> Result<Outcome> {
         Command::List => list(&course, &progress).map(|()| Outcome::Pass),
         Command::Run(run) => run.run(lesson(&course, run.number())?, &progress),
         Command::Selftest(selftest) => selftest.run(&course, &folder).map(outcome),
+        Command::Grade(grading) => grading.run(&course, &progress),
         Command::Pictures(pictures) => pictures.run(&course).map(outcome),
         Command::Reset => progress::reset(&progress).map(|()| Outcome::Pass),
     }
@@ -84,9 +88,9 @@ fn outcome(is_good: bool) -> Outcome {
 
 /// Prints one line for each lesson, with what became of the last prediction.
 fn list(course: &[Found], progress: &Path) -> Result<()> {
-    let last = progress::last(progress)?;
+    let progress = progress::read(progress)?;
     for Found { number, lesson, .. } in course {
-        let done = match last.get(number) {
+        let done = match progress.last(number) {
             None => "     ",
             Some(entry) if entry.prediction == entry.answer => "right",
             Some(_) => "wrong",

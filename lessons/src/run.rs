@@ -12,7 +12,7 @@ use crate::ask::{conclusion, predict, question};
 use crate::course::Found;
 use crate::foreign::Foreign;
 use crate::print::print;
-use crate::progress::{self, Entry};
+use crate::progress::{self, Entry, Judged};
 use crate::show::Show;
 
 /// Run one lesson.
@@ -75,21 +75,30 @@ impl Run {
             prediction = predict(lesson)?;
         }
         let mut worst = Outcome::Pass;
+        let mut judged = Vec::new();
         for seed in first..first.saturating_add(self.repeat.into()) {
             if self.foreign.is_wanted() {
                 worst = worse(worst, self.run_foreign(number, lesson, seed)?);
                 continue;
             }
             if self.only != Some(OnlyPlace::Live) {
-                worst = worse(worst, self.run_virtual(number, lesson, seed)?);
+                worst = worse(worst, self.run_virtual(number, lesson, seed, &mut judged)?);
             }
             if self.only != Some(OnlyPlace::Virtual) {
-                worst = worse(worst, self.run_live(number, lesson, seed)?);
+                worst = worse(worst, self.run_live(number, lesson, seed, &mut judged)?);
             }
         }
         if let Some(prediction) = prediction.clone() {
             let holds = worst != Outcome::Fail;
-            let entry = Entry { lesson: number.clone(), prediction, answer: lesson.answer.clone(), holds };
+            let entry = Entry {
+                lesson: number.clone(),
+                prediction,
+                answer: lesson.answer.clone(),
+                holds,
+                claims: judged,
+                at: progress::now(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            };
             progress::append(progress, &entry)?;
         }
         if !self.json {
@@ -98,13 +107,20 @@ impl Run {
         Ok(worst)
     }
 
-    fn run_virtual(&self, number: &str, lesson: &Lesson, seed: u64) -> Result<Outcome> {
+    fn run_virtual(
+        &self,
+        number: &str,
+        lesson: &Lesson,
+        seed: u64,
+        judged: &mut Vec<Judged>,
+    ) -> Result<Outcome> {
         let context = Context { number, place: Place::Virtual, seed };
         let reports = lesson.run(seed).map_err(|error| anyhow!("lesson {number}: {error}"))?;
         let mut worst = Outcome::Pass;
         for claim in lesson.claims(Place::Virtual) {
             let verdict = claim.verdict(&reports, self.repeat);
             worst = worse(worst, verdict.outcome);
+            judged.push(Judged::of(&claim.says, context.place.word(), seed, verdict));
             print(&self.line(&context, &claim.says, &claim.what, verdict))?;
         }
         if !self.json {
@@ -113,7 +129,13 @@ impl Run {
         Ok(worst)
     }
 
-    fn run_live(&self, number: &str, lesson: &Lesson, seed: u64) -> Result<Outcome> {
+    fn run_live(
+        &self,
+        number: &str,
+        lesson: &Lesson,
+        seed: u64,
+        judged: &mut Vec<Judged>,
+    ) -> Result<Outcome> {
         let claims = lesson.claims(Place::Live);
         if claims.is_empty() {
             return Ok(Outcome::Pass);
@@ -125,6 +147,7 @@ impl Run {
         for claim in claims {
             let verdict = claim.live_verdict(&reports, self.repeat, lateness.is_late());
             worst = worse(worst, verdict.outcome);
+            judged.push(Judged::of(&claim.says, context.place.word(), seed, verdict));
             print(&self.line(&context, &claim.says, &claim.what, verdict))?;
         }
         if !self.json {

@@ -455,6 +455,8 @@ pub(super) const TABLES: &[Allowed] = &[
             ("selftest_live", "claim course form law print show"),
             ("draw", "chart course figures form lesson page print show tables"),
             ("grading", "claim course grade law lesson print progress setup"),
+            ("hand_in", "answer course law lesson print progress"),
+            ("watch", "course form show"),
             ("show", "figures lesson live print"),
             ("tables", "claim figures form law lesson"),
             ("course", "lesson"),

@@ -21,6 +21,7 @@ fn programs(command: Option<&OsStr>) -> &'static [&'static str] {
     match command.and_then(OsStr::to_str) {
         Some("demo" | "record" | "soak") => &["xtask", "lb", "demo-backend"],
         Some("sim") => &["xtask", "sim"],
+        Some("grade") => &["xtask", "lessons"],
         Some("lesson" | "lessons") => &["xtask", "lessons", "lb", "demo-backend"],
         _ => &["xtask"],
     }
@@ -101,6 +102,7 @@ mod tests {
             (Some("record"), "xtask lb demo-backend"),
             (Some("soak"), "xtask lb demo-backend"),
             (Some("sim"), "xtask sim"),
+            (Some("grade"), "xtask lessons"),
             (Some("lesson"), "xtask lessons lb demo-backend"),
             (Some("lessons"), "xtask lessons lb demo-backend"),
             (Some("tidy"), "xtask"),

@@ -106,6 +106,15 @@ impl Claim {
         })
     }
 
+    /// Whether it measures this run.
+    pub(crate) fn measures(&self, run: &str) -> bool {
+        let draws = match &self.law {
+            LawForm::Fixed(_) => Vec::new(),
+            LawForm::Binomial { draws, .. } => draws.runs(),
+        };
+        self.expression.runs().contains(&run) || draws.contains(&run)
+    }
+
     /// Whether the claim can be checked at this place, where these runs take place.
     pub(crate) fn is_checked(&self, place: Place, runs: &[&str]) -> bool {
         let is_there = |run: &str| runs.contains(&run);

@@ -28,6 +28,9 @@ pub(crate) struct LessonForm {
     pub(crate) setup: Table,
     pub(crate) run: Vec<RunForm>,
     pub(crate) claim: Vec<ClaimForm>,
+    /// What is asked of a policy that is graded.
+    #[serde(default)]
+    pub(crate) grade: Vec<GradeForm>,
     /// What differs in live runs; without it, there are none.
     pub(crate) live: Option<LiveForm>,
     /// The figure that the picture of the lesson shows for each run.
@@ -110,4 +113,30 @@ pub(crate) struct ClaimForm {
     /// Whether the value depends on the times of a live run, so that a machine that is late can change it.
     #[serde(default)]
     pub(crate) timed: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GradeForm {
+    /// The run whose setup is used, with the graded policy in place of its own.
+    pub(crate) run: String,
+    /// What differs from the setup of that run.
+    #[serde(default)]
+    pub(crate) change: Table,
+    pub(crate) says: String,
+    /// An expression over the run `yours`, and over other runs of the lesson.
+    pub(crate) what: String,
+    pub(crate) exact: Option<f64>,
+    pub(crate) within: Option<f64>,
+    pub(crate) at_least: Option<f64>,
+    pub(crate) at_most: Option<f64>,
+    pub(crate) binomial: Option<f64>,
+    pub(crate) draws: Option<String>,
+    pub(crate) points: u32,
+    /// Help for the author of a policy that fails.
+    pub(crate) hint: String,
+    /// A policy that passes.
+    pub(crate) good: String,
+    /// A policy that fails.
+    pub(crate) counter: String,
 }

@@ -4,14 +4,16 @@ use std::rc::Rc;
 
 use api::excerpt;
 use sim::scenario::{Scenario, described};
-use toml::{Table, Value};
+use toml::Table;
 
 use crate::answer::Answer;
 use crate::chart::Chart;
-use crate::claim::Claim;
+use crate::claim::{Claim, Verdict};
 use crate::figures::{Figures, Reports};
-use crate::form::{LessonForm, LiveForm, Place, RunForm};
+use crate::form::{GradeForm, LessonForm, LiveForm, Place, RunForm};
+use crate::grade::{COUNTER, Grade, YOURS};
 use crate::live::Plan;
+use crate::setup::{merge, scenario};
 
 /// The least number of answers to a question: with one, there is no choice.
 const LEAST_CHOICES: usize = 2;
@@ -39,6 +41,7 @@ pub struct Lesson {
     pub sources: Vec<String>,
     runs: Vec<LessonRun>,
     claims: Vec<Claim>,
+    grades: Vec<Grade>,
     /// The figure that its picture shows.
     pub chart: Option<Chart>,
     /// The figures that the student sees before the answer, for each run.
@@ -65,6 +68,7 @@ impl Lesson {
         if form.claim.is_empty() {
             return Err("a lesson without [[claim]] checks nothing; write at least one".to_owned());
         }
+        let grades = grades(&form)?;
         let mut runs: Vec<LessonRun> = Vec::new();
         for run in form.run {
             if runs.iter().any(|known| known.name == run.name) {
@@ -97,6 +101,7 @@ impl Lesson {
             sources: form.sources,
             runs,
             claims,
+            grades,
             chart: form.picture.map(|form| Chart::read(form, "[picture]")).transpose()?,
             sheet: form
                 .sheet
@@ -146,6 +151,37 @@ impl Lesson {
         Ok(reports)
     }
 
+    /// What it asks of a policy that is graded; often nothing.
+    pub fn grades(&self) -> &[Grade] {
+        &self.grades
+    }
+
+    /// The verdict on what it asks of a policy, in the order of [`Self::grades`].
+    ///
+    /// # Errors
+    /// If there is no such policy, or a run does not end within the bounds of the simulator.
+    pub fn grade(&self, policy: &str, seed: u64) -> Result<Vec<Verdict>, String> {
+        let mut others = Reports::new();
+        for run in &self.runs {
+            let is_measured = self.grades.iter().any(|grade| grade.measures(&run.name));
+            if let Some(scenario) = run.scenario.as_ref().filter(|_| is_measured) {
+                others.insert(&run.name, figures(scenario, seed)?);
+            }
+        }
+        let mut last: Option<(&Table, Rc<dyn Figures>)> = None;
+        let mut verdicts = Vec::new();
+        for grade in &self.grades {
+            let yours = match &last {
+                // Claims about the same setup share its run.
+                Some((setup, figures)) if *setup == grade.setup() => Rc::clone(figures),
+                _ => figures(&scenario(&self.title, grade.setup().clone(), policy)?, seed)?,
+            };
+            verdicts.push(grade.verdict(&others, &yours));
+            last = Some((grade.setup(), yours));
+        }
+        Ok(verdicts)
+    }
+
     /// The live runs with their plans, in the order of the lesson; the quick ones if time is short.
     pub fn plans(&self, is_quick: bool) -> impl Iterator<Item = (&str, &Plan)> {
         self.runs.iter().filter_map(move |run| {
@@ -153,6 +189,35 @@ impl Lesson {
             Some((run.name.as_str(), if is_quick { &plans.quick } else { &plans.usual }))
         })
     }
+}
+
+/// The figures of a scenario with one policy.
+fn figures(scenario: &Scenario, seed: u64) -> Result<Rc<dyn Figures>, String> {
+    let reports = scenario.run(&scenario.policies(), seed)?;
+    let report = reports.into_iter().next().ok_or("the run gave no report")?;
+    Ok(Rc::new(report))
+}
+
+/// What a lesson asks of a policy.
+fn grades(form: &LessonForm) -> Result<Vec<Grade>, String> {
+    let names: Vec<&str> = form.run.iter().map(|run| run.name.as_str()).collect();
+    if let Some(name) = names.iter().find(|name| !form.grade.is_empty() && [YOURS, COUNTER].contains(name)) {
+        return Err(format!("a run has the name {name}, which [[grade]] needs; choose another name"));
+    }
+    let grade = |grade: &GradeForm| {
+        let wrong = |error: String| format!("grade \"{}\": {error}", excerpt(&grade.says));
+        let run = form.run.iter().find(|run| run.name == grade.run).ok_or_else(|| {
+            wrong(format!("there is no run {}; write one of {}", excerpt(&grade.run), names.join(", ")))
+        })?;
+        let mut setup = form.setup.clone();
+        merge(&mut setup, &run.change);
+        merge(&mut setup, &grade.change);
+        for policy in [&grade.good, &grade.counter] {
+            scenario(&form.title, setup.clone(), policy).map_err(wrong)?;
+        }
+        Grade::read(grade, &names, setup).map_err(wrong)
+    };
+    form.grade.iter().map(grade).collect()
 }
 
 /// A run, at the places where it takes place.
@@ -213,42 +278,6 @@ impl LessonRun {
 /// The names of the runs at this place.
 fn at(runs: &[LessonRun], place: Place) -> Vec<&str> {
     runs.iter().filter(|run| run.takes_place(place)).map(|run| run.name.as_str()).collect()
-}
-
-/// The scenario of one run: its setup with its policy.
-fn scenario(title: &str, mut table: Table, policy: &str) -> Result<Scenario, String> {
-    table.insert("title".to_owned(), Value::String(title.to_owned()));
-    table.insert("policies".to_owned(), Value::Array(vec![Value::String(policy.to_owned())]));
-    let text = toml::to_string(&table).map_err(|error| error.to_string())?;
-    Ok(Scenario::parse(&text).map_err(|error| error.to_string())?.ticks())
-}
-
-/// Keys of which a table has one: a change that has one of them removes the others.
-const ALTERNATIVES: [&[&str]; 3] = [
-    &["requests", "time"],
-    &["even", "poisson", "steps", "clients"],
-    &["fixed", "exp", "lognormal", "bimodal", "uniform"],
-];
-
-/// Puts the keys of a change into a table. A table in both is merged in the same way; any other value is
-/// replaced. Each element of a list of tables that a change has as one table gets its keys.
-fn merge(into: &mut Table, change: &Table) {
-    for (key, value) in change {
-        for group in ALTERNATIVES.iter().filter(|group| group.contains(&key.as_str())) {
-            group.iter().filter(|other| *other != key).for_each(|other| drop(into.remove(*other)));
-        }
-        match (into.get_mut(key), value) {
-            (Some(Value::Table(inner)), Value::Table(change)) => merge(inner, change),
-            (Some(Value::Array(list)), Value::Table(change)) => {
-                for element in list.iter_mut().filter_map(Value::as_table_mut) {
-                    merge(element, change);
-                }
-            }
-            _ => {
-                into.insert(key.clone(), value.clone());
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -357,28 +386,5 @@ counter = { rr = "random" }
             .collect();
         assert_eq!(figures, ["800 calls", "800 calls"]);
         assert_eq!(chart.spell(chart.value(Place::Virtual, &reports, "missing")), "no number");
-    }
-
-    #[test]
-    fn a_change_is_merged_into_the_setup() {
-        let mut table: Table =
-            toml::from_str("a = 1\nlist = [{ x = 1 }, { x = 2 }]\n[deep]\nb = 1\nc = 2").unwrap();
-        merge(&mut table, &toml::from_str("a = 3\nlist = { y = 5 }\n[deep]\nc = 4").unwrap());
-        let expected: Table =
-            toml::from_str("a = 3\nlist = [{ x = 1, y = 5 }, { x = 2, y = 5 }]\n[deep]\nb = 1\nc = 4")
-                .unwrap();
-        assert_eq!(table, expected);
-    }
-
-    #[test]
-    fn a_change_removes_the_alternatives_of_its_keys() {
-        let mut table: Table = toml::from_str(
-            "requests = 9\narrivals = { clients = 3, think = { fixed = \"1ms\" } }\nservice = { exp = \"1s\" }",
-        )
-        .unwrap();
-        let change = "time = \"9s\"\narrivals = { even = 1 }\nservice = { fixed = \"2s\" }";
-        merge(&mut table, &toml::from_str(change).unwrap());
-        let expected = "time = \"9s\"\narrivals = { even = 1, think = { fixed = \"1ms\" } }\nservice = { fixed = \"2s\" }";
-        assert_eq!(table, toml::from_str(expected).unwrap());
     }
 }

@@ -4,14 +4,18 @@ mod ask;
 mod course;
 mod draw;
 mod foreign;
+mod grading;
+mod hand_in;
 mod page;
 mod print;
 mod progress;
 mod run;
 mod selftest;
+mod selftest_grades;
 mod selftest_live;
 mod show;
 mod tables;
+mod watch;
 
 use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
@@ -45,6 +49,14 @@ enum Command {
     Run(run::Run),
     /// Check that each claim holds, and that each counter-case breaks its claim.
     Selftest(selftest::Selftest),
+    /// Print the hint of a lesson.
+    Hint {
+        /// The number of the lesson, such as 06.
+        number: String,
+    },
+    Watch(watch::Watch),
+    Grade(grading::Grading),
+    HandIn(hand_in::HandIn),
     Pictures(draw::Pictures),
     /// Forget all predictions.
     Reset,
@@ -73,6 +85,10 @@ fn run(cli: &Cli) -> Result<Outcome> {
         Command::List => list(&course, &progress).map(|()| Outcome::Pass),
         Command::Run(run) => run.run(lesson(&course, run.number())?, &progress),
         Command::Selftest(selftest) => selftest.run(&course, &folder).map(outcome),
+        Command::Hint { number } => hint(lesson(&course, number)?).map(|()| Outcome::Pass),
+        Command::Watch(watch) => watch.run(&course).map(|()| Outcome::Pass),
+        Command::HandIn(hand_in) => hand_in.run(&course, &progress).map(|()| Outcome::Pass),
+        Command::Grade(grading) => grading.run(&course, &progress),
         Command::Pictures(pictures) => pictures.run(&course).map(outcome),
         Command::Reset => progress::reset(&progress).map(|()| Outcome::Pass),
     }
@@ -82,11 +98,16 @@ fn outcome(is_good: bool) -> Outcome {
     if is_good { Outcome::Pass } else { Outcome::Fail }
 }
 
+/// Prints the question and the hint of a lesson.
+fn hint(Found { number, lesson, .. }: &Found) -> Result<()> {
+    print(&format!("Lesson {number}: {}\n\n{}\n\nHint: {}\n", lesson.title, lesson.question, lesson.hint))
+}
+
 /// Prints one line for each lesson, with what became of the last prediction.
 fn list(course: &[Found], progress: &Path) -> Result<()> {
-    let last = progress::last(progress)?;
+    let progress = progress::read(progress)?;
     for Found { number, lesson, .. } in course {
-        let done = match last.get(number) {
+        let done = match progress.last(number) {
             None => "     ",
             Some(entry) if entry.prediction == entry.answer => "right",
             Some(_) => "wrong",

@@ -12,7 +12,7 @@ use crate::ask::{conclusion, predict, question};
 use crate::course::Found;
 use crate::foreign::Foreign;
 use crate::print::print;
-use crate::progress::{self, Entry};
+use crate::progress::{self, Entry, Judged};
 use crate::show::Show;
 
 /// Run one lesson.
@@ -51,6 +51,20 @@ enum OnlyPlace {
     Live,
 }
 
+/// What became of the claims.
+struct Verdicts {
+    /// The worst outcome.
+    worst: Outcome,
+    claims: Vec<Judged>,
+}
+
+impl Verdicts {
+    fn add(&mut self, context: &Context<'_>, says: &str, verdict: Verdict) {
+        self.worst = worse(self.worst, verdict.outcome);
+        self.claims.push(Judged::of(says, context.place.word(), context.seed, verdict));
+    }
+}
+
 /// What the claims of a lesson have in common.
 struct Context<'a> {
     number: &'a str,
@@ -74,70 +88,76 @@ impl Run {
             sheet(number, lesson, first)?;
             prediction = predict(lesson)?;
         }
-        let mut worst = Outcome::Pass;
+        let mut verdicts = Verdicts { worst: Outcome::Pass, claims: Vec::new() };
         for seed in first..first.saturating_add(self.repeat.into()) {
             if self.foreign.is_wanted() {
-                worst = worse(worst, self.run_foreign(number, lesson, seed)?);
+                self.run_foreign(number, lesson, seed, &mut verdicts)?;
                 continue;
             }
             if self.only != Some(OnlyPlace::Live) {
-                worst = worse(worst, self.run_virtual(number, lesson, seed)?);
+                self.run_virtual(number, lesson, seed, &mut verdicts)?;
             }
             if self.only != Some(OnlyPlace::Virtual) {
-                worst = worse(worst, self.run_live(number, lesson, seed)?);
+                self.run_live(number, lesson, seed, &mut verdicts)?;
             }
         }
         if let Some(prediction) = prediction.clone() {
-            let holds = worst != Outcome::Fail;
-            let entry = Entry { lesson: number.clone(), prediction, answer: lesson.answer.clone(), holds };
+            let holds = verdicts.worst != Outcome::Fail;
+            let entry = Entry {
+                lesson: number.clone(),
+                prediction,
+                answer: lesson.answer.clone(),
+                holds,
+                claims: verdicts.claims.clone(),
+                at: progress::now(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            };
             progress::append(progress, &entry)?;
         }
         if !self.json {
             print(&conclusion(lesson, prediction.as_ref(), folder))?;
         }
-        Ok(worst)
+        Ok(verdicts.worst)
     }
 
-    fn run_virtual(&self, number: &str, lesson: &Lesson, seed: u64) -> Result<Outcome> {
+    fn run_virtual(&self, number: &str, lesson: &Lesson, seed: u64, verdicts: &mut Verdicts) -> Result<()> {
         let context = Context { number, place: Place::Virtual, seed };
         let reports = lesson.run(seed).map_err(|error| anyhow!("lesson {number}: {error}"))?;
-        let mut worst = Outcome::Pass;
         for claim in lesson.claims(Place::Virtual) {
             let verdict = claim.verdict(&reports, self.repeat);
-            worst = worse(worst, verdict.outcome);
+            verdicts.add(&context, &claim.says, verdict);
             print(&self.line(&context, &claim.says, &claim.what, verdict))?;
         }
         if !self.json {
             print(&chart(lesson, Place::Virtual, &reports))?;
         }
-        Ok(worst)
+        Ok(())
     }
 
-    fn run_live(&self, number: &str, lesson: &Lesson, seed: u64) -> Result<Outcome> {
+    fn run_live(&self, number: &str, lesson: &Lesson, seed: u64, verdicts: &mut Verdicts) -> Result<()> {
         let claims = lesson.claims(Place::Live);
         if claims.is_empty() {
-            return Ok(Outcome::Pass);
+            return Ok(());
         }
         let context = Context { number, place: Place::Live, seed };
         let show = Show { is_quiet: self.json, has_page: !self.no_page, is_quick: self.quick };
         let (reports, lateness) = show.live(lesson, seed)?;
-        let mut worst = Outcome::Pass;
         for claim in claims {
             let verdict = claim.live_verdict(&reports, self.repeat, lateness.is_late());
-            worst = worse(worst, verdict.outcome);
+            verdicts.add(&context, &claim.says, verdict);
             print(&self.line(&context, &claim.says, &claim.what, verdict))?;
         }
         if !self.json {
             print(&format!("{}{}", machine(lateness), chart(lesson, Place::Live, &reports)))?;
         }
-        Ok(worst)
+        Ok(())
     }
 
     /// The same on a balancer of somebody else. What it cannot do or does not tell is skipped, and said.
-    fn run_foreign(&self, number: &str, lesson: &Lesson, seed: u64) -> Result<Outcome> {
+    fn run_foreign(&self, number: &str, lesson: &Lesson, seed: u64, verdicts: &mut Verdicts) -> Result<()> {
         let context = Context { number, place: Place::Live, seed };
         let results = self.foreign.play(lesson, seed, self.quick, self.json)?;
-        let (mut worst, mut checked) = (Outcome::Pass, 0);
+        let mut checked = 0;
         let claims = lesson.claims(Place::Live);
         for claim in &claims {
             if let Some(why) = results.obstacle(claim) {
@@ -145,7 +165,8 @@ impl Run {
                 continue;
             }
             let verdict = claim.live_verdict(&results.reports, self.repeat, results.lateness.is_late());
-            (worst, checked) = (worse(worst, verdict.outcome), checked + 1);
+            checked += 1;
+            verdicts.add(&context, &claim.says, verdict);
             print(&self.line(&context, &claim.says, &claim.what, verdict))?;
         }
         if !self.json {
@@ -155,7 +176,7 @@ impl Run {
                 claims.len()
             ))?;
         }
-        Ok(worst)
+        Ok(())
     }
 
     fn skipped(&self, number: &str, says: &str, why: &str) -> String {

@@ -10,8 +10,8 @@ use lessons::Place;
 use crate::course::{Found, chosen};
 use crate::page::{at, part, read, write_part};
 use crate::print::print;
-use crate::selftest_live;
 use crate::tables::{figures, rows};
+use crate::{selftest_grades, selftest_live};
 
 /// Check that each claim holds, and that each counter-case breaks its claim.
 #[derive(Args)]
@@ -34,6 +34,9 @@ pub(crate) struct Selftest {
     /// The numbers of the lessons; all by default.
     #[arg(value_name = "NUMBER", conflicts_with_all = ["write", "check"])]
     numbers: Vec<String>,
+    /// Check what is asked of a policy that is graded instead, and count the points of all policies.
+    #[arg(long, conflicts_with = "live")]
+    grades: bool,
     /// The page with the table; by default docs/lessons.md next to the folder of the lessons.
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
@@ -65,6 +68,9 @@ impl Selftest {
             }
             return Ok(is_good);
         }
+        if self.grades {
+            return self.grades(course, &page);
+        }
         let (mut table, mut is_good, mut differences) = (String::from(HEAD), true, Vec::new());
         let mut expected = Vec::new();
         for found in chosen.into_iter().filter(|found| !found.lesson.claims(Place::Virtual).is_empty()) {
@@ -94,6 +100,29 @@ impl Selftest {
             print(&format!("{difference}; run `lessons selftest --repeat 20 --write`\n"))?;
         }
         Ok(is_good && differences.is_empty())
+    }
+}
+
+impl Selftest {
+    /// The same for what is asked of a policy.
+    fn grades(&self, course: &[Found], page: &Path) -> Result<bool> {
+        let tested = selftest_grades::test(course, self.repeat)?;
+        print(&format!("{}\n{}", tested.claims, tested.points))?;
+        let mut differences = Vec::new();
+        if self.write {
+            write_part(page, "grades", &tested.claims)?;
+            write_part(page, "points", &tested.points)?;
+        } else if self.check {
+            let text = read(page)?;
+            differences.extend(compare(part(&text, "grades").with_context(at(page))?, &tested.rows));
+            if part(&text, "points").with_context(at(page))? != tested.points.trim_end() {
+                differences.push("the page has other points".to_owned());
+            }
+        }
+        for difference in &differences {
+            print(&format!("{difference}; run `lessons selftest --grades --repeat 20 --write`\n"))?;
+        }
+        Ok(tested.is_good && differences.is_empty())
     }
 }
 

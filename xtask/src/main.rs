@@ -8,6 +8,7 @@ mod demo;
 mod fuzz;
 mod image;
 mod lesson;
+mod new_policy;
 mod pictures;
 mod print;
 mod program;
@@ -39,8 +40,10 @@ enum Command {
     Budget(budget::CompareBudget),
     Console(console::AttachConsole),
     Fuzz(fuzz::Fuzz),
+    Grade(lesson::Grade),
     Lesson(lesson::Lesson),
     Lessons(lesson::Lessons),
+    NewPolicy(new_policy::NewPolicy),
     Pictures(pictures::Pictures),
     Record(record::Record),
     Replay(replay::Replay),
@@ -57,8 +60,10 @@ fn main() -> ExitCode {
         Command::Budget(command) => command.run(),
         Command::Console(command) => command.run(),
         Command::Fuzz(command) => command.run(),
+        Command::Grade(command) => command.run(),
         Command::Lesson(command) => command.run(),
         Command::Lessons(command) => command.run(),
+        Command::NewPolicy(command) => command.run(),
         Command::Pictures(command) => command.run(),
         Command::Record(command) => command.run(),
         Command::Replay(command) => command.run(),

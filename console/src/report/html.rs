@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use picture::Picture;
 
+use super::style::style;
 use crate::shown::shown;
 
 /// Text as it is written between tags and in attributes: it contains no tag, ends no attribute, and changes
@@ -19,7 +20,7 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// A table. The first cell of each row is the head of the row.
 #[derive(Debug)]
-pub(super) struct Table {
+pub struct Table {
     caption: String,
     heads: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -27,13 +28,13 @@ pub(super) struct Table {
 
 impl Table {
     /// A table without rows.
-    pub(super) fn new(caption: &str, heads: &[&str]) -> Self {
+    pub fn new(caption: &str, heads: &[&str]) -> Self {
         let heads = heads.iter().map(|head| (*head).to_owned()).collect();
         Self { caption: caption.to_owned(), heads, rows: Vec::new() }
     }
 
     /// Adds a row, with one cell for each head.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    pub fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
@@ -60,19 +61,19 @@ impl Table {
 
 /// The body of a page.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub struct Page {
     body: String,
     is_open: bool,
 }
 
 impl Page {
     /// The one main heading of the page.
-    pub(super) fn title(&mut self, text: &str) {
+    pub fn title(&mut self, text: &str) {
         let _ = writeln!(self.body, "<h1>{}</h1>", escaped(text));
     }
 
     /// Begins a section. Everything up to the next one belongs to it.
-    pub(super) fn section(&mut self, name: &str, heading: &str) {
+    pub fn section(&mut self, name: &str, heading: &str) {
         self.end_section();
         self.is_open = true;
         let (name, heading) = (escaped(name), escaped(heading));
@@ -80,12 +81,12 @@ impl Page {
     }
 
     /// A paragraph.
-    pub(super) fn words(&mut self, text: &str) {
+    pub fn words(&mut self, text: &str) {
         let _ = writeln!(self.body, "<p>{}</p>", escaped(text));
     }
 
     /// Names with their values.
-    pub(super) fn facts(&mut self, facts: &[(&str, String)]) {
+    pub fn facts(&mut self, facts: &[(&str, String)]) {
         self.body += "<dl>\n";
         for (name, value) in facts {
             let _ = writeln!(self.body, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(name), escaped(value));
@@ -103,7 +104,7 @@ impl Page {
     }
 
     /// A table.
-    pub(super) fn table(&mut self, table: &Table) {
+    pub fn table(&mut self, table: &Table) {
         // A wide table can be moved in its frame, also with keys.
         let caption = escaped(&table.caption);
         let _ = write!(
@@ -129,8 +130,9 @@ impl Page {
 
     /// The whole file, with one style sheet of which a browser knows the hash. It needs no other file, and
     /// the policy in it permits no script and no request.
-    pub(super) fn finish(mut self, title: &str, style: &str, hash: &str) -> String {
+    pub fn finish(mut self, title: &str) -> String {
         self.end_section();
+        let (style, hash) = style();
         let (title, body) = (escaped(title), self.body);
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

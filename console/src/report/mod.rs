@@ -22,10 +22,9 @@ mod style;
 use api::Hello;
 
 pub use self::ghosts::{Replay, Replays};
-use self::html::{Page, Table};
+pub use self::html::{Page, Table};
 pub use self::kept::Kept;
 use self::moment::{date, maybe_milliseconds, seconds};
-use self::style::style;
 use crate::glyphs::Glyphs;
 use crate::model::{Lane, LineKind, View};
 
@@ -62,8 +61,7 @@ pub fn report(run: &Run) -> String {
     lanes(&mut page, &run.kept, &view);
     decided(&mut page, run, hello.t);
     ghosts(&mut page, run, &view);
-    let (css, hash) = style();
-    page.finish(&title, &css, &hash)
+    page.finish(&title)
 }
 
 fn summary(page: &mut Page, run: &Run, hello: &Hello, view: &View) {

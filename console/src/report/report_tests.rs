@@ -65,7 +65,7 @@ fn every_plot_has_a_table_and_every_change_a_row() {
 #[test]
 fn a_report_needs_nothing_else_and_runs_nothing() {
     let html = report(&run(missing()));
-    let (css, hash) = style();
+    let (css, hash) = style::style();
     assert!(html.contains(&format!("<style>{css}</style>")), "the hash is that of the style sheet");
     assert!(html.contains(&format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'")));
     for banned in ["<script", " style=", " src=", "@import", "url(", "javascript:", "onload"] {

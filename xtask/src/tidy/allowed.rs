@@ -450,18 +450,24 @@ pub(super) const TABLES: &[Allowed] = &[
             ("main", "claim"),
             ("run", "ask claim course figures foreign form lesson live print progress show"),
             ("foreign", "claim figures lesson live print"),
-            ("selftest", "course form page print selftest_live tables"),
+            ("selftest", "course form page print selftest_grades selftest_live tables"),
+            ("selftest_grades", "claim course grade law lesson setup"),
             ("selftest_live", "claim course form law print show"),
             ("draw", "chart course figures form lesson page print show tables"),
+            ("grading", "claim course grade law lesson print progress setup"),
+            ("hand_in", "answer course law lesson print progress"),
+            ("watch", "course form show"),
             ("show", "figures lesson live print"),
             ("tables", "claim figures form law lesson"),
             ("course", "lesson"),
             ("ask", "answer lesson print"),
             ("page", ""),
-            ("progress", "answer"),
+            ("progress", "answer claim"),
             ("print", ""),
             // The library.
-            ("lesson", "answer chart claim figures form live"),
+            ("lesson", "answer chart claim figures form grade live setup"),
+            ("grade", "claim figures form"),
+            ("setup", ""),
             ("chart", "expression figures form law"),
             ("claim", "expression figures form law"),
             ("form", "answer"),
@@ -479,7 +485,10 @@ pub(super) const TABLES: &[Allowed] = &[
     Allowed {
         scope: "xtask",
         rows: &[
-            ("main", "bench budget console fuzz image soak record replay demo tidy lesson sim pictures"),
+            (
+                "main",
+                "bench budget console fuzz image soak record replay demo tidy lesson new_policy sim pictures",
+            ),
             // The commands.
             ("bench", "callgrind table print"),
             ("budget", "callgrind print"),
@@ -492,6 +501,7 @@ pub(super) const TABLES: &[Allowed] = &[
             ("demo", "table print"),
             ("tidy", "print"),
             ("lesson", "program"),
+            ("new_policy", "print"),
             ("sim", "program"),
             ("pictures", "print"),
             // What several commands use.

@@ -60,8 +60,8 @@ impl Counts {
     }
 }
 
-/// Runs all lessons live, so many times each, and prints a row for each claim. `jobs` lessons run side by side.
-/// Returns the table, and whether no claim failed and each counter-case did.
+/// Runs all lessons live, so many times each, and prints a row for each claim. `jobs` lessons run side by
+/// side. Returns the table, and whether no claim failed and each counter-case did.
 pub(crate) fn run(course: &[&Found], repeat: u32, jobs: usize) -> Result<(String, bool)> {
     print(HEAD)?;
     let next = AtomicUsize::new(0);

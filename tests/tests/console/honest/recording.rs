@@ -159,8 +159,8 @@ impl Recording {
         rising(self.all("tick"))
     }
 
-    /// The ticks of the ghost of a policy since it last began: a simulator that was too slow begins again, and
-    /// its sums fall. After 3 s without a tick, nothing of a ghost is kept.
+    /// The ticks of the ghost of a policy since it last began: a simulator that was too slow begins again,
+    /// and its sums fall. After 3 s without a tick, nothing of a ghost is kept.
     pub(super) fn ghost(&self, policy: &str) -> Ticks<'_> {
         let (mut ticks, mut now): (Vec<&Value>, f64) = (Vec::new(), 0.0);
         for event in &self.events {

@@ -32,6 +32,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
 use self::driver::{Browser, Installed};
+use self::honest::terminal;
 use self::stage::Stage;
 
 /// What the tests share: one browser, and one lab that is started by the first test that needs it.
@@ -91,6 +92,7 @@ const STORIES: &[(&str, Story)] = &[
     story!(numbers::two_models_give_the_same_views),
     story!(numbers::numbers_at_rest_are_those_of_the_lab),
     story!(honest::all_numbers_are_those_of_the_lab),
+    story!(terminal::all_numbers_of_the_terminal_are_those_of_the_lab),
     story!(numbers::the_first_paint_is_soon),
     story!(pictures::pictures),
     ("the_page_draws_fast_enough", |shared| {

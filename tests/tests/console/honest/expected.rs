@@ -102,17 +102,17 @@ fn whole(tick: &Value, name: &str) -> f64 {
     list(&tick["backends"]).map(|one| one[name].as_f64().unwrap_or(0.0)).sum()
 }
 
-fn tries(tick: &Value) -> f64 {
+pub(super) fn tries(tick: &Value) -> f64 {
     whole(tick, "picks") + whole(tick, "retries")
 }
 
 /// The numbers of the backends.
-fn numbers(ticks: &Ticks<'_>) -> Vec<usize> {
+pub(super) fn numbers(ticks: &Ticks<'_>) -> Vec<usize> {
     list(&ticks.last()["backends"]).filter_map(|one| usize::try_from(one["backend"].as_u64()?).ok()).collect()
 }
 
 /// The latencies that clients saw in the last seconds.
-fn of_clients(ticks: &Ticks<'_>, now: f64, q: f64) -> Option<f64> {
+pub(super) fn of_clients(ticks: &Ticks<'_>, now: f64, q: f64) -> Option<f64> {
     ticks.latencies(now - SHORT, f64::INFINITY, &|tick| tick["load"]["latency"].clone()).quantile(q)
 }
 
@@ -129,25 +129,25 @@ fn total(recording: &Recording, ticks: &Ticks<'_>, name: &str) -> Option<String>
             let times = if requests > 0.0 { format!(" (×{})", num(times, 2)) } else { String::new() };
             format!("{}{times}", rate(more))
         }
-        "imbalance" => {
-            let shares: Vec<f64> = numbers(ticks)
-                .into_iter()
-                .filter(|number| share(ticks, *number, "picks") > 0.0 || gets_requests(recording, *number))
-                .map(|number| share(ticks, number, "picks") / weight(ticks, number).max(1.0))
-                .collect();
-            let sum: f64 = shares.iter().sum();
-            let most = shares.iter().copied().fold(0.0, f64::max);
-            if sum > 0.0 {
-                format!("×{}", num(most * shares.len() as f64 / sum, 2))
-            } else {
-                "–".to_owned()
-            }
-        }
+        "imbalance" => imbalance(recording, ticks)
+            .map_or_else(|| "–".to_owned(), |imbalance| format!("×{}", num(imbalance, 2))),
         "p50" => time(of_clients(ticks, recording.now(), 0.5)),
         "p99" => time(of_clients(ticks, recording.now(), 0.99)),
         "in-flight" => num(at(ticks.last(), "/in_flight"), 0),
         _ => return None,
     })
+}
+
+/// The largest share compared to the average, in relation to the weights; `None` without picks.
+pub(super) fn imbalance(recording: &Recording, ticks: &Ticks<'_>) -> Option<f64> {
+    let shares: Vec<f64> = numbers(ticks)
+        .into_iter()
+        .filter(|number| share(ticks, *number, "picks") > 0.0 || gets_requests(recording, *number))
+        .map(|number| share(ticks, number, "picks") / weight(ticks, number).max(1.0))
+        .collect();
+    let sum: f64 = shares.iter().sum();
+    let most = shares.iter().copied().fold(0.0, f64::max);
+    (sum > 0.0).then(|| most * shares.len() as f64 / sum)
 }
 
 /// Whether the balancer sends new requests there.
@@ -163,16 +163,16 @@ fn weight(ticks: &Ticks<'_>, number: usize) -> f64 {
     backend(ticks.last(), number).map_or(0.0, |one| at(one, "/weight"))
 }
 
-fn of_lane(number: usize, figure: impl Fn(&Value) -> f64) -> impl Fn(&Value) -> Option<f64> {
+pub(super) fn of_lane(number: usize, figure: impl Fn(&Value) -> f64) -> impl Fn(&Value) -> Option<f64> {
     move |tick| backend(tick, number).map(&figure)
 }
 
-fn good(one: &Value) -> f64 {
+pub(super) fn good(one: &Value) -> f64 {
     (at(one, "/answers") - at(one, "/errors")).max(0.0)
 }
 
 /// The part of one backend of the increase of all backends.
-fn share(ticks: &Ticks<'_>, number: usize, name: &str) -> f64 {
+pub(super) fn share(ticks: &Ticks<'_>, number: usize, name: &str) -> f64 {
     let figure = |one: &Value| if name == "good" { good(one) } else { one[name].as_f64().unwrap_or(0.0) };
     let increase = |number| ticks.increase(&of_lane(number, figure));
     let all: f64 = numbers(ticks).into_iter().map(increase).sum();

@@ -8,6 +8,7 @@
 mod expected;
 mod format;
 mod recording;
+pub(super) mod terminal;
 mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use lab::client::Events;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::recording::{Recording, SHORT, at, backend, list};
+use self::recording::{Recording, at, backend, list};
 use super::driver::Browser;
 use super::stage::{BACKENDS, Stage};
 use super::tab::{PATIENCE, Tab};
@@ -140,7 +141,7 @@ async fn same_sums(stage: &Stage, recording: &Recording) -> Result<()> {
 /// different clocks, so some requests at the beginning of the period may be on the other side of it.
 fn same_ledger(recording: &Recording, ledger: &[Value]) -> Result<()> {
     let ticks = recording.ticks();
-    let begin = at(ticks.last(), "/t") - ticks.covers().min(SHORT);
+    let begin = at(ticks.last(), "/t") - ticks.covers();
     for number in 1..=BACKENDS {
         let told = ticks.increase(&|tick| backend(tick, number).map(|one| at(one, "/answers")));
         let is_here = |one: &&Value| {

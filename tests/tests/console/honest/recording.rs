@@ -159,9 +159,29 @@ impl Recording {
         rising(self.all("tick"))
     }
 
-    /// The ticks of the ghost of a policy.
+    /// The ticks of the ghost of a policy since it last began: a simulator that was too slow begins again,
+    /// and its sums fall. After 3 s without a tick, nothing of a ghost is kept.
     pub(super) fn ghost(&self, policy: &str) -> Ticks<'_> {
-        rising(self.all("ghost").filter(|event| event["policy"] == policy).map(|event| &event["tick"]))
+        let (mut ticks, mut now): (Vec<&Value>, f64) = (Vec::new(), 0.0);
+        for event in &self.events {
+            now = now.max(at(event, "/t")).max(at(event, "/tick/t"));
+            if event["event"] != "ghost" {
+                continue;
+            }
+            if ticks.last().is_some_and(|last| at(last, "/t") + 3e6 <= now) {
+                ticks.clear();
+            }
+            let tick = &event["tick"];
+            if event["policy"] != policy || ticks.last().is_some_and(|last| at(tick, "/t") <= at(last, "/t"))
+            {
+                continue;
+            }
+            if ticks.last().is_some_and(|last| at(tick, "/requests") < at(last, "/requests")) {
+                ticks.clear();
+            }
+            ticks.push(tick);
+        }
+        Ticks(ticks)
     }
 
     /// The policy in force, and the time since which it is so.

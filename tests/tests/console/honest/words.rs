@@ -80,7 +80,7 @@ pub(super) fn live(event: &Value) -> String {
 }
 
 /// The way of a request.
-fn route(request: &Value) -> String {
+pub(super) fn route(request: &Value) -> String {
     let mut all: Vec<String> = list(&request["tried"])
         .map(|tried| format!("B{} ({})", tried[0], tried[1].as_str().unwrap_or_default()))
         .collect();

@@ -119,7 +119,7 @@ impl Backend {
         self.spec.load_full()
     }
 
-    /// Replaces the load, the latency and the reports by those of another backend, and tells the watch.
+    /// Replaces the load, the latency and the load reports by those of another backend, and tells the watch.
     pub(super) fn see_load_of(&self, other: &Self) {
         self.load.see(&other.load);
         self.reports.see(&other.reports);

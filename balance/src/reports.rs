@@ -103,6 +103,12 @@ impl Reports {
         self.last.store(0, Relaxed);
     }
 
+    /// Replaces the weight by that of another backend.
+    pub(crate) fn see(&self, other: &Self) {
+        let all = [(&self.weight, &other.weight), (&self.first, &other.first), (&self.last, &other.last)];
+        all.into_iter().for_each(|(own, others)| own.store(others.load(Relaxed), Relaxed));
+    }
+
     fn weight(&self, now: Moment) -> Option<f64> {
         let first = Moment::from_stamp(self.first.load(Relaxed))?;
         let is_present = now.since(self.last()?) < EXPIRES && now.since(first) >= BLACKOUT;
@@ -189,6 +195,9 @@ mod tests {
         backend.learn_report(Some(report(0.5, 10.0, 0.0)), at(200));
         assert_eq!(backend.reported_weight(at(209)), None, "the blackout begins again");
         assert_eq!(backend.reported_weight(at(210)), Some(20.0));
+        let copy = &backends(&[1])[0];
+        copy.see_load_of(backend);
+        assert_eq!(copy.reported_weight(at(210)), Some(20.0), "a view of the load has the reports too");
         backend.reports.forget();
         assert_eq!(backend.reported_weight(at(210)), None, "it was started again");
     }

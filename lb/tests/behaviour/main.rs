@@ -40,6 +40,7 @@ mod leavers;
 mod lifecycle;
 mod limits;
 mod listeners;
+mod load_reports;
 mod logs;
 mod mistakes;
 mod monitoring;

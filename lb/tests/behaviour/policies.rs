@@ -27,7 +27,7 @@ fn shares(client: &mut Client, n: usize) -> BTreeMap<String, usize> {
 #[test]
 fn the_same_key_goes_to_the_same_backend_over_any_connection() {
     let upstreams = upstreams();
-    for policy in ["ring", "bounded-ring", "maglev", "rendezvous"] {
+    for policy in ["ring", "bounded-ring", "maglev", "rendezvous", "score", "affinity"] {
         let lb = start(&upstreams, &[&format!("--policy={policy}"), "--hash-by=header:x-user"]);
         let mut homes = HashMap::new();
         for round in 0..3 {

@@ -92,6 +92,8 @@ pub(super) struct BalancerForm {
     _explain: Option<bool>,
     pub(super) panic_threshold: Option<u32>,
     pub(super) load_factor: Option<u32>,
+    pub(super) remembered_keys: Option<u32>,
+    pub(super) affinity_gap: Option<u32>,
     pub(super) outlier_errors: Option<u32>,
     pub(super) ejection_time: Option<Time>,
     pub(super) retries: Option<u32>,

@@ -197,6 +197,8 @@ fn needs(form: &SetupForm) -> Vec<String> {
         ("slow_start", slow_start.is_some()),
         ("panic_threshold", panic_threshold.is_some()),
         ("load_factor", load_factor.is_some()),
+        ("remembered_keys", form.balancer.remembered_keys.is_some()),
+        ("affinity_gap", form.balancer.affinity_gap.is_some()),
         ("ejection_time", ejection_time.is_some() || has_outliers),
         ("retries", retries.is_some() || attempts.is_some()),
         ("retry_on_errors", retry_on_errors.is_some() || budget_percent.is_some()),

@@ -63,6 +63,8 @@ pub(super) fn settings(
     set("balance", "load_view_delay", time(form.load_view_delay));
     set("balance", "panic_threshold", percent(form.panic_threshold));
     set("balance", "load_factor", percent(form.load_factor));
+    set("balance", "remembered_keys", number(form.remembered_keys));
+    set("balance", "affinity_gap", number(form.affinity_gap));
     set("outlier", "consecutive_errors", number(form.outlier_errors));
     set("outlier", "ejection_time", time(form.ejection_time));
     set("retries", "retries", number(form.retries));

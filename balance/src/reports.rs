@@ -92,12 +92,6 @@ impl Reports {
         self.last.store(now.to_stamp(), Relaxed);
     }
 
-    /// Takes over the weight of other reports.
-    pub(crate) fn see(&self, other: &Self) {
-        let both = [(&self.weight, &other.weight), (&self.first, &other.first), (&self.last, &other.last)];
-        both.into_iter().for_each(|(own, other)| own.store(other.load(Relaxed), Relaxed));
-    }
-
     /// The backend may have been started again, so its earlier reports mean nothing.
     pub(crate) fn forget(&self) {
         self.last.store(0, Relaxed);

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
+use api::excerpt;
 use clap::Args;
 use lessons::law::number;
 use lessons::{Grade, Lesson, Outcome, Verdict, policies};
@@ -57,7 +58,8 @@ impl Grading {
         let known = policies();
         ensure!(
             known.contains(&policy),
-            "there is no policy {policy}; write one of {}, or begin one with `cargo xtask new-policy {policy}`",
+            "there is no policy {}; write one of {}, or begin one with `cargo xtask new-policy`",
+            excerpt(&policy),
             known.join(", ")
         );
         let mut rows = Vec::new();

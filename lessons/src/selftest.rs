@@ -69,7 +69,7 @@ impl Selftest {
             return Ok(is_good);
         }
         if self.grades {
-            return self.grades(course, &page);
+            return self.grades(&chosen, &page);
         }
         let (mut table, mut is_good, mut differences) = (String::from(HEAD), true, Vec::new());
         let mut expected = Vec::new();
@@ -105,7 +105,7 @@ impl Selftest {
 
 impl Selftest {
     /// The same for what is asked of a policy.
-    fn grades(&self, course: &[Found], page: &Path) -> Result<bool> {
+    fn grades(&self, course: &[&Found], page: &Path) -> Result<bool> {
         let tested = selftest_grades::test(course, self.repeat)?;
         print(&format!("{}\n{}", tested.claims, tested.points))?;
         let mut differences = Vec::new();

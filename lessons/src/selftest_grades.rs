@@ -26,7 +26,7 @@ pub(crate) struct GradesTested {
 }
 
 /// Checks the claims of all lessons with so many seeds.
-pub(crate) fn test(course: &[Found], repeat: u32) -> Result<GradesTested> {
+pub(crate) fn test(course: &[&Found], repeat: u32) -> Result<GradesTested> {
     let mut tested =
         GradesTested { claims: HEAD.to_owned(), rows: Vec::new(), points: String::new(), is_good: true };
     for Found { number, lesson, .. } in course {
@@ -71,7 +71,7 @@ fn row(lesson: &str, grade: &Grade, good: Verdict, bad: Verdict) -> String {
 }
 
 /// The points of all policies, for each lesson and in all.
-fn points(course: &[Found]) -> Result<String> {
+fn points(course: &[&Found]) -> Result<String> {
     let graded_lessons: Vec<_> = course.iter().filter(|found| !found.lesson.grades().is_empty()).collect();
     let numbers: String = graded_lessons.iter().map(|found| format!(" {} |", found.number)).collect();
     let most: u32 =

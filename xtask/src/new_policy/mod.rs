@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use api::excerpt;
 use clap::Args;
 use lab::binaries::workspace;
 
@@ -43,7 +44,11 @@ fn write(folder: &Path, name: &str, from: &str) -> Result<Name> {
     let modules = text::policies(&known);
     if !modules.contains(&from.as_str()) {
         let names: Vec<_> = modules.iter().map(|module| module.replace('_', "-")).collect();
-        bail!("there is no policy {} to copy; write one of {}", from.replace('_', "-"), names.join(", "));
+        bail!(
+            "there is no policy {} to copy; write one of {}",
+            excerpt(&from.replace('_', "-")),
+            names.join(", ")
+        );
     }
     if let Some(taken) = text::taken(&known, &name) {
         bail!("the name {} is taken by {taken}; choose another name", name.kebab());

@@ -1,6 +1,8 @@
 //! The name of a policy in its three forms: `my-policy` in settings, `my_policy` as a module, `MyPolicy` as a
 //! type.
 
+use api::excerpt;
+
 /// The most letters of a name: the pages have a column for it.
 const LONGEST: usize = 40;
 
@@ -96,12 +98,13 @@ impl Name {
         let starts_well = text.starts_with(|first: char| first.is_ascii_lowercase());
         if !starts_well || !words.iter().all(|word| !word.is_empty() && is_word(word)) {
             return Err(format!(
-                "{text:?} is no name of a policy; write words of lower-case letters and digits with hyphens between \
-                 them, such as my-policy"
+                "{:?} is no name of a policy; write words of lower-case letters and digits with hyphens between \
+                 them, such as my-policy",
+                excerpt(text)
             ));
         }
         if text.len() > LONGEST {
-            return Err(format!("{text} has {} letters; write at most {LONGEST}", text.len()));
+            return Err(format!("{} has {} letters; write at most {LONGEST}", excerpt(text), text.len()));
         }
         let name = Self { words };
         if RESERVED.contains(&name.snake().as_str()) {

@@ -61,6 +61,11 @@ pub(super) struct ServerForm {
     pub(super) weight: Option<u32>,
     pub(super) cache: Option<CacheForm>,
     pub(super) pings: Option<String>,
+    /// Whether the answers report the load of the server.
+    #[serde(default)]
+    pub(super) report: bool,
+    /// The factor of a report that is not true.
+    pub(super) lie: Option<f64>,
     /// The mode at the beginning, such as `maintenance`; only live.
     pub(super) mode: Option<String>,
 }

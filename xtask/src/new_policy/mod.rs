@@ -98,7 +98,7 @@ fn next(name: &Name) -> String {
          \x20 $EDITOR balance/src/policy/{snake}.rs   # the comments that begin with \"Yours\" say what to change\n\
          \x20 cargo test -p balance {snake}   # does it keep the contract?\n\
          \x20 cargo xtask grade {kebab}   # how good is it?\n\
-         \x20 cargo xtask demo --policy {kebab}   # see it on real processes\n\
+         \x20 cargo xtask demo   # see it on real processes: P changes to the last policy of the list, which is yours\n\
          \n\
          Before a pull request, rewrite the pages that list all policies:\n\
          \x20 ROUNDABOUT_WRITE_POLICIES=1 cargo test -p balance --test policies_page\n\

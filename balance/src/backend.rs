@@ -15,7 +15,7 @@ use super::health::{Evidence, Health};
 use super::latency::remaining;
 use super::load::{Load, LoadWatch};
 use super::member::Member;
-use super::reports::Reports;
+use super::reports::{LoadReport, Reports};
 use super::silence::TrafficSnapshot;
 use super::state::State;
 use super::traffic::Traffic;
@@ -233,6 +233,24 @@ impl Backend {
     #[cold]
     pub fn learn_wait(&self, waited: Duration, now: Moment) {
         self.load.set_peak(self.load.peak().with_wait(waited, now));
+    }
+
+    /// The backend reports its load; `None` if the report is malformed. Reports that are malformed or
+    /// impossible are counted and ignored.
+    pub fn learn_report(&self, report: Option<LoadReport>, now: Moment) {
+        self.reports.learn(report, now);
+    }
+
+    /// The weight that follows from the reports, in answers a second; `None` while there is none: before the
+    /// first report, for the time of [`super::reports::BLACKOUT`] after it, and after
+    /// [`super::reports::EXPIRES`] without a report.
+    pub fn reported_weight(&self, now: Moment) -> Option<f64> {
+        self.reports.weight(now)
+    }
+
+    /// The number of reports that were ignored because they were malformed or impossible.
+    pub fn ignored_reports(&self) -> u64 {
+        self.reports.ignored()
     }
 
     /// A try failed because of the backend. Returns whether it counts as an error: see

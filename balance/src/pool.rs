@@ -42,7 +42,7 @@ pub struct ServerPool<X = ()> {
     /// The view that picks read. A change (rare) publishes a new view; a pick (frequent) reads the present
     /// view without a lock.
     fleet: ArcSwap<Fleet<X>>,
-    pub(crate) rules: InForce,
+    rules: InForce,
     /// Serialises changes and the publishing of views, so that the view published last shows the latest
     /// state.
     roster: Mutex<Roster<X>>,
@@ -94,6 +94,11 @@ impl<X> ServerPool<X> {
     /// Whether the present policy picks by a key.
     pub fn wants_key(&self) -> bool {
         self.rules.wants_key()
+    }
+
+    /// Whether the present policy uses what backends report of their load. Reports are read only then.
+    pub fn wants_reports(&self) -> bool {
+        self.rules.wants_reports()
     }
 
     /// The number of waiting requests from which on the rule of silence counts:

@@ -7,9 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::backend::Backend;
 use crate::moment::Moment;
-use crate::pool::ServerPool;
 
 /// For so long after its first report, a backend has no weight of its own yet: gRFC A58's blackout period.
 pub const BLACKOUT: Duration = Duration::from_secs(10);
@@ -45,9 +43,9 @@ pub struct LoadReport {
 pub struct ImpossibleReport;
 
 impl LoadReport {
-    /// The answers that the backend could give in a second, if its utilisation grows with its answers: answers
-    /// a second, divided by the utilisation plus the share of errors. `None` if the report does not say one of
-    /// the two.
+    /// The answers that the backend could give in a second, if its utilisation grows with its answers:
+    /// answers a second, divided by the utilisation plus the share of errors. `None` if the report does not
+    /// say one of the two.
     ///
     /// # Errors
     /// A value is impossible.
@@ -84,7 +82,7 @@ impl Reports {
         Moment::from_stamp(self.last.load(Relaxed))
     }
 
-    fn learn(&self, weight: f64, now: Moment) {
+    fn learn_weight(&self, weight: f64, now: Moment) {
         if self.last().is_none_or(|last| now.since(last) >= EXPIRES) {
             self.first.store(now.to_stamp(), Relaxed);
         }
@@ -103,42 +101,27 @@ impl Reports {
         all.into_iter().for_each(|(own, others)| own.store(others.load(Relaxed), Relaxed));
     }
 
-    fn weight(&self, now: Moment) -> Option<f64> {
-        let first = Moment::from_stamp(self.first.load(Relaxed))?;
-        let is_present = now.since(self.last()?) < EXPIRES && now.since(first) >= BLACKOUT;
-        is_present.then(|| f64::from_bits(self.weight.load(Relaxed)))
-    }
-}
-
-impl Backend {
-    /// The backend reports its load; `None` if the report is malformed. Reports that are malformed or
-    /// impossible are counted and ignored.
-    pub fn learn_report(&self, report: Option<LoadReport>, now: Moment) {
+    /// Takes in a report; `None` for a malformed one.
+    pub(crate) fn learn(&self, report: Option<LoadReport>, now: Moment) {
         match report.map(LoadReport::weight) {
-            Some(Ok(Some(weight))) => self.reports.learn(weight, now),
+            Some(Ok(Some(weight))) => self.learn_weight(weight, now),
             Some(Ok(None)) => {}
             Some(Err(ImpossibleReport)) | None => {
-                self.reports.ignored.fetch_add(1, Relaxed);
+                self.ignored.fetch_add(1, Relaxed);
             }
         }
     }
 
-    /// The weight that follows from the reports, in answers a second; `None` while there is none: before the
-    /// first report, for the time of [`BLACKOUT`] after it, and after [`EXPIRES`] without a report.
-    pub fn reported_weight(&self, now: Moment) -> Option<f64> {
-        self.reports.weight(now)
+    /// The number of reports that were ignored.
+    pub(crate) fn ignored(&self) -> u64 {
+        self.ignored.load(Relaxed)
     }
 
-    /// The number of reports that were ignored because they were malformed or impossible.
-    pub fn ignored_reports(&self) -> u64 {
-        self.reports.ignored.load(Relaxed)
-    }
-}
-
-impl<X> ServerPool<X> {
-    /// Whether the present policy uses what backends report of their load. Reports are read only then.
-    pub fn wants_reports(&self) -> bool {
-        self.rules.wants_reports()
+    /// The weight, while there is one.
+    pub(crate) fn weight(&self, now: Moment) -> Option<f64> {
+        let first = Moment::from_stamp(self.first.load(Relaxed))?;
+        let is_present = now.since(self.last()?) < EXPIRES && now.since(first) >= BLACKOUT;
+        is_present.then(|| f64::from_bits(self.weight.load(Relaxed)))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Affinity: the backend that has the key, unless the loads are too far apart.
 //!
-//! *Idea*: stay with the cache while the loads are similar; if they are not, care for the load alone until they
-//! are. *Formula*: if the greatest and the smallest number of requests in flight differ by at most
+//! *Idea*: stay with the cache while the loads are similar; if they are not, care for the load alone until
+//! they are. *Formula*: if the greatest and the smallest number of requests in flight differ by at most
 //! `affinity_gap`, the least loaded of the backends to which the key was sent, as far as it is among their
-//! `remembered_keys` last ones; otherwise, and for a new key, the least loaded of all. The load is
-//! `(in flight + 1) / weight`; of equal loads, a hash of the key and the address decides. *Source*: the
+//! `remembered_keys` last ones; otherwise, and for a new key, the least loaded of all. The load is `(in
+//! flight + 1) / weight`; of equal loads, a hash of the key and the address decides. *Source*: the
 //! cache-aware policy of SGLang's gateway. *Cost*: O(n) a pick, with a look into one list for each candidate,
 //! in a lock. *When it is wrong*: when the gap is too small, loads differ by chance, and keys wander through
 //! all caches; when it is too large, a frequent key overloads its backend; and with several balancers, each

@@ -1,14 +1,14 @@
 //! Reported: turns by the capacity that backends report.
 //!
-//! *Idea*: a backend knows best how busy it is. It says so in its answers, and the balancer gives each backend
-//! turns by the answers that it could give in a second. *Formula*: weight = answers a second / (utilisation +
-//! share of errors); smooth weighted round robin over these weights. They are read again once a second. A
-//! weight counts 10 s after the first report, and for 3 min after the last one. A backend without a weight has
-//! the mean of the others; with fewer than two weights, all backends are equal. *Source*: gRFC A58 and Envoy's
-//! client-side weighted round robin; the reports are those of ORCA. *Cost*: O(n) a pick, in a lock held for a
-//! few nanoseconds per candidate, and one header for each answer. *When it is wrong*: when a backend lies or
-//! is mistaken about its load; when utilisation does not grow with the answers, as with a cache; and for short
-//! queues, which it does not see: least connections finds them without any report.
+//! *Idea*: a backend knows best how busy it is. It says so in its answers, and the balancer gives each
+//! backend turns by the answers that it could give in a second. *Formula*: weight = answers a second /
+//! (utilisation + share of errors); smooth weighted round robin over these weights. They are read again once
+//! a second. A weight counts 10 s after the first report, and for 3 min after the last one. A backend without
+//! a weight has the mean of the others; with fewer than two weights, all backends are equal. *Source*: gRFC
+//! A58 and Envoy's client-side weighted round robin; the reports are those of ORCA. *Cost*: O(n) a pick, in a
+//! lock held for a few nanoseconds per candidate, and one header for each answer. *When it is wrong*: when a
+//! backend lies or is mistaken about its load; when utilisation does not grow with the answers, as with a
+//! cache; and for short queues, which it does not see: least connections finds them without any report.
 //!
 //! Weights in the configuration do not count: a report has the capacity in it already. A backend with the
 //! weight 0 gets no requests, as under every policy. A bound limits what a lie can do: no weight is more than
@@ -94,8 +94,8 @@ impl Turns {
     }
 }
 
-/// Whole weights in the proportion of the reported ones, the largest of which is [`WHOLE`]. Without reports, all
-/// are [`WHOLE`] and not 1: credits from before would otherwise be worth thousands of turns.
+/// Whole weights in the proportion of the reported ones, the largest of which is [`WHOLE`]. Without reports,
+/// all are [`WHOLE`] and not 1: credits from before would otherwise be worth thousands of turns.
 fn scaled(reported: &[Option<f64>]) -> Vec<i64> {
     let known: Vec<f64> = reported.iter().flatten().copied().collect();
     if known.len() < 2 {

@@ -1,14 +1,14 @@
 //! Score: the cache and the load in one number.
 //!
-//! *Idea*: a backend that has the key in its cache is worth a detour, but not any queue. *Formula*: the lowest
-//! of `load / mean load - match`, where load is `(in flight + 1) / weight`, and match is 1 if the key was sent
-//! to the backend and is among its `remembered_keys` last ones, otherwise 0. So a backend with the key wins
-//! while its load is at most one mean load above that of the least loaded one. Of equal scores, a hash of the key
-//! and the address decides. *Source*: the scorers of llm-d's router and of Dynamo's, which subtract a load
-//! from the part of a prompt that is cached. *Cost*: O(n) a pick, with a look into one list for each
-//! candidate, in a lock. *When it is wrong*: when keys seldom come again, because then the search is for
-//! nothing; when the list and the cache differ, as after a restart of a backend or behind several balancers;
-//! and when all backends are busy, because then one mean load is a long wait.
+//! *Idea*: a backend that has the key in its cache is worth a detour, but not any queue. *Formula*: the
+//! lowest of `load / mean load - match`, where load is `(in flight + 1) / weight`, and match is 1 if the key
+//! was sent to the backend and is among its `remembered_keys` last ones, otherwise 0. So a backend with the
+//! key wins while its load is at most one mean load above that of the least loaded one. Of equal scores, a
+//! hash of the key and the address decides. *Source*: the scorers of llm-d's router and of Dynamo's, which
+//! subtract a load from the part of a prompt that is cached. *Cost*: O(n) a pick, with a look into one list
+//! for each candidate, in a lock. *When it is wrong*: when keys seldom come again, because then the search is
+//! for nothing; when the list and the cache differ, as after a restart of a backend or behind several
+//! balancers; and when all backends are busy, because then one mean load is a long wait.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Load reports: what a backend says about its load in the head of its answers, and what the balancer makes of
-//! it.
+//! Load reports: what a backend says about its load in the head of its answers, and what the balancer makes
+//! of it.
 
 use std::time::Duration;
 

@@ -23,6 +23,14 @@ const WRONG: &[Row] = &[
     ("count = 2", "count = 60000\n[[servers]]\ncount = 60000", 7, "together at most 100000"),
     ("count = 2", "count = 2\nweight = 4000000000", 7, "write a whole number from 0 to 1000"),
     ("count = 2", "count = 2\nweight = -1", 7, "write a whole number from 0 to 1000"),
+    ("count = 2", "count = 2\nlie = 0.5", 5, "write report = true beside it"),
+    ("count = 2", "count = 2\nreport = true\nlie = 0", 8, "write a number above 0"),
+    (
+        "[arrivals]",
+        "[balancer]\nremembered_keys = 0\n[arrivals]",
+        8,
+        "write a whole number from 1 to 1000000",
+    ),
     ("count = 2", "count = 2\nweight = 1.5", 7, "write a whole number from 0 to 1000"),
     (
         "count = 2",
@@ -221,7 +229,10 @@ fn the_ends_of_each_range_are_possible() {
             "exp = \"50ms\"",
             "exp = \"1s\"\n[[fault]]\nat = \"1s\"\nkind = \"slow\"\nbackend = 1\ntimes = 2\nlasts = \"ever\"",
         ),
-        ("[arrivals]", "[balancer]\nload_factor = 101\npanic_threshold = 100\nattempts = 1\n[arrivals]"),
+        (
+            "[arrivals]",
+            "[balancer]\nload_factor = 101\nremembered_keys = 1\naffinity_gap = 0\npanic_threshold = 100\nattempts = 1\n[arrivals]",
+        ),
         ("[arrivals]", "[balancer]\nmax_in_flight = 1\nqueue = 0\nqueue_timeout = \"0s\"\n[arrivals]"),
     ] {
         if let Err(error) = Scenario::parse(&SMALL.replace(old, new)) {

@@ -1,4 +1,5 @@
-//! The load report in the head of an answer: ORCA, as Envoy and gRFC A51 read it, in its text form and as JSON.
+//! The load report in the head of an answer: ORCA, as Envoy and gRFC A51 read it, in its text form and as
+//! JSON.
 //!
 //! The header goes on to the client: Envoy does not remove it either. A backend may write anything, so a
 //! report that cannot be read is `None`, and its values are checked where they are used.

@@ -36,6 +36,15 @@ pub(crate) fn predict(lesson: &Lesson) -> Result<Option<Answer>> {
     Ok(Some(Answer::of(numbers, lesson.parts.len())))
 }
 
+/// Waits until the student has read the verdicts in virtual time. Without a terminal, it does not wait.
+pub(crate) fn pause() -> Result<()> {
+    if stdin().is_terminal() {
+        print("Press Enter for the same setup on real processes: ")?;
+        stdin().read_line(&mut String::new()).context("cannot read your answer")?;
+    }
+    Ok(())
+}
+
 /// Waits for the number of a choice. `None` at the end of the input.
 fn choice(part: &str, lesson: &Lesson) -> Result<Option<usize>> {
     loop {
@@ -67,7 +76,9 @@ fn grade(lesson: &Lesson, prediction: Option<&Answer>) -> String {
     let right = lesson.answer.numbers();
     if lesson.parts.is_empty() {
         let yours = prediction.and_then(|answer| answer.numbers().first());
-        let yours = yours.map(|number| format!("\nYour prediction: {}", choice(number))).unwrap_or_default();
+        let word = |number: &usize| if *number == right[0] { "right" } else { "wrong" };
+        let line = |number: &usize| format!("\nYour prediction is {}: {}", word(number), choice(number));
+        let yours = yours.map(line).unwrap_or_default();
         return format!("{yours}\nThe answer: {}\n", choice(&right[0]));
     }
     let mut text = String::from("\n");

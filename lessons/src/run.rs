@@ -8,7 +8,7 @@ use lessons::live::Lateness;
 use lessons::{Lesson, Outcome, Place, Reports, Verdict};
 use serde_json::{Value, json};
 
-use crate::ask::{conclusion, predict, question};
+use crate::ask::{conclusion, pause, predict, question};
 use crate::course::Found;
 use crate::foreign::Foreign;
 use crate::print::print;
@@ -98,6 +98,9 @@ impl Run {
                 self.run_virtual(number, lesson, seed, &mut verdicts)?;
             }
             if self.only != Some(OnlyPlace::Virtual) {
+                if prediction.is_some() && self.only.is_none() && !lesson.claims(Place::Live).is_empty() {
+                    pause()?;
+                }
                 self.run_live(number, lesson, seed, &mut verdicts)?;
             }
         }

@@ -36,9 +36,10 @@ impl Show {
         let mut reports = Reports::new();
         for (name, plan) in lesson.plans(self.is_quick) {
             if !self.is_quiet {
-                print(&format!("\nRun {name}, live{}:\n", length(plan)))?;
+                print(&format!("\n{}:\n", describe(name, plan)))?;
             }
-            let run = runtime.block_on(self.run(plan, seed)).with_context(|| format!("run {name}"))?;
+            let run = runtime.block_on(self.run(name, plan, lesson, seed));
+            let run = run.with_context(|| format!("run {name}"))?;
             lateness = lateness.with(run.late());
             let figures: Rc<dyn Figures> = Rc::new(run);
             reports.insert(name, figures);
@@ -49,7 +50,7 @@ impl Show {
         Ok((reports, lateness))
     }
 
-    async fn run(&self, plan: &Plan, seed: u64) -> Result<LiveRun> {
+    async fn run(&self, name: &str, plan: &Plan, lesson: &Lesson, seed: u64) -> Result<LiveRun> {
         let stage = Stage::start(plan, seed).await?;
         let page = if self.has_page && !self.is_quiet { page(&stage).await } else { None };
         if let Some(page) = &page {
@@ -59,6 +60,7 @@ impl Show {
         if self.is_quiet {
             return stage.play().await;
         }
+        stage.stream().tell(format!("{}; watch {}", describe(name, plan), lesson.watch), "lesson");
         // The screen ends with the run.
         tokio::select! {
             run = stage.play() => run,
@@ -67,9 +69,10 @@ impl Show {
     }
 }
 
-/// The length of a run, in words.
-fn length(plan: &Plan) -> String {
-    plan.length().map(|length| format!(", {:.0} s", length.as_secs_f64())).unwrap_or_default()
+/// A run in words: its name, its policy, and its length.
+fn describe(name: &str, plan: &Plan) -> String {
+    let length = plan.length().map(|length| format!(", {:.0} s", length.as_secs_f64())).unwrap_or_default();
+    format!("Run {name}: {}, live{length}", plan.policy())
 }
 
 /// The page of a lab. A lesson also runs without it, so a port that is taken is no error.

@@ -137,6 +137,11 @@ impl Plan {
         self.seed
     }
 
+    /// The name of its policy.
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
     /// The number of backends.
     pub fn backends(&self) -> usize {
         self.capacities.len()

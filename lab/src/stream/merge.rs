@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use api::{
-    BackendTick, Change, ControlChange, Event, Hello, HelloBackend, Load, LoadTick, StateChange, Tick, Word,
+    BackendTick, Change, ControlChange, Event, Fault, Hello, HelloBackend, Load, LoadTick, StateChange, Tick,
+    Word,
 };
 
 use super::clock::{distance, shift};
@@ -38,6 +39,8 @@ pub(super) struct Merge {
     /// What the backends say, as readers see it, and with the secret.
     backends: BTreeMap<usize, BackendSeen>,
     unhidden: BTreeMap<usize, BackendSeen>,
+    /// Since when readers know of each active fault: by backend, id and kind.
+    since: BTreeMap<FaultKey, u64>,
     /// The fault that readers must not see, if there is one.
     pub(super) secret: Option<Secret>,
     load: Option<Load>,
@@ -158,6 +161,12 @@ impl Merge {
         let after =
             self.secret.as_ref().map_or_else(|| seen.clone(), |secret| secret.without_secret(number, &seen));
         let events = differences(self.backends.get(&number), &after, number, t);
+        for fault in events.iter().filter_map(as_fault) {
+            match fault.active {
+                true => drop(self.since.insert(key(fault), t)),
+                false => drop(self.since.remove(&key(fault))),
+            }
+        }
         self.backends.insert(number, after);
         self.unhidden.insert(number, seen);
         events
@@ -205,9 +214,35 @@ impl Merge {
         events.extend(self.load.clone().map(Event::Load));
         events.push(Event::Tick(tick));
         events.extend(self.states.values().cloned().map(Event::State));
-        events.extend(self.backends.iter().flat_map(|(number, seen)| differences(None, seen, *number, t)));
+        let faults = self.backends.iter().flat_map(|(number, seen)| differences(None, seen, *number, t));
+        events.extend(faults.map(|event| self.with_its_beginning(event)));
         events.extend(self.secret.as_ref().and_then(|secret| secret.event(t, BY)));
         events
+    }
+
+    /// The event of a fault that is active, with the time at which it began.
+    fn with_its_beginning(&self, event: Event) -> Event {
+        match event {
+            Event::Fault(fault) => {
+                let t = self.since.get(&key(&fault)).copied().unwrap_or(fault.t);
+                Event::Fault(Fault { t, ..fault })
+            }
+            other => other,
+        }
+    }
+}
+
+/// The backend, the id and the kind of a fault.
+type FaultKey = (usize, Option<u64>, Word);
+
+fn key(fault: &Fault) -> FaultKey {
+    (fault.backend, fault.id, fault.kind.clone())
+}
+
+fn as_fault(event: &Event) -> Option<&Fault> {
+    match event {
+        Event::Fault(fault) => Some(fault),
+        _ => None,
     }
 }
 

@@ -155,4 +155,6 @@ fn a_new_reader_gets_the_present_state() {
     let Event::Hello(hello) = &snapshot[0] else { panic!("{snapshot:?}") };
     assert_eq!((hello.t, &*hello.policy), (2 * S, "ring"));
     assert_eq!(snapshot[3], change("down", "down"), "it tells a state, and no change");
+    let Event::Fault(fault) = &snapshot[4] else { panic!("{snapshot:?}") };
+    assert_eq!((fault.t, &*fault.kind), (S, "kill"), "a fault has the time of its beginning");
 }

@@ -147,3 +147,18 @@ fn a_page_with_another_value_is_found() {
     assert!(pictures(&[]).0 && pictures(&["--check"]).0);
     fs::remove_dir_all(copy).unwrap();
 }
+
+#[test]
+fn the_live_runs_of_a_lesson_take_at_most_a_minute() {
+    for folder in lessons().unwrap() {
+        let lesson =
+            lessons::Lesson::parse(&fs::read_to_string(folder.join("lesson.toml")).unwrap()).unwrap();
+        for is_quick in [false, true] {
+            let lengths = lesson.plans(is_quick).map(|(name, plan)| {
+                plan.length().unwrap_or_else(|| panic!("{}: run {name} has no length", folder.display()))
+            });
+            let all: std::time::Duration = lengths.sum();
+            assert!(all.as_secs() <= 60, "{}: {all:?}", folder.display());
+        }
+    }
+}

@@ -83,7 +83,7 @@ fn label(name: &str) -> &str {
         "good-share" => "of good",
         "rate" => "answers",
         "in-flight" => "in flight",
-        "imbalance" => "max / average",
+        "imbalance" => "max / mean share",
         other => other,
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn why(request: &Value, why: &Value) -> Vec<String> {
         let to = chosen.map_or_else(|| "no backend".to_owned(), |chosen| format!("B{chosen}"));
         let hedge = if decision["hedge"] == true { ", a hedge" } else { "" };
         let (policy, because) = (text(decision, "policy"), text(decision, "because"));
-        all.push(format!("Attempt {}{hedge} ({policy}) → {to}: {because}", decision["attempt"]));
+        all.push(format!("Decision {}{hedge} ({policy}) → {to}: {because}", decision["attempt"]));
         let candidates: Vec<&Value> = list(&decision["candidates"]).collect();
         let has_scores = candidates.iter().any(|one| one["score"].is_number());
         for one in candidates {

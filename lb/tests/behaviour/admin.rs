@@ -44,7 +44,7 @@ fn the_state_has_the_shape_that_others_rely_on() {
     assert_members(
         backend,
         "number url weight priority backup mode leaving state cause since_unix_ms for_ms progress? in_flight picks answers failures retries reconnects hedges \
-         status errors bytes connections transitions states_ms latency_us",
+         reported_weight? ignored_reports status errors bytes connections transitions states_ms latency_us",
     );
     assert_members(&backend["latency_us"], "p50 p90 p99");
     assert_eq!(backend["connections"], json!({"opened": 1, "reused": 0, "idle": 1}));

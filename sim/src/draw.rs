@@ -169,7 +169,7 @@ mod tests {
                     [clients]\npatience = \"1ms\"";
         let scenario = Scenario::parse(&text.replace("100000", "1000")).unwrap().ticks();
         let reports = scenario.run(&scenario.policies(), 1).unwrap();
-        assert_eq!(reports.len(), 12);
+        assert_eq!(reports.len(), 15);
         assert_eq!(plot(scenario.title(), &reports).flaws(), Vec::<String>::new());
         assert_eq!(plot("nothing", &[]).flaws(), Vec::<String>::new());
     }

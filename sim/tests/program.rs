@@ -95,7 +95,7 @@ fn a_recording_is_a_table() {
     let rows: Vec<&str> = text.lines().collect();
     assert!(rows[0].ends_with("stream.jsonl: 400 requests under random"), "{text}");
     assert!(rows[3].starts_with("live ") && rows[4].starts_with("round-robin "), "{text}");
-    assert_eq!(rows.len(), 3 + 1 + 12 + 2, "{text}");
+    assert_eq!(rows.len(), 3 + 1 + 15 + 2, "{text}");
     assert!(rows[17].starts_with("random in the simulation and live: mean +"), "{text}");
 
     let output = sim(&["replay", path, "--policy=round-robin", "--json"], "").unwrap();

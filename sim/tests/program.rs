@@ -96,7 +96,7 @@ fn a_recording_is_a_table() {
     assert!(rows[0].ends_with("stream.jsonl: 400 requests under random"), "{text}");
     assert!(rows[3].starts_with("live ") && rows[4].starts_with("round-robin "), "{text}");
     assert_eq!(rows.len(), 3 + 1 + 15 + 2, "{text}");
-    assert!(rows[17].starts_with("random in the simulation and live: mean +"), "{text}");
+    assert!(rows[20].starts_with("random in the simulation and live: mean +"), "{text}");
 
     let output = sim(&["replay", path, "--policy=round-robin", "--json"], "").unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
